@@ -1,0 +1,53 @@
+# Everything sets itself up: on a fresh Debian machine `make demo` and `make test` are all there is to type.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.locked
+DEMO_ADDRESS ?= 127.0.0.1:9588
+DEMO_ROOT ?=
+APT_TEST := prometheus strace curl
+
+.PHONY: help setup demo test lint format lock wheel clean apt-test
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: $(STAMP) ## Make .venv with the locked dependencies and this project
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@scripts/ensure-python $(PYTHON)
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## Build an example data root and run the exporter on it until stopped
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo "$(DEMO_ADDRESS)" "$(DEMO_ROOT)"
+
+apt-test:
+	@scripts/ensure-apt $(APT_TEST)
+
+test: setup apt-test ## Set up what the tests need, apt packages included, and run them all
+	$(BIN)/pytest
+
+lint: setup ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## Put the code into the house's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+lock: setup ## Bring the lock files up to date
+	$(COMPILE) -o requirements.lock pyproject.toml
+	$(COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+wheel: setup ## Build the wheel into dist/
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation -w dist .
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,219 @@
+"""What is shared, unique and used by whom: pure functions of a `Snapshot`."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from exporter.model import (
+    Container,
+    Image,
+    ImageState,
+    Layer,
+    LayerId,
+    Measured,
+    Snapshot,
+    Tree,
+    Usage,
+    Use,
+)
+
+LayerKey = tuple[str, LayerId]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFigures:
+    """An image's sizes in bytes; None where a layer's size is not known."""
+
+    virtual: int | None
+    unique: int | None
+    proportional: float | None
+    containers: int
+    state: ImageState
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFigures:
+    """What a container's writable layer holds; None where it could not be measured."""
+
+    writable_size: int | None
+    writable: Usage | None
+    virtual: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSum:
+    """The layers of one driver and use. `size` is None where one of them has an unknown size."""
+
+    count: int
+    size: int | None
+    usage: Usage
+
+
+@dataclass(slots=True)
+class Disjoint:
+    """Adds up trees so that an inode linked from several of them counts once, for the first."""
+
+    _seen: set[tuple[int, int]] = field(default_factory=set)
+
+    def add(self, measured: Measured) -> Usage:
+        """The usage of this tree without what trees added before have counted."""
+        size, allocated, inodes = measured.usage.size, measured.usage.allocated, measured.usage.inodes
+        for inode, (linked_size, linked_allocated) in measured.links.items():
+            key = (measured.device, inode)
+            if key in self._seen:
+                size, allocated, inodes = size - linked_size, allocated - linked_allocated, inodes - 1
+            else:
+                self._seen.add(key)
+        return Usage(size, allocated, inodes)
+
+    def total(self, trees: Iterable[Measured]) -> Usage:
+        """The usage of several trees together, without what was added before."""
+        return sum((self.add(tree) for tree in trees), Usage())
+
+
+def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:
+    """Every layer's own size as Docker counts it; layers whose size cannot be known are left out."""
+    sizes: dict[LayerKey, int] = {}
+    for layer in snapshot.inventory.layers:
+        key = (layer.driver, layer.id)
+        if layer.recorded_size is not None:
+            sizes[key] = layer.recorded_size
+        elif layer.changes is not None:
+            if key in snapshot.differences:
+                sizes[key] = snapshot.differences[key]
+        elif layer.size_known and (measured := _measured(snapshot, layer.content)):
+            sizes[key] = measured.usage.size
+    return sizes
+
+
+def images(snapshot: Snapshot) -> dict[tuple[str, str], ImageFigures]:
+    """The figures of every image by (driver, id). Sharing is counted among the listed images only."""
+    sizes = layer_sizes(snapshot)
+    sharers = Counter((image.driver, layer) for image in _listed(snapshot) for layer in image.layers)
+    users = Counter((one.driver, one.image_id) for one in snapshot.inventory.containers if one.image_id)
+    return {
+        (image.driver, image.id): _image(image, sizes, sharers, users[image.driver, image.id])
+        for image in snapshot.inventory.images
+    }
+
+
+def _listed(snapshot: Snapshot) -> Iterable[Image]:
+    return (image for image in snapshot.inventory.images if image.listed)
+
+
+def _image(image: Image, sizes: dict[LayerKey, int], sharers: Counter[LayerKey], containers: int) -> ImageFigures:
+    keys = [(image.driver, layer) for layer in image.layers]
+    known = bool(keys) and all(key in sizes for key in keys)
+    shared = known and image.listed
+    proportional = sum((Fraction(sizes[key], sharers[key]) for key in keys), Fraction()) if shared else None
+    return ImageFigures(
+        virtual=sum(sizes[key] for key in keys) if known else None,
+        unique=sum(sizes[key] for key in keys if sharers[key] == 1) if shared else None,
+        proportional=None if proportional is None else float(proportional),
+        containers=containers,
+        state=_state(image, containers),
+    )
+
+
+def _state(image: Image, containers: int) -> ImageState:
+    if not image.listed:
+        return ImageState.INTERMEDIATE
+    if containers:
+        return ImageState.USED
+    return ImageState.UNUSED if image.references or image.digests else ImageState.DANGLING
+
+
+def layers(snapshot: Snapshot) -> dict[tuple[str, Use], LayerSum]:
+    """The layers on disk by driver and use, every combination; shared inodes count for the first use."""
+    sizes = layer_sizes(snapshot)
+    groups: dict[tuple[str, Use], list[Layer]] = defaultdict(list)
+    for layer in snapshot.inventory.layers:
+        groups[layer.driver, layer.use].append(layer)
+    sums: dict[tuple[str, Use], LayerSum] = {}
+    for driver in snapshot.inventory.drivers:
+        disjoint = Disjoint()
+        for use in Use:
+            group = groups[driver, use]
+            usage = disjoint.total(_trees(snapshot, (tree for layer in group for tree in layer.trees)))
+            sums[driver, use] = LayerSum(len(group), _size(group, sizes, use, usage), usage)
+    return sums
+
+
+def _size(group: list[Layer], sizes: dict[LayerKey, int], use: Use, usage: Usage) -> int | None:
+    """Docker's sizes added up; what nothing refers to has none, so there it is what its files occupy."""
+    if use in (Use.PENDING, Use.ORPHANED):
+        return usage.size
+    keys = [(layer.driver, layer.id) for layer in group]
+    return sum(sizes[key] for key in keys) if all(key in sizes for key in keys) else None
+
+
+def containers(snapshot: Snapshot) -> dict[str, ContainerFigures]:
+    """The figures of every container by its id."""
+    sizes = layer_sizes(snapshot)
+    virtual = {key: figures.virtual for key, figures in images(snapshot).items()}
+    contents = {(layer.driver, layer.id): layer.content for layer in snapshot.inventory.layers}
+    return {
+        container.id: _container(snapshot, container, sizes, virtual, contents)
+        for container in snapshot.inventory.containers
+    }
+
+
+def _container(
+    snapshot: Snapshot,
+    container: Container,
+    sizes: dict[LayerKey, int],
+    virtual: dict[tuple[str, str], int | None],
+    contents: dict[LayerKey, Tree | None],
+) -> ContainerFigures:
+    if container.layer is None:
+        return ContainerFigures(None, None, None)
+    key = (container.driver, container.layer)
+    size = sizes.get(key)
+    measured = _measured(snapshot, contents.get(key))
+    image = virtual.get((container.driver, container.image_id)) if container.image_id else None
+    return ContainerFigures(
+        writable_size=size,
+        writable=measured.usage if measured else None,
+        virtual=None if size is None or image is None else size + image,
+    )
+
+
+def directories(snapshot: Snapshot) -> dict[str, Usage]:
+    """The usage of every top-level entry, and of the root itself as `.`: their sum is `du -sx` of the root.
+
+    Left out, as `du -x` does: an entry that is another filesystem; and one that could not be looked at.
+    """
+    disjoint = Disjoint()
+    tops = [name for name in snapshot.inventory.directories if (name,) in snapshot.measured]
+    parts: dict[str, list[Measured]] = {name: [] for name in tops}
+    for tree, measured in snapshot.measured.items():
+        if tree and measured.device == snapshot.device and tree[0] in parts:
+            parts[tree[0]].append(measured)
+    usages = {".": snapshot.measured[()].usage} if () in snapshot.measured else {}
+    usages.update({name: disjoint.total(parts[name]) for name in sorted(parts)})
+    return usages
+
+
+def volumes(snapshot: Snapshot) -> dict[str, Usage | None]:
+    """What every volume holds, by name; None where its data could not be measured."""
+    return {
+        volume.name: measured.usage if (measured := _measured(snapshot, volume.tree)) else None
+        for volume in snapshot.inventory.volumes
+    }
+
+
+def volume_containers(snapshot: Snapshot) -> Counter[str]:
+    """How many containers mount each volume."""
+    users: Counter[str] = Counter()
+    for container in snapshot.inventory.containers:
+        users.update({mount.source for mount in container.mounts if mount.kind == "volume"})
+    return users
+
+
+def _measured(snapshot: Snapshot, tree: Tree | None) -> Measured | None:
+    return None if tree is None else snapshot.measured.get(tree)
+
+
+def _trees(snapshot: Snapshot, trees: Iterable[Tree]) -> Iterable[Measured]:
+    return (snapshot.measured[tree] for tree in trees if tree in snapshot.measured)

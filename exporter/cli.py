@@ -1,0 +1,238 @@
+"""The command line: each command builds a `Config` and calls one function."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exporter import __version__, log
+from exporter.config import DEFAULT_PORT, DEFAULT_ROOT, Config
+from exporter.metrics.families import families
+from exporter.metrics.live import filesystem_families
+from exporter.metrics.render import Format, render
+from exporter.model import Filesystem, Reason, Snapshot, Trigger
+from exporter.scanner import Scanner
+from exporter.service import serve
+from exporter.web.server import AddressError
+
+_ENVIRONMENT = "DOCKER_STORAGE_EXPORTER_"
+_Command = Callable[..., None]
+
+
+def _option(flag: str, name: str, **settings: Any) -> Callable[[_Command], _Command]:
+    """An option that is also an environment variable, and says so in --help."""
+    variable = _ENVIRONMENT + flag.removeprefix("--").replace(".", "_").replace("-", "_").upper()
+    return click.option(flag, name, envvar=variable, show_envvar=True, show_default=True, **settings)
+
+
+_root = _option(
+    "--root",
+    "root",
+    default=DEFAULT_ROOT,
+    type=click.Path(),
+    help="The Docker data root to read. Nothing below it is ever written.",
+)
+_intermediate = _option(
+    "--collector.images.intermediate",
+    "intermediate",
+    is_flag=True,
+    help="Serve the sizes of intermediate images too: those without a tag that other images are built on.",
+)
+_grace = _option(
+    "--layers.orphaned-after",
+    "orphaned_after",
+    default=600.0,
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long nothing must have referred to a layer before it is called orphaned.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="docker-storage-exporter")
+def main() -> None:
+    """Tell Prometheus where a Docker host's disk goes.
+
+    Reads Docker's data root (/var/lib/docker) from the disk: layers, images, containers, volumes and
+    directories with their sizes. It never asks the daemon and needs no socket, so it also works when dockerd
+    is down; it only needs to be allowed to read the root (root, or the capability CAP_DAC_READ_SEARCH).
+    """
+
+
+@main.command()
+@_root
+@_option(
+    "--web.listen-address",
+    "listen",
+    multiple=True,
+    default=(f":{DEFAULT_PORT}",),
+    metavar="HOST:PORT",
+    help="Where to serve; repeat it for several. Without a host, on every address of the machine.",
+)
+@_option(
+    "--scan.interval",
+    "scan_interval",
+    default=60.0,
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="Scan this often. Stretched when scans would take more than their duty cycle.",
+)
+@_option(
+    "--scan.duty-cycle",
+    "duty_cycle",
+    default=0.05,
+    type=click.FloatRange(min=0.001, max=1),
+    metavar="FRACTION",
+    help="The share of one core that scans may take on average.",
+)
+@_intermediate
+@_grace
+@_option(
+    "--log.level",
+    "log_level",
+    default="info",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="The least important log lines to write.",
+)
+@_option(
+    "--log.format",
+    "log_format",
+    default="logfmt",
+    type=click.Choice(["logfmt", "json"]),
+    help="The form of log lines.",
+)
+def run(  # noqa: PLR0913 - one parameter for each flag
+    root: str,
+    listen: tuple[str, ...],
+    scan_interval: float,
+    duty_cycle: float,
+    intermediate: bool,
+    orphaned_after: float,
+    log_level: str,
+    log_format: str,
+) -> None:
+    """Serve the metrics at /metrics until stopped.
+
+    A root that is missing or unreadable is no reason to fail: it is served as docker_storage_up 0, and
+    read as soon as it is there.
+    """
+    log.configure(log_level, log_format)
+    config = Config(
+        root=root,
+        listen=listen,
+        scan_interval=scan_interval,
+        duty_cycle=duty_cycle,
+        orphaned_after=orphaned_after,
+        intermediate_images=intermediate,
+        log_level=log_level,
+        log_format=log_format,
+    )
+    try:
+        asyncio.run(serve(config))
+    except AddressError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command()
+@_root
+@_option(
+    "--format",
+    "style",
+    default="text",
+    type=click.Choice(["text", "openmetrics"]),
+    help="The exposition format.",
+)
+@_option(
+    "--output",
+    "output",
+    default=None,
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write there, all at once, instead of to standard output: for node_exporter's textfile collector.",
+)
+@_intermediate
+@_grace
+def once(root: str, style: Format, output: str | None, intermediate: bool, orphaned_after: float) -> None:
+    """Scan once and print the metrics.
+
+    Exits with 1 and says what on standard error when something could not be read; what could be read is
+    printed all the same.
+    """
+    if output is not None and _is_below(output, root):
+        raise click.ClickException("--output must not be below the data root: nothing is written there")
+    scanner = Scanner(root, orphaned_after)
+    snapshot = scanner.scan(Trigger.STARTUP)
+    made = [
+        *families(snapshot, scanner.counters, intermediate=intermediate),
+        *filesystem_families((one, status) for one in snapshot.filesystems if (status := _statvfs(one))),
+    ]
+    _write(render(made, style), output)
+    sys.exit(_complain(snapshot))
+
+
+@main.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+def demo(directory: Path) -> None:
+    """Build an example data root in DIRECTORY: a host with Docker 1.5, aufs, two images and 37 layers.
+
+    Its files are sparse: they show gigabytes and take a few megabytes.
+    """
+    from exporter.demo import build_demo  # noqa: PLC0415 - the exporter itself has no use for it
+
+    try:
+        build_demo(directory)
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"An example data root is in {directory}.")
+
+
+def _is_below(path: str, root: str) -> bool:
+    top = os.path.realpath(root)
+    return os.path.commonpath([top, os.path.realpath(path)]) == top
+
+
+def _statvfs(filesystem: Filesystem) -> os.statvfs_result | None:
+    try:
+        return os.statvfs(filesystem.path)
+    except OSError:
+        return None
+
+
+def _write(content: bytes, output: str | None) -> None:
+    """Write to standard output, or to a file by way of a temporary one beside it, so that no half is seen."""
+    if output is None:
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(os.path.abspath(output)))
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(content)
+                os.fchmod(file.fileno(), 0o644)  # node_exporter is another user
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, output)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise click.ClickException(f"cannot write {output}: {error.strerror}") from None
+
+
+def _complain(snapshot: Snapshot) -> int:
+    """Say what could not be read; return the exit status. What vanished while it was read is no error."""
+    if snapshot.error:
+        click.echo(f"{snapshot.root}: {snapshot.error}", err=True)
+        return 1
+    problems = [problem for problem in snapshot.problems if problem.reason is not Reason.VANISHED]
+    for problem in problems:
+        where = f"{snapshot.root}/{problem.path}".encode("utf-8", "backslashreplace").decode()
+        click.echo(f"{where}: {problem.reason.value} {problem.detail}".rstrip(), err=True)
+    for layout in snapshot.inventory.unmeasured:
+        click.echo(f"{snapshot.root}: layout {layout} is measured by directory only", err=True)
+    return 1 if problems or snapshot.inventory.unmeasured else 0

@@ -1,0 +1,20 @@
+"""Every setting, as one frozen value that the command line builds and the rest is given."""
+
+from dataclasses import dataclass
+
+DEFAULT_PORT = 9588
+DEFAULT_ROOT = "/var/lib/docker"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The effective configuration. Times are seconds; `duty_cycle` is a fraction of one core."""
+
+    root: str = DEFAULT_ROOT
+    listen: tuple[str, ...] = (f":{DEFAULT_PORT}",)
+    scan_interval: float = 60.0
+    duty_cycle: float = 0.05
+    orphaned_after: float = 600.0
+    intermediate_images: bool = False
+    log_level: str = "info"
+    log_format: str = "logfmt"

@@ -1,0 +1,127 @@
+"""The graph drivers: which directory holds which layer.
+
+Facts: Docker 1.0 to 1.9, daemon/graphdriver/*.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from exporter.layouts.files import Reader, is_id
+from exporter.model import Changes, LayerId, Tree
+
+INIT = "-init"
+REMOVING = "-removing"
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """One graph driver's directories below the root.
+
+    `layers` is the directory with one entry for each layer; `walkable` says that the entry is its files.
+    `full_copies`: a layer holds everything below it once more. `sums_files`: Docker sizes a layer by adding up
+    its files. `stores` are the directories that the driver keeps, by the short names they are counted under.
+    `parents` holds one file for each layer that lists the layers below it, nearest first.
+    """
+
+    name: str
+    layers: Tree
+    stores: tuple[tuple[str, Tree], ...] = ()
+    walkable: bool = True
+    parents: Tree | None = None
+    full_copies: bool = False
+    sums_files: bool = False
+
+    def stray(self, name: str) -> bool:
+        """Whether an entry of the layers' directory is the driver's own and no layer."""
+        return name in _OWN.get(self.name, ())
+
+
+_OWN = {"overlay2": ("l",), "devicemapper": ("base", "deviceset-metadata", "transaction-metadata")}
+
+AUFS = Driver(
+    "aufs",
+    ("aufs", "diff"),
+    tuple((store, ("aufs", store)) for store in ("layers", "diff", "mnt")),
+    parents=("aufs", "layers"),
+    sums_files=True,
+)
+VFS = Driver("vfs", ("vfs", "dir"), (("dir", ("vfs", "dir")),), full_copies=True)
+OVERLAY = Driver("overlay", ("overlay",), (("overlay", ("overlay",)),))
+BTRFS = Driver("btrfs", ("btrfs", "subvolumes"), (("subvolumes", ("btrfs", "subvolumes")),), walkable=False)
+DEVICEMAPPER = Driver(
+    "devicemapper",
+    ("devicemapper", "metadata"),
+    tuple((store, ("devicemapper", store)) for store in ("metadata", "mnt")),
+    walkable=False,
+)
+
+GRAPH_DRIVERS = (AUFS, BTRFS, DEVICEMAPPER, OVERLAY, VFS)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one layer's files are: `content`, and `home` around it where there is more than files."""
+
+    content: Tree
+    home: Tree | None = None
+
+
+class LayerStore:
+    """The layers that one driver has on disk, as directory names, and where their files are."""
+
+    def __init__(self, driver: Driver, reader: Reader) -> None:
+        self.driver = driver
+        self._reader = reader
+        entries = reader.names(driver.layers)
+        if driver.walkable:
+            entries = [name for name in entries if reader.root.is_directory((*driver.layers, name))]
+        self.names = frozenset(LayerId(name) for name in entries if not driver.stray(name))
+
+    def place(self, name: LayerId) -> Place | None:
+        """Find a layer's files; None where the driver does not keep them as a directory tree.
+
+        overlay (Docker 1.5 daemon/graphdriver/overlay/overlay.go): `root` of an image layer, `upper` of a
+        layer that something was mounted from.
+        """
+        directory = (*self.driver.layers, name)
+        if not self.driver.walkable:
+            return None
+        if self.driver is not OVERLAY:
+            return Place(directory)
+        for below in ("root", "upper"):
+            if self._reader.root.is_directory((*directory, below)):
+                return Place((*directory, below), directory)
+        return Place(directory)
+
+    def changes(self, name: LayerId, parents: tuple[LayerId, ...]) -> Changes | None:
+        """What Docker compares to size a layer with nearest parents `parents`; None where it adds up files.
+
+        aufs and a layer without a parent: the sum. vfs: the full copy against the parent's. overlay: the
+        upper directory against the merged view of the parent, which has the same lower directory.
+        """
+        place = self.place(name)
+        present = [parent for parent in parents if parent in self.names]
+        if self.driver.sums_files or place is None or not present:
+            return None
+        below = self.place(present[0])
+        if below is None:
+            return None
+        old = [below.content]
+        if self.driver is OVERLAY and (lower := self.lower(present[0]) or self.lower(name)) is not None:
+            old.append(lower)
+        return Changes(place.content, tuple(old))
+
+    def lower(self, name: LayerId) -> Tree | None:
+        """The lower directory of an overlay layer, from its file `lower-id`; None where it has none."""
+        raw = self._reader.bytes((*self.driver.layers, name, "lower-id"), optional=True)
+        lower = LayerId((raw or b"").decode("ascii", "replace").strip())
+        return (*self.driver.layers, lower, "root") if is_id(lower) and lower in self.names else None
+
+    def listed_parents(self, name: LayerId) -> Iterator[LayerId]:
+        """The layers below one, nearest first, as the driver itself keeps them (aufs only)."""
+        if self.driver.parents is None:
+            return
+        raw = self._reader.bytes((*self.driver.parents, name), optional=True) or b""
+        for line in raw.decode("ascii", "replace").split():
+            if is_id(line.removesuffix(INIT)):
+                yield LayerId(line)

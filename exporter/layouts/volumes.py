@@ -1,0 +1,48 @@
+"""Volumes in the forms that Docker kept them in, told apart by what is there.
+
+Docker 1.0 to 1.2 (daemon/volumes.go): `volumes/<id>/json`, a graph of its own. 1.3 to 1.6
+(volumes/volume.go): `volumes/<id>/config.json` with `Path` and `IsBindMount`. Both have the data in
+`vfs/dir/<id>`. From 1.7 on (volume/local/local.go): `volumes/<name>/_data`.
+"""
+
+import re
+
+from exporter.layouts.files import Reader, flag, is_id
+from exporter.model import Reason, Tree, Volume
+
+_OWN_FILES = ("metadata.db", "backingFsBlockDev")
+_VFS: Tree = ("vfs", "dir")
+_VFS_SOURCE = re.compile(r"/vfs/dir/([0-9a-f]{64})/?\Z", re.ASCII)
+_LOCAL_SOURCE = re.compile(r"/volumes/([^/]+)/_data/?\Z")
+
+
+def read_volumes(reader: Reader) -> tuple[Volume, ...]:
+    """List the volumes; what stands in `volumes` for a bind mount is none."""
+    volumes = []
+    for name in reader.objects(("volumes",), lambda _: True, ignored=_OWN_FILES):
+        volume = _read(reader, name)
+        if volume is not None:
+            volumes.append(volume)
+    return tuple(volumes)
+
+
+def _read(reader: Reader, name: str) -> Volume | None:
+    home = ("volumes", name)
+    anonymous = is_id(name)
+    if reader.root.is_directory((*home, "_data")):
+        return Volume(name, anonymous, tree=(*home, "_data"))
+    names = reader.names(home)
+    if "config.json" in names:
+        config = reader.json((*home, "config.json"))
+        if config is not None and flag(config, "IsBindMount"):
+            return None
+    elif "_data" in names:
+        reader.problem(Reason.NOT_REGULAR, (*home, "_data"), "not a directory")
+    tree = (*_VFS, name) if anonymous and reader.root.is_directory((*_VFS, name)) else None
+    return Volume(name, anonymous, tree=tree)
+
+
+def volume_of(source: str) -> str:
+    """The name of the volume whose data a container's host path is; "" for every other path."""
+    found = _VFS_SOURCE.search(source) or _LOCAL_SOURCE.search(source)
+    return found[1] if found else ""

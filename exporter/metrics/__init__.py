@@ -1,0 +1,1 @@
+"""A `Snapshot` to exposition bytes. The only place where a metric has a name is `metrics.catalogue`."""

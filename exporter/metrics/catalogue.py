@@ -1,0 +1,167 @@
+"""Every metric that the exporter serves: the contract that docs, dashboards and rules are checked against."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+PREFIX = "docker_storage_"
+
+Kind = Literal["gauge", "counter", "info"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One family: its full name as a sample has it, type, unit, labels and help."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+
+
+def _gauge(name: str, text: str, *labels: str) -> Metric:
+    unit = next((unit for unit in ("bytes", "seconds") if name.endswith("_" + unit)), "")
+    return Metric(PREFIX + name, "gauge", text, labels, unit)
+
+
+def _counter(name: str, text: str, *labels: str) -> Metric:
+    return Metric(PREFIX + name, "counter", text, labels)
+
+
+def _info(name: str, text: str, *labels: str) -> Metric:
+    return Metric(PREFIX + name, "info", text, labels)
+
+
+_IMAGE = ("driver", "image_id")
+_CONTAINER = ("driver", "container_id")
+_FILESYSTEM = ("device", "mountpoint", "fstype")
+
+BUILD_INFO = _info("build_info", "The exporter that serves this.", "version", "revision", "python_version")
+ROOT_INFO = _info("root_info", "The data root that is read, once for each layout found in it.", "root", "layout")
+UP = _gauge("up", "1 if the data root could be read at the last scan.")
+SNAPSHOT_TIMESTAMP = _gauge("snapshot_timestamp_seconds", "When the served snapshot was taken, Unix time.")
+SCAN_SUCCESS = _gauge("scan_success", "1 if the last scan had no error other than files that vanished.", "collector")
+SCAN_DURATION = _gauge("scan_duration_seconds", "How long the last scan took.", "collector")
+SCAN_LAST_SUCCESS = _gauge(
+    "scan_last_success_timestamp_seconds", "When the last scan without error ended, Unix time.", "collector"
+)
+SCAN_ENTRIES = _gauge("scan_entries", "Directory entries that the last scan looked at.", "collector")
+SCANS = _counter("scans_total", "Scans by what made them run.", "collector", "trigger")
+SCAN_ERRORS = _counter("scan_errors_total", "What could not be read, by reason.", "collector", "reason")
+SKIPPED_MOUNTS = _gauge("skipped_mounts", "Mount points below the data root that were not entered.")
+
+FILESYSTEM_SIZE = _gauge("filesystem_size_bytes", "Size of a filesystem the data root lies on.", *_FILESYSTEM)
+FILESYSTEM_FREE = _gauge("filesystem_free_bytes", "Free space of that filesystem.", *_FILESYSTEM)
+FILESYSTEM_AVAIL = _gauge("filesystem_avail_bytes", "Free space that is not reserved for root.", *_FILESYSTEM)
+FILESYSTEM_FILES = _gauge("filesystem_files", "Inodes of that filesystem.", *_FILESYSTEM)
+FILESYSTEM_FILES_FREE = _gauge("filesystem_files_free", "Free inodes of that filesystem.", *_FILESYSTEM)
+FILESYSTEM_READONLY = _gauge("filesystem_readonly", "1 if that filesystem is read-only.", *_FILESYSTEM)
+
+DIRECTORY_SIZE = _gauge(
+    "directory_size_bytes",
+    "Apparent size of a top-level entry of the data root, each inode once.",
+    "directory",
+)
+DIRECTORY_ALLOCATED = _gauge(
+    "directory_allocated_bytes",
+    "Disk blocks of a top-level entry; the sum is du -x of the root.",
+    "directory",
+)
+DIRECTORY_INODES = _gauge("directory_inodes", "Inodes of a top-level entry of the data root.", "directory")
+
+STORE_ENTRIES = _gauge("store_entries", "Entries of a store directory of the layout.", "driver", "store")
+LAYERS = _gauge("layers", "Layers on disk by what uses them.", "driver", "use")
+LAYERS_SIZE = _gauge("layers_size_bytes", "Size of those layers as Docker counts it.", "driver", "use")
+LAYERS_ALLOCATED = _gauge("layers_allocated_bytes", "Disk blocks of those layers, each inode once.", "driver", "use")
+LAYERS_INODES = _gauge("layers_inodes", "Inodes of those layers.", "driver", "use")
+MISSING_LAYERS = _gauge(
+    "missing_layers", "Layers that an image or container refers to and that are not on disk.", "driver"
+)
+
+IMAGES = _gauge("images", "Images by state.", "driver", "state")
+IMAGE_VIRTUAL_SIZE = _gauge(
+    "image_virtual_size_bytes", "Size of all the image's layers, as docker images shows it.", *_IMAGE
+)
+IMAGE_UNIQUE_SIZE = _gauge("image_unique_size_bytes", "Size of the layers no other listed image has.", *_IMAGE)
+IMAGE_PROPORTIONAL_SIZE = _gauge(
+    "image_proportional_size_bytes", "Each layer's size divided by the listed images that share it.", *_IMAGE
+)
+IMAGE_LAYERS = _gauge("image_layers", "Layers of the image that are on disk.", *_IMAGE)
+IMAGE_CONTAINERS = _gauge("image_containers", "Containers made from the image.", *_IMAGE)
+IMAGE_CREATED = _gauge("image_created_timestamp_seconds", "When the image was created, Unix time.", *_IMAGE)
+IMAGE_INFO = _info(
+    "image_info",
+    "One for each image; image is its first reference.",
+    *_IMAGE,
+    "image",
+    "digest",
+    "os",
+    "architecture",
+    "docker_version",
+)
+IMAGE_TAG_INFO = _info("image_tag_info", "One for each tag of an image.", *_IMAGE, "repository", "tag")
+
+CONTAINERS = _gauge("containers", "Containers by the state that the daemon last wrote.", "driver", "state")
+CONTAINER_WRITABLE_SIZE = _gauge(
+    "container_writable_size_bytes",
+    "Size of what the container wrote, as docker ps -s shows it.",
+    *_CONTAINER,
+)
+CONTAINER_WRITABLE_ALLOCATED = _gauge(
+    "container_writable_allocated_bytes", "Disk blocks of the directory of the writable layer.", *_CONTAINER
+)
+CONTAINER_WRITABLE_INODES = _gauge(
+    "container_writable_inodes", "Inodes of the directory of the writable layer.", *_CONTAINER
+)
+CONTAINER_VIRTUAL_SIZE = _gauge(
+    "container_virtual_size_bytes", "Size of the writable layer and of the image.", *_CONTAINER
+)
+CONTAINER_LOG_SIZE = _gauge("container_log_size_bytes", "Size of the log with its rotated files.", *_CONTAINER)
+CONTAINER_LOG_LIMIT = _gauge("container_log_limit_bytes", "How large the log can grow.", *_CONTAINER)
+CONTAINER_LOG_BOUNDED = _gauge("container_log_bounded", "1 if the log on this disk cannot grow forever.", *_CONTAINER)
+CONTAINER_RUNNING = _gauge("container_running", "1 if the daemon last wrote that it runs.", *_CONTAINER)
+CONTAINER_CREATED = _gauge(
+    "container_created_timestamp_seconds", "When the container was created, Unix time.", *_CONTAINER
+)
+CONTAINER_FINISHED = _gauge(
+    "container_finished_timestamp_seconds", "When the container last stopped, Unix time.", *_CONTAINER
+)
+CONTAINER_INFO = _info(
+    "container_info",
+    "One for each container.",
+    *_CONTAINER,
+    "name",
+    "image_id",
+    "image",
+    "log_driver",
+    "compose_project",
+    "compose_service",
+)
+CONTAINER_MOUNT_INFO = _info(
+    "container_mount_info",
+    "One for each bind mount, volume and tmpfs of a container.",
+    *_CONTAINER,
+    "kind",
+    "source",
+    "destination",
+    "mode",
+)
+
+VOLUMES = _gauge("volumes", "Volumes by whether a container mounts them.", "state", "anonymous")
+VOLUME_SIZE = _gauge("volume_size_bytes", "Size of the volume's data.", "volume")
+VOLUME_ALLOCATED = _gauge("volume_allocated_bytes", "Disk blocks of the volume's data.", "volume")
+VOLUME_INODES = _gauge("volume_inodes", "Inodes of the volume's data.", "volume")
+VOLUME_CONTAINERS = _gauge("volume_containers", "Containers that mount the volume.", "volume")
+VOLUME_INFO = _info("volume_info", "One for each volume.", "volume", "anonymous", "volume_driver", "compose_project")
+
+PROCESS_CPU = Metric(
+    "process_cpu_seconds_total", "counter", "CPU time of all the exporter's processes.", unit="seconds"
+)
+PROCESS_MEMORY = Metric(
+    "process_resident_memory_bytes", "gauge", "Resident memory of all the exporter's processes.", unit="bytes"
+)
+PROCESS_START = Metric("process_start_time_seconds", "gauge", "When the exporter started, Unix time.", unit="seconds")
+PROCESS_FDS = Metric("process_open_fds", "gauge", "Open file descriptors of the serving process.")
+PROCESS_MAX_FDS = Metric("process_max_fds", "gauge", "File descriptors that the serving process may open.")
+
+CATALOGUE: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

@@ -1,0 +1,60 @@
+"""Names from the disk as label values: valid UTF-8, at most 200 characters, and different stays different."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+MAX_LENGTH = 200
+SHORT = 12
+_DIGEST = 12
+
+
+def label(name: str) -> str:
+    r"""Make a name presentable.
+
+    Bytes that are not UTF-8 become `\xNN`; so that no two names become one, a name that holds such bytes or
+    such an escape has its backslashes doubled. A long name is cut and ends in a digest of the whole.
+    """
+    value = name
+    if not _is_text(name) or "\\x" in name or "\\u" in name:
+        value = "".join(map(_escape, name))
+    if len(value) > MAX_LENGTH:
+        digest = hashlib.sha256(value.encode()).hexdigest()[:_DIGEST]
+        value = f"{value[: MAX_LENGTH - _DIGEST - 1]}~{digest}"
+    return value
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if character == "\\":
+        return "\\\\"
+    if 0xDC80 <= code <= 0xDCFF:  # os.fsdecode of a byte that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\u{code:04x}" if 0xD800 <= code <= 0xDFFF else character
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def short_ids(ids: Iterable[str]) -> Mapping[str, str]:
+    """Shorten ids to their first 12 digits, or as many as tell them apart."""
+    ordered = sorted(set(ids))
+    short: dict[str, str] = {}
+    for index, one in enumerate(ordered):
+        neighbours = ordered[max(0, index - 1) : index] + ordered[index + 1 : index + 2]
+        length = max([SHORT, *(_common(one, other) + 1 for other in neighbours)])
+        short[one] = one[:length]
+    return short
+
+
+def _common(one: str, other: str) -> int:
+    length = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        length += 1
+    return length

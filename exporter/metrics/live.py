@@ -1,0 +1,62 @@
+"""What is read at the scrape itself: the filesystems below, and the exporter's own processes."""
+
+import os
+import resource
+import time
+from collections.abc import Iterable, Iterator
+
+from prometheus_client.metrics_core import Metric as Family
+
+from exporter.metrics import catalogue as c
+from exporter.metrics.families import family, single
+from exporter.model import Filesystem
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_STARTED = time.time()
+
+
+def filesystem_families(statuses: Iterable[tuple[Filesystem, os.statvfs_result]]) -> Iterator[Family]:
+    """Make the families of the filesystems that answered."""
+    rows = [((one.device, one.mountpoint, one.fstype), status) for one, status in statuses]
+    yield family(c.FILESYSTEM_SIZE, ((key, one.f_blocks * one.f_frsize) for key, one in rows))
+    yield family(c.FILESYSTEM_FREE, ((key, one.f_bfree * one.f_frsize) for key, one in rows))
+    yield family(c.FILESYSTEM_AVAIL, ((key, one.f_bavail * one.f_frsize) for key, one in rows))
+    yield family(c.FILESYSTEM_FILES, ((key, one.f_files) for key, one in rows))
+    yield family(c.FILESYSTEM_FILES_FREE, ((key, one.f_ffree) for key, one in rows))
+    yield family(c.FILESYSTEM_READONLY, ((key, bool(one.f_flag & os.ST_RDONLY)) for key, one in rows))
+
+
+def process_families(children: Iterable[int]) -> Iterator[Family]:
+    """Make the families of this process and its `children`, added up.
+
+    The CPU time of children that ended is in this process' own account, so the sum never goes back.
+    """
+    times = os.times()
+    cpu = times.user + times.system + times.children_user + times.children_system
+    memory = _resident(os.getpid())
+    for child in children:
+        cpu += _cpu(child)
+        memory += _resident(child)
+    yield single(c.PROCESS_CPU, cpu)
+    yield single(c.PROCESS_MEMORY, memory)
+    yield single(c.PROCESS_START, _STARTED)
+    yield single(c.PROCESS_FDS, len(os.listdir("/proc/self/fd")) - 1)
+    yield single(c.PROCESS_MAX_FDS, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def _resident(process: int) -> int:
+    try:
+        with open(f"/proc/{process}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _cpu(process: int) -> float:
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / _TICKS
+    except (OSError, ValueError):
+        return 0.0

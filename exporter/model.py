@@ -1,0 +1,296 @@
+"""What a data root holds, as frozen values without I/O: the nouns of every other module.
+
+Sizes are bytes, times are Unix seconds, ids are the full ids that Docker uses. Names that came from the
+disk may hold lone surrogates (bytes that are not UTF-8); only `metrics.labels` makes them presentable.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+LayerId = NewType("LayerId", str)
+ImageId = NewType("ImageId", str)
+ContainerId = NewType("ContainerId", str)
+
+#: Path components below the data root, of a directory tree or a file that is measured as one thing.
+Tree = tuple[str, ...]
+
+
+class Collector(StrEnum):
+    """The parts of a scan that succeed or fail, and are timed, on their own."""
+
+    IMAGES = "images"
+    CONTAINERS = "containers"
+    VOLUMES = "volumes"
+    DIRECTORIES = "directories"
+
+
+class Reason(StrEnum):
+    """Why something below the data root could not be read or measured."""
+
+    PERMISSION = "permission"
+    VANISHED = "vanished"
+    IO = "io"
+    DECODE = "decode"
+    TOO_LARGE = "too_large"
+    NOT_REGULAR = "not_regular"
+    LOOP = "loop"
+    TIMEOUT = "timeout"
+
+
+class Trigger(StrEnum):
+    """What made a scan run."""
+
+    STARTUP = "startup"
+    EVENT = "event"
+    AUDIT = "audit"
+    RECONCILE = "reconcile"
+    OVERFLOW = "overflow"
+    MANUAL = "manual"
+
+
+class Use(StrEnum):
+    """What needs a layer that is on disk; shared inodes are attributed in this order."""
+
+    IMAGE = "image"
+    CONTAINER = "container"
+    BUILD_CACHE = "build_cache"
+    PENDING = "pending"
+    ORPHANED = "orphaned"
+
+
+class ImageState(StrEnum):
+    """The state of an image, as `docker images` and a prune see it."""
+
+    USED = "used"
+    UNUSED = "unused"
+    DANGLING = "dangling"
+    INTERMEDIATE = "intermediate"
+
+
+class ContainerState(StrEnum):
+    """The state that the daemon last wrote (Docker 1.9 daemon/state.go, StateString; `removing` since 1.13)."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    REMOVING = "removing"
+    EXITED = "exited"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that could not be read; `path` is relative to the data root."""
+
+    collector: Collector
+    reason: Reason
+    path: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a set of inodes occupies.
+
+    `size` is the sum of st_size of all that is not a directory, `allocated` 512 x st_blocks of everything.
+    """
+
+    size: int = 0
+    allocated: int = 0
+    inodes: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(self.size + other.size, self.allocated + other.allocated, self.inodes + other.inodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One tree, measured: every inode once, other filesystems left out.
+
+    `links` are the inodes that may also be linked from other trees, as `inode -> (size, allocated)`;
+    sums over several trees need them. `entries` is how many directory entries were looked at.
+    """
+
+    usage: Usage
+    device: int
+    links: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    entries: int = 0
+    skipped_mounts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What Docker's NaiveDiffDriver asks: how large is that which differs in `new` from `old`.
+
+    `old` is a stack of trees, uppermost first; an entry is compared with the first that has its path.
+    """
+
+    new: Tree
+    old: tuple[Tree, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that is on disk in a graph driver's directory; `id` is the name of its directory there.
+
+    `content` holds its files; `home` is the directory around it where the driver keeps more than files.
+    Both are None for drivers whose layers are no directory trees. `recorded_size` is what Docker wrote down.
+    Without it the size is that of `changes`, or all of `content` where `changes` is None.
+    """
+
+    driver: str
+    id: LayerId
+    use: Use
+    content: Tree | None = None
+    home: Tree | None = None
+    recorded_size: int | None = None
+    changes: Changes | None = None
+    size_known: bool = True
+
+    @property
+    def trees(self) -> tuple[Tree, ...]:
+        """The trees that make up this layer, disjoint."""
+        return tuple(tree for tree in (self.content, self.home) if tree is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image and its chain of layers, its own first, as far up as it is on disk without a gap.
+
+    `references` are (repository, tag), sorted; `digests` are `repository@sha256:...`. `listed` is false for
+    intermediate images. An empty chain is an image whose own layer is gone.
+    """
+
+    driver: str
+    id: ImageId
+    layers: tuple[LayerId, ...]
+    references: tuple[tuple[str, str], ...] = ()
+    digests: tuple[str, ...] = ()
+    listed: bool = True
+    created: float | None = None
+    os: str = ""
+    architecture: str = ""
+    docker_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """What a container sees from outside its own layers; `source` is a host path or a volume's name."""
+
+    kind: str
+    source: str
+    destination: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A container's log: None where it cannot be told. `size` includes rotated files."""
+
+    driver: str = ""
+    size: int | None = None
+    limit: int | None = None
+    bounded: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container as its metadata files describe it; None and "" stand for what they do not say."""
+
+    driver: str
+    id: ContainerId
+    name: str = ""
+    image_id: ImageId | None = None
+    image: str = ""
+    state: ContainerState = ContainerState.UNKNOWN
+    created: float | None = None
+    finished: float | None = None
+    log: Log = Log()
+    compose_project: str = ""
+    compose_service: str = ""
+    mounts: tuple[Mount, ...] = ()
+    layer: LayerId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume that Docker keeps; `tree` is None where its data is not a directory below the root."""
+
+    name: str
+    anonymous: bool = False
+    driver: str = "local"
+    compose_project: str = ""
+    tree: Tree | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Everything that the metadata of one data root says, before anything is measured.
+
+    `stores` counts the entries of the drivers' store directories by (driver, store); `missing` names, by
+    driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected.
+    """
+
+    layouts: tuple[str, ...] = ()
+    unmeasured: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    images: tuple[Image, ...] = ()
+    containers: tuple[Container, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    stores: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    missing: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    directories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filesystem:
+    """A filesystem that a part of the root lies on, as /proc/self/mountinfo names it."""
+
+    path: str
+    device: str
+    mountpoint: str
+    fstype: str
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorScan:
+    """How one collector fared in the last scan. `success` allows for files that vanished."""
+
+    seconds: float = 0.0
+    entries: int = 0
+    success: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One data root at one time: what its metadata says and how big its trees are.
+
+    `error` says why the root could not be read; then there is nothing else in it. `differences` are the
+    sizes of layers that Docker sizes by comparing. `measured` lacks the trees that could not be measured.
+    """
+
+    root: str
+    taken: float
+    error: str = ""
+    inventory: Inventory = Inventory()
+    device: int = 0
+    measured: Mapping[Tree, Measured] = field(default_factory=dict)
+    differences: Mapping[tuple[str, LayerId], int] = field(default_factory=dict)
+    collectors: Mapping[Collector, CollectorScan] = field(default_factory=dict)
+    skipped_mounts: int = 0
+    filesystems: tuple[Filesystem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the exporter has counted since it started; only a restart resets it."""
+
+    scans: dict[tuple[Collector, Trigger], int] = field(default_factory=dict)
+    errors: dict[tuple[Collector, Reason], int] = field(default_factory=dict)
+    last_success: dict[Collector, float] = field(default_factory=dict)

@@ -1,0 +1,178 @@
+"""Starts, supervises and stops what `run` is made of: the scanning process and the server."""
+
+import asyncio
+import contextlib
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+import structlog
+
+from exporter.config import Config
+from exporter.metrics.live import filesystem_families, process_families
+from exporter.metrics.render import Format, render
+from exporter.model import Counters, Filesystem, Snapshot
+from exporter.publication import Publication, publish
+from exporter.scanprocess import LENGTH_BYTES, Order, frame
+from exporter.web.app import make_app
+from exporter.web.server import Server, listen
+
+_FIRST_WORD_SECONDS = 2.0
+_STATVFS_SECONDS = 0.5
+_FIRST_RESTART_SECONDS = 1.0
+_LAST_RESTART_SECONDS = 60.0
+
+_log = structlog.get_logger()
+
+
+class Current:
+    """What is served now; the one place in the serving process that changes."""
+
+    def __init__(self, root: str) -> None:
+        unseen = Snapshot(root, time.time(), error="is not looked at yet")
+        self._publication = publish(unseen, Counters(), intermediate=False)
+        self._filesystems = _Filesystems()
+        self.scanner: int | None = None
+
+    @property
+    def publication(self) -> Publication:
+        """What is served now."""
+        return self._publication
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a snapshot of the data root."""
+        return self._publication.summary.taken is not None
+
+    def replace(self, publication: Publication) -> None:
+        """Serve another publication from now on."""
+        self._publication = publication
+
+    async def live(self, style: Format) -> bytes:
+        """Read the filesystems and the exporter's own processes, and render them."""
+        statuses = await self._filesystems.read(self._publication.filesystems)
+        families = [*filesystem_families(statuses), *process_families([self.scanner] if self.scanner else [])]
+        return render((one for one in families if one.samples), style)
+
+
+class _Filesystems:
+    """Asks filesystems for their space, in a thread each: one that hangs is left out and not asked twice."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, asyncio.Future[os.statvfs_result | None]] = {}
+
+    async def read(self, filesystems: Sequence[Filesystem]) -> list[tuple[Filesystem, os.statvfs_result]]:
+        """Return those that answered in time."""
+        asked = [(one, self._ask(one.path)) for one in filesystems]
+        if asked:
+            await asyncio.wait({answer for _, answer in asked}, timeout=_STATVFS_SECONDS)
+        answers = [(one, answer.result() if answer.done() else None) for one, answer in asked]
+        return [(one, status) for one, status in answers if status is not None]
+
+    def _ask(self, path: str) -> asyncio.Future[os.statvfs_result | None]:
+        """Ask in a daemon thread: one of a pool would keep the process from ending when it hangs."""
+        if path in self._asked:
+            return self._asked[path]
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[os.statvfs_result | None] = loop.create_future()
+        self._asked[path] = future
+
+        def answer(status: os.statvfs_result | None) -> None:
+            del self._asked[path]
+            future.set_result(status)
+
+        def ask() -> None:
+            status = None
+            with contextlib.suppress(OSError):
+                status = os.statvfs(path)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(answer, status)
+
+        threading.Thread(target=ask, daemon=True).start()
+        return future
+
+
+class Scanning:
+    """Runs the scanning process and takes what it publishes; starts it again when it dies."""
+
+    def __init__(self, config: Config, current: Current) -> None:
+        self._config = config
+        self._current = current
+        self.spoke = asyncio.Event()
+
+    async def supervise(self) -> None:
+        """Keep one scanning process running until cancelled, then end it."""
+        pause = _FIRST_RESTART_SECONDS
+        while True:
+            started = time.monotonic()
+            await self._run()
+            if time.monotonic() - started > _LAST_RESTART_SECONDS:
+                pause = _FIRST_RESTART_SECONDS
+            _log.error("scanner.died", restart_seconds=pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LAST_RESTART_SECONDS)
+
+    async def _run(self) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "exporter.scanprocess",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C is for this process; it ends the other
+        )
+        self._current.scanner = process.pid
+        try:
+            await self._listen(process)
+        finally:
+            self._current.scanner = None
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()  # it only reads: there is nothing to finish
+        await process.wait()
+
+    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None, "opened as a pipe"
+        assert process.stdout is not None, "opened as a pipe"
+        try:
+            process.stdin.write(frame(Order(self._config, self._current.publication.counters)))
+            await process.stdin.drain()
+            while True:
+                length = int.from_bytes(await process.stdout.readexactly(LENGTH_BYTES), "big")
+                publication = pickle.loads(await process.stdout.readexactly(length))  # noqa: S301 - our own child
+                assert isinstance(publication, Publication), "the scanning process publishes"
+                self._current.replace(publication)
+                self.spoke.set()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+
+
+async def serve(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT; raises AddressError before anything is started."""
+    sockets = listen(config.listen)
+    current = Current(config.root)
+    scanning = Scanning(config, current)
+    server = Server(make_app(current))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    supervisor = asyncio.create_task(scanning.supervise())
+    with contextlib.suppress(TimeoutError):  # a disk that hangs must not keep the port closed
+        await asyncio.wait_for(scanning.spoke.wait(), _FIRST_WORD_SECONDS)
+    addresses = [one.getsockname() for one in sockets]
+    _log.info("serving", addresses=[_address(address) for address in addresses], root=config.root)
+    try:
+        await server.serve(sockets)
+    finally:
+        supervisor.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await supervisor
+    _log.info("stopped")
+
+
+def _address(address: tuple[str, int, int, int] | tuple[str, int]) -> str:
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

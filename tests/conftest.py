@@ -1,0 +1,73 @@
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter.metrics.families import families
+from exporter.metrics.render import render
+from exporter.model import Snapshot, Trigger
+from exporter.scanner import Scanner
+
+_RECORDED = Path(__file__).parent.parent.parent / "shared" / "data" / "roots"
+_SAMPLE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
+_LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
+
+
+class Figures:
+    """Samples of an exposition, asked for by name (without prefix) and labels."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.samples: list[tuple[str, dict[str, str], float]] = []
+        for line in text.splitlines():
+            if found := _SAMPLE.match(line):
+                labels = dict(_LABEL.findall(found[2] or ""))
+                self.samples.append((found[1].removeprefix("docker_storage_"), labels, float(found[3])))
+
+    def all(self, name: str, **labels: str) -> list[tuple[dict[str, str], float]]:
+        return [(has, value) for at, has, value in self.samples if at == name and labels.items() <= has.items()]
+
+    def sum(self, name: str, **labels: str) -> float:
+        return sum(value for _, value in self.all(name, **labels))
+
+    def __call__(self, name: str, **labels: str) -> float:
+        (only,) = self.all(name, **labels)
+        return only[1]
+
+
+def scan(path: Path, *, orphaned_after: float = 600) -> Snapshot:
+    return Scanner(str(path), orphaned_after).scan(Trigger.STARTUP)
+
+
+def figures_of(path: Path, *, intermediate: bool = False, orphaned_after: float = 600) -> Figures:
+    scanner = Scanner(str(path), orphaned_after)
+    snapshot = scanner.scan(Trigger.STARTUP)
+    return Figures(render(families(snapshot, scanner.counters, intermediate=intermediate), "text").decode())
+
+
+def du(path: Path, *options: str) -> int:
+    done = subprocess.run(["du", "-sx", *options, str(path)], capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[0])
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Callable[[str], Path]:
+    """Unpack a recorded data root; skip where the recordings are not there."""
+
+    def unpack(name: str) -> Path:
+        archive = _RECORDED / name
+        if not archive.exists():
+            pytest.skip("the recorded data roots are not on this machine")
+        with tarfile.open(archive) as tar:
+            tar.extractall(tmp_path, filter="fully_trusted")
+        return tmp_path / "docker"
+
+    return unpack
+
+
+def needs(command: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(shutil.which(command) is None, reason=f"{command} is not installed")
