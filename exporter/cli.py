@@ -231,8 +231,8 @@ def _complain(snapshot: Snapshot) -> int:
         return 1
     problems = [problem for problem in snapshot.problems if problem.reason is not Reason.VANISHED]
     for problem in problems:
-        where = f"{snapshot.root}/{problem.path}".encode("utf-8", "backslashreplace").decode()
-        click.echo(f"{where}: {problem.reason.value} {problem.detail}".rstrip(), err=True)
+        line = f"{snapshot.root}/{problem.path}: {problem.reason.value} {problem.detail}"
+        click.echo(log.printable(line.rstrip()), err=True)
     for layout in snapshot.inventory.unmeasured:
         click.echo(f"{snapshot.root}: layout {layout} is measured by directory only", err=True)
     return 1 if problems or snapshot.inventory.unmeasured else 0

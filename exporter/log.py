@@ -40,8 +40,14 @@ def _drop_meta(_logger: object, _method: str, event: structlog.typing.EventDict)
 
 
 def _presentable(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Names from the disk may hold what no terminal or JSON reader takes."""
     return {
-        key: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+        key: printable(value) if isinstance(value, str) and key != "exception" else value
         for key, value in event.items()
     }
+
+
+def printable(text: str) -> str:
+    """Escape what a name from the disk may hold and no terminal should get: control characters, non-UTF-8."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )

@@ -23,18 +23,18 @@ class Figures:
     def __init__(self, text: str) -> None:
         self.text = text
         self.samples: list[tuple[str, dict[str, str], float]] = []
-        for line in text.splitlines():
+        for line in text.split("\n"):
             if found := _SAMPLE.match(line):
                 labels = dict(_LABEL.findall(found[2] or ""))
                 self.samples.append((found[1].removeprefix("docker_storage_"), labels, float(found[3])))
 
-    def all(self, name: str, **labels: str) -> list[tuple[dict[str, str], float]]:
+    def all(self, name: str, /, **labels: str) -> list[tuple[dict[str, str], float]]:
         return [(has, value) for at, has, value in self.samples if at == name and labels.items() <= has.items()]
 
-    def sum(self, name: str, **labels: str) -> float:
+    def sum(self, name: str, /, **labels: str) -> float:
         return sum(value for _, value in self.all(name, **labels))
 
-    def __call__(self, name: str, **labels: str) -> float:
+    def __call__(self, name: str, /, **labels: str) -> float:
         (only,) = self.all(name, **labels)
         return only[1]
 

@@ -1,11 +1,10 @@
 """Safe reading of untrusted metadata: every failure becomes a counted problem and a None."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-
-import msgspec
 
 from exporter.model import Collector, Problem, Reason, Tree
 from exporter.root import DataRoot, UnreadableError, reason_of
@@ -114,9 +113,10 @@ class Reader:
 
 
 def _decode(raw: bytes) -> Json | None:
+    """Decode as leniently as Go does: one name that is not Unicode must not hide what stands beside it."""
     try:
-        value = msgspec.json.decode(raw)
-    except (ValueError, RecursionError):  # DecodeError and UnicodeDecodeError are ValueErrors
+        value = json.loads(raw.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

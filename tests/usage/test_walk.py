@@ -1,0 +1,92 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from exporter.model import Tree
+from exporter.root import DataRoot
+from exporter.usage.walk import Prune, measure
+from tests.conftest import du
+
+
+def _no_error(error: OSError, tree: Tree) -> None:
+    raise AssertionError((error, tree))
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    top = tmp_path / "root"
+    (top / "a/b/c").mkdir(parents=True)
+    (top / "a/file").write_bytes(b"x" * 10_000)
+    os.link(top / "a/file", top / "a/b/link")
+    (top / "a/link").symlink_to("/etc/passwd")
+    with (top / "sparse").open("wb") as file:
+        file.truncate(5_000_000)
+    os.mkfifo(top / "a/fifo")
+    return top
+
+
+def test_a_tree_is_what_du_says(tree: Path) -> None:
+    with DataRoot(str(tree)) as root:
+        usage = measure(root, (), Prune(), _no_error).usage
+    assert usage.allocated == du(tree, "--block-size=1")
+    assert usage.inodes == du(tree, "--inodes")
+    assert usage.size == 10_000 + 5_000_000 + len("/etc/passwd")
+
+
+def test_a_file_alone_is_a_tree(tree: Path) -> None:
+    with DataRoot(str(tree)) as root:
+        assert measure(root, ("sparse",), Prune(), _no_error).usage.size == 5_000_000
+
+
+def test_a_tree_within_is_left_out_and_measured_on_its_own(tree: Path) -> None:
+    prune = Prune()
+    prune.add(("a", "b"))
+    with DataRoot(str(tree)) as root:
+        outer = measure(root, (), prune, _no_error)
+        inner = measure(root, ("a", "b"), prune.at(("a", "b")), _no_error)
+    assert outer.links == inner.links != {}
+    shared = next(iter(outer.links.values()))
+    assert outer.usage.allocated + inner.usage.allocated - shared[1] == du(tree, "--block-size=1")
+
+
+def test_links_that_all_lie_within_are_no_business_of_other_trees(tree: Path) -> None:
+    with DataRoot(str(tree)) as root:
+        assert measure(root, (), Prune(), _no_error).links == {}
+
+
+def test_a_tree_deeper_than_descriptors_and_path_max(tmp_path: Path) -> None:
+    at = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("deep", dir_fd=at)
+        below = os.open("deep", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    before = len(os.listdir("/proc/self/fd"))
+    with DataRoot(str(tmp_path)) as root:
+        measured = measure(root, (), Prune(), _no_error)
+    assert measured.usage.inodes == 1501
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_cannot_be_entered_is_reported_and_the_rest_counted(tree: Path) -> None:
+    errors: list[tuple[int | None, Tree]] = []
+    prune = Prune()
+    with DataRoot(str(tree)) as root:
+        descriptor = os.open(tree / "a", os.O_RDONLY)
+        (tree / "gone").mkdir()
+        real = os.listdir
+
+        def vanish(at: int) -> list[str]:
+            names = real(at)
+            if (tree / "gone").exists():
+                (tree / "gone").rmdir()
+            return names
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "listdir", vanish)
+            measured = measure(root, (), prune, lambda error, at: errors.append((error.errno, at)))
+        os.close(descriptor)
+    assert errors == [(2, ("gone",))]
+    assert measured.usage.allocated == du(tree, "--block-size=1")
