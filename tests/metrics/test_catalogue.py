@@ -1,0 +1,45 @@
+import re
+from pathlib import Path
+
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.families import families
+from exporter.metrics.live import filesystem_families, process_families
+from exporter.model import Counters, Trigger
+from exporter.scanner import Scanner
+from tests.roots import graph_root, hex_id
+
+_DOCS = Path(__file__).parent.parent.parent / "docs" / "metrics.md"
+_ROW = re.compile(r"^\| `([a-z_]+)` \| (gauge|counter|info) \| ([^|]*) \| (.+) \|$", re.MULTILINE)
+
+
+def test_the_documentation_and_the_catalogue_are_the_same() -> None:
+    documented = [
+        (name, kind, labels.replace("`", ""), text) for name, kind, labels, text in _ROW.findall(_DOCS.read_text())
+    ]
+    assert documented == [(one.name, one.kind, ", ".join(one.labels), one.help) for one in CATALOGUE]
+
+
+def test_every_metric_of_the_catalogue_is_served_and_no_other(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("base", size=3, tag="base:1")
+    source = built.writer.volume(hex_id("v"), {})
+    config = {"Type": "json-file", "Config": {"max-size": "10m"}}
+    built.container("c", image="base", volumes={"/v": source}, log_config=config)
+    scanner = Scanner(str(built.path), 600)
+    snapshot = scanner.scan(Trigger.STARTUP)
+    made = [
+        *families(snapshot, scanner.counters),
+        *filesystem_families([]),
+        *process_families([]),
+    ]
+    suffix = {"info": "_info", "counter": "_total"}
+    served = {family.name + suffix.get(family.type, "") for family in made}
+    assert served == {metric.name for metric in CATALOGUE}
+    with_series = {family.name for family in made if family.samples}
+    assert {name for name in served if "filesystem" not in name} == {
+        family.name + suffix.get(family.type, "") for family in made if family.name in with_series
+    }
+
+
+def test_before_the_first_scan_the_exporter_tells_of_itself() -> None:
+    names = {family.name for family in families(None, Counters())}
+    assert {"docker_storage_up", "docker_storage_build", "docker_storage_scan_errors"} <= names

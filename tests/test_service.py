@@ -1,0 +1,175 @@
+"""A real exporter, started as a user would, asked over loopback."""
+
+import contextlib
+import gzip
+import os
+import re
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Figures
+from tests.roots import graph_root, hex_id
+
+_DEADLINE_SECONDS = 30
+
+
+class Exporter:
+    def __init__(self, root: Path, *flags: str) -> None:
+        command = [sys.executable, "-m", "exporter", "run", "--root", str(root), "--scan.interval", "1", *flags]
+        self.process = subprocess.Popen(
+            [*command, "--web.listen-address", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True, bufsize=1
+        )
+        self.lines: list[str] = []
+        self.port = int(self.log_line(r"127\.0\.0\.1:(\d+)")[1])
+
+    def log_line(self, pattern: str) -> re.Match[str]:
+        assert self.process.stderr is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stderr, selectors.EVENT_READ)
+            while selector.select(_DEADLINE_SECONDS):
+                self.lines.append(line := self.process.stderr.readline())
+                if found := re.search(pattern, line):
+                    return found
+                if not line:
+                    break
+        raise AssertionError("".join(self.lines))
+
+    def get(self, path: str = "/metrics", **headers: str) -> tuple[int, str, bytes]:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.headers["content-type"], answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers["content-type"], error.read()
+
+    def figures(self) -> Figures:
+        return Figures(self.get()[2].decode())
+
+    def wait_for(self, name: str, value: float) -> Figures:
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while time.monotonic() < until:
+            figures = self.figures()
+            if [found for _, found in figures.all(name)] == [value]:
+                return figures
+            time.sleep(0.05)
+        raise AssertionError(f"{name} never became {value}: {figures.all(name)}")
+
+    def stop(self, number: int = signal.SIGTERM) -> float:
+        start = time.monotonic()
+        self.process.send_signal(number)
+        assert self.process.wait(10) == 0
+        return time.monotonic() - start
+
+
+@contextlib.contextmanager
+def exporter(root: Path, *flags: str) -> Iterator[Exporter]:
+    running = Exporter(root, *flags)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+        if running.process.stderr is not None:
+            running.process.stderr.close()
+
+
+def test_it_serves_the_root_in_every_form(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", size=7, tag="<script>:1")
+    with exporter(built.path) as running:
+        figures = running.wait_for("image_virtual_size_bytes", 7)
+        assert figures("filesystem_size_bytes") > 0
+        assert figures("process_cpu_seconds_total") > 0
+        status, kind, body = running.get(**{"Accept-Encoding": "gzip"})
+        assert status == 200
+        assert kind.startswith("text/plain; version=")
+        assert Figures(gzip.decompress(body).decode())("up") == 1
+        _, kind, body = running.get(Accept="application/openmetrics-text; version=1.0.0")
+        assert kind.startswith("application/openmetrics-text")
+        assert body.endswith(b"# EOF\n")
+        assert running.get("/-/healthy")[0] == running.get("/-/ready")[0] == 200
+        page = running.get("/")[2].decode()
+        assert "&lt;script&gt;:1" in page
+        assert "<script" not in page
+        assert running.get("/nothing")[0] == 404
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_within_a_second_with_connections_open(tmp_path: Path, number: int) -> None:
+    with exporter(graph_root(tmp_path).path) as running:
+        with contextlib.ExitStack() as idle:
+            for _ in range(5):
+                connection = idle.enter_context(socket.create_connection(("127.0.0.1", running.port)))
+                connection.sendall(b"GET /metrics HTTP/1.1\r\n")
+            assert running.stop(number) < 1
+        assert not Path(f"/proc/{running.process.pid}").exists()
+
+
+def test_a_root_that_comes_and_goes_is_followed_and_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "docker"
+    with exporter(path) as running:
+        assert running.figures()("up") == 0
+        assert running.get("/-/ready")[0] == 503
+        graph_root(path).image("app", size=7)
+        figures = running.wait_for("image_virtual_size_bytes", 7)
+        assert figures("up") == 1
+        path.rename(tmp_path / "away")
+        assert not running.wait_for("up", 0).all("image_virtual_size_bytes")
+        running.stop()
+        assert running.process.stderr is not None
+        lines = running.lines + running.process.stderr.readlines()
+    assert sum("root.unreadable" in line for line in lines) == 2, lines
+
+
+def test_a_change_on_the_disk_is_served_after_the_next_scan(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", size=7)
+    with exporter(built.path) as running:
+        running.wait_for("image_virtual_size_bytes", 7)
+        (built.path / "graph" / hex_id("app") / "layersize").write_text("8")
+        running.wait_for("image_virtual_size_bytes", 8)
+
+
+def test_a_scanner_that_is_killed_is_started_again_and_counts_on(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", size=7)
+    with exporter(built.path) as running:
+        running.wait_for("image_virtual_size_bytes", 7)
+        children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
+        before = running.figures()("scans_total", collector="images", trigger="startup")
+        os.kill(int(children[0]), signal.SIGKILL)
+        running.log_line("scanner.died")
+        assert running.figures()("image_virtual_size_bytes") == 7
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while running.figures()("scans_total", collector="images", trigger="startup") == before:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def test_the_scanner_ends_when_the_server_is_killed(tmp_path: Path) -> None:
+    with exporter(graph_root(tmp_path).path) as running:
+        children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
+        assert len(children) == 1
+        running.process.kill()
+        running.process.wait()
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while Path(f"/proc/{children[0]}").exists() and "Z" not in Path(f"/proc/{children[0]}/stat").read_text():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def test_an_address_that_cannot_be_had_is_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = [sys.executable, "-m", "exporter", "run", "--root", str(tmp_path), "--web.listen-address", address]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 1
+    assert f"cannot listen on {address}" in done.stderr
