@@ -23,6 +23,7 @@ class Summary:
     unmeasured: tuple[str, ...] = ()
     drivers: tuple[str, ...] = ()
     taken: float | None = None
+    used: int = 0
     counts: tuple[tuple[str, int], ...] = ()
     directories: tuple[tuple[str, int], ...] = ()
     images: tuple[tuple[str, int], ...] = ()
@@ -60,6 +61,7 @@ def summarize(snapshot: Snapshot) -> Summary:
     inventory = snapshot.inventory
     if not snapshot.measured:
         return Summary(label(snapshot.root), snapshot.error, inventory.layouts, inventory.unmeasured)
+    directories = accounting.directories(snapshot)
     images = accounting.images(snapshot)
     containers = accounting.containers(snapshot)
     return Summary(
@@ -68,13 +70,14 @@ def summarize(snapshot: Snapshot) -> Summary:
         unmeasured=inventory.unmeasured,
         drivers=inventory.drivers,
         taken=snapshot.taken,
+        used=sum(usage.allocated for usage in directories.values()),
         counts=(
             ("layers", len(inventory.layers)),
             ("images", sum(image.listed for image in inventory.images)),
             ("containers", len(inventory.containers)),
             ("volumes", len(inventory.volumes)),
         ),
-        directories=_top((name, usage.allocated) for name, usage in accounting.directories(snapshot).items()),
+        directories=_top((name, usage.allocated) for name, usage in directories.items()),
         images=_top(
             (image_name(image), images[image.driver, image.id].virtual) for image in inventory.images if image.listed
         ),

@@ -66,7 +66,7 @@ def _facts(summary: Summary) -> str:
     if summary.taken is not None:
         rows.append(("Snapshot", f"{_age(time.time() - summary.taken)} old"))
         rows += [(name.capitalize(), str(count)) for name, count in summary.counts]
-        rows.append(("Disk used", human(sum(size for _, size in summary.directories))))
+        rows.append(("Disk used", human(summary.used)))
     cells = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows)
     return f'<table class="facts">{cells}</table>'
 
