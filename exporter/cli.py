@@ -34,7 +34,7 @@ _root = _option(
     "--root",
     "root",
     default=DEFAULT_ROOT,
-    type=click.Path(),
+    metavar="DIRECTORY",  # no click.Path: that refuses what access(2) denies, which knows nothing of capabilities
     help="The Docker data root to read. Nothing below it is ever written.",
 )
 _intermediate = _option(
@@ -151,7 +151,7 @@ def run(  # noqa: PLR0913 - one parameter for each flag
     "--output",
     "output",
     default=None,
-    type=click.Path(dir_okay=False),
+    type=click.Path(dir_okay=False, readable=False),
     metavar="FILE",
     help="Write there, all at once, instead of to standard output: for node_exporter's textfile collector.",
 )

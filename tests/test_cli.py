@@ -71,11 +71,18 @@ def test_once_fails_on_what_is_no_root(tmp_path: Path, kind: str) -> None:
 def test_once_fails_on_a_root_that_may_not_be_read(tmp_path: Path) -> None:
     built = graph_root(tmp_path)
     code = (
-        "import os, sys; from exporter.scanner import open_root, RootError; os.setgid(65534); os.setuid(65534)\n"
-        "try: open_root(sys.argv[1])\nexcept RootError as error: print(error)"
+        "import os, sys; from exporter.cli import main; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "main(['once', '--root', sys.argv[1]])"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(built.path)], capture_output=True, text=True, check=True)
-    assert "Permission denied" in done.stdout
+    closed = tmp_path / "closed"
+    built.path.rename(closed)
+    closed.chmod(0o700)
+    for above in [tmp_path, *tmp_path.parents][:-2]:
+        above.chmod(0o755)
+    done = subprocess.run([sys.executable, "-c", code, str(closed)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"{closed}: cannot be opened: Permission denied" in done.stderr
+    assert Figures(done.stdout)("up") == 0
 
 
 def test_version_and_help() -> None:

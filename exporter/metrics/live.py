@@ -41,8 +41,16 @@ def process_families(children: Iterable[int]) -> Iterator[Family]:
     yield single(c.PROCESS_CPU, cpu)
     yield single(c.PROCESS_MEMORY, memory)
     yield single(c.PROCESS_START, _STARTED)
-    yield single(c.PROCESS_FDS, len(os.listdir("/proc/self/fd")) - 1)
+    yield single(c.PROCESS_FDS, _descriptors())
     yield single(c.PROCESS_MAX_FDS, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def _descriptors() -> int | None:
+    """Count the open descriptors; None where /proc does not say, as for a process that may not be traced."""
+    try:
+        return len(os.listdir("/proc/self/fd")) - 1
+    except OSError:
+        return None
 
 
 def _resident(process: int) -> int:
