@@ -6,11 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from exporter.metrics.families import families
 from exporter.metrics.render import render
 from exporter.model import Snapshot, Trigger
 from exporter.scanner import Scanner
+
+# How long an example takes says nothing about the product, and on a busy machine makes tests fail.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 _RECORDED = Path(__file__).parent.parent.parent / "shared" / "data" / "roots"
 _SAMPLE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
