@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from exporter.model import Tree
@@ -77,6 +77,24 @@ class Cursor:
             if descriptor is not None:
                 os.close(descriptor)
         self._open.clear()
+
+
+def list_names(descriptor: int, path: Tree, on_error: OnError) -> list[str]:
+    """List a directory; an empty list where that fails."""
+    try:
+        return os.listdir(descriptor)
+    except OSError as error:
+        on_error(error, path)
+        return []
+
+
+def look(descriptor: int, names: Iterable[str], path: Tree, on_error: OnError) -> Iterator[tuple[str, os.stat_result]]:
+    """Stat entries of a directory, themselves and not what they point to; what fails is left out."""
+    for name in names:
+        try:
+            yield name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+        except OSError as error:
+            on_error(error, (*path, name))
 
 
 class Visitor(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from exporter.model import Changes, Tree
 from exporter.root import DataRoot
-from exporter.usage.cursor import Cursor, OnError, depth_first
+from exporter.usage.cursor import Cursor, OnError, depth_first, list_names, look
 
 _SECOND = 1_000_000_000
 
@@ -101,19 +101,10 @@ class _Comparison:
 
     def visit(self, path: Tree) -> list[str]:
         descriptor = self._newer.descriptor
-        directories: list[str] = []
-        try:
-            names = os.listdir(descriptor)
-        except OSError as error:
-            self._on_error(error, path)
-            return directories
+        names = list_names(descriptor, path, self._on_error)
         self.entries += len(names)
-        for name in names:
-            try:
-                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            except OSError as error:
-                self._on_error(error, (*path, name))
-                continue
+        directories: list[str] = []
+        for name, status in look(descriptor, names, path, self._on_error):
             if status.st_dev != self._device:
                 continue
             if stat.S_ISDIR(status.st_mode):

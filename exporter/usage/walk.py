@@ -7,7 +7,7 @@ from typing import Final
 
 from exporter.model import Measured, Tree, Usage
 from exporter.root import DataRoot
-from exporter.usage.cursor import Cursor, OnError, depth_first
+from exporter.usage.cursor import Cursor, OnError, depth_first, list_names, look
 
 
 @dataclass(slots=True)
@@ -120,22 +120,13 @@ class _Walk:
 
     def visit(self, path: Tree) -> list[str]:
         total, descriptor, skip = self._total, self._cursor.descriptor, self._prunes[-1].below
-        directories: list[str] = []
-        try:
-            names = os.listdir(descriptor)
-        except OSError as error:
-            self._on_error(error, path)
-            return directories
+        names = list_names(descriptor, path, self._on_error)
         total.entries += len(names)
-        for name in names:
-            if name in skip and skip[name].leaf:
-                total.skipped_mounts += skip[name].mount
-                continue
-            try:
-                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            except OSError as error:
-                self._on_error(error, (*path, name))
-                continue
+        if skip:
+            total.skipped_mounts += sum(name in skip and skip[name].mount for name in names)
+            names = [name for name in names if name not in skip or not skip[name].leaf]
+        directories: list[str] = []
+        for name, status in look(descriptor, names, path, self._on_error):
             if status.st_dev != total.device:
                 total.skipped_mounts += 1
             elif _count(total, status):
