@@ -2,6 +2,7 @@
 
 import json
 import re
+import stat
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -69,11 +70,20 @@ class Reader:
                 continue
             if not accept(name):
                 self.problem(Reason.DECODE, (*tree, name), "not the name of an object")
-            elif not self.root.is_directory((*tree, name)):
-                self.problem(Reason.NOT_REGULAR, (*tree, name), "not a directory")
-            else:
+            elif self._is_directory((*tree, name)):
                 found.append(name)
         return found
+
+    def _is_directory(self, tree: Tree) -> bool:
+        try:
+            status = self.root.lstat(tree)
+        except OSError as error:  # most often an object that was removed since the listing
+            self.problem(reason_of(error), tree, error.strerror or "")
+            return False
+        if stat.S_ISDIR(status.st_mode):
+            return True
+        self.problem(Reason.NOT_REGULAR, tree, "not a directory")
+        return False
 
     def bytes(self, tree: Tree, *, optional: bool = False) -> bytes | None:
         """Read one file; None when that fails. A file that is missing is a problem unless `optional`."""

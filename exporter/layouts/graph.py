@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from exporter.layouts.drivers import GRAPH_DRIVERS, Driver, LayerStore
 from exporter.layouts.files import Json, Reader, is_id, moment, table, text
-from exporter.model import Image, ImageId, LayerId, Reason
+from exporter.model import Image, ImageId, LayerId, Reason, Tree
 from exporter.root import DataRoot
 
 LAYOUT = "graph"
@@ -50,17 +50,21 @@ def detect(root: DataRoot) -> bool:
 
 
 def find_stores(root: DataRoot, reader: Reader) -> list[LayerStore]:
-    """The drivers whose directories or tags are in the root. The older layouts know no other drivers."""
+    """The drivers whose directories or tags are in the root, also where that is no directory: then a problem."""
     return [
         LayerStore(driver, reader)
         for driver in GRAPH_DRIVERS
-        if root.is_directory(driver.layers) or _tag_file(root, driver)
+        if _is_there(root, driver.layers[:1]) or _tag_file(root, driver)
     ]
 
 
 def _tag_file(root: DataRoot, driver: Driver) -> bool:
+    return _is_there(root, (_TAGS + driver.name,))
+
+
+def _is_there(root: DataRoot, tree: Tree) -> bool:
     try:
-        root.lstat((_TAGS + driver.name,))
+        root.lstat(tree)
     except OSError:
         return False
     return True

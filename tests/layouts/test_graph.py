@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.model import Trigger
+from exporter.root import DataRoot
 from exporter.scanner import Scanner
 from tests.conftest import du, figures_of
 from tests.roots import graph_root, hex_id
@@ -162,3 +163,31 @@ def test_the_last_good_value_of_a_torn_container_stays(tmp_path: Path) -> None:
     (good,) = scanner.scan(Trigger.STARTUP).inventory.containers
     (built.path / "containers" / hex_id("web") / "config.json").write_text('{"Sta')
     assert scanner.scan(Trigger.AUDIT).inventory.containers == (good,)
+
+
+def test_a_driver_directory_that_is_a_link_is_an_error_and_not_followed(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", size=5, tag="app:1")
+    (built.path / "aufs").rename(tmp_path / "other-disk")
+    (built.path / "aufs").symlink_to(tmp_path / "other-disk")
+    figures = figures_of(built.path)
+    assert figures("scan_errors_total", collector="images", reason="not_regular") >= 1
+    assert figures("image_tag_info", repository="app") == 1
+    assert figures("missing_layers", driver="aufs") == 1
+
+
+def test_an_object_that_vanishes_between_the_listing_and_the_look_is_no_error(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", size=5).container("web", image="app")
+    gone = built.path / "containers" / hex_id("web")
+    real = DataRoot.names
+
+    def names(root: DataRoot, tree: tuple[str, ...]) -> list[str]:
+        listed = real(root, tree)
+        if tree == ("containers",) and gone.exists():
+            shutil.rmtree(gone)
+        return listed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DataRoot, "names", names)
+        figures = figures_of(built.path)
+    assert figures("scan_errors_total", collector="containers", reason="vanished") == 1
+    assert figures("scan_success", collector="containers") == 1
