@@ -5,18 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from exporter.model import (
-    Container,
-    Image,
-    ImageState,
-    Layer,
-    LayerId,
-    Measured,
-    Snapshot,
-    Tree,
-    Usage,
-    Use,
-)
+from exporter.measured import Measured, Tree, Usage
+from exporter.model import Container, Image, ImageState, Layer, LayerId, Snapshot, Use
 
 LayerKey = tuple[str, LayerId]
 

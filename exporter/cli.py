@@ -1,6 +1,7 @@
 """The command line: each command builds a `Config` and calls one function."""
 
 import asyncio
+import hashlib
 import os
 import sys
 import tempfile
@@ -10,14 +11,19 @@ from typing import Any
 
 import click
 
-from exporter import __version__, log
+from exporter import log
 from exporter.config import DEFAULT_PORT, DEFAULT_ROOT, Config
+from exporter.measured import Reason
 from exporter.metrics.families import families
 from exporter.metrics.live import filesystem_families
 from exporter.metrics.render import Format, render
-from exporter.model import Filesystem, Reason, Snapshot, Trigger
+from exporter.metrics.status import status_families
+from exporter.model import Filesystem, Snapshot
+from exporter.progress import scan_with_progress
 from exporter.scanner import Scanner
 from exporter.service import serve
+from exporter.usage.pool import Pool, default_workers
+from exporter.version import VERSION
 from exporter.web.server import AddressError
 
 _ENVIRONMENT = "DOCKER_STORAGE_EXPORTER_"
@@ -43,6 +49,22 @@ _intermediate = _option(
     is_flag=True,
     help="Serve the sizes of intermediate images too: those without a tag that other images are built on.",
 )
+_workers = _option(
+    "--scan.workers",
+    "workers",
+    default=0,
+    type=click.IntRange(min=0),
+    metavar="NUMBER",
+    help="How many processes measure at once; 0 is one for each core.",
+)
+_timeout = _option(
+    "--scan.tree-timeout",
+    "tree_timeout",
+    default=30.0,
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="Give up on a directory tree when its measuring has made no progress for this long.",
+)
 _grace = _option(
     "--layers.orphaned-after",
     "orphaned_after",
@@ -54,7 +76,7 @@ _grace = _option(
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="docker-storage-exporter")
+@click.version_option(VERSION, prog_name="docker-storage-exporter")
 def main() -> None:
     """Tell Prometheus where a Docker host's disk goes.
 
@@ -80,7 +102,7 @@ def main() -> None:
     default=60.0,
     type=click.FloatRange(min=1),
     metavar="SECONDS",
-    help="Scan this often. Stretched when scans would take more than their duty cycle.",
+    help="Measure what a running container may let grow this often; what is quiet, up to every 15 minutes.",
 )
 @_option(
     "--scan.duty-cycle",
@@ -88,7 +110,30 @@ def main() -> None:
     default=0.05,
     type=click.FloatRange(min=0.001, max=1),
     metavar="FRACTION",
-    help="The share of one core that scans may take on average.",
+    help="The share of one core that scans may take on average, after the first one.",
+)
+@_workers
+@_timeout
+@_option(
+    "--cache.file",
+    "cache_file",
+    default="",
+    metavar="FILE",
+    help="Where the sizes of image layers are kept across restarts.  [default: in the state directory; 'none': off]",
+)
+@_option(
+    "--watch/--no-watch",
+    "watch",
+    default=True,
+    help="Let the kernel tell of changes. Without it they are found by a look.",
+)
+@_option(
+    "--watch.look-interval",
+    "look_interval",
+    default=15.0,
+    type=click.FloatRange(min=0.5),
+    metavar="SECONDS",
+    help="Look this often for changes that no event has told.",
 )
 @_intermediate
 @_grace
@@ -111,6 +156,11 @@ def run(  # noqa: PLR0913 - one parameter for each flag
     listen: tuple[str, ...],
     scan_interval: float,
     duty_cycle: float,
+    workers: int,
+    tree_timeout: float,
+    cache_file: str,
+    watch: bool,
+    look_interval: float,
     intermediate: bool,
     orphaned_after: float,
     log_level: str,
@@ -127,6 +177,11 @@ def run(  # noqa: PLR0913 - one parameter for each flag
         listen=listen,
         scan_interval=scan_interval,
         duty_cycle=duty_cycle,
+        workers=workers,
+        tree_timeout=tree_timeout,
+        cache_file=_cache_file(cache_file, root),
+        watch=watch,
+        look_interval=look_interval,
         orphaned_after=orphaned_after,
         intermediate_images=intermediate,
         log_level=log_level,
@@ -155,9 +210,19 @@ def run(  # noqa: PLR0913 - one parameter for each flag
     metavar="FILE",
     help="Write there, all at once, instead of to standard output: for node_exporter's textfile collector.",
 )
+@_workers
+@_timeout
 @_intermediate
 @_grace
-def once(root: str, style: Format, output: str | None, intermediate: bool, orphaned_after: float) -> None:
+def once(  # noqa: PLR0913 - one parameter for each flag
+    root: str,
+    style: Format,
+    output: str | None,
+    workers: int,
+    tree_timeout: float,
+    intermediate: bool,
+    orphaned_after: float,
+) -> None:
     """Scan once and print the metrics.
 
     Exits with 1 and says what on standard error when something could not be read; what could be read is
@@ -165,10 +230,12 @@ def once(root: str, style: Format, output: str | None, intermediate: bool, orpha
     """
     if output is not None and _is_below(output, root):
         raise click.ClickException("--output must not be below the data root: nothing is written there")
-    scanner = Scanner(root, orphaned_after)
-    snapshot = scanner.scan(Trigger.STARTUP)
+    with Pool(workers or default_workers(), tree_timeout) as pool:
+        scanner = Scanner(root, orphaned_after, pool)
+        snapshot = scan_with_progress(scanner)
     made = [
-        *families(snapshot, scanner.counters, intermediate=intermediate),
+        *families(snapshot, intermediate=intermediate),
+        *status_families(snapshot, scanner.counters),
         *filesystem_families((one, status) for one in snapshot.filesystems if (status := _statvfs(one))),
     ]
     _write(render(made, style), output)
@@ -189,6 +256,25 @@ def demo(directory: Path) -> None:
     except OSError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"An example data root is in {directory}.")
+
+
+def _cache_file(given: str, root: str) -> str:
+    """Where to keep the cache: as given, or below systemd's or root's or the user's state directory."""
+    if given == "none":
+        return ""
+    if given:
+        if _is_below(given, root):
+            raise click.ClickException("--cache.file must not be below the data root: nothing is written there")
+        return given
+    directory = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if not directory and os.geteuid() == 0:
+        directory = "/var/lib/docker-storage-exporter"
+    if not directory:
+        home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+        directory = os.path.join(home, "docker-storage-exporter")
+    name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:12]
+    file = os.path.join(directory, f"layers-{name}.json")
+    return "" if _is_below(file, root) else file
 
 
 def _is_below(path: str, root: str) -> bool:

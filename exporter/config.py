@@ -8,12 +8,20 @@ DEFAULT_ROOT = "/var/lib/docker"
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The effective configuration. Times are seconds; `duty_cycle` is a fraction of one core."""
+    """The effective configuration. Times are seconds; `duty_cycle` is a fraction of one core.
+
+    `workers` 0 is one for each core. `cache_file` is empty where nothing is to be kept.
+    """
 
     root: str = DEFAULT_ROOT
     listen: tuple[str, ...] = (f":{DEFAULT_PORT}",)
     scan_interval: float = 60.0
     duty_cycle: float = 0.05
+    workers: int = 0
+    tree_timeout: float = 30.0
+    cache_file: str = ""
+    watch: bool = True
+    look_interval: float = 15.0
     orphaned_after: float = 600.0
     intermediate_images: bool = False
     log_level: str = "info"

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
+from exporter.measured import Changes, Measured, Reason, Tree
+
 LayerId = NewType("LayerId", str)
 ImageId = NewType("ImageId", str)
 ContainerId = NewType("ContainerId", str)
-
-#: Path components below the data root, of a directory tree or a file that is measured as one thing.
-Tree = tuple[str, ...]
 
 
 class Collector(StrEnum):
@@ -24,19 +23,6 @@ class Collector(StrEnum):
     CONTAINERS = "containers"
     VOLUMES = "volumes"
     DIRECTORIES = "directories"
-
-
-class Reason(StrEnum):
-    """Why something below the data root could not be read or measured."""
-
-    PERMISSION = "permission"
-    VANISHED = "vanished"
-    IO = "io"
-    DECODE = "decode"
-    TOO_LARGE = "too_large"
-    NOT_REGULAR = "not_regular"
-    LOOP = "loop"
-    TIMEOUT = "timeout"
 
 
 class Trigger(StrEnum):
@@ -90,47 +76,6 @@ class Problem:
     reason: Reason
     path: str
     detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a set of inodes occupies.
-
-    `size` is the sum of st_size of all that is not a directory, `allocated` 512 x st_blocks of everything.
-    """
-
-    size: int = 0
-    allocated: int = 0
-    inodes: int = 0
-
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(self.size + other.size, self.allocated + other.allocated, self.inodes + other.inodes)
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One tree, measured: every inode once, other filesystems left out.
-
-    `links` are the inodes that may also be linked from other trees, as `inode -> (size, allocated)`;
-    sums over several trees need them. `entries` is how many directory entries were looked at.
-    """
-
-    usage: Usage
-    device: int
-    links: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    entries: int = 0
-    skipped_mounts: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What Docker's NaiveDiffDriver asks: how large is that which differs in `new` from `old`.
-
-    `old` is a stack of trees, uppermost first; an entry is compared with the first that has its path.
-    """
-
-    new: Tree
-    old: tuple[Tree, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +134,10 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A container's log: None where it cannot be told. `size` includes rotated files."""
+    """A container's log: None where it cannot be told. `files` includes rotated ones."""
 
     driver: str = ""
-    size: int | None = None
+    files: tuple[Tree, ...] = ()
     limit: int | None = None
     bounded: bool | None = None
 
@@ -267,11 +212,31 @@ class CollectorScan:
 
 
 @dataclass(frozen=True, slots=True)
+class Watching:
+    """How changes are noticed: with kernel watches, `inotify`, or by looking, `polling`."""
+
+    polling: bool = True
+    watches: int = 0
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the first scan is."""
+
+    trees: int = 0
+    trees_done: int = 0
+    entries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One data root at one time: what its metadata says and how big its trees are.
 
     `error` says why the root could not be read; then there is nothing else in it. `differences` are the
-    sizes of layers that Docker sizes by comparing. `measured` lacks the trees that could not be measured.
+    sizes of layers that Docker sizes by comparing, `logs` those of the containers' logs in bytes. `measured`
+    lacks the trees that could not be measured. `audited` says by area when its least recently measured
+    writable tree was measured. `progress` is None once everything was measured.
     """
 
     root: str
@@ -281,10 +246,18 @@ class Snapshot:
     device: int = 0
     measured: Mapping[Tree, Measured] = field(default_factory=dict)
     differences: Mapping[tuple[str, LayerId], int] = field(default_factory=dict)
+    logs: Mapping[ContainerId, int] = field(default_factory=dict)
     collectors: Mapping[Collector, CollectorScan] = field(default_factory=dict)
-    skipped_mounts: int = 0
     filesystems: tuple[Filesystem, ...] = ()
     problems: tuple[Problem, ...] = ()
+    watching: Watching | None = None
+    audited: Mapping[str, float] = field(default_factory=dict)
+    progress: Progress | None = None
+
+    @property
+    def skipped_mounts(self) -> int:
+        """How many mount points were not entered."""
+        return sum(one.skipped_mounts for one in self.measured.values())
 
 
 @dataclass(slots=True)
@@ -294,3 +267,8 @@ class Counters:
     scans: dict[tuple[Collector, Trigger], int] = field(default_factory=dict)
     errors: dict[tuple[Collector, Reason], int] = field(default_factory=dict)
     last_success: dict[Collector, float] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)
+    overflows: int = 0
+    missed: int = 0
+    restarts: dict[str, int] = field(default_factory=dict)
+    last_event: float | None = None

@@ -1,12 +1,13 @@
 """What a finished scan hands to those who serve it: rendered pages, and a summary for people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from exporter import accounting
 from exporter.metrics.families import families, image_name
 from exporter.metrics.labels import label
-from exporter.metrics.render import Page, page
+from exporter.metrics.render import Page, render_part
+from exporter.metrics.status import status_families
 from exporter.model import Counters, Filesystem, Snapshot
 
 _TOP = 10
@@ -34,24 +35,57 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Publication:
-    """Everything that the serving process needs of a snapshot, and the counters a new scanner starts from."""
+class Body:
+    """What changes only when a figure or an object does: rendered and compressed once."""
 
     text: Page
     openmetrics: Page
     summary: Summary
-    counters: Counters = field(default_factory=Counters)
     filesystems: tuple[Filesystem, ...] = ()
 
 
-def publish(snapshot: Snapshot, counters: Counters, *, intermediate: bool) -> Publication:
-    """Render a snapshot, once, in both formats."""
-    made = list(families(snapshot, counters, intermediate=intermediate))
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Everything that the serving process needs to know; without a `body`, the one before still stands.
+
+    `text` and `openmetrics` are the exporter's own families. `counters` are what a new scanner starts from,
+    `processes` those that measure.
+    """
+
+    text: bytes
+    openmetrics: bytes
+    taken: float | None
+    body: Body | None = None
+    counters: Counters = field(default_factory=Counters)
+    processes: tuple[int, ...] = ()
+
+
+def publish(
+    snapshot: Snapshot,
+    counters: Counters,
+    *,
+    intermediate: bool,
+    processes: Sequence[int] = (),
+    with_body: bool = True,
+) -> Publication:
+    """Render a snapshot in both formats; without its body when only the exporter's own families changed."""
+    status = list(status_families(snapshot, counters))
     return Publication(
-        text=page(made, "text"),
-        openmetrics=page(made, "openmetrics"),
-        summary=summarize(snapshot),
+        text=render_part(status, "text"),
+        openmetrics=render_part(status, "openmetrics"),
+        taken=snapshot.taken if snapshot.measured else None,
+        body=_body(snapshot, intermediate=intermediate) if with_body else None,
         counters=counters,
+        processes=tuple(processes),
+    )
+
+
+def _body(snapshot: Snapshot, *, intermediate: bool) -> Body:
+    made = list(families(snapshot, intermediate=intermediate))
+    return Body(
+        text=Page.of(render_part(made, "text")),
+        openmetrics=Page.of(render_part(made, "openmetrics")),
+        summary=summarize(snapshot),
         filesystems=snapshot.filesystems,
     )
 
@@ -82,7 +116,7 @@ def summarize(snapshot: Snapshot) -> Summary:
             (image_name(image), images[image.driver, image.id].virtual) for image in inventory.images if image.listed
         ),
         containers=_top((one.name or one.id[:12], containers[one.id].writable_size) for one in inventory.containers),
-        logs=_top((one.name or one.id[:12], one.log.size) for one in inventory.containers),
+        logs=_top((one.name or one.id[:12], snapshot.logs.get(one.id)) for one in inventory.containers),
         volumes=_top((name, usage.size) for name, usage in accounting.volumes(snapshot).items() if usage),
         problems=tuple(
             (problem.collector, problem.reason, label(f"{problem.path} {problem.detail}".strip()))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from exporter.model import Reason, Tree
+from exporter.measured import Reason, Tree
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -58,7 +58,11 @@ class DataRoot:
     def __init__(self, path: str) -> None:
         self.path = os.path.realpath(path)
         self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self.device = os.fstat(self.descriptor).st_dev
+        status = os.fstat(self.descriptor)
+        self.device, self.inode = status.st_dev, status.st_ino
+        #: Where other things are mounted, as far as the caller has said: not to be touched, they may hang.
+        self.mounts: frozenset[Tree] = frozenset()
+        self._listings: dict[Tree, list[str]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -103,9 +107,15 @@ class DataRoot:
             return False
 
     def names(self, tree: Tree) -> list[str]:
-        """List the names in a directory, sorted so that a scan is repeatable; raises OSError."""
-        with self.directory(tree) as descriptor:
-            return sorted(os.listdir(descriptor))
+        """List the names in a directory, sorted so that a scan is repeatable; raises OSError.
+
+        It is listed once for as long as this root is open, so that all of a scan sees the same.
+        """
+        listing = self._listings.get(tree)
+        if listing is None:
+            with self.directory(tree) as descriptor:
+                listing = self._listings[tree] = sorted(os.listdir(descriptor))
+        return listing
 
     def read(self, tree: Tree) -> bytes:
         """Read one metadata file of at most `MAX_FILE_BYTES`; raises OSError or UnreadableError.

@@ -1,32 +1,36 @@
-"""Owns the current `Snapshot`: a scan reads the metadata, measures the trees and makes the next one."""
+"""Owns what is known of a data root: a scan reads what is dirty, has it measured and makes the next `Snapshot`.
+
+Nothing here waits for a disk that hangs: `begin` reads metadata and hands trees to the pool, `collect`
+takes what has been measured, `snapshot` says what is known at any time.
+"""
 
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import replace
 
-from exporter.layouts import Grace, Problems, detect, read_inventory
+from exporter.layouts import Grace, Memo, Problems, detect, read_inventory
+from exporter.layouts.stores import Dirty, stores
+from exporter.measured import Measured, Reason, Tree, Usage
 from exporter.model import (
-    Changes,
     Collector,
     CollectorScan,
+    ContainerId,
     Counters,
-    Filesystem,
     Inventory,
-    Layer,
     LayerId,
-    Measured,
-    Reason,
+    Problem,
+    Progress,
     Snapshot,
-    Tree,
     Trigger,
-    Usage,
-    Use,
 )
-from exporter.root import DataRoot, reason_of
-from exporter.usage.difference import difference
-from exporter.usage.mounts import MountPoint, foreign_mounts, mount_of, read_mounts
-from exporter.usage.walk import Prune, measure
+from exporter.plan import Plan, make_plan
+from exporter.root import DataRoot
+from exporter.rounds import Round, Tally
+from exporter.usage.cache import Cache, identities
+from exporter.usage.logs import log_size
+from exporter.usage.mounts import filesystems, foreign_trees, read_mounts
+from exporter.usage.pool import Pool, Result, Task
 
 
 class RootError(Exception):
@@ -63,175 +67,335 @@ def identify(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What one scan costs and cannot read, by collector."""
-
-    problems: Problems = field(default_factory=Problems)
-    seconds: dict[Collector, float] = field(default_factory=dict)
-    entries: dict[Collector, int] = field(default_factory=dict)
-
-    def spend(self, collector: Collector, seconds: float, entries: int) -> None:
-        self.seconds[collector] = self.seconds.get(collector, 0.0) + seconds
-        self.entries[collector] = self.entries.get(collector, 0) + entries
-
-    def result(self, collector: Collector) -> CollectorScan:
-        failed = any(at is collector and reason is not Reason.VANISHED for at, reason in self.problems.counts)
-        return CollectorScan(self.seconds.get(collector, 0.0), self.entries.get(collector, 0), not failed)
-
-
 class Scanner:
-    """Scans one data root again and again; keeps what the next scan needs of the last, and the counters."""
+    """Knows one data root; `changes` goes up whenever a figure or an object may have changed."""
 
-    def __init__(self, path: str, orphaned_after: float, counters: Counters | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        orphaned_after: float,
+        pool: Pool,
+        cache: Cache | None = None,
+        counters: Counters | None = None,
+    ) -> None:
         self.path = path
         self.counters = counters or Counters()
+        self.changes = 0
+        self.plan = Plan()
+        self._pool = pool
+        self._cache = cache or Cache(None)
         self._grace = Grace(orphaned_after)
-        self._inventory = Inventory()
+        self._memo = Memo()
+        self._known = Snapshot(path, time.time())
+        self._measured: dict[Tree, Measured] = {}
+        self._differences: dict[tuple[str, LayerId], int] = {}
+        self._logs: dict[ContainerId, int] = {}
+        self._collectors: dict[Collector, CollectorScan] = {}
+        self._metadata_problems: list[Problem] = []
+        self._tree_problems: dict[Tree, list[Problem]] = {}
+        self._rounds: list[Round] = []
+        self._owners: dict[Task, Round] = {}
+        self._newest: dict[tuple[Tree, tuple[str, LayerId]], Task] = {}
+        self._complete = False
+        self._progress = Progress()
+
+    @property
+    def inventory(self) -> Inventory:
+        """The objects that are there."""
+        return self._known.inventory
+
+    @property
+    def measured(self) -> dict[Tree, Measured]:
+        """What is known of the trees of the plan."""
+        return self._measured
+
+    @property
+    def rounds(self) -> list[Round]:
+        """What is being measured."""
+        return self._rounds
+
+    @property
+    def failed(self) -> list[Tree]:
+        """The trees that could not be measured, or not all of them."""
+        return list(self._tree_problems)
 
     def probe(self) -> tuple[str, ...]:
         """Name the layouts of the root without scanning it; raises RootError when it cannot be read."""
         with open_root(self.path) as root:
             return detect(root)
 
-    def scan(self, trigger: Trigger) -> Snapshot:
-        """Read and measure everything. A root that cannot be read gives a snapshot that says why."""
-        for collector in Collector:
-            key = (collector, trigger)
-            self.counters.scans[key] = self.counters.scans.get(key, 0) + 1
+    def announced(self, layouts: tuple[str, ...]) -> Snapshot:
+        """What there is to say before anything is read."""
+        return Snapshot(self.path, time.time(), inventory=Inventory(layouts=layouts))
+
+    def scan(self, trigger: Trigger = Trigger.STARTUP) -> Snapshot:
+        """Read and measure everything, and wait for it. A root that cannot be read gives one that says why."""
         try:
-            with open_root(self.path) as root:
-                snapshot, tally = _scan(root, self._inventory, self._grace)
+            self.begin(trigger, Dirty(everything=True))
+        except RootError:
+            return self.snapshot()
+        while self._rounds:
+            self.collect(1.0)
+        return self.snapshot()
+
+    def begin(self, trigger: Trigger, dirty: Dirty) -> None:
+        """Read the metadata that is dirty and have all that is new or dirty measured.
+
+        Raises RootError when the root cannot be read: then nothing of it is known any more.
+        """
+        try:
+            root = open_root(self.path)
         except RootError as error:
-            return Snapshot(root=self.path, taken=time.time(), error=str(error))
-        self._inventory = snapshot.inventory
-        for at, count in tally.problems.counts.items():
+            self.lose(str(error))
+            raise
+        tally = Tally()
+        start = time.perf_counter()
+        with root:
+            if self._known.error or (self._known.device and self._known.device != root.device):
+                self.lose("")
+            self._pool.use(root.path, root.device, root.inode)
+            mounts = read_mounts()
+            root.mounts = foreign_trees(root.path, mounts)
+            problems = Problems()
+            self._memo.begin(dirty)
+            inventory, touched = read_inventory(root, self.inventory, self._grace, problems, self._memo)
+            self._memo.end()
+            for collector, count in touched.items():
+                tally.spend(collector, time.perf_counter() - start, count)
+            plan = make_plan(root, inventory, stores(root))
+            wanted = plan.to_measure(dirty, self.plan, self._measured.keys() | self._tree_problems.keys())
+            self._adopt(plan)
+            wanted -= self._recall(root, wanted, dirty)
+            self._measured[()] = _root_entry(root)
+            self._look_at_logs(root, inventory, problems)
+            found = filesystems(root.path, inventory.directories, [one.trees for one in inventory.layers], mounts)
+        for (collector, reason), count in problems.counts.items():
+            tally.fail(collector, reason, count)
+        self.changes += self._metadata_problems != problems.kept
+        self._metadata_problems = problems.kept
+        if inventory != self._known.inventory or found != self._known.filesystems:
+            self.changes += 1
+        self._known = Snapshot(self.path, time.time(), inventory=inventory, device=root.device, filesystems=found)
+        comparisons = {key for key, changes in plan.differences.items() if changes.new in wanted}
+        comparisons |= {key for key in plan.differences if key not in self._differences}
+        self._start(trigger, wanted, comparisons, tally, pace=1.0)
+
+    def audit(self, trees: Iterable[Tree], pace: float) -> None:
+        """Measure trees again, without a look at the metadata."""
+        wanted = {tree for tree in trees if tree in self.plan.trees}
+        comparisons = {key for key, changes in self.plan.differences.items() if changes.new in wanted}
+        self._start(Trigger.AUDIT, wanted, comparisons, Tally(), pace)
+
+    def collect(self, timeout: float) -> list[Round]:
+        """Take what has been measured, waiting for it up to `timeout` seconds; return the rounds now done."""
+        for result in self._pool.results(timeout):
+            self._take(result)
+        done = [one for one in self._rounds if not one.pending]
+        for one in done:
+            self._rounds.remove(one)
+            self._finish(one)
+        return done
+
+    def give_up_on(self, one: Round) -> None:
+        """Count a round as done although trees of it are not: what hangs must not hold up the rest."""
+        self._finish(one)
+        one.reported = True
+        one.tally = Tally()
+        self._finish(one)
+
+    def refresh(self) -> None:
+        """Note that the root was looked at and is as it was."""
+        self._known = replace(self._known, taken=time.time())
+
+    def look_at_logs(self) -> set[Tree]:
+        """Look at every log file; return the directories of the containers whose logs have changed."""
+        before = dict(self._logs)
+        try:
+            with DataRoot(self.path) as root:
+                self._look_at_logs(root, self.inventory, Problems())
+        except OSError:
+            return set()
+        changed = {key for key, size in self._logs.items() if before.get(key) != size}
+        self.changes += bool(changed)
+        return {("containers", key) for key in changed}
+
+    def lose(self, error: str) -> None:
+        """Forget all: the root is gone, or another one stands there."""
+        self._pool.forget()
+        for known in (self._measured, self._differences, self._logs, self._collectors, self._tree_problems):
+            known.clear()
+        self._metadata_problems = []
+        self._rounds.clear()
+        self._owners.clear()
+        self._newest.clear()
+        self._memo = Memo()
+        self.plan = Plan()
+        self._complete = False
+        self.changes += 1
+        self._known = Snapshot(self.path, time.time(), error=error)
+
+    def snapshot(self) -> Snapshot:
+        """Say what is known now; without figures as long as the first scan is not done."""
+        if self._known.error:
+            return self._known
+        problems = [*self._metadata_problems, *(one for many in self._tree_problems.values() for one in many)]
+        if not self._complete:
+            return replace(self._known, progress=self._progress_now(), problems=tuple(problems))
+        return replace(
+            self._known,
+            measured=dict(self._measured),
+            differences=dict(self._differences),
+            logs=dict(self._logs),
+            collectors=dict(self._collectors),
+            problems=tuple(problems),
+            progress=self._progress,
+        )
+
+    def save_cache(self) -> None:
+        """Keep what is measured of image layers, for the next start."""
+        trees = {tree: self._measured[tree] for tree in self.plan.immutable if tree in self._measured}
+        sizes = {
+            changes.new: (self._measured[changes.new].identity, self._differences[key])
+            for key, changes in self.plan.differences.items()
+            if changes.new in trees and key in self._differences
+        }
+        self._cache.update(trees, sizes)
+        self._cache.save()
+
+    def _adopt(self, plan: Plan) -> None:
+        """Forget what is not planned any more."""
+        gone = self._measured.keys() - plan.trees.keys() - {()}
+        for tree in gone:
+            del self._measured[tree]
+        for key in self._differences.keys() - plan.differences.keys():
+            del self._differences[key]
+        for tree in self._tree_problems.keys() - plan.trees.keys():
+            del self._tree_problems[tree]
+        self.changes += bool(gone)
+        self.plan = plan
+
+    def _recall(self, root: DataRoot, wanted: set[Tree], dirty: Dirty) -> set[Tree]:
+        """Take from the cache what it has of the image layers among the wanted trees."""
+        candidates = [tree for tree in wanted & self.plan.immutable if tree not in self._measured]
+        if not len(self._cache) or (dirty.everything and self._complete):
+            return set()
+        found = identities(candidates, root.lstat)
+        recalled = {
+            tree: known for tree, identity in found.items() if (known := self._cache.tree(tree, identity)) is not None
+        }
+        self._measured.update(recalled)
+        for key, changes in self.plan.differences.items():
+            size = self._cache.size(changes.new, found[changes.new]) if changes.new in found else None
+            if size is not None:
+                self._differences[key] = size
+        return set(recalled)
+
+    def _look_at_logs(self, root: DataRoot, inventory: Inventory, problems: Problems) -> None:
+        self._logs = {
+            one.id: log_size(root, one.log.files, lambda why, at: problems.add(Collector.CONTAINERS, why, at))
+            for one in inventory.containers
+            if one.log.driver or one.log.files
+        }
+
+    def _start(
+        self, trigger: Trigger, wanted: set[Tree], comparisons: set[tuple[str, LayerId]], tally: Tally, pace: float
+    ) -> None:
+        current = Round(trigger, tally)
+        tasks = []
+        for tree in sorted(wanted):
+            known = self._measured.get(tree)
+            tasks.append(Task(tree, self.plan.prune.at(tree), pace=pace, weight=known.entries if known else 0))
+        for key in sorted(comparisons):
+            changes = self.plan.differences[key]
+            if changes.new in self.plan.trees:
+                tasks.append(Task(changes.new, changes=changes, key=key, pace=pace))
+        current.pending = set(tasks)
+        self._owners.update(dict.fromkeys(tasks, current))
+        self._newest.update({(task.tree, task.key): task for task in tasks})
+        if not self._complete:
+            self._progress = Progress(trees=len(self.plan.trees))
+        self._rounds.append(current)
+        self._pool.submit(tasks)
+
+    def _take(self, result: Result) -> None:
+        """Take up one figure, unless it is of a tree that is gone or that is being measured once more."""
+        task = result.task
+        owner = self._owners.pop(task, None)
+        collector = self.plan.trees.get(task.tree)
+        if owner is None:
+            return
+        owner.pending.discard(task)
+        newest = self._newest.get((task.tree, task.key)) is task
+        if newest:
+            del self._newest[task.tree, task.key]
+        if collector is None or not newest:
+            return
+        owner.note(collector, task, result.entries)
+        if task.changes is not None:
+            self._take_difference(task, result.size)
+            return
+        standing = self._tree_problems.pop(task.tree, None)
+        self.changes += bool(standing) != bool(task.problems)
+        if task.problems:
+            self._tree_problems[task.tree] = [
+                Problem(collector, reason, "/".join(path) or ".", detail) for reason, path, detail in task.problems
+            ]
+        before = self._measured.get(task.tree)
+        owner.grew[task.tree] = result.measured is None or before is None or before.usage != result.measured.usage
+        if result.measured is not None:
+            self._measured[task.tree] = result.measured
+            self.changes += before is None or _differs(before, result.measured)
+        elif before is not None and Reason.VANISHED in task.counts:
+            del self._measured[task.tree]
+            self.changes += 1
+
+    def _take_difference(self, task: Task, size: int | None) -> None:
+        if size is not None and self._differences.get(task.key) != size:
+            self._differences[task.key] = size
+            self.changes += 1
+
+    def _finish(self, one: Round) -> None:
+        """Count a scan that is done, or is not waited for any longer."""
+        if not one.reported:
+            startup = not self._complete and one.trigger is not Trigger.AUDIT
+            if startup:
+                self._complete = True
+                self._progress = Progress(len(self.plan.trees), len(self.plan.trees), self._pool.entries)
+                self.changes += 1
+            for collector in Collector if startup else one.tally.collectors:
+                self._collectors[collector] = one.tally.result(collector)
+                key = (collector, one.trigger)
+                self.counters.scans[key] = self.counters.scans.get(key, 0) + 1
+        for at, count in one.tally.errors.items():
             self.counters.errors[at] = self.counters.errors.get(at, 0) + count
-        for collector, result in snapshot.collectors.items():
-            if result.success:
-                self.counters.last_success[collector] = snapshot.taken
-        return snapshot
+        failing = self._failing()
+        for collector, was in self._collectors.items():
+            success = collector not in failing
+            self._collectors[collector] = replace(was, success=success)
+            if success and (was.success is False or collector in one.tally.collectors):
+                self.counters.last_success[collector] = time.time()
+
+    def _failing(self) -> set[Collector]:
+        """The collectors with anything that could not be read or measured, but for what vanished."""
+        trees = (one for many in self._tree_problems.values() for one in many)
+        failing = {one.collector for one in (*self._metadata_problems, *trees) if one.reason is not Reason.VANISHED}
+        hanging = (task.tree for one in self._rounds if one.reported for task in one.pending)
+        return failing | {self.plan.trees[tree] for tree in hanging if tree in self.plan.trees}
+
+    def _progress_now(self) -> Progress:
+        waiting = sum(len(one.pending) for one in self._rounds)
+        total = len(self.plan.trees)
+        return Progress(total, max(0, total - waiting), self._pool.entries)
 
 
-def _scan(root: DataRoot, previous: Inventory, grace: Grace) -> tuple[Snapshot, _Tally]:
-    tally = _Tally()
-    inventory, seconds = read_inventory(root, previous, grace, tally.problems)
-    for collector, spent in seconds.items():
-        tally.spend(collector, spent, 0)
-    mounts = read_mounts()
-    foreign = foreign_mounts(root.path, mounts)
-    trees = _plan(inventory)
-    prune = _prune(root, trees, foreign)
-    measured: dict[Tree, Measured] = {(): _root_entry(root)}
-    for tree, collector in trees.items():
-        if not prune.at(tree).mount:
-            _measure(root, tree, collector, prune, tally, measured)
-    differences = _differences(root, inventory.layers, tally)
-    mounted_tops = sum(prune.at((name,)).mount for name in inventory.directories)
-    snapshot = Snapshot(
-        root=root.path,
-        taken=time.time(),
-        inventory=inventory,
-        device=root.device,
-        measured=measured,
-        differences=differences,
-        collectors={collector: tally.result(collector) for collector in Collector},
-        skipped_mounts=mounted_tops + sum(one.skipped_mounts for one in measured.values()),
-        filesystems=_filesystems(root, inventory, mounts),
-        problems=tuple(tally.problems.kept),
-    )
-    return snapshot, tally
-
-
-def _plan(inventory: Inventory) -> dict[Tree, Collector]:
-    """The trees to measure. They nest: each is measured without the trees inside it."""
-    trees: dict[Tree, Collector] = {}
-    for layer in inventory.layers:
-        collector = Collector.CONTAINERS if layer.use is Use.CONTAINER else Collector.IMAGES
-        trees.update(dict.fromkeys(layer.trees, collector))
-    trees.update({volume.tree: Collector.VOLUMES for volume in inventory.volumes if volume.tree})
-    trees.update({(name,): Collector.DIRECTORIES for name in inventory.directories if (name,) not in trees})
-    return trees
-
-
-def _prune(root: DataRoot, trees: Mapping[Tree, Collector], foreign: list[MountPoint]) -> Prune:
-    prune = Prune()
-    for tree in trees:
-        prune.add(tree)
-    for mount in foreign:
-        prune.add(tuple(os.path.relpath(mount.path, root.path).split("/")), mount=True)
-    return prune
+def _differs(one: Measured, other: Measured) -> bool:
+    """Whether a figure differs; how much had to be looked at for it is none."""
+    return (one.usage, one.links, one.skipped_mounts) != (other.usage, other.links, other.skipped_mounts)
 
 
 def _root_entry(root: DataRoot) -> Measured:
-    """The root directory itself, without what is in it."""
+    """The root directory itself, without what is in it, and the mounts that no walk comes across."""
     status = root.lstat(())
-    return Measured(Usage(0, status.st_blocks * 512, 1), status.st_dev, entries=1)
-
-
-def _measure(  # noqa: PLR0913 - one tree of a scan needs all of the scan
-    root: DataRoot,
-    tree: Tree,
-    collector: Collector,
-    prune: Prune,
-    tally: _Tally,
-    measured: dict[Tree, Measured],
-) -> None:
-    start = time.perf_counter()
-
-    def failed(error: OSError, path: Tree) -> None:
-        tally.problems.add(collector, reason_of(error), path, error.strerror or "")
-
-    try:
-        measured[tree] = measure(root, tree, prune.at(tree), failed)
-    except OSError as error:
-        failed(error, tree)
-    looked_at = measured[tree].entries if tree in measured else 0
-    tally.spend(collector, time.perf_counter() - start, looked_at)
-
-
-def _differences(root: DataRoot, layers: tuple[Layer, ...], tally: _Tally) -> dict[tuple[str, LayerId], int]:
-    """Size the layers that Docker sizes by comparing them with the one below."""
-    sizes: dict[tuple[str, LayerId], int] = {}
-    for layer in layers:
-        if layer.changes is None:
-            continue
-        collector = Collector.CONTAINERS if layer.use is Use.CONTAINER else Collector.IMAGES
-        size = _difference(root, layer.changes, collector, tally)
-        if size is not None:
-            sizes[layer.driver, layer.id] = size
-    return sizes
-
-
-def _difference(root: DataRoot, changes: Changes, collector: Collector, tally: _Tally) -> int | None:
-    start = time.perf_counter()
-    entries = 0
-
-    def failed(error: OSError, path: Tree) -> None:
-        tally.problems.add(collector, reason_of(error), path, error.strerror or "")
-
-    try:
-        size, entries = difference(root, changes, failed)
-    except OSError as error:
-        failed(error, changes.new)
-        size = None
-    tally.spend(collector, time.perf_counter() - start, entries)
-    return size
-
-
-def _filesystems(root: DataRoot, inventory: Inventory, mounts: list[MountPoint]) -> tuple[Filesystem, ...]:
-    """The filesystems of the root and of what may have a disk of its own: top-level entries and drivers."""
-    paths = [root.path]
-    paths += [f"{root.path}/{name}" for name in inventory.directories]
-    paths += [f"{root.path}/{'/'.join(layer.trees[0][:-1])}" for layer in inventory.layers if layer.trees]
-    found: dict[str, Filesystem] = {}
-    for path in dict.fromkeys(paths):
-        mount = mount_of(path, mounts)
-        if mount is not None and not _shows(found, mount):
-            found[mount.path] = Filesystem(mount.path, mount.device, mount.path, mount.fstype)
-    return tuple(found.values())
-
-
-def _shows(found: Mapping[str, Filesystem], mount: MountPoint) -> bool:
-    """Whether this filesystem is in the list already, be it under another mount point of the same device."""
-    return any(one.device == mount.device and one.fstype == mount.fstype for one in found.values())
+    identity = (status.st_dev, status.st_ino, status.st_ctime_ns)
+    tops = sum(len(mount) == 1 for mount in root.mounts)
+    return Measured(Usage(0, status.st_blocks * 512, 1), identity, entries=1, skipped_mounts=tops)

@@ -1,14 +1,14 @@
 """The process that scans: it publishes what it finds on its standard output, for the serving process to read.
 
-Scanning has a process of its own so that nothing it does, be it a million lstats or rendering ten thousand
+Scanning has a process of its own so that nothing it does, be it reading metadata or rendering ten thousand
 series, holds the interpreter lock of the one that answers scrapes. A message is a length and a pickle: both
 ends are this program, and what came from the disk is inside as plain values.
 """
 
 import os
 import pickle
+import selectors
 import sys
-import threading
 import time
 from dataclasses import dataclass, field
 
@@ -16,13 +16,17 @@ import structlog
 
 from exporter import log
 from exporter.config import Config
-from exporter.model import Counters, Inventory, Snapshot, Trigger
+from exporter.model import Counters, Snapshot
 from exporter.publication import publish
-from exporter.scanner import RootError, Scanner, identify
+from exporter.report import Report
+from exporter.scanner import RootError, Scanner
+from exporter.usage.cache import Cache
+from exporter.usage.pool import Pool, default_workers
+from exporter.watch.keeper import Keeper
 
 LENGTH_BYTES = 8
-_LOOK_SECONDS = 1.0
-_LOGGED_PROBLEMS = 20
+_PROGRESS_SECONDS = 1.0
+_SAVE_SECONDS = 5.0
 _NICEST = 19
 
 _log = structlog.get_logger()
@@ -42,106 +46,95 @@ def frame(message: object) -> bytes:
     return len(raw).to_bytes(LENGTH_BYTES, "big") + raw
 
 
-class ScanLoop:
-    """Scans at start-up and then on a timer; watches in between whether the root is still the same."""
+class ScanProcess:
+    """Runs a keeper, and publishes when it has news."""
 
     def __init__(self, order: Order) -> None:
-        self._config = order.config
-        self._scanner = Scanner(order.config.root, order.config.orphaned_after, order.counters)
+        config = self._config = order.config
+        self._counters = order.counters
+        self._pool = Pool(config.workers or default_workers(), config.tree_timeout)
+        self._cache = Cache(config.cache_file or None)
+        self._scanner = Scanner(config.root, config.orphaned_after, self._pool, self._cache, order.counters)
+        self._keeper = Keeper(config, self._scanner, self._pool, order.counters)
+        self._report = Report()
         self._output = sys.stdout.buffer
-        self._trigger = Trigger.STARTUP
-        self._error: str | None = None
-        self._told: set[str] = set()
+        self._published = -1
+        self._spoke = self._saved = 0.0
 
     def run(self) -> None:
-        """Scan for ever."""
+        """Scan until the serving process goes away."""
+        selector = selectors.DefaultSelector()
+        selector.register(sys.stdin.fileno(), selectors.EVENT_READ, "parent")
+        selector.register(self._pool.fileno(), selectors.EVENT_READ, "pool")
+        selector.register(self._keeper.watcher.mailbox.readable, selectors.EVENT_READ, "events")
         self._announce()
+        self._keeper.start()
         while True:
-            identity = identify(self._config.root)
-            start = time.monotonic()
-            snapshot = self._scanner.scan(self._trigger)
-            self._trigger = Trigger.AUDIT
-            self._publish(snapshot)
-            self._report(snapshot, time.monotonic() - start)
-            self._wait(start, identity, failed=bool(snapshot.error))
+            self._speak()
+            wait = max(0.0, self._keeper.due() - time.monotonic())
+            if any(key.data == "parent" for key, _ in selector.select(wait)):
+                break
+            self._keeper.step()
+        self._scanner.save_cache()
+        self._pool.close()
+        os._exit(0)  # a thread of the watcher's may hang
 
     def _announce(self) -> None:
         """Say before the first scan whether there is a root to scan."""
         try:
             layouts = self._scanner.probe()
         except RootError as error:
-            self._publish(Snapshot(self._config.root, time.time(), error=str(error)))
+            self._send(Snapshot(self._config.root, time.time(), error=str(error)), with_body=True)
         else:
-            self._publish(Snapshot(self._config.root, time.time(), inventory=Inventory(layouts=layouts)))
+            self._send(self._scanner.announced(layouts), with_body=True)
 
-    def _publish(self, snapshot: Snapshot) -> None:
-        message = publish(snapshot, self._scanner.counters, intermediate=self._config.intermediate_images)
+    def _speak(self) -> None:
+        """Publish what is new; during the first scan, how far it is."""
+        now = time.monotonic()
+        snapshot = None
+        if self._keeper.news or (self._scanner.rounds and now - self._spoke > _PROGRESS_SECONDS):
+            snapshot = self._keeper.snapshot()
+            changed = self._scanner.changes != self._published and (self._keeper.news or not snapshot.measured)
+            self._send(snapshot, with_body=changed)
+            if changed:
+                self._published = self._scanner.changes
+            self._report.tell(snapshot, changed=changed, news=self._keeper.news)
+            self._keeper.news = False
+            self._spoke = now
+        if self._config.cache_file and now - self._saved > _SAVE_SECONDS:
+            self._scanner.save_cache()
+            self._saved = now
+            self._report.cache(self._cache)
+
+    def _send(self, snapshot: Snapshot, *, with_body: bool) -> None:
+        message = publish(
+            snapshot,
+            self._counters,
+            intermediate=self._config.intermediate_images,
+            processes=self._pool.processes,
+            with_body=with_body,
+        )
         self._output.write(frame(message))
         self._output.flush()
 
-    def _report(self, snapshot: Snapshot, seconds: float) -> None:
-        """Log what an operator could act on: a root that comes or goes, and what is new about its content."""
-        if snapshot.error:
-            if snapshot.error != self._error:
-                _log.error("root.unreadable", root=snapshot.root, error=snapshot.error)
-            self._error = snapshot.error
-            return
-        if self._error is not None:
-            _log.info("root.readable", root=snapshot.root)
-        self._error = None
-        inventory = snapshot.inventory
-        for layout in inventory.unmeasured:
-            self._once("layout.unmeasured", layout=layout, advice="only its directories are measured")
-        for problem in snapshot.problems[:_LOGGED_PROBLEMS]:
-            self._once(
-                "scan.problem",
-                collector=problem.collector.value,
-                reason=problem.reason.value,
-                path=problem.path,
-                detail=problem.detail,
-            )
-        _log.info(
-            "scan.done",
-            seconds=round(seconds, 3),
-            entries=sum(scan.entries for scan in snapshot.collectors.values()),
-            layers=len(inventory.layers),
-            images=len(inventory.images),
-            containers=len(inventory.containers),
-            volumes=len(inventory.volumes),
-            problems=len(snapshot.problems),
-        )
-
-    def _once(self, event: str, **fields: str) -> None:
-        key = repr((event, fields))
-        if key not in self._told and len(self._told) < 1000 * _LOGGED_PROBLEMS:
-            self._told.add(key)
-            _log.warning(event, **fields)
-
-    def _wait(self, start: float, identity: object, *, failed: bool) -> None:
-        """Wait for the timer, longer where scans take more than their share; not when the root is another."""
-        spent = time.monotonic() - start
-        pause = max(self._config.scan_interval - spent, spent / self._config.duty_cycle - spent)
-        if failed:
-            pause = _LOOK_SECONDS
-        due = time.monotonic() + pause
-        while (rest := due - time.monotonic()) > 0:
-            time.sleep(min(rest, _LOOK_SECONDS))
-            if identify(self._config.root) != identity:
-                return
-
-
-def _die_with_parent() -> None:
-    """Leave when the serving process is gone: then its end of our standard input is closed."""
-    while os.read(sys.stdin.fileno(), 1):
-        pass
-    os._exit(0)
-
 
 def _receive() -> Order:
-    length = int.from_bytes(sys.stdin.buffer.read(LENGTH_BYTES), "big")
-    order = pickle.loads(sys.stdin.buffer.read(length))  # noqa: S301 - from the process that started this one
+    """Read the order byte by byte where need be: what comes after it, the end, is for the selector."""
+    source = sys.stdin.fileno()
+    length = int.from_bytes(_read(source, LENGTH_BYTES), "big")
+    order = pickle.loads(_read(source, length))  # noqa: S301 - from the process that started this one
     assert isinstance(order, Order), "the serving process sends an order first"
     return order
+
+
+def _read(source: int, length: int) -> bytes:
+    content = b""
+    while len(content) < length:
+        piece = os.read(source, length - len(content))
+        if not piece:
+            sys.exit(0)
+        content += piece
+    return content
 
 
 def main() -> None:
@@ -149,8 +142,7 @@ def main() -> None:
     order = _receive()
     log.configure(order.config.log_level, order.config.log_format)
     os.nice(_NICEST)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    ScanLoop(order).run()
+    ScanProcess(order).run()
 
 
 if __name__ == "__main__":

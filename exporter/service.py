@@ -16,13 +16,14 @@ from exporter.config import Config
 from exporter.metrics.live import filesystem_families, process_families
 from exporter.metrics.render import Format, render
 from exporter.model import Counters, Filesystem, Snapshot
-from exporter.publication import Publication, publish
+from exporter.publication import Body, Publication, publish
 from exporter.scanprocess import LENGTH_BYTES, Order, frame
 from exporter.web.app import make_app
 from exporter.web.server import Server, listen
 
 _FIRST_WORD_SECONDS = 2.0
 _STATVFS_SECONDS = 0.5
+_FAREWELL_SECONDS = 1.0
 _FIRST_RESTART_SECONDS = 1.0
 _LAST_RESTART_SECONDS = 60.0
 
@@ -33,30 +34,47 @@ class Current:
     """What is served now; the one place in the serving process that changes."""
 
     def __init__(self, root: str) -> None:
-        unseen = Snapshot(root, time.time(), error="is not looked at yet")
-        self._publication = publish(unseen, Counters(), intermediate=False)
+        unseen = publish(Snapshot(root, time.time(), error="is not looked at yet"), Counters(), intermediate=False)
+        assert unseen.body is not None, "asked for"
+        self._status = unseen
+        self._body = unseen.body
         self._filesystems = _Filesystems()
         self.scanner: int | None = None
 
     @property
-    def publication(self) -> Publication:
+    def body(self) -> Body:
         """What is served now."""
-        return self._publication
+        return self._body
+
+    @property
+    def taken(self) -> float | None:
+        """When it was taken, Unix time; None as long as nothing is measured."""
+        return self._status.taken
 
     @property
     def ready(self) -> bool:
         """Whether there is a snapshot of the data root."""
-        return self._publication.summary.taken is not None
+        return self._status.taken is not None
+
+    @property
+    def counters(self) -> Counters:
+        """What has been counted so far."""
+        return self._status.counters
 
     def replace(self, publication: Publication) -> None:
         """Serve another publication from now on."""
-        self._publication = publication
+        self._status = publication
+        if publication.body is not None:
+            self._body = publication.body
 
     async def live(self, style: Format) -> bytes:
-        """Read the filesystems and the exporter's own processes, and render them."""
-        statuses = await self._filesystems.read(self._publication.filesystems)
-        families = [*filesystem_families(statuses), *process_families([self.scanner] if self.scanner else [])]
-        return render((one for one in families if one.samples), style)
+        """The exporter's own families, and what is read now: the filesystems and the processes."""
+        status = self._status
+        statuses = await self._filesystems.read(self._body.filesystems)
+        processes = [self.scanner, *status.processes] if self.scanner else []
+        families = [*filesystem_families(statuses), *process_families(processes)]
+        known = status.openmetrics if style == "openmetrics" else status.text
+        return known + render((one for one in families if one.samples), style)
 
 
 class _Filesystems:
@@ -130,15 +148,13 @@ class Scanning:
             await self._listen(process)
         finally:
             self._current.scanner = None
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()  # it only reads: there is nothing to finish
-        await process.wait()
+            await _end(process)
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None, "opened as a pipe"
         assert process.stdout is not None, "opened as a pipe"
         try:
-            process.stdin.write(frame(Order(self._config, self._current.publication.counters)))
+            process.stdin.write(frame(Order(self._config, self._current.counters)))
             await process.stdin.drain()
             while True:
                 length = int.from_bytes(await process.stdout.readexactly(LENGTH_BYTES), "big")
@@ -148,6 +164,16 @@ class Scanning:
                 self.spoke.set()
         except (asyncio.IncompleteReadError, ConnectionError):
             return
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Close the scanning process' input, by which it knows to keep what it has measured and to go."""
+    assert process.stdin is not None, "opened as a pipe"
+    process.stdin.close()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), _FAREWELL_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()  # it only reads the root: there is nothing to finish
 
 
 async def serve(config: Config) -> None:

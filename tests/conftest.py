@@ -1,7 +1,7 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,8 +9,10 @@ from hypothesis import settings
 
 from exporter.metrics.families import families
 from exporter.metrics.render import render
-from exporter.model import Snapshot, Trigger
+from exporter.metrics.status import status_families
+from exporter.model import Snapshot
 from exporter.scanner import Scanner
+from exporter.usage.pool import Pool
 
 # How long an example takes says nothing about the product, and on a busy machine makes tests fail.
 settings.register_profile("house", deadline=None)
@@ -44,13 +46,16 @@ class Figures:
 
 
 def scan(path: Path, *, orphaned_after: float = 600) -> Snapshot:
-    return Scanner(str(path), orphaned_after).scan(Trigger.STARTUP)
+    with Pool(2, 30) as pool:
+        return Scanner(str(path), orphaned_after, pool).scan()
 
 
 def figures_of(path: Path, *, intermediate: bool = False, orphaned_after: float = 600) -> Figures:
-    scanner = Scanner(str(path), orphaned_after)
-    snapshot = scanner.scan(Trigger.STARTUP)
-    return Figures(render(families(snapshot, scanner.counters, intermediate=intermediate), "text").decode())
+    with Pool(2, 30) as pool:
+        scanner = Scanner(str(path), orphaned_after, pool)
+        snapshot = scanner.scan()
+    made = [*families(snapshot, intermediate=intermediate), *status_families(snapshot, scanner.counters)]
+    return Figures(render(made, "text").decode())
 
 
 def du(path: Path, *options: str) -> int:
@@ -70,6 +75,12 @@ def recorded(tmp_path: Path) -> Callable[[str], Path]:
         return tmp_path / "docker"
 
     return unpack
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    with Pool(2, 30) as workers:
+        yield workers
 
 
 def needs(command: str) -> pytest.MarkDecorator:

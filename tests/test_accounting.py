@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter import accounting
-from exporter.model import Image, ImageId, Inventory, Layer, LayerId, Measured, Snapshot, Usage, Use
+from exporter.measured import Links, Measured, Usage
+from exporter.model import Image, ImageId, Inventory, Layer, LayerId, Snapshot, Use
 
 
 @st.composite
@@ -30,7 +31,7 @@ def _forests(draw: st.DrawFn) -> Snapshot:
             at = above
         images.append(Image("aufs", ImageId(f"l{index}"), tuple(chain), listed=index in heads | tagged))
     inventory = Inventory(drivers=("aufs",), layers=layers, images=tuple(images))
-    return Snapshot("/", 0, inventory=inventory, measured={(): Measured(Usage(), 1)})
+    return Snapshot("/", 0, inventory=inventory, measured={(): Measured(Usage(), (1, 2, 3))})
 
 
 @given(_forests())
@@ -63,7 +64,7 @@ def test_an_unrelated_image_changes_no_other_figures(snapshot: Snapshot, size: i
 
 @given(st.lists(st.dictionaries(st.integers(1, 20), st.just((10, 4096))), max_size=6))
 def test_an_inode_that_trees_share_counts_once(links: list[dict[int, tuple[int, int]]]) -> None:
-    trees = [Measured(Usage(10 * len(one), 4096 * len(one), len(one)), 1, one) for one in links]
+    trees = [Measured(Usage(10 * len(one), 4096 * len(one), len(one)), (1, 2, 3), Links.of(one)) for one in links]
     distinct = {inode for one in links for inode in one}
     expected = Usage(10 * len(distinct), 4096 * len(distinct), len(distinct))
     assert accounting.Disjoint().total(trees) == expected

@@ -25,7 +25,8 @@ _DEADLINE_SECONDS = 30
 
 class Exporter:
     def __init__(self, root: Path, *flags: str) -> None:
-        command = [sys.executable, "-m", "exporter", "run", "--root", str(root), "--scan.interval", "1", *flags]
+        command = [sys.executable, "-m", "exporter", "run", "--root", str(root), "--scan.interval", "1"]
+        command += ["--watch.look-interval", "1", "--cache.file", "none", *flags]
         self.process = subprocess.Popen(
             [*command, "--web.listen-address", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True, bufsize=1
         )
@@ -131,12 +132,16 @@ def test_a_root_that_comes_and_goes_is_followed_and_told_once(tmp_path: Path) ->
     assert sum("root.unreadable" in line for line in lines) == 2, lines
 
 
-def test_a_change_on_the_disk_is_served_after_the_next_scan(tmp_path: Path) -> None:
+def test_a_change_on_the_disk_is_served_soon(tmp_path: Path) -> None:
     built = graph_root(tmp_path).image("app", size=7)
-    with exporter(built.path) as running:
+    with exporter(built.path, "--log.level", "debug") as running:
         running.wait_for("image_virtual_size_bytes", 7)
-        (built.path / "graph" / hex_id("app") / "layersize").write_text("8")
+        built.image("more", parent="app", size=1)
         running.wait_for("image_virtual_size_bytes", 8)
+        (built.path / "graph" / hex_id("more") / "layersize").write_text("2")  # no event tells of this
+        figures = running.wait_for("image_virtual_size_bytes", 9)
+    assert figures("scans_total", collector="images", trigger="event") >= 1
+    assert figures("watch_missed_changes_total") == 1
 
 
 def test_a_scanner_that_is_killed_is_started_again_and_counts_on(tmp_path: Path) -> None:

@@ -1,21 +1,20 @@
 """What is there: the metadata of a data root to an `Inventory`. Layouts coexist in a root; all are read."""
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 
 from exporter.layouts import graph
 from exporter.layouts.containers import read_containers
 from exporter.layouts.drivers import LayerStore
 from exporter.layouts.files import Problems, Reader
+from exporter.layouts.memo import Memo
 from exporter.layouts.uses import Grace, classify
 from exporter.layouts.volumes import read_volumes
 from exporter.model import Collector, Container, ContainerState, Image, Inventory, Layer, LayerId
 from exporter.root import DataRoot
 
-__all__ = ["Grace", "Problems", "detect", "read_inventory"]
+__all__ = ["Grace", "Memo", "Problems", "detect", "read_inventory"]
 
 #: Layouts that are told apart but not measured: their directories are, and the log says so.
 _UNMEASURED: Mapping[str, Callable[[DataRoot], bool]] = {
@@ -31,52 +30,34 @@ def detect(root: DataRoot) -> tuple[str, ...]:
     return (*found, *(name for name, there in _UNMEASURED.items() if there(root)))
 
 
-class _Timer:
-    """Adds up the seconds that each collector's reading took."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[Collector, float] = {}
-
-    @contextmanager
-    def of(self, collector: Collector) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[collector] = self.seconds.get(collector, 0.0) + time.perf_counter() - start
-
-
 def read_inventory(
-    root: DataRoot, previous: Inventory, grace: Grace, problems: Problems
-) -> tuple[Inventory, dict[Collector, float]]:
-    """Read all metadata; return it with the seconds that each collector took.
+    root: DataRoot, previous: Inventory, grace: Grace, problems: Problems, memo: Memo
+) -> tuple[Inventory, dict[Collector, int]]:
+    """Read what metadata `memo` does not know; return all, and how many files each collector touched.
 
     Objects whose files do not parse at the moment keep what `previous` knew of them.
     """
-    timer = _Timer()
     layouts = detect(root)
     unmeasured = tuple(name for name in layouts if name in _UNMEASURED)
     if unmeasured:  # a layer that this layout does not know may be another's: never call it orphaned
         grace = Grace(math.inf)
     images, containers, volumes = (
-        Reader(root, collector, problems) for collector in (Collector.IMAGES, Collector.CONTAINERS, Collector.VOLUMES)
+        Reader(root, collector, problems, memo)
+        for collector in (Collector.IMAGES, Collector.CONTAINERS, Collector.VOLUMES)
     )
-    with timer.of(Collector.VOLUMES):
-        found_volumes = read_volumes(volumes)
+    found_volumes = read_volumes(volumes)
     volume_names = frozenset(volume.name for volume in found_volumes)
-    with timer.of(Collector.CONTAINERS):
-        known = {container.id: container for container in previous.containers}
-        found_containers = read_containers(containers, volume_names, known)
-    with timer.of(Collector.IMAGES):
-        stores = graph.find_stores(root, images) if graph.LAYOUT in layouts else []
-        shelves = _shelves(images, stores, previous)
-        found_images = [image for shelf in shelves for image in shelf.images(images)]
-        found_containers = tuple(_settle(container, stores) for container in found_containers)
-        layers: list[Layer] = []
-        for shelf in shelves:
-            mine = [container for container in found_containers if container.driver == shelf.driver]
-            layers += classify(root, shelf, mine, volume_names, grace)
-            shelf.missing.update(_missing_of_containers(shelf, mine))
+    known = {container.id: container for container in previous.containers}
+    found_containers = read_containers(containers, volume_names, known)
+    stores = graph.find_stores(root, images) if graph.LAYOUT in layouts else []
+    shelves = _shelves(images, stores, previous)
+    found_images = [image for shelf in shelves for image in shelf.images(images)]
+    found_containers = tuple(_settle(container, stores) for container in found_containers)
+    layers: list[Layer] = []
+    for shelf in shelves:
+        mine = [container for container in found_containers if container.driver == shelf.driver]
+        layers += classify(root, shelf, mine, volume_names, grace)
+        shelf.missing.update(_missing_of_containers(shelf, mine))
     inventory = Inventory(
         layouts=layouts,
         unmeasured=unmeasured,
@@ -89,7 +70,12 @@ def read_inventory(
         missing={shelf.driver: frozenset(shelf.missing) for shelf in shelves},
         directories=tuple(Reader(root, Collector.DIRECTORIES, problems).names(())),
     )
-    return inventory, timer.seconds
+    touched = {
+        Collector.IMAGES: images.looked_at,
+        Collector.CONTAINERS: containers.looked_at,
+        Collector.VOLUMES: volumes.looked_at,
+    }
+    return inventory, touched
 
 
 def _shelves(reader: Reader, stores: list[LayerStore], previous: Inventory) -> list[graph.Shelf]:

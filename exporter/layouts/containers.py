@@ -5,12 +5,13 @@ daemon/logger/jsonfilelog. `config.v2.json` took the place of `config.json` in 1
 """
 
 import re
-import stat
 from collections.abc import Mapping
+from dataclasses import replace
 
 from exporter.layouts.files import Json, Reader, flag, is_id, items, moment, table, text
 from exporter.layouts.volumes import volume_of
-from exporter.model import Container, ContainerId, ContainerState, ImageId, Log, Mount, Reason, Tree
+from exporter.measured import Tree
+from exporter.model import Container, ContainerId, ContainerState, ImageId, Log, Mount
 
 _CONFIGS = ("config.v2.json", "config.json")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
@@ -23,12 +24,26 @@ def read_containers(
     reader: Reader, volumes: frozenset[str], previous: Mapping[ContainerId, Container]
 ) -> tuple[Container, ...]:
     """Read every container; one whose config does not parse keeps what `previous` knew of it."""
-    return tuple(_read(reader, ContainerId(name), volumes, previous) for name in reader.objects(("containers",), is_id))
+    found = (_kept(reader, ContainerId(name), previous) for name in reader.objects(("containers",), is_id))
+    return tuple(_name_volumes(container, volumes) for container in found)
 
 
-def _read(
-    reader: Reader, container: ContainerId, volumes: frozenset[str], previous: Mapping[ContainerId, Container]
-) -> Container:
+def _kept(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
+    return reader.once("container", ("containers", container), lambda: _read(reader, container, previous))
+
+
+def _name_volumes(container: Container, volumes: frozenset[str]) -> Container:
+    """Tell the binds that are volumes' data from the others: old Dockers write down the path alone."""
+    mounts = tuple(
+        replace(mount, kind="volume", source=name)
+        if mount.kind == "bind" and (name := volume_of(mount.source)) in volumes
+        else mount
+        for mount in container.mounts
+    )
+    return container if mounts == container.mounts else replace(container, mounts=mounts)
+
+
+def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
     home = ("containers", container)
     names = reader.names(home)
     name = next((name for name in _CONFIGS if name in names), _CONFIGS[-1])
@@ -49,7 +64,7 @@ def _read(
         log=_log(reader, home, names, config, host),
         compose_project=text(config, "Config", "Labels", "com.docker.compose.project"),
         compose_service=text(config, "Config", "Labels", "com.docker.compose.service"),
-        mounts=_mounts(config, host, volumes),
+        mounts=_mounts(config, host),
     )
 
 
@@ -79,21 +94,7 @@ def _log(reader: Reader, home: Tree, names: list[str], config: Json, host: Json)
     options = table(host, "LogConfig", "Config")
     limit = _limit(driver, options)
     bounded = None if not driver else limit is not None or driver not in (_FILE_LOG, _LOCAL_LOG)
-    return Log(driver, _files_size(reader, files), limit, bounded)
-
-
-def _files_size(reader: Reader, files: list[Tree]) -> int:
-    size = 0
-    for file in files:
-        try:
-            status = reader.root.lstat(file)
-        except OSError:
-            continue  # rotated away between the listing and the look
-        if stat.S_ISREG(status.st_mode):
-            size += status.st_size
-        else:
-            reader.problem(Reason.NOT_REGULAR, file)
-    return size
+    return Log(driver, tuple(files), limit, bounded)
 
 
 def _limit(driver: str, options: Json) -> int | None:
@@ -116,20 +117,20 @@ def _bytes(size: str) -> int | None:
     return int(float(found[1]) * 1000 ** " kmgtp".index(found[2].lower() or " ")) or None
 
 
-def _mounts(config: Json, host: Json, volumes: frozenset[str]) -> tuple[Mount, ...]:
+def _mounts(config: Json, host: Json) -> tuple[Mount, ...]:
     """All that is mounted into a container, by destination: MountPoints (1.8 on) before Volumes before Binds."""
     mounts: dict[str, Mount] = {}
     for bind in items(host, "Binds"):
         source, _, rest = bind.partition(":") if isinstance(bind, str) else ("", "", "")
         destination, _, mode = rest.partition(":")
         if source.startswith("/") and destination:
-            mounts[destination] = _mount(source, destination, volumes, "ro" not in mode.split(","))
+            mounts[destination] = _mount(source, destination, "ro" not in mode.split(","))
     writable = table(config, "VolumesRW")
     for destination, path in table(config, "Volumes").items():
         if isinstance(path, str) and path:
-            mounts[destination] = _mount(path, destination, volumes, writable.get(destination) is not False)
+            mounts[destination] = _mount(path, destination, writable.get(destination) is not False)
     for destination, point in table(config, "MountPoints").items():
-        mount = _mount(text(point, "Source"), destination, volumes, flag(point, "RW"))
+        mount = _mount(text(point, "Source"), destination, flag(point, "RW"))
         if name := text(point, "Name"):
             mount = Mount("volume", name, destination, mount.mode)
         elif text(point, "Type") == "tmpfs":
@@ -140,9 +141,5 @@ def _mounts(config: Json, host: Json, volumes: frozenset[str]) -> tuple[Mount, .
     return tuple(mounts[destination] for destination in sorted(mounts))
 
 
-def _mount(source: str, destination: str, volumes: frozenset[str], writable: bool) -> Mount:
-    mode = "rw" if writable else "ro"
-    name = volume_of(source)
-    if name in volumes:
-        return Mount("volume", name, destination, mode)
-    return Mount("bind", source, destination, mode)
+def _mount(source: str, destination: str, writable: bool) -> Mount:
+    return Mount("bind", source, destination, "rw" if writable else "ro")

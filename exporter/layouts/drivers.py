@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exporter.layouts.files import Reader, is_id
-from exporter.model import Changes, LayerId, Tree
+from exporter.measured import Changes, Tree
+from exporter.model import LayerId
 
 INIT = "-init"
 REMOVING = "-removing"
@@ -74,8 +75,11 @@ class LayerStore:
         self._reader = reader
         entries = reader.names(driver.layers)
         if driver.walkable:
-            entries = [name for name in entries if reader.root.is_directory((*driver.layers, name))]
+            entries = [name for name in entries if self._is_layer((*driver.layers, name))]
         self.names = frozenset(LayerId(name) for name in entries if not driver.stray(name))
+
+    def _is_layer(self, tree: Tree) -> bool:
+        return self._reader.once("layer", tree, lambda: self._reader.is_directory(tree))
 
     def place(self, name: LayerId) -> Place | None:
         """Find a layer's files; None where the driver does not keep them as a directory tree.
@@ -88,8 +92,11 @@ class LayerStore:
             return None
         if self.driver is not OVERLAY:
             return Place(directory)
+        return self._reader.once("place", directory, lambda: self._overlay_place(directory))
+
+    def _overlay_place(self, directory: Tree) -> Place:
         for below in ("root", "upper"):
-            if self._reader.root.is_directory((*directory, below)):
+            if self._reader.is_directory((*directory, below)):
                 return Place((*directory, below), directory)
         return Place(directory)
 
@@ -113,7 +120,8 @@ class LayerStore:
 
     def lower(self, name: LayerId) -> Tree | None:
         """The lower directory of an overlay layer, from its file `lower-id`; None where it has none."""
-        raw = self._reader.bytes((*self.driver.layers, name, "lower-id"), optional=True)
+        entry = (*self.driver.layers, name)
+        raw = self._reader.once("lower", entry, lambda: self._reader.bytes((*entry, "lower-id"), optional=True))
         lower = LayerId((raw or b"").decode("ascii", "replace").strip())
         return (*self.driver.layers, lower, "root") if is_id(lower) and lower in self.names else None
 
@@ -121,7 +129,8 @@ class LayerStore:
         """The layers below one, nearest first, as the driver itself keeps them (aufs only)."""
         if self.driver.parents is None:
             return
-        raw = self._reader.bytes((*self.driver.parents, name), optional=True) or b""
+        entry = (*self.driver.parents, name)
+        raw = self._reader.once("parents", entry, lambda: self._reader.bytes(entry, optional=True)) or b""
         for line in raw.decode("ascii", "replace").split():
             if is_id(line.removesuffix(INIT)):
                 yield LayerId(line)

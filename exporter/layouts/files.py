@@ -6,8 +6,11 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import TypeVar
 
-from exporter.model import Collector, Problem, Reason, Tree
+from exporter.layouts.memo import Memo
+from exporter.measured import Reason, Tree
+from exporter.model import Collector, Problem
 from exporter.root import DataRoot, UnreadableError, reason_of
 
 #: Images, layers and containers are named by 64 hex digits (Docker 1.5 utils/utils.go, ValidateID).
@@ -18,6 +21,7 @@ _TORN_WAIT_SECONDS = 0.05
 _KEPT_PROBLEMS = 1000
 
 Json = Mapping[str, object]
+T = TypeVar("T")
 
 
 def is_id(text: object) -> bool:
@@ -31,22 +35,41 @@ class Problems:
     def __init__(self) -> None:
         self.counts: dict[tuple[Collector, Reason], int] = {}
         self.kept: list[Problem] = []
+        self.total = 0
 
     def add(self, collector: Collector, reason: Reason, tree: Tree, detail: str = "") -> None:
         """Note one problem with the entry at `tree`."""
         key = (collector, reason)
         self.counts[key] = self.counts.get(key, 0) + 1
+        self.total += 1
         if len(self.kept) < _KEPT_PROBLEMS:
             self.kept.append(Problem(collector, reason, "/".join(tree) or ".", detail))
 
 
 class Reader:
-    """Reads metadata files of one data root for one collector."""
+    """Reads metadata files of one data root for one collector; `looked_at` counts what it touched."""
 
-    def __init__(self, root: DataRoot, collector: Collector, problems: Problems) -> None:
+    def __init__(self, root: DataRoot, collector: Collector, problems: Problems, memo: Memo | None = None) -> None:
         self.root = root
+        self.looked_at = 0
         self._collector = collector
         self._problems = problems
+        self._memo = memo or Memo()
+
+    def once(self, kind: str, entry: Tree, read: Callable[[], T], also: tuple[Tree, ...] = ()) -> T:
+        """Return what `read` said of this entry before, unless it is dirty or had a problem then."""
+
+        def attempt() -> tuple[T, bool]:
+            before = self._problems.total
+            value = read()
+            return value, self._problems.total == before
+
+        return self._memo.get(kind, entry, attempt, also)
+
+    def is_directory(self, tree: Tree) -> bool:
+        """Say whether a real directory stands there; a mount point is one, and is not touched."""
+        self.looked_at += 1
+        return tree in self.root.mounts or self.root.is_directory(tree)
 
     def problem(self, reason: Reason, tree: Tree, detail: str = "") -> None:
         """Count one problem under this reader's collector."""
@@ -70,11 +93,17 @@ class Reader:
                 continue
             if not accept(name):
                 self.problem(Reason.DECODE, (*tree, name), "not the name of an object")
-            elif self._is_directory((*tree, name)):
+            elif self._holds_object((*tree, name)):
                 found.append(name)
         return found
 
-    def _is_directory(self, tree: Tree) -> bool:
+    def _holds_object(self, tree: Tree) -> bool:
+        return self.once("object", tree, lambda: self._is_object(tree))
+
+    def _is_object(self, tree: Tree) -> bool:
+        self.looked_at += 1
+        if tree in self.root.mounts:
+            return True
         try:
             status = self.root.lstat(tree)
         except OSError as error:  # most often an object that was removed since the listing
@@ -87,6 +116,7 @@ class Reader:
 
     def bytes(self, tree: Tree, *, optional: bool = False) -> bytes | None:
         """Read one file; None when that fails. A file that is missing is a problem unless `optional`."""
+        self.looked_at += 1
         try:
             return self.root.read(tree)
         except FileNotFoundError:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from exporter.layouts.drivers import GRAPH_DRIVERS, Driver, LayerStore
 from exporter.layouts.files import Json, Reader, is_id, moment, table, text
-from exporter.model import Image, ImageId, LayerId, Reason, Tree
+from exporter.measured import Reason, Tree
+from exporter.model import Image, ImageId, LayerId
 from exporter.root import DataRoot
 
 LAYOUT = "graph"
@@ -73,9 +74,13 @@ def _is_there(root: DataRoot, tree: Tree) -> bool:
 def read_graph(reader: Reader, stores: list[LayerStore], previous: Mapping[str, Image]) -> dict[str, GraphEntry]:
     """Read every entry of `graph/`; one whose json is damaged is served with what else is known of it."""
     return {
-        name: _entry(reader, ImageId(name), stores, previous)
+        name: _kept_entry(reader, ImageId(name), stores, previous)
         for name in reader.objects(GRAPH, is_id, ignored=(DOWNLOADS,))
     }
+
+
+def _kept_entry(reader: Reader, image: ImageId, stores: list[LayerStore], previous: Mapping[str, Image]) -> GraphEntry:
+    return reader.once("image", (*GRAPH, image), lambda: _entry(reader, image, stores, previous))
 
 
 def _entry(reader: Reader, image: ImageId, stores: list[LayerStore], previous: Mapping[str, Image]) -> GraphEntry:

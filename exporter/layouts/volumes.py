@@ -8,7 +8,8 @@ Docker 1.0 to 1.2 (daemon/volumes.go): `volumes/<id>/json`, a graph of its own. 
 import re
 
 from exporter.layouts.files import Reader, flag, is_id
-from exporter.model import Reason, Tree, Volume
+from exporter.measured import Reason, Tree
+from exporter.model import Volume
 
 _OWN_FILES = ("metadata.db", "backingFsBlockDev")
 _VFS: Tree = ("vfs", "dir")
@@ -20,16 +21,20 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     """List the volumes; what stands in `volumes` for a bind mount is none."""
     volumes = []
     for name in reader.objects(("volumes",), lambda _: True, ignored=_OWN_FILES):
-        volume = _read(reader, name)
+        volume = _kept(reader, name)
         if volume is not None:
             volumes.append(volume)
     return tuple(volumes)
 
 
+def _kept(reader: Reader, name: str) -> Volume | None:
+    return reader.once("volume", ("volumes", name), lambda: _read(reader, name), also=((*_VFS, name),))
+
+
 def _read(reader: Reader, name: str) -> Volume | None:
     home = ("volumes", name)
     anonymous = is_id(name)
-    if reader.root.is_directory((*home, "_data")):
+    if reader.is_directory((*home, "_data")):
         return Volume(name, anonymous, tree=(*home, "_data"))
     names = reader.names(home)
     if "config.json" in names:
@@ -38,7 +43,7 @@ def _read(reader: Reader, name: str) -> Volume | None:
             return None
     elif "_data" in names:
         reader.problem(Reason.NOT_REGULAR, (*home, "_data"), "not a directory")
-    tree = (*_VFS, name) if anonymous and reader.root.is_directory((*_VFS, name)) else None
+    tree = (*_VFS, name) if anonymous and reader.is_directory((*_VFS, name)) else None
     return Volume(name, anonymous, tree=tree)
 
 

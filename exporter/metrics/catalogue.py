@@ -49,6 +49,21 @@ SCAN_ENTRIES = _gauge("scan_entries", "Directory entries that the last scan look
 SCANS = _counter("scans_total", "Scans by what made them run.", "collector", "trigger")
 SCAN_ERRORS = _counter("scan_errors_total", "What could not be read, by reason.", "collector", "reason")
 SKIPPED_MOUNTS = _gauge("skipped_mounts", "Mount points below the data root that were not entered.")
+INITIAL_TREES = _gauge("initial_scan_trees", "Directory trees that the first scan has to measure.")
+INITIAL_TREES_DONE = _gauge("initial_scan_trees_done", "Directory trees that the first scan has measured.")
+INITIAL_ENTRIES = _gauge("initial_scan_entries", "Directory entries that the first scan has looked at.")
+
+WATCH_MODE = _gauge("watch_mode", "1 for how changes are noticed; polling also where watches are missing.", "mode")
+WATCHES = _gauge("watches", "Kernel watches held.")
+WATCHES_LIMIT = _gauge("watches_limit", "Kernel watches that one user may hold.")
+WATCH_EVENTS = _counter("watch_events_total", "Change events received.", "area")
+WATCH_OVERFLOWS = _counter("watch_overflows_total", "Kernel queue overflows, each followed by a whole scan.")
+WATCH_MISSED = _counter("watch_missed_changes_total", "Changes found that no event had announced.")
+WATCH_RESTARTS = _counter("watch_restarts_total", "Times that all watches were made anew.", "reason")
+WATCH_LAST_EVENT = _gauge("watch_last_event_timestamp_seconds", "When the last event came, Unix time.")
+AUDIT_OLDEST = _gauge(
+    "audit_oldest_timestamp_seconds", "When the least recently measured writable tree was measured.", "area"
+)
 
 FILESYSTEM_SIZE = _gauge("filesystem_size_bytes", "Size of a filesystem the data root lies on.", *_FILESYSTEM)
 FILESYSTEM_FREE = _gauge("filesystem_free_bytes", "Free space of that filesystem.", *_FILESYSTEM)

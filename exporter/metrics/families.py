@@ -1,27 +1,15 @@
 """A `Snapshot` to metric families: pure, and every series is made here."""
 
-import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
-from exporter import __version__, accounting
+from exporter import accounting
 from exporter.metrics import catalogue as c
 from exporter.metrics.labels import label, short_ids
-from exporter.model import (
-    Collector,
-    Container,
-    ContainerState,
-    Counters,
-    Image,
-    ImageState,
-    Reason,
-    Snapshot,
-    Trigger,
-    Volume,
-)
+from exporter.model import Container, ContainerState, Image, ImageState, Snapshot, Volume
 
 Samples = dict[tuple[str, ...], float]
 
@@ -54,13 +42,9 @@ def single(metric: c.Metric, value: float | None) -> Family:
     return family(metric, [((), value)])
 
 
-def families(snapshot: Snapshot | None, counters: Counters, *, intermediate: bool = False) -> Iterator[Family]:
-    """Make every family of a snapshot.
-
-    None, one with an error and one that is not measured yet have the families of the exporter alone.
-    """
-    yield from _exporter(snapshot, counters)
-    if snapshot is None or not snapshot.measured:
+def families(snapshot: Snapshot, *, intermediate: bool = False) -> Iterator[Family]:
+    """Make the families of a snapshot's objects; none before it is measured."""
+    if not snapshot.measured:
         return
     yield from _directories(snapshot)
     yield from _layers(snapshot)
@@ -70,31 +54,6 @@ def families(snapshot: Snapshot | None, counters: Counters, *, intermediate: boo
     yield from _images(snapshot, short.__getitem__, intermediate=intermediate)
     yield from _containers(snapshot, short.__getitem__)
     yield from _volumes(snapshot)
-
-
-def _exporter(snapshot: Snapshot | None, counters: Counters) -> Iterator[Family]:
-    yield family(c.BUILD_INFO, [((__version__, "", platform.python_version()), 1)])
-    readable = snapshot is not None and not snapshot.error
-    yield single(c.UP, readable)
-    if snapshot is not None and readable:
-        layouts = snapshot.inventory.layouts
-        yield family(c.ROOT_INFO, (((snapshot.root, layout), 1) for layout in layouts))
-    if snapshot is not None and snapshot.measured:
-        yield single(c.SNAPSHOT_TIMESTAMP, snapshot.taken)
-        scans = snapshot.collectors
-        yield family(c.SCAN_SUCCESS, (((at,), scan.success) for at, scan in scans.items()))
-        yield family(c.SCAN_DURATION, (((at,), scan.seconds) for at, scan in scans.items()))
-        yield family(c.SCAN_ENTRIES, (((at,), scan.entries) for at, scan in scans.items()))
-        yield single(c.SKIPPED_MOUNTS, snapshot.skipped_mounts)
-    yield family(c.SCAN_LAST_SUCCESS, (((at,), when) for at, when in counters.last_success.items()))
-    yield family(
-        c.SCANS,
-        (((at, trigger), counters.scans.get((at, trigger), 0)) for at in Collector for trigger in Trigger),
-    )
-    yield family(
-        c.SCAN_ERRORS,
-        (((at, reason), counters.errors.get((at, reason), 0)) for at in Collector for reason in Reason),
-    )
 
 
 def _directories(snapshot: Snapshot) -> Iterator[Family]:
@@ -166,7 +125,7 @@ def _containers(snapshot: Snapshot, short: Callable[[str], str]) -> Iterator[Fam
     yield family(c.CONTAINER_WRITABLE_ALLOCATED, ((key, usage.allocated) for key, usage in usages))
     yield family(c.CONTAINER_WRITABLE_INODES, ((key, usage.inodes) for key, usage in usages))
     yield family(c.CONTAINER_VIRTUAL_SIZE, ((key, figure.virtual) for key, _, figure in rows))
-    yield family(c.CONTAINER_LOG_SIZE, ((key, one.log.size) for key, one, _ in rows))
+    yield family(c.CONTAINER_LOG_SIZE, ((key, snapshot.logs.get(one.id)) for key, one, _ in rows))
     yield family(c.CONTAINER_LOG_LIMIT, ((key, one.log.limit) for key, one, _ in rows))
     yield family(c.CONTAINER_LOG_BOUNDED, ((key, one.log.bounded) for key, one, _ in rows))
     yield family(c.CONTAINER_RUNNING, ((key, _running(one)) for key, one, _ in rows))

@@ -62,6 +62,6 @@ class Page:
         return b"".join((_GZIP_HEADER, self.deflated, tail, trailer))
 
 
-def page(families: Iterable[Family], style: Format) -> Page:
-    """Render and compress what does not change until the next snapshot."""
-    return Page.of(render(families, style).removesuffix(_EOF))
+def render_part(families: Iterable[Family], style: Format) -> bytes:
+    """Render a part of an exposition, behind which others can be put."""
+    return render(families, style).removesuffix(_EOF)

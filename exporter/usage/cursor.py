@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from exporter.model import Tree
+from exporter.measured import Tree
 from exporter.root import open_directory
 
 #: Called with (error, path of the entry below the root) for everything that could not be looked at.
@@ -26,7 +26,7 @@ class Cursor:
     def __init__(self, descriptor: int) -> None:
         """Start at an open directory; the cursor closes the descriptor."""
         self._open: list[int | None] = [descriptor]
-        self._identities: list[tuple[int, int]] = [(-1, -1)]
+        self._statuses: list[os.stat_result | None] = [None]
 
     @property
     def descriptor(self) -> int:
@@ -44,7 +44,7 @@ class Cursor:
             os.close(descriptor)
             raise
         self._open.append(descriptor)
-        self._identities.append((status.st_dev, status.st_ino))
+        self._statuses.append(status)
         far = len(self._open) - 1 - KEPT_OPEN
         if far > 0 and (old := self._open[far]) is not None:
             os.close(old)
@@ -56,17 +56,16 @@ class Cursor:
         child = self.descriptor
         try:
             if self._open[-2] is None:
-                self._open[-2] = self._reopen(child, self._identities[-2])
+                self._open[-2] = self._reopen(child, self._statuses[-2])
         finally:
             os.close(child)
             self._open.pop()
-            self._identities.pop()
+            self._statuses.pop()
 
     @staticmethod
-    def _reopen(child: int, identity: tuple[int, int]) -> int:
+    def _reopen(child: int, before: os.stat_result | None) -> int:
         descriptor = open_directory("..", child)
-        status = os.fstat(descriptor)
-        if (status.st_dev, status.st_ino) != identity:
+        if before is None or not os.path.samestat(os.fstat(descriptor), before):
             os.close(descriptor)
             raise OSError(errno.ESTALE, "directory was moved while it was walked")
         return descriptor

@@ -6,9 +6,9 @@ ChangesSize). The drivers vfs and overlay size layers this way.
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from exporter.model import Changes, Tree
+from exporter.measured import Changes, Tree
 from exporter.root import DataRoot
 from exporter.usage.cursor import Cursor, OnError, depth_first, list_names, look
 
@@ -53,15 +53,17 @@ class _Older:
             self._cursor.close()
 
 
-def difference(root: DataRoot, changes: Changes, on_error: OnError) -> tuple[int, int]:
+def difference(
+    root: DataRoot, changes: Changes, on_error: OnError, look_up: Callable[[], None] = lambda: None
+) -> tuple[int, int]:
     """Sum st_size of everything but directories that `changes.new` adds or alters, each inode once.
 
     Returns (bytes, entries looked at). Raises OSError when `new` cannot be opened; a tree of `old` that
-    is missing is an empty one, as Docker takes it.
+    is missing is an empty one, as Docker takes it. `look_up` is called for every directory.
     """
     newer = Cursor(root.open(changes.new))
     older = [_Older(_cursor(root, tree)) for tree in changes.old]
-    comparison = _Comparison(newer, older, on_error)
+    comparison = _Comparison(newer, older, on_error, look_up)
     try:
         depth_first(newer, changes.new, comparison, on_error)
     finally:
@@ -81,7 +83,8 @@ def _cursor(root: DataRoot, tree: Tree) -> Cursor | None:
 class _Comparison:
     """Adds up what differs, directory by directory, with the older sides moving along."""
 
-    def __init__(self, newer: Cursor, older: Sequence[_Older], on_error: OnError) -> None:
+    def __init__(self, newer: Cursor, older: Sequence[_Older], on_error: OnError, look_up: Callable[[], None]) -> None:
+        self._look_up = look_up
         self.size = 0
         self.entries = 0
         self._newer = newer
@@ -100,6 +103,7 @@ class _Comparison:
             side.leave()
 
     def visit(self, path: Tree) -> list[str]:
+        self._look_up()
         descriptor = self._newer.descriptor
         names = list_names(descriptor, path, self._on_error)
         self.entries += len(names)

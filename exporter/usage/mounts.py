@@ -2,8 +2,11 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from exporter.measured import Tree
+from exporter.model import Filesystem
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
@@ -80,3 +83,27 @@ def _same_files(mount: MountPoint, below: MountPoint | None) -> bool:
 
 def _covers(directory: str, path: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+def foreign_trees(root: str, mounts: Sequence[MountPoint]) -> frozenset[Tree]:
+    """Where below `root` something else is mounted, as paths below it."""
+    return frozenset(tuple(os.path.relpath(one.path, root).split("/")) for one in foreign_mounts(root, mounts))
+
+
+def filesystems(
+    root: str, directories: Sequence[str], layers: Sequence[Sequence[Tree]], mounts: Sequence[MountPoint]
+) -> tuple[Filesystem, ...]:
+    """The filesystems of the root and of what may have a disk of its own: top-level entries and drivers."""
+    paths = [root, *(f"{root}/{name}" for name in directories)]
+    paths += [f"{root}/{'/'.join(trees[0][:-1])}" for trees in layers if trees]
+    found: dict[str, Filesystem] = {}
+    for path in dict.fromkeys(paths):
+        mount = mount_of(path, mounts)
+        if mount is not None and not _shows(found, mount):
+            found[mount.path] = Filesystem(mount.path, mount.device, mount.path, mount.fstype)
+    return tuple(found.values())
+
+
+def _shows(found: Mapping[str, Filesystem], mount: MountPoint) -> bool:
+    """Whether this filesystem is in the list already, be it under another mount point of the same device."""
+    return any(one.device == mount.device and one.fstype == mount.fstype for one in found.values())

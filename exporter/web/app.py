@@ -1,6 +1,7 @@
 """The routes: metrics, landing page, health."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
 
 from prometheus_client.exposition import choose_encoder
@@ -10,7 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.metrics.render import Format
-from exporter.publication import Publication
+from exporter.publication import Body
 from exporter.web.pages import landing
 
 
@@ -18,8 +19,12 @@ class Source(Protocol):
     """What the pages are made of."""
 
     @property
-    def publication(self) -> Publication:
+    def body(self) -> Body:
         """What is served now."""
+
+    @property
+    def taken(self) -> float | None:
+        """When it was taken, Unix time; None as long as nothing is measured."""
 
     @property
     def ready(self) -> bool:
@@ -35,8 +40,7 @@ def make_app(source: Source) -> Starlette:
     async def metrics(request: Request) -> Response:
         content_type = choose_encoder(request.headers.get("accept", ""))[1]
         style: Format = "openmetrics" if content_type.startswith("application/openmetrics-text") else "text"
-        publication = source.publication
-        page = publication.openmetrics if style == "openmetrics" else publication.text
+        page = source.body.openmetrics if style == "openmetrics" else source.body.text
         headers = {"vary": "accept, accept-encoding"}
         end = await source.live(style)
         if _accepts_gzip(request.headers.get("accept-encoding", "")):
@@ -46,7 +50,7 @@ def make_app(source: Source) -> Starlette:
 
     async def index(_: Request) -> Response:
         headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        return HTMLResponse(landing(source.publication.summary), headers=headers)
+        return HTMLResponse(landing(replace(source.body.summary, taken=source.taken)), headers=headers)
 
     async def healthy(_: Request) -> Response:
         return PlainTextResponse("The exporter is healthy.\n")
@@ -54,7 +58,7 @@ def make_app(source: Source) -> Starlette:
     async def ready(_: Request) -> Response:
         if source.ready:
             return PlainTextResponse("The exporter is ready.\n")
-        error = source.publication.summary.error
+        error = source.body.summary.error
         reason = f"the data root {error}" if error else "the first scan is not finished"
         return PlainTextResponse(f"The exporter is not ready: {reason}.\n", status_code=503)
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from exporter import __version__
 from exporter.publication import Summary
+from exporter.version import VERSION
 
 _STYLE = """
 :root { color-scheme: light dark; --soft: color-mix(in srgb, currentColor 12%, transparent); }
@@ -40,7 +40,7 @@ def landing(summary: Summary) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>docker-storage-exporter</title><style>{_STYLE}</style></head><body>"
-        f'<h1>docker-storage-exporter</h1><p class="sub">version {escape(__version__)} · '
+        f'<h1>docker-storage-exporter</h1><p class="sub">version {escape(VERSION)} · '
         '<a href="/metrics">metrics</a> · <a href="/-/ready">ready</a> · <a href="/-/healthy">healthy</a></p>'
         f"{_error(summary)}{_facts(summary)}<main>{tables}</main>{_problems(summary)}</body></html>"
     )

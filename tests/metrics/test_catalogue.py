@@ -1,11 +1,14 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.families import families
 from exporter.metrics.live import filesystem_families, process_families
-from exporter.model import Counters, Trigger
+from exporter.metrics.status import status_families
+from exporter.model import Counters, Snapshot, Watching
 from exporter.scanner import Scanner
+from exporter.usage.pool import Pool
 from tests.roots import graph_root, hex_id
 
 _DOCS = Path(__file__).parent.parent.parent / "docs" / "metrics.md"
@@ -19,15 +22,19 @@ def test_the_documentation_and_the_catalogue_are_the_same() -> None:
     assert documented == [(one.name, one.kind, ", ".join(one.labels), one.help) for one in CATALOGUE]
 
 
-def test_every_metric_of_the_catalogue_is_served_and_no_other(tmp_path: Path) -> None:
+def test_every_metric_of_the_catalogue_is_served_and_no_other(tmp_path: Path, pool: Pool) -> None:
     built = graph_root(tmp_path).image("base", size=3, tag="base:1")
     source = built.writer.volume(hex_id("v"), {})
     config = {"Type": "json-file", "Config": {"max-size": "10m"}}
     built.container("c", image="base", volumes={"/v": source}, log_config=config)
-    scanner = Scanner(str(built.path), 600)
-    snapshot = scanner.scan(Trigger.STARTUP)
+    scanner = Scanner(str(built.path), 600, pool)
+    scanner.counters.last_event = 1.0
+    scanner.counters.overflows = 1
+    audited = {"containers": 1.0, "volumes": 1.0}
+    snapshot = replace(scanner.scan(), watching=Watching(polling=False, watches=1, limit=2), audited=audited)
     made = [
-        *families(snapshot, scanner.counters),
+        *families(snapshot),
+        *status_families(snapshot, scanner.counters),
         *filesystem_families([]),
         *process_families([]),
     ]
@@ -41,5 +48,5 @@ def test_every_metric_of_the_catalogue_is_served_and_no_other(tmp_path: Path) ->
 
 
 def test_before_the_first_scan_the_exporter_tells_of_itself() -> None:
-    names = {family.name for family in families(None, Counters())}
+    names = {family.name for family in status_families(Snapshot("/root", 0, error="is gone"), Counters())}
     assert {"docker_storage_up", "docker_storage_build", "docker_storage_scan_errors"} <= names

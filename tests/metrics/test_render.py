@@ -8,8 +8,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from exporter.metrics.families import families
 from exporter.metrics.render import Page, render
-from exporter.model import Counters, Trigger
+from exporter.metrics.status import status_families
+from exporter.model import Counters, Snapshot
 from exporter.scanner import Scanner
+from exporter.usage.pool import Pool
 from tests.conftest import needs
 from tests.roots import graph_root
 
@@ -23,8 +25,10 @@ def test_a_page_is_finished_the_same_plain_and_compressed(start: bytes, end: byt
 
 def _pages(tmp_path: Path) -> tuple[bytes, bytes]:
     built = graph_root(tmp_path).image("base", size=3, tag="base:1").container("c\n", image="base")
-    scanner = Scanner(str(built.path), 600)
-    made = list(families(scanner.scan(Trigger.STARTUP), scanner.counters))
+    with Pool(1, 30) as pool:
+        scanner = Scanner(str(built.path), 600, pool)
+        snapshot = scanner.scan()
+    made = [*families(snapshot), *status_families(snapshot, scanner.counters)]
     return render(made, "text"), render(made, "openmetrics")
 
 
@@ -42,5 +46,5 @@ def test_openmetrics_parses_and_ends(tmp_path: Path) -> None:
 
 
 def test_counters_are_counted_from_zero() -> None:
-    text = render(families(None, Counters()), "text").decode()
+    text = render(status_families(Snapshot("/root", 0, error="is gone"), Counters()), "text").decode()
     assert 'docker_storage_scan_errors_total{collector="images",reason="decode"} 0.0' in text

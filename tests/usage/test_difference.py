@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.model import Changes, Tree
+from exporter.measured import Changes, Tree
 from exporter.root import DataRoot
 from exporter.usage.difference import difference
 

@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.model import Tree
+from exporter.measured import NO_LINKS, Tree
 from exporter.root import DataRoot
-from exporter.usage.walk import Prune, measure
+from exporter.usage.prune import Prune
+from exporter.usage.total import Total
+from exporter.usage.walk import Walk, measure
 from tests.conftest import du
 
 
@@ -45,14 +47,14 @@ def test_a_tree_within_is_left_out_and_measured_on_its_own(tree: Path) -> None:
     with DataRoot(str(tree)) as root:
         outer = measure(root, (), prune, _no_error)
         inner = measure(root, ("a", "b"), prune.at(("a", "b")), _no_error)
-    assert outer.links == inner.links != {}
-    shared = next(iter(outer.links.values()))
+    assert outer.links == inner.links
+    ((_, shared),) = outer.links.items()
     assert outer.usage.allocated + inner.usage.allocated - shared[1] == du(tree, "--block-size=1")
 
 
 def test_links_that_all_lie_within_are_no_business_of_other_trees(tree: Path) -> None:
     with DataRoot(str(tree)) as root:
-        assert measure(root, (), Prune(), _no_error).links == {}
+        assert measure(root, (), Prune(), _no_error).links == NO_LINKS
 
 
 def test_a_tree_deeper_than_descriptors_and_path_max(tmp_path: Path) -> None:
@@ -70,23 +72,17 @@ def test_a_tree_deeper_than_descriptors_and_path_max(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_what_cannot_be_entered_is_reported_and_the_rest_counted(tree: Path) -> None:
+def test_what_vanishes_is_reported_and_the_rest_counted(tree: Path) -> None:
     errors: list[tuple[int | None, Tree]] = []
-    prune = Prune()
+    (tree / "gone").mkdir()
+
+    def vanish() -> None:
+        if (tree / "gone").exists():
+            (tree / "gone").rmdir()
+
+    total = Total()
     with DataRoot(str(tree)) as root:
-        descriptor = os.open(tree / "a", os.O_RDONLY)
-        (tree / "gone").mkdir()
-        real = os.listdir
-
-        def vanish(at: int) -> list[str]:
-            names = real(at)
-            if (tree / "gone").exists():
-                (tree / "gone").rmdir()
-            return names
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(os, "listdir", vanish)
-            measured = measure(root, (), prune, lambda error, at: errors.append((error.errno, at)))
-        os.close(descriptor)
+        walk = Walk(root, (), Prune(), lambda error, at: errors.append((error.errno, at)), total, vanish)
+        measured = total.result(walk.run([()]))
     assert errors == [(2, ("gone",))]
-    assert measured.usage.allocated == du(tree, "--block-size=1")
+    assert total.blocks * 512 == measured.usage.allocated == du(tree, "--block-size=1")

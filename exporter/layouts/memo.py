@@ -1,0 +1,52 @@
+"""What was read of each object, kept until its entry is dirty: a scan reads only what changed."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from exporter.layouts.stores import Dirty
+from exporter.measured import Tree
+
+T = TypeVar("T")
+_Key = tuple[str, Tree]
+
+
+class Memo:
+    """Values by kind and entry. Between `begin` and `end`, what is not asked for is forgotten."""
+
+    def __init__(self) -> None:
+        self._values: dict[_Key, Any] = {}
+        self._of_entry: dict[Tree, set[_Key]] = {}
+        self._used: set[_Key] = set()
+
+    def begin(self, dirty: Dirty) -> None:
+        """Forget what is dirty."""
+        self._used = set()
+        if dirty.everything:
+            self._values.clear()
+            self._of_entry.clear()
+        for entry in dirty.entries:
+            for key in self._of_entry.pop(entry, ()):
+                self._values.pop(key, None)
+
+    def get(self, kind: str, entry: Tree, read: Callable[[], tuple[T, bool]], also: tuple[Tree, ...] = ()) -> T:
+        """Return what is known of an entry, or `read` it; that says whether the value may be kept.
+
+        `also` are other entries that the value depends on.
+        """
+        key = (kind, entry)
+        self._used.add(key)
+        if key in self._values:
+            return cast("T", self._values[key])
+        value, keep = read()
+        if keep:
+            self._values[key] = value
+            for one in (entry, *also):
+                self._of_entry.setdefault(one, set()).add(key)
+        return value
+
+    def end(self) -> None:
+        """Forget what this scan had no use for."""
+        for key in self._values.keys() - self._used:
+            del self._values[key]
+        for entry in [entry for entry, keys in self._of_entry.items() if keys.isdisjoint(self._used)]:
+            del self._of_entry[entry]

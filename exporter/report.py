@@ -1,0 +1,95 @@
+"""What the log says of scanning: what an operator could act on, once."""
+
+import time
+
+import structlog
+
+from exporter.model import Snapshot
+from exporter.usage.cache import Cache
+
+_LOGGED_PROBLEMS = 20
+_MOST_TOLD = 20_000
+_PROGRESS_SECONDS = 5.0
+
+_log = structlog.get_logger()
+
+
+class Report:
+    """Remembers what was said, so that it is not said again."""
+
+    def __init__(self) -> None:
+        self._error: str | None = None
+        self._told: set[str] = set()
+        self._began = self._progress = time.monotonic()
+        self._complete = False
+
+    def tell(self, snapshot: Snapshot, *, changed: bool, news: bool) -> None:
+        """Log a root that comes or goes, the first scan's progress, and what is new about the content."""
+        if snapshot.error:
+            if snapshot.error != self._error:
+                _log.error("root.unreadable", root=snapshot.root, error=snapshot.error)
+            self._error = snapshot.error
+            self._complete = False
+            return
+        if self._error is not None:
+            _log.info("root.readable", root=snapshot.root)
+            self._began = self._progress = time.monotonic()
+        self._error = None
+        for layout in snapshot.inventory.unmeasured:
+            self._once("layout.unmeasured", layout=layout, advice="only its directories are measured")
+        for problem in snapshot.problems[:_LOGGED_PROBLEMS]:
+            self._once(
+                "scan.problem",
+                collector=problem.collector.value,
+                reason=problem.reason.value,
+                path=problem.path,
+                detail=problem.detail,
+            )
+        if not snapshot.measured:
+            self._tell_progress(snapshot)
+        elif changed and news:
+            self._tell_scan(snapshot)
+
+    def cache(self, cache: Cache) -> None:
+        """Log that nothing can be kept."""
+        if cache.error:
+            self._once("cache.off", error=cache.error, advice="set --cache.file to where it can be written")
+
+    def _tell_progress(self, snapshot: Snapshot) -> None:
+        """Every so often, say how far the first scan is and when it may be done."""
+        now = time.monotonic()
+        progress = snapshot.progress
+        if progress is None or now - self._progress < _PROGRESS_SECONDS:
+            return
+        self._progress = now
+        spent = now - self._began
+        left = spent * (progress.trees - progress.trees_done) / progress.trees_done if progress.trees_done else None
+        _log.info(
+            "scan.progress",
+            entries=progress.entries,
+            trees=progress.trees,
+            trees_done=progress.trees_done,
+            seconds=round(spent),
+            seconds_left=None if left is None else round(left),
+        )
+
+    def _tell_scan(self, snapshot: Snapshot) -> None:
+        inventory = snapshot.inventory
+        say = _log.debug if self._complete else _log.info
+        self._complete = True
+        say(
+            "scan.done",
+            seconds=round(max((scan.seconds for scan in snapshot.collectors.values()), default=0.0), 3),
+            entries=sum(scan.entries for scan in snapshot.collectors.values()),
+            layers=len(inventory.layers),
+            images=len(inventory.images),
+            containers=len(inventory.containers),
+            volumes=len(inventory.volumes),
+            problems=len(snapshot.problems),
+        )
+
+    def _once(self, event: str, **fields: str) -> None:
+        key = repr((event, fields))
+        if key not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(key)
+            _log.warning(event, **fields)

@@ -1,0 +1,188 @@
+"""A worker process: measures what it is told on its standard input, answers on its standard output.
+
+It imports little, for several may run at once. Messages are a length and a marshalled tuple: both ends are
+this program under the same interpreter, and what comes from the disk is inside as plain values.
+"""
+
+import marshal
+import os
+import select
+import sys
+import time
+from collections import deque
+from typing import Any
+
+from exporter.measured import Changes, Reason, Tree
+from exporter.root import DataRoot, reason_of
+from exporter.usage.difference import difference
+from exporter.usage.prune import Prune
+from exporter.usage.total import TooManyLinksError, Total
+from exporter.usage.walk import Walk
+
+LENGTH_BYTES = 4
+_SLICE_SECONDS = 0.02
+_PROGRESS_SECONDS = 0.2
+_PROBLEMS_KEPT = 100
+
+
+def frame(message: tuple[Any, ...]) -> bytes:
+    """Encode a message with its length in front."""
+    raw = marshal.dumps(message)
+    return len(raw).to_bytes(LENGTH_BYTES, "big") + raw
+
+
+class Frames:
+    """Cuts a stream of bytes into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, piece: bytes) -> list[tuple[Any, ...]]:
+        """Add what was read; return the messages that are complete now."""
+        self._buffer += piece
+        messages = []
+        while len(self._buffer) >= LENGTH_BYTES:
+            end = LENGTH_BYTES + int.from_bytes(self._buffer[:LENGTH_BYTES], "big")
+            if len(self._buffer) < end:
+                break
+            messages.append(marshal.loads(bytes(self._buffer[LENGTH_BYTES:end])))  # noqa: S302 - from our own other end
+            del self._buffer[:end]
+        return messages
+
+
+class _Errors:
+    """What one piece of work could not read: all counted, some kept."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.kept: list[tuple[str, Tree, str]] = []
+
+    def __call__(self, error: OSError, path: Tree) -> None:
+        self.add(reason_of(error), path, error.strerror or "")
+
+    def add(self, reason: Reason, path: Tree, detail: str) -> None:
+        self.counts[reason.value] = self.counts.get(reason.value, 0) + 1
+        if len(self.kept) < _PROBLEMS_KEPT:
+            self.kept.append((reason.value, path, detail))
+
+    def pack(self) -> tuple[Any, ...]:
+        return (self.counts, self.kept)
+
+
+class Worker:
+    """Works off its queue; between two directories it looks up whether it is told anything."""
+
+    def __init__(self, source: int, sink: int) -> None:
+        self._source = source
+        self._sink = sink
+        self._poll = select.poll()
+        self._poll.register(source, select.POLLIN)
+        self._frames = Frames()
+        self._queue: deque[tuple[Any, ...]] = deque()
+        self._out = bytearray()
+        self._walk: Walk | None = None
+        self._item = -1
+        self._entries = 0
+        self._total: Total | None = None
+        self._pace = 1.0
+        self._slice_began = self._slice_ends = self._spoke = 0.0
+
+    def run(self) -> None:
+        """Work until the other end closes."""
+        while True:
+            if not self._queue:
+                self._flush()
+                self._listen(None)
+                continue
+            self._work(self._queue.popleft())
+
+    def _listen(self, timeout: float | None) -> None:
+        """Take what has come, waiting for it up to `timeout` seconds, for ever if None."""
+        if not self._poll.poll(None if timeout is None else timeout * 1000):
+            return
+        piece = os.read(self._source, 1 << 20)
+        if not piece:
+            os._exit(0)
+        for message in self._frames.feed(piece):
+            if message[0] == "give":
+                self._give(everything=message[1])
+            else:
+                self._queue.append(message)
+
+    def _give(self, *, everything: bool) -> None:
+        """Hand back what is not begun: for another worker, or because something else is urgent."""
+        if everything:
+            self._pace = 1.0  # what cannot be given away is not to be waited for
+        count = len(self._queue) if everything else (len(self._queue) + 1) // 2
+        whole = [self._queue.pop()[1] for _ in range(count)]
+        starts: list[Tree] = []
+        if self._walk is not None and (everything or not whole):
+            starts = self._walk.give(everything=everything)
+        self._say(("given", whole, self._item, starts))
+        self._flush()
+
+    def _say(self, message: tuple[Any, ...]) -> None:
+        self._out += frame(message)
+
+    def _flush(self) -> None:
+        self._spoke = time.monotonic()
+        while self._out:
+            del self._out[: os.write(self._sink, self._out)]
+
+    def _look_up(self) -> None:
+        """Called between directories: every so often, say how far it is, listen, and rest if told to."""
+        now = time.monotonic()
+        if now < self._slice_ends:
+            return
+        if now - self._spoke > _PROGRESS_SECONDS:
+            done = self._total.entries if self._total else 0
+            self._say(("at", self._item, done, time.process_time()))
+            self._flush()
+        rest = (now - self._slice_began) * (1 / self._pace - 1)
+        self._listen(rest if self._walk is not None else 0)
+        self._slice_began = time.monotonic()
+        self._slice_ends = self._slice_began + _SLICE_SECONDS
+
+    def _work(self, message: tuple[Any, ...]) -> None:
+        kind, self._item, where, self._pace = message[:4]
+        self._look_up()
+        errors = _Errors()
+        try:
+            with DataRoot(where[0]) as root:
+                if (root.device, root.inode) != where[1:]:
+                    self._say(("failed", self._item, Reason.VANISHED.value, (), "another root", time.process_time()))
+                elif kind == "measure":
+                    self._measure(root, message, errors)
+                else:
+                    self._compare(root, message, errors)
+        except TooManyLinksError:
+            self._fail(Reason.TOO_LARGE, message[4], "more hard-linked files than are remembered")
+        except OSError as error:
+            self._fail(reason_of(error), message[4], error.strerror or "")
+        finally:
+            self._walk = self._total = None
+
+    def _fail(self, reason: Reason, tree: Tree, detail: str) -> None:
+        self._say(("failed", self._item, reason.value, tree, detail, time.process_time()))
+
+    def _measure(self, root: DataRoot, message: tuple[Any, ...], errors: _Errors) -> None:
+        tree, starts, prune = message[4:]
+        self._total = Total()
+        self._walk = Walk(root, tree, Prune.unpack(prune), errors, self._total, self._look_up)
+        identity = self._walk.run(starts)
+        self._say(("measured", self._item, identity, self._total.pack(), errors.pack(), time.process_time()))
+
+    def _compare(self, root: DataRoot, message: tuple[Any, ...], errors: _Errors) -> None:
+        new, old = message[4:]
+        size, entries = difference(root, Changes(new, old), errors, self._look_up)
+        self._say(("compared", self._item, size, entries, errors.pack(), time.process_time()))
+
+
+def main() -> None:
+    """Run a worker on standard input and output."""
+    os.nice(19)
+    Worker(sys.stdin.fileno(), sys.stdout.fileno()).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Measures again what can grow without an event: writable layers, volumes, and the rest of the top level.
+
+Each tree has a time when it is due next: what runs and grew is due soon, what is quiet later and later.
+Files that only ever come and go, and image layers, are never audited.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from exporter.layouts.drivers import INIT
+from exporter.measured import Measured, Tree
+from exporter.model import ContainerState, Inventory, Use
+from exporter.plan import Plan
+
+_LONGEST_SECONDS = 900.0
+_STOPPED_SECONDS = 3600.0
+_RUNNING = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
+AREAS = ("containers", "volumes")
+
+
+@dataclass(slots=True)
+class _Entry:
+    """When a tree was measured, on the clock that cannot be set back and by date, and when it is due again."""
+
+    area: str
+    active: bool
+    interval: float
+    measured: float
+    dated: float
+    due: float
+
+
+class Auditor:
+    """The schedule of one root's growing trees. `now` is of a monotonic clock, `date` is Unix time."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._entries: dict[Tree, _Entry] = {}
+
+    def plan(self, plan: Plan, inventory: Inventory, failed: Iterable[Tree], now: float, date: float) -> None:
+        """Take up what is new and drop what is gone. Trees that could not be measured are audited, too."""
+        wanted = dict(_growing(plan, inventory))
+        for tree in failed:
+            if tree in plan.trees:
+                wanted.setdefault(tree, ("", True))
+        for gone in self._entries.keys() - wanted.keys():
+            del self._entries[gone]
+        for tree, (area, active) in wanted.items():
+            entry = self._entries.get(tree)
+            if entry is None:
+                pause = self._interval if active else _STOPPED_SECONDS
+                self._entries[tree] = _Entry(area, active, pause, now, date, now + pause)
+            elif entry.active != active:
+                entry.active = active
+                entry.interval = self._interval if active else _STOPPED_SECONDS
+                entry.due = min(entry.due, now) if active else now + entry.interval
+
+    def due(self, now: float) -> list[Tree]:
+        """The trees that are due, the longest overdue first."""
+        late = [(entry.due, tree) for tree, entry in self._entries.items() if entry.due <= now]
+        return [tree for _, tree in sorted(late)]
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next tree is due."""
+        return min((entry.due for entry in self._entries.values()), default=None)
+
+    def begun(self, trees: Iterable[Tree], now: float) -> None:
+        """Note that trees are being measured: they are not due meanwhile."""
+        for tree in trees:
+            if (entry := self._entries.get(tree)) is not None:
+                entry.due = now + _STOPPED_SECONDS
+
+    def done(self, tree: Tree, now: float, date: float, *, grew: bool) -> None:
+        """Note that a tree was measured: one that has changed is looked at again soon."""
+        entry = self._entries.get(tree)
+        if entry is None:
+            return
+        if entry.active:
+            entry.interval = self._interval if grew else min(2 * entry.interval, max(_LONGEST_SECONDS, self._interval))
+        entry.measured, entry.dated = now, date
+        entry.due = now + entry.interval
+
+    def hurry(self, now: float) -> None:
+        """Space vanishes that nothing explains: what runs is due at once."""
+        for entry in self._entries.values():
+            if entry.active:
+                entry.due = min(entry.due, now)
+                entry.interval = self._interval
+
+    def oldest(self) -> Mapping[str, float]:
+        """When the least recently measured tree of each area was measured."""
+        dates: dict[str, float] = {}
+        for entry in self._entries.values():
+            if entry.area:
+                dates[entry.area] = min(dates.get(entry.area, entry.dated), entry.dated)
+        return dates
+
+
+def has_grown(before: Measured | None, after: Measured | None) -> bool:
+    """Whether a tree is worth another look soon."""
+    return before is None or after is None or before.usage != after.usage
+
+
+def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str, bool]]]:
+    """The trees that can grow, each with its area and whether something runs that may make it grow."""
+    running = [one for one in inventory.containers if one.state in _RUNNING]
+    live = {(one.driver, one.layer) for one in running if one.layer is not None}
+    awake = {one.id for one in running}
+    mounted = {mount.source for one in running for mount in one.mounts if mount.kind == "volume"}
+    for tree in plan.trees:
+        if len(tree) == 1:
+            yield tree, ("", True)
+    for one in inventory.containers:
+        yield ("containers", one.id), ("", one.id in awake)
+    for layer in inventory.layers:
+        if layer.use is Use.IMAGE:
+            continue
+        active = (layer.driver, layer.id) in live or layer.use is Use.PENDING
+        area = "containers" if layer.use is Use.CONTAINER and not layer.id.endswith(INIT) else ""
+        for tree in layer.trees:
+            if tree in plan.trees:
+                yield tree, (area, active)
+    for volume in inventory.volumes:
+        if volume.tree is not None and volume.tree in plan.trees:
+            yield volume.tree, ("volumes", volume.name in mounted)

@@ -1,0 +1,144 @@
+"""The backstop: by a look at what is watched, finds what no event has told.
+
+It compares signatures of the stores and of what Docker rewrites in place. On a host with a thousand
+containers this is some four thousand lstats.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from exporter.measured import Identity, Measured, Tree
+from exporter.root import DataRoot
+
+_Signature = tuple[int, ...]
+
+#: What is rewritten in place, by the store it is in.
+_FILES = {
+    "containers": ("config.v2.json", "config.json", "hostconfig.json"),
+    "graph": ("json", "layersize"),
+    "volumes": ("_data", "config.json", "json", "opts.json"),
+}
+#: Timestamps have the granularity of the kernel's tick: what changed just now may change again unseen.
+_UNSETTLED_SECONDS = 0.05
+
+
+@dataclass(slots=True)
+class Findings:
+    """What has moved since the last look: `stores` whose listing did, `entries` that did themselves.
+
+    `again` is what had to be looked at once more because it had just changed the last time.
+    """
+
+    stores: set[Tree] = field(default_factory=set)
+    entries: set[Tree] = field(default_factory=set)
+    again: set[Tree] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(self.stores or self.entries or self.again)
+
+
+class Reconciler:
+    """Remembers the signatures of one root."""
+
+    def __init__(self) -> None:
+        self._signatures: dict[Tree, _Signature] = {}
+        self._unsettled: set[Tree] = set()
+
+    def look(self, root: DataRoot, stores: Sequence[Tree], measured: Mapping[Tree, Measured]) -> Findings:
+        """Compare with the last look; the first one finds nothing."""
+        before, unsettled = self._signatures, self._unsettled
+        self._signatures, self._unsettled = {}, set()
+        all_stores = ((), *stores)
+        for store in all_stores:
+            self._note(store, _listing_signature(root, store))
+        for entry, signature in _rewritten(root, stores):
+            self._note(entry, signature)
+        findings = Findings()
+        if not before:
+            return findings
+        moved = {key for key, signature in self._signatures.items() if before.get(key) != signature}
+        moved |= before.keys() - self._signatures.keys()
+        findings.stores = moved & {*all_stores}
+        findings.entries = {key for key in moved - findings.stores if key in before and key in self._signatures}
+        findings.again = unsettled - moved
+        for store in findings.stores:
+            findings.entries |= _replaced(root, store, measured)
+        return findings
+
+    def _note(self, key: Tree, signature: _Signature | None) -> None:
+        if signature is None:
+            return
+        self._signatures[key] = signature
+        if abs(time.time_ns() - max(signature[2:])) < _UNSETTLED_SECONDS * 1e9:
+            self._unsettled.add(key)
+
+
+def _listing_signature(root: DataRoot, store: Tree) -> _Signature | None:
+    try:
+        status = root.lstat(store)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns
+
+
+def _rewritten(root: DataRoot, stores: Sequence[Tree]) -> Iterable[tuple[Tree, _Signature]]:
+    """The signatures of files that are replaced or rewritten where they are, and of what holds them."""
+    for store in ((), *stores):
+        files = _FILES.get(store[0], ()) if len(store) == 1 else ()
+        if not files and store and (store[0] != "image" or len(store) > 2):
+            continue
+        try:
+            with root.directory(store) as descriptor:
+                for name in os.listdir(descriptor):
+                    if (*store, name) in root.mounts:
+                        continue
+                    signature = _entry_signature(descriptor, name, files)
+                    if signature is not None:
+                        yield (*store, name), signature
+        except OSError:
+            continue
+
+
+def _entry_signature(parent: int, name: str, files: Sequence[str]) -> _Signature | None:
+    """Sign one entry. Only signatures are taken here: what a name may lead to elsewhere is never read."""
+    try:
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except OSError:
+        return None
+    if not files:
+        # Of a directory that has no files to look at, only that it is the same one: its content is audited.
+        times = (status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else (0,)
+        return status.st_dev, status.st_ino, *times
+    signature = [status.st_dev, status.st_ino, status.st_ctime_ns]
+    for file in files:
+        try:
+            inner = os.stat(f"{name}/{file}", dir_fd=parent, follow_symlinks=False)
+        except OSError:
+            continue
+        signature += (inner.st_ino, inner.st_size, inner.st_ctime_ns) if stat.S_ISREG(inner.st_mode) else (1, 1, 1)
+    return tuple(signature)
+
+
+def _replaced(root: DataRoot, store: Tree, measured: Mapping[Tree, Measured]) -> set[Tree]:
+    """The entries of a store that are not the directories or files that were measured."""
+    found: set[Tree] = set()
+    try:
+        with root.directory(store) as descriptor:
+            for name in os.listdir(descriptor):
+                tree = (*store, name)
+                known = measured.get(tree)
+                if known is None or tree in root.mounts:
+                    continue
+                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                identity: Identity = (status.st_dev, status.st_ino, status.st_ctime_ns)
+                same = (
+                    identity == known.identity if stat.S_ISREG(status.st_mode) else identity[:2] == known.identity[:2]
+                )
+                if not same:
+                    found.add(tree)
+    except OSError:
+        return found
+    return found
