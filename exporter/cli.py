@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,8 @@ import click
 
 from exporter import log
 from exporter.config import DEFAULT_PORT, DEFAULT_ROOT, Config
-from exporter.measured import Reason
-from exporter.metrics.families import families
-from exporter.metrics.live import filesystem_families
-from exporter.metrics.render import Format, render
-from exporter.metrics.status import status_families
-from exporter.model import Filesystem, Snapshot
-from exporter.progress import scan_with_progress
-from exporter.scanner import Scanner
+from exporter.metrics.render import Format
 from exporter.service import serve
-from exporter.usage.pool import Pool, default_workers
 from exporter.version import VERSION
 from exporter.web.server import AddressError
 
@@ -228,18 +219,21 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     Exits with 1 and says what on standard error when something could not be read; what could be read is
     printed all the same.
     """
+    from exporter.once import print_metrics  # noqa: PLC0415 - `run` has no use for it, and keeps its memory low
+
     if output is not None and _is_below(output, root):
         raise click.ClickException("--output must not be below the data root: nothing is written there")
-    with Pool(workers or default_workers(), tree_timeout) as pool:
-        scanner = Scanner(root, orphaned_after, pool)
-        snapshot = scan_with_progress(scanner)
-    made = [
-        *families(snapshot, intermediate=intermediate),
-        *status_families(snapshot, scanner.counters),
-        *filesystem_families((one, status) for one in snapshot.filesystems if (status := _statvfs(one))),
-    ]
-    _write(render(made, style), output)
-    sys.exit(_complain(snapshot))
+    config = Config(
+        root=root,
+        workers=workers,
+        tree_timeout=tree_timeout,
+        intermediate_images=intermediate,
+        orphaned_after=orphaned_after,
+    )
+    try:
+        sys.exit(print_metrics(config, style, output))
+    except OSError as error:
+        raise click.ClickException(f"cannot write {output}: {error.strerror}") from None
 
 
 @main.command()
@@ -280,45 +274,3 @@ def _cache_file(given: str, root: str) -> str:
 def _is_below(path: str, root: str) -> bool:
     top = os.path.realpath(root)
     return os.path.commonpath([top, os.path.realpath(path)]) == top
-
-
-def _statvfs(filesystem: Filesystem) -> os.statvfs_result | None:
-    try:
-        return os.statvfs(filesystem.path)
-    except OSError:
-        return None
-
-
-def _write(content: bytes, output: str | None) -> None:
-    """Write to standard output, or to a file by way of a temporary one beside it, so that no half is seen."""
-    if output is None:
-        sys.stdout.buffer.write(content)
-        return
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(os.path.abspath(output)))
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(content)
-                os.fchmod(file.fileno(), 0o644)  # node_exporter is another user
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, output)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise click.ClickException(f"cannot write {output}: {error.strerror}") from None
-
-
-def _complain(snapshot: Snapshot) -> int:
-    """Say what could not be read; return the exit status. What vanished while it was read is no error."""
-    if snapshot.error:
-        click.echo(f"{snapshot.root}: {snapshot.error}", err=True)
-        return 1
-    problems = [problem for problem in snapshot.problems if problem.reason is not Reason.VANISHED]
-    for problem in problems:
-        line = f"{snapshot.root}/{problem.path}: {problem.reason.value} {problem.detail}"
-        click.echo(log.printable(line.rstrip()), err=True)
-    for layout in snapshot.inventory.unmeasured:
-        click.echo(f"{snapshot.root}: layout {layout} is measured by directory only", err=True)
-    return 1 if problems or snapshot.inventory.unmeasured else 0

@@ -50,6 +50,8 @@ class Links:
     @classmethod
     def of(cls, links: Mapping[int, tuple[int, int]]) -> Self:
         """Pack `inode -> (size, allocated)`."""
+        if not links:
+            return cls()
         return cls(array("Q", (part for inode, sizes in links.items() for part in (inode, *sizes))).tobytes())
 
     def items(self) -> Iterator[tuple[int, tuple[int, int]]]:

@@ -81,13 +81,12 @@ def publish(
 
 
 def _body(snapshot: Snapshot, *, intermediate: bool) -> Body:
-    made = list(families(snapshot, intermediate=intermediate))
-    return Body(
-        text=Page.of(render_part(made, "text")),
-        openmetrics=Page.of(render_part(made, "openmetrics")),
-        summary=summarize(snapshot),
-        filesystems=snapshot.filesystems,
-    )
+    """Render family by family, so that ten thousand samples are never held at once."""
+    text, openmetrics = bytearray(), bytearray()
+    for family in families(snapshot, intermediate=intermediate):
+        text += render_part([family], "text")
+        openmetrics += render_part([family], "openmetrics")
+    return Body(Page.of(bytes(text)), Page.of(bytes(openmetrics)), summarize(snapshot), snapshot.filesystems)
 
 
 def summarize(snapshot: Snapshot) -> Summary:

@@ -7,6 +7,7 @@ content on the disk can lead a reader out of the root, also not one that is swap
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -109,12 +110,13 @@ class DataRoot:
     def names(self, tree: Tree) -> list[str]:
         """List the names in a directory, sorted so that a scan is repeatable; raises OSError.
 
-        It is listed once for as long as this root is open, so that all of a scan sees the same.
+        It is listed once for as long as this root is open, so that all of a scan sees the same. The names are
+        shared: the same ids stand in many places, and for as long as the exporter runs.
         """
         listing = self._listings.get(tree)
         if listing is None:
             with self.directory(tree) as descriptor:
-                listing = self._listings[tree] = sorted(os.listdir(descriptor))
+                listing = self._listings[tree] = sorted(map(sys.intern, os.listdir(descriptor)))
         return listing
 
     def read(self, tree: Tree) -> bytes:

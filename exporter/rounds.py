@@ -53,5 +53,5 @@ class Round:
     def note(self, collector: Collector, task: Task, entries: int) -> None:
         """Add what one tree cost and could not be read of it."""
         self.tally.spend(collector, time.monotonic() - self.began, entries)
-        for reason, count in task.counts.items():
+        for reason, count in task.trouble.counts.items() if task.trouble else ():
             self.tally.fail(collector, reason, count)

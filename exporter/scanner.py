@@ -335,17 +335,17 @@ class Scanner:
             self._take_difference(task, result.size)
             return
         standing = self._tree_problems.pop(task.tree, None)
-        self.changes += bool(standing) != bool(task.problems)
-        if task.problems:
+        self.changes += bool(standing) != bool(task.trouble)
+        if task.trouble:
             self._tree_problems[task.tree] = [
-                Problem(collector, reason, "/".join(path) or ".", detail) for reason, path, detail in task.problems
+                Problem(collector, reason, "/".join(path) or ".", detail) for reason, path, detail in task.trouble.kept
             ]
         before = self._measured.get(task.tree)
         owner.grew[task.tree] = result.measured is None or before is None or before.usage != result.measured.usage
         if result.measured is not None:
             self._measured[task.tree] = result.measured
             self.changes += before is None or _differs(before, result.measured)
-        elif before is not None and Reason.VANISHED in task.counts:
+        elif before is not None and task.trouble and Reason.VANISHED in task.trouble.counts:
             del self._measured[task.tree]
             self.changes += 1
 

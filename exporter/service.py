@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import structlog
 
 from exporter.config import Config
+from exporter.ipc import LENGTH_BYTES, Order, frame
 from exporter.metrics.live import filesystem_families, process_families
 from exporter.metrics.render import Format, render
 from exporter.model import Counters, Filesystem, Snapshot
 from exporter.publication import Body, Publication, publish
-from exporter.scanprocess import LENGTH_BYTES, Order, frame
 from exporter.web.app import make_app
 from exporter.web.server import Server, listen
 

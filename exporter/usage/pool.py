@@ -17,7 +17,7 @@ import structlog
 from exporter.measured import Changes, Identity, Measured, Reason, Tree
 from exporter.model import LayerId
 from exporter.usage.crew import Hand
-from exporter.usage.prune import Prune
+from exporter.usage.prune import NOTHING, Prune
 from exporter.usage.total import TooManyLinksError, Total
 
 _AHEAD = 32
@@ -31,22 +31,36 @@ _SHARE_AFTER_SECONDS = 0.05
 _log = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class Trouble:
+    """What of a task could not be read: all counted, some kept with path and detail."""
+
+    counts: dict[Reason, int] = field(default_factory=dict)
+    kept: list[tuple[Reason, Tree, str]] = field(default_factory=list)
+
+    def add(self, reason: Reason, count: int = 1) -> None:
+        """Count."""
+        self.counts[reason] = self.counts.get(reason, 0) + count
+
+
 @dataclass(slots=True, eq=False)
 class Task:
-    """One tree to measure, or one difference to take; `pace` is the fraction of a core it may use."""
+    """One tree to measure, or one difference to take; `pace` is the fraction of a core it may use.
+
+    There may be tens of thousands at once: what few of them need is made when it is needed.
+    """
 
     tree: Tree
-    prune: Prune = field(default_factory=Prune)
+    prune: Prune = field(default_factory=lambda: NOTHING)
     changes: Changes | None = None
     key: tuple[str, LayerId] = ("", LayerId(""))
     pace: float = 1.0
     weight: int = 0
-    total: Total = field(default_factory=Total)
+    total: Total | None = None
     identity: Identity = (0, 0, 0)
     parts: int = 1
     crashes: int = 0
-    counts: dict[Reason, int] = field(default_factory=dict)
-    problems: list[tuple[Reason, Tree, str]] = field(default_factory=list)
+    trouble: Trouble | None = None
     failed: bool = False
 
     @property
@@ -54,11 +68,18 @@ class Task:
         """Whether it goes before what is measured at a pace."""
         return self.pace >= 1
 
+    def troubled(self) -> Trouble:
+        """Where to put down what could not be read."""
+        if self.trouble is None:
+            self.trouble = Trouble()
+        return self.trouble
+
     def fail(self, reason: Reason, tree: Tree, detail: str) -> None:
         """Note that the figure cannot be had."""
         self.failed = True
-        self.counts[reason] = self.counts.get(reason, 0) + 1
-        self.problems.append((reason, tree or self.tree, detail))
+        trouble = self.troubled()
+        trouble.add(reason)
+        trouble.kept.append((reason, tree or self.tree, detail))
 
 
 @dataclass(slots=True)
@@ -278,7 +299,10 @@ class Pool:
         self.entries += part.entries
         task.identity = identity
         try:
-            task.total.join(part)
+            if task.total is None:
+                task.total = part
+            else:
+                task.total.join(part)
         except TooManyLinksError:
             task.fail(Reason.TOO_LARGE, task.tree, "more hard-linked files than are remembered")
         self._note(task, errors)
@@ -288,14 +312,17 @@ class Pool:
     def _note(task: Task, errors: tuple[Any, ...]) -> None:
         counts, kept = errors
         for reason, count in counts.items():
-            task.counts[Reason(reason)] = task.counts.get(Reason(reason), 0) + count
-        task.problems += [(Reason(reason), path, detail) for reason, path, detail in kept]
+            task.troubled().add(Reason(reason), count)
+        if kept:
+            task.troubled().kept += [(Reason(reason), path, detail) for reason, path, detail in kept]
 
     def _part_done(self, task: Task) -> None:
         task.parts -= 1
         if task.parts == 0:
-            measured = None if task.failed or task.changes else task.total.result(task.identity)
-            self._finished.append(Result(task, measured, entries=task.total.entries))
+            total = task.total or Total()
+            measured = None if task.failed or task.changes else total.result(task.identity)
+            task.total = None
+            self._finished.append(Result(task, measured, entries=total.entries))
 
     def _given(self, hand: Hand, whole: list[int], number: int, starts: list[Tree]) -> None:
         """Take work back that a worker was asked for."""
@@ -309,13 +336,13 @@ class Pool:
             self._put(Piece(self._next(), piece.task, starts))
 
     def _look_after(self) -> None:
-        """Give up on workers that hang; let those go that have had nothing to do for long, all but one."""
+        """Give up on workers that hang; let those go that have had nothing to do for a while."""
         now = time.monotonic()
         for hand in list(self._hands):
             hand.flush()
             if hand.work and now - hand.moved > self._stall:
                 self._lost(hand, "hung")
-            elif not hand.work and len(self._hands) > 1 and now - hand.moved > _IDLE_SECONDS:
+            elif not hand.work and now - hand.moved > _IDLE_SECONDS:
                 self._let_go(hand)
         self._abandoned = [hand for hand in self._abandoned if not hand.ended()]
 

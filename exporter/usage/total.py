@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from os import stat_result
 from typing import Any
 
-from exporter.measured import Identity, Links, Measured, Usage
+from exporter.measured import NO_LINKS, Identity, Links, Measured, Usage
 
 #: How many inodes with links elsewhere one tree may have: about 200 bytes of a worker's memory each.
 MAX_LINKS = 2_000_000
@@ -75,10 +75,15 @@ class Total:
         return Measured(
             usage=Usage(self.size, self.blocks * 512, self.inodes),
             identity=identity,
-            links=Links.of({inode: (size, blocks * 512) for inode, (size, blocks, _, _) in self.links.items()}),
+            links=self._links(),
             entries=self.entries,
             skipped_mounts=self.skipped_mounts,
         )
+
+    def _links(self) -> Links:
+        if not self.links:
+            return NO_LINKS
+        return Links.of({inode: (size, blocks * 512) for inode, (size, blocks, _, _) in self.links.items()})
 
     def pack(self) -> tuple[Any, ...]:
         """Make plain values of it, to send."""

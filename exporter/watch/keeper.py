@@ -231,10 +231,10 @@ class Keeper:
             pass
         elif not self.watcher.running:
             reason = "limit" if now >= self._retry_watching else ""
-        elif self.watcher.dead():
-            reason = "thread"
         elif self.watcher.moved() or self.watcher.directories != {(), *watched(found)}:
             reason = "directory"
+        elif self.watcher.dead():
+            reason = "thread"
         elif self._partial and now >= self._retry_watching:
             reason = "limit"
         self._stores = found

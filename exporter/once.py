@@ -1,0 +1,101 @@
+"""One scan that someone waits for, printed; with a progress bar on a terminal."""
+
+import contextlib
+import os
+import sys
+import tempfile
+
+import click
+
+from exporter import log
+from exporter.config import Config
+from exporter.layouts.stores import Dirty
+from exporter.measured import Reason
+from exporter.metrics.families import families
+from exporter.metrics.live import filesystem_families
+from exporter.metrics.render import Format, render
+from exporter.metrics.status import status_families
+from exporter.model import Filesystem, Snapshot, Trigger
+from exporter.scanner import RootError, Scanner
+from exporter.usage.pool import Pool, default_workers
+
+_TURN_SECONDS = 0.2
+
+
+def print_metrics(config: Config, style: Format, output: str | None) -> int:
+    """Scan once and write the metrics to `output`, or standard output; return the exit status.
+
+    Raises OSError when the file cannot be written.
+    """
+    with Pool(config.workers or default_workers(), config.tree_timeout) as pool:
+        scanner = Scanner(config.root, config.orphaned_after, pool)
+        snapshot = _scan(scanner)
+    made = [
+        *families(snapshot, intermediate=config.intermediate_images),
+        *status_families(snapshot, scanner.counters),
+        *filesystem_families((one, status) for one in snapshot.filesystems if (status := _statvfs(one))),
+    ]
+    _write(render(made, style), output)
+    return _complain(snapshot)
+
+
+def _scan(scanner: Scanner) -> Snapshot:
+    """Scan everything and wait for it; where standard error is a terminal, show how far that is."""
+    if not sys.stderr.isatty():
+        return scanner.scan()
+    try:
+        scanner.begin(Trigger.STARTUP, Dirty(everything=True))
+    except RootError:
+        return scanner.snapshot()
+    total = len(scanner.plan.trees)
+    with click.progressbar(
+        length=total, label="measuring", file=sys.stderr, show_pos=True, item_show_func=lambda text: text
+    ) as bar:
+        done = 0
+        while scanner.rounds:
+            scanner.collect(_TURN_SECONDS)
+            now = scanner.snapshot().progress
+            if now is not None:
+                bar.update(now.trees_done - done, f"{now.entries:,} entries")
+                done = now.trees_done
+    return scanner.snapshot()
+
+
+def _statvfs(filesystem: Filesystem) -> os.statvfs_result | None:
+    try:
+        return os.statvfs(filesystem.path)
+    except OSError:
+        return None
+
+
+def _write(content: bytes, output: str | None) -> None:
+    """Write to standard output, or to a file by way of a temporary one beside it, so that no half is seen."""
+    if output is None:
+        sys.stdout.buffer.write(content)
+        return
+    descriptor, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(os.path.abspath(output)))
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), 0o644)  # node_exporter is another user
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, output)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _complain(snapshot: Snapshot) -> int:
+    """Say what could not be read; return the exit status. What vanished while it was read is no error."""
+    if snapshot.error:
+        click.echo(f"{snapshot.root}: {snapshot.error}", err=True)
+        return 1
+    problems = [problem for problem in snapshot.problems if problem.reason is not Reason.VANISHED]
+    for problem in problems:
+        line = f"{snapshot.root}/{problem.path}: {problem.reason.value} {problem.detail}"
+        click.echo(log.printable(line.rstrip()), err=True)
+    for layout in snapshot.inventory.unmeasured:
+        click.echo(f"{snapshot.root}: layout {layout} is measured by directory only", err=True)
+    return 1 if problems or snapshot.inventory.unmeasured else 0

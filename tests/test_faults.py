@@ -1,0 +1,282 @@
+"""What goes wrong on a host, done to a real exporter: afterwards it says what a fresh one says."""
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Figures
+from tests.roots import GraphRoot, graph_root, hex_id
+from tests.test_service import Exporter, exporter
+
+_DEADLINE_SECONDS = 30
+_OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_", "filesystem_")
+_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def _objects(text: str) -> set[str]:
+    """The samples that tell of the data root, and not of the exporter."""
+    lines = (line.removeprefix("docker_storage_") for line in text.splitlines() if not line.startswith("#"))
+    return {line for line in lines if not line.startswith(_OWN)}
+
+
+def _fresh(root: Path) -> set[str]:
+    command = [sys.executable, "-m", "exporter", "once", "--root", str(root)]
+    return _objects(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+
+
+def _becomes_as_fresh(running: Exporter, root: Path) -> Figures:
+    """Wait until the figures are those of a fresh process on the same root."""
+    until = time.monotonic() + _DEADLINE_SECONDS
+    expected = _fresh(root)
+    while True:
+        figures = running.figures()
+        found = _objects(figures.text)
+        if found == expected and len(found) > 20:
+            return figures
+        if time.monotonic() > until:
+            assert found == expected
+        time.sleep(0.1)
+
+
+def _becomes(running: Exporter, name: str, least: float, **labels: str) -> Figures:
+    until = time.monotonic() + _DEADLINE_SECONDS
+    while time.monotonic() < until:
+        figures = running.figures()
+        if figures.sum(name, **labels) >= least:
+            return figures
+        time.sleep(0.05)
+    raise AssertionError(f"{name} {labels} never came to {least}: {figures.all(name)}")
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> GraphRoot:
+    made = graph_root(tmp_path).image("base", size=3, files={"a": 3}, tag="base:1")
+    return made.container("web", image="base", writable={"w": 4})
+
+
+def _change(built: GraphRoot, name: str = "more") -> None:
+    built.image(name, parent="base", size=9, files={"b": 5000}, tag=f"{name}:1")
+    built.container(f"{name}-c", image=name, writable={"c": 70_000})
+
+
+def test_a_root_that_appears_later(built: GraphRoot, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    built.path.rename(away)
+    with exporter(built.path) as running:
+        assert running.figures()("up") == 0
+        away.rename(built.path)
+        assert _becomes_as_fresh(running, built.path)("up") == 1
+
+
+def test_a_root_that_is_deleted_and_made_again(built: GraphRoot, tmp_path: Path) -> None:
+    shutil.copytree(built.path, tmp_path / "copy", symlinks=True)
+    with exporter(built.path) as running:
+        _becomes_as_fresh(running, built.path)
+        shutil.rmtree(built.path)
+        running.wait_for("up", 0)
+        (tmp_path / "copy").rename(built.path)
+        figures = _becomes_as_fresh(running, built.path)
+        assert figures("watch_restarts_total", reason="root") >= 1
+        _change(built)
+        _becomes_as_fresh(running, built.path)
+        assert _becomes(running, "watch_events_total", 1)("up") == 1
+
+
+def test_a_root_that_is_replaced_by_another(built: GraphRoot, tmp_path: Path) -> None:
+    other = graph_root(tmp_path / "other").image("other", size=77, files={"x": 8}, tag="other:1")
+    with exporter(built.path) as running:
+        _becomes_as_fresh(running, built.path)
+        built.path.rename(tmp_path / "away")
+        other.path.rename(built.path)
+        figures = _becomes_as_fresh(running, built.path)
+    assert figures("image_virtual_size_bytes") == 77
+    assert figures("watch_restarts_total", reason="root") >= 1
+
+
+def test_a_store_that_is_replaced(built: GraphRoot, tmp_path: Path) -> None:
+    with exporter(built.path) as running:
+        _becomes_as_fresh(running, built.path)
+        shutil.copytree(built.path / "containers", tmp_path / "copy", symlinks=True)
+        shutil.rmtree(built.path / "containers")
+        (tmp_path / "copy").rename(built.path / "containers")
+        _becomes(running, "watch_restarts_total", 1, reason="directory")
+        _change(built)
+        _becomes_as_fresh(running, built.path)
+
+
+@contextlib.contextmanager
+def _mounted(on: Path, *options: str) -> Iterator[None]:
+    done = subprocess.run(["mount", *options, str(on)], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(on)], check=True)
+
+
+@_root
+def test_a_root_that_is_unmounted_and_mounted_again(built: GraphRoot, tmp_path: Path) -> None:
+    mountpoint = tmp_path / "mnt"
+    mountpoint.mkdir()
+    with exporter(mountpoint) as running:
+        for _ in range(2):
+            with _mounted(mountpoint, "--bind", str(built.path)):
+                _becomes_as_fresh(running, mountpoint)
+                subprocess.run(["umount", str(mountpoint)], check=True)  # nothing may keep it busy
+                running.wait_for("up", 0)
+                subprocess.run(["mount", "--bind", str(built.path), str(mountpoint)], check=True)
+
+
+def test_without_events_everything_is_found_as_well(built: GraphRoot) -> None:
+    with exporter(built.path, "--no-watch") as running:
+        _becomes_as_fresh(running, built.path)
+        _change(built)
+        figures = _becomes_as_fresh(running, built.path)
+        assert figures("watch_mode", mode="polling") == 1
+        assert figures("watch_missed_changes_total") >= 1
+        assert figures("watch_events_total", area="images") == 0
+        shutil.rmtree(built.path / "containers" / hex_id("web"))
+        _becomes_as_fresh(running, built.path)
+
+
+@contextlib.contextmanager
+def _sysctl(name: str, value: int) -> Iterator[None]:
+    file = Path("/proc/sys/fs/inotify") / name
+    before = file.read_text()
+    try:
+        file.write_text(str(value))
+    except OSError:
+        pytest.skip("the kernel's limits may not be changed here")
+    try:
+        yield
+    finally:
+        file.write_text(before)
+
+
+@_root
+def test_too_few_watches(built: GraphRoot) -> None:
+    for number in range(12):
+        built.container(f"c{number}", image="base", writable={"w": 4})
+    with exporter(built.path) as running, _sysctl("max_user_watches", 8):
+        figures = _becomes(running, "watch_mode", 0, mode="polling")
+    with _sysctl("max_user_watches", 8), exporter(built.path) as running:
+        figures = _becomes(running, "watch_mode", 1, mode="polling")
+        assert figures("watches_limit") == 8
+        _change(built)
+        _becomes_as_fresh(running, built.path)
+
+
+@_root
+def test_no_watch_instance_is_left(built: GraphRoot) -> None:
+    with _sysctl("max_user_instances", 0), exporter(built.path) as running:
+        running.log_line("watch.impossible")
+        _becomes(running, "watch_mode", 1, mode="polling")
+        _change(built)
+        assert _becomes_as_fresh(running, built.path)("watches") == 0
+
+
+@_root
+def test_a_queue_that_overflows(built: GraphRoot) -> None:
+    with _sysctl("max_queued_events", 16), exporter(built.path) as running:
+        _becomes_as_fresh(running, built.path)
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while not running.figures()("watch_overflows_total"):
+            assert time.monotonic() < until
+            for number in range(500):
+                (built.path / "graph" / f"_{number}").mkdir()
+            for number in range(500):
+                (built.path / "graph" / f"_{number}").rmdir()
+        _change(built)
+        figures = _becomes_as_fresh(running, built.path)
+        assert figures.sum("scans_total", trigger="overflow") >= 1
+
+
+def test_json_that_is_torn_for_a_while(built: GraphRoot) -> None:
+    file = built.path / "containers" / hex_id("web") / "config.json"
+    whole = file.read_text()
+    with exporter(built.path) as running:
+        before = _objects(_becomes_as_fresh(running, built.path).text)
+        file.write_text(whole[: len(whole) // 2])
+        figures = _becomes(running, "scan_errors_total", 1, collector="containers", reason="decode")
+        assert _objects(figures.text) >= {line for line in before if line.startswith("container_writable_size")}
+        file.write_text(whole)
+        figures = _becomes_as_fresh(running, built.path)
+        assert figures("scan_success", collector="containers") == 1
+
+
+def test_a_worker_that_is_killed(built: GraphRoot) -> None:
+    with exporter(built.path) as running:
+        _becomes_as_fresh(running, built.path)
+        for number in range(3):
+            for child in _descendants(running.process.pid)[1:]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            _change(built, f"more{number}")
+            _becomes_as_fresh(running, built.path)
+
+
+def _descendants(process: int) -> list[int]:
+    children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return [one for child in children for one in (child, *_descendants(child))]
+
+
+def test_containers_that_come_and_go_while_it_is_scraped(built: GraphRoot) -> None:
+    with exporter(built.path) as running:
+        _becomes_as_fresh(running, built.path)
+        for number in range(60):
+            built.container(f"c{number}", image="base", writable={"w": number})
+            figures = running.figures()
+            assert figures("up") == 1
+            assert all(value >= 0 for _, _, value in figures.samples)
+            if number % 3:
+                for store in ("containers", "aufs/diff", "aufs/layers", "aufs/mnt"):
+                    for name in (built.path / store).glob(hex_id(f"c{number}") + "*"):
+                        shutil.rmtree(name) if name.is_dir() else name.unlink()
+        _becomes_as_fresh(running, built.path)
+
+
+@_root
+def test_a_volume_that_hangs(built: GraphRoot) -> None:
+    """A FUSE filesystem whose server never answers, mounted on a volume, and one below the data of another."""
+    for name in ("dead", "deep"):
+        (built.path / "volumes" / name / "_data" / "inside").mkdir(parents=True)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_hanging(built.path / "volumes/dead/_data"))
+        stack.enter_context(_hanging(built.path / "volumes/deep/_data/inside"))
+        running = stack.enter_context(exporter(built.path))
+        running.wait_for("up", 1)
+        figures = _becomes(running, "skipped_mounts", 2)
+        assert figures.sum("volumes") == 2
+        assert [labels["volume"] for labels, _ in figures.all("volume_size_bytes")] == ["deep"]
+        _change(built)
+        _becomes(running, "layers", 4)
+
+
+@contextlib.contextmanager
+def _hanging(on: Path) -> Iterator[None]:
+    """Mount a FUSE filesystem that nobody serves."""
+    try:
+        device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        pytest.skip("there is no FUSE here")
+    options = f"fd={device},rootmode=40000,user_id=0,group_id=0"
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        if libc.mount(b"dead", os.fsencode(on), b"fuse", 0, options.encode()):
+            pytest.skip("nothing can be mounted here")
+        try:
+            yield
+        finally:
+            libc.umount2(os.fsencode(on), 2)
+    finally:
+        os.close(device)
