@@ -17,6 +17,7 @@ from exporter.model import Counters, Snapshot, Trigger, Watching
 from exporter.root import DataRoot
 from exporter.rounds import Round
 from exporter.scanner import RootError, Scanner, identify
+from exporter.usage.mounts import foreign_trees, read_mounts
 from exporter.usage.pool import Pool
 from exporter.watch.audit import Auditor
 from exporter.watch.budget import Budget
@@ -77,7 +78,7 @@ class Keeper:
         self.news = True
         try:
             if self._identity is not None:
-                with DataRoot(self._config.root) as root:
+                with _open(self._config.root) as root:
                     self._stores = stores(root)
                     self._watch(root)
                     self._reconciler.look(root, self._stores, {})
@@ -191,7 +192,7 @@ class Keeper:
     def _look(self, now: float) -> None:
         """Look for what no event has told, at the logs, at the watches, and at the space that is left."""
         try:
-            with DataRoot(self._config.root) as root:
+            with _open(self._config.root) as root:
                 found = stores(root)
                 findings = self._reconciler.look(root, found, self._scanner.measured)
                 self._check_watches(root, found, now)
@@ -294,3 +295,10 @@ class Keeper:
         for one in done:
             for tree, grew in one.grew.items():
                 self._auditor.done(tree, now, date, grew=grew)
+
+
+def _open(path: str) -> DataRoot:
+    """Open the root, knowing what is mounted below: that is not to be touched, it may hang."""
+    root = DataRoot(path)
+    root.mounts = foreign_trees(root.path, read_mounts())
+    return root

@@ -55,7 +55,8 @@ class Reconciler:
         for store in all_stores:
             self._note(store, _listing_signature(root, store))
         for entry, signature in _rewritten(root, stores):
-            self._note(entry, signature)
+            if entry not in self._signatures:  # a store is signed already
+                self._note(entry, signature)
         findings = Findings()
         if not before:
             return findings
@@ -95,20 +96,21 @@ def _rewritten(root: DataRoot, stores: Sequence[Tree]) -> Iterable[tuple[Tree, _
                 for name in os.listdir(descriptor):
                     if (*store, name) in root.mounts:
                         continue
-                    signature = _entry_signature(descriptor, name, files)
+                    touched = [file for file in files if (*store, name, file) not in root.mounts]
+                    signature = _entry_signature(descriptor, name, touched, plain=not files)
                     if signature is not None:
                         yield (*store, name), signature
         except OSError:
             continue
 
 
-def _entry_signature(parent: int, name: str, files: Sequence[str]) -> _Signature | None:
+def _entry_signature(parent: int, name: str, files: Sequence[str], *, plain: bool) -> _Signature | None:
     """Sign one entry. Only signatures are taken here: what a name may lead to elsewhere is never read."""
     try:
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     except OSError:
         return None
-    if not files:
+    if plain:
         # Of a directory that has no files to look at, only that it is the same one: its content is audited.
         times = (status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else (0,)
         return status.st_dev, status.st_ino, *times
