@@ -8,7 +8,7 @@ DEMO_ADDRESS ?= 127.0.0.1:9588
 DEMO_ROOT ?=
 APT_TEST := prometheus strace curl
 
-.PHONY: help setup demo test lint format lock wheel clean apt-test
+.PHONY: help setup demo test benchmark lint format lock wheel clean apt-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -30,6 +30,9 @@ apt-test:
 
 test: setup apt-test ## Set up what the tests need, apt packages included, and run them all
 	$(BIN)/pytest
+
+benchmark: setup ## Measure what the exporter costs, side by side with du, gdu and the engine
+	$(BIN)/python -m benchmarks
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

@@ -28,6 +28,7 @@ def print_metrics(config: Config, style: Format, output: str | None) -> int:
     Raises OSError when the file cannot be written.
     """
     with Pool(config.workers or default_workers(), config.tree_timeout) as pool:
+        pool.warm()
         scanner = Scanner(config.root, config.orphaned_after, pool)
         snapshot = _scan(scanner)
     made = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from exporter import accounting
 from exporter.metrics.families import families, image_name
 from exporter.metrics.labels import label
-from exporter.metrics.render import Page, render_part
+from exporter.metrics.render import Page, render_both, render_part
 from exporter.metrics.status import status_families
 from exporter.model import Counters, Filesystem, Snapshot
 
@@ -84,8 +84,9 @@ def _body(snapshot: Snapshot, *, intermediate: bool) -> Body:
     """Render family by family, so that ten thousand samples are never held at once."""
     text, openmetrics = bytearray(), bytearray()
     for family in families(snapshot, intermediate=intermediate):
-        text += render_part([family], "text")
-        openmetrics += render_part([family], "openmetrics")
+        as_text, as_openmetrics = render_both(family)
+        text += as_text
+        openmetrics += as_openmetrics
     return Body(Page.of(bytes(text)), Page.of(bytes(openmetrics)), summarize(snapshot), snapshot.filesystems)
 
 

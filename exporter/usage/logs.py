@@ -2,33 +2,55 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from exporter.measured import Reason, Tree
-from exporter.root import DataRoot
+from exporter.model import ContainerId
+from exporter.root import DataRoot, open_directory
+
+_CONTAINERS: Tree = ("containers",)
 
 
-def log_size(root: DataRoot, files: Iterable[Tree], on_problem: Callable[[Reason, Tree], None]) -> int:
-    """Add up st_size of one container's log files, rotated ones included; one that is gone counts nothing."""
+def log_sizes(
+    root: DataRoot, logs: Mapping[ContainerId, tuple[Tree, ...]], on_problem: Callable[[Reason, Tree], None]
+) -> dict[ContainerId, int]:
+    """Add up st_size of each container's log files, rotated ones included, in bytes.
+
+    A file that is gone counts nothing: it was rotated away, or its container is removed, and the next scan
+    knows. `containers` is opened once: there may be a thousand in it, and this is done every few seconds.
+    """
+    sizes = dict.fromkeys(logs, 0)
+    with suppress(OSError), root.directory(_CONTAINERS) as descriptor:
+        for container, files in logs.items():
+            if files:
+                sizes[container] = _size(root, descriptor, container, files, on_problem)
+    return sizes
+
+
+def _size(
+    root: DataRoot,
+    containers: int,
+    container: ContainerId,
+    files: tuple[Tree, ...],
+    on_problem: Callable[[Reason, Tree], None],
+) -> int:
     size = 0
-    directory: Tree | None = None
-    descriptor = -1
+    try:
+        home = open_directory(container, containers)
+    except OSError:
+        return 0
     try:
         for file in files:
             try:
-                if file[:-1] != directory:
-                    if descriptor >= 0:
-                        os.close(descriptor)
-                        descriptor = -1
-                    descriptor, directory = root.open(file[:-1]), file[:-1]
-                status = os.stat(file[-1], dir_fd=descriptor, follow_symlinks=False)
+                own = len(file) == 3
+                status = os.stat(file[-1], dir_fd=home, follow_symlinks=False) if own else root.lstat(file)
             except OSError:
-                continue  # rotated away, or the container is gone: the next scan knows
+                continue
             if stat.S_ISREG(status.st_mode):
                 size += status.st_size
             else:
                 on_problem(Reason.NOT_REGULAR, file)
     finally:
-        if descriptor >= 0:
-            os.close(descriptor)
+        os.close(home)
     return size

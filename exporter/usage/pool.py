@@ -150,6 +150,11 @@ class Pool:
         """Readable when `results` has something to take."""
         return self._selector.fileno()
 
+    def warm(self) -> None:
+        """Start the workers that the first scan will need, while its metadata is being read."""
+        while len(self._hands) < self._size and self._hire() is not None:
+            pass
+
     def use(self, path: str, device: int, inode: int) -> None:
         """Measure this root from now on; tasks of another one are forgotten."""
         if self._root != (path, device, inode):
@@ -243,14 +248,22 @@ class Pool:
         if idle is not None:
             return idle
         if len(self._hands) < self._size and len(self._abandoned) <= _MAX_ABANDONED:
-            hand = Hand()
-            self._hands.append(hand)
-            self._selector.register(hand.output, selectors.EVENT_READ, hand)
-            return hand
+            return self._hire()
         if most <= 1:
             return None
         least = min(self._hands, key=lambda hand: len(hand.work), default=None)
         return least if least is not None and len(least.work) < most // 2 and not self._paced(least) else None
+
+    def _hire(self) -> Hand | None:
+        """Start a worker; None where the system has no process to spare: then it is tried again."""
+        try:
+            hand = Hand()
+        except OSError as error:
+            _log.warning("worker.not_started", error=error.strerror)
+            return None
+        self._hands.append(hand)
+        self._selector.register(hand.output, selectors.EVENT_READ, hand)
+        return hand
 
     def _send(self, hand: Hand, pieces: list[Piece]) -> None:
         for piece in pieces:

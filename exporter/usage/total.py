@@ -83,7 +83,8 @@ class Total:
     def _links(self) -> Links:
         if not self.links:
             return NO_LINKS
-        return Links.of({inode: (size, blocks * 512) for inode, (size, blocks, _, _) in self.links.items()})
+        # In order: the same tree is the same value, in whatever order and parts it was walked.
+        return Links.of({inode: (size, blocks * 512) for inode, (size, blocks, _, _) in sorted(self.links.items())})
 
     def pack(self) -> tuple[Any, ...]:
         """Make plain values of it, to send."""

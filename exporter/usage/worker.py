@@ -4,6 +4,7 @@ It imports little, for several may run at once. Messages are a length and a mars
 this program under the same interpreter, and what comes from the disk is inside as plain values.
 """
 
+import contextlib
 import marshal
 import os
 import select
@@ -181,6 +182,8 @@ class Worker:
 def main() -> None:
     """Run a worker on standard input and output."""
     os.nice(19)
+    with contextlib.suppress(OSError):  # a sandbox may refuse it: then niceness must do
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     Worker(sys.stdin.fileno(), sys.stdout.fileno()).run()
 
 

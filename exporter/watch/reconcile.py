@@ -7,7 +7,8 @@ containers this is some four thousand lstats.
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from exporter.measured import Identity, Measured, Tree
@@ -17,10 +18,13 @@ _Signature = tuple[int, ...]
 
 #: What is rewritten in place, by the store it is in.
 _FILES = {
-    "containers": ("config.v2.json", "config.json", "hostconfig.json"),
+    "containers": ("config.v2.json", "hostconfig.json", "config.json"),
     "graph": ("json", "layersize"),
-    "volumes": ("_data", "config.json", "json", "opts.json"),
+    "volumes": ("_data", "opts.json", "config.json", "json"),
 }
+#: Docker never rewrites these: only a repair by hand does, and that is looked for every so many looks.
+_SELDOM: frozenset[Tree] = frozenset({("graph",)})
+_SELDOM_LOOKS = 8
 #: Timestamps have the granularity of the kernel's tick: what changed just now may change again unseen.
 _UNSETTLED_SECONDS = 0.05
 
@@ -46,6 +50,7 @@ class Reconciler:
     def __init__(self) -> None:
         self._signatures: dict[Tree, _Signature] = {}
         self._unsettled: set[Tree] = set()
+        self._looks = 0
 
     def look(self, root: DataRoot, stores: Sequence[Tree], measured: Mapping[Tree, Measured]) -> Findings:
         """Compare with the last look; the first one finds nothing."""
@@ -54,9 +59,12 @@ class Reconciler:
         all_stores = ((), *stores)
         for store in all_stores:
             self._note(store, _listing_signature(root, store))
-        for entry, signature in _rewritten(root, stores):
-            if entry not in self._signatures:  # a store is signed already
-                self._note(entry, signature)
+        self._looks += 1
+        skipped = _SELDOM if self._looks % _SELDOM_LOOKS != 1 else frozenset[Tree]()
+        there = self._listed(root, skipped)
+        self._signatures.update((key, one) for key, one in before.items() if key[:1] in skipped and key in there)
+        for entry, signature in _rewritten(root, stores, self._signatures):
+            self._note(entry, signature)
         findings = Findings()
         if not before:
             return findings
@@ -68,6 +76,15 @@ class Reconciler:
         for store in findings.stores:
             findings.entries |= _replaced(root, store, measured)
         return findings
+
+    @staticmethod
+    def _listed(root: DataRoot, directories: Collection[Tree]) -> set[Tree]:
+        """The entries of these that are there now."""
+        found: set[Tree] = set()
+        for directory in directories:
+            with suppress(OSError):
+                found.update((*directory, name) for name in root.names(directory))
+        return found
 
     def _note(self, key: Tree, signature: _Signature | None) -> None:
         if signature is None:
@@ -85,8 +102,11 @@ def _listing_signature(root: DataRoot, store: Tree) -> _Signature | None:
     return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
-def _rewritten(root: DataRoot, stores: Sequence[Tree]) -> Iterable[tuple[Tree, _Signature]]:
-    """The signatures of files that are replaced or rewritten where they are, and of what holds them."""
+def _rewritten(root: DataRoot, stores: Sequence[Tree], signed: Collection[Tree]) -> Iterable[tuple[Tree, _Signature]]:
+    """The signatures of files that are replaced or rewritten where they are, and of what holds them.
+
+    What is `signed` is left out, and so is what something else is mounted on.
+    """
     for store in ((), *stores):
         files = _FILES.get(store[0], ()) if len(store) == 1 else ()
         if not files and store and (store[0] != "image" or len(store) > 2):
@@ -94,7 +114,7 @@ def _rewritten(root: DataRoot, stores: Sequence[Tree]) -> Iterable[tuple[Tree, _
         try:
             with root.directory(store) as descriptor:
                 for name in os.listdir(descriptor):
-                    if (*store, name) in root.mounts:
+                    if (*store, name) in root.mounts or (*store, name) in signed:
                         continue
                     touched = [file for file in files if (*store, name, file) not in root.mounts]
                     signature = _entry_signature(descriptor, name, touched, plain=not files)

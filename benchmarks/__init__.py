@@ -1,0 +1,1 @@
+"""What the exporter costs, side by side with what else gives the figures: `make benchmark`."""

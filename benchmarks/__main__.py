@@ -1,0 +1,199 @@
+"""`make benchmark`: each figure beside its budget, on the machine at hand, in benchmarks/results.md."""
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.engine import engine_seconds
+from benchmarks.roots import container, many_files, many_objects
+from benchmarks.subject import Subject, subject
+
+_RESULTS = Path(__file__).parent / "results.md"
+_PAIRS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    figure: str
+    budget: str = ""
+    met: bool | None = None
+
+
+def _seconds(command: list[str]) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - start
+
+
+def _scan_seconds(root: Path) -> float:
+    """The first scan alone, as the exporter itself tells it."""
+    command = [sys.executable, "-m", "exporter", "once", "--root", str(root)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    lines = [line for line in text.splitlines() if line.startswith("docker_storage_scan_duration_seconds{")]
+    return max(float(line.split()[-1]) for line in lines)
+
+
+def _median_ratio(one: Callable[[], float], other: Callable[[], float]) -> tuple[float, float, float]:
+    """Time two things pair by pair; return the medians and that of the ratios."""
+    pairs = [(one(), other()) for _ in range(_PAIRS)]
+    middle = [statistics.median(column) for column in zip(*pairs, strict=True)]
+    return middle[0], middle[1], statistics.median(a / b for a, b in pairs)
+
+
+def first_scan(root: Path) -> list[Row]:
+    """The first scan of half a million entries beside du, and gdu where that is installed."""
+    du = ["du", "-s", str(root)]
+    once = [sys.executable, "-m", "exporter", "once", "--root", str(root)]
+    _seconds(du)
+    scan, by_du, ratio = _median_ratio(lambda: _scan_seconds(root), lambda: _seconds(du))
+    rows = [Row("first scan / `du -s`", f"{ratio:.2f} ({scan:.2f} s, {by_du:.2f} s)", "<= 0.8", ratio <= 0.8)]
+    whole, by_du, ratio = _median_ratio(lambda: _seconds(once), lambda: _seconds(du))
+    rows.append(Row("`once`, with start-up and output / `du -s`", f"{ratio:.2f} ({whole:.2f} s, {by_du:.2f} s)"))
+    if shutil.which("gdu"):
+        scan, by_gdu, ratio = _median_ratio(lambda: _scan_seconds(root), lambda: _seconds(["gdu", "-n", str(root)]))
+        rows.append(Row("first scan / `gdu -n`", f"{ratio:.2f} ({scan:.2f} s, {by_gdu:.2f} s)"))
+    else:
+        rows.append(Row("first scan / `gdu -n`", "gdu is not installed"))
+    return rows
+
+
+def restart(root: Path, scratch: Path) -> list[Row]:
+    """A restart with a warm cache beside the first scan."""
+    durations = []
+    for _ in range(2):
+        with subject(root, "--cache.file", str(scratch / "cache")) as running:
+            running.ready()
+            text = running.get().decode()
+            found = [line for line in text.splitlines() if line.startswith("docker_storage_scan_duration_seconds{")]
+            durations.append(max(float(line.split()[-1]) for line in found))
+    first, second = durations
+    figure = f"{first / second:.0f} ({first:.2f} s, {1000 * second:.1f} ms)"
+    return [Row("first scan / restart with a warm cache", figure, ">= 50", first / second >= 50)]
+
+
+def scrapes(running: Subject, when: str, seconds: float) -> list[Row]:
+    """Percentiles of scrape times, plain and gzip."""
+    rows = []
+    for encoding in ("identity", "gzip"):
+        times = []
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            start = time.perf_counter()
+            running.get(encoding=encoding)
+            times.append(1000 * (time.perf_counter() - start))
+        p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
+        what = f"scrape {when}, {'plain' if encoding == 'identity' else 'gzip'}, p50 / p99"
+        rows.append(Row(what, f"{p50:.1f} / {p99:.1f} ms", "p99 <= 10 ms", p99 <= 10))
+    return rows
+
+
+def many(scratch: Path, count: int, idle_seconds: float) -> list[Row]:
+    """What a host with many objects costs: memory, scrapes, a change, nothing at all."""
+    root = scratch / "objects"
+    writer = many_objects(root, count)
+    with subject(root, "--cache.file", "none") as running:
+        running.ready()
+        series = running.get().decode().count("\ndocker_storage_")
+        rows = scrapes(running, f"at {series:,} series", 5)
+        before = _inodes(root)
+        container(writer, "new")
+        start = time.perf_counter()
+        sums = running.wait("containers", count + 1)
+        served = time.perf_counter() - start
+        changed, looked_at = _inodes(root) - before, _event_entries(running)
+        times = looked_at / changed
+        figure = f"{times:.1f} x ({looked_at:.0f} for {changed} changed)"
+        rows.append(Row(f"one container made among {count:,}: entries looked at", figure, "<= 2 x", times <= 2))
+        rows.append(Row("... until it is served", f"{served:.2f} s", "<= 2 s", served <= 2))
+        time.sleep(25)  # workers that idle have gone by then
+        memory = running.pss() / 1e6
+        rows.append(Row("memory of all processes (PSS)", f"{memory:.0f} MB", "<= 80 MB", memory <= 80))
+        before_cpu = running.sums()["process_cpu_seconds_total"]
+        time.sleep(idle_seconds)
+        share = 100 * (running.sums()["process_cpu_seconds_total"] - before_cpu) / idle_seconds
+        figure = f"{share:.2f} % of a core over {idle_seconds:.0f} s, audits included"
+        rows.append(Row("idle", figure, "<= 0.2 % besides audits", share <= 0.2))
+        assert sums["up"] == 1
+    return rows
+
+
+def during_scan(files: Path) -> list[Row]:
+    """Scrapes during a full scan of half a million entries."""
+    with subject(files, "--cache.file", "none", "--watch.look-interval", "600") as running:
+        return scrapes(running, "during a first scan", 0.6)
+
+
+def _inodes(root: Path) -> int:
+    return int(subprocess.run(["du", "-s", "--inodes", str(root)], capture_output=True, check=True).stdout.split()[0])
+
+
+def _event_entries(running: Subject) -> float:
+    """The entries that the collectors looked at whose last scan was made by an event."""
+    lines = running.get().decode().splitlines()
+    entries = dict(_labelled(line) for line in lines if line.startswith("docker_storage_scan_entries{"))
+    events = [
+        _labelled(line.replace(',trigger="event"', ""))
+        for line in lines
+        if line.startswith("docker_storage_scans_total{") and 'trigger="event"' in line
+    ]
+    return sum(entries.get(collector, 0) for collector, count in events if count)
+
+
+def _labelled(line: str) -> tuple[str, float]:
+    labels, value = line.partition("{")[2].split("} ")
+    return labels, float(value)
+
+
+def engine(scratch: Path) -> list[Row]:
+    """The same answer from a real engine."""
+    seconds, scrape, what = engine_seconds(scratch)
+    if seconds is None or scrape is None:
+        return [Row("`docker system df -v` / scrape", what)]
+    ratio = seconds / scrape
+    figure = f"{ratio:.0f} ({1000 * seconds:.0f} ms, {1000 * scrape:.1f} ms; {what})"
+    return [Row("`docker system df -v` / scrape", figure, ">= 100", ratio >= 100)]
+
+
+def table(rows: list[Row]) -> str:
+    """Render the rows."""
+    about = f"{datetime.now(UTC):%Y-%m-%d}, {len(os.sched_getaffinity(0))} cores, Linux {platform.release()}, "
+    about += f"Python {platform.python_version()}"
+    lines = [f"Measured by `make benchmark`: {about}.", "", "| what | figure | budget | |", "|---|---|---|---|"]
+    verdict = {True: "met", False: "missed", None: ""}
+    lines += [f"| {row.what} | {row.figure} | {row.budget} | {verdict[row.met]} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure everything, print the table and keep it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--idle-seconds", type=float, default=300)
+    parser.add_argument("--objects", type=int, default=1000)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
+        scratch = Path(directory)
+        files = scratch / "files"
+        print(f"building a root of {many_files(files):,} entries", file=sys.stderr)
+        rows = [*first_scan(files), *restart(files, scratch), *during_scan(files)]
+        rows += many(scratch, chosen.objects, chosen.idle_seconds)
+        rows += engine(scratch)
+    result = table(rows)
+    print(result)
+    _RESULTS.write_text(result)
+
+
+if __name__ == "__main__":
+    main()

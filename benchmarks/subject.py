@@ -1,0 +1,86 @@
+"""The exporter under measurement, and what a process tree costs."""
+
+import contextlib
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+_SAMPLE = re.compile(r"^docker_storage_([a-z_]+)(?:\{.*\})? (\S+)$|^(process_[a-z_]+) (\S+)$", re.MULTILINE)
+
+
+class Subject:
+    """A running exporter."""
+
+    def __init__(self, root: Path, *flags: str) -> None:
+        command = [sys.executable, "-m", "exporter", "run", "--root", str(root), *flags]
+        self.process = subprocess.Popen(
+            [*command, "--web.listen-address", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True, bufsize=1
+        )
+        assert self.process.stderr is not None, "opened as a pipe"
+        for line in self.process.stderr:
+            if found := re.search(r"127\.0\.0\.1:(\d+)", line):
+                self.url = f"http://127.0.0.1:{found[1]}"
+                break
+
+    def get(self, path: str = "/metrics", encoding: str = "identity") -> bytes:
+        """Ask for a page."""
+        request = urllib.request.Request(self.url + path, headers={"accept-encoding": encoding})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            content: bytes = answer.read()
+        return content
+
+    def sums(self) -> dict[str, float]:
+        """The sum of every family's samples."""
+        sums: dict[str, float] = {}
+        for name, value, other, number in _SAMPLE.findall(self.get().decode()):
+            sums[name or other] = sums.get(name or other, 0.0) + float(value or number)
+        return sums
+
+    def wait(self, name: str, value: float) -> dict[str, float]:
+        """Wait until a family's samples add up to this much."""
+        until = time.monotonic() + 120
+        while (sums := self.sums()).get(name) != value:
+            if time.monotonic() > until:
+                raise TimeoutError(f"{name} is {sums.get(name)}, not {value}")
+            time.sleep(0.02)
+        return sums
+
+    def ready(self) -> None:
+        """Wait for the first scan."""
+        until = time.monotonic() + 300
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError):
+                self.get("/-/ready")
+                return
+            time.sleep(0.02)
+        raise TimeoutError
+
+    def pss(self) -> int:
+        """Proportional set size in bytes of all its processes."""
+        return sum(_pss(process) for process in (self.process.pid, *_descendants(self.process.pid)))
+
+
+@contextlib.contextmanager
+def subject(root: Path, *flags: str) -> Iterator[Subject]:
+    """Run an exporter for the length of a `with` block."""
+    running = Subject(root, *flags)
+    try:
+        yield running
+    finally:
+        running.process.terminate()
+        running.process.communicate(timeout=30)
+
+
+def _descendants(process: int) -> Iterator[int]:
+    for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
+        yield int(child)
+        yield from _descendants(int(child))
+
+
+def _pss(process: int) -> int:
+    found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{process}/smaps_rollup").read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0

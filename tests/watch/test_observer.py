@@ -1,0 +1,99 @@
+import os
+import select
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from exporter.watch.observer import Watcher, held
+
+_DEADLINE_SECONDS = 10
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "root/containers/c").mkdir(parents=True)
+    (tmp_path / "root/graph").mkdir()
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def watcher(root: Path) -> "Watcher":
+    watcher = Watcher()
+    assert watcher.start(str(root), [("containers",), ("graph",)]) == ""
+    return watcher
+
+
+def _paths(watcher: Watcher, name: str) -> set[str]:
+    """Wait for an event of `name`, and return all that came."""
+    found: set[str] = set()
+    until = time.monotonic() + _DEADLINE_SECONDS
+    while not any(path.endswith(name) for path in found):
+        assert time.monotonic() < until, found
+        select.select([watcher.mailbox.readable], [], [], 1)
+        found |= set(watcher.mailbox.take()[0])
+    return found
+
+
+def test_what_comes_goes_is_renamed_and_rewritten_is_told(root: Path, watcher: Watcher) -> None:
+    (root / "graph/new").mkdir()
+    _paths(watcher, "graph/new")
+    (root / "graph/new").rename(root / "graph/moved")
+    _paths(watcher, "graph/moved")
+    (root / "graph/moved").rmdir()
+    _paths(watcher, "graph/moved")
+    (root / "containers/c/config.json").write_text("{}")
+    assert watcher.tree_of(str(root / "containers/c/config.json")) == ("containers", "c", "config.json")
+    _paths(watcher, "c/config.json")
+    (root / "last").write_text("")
+    _paths(watcher, "root/last")
+    watcher.stop()
+
+
+def test_reading_tells_nothing(root: Path, watcher: Watcher) -> None:
+    os.listdir(root / "graph")
+    (root / "containers/c").stat()
+    (root / "graph/end").mkdir()
+    assert _paths(watcher, "graph/end") == {str(root / "graph/end")}
+    watcher.stop()
+
+
+def test_a_thread_that_ended_is_noticed(root: Path, watcher: Watcher) -> None:
+    assert not watcher.dead()
+    emitter = next(thread for thread in threading.enumerate() if "Emitter" in type(thread).__name__)
+    emitter.stop()  # type: ignore[attr-defined]
+    emitter.join(_DEADLINE_SECONDS)
+    assert watcher.dead()
+    watcher.stop()
+
+
+def test_a_directory_that_is_another_one_is_noticed(root: Path, watcher: Watcher) -> None:
+    assert not watcher.moved()
+    (root / "graph").rename(root / "away")
+    (root / "graph").mkdir()
+    assert watcher.moved()
+    watcher.stop()
+
+
+def test_a_directory_without_a_watch_is_noticed(root: Path, watcher: Watcher) -> None:
+    assert not watcher.deaf(["c"])
+    (root / "unwatched").mkdir()
+    os.rename(root / "unwatched", root / "containers/c/deep")
+    assert (root / "graph").stat().st_ino in held()
+    watcher.stop()
+    assert (root / "graph").stat().st_ino not in held()
+
+
+def test_what_cannot_be_watched_is_said(tmp_path: Path) -> None:
+    watcher = Watcher()
+    assert watcher.start(str(tmp_path / "none"), []) != ""
+    assert not watcher.running
+
+
+def test_an_overflow_in_the_log_of_the_library_is_counted(root: Path, watcher: Watcher) -> None:
+    import logging  # noqa: PLC0415 - only here
+
+    logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; filesystem events were lost")
+    assert watcher.mailbox.take()[2] == 1
+    watcher.stop()

@@ -1,0 +1,97 @@
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from exporter.layouts.stores import stores
+from exporter.measured import Measured, Tree
+from exporter.root import DataRoot
+from exporter.watch.reconcile import Findings, Reconciler
+from tests.conftest import scan
+from tests.roots import GraphRoot, graph_root, hex_id
+
+
+class _Looks:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.reconciler = Reconciler()
+        self.measured: dict[Tree, Measured] = dict(scan(path).measured)
+        self()
+
+    def __call__(self) -> Findings:
+        with DataRoot(str(self.path)) as root:
+            return self.reconciler.look(root, stores(root), self.measured)
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> GraphRoot:
+    built = graph_root(tmp_path).image("base", size=3, files={"a": 1}, tag="base:1")
+    built.container("web", image="base", writable={"w": 1})
+    for directory, _, files in os.walk(built.path, topdown=False):  # long ago: nothing of it is still settling
+        for name in files:
+            os.utime(Path(directory) / name, (1, 1), follow_symlinks=False)
+        os.utime(directory, (1, 1))
+    return built
+
+
+@pytest.fixture
+def looks(built: GraphRoot) -> _Looks:
+    looks = _Looks(built.path)
+    until = time.monotonic() + 5
+    while looks().again:
+        assert time.monotonic() < until
+    return looks
+
+
+def test_where_nothing_changed_nothing_is_found(looks: _Looks) -> None:
+    assert not looks()
+
+
+def test_a_file_that_is_rewritten_in_place_is_found(looks: _Looks) -> None:
+    with (looks.path / "containers" / hex_id("web") / "config.json").open("r+") as file:
+        file.write(" ")
+    findings = looks()
+    assert findings.entries == {("containers", hex_id("web"))}
+    assert not findings.stores
+
+
+def test_tags_that_are_rewritten_in_place_are_found(looks: _Looks) -> None:
+    with (looks.path / "repositories-aufs").open("a") as file:
+        file.write(" ")
+    assert looks().entries == {("repositories-aufs",)}
+
+
+def test_what_comes_and_goes_is_found_in_its_store(looks: _Looks) -> None:
+    (looks.path / "graph" / hex_id("new")).mkdir()
+    assert looks().stores == {("graph",)}
+    shutil.rmtree(looks.path / "aufs/diff" / hex_id("web"))
+    assert looks().stores == {("aufs", "diff")}
+
+
+def test_a_layer_that_is_another_one_under_its_name_is_found(looks: _Looks) -> None:
+    layer = looks.path / "aufs/diff" / hex_id("base")
+    shutil.copytree(layer, layer.parent / "copy")
+    shutil.rmtree(layer)
+    (layer.parent / "copy").rename(layer)
+    findings = looks()
+    assert ("aufs", "diff", hex_id("base")) in findings.entries
+    assert ("aufs", "diff", hex_id("web")) not in findings.entries
+
+
+def test_a_writable_layer_in_use_is_no_finding(looks: _Looks) -> None:
+    (looks.path / "aufs/diff" / hex_id("web") / "written").write_text("x")
+    assert not looks()
+
+
+def test_a_time_that_was_set_back_is_a_change(looks: _Looks) -> None:
+    os.utime(looks.path / "graph", (0.5, 0.5))
+    assert looks().stores == {("graph",)}
+
+
+def test_what_changed_just_now_is_looked_at_again(looks: _Looks) -> None:
+    (looks.path / "graph" / hex_id("new")).mkdir()
+    first = looks()
+    assert ("graph",) in first.stores
+    assert ("graph",) in looks().again

@@ -1,0 +1,129 @@
+"""Debounce, budget, audits and space: what is due when, on a clock that the test moves."""
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.demo.writer import State
+from exporter.measured import Measured, Usage
+from exporter.scanner import Scanner
+from exporter.usage.pool import Pool
+from exporter.watch.audit import Auditor
+from exporter.watch.budget import Budget
+from exporter.watch.debounce import MOST_ENTRIES, Debounce
+from exporter.watch.space import Space
+from tests.roots import graph_root, hex_id
+
+
+@given(st.lists(st.floats(0, 3), min_size=1, max_size=30))
+def test_a_change_waits_for_quiet_but_never_longer_than_five_seconds(pauses: list[float]) -> None:
+    debounce, now, first = Debounce(), 100.0, 100.0
+    for pause in pauses:
+        if debounce.due is not None and debounce.due <= now:
+            debounce.take()
+            first = now
+        debounce.add(now, {("containers", "c")})
+        assert debounce.due == min(now + 1, first + 5)
+        now += pause
+    assert debounce.take().entries == {("containers", "c")}
+    assert debounce.due is None
+
+
+def test_more_entries_than_are_worth_telling_apart_are_everything() -> None:
+    debounce = Debounce()
+    debounce.add(0, {(str(number),) for number in range(MOST_ENTRIES)})
+    debounce.add(0, {("one more",)})
+    dirty = debounce.take()
+    assert dirty.everything
+    assert not dirty.entries
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 100), st.floats(0, 10)), max_size=30))
+def test_what_is_spent_stays_within_the_share(turns: list[tuple[float, float]]) -> None:
+    """As long as nothing is spent when there is nothing to spend, the average keeps to the share."""
+    budget, now, cpu, largest = Budget(0.05), 0.0, 0.0, 0.0
+    budget.settle(now, cpu)
+    for pause, cost in turns:
+        now += pause
+        if not budget.wait():
+            cpu += cost
+            largest = max(largest, cost)
+        budget.settle(now, cpu)
+    assert cpu <= 0.05 * (now + 60) + largest + 1e-6
+
+
+def test_an_overdrawn_account_says_how_long_to_wait() -> None:
+    budget = Budget(0.05)
+    budget.settle(0, 0)
+    budget.settle(0, 4)
+    assert budget.wait() == 20
+    budget.settle(20, 4)
+    assert budget.wait() == 0
+
+
+def _auditor(tmp_path: Path, pool: Pool) -> Auditor:
+    built = graph_root(tmp_path).image("base", size=3, tag="base:1")
+    built.container("busy", image="base", writable={"w": 1}, state=State(running=True))
+    built.container("done", image="base", writable={"w": 1})
+    scanner = Scanner(str(built.path), 600, pool)
+    scanner.scan()
+    auditor = Auditor(60)
+    auditor.plan(scanner.plan, scanner.inventory, [], now=0, date=1000)
+    return auditor
+
+
+def test_a_quiet_tree_is_audited_ever_more_rarely_and_a_growing_one_often(tmp_path: Path, pool: Pool) -> None:
+    auditor, busy = _auditor(tmp_path, pool), ("aufs", "diff", hex_id("busy"))
+    now, pauses = 60.0, []
+    for _ in range(6):
+        assert busy in auditor.due(now)
+        auditor.begun([busy], now)
+        assert busy not in auditor.due(now)
+        auditor.done(busy, now, now, grew=False)
+        before = now
+        while busy not in auditor.due(now):
+            now += 1
+        pauses.append(now - before)
+    assert pauses == [120, 240, 480, 900, 900, 900]
+    auditor.done(busy, now, now, grew=True)
+    assert busy in auditor.due(now + 60)
+
+
+def test_what_is_stopped_is_audited_hourly_and_image_layers_never(tmp_path: Path, pool: Pool) -> None:
+    auditor, done = _auditor(tmp_path, pool), ("aufs", "diff", hex_id("done"))
+    assert done not in auditor.due(3599)
+    assert done in auditor.due(3600)
+    assert ("aufs", "diff", hex_id("base")) not in auditor.due(10**9)
+
+
+def test_space_that_nothing_explains_brings_forward_what_runs(tmp_path: Path, pool: Pool) -> None:
+    auditor = _auditor(tmp_path, pool)
+    auditor.hurry(5)
+    due = auditor.due(5)
+    assert ("aufs", "diff", hex_id("busy")) in due
+    assert ("aufs", "diff", hex_id("done")) not in due
+
+
+def test_the_oldest_measurement_of_an_area_is_told(tmp_path: Path, pool: Pool) -> None:
+    auditor = _auditor(tmp_path, pool)
+    assert auditor.oldest() == {"containers": 1000}
+    auditor.done(("aufs", "diff", hex_id("busy")), 10, 2000, grew=True)
+    assert auditor.oldest() == {"containers": 1000}
+    auditor.done(("aufs", "diff", hex_id("done")), 10, 3000, grew=True)
+    assert auditor.oldest() == {"containers": 2000}
+
+
+def test_growth_that_was_measured_explains_the_space_that_went(tmp_path: Path) -> None:
+    space = Space()
+    assert not space.vanishes(str(tmp_path), [])
+    with (tmp_path / "large").open("wb") as file:
+        for _ in range(200):
+            file.write(bytes(1 << 20))
+        file.flush()
+        size = Path(file.name).stat().st_blocks * 512
+        grown = Measured(Usage(size, size, 1))
+        assert not space.vanishes(str(tmp_path), [grown])
+    space = Space()
+    assert not space.vanishes(str(tmp_path), [grown])
+    assert not space.vanishes(str(tmp_path / "gone"), [])
