@@ -100,6 +100,11 @@ class Scanner:
         self._progress = Progress()
 
     @property
+    def error(self) -> str:
+        """Why the root cannot be read, or ""."""
+        return self._known.error
+
+    @property
     def inventory(self) -> Inventory:
         """The objects that are there."""
         return self._known.inventory

@@ -1,118 +1,21 @@
-"""The process that scans: it publishes what it finds on its standard output, for the serving process to read.
+"""The process that scans, started by the serving process.
 
-Scanning has a process of its own so that nothing it does, be it reading metadata or rendering ten thousand
-series, holds the interpreter lock of the one that answers scrapes.
+It has the workers started before it imports the rest of itself: both take about as long, side by side.
 """
 
-import contextlib
-import ctypes
 import os
 import pickle
-import selectors
 import sys
-import time
-
-import structlog
 
 from exporter import log
-from exporter.ipc import LENGTH_BYTES, Order, frame
-from exporter.model import Snapshot
-from exporter.publication import publish
-from exporter.report import Report
-from exporter.scanner import RootError, Scanner
-from exporter.usage.cache import Cache
+from exporter.ipc import LENGTH_BYTES, Order
 from exporter.usage.pool import Pool, default_workers
-from exporter.watch.keeper import Keeper
 
-_PROGRESS_SECONDS = 1.0
-_SAVE_SECONDS = 5.0
 _NICEST = 19
-
-_log = structlog.get_logger()
-
-
-class ScanProcess:
-    """Runs a keeper, and publishes when it has news."""
-
-    def __init__(self, order: Order) -> None:
-        config = self._config = order.config
-        self._counters = order.counters
-        self._pool = Pool(config.workers or default_workers(), config.tree_timeout)
-        self._cache = Cache(config.cache_file or None)
-        self._scanner = Scanner(config.root, config.orphaned_after, self._pool, self._cache, order.counters)
-        self._keeper = Keeper(config, self._scanner, self._pool, order.counters)
-        self._report = Report()
-        self._output = sys.stdout.buffer
-        self._published = -1
-        self._spoke = self._saved = 0.0
-
-    def run(self) -> None:
-        """Scan until the serving process goes away."""
-        self._pool.warm()
-        selector = selectors.DefaultSelector()
-        selector.register(sys.stdin.fileno(), selectors.EVENT_READ, "parent")
-        selector.register(self._pool.fileno(), selectors.EVENT_READ, "pool")
-        selector.register(self._keeper.watcher.mailbox.readable, selectors.EVENT_READ, "events")
-        self._announce()
-        self._keeper.start()
-        while True:
-            self._speak()
-            wait = max(0.0, self._keeper.due() - time.monotonic())
-            if any(key.data == "parent" for key, _ in selector.select(wait)):
-                break
-            self._keeper.step()
-        self._scanner.save_cache()
-        self._pool.close()
-        os._exit(0)  # a thread of the watcher's may hang
-
-    def _announce(self) -> None:
-        """Say before the first scan whether there is a root to scan."""
-        try:
-            layouts = self._scanner.probe()
-        except RootError as error:
-            self._send(Snapshot(self._config.root, time.time(), error=str(error)), with_body=True)
-        else:
-            self._send(self._scanner.announced(layouts), with_body=True)
-
-    def _speak(self) -> None:
-        """Publish what is new; during the first scan, how far it is."""
-        now = time.monotonic()
-        snapshot = None
-        if self._keeper.news or (self._scanner.rounds and now - self._spoke > _PROGRESS_SECONDS):
-            snapshot = self._keeper.snapshot()
-            changed = self._scanner.changes != self._published and (self._keeper.news or not snapshot.measured)
-            self._send(snapshot, with_body=changed)
-            if changed:
-                self._published = self._scanner.changes
-                _give_memory_back()
-            self._report.tell(snapshot, changed=changed, news=self._keeper.news)
-            self._keeper.news = False
-            self._spoke = now
-        if self._config.cache_file and now - self._saved > _SAVE_SECONDS:
-            self._scanner.save_cache()
-            self._saved = now
-            self._report.cache(self._cache)
-
-    def _send(self, snapshot: Snapshot, *, with_body: bool) -> None:
-        message = publish(
-            snapshot,
-            self._counters,
-            intermediate=self._config.intermediate_images,
-            processes=self._pool.processes,
-            with_body=with_body,
-        )
-        self._output.write(frame(message))
-        self._output.flush()
-
-
-def _give_memory_back() -> None:
-    """Return to the system what rendering took: glibc keeps it otherwise, a fifth of this process."""
-    with contextlib.suppress(AttributeError, OSError):  # another C library has no such function
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _receive() -> Order:
-    """Read the order byte by byte where need be: what comes after it, the end, is for the selector."""
+    """Read the order and not a byte more: what comes after it, the end, is for the loop to notice."""
     source = sys.stdin.fileno()
     length = int.from_bytes(_read(source, LENGTH_BYTES), "big")
     order = pickle.loads(_read(source, length))  # noqa: S301 - from the process that started this one
@@ -135,11 +38,12 @@ def main() -> None:
     order = _receive()
     log.configure(order.config.log_level, order.config.log_format)
     os.nice(_NICEST)
-    ScanProcess(order).run()
+    pool = Pool(order.config.workers or default_workers(), order.config.tree_timeout)
+    pool.warm()
+    from exporter.scanloop import ScanProcess  # noqa: PLC0415 - meanwhile
+
+    ScanProcess(order, pool).run()
 
 
 if __name__ == "__main__":
-    # The pickles name the module, and "__main__" is another one on each side.
-    from exporter.scanprocess import main as run
-
-    run()
+    main()

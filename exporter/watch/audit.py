@@ -36,6 +36,7 @@ class Auditor:
     def __init__(self, interval: float) -> None:
         self._interval = interval
         self._entries: dict[Tree, _Entry] = {}
+        self._next: float | None = None
 
     def plan(self, plan: Plan, inventory: Inventory, failed: Iterable[Tree], now: float, date: float) -> None:
         """Take up what is new and drop what is gone. Trees that could not be measured are audited, too."""
@@ -43,6 +44,7 @@ class Auditor:
         for tree in failed:
             if tree in plan.trees:
                 wanted.setdefault(tree, ("", True))
+        self._next = None
         for gone in self._entries.keys() - wanted.keys():
             del self._entries[gone]
         for tree, (area, active) in wanted.items():
@@ -57,16 +59,21 @@ class Auditor:
 
     def due(self, now: float) -> list[Tree]:
         """The trees that are due, the longest overdue first."""
+        if (self.next_due or now) > now:
+            return []
         late = [(entry.due, tree) for tree, entry in self._entries.items() if entry.due <= now]
         return [tree for _, tree in sorted(late)]
 
     @property
     def next_due(self) -> float | None:
         """When the next tree is due."""
-        return min((entry.due for entry in self._entries.values()), default=None)
+        if self._next is None:
+            self._next = min((entry.due for entry in self._entries.values()), default=None)
+        return self._next
 
     def begun(self, trees: Iterable[Tree], now: float) -> None:
         """Note that trees are being measured: they are not due meanwhile."""
+        self._next = None
         for tree in trees:
             if (entry := self._entries.get(tree)) is not None:
                 entry.due = now + _STOPPED_SECONDS
@@ -74,6 +81,7 @@ class Auditor:
     def done(self, tree: Tree, now: float, date: float, *, grew: bool) -> None:
         """Note that a tree was measured: one that has changed is looked at again soon."""
         entry = self._entries.get(tree)
+        self._next = None
         if entry is None:
             return
         if entry.active:
@@ -83,6 +91,7 @@ class Auditor:
 
     def hurry(self, now: float) -> None:
         """Space vanishes that nothing explains: what runs is due at once."""
+        self._next = None
         for entry in self._entries.values():
             if entry.active:
                 entry.due = min(entry.due, now)

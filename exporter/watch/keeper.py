@@ -35,6 +35,7 @@ _PATIENCE_SECONDS = 5.0
 #: Trees with fewer entries are measured at once, not at a pace: that takes a few milliseconds.
 _SMALL_ENTRIES = 5000
 _BATCH_ENTRIES = 20_000
+_CONTAINER_DEPTH = 2
 _AREAS = {"containers": "containers", "volumes": "volumes", "graph": "images", "image": "images"}
 
 _log = structlog.get_logger()
@@ -64,6 +65,7 @@ class Keeper:
         self._next_identity = self._next_look = 0.0
         self._retry_watching = 0.0
         self._partial = False
+        self._held: list[int] = []
         self._live = False
 
     def start(self) -> None:
@@ -124,13 +126,13 @@ class Keeper:
 
     def snapshot(self) -> Snapshot:
         """What is known now, with how it is kept fresh."""
-        watching = Watching(not self.watcher.running or self._partial, len(held()), limit())
+        watching = Watching(not self.watcher.running or self._partial, len(self._held), limit())
         return replace(self._scanner.snapshot(), watching=watching, audited=self._auditor.oldest())
 
     def _replaced(self) -> bool:
         """Start again when the root is another directory than it was, or has come or gone."""
         identity = identify(self._config.root)
-        failed = bool(self._scanner.snapshot().error)
+        failed = bool(self._scanner.error)
         if identity == self._identity and not failed:
             return False
         if identity != self._identity and self._identity is not None:
@@ -146,6 +148,7 @@ class Keeper:
         if not self._config.watch:
             return
         error = self.watcher.start(root.path, watched(self._stores))
+        self._held = held()
         if error:
             _log.warning("watch.impossible", error=error, fallback=f"a look every {self._config.look_interval:g} s")
             self._retry_watching = time.monotonic() + _RETRY_WATCHING_SECONDS
@@ -194,7 +197,8 @@ class Keeper:
         try:
             with _open(self._config.root) as root:
                 found = stores(root)
-                findings = self._reconciler.look(root, found, self._scanner.measured)
+                watching = self.watcher.running and not self._partial and not self.watcher.dead()
+                findings = self._reconciler.look(root, found, self._scanner.measured, watching=watching)
                 self._check_watches(root, found, now)
         except OSError:
             return  # the root is gone: the next look at its identity tells
@@ -242,7 +246,11 @@ class Keeper:
         if reason:
             self._count_restart(reason)
             self._watch(root)
-        deaf = self.watcher.running and self.watcher.deaf(one.id for one in self._scanner.inventory.containers)
+        self._held = held()
+        measured = self._scanner.measured
+        containers = [tree for tree in measured if len(tree) == _CONTAINER_DEPTH and tree[0] == "containers"]
+        inodes = [measured[tree].identity[1] for tree in containers]
+        deaf = self.watcher.running and self.watcher.deaf(self._held, inodes)
         if deaf and not self._partial:
             _log.warning("watch.incomplete", advice="raise fs.inotify.max_user_watches")
             self._retry_watching = now + _RETRY_WATCHING_SECONDS

@@ -170,15 +170,12 @@ class Watcher:
         """Whether another directory, or none, stands where one is watched: that watch is blind for ever."""
         return any(_inode(self._root, tree) != inode for tree, inode in self._directories.items())
 
-    def deaf(self, containers: Iterable[str]) -> bool:
-        """Whether a directory has no watch in the kernel.
+    def deaf(self, watched: Iterable[int], containers: Iterable[int]) -> bool:
+        """Whether a directory has no watch in the kernel, by inodes: `watched` is what is `held`.
 
         A recursive watch that meets the limit, or a directory that may not be read, is silently not watched.
         """
-        watched = held()
-        expected = [(), *self._directories, *(("containers", name) for name in containers)]
-        inodes = (_inode(self._root, tree) for tree in dict.fromkeys(expected))
-        return any(inode is not None and inode not in watched for inode in inodes)
+        return not {*self._directories.values(), *containers} <= {*watched}
 
     def tree_of(self, path: str) -> Tree | None:
         """The path of an event below the root; None for the root itself, and what is not below it."""

@@ -7,8 +7,7 @@ containers this is some four thousand lstats.
 import os
 import stat
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.measured import Identity, Measured, Tree
@@ -22,9 +21,8 @@ _FILES = {
     "graph": ("json", "layersize"),
     "volumes": ("_data", "opts.json", "config.json", "json"),
 }
-#: Docker never rewrites these: only a repair by hand does, and that is looked for every so many looks.
-_SELDOM: frozenset[Tree] = frozenset({("graph",)})
-_SELDOM_LOOKS = 8
+#: With events, files that are rewritten in place are looked at only every so many looks.
+THOROUGH_LOOKS = 8
 #: Timestamps have the granularity of the kernel's tick: what changed just now may change again unseen.
 _UNSETTLED_SECONDS = 0.05
 
@@ -52,19 +50,23 @@ class Reconciler:
         self._unsettled: set[Tree] = set()
         self._looks = 0
 
-    def look(self, root: DataRoot, stores: Sequence[Tree], measured: Mapping[Tree, Measured]) -> Findings:
-        """Compare with the last look; the first one finds nothing."""
+    def look(
+        self, root: DataRoot, stores: Sequence[Tree], measured: Mapping[Tree, Measured], *, watching: bool = False
+    ) -> Findings:
+        """Compare with the last look; the first one finds nothing.
+
+        While events tell of rewritten files (`watching`), most looks only see whether entries are the same.
+        """
         before, unsettled = self._signatures, self._unsettled
         self._signatures, self._unsettled = {}, set()
         all_stores = ((), *stores)
         for store in all_stores:
             self._note(store, _listing_signature(root, store))
+        thorough = not watching or self._looks % THOROUGH_LOOKS == 0
         self._looks += 1
-        skipped = _SELDOM if self._looks % _SELDOM_LOOKS != 1 else frozenset[Tree]()
-        there = self._listed(root, skipped)
-        self._signatures.update((key, one) for key, one in before.items() if key[:1] in skipped and key in there)
-        for entry, signature in _rewritten(root, stores, self._signatures):
-            self._note(entry, signature)
+        for entry, signature in _rewritten(root, stores, {} if thorough else before):
+            if entry not in self._signatures:  # a store is signed already
+                self._note(entry, signature)
         findings = Findings()
         if not before:
             return findings
@@ -76,15 +78,6 @@ class Reconciler:
         for store in findings.stores:
             findings.entries |= _replaced(root, store, measured)
         return findings
-
-    @staticmethod
-    def _listed(root: DataRoot, directories: Collection[Tree]) -> set[Tree]:
-        """The entries of these that are there now."""
-        found: set[Tree] = set()
-        for directory in directories:
-            with suppress(OSError):
-                found.update((*directory, name) for name in root.names(directory))
-        return found
 
     def _note(self, key: Tree, signature: _Signature | None) -> None:
         if signature is None:
@@ -102,10 +95,12 @@ def _listing_signature(root: DataRoot, store: Tree) -> _Signature | None:
     return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
-def _rewritten(root: DataRoot, stores: Sequence[Tree], signed: Collection[Tree]) -> Iterable[tuple[Tree, _Signature]]:
+def _rewritten(
+    root: DataRoot, stores: Sequence[Tree], known: Mapping[Tree, _Signature]
+) -> Iterable[tuple[Tree, _Signature]]:
     """The signatures of files that are replaced or rewritten where they are, and of what holds them.
 
-    What is `signed` is left out, and so is what something else is mounted on.
+    Of directories that are as `known`, the files are not looked at; what something is mounted on is left out.
     """
     for store in ((), *stores):
         files = _FILES.get(store[0], ()) if len(store) == 1 else ()
@@ -113,18 +108,20 @@ def _rewritten(root: DataRoot, stores: Sequence[Tree], signed: Collection[Tree])
             continue
         try:
             with root.directory(store) as descriptor:
-                for name in os.listdir(descriptor):
-                    if (*store, name) in root.mounts or (*store, name) in signed:
-                        continue
-                    touched = [file for file in files if (*store, name, file) not in root.mounts]
-                    signature = _entry_signature(descriptor, name, touched, plain=not files)
-                    if signature is not None:
-                        yield (*store, name), signature
+                for name in root.names(store):
+                    entry = (*store, name)
+                    if entry not in root.mounts:
+                        touched = [file for file in files if (*entry, file) not in root.mounts]
+                        signature = _entry_signature(descriptor, name, touched, known.get(entry), plain=not files)
+                        if signature is not None:
+                            yield entry, signature
         except OSError:
             continue
 
 
-def _entry_signature(parent: int, name: str, files: Sequence[str], *, plain: bool) -> _Signature | None:
+def _entry_signature(
+    parent: int, name: str, files: Sequence[str], known: _Signature | None, *, plain: bool
+) -> _Signature | None:
     """Sign one entry. Only signatures are taken here: what a name may lead to elsewhere is never read."""
     try:
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
@@ -135,6 +132,8 @@ def _entry_signature(parent: int, name: str, files: Sequence[str], *, plain: boo
         times = (status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else (0,)
         return status.st_dev, status.st_ino, *times
     signature = [status.st_dev, status.st_ino, status.st_ctime_ns]
+    if known is not None and list(known[:3]) == signature:
+        return known
     for file in files:
         try:
             inner = os.stat(f"{name}/{file}", dir_fd=parent, follow_symlinks=False)

@@ -1,0 +1,107 @@
+"""What the scanning process does: it publishes what it finds on its standard output.
+
+Scanning has a process of its own so that nothing it does, be it reading metadata or rendering ten thousand
+series, holds the interpreter lock of the one that answers scrapes.
+"""
+
+import contextlib
+import ctypes
+import os
+import selectors
+import sys
+import time
+
+import structlog
+
+from exporter.ipc import Order, frame
+from exporter.model import Snapshot
+from exporter.publication import publish
+from exporter.report import Report
+from exporter.scanner import RootError, Scanner
+from exporter.usage.cache import Cache
+from exporter.usage.pool import Pool
+from exporter.watch.keeper import Keeper
+
+_PROGRESS_SECONDS = 1.0
+_SAVE_SECONDS = 5.0
+
+_log = structlog.get_logger()
+
+
+class ScanProcess:
+    """Runs a keeper, and publishes when it has news."""
+
+    def __init__(self, order: Order, pool: Pool) -> None:
+        config = self._config = order.config
+        self._counters = order.counters
+        self._pool = pool
+        self._cache = Cache(config.cache_file or None)
+        self._scanner = Scanner(config.root, config.orphaned_after, self._pool, self._cache, order.counters)
+        self._keeper = Keeper(config, self._scanner, self._pool, order.counters)
+        self._report = Report()
+        self._output = sys.stdout.buffer
+        self._published = -1
+        self._spoke = self._saved = 0.0
+
+    def run(self) -> None:
+        """Scan until the serving process goes away."""
+        selector = selectors.DefaultSelector()
+        selector.register(sys.stdin.fileno(), selectors.EVENT_READ, "parent")
+        selector.register(self._pool.fileno(), selectors.EVENT_READ, "pool")
+        selector.register(self._keeper.watcher.mailbox.readable, selectors.EVENT_READ, "events")
+        self._announce()
+        self._keeper.start()
+        while True:
+            self._speak()
+            wait = max(0.0, self._keeper.due() - time.monotonic())
+            if any(key.data == "parent" for key, _ in selector.select(wait)):
+                break
+            self._keeper.step()
+        self._scanner.save_cache()
+        self._pool.close()
+        os._exit(0)  # a thread of the watcher's may hang
+
+    def _announce(self) -> None:
+        """Say before the first scan whether there is a root to scan."""
+        try:
+            layouts = self._scanner.probe()
+        except RootError as error:
+            self._send(Snapshot(self._config.root, time.time(), error=str(error)), with_body=True)
+        else:
+            self._send(self._scanner.announced(layouts), with_body=True)
+
+    def _speak(self) -> None:
+        """Publish what is new; during the first scan, how far it is."""
+        now = time.monotonic()
+        snapshot = None
+        if self._keeper.news or (self._scanner.rounds and now - self._spoke > _PROGRESS_SECONDS):
+            snapshot = self._keeper.snapshot()
+            changed = self._scanner.changes != self._published and (self._keeper.news or not snapshot.measured)
+            self._send(snapshot, with_body=changed)
+            if changed:
+                self._published = self._scanner.changes
+                _give_memory_back()
+            self._report.tell(snapshot, changed=changed, news=self._keeper.news)
+            self._keeper.news = False
+            self._spoke = now
+        if self._config.cache_file and now - self._saved > _SAVE_SECONDS:
+            self._scanner.save_cache()
+            self._saved = now
+            self._report.cache(self._cache)
+
+    def _send(self, snapshot: Snapshot, *, with_body: bool) -> None:
+        message = publish(
+            snapshot,
+            self._counters,
+            intermediate=self._config.intermediate_images,
+            processes=self._pool.processes,
+            with_body=with_body,
+        )
+        self._output.write(frame(message))
+        self._output.flush()
+
+
+def _give_memory_back() -> None:
+    """Return to the system what rendering took: glibc keeps it otherwise, a fifth of this process."""
+    with contextlib.suppress(AttributeError, OSError):  # another C library has no such function
+        ctypes.CDLL(None).malloc_trim(0)
