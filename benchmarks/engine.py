@@ -1,10 +1,12 @@
 """A private real engine, asked for what a scrape tells."""
 
+import contextlib
 import shutil
 import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.subject import subject
@@ -20,21 +22,32 @@ def engine_seconds(scratch: Path) -> tuple[float | None, float | None, str]:
         return None, None, "no engine is installed"
     with tempfile.TemporaryDirectory(prefix="e-") as short:
         root = scratch / "engine"
-        address = f"unix://{short}/s"
-        command = ["dockerd", "--data-root", str(root), "--exec-root", f"{short}/x", "-H", address, "-p", f"{short}/p"]
-        command += ["--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=overlay2"]
-        daemon = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            if not _answers(address):
+        with engine_running(root, Path(short), "overlay2") as address:
+            if address is None:
                 return None, None, "the engine does not start here"
             _fill(address, Path(short))
             return _compare(address, root)
-        finally:
-            daemon.terminate()
-            daemon.wait(60)
 
 
-def _docker(address: str, *arguments: str, stdin: bytes | None = None) -> str:
+@contextlib.contextmanager
+def engine_running(root: Path, short: Path, driver: str) -> Iterator[str | None]:
+    """Run an engine on `root` for the length of a `with` block; its address, or None where it does not start.
+
+    `short` is a directory with a short name: the path of a socket may not be long.
+    """
+    address = f"unix://{short}/s"
+    command = ["dockerd", "--data-root", str(root), "--exec-root", f"{short}/x", "-H", address, "-p", f"{short}/p"]
+    command += ["--iptables=false", "--ip6tables=false", "--bridge=none", f"--storage-driver={driver}"]
+    daemon = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield address if _answers(address) else None
+    finally:
+        daemon.terminate()
+        daemon.wait(60)
+
+
+def docker(address: str, *arguments: str, stdin: bytes | None = None) -> str:
+    """Run a docker command; return what it printed."""
     done = subprocess.run(["docker", "-H", address, *arguments], input=stdin, capture_output=True, check=True)
     return done.stdout.decode().strip()
 
@@ -59,10 +72,10 @@ def _fill(address: str, scratch: Path) -> None:
     for number in range(_IMAGES):
         (content / "which").write_text(str(number))
         packed = subprocess.run(["tar", "-C", str(content), "-c", "."], capture_output=True, check=True).stdout
-        _docker(address, "import", "-", f"image{number}:1", stdin=packed)
+        docker(address, "import", "-", f"image{number}:1", stdin=packed)
     script = f"i=0; while [ $i -lt {_FILES} ]; do echo $i > /w$i; i=$((i+1)); done"
     for number in range(_CONTAINERS):
-        _docker(address, "run", "--network", "none", f"image{number % _IMAGES}:1", "/bin/sh", "-c", script)
+        docker(address, "run", "--network", "none", f"image{number % _IMAGES}:1", "/bin/sh", "-c", script)
 
 
 def _compare(address: str, root: Path) -> tuple[float, float, str]:
@@ -71,7 +84,7 @@ def _compare(address: str, root: Path) -> tuple[float, float, str]:
         running.ready()
         for _ in range(10):
             start = time.perf_counter()
-            _docker(address, "system", "df", "-v")
+            docker(address, "system", "df", "-v")
             asked.append(time.perf_counter() - start)
             start = time.perf_counter()
             running.get()

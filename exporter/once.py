@@ -16,7 +16,8 @@ from exporter.metrics.live import filesystem_families
 from exporter.metrics.render import Format, render
 from exporter.metrics.status import status_families
 from exporter.model import Filesystem, Snapshot, Trigger
-from exporter.scanner import RootError, Scanner
+from exporter.opening import RootError
+from exporter.scanner import Scanner
 from exporter.usage.pool import Pool, default_workers
 
 _TURN_SECONDS = 0.2

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from exporter.measured import Reason, Tree
 from exporter.model import Collector, CollectorScan, Trigger
-from exporter.usage.pool import Task
+from exporter.usage.task import Task
 
 
 @dataclass(slots=True)

@@ -15,9 +15,10 @@ import structlog
 
 from exporter.ipc import Order, frame
 from exporter.model import Snapshot
+from exporter.opening import RootError
 from exporter.publication import publish
 from exporter.report import Report
-from exporter.scanner import RootError, Scanner
+from exporter.scanner import Scanner
 from exporter.usage.cache import Cache
 from exporter.usage.pool import Pool
 from exporter.watch.keeper import Keeper

@@ -4,7 +4,6 @@ Nothing here waits for a disk that hangs: `begin` reads metadata and hands trees
 takes what has been measured, `snapshot` says what is known at any time.
 """
 
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -24,47 +23,15 @@ from exporter.model import (
     Snapshot,
     Trigger,
 )
+from exporter.opening import RootError, open_root
 from exporter.plan import Plan, make_plan
 from exporter.root import DataRoot
 from exporter.rounds import Round, Tally
 from exporter.usage.cache import Cache, identities
 from exporter.usage.logs import log_sizes
 from exporter.usage.mounts import filesystems, foreign_trees, read_mounts
-from exporter.usage.pool import Pool, Result, Task
-
-
-class RootError(Exception):
-    """The data root cannot be read at all, for a reason to tell a person."""
-
-
-def open_root(path: str) -> DataRoot:
-    """Open a data root that holds a known layout; raises RootError with the reason otherwise."""
-    try:
-        root = DataRoot(path)
-    except FileNotFoundError:
-        raise RootError("does not exist") from None
-    except NotADirectoryError:
-        raise RootError("is not a directory") from None
-    except OSError as error:
-        raise RootError(f"cannot be opened: {error.strerror}") from None
-    try:
-        root.names(())
-        if detect(root):
-            return root
-        message = "holds no known Docker layout"
-    except OSError as error:
-        message = f"cannot be read: {error.strerror}"
-    root.__exit__()
-    raise RootError(message)
-
-
-def identify(path: str) -> tuple[int, int] | None:
-    """Say which directory is the root now, so that a caller sees it replaced; None when there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+from exporter.usage.pool import Pool
+from exporter.usage.task import Result, Task
 
 
 class Scanner:

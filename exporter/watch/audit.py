@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from exporter.layouts.drivers import INIT
 from exporter.measured import Measured, Tree
-from exporter.model import ContainerState, Inventory, Use
+from exporter.model import Collector, ContainerState, Inventory, Use
 from exporter.plan import Plan
 
 _LONGEST_SECONDS = 900.0
@@ -117,8 +117,10 @@ def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str
     live = {(one.driver, one.layer) for one in running if one.layer is not None}
     awake = {one.id for one in running}
     mounted = {mount.source for one in running for mount in one.mounts if mount.kind == "volume"}
-    for tree in plan.trees:
-        if len(tree) == 1:
+    for tree, collector in plan.trees.items():
+        # Of a layout that is only measured by directory, any entry may be a writable layer.
+        unknown = inventory.unmeasured and collector is Collector.DIRECTORIES and tree[0] != "image"
+        if len(tree) == 1 or unknown:
             yield tree, ("", True)
     for one in inventory.containers:
         yield ("containers", one.id), ("", one.id in awake)

@@ -14,9 +14,10 @@ from exporter.config import Config
 from exporter.layouts.stores import Dirty, entry_of, stores, watched
 from exporter.measured import Tree
 from exporter.model import Counters, Snapshot, Trigger, Watching
+from exporter.opening import RootError, identify
 from exporter.root import DataRoot
 from exporter.rounds import Round
-from exporter.scanner import RootError, Scanner, identify
+from exporter.scanner import Scanner
 from exporter.usage.mounts import foreign_trees, read_mounts
 from exporter.usage.pool import Pool
 from exporter.watch.audit import Auditor

@@ -10,8 +10,9 @@ import pytest
 from exporter.accounting import Disjoint
 from exporter.measured import Reason
 from exporter.root import DataRoot
-from exporter.usage.pool import Pool, Result, Task
+from exporter.usage.pool import Pool
 from exporter.usage.prune import Prune
+from exporter.usage.task import Result, Task
 from exporter.usage.walk import measure
 from tests.conftest import du
 

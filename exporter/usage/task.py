@@ -1,0 +1,78 @@
+"""What a pool is asked for, and what it answers."""
+
+from dataclasses import dataclass, field
+
+from exporter.measured import Changes, Identity, Measured, Reason, Tree
+from exporter.model import LayerId
+from exporter.usage.prune import NOTHING, Prune
+from exporter.usage.total import Total
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What of a task could not be read: all counted, some kept with path and detail."""
+
+    counts: dict[Reason, int] = field(default_factory=dict)
+    kept: list[tuple[Reason, Tree, str]] = field(default_factory=list)
+
+    def add(self, reason: Reason, count: int = 1) -> None:
+        """Count."""
+        self.counts[reason] = self.counts.get(reason, 0) + count
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """One tree to measure, or one difference to take; `pace` is the fraction of a core it may use.
+
+    There may be tens of thousands at once: what few of them need is made when it is needed.
+    """
+
+    tree: Tree
+    prune: Prune = field(default_factory=lambda: NOTHING)
+    changes: Changes | None = None
+    key: tuple[str, LayerId] = ("", LayerId(""))
+    pace: float = 1.0
+    weight: int = 0
+    total: Total | None = None
+    identity: Identity = (0, 0, 0)
+    parts: int = 1
+    crashes: int = 0
+    trouble: Trouble | None = None
+    failed: bool = False
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it goes before what is measured at a pace."""
+        return self.pace >= 1
+
+    def troubled(self) -> Trouble:
+        """Where to put down what could not be read."""
+        if self.trouble is None:
+            self.trouble = Trouble()
+        return self.trouble
+
+    def fail(self, reason: Reason, tree: Tree, detail: str) -> None:
+        """Note that the figure cannot be had."""
+        self.failed = True
+        trouble = self.troubled()
+        trouble.add(reason)
+        trouble.kept.append((reason, tree or self.tree, detail))
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of a task: `measured` or the difference's `size`, None where that could not be had."""
+
+    task: Task
+    measured: Measured | None = None
+    size: int | None = None
+    entries: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Piece:
+    """A task's tree or a part of it: what one worker does at a time."""
+
+    number: int
+    task: Task
+    starts: list[Tree]
