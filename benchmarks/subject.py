@@ -4,6 +4,7 @@ import contextlib
 import re
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ class Subject:
             if found := re.search(r"127\.0\.0\.1:(\d+)", line):
                 self.url = f"http://127.0.0.1:{found[1]}"
                 break
+        self._drain = threading.Thread(target=self.process.stderr.read, daemon=True)
+        self._drain.start()  # a full pipe would hold the exporter up
 
     def get(self, path: str = "/metrics", encoding: str = "identity") -> bytes:
         """Ask for a page."""
@@ -72,7 +75,7 @@ def subject(root: Path, *flags: str) -> Iterator[Subject]:
         yield running
     finally:
         running.process.terminate()
-        running.process.communicate(timeout=30)
+        running.process.wait(30)
 
 
 def _descendants(process: int) -> Iterator[int]:

@@ -249,8 +249,8 @@ class Keeper:
             self._watch(root)
         self._held = held()
         measured = self._scanner.measured
-        containers = [tree for tree in measured if len(tree) == _CONTAINER_DEPTH and tree[0] == "containers"]
-        inodes = [measured[tree].identity[1] for tree in containers]
+        homes = (tree for tree in measured if len(tree) == _CONTAINER_DEPTH and tree[0] == "containers")
+        inodes = {tree: measured[tree].identity[1] for tree in homes}
         deaf = self.watcher.running and self.watcher.deaf(self._held, inodes)
         if deaf and not self._partial:
             _log.warning("watch.incomplete", advice="raise fs.inotify.max_user_watches")

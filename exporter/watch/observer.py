@@ -10,7 +10,7 @@ import os
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 import structlog
@@ -170,12 +170,18 @@ class Watcher:
         """Whether another directory, or none, stands where one is watched: that watch is blind for ever."""
         return any(_inode(self._root, tree) != inode for tree, inode in self._directories.items())
 
-    def deaf(self, watched: Iterable[int], containers: Iterable[int]) -> bool:
+    def deaf(self, watched: Iterable[int], containers: Mapping[Tree, int]) -> bool:
         """Whether a directory has no watch in the kernel, by inodes: `watched` is what is `held`.
+
+        `containers` are directories of containers; one that is removed by now is not missed.
 
         A recursive watch that meets the limit, or a directory that may not be read, is silently not watched.
         """
-        return not {*self._directories.values(), *containers} <= {*watched}
+        inodes = {*watched}
+        if not inodes.issuperset(self._directories.values()):
+            return True
+        missing = [tree for tree, inode in containers.items() if inode not in inodes]
+        return any(_inode(self._root, tree) == containers[tree] for tree in missing)
 
     def tree_of(self, path: str) -> Tree | None:
         """The path of an event below the root; None for the root itself, and what is not below it."""

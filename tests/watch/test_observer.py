@@ -77,9 +77,11 @@ def test_a_directory_that_is_another_one_is_noticed(root: Path, watcher: Watcher
 
 
 def test_a_directory_without_a_watch_is_noticed(root: Path, watcher: Watcher) -> None:
-    assert not watcher.deaf(held(), [(root / "containers/c").stat().st_ino])
-    assert watcher.deaf(held(), [root.parent.stat().st_ino])
-    assert watcher.deaf([(root / "graph").stat().st_ino], [])
+    assert not watcher.deaf(held(), {("containers", "c"): (root / "containers/c").stat().st_ino})
+    assert not watcher.deaf(held(), {("containers", "gone"): 1})
+    (root / "graph/unwatched").mkdir()
+    assert watcher.deaf(held(), {("graph", "unwatched"): (root / "graph/unwatched").stat().st_ino})
+    assert watcher.deaf([(root / "graph").stat().st_ino], {})
     watcher.stop()
     assert (root / "graph").stat().st_ino not in held()
 
