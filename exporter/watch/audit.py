@@ -55,7 +55,7 @@ class Auditor:
             elif entry.active != active:
                 entry.active = active
                 entry.interval = self._interval if active else _STOPPED_SECONDS
-                entry.due = min(entry.due, now) if active else now + entry.interval
+                entry.due = now  # what has stopped is measured once more, for what it wrote last
 
     def due(self, now: float) -> list[Tree]:
         """The trees that are due, the longest overdue first."""

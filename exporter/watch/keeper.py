@@ -303,7 +303,8 @@ class Keeper:
             self._auditor.plan(self._scanner.plan, self._scanner.inventory, self._scanner.failed, now, date)
         for one in done:
             for tree, grew in one.grew.items():
-                self._auditor.done(tree, now, date, grew=grew)
+                # Only audits back off: what events are about may be about to grow.
+                self._auditor.done(tree, now, date, grew=grew or one.trigger is not Trigger.AUDIT)
 
 
 def _open(path: str) -> DataRoot:

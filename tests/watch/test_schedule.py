@@ -97,6 +97,23 @@ def test_what_is_stopped_is_audited_hourly_and_image_layers_never(tmp_path: Path
     assert ("aufs", "diff", hex_id("base")) not in auditor.due(10**9)
 
 
+def test_what_stops_is_measured_once_more(tmp_path: Path, pool: Pool) -> None:
+    built = graph_root(tmp_path).image("base", size=3, tag="base:1")
+    built.container("web", image="base", writable={"w": 1}, state=State(running=True))
+    scanner = Scanner(str(built.path), 600, pool)
+    scanner.scan()
+    auditor, layer = Auditor(60), ("aufs", "diff", hex_id("web"))
+    auditor.plan(scanner.plan, scanner.inventory, [], now=0, date=0)
+    assert layer not in auditor.due(10)
+    file = built.path / "containers" / hex_id("web") / "config.json"
+    file.write_text(file.read_text().replace('"Running": true', '"Running": false'))
+    assert scanner.scan().inventory.containers[0].state == "exited"
+    auditor.plan(scanner.plan, scanner.inventory, [], now=10, date=10)
+    assert layer in auditor.due(10)
+    auditor.done(layer, 10, 10, grew=True)
+    assert layer not in auditor.due(3609)
+
+
 def test_space_that_nothing_explains_brings_forward_what_runs(tmp_path: Path, pool: Pool) -> None:
     auditor = _auditor(tmp_path, pool)
     auditor.hurry(5)
