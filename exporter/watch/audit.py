@@ -89,6 +89,19 @@ class Auditor:
         entry.measured, entry.dated = now, date
         entry.due = now + entry.interval
 
+    def used(self, containers: Iterable[str], inventory: Inventory, now: float) -> None:
+        """Have what these containers write to measured: one may have run and ended between two looks."""
+        changed = {*containers}
+        users = [one for one in inventory.containers if one.id in changed]
+        layers = {(one.driver, one.layer) for one in users}
+        names = {mount.source for one in users for mount in one.mounts if mount.kind == "volume"}
+        trees = [tree for layer in inventory.layers if (layer.driver, layer.id) in layers for tree in layer.trees]
+        trees += [volume.tree for volume in inventory.volumes if volume.tree and volume.name in names]
+        self._next = None
+        for tree in trees:
+            if (entry := self._entries.get(tree)) is not None:
+                entry.due = min(entry.due, now)
+
     def hurry(self, now: float) -> None:
         """Space vanishes that nothing explains: what runs is due at once."""
         self._next = None

@@ -185,6 +185,12 @@ class Keeper:
         dirty = self._debounce.take()
         self._begin(trigger, dirty)
         self._auditor.begun(dirty.entries, now)
+        self._note_users(dirty.entries, now)
+
+    def _note_users(self, entries: Iterable[Tree], now: float) -> None:
+        changed = [entry[1] for entry in entries if len(entry) == _CONTAINER_DEPTH and entry[0] == "containers"]
+        if changed:
+            self._auditor.used(changed, self._scanner.inventory, now)
 
     def _begin(self, trigger: Trigger, dirty: Dirty) -> None:
         try:
@@ -229,6 +235,7 @@ class Keeper:
             _log.debug("watch.missed", entries=sorted("/".join(key) or "." for key in missed - uncounted))
         if missed or findings.again:
             self._begin(Trigger.RECONCILE, Dirty(frozenset((missed | findings.again) - {*self._stores, ()})))
+            self._note_users(missed, now)
 
     def _check_watches(self, root: DataRoot, found: tuple[Tree, ...], now: float) -> None:
         """Rebuild the watches where they have become blind, deaf or dead."""
