@@ -33,7 +33,7 @@ def print_metrics(config: Config, style: Format, output: str | None) -> int:
         scanner = Scanner(config.root, config.orphaned_after, pool)
         snapshot = _scan(scanner)
     made = [
-        *families(snapshot, intermediate=config.intermediate_images),
+        *families(snapshot, config.shown),
         *status_families(snapshot, scanner.counters),
         *filesystem_families((one, status) for one in snapshot.filesystems if (status := _statvfs(one))),
     ]
@@ -98,6 +98,8 @@ def _complain(snapshot: Snapshot) -> int:
     for problem in problems:
         line = f"{snapshot.root}/{problem.path}: {problem.reason.value} {problem.detail}"
         click.echo(log.printable(line.rstrip()), err=True)
+    for name in snapshot.inventory.nested:
+        click.echo(f"{snapshot.root}: {name} is the root of a remapped user: pass --root for it as well", err=True)
     for layout in snapshot.inventory.unmeasured:
         click.echo(f"{snapshot.root}: layout {layout} is measured by directory only", err=True)
     return 1 if problems or snapshot.inventory.unmeasured else 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from exporter import accounting
 from exporter.metrics.families import families, image_name
 from exporter.metrics.labels import label
+from exporter.metrics.limits import EVERYTHING, Shown
 from exporter.metrics.render import Page, render_both, render_part
 from exporter.metrics.status import status_families
 from exporter.model import Counters, Filesystem, Snapshot
@@ -64,7 +65,7 @@ def publish(
     snapshot: Snapshot,
     counters: Counters,
     *,
-    intermediate: bool,
+    shown: Shown = EVERYTHING,
     processes: Sequence[int] = (),
     with_body: bool = True,
 ) -> Publication:
@@ -74,16 +75,16 @@ def publish(
         text=render_part(status, "text"),
         openmetrics=render_part(status, "openmetrics"),
         taken=snapshot.taken if snapshot.measured else None,
-        body=_body(snapshot, intermediate=intermediate) if with_body else None,
+        body=_body(snapshot, shown) if with_body else None,
         counters=counters,
         processes=tuple(processes),
     )
 
 
-def _body(snapshot: Snapshot, *, intermediate: bool) -> Body:
+def _body(snapshot: Snapshot, shown: Shown) -> Body:
     """Render family by family, so that ten thousand samples are never held at once."""
     text, openmetrics = bytearray(), bytearray()
-    for family in families(snapshot, intermediate=intermediate):
+    for family in families(snapshot, shown):
         as_text, as_openmetrics = render_both(family)
         text += as_text
         openmetrics += as_openmetrics

@@ -37,6 +37,9 @@ class Report:
         self._error = None
         for layout in snapshot.inventory.unmeasured:
             self._once("layout.unmeasured", layout=layout, advice="only its directories are measured")
+        for name in snapshot.inventory.nested:
+            advice = f"run another exporter with --root {snapshot.root}/{name}"
+            self._once("root.nested", directory=name, layout="userns-remap", advice=advice)
         for problem in snapshot.problems[:_LOGGED_PROBLEMS]:
             self._once(
                 "scan.problem",

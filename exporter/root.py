@@ -119,8 +119,9 @@ class DataRoot:
                 listing = self._listings[tree] = sorted(map(sys.intern, os.listdir(descriptor)))
         return listing
 
-    def read(self, tree: Tree) -> bytes:
-        """Read one metadata file of at most `MAX_FILE_BYTES`; raises OSError or UnreadableError.
+    @contextmanager
+    def regular(self, tree: Tree) -> Iterator[int]:
+        """Open a regular file for the length of a `with` block; raises OSError or UnreadableError.
 
         It is looked at before it is opened: opening a device can do things, opening a FIFO can hang.
         """
@@ -128,8 +129,16 @@ class DataRoot:
         with self.directory(tree[:-1]) as parent:
             _require_regular(os.stat(tree[-1], dir_fd=parent, follow_symlinks=False))
             descriptor = os.open(tree[-1], _FILE, dir_fd=parent)
-        with open(descriptor, "rb", buffering=0) as file:
+        try:
             _require_regular(os.fstat(descriptor))
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def read(self, tree: Tree) -> bytes:
+        """Read one metadata file of at most `MAX_FILE_BYTES`; raises OSError or UnreadableError."""
+        with self.regular(tree) as descriptor, open(descriptor, "rb", buffering=0, closefd=False) as file:
+            _require_small(os.fstat(descriptor))
             content = bytearray()
             while piece := file.read(MAX_FILE_BYTES + 1 - len(content)):
                 content += piece
@@ -141,6 +150,9 @@ class DataRoot:
 def _require_regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableError(Reason.NOT_REGULAR)
+
+
+def _require_small(status: os.stat_result) -> None:
     if status.st_size > MAX_FILE_BYTES:
         raise UnreadableError(Reason.TOO_LARGE)
 

@@ -10,10 +10,12 @@ from dataclasses import replace
 
 from exporter.layouts import Grace, Memo, Problems, detect, read_inventory
 from exporter.layouts.stores import Dirty, stores
+from exporter.liveness import Liveness
 from exporter.measured import Measured, Reason, Tree, Usage
 from exporter.model import (
     Collector,
     CollectorScan,
+    Container,
     ContainerId,
     Counters,
     Inventory,
@@ -54,6 +56,8 @@ class Scanner:
         self._grace = Grace(orphaned_after)
         self._memo = Memo()
         self._known = Snapshot(path, time.time())
+        self._liveness = Liveness()
+        self._written: tuple[Container, ...] = ()
         self._measured: dict[Tree, Measured] = {}
         self._differences: dict[tuple[str, LayerId], int] = {}
         self._logs: dict[ContainerId, int] = {}
@@ -132,6 +136,8 @@ class Scanner:
             self._memo.begin(dirty)
             inventory, touched = read_inventory(root, self.inventory, self._grace, problems, self._memo)
             self._memo.end()
+            self._written = inventory.containers
+            inventory = replace(inventory, containers=self._liveness.judge(self._written))
             for collector, count in touched.items():
                 tally.spend(collector, time.perf_counter() - start, count)
             plan = make_plan(root, inventory, stores(root))
@@ -182,6 +188,7 @@ class Scanner:
     def look_at_logs(self) -> set[Tree]:
         """Look at every log file; return the directories of the containers whose logs have changed."""
         before = dict(self._logs)
+        self._look_at_states()
         try:
             with DataRoot(self.path) as root:
                 self._look_at_logs(root, self.inventory, Problems())
@@ -190,6 +197,13 @@ class Scanner:
         changed = {key for key, size in self._logs.items() if before.get(key) != size}
         self.changes += bool(changed)
         return {("containers", key) for key in changed}
+
+    def _look_at_states(self) -> None:
+        """Judge again which containers run: without a daemon no file tells of one that ends."""
+        containers = self._liveness.judge(self._written)
+        if containers != self.inventory.containers:
+            self._known = replace(self._known, inventory=replace(self.inventory, containers=containers))
+            self.changes += 1
 
     def lose(self, error: str) -> None:
         """Forget all: the root is gone, or another one stands there."""
@@ -201,6 +215,7 @@ class Scanner:
         self._owners.clear()
         self._newest.clear()
         self._memo = Memo()
+        self._written = ()
         self.plan = Plan()
         self._complete = False
         self.changes += 1

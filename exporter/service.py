@@ -34,7 +34,7 @@ class Current:
     """What is served now; the one place in the serving process that changes."""
 
     def __init__(self, root: str) -> None:
-        unseen = publish(Snapshot(root, time.time(), error="is not looked at yet"), Counters(), intermediate=False)
+        unseen = publish(Snapshot(root, time.time(), error="is not looked at yet"), Counters())
         assert unseen.body is not None, "asked for"
         self._status = unseen
         self._body = unseen.body

@@ -21,6 +21,8 @@ _FILES = {
     "graph": ("json", "layersize"),
     "volumes": ("_data", "opts.json", "config.json", "json"),
 }
+#: Stores of whose entries only is seen whether they are the same, or were replaced or written to.
+_PLAIN = ("image", "buildkit")
 #: With events, files that are rewritten in place are looked at only every so many looks.
 THOROUGH_LOOKS = 8
 #: Timestamps have the granularity of the kernel's tick: what changed just now may change again unseen.
@@ -104,7 +106,7 @@ def _rewritten(
     """
     for store in ((), *stores):
         files = _FILES.get(store[0], ()) if len(store) == 1 else ()
-        if not files and store and (store[0] != "image" or len(store) > 2):
+        if not files and store and (store[0] not in _PLAIN or len(store) > 2):
             continue
         try:
             with root.directory(store) as descriptor:
