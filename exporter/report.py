@@ -4,6 +4,7 @@ import time
 
 import structlog
 
+from exporter.measured import Reason
 from exporter.model import Snapshot
 from exporter.usage.cache import Cache
 
@@ -38,6 +39,8 @@ class Report:
         for layout in snapshot.inventory.unmeasured:
             self._once("layout.unmeasured", layout=layout, advice="only its directories are measured")
         for problem in snapshot.problems[:_LOGGED_PROBLEMS]:
+            if problem.reason is Reason.VANISHED:
+                continue  # what is removed while it is read is no problem: it is counted, and that is all
             self._once(
                 "scan.problem",
                 collector=problem.collector.value,
