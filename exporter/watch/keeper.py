@@ -24,7 +24,7 @@ from exporter.watch.audit import Auditor
 from exporter.watch.budget import Budget
 from exporter.watch.debounce import Debounce
 from exporter.watch.observer import Watcher, held, limit
-from exporter.watch.reconcile import Findings, Reconciler
+from exporter.watch.reconcile import Findings, Reconciler, filled_later
 from exporter.watch.space import Space
 
 _LOOK_SECONDS = 1.0
@@ -229,7 +229,7 @@ class Keeper:
         self._looked = now - _LATE_EVENT_SECONDS
         missed = {key for key in findings.stores | findings.entries if key not in told}
         unwatched = {*self._stores} - {*watched(self._stores)}
-        uncounted = {key for key in missed if key in unwatched or key[:-1] in unwatched}
+        uncounted = {key for key in missed if key in unwatched or key[:-1] in unwatched or filled_later(key[:-1])}
         self._counters.missed += len(missed - uncounted)
         if missed - uncounted:
             _log.debug("watch.missed", entries=sorted("/".join(key) or "." for key in missed - uncounted))

@@ -21,6 +21,9 @@ _FILES = {
     "graph": ("json", "layersize"),
     "volumes": ("_data", "opts.json", "config.json", "json"),
 }
+#: Stores of whose entries the directories are signed: the engine adds files to them after they were made,
+#: the time of a tag or the name of an init layer, and no event of the store tells of that.
+_FILLED_LATER = (("imagedb", "metadata", "sha256"), ("layerdb", "mounts"))
 #: With events, files that are rewritten in place are looked at only every so many looks.
 THOROUGH_LOOKS = 8
 #: Timestamps have the granularity of the kernel's tick: what changed just now may change again unseen.
@@ -87,6 +90,11 @@ class Reconciler:
             self._unsettled.add(key)
 
 
+def filled_later(store: Tree) -> bool:
+    """Whether the entries of a store change unseen by a watch of it."""
+    return store[0:1] == ("image",) and store[2:] in _FILLED_LATER
+
+
 def _listing_signature(root: DataRoot, store: Tree) -> _Signature | None:
     try:
         status = root.lstat(store)
@@ -104,7 +112,8 @@ def _rewritten(
     """
     for store in ((), *stores):
         files = _FILES.get(store[0], ()) if len(store) == 1 else ()
-        if not files and store and (store[0] != "image" or len(store) > 2):
+        filled = filled_later(store)
+        if not files and not filled and store and (store[0] != "image" or len(store) > 2):
             continue
         try:
             with root.directory(store) as descriptor:
@@ -112,7 +121,7 @@ def _rewritten(
                     entry = (*store, name)
                     if entry not in root.mounts:
                         touched = [file for file in files if (*entry, file) not in root.mounts]
-                        signature = _entry_signature(descriptor, name, touched, known.get(entry), plain=not files)
+                        signature = _entry_signature(descriptor, name, touched, known.get(entry), plain=not (files or filled))
                         if signature is not None:
                             yield entry, signature
         except OSError:
