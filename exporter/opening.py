@@ -1,19 +1,32 @@
 """Whether a data root can be read, and which directory it is."""
 
 import os
+from collections.abc import Sequence
 
 from exporter.layouts import detect
+from exporter.patience import PATIENCE
 from exporter.root import DataRoot
+from exporter.usage.mounts import MountPoint, foreign_trees, read_mounts
 
 
 class RootError(Exception):
     """The data root cannot be read at all, for a reason to tell a person."""
 
 
-def open_root(path: str) -> DataRoot:
+def open_mounted(path: str, mounts: Sequence[MountPoint] | None = None) -> DataRoot:
+    """Open a data root, knowing what is mounted below; raises OSError, also where it does not answer."""
+    if not PATIENCE.answers(path):
+        raise TimeoutError(None, "the filesystem does not answer")
+    root = DataRoot(path)
+    root.mounts = foreign_trees(root.path, read_mounts() if mounts is None else mounts)
+    root.answers = PATIENCE.answers
+    return root
+
+
+def open_root(path: str, mounts: Sequence[MountPoint] | None = None) -> DataRoot:
     """Open a data root that holds a known layout; raises RootError with the reason otherwise."""
     try:
-        root = DataRoot(path)
+        root = open_mounted(path, mounts)
     except FileNotFoundError:
         raise RootError("does not exist") from None
     except NotADirectoryError:
@@ -33,6 +46,8 @@ def open_root(path: str) -> DataRoot:
 
 def identify(path: str) -> tuple[int, int] | None:
     """Say which directory is the root now, so that a caller sees it replaced; None when there is none."""
+    if PATIENCE.hangs(path):
+        return None
     try:
         status = os.stat(path)
     except OSError:

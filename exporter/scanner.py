@@ -23,15 +23,23 @@ from exporter.model import (
     Snapshot,
     Trigger,
 )
-from exporter.opening import RootError, open_root
+from exporter.opening import RootError, open_mounted, open_root
 from exporter.plan import Plan, make_plan
 from exporter.root import DataRoot
 from exporter.rounds import Round, Tally
 from exporter.usage.cache import Cache, identities
 from exporter.usage.logs import log_sizes
-from exporter.usage.mounts import filesystems, foreign_trees, read_mounts
+from exporter.usage.mounts import filesystems, read_mounts
 from exporter.usage.pool import Pool
 from exporter.usage.task import Result, Task
+
+#: What is read in which top-level entry; the rest is measured only.
+COLLECTORS = {
+    "containers": Collector.CONTAINERS,
+    "graph": Collector.IMAGES,
+    "image": Collector.IMAGES,
+    "volumes": Collector.VOLUMES,
+}
 
 
 class Scanner:
@@ -115,8 +123,9 @@ class Scanner:
 
         Raises RootError when the root cannot be read: then nothing of it is known any more.
         """
+        mounts = read_mounts()
         try:
-            root = open_root(self.path)
+            root = open_root(self.path, mounts)
         except RootError as error:
             self.lose(str(error))
             raise
@@ -126,8 +135,6 @@ class Scanner:
             if self._known.error or (self._known.device and self._known.device != root.device):
                 self.lose("")
             self._pool.use(root.path, root.device, root.inode)
-            mounts = read_mounts()
-            root.mounts = foreign_trees(root.path, mounts)
             problems = Problems()
             self._memo.begin(dirty)
             inventory, touched = read_inventory(root, self.inventory, self._grace, problems, self._memo)
@@ -140,6 +147,7 @@ class Scanner:
             wanted -= self._recall(root, wanted, dirty)
             self._measured[()] = _root_entry(root)
             self._look_at_logs(root, inventory, problems)
+            _note_silent(root, problems)
             found = filesystems(root.path, inventory.directories, [one.trees for one in inventory.layers], mounts)
         for (collector, reason), count in problems.counts.items():
             tally.fail(collector, reason, count)
@@ -183,7 +191,7 @@ class Scanner:
         """Look at every log file; return the directories of the containers whose logs have changed."""
         before = dict(self._logs)
         try:
-            with DataRoot(self.path) as root:
+            with open_mounted(self.path) as root:
                 self._look_at_logs(root, self.inventory, Problems())
         except OSError:
             return set()
@@ -360,6 +368,15 @@ class Scanner:
 def _differs(one: Measured, other: Measured) -> bool:
     """Whether a figure differs; how much had to be looked at for it is none."""
     return (one.usage, one.links, one.skipped_mounts) != (other.usage, other.links, other.skipped_mounts)
+
+
+def _note_silent(root: DataRoot, problems: Problems) -> None:
+    """Count what is mounted on the way to metadata and does not answer, unless its reader has."""
+    known = {one.path for one in problems.kept if one.reason is Reason.TIMEOUT}
+    for mount in sorted(root.silent):
+        if "/".join(mount) not in known:
+            collector = COLLECTORS.get(mount[0], Collector.DIRECTORIES)
+            problems.add(collector, Reason.TIMEOUT, mount, "the filesystem that is mounted there does not answer")
 
 
 def _root_entry(root: DataRoot) -> Measured:

@@ -14,11 +14,10 @@ from exporter.config import Config
 from exporter.layouts.stores import Dirty, entry_of, stores, watched
 from exporter.measured import Tree
 from exporter.model import Counters, Snapshot, Trigger, Watching
-from exporter.opening import RootError, identify
+from exporter.opening import RootError, identify, open_mounted
 from exporter.root import DataRoot
 from exporter.rounds import Round
 from exporter.scanner import Scanner
-from exporter.usage.mounts import foreign_trees, read_mounts
 from exporter.usage.pool import Pool
 from exporter.watch.audit import Auditor
 from exporter.watch.budget import Budget
@@ -81,7 +80,7 @@ class Keeper:
         self.news = True
         try:
             if self._identity is not None:
-                with _open(self._config.root) as root:
+                with open_mounted(self._config.root) as root:
                     self._stores = stores(root)
                     self._watch(root)
                     self._reconciler.look(root, self._stores, {})
@@ -202,13 +201,14 @@ class Keeper:
     def _look(self, now: float) -> None:
         """Look for what no event has told, at the logs, at the watches, and at the space that is left."""
         try:
-            with _open(self._config.root) as root:
+            with open_mounted(self._config.root) as root:
                 found = stores(root)
                 watching = self.watcher.running and not self._partial and not self.watcher.dead()
                 findings = self._reconciler.look(root, found, self._scanner.measured, watching=watching)
                 self._check_watches(root, found, now)
         except OSError:
-            return  # the root is gone: the next look at its identity tells
+            self.start()  # it is gone, or may not be read any more
+            return
         self._scanner.refresh()
         self.news = True
         grown = self._scanner.look_at_logs()
@@ -244,7 +244,7 @@ class Keeper:
             pass
         elif not self.watcher.running:
             reason = "limit" if now >= self._retry_watching else ""
-        elif self.watcher.moved() or self.watcher.directories != {(), *watched(found)}:
+        elif self.watcher.directories != {(), *watched(found)} or self.watcher.moved():
             reason = "directory"
         elif self.watcher.dead():
             reason = "thread"
@@ -256,7 +256,8 @@ class Keeper:
             self._watch(root)
         self._held = held()
         measured = self._scanner.measured
-        homes = (tree for tree in measured if len(tree) == _CONTAINER_DEPTH and tree[0] == "containers")
+        there = ("containers",) in found
+        homes = (tree for tree in measured if there and len(tree) == _CONTAINER_DEPTH and tree[0] == "containers")
         inodes = {tree: measured[tree].identity[1] for tree in homes}
         deaf = self.watcher.running and self.watcher.deaf(self._held, inodes)
         if deaf and not self._partial:
@@ -308,14 +309,10 @@ class Keeper:
         date = time.time()
         if any(one.trigger is not Trigger.AUDIT for one in done):
             self._auditor.plan(self._scanner.plan, self._scanner.inventory, self._scanner.failed, now, date)
+        failed = {*self._scanner.failed}
         for one in done:
             for tree, grew in one.grew.items():
-                # Only audits back off: what events are about may be about to grow.
-                self._auditor.done(tree, now, date, grew=grew or one.trigger is not Trigger.AUDIT)
-
-
-def _open(path: str) -> DataRoot:
-    """Open the root, knowing what is mounted below: that is not to be touched, it may hang."""
-    root = DataRoot(path)
-    root.mounts = foreign_trees(root.path, read_mounts())
-    return root
+                # Only audits back off, and only from what was measured wholly: what events are about may be
+                # about to grow, and what may not be read now may be readable soon.
+                soon = grew or tree in failed or one.trigger is not Trigger.AUDIT
+                self._auditor.done(tree, now, date, grew=soon)

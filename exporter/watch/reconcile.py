@@ -100,7 +100,8 @@ def _listing_signature(root: DataRoot, store: Tree) -> _Signature | None:
         status = root.lstat(store)
     except OSError:
         return None
-    return status.st_dev, status.st_ino, status.st_mtime_ns
+    # Who may read it counts as well: permissions that were regained show what was hidden.
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid
 
 
 def _rewritten(
@@ -121,7 +122,9 @@ def _rewritten(
                     entry = (*store, name)
                     if entry not in root.mounts:
                         touched = [file for file in files if (*entry, file) not in root.mounts]
-                        signature = _entry_signature(descriptor, name, touched, known.get(entry), plain=not (files or filled))
+                        signature = _entry_signature(
+                            descriptor, name, touched, known.get(entry), plain=not (files or filled)
+                        )
                         if signature is not None:
                             yield entry, signature
         except OSError:
