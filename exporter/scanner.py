@@ -57,6 +57,8 @@ class Scanner:
         self.counters = counters or Counters()
         self.changes = 0
         self.plan = Plan()
+        #: (st_dev, st_ino) of the directory that was read last; None where nothing is known.
+        self.identity: tuple[int, int] | None = None
         self._pool = pool
         self._cache = Cache(None) if cache is None else cache
         self._grace = Grace(orphaned_after)
@@ -132,8 +134,9 @@ class Scanner:
         tally = Tally()
         start = time.perf_counter()
         with root:
-            if self._known.error or (self._known.device and self._known.device != root.device):
+            if self._known.error or self.identity not in (None, (root.device, root.inode)):
                 self.lose("")
+            self.identity = root.device, root.inode
             self._pool.use(root.path, root.device, root.inode)
             problems = Problems()
             self._memo.begin(dirty)
@@ -204,6 +207,7 @@ class Scanner:
         self._pool.forget()
         for known in (self._measured, self._differences, self._logs, self._collectors, self._tree_problems):
             known.clear()
+        self.identity = None
         self._metadata_problems = []
         self._rounds.clear()
         self._owners.clear()

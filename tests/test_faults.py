@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -317,3 +318,156 @@ def test_a_rescan_opens_nothing_but_what_it_names(built: GraphRoot, tmp_path: Pa
     assert not strangers
     assert not any(re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC)", line) for line in lines if str(built.path) in line)
     assert figures.sum("scan_entries") < 100
+
+
+@_root
+def test_a_store_that_hangs(built: GraphRoot) -> None:
+    """A filesystem mounted on `volumes` itself stops answering, and does so again later."""
+    (built.path / "volumes/data/_data").mkdir(parents=True)
+    with exporter(built.path) as running:
+        _becomes_as_fresh(running, built.path)
+        with _hanging(built.path / "volumes"):
+            figures = _becomes(running, "scan_errors_total", 1, collector="volumes", reason="timeout")
+            assert figures("up") == 1
+            _change(built)
+            figures = _becomes(running, "layers", 4)
+            assert figures("scan_success", collector="volumes") == 0
+            assert figures("scan_success", collector="containers") == 1
+            assert not figures.all("volume_size_bytes")
+            with exporter(built.path) as another:  # one that has never seen it answer
+                figures = _becomes(another, "scan_errors_total", 1, collector="volumes", reason="timeout")
+                assert figures.sum("containers") == 2
+        figures = _becomes_as_fresh(running, built.path)
+        assert figures("scan_success", collector="volumes") == 1
+
+
+@_root
+def test_a_root_that_hangs(built: GraphRoot) -> None:
+    """What looks at it is stuck in the kernel: it is ended, and the next one goes round what hangs."""
+    with exporter(built.path, "--scan.tree-timeout", "2") as running:
+        _becomes_as_fresh(running, built.path)
+        with _hanging(built.path):
+            assert not running.wait_for("up", 0).all("layers")
+            running.log_line("scanner.stuck")
+        _becomes_as_fresh(running, built.path)
+
+
+def test_a_scanner_that_does_not_move(built: GraphRoot) -> None:
+    with exporter(built.path, "--scan.tree-timeout", "2") as running:
+        _becomes_as_fresh(running, built.path)
+        before = running.figures().sum("scans_total")
+        os.kill(_descendants(running.process.pid)[0], signal.SIGSTOP)
+        running.log_line("scanner.stuck")
+        _change(built)
+        assert _becomes_as_fresh(running, built.path).sum("scans_total") > before
+
+
+def _denied() -> tuple[str, ...]:
+    """What to start a command with so that permissions hold for it, too."""
+    if os.geteuid() != 0:
+        return ()
+    command = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
+    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("capabilities cannot be dropped here")
+    return command
+
+
+@needs("setpriv")
+def test_permission_that_is_lost_and_regained(built: GraphRoot) -> None:
+    denied = _denied()
+    _change(built)
+    with exporter(built.path, under=denied) as running:
+        before = _objects(_becomes_as_fresh(running, built.path).text)
+        for place, at in ((".", "up"), ("containers", "scan_success"), ("aufs/diff/" + hex_id("web"), "scan_success")):
+            directory = built.path / place
+            mode = directory.stat().st_mode & 0o7777
+            directory.chmod(0)
+            try:
+                if at == "up":
+                    running.wait_for("up", 0)
+                else:
+                    _becomes(running, "scan_errors_total", 1, collector="containers", reason="permission")
+                    until = time.monotonic() + _DEADLINE_SECONDS
+                    while running.figures()("scan_success", collector="containers") and time.monotonic() < until:
+                        time.sleep(0.05)
+                    assert running.figures()("scan_success", collector="containers") == 0
+            finally:
+                directory.chmod(mode)
+            assert _objects(_becomes_as_fresh(running, built.path).text) == before
+            assert running.figures()("scan_success", collector="containers") == 1
+        _change(built, "again")
+        _becomes_as_fresh(running, built.path)
+
+
+_CLOCK = """
+import os, time
+def _shifted(clock, unit):
+    def now():
+        with open(os.environ["CLOCK"]) as file:
+            return clock() + unit(float(file.read()))
+    return now
+time.time = _shifted(time.time, float)
+time.time_ns = _shifted(time.time_ns, lambda seconds: int(seconds * 1e9))
+"""
+
+
+def test_a_clock_that_is_set(built: GraphRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour back, an hour ahead: what all processes are told of the date, by a file."""
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    (tmp_path / "shifted").mkdir()
+    (tmp_path / "shifted/sitecustomize.py").write_text(_CLOCK)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "shifted"))
+    monkeypatch.setenv("CLOCK", str(clock))
+    written = built.path / "aufs/diff" / hex_id("web") / "w"
+    with exporter(built.path) as running:
+        taken = _becomes_as_fresh(running, built.path)("snapshot_timestamp_seconds")
+        for number, shift in enumerate((-3600, 3600, 0)):
+            (tmp_path / "new").write_text(str(shift))
+            (tmp_path / "new").rename(clock)
+            _change(built, f"more{number}")
+            figures = _becomes_as_fresh(running, built.path)
+            assert abs(figures("snapshot_timestamp_seconds") - taken - shift) < 600
+            written.write_bytes(b"x" * (1000 + number))  # no event tells of this
+            _becomes_as_fresh(running, built.path)
+        figures = _becomes_as_fresh(running, built.path)
+        assert figures("watch_mode", mode="polling") == 0
+        assert figures.sum("scans_total", trigger="event") >= 3
+
+
+def test_ten_thousand_containers_that_come_and_go_while_it_is_scraped(built: GraphRoot) -> None:
+    names = [hex_id(f"many{number}") for number in range(10_000)]
+    config = '{"ID": "%s", "Driver": "aufs", "State": {"Running": true, "StartedAt": "2015-01-01T00:00:00Z"}}'
+
+    def come_and_go() -> None:
+        for name in names:
+            (built.path / "aufs/layers" / name).touch()
+            (built.path / "aufs/diff" / name).mkdir()
+            (built.path / "aufs/diff" / name / "w").write_text("x")
+            (built.path / "containers" / name).mkdir()
+            (built.path / "containers" / name / "config.json").write_text(config % name)
+        come.set()
+        seen.wait(_DEADLINE_SECONDS)
+        for number, name in enumerate(names):
+            if number % 1000:
+                shutil.rmtree(built.path / "containers" / name)
+                shutil.rmtree(built.path / "aufs/diff" / name)
+                (built.path / "aufs/layers" / name).unlink()
+
+    come, seen = threading.Event(), threading.Event()
+    with exporter(built.path) as running:
+        _becomes_as_fresh(running, built.path)
+        busy = threading.Thread(target=come_and_go)
+        busy.start()
+        most = 0.0
+        while busy.is_alive():
+            figures = running.figures()
+            assert figures("up") == 1
+            assert all(value >= 0 for _, _, value in figures.samples)
+            most = max(most, figures.sum("containers"))
+            if come.is_set() and most > len(names):
+                seen.set()
+        figures = _becomes_as_fresh(running, built.path)
+        assert most == len(names) + 1
+        assert figures.sum("containers") == 11
+        assert figures.sum("watch_events_total") + figures("watch_overflows_total") > 1000

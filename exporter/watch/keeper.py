@@ -133,7 +133,8 @@ class Keeper:
         """Start again when the root is another directory than it was, or has come or gone."""
         identity = identify(self._config.root)
         failed = bool(self._scanner.error)
-        if identity == self._identity and not failed:
+        # Another directory may have been mounted over the root between a look at it and its scan.
+        if identity == self._identity and self._scanner.identity in (identity, None) and not failed:
             return False
         if identity != self._identity and self._identity is not None:
             self._count_restart("root")
