@@ -51,6 +51,7 @@ class Reconciler:
     def __init__(self) -> None:
         self._signatures: dict[Tree, _Signature] = {}
         self._unsettled: set[Tree] = set()
+        self._stores: frozenset[Tree] = frozenset()
         self._looks = 0
 
     def look(
@@ -63,6 +64,7 @@ class Reconciler:
         before, unsettled = self._signatures, self._unsettled
         self._signatures, self._unsettled = {}, set()
         all_stores = ((), *stores)
+        stores_before, self._stores = self._stores, frozenset(stores)
         for store in all_stores:
             self._note(store, _listing_signature(root, store))
         thorough = not watching or self._looks % THOROUGH_LOOKS == 0
@@ -75,7 +77,7 @@ class Reconciler:
             return findings
         moved = {key for key, signature in self._signatures.items() if before.get(key) != signature}
         moved |= before.keys() - self._signatures.keys()
-        findings.stores = moved & {*all_stores}
+        findings.stores = moved & {*all_stores, *stores_before}
         findings.entries = {key for key in moved - findings.stores if key in before and key in self._signatures}
         findings.again = unsettled - moved
         for store in findings.stores:
