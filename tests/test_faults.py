@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -394,7 +393,7 @@ def test_permission_that_is_lost_and_regained(built: GraphRoot) -> None:
             finally:
                 directory.chmod(mode)
             assert _objects(_becomes_as_fresh(running, built.path).text) == before
-            assert running.figures()("scan_success", collector="containers") == 1
+            _becomes(running, "scan_success", 1, collector="containers")
         _change(built, "again")
         _becomes_as_fresh(running, built.path)
 
@@ -436,39 +435,45 @@ def test_a_clock_that_is_set(built: GraphRoot, tmp_path: Path, monkeypatch: pyte
         assert figures.sum("scans_total", trigger="event") >= 3
 
 
+_MANY = """
+import pathlib, shutil, sys
+root, names = pathlib.Path(sys.argv[1]), sys.stdin.readline().split()
+config = '{"ID": "%s", "Driver": "aufs", "State": {"Running": true, "StartedAt": "2015-01-01T00:00:00Z"}}'
+for name in names:
+    (root / "aufs/layers" / name).touch()
+    (root / "aufs/diff" / name).mkdir()
+    (root / "aufs/diff" / name / "w").write_text("x")
+    (root / "containers" / name).mkdir()
+    (root / "containers" / name / "config.json").write_text(config % name)
+sys.stdin.readline()
+for number, name in enumerate(names):
+    if number % 1000:
+        shutil.rmtree(root / "containers" / name)
+        shutil.rmtree(root / "aufs/diff" / name)
+        (root / "aufs/layers" / name).unlink()
+"""
+
+
 def test_ten_thousand_containers_that_come_and_go_while_it_is_scraped(built: GraphRoot) -> None:
     names = [hex_id(f"many{number}") for number in range(10_000)]
-    config = '{"ID": "%s", "Driver": "aufs", "State": {"Running": true, "StartedAt": "2015-01-01T00:00:00Z"}}'
-
-    def come_and_go() -> None:
-        for name in names:
-            (built.path / "aufs/layers" / name).touch()
-            (built.path / "aufs/diff" / name).mkdir()
-            (built.path / "aufs/diff" / name / "w").write_text("x")
-            (built.path / "containers" / name).mkdir()
-            (built.path / "containers" / name / "config.json").write_text(config % name)
-        come.set()
-        seen.wait(_DEADLINE_SECONDS)
-        for number, name in enumerate(names):
-            if number % 1000:
-                shutil.rmtree(built.path / "containers" / name)
-                shutil.rmtree(built.path / "aufs/diff" / name)
-                (built.path / "aufs/layers" / name).unlink()
-
-    come, seen = threading.Event(), threading.Event()
-    with exporter(built.path) as running:
-        _becomes_as_fresh(running, built.path)
-        busy = threading.Thread(target=come_and_go)
-        busy.start()
-        most = 0.0
-        while busy.is_alive():
-            figures = running.figures()
-            assert figures("up") == 1
-            assert all(value >= 0 for _, _, value in figures.samples)
-            most = max(most, figures.sum("containers"))
-            if come.is_set() and most > len(names):
-                seen.set()
+    found, until = 0.0, time.monotonic() + 4 * _DEADLINE_SECONDS
+    with (
+        exporter(built.path, "--scan.duty-cycle", "1") as running,
+        subprocess.Popen([sys.executable, "-c", _MANY, str(built.path)], stdin=subprocess.PIPE, text=True) as busy,
+    ):
+        assert busy.stdin is not None
+        busy.stdin.write(" ".join(names) + "\n")
+        busy.stdin.flush()
+        while busy.poll() is None:
+            text = running.get()[2].decode()
+            assert "\ndocker_storage_up 1" in text
+            assert not re.search(r" -[0-9.e+]+$", text, re.MULTILINE)
+            lines = re.findall(r"^docker_storage_containers\{.*\} (\S+)$", text, re.MULTILINE)
+            found = max(found, sum(map(float, lines)))
+            assert time.monotonic() < until, found
+            if found == len(names) + 1 and not busy.stdin.closed:
+                busy.stdin.close()
         figures = _becomes_as_fresh(running, built.path)
-        assert most == len(names) + 1
+        assert found == len(names) + 1
         assert figures.sum("containers") == 11
         assert figures.sum("watch_events_total") + figures("watch_overflows_total") > 1000
