@@ -2,10 +2,13 @@
 
 import glob
 import os
+from collections.abc import Sequence
 
 from exporter.config import DEFAULT_ROOT
 from exporter.layouts import detect, nested_roots
+from exporter.patience import PATIENCE
 from exporter.root import DataRoot
+from exporter.usage.mounts import MountPoint, foreign_trees, read_mounts
 
 _MOST_NAMED = 5
 
@@ -14,10 +17,20 @@ class RootError(Exception):
     """The data root cannot be read at all, for a reason to tell a person."""
 
 
-def open_root(path: str) -> DataRoot:
+def open_mounted(path: str, mounts: Sequence[MountPoint] | None = None) -> DataRoot:
+    """Open a data root, knowing what is mounted below; raises OSError, also where it does not answer."""
+    if not PATIENCE.answers(path):
+        raise TimeoutError(None, "the filesystem does not answer")
+    root = DataRoot(path)
+    root.mounts = foreign_trees(root.path, read_mounts() if mounts is None else mounts)
+    root.answers = PATIENCE.answers
+    return root
+
+
+def open_root(path: str, mounts: Sequence[MountPoint] | None = None) -> DataRoot:
     """Open a data root that holds a known layout; raises RootError with the reason otherwise."""
     try:
-        root = DataRoot(path)
+        root = open_mounted(path, mounts)
     except FileNotFoundError:
         raise RootError(f"does not exist{_rootless(path)}") from None
     except NotADirectoryError:
@@ -55,6 +68,8 @@ def _rootless(path: str) -> str:
 
 def identify(path: str) -> tuple[int, int] | None:
     """Say which directory is the root now, so that a caller sees it replaced; None when there is none."""
+    if PATIENCE.hangs(path):
+        return None
     try:
         status = os.stat(path)
     except OSError:

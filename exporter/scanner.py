@@ -25,15 +25,23 @@ from exporter.model import (
     Snapshot,
     Trigger,
 )
-from exporter.opening import RootError, open_root
+from exporter.opening import RootError, open_mounted, open_root
 from exporter.plan import Plan, make_plan
 from exporter.root import DataRoot
 from exporter.rounds import Round, Tally
 from exporter.usage.cache import Cache, identities
 from exporter.usage.logs import log_sizes
-from exporter.usage.mounts import filesystems, foreign_trees, read_mounts
+from exporter.usage.mounts import filesystems, read_mounts
 from exporter.usage.pool import Pool
 from exporter.usage.task import Result, Task
+
+#: What is read in which top-level entry; the rest is measured only.
+COLLECTORS = {
+    "containers": Collector.CONTAINERS,
+    "graph": Collector.IMAGES,
+    "image": Collector.IMAGES,
+    "volumes": Collector.VOLUMES,
+}
 
 
 class Scanner:
@@ -51,6 +59,8 @@ class Scanner:
         self.counters = counters or Counters()
         self.changes = 0
         self.plan = Plan()
+        #: (st_dev, st_ino) of the directory that was read last; None where nothing is known.
+        self.identity: tuple[int, int] | None = None
         self._pool = pool
         self._cache = Cache(None) if cache is None else cache
         self._grace = Grace(orphaned_after)
@@ -119,19 +129,19 @@ class Scanner:
 
         Raises RootError when the root cannot be read: then nothing of it is known any more.
         """
+        mounts = read_mounts()
         try:
-            root = open_root(self.path)
+            root = open_root(self.path, mounts)
         except RootError as error:
             self.lose(str(error))
             raise
         tally = Tally()
         start = time.perf_counter()
         with root:
-            if self._known.error or (self._known.device and self._known.device != root.device):
+            if self._known.error or self.identity not in (None, (root.device, root.inode)):
                 self.lose("")
+            self.identity = root.device, root.inode
             self._pool.use(root.path, root.device, root.inode)
-            mounts = read_mounts()
-            root.mounts = foreign_trees(root.path, mounts)
             problems = Problems()
             self._memo.begin(dirty)
             inventory, touched = read_inventory(root, self.inventory, self._grace, problems, self._memo)
@@ -146,6 +156,7 @@ class Scanner:
             wanted -= self._recall(root, wanted, dirty)
             self._measured[()] = _root_entry(root)
             self._look_at_logs(root, inventory, problems)
+            _note_silent(root, problems)
             found = filesystems(root.path, inventory.directories, [one.trees for one in inventory.layers], mounts)
         for (collector, reason), count in problems.counts.items():
             tally.fail(collector, reason, count)
@@ -190,7 +201,7 @@ class Scanner:
         before = dict(self._logs)
         self._look_at_states()
         try:
-            with DataRoot(self.path) as root:
+            with open_mounted(self.path) as root:
                 self._look_at_logs(root, self.inventory, Problems())
         except OSError:
             return set()
@@ -210,6 +221,7 @@ class Scanner:
         self._pool.forget()
         for known in (self._measured, self._differences, self._logs, self._collectors, self._tree_problems):
             known.clear()
+        self.identity = None
         self._metadata_problems = []
         self._rounds.clear()
         self._owners.clear()
@@ -375,6 +387,15 @@ class Scanner:
 def _differs(one: Measured, other: Measured) -> bool:
     """Whether a figure differs; how much had to be looked at for it is none."""
     return (one.usage, one.links, one.skipped_mounts) != (other.usage, other.links, other.skipped_mounts)
+
+
+def _note_silent(root: DataRoot, problems: Problems) -> None:
+    """Count what is mounted on the way to metadata and does not answer, unless its reader has."""
+    known = {one.path for one in problems.kept if one.reason is Reason.TIMEOUT}
+    for mount in sorted(root.silent):
+        if "/".join(mount) not in known:
+            collector = COLLECTORS.get(mount[0], Collector.DIRECTORIES)
+            problems.add(collector, Reason.TIMEOUT, mount, "the filesystem that is mounted there does not answer")
 
 
 def _root_entry(root: DataRoot) -> Measured:
