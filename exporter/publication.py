@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from exporter import accounting
+from exporter.describe import Described, describe
 from exporter.metrics.families import families, image_name
 from exporter.metrics.labels import label
 from exporter.metrics.render import Page, render_both, render_part
@@ -41,6 +42,7 @@ class Body:
     text: Page
     openmetrics: Page
     summary: Summary
+    document: Described
     filesystems: tuple[Filesystem, ...] = ()
 
 
@@ -87,7 +89,8 @@ def _body(snapshot: Snapshot, *, intermediate: bool) -> Body:
         as_text, as_openmetrics = render_both(family)
         text += as_text
         openmetrics += as_openmetrics
-    return Body(Page.of(bytes(text)), Page.of(bytes(openmetrics)), summarize(snapshot), snapshot.filesystems)
+    pages = Page.of(bytes(text)), Page.of(bytes(openmetrics))
+    return Body(*pages, summarize(snapshot), describe(snapshot), snapshot.filesystems)
 
 
 def summarize(snapshot: Snapshot) -> Summary:

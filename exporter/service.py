@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import structlog
 
 from exporter.config import Config
+from exporter.describe import ending
 from exporter.ipc import LENGTH_BYTES, Order, frame
 from exporter.metrics.live import filesystem_families, process_families
 from exporter.metrics.render import Format, render
@@ -66,6 +67,11 @@ class Current:
         self._status = publication
         if publication.body is not None:
             self._body = publication.body
+
+    async def document_end(self) -> bytes:
+        """The end of the document at /api/v1/snapshot, which is read now."""
+        filesystems = self._body.filesystems
+        return ending(self.taken, filesystems, await self._filesystems.read(filesystems))
 
     async def live(self, style: Format) -> bytes:
         """The exporter's own families, and what is read now: the filesystems and the processes."""

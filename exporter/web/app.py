@@ -1,4 +1,4 @@
-"""The routes: metrics, landing page, health."""
+"""The routes: metrics, the snapshot as a document, pages for people, health."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from exporter import document
 from exporter.metrics.render import Format
 from exporter.publication import Body
 from exporter.web.pages import landing
@@ -33,6 +34,9 @@ class Source(Protocol):
     async def live(self, style: Format) -> bytes:
         """The end of the exposition, read at the scrape."""
 
+    async def document_end(self) -> bytes:
+        """The end of the document, read when it is asked for."""
+
 
 def make_app(source: Source) -> Starlette:
     """Build the web application; every request reads `source` and nothing else."""
@@ -47,6 +51,15 @@ def make_app(source: Source) -> Starlette:
             headers["content-encoding"] = "gzip"
             return Response(page.finish_gzip(end), media_type=content_type, headers=headers)
         return Response(page.finish(end), media_type=content_type, headers=headers)
+
+    async def snapshot(request: Request) -> Response:
+        described = source.body.document
+        headers = {"vary": "accept-encoding"}
+        end = await source.document_end()
+        if _accepts_gzip(request.headers.get("accept-encoding", "")):
+            headers["content-encoding"] = "gzip"
+            return Response(described.finish_gzip(end), media_type="application/json", headers=headers)
+        return Response(described.finish(end), media_type="application/json", headers=headers)
 
     async def index(_: Request) -> Response:
         headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
@@ -64,6 +77,7 @@ def make_app(source: Source) -> Starlette:
 
     routes: dict[str, Callable[[Request], Awaitable[Response]]] = {
         "/metrics": metrics,
+        document.PATH: snapshot,
         "/": index,
         "/-/healthy": healthy,
         "/-/ready": ready,

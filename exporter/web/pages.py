@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from exporter.publication import Summary
+from exporter.units import age, human
 from exporter.version import VERSION
 
 _STYLE = """
@@ -22,8 +23,6 @@ td.bar { width: 28%; } .fill { display: block; height: .7rem; border-radius: 2px
 a { color: inherit; }
 @media (max-width: 34rem) { main { display: block; } }
 """
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
-_STEP = 1000
 
 
 def landing(summary: Summary) -> str:
@@ -64,7 +63,7 @@ def _facts(summary: Summary) -> str:
     if summary.drivers:
         rows.append(("Graph drivers", ", ".join(summary.drivers)))
     if summary.taken is not None:
-        rows.append(("Snapshot", f"{_age(time.time() - summary.taken)} old"))
+        rows.append(("Snapshot", f"{age(time.time() - summary.taken)} old"))
         rows += [(name.capitalize(), str(count)) for name, count in summary.counts]
         rows.append(("Disk used", human(summary.used)))
     cells = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows)
@@ -90,20 +89,3 @@ def _problems(summary: Summary) -> str:
         for problem in summary.problems
     )
     return f"<h2>What could not be read</h2><table>{''.join(rows)}</table>"
-
-
-def human(size: float) -> str:
-    """Bytes as Docker writes them: powers of 1000 and four digits."""
-    unit = 0
-    while size >= _STEP and unit < len(_UNITS) - 1:
-        size /= _STEP
-        unit += 1
-    return f"{size:.4g} {_UNITS[unit]}"
-
-
-def _age(seconds: float) -> str:
-    whole = max(0, int(seconds))
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if whole >= 2 * length:
-            return f"{whole // length} {unit}"
-    return f"{whole} s"
