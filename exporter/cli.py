@@ -14,6 +14,7 @@ from exporter import log
 from exporter.config import DEFAULT_PORT, DEFAULT_ROOT, Config
 from exporter.metrics.render import Format
 from exporter.service import serve
+from exporter.terminal.commands import COMMANDS
 from exporter.version import VERSION
 from exporter.web.server import AddressError
 
@@ -250,6 +251,10 @@ def demo(directory: Path) -> None:
     except OSError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"An example data root is in {directory}.")
+
+
+for _one in COMMANDS:
+    main.add_command(_one)
 
 
 def _cache_file(given: str, root: str) -> str:

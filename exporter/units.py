@@ -16,7 +16,7 @@ def human(size: float) -> str:
 def age(seconds: float) -> str:
     """A length of time in the largest unit of which it has at least two."""
     whole = max(0, int(seconds))
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+    for unit, length in (("y", 365 * 86400), ("d", 86400), ("h", 3600), ("min", 60)):
         if whole >= 2 * length:
             return f"{whole // length} {unit}"
     return f"{whole} s"
