@@ -31,8 +31,6 @@ _LEVEL = 6
 #: RFC 1952: magic, deflate, no flags, no time, no extra, unknown system.
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
-Statuses = Iterable[tuple[Filesystem, os.statvfs_result]]
-
 
 @dataclass(frozen=True, slots=True)
 class Described:
@@ -67,14 +65,13 @@ def describe(snapshot: Snapshot) -> Described:
     return Described(bytes(deflated), checksum, length)
 
 
-def ending(taken: float | None, filesystems: Iterable[Filesystem], statuses: Statuses) -> bytes:
-    """The end of a document: when it was taken, and the filesystems with the space that they say they have."""
-    answered = {one.path: status for one, status in statuses}
-    rows = [_filesystem(one, answered.get(one.path)) for one in filesystems]
-    return f',"filesystems":[{",".join(map(_row, rows))}],"taken":{json.dumps(taken)}}}\n'.encode()
+def ending(taken: float | None, filesystems: Iterable[FilesystemRow]) -> bytes:
+    """The end of a document: the filesystems, and when it was taken."""
+    return f',"filesystems":[{",".join(map(_row, filesystems))}],"taken":{json.dumps(taken)}}}\n'.encode()
 
 
-def _filesystem(one: Filesystem, status: os.statvfs_result | None) -> FilesystemRow:
+def space(one: Filesystem, status: os.statvfs_result | None) -> FilesystemRow:
+    """A filesystem with the space that it says it has."""
     names = escape(one.path), escape(one.device), escape(one.mountpoint), escape(one.fstype)
     if status is None:
         return FilesystemRow(*names)

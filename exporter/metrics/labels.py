@@ -11,12 +11,16 @@ _ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 
 
 def label(name: str) -> str:
-    """Make a name presentable: escaped, and where it is long cut so that it ends in a digest of the whole."""
-    value = escape(name)
-    if len(value) > MAX_LENGTH:
-        digest = hashlib.sha256(value.encode()).hexdigest()[:_DIGEST]
-        value = f"{value[: MAX_LENGTH - _DIGEST - 1]}~{digest}"
-    return value
+    """Make a name presentable: escaped and not too long."""
+    return shorten(escape(name))
+
+
+def shorten(value: str) -> str:
+    """Cut what is too long to show, so that it ends in a digest of the whole."""
+    if len(value) <= MAX_LENGTH:
+        return value
+    digest = hashlib.sha256(value.encode()).hexdigest()[:_DIGEST]
+    return f"{value[: MAX_LENGTH - _DIGEST - 1]}~{digest}"
 
 
 def escape(name: str) -> str:

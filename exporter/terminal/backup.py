@@ -21,6 +21,7 @@ from exporter.usage.walk import measure
 
 #: The names that Docker itself allows; others are asked for by id.
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
+_REFERENCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:-]*", re.ASCII)
 _TAR = "tar --numeric-owner --sparse -czf"
 
 
@@ -155,9 +156,10 @@ class _Plan:
         """An image, and whether nothing but this disk is sure to have it."""
         name = image.references[0] if image.references else image.id
         file = self._file("image", self._index.image_name(image))
-        targets = " ".join(map(quote, image.references)) or image.id
-        command = f"docker save {targets} | gzip > {file}"
-        return image, Saved("image", name, "", image.virtual, "", command), _registry(image) == "none"
+        safe = [one for one in image.references if _REFERENCE.fullmatch(one)]
+        command = f"docker save {' '.join(safe) or image.id} | gzip > {file}"
+        must = bool(image.layer) and _registry(image) == "none"
+        return image, Saved("image", name, "", image.virtual, "", command if image.layer else ""), must
 
     def _tar(self, kind: str, name: str, path: str) -> str:
         """One command for each path, however often that is mounted."""
@@ -256,8 +258,12 @@ def _image_table(index: Index, images: list[tuple[ImageRow, bool]]) -> Table:
         "digest": "a registry has had it: pull by digest",
         "tag": "named by a tag: docker save it unless a registry has it",
         "none": "nothing names it: only docker save keeps it",
+        "gone": "its own layer is gone: it cannot be saved",
     }
-    rows = [(index.image_name(row), index.short(row.id), row.virtual, said[_registry(row)]) for row, _ in images]
+    rows = [
+        (index.image_name(row), index.short(row.id), row.virtual, said[_registry(row) if row.layer else "gone"])
+        for row, _ in images
+    ]
     return Table("Images", ("IMAGE", "IMAGE ID", ">VIRTUAL", "BACKUP"), rows)
 
 
@@ -277,4 +283,8 @@ def _commands(plan: _Plan, rows: _Rows, unused: list[Saved], images: _Images) ->
             yield writable.command
     yield from (row.command for row in unused if row.command and row.command not in done)
     yield from (row.command for _, row, must in images if must)
-    yield from (f"# unless a registry has it: {row.command}" for image, row, _ in images if _registry(image) == "tag")
+    yield from (
+        f"# unless a registry has it: {row.command}"
+        for image, row, _ in images
+        if row.command and _registry(image) == "tag"
+    )

@@ -92,20 +92,21 @@ def _document(  # noqa: PLR0913 - one parameter for each flag
 def _print(document: "Document", answer: "Answer", name: str, *, as_json: bool, exact: bool) -> None:
     from exporter.terminal.tables import show  # noqa: PLC0415 - see above
 
-    if document.error or document.taken is None:
-        return
+    unseen = bool(document.error) or document.taken is None
     if as_json:
         import json  # noqa: PLC0415 - see above
 
-        head = {"schema": document.schema, "command": name, "root": document.root, "taken": document.taken}
-        click.echo(json.dumps({**head, **answer.data}, indent=2))
-    else:
+        head = {"schema": document.schema, "command": name, "root": document.root, "error": document.error}
+        data = {} if unseen else answer.data
+        click.echo(json.dumps({**head, "taken": document.taken, **data}, indent=2))
+    elif not unseen:
         show(answer, exact=exact)
 
 
 def _complain(document: "Document") -> bool:
     """Say on standard error what could not be read; return whether there was anything."""
-    from exporter.log import printable  # noqa: PLC0415 - see above
+    from exporter.advice import ADVICE  # noqa: PLC0415 - see above
+    from exporter.log import printable  # noqa: PLC0415
 
     if document.error or document.taken is None:
         click.echo(printable(f"{document.root}: {document.error or 'the first scan is not finished'}"), err=True)
@@ -113,6 +114,9 @@ def _complain(document: "Document") -> bool:
     problems = [one for one in document.problems if one.reason != "vanished"]
     for one in problems:
         click.echo(printable(f"{document.root}/{one.path}: {one.reason} {one.detail}".rstrip()), err=True)
+    for reason, advice in ADVICE.items():
+        if any(one.reason == reason for one in problems):
+            click.echo(f"{reason}: {advice}", err=True)
     return bool(problems)
 
 

@@ -3,19 +3,10 @@
 import time
 from dataclasses import asdict
 
+from exporter.advice import FREEING
 from exporter.document import Document, FilesystemRow
 from exporter.terminal.tables import Answer, Lines, Table
 from exporter.units import age
-
-#: What each category is called, and the command that frees it.
-ADVICE = {
-    "images_dangling": ("dangling images", "docker image prune"),
-    "images_unused": ("images without a container", "docker image prune --all"),
-    "containers_stopped": ("stopped containers", "docker container prune"),
-    "volumes_unused": ("volumes without a container", "docker volume prune"),
-    "build_cache": ("build cache", "docker builder prune"),
-    "layers_orphaned": ("layers that nothing refers to", "docker-storage-exporter layers --orphaned"),
-}
 
 
 def df(document: Document) -> Answer:
@@ -42,7 +33,7 @@ def df(document: Document) -> Answer:
         Table(
             "Reclaimable, each after the ones above it",
             (">BYTES", ">#OBJECTS", "WHAT", "HOW"),
-            [(row.bytes, row.objects, *ADVICE.get(row.category, (row.category, ""))) for row in document.reclaimable],
+            [(row.bytes, row.objects, *FREEING.get(row.category, (row.category, ""))) for row in document.reclaimable],
             footer=(freed, sum(row.objects for row in document.reclaimable), "total", ""),
         ),
         _filesystems(document.filesystems),

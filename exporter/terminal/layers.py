@@ -121,13 +121,12 @@ def _layers_of(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[La
 
 def _about(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[str]:
     if isinstance(row, ContainerRow):
-        image = row.image or row.image_id[:12]
-        lines = [f"container {row.id} {container_name(row)}, {row.state}, of image {image}"]
-        return [*lines, f"  settings and logs: {index.path('containers/' + row.id)}"]
+        about = f"container {row.id} {container_name(row)}, {row.state}, of image {row.image or row.image_id[:12]}"
+        return [about, f"  settings and logs: {index.path('containers/' + row.id)}"]
     if isinstance(row, ImageRow):
         users = ", ".join(map(container_name, index.containers_from(row))) or "none"
-        names = ", ".join((*row.references, *row.digests)) or "no name"
-        return [f"image {row.id}: {names}; {size(row.virtual)}", f"  containers: {users}"]
+        called = ", ".join((*row.references, *row.digests)) or "no name"
+        return [f"image {row.id}: {called}; {size(row.virtual)}", f"  containers: {users}"]
     lines = [f"layer {row.id} of driver {row.driver}: {index.owner(row)}"]
     lines += [f"  chain id: {row.chain}"] if row.chain else []
     lines += [f"  directory: {index.path(row.directory)}"] if row.directory else []

@@ -16,7 +16,7 @@ import msgspec
 
 from exporter import document
 from exporter.config import Config
-from exporter.describe import describe, ending
+from exporter.describe import describe, ending, space
 from exporter.document import Document
 from exporter.once import scan, statvfs
 from exporter.scanner import Scanner
@@ -45,9 +45,9 @@ def from_disk(config: Config) -> Document:
     with Pool(config.workers or default_workers(), config.tree_timeout) as pool:
         pool.warm()
         snapshot = scan(Scanner(config.root, config.orphaned_after, pool))
-    statuses = [(one, status) for one in snapshot.filesystems if (status := statvfs(one))]
+    filesystems = [space(one, statvfs(one)) for one in snapshot.filesystems]
     taken = snapshot.taken if snapshot.measured else None
-    return parse(describe(snapshot).finish(ending(taken, snapshot.filesystems, statuses)))
+    return parse(describe(snapshot).finish(ending(taken, filesystems)))
 
 
 def from_exporter(remote: Remote) -> Document:

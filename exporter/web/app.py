@@ -11,9 +11,16 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter import document
+from exporter.document import FilesystemRow
 from exporter.metrics.render import Format
 from exporter.publication import Body
-from exporter.web.pages import landing
+from exporter.web.pages import landing, status
+
+_PAGE_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
 
 
 class Source(Protocol):
@@ -33,6 +40,9 @@ class Source(Protocol):
 
     async def live(self, style: Format) -> bytes:
         """The end of the exposition, read at the scrape."""
+
+    async def space(self) -> list[FilesystemRow]:
+        """The filesystems below the root, as they are now."""
 
     async def document_end(self) -> bytes:
         """The end of the document, read when it is asked for."""
@@ -62,8 +72,11 @@ def make_app(source: Source) -> Starlette:
         return Response(described.finish(end), media_type="application/json", headers=headers)
 
     async def index(_: Request) -> Response:
-        headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        return HTMLResponse(landing(replace(source.body.summary, taken=source.taken)), headers=headers)
+        return HTMLResponse(landing(replace(source.body.summary, taken=source.taken)), headers=_PAGE_HEADERS)
+
+    async def overview(_: Request) -> Response:
+        summary = replace(source.body.summary, taken=source.taken)
+        return HTMLResponse(status(summary, await source.space()), headers=_PAGE_HEADERS)
 
     async def healthy(_: Request) -> Response:
         return PlainTextResponse("The exporter is healthy.\n")
@@ -79,6 +92,7 @@ def make_app(source: Source) -> Starlette:
         "/metrics": metrics,
         document.PATH: snapshot,
         "/": index,
+        "/status": overview,
         "/-/healthy": healthy,
         "/-/ready": ready,
     }
