@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 DEMO_ADDRESS ?= 127.0.0.1:9588
 DEMO_ROOT ?=
-APT_TEST := prometheus strace curl
+APT_TEST := prometheus strace curl chromium
 
 .PHONY: help setup demo test benchmark lint format lock wheel clean apt-test
 
