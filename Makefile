@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 DEMO_ADDRESS ?= 127.0.0.1:9588
 DEMO_ROOT ?=
-APT_TEST := prometheus strace curl docker.io busybox-static
+APT_TEST := prometheus strace curl docker.io busybox-static chromium
 APT_BENCHMARK := docker.io busybox-static gdu prometheus
 
 .PHONY: help setup demo test benchmark soak lint format lock wheel clean apt-test

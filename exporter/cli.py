@@ -15,6 +15,7 @@ from exporter.config import DEFAULT_PORT, DEFAULT_ROOT, Config
 from exporter.metrics.limits import DEFAULT_SERIES, LIMITED, Shown
 from exporter.metrics.render import Format
 from exporter.service import serve
+from exporter.terminal.commands import COMMANDS
 from exporter.version import VERSION
 from exporter.web.server import AddressError
 
@@ -285,6 +286,10 @@ def demo(directory: Path) -> None:
     except OSError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"An example data root is in {directory}.")
+
+
+for _one in COMMANDS:
+    main.add_command(_one)
 
 
 def _cache_file(given: str, root: str) -> str:
