@@ -169,6 +169,12 @@ VOLUME_INODES = _gauge("volume_inodes", "Inodes of the volume's data.", "volume"
 VOLUME_CONTAINERS = _gauge("volume_containers", "Containers that mount the volume.", "volume")
 VOLUME_INFO = _info("volume_info", "One for each volume.", "volume", "anonymous", "volume_driver", "compose_project")
 
+WEB_RELOADS = _counter("web_config_reloads_total", "Times that the web configuration was read again.", "result")
+WEB_RELOAD_FAILED = _gauge("web_config_stale", "1 if the last reload failed and an older configuration is in force.")
+WEB_CONNECTIONS = _gauge("web_connections", "Open connections to the exporter.")
+WEB_CUT = _counter("web_connections_cut_total", "Connections that the exporter ended, by reason.", "reason")
+WEB_REFUSED = _counter("web_requests_refused_total", "Requests without valid credentials.")
+
 PROCESS_CPU = Metric(
     "process_cpu_seconds_total", "counter", "CPU time of all the exporter's processes.", unit="seconds"
 )
