@@ -190,7 +190,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 async def serve(config: Config) -> None:
     """Serve until SIGTERM or SIGINT; raises AddressError or SettingsError before anything is started."""
-    _log.info("starting", version=VERSION, **_effective(config))
     current = Current(config.root)
     scanning = Scanning(config, current)
     server: Server
@@ -214,7 +213,7 @@ async def serve(config: Config) -> None:
     with contextlib.suppress(TimeoutError):  # a disk that hangs must not keep the port closed
         await asyncio.wait_for(scanning.spoke.wait(), _FIRST_WORD_SECONDS)
     addresses = [_address(one.getsockname()) for one in sockets]
-    _log.info("serving", addresses=addresses, root=config.root, **server.protection)
+    _log.info("serving", addresses=addresses, version=VERSION, **server.protection, **_effective(config))
     systemd.notify("READY=1")
     watchdog = asyncio.create_task(_keep_alive())
     try:

@@ -22,14 +22,15 @@ Value = TypeVar("Value")
 class Entry:
     """One value of a settings file with the place it stands at; each method takes it as one type, or raises."""
 
-    def __init__(self, file: str, name: str, node: yaml.Node) -> None:
+    def __init__(self, file: str, name: str, node: yaml.Node, key: yaml.Node | None = None) -> None:
+        self._line = (key or node).start_mark.line + 1  # a value may begin below its key
         self._file = file
         self.name = name
         self._node = node
 
     def error(self, text: str) -> SettingsError:
         """An error at this place, to be raised."""
-        return SettingsError(f"{self._file}:{self._node.start_mark.line + 1}: {text}")
+        return SettingsError(f"{self._file}:{self._line}: {text}")
 
     @property
     def empty(self) -> bool:
@@ -50,7 +51,7 @@ class Entry:
             if key.value in seen:
                 raise at.error(f"{key.value}: is given twice")
             seen.add(key.value)
-            yield key.value, Entry(self._file, key.value, _placed(node, key))
+            yield key.value, Entry(self._file, key.value, node, key)
 
     def known(self, **takers: Callable[["Entry"], Value]) -> dict[str, Value]:
         """Take a mapping whose keys are those given, each by its function; those without a value are left out."""
@@ -107,13 +108,6 @@ class Entry:
     def is_number(self) -> bool:
         """Whether it is written as a number."""
         return self._node.tag in {_INT, _FLOAT}
-
-
-def _placed(node: yaml.Node, key: yaml.Node) -> yaml.Node:
-    """Give an empty value the place of its key: its own would be the line after."""
-    if isinstance(node, yaml.ScalarNode) and node.tag == _NULL:
-        return yaml.ScalarNode(_NULL, "", key.start_mark, key.end_mark)
-    return node
 
 
 def read(file: str) -> Entry:
