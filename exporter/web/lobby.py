@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from enum import IntEnum
 
-#: How many connections there may be, and how many of them in a TLS handshake, which takes 256 KiB each.
+#: How many connections there may be, and how many of them in a TLS handshake.
 MAX_CONNECTIONS = 256
 MAX_HANDSHAKES = 32
 #: How many bytes of answers may wait for slow readers, all together.

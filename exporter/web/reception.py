@@ -1,6 +1,7 @@
 """Accepts connections: shakes hands where TLS is on, and tells a client that speaks plain HTTP there so."""
 
 import asyncio
+import asyncio.sslproto
 import contextlib
 import errno
 import functools
@@ -21,6 +22,9 @@ _NO_TLS = (
 )
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _SHUTDOWN_SECONDS = 2.0
+
+# A TLS connection's buffer, 256 KiB otherwise: a scraper sends a kilobyte, and whoever stalls its handshake holds it.
+asyncio.sslproto.SSLProtocol.max_size = 32 * 1024
 
 _log = structlog.get_logger()
 _Factory = Callable[[Visitor], asyncio.Protocol]

@@ -119,11 +119,13 @@ def test_malformed_requests_are_refused_and_fill_no_log(running: Exporter) -> No
         if number >= len(_MALFORMED):
             for _ in range(random_one.randrange(1, 9)):
                 raw[random_one.randrange(min(len(raw), 200))] = random_one.randrange(256)
-        with socket.create_connection(("127.0.0.1", running.port), timeout=_BOUND_SECONDS) as one:
-            with contextlib.suppress(OSError):
-                one.sendall(raw)
-                one.shutdown(socket.SHUT_WR)
-                one.recv(100)
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", running.port), timeout=_BOUND_SECONDS) as one,
+        ):
+            one.sendall(raw)
+            one.shutdown(socket.SHUT_WR)
+            one.recv(100)
     assert scrape(running)("up") == 1
     running.stop()
     assert running.process.stderr is not None
@@ -146,7 +148,7 @@ def test_stalled_handshakes_and_wrong_passwords(tmp_path: Path) -> None:
 
     def ask(user: str, password: str, path: str = "/metrics") -> tuple[int, bytes]:
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
-        connection = http.client.HTTPSConnection("127.0.0.1", running.port, timeout=_BOUND_SECONDS, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=_BOUND_SECONDS, context=context)
         with contextlib.closing(connection):
             connection.request("GET", path, headers={"authorization": f"Basic {token}"})
             answer = connection.getresponse()
@@ -159,22 +161,22 @@ def test_stalled_handshakes_and_wrong_passwords(tmp_path: Path) -> None:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 statuses.add(ask(user, f"{user}{number}", "/-/healthy")[0])
 
-    with exporter(graph_root(tmp_path / "root").path, "--web.config.file", str(web)) as running:
+    with exporter(graph_root(tmp_path / "root").path, "--web.config.file", str(web)) as server:
         assert ask("prom", "secret")[0] == 200
-        before = resident(running)
+        before = resident(server)
         guessers = [threading.Thread(target=guess, args=(user,)) for user in ("prom", "prom", "nobody", "root") * 2]
         with contextlib.ExitStack() as stack:
             for one in guessers:
                 one.start()
-            stack.callback(lambda: [one.join() for one in guessers])
+                stack.callback(one.join)
             stack.callback(stop.set)
-            open_many(stack, running, 200, _HELLO)
-            open_many(stack, running, 500)
+            open_many(stack, server, 200, _HELLO)
+            open_many(stack, server, 500)
             for _ in range(10):
                 status, body = ask("prom", "secret")
                 assert status == 200
             assert Figures(body.decode())("web_connections") <= MAX_CONNECTIONS
-            assert resident(running) - before < _GROWTH_BYTES
+            assert resident(server) - before < _GROWTH_BYTES
         assert statuses <= {401, 429}
         assert 401 in statuses
 
