@@ -135,7 +135,7 @@ def _runs_as_its_user(root: Path, chroot: Chroot) -> None:
 def _listing(root: Path) -> set[str]:
     """What is below the places that a package may write to, apart from dpkg's own records and logs."""
     found = set()
-    for top in ("etc", "usr/lib", "usr/bin", "usr/share/doc", "var/lib", "lib/systemd", "run", "srv"):
+    for top in ("etc", "usr/lib", "usr/bin", "usr/share/doc", "var/lib", "lib/systemd", "srv"):
         for directory, directories, files in os.walk(root / top):
             if "var/lib/dpkg" in directory or "docker/" in directory + "/":
                 directories.clear()

@@ -88,7 +88,21 @@ def container(address: str, name: str, scratch: Path) -> None:
     shutil.copy(shutil.which("busybox") or "", content / "bin/busybox")
     packed = subprocess.run(["tar", "-C", str(content), "-c", "."], capture_output=True, check=True).stdout
     docker(address, "import", "-", "box:1", stdin=packed)
-    docker(address, "run", "-d", "--network", "none", "--name", name, "box:1", "/bin/busybox", "sleep", "1000")
+    docker(
+        address,
+        "run",
+        "-d",
+        "--network",
+        "none",
+        "--name",
+        name,
+        "--ipc",
+        "shareable",
+        "box:1",
+        "/bin/busybox",
+        "sleep",
+        "1000",
+    )
 
 
 @pytest.mark.parametrize(("propagation", "kept"), [("slave", False), ("private", True)])
