@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 DEMO_ADDRESS ?= 127.0.0.1:9588
 DEMO_ROOT ?=
-APT_TEST := prometheus strace curl openssl systemd debootstrap docker.io busybox-static
+APT_TEST := prometheus strace curl openssl systemd docker.io busybox-static
 
 .PHONY: help setup demo test benchmark lint format lock wheel deb clean apt-test
 

@@ -4,6 +4,7 @@ The root is an overlay on this machine's, thrown away afterwards. With DEBIAN_RO
 made (with python3, adduser, init-system-helpers), it is an overlay on that.
 """
 
+import functools
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from exporter.demo import build_demo
 from exporter.version import VERSION
+from tests.chroots import fresh_root, run_in
 from tests.conftest import Figures, needs
 
 _TOP = Path(__file__).parent.parent
@@ -23,7 +25,6 @@ _OWN = (f"usr/lib/{_NAME}", f"usr/bin/{_NAME}", f"usr/share/doc/{_NAME}", f"lib/
 _SETTINGS = (f"etc/default/{_NAME}", f"etc/{_NAME}")
 pytestmark = [
     needs("dpkg-deb"),
-    needs("strip"),
     pytest.mark.skipif(os.geteuid() != 0, reason="a root of its own needs root"),
     pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="this is not Debian"),
 ]
@@ -47,36 +48,13 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
-    for name in ("store", "root"):
-        (tmp_path / name).mkdir()
-    lower = os.environ.get("DEBIAN_ROOT", "/")
-    # overlays cannot be stacked without end, and the directory of a test may be on one
-    subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path / "store"], check=True)
-    for name in ("upper", "work"):
-        (tmp_path / "store" / name).mkdir()
-    options = f"lowerdir={lower},upperdir={tmp_path}/store/upper,workdir={tmp_path}/store/work"
-    top = tmp_path / "root"
-    mounted = subprocess.run(["mount", "-t", "overlay", "none", "-o", options, top], capture_output=True, check=False)
-    try:
-        if mounted.returncode:
-            pytest.skip("no overlay can be mounted here")
-        subprocess.run(["mount", "-t", "proc", "none", top / "proc"], check=True)
+    with fresh_root(tmp_path) as top:
         yield top
-    finally:
-        subprocess.run(["umount", "-R", top], check=False)
-        subprocess.run(["umount", tmp_path / "store"], check=False)
 
 
 @pytest.fixture
 def chroot(root: Path) -> Chroot:
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
-
-    def run(*command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["chroot", str(root), *command], capture_output=True, text=True, check=False, env=environment, timeout=120
-        )
-
-    return run
+    return functools.partial(run_in, root)
 
 
 def test_it_is_installed_run_upgraded_and_purged(packages: list[Path], root: Path, chroot: Chroot) -> None:
