@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 DEMO_ADDRESS ?= 127.0.0.1:9588
 DEMO_ROOT ?=
-APT_TEST := prometheus strace curl openssl systemd docker.io busybox-static
+APT_TEST := prometheus strace curl openssl systemd docker.io busybox-static chromium
+APT_BENCHMARK := docker.io busybox-static gdu prometheus
 
-.PHONY: help setup demo test benchmark lint format lock wheel deb clean apt-test
+.PHONY: help setup demo test benchmark soak lint format lock wheel deb clean apt-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -32,7 +33,13 @@ test: setup apt-test ## Set up what the tests need, apt packages included, and r
 	$(BIN)/pytest
 
 benchmark: setup ## Measure what the exporter costs, side by side with du, gdu and the engine
+	@scripts/ensure-apt $(APT_BENCHMARK)
 	$(BIN)/python -m benchmarks
+
+soak: setup ## Run a real engine for ten minutes with each driver while Prometheus scrapes, and compare at the end
+	@scripts/ensure-apt $(APT_BENCHMARK)
+	$(BIN)/python -m benchmarks.soak --driver overlay2
+	$(BIN)/python -m benchmarks.soak --driver vfs
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

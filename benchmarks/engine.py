@@ -47,8 +47,11 @@ def engine_running(root: Path, short: Path, driver: str) -> Iterator[str | None]
 
 
 def docker(address: str, *arguments: str, stdin: bytes | None = None) -> str:
-    """Run a docker command; return what it printed."""
-    done = subprocess.run(["docker", "-H", address, *arguments], input=stdin, capture_output=True, check=True)
+    """Run a docker command; return what it printed. Raises RuntimeError with what it complained of."""
+    done = subprocess.run(["docker", "-H", address, *arguments], input=stdin, capture_output=True, check=False)
+    if done.returncode:
+        message = f"docker {' '.join(arguments)}: {(done.stderr or done.stdout).decode().strip()}"
+        raise RuntimeError(message)
     return done.stdout.decode().strip()
 
 

@@ -1,11 +1,13 @@
-"""A real engine that builds, runs, logs and removes for a while, with the exporter scraped every second.
+"""A real engine that builds, runs, logs and removes for a while, with Prometheus scraping every second.
 
-`python -m benchmarks.soak --driver overlay2 --seconds 600`. It fails when a scrape fails, when the figures
-at the end are not those of `du`, or when memory has grown.
+`python -m benchmarks.soak --driver overlay2 --seconds 600`. It fails when a scrape fails, when the figures at
+the end are not those of `du` and of a fresh process, when the log says anything worse than information, or
+when memory has grown.
 """
 
 import argparse
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -15,45 +17,81 @@ import time
 from pathlib import Path
 
 from benchmarks.engine import docker, engine_running
+from benchmarks.prometheus import scraping
 from benchmarks.subject import Subject, subject
 
-_GROWTH = 1.3
+_GROWTH = 1.1
+#: How long after the last change the figures may take to be right: an audit must come round.
+_SETTLE_SECONDS = 90.0
+#: What the exporter says of itself differs from one process to the next.
+_OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_", "filesystem_")
 
 
-def churn(address: str, scratch: Path, until: float) -> None:
-    """Import, build, run, log and remove at random."""
-    chance = random.Random(1)  # noqa: S311 - the same churn each time
-    content = scratch / "churn"
-    (content / "bin").mkdir(parents=True)
-    shutil.copy(shutil.which("busybox") or "", content / "bin/busybox")
-    (content / "bin/sh").symlink_to("busybox")
-    number = 0
-    while time.monotonic() < until:
-        number += 1
-        (content / "data").write_bytes(chance.randbytes(chance.randrange(200_000)))
-        packed = subprocess.run(["tar", "-C", str(content), "-c", "."], capture_output=True, check=True).stdout
-        docker(address, "import", "-", f"image{number % 5}:{number}", stdin=packed)
+class Churn:
+    """Imports, builds, runs, logs and removes at random, the same each time."""
+
+    def __init__(self, address: str, scratch: Path) -> None:
+        self._address = address
+        self._chance = random.Random(1)  # noqa: S311 - no secret
+        self._content = scratch / "churn"
+        (self._content / "bin").mkdir(parents=True)
+        shutil.copy(shutil.which("busybox") or "", self._content / "bin/busybox")
+        (self._content / "bin/sh").symlink_to("busybox")
+        self.rounds = 0
+
+    def run(self, until: float) -> None:
+        """Go on until then."""
+        while time.monotonic() < until:
+            self.rounds += 1
+            image = self._image()
+            self._start(image)
+            if self.rounds % 4 == 0:
+                self._remove()
+
+    def _image(self) -> str:
+        """Make an image, every third by a build of two layers."""
+        number, chance = self.rounds, self._chance
+        image = f"image{number % 5}:{number}"
+        (self._content / "data").write_bytes(chance.randbytes(chance.randrange(200_000)))
+        packed = subprocess.run(["tar", "-C", str(self._content), "-c", "."], capture_output=True, check=True).stdout
+        docker(self._address, "import", "-", image, stdin=packed)
+        if number % 3 == 0:
+            recipe = f'FROM {image}\nRUN ["/bin/sh", "-c", "echo {number} > /built"]\nLABEL number={number}\n'
+            docker(self._address, "build", "--network", "none", "-t", image, "-", stdin=recipe.encode())
+        return image
+
+    def _start(self, image: str) -> None:
+        """Have a container write, log, and end; every fifth goes on until it is removed."""
+        number = self.rounds
         script = f"i=0; while [ $i -lt 200 ]; do echo line $i; echo $i > /w$i; i=$((i+1)); done; echo x > /v/{number}"
+        if number % 5 == 0:
+            script += "; while :; do echo more >> /grows; echo more; /bin/busybox sleep 1; done"
         volume = ("-v", f"volume{number % 3}:/v")
-        docker(
-            address, "run", "-d", "--network", "none", *volume, f"image{number % 5}:{number}", "/bin/sh", "-c", script
-        )
-        if number % 4 == 0:
-            stopped = docker(address, "ps", "-aq", "--filter", "status=exited").split()
-            for container in stopped[: chance.randrange(len(stopped) + 1)]:
-                docker(address, "rm", "-f", container)
-            docker(address, "image", "prune", "-af")
+        docker(self._address, "run", "-d", "--network", "none", *volume, image, "/bin/sh", "-c", script)
+
+    def _remove(self) -> None:
+        found = docker(self._address, "ps", "-aq").split()
+        for container in found[: self._chance.randrange(len(found) + 1)]:
+            docker(self._address, "rm", "-f", container)
+        docker(self._address, "image", "prune", "-af")
+        if self.rounds % 8 == 0:
+            docker(self._address, "volume", "prune", "-f")
+
+    def stop(self) -> None:
+        """Leave nothing running."""
+        for container in docker(self._address, "ps", "-q").split():
+            docker(self._address, "stop", "-t", "1", container)
 
 
-def scrape(running: Subject, until: float, failures: list[str], memory: list[int]) -> None:
-    """Scrape every second, and note what fails and how much memory there is."""
+def watch(running: Subject, until: float, failures: list[str], memory: list[int]) -> None:
+    """Scrape every second beside Prometheus, and note what fails and how much memory there is."""
     while time.monotonic() < until:
         try:
             if running.sums()["up"] != 1:
                 failures.append("up is not 1")
             memory.append(running.pss())
         except (OSError, KeyError) as error:
-            failures.append(str(error))
+            failures.append(repr(error))
         time.sleep(1)
 
 
@@ -70,37 +108,65 @@ def main() -> None:
         with engine_running(root, Path(short), chosen.driver) as address:
             if address is None:
                 sys.exit("no engine can be started here")
-            with subject(root, "--cache.file", "none") as running:
+            with subject(root, "--cache.file", "none") as running, scraping(running.url, Path(directory)) as server:
                 running.ready()
                 until = time.monotonic() + chosen.seconds
-                scraper = threading.Thread(target=scrape, args=(running, until, failures, memory))
-                scraper.start()
-                churn(address, Path(short), until)
-                scraper.join()
-                for container in docker(address, "ps", "-q").split():
-                    docker(address, "stop", "-t", "1", container)
-                failures += _wrong(running, root)
+                watcher = threading.Thread(target=watch, args=(running, until, failures, memory))
+                watcher.start()
+                churn = Churn(address, Path(short))
+                churn.run(until)
+                watcher.join()
+                churn.stop()
+                settled = _settle(running, root, failures)
+                failures += _complaints(running)
+                scrapes = server.judge(failures)
+                cpu = running.sums()["process_cpu_seconds_total"]
     third = len(memory) // 3
-    early, late = max(memory[third : 2 * third]), max(memory[2 * third :])
+    early, late = (sorted(part)[len(part) // 2] for part in (memory[third : 2 * third], memory[2 * third :]))
     if late > _GROWTH * early:
         failures.append(f"memory grew from {early} to {late} bytes")
-    print(f"{len(memory)} scrapes, memory {early / 1e6:.1f} to {late / 1e6:.1f} MB, {len(failures)} failures")
+    print(
+        f"{chosen.driver}, {chosen.seconds:.0f} s: {churn.rounds} images and containers, {scrapes}, "
+        f"memory {early / 1e6:.1f} to {late / 1e6:.1f} MB, {cpu:.0f} s of CPU, "
+        f"right after {settled:.0f} s, {len(failures)} failures"
+    )
     for failure in failures:
         print(failure)
     sys.exit(bool(failures))
 
 
-def _wrong(running: Subject, root: Path) -> list[str]:
-    """Compare with du, for as long as an audit may take to come round."""
-    until = time.monotonic() + 90
-    while True:
-        done = subprocess.run(["du", "-sx", "--block-size=1", str(root)], capture_output=True, check=True)
-        by_du, ours = int(done.stdout.split()[0]), running.sums()["directory_allocated_bytes"]
-        if by_du == ours:
-            return []
-        if time.monotonic() > until:
-            return [f"du says {by_du}, the exporter {ours:.0f} bytes"]
+def _settle(running: Subject, root: Path, failures: list[str]) -> float:
+    """Compare with du and a fresh process until nothing differs; return how long that took."""
+    start = time.monotonic()
+    while wrong := _wrong(running, root):
+        if time.monotonic() - start > _SETTLE_SECONDS:
+            failures += wrong
+            break
         time.sleep(1)
+    return time.monotonic() - start
+
+
+def _wrong(running: Subject, root: Path) -> list[str]:
+    """What a fresh process would say otherwise, and du."""
+    ours = _figures(running.get().decode())
+    command = [sys.executable, "-m", "exporter", "once", "--root", str(root)]
+    fresh = _figures(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    wrong = [f"only the exporter says {line}" for line in sorted(ours - fresh)[:20]]
+    wrong += [f"only a fresh process says {line}" for line in sorted(fresh - ours)[:20]]
+    done = subprocess.run(["du", "-sx", "--block-size=1", str(root)], capture_output=True, check=True)
+    by_du, sums = int(done.stdout.split()[0]), running.sums()["directory_allocated_bytes"]
+    return wrong + ([f"du says {by_du}, the exporter {sums:.0f} bytes"] if by_du != sums else [])
+
+
+def _figures(text: str) -> set[str]:
+    lines = (line.removeprefix("docker_storage_") for line in text.splitlines() if not line.startswith("#"))
+    return {line for line in lines if not line.startswith(_OWN)}
+
+
+def _complaints(running: Subject) -> list[str]:
+    """What the log has that is worse than information. That a layout is measured by directory is expected."""
+    found = [line for line in running.lines if re.search(r"level=(warning|error|critical)|Traceback", line)]
+    return [f"the log says {line.strip()}" for line in found if "event=layout.unmeasured" not in line]
 
 
 if __name__ == "__main__":

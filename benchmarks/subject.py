@@ -22,11 +22,14 @@ class Subject:
             [*command, "--web.listen-address", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True, bufsize=1
         )
         assert self.process.stderr is not None, "opened as a pipe"
+        #: What it has logged.
+        self.lines: list[str] = []
         for line in self.process.stderr:
+            self.lines.append(line)
             if found := re.search(r"127\.0\.0\.1:(\d+)", line):
                 self.url = f"http://127.0.0.1:{found[1]}"
                 break
-        self._drain = threading.Thread(target=self.process.stderr.read, daemon=True)
+        self._drain = threading.Thread(target=self.lines.extend, args=(self.process.stderr,), daemon=True)
         self._drain.start()  # a full pipe would hold the exporter up
 
     def get(self, path: str = "/metrics", encoding: str = "identity") -> bytes:

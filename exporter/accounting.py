@@ -1,12 +1,12 @@
 """What is shared, unique and used by whom: pure functions of a `Snapshot`."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from exporter.measured import Measured, Tree, Usage
-from exporter.model import Container, Image, ImageState, Layer, LayerId, Snapshot, Use
+from exporter.model import BuildRecord, Container, Image, ImageState, Layer, LayerId, Snapshot, Use
 
 LayerKey = tuple[str, LayerId]
 
@@ -94,8 +94,9 @@ def _listed(snapshot: Snapshot) -> Iterable[Image]:
 
 def _image(image: Image, sizes: dict[LayerKey, int], sharers: Counter[LayerKey], containers: int) -> ImageFigures:
     keys = [(image.driver, layer) for layer in image.layers]
-    known = bool(keys) and all(key in sizes for key in keys)
-    shared = known and image.listed
+    sized = (bool(keys) or not image.broken) and all(key in sizes for key in keys)
+    known = sized and not (image.broken and image.digest)
+    shared = sized and image.listed
     proportional = sum((Fraction(sizes[key], sharers[key]) for key in keys), Fraction()) if shared else None
     return ImageFigures(
         virtual=sum(sizes[key] for key in keys) if known else None,
@@ -111,7 +112,7 @@ def _state(image: Image, containers: int) -> ImageState:
         return ImageState.INTERMEDIATE
     if containers:
         return ImageState.USED
-    return ImageState.UNUSED if image.references or image.digests else ImageState.DANGLING
+    return ImageState.DANGLING if image.dangling else ImageState.UNUSED
 
 
 def layers(snapshot: Snapshot) -> dict[tuple[str, Use], LayerSum]:
@@ -161,12 +162,20 @@ def _container(
     key = (container.driver, container.layer)
     size = sizes.get(key)
     measured = _measured(snapshot, contents.get(key))
-    image = virtual.get((container.driver, container.image_id)) if container.image_id else None
+    image = _below(container, sizes, virtual)
     return ContainerFigures(
         writable_size=size,
         writable=measured.usage if measured else None,
         virtual=None if size is None or image is None else size + image,
     )
+
+
+def _below(container: Container, sizes: dict[LayerKey, int], virtual: dict[tuple[str, str], int | None]) -> int | None:
+    """The size of what a container stands on: its layers stay when `docker rmi -f` removes the image."""
+    if container.chain:
+        chain = [sizes.get((container.driver, layer)) for layer in container.chain]
+        return None if None in chain else sum(size for size in chain if size is not None)
+    return virtual.get((container.driver, container.image_id)) if container.image_id else None
 
 
 def directories(snapshot: Snapshot) -> dict[str, Usage]:
@@ -199,6 +208,39 @@ def volume_containers(snapshot: Snapshot) -> Counter[str]:
     for container in snapshot.inventory.containers:
         users.update({mount.source for mount in container.mounts if mount.kind == "volume"})
     return users
+
+
+@dataclass(frozen=True, slots=True)
+class BuildCacheFigures:
+    """BuildKit's cache in bytes. `size` is None where a record's is not known; `records` has those that are."""
+
+    size: int | None
+    allocated: Mapping[str, int]
+    records: Mapping[str, int]
+
+
+def build_cache(snapshot: Snapshot) -> BuildCacheFigures:
+    """The build cache as `docker system df` counts it, and what it occupies by component."""
+    cache = snapshot.inventory.build_cache
+    records = {one.id: size for one in cache.records if (size := _record_size(snapshot, one)) is not None}
+    alone = [records.get(one.id) for one in cache.records if not one.shared]
+    snapshots = (tree for one in snapshot.inventory.layers if one.use is Use.BUILD_CACHE for tree in one.trees)
+    content = [tree for tree in snapshot.measured if any(tree[: len(one)] == one for one in cache.content)]
+    files = [tree for tree in snapshot.measured if any(tree[: len(one)] == one for one in cache.files)]
+    disjoint = Disjoint()
+    parts = {"snapshots": snapshots, "content": content, "metadata": [tree for tree in files if tree not in content]}
+    return BuildCacheFigures(
+        size=None if None in alone else sum(size for size in alone if size is not None),
+        allocated={name: disjoint.total(_trees(snapshot, trees)).allocated for name, trees in parts.items()},
+        records=records,
+    )
+
+
+def _record_size(snapshot: Snapshot, record: BuildRecord) -> int | None:
+    if record.size is not None:
+        return record.size
+    measured = _measured(snapshot, record.content)
+    return measured.usage.size if measured else None
 
 
 def _measured(snapshot: Snapshot, tree: Tree | None) -> Measured | None:

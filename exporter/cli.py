@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from exporter import log
 from exporter.check import check_config
 from exporter.config import DEFAULT_PORT, DEFAULT_ROOT, Config, SettingsError
 from exporter.configfile import config_file_option
+from exporter.metrics.limits import DEFAULT_SERIES, LIMITED, Shown
 from exporter.metrics.render import Format
 from exporter.service import serve
+from exporter.terminal.commands import COMMANDS
 from exporter.version import VERSION
 from exporter.web.server import AddressError
 
@@ -59,6 +61,32 @@ _timeout = _option(
     metavar="SECONDS",
     help="Give up on a directory tree when its measuring has made no progress for this long.",
 )
+_each_layer = _option(
+    "--collector.layers.each",
+    "each_layer",
+    is_flag=True,
+    help="Serve every layer with its size, not only their sums.",
+)
+
+
+def _limits(command: _Command) -> _Command:
+    """The limits on series, one option for each collector."""
+    for name in reversed(LIMITED):
+        command = _option(
+            f"--collector.{name.replace('_', '-')}.max-series",
+            f"most_{name}",
+            default=DEFAULT_SERIES,
+            type=click.IntRange(min=0),
+            metavar="NUMBER",
+            help=f"Serve at most so many series of {name.replace('_', ' ')}, those of the largest; 0 is no limit.",
+        )(command)
+    return command
+
+
+def _shown(*, intermediate: bool, each_layer: bool, limits: Mapping[str, int]) -> Shown:
+    return Shown(intermediate, each_layer, tuple((name, limits[f"most_{name}"]) for name in LIMITED))
+
+
 _grace = _option(
     "--layers.orphaned-after",
     "orphaned_after",
@@ -148,6 +176,8 @@ main.add_command(check_config)
     help="Look this often for changes that no event has told.",
 )
 @_intermediate
+@_each_layer
+@_limits
 @_grace
 @_option(
     "--log.level",
@@ -176,9 +206,11 @@ def run(  # noqa: PLR0913 - one parameter for each flag
     watch: bool,
     look_interval: float,
     intermediate: bool,
+    each_layer: bool,
     orphaned_after: float,
     log_level: str,
     log_format: str,
+    **limits: int,
 ) -> None:
     """Serve the metrics at /metrics until stopped.
 
@@ -197,7 +229,7 @@ def run(  # noqa: PLR0913 - one parameter for each flag
         watch=watch,
         look_interval=look_interval,
         orphaned_after=orphaned_after,
-        intermediate_images=intermediate,
+        shown=_shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
         log_level=log_level,
         log_format=log_format,
         web_config_file=web_config_file,
@@ -230,6 +262,8 @@ def run(  # noqa: PLR0913 - one parameter for each flag
 @_workers
 @_timeout
 @_intermediate
+@_each_layer
+@_limits
 @_grace
 def once(  # noqa: PLR0913 - one parameter for each flag
     root: str,
@@ -238,7 +272,9 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     workers: int,
     tree_timeout: float,
     intermediate: bool,
+    each_layer: bool,
     orphaned_after: float,
+    **limits: int,
 ) -> None:
     """Scan once and print the metrics.
 
@@ -253,7 +289,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
         root=root,
         workers=workers,
         tree_timeout=tree_timeout,
-        intermediate_images=intermediate,
+        shown=_shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
         orphaned_after=orphaned_after,
     )
     try:
@@ -276,6 +312,11 @@ def demo(directory: Path) -> None:
     except OSError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"An example data root is in {directory}.")
+
+
+for _one in COMMANDS:
+    _config_file(_one)
+    main.add_command(_one)
 
 
 def _cache_file(given: str, root: str) -> str:

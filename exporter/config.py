@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from exporter.metrics.limits import EVERYTHING, Shown
+
 DEFAULT_PORT = 9588
 DEFAULT_ROOT = "/var/lib/docker"
 
@@ -27,7 +29,7 @@ class Config:
     watch: bool = True
     look_interval: float = 15.0
     orphaned_after: float = 600.0
-    intermediate_images: bool = False
+    shown: Shown = EVERYTHING
     log_level: str = "info"
     log_format: str = "logfmt"
     web_config_file: str = ""

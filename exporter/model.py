@@ -5,7 +5,7 @@ disk may hold lone surrogates (bytes that are not UTF-8); only `metrics.labels` 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NewType
 
@@ -23,6 +23,7 @@ class Collector(StrEnum):
     CONTAINERS = "containers"
     VOLUMES = "volumes"
     DIRECTORIES = "directories"
+    BUILD_CACHE = "build_cache"
 
 
 class Trigger(StrEnum):
@@ -56,7 +57,11 @@ class ImageState(StrEnum):
 
 
 class ContainerState(StrEnum):
-    """The state that the daemon last wrote (Docker 1.9 daemon/state.go, StateString; `removing` since 1.13)."""
+    """The state that the daemon last wrote (Docker 1.9 daemon/state.go, StateString; `removing` since 1.13).
+
+    `stale` is a container that is written down as running and does not run; `unknown` one of which that, or
+    anything, cannot be told.
+    """
 
     CREATED = "created"
     RUNNING = "running"
@@ -65,6 +70,7 @@ class ContainerState(StrEnum):
     REMOVING = "removing"
     EXITED = "exited"
     DEAD = "dead"
+    STALE = "stale"
     UNKNOWN = "unknown"
 
 
@@ -84,7 +90,8 @@ class Layer:
 
     `content` holds its files; `home` is the directory around it where the driver keeps more than files.
     Both are None for drivers whose layers are no directory trees. `recorded_size` is what Docker wrote down.
-    Without it the size is that of `changes`, or all of `content` where `changes` is None.
+    Without it the size is that of `changes`, or all of `content` where `changes` is None. `chain` is the chain
+    id (Docker 1.10 on), `metadata` what is kept of it elsewhere and goes with it.
     """
 
     driver: str
@@ -95,6 +102,9 @@ class Layer:
     recorded_size: int | None = None
     changes: Changes | None = None
     size_known: bool = True
+    chain: str = ""
+    parent: LayerId | None = None
+    metadata: tuple[Tree, ...] = ()
 
     @property
     def trees(self) -> tuple[Tree, ...]:
@@ -107,7 +117,9 @@ class Image:
     """An image and its chain of layers, its own first, as far up as it is on disk without a gap.
 
     `references` are (repository, tag), sorted; `digests` are `repository@sha256:...`. `listed` is false for
-    intermediate images. An empty chain is an image whose own layer is gone.
+    intermediate images, `dangling` is what Docker calls so if no container uses it. An empty chain is an image
+    whose own layer is gone, a `broken` one has layers that are not on disk. `digest` is the full id as Docker
+    writes it; `metadata` is what is kept of the image besides its layers.
     """
 
     driver: str
@@ -120,6 +132,20 @@ class Image:
     os: str = ""
     architecture: str = ""
     docker_version: str = ""
+    parent: ImageId | None = None
+    dangling: bool = False
+    broken: bool = False
+    digest: str = ""
+    metadata: tuple[Tree, ...] = ()
+
+    @property
+    def named(self) -> bool:
+        """Whether a tag or a digest names it."""
+        return bool(self.references or self.digests)
+
+    def relisted(self) -> "Image":
+        """The same image, listed."""
+        return replace(self, listed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +170,12 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container as its metadata files describe it; None and "" stand for what they do not say."""
+    """A container as its metadata files describe it; None and "" stand for what they do not say.
+
+    `pid` and `started` are what the daemon wrote of its process. `layer` is its writable layer, `init` the one
+    that Docker prepares below that, `chain` the image layers below both, nearest first. `metadata` is what is
+    kept of it besides its layers, with its checkpoints.
+    """
 
     driver: str
     id: ContainerId
@@ -159,6 +190,19 @@ class Container:
     compose_service: str = ""
     mounts: tuple[Mount, ...] = ()
     layer: LayerId | None = None
+    pid: int = 0
+    started: float | None = None
+    init: LayerId | None = None
+    chain: tuple[LayerId, ...] = ()
+    checkpoints: Tree | None = None
+    metadata: tuple[Tree, ...] = ()
+
+    @property
+    def runs(self) -> bool | None:
+        """Whether it runs; paused and restarting ones do, as in Docker's own `State.Running`. None: unknown."""
+        if self.state is ContainerState.UNKNOWN:
+            return None
+        return self.state in (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +214,37 @@ class Volume:
     driver: str = "local"
     compose_project: str = ""
     tree: Tree | None = None
+    home: Tree | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRecord:
+    """One record of BuildKit's cache. `size` is what BuildKit wrote down, in bytes; else that of `content`.
+
+    `shared`: its layer is one of an image as well.
+    """
+
+    id: str
+    kind: str = "regular"
+    size: int | None = None
+    content: Tree | None = None
+    created: float | None = None
+    last_used: float | None = None
+    usage_count: int | None = None
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildCache:
+    """What BuildKit keeps: its records, and by driver the layers that these need.
+
+    `files` are its own files, `content` its blobs. What it has in a driver's directory are layers with that use.
+    """
+
+    records: tuple[BuildRecord, ...] = ()
+    needs: Mapping[str, frozenset[LayerId]] = field(default_factory=dict)
+    content: tuple[Tree, ...] = ()
+    files: tuple[Tree, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +252,19 @@ class Inventory:
     """Everything that the metadata of one data root says, before anything is measured.
 
     `stores` counts the entries of the drivers' store directories by (driver, store); `missing` names, by
-    driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected.
+    driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,
+    `nested` the data roots of remapped users below this one.
     """
 
     layouts: tuple[str, ...] = ()
     unmeasured: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
     drivers: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = ()
     images: tuple[Image, ...] = ()
     containers: tuple[Container, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    build_cache: BuildCache = BuildCache()
     stores: Mapping[tuple[str, str], int] = field(default_factory=dict)
     missing: Mapping[str, frozenset[str]] = field(default_factory=dict)
     directories: tuple[str, ...] = ()

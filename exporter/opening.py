@@ -1,21 +1,38 @@
 """Whether a data root can be read, and which directory it is."""
 
+import glob
 import os
+from collections.abc import Sequence
 
-from exporter.layouts import detect
+from exporter.config import DEFAULT_ROOT
+from exporter.layouts import detect, nested_roots
+from exporter.patience import PATIENCE
 from exporter.root import DataRoot
+from exporter.usage.mounts import MountPoint, foreign_trees, read_mounts
+
+_MOST_NAMED = 5
 
 
 class RootError(Exception):
     """The data root cannot be read at all, for a reason to tell a person."""
 
 
-def open_root(path: str) -> DataRoot:
+def open_mounted(path: str, mounts: Sequence[MountPoint] | None = None) -> DataRoot:
+    """Open a data root, knowing what is mounted below; raises OSError, also where it does not answer."""
+    if not PATIENCE.answers(path):
+        raise TimeoutError(None, "the filesystem does not answer")
+    root = DataRoot(path)
+    root.mounts = foreign_trees(root.path, read_mounts() if mounts is None else mounts)
+    root.answers = PATIENCE.answers
+    return root
+
+
+def open_root(path: str, mounts: Sequence[MountPoint] | None = None) -> DataRoot:
     """Open a data root that holds a known layout; raises RootError with the reason otherwise."""
     try:
-        root = DataRoot(path)
+        root = open_mounted(path, mounts)
     except FileNotFoundError:
-        raise RootError("does not exist") from None
+        raise RootError(f"does not exist{_rootless(path)}") from None
     except NotADirectoryError:
         raise RootError("is not a directory") from None
     except OSError as error:
@@ -24,15 +41,35 @@ def open_root(path: str) -> DataRoot:
         root.names(())
         if detect(root):
             return root
-        message = "holds no known Docker layout"
+        message = f"holds no known Docker layout{_remapped(root) or _rootless(path)}"
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
     root.__exit__()
     raise RootError(message)
 
 
+def _remapped(root: DataRoot) -> str:
+    """Name the roots of remapped users below: dockerd --userns-remap keeps everything in one of them."""
+    names = nested_roots(root)
+    return (
+        f"; it holds roots of remapped users: pass --root {' or '.join(f'{root.path}/{one}' for one in names)}"
+        if names
+        else ""
+    )
+
+
+def _rootless(path: str) -> str:
+    """Name the roots of rootless engines, where the default root was asked for and is not there."""
+    if path != DEFAULT_ROOT:
+        return ""
+    found = sorted(glob.glob("/home/*/.local/share/docker"))[:_MOST_NAMED]
+    return f"; rootless engines keep theirs elsewhere: pass --root {' or '.join(found)}" if found else ""
+
+
 def identify(path: str) -> tuple[int, int] | None:
     """Say which directory is the root now, so that a caller sees it replaced; None when there is none."""
+    if PATIENCE.hangs(path):
+        return None
     try:
         status = os.stat(path)
     except OSError:

@@ -9,7 +9,13 @@ from exporter.model import Collector, Inventory, LayerId, Use
 from exporter.root import DataRoot
 from exporter.usage.prune import Prune
 
-_COLLECTORS = {"containers": Collector.CONTAINERS, "volumes": Collector.VOLUMES}
+_COLLECTORS = {
+    "containers": Collector.CONTAINERS,
+    "volumes": Collector.VOLUMES,
+    "buildkit": Collector.BUILD_CACHE,
+    "image": Collector.IMAGES,
+}
+_LAYER_COLLECTORS = {Use.CONTAINER: Collector.CONTAINERS, Use.BUILD_CACHE: Collector.BUILD_CACHE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +49,15 @@ def make_plan(root: DataRoot, inventory: Inventory, stores: Sequence[Tree]) -> P
     immutable: set[Tree] = set()
     differences: dict[tuple[str, LayerId], Changes] = {}
     for layer in inventory.layers:
-        collector = Collector.CONTAINERS if layer.use is Use.CONTAINER else Collector.IMAGES
+        collector = _LAYER_COLLECTORS.get(layer.use, Collector.IMAGES)
         trees.update(dict.fromkeys(layer.trees, collector))
-        if layer.use is Use.IMAGE:
+        if layer.use is Use.IMAGE or layer.chain:
             immutable.update(layer.trees)
         if layer.changes is not None:
             differences[layer.driver, layer.id] = layer.changes
     trees.update({volume.tree: Collector.VOLUMES for volume in inventory.volumes if volume.tree})
+    checkpoints = (one.checkpoints for one in inventory.containers if one.checkpoints)
+    trees.update(dict.fromkeys(checkpoints, Collector.CONTAINERS))
     prune = Prune()
     for store in stores:
         prune.add(store, store=True)

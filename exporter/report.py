@@ -4,12 +4,14 @@ import time
 
 import structlog
 
-from exporter.model import Snapshot
+from exporter.measured import Reason
+from exporter.model import Problem, Snapshot
 from exporter.usage.cache import Cache
 
 _LOGGED_PROBLEMS = 20
 _MOST_TOLD = 20_000
 _PROGRESS_SECONDS = 5.0
+_LASTING_SECONDS = 2.0
 
 _log = structlog.get_logger()
 
@@ -20,6 +22,7 @@ class Report:
     def __init__(self) -> None:
         self._error: str | None = None
         self._told: set[str] = set()
+        self._seen: dict[Problem, float] = {}
         self._began = self._progress = time.monotonic()
         self._complete = False
 
@@ -37,7 +40,10 @@ class Report:
         self._error = None
         for layout in snapshot.inventory.unmeasured:
             self._once("layout.unmeasured", layout=layout, advice="only its directories are measured")
-        for problem in snapshot.problems[:_LOGGED_PROBLEMS]:
+        for name in snapshot.inventory.nested:
+            advice = f"run another exporter with --root {snapshot.root}/{name}"
+            self._once("root.nested", directory=name, layout="userns-remap", advice=advice)
+        for problem in self._lasting(snapshot)[:_LOGGED_PROBLEMS]:
             self._once(
                 "scan.problem",
                 collector=problem.collector.value,
@@ -49,6 +55,16 @@ class Report:
             self._tell_progress(snapshot)
         elif changed and news:
             self._tell_scan(snapshot)
+
+    def _lasting(self, snapshot: Snapshot) -> list[Problem]:
+        """The problems worth a line: what was caught half written or half removed is gone at the next look.
+
+        What vanished while it was read is counted, and that is all.
+        """
+        now = time.monotonic()
+        there = [one for one in snapshot.problems if one.reason is not Reason.VANISHED]
+        self._seen = {one: self._seen.get(one, now) for one in there}
+        return [one for one, since in self._seen.items() if not self._complete or now - since >= _LASTING_SECONDS]
 
     def cache(self, cache: Cache) -> None:
         """Log that nothing can be kept."""

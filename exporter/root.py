@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
@@ -28,6 +28,7 @@ _REASONS = {
     errno.ELOOP: Reason.NOT_REGULAR,
     errno.ENOTDIR: Reason.NOT_REGULAR,
     errno.ENXIO: Reason.NOT_REGULAR,
+    errno.ETIMEDOUT: Reason.TIMEOUT,
 }
 
 
@@ -61,8 +62,13 @@ class DataRoot:
         self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         status = os.fstat(self.descriptor)
         self.device, self.inode = status.st_dev, status.st_ino
-        #: Where other things are mounted, as far as the caller has said: not to be touched, they may hang.
+        #: Where other things are mounted, as far as the caller has said: they may hang, and are only touched
+        #: on the way to metadata, and when `answers` says of the path that they do not.
         self.mounts: frozenset[Tree] = frozenset()
+        self.answers: Callable[[str], bool] = lambda _: True
+        #: The mounts that were to be touched and did not answer.
+        self.silent: set[Tree] = set()
+        self._asked: set[Tree] = set()
         self._listings: dict[Tree, list[str]] = {}
 
     def __enter__(self) -> Self:
@@ -82,6 +88,7 @@ class DataRoot:
 
     def open(self, tree: Tree) -> int:
         """Open a directory below the root; the caller closes the descriptor. Raises OSError."""
+        self._require_answer(tree)
         descriptor = os.dup(self.descriptor)
         for name in tree:
             _check(name)
@@ -97,6 +104,7 @@ class DataRoot:
         if not tree:
             return os.fstat(self.descriptor)
         _check(tree[-1])
+        self._require_answer(tree)
         with self.directory(tree[:-1]) as parent:
             return os.stat(tree[-1], dir_fd=parent, follow_symlinks=False)
 
@@ -119,17 +127,27 @@ class DataRoot:
                 listing = self._listings[tree] = sorted(map(sys.intern, os.listdir(descriptor)))
         return listing
 
-    def read(self, tree: Tree) -> bytes:
-        """Read one metadata file of at most `MAX_FILE_BYTES`; raises OSError or UnreadableError.
+    @contextmanager
+    def regular(self, tree: Tree) -> Iterator[int]:
+        """Open a regular file for the length of a `with` block; raises OSError or UnreadableError.
 
         It is looked at before it is opened: opening a device can do things, opening a FIFO can hang.
         """
         _check(tree[-1])
+        self._require_answer(tree)
         with self.directory(tree[:-1]) as parent:
             _require_regular(os.stat(tree[-1], dir_fd=parent, follow_symlinks=False))
             descriptor = os.open(tree[-1], _FILE, dir_fd=parent)
-        with open(descriptor, "rb", buffering=0) as file:
+        try:
             _require_regular(os.fstat(descriptor))
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def read(self, tree: Tree) -> bytes:
+        """Read one metadata file of at most `MAX_FILE_BYTES`; raises OSError or UnreadableError."""
+        with self.regular(tree) as descriptor, open(descriptor, "rb", buffering=0, closefd=False) as file:
+            _require_small(os.fstat(descriptor))
             content = bytearray()
             while piece := file.read(MAX_FILE_BYTES + 1 - len(content)):
                 content += piece
@@ -137,10 +155,26 @@ class DataRoot:
                     raise UnreadableError(Reason.TOO_LARGE)
             return bytes(content)
 
+    def _require_answer(self, tree: Tree) -> None:
+        """Raise TimeoutError, an OSError, where a filesystem on the way does not answer. Each is asked once."""
+        for end in range(1, len(tree) + 1 if self.mounts else 1):
+            mount = tree[:end]
+            if mount not in self.mounts:
+                continue
+            if mount not in self._asked:
+                self._asked.add(mount)
+                if not self.answers(os.path.join(self.path, *mount)):
+                    self.silent.add(mount)
+            if mount in self.silent:
+                raise TimeoutError(errno.ETIMEDOUT, "the filesystem that is mounted there does not answer")
+
 
 def _require_regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableError(Reason.NOT_REGULAR)
+
+
+def _require_small(status: os.stat_result) -> None:
     if status.st_size > MAX_FILE_BYTES:
         raise UnreadableError(Reason.TOO_LARGE)
 

@@ -96,7 +96,7 @@ class ScanProcess:
         message = publish(
             snapshot,
             self._counters,
-            intermediate=self._config.intermediate_images,
+            shown=self._config.shown,
             processes=self._pool.processes,
             with_body=with_body,
         )

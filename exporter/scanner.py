@@ -10,10 +10,12 @@ from dataclasses import replace
 
 from exporter.layouts import Grace, Memo, Problems, detect, read_inventory
 from exporter.layouts.stores import Dirty, stores
+from exporter.liveness import Liveness
 from exporter.measured import Measured, Reason, Tree, Usage
 from exporter.model import (
     Collector,
     CollectorScan,
+    Container,
     ContainerId,
     Counters,
     Inventory,
@@ -23,15 +25,23 @@ from exporter.model import (
     Snapshot,
     Trigger,
 )
-from exporter.opening import RootError, open_root
+from exporter.opening import RootError, open_mounted, open_root
 from exporter.plan import Plan, make_plan
 from exporter.root import DataRoot
 from exporter.rounds import Round, Tally
 from exporter.usage.cache import Cache, identities
 from exporter.usage.logs import log_sizes
-from exporter.usage.mounts import filesystems, foreign_trees, read_mounts
+from exporter.usage.mounts import filesystems, read_mounts
 from exporter.usage.pool import Pool
 from exporter.usage.task import Result, Task
+
+#: What is read in which top-level entry; the rest is measured only.
+COLLECTORS = {
+    "containers": Collector.CONTAINERS,
+    "graph": Collector.IMAGES,
+    "image": Collector.IMAGES,
+    "volumes": Collector.VOLUMES,
+}
 
 
 class Scanner:
@@ -49,11 +59,15 @@ class Scanner:
         self.counters = counters or Counters()
         self.changes = 0
         self.plan = Plan()
+        #: (st_dev, st_ino) of the directory that was read last; None where nothing is known.
+        self.identity: tuple[int, int] | None = None
         self._pool = pool
         self._cache = Cache(None) if cache is None else cache
         self._grace = Grace(orphaned_after)
         self._memo = Memo()
         self._known = Snapshot(path, time.time())
+        self._liveness = Liveness()
+        self._written: tuple[Container, ...] = ()
         self._measured: dict[Tree, Measured] = {}
         self._differences: dict[tuple[str, LayerId], int] = {}
         self._logs: dict[ContainerId, int] = {}
@@ -115,23 +129,25 @@ class Scanner:
 
         Raises RootError when the root cannot be read: then nothing of it is known any more.
         """
+        mounts = read_mounts()
         try:
-            root = open_root(self.path)
+            root = open_root(self.path, mounts)
         except RootError as error:
             self.lose(str(error))
             raise
         tally = Tally()
         start = time.perf_counter()
         with root:
-            if self._known.error or (self._known.device and self._known.device != root.device):
+            if self._known.error or self.identity not in (None, (root.device, root.inode)):
                 self.lose("")
+            self.identity = root.device, root.inode
             self._pool.use(root.path, root.device, root.inode)
-            mounts = read_mounts()
-            root.mounts = foreign_trees(root.path, mounts)
             problems = Problems()
             self._memo.begin(dirty)
             inventory, touched = read_inventory(root, self.inventory, self._grace, problems, self._memo)
             self._memo.end()
+            self._written = inventory.containers
+            inventory = replace(inventory, containers=self._liveness.judge(self._written))
             for collector, count in touched.items():
                 tally.spend(collector, time.perf_counter() - start, count)
             plan = make_plan(root, inventory, stores(root))
@@ -140,6 +156,7 @@ class Scanner:
             wanted -= self._recall(root, wanted, dirty)
             self._measured[()] = _root_entry(root)
             self._look_at_logs(root, inventory, problems)
+            _note_silent(root, problems)
             found = filesystems(root.path, inventory.directories, [one.trees for one in inventory.layers], mounts)
         for (collector, reason), count in problems.counts.items():
             tally.fail(collector, reason, count)
@@ -182,8 +199,9 @@ class Scanner:
     def look_at_logs(self) -> set[Tree]:
         """Look at every log file; return the directories of the containers whose logs have changed."""
         before = dict(self._logs)
+        self._look_at_states()
         try:
-            with DataRoot(self.path) as root:
+            with open_mounted(self.path) as root:
                 self._look_at_logs(root, self.inventory, Problems())
         except OSError:
             return set()
@@ -191,16 +209,25 @@ class Scanner:
         self.changes += bool(changed)
         return {("containers", key) for key in changed}
 
+    def _look_at_states(self) -> None:
+        """Judge again which containers run: without a daemon no file tells of one that ends."""
+        containers = self._liveness.judge(self._written)
+        if containers != self.inventory.containers:
+            self._known = replace(self._known, inventory=replace(self.inventory, containers=containers))
+            self.changes += 1
+
     def lose(self, error: str) -> None:
         """Forget all: the root is gone, or another one stands there."""
         self._pool.forget()
         for known in (self._measured, self._differences, self._logs, self._collectors, self._tree_problems):
             known.clear()
+        self.identity = None
         self._metadata_problems = []
         self._rounds.clear()
         self._owners.clear()
         self._newest.clear()
         self._memo = Memo()
+        self._written = ()
         self.plan = Plan()
         self._complete = False
         self.changes += 1
@@ -360,6 +387,15 @@ class Scanner:
 def _differs(one: Measured, other: Measured) -> bool:
     """Whether a figure differs; how much had to be looked at for it is none."""
     return (one.usage, one.links, one.skipped_mounts) != (other.usage, other.links, other.skipped_mounts)
+
+
+def _note_silent(root: DataRoot, problems: Problems) -> None:
+    """Count what is mounted on the way to metadata and does not answer, unless its reader has."""
+    known = {one.path for one in problems.kept if one.reason is Reason.TIMEOUT}
+    for mount in sorted(root.silent):
+        if "/".join(mount) not in known:
+            collector = COLLECTORS.get(mount[0], Collector.DIRECTORIES)
+            problems.add(collector, Reason.TIMEOUT, mount, "the filesystem that is mounted there does not answer")
 
 
 def _root_entry(root: DataRoot) -> Measured:

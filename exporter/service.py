@@ -15,11 +15,14 @@ import structlog
 
 from exporter import systemd
 from exporter.config import Config
+from exporter.describe import ending, space
+from exporter.document import FilesystemRow
 from exporter.ipc import LENGTH_BYTES, RELOAD, Order, frame
 from exporter.metrics.live import WebStatus, filesystem_families, process_families, web_families
 from exporter.metrics.render import Format, render
 from exporter.model import Counters, Filesystem, Snapshot
 from exporter.publication import Body, Publication, publish
+from exporter.stuck import Stuck
 from exporter.version import VERSION
 from exporter.web.app import make_app
 from exporter.web.server import Server, listen
@@ -37,7 +40,7 @@ class Current:
     """What is served now; the one place in the serving process that changes."""
 
     def __init__(self, root: str) -> None:
-        unseen = publish(Snapshot(root, time.time(), error="is not looked at yet"), Counters(), intermediate=False)
+        unseen = publish(Snapshot(root, time.time(), error="is not looked at yet"), Counters())
         assert unseen.body is not None, "asked for"
         self._status = unseen
         self._body = unseen.body
@@ -71,6 +74,16 @@ class Current:
         if publication.body is not None:
             self._body = publication.body
 
+    async def space(self) -> list[FilesystemRow]:
+        """The filesystems below the root, with the space that those which answer have."""
+        filesystems = self._body.filesystems
+        answered = {one.path: status for one, status in await self._filesystems.read(filesystems)}
+        return [space(one, answered.get(one.path)) for one in filesystems]
+
+    async def document_end(self) -> bytes:
+        """The end of the document at /api/v1/snapshot, which is read now."""
+        return ending(self.taken, await self.space())
+
     async def live(self, style: Format) -> bytes:
         """The exporter's own families, and what is read now: the filesystems and the processes."""
         status = self._status
@@ -86,23 +99,25 @@ class _Filesystems:
     """Asks filesystems for their space, in a thread each: one that hangs is left out and not asked twice."""
 
     def __init__(self) -> None:
-        self._asked: dict[str, asyncio.Future[os.statvfs_result | None]] = {}
+        self._asked: dict[str, tuple[float, asyncio.Future[os.statvfs_result | None]]] = {}
 
     async def read(self, filesystems: Sequence[Filesystem]) -> list[tuple[Filesystem, os.statvfs_result]]:
         """Return those that answered in time."""
-        asked = [(one, self._ask(one.path)) for one in filesystems]
+        asked = [(one, *self._ask(one.path)) for one in filesystems]
         if asked:
-            await asyncio.wait({answer for _, answer in asked}, timeout=_STATVFS_SECONDS)
-        answers = [(one, answer.result() if answer.done() else None) for one, answer in asked]
+            # One that has hung for longer than this holds up no later scrape.
+            left = max(since for _, since, _ in asked) + _STATVFS_SECONDS - time.monotonic()
+            await asyncio.wait({answer for _, _, answer in asked}, timeout=max(0.0, left))
+        answers = [(one, answer.result() if answer.done() else None) for one, _, answer in asked]
         return [(one, status) for one, status in answers if status is not None]
 
-    def _ask(self, path: str) -> asyncio.Future[os.statvfs_result | None]:
+    def _ask(self, path: str) -> tuple[float, asyncio.Future[os.statvfs_result | None]]:
         """Ask in a daemon thread: one of a pool would keep the process from ending when it hangs."""
         if path in self._asked:
             return self._asked[path]
         loop = asyncio.get_running_loop()
         future: asyncio.Future[os.statvfs_result | None] = loop.create_future()
-        self._asked[path] = future
+        self._asked[path] = time.monotonic(), future
 
         def answer(status: os.statvfs_result | None) -> None:
             del self._asked[path]
@@ -116,7 +131,7 @@ class _Filesystems:
                 loop.call_soon_threadsafe(answer, status)
 
         threading.Thread(target=ask, daemon=True).start()
-        return future
+        return self._asked[path]
 
 
 class Scanning:
@@ -155,11 +170,23 @@ class Scanning:
             start_new_session=True,  # a Ctrl-C is for this process; it ends the other
         )
         self._current.scanner = process.pid
+        watching = asyncio.create_task(self._watch_over(process))
         try:
             await self._listen(process)
         finally:
+            watching.cancel()
             self._current.scanner = self._orders = None
             await _end(process)
+
+    async def _watch_over(self, process: asyncio.subprocess.Process) -> None:
+        """End a scanning process that a filesystem keeps in the kernel; the next one goes round what hangs."""
+        patience = self._config.tree_timeout
+        stuck = Stuck(process.pid, patience, time.monotonic())
+        while not stuck.look(time.monotonic()):  # noqa: ASYNC110 - /proc tells nobody when it changes
+            await asyncio.sleep(patience / 4)
+        _log.error("scanner.stuck", seconds=patience)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None, "opened as a pipe"

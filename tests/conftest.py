@@ -1,17 +1,24 @@
+import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from exporter.describe import describe, ending
+from exporter.document import Document
 from exporter.metrics.families import families
+from exporter.metrics.limits import Shown
 from exporter.metrics.render import render
 from exporter.metrics.status import status_families
 from exporter.model import Snapshot
 from exporter.scanner import Scanner
+from exporter.terminal.source import parse
 from exporter.usage.pool import Pool
 
 # How long an example takes says nothing about the product, and on a busy machine makes tests fail.
@@ -50,12 +57,21 @@ def scan(path: Path, *, orphaned_after: float = 600) -> Snapshot:
         return Scanner(str(path), orphaned_after, pool).scan()
 
 
-def figures_of(path: Path, *, intermediate: bool = False, orphaned_after: float = 600) -> Figures:
+def figures_of(
+    path: Path, *, intermediate: bool = False, each_layer: bool = False, orphaned_after: float = 600
+) -> Figures:
     with Pool(2, 30) as pool:
         scanner = Scanner(str(path), orphaned_after, pool)
         snapshot = scanner.scan()
-    made = [*families(snapshot, intermediate=intermediate), *status_families(snapshot, scanner.counters)]
+    made = [
+        *families(snapshot, Shown(intermediate=intermediate, each_layer=each_layer)),
+        *status_families(snapshot, scanner.counters),
+    ]
     return Figures(render(made, "text").decode())
+
+
+def document_of(path: Path, *, orphaned_after: float = 600) -> Document:
+    return parse(describe(scan(path, orphaned_after=orphaned_after)).finish(ending(1.0, [])))
 
 
 def du(path: Path, *options: str) -> int:
@@ -81,6 +97,17 @@ def recorded(tmp_path: Path) -> Callable[[str], Path]:
 def pool() -> Iterator[Pool]:
     with Pool(2, 30) as workers:
         yield workers
+
+
+@contextmanager
+def process_of(container: str) -> Iterator[int]:
+    """Run a process as a container's: its parent's command line names the container, as containerd-shim's does."""
+    script = f"sleep 600 & echo $!; wait # {container}"
+    parent = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+    with parent:
+        assert parent.stdout is not None
+        yield int(parent.stdout.readline())
+        os.killpg(parent.pid, signal.SIGKILL)
 
 
 def needs(command: str) -> pytest.MarkDecorator:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from exporter.demo.writer import State
 from tests.conftest import Figures, needs
 from tests.roots import GraphRoot, graph_root, hex_id
 from tests.test_service import Exporter, exporter
 
 _DEADLINE_SECONDS = 30
-_OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_", "filesystem_")
+_OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_", "filesystem_", "web_")
 _AUFS = ("aufs/diff", "aufs/layers", "aufs/mnt")
 _root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -317,3 +318,162 @@ def test_a_rescan_opens_nothing_but_what_it_names(built: GraphRoot, tmp_path: Pa
     assert not strangers
     assert not any(re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC)", line) for line in lines if str(built.path) in line)
     assert figures.sum("scan_entries") < 100
+
+
+@_root
+def test_a_store_that_hangs(built: GraphRoot) -> None:
+    """A filesystem mounted on `volumes` itself stops answering, and does so again later."""
+    (built.path / "volumes/data/_data").mkdir(parents=True)
+    with exporter(built.path) as running:
+        _becomes_as_fresh(running, built.path)
+        with _hanging(built.path / "volumes"):
+            figures = _becomes(running, "scan_errors_total", 1, collector="volumes", reason="timeout")
+            assert figures("up") == 1
+            _change(built)
+            figures = _becomes(running, "layers", 4)
+            assert figures("scan_success", collector="volumes") == 0
+            assert figures("scan_success", collector="containers") == 1
+            assert not figures.all("volume_size_bytes")
+            with exporter(built.path) as another:  # one that has never seen it answer
+                figures = _becomes(another, "scan_errors_total", 1, collector="volumes", reason="timeout")
+                assert figures.sum("containers") == 2
+        figures = _becomes_as_fresh(running, built.path)
+        assert figures("scan_success", collector="volumes") == 1
+
+
+@_root
+def test_a_root_that_hangs(built: GraphRoot) -> None:
+    """What looks at it may be stuck in the kernel: then it is ended, and the next one goes round what hangs."""
+    with exporter(built.path, "--scan.tree-timeout", "2") as running:
+        _becomes_as_fresh(running, built.path)
+        with _hanging(built.path):
+            assert not running.wait_for("up", 0).all("layers")
+        _becomes_as_fresh(running, built.path)
+
+
+def test_a_scanner_that_does_not_move(built: GraphRoot) -> None:
+    with exporter(built.path, "--scan.tree-timeout", "2") as running:
+        _becomes_as_fresh(running, built.path)
+        before = running.figures().sum("scans_total")
+        os.kill(_descendants(running.process.pid)[0], signal.SIGSTOP)
+        running.log_line("scanner.stuck")
+        _change(built)
+        assert _becomes_as_fresh(running, built.path).sum("scans_total") > before
+
+
+def _denied() -> tuple[str, ...]:
+    """What to start a command with so that permissions hold for it, too."""
+    if os.geteuid() != 0:
+        return ()
+    command = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
+    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("capabilities cannot be dropped here")
+    return command
+
+
+@needs("setpriv")
+def test_permission_that_is_lost_and_regained(built: GraphRoot) -> None:
+    denied = _denied()
+    built.container("run", image="base", state=State(running=True, pid=1), writable={"w": 4})
+    with exporter(built.path, under=denied) as running:
+        before = _objects(_becomes_as_fresh(running, built.path).text)
+        for place, at in ((".", "up"), ("containers", "scan_success"), ("aufs/diff/" + hex_id("run"), "scan_success")):
+            directory = built.path / place
+            mode = directory.stat().st_mode & 0o7777
+            directory.chmod(0)
+            try:
+                if at == "up":
+                    running.wait_for("up", 0)
+                else:
+                    _becomes(running, "scan_errors_total", 1, collector="containers", reason="permission")
+                    until = time.monotonic() + _DEADLINE_SECONDS
+                    while running.figures()("scan_success", collector="containers") and time.monotonic() < until:
+                        time.sleep(0.05)
+                    assert running.figures()("scan_success", collector="containers") == 0
+            finally:
+                directory.chmod(mode)
+            assert _objects(_becomes_as_fresh(running, built.path).text) == before
+            _becomes(running, "scan_success", 1, collector="containers")
+        _change(built, "again")
+        _becomes_as_fresh(running, built.path)
+
+
+_CLOCK = """
+import os, time
+def _shifted(clock, unit):
+    def now():
+        with open(os.environ["CLOCK"]) as file:
+            return clock() + unit(float(file.read()))
+    return now
+time.time = _shifted(time.time, float)
+time.time_ns = _shifted(time.time_ns, lambda seconds: int(seconds * 1e9))
+"""
+
+
+def test_a_clock_that_is_set(built: GraphRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour back, an hour ahead: what all processes are told of the date, by a file."""
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    (tmp_path / "shifted").mkdir()
+    (tmp_path / "shifted/sitecustomize.py").write_text(_CLOCK)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "shifted"))
+    monkeypatch.setenv("CLOCK", str(clock))
+    built.container("run", image="base", state=State(running=True, pid=1), writable={"w": 4})
+    written = built.path / "aufs/diff" / hex_id("run") / "w"
+    with exporter(built.path) as running:
+        taken = _becomes_as_fresh(running, built.path)("snapshot_timestamp_seconds")
+        for number, shift in enumerate((-3600, 3600, 0)):
+            (tmp_path / "new").write_text(str(shift))
+            (tmp_path / "new").rename(clock)
+            _change(built, f"more{number}")
+            figures = _becomes_as_fresh(running, built.path)
+            assert abs(figures("snapshot_timestamp_seconds") - taken - shift) < 600
+            written.write_bytes(b"x" * (1000 + number))  # no event tells of this
+            _becomes_as_fresh(running, built.path)
+        figures = _becomes_as_fresh(running, built.path)
+        assert figures("watch_mode", mode="polling") == 0
+        assert figures.sum("scans_total", trigger="event") >= 3
+
+
+_MANY = """
+import pathlib, shutil, sys
+root, names = pathlib.Path(sys.argv[1]), sys.stdin.readline().split()
+config = '{"ID": "%s", "Driver": "aufs", "State": {"Running": true, "StartedAt": "2015-01-01T00:00:00Z"}}'
+for name in names:
+    (root / "aufs/layers" / name).touch()
+    (root / "aufs/diff" / name).mkdir()
+    (root / "aufs/diff" / name / "w").write_text("x")
+    (root / "containers" / name).mkdir()
+    (root / "containers" / name / "config.json").write_text(config % name)
+sys.stdin.readline()
+for number, name in enumerate(names):
+    if number % 1000:
+        shutil.rmtree(root / "containers" / name)
+        shutil.rmtree(root / "aufs/diff" / name)
+        (root / "aufs/layers" / name).unlink()
+"""
+
+
+def test_ten_thousand_containers_that_come_and_go_while_it_is_scraped(built: GraphRoot) -> None:
+    names = [hex_id(f"many{number}") for number in range(10_000)]
+    found, until = 0.0, time.monotonic() + 4 * _DEADLINE_SECONDS
+    with (
+        exporter(built.path, "--scan.duty-cycle", "1") as running,
+        subprocess.Popen([sys.executable, "-c", _MANY, str(built.path)], stdin=subprocess.PIPE, text=True) as busy,
+    ):
+        assert busy.stdin is not None
+        busy.stdin.write(" ".join(names) + "\n")
+        busy.stdin.flush()
+        while busy.poll() is None:
+            text = running.get()[2].decode()
+            assert "\ndocker_storage_up 1" in text
+            assert not re.search(r" -[0-9.e+]+$", text, re.MULTILINE)
+            lines = re.findall(r"^docker_storage_containers\{.*\} (\S+)$", text, re.MULTILINE)
+            found = max(found, sum(map(float, lines)))
+            assert time.monotonic() < until, found
+            if found == len(names) + 1 and not busy.stdin.closed:
+                busy.stdin.close()
+        figures = _becomes_as_fresh(running, built.path)
+        assert found == len(names) + 1
+        assert figures.sum("containers") == 11
+        assert figures.sum("watch_events_total") + figures("watch_overflows_total") > 1000

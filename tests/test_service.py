@@ -24,8 +24,8 @@ _DEADLINE_SECONDS = 30
 
 
 class Exporter:
-    def __init__(self, root: Path, *flags: str) -> None:
-        command = [sys.executable, "-m", "exporter", "run", "--root", str(root), "--scan.interval", "1"]
+    def __init__(self, root: Path, *flags: str, under: tuple[str, ...] = ()) -> None:
+        command = [*under, sys.executable, "-m", "exporter", "run", "--root", str(root), "--scan.interval", "1"]
         command += ["--watch.look-interval", "1", "--cache.file", "none", *flags]
         self.process = subprocess.Popen(
             [*command, "--web.listen-address", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True, bufsize=1
@@ -74,8 +74,9 @@ class Exporter:
 
 
 @contextlib.contextmanager
-def exporter(root: Path, *flags: str) -> Iterator[Exporter]:
-    running = Exporter(root, *flags)
+def exporter(root: Path, *flags: str, under: tuple[str, ...] = ()) -> Iterator[Exporter]:
+    """Run an exporter for the length of a `with` block; `under` goes before its command."""
+    running = Exporter(root, *flags, under=under)
     try:
         yield running
     finally:

@@ -1,33 +1,154 @@
 """What is there: the metadata of a data root to an `Inventory`. Layouts coexist in a root; all are read."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
-from exporter.layouts import graph
+from exporter.layouts import buildkit, containerd, dbuses, graph, graphuses, layerdb
 from exporter.layouts.containers import read_containers
-from exporter.layouts.drivers import LayerStore
+from exporter.layouts.drivers import LayerStore, driver_named
 from exporter.layouts.files import Problems, Reader
+from exporter.layouts.layerdb import Database
 from exporter.layouts.memo import Memo
-from exporter.layouts.uses import Grace, classify
+from exporter.layouts.uses import Claims, Grace, classify
 from exporter.layouts.volumes import read_volumes
-from exporter.model import Collector, Container, ContainerState, Image, Inventory, Layer, LayerId
+from exporter.model import (
+    BuildCache,
+    Collector,
+    Container,
+    Image,
+    Inventory,
+    Layer,
+    LayerId,
+    Use,
+)
 from exporter.root import DataRoot
 
-__all__ = ["Grace", "Memo", "Problems", "detect", "read_inventory"]
+__all__ = ["Grace", "Memo", "Problems", "detect", "nested_roots", "read_inventory"]
 
-#: Layouts that are told apart but not measured: their directories are, and the log says so.
-_UNMEASURED: Mapping[str, Callable[[DataRoot], bool]] = {
-    "layerdb": lambda root: root.is_directory(("image",)),
-    "containerd": lambda root: root.is_directory(("containerd", "daemon")),
+_LAYOUTS: Mapping[str, Callable[[DataRoot], bool]] = {
+    graph.LAYOUT: graph.detect,
+    layerdb.LAYOUT: layerdb.detect,
+    containerd.LAYOUT: containerd.detect,
 }
-_GONE = (ContainerState.DEAD, ContainerState.REMOVING)
+#: Told apart but not measured by object: their directories are, and the log says so.
+_UNMEASURED = (containerd.LAYOUT,)
+#: A root of a remapped user (Docker 1.10 on, daemon/daemon_unix.go, setupDaemonRoot).
+_REMAPPED = re.compile(r"[0-9]+\.[0-9]+", re.ASCII)
 
 
 def detect(root: DataRoot) -> tuple[str, ...]:
     """Name the layouts that a root holds; none, and it is no data root."""
-    found = [graph.LAYOUT] if graph.detect(root) else []
-    return (*found, *(name for name, there in _UNMEASURED.items() if there(root)))
+    return tuple(name for name, there in _LAYOUTS.items() if there(root))
+
+
+def nested_roots(root: DataRoot) -> tuple[str, ...]:
+    """The data roots of remapped users in this one, by the names of their directories."""
+    try:
+        names = [name for name in root.names(()) if _REMAPPED.fullmatch(name)]
+    except OSError:
+        return ()
+    marks = ("image", "containers", "graph")
+    return tuple(name for name in names if any(root.is_directory((name, mark)) for mark in marks))
+
+
+class _Root:
+    """One reading of a root: its readers, and by driver what the layouts say of it."""
+
+    def __init__(self, root: DataRoot, problems: Problems, memo: Memo) -> None:
+        self.root = root
+        self.problems = problems
+        self.readers = {one: Reader(root, one, problems, memo) for one in Collector}
+        self.stores: dict[str, LayerStore] = {}
+        self.shelves: dict[str, graph.Shelf] = {}
+        self.databases: dict[str, Database] = {}
+        self.builds = buildkit.Builds({}, ())
+
+    def read(self, previous: Inventory, layouts: tuple[str, ...]) -> None:
+        """Read the images of all layouts, and find the drivers."""
+        images = self.readers[Collector.IMAGES]
+        known: dict[str, Image] = {image.id: image for image in previous.images}
+        for name in layerdb.find_drivers(self.root):
+            store = self.stores[name] = LayerStore(driver_named(name), images)
+            self.databases[name] = layerdb.read_database(images, store, known)
+        if graph.LAYOUT in layouts:
+            self._read_graph(images, known)
+        self.builds = buildkit.read_builds(self.readers[Collector.BUILD_CACHE])
+
+    def _read_graph(self, images: Reader, known: Mapping[str, Image]) -> None:
+        """Read the graph, but for what a newer Docker has taken over as layers of its own."""
+        stores = graph.find_stores(self.root, images)
+        taken = {entry.cache for one in self.databases.values() for entry in one.entries.values()}
+        entries = {
+            name: entry for name, entry in graph.read_graph(images, stores, known).items() if LayerId(name) not in taken
+        }
+        shelves = [graph.Shelf(store, graph.read_references(images, store.driver, taken), taken) for store in stores]
+        graph.share_out(shelves, entries)
+        for shelf in shelves:
+            if shelf.driver not in self.databases or shelf.entries:
+                self.shelves[shelf.driver] = shelf
+            self.stores.setdefault(shelf.driver, shelf.store)
+
+    def settle(self, container: Container) -> Container:
+        """Find a container's layers; one that does not say its driver has that of its layer."""
+        container = dbuses.adopt(self.databases, container)
+        if container.layer is not None:
+            return container
+        name = LayerId(container.id)
+        having = [driver for driver, store in self.stores.items() if name in store.names]
+        driver = container.driver or next(iter(having), next(iter(self.stores)) if len(self.stores) == 1 else "")
+        return replace(container, driver=driver, layer=name if driver in having else None)
+
+    def classify(
+        self, driver: str, containers: list[Container], cache: BuildCache, volumes: frozenset[str], grace: Grace
+    ) -> list[Layer]:
+        """Say what needs each layer of one driver."""
+        store = self.stores[driver]
+        claims = Claims(doubts=[lambda: any(reader.unlisted for reader in self.readers.values())])
+        describe: Callable[[LayerId, Use], Layer] = partial(graphuses.describe, store, parents=())
+        if driver in self.databases:
+            describe = dbuses.claim(self.databases[driver], self.builds, cache, containers, claims)
+        if driver in self.shelves:
+            graphuses.claim(self.root, self.shelves[driver], containers, claims)
+        others = {LayerId(name) for name in volumes} if store.driver.full_copies else set()
+        return classify(self.root, store, claims, grace, describe, others)
+
+    def missing(self, driver: str, containers: list[Container]) -> frozenset[str]:
+        """The layers of one driver that are referred to and not there."""
+        database, shelf = self.databases.get(driver), self.shelves.get(driver)
+        if database is not None:
+            found = database.missing | {*dbuses.missing_of_containers(database, containers)}
+        else:
+            found = set()
+        if shelf is not None:
+            found |= shelf.missing
+            if database is None:
+                found |= {*graphuses.missing_of_containers(shelf, containers)}
+        return frozenset(found)
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Count the entries of each store directory, as `ls -A | wc -l` would.
+
+        `graph` is one directory for all drivers: where several have images, each counts those that are its own.
+        """
+        reader = self.readers[Collector.IMAGES]
+        counts: dict[tuple[str, str], int] = {}
+        shelves = list(self.shelves.values())
+        users = [shelf for shelf in shelves if shelf.entries] or shelves[:1]
+        if self.root.is_directory(graph.GRAPH):
+            entries = len(reader.names(graph.GRAPH))
+            counts.update({(one.driver, "graph"): len(one.entries) if len(users) > 1 else entries for one in users})
+        for driver, store in self.stores.items():
+            found = list(store.driver.stores)
+            if driver in self.databases:
+                found += self.databases[driver].stores()
+            counts.update({(driver, name): len(reader.names(tree)) for name, tree in found if self._there(tree)})
+        return counts
+
+    def _there(self, tree: tuple[str, ...]) -> bool:
+        return self.root.is_directory(tree)
 
 
 def read_inventory(
@@ -41,82 +162,36 @@ def read_inventory(
     unmeasured = tuple(name for name in layouts if name in _UNMEASURED)
     if unmeasured:  # a layer that this layout does not know may be another's: never call it orphaned
         grace = Grace(math.inf)
-    images, containers, volumes = (
-        Reader(root, collector, problems, memo)
-        for collector in (Collector.IMAGES, Collector.CONTAINERS, Collector.VOLUMES)
-    )
-    found_volumes = read_volumes(volumes)
-    volume_names = frozenset(volume.name for volume in found_volumes)
+    reading = _Root(root, problems, memo)
+    volumes = read_volumes(reading.readers[Collector.VOLUMES])
+    names = frozenset(volume.name for volume in volumes)
     known = {container.id: container for container in previous.containers}
-    found_containers = read_containers(containers, volume_names, known)
-    stores = graph.find_stores(root, images) if graph.LAYOUT in layouts else []
-    shelves = _shelves(images, stores, previous)
-    found_images = [image for shelf in shelves for image in shelf.images(images)]
-    found_containers = tuple(_settle(container, stores) for container in found_containers)
+    found = read_containers(reading.readers[Collector.CONTAINERS], names, known)
+    reading.read(previous, layouts)
+    images = [image for shelf in reading.shelves.values() for image in shelf.images(reading.readers[Collector.IMAGES])]
+    images += [image for database in reading.databases.values() for image in database.images]
+    containers = tuple(map(reading.settle, found))
+    cache = buildkit.build_cache(reading.builds, list(reading.databases.values()), root.is_directory(buildkit.HOME))
+    drivers = tuple(sorted(reading.stores))
     layers: list[Layer] = []
-    for shelf in shelves:
-        mine = [container for container in found_containers if container.driver == shelf.driver]
-        layers += classify(root, shelf, mine, volume_names, grace)
-        shelf.missing.update(_missing_of_containers(shelf, mine))
+    missing = {}
+    for driver in drivers:
+        mine = [container for container in containers if container.driver == driver]
+        layers += reading.classify(driver, mine, cache, names, grace)
+        missing[driver] = reading.missing(driver, mine)
     inventory = Inventory(
         layouts=layouts,
         unmeasured=unmeasured,
-        drivers=tuple(shelf.driver for shelf in shelves),
+        nested=nested_roots(root),
+        drivers=drivers,
         layers=tuple(layers),
-        images=tuple(found_images),
-        containers=found_containers,
-        volumes=found_volumes,
-        stores=_count_stores(root, images, shelves),
-        missing={shelf.driver: frozenset(shelf.missing) for shelf in shelves},
+        images=tuple(images),
+        containers=containers,
+        volumes=volumes,
+        build_cache=cache,
+        stores=reading.counts(),
+        missing=missing,
         directories=tuple(Reader(root, Collector.DIRECTORIES, problems).names(())),
     )
-    touched = {
-        Collector.IMAGES: images.looked_at,
-        Collector.CONTAINERS: containers.looked_at,
-        Collector.VOLUMES: volumes.looked_at,
-    }
-    return inventory, touched
-
-
-def _shelves(reader: Reader, stores: list[LayerStore], previous: Inventory) -> list[graph.Shelf]:
-    known: dict[str, Image] = {image.id: image for image in previous.images}
-    entries = graph.read_graph(reader, stores, known)
-    shelves = [graph.Shelf(store, graph.read_references(reader, store.driver)) for store in stores]
-    graph.share_out(shelves, entries)
-    return shelves
-
-
-def _settle(container: Container, stores: list[LayerStore]) -> Container:
-    """Find the container's layer; a container that does not say its driver has that of its layer."""
-    name = LayerId(container.id)
-    having = [store.driver.name for store in stores if name in store.names]
-    driver = container.driver or next(iter(having), stores[0].driver.name if len(stores) == 1 else "")
-    return replace(container, driver=driver, layer=name if driver in having else None)
-
-
-def _missing_of_containers(shelf: graph.Shelf, containers: list[Container]) -> Iterator[str]:
-    """The layers that containers need and that are gone, their own and their image's."""
-    for container in containers:
-        if container.state in _GONE:
-            continue
-        if container.layer is None:
-            yield container.id
-        if container.image_id is not None and container.image_id not in shelf.entries:
-            yield container.image_id
-
-
-def _count_stores(root: DataRoot, reader: Reader, shelves: list[graph.Shelf]) -> dict[tuple[str, str], int]:
-    """Count the entries of each store directory, as `ls -A | wc -l` would.
-
-    `graph` is one directory for all drivers: where several have images, each counts those that are its own.
-    """
-    counts: dict[tuple[str, str], int] = {}
-    users = [shelf for shelf in shelves if shelf.entries] or shelves[:1]
-    if root.is_directory(graph.GRAPH):
-        entries = len(reader.names(graph.GRAPH))
-        counts.update({(user.driver, "graph"): len(user.entries) if len(users) > 1 else entries for user in users})
-    for shelf in shelves:
-        for store, tree in shelf.store.driver.stores:
-            if root.is_directory(tree):
-                counts[shelf.driver, store] = len(reader.names(tree))
-    return counts
+    measured = (one for one in Collector if one is not Collector.DIRECTORIES)
+    return inventory, {one: reading.readers[one].looked_at for one in measured}

@@ -1,11 +1,12 @@
-"""Containers from their own directories: `config.json` and `hostconfig.json` of Docker 1.0 to 1.9.
+"""Containers from their own directories: `config.json` or `config.v2.json`, and `hostconfig.json`.
 
 Facts: Docker 1.0 to 1.9 daemon/container.go (toDisk, Volumes, MountPoints), daemon/state.go and
-daemon/logger/jsonfilelog. `config.v2.json` took the place of `config.json` in 1.8 to 1.10.
+daemon/logger/jsonfilelog. `config.v2.json` took the place of `config.json` in 1.8 to 1.10. Docker 20.10
+daemon/logger/loggerutils/cache (container-cached.log), daemon/logger/local, container/state.go.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from exporter.layouts.files import Json, Reader, flag, is_id, items, moment, table, text
@@ -18,6 +19,8 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
 _FILE_LOG = "json-file"
 _LOCAL_LOG = "local"
 _LOCAL_LIMIT = (20 * 1024 * 1024, 5)
+_CACHED_LOG = "container-cached.log"
+_LARGEST_PID = 2**31
 
 
 def read_containers(
@@ -49,7 +52,7 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
     name = next((name for name in _CONFIGS if name in names), _CONFIGS[-1])
     config = reader.json((*home, name))
     if config is None:
-        return previous.get(container) or Container("", container)
+        return previous.get(container) or Container("", container, metadata=(home,))
     host = reader.json((*home, "hostconfig.json"), optional=True) or {}
     image = text(config, "Image").removeprefix("sha256:")
     return Container(
@@ -65,7 +68,18 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
         compose_project=text(config, "Config", "Labels", "com.docker.compose.project"),
         compose_service=text(config, "Config", "Labels", "com.docker.compose.service"),
         mounts=_mounts(config, host),
+        pid=_pid(config),
+        started=moment(config, "State", "StartedAt"),
+        checkpoints=(*home, "checkpoints")
+        if "checkpoints" in names and reader.is_directory((*home, "checkpoints"))
+        else None,
+        metadata=(home,),
     )
+
+
+def _pid(config: Json) -> int:
+    pid = table(config, "State").get("Pid")
+    return pid if type(pid) is int and 0 < pid < _LARGEST_PID else 0
 
 
 def _state(config: Json) -> ContainerState:
@@ -86,13 +100,14 @@ def _state(config: Json) -> ContainerState:
 
 def _log(reader: Reader, home: Tree, names: list[str], config: Json, host: Json) -> Log:
     own = f"{home[-1]}-json.log"
-    files = [(*home, name) for name in names if name == own or name.startswith(own + ".")]
+    files = [(*home, name) for name in names if name.removesuffix(".gz").startswith((own, _CACHED_LOG))]
+    cached = any(name.startswith(_CACHED_LOG) for name in names)
     files += [(*home, "local-logs", name) for name in reader.names((*home, "local-logs")) if "local-logs" in names]
     driver = text(host, "LogConfig", "Type")
     if not driver and (files or text(config, "LogPath") or "LogConfig" not in host):
         driver = _FILE_LOG  # Docker 1.0 to 1.5 knew no other; later, an empty type is the daemon's default
     options = table(host, "LogConfig", "Config")
-    limit = _limit(driver, options)
+    limit = _cached_limit(options) if cached and driver not in (_FILE_LOG, _LOCAL_LOG) else _limit(driver, options)
     bounded = None if not driver else limit is not None or driver not in (_FILE_LOG, _LOCAL_LOG)
     return Log(driver, tuple(files), limit, bounded)
 
@@ -107,6 +122,13 @@ def _limit(driver: str, options: Json) -> int | None:
     if driver == _FILE_LOG and size is not None:
         return size * (files or 1)
     return None
+
+
+def _cached_limit(options: Json) -> int:
+    """How large the copy can grow that Docker 20.10 and newer keep of a log it cannot read back."""
+    size, count = _bytes(text(options, "cache-max-size")), text(options, "cache-max-file")
+    files = int(count) if count.isascii() and count.isdecimal() and len(count) < 7 else None
+    return (size or _LOCAL_LIMIT[0]) * (files or _LOCAL_LIMIT[1])
 
 
 def _bytes(size: str) -> int | None:
@@ -136,9 +158,18 @@ def _mounts(config: Json, host: Json) -> tuple[Mount, ...]:
         elif text(point, "Type") == "tmpfs":
             mount = Mount("tmpfs", "", destination, mount.mode)
         mounts[destination] = mount
-    for destination in table(host, "Tmpfs"):
-        mounts.setdefault(destination, Mount("tmpfs", "", destination, "rw"))
+    for mount in _memory(host):
+        mounts.setdefault(mount.destination, mount)
     return tuple(mounts[destination] for destination in sorted(mounts))
+
+
+def _memory(host: Json) -> Iterator[Mount]:
+    """What hostconfig.json mounts of memory: `--mount type=tmpfs` and `--tmpfs`."""
+    for one in items(host, "Mounts"):
+        if text(one, "Type") == "tmpfs" and (destination := text(one, "Target")):
+            yield Mount("tmpfs", "", destination, "ro" if flag(one, "ReadOnly") else "rw")
+    for destination in table(host, "Tmpfs"):
+        yield Mount("tmpfs", "", destination, "rw")
 
 
 def _mount(source: str, destination: str, writable: bool) -> Mount:

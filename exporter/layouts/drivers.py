@@ -1,6 +1,6 @@
 """The graph drivers: which directory holds which layer.
 
-Facts: Docker 1.0 to 1.9, daemon/graphdriver/*.
+Facts: Docker 1.0 to 20.10, daemon/graphdriver/*.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,8 @@ class Driver:
     `layers` is the directory with one entry for each layer; `walkable` says that the entry is its files.
     `full_copies`: a layer holds everything below it once more. `sums_files`: Docker sizes a layer by adding up
     its files. `stores` are the directories that the driver keeps, by the short names they are counted under.
-    `parents` holds one file for each layer that lists the layers below it, nearest first.
+    `parents` holds one file for each layer that lists the layers below it, nearest first. `inner` are the
+    directories in a layer's own that hold its files, the first that is there; `links` that of the short names.
     """
 
     name: str
@@ -31,13 +32,19 @@ class Driver:
     parents: Tree | None = None
     full_copies: bool = False
     sums_files: bool = False
+    inner: tuple[str, ...] = ()
+    links: Tree | None = None
 
     def stray(self, name: str) -> bool:
         """Whether an entry of the layers' directory is the driver's own and no layer."""
         return name in _OWN.get(self.name, ())
 
 
-_OWN = {"overlay2": ("l",), "devicemapper": ("base", "deviceset-metadata", "transaction-metadata")}
+_OWN = {
+    "overlay2": ("l",),
+    "fuse-overlayfs": ("l",),
+    "devicemapper": ("base", "deviceset-metadata", "transaction-metadata"),
+}
 
 AUFS = Driver(
     "aufs",
@@ -47,7 +54,23 @@ AUFS = Driver(
     sums_files=True,
 )
 VFS = Driver("vfs", ("vfs", "dir"), (("dir", ("vfs", "dir")),), full_copies=True)
-OVERLAY = Driver("overlay", ("overlay",), (("overlay", ("overlay",)),))
+OVERLAY = Driver("overlay", ("overlay",), (("overlay", ("overlay",)),), inner=("root", "upper"))
+OVERLAY2 = Driver(
+    "overlay2",
+    ("overlay2",),
+    (("overlay2", ("overlay2",)), ("l", ("overlay2", "l"))),
+    sums_files=True,
+    inner=("diff",),
+    links=("overlay2", "l"),
+)
+FUSE_OVERLAYFS = Driver(
+    "fuse-overlayfs",
+    ("fuse-overlayfs",),
+    (("fuse-overlayfs", ("fuse-overlayfs",)), ("l", ("fuse-overlayfs", "l"))),
+    inner=("diff",),
+    links=("fuse-overlayfs", "l"),
+)
+ZFS = Driver("zfs", ("zfs", "graph"), (("graph", ("zfs", "graph")),), walkable=False)
 BTRFS = Driver("btrfs", ("btrfs", "subvolumes"), (("subvolumes", ("btrfs", "subvolumes")),), walkable=False)
 DEVICEMAPPER = Driver(
     "devicemapper",
@@ -57,6 +80,12 @@ DEVICEMAPPER = Driver(
 )
 
 GRAPH_DRIVERS = (AUFS, BTRFS, DEVICEMAPPER, OVERLAY, VFS)
+_DRIVERS = {one.name: one for one in (*GRAPH_DRIVERS, OVERLAY2, FUSE_OVERLAYFS, ZFS)}
+
+
+def driver_named(name: str) -> Driver:
+    """The driver of this name; of one that is not known only the name is, and what Docker wrote down."""
+    return _DRIVERS.get(name) or Driver(name, (), walkable=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +102,7 @@ class LayerStore:
     def __init__(self, driver: Driver, reader: Reader) -> None:
         self.driver = driver
         self._reader = reader
-        entries = reader.names(driver.layers)
+        entries = reader.names(driver.layers) if driver.layers else []
         if driver.walkable:
             entries = [name for name in entries if self._is_layer((*driver.layers, name))]
         self.names = frozenset(LayerId(name) for name in entries if not driver.stray(name))
@@ -85,17 +114,17 @@ class LayerStore:
         """Find a layer's files; None where the driver does not keep them as a directory tree.
 
         overlay (Docker 1.5 daemon/graphdriver/overlay/overlay.go): `root` of an image layer, `upper` of a
-        layer that something was mounted from.
+        layer that something was mounted from. overlay2 (1.12 daemon/graphdriver/overlay2): `diff`.
         """
         directory = (*self.driver.layers, name)
         if not self.driver.walkable:
             return None
-        if self.driver is not OVERLAY:
+        if not self.driver.inner:
             return Place(directory)
-        return self._reader.once("place", directory, lambda: self._overlay_place(directory))
+        return self._reader.once("place", directory, lambda: self._inner_place(directory))
 
-    def _overlay_place(self, directory: Tree) -> Place:
-        for below in ("root", "upper"):
+    def _inner_place(self, directory: Tree) -> Place:
+        for below in self.driver.inner:
             if self._reader.is_directory((*directory, below)):
                 return Place((*directory, below), directory)
         return Place(directory)
@@ -124,6 +153,15 @@ class LayerStore:
         raw = self._reader.once("lower", entry, lambda: self._reader.bytes((*entry, "lower-id"), optional=True))
         lower = LayerId((raw or b"").decode("ascii", "replace").strip())
         return (*self.driver.layers, lower, "root") if is_id(lower) and lower in self.names else None
+
+    def link(self, name: LayerId) -> Tree | None:
+        """The short name of a layer, from its file `link` (overlay2 and fuse-overlayfs)."""
+        if self.driver.links is None:
+            return None
+        entry = (*self.driver.layers, name)
+        raw = self._reader.once("link", entry, lambda: self._reader.bytes((*entry, "link"), optional=True)) or b""
+        short = raw.decode("ascii", "replace").strip()
+        return (*self.driver.links, short) if short.isalnum() else None
 
     def listed_parents(self, name: LayerId) -> Iterator[LayerId]:
         """The layers below one, nearest first, as the driver itself keeps them (aufs only)."""

@@ -1,6 +1,7 @@
 """Safe reading of untrusted metadata: every failure becomes a counted problem and a None."""
 
 import json
+import os
 import re
 import stat
 import time
@@ -8,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from exporter.layouts.bolt import BoltError, Bucket, read_bolt
 from exporter.layouts.memo import Memo
 from exporter.measured import Reason, Tree
 from exporter.model import Collector, Problem
@@ -19,6 +21,7 @@ ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _TORN_AGE_SECONDS = 2.0
 _TORN_WAIT_SECONDS = 0.05
 _KEPT_PROBLEMS = 1000
+_LONGEST_LINE = 300
 
 Json = Mapping[str, object]
 T = TypeVar("T")
@@ -52,6 +55,8 @@ class Reader:
     def __init__(self, root: DataRoot, collector: Collector, problems: Problems, memo: Memo | None = None) -> None:
         self.root = root
         self.looked_at = 0
+        #: Whether a directory could not be listed: then there may be objects that nobody knows.
+        self.unlisted = False
         self._collector = collector
         self._problems = problems
         self._memo = memo or Memo()
@@ -82,6 +87,7 @@ class Reader:
         except FileNotFoundError:
             return []
         except OSError as error:
+            self.unlisted = True
             self.problem(reason_of(error), tree, error.strerror or "")
             return []
 
@@ -137,13 +143,48 @@ class Reader:
         raw = self.bytes(tree, optional=optional)
         if raw is None:
             return None
-        decoded = _decode(raw)
+        decoded = decode(raw)
         if decoded is None and self._fresh(tree):
             time.sleep(_TORN_WAIT_SECONDS)
-            decoded = _decode(self.bytes(tree, optional=optional) or b"")
+            decoded = decode(self.bytes(tree, optional=optional) or b"")
         if decoded is None:
             self.problem(Reason.DECODE, tree, "not a JSON object")
         return decoded
+
+    def line(self, tree: Tree) -> str:
+        """Read a file of one word; "" where it is missing or holds anything else."""
+        raw = (self.bytes(tree, optional=True) or b"").strip()
+        word = raw.decode("ascii", "replace") if len(raw) <= _LONGEST_LINE else ""
+        return word if word.isprintable() and not any(map(str.isspace, word)) else ""
+
+    def database(self, tree: Tree, bucket: str, convert: Callable[[Bucket], T]) -> T | None:
+        """Convert one bucket of a bolt database, read again whenever it was written to; None where that fails.
+
+        A database that is not there has an empty bucket.
+        """
+        try:
+            status = self.root.lstat(tree)
+        except FileNotFoundError:
+            return convert(Bucket())
+        except OSError as error:
+            self.problem(reason_of(error), tree, error.strerror or "")
+            return None
+        version = f"database {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+        return self.once(version, tree, lambda: self._database(tree, bucket, convert))
+
+    def _database(self, tree: Tree, bucket: str, convert: Callable[[Bucket], T]) -> T | None:
+        self.looked_at += 1
+        try:
+            with self.root.regular(tree) as descriptor:
+                name = bucket.encode() or None
+                return convert(read_bolt(lambda offset, length: os.pread(descriptor, length, offset), name))
+        except BoltError as error:
+            self.problem(Reason.DECODE, tree, str(error))
+        except UnreadableError as error:
+            self.problem(error.reason, tree, error.detail)
+        except OSError as error:
+            self.problem(reason_of(error), tree, error.strerror or "")
+        return None
 
     def _fresh(self, tree: Tree) -> bool:
         try:
@@ -152,7 +193,7 @@ class Reader:
             return False
 
 
-def _decode(raw: bytes) -> Json | None:
+def decode(raw: bytes) -> Json | None:
     """Decode as leniently as Go does: one name that is not Unicode must not hide what stands beside it."""
     try:
         value = json.loads(raw.decode("utf-8", "surrogateescape"))

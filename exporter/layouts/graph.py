@@ -4,7 +4,7 @@ Facts: Docker 1.5 graph/graph.go (restore, Get), image/image.go (LoadImage, GetP
 graph/list.go (Images). Docker 1.9 keeps the same files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from exporter.layouts.drivers import GRAPH_DRIVERS, Driver, LayerStore
@@ -17,6 +17,8 @@ LAYOUT = "graph"
 GRAPH = ("graph",)
 DOWNLOADS = "_tmp"
 _TAGS = "repositories-"
+#: What Docker 1.10 to 17.x left behind when it took a graph over (migrate/v1/migratev1.go).
+_MIGRATION = (".migration-v1-images.json", ".migration-v1-tags")
 _LARGEST_SIZE = 2**63 - 1
 
 
@@ -52,11 +54,8 @@ def detect(root: DataRoot) -> bool:
 
 def find_stores(root: DataRoot, reader: Reader) -> list[LayerStore]:
     """The drivers whose directories or tags are in the root, also where that is no directory: then a problem."""
-    return [
-        LayerStore(driver, reader)
-        for driver in GRAPH_DRIVERS
-        if _is_there(root, driver.layers[:1]) or _tag_file(root, driver)
-    ]
+    drivers = [one for one in GRAPH_DRIVERS if _is_there(root, one.layers[:1]) or _tag_file(root, one)]
+    return [LayerStore(driver, reader) for driver in drivers]
 
 
 def _tag_file(root: DataRoot, driver: Driver) -> bool:
@@ -75,7 +74,7 @@ def read_graph(reader: Reader, stores: list[LayerStore], previous: Mapping[str, 
     """Read every entry of `graph/`; one whose json is damaged is served with what else is known of it."""
     return {
         name: _kept_entry(reader, ImageId(name), stores, previous)
-        for name in reader.objects(GRAPH, is_id, ignored=(DOWNLOADS,))
+        for name in reader.objects(GRAPH, is_id, ignored=(DOWNLOADS, *_MIGRATION))
     }
 
 
@@ -135,8 +134,11 @@ def _size(reader: Reader, image: ImageId) -> int | None:
     return size if 0 <= size <= _LARGEST_SIZE else None
 
 
-def read_references(reader: Reader, driver: Driver) -> References:
-    """Read `repositories-<driver>`. From Docker 1.6 on digests stand beside tags: their keys have a colon."""
+def read_references(reader: Reader, driver: Driver, taken: Collection[str] = ()) -> References:
+    """Read `repositories-<driver>`. From Docker 1.6 on digests stand beside tags: their keys have a colon.
+
+    What refers to an image that a newer Docker has `taken` over is left out.
+    """
     path = (_TAGS + driver.name,)
     tags: dict[str, list[tuple[str, str]]] = {}
     digests: dict[str, list[str]] = {}
@@ -144,6 +146,8 @@ def read_references(reader: Reader, driver: Driver) -> References:
         for key, image in table(keys).items():
             if not is_id(image):
                 reader.problem(Reason.DECODE, path, "a tag of something that is no id")
+            elif image in taken:
+                continue
             elif ":" in key:
                 digests.setdefault(str(image), []).append(f"{repository}@{key}")
             else:
@@ -158,7 +162,9 @@ class Shelf:
     missing layer of the drivers that refer to it, by a tag or a child; of `default` when none does.
     """
 
-    def __init__(self, store: LayerStore, references: References) -> None:
+    def __init__(self, store: LayerStore, references: References, taken: Collection[str] = ()) -> None:
+        """`taken` are the ids that a newer Docker has taken over as layers of its own."""
+        self._taken = taken
         self.store = store
         self.references = references
         self.entries: dict[str, GraphEntry] = {}
@@ -200,7 +206,7 @@ class Shelf:
         while at is not None:
             entry = self.entries.get(at)
             if entry is None or at not in self.store.names:
-                self.missing.add(at)
+                self.missing.update({at} - {*self._taken})
                 break
             if at in chain:
                 if at == image:  # once for each member of the ring, not for all that lead into it
@@ -218,6 +224,10 @@ class Shelf:
             references=tuple(sorted(self.references.tags.get(entry.id, ()))),
             digests=tuple(sorted(self.references.digests.get(entry.id, ()))),
             listed=listed,
+            dangling=listed and not self.references.names(entry.id),
+            broken=not chain,
+            parent=entry.parent,
+            metadata=((*GRAPH, entry.id),),
             created=entry.created,
             os=entry.os,
             architecture=entry.architecture,

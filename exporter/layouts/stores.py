@@ -20,9 +20,13 @@ _FIXED: tuple[Tree, ...] = (
     ("devicemapper", "metadata"),
     ("devicemapper", "mnt"),
     ("overlay",),
+    ("buildkit",),
+    ("fuse-overlayfs",),
+    ("fuse-overlayfs", "l"),
     ("overlay2",),
     ("overlay2", "l"),
     ("vfs", "dir"),
+    ("zfs", "graph"),
 )
 _OF_DRIVER: tuple[Tree, ...] = (
     (),
@@ -32,9 +36,10 @@ _OF_DRIVER: tuple[Tree, ...] = (
     ("imagedb", "metadata", "sha256"),
     ("layerdb", "mounts"),
     ("layerdb", "sha256"),
+    ("layerdb", "tmp"),
 )
 #: Their entries come and go together with those of another store that is watched.
-_UNWATCHED = {("aufs", "mnt"), ("devicemapper", "mnt"), ("overlay2", "l")}
+_UNWATCHED = {("aufs", "mnt"), ("devicemapper", "mnt"), ("overlay2", "l"), ("fuse-overlayfs", "l"), ("buildkit",)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ SCAN_LAST_SUCCESS = _gauge(
 SCAN_ENTRIES = _gauge("scan_entries", "Directory entries that the last scan looked at.", "collector")
 SCANS = _counter("scans_total", "Scans by what made them run.", "collector", "trigger")
 SCAN_ERRORS = _counter("scan_errors_total", "What could not be read, by reason.", "collector", "reason")
+SERIES_DROPPED = _gauge("series_dropped", "Objects left out by the limit on series.", "collector")
 SKIPPED_MOUNTS = _gauge("skipped_mounts", "Mount points below the data root that were not entered.")
 INITIAL_TREES = _gauge("initial_scan_trees", "Directory trees that the first scan has to measure.")
 INITIAL_TREES_DONE = _gauge("initial_scan_trees_done", "Directory trees that the first scan has measured.")
@@ -93,6 +94,11 @@ MISSING_LAYERS = _gauge(
     "missing_layers", "Layers that an image or container refers to and that are not on disk.", "driver"
 )
 
+LAYER_SIZE = _gauge("layer_size_bytes", "Size of one layer as Docker counts it.", "driver", "layer_id")
+LAYER_INFO = _info(
+    "layer_info", "One for each layer; chain is its chain id.", "driver", "layer_id", "parent", "use", "chain"
+)
+
 IMAGES = _gauge("images", "Images by state.", "driver", "state")
 IMAGE_VIRTUAL_SIZE = _gauge(
     "image_virtual_size_bytes", "Size of all the image's layers, as docker images shows it.", *_IMAGE
@@ -116,7 +122,7 @@ IMAGE_INFO = _info(
 )
 IMAGE_TAG_INFO = _info("image_tag_info", "One for each tag of an image.", *_IMAGE, "repository", "tag")
 
-CONTAINERS = _gauge("containers", "Containers by the state that the daemon last wrote.", "driver", "state")
+CONTAINERS = _gauge("containers", "Containers by state.", "driver", "state")
 CONTAINER_WRITABLE_SIZE = _gauge(
     "container_writable_size_bytes",
     "Size of what the container wrote, as docker ps -s shows it.",
@@ -131,10 +137,11 @@ CONTAINER_WRITABLE_INODES = _gauge(
 CONTAINER_VIRTUAL_SIZE = _gauge(
     "container_virtual_size_bytes", "Size of the writable layer and of the image.", *_CONTAINER
 )
+CONTAINER_CHECKPOINTS = _gauge("container_checkpoints_size_bytes", "Size of the container's checkpoints.", *_CONTAINER)
 CONTAINER_LOG_SIZE = _gauge("container_log_size_bytes", "Size of the log with its rotated files.", *_CONTAINER)
 CONTAINER_LOG_LIMIT = _gauge("container_log_limit_bytes", "How large the log can grow.", *_CONTAINER)
 CONTAINER_LOG_BOUNDED = _gauge("container_log_bounded", "1 if the log on this disk cannot grow forever.", *_CONTAINER)
-CONTAINER_RUNNING = _gauge("container_running", "1 if the daemon last wrote that it runs.", *_CONTAINER)
+CONTAINER_RUNNING = _gauge("container_running", "1 if it runs; absent where that cannot be told.", *_CONTAINER)
 CONTAINER_CREATED = _gauge(
     "container_created_timestamp_seconds", "When the container was created, Unix time.", *_CONTAINER
 )
@@ -174,6 +181,28 @@ WEB_RELOAD_FAILED = _gauge("web_config_stale", "1 if the last reload failed and 
 WEB_CONNECTIONS = _gauge("web_connections", "Open connections to the exporter.")
 WEB_CUT = _counter("web_connections_cut_total", "Connections that the exporter ended, by reason.", "reason")
 WEB_REFUSED = _counter("web_requests_refused_total", "Requests without valid credentials.")
+
+_RECORD = ("record_id",)
+BUILD_CACHE_RECORDS = _gauge("build_cache_records", "Records of BuildKit's cache, as docker system df counts them.")
+BUILD_CACHE_SIZE = _gauge(
+    "build_cache_size_bytes", "Size of the records that no image shares, as docker system df adds them up."
+)
+BUILD_CACHE_ALLOCATED = _gauge("build_cache_allocated_bytes", "Disk blocks of BuildKit's cache.", "component")
+BUILD_RECORD_SIZE = _gauge("build_cache_record_size_bytes", "Size of a record of BuildKit's cache.", *_RECORD)
+BUILD_RECORD_CREATED = _gauge(
+    "build_cache_record_created_timestamp_seconds", "When the record was made, Unix time.", *_RECORD
+)
+BUILD_RECORD_USED = _gauge(
+    "build_cache_record_last_used_timestamp_seconds", "When the record was last used, Unix time.", *_RECORD
+)
+BUILD_RECORD_USES = _gauge("build_cache_record_uses", "How often the record was used.", *_RECORD)
+BUILD_RECORD_INFO = _info(
+    "build_cache_record_info", "One for each record of BuildKit's cache.", *_RECORD, "type", "shared"
+)
+
+RECLAIMABLE = _gauge("reclaimable_bytes", "Disk blocks that this prune would free after those before it.", "category")
+RECLAIMABLE_OBJECTS = _gauge("reclaimable_objects", "Objects that this prune would remove.", "category")
+UNATTRIBUTED = _gauge("unattributed_allocated_bytes", "Disk blocks below the root that belong to no object.")
 
 PROCESS_CPU = Metric(
     "process_cpu_seconds_total", "counter", "CPU time of all the exporter's processes.", unit="seconds"

@@ -7,9 +7,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter import accounting
+from exporter.measured import Usage
 from exporter.metrics import catalogue as c
 from exporter.metrics.labels import label, short_ids
+from exporter.metrics.limits import EVERYTHING, Limited, Shown
 from exporter.model import Container, ContainerState, Image, ImageState, Snapshot, Volume
+from exporter.reclaim import reclaim
 
 Samples = dict[tuple[str, ...], float]
 
@@ -42,22 +45,30 @@ def single(metric: c.Metric, value: float | None) -> Family:
     return family(metric, [((), value)])
 
 
-def families(snapshot: Snapshot, *, intermediate: bool = False) -> Iterator[Family]:
+def families(snapshot: Snapshot, shown: Shown = EVERYTHING) -> Iterator[Family]:
     """Make the families of a snapshot's objects; none before it is measured."""
     if not snapshot.measured:
         return
-    yield from _directories(snapshot)
+    limited = Limited(shown)
+    yield from _directories(snapshot, limited)
     yield from _layers(snapshot)
+    if shown.each_layer:
+        yield from _each_layer(snapshot, limited)
     inventory = snapshot.inventory
     ids = {one.id for one in inventory.images} | {one.id for one in inventory.containers}
     short = short_ids(ids | {one.image_id for one in inventory.containers if one.image_id})
-    yield from _images(snapshot, short.__getitem__, intermediate=intermediate)
-    yield from _containers(snapshot, short.__getitem__)
-    yield from _volumes(snapshot)
+    yield from _images(snapshot, short.__getitem__, limited)
+    yield from _containers(snapshot, short.__getitem__, limited)
+    yield from _volumes(snapshot, limited)
+    yield from _build_cache(snapshot, limited)
+    yield from _reclaimable(snapshot)
+    yield family(c.SERIES_DROPPED, (((name,), count) for name, count in limited.dropped.items()))
 
 
-def _directories(snapshot: Snapshot) -> Iterator[Family]:
-    usages = accounting.directories(snapshot)
+def _directories(snapshot: Snapshot, limited: Limited) -> Iterator[Family]:
+    everything = accounting.directories(snapshot)
+    kept = limited.keep("directories", list(everything), lambda name: everything[name].allocated, lambda _: 3)
+    usages = {name: everything[name] for name in kept}
     yield family(c.DIRECTORY_SIZE, (((name,), usage.size) for name, usage in usages.items()))
     yield family(c.DIRECTORY_ALLOCATED, (((name,), usage.allocated) for name, usage in usages.items()))
     yield family(c.DIRECTORY_INODES, (((name,), usage.inodes) for name, usage in usages.items()))
@@ -77,7 +88,21 @@ def _layers(snapshot: Snapshot) -> Iterator[Family]:
     yield family(c.MISSING_LAYERS, (((driver,), len(lost)) for driver, lost in inventory.missing.items()))
 
 
-def _images(snapshot: Snapshot, short: Callable[[str], str], *, intermediate: bool) -> Iterator[Family]:
+def _each_layer(snapshot: Snapshot, limited: Limited) -> Iterator[Family]:
+    sizes = accounting.layer_sizes(snapshot)
+    layers = limited.keep(
+        "layers", snapshot.inventory.layers, lambda one: sizes.get((one.driver, one.id), 0), lambda _: 2
+    )
+    short = short_ids({one.id for one in snapshot.inventory.layers} | {one.parent for one in layers if one.parent})
+    rows = [((one.driver, short[one.id]), one) for one in layers]
+    yield family(c.LAYER_SIZE, ((key, sizes.get((one.driver, one.id))) for key, one in rows))
+    yield family(
+        c.LAYER_INFO,
+        (((*key, short[one.parent] if one.parent else "", one.use, one.chain), 1) for key, one in rows),
+    )
+
+
+def _images(snapshot: Snapshot, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
     inventory = snapshot.inventory
     figures = accounting.images(snapshot)
     states = Counter((driver, figure.state) for (driver, _), figure in figures.items())
@@ -85,7 +110,12 @@ def _images(snapshot: Snapshot, short: Callable[[str], str], *, intermediate: bo
         c.IMAGES,
         (((driver, state), states[driver, state]) for driver in inventory.drivers for state in ImageState),
     )
-    shown = [image for image in inventory.images if image.listed or intermediate]
+    shown = limited.keep(
+        "images",
+        [image for image in inventory.images if image.listed or limited.shown.intermediate],
+        lambda one: figures[one.driver, one.id].virtual or 0,
+        lambda one: 7 + len(one.references),
+    )
     rows = [((one.driver, short(one.id)), one, figures[one.driver, one.id]) for one in shown]
     yield family(c.IMAGE_VIRTUAL_SIZE, ((key, figure.virtual) for key, _, figure in rows))
     yield family(c.IMAGE_UNIQUE_SIZE, ((key, figure.unique) for key, _, figure in rows))
@@ -101,7 +131,7 @@ def _images(snapshot: Snapshot, short: Callable[[str], str], *, intermediate: bo
 
 
 def _image_facts(image: Image) -> tuple[str, ...]:
-    return (image_name(image), image.id, image.os, image.architecture, image.docker_version)
+    return (image_name(image), image.digest or image.id, image.os, image.architecture, image.docker_version)
 
 
 def image_name(image: Image) -> str:
@@ -110,7 +140,7 @@ def image_name(image: Image) -> str:
     return names[0] if names else "<none>"
 
 
-def _containers(snapshot: Snapshot, short: Callable[[str], str]) -> Iterator[Family]:
+def _containers(snapshot: Snapshot, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
     inventory = snapshot.inventory
     states = Counter((one.driver, one.state) for one in inventory.containers)
     drivers = dict.fromkeys((*inventory.drivers, *(one.driver for one in inventory.containers)))
@@ -119,7 +149,13 @@ def _containers(snapshot: Snapshot, short: Callable[[str], str]) -> Iterator[Fam
         (((driver, state), states[driver, state]) for driver in drivers for state in ContainerState),
     )
     figures = accounting.containers(snapshot)
-    rows = [((one.driver, short(one.id)), one, figures[one.id]) for one in inventory.containers]
+    kept = limited.keep(
+        "containers",
+        inventory.containers,
+        lambda one: (figures[one.id].writable_size or 0) + snapshot.logs.get(one.id, 0),
+        lambda one: 13 + len(one.mounts),
+    )
+    rows = [((one.driver, short(one.id)), one, figures[one.id]) for one in kept]
     yield family(c.CONTAINER_WRITABLE_SIZE, ((key, figure.writable_size) for key, _, figure in rows))
     usages = [(key, figure.writable) for key, _, figure in rows if figure.writable is not None]
     yield family(c.CONTAINER_WRITABLE_ALLOCATED, ((key, usage.allocated) for key, usage in usages))
@@ -128,7 +164,8 @@ def _containers(snapshot: Snapshot, short: Callable[[str], str]) -> Iterator[Fam
     yield family(c.CONTAINER_LOG_SIZE, ((key, snapshot.logs.get(one.id)) for key, one, _ in rows))
     yield family(c.CONTAINER_LOG_LIMIT, ((key, one.log.limit) for key, one, _ in rows))
     yield family(c.CONTAINER_LOG_BOUNDED, ((key, one.log.bounded) for key, one, _ in rows))
-    yield family(c.CONTAINER_RUNNING, ((key, _running(one)) for key, one, _ in rows))
+    yield family(c.CONTAINER_CHECKPOINTS, ((key, _checkpoints(snapshot, one)) for key, one, _ in rows))
+    yield family(c.CONTAINER_RUNNING, ((key, one.runs) for key, one, _ in rows))
     yield family(c.CONTAINER_CREATED, ((key, one.created) for key, one, _ in rows))
     yield family(c.CONTAINER_FINISHED, ((key, one.finished) for key, one, _ in rows))
     yield family(c.CONTAINER_INFO, (((*key, *_container_facts(one, short)), 1) for key, one, _ in rows))
@@ -142,11 +179,10 @@ def _containers(snapshot: Snapshot, short: Callable[[str], str]) -> Iterator[Fam
     )
 
 
-def _running(container: Container) -> bool | None:
-    """Whether it runs; paused and restarting containers do, as in Docker's own `State.Running`."""
-    if container.state is ContainerState.UNKNOWN:
-        return None
-    return container.state in (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
+def _checkpoints(snapshot: Snapshot, container: Container) -> int | None:
+    """What the checkpoints hold; None for a container without any."""
+    measured = snapshot.measured.get(container.checkpoints) if container.checkpoints else None
+    return measured.usage.size or None if measured is not None else None
 
 
 def _container_facts(container: Container, short: Callable[[str], str]) -> tuple[str, ...]:
@@ -160,7 +196,7 @@ def _container_facts(container: Container, short: Callable[[str], str]) -> tuple
     )
 
 
-def _volumes(snapshot: Snapshot) -> Iterator[Family]:
+def _volumes(snapshot: Snapshot, limited: Limited) -> Iterator[Family]:
     inventory = snapshot.inventory
     users = accounting.volume_containers(snapshot)
     states = Counter((_used(users[one.name]), _yes(one.anonymous)) for one in inventory.volumes)
@@ -172,12 +208,42 @@ def _volumes(snapshot: Snapshot) -> Iterator[Family]:
             for anonymous in ("true", "false")
         ),
     )
-    usages = [((name,), usage) for name, usage in accounting.volumes(snapshot).items() if usage is not None]
+    sizes = accounting.volumes(snapshot)
+    volumes = limited.keep("volumes", inventory.volumes, lambda one: _size(sizes[one.name]), lambda _: 5)
+    usages = [((one.name,), usage) for one in volumes if (usage := sizes[one.name]) is not None]
     yield family(c.VOLUME_SIZE, ((key, usage.size) for key, usage in usages))
     yield family(c.VOLUME_ALLOCATED, ((key, usage.allocated) for key, usage in usages))
     yield family(c.VOLUME_INODES, ((key, usage.inodes) for key, usage in usages))
-    yield family(c.VOLUME_CONTAINERS, (((one.name,), users[one.name]) for one in inventory.volumes))
-    yield family(c.VOLUME_INFO, ((_volume_facts(one), 1) for one in inventory.volumes))
+    yield family(c.VOLUME_CONTAINERS, (((one.name,), users[one.name]) for one in volumes))
+    yield family(c.VOLUME_INFO, ((_volume_facts(one), 1) for one in volumes))
+
+
+def _size(usage: Usage | None) -> int:
+    return 0 if usage is None else usage.size
+
+
+def _build_cache(snapshot: Snapshot, limited: Limited) -> Iterator[Family]:
+    cache = snapshot.inventory.build_cache
+    figures = accounting.build_cache(snapshot)
+    yield single(c.BUILD_CACHE_RECORDS, len(cache.records))
+    yield single(c.BUILD_CACHE_SIZE, figures.size)
+    yield family(c.BUILD_CACHE_ALLOCATED, (((name,), bytes_) for name, bytes_ in figures.allocated.items()))
+    sizes = figures.records
+    records = limited.keep("build_cache", cache.records, lambda one: sizes.get(one.id) or 0, lambda _: 5)
+    short = short_ids(one.id for one in cache.records)
+    rows = [((short[one.id],), one) for one in records]
+    yield family(c.BUILD_RECORD_SIZE, ((key, sizes.get(one.id)) for key, one in rows))
+    yield family(c.BUILD_RECORD_CREATED, ((key, one.created) for key, one in rows))
+    yield family(c.BUILD_RECORD_USED, ((key, one.last_used) for key, one in rows))
+    yield family(c.BUILD_RECORD_USES, ((key, one.usage_count) for key, one in rows))
+    yield family(c.BUILD_RECORD_INFO, (((*key, one.kind, _yes(one.shared)), 1) for key, one in rows))
+
+
+def _reclaimable(snapshot: Snapshot) -> Iterator[Family]:
+    found = reclaim(snapshot)
+    yield family(c.RECLAIMABLE, (((category,), freed.allocated) for category, freed in found.freed.items()))
+    yield family(c.RECLAIMABLE_OBJECTS, (((category,), freed.objects) for category, freed in found.freed.items()))
+    yield single(c.UNATTRIBUTED, found.unattributed)
 
 
 def _volume_facts(volume: Volume) -> tuple[str, ...]:

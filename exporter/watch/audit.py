@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 from exporter.layouts.drivers import INIT
 from exporter.measured import Measured, Tree
-from exporter.model import Collector, ContainerState, Inventory, Use
+from exporter.model import Collector, Inventory, Use
 from exporter.plan import Plan
 
 _LONGEST_SECONDS = 900.0
 _STOPPED_SECONDS = 3600.0
-_RUNNING = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
 AREAS = ("containers", "volumes")
 
 
@@ -126,7 +125,7 @@ def has_grown(before: Measured | None, after: Measured | None) -> bool:
 
 def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str, bool]]]:
     """The trees that can grow, each with its area and whether something runs that may make it grow."""
-    running = [one for one in inventory.containers if one.state in _RUNNING]
+    running = [one for one in inventory.containers if one.runs is not False]
     live = {(one.driver, one.layer) for one in running if one.layer is not None}
     awake = {one.id for one in running}
     mounted = {mount.source for one in running for mount in one.mounts if mount.kind == "volume"}
@@ -138,9 +137,9 @@ def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str
     for one in inventory.containers:
         yield ("containers", one.id), ("", one.id in awake)
     for layer in inventory.layers:
-        if layer.use is Use.IMAGE:
+        if layer.use is Use.IMAGE or layer.chain:
             continue
-        active = (layer.driver, layer.id) in live or layer.use is Use.PENDING
+        active = (layer.driver, layer.id) in live or layer.use in (Use.PENDING, Use.BUILD_CACHE)
         area = "containers" if layer.use is Use.CONTAINER and not layer.id.endswith(INIT) else ""
         for tree in layer.trees:
             if tree in plan.trees:

@@ -14,17 +14,16 @@ from exporter.config import Config
 from exporter.layouts.stores import Dirty, entry_of, stores, watched
 from exporter.measured import Tree
 from exporter.model import Counters, Snapshot, Trigger, Watching
-from exporter.opening import RootError, identify
+from exporter.opening import RootError, identify, open_mounted
 from exporter.root import DataRoot
 from exporter.rounds import Round
 from exporter.scanner import Scanner
-from exporter.usage.mounts import foreign_trees, read_mounts
 from exporter.usage.pool import Pool
 from exporter.watch.audit import Auditor
 from exporter.watch.budget import Budget
 from exporter.watch.debounce import Debounce
 from exporter.watch.observer import Watcher, held, limit
-from exporter.watch.reconcile import Findings, Reconciler
+from exporter.watch.reconcile import Findings, Reconciler, filled_later
 from exporter.watch.space import Space
 
 _LOOK_SECONDS = 1.0
@@ -81,7 +80,7 @@ class Keeper:
         self.news = True
         try:
             if self._identity is not None:
-                with _open(self._config.root) as root:
+                with open_mounted(self._config.root) as root:
                     self._stores = stores(root)
                     self._watch(root)
                     self._reconciler.look(root, self._stores, {})
@@ -139,7 +138,8 @@ class Keeper:
         """Start again when the root is another directory than it was, or has come or gone."""
         identity = identify(self._config.root)
         failed = bool(self._scanner.error)
-        if identity == self._identity and not failed:
+        # Another directory may have been mounted over the root between a look at it and its scan.
+        if identity == self._identity and self._scanner.identity in (identity, None) and not failed:
             return False
         if identity != self._identity and self._identity is not None:
             self._count_restart("root")
@@ -207,13 +207,14 @@ class Keeper:
     def _look(self, now: float) -> None:
         """Look for what no event has told, at the logs, at the watches, and at the space that is left."""
         try:
-            with _open(self._config.root) as root:
+            with open_mounted(self._config.root) as root:
                 found = stores(root)
                 watching = self.watcher.running and not self._partial and not self.watcher.dead()
                 findings = self._reconciler.look(root, found, self._scanner.measured, watching=watching)
                 self._check_watches(root, found, now)
         except OSError:
-            return  # the root is gone: the next look at its identity tells
+            self.start()  # it is gone, or may not be read any more
+            return
         self._scanner.refresh()
         self.news = True
         grown = self._scanner.look_at_logs()
@@ -234,7 +235,9 @@ class Keeper:
         self._looked = now - _LATE_EVENT_SECONDS
         missed = {key for key in findings.stores | findings.entries if key not in told}
         unwatched = {*self._stores} - {*watched(self._stores)}
-        uncounted = {key for key in missed if key in unwatched or key[:-1] in unwatched}
+        uncounted = {key for key in missed if key in unwatched or key[:-1] in unwatched or filled_later(key[:-1])}
+        # Databases are written to in place by a process that keeps them open: no event could have told.
+        uncounted |= {key for key in missed if key and key[-1].endswith(".db")}
         self._counters.missed += len(missed - uncounted)
         if missed - uncounted:
             _log.debug("watch.missed", entries=sorted("/".join(key) or "." for key in missed - uncounted))
@@ -249,7 +252,7 @@ class Keeper:
             pass
         elif not self.watcher.running:
             reason = "limit" if now >= self._retry_watching else ""
-        elif self.watcher.moved() or self.watcher.directories != {(), *watched(found)}:
+        elif self.watcher.directories != {(), *watched(found)} or self.watcher.moved():
             reason = "directory"
         elif self.watcher.dead():
             reason = "thread"
@@ -261,7 +264,8 @@ class Keeper:
             self._watch(root)
         self._held = held()
         measured = self._scanner.measured
-        homes = (tree for tree in measured if len(tree) == _CONTAINER_DEPTH and tree[0] == "containers")
+        there = ("containers",) in found
+        homes = (tree for tree in measured if there and len(tree) == _CONTAINER_DEPTH and tree[0] == "containers")
         inodes = {tree: measured[tree].identity[1] for tree in homes}
         deaf = self.watcher.running and self.watcher.deaf(self._held, inodes)
         if deaf and not self._partial:
@@ -313,14 +317,10 @@ class Keeper:
         date = time.time()
         if any(one.trigger is not Trigger.AUDIT for one in done):
             self._auditor.plan(self._scanner.plan, self._scanner.inventory, self._scanner.failed, now, date)
+        failed = {*self._scanner.failed}
         for one in done:
             for tree, grew in one.grew.items():
-                # Only audits back off: what events are about may be about to grow.
-                self._auditor.done(tree, now, date, grew=grew or one.trigger is not Trigger.AUDIT)
-
-
-def _open(path: str) -> DataRoot:
-    """Open the root, knowing what is mounted below: that is not to be touched, it may hang."""
-    root = DataRoot(path)
-    root.mounts = foreign_trees(root.path, read_mounts())
-    return root
+                # Only audits back off, and only from what was measured wholly: what events are about may be
+                # about to grow, and what may not be read now may be readable soon.
+                soon = grew or tree in failed or one.trigger is not Trigger.AUDIT
+                self._auditor.done(tree, now, date, grew=soon)

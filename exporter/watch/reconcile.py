@@ -21,6 +21,11 @@ _FILES = {
     "graph": ("json", "layersize"),
     "volumes": ("_data", "opts.json", "config.json", "json"),
 }
+#: Stores of whose entries only is seen whether they are the same, or were replaced or written to.
+_PLAIN = ("image", "buildkit")
+#: Stores of whose entries the directories are signed: the engine adds files to them after they were made,
+#: the time of a tag or the name of an init layer, and no event of the store tells of that.
+_FILLED_LATER = (("imagedb", "metadata", "sha256"), ("layerdb", "mounts"))
 #: With events, files that are rewritten in place are looked at only every so many looks.
 THOROUGH_LOOKS = 8
 #: Timestamps have the granularity of the kernel's tick: what changed just now may change again unseen.
@@ -48,6 +53,7 @@ class Reconciler:
     def __init__(self) -> None:
         self._signatures: dict[Tree, _Signature] = {}
         self._unsettled: set[Tree] = set()
+        self._stores: frozenset[Tree] = frozenset()
         self._looks = 0
 
     def look(
@@ -60,6 +66,7 @@ class Reconciler:
         before, unsettled = self._signatures, self._unsettled
         self._signatures, self._unsettled = {}, set()
         all_stores = ((), *stores)
+        stores_before, self._stores = self._stores, frozenset(stores)
         for store in all_stores:
             self._note(store, _listing_signature(root, store))
         thorough = not watching or self._looks % THOROUGH_LOOKS == 0
@@ -72,7 +79,7 @@ class Reconciler:
             return findings
         moved = {key for key, signature in self._signatures.items() if before.get(key) != signature}
         moved |= before.keys() - self._signatures.keys()
-        findings.stores = moved & {*all_stores}
+        findings.stores = moved & {*all_stores, *stores_before}
         findings.entries = {key for key in moved - findings.stores if key in before and key in self._signatures}
         findings.again = unsettled - moved
         for store in findings.stores:
@@ -87,12 +94,18 @@ class Reconciler:
             self._unsettled.add(key)
 
 
+def filled_later(store: Tree) -> bool:
+    """Whether the entries of a store change unseen by a watch of it."""
+    return store[0:1] == ("image",) and store[2:] in _FILLED_LATER
+
+
 def _listing_signature(root: DataRoot, store: Tree) -> _Signature | None:
     try:
         status = root.lstat(store)
     except OSError:
         return None
-    return status.st_dev, status.st_ino, status.st_mtime_ns
+    # Who may read it counts as well: permissions that were regained show what was hidden.
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid
 
 
 def _rewritten(
@@ -104,7 +117,8 @@ def _rewritten(
     """
     for store in ((), *stores):
         files = _FILES.get(store[0], ()) if len(store) == 1 else ()
-        if not files and store and (store[0] != "image" or len(store) > 2):
+        filled = filled_later(store)
+        if not files and not filled and store and (store[0] not in _PLAIN or len(store) > 2):
             continue
         try:
             with root.directory(store) as descriptor:
@@ -112,7 +126,9 @@ def _rewritten(
                     entry = (*store, name)
                     if entry not in root.mounts:
                         touched = [file for file in files if (*entry, file) not in root.mounts]
-                        signature = _entry_signature(descriptor, name, touched, known.get(entry), plain=not files)
+                        signature = _entry_signature(
+                            descriptor, name, touched, known.get(entry), plain=not (files or filled)
+                        )
                         if signature is not None:
                             yield entry, signature
         except OSError:

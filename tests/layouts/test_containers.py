@@ -12,8 +12,8 @@ from tests.roots import graph_root, hex_id
 @pytest.mark.parametrize(
     ("state", "name"),
     [
-        (State(running=True, pid=7), "running"),
-        (State(running=True, paused=True), "paused"),
+        (State(running=True, pid=2**30), "stale"),
+        (State(running=True, paused=True), "stale"),
         (State(running=True, restarting=True), "restarting"),
         (State(dead=True), "dead"),
         (State(), "exited"),

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.families import families
+from exporter.metrics.limits import Shown
 from exporter.metrics.live import WebStatus, filesystem_families, process_families, web_families
 from exporter.metrics.status import status_families
 from exporter.model import Counters, Snapshot, Watching
 from exporter.scanner import Scanner
 from exporter.usage.pool import Pool
-from tests.roots import graph_root, hex_id
+from tests.roots.layerdb import DbRoot, digest
 
 _DOCS = Path(__file__).parent.parent.parent / "docs" / "metrics.md"
 _ROW = re.compile(r"^\| `([a-z_]+)` \| (gauge|counter|info) \| ([^|]*) \| (.+) \|$", re.MULTILINE)
@@ -23,17 +24,19 @@ def test_the_documentation_and_the_catalogue_are_the_same() -> None:
 
 
 def test_every_metric_of_the_catalogue_is_served_and_no_other(tmp_path: Path, pool: Pool) -> None:
-    built = graph_root(tmp_path).image("base", size=3, tag="base:1")
-    source = built.writer.volume(hex_id("v"), {})
-    config = {"Type": "json-file", "Config": {"max-size": "10m"}}
-    built.container("c", image="base", volumes={"/v": source}, log_config=config)
+    built = DbRoot(tmp_path).layer("base", 3).image("base", "base", ["base:1"]).volume("v", 3)
+    host = {"LogConfig": {"Type": "json-file", "Config": {"max-size": "10m"}}, "Tmpfs": {"/t": ""}}
+    built.container("c", "base", "base", host=host).build("a" * 25, size=3)
+    checkpoint = built.path / "containers" / digest("containerc") / "checkpoints/one"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "pages").write_bytes(b"1")
     scanner = Scanner(str(built.path), 600, pool)
     scanner.counters.last_event = 1.0
     scanner.counters.overflows = 1
     audited = {"containers": 1.0, "volumes": 1.0}
     snapshot = replace(scanner.scan(), watching=Watching(polling=False, watches=1, limit=2), audited=audited)
     made = [
-        *families(snapshot),
+        *families(snapshot, Shown(each_layer=True)),
         *status_families(snapshot, scanner.counters),
         *filesystem_families([]),
         *web_families(WebStatus(0, 0, False, 1, {"full": 0}, 0)),

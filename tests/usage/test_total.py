@@ -2,11 +2,13 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.measured import Links
-from exporter.usage.total import Total
+from exporter.usage import total as totals
+from exporter.usage.total import TooManyLinksError, Total
 
 _LINKED = st.dictionaries(st.integers(0, 2**64 - 1), st.tuples(st.integers(0, 2**60), st.integers(0, 2**60)))
 
@@ -40,3 +42,22 @@ def test_parts_in_any_split_are_the_whole(links: list[tuple[int, int]]) -> None:
         for other in parts[1:]:
             joined.join(Total.unpack(other.pack()))
     assert joined.result((1, 2, 3)) == whole.result((1, 2, 3))
+
+
+def test_more_links_than_are_remembered_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when only the parts together have too many: no figure rather than one that may be wrong."""
+    monkeypatch.setattr(totals, "MAX_LINKS", 3)
+    statuses = []
+    for number in range(4):
+        (tmp_path / f"file{number}").write_bytes(b"x")
+        os.link(tmp_path / f"file{number}", tmp_path / f"link{number}")
+        statuses.append((tmp_path / f"file{number}").stat())
+    whole, parts = Total(), (Total(), Total())
+    for number, status in enumerate(statuses):
+        parts[number % 2].first_link(status)
+        if number < 3:
+            whole.first_link(status)
+    with pytest.raises(TooManyLinksError):
+        whole.first_link(statuses[3])
+    with pytest.raises(TooManyLinksError):
+        parts[0].join(parts[1])

@@ -95,3 +95,23 @@ def test_what_changed_just_now_is_looked_at_again(looks: _Looks) -> None:
     first = looks()
     assert ("graph",) in first.stores
     assert ("graph",) in looks().again
+
+
+def test_what_the_engine_adds_to_an_entry_of_image_metadata_is_found(built: GraphRoot) -> None:
+    entry = built.path / "image/aufs/imagedb/metadata/sha256" / hex_id("base")
+    entry.mkdir(parents=True)
+    looks = _Looks(built.path)
+    (entry / "lastUpdated").write_text("2026-01-01T00:00:00Z")
+    assert ("image", "aufs", "imagedb", "metadata", "sha256", hex_id("base")) in looks().entries
+
+
+def test_a_store_that_cannot_be_seen_any_more_is_found(looks: _Looks) -> None:
+    with DataRoot(str(looks.path)) as root:
+        left = [store for store in stores(root) if store != ("containers",)]
+        assert looks.reconciler.look(root, left, looks.measured).stores == {("containers",)}
+        assert looks.reconciler.look(root, stores(root), looks.measured).stores == {("containers",)}
+
+
+def test_permission_that_changes_is_found(looks: _Looks) -> None:
+    (looks.path / "containers").chmod(0o711)
+    assert looks().stores == {("containers",)}

@@ -13,6 +13,7 @@ from exporter.watch.audit import Auditor
 from exporter.watch.budget import Budget
 from exporter.watch.debounce import MOST_ENTRIES, Debounce
 from exporter.watch.space import Space
+from tests.conftest import process_of
 from tests.roots import graph_root, hex_id
 
 
@@ -64,10 +65,11 @@ def test_an_overdrawn_account_says_how_long_to_wait() -> None:
 
 def _auditor(tmp_path: Path, pool: Pool) -> Auditor:
     built = graph_root(tmp_path).image("base", size=3, tag="base:1")
-    built.container("busy", image="base", writable={"w": 1}, state=State(running=True))
-    built.container("done", image="base", writable={"w": 1})
-    scanner = Scanner(str(built.path), 600, pool)
-    scanner.scan()
+    with process_of(hex_id("busy")) as pid:
+        built.container("busy", image="base", writable={"w": 1}, state=State(running=True, pid=pid))
+        built.container("done", image="base", writable={"w": 1})
+        scanner = Scanner(str(built.path), 600, pool)
+        scanner.scan()
     auditor = Auditor(60)
     auditor.plan(scanner.plan, scanner.inventory, [], now=0, date=1000)
     return auditor
@@ -99,9 +101,10 @@ def test_what_is_stopped_is_audited_hourly_and_image_layers_never(tmp_path: Path
 
 def test_what_stops_is_measured_once_more(tmp_path: Path, pool: Pool) -> None:
     built = graph_root(tmp_path).image("base", size=3, tag="base:1")
-    built.container("web", image="base", writable={"w": 1}, state=State(running=True))
-    scanner = Scanner(str(built.path), 600, pool)
-    scanner.scan()
+    with process_of(hex_id("web")) as pid:
+        built.container("web", image="base", writable={"w": 1}, state=State(running=True, pid=pid))
+        scanner = Scanner(str(built.path), 600, pool)
+        scanner.scan()
     auditor, layer = Auditor(60), ("aufs", "diff", hex_id("web"))
     auditor.plan(scanner.plan, scanner.inventory, [], now=0, date=0)
     assert layer not in auditor.due(10)

@@ -1,0 +1,162 @@
+"""A private real engine for tests: Debian's dockerd on a root of its own, without a network."""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_START_SECONDS = 60.0
+_APPLETS = ("sh", "dd", "echo", "sleep", "rm", "ln", "cat", "mkdir", "chmod", "seq", "touch", "truncate")
+#: Debian's own client: others may have no builder without a plugin.
+_CLIENT = "/usr/bin/docker"
+
+
+def require_engine() -> None:
+    """Skip where no engine can be run."""
+    if os.geteuid() != 0:
+        pytest.skip("an engine needs root")
+    if not all(map(shutil.which, ("dockerd", "busybox", _CLIENT))):
+        pytest.skip("docker.io and busybox-static are not installed")
+
+
+class Engine:
+    """One engine: start, ask, kill."""
+
+    def __init__(self, scratch: Path, short: Path, driver: str) -> None:
+        self.root = scratch / "root"
+        self.driver = driver
+        self.scratch = scratch
+        self._short = short
+        self._starts = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        short = self._short
+        (short / "p").unlink(missing_ok=True)
+        self._starts += 1  # after a kill, what was left in the old directory keeps containerd from starting
+        command = [
+            "dockerd",
+            "--data-root",
+            str(self.root),
+            "--exec-root",
+            f"{short}/x{self._starts}",
+            "-H",
+            f"unix://{short}/s",
+        ]
+        command += ["-p", f"{short}/p", "--iptables=false", "--ip6tables=false", "--bridge=none"]
+        with (short / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, f"--storage-driver={self.driver}"], stdout=log, stderr=log, start_new_session=True
+            )
+        until = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            if time.monotonic() > until or self._process.poll() is not None:
+                pytest.skip(f"the engine does not start here: {(short / 'log').read_text()[-300:]}")
+            time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError):
+            return bool(self.ask("/_ping", raw=True))
+        return False
+
+    def ask(self, path: str, *, raw: bool = False) -> Any:
+        """GET from its API."""
+        with contextlib.closing(http.client.HTTPConnection("engine", timeout=60)) as connection:
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.connect(str(self._short / "s"))
+            connection.request("GET", path)
+            content = connection.getresponse().read()
+        return content if raw else json.loads(content)
+
+    def run(self, *arguments: str, stdin: bytes | None = None, builder: str = "", check: bool = True) -> str:
+        """Run a docker command; return what it printed."""
+        environment = {**os.environ, "DOCKER_BUILDKIT": builder or "0", "DOCKER_CONFIG": str(self._short / "c")}
+        command = [_CLIENT, "-H", f"unix://{self._short}/s", *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, check=False, env=environment, timeout=120)
+        assert not check or done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode().strip()
+
+    def base(self, name: str = "base:1") -> None:
+        """Import an image with a shell, a hard link and a sparse file."""
+        content = self.scratch / "base"
+        if not content.exists():
+            (content / "bin").mkdir(parents=True)
+            shutil.copy(shutil.which("busybox") or "", content / "bin/busybox")
+            for applet in _APPLETS:
+                (content / "bin" / applet).symlink_to("busybox")
+            (content / "tmp").mkdir()
+            (content / "one").write_bytes(b"1" * 5000)
+            os.link(content / "one", content / "two")
+            os.truncate(content / "two", 300_000)
+        packed = subprocess.run(["tar", "-C", str(content), "-c", "."], capture_output=True, check=True).stdout
+        self.run("import", "-", name, stdin=packed)
+
+    def build(self, name: str, dockerfile: str, *, builder: str = "0", check: bool = True) -> None:
+        """Build an image with the classic builder, or with BuildKit (`1`)."""
+        context = self.scratch / "context"
+        context.mkdir(exist_ok=True)
+        (context / "Dockerfile").write_text(dockerfile)
+        self.run("build", "--network", "none", "-t", name, str(context), builder=builder, check=check)
+
+    def kill(self) -> None:
+        """Kill it at once, and wait until it is gone."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it in an orderly way."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(60)
+            self._process = None
+        if how is signal.SIGKILL:
+            self._end_group()
+
+    def _end_group(self) -> None:
+        """What it started, containerd and the shims, is known by its directory."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if f"{self._short}/".encode() in (process / "cmdline").read_bytes():
+                    os.kill(int(process.name), signal.SIGKILL)
+
+    def clean(self) -> None:
+        """End everything, and unmount what it left."""
+        if self._process is not None:
+            for container in self.run("ps", "-q", check=False).split():
+                self.run("rm", "-f", container, check=False)
+            self.stop()
+        self._end_group()
+        for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+            path = line.split()[4]
+            if f"{path}/".startswith((f"{self.root}/", f"{self._short}/")):
+                subprocess.run(["umount", "-l", path], check=False, capture_output=True)
+
+    def du(self) -> int:
+        """The disk blocks of the root in bytes."""
+        done = subprocess.run(["du", "-sx", "--block-size=1", str(self.root)], capture_output=True, check=False)
+        return int(done.stdout.split()[0])
+
+
+@contextlib.contextmanager
+def engine(scratch: Path, short: Path, driver: str) -> Iterator[Engine]:
+    """Run an engine for the length of a `with` block."""
+    require_engine()
+    one = Engine(scratch, short, driver)
+    try:
+        one.start()
+        yield one
+    finally:
+        one.clean()
