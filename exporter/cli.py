@@ -315,6 +315,7 @@ def demo(directory: Path) -> None:
 
 
 for _one in COMMANDS:
+    _config_file(_one)
     main.add_command(_one)
 
 

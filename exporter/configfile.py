@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from exporter.settings import Entry  # see _apply
 
 _FLAG = "--config.file"
-_Command = Callable[..., None]
 
 
-def config_file_option(variable: str) -> Callable[[_Command], _Command]:
-    """The option that reads the file before all other options get their values."""
+def config_file_option(variable: str) -> Callable[[Any], Any]:
+    """The option, for a function or a command, that reads the file before all other options get their values."""
     return click.option(
         _FLAG,
         "config_file",
@@ -40,12 +39,12 @@ def _apply(context: click.Context, _parameter: click.Parameter, file: str | None
 
     group = context.find_root().command
     assert isinstance(group, click.Group), "the commands belong to a group"
+    own = dict(_keys(context.command))
     try:
-        values = take(read(file), group)
+        values = take(read(file), {**flags(group), **own})
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    own = {one.name for one in context.command.params}
-    context.default_map = {**(context.default_map or {}), **{name: one for name, one in values.items() if name in own}}
+    context.default_map = {str(option.name): values[key] for key, option in own.items() if key in values}
 
 
 def flags(group: click.Group) -> dict[str, click.Option]:
@@ -53,19 +52,16 @@ def flags(group: click.Group) -> dict[str, click.Option]:
     return {key: option for command in group.commands.values() for key, option in _keys(command)}
 
 
-def take(top: "Entry", group: click.Group) -> dict[str, Any]:
-    """The values by the names of their options; raises SettingsError for what no flag of `group` would take."""
-    known = flags(group)
+def take(top: "Entry", known: dict[str, click.Option]) -> dict[str, Any]:
+    """The values by their keys; raises SettingsError for what no flag would take."""
     values: dict[str, Any] = {}
     for key, entry in top.mapping():
         if key not in known:
             raise entry.error(f"unknown key {key!r}; known are the flags without dashes: {', '.join(sorted(known))}")
         if entry.empty:
             continue
-        option = known[key]
-        assert option.name is not None, "every option has a name"
         try:
-            values[option.name] = _value(option, entry)
+            values[key] = _value(known[key], entry)
         except click.BadParameter as error:
             raise entry.error(f"{key}: {error.message}") from None
     return values

@@ -45,6 +45,8 @@ class Connection(H11Protocol):
         if self.transport.is_closing():
             return
         super().data_received(data)
+        if self._visitor.stage is Stage.DRAINING:
+            return
         if self._busy:
             self._move(Stage.SERVING)
         elif self._visitor.stage is Stage.IDLE:
@@ -55,10 +57,10 @@ class Connection(H11Protocol):
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY:
             self.transport.close()  # nothing here takes a body: the rest of it is not waited for
-        if self._busy:
+        if self.transport.is_closing() or self.flow.write_paused:
+            self._move(Stage.DRAINING)  # also when it has asked again: the next answer waits until this one is read
+        elif self._busy:
             self._move(Stage.SERVING)
-        elif self.transport.is_closing() or self.flow.write_paused:
-            self._move(Stage.DRAINING)
         else:
             self._move(Stage.IDLE)
 
@@ -66,7 +68,7 @@ class Connection(H11Protocol):
         """Note that a slow reader has caught up."""
         super().resume_writing()
         if self._visitor.stage is Stage.DRAINING and not self.transport.is_closing():
-            self._lobby.move(self._visitor, Stage.IDLE)
+            self._lobby.move(self._visitor, Stage.SERVING if self._busy else Stage.IDLE)
 
     @property
     def _busy(self) -> bool:

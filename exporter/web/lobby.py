@@ -13,7 +13,7 @@ from enum import IntEnum
 MAX_CONNECTIONS = 256
 MAX_HANDSHAKES = 32
 #: How many bytes of answers may wait for slow readers, all together.
-MAX_HELD_BYTES = 32 * 1024 * 1024
+MAX_HELD_BYTES = 16 * 1024 * 1024
 IDLE_SECONDS = 75.0
 
 
@@ -92,7 +92,7 @@ class Lobby:
     def _limit_held(self) -> None:
         draining = [(one, one.held()) for one in self._visitors if one.stage is Stage.DRAINING]
         held = sum(size for _, size in draining)
-        for visitor, size in draining:
+        for visitor, size in draining[:-1]:  # not the newcomer: a page may be large
             if held <= MAX_HELD_BYTES:
                 return
             self._end(visitor, "slow")
