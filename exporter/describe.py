@@ -25,7 +25,7 @@ from exporter.document import (
 from exporter.measured import Tree
 from exporter.metrics.labels import escape
 from exporter.model import Container, Filesystem, Image, Snapshot
-from exporter.reclaim import reclaim
+from exporter.reclaim import Reclaim, reclaim
 from exporter.version import VERSION
 
 _LEVEL = 6
@@ -83,6 +83,7 @@ def space(one: Filesystem, status: os.statvfs_result | None) -> FilesystemRow:
 def _pieces(snapshot: Snapshot) -> Iterator[str]:
     inventory = snapshot.inventory
     measured = bool(snapshot.measured)
+    found = reclaim(snapshot) if measured else None
     head = {
         "schema": SCHEMA,
         "exporter": VERSION,
@@ -91,12 +92,12 @@ def _pieces(snapshot: Snapshot) -> Iterator[str]:
         "layouts": inventory.layouts,
         "unmeasured": inventory.unmeasured,
         "drivers": inventory.drivers,
-        "unattributed": unattributed(snapshot) if measured else None,
+        "unattributed": found.unattributed if found else None,
     }
     yield json.dumps(head, separators=(",", ":"))[:-1]
     parts: dict[str, Iterable[Any]] = {
         "directories": directories(snapshot),
-        "reclaimable": reclaimable(snapshot),
+        "reclaimable": reclaimable(found) if found else (),
         "layers": layers(snapshot),
         "images": images(snapshot),
         "containers": containers(snapshot),
@@ -132,15 +133,10 @@ def directories(snapshot: Snapshot) -> Iterator[DirectoryRow]:
         yield DirectoryRow(escape(name), usage.size, usage.allocated, usage.inodes)
 
 
-def reclaimable(snapshot: Snapshot) -> Iterator[ReclaimableRow]:
-    """What could be freed, by category."""
-    for category, freed in reclaim(snapshot).freed.items():
+def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:
+    """What could be freed, by category, in the order in which prunes are reckoned."""
+    for category, freed in found.freed.items():
         yield ReclaimableRow(category, freed.allocated, freed.objects)
-
-
-def unattributed(snapshot: Snapshot) -> int | None:
-    """What is allocated below the root and belongs to none of the objects."""
-    return reclaim(snapshot).unattributed
 
 
 def layers(snapshot: Snapshot) -> Iterator[LayerRow]:
@@ -155,7 +151,7 @@ def layers(snapshot: Snapshot) -> Iterator[LayerRow]:
             driver=layer.driver,
             id=escape(layer.id),
             chain=layer.chain,
-            parent=layer.parent or parents.get(key, ""),
+            parent=escape(parents.get(key) or layer.parent or ""),
             use=layer.use,
             size=sizes.get(key),
             allocated=sum(usage.allocated for usage in known) if known else None,

@@ -8,6 +8,7 @@ from exporter import describe
 from exporter.document import ContainerRow, DirectoryRow, ImageRow, LayerRow, MountRow, ReclaimableRow, VolumeRow
 from exporter.metrics.labels import label, shorten
 from exporter.model import CollectorScan, Problem, Snapshot, Use
+from exporter.reclaim import reclaim
 
 #: So many rows of a table are shown on /status, the largest first.
 ROWS = 50
@@ -80,7 +81,7 @@ def summarize(snapshot: Snapshot) -> Summary:
         ),
         directories=_largest((row.allocated, row.name, row) for row in directories),
         used=sum(row.allocated for row in directories),
-        reclaimable=tuple(describe.reclaimable(snapshot)),
+        reclaimable=tuple(describe.reclaimable(reclaim(snapshot))),
         images=tuple(map(_short_image, _largest((row.virtual, row.id, row) for row in images))),
         containers=tuple(map(_short_container, _largest((row.writable, row.id, row) for row in containers))),
         logs=tuple(map(_short_container, _largest((row.log, row.id, row) for row in containers))),

@@ -145,6 +145,9 @@ def whose(index: Index, given: str) -> Answer:
         return Answer({"path": escape(given), "relative": None, "owners": []}, [Lines("", [line])], failed=True)
     parts = tuple(escape(relative).split("/")) if relative else ()
     owners = _owners(index, parts)
+    resolved = _below(os.path.realpath(index.document.root), os.path.realpath(given))
+    if owners[0]["kind"] == "part" and resolved and resolved != relative:  # a link, such as those in overlay2/l
+        owners = _owners(index, tuple(escape(resolved).split("/")))
     data = {"path": escape(given), "relative": "/".join(parts), "owners": owners}
     return Answer(data, [Lines("", [f"{owner['kind']}: {owner['text']}" for owner in owners])], failed=not owners)
 
@@ -217,8 +220,9 @@ def _named(index: Index, name: str) -> list[dict[str, str]]:
     """The objects that this component of a path is the id of, also while it is made or removed."""
     bare = name.removesuffix("-removing").removesuffix(INIT)
     found: list[dict[str, str]] = []
+    owning = {one.id for row in index.document.layers if row.id == bare and (one := index.container_of(row))}
     for container in index.document.containers:
-        if container.id == bare:
+        if container.id == bare or container.id in owning:
             text = f"{container_name(container)} ({index.short(container.id)}), {container.state}, of {container.image}"
             found.append({"kind": "container", "id": container.id, "text": text})
     for image in index.document.images:

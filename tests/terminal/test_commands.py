@@ -43,9 +43,13 @@ def test_every_command_says_the_same_from_the_disk_and_from_an_exporter(built: G
 
 
 def test_du_and_df_agree(built: GraphRoot) -> None:
-    total = json.loads(run("df", "--root", str(built.path), "--json").stdout)["total"]
+    answer = json.loads(run("df", "--root", str(built.path), "--json").stdout)
+    total = answer["total"]
     done = subprocess.run(["du", "-sx", "--block-size=1", built.path], capture_output=True, text=True, check=True)
     assert total["allocated"] == int(done.stdout.split()[0])
+    freed = {row["category"]: (row["objects"], row["bytes"] > 0) for row in answer["reclaimable"]}
+    assert freed["containers_stopped"] == (1, True)
+    assert answer["unattributed"] > 0
 
 
 def test_what_cannot_be_read_is_said_with_advice(built: GraphRoot, tmp_path: Path) -> None:

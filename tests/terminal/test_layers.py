@@ -101,6 +101,8 @@ def test_a_path_of_no_object_says_what_it_is(built: GraphRoot, tmp_path: Path) -
     assert outside.failed
     (bind,) = whose(index, "/srv/web/index.html").data["owners"]
     assert (bind["kind"], bind["id"]) == ("bind mount", hex_id("web"))
+    (built.path / "aufs" / "l").symlink_to(built.path / "aufs" / "diff" / hex_id("app"))
+    assert whose(index, str(built.path / "aufs" / "l")).data["owners"][0]["id"] == hex_id("app")
     link = tmp_path / "link"
     link.symlink_to(built.path)
     assert whose(index, str(link / "aufs/diff" / hex_id("app"))).data["owners"][0]["id"] == hex_id("app")
