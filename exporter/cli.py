@@ -287,6 +287,37 @@ def demo(directory: Path) -> None:
     click.echo(f"An example data root is in {directory}.")
 
 
+@main.command()
+@_option("--job", "job", default="docker-storage", metavar="NAME", help="The job that Prometheus scrapes exporters as.")
+@_option(
+    "--threshold",
+    "thresholds",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a threshold: a size (2GiB), a share (15%) or a time (6h). Repeat it for several; --list names all.",
+)
+@_option("--runbooks", "runbooks", default="docs/runbooks/", metavar="URL", help="Where the runbooks are served.")
+@_option(
+    "--speed",
+    "speed",
+    default=1.0,
+    type=click.FloatRange(min=1),
+    metavar="FACTOR",
+    help="Divide how long things must last and how far is looked back: to try the alerts out.",
+)
+@click.option("--list", "listed", is_flag=True, help="List the thresholds instead.")
+def rules(job: str, thresholds: tuple[str, ...], runbooks: str, speed: float, listed: bool) -> None:
+    """Print recording and alert rules for Prometheus."""
+    from exporter.rules import Settings, Thresholds, described, rules as written  # noqa: PLC0415 - `run` has no use for it
+
+    try:
+        limits = Thresholds().changed(thresholds)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    settings = Settings(job, limits, runbooks, speed)
+    click.echo(described(limits) if listed else written(settings), nl=False)
+
+
 def _cache_file(given: str, root: str) -> str:
     """Where to keep the cache: as given, or below systemd's or root's or the user's state directory."""
     if given == "none":
