@@ -273,14 +273,17 @@ def once(  # noqa: PLR0913 - one parameter for each flag
 
 @main.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-def demo(directory: Path) -> None:
+@click.option("--busy", is_flag=True, help="Keep it busy until Ctrl-C: layers come, logs grow, a prune happens.")
+def demo(directory: Path, busy: bool) -> None:
     """Build an example data root in DIRECTORY: a host with Docker 1.5, aufs, two images and 37 layers.
 
     Its files are sparse: they show gigabytes and take a few megabytes.
     """
-    from exporter.demo import build_demo  # noqa: PLC0415 - the exporter itself has no use for it
+    from exporter.demo import build_demo, keep_busy  # noqa: PLC0415 - the exporter itself has no use for it
 
     try:
+        if busy:
+            keep_busy(directory)
         build_demo(directory)
     except OSError as error:
         raise click.ClickException(str(error)) from None
@@ -308,7 +311,8 @@ def demo(directory: Path) -> None:
 @click.option("--list", "listed", is_flag=True, help="List the thresholds instead.")
 def rules(job: str, thresholds: tuple[str, ...], runbooks: str, speed: float, listed: bool) -> None:
     """Print recording and alert rules for Prometheus."""
-    from exporter.rules import Settings, Thresholds, described, rules as written  # noqa: PLC0415 - `run` has no use for it
+    from exporter.rules import Settings, Thresholds, described  # noqa: PLC0415 - `run` has no use for it
+    from exporter.rules import rules as written
 
     try:
         limits = Thresholds().changed(thresholds)

@@ -8,7 +8,10 @@ _UNITS = {
     "%": 0.01,
     **{unit: 1000.0**power for power, unit in enumerate(("kB", "MB", "GB", "TB"), 1)},
     **{unit: 1024.0**power for power, unit in enumerate(("KiB", "MiB", "GiB", "TiB"), 1)},
-    **{"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0},
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
 }
 _VALUE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z%]*)")
 _GIB = 1024.0**3
