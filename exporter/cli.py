@@ -311,15 +311,14 @@ def demo(directory: Path, busy: bool) -> None:
 @click.option("--list", "listed", is_flag=True, help="List the thresholds instead.")
 def rules(job: str, thresholds: tuple[str, ...], runbooks: str, speed: float, listed: bool) -> None:
     """Print recording and alert rules for Prometheus."""
-    from exporter.rules import Settings, Thresholds, described  # noqa: PLC0415 - `run` has no use for it
-    from exporter.rules import rules as written
+    from exporter import rules as source  # noqa: PLC0415 - `run` has no use for it
 
     try:
-        limits = Thresholds().changed(thresholds)
+        limits = source.Thresholds().changed(thresholds)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    settings = Settings(job, limits, runbooks, speed)
-    click.echo(described(limits) if listed else written(settings), nl=False)
+    settings = source.Settings(job, limits, runbooks, speed)
+    click.echo(source.described(limits) if listed else source.rules(settings), nl=False)
 
 
 def _cache_file(given: str, root: str) -> str:

@@ -46,7 +46,7 @@ def volume(expression: str) -> str:
 
 def where(expression: str, on: Sequence[str], condition: str) -> str:
     """Keep the value where a comparison with `bool` holds, and give 0 elsewhere: the panel is never empty by it."""
-    return f"{expression} * on ({', '.join(on)}) ({condition})"
+    return f"{expression} * on ({', '.join(on)}) group_left () ({condition})"
 
 
 def top(expression: str) -> str:
