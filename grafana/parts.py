@@ -1,5 +1,7 @@
 """What both dashboards have: variables, annotations, links, and the way into a file."""
 
+import json
+
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as board
@@ -8,6 +10,8 @@ from grafana.panels import SOURCE
 from grafana.queries import metric, plain
 
 HOST_UID, FLEET_UID = "docker-storage", "docker-storage-fleet"
+#: What the SDK writes and Grafana's schema of this kind of dashboard does not have.
+_FOREIGN = ("auto", "auto_count", "auto_min", "placement")
 _JOBS = "label_values(docker_storage_build_info, job)"
 _INSTANCES = 'label_values(docker_storage_build_info{job="$job"}, instance)'
 
@@ -49,7 +53,11 @@ def drops() -> dashboard.AnnotationQuery:
 
 def encoded(made: dashboard.Dashboard) -> str:
     """Write a dashboard as the JSON file that Grafana reads."""
-    return JSONEncoder(sort_keys=True, indent=2).encode(made.build()) + "\n"
+    content = json.loads(JSONEncoder().encode(made.build()))
+    for part in (*content["templating"]["list"], *content.get("links", ()), *content["annotations"]["list"]):
+        for name in _FOREIGN:
+            part.pop(name, None)
+    return json.dumps(content, sort_keys=True, indent=2) + "\n"
 
 
 def _query(name: str, label: str, query: str) -> dashboard.QueryVariable:
