@@ -54,7 +54,7 @@ def drops() -> dashboard.AnnotationQuery:
 def encoded(made: dashboard.Dashboard) -> str:
     """Write a dashboard as the JSON file that Grafana reads."""
     content = json.loads(JSONEncoder().encode(made.build()))
-    for part in (*content["templating"]["list"], *content.get("links", ()), *content["annotations"]["list"]):
+    for part in (*content["templating"]["list"], *content.get("links", ()), *content["annotations"].get("list", ())):
         for name in _FOREIGN:
             part.pop(name, None)
     return json.dumps(content, sort_keys=True, indent=2) + "\n"

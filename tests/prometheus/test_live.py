@@ -2,7 +2,6 @@
 
 import json
 import re
-import selectors
 import socket
 import subprocess
 import sys
@@ -17,8 +16,10 @@ from typing import Any
 import pytest
 
 from exporter.demo import Busy
+from exporter.metrics.catalogue import CATALOGUE
 from exporter.rules import Settings, rules
 from tests.conftest import needs
+from tests.prometheus.test_names import COMING
 
 _TOP = Path(__file__).parent.parent.parent
 _DASHBOARDS = ("docker-storage.json", "docker-storage-fleet.json")
@@ -51,16 +52,14 @@ class Prometheus:
         return {one["labels"]["alertname"] for one in self.ask("alerts")["alerts"] if one["state"] == state}
 
 
-def _line(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
-    assert process.stderr is not None
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stderr, selectors.EVENT_READ)
-        while selector.select(30):
-            line = process.stderr.readline()
-            if found := re.search(pattern, line):
-                return found
-            assert line, "it ended"
-    raise AssertionError(pattern)
+def _line(process: subprocess.Popen[bytes], log: Path, pattern: str) -> re.Match[str]:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if found := re.search(pattern, log.read_text()):
+            return found
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
 
 
 def _free_port() -> int:
@@ -78,36 +77,32 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     command += ["--watch.look-interval", "1", "--layers.orphaned-after", "2", "--cache.file", "none"]
     command += ["--web.listen-address", "127.0.0.1:0"]
     (tmp_path / "rules.yml").write_text(rules(Settings(speed=900)))
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1) as exporter:
-        server = None
-        try:
-            target = f"127.0.0.1:{_line(exporter, r'127[.]0[.]0[.]1:([0-9]+)')[1]}"
-            config = {"job_name": "docker-storage", "static_configs": [{"targets": [target]}]}
-            every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-            whole = {"global": every, "rule_files": ["rules.yml"], "scrape_configs": [config]}
-            (tmp_path / "prometheus.yml").write_text(json.dumps(whole))
-            address = f"127.0.0.1:{_free_port()}"
-            flags = [f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
-            server = subprocess.Popen(
-                ["prometheus", *flags, f"--web.listen-address={address}", "--log.level=info"],
-                stderr=subprocess.PIPE,
-                text=True,
-                bufsize=1,
-            )
-            _line(server, "Server is ready")
-            client = Prometheus(address)
-            until = time.monotonic() + _DEADLINE_SECONDS
-            while "DockerContainerLogRunaway" not in client.alerts("firing") or busy.steps < 60:
-                assert time.monotonic() < until, client.ask("alerts")
-                busy.step()
-                time.sleep(0.25)
-            yield client
-        finally:
-            for process in filter(None, (server, exporter)):
-                process.kill()
-                process.wait()
-                assert process.stderr is not None
-                process.stderr.close()
+    logs = tmp_path / "exporter.log", tmp_path / "prometheus.log"
+    with logs[0].open("wb") as log:
+        exporter = subprocess.Popen(command, stderr=log)
+    started = [exporter]
+    try:
+        target = f"127.0.0.1:{_line(exporter, logs[0], '127[.]0[.]0[.]1:([0-9]+)')[1]}"
+        config = {"job_name": "docker-storage", "static_configs": [{"targets": [target]}]}
+        every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+        whole = {"global": every, "rule_files": ["rules.yml"], "scrape_configs": [config]}
+        (tmp_path / "prometheus.yml").write_text(json.dumps(whole))
+        address = f"127.0.0.1:{_free_port()}"
+        flags = [f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
+        with logs[1].open("wb") as log:
+            started.append(subprocess.Popen(["prometheus", *flags, f"--web.listen-address={address}"], stderr=log))
+        _line(started[1], logs[1], "Server is ready")
+        client = Prometheus(address)
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while "DockerContainerLogRunaway" not in client.alerts("firing") or busy.steps < 60:
+            assert time.monotonic() < until, client.ask("alerts")
+            busy.step()
+            time.sleep(0.25)
+        yield client
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 def _targets() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
@@ -129,9 +124,12 @@ def _labels(panel: dict[str, Any], target: dict[str, Any]) -> set[str]:
 
 def test_every_panels_query_returns_series_with_the_labels_that_it_shows(prometheus: Prometheus) -> None:
     wrong = {}
+    known = {metric.name for metric in CATALOGUE}
     for where, panel, target in _targets():
         series = prometheus.panel(target)
         missing = {one for one in _labels(panel, target) if not any(one in found["metric"] for found in series)}
+        if not series and any(name in target["expr"] for name in COMING - known):
+            continue
         if not series or missing - _WITHOUT_VALUE:
             wrong[where] = missing
     assert wrong == {}
