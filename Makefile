@@ -10,7 +10,11 @@ DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
 APT_TEST := prometheus strace curl docker.io busybox-static
 APT_BENCHMARK := docker.io busybox-static gdu prometheus
 
-.PHONY: help setup demo demo-prometheus test benchmark soak dashboards lint format lock wheel clean apt-test
+DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
+APT_TEST := prometheus strace curl docker.io busybox-static
+APT_BENCHMARK := docker.io busybox-static gdu prometheus
+
+.PHONY: help setup demo demo-prometheus test benchmark soak dashboards picture lint format lock wheel clean apt-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -48,6 +52,10 @@ soak: setup ## Run a real engine for ten minutes with each driver while Promethe
 	@scripts/ensure-apt $(APT_BENCHMARK)
 	$(BIN)/python -m benchmarks.soak --driver overlay2
 	$(BIN)/python -m benchmarks.soak --driver vfs
+picture: setup ## Draw docs/images/dashboard.png from a running make demo-prometheus (needs npm)
+	@scripts/ensure-apt chromium npm
+	cd grafana/preview && npm ci --no-audit --no-fund --ignore-scripts --legacy-peer-deps
+	$(BIN)/python -m grafana.preview http://$(DEMO_PROMETHEUS_ADDRESS)
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

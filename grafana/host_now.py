@@ -65,7 +65,7 @@ def now() -> Iterator[Builder[board.Panel]]:
         yield figure(title, text, COUNT, total(metric(name)), size=(4, 4))
     age = f"time() - {metric('snapshot_timestamp_seconds')}"
     text = "Since the last change or audit was served. Above an hour: row Exporter."
-    yield figure("Age of the figures", text, TIME, age, levels=((3600, "orange"),))
+    yield figure("Age of the figures", text, TIME, age, levels=((3600, "orange"),), size=(8, 4))
 
 
 def growth() -> Iterator[Builder[board.Panel]]:

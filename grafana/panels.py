@@ -87,7 +87,7 @@ def figure(  # noqa: PLR0913 - a panel has that many sides
 
 def dial(title: str, text: str, expression: str, legend: str, levels: Sequence[tuple[float, str]]) -> gauge.Panel:
     """A share of a whole."""
-    panel = _dressed(gauge.Panel(), title, text, (4, 8)).unit(SHARE).min(0).max(1).thresholds(_steps(levels))
+    panel = _dressed(gauge.Panel(), title, text, (4, 4)).unit(SHARE).min(0).max(1).thresholds(_steps(levels))
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).decimals(1)
     return panel.with_target(_query(expression, legend, "A").instant())
 

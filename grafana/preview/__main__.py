@@ -45,7 +45,7 @@ def draw(prometheus: str) -> None:
         data = json.dumps({"dashboard": dashboard, "answers": answers, "range": [now - _SPAN_SECONDS, now]})
         data = data.replace("</", "<\\/")
         bundle = [str(_HERE / "node_modules/.bin/esbuild"), str(_HERE / "page.jsx"), "--bundle", "--minify"]
-        bundle += ["--jsx=transform", "--loader:.svg=dataurl", "--loader:.woff2=dataurl", "--log-level=error"]
+        bundle += ["--jsx=transform", "--loader:.svg=dataurl", "--loader:.ttf=empty", "--log-level=error"]
         bundle += ['--define:process.env.NODE_ENV="production"', "--define:global=window", f"--outfile={made}/page.js"]
         subprocess.run(bundle, check=True)
         page = made / "page.html"

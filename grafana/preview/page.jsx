@@ -1,13 +1,13 @@
 // Draws the panels of a dashboard from Prometheus' answers, with Grafana's own components. Development only.
 import React from 'react';
 import { createRoot } from 'react-dom/client';
-import { createTheme, dateTime, FieldType, getDisplayProcessor, getValueFormat, toDataFrame, ThemeContext } from '@grafana/data';
-import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, Gauge, GlobalStyles, PanelChrome, Table, UPlotChart, UPlotConfigBuilder, VizLegend } from '@grafana/ui';
+import { createTheme, dateTime, FieldType, getDisplayProcessor, getValueFormat, ThemeContext } from '@grafana/data';
+import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, Gauge, GlobalStyles, PanelChrome, UPlotChart, UPlotConfigBuilder, VizLegend } from '@grafana/ui';
 
 const { dashboard, answers, range } = window.PREVIEW;
 const theme = createTheme({ colors: { mode: 'dark' } });
 const CELL = 30, WIDTH = 1600, GAP = 8;
-const palette = theme.visualization.palette;
+const palette = theme.visualization.palette.map((name) => theme.visualization.getColorByName(name));
 const named = (format, labels) => (format || '').replace(/{{(\w+)}}/g, (_, name) => labels[name] ?? '');
 const shown = (panel, value, unit) => {
   const f = getValueFormat(unit ?? panel.fieldConfig.defaults.unit)(value, panel.fieldConfig.defaults.decimals);
@@ -25,7 +25,7 @@ function Graph({ panel, width, height }) {
   const columns = series.map((one) => times.map((t) => one.points.get(t) ?? null));
   const drawn = columns.map((column, index) => stacked
     ? column.map((value, at) => value === null ? null : columns.slice(0, index + 1).reduce((sum, c) => sum + (c[at] ?? 0), 0)) : column);
-  const legendHeight = Math.min(24 * series.length + 26, height * 0.42);
+  const legendHeight = Math.min(22 * series.length + 26, height * 0.4);
   const config = new UPlotConfigBuilder();
   config.addScale({ scaleKey: 'x', isTime: true, orientation: 0, direction: 1, range: () => [range[0] * 1000, range[1] * 1000] });
   config.addAxis({ scaleKey: 'x', isTime: true, placement: 'bottom', theme });
@@ -40,8 +40,10 @@ function Graph({ panel, width, height }) {
       return { title: calc === 'max' ? 'Max' : 'Last', text: shown(panel, value), numeric: value };
     }) }));
   return <div>
-    <UPlotChart config={config} data={[times.map((t) => t * 1000), ...drawn]} width={width} height={height - legendHeight}
-      timeRange={{ from: dateTime(range[0] * 1000), to: dateTime(range[1] * 1000) }} />
+    <div style={{ height: height - legendHeight, width, position: 'relative', overflow: 'hidden' }}>
+      <UPlotChart config={config} data={[times.map((t) => t * 1000), ...drawn]} width={width} height={height - legendHeight}
+        timeRange={{ from: dateTime(range[0] * 1000), to: dateTime(range[1] * 1000) }} />
+    </div>
     <div style={{ height: legendHeight, overflow: 'hidden' }}><VizLegend items={items} displayMode="table" placement="bottom" /></div>
   </div>;
 }
@@ -77,14 +79,18 @@ function Listing({ panel, width, height }) {
   }));
   const sorted = [...rows.values()].sort((a, b) => (b.A ?? 0) - (a.A ?? 0));
   const unit = (heading) => panel.fieldConfig.overrides.find((one) => one.matcher.options === heading)?.properties.find((p) => p.id === 'unit')?.value;
-  const fields = [...labels.map((label) => ({ name: organize.renameByName[label], type: FieldType.string, values: sorted.map((row) => row[label]), config: {} })),
-    ...panel.targets.map((target) => {
-      const heading = organize.renameByName[panel.targets.length > 1 ? `Value #${target.refId}` : 'Value'];
-      return { name: heading, type: FieldType.number, values: sorted.map((row) => row[target.refId] ?? null), config: { unit: unit(heading) } };
-    })];
-  const frame = toDataFrame({ fields });
-  frame.fields.forEach((field) => { field.display = getDisplayProcessor({ field, theme }); field.state = { displayName: field.name }; });
-  return <Table data={frame} width={width} height={height} columnMinWidth={70} />;
+  const columns = panel.targets.map((target) => ({ id: target.refId,
+    heading: organize.renameByName[panel.targets.length > 1 ? `Value #${target.refId}` : 'Value'] }));
+  const cell = { padding: '3px 8px', whiteSpace: 'nowrap', overflow: 'hidden', textOverflow: 'ellipsis', maxWidth: 260, borderBottom: `1px solid ${theme.colors.border.weak}` };
+  const right = { ...cell, textAlign: 'right' }, fit = Math.floor((height - 28) / 27);
+  return <table style={{ width, fontSize: 12, borderCollapse: 'collapse', height: 'fit-content' }}>
+    <thead><tr style={{ color: theme.colors.text.link, textAlign: 'left' }}>
+      {labels.map((label) => <th key={label} style={cell}>{organize.renameByName[label]}</th>)}
+      {columns.map((one) => <th key={one.id} style={right}>{one.heading}</th>)}</tr></thead>
+    <tbody>{sorted.slice(0, fit).map((row, index) => <tr key={index}>
+      {labels.map((label) => <td key={label} style={cell}>{row[label]}</td>)}
+      {columns.map((one) => <td key={one.id} style={right}>{row[one.id] === undefined ? '' : shown(panel, row[one.id], unit(one.heading))}</td>)}</tr>)}</tbody>
+  </table>;
 }
 
 function Panel({ panel }) {
