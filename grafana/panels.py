@@ -52,7 +52,8 @@ def graph(  # noqa: PLR0913 - a panel has that many sides
 ) -> timeseries.Panel:
     """Curves over time, with a legend of names and last values."""
     legend = common.VizLegendOptions().show_legend(True).display_mode(models.LegendDisplayMode.TABLE)
-    legend = legend.placement(models.LegendPlacement.BOTTOM).calcs(["lastNotNull", "max"])
+    beside = models.LegendPlacement.RIGHT if size[0] >= 12 else models.LegendPlacement.BOTTOM
+    legend = legend.placement(beside).calcs(["lastNotNull", "max"])
     tooltip = common.VizTooltipOptions().mode(models.TooltipDisplayMode.MULTI).sort(models.SortOrder.DESCENDING)
     panel = _dressed(timeseries.Panel(), title, text, size).unit(unit).legend(legend).tooltip(tooltip)
     panel = panel.fill_opacity(30 if stacked else 0).show_points(models.VisibilityMode.NEVER)
@@ -80,7 +81,9 @@ def figure(  # noqa: PLR0913 - a panel has that many sides
 ) -> stat.Panel:
     """One number for each host, now, with its course behind it."""
     panel = _dressed(stat.Panel(), title, text, size).unit(unit).thresholds(_steps(levels)).mappings(list(mappings))
-    panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).decimals(1 if unit != COUNT else 0)
+    panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).decimals(
+        0 if unit in (COUNT, TIME) else 1
+    )
     panel = panel.graph_mode(models.BigValueGraphMode.AREA).color_mode(models.BigValueColorMode.VALUE)
     return panel.with_target(_query(expression, legend, "A").range())
 

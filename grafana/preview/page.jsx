@@ -2,7 +2,7 @@
 import React from 'react';
 import { createRoot } from 'react-dom/client';
 import { createTheme, dateTime, FieldType, getDisplayProcessor, getValueFormat, ThemeContext } from '@grafana/data';
-import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, Gauge, GlobalStyles, PanelChrome, UPlotChart, UPlotConfigBuilder, VizLegend } from '@grafana/ui';
+import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, GlobalStyles, PanelChrome, UPlotChart, UPlotConfigBuilder, VizLegend } from '@grafana/ui';
 
 const { dashboard, answers, range } = window.PREVIEW;
 const theme = createTheme({ colors: { mode: 'dark' } });
@@ -25,7 +25,8 @@ function Graph({ panel, width, height }) {
   const columns = series.map((one) => times.map((t) => one.points.get(t) ?? null));
   const drawn = columns.map((column, index) => stacked
     ? column.map((value, at) => value === null ? null : columns.slice(0, index + 1).reduce((sum, c) => sum + (c[at] ?? 0), 0)) : column);
-  const legendHeight = Math.min(22 * series.length + 26, height * 0.4);
+  const beside = panel.options.legend.placement === 'right';
+  const plot = beside ? [width * 0.52, height] : [width, height - Math.min(24 * series.length + 30, height * 0.5)];
   const config = new UPlotConfigBuilder();
   config.addScale({ scaleKey: 'x', isTime: true, orientation: 0, direction: 1, range: () => [range[0] * 1000, range[1] * 1000] });
   config.addAxis({ scaleKey: 'x', isTime: true, placement: 'bottom', theme });
@@ -39,12 +40,13 @@ function Graph({ panel, width, height }) {
       const value = calc === 'max' ? Math.max(...values) : values[values.length - 1];
       return { title: calc === 'max' ? 'Max' : 'Last', text: shown(panel, value), numeric: value };
     }) }));
-  return <div>
-    <div style={{ height: height - legendHeight, width, position: 'relative', overflow: 'hidden' }}>
-      <UPlotChart config={config} data={[times.map((t) => t * 1000), ...drawn]} width={width} height={height - legendHeight}
+  return <div style={{ display: beside ? 'flex' : 'block' }}>
+    <div style={{ width: plot[0], height: plot[1] }}>
+      <UPlotChart config={config} data={[times.map((t) => t * 1000), ...drawn]} width={plot[0]} height={plot[1]}
         timeRange={{ from: dateTime(range[0] * 1000), to: dateTime(range[1] * 1000) }} />
     </div>
-    <div style={{ height: legendHeight, overflow: 'hidden' }}><VizLegend items={items} displayMode="table" placement="bottom" /></div>
+    <div style={{ width: beside ? width - plot[0] : width, height: beside ? height : height - plot[1], overflow: 'hidden' }}>
+      <VizLegend items={items} displayMode="table" placement={beside ? 'right' : 'bottom'} /></div>
   </div>;
 }
 
@@ -55,9 +57,6 @@ function Numbers({ panel, width, height }) {
   const top = Math.max(...found.map(last), 1);
   return found.map((one, index) => {
     const value = { ...display(last(one)), title: found.length > 1 || panel.type !== 'stat' ? named(target.legendFormat, one.metric) : undefined };
-    if (panel.type === 'gauge') {
-      return <Gauge key={index} theme={theme} width={width / found.length} height={height} value={value} field={panel.fieldConfig.defaults} showThresholdMarkers orientation="auto" text={{}} />;
-    }
     if (panel.type === 'bargauge') {
       return <BarGauge key={index} theme={theme} width={width} height={each - 4} value={value} display={display} field={{ ...panel.fieldConfig.defaults, min: 0, max: top, color: { mode: 'thresholds' } }} orientation="horizontal" displayMode="gradient" itemSpacing={4} lcdCellWidth={8} text={{ titleSize: 11, valueSize: 12 }} />;
     }
@@ -70,7 +69,7 @@ function Numbers({ panel, width, height }) {
 
 function Listing({ panel, width, height }) {
   const organize = panel.transformations.find((one) => one.id === 'organize').options;
-  const labels = Object.keys(organize.indexByName).filter((one) => !one.startsWith('Value'));
+  const labels = Object.keys(organize.indexByName).filter((one) => !one.startsWith('Value')).sort((a, b) => organize.indexByName[a] - organize.indexByName[b]);
   const rows = new Map();
   panel.targets.forEach((target) => (answers[panel.id + target.refId] || []).forEach((one) => {
     const key = labels.map((label) => one.metric[label] ?? '').join('\0');
