@@ -50,7 +50,8 @@ def draw(prometheus: str) -> None:
         subprocess.run(bundle, check=True)
         page = made / "page.html"
         page.write_text(
-            '<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="page.css"><style>body{margin:0}</style><div id="root"></div>'
+            '<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="page.css">'
+            '<style>body{margin:0}</style><div id="root"></div>'
             f"<script>window.PREVIEW={data}</script>"
             '<script src="page.js"></script>'
         )
