@@ -10,10 +10,6 @@ DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
 APT_TEST := prometheus strace curl docker.io busybox-static
 APT_BENCHMARK := docker.io busybox-static gdu prometheus
 
-DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
-APT_TEST := prometheus strace curl docker.io busybox-static
-APT_BENCHMARK := docker.io busybox-static gdu prometheus
-
 .PHONY: help setup demo demo-prometheus test benchmark soak dashboards picture lint format lock wheel clean apt-test
 
 help: ## Show this list
