@@ -15,6 +15,7 @@ from exporter.config import DEFAULT_PORT, DEFAULT_ROOT, Config
 from exporter.metrics.limits import DEFAULT_SERIES, LIMITED, Shown
 from exporter.metrics.render import Format
 from exporter.service import serve
+from exporter.terminal.commands import COMMANDS
 from exporter.version import VERSION
 from exporter.web.server import AddressError
 
@@ -319,6 +320,10 @@ def rules(job: str, thresholds: tuple[str, ...], runbooks: str, speed: float, li
         raise click.ClickException(str(error)) from None
     settings = source.Settings(job, limits, runbooks, speed)
     click.echo(source.described(limits) if listed else source.rules(settings), nl=False)
+
+
+for _one in COMMANDS:
+    main.add_command(_one)
 
 
 def _cache_file(given: str, root: str) -> str:

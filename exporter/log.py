@@ -3,7 +3,16 @@
 import logging
 import sys
 
-import structlog
+# structlog imports rich wherever it is installed, for coloured tracebacks that no log of this program has: that
+# would cost each process 4 MB. A module that is None is one that is not there.
+_unseen = "rich" not in sys.modules
+if _unseen:
+    sys.modules["rich"] = None  # type: ignore[assignment]
+
+import structlog  # noqa: E402
+
+if _unseen:
+    del sys.modules["rich"]
 
 
 def configure(level: str, style: str) -> None:

@@ -31,17 +31,17 @@ def print_metrics(config: Config, style: Format, output: str | None) -> int:
     with Pool(config.workers or default_workers(), config.tree_timeout) as pool:
         pool.warm()
         scanner = Scanner(config.root, config.orphaned_after, pool)
-        snapshot = _scan(scanner)
+        snapshot = scan(scanner)
     made = [
         *families(snapshot, config.shown),
         *status_families(snapshot, scanner.counters),
-        *filesystem_families((one, status) for one in snapshot.filesystems if (status := _statvfs(one))),
+        *filesystem_families((one, status) for one in snapshot.filesystems if (status := statvfs(one))),
     ]
     _write(render(made, style), output)
-    return _complain(snapshot)
+    return complain(snapshot)
 
 
-def _scan(scanner: Scanner) -> Snapshot:
+def scan(scanner: Scanner) -> Snapshot:
     """Scan everything and wait for it; where standard error is a terminal, show how far that is."""
     if not sys.stderr.isatty():
         return scanner.scan()
@@ -63,7 +63,8 @@ def _scan(scanner: Scanner) -> Snapshot:
     return scanner.snapshot()
 
 
-def _statvfs(filesystem: Filesystem) -> os.statvfs_result | None:
+def statvfs(filesystem: Filesystem) -> os.statvfs_result | None:
+    """Ask a filesystem for its space; None when it does not say."""
     try:
         return os.statvfs(filesystem.path)
     except OSError:
@@ -89,7 +90,7 @@ def _write(content: bytes, output: str | None) -> None:
         raise
 
 
-def _complain(snapshot: Snapshot) -> int:
+def complain(snapshot: Snapshot) -> int:
     """Say what could not be read; return the exit status. What vanished while it was read is no error."""
     if snapshot.error:
         click.echo(f"{snapshot.root}: {snapshot.error}", err=True)

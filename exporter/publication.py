@@ -1,38 +1,15 @@
 """What a finished scan hands to those who serve it: rendered pages, and a summary for people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from exporter import accounting
-from exporter.metrics.families import families, image_name
-from exporter.metrics.labels import label
+from exporter.describe import Described, describe
+from exporter.metrics.families import families
 from exporter.metrics.limits import EVERYTHING, Shown
 from exporter.metrics.render import Page, render_both, render_part
 from exporter.metrics.status import status_families
 from exporter.model import Counters, Filesystem, Snapshot
-
-_TOP = 10
-_PROBLEMS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What the landing page says. Names are presentable, sizes are bytes, largest first."""
-
-    root: str
-    error: str = ""
-    layouts: tuple[str, ...] = ()
-    unmeasured: tuple[str, ...] = ()
-    drivers: tuple[str, ...] = ()
-    taken: float | None = None
-    used: int = 0
-    counts: tuple[tuple[str, int], ...] = ()
-    directories: tuple[tuple[str, int], ...] = ()
-    images: tuple[tuple[str, int], ...] = ()
-    containers: tuple[tuple[str, int], ...] = ()
-    logs: tuple[tuple[str, int], ...] = ()
-    volumes: tuple[tuple[str, int], ...] = ()
-    problems: tuple[tuple[str, str, str], ...] = ()
+from exporter.summary import Summary, summarize
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +19,7 @@ class Body:
     text: Page
     openmetrics: Page
     summary: Summary
+    document: Described
     filesystems: tuple[Filesystem, ...] = ()
 
 
@@ -88,44 +66,5 @@ def _body(snapshot: Snapshot, shown: Shown) -> Body:
         as_text, as_openmetrics = render_both(family)
         text += as_text
         openmetrics += as_openmetrics
-    return Body(Page.of(bytes(text)), Page.of(bytes(openmetrics)), summarize(snapshot), snapshot.filesystems)
-
-
-def summarize(snapshot: Snapshot) -> Summary:
-    """Say what is largest in a snapshot, in names that can be shown."""
-    inventory = snapshot.inventory
-    if not snapshot.measured:
-        return Summary(label(snapshot.root), snapshot.error, inventory.layouts, inventory.unmeasured)
-    directories = accounting.directories(snapshot)
-    images = accounting.images(snapshot)
-    containers = accounting.containers(snapshot)
-    return Summary(
-        root=label(snapshot.root),
-        layouts=inventory.layouts,
-        unmeasured=inventory.unmeasured,
-        drivers=inventory.drivers,
-        taken=snapshot.taken,
-        used=sum(usage.allocated for usage in directories.values()),
-        counts=(
-            ("layers", len(inventory.layers)),
-            ("images", sum(image.listed for image in inventory.images)),
-            ("containers", len(inventory.containers)),
-            ("volumes", len(inventory.volumes)),
-        ),
-        directories=_top((name, usage.allocated) for name, usage in directories.items()),
-        images=_top(
-            (image_name(image), images[image.driver, image.id].virtual) for image in inventory.images if image.listed
-        ),
-        containers=_top((one.name or one.id[:12], containers[one.id].writable_size) for one in inventory.containers),
-        logs=_top((one.name or one.id[:12], snapshot.logs.get(one.id)) for one in inventory.containers),
-        volumes=_top((name, usage.size) for name, usage in accounting.volumes(snapshot).items() if usage),
-        problems=tuple(
-            (problem.collector, problem.reason, label(f"{problem.path} {problem.detail}".strip()))
-            for problem in snapshot.problems[:_PROBLEMS]
-        ),
-    )
-
-
-def _top(rows: Iterable[tuple[str, int | None]]) -> tuple[tuple[str, int], ...]:
-    known = [(label(name), size) for name, size in rows if size is not None]
-    return tuple(sorted(known, key=lambda row: (-row[1], row[0]))[:_TOP])
+    pages = Page.of(bytes(text)), Page.of(bytes(openmetrics))
+    return Body(*pages, summarize(snapshot), describe(snapshot), snapshot.filesystems)

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import structlog
 
 from exporter.config import Config
+from exporter.describe import ending, space
+from exporter.document import FilesystemRow
 from exporter.ipc import LENGTH_BYTES, Order, frame
 from exporter.metrics.live import filesystem_families, process_families
 from exporter.metrics.render import Format, render
@@ -67,6 +69,16 @@ class Current:
         self._status = publication
         if publication.body is not None:
             self._body = publication.body
+
+    async def space(self) -> list[FilesystemRow]:
+        """The filesystems below the root, with the space that those which answer have."""
+        filesystems = self._body.filesystems
+        answered = {one.path: status for one, status in await self._filesystems.read(filesystems)}
+        return [space(one, answered.get(one.path)) for one in filesystems]
+
+    async def document_end(self) -> bytes:
+        """The end of the document at /api/v1/snapshot, which is read now."""
+        return ending(self.taken, await self.space())
 
     async def live(self, style: Format) -> bytes:
         """The exporter's own families, and what is read now: the filesystems and the processes."""

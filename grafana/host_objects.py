@@ -6,7 +6,21 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as board
 
 from grafana.panels import BYTES, COUNT, RATE, TIME, Column, bars, figure, graph, listing
-from grafana.queries import CONTAINER, IMAGE, VOLUME, container, image, lasting_top, metric, top, total, volume, where
+from grafana.queries import (
+    CONTAINER,
+    IMAGE,
+    RECORD,
+    VOLUME,
+    container,
+    image,
+    lasting_top,
+    metric,
+    record,
+    top,
+    total,
+    volume,
+    where,
+)
 
 Panels = Iterator[Builder[board.Panel]]
 
@@ -187,5 +201,25 @@ def clean_up() -> Panels:
     text = "BuildKit's cache by what it consists of. docker builder prune frees it."
     cache = total(metric("build_cache_allocated_bytes"), "component")
     yield graph("Build cache", text, BYTES, [(cache, "{{instance}} {{component}}")], stacked=True, size=(16, 8))
-    text = "Records of the build cache."
-    yield figure("Build cache records", text, COUNT, total(metric("build_cache_records")), size=(8, 8))
+    text = "Records of the build cache, as docker system df counts them."
+    yield figure("Build cache records", text, COUNT, total(metric("build_cache_records")), size=(4, 8))
+    text = "What docker system df says of the build cache: the records that no image shares."
+    yield figure("Build cache size", text, BYTES, total(metric("build_cache_size_bytes")), size=(4, 8))
+    yield _records()
+
+
+def _records() -> Builder[board.Panel]:
+    size = metric("build_cache_record_size_bytes")
+    used, created = (
+        f"(time() - {metric(f'build_cache_record_{when}_timestamp_seconds')})" for when in ("last_used", "created")
+    )
+    columns = _ranked(
+        Column("Size", BYTES, record(size)),
+        RECORD,
+        Column("Uses", COUNT, record(metric("build_cache_record_uses"))),
+        Column("Last used", TIME, record(used)),
+        Column("Age", TIME, record(created)),
+    )
+    text = "The largest records. Large ones that were not used for long are what docker builder prune is for."
+    names = {"instance": "Host", "record_id": "Record", "type": "Type", "shared": "Shared"}
+    return listing("Largest build cache records", text, names, columns)

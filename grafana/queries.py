@@ -7,6 +7,7 @@ HOST = ("job", "instance")
 IMAGE = ("job", "instance", "driver", "image_id")
 CONTAINER = ("job", "instance", "driver", "container_id")
 VOLUME = ("job", "instance", "volume")
+RECORD = ("job", "instance", "record_id")
 
 
 def metric(name: str, *matchers: str) -> str:
@@ -42,6 +43,11 @@ def container(expression: str) -> str:
 def volume(expression: str) -> str:
     """Say whose the volumes of an expression are."""
     return named(expression, VOLUME, "volume_info", "anonymous", "compose_project")
+
+
+def record(expression: str) -> str:
+    """Say what the build cache records of an expression are."""
+    return named(expression, RECORD, "build_cache_record_info", "type", "shared")
 
 
 def where(expression: str, on: Sequence[str], condition: str) -> str:

@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from exporter.describe import describe, ending
+from exporter.document import Document
 from exporter.metrics.families import families
 from exporter.metrics.limits import Shown
 from exporter.metrics.render import render
 from exporter.metrics.status import status_families
 from exporter.model import Snapshot
 from exporter.scanner import Scanner
+from exporter.terminal.source import parse
 from exporter.usage.pool import Pool
 
 # How long an example takes says nothing about the product, and on a busy machine makes tests fail.
@@ -65,6 +68,10 @@ def figures_of(
         *status_families(snapshot, scanner.counters),
     ]
     return Figures(render(made, "text").decode())
+
+
+def document_of(path: Path, *, orphaned_after: float = 600) -> Document:
+    return parse(describe(scan(path, orphaned_after=orphaned_after)).finish(ending(1.0, [])))
 
 
 def du(path: Path, *options: str) -> int:

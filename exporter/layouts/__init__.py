@@ -105,7 +105,8 @@ class _Root:
         self, driver: str, containers: list[Container], cache: BuildCache, volumes: frozenset[str], grace: Grace
     ) -> list[Layer]:
         """Say what needs each layer of one driver."""
-        store, claims = self.stores[driver], Claims()
+        store = self.stores[driver]
+        claims = Claims(doubts=[lambda: any(reader.unlisted for reader in self.readers.values())])
         describe: Callable[[LayerId, Use], Layer] = partial(graphuses.describe, store, parents=())
         if driver in self.databases:
             describe = dbuses.claim(self.databases[driver], self.builds, cache, containers, claims)

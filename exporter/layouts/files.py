@@ -55,6 +55,8 @@ class Reader:
     def __init__(self, root: DataRoot, collector: Collector, problems: Problems, memo: Memo | None = None) -> None:
         self.root = root
         self.looked_at = 0
+        #: Whether a directory could not be listed: then there may be objects that nobody knows.
+        self.unlisted = False
         self._collector = collector
         self._problems = problems
         self._memo = memo or Memo()
@@ -85,6 +87,7 @@ class Reader:
         except FileNotFoundError:
             return []
         except OSError as error:
+            self.unlisted = True
             self.problem(reason_of(error), tree, error.strerror or "")
             return []
 

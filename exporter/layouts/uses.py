@@ -27,8 +27,12 @@ class Grace:
         Either this process has watched it that long, or nothing was made, renamed or removed in the
         directories that could hold a reference since `quiet_since` (Unix seconds).
         """
-        since = self.seen.setdefault(layer, time.monotonic())
-        return time.monotonic() - since >= self.seconds or time.time() - quiet_since >= self.seconds
+        now = time.monotonic()
+        if layer not in self.seen:
+            # By the dates on the disk only when it is first seen: the clock may be set at any time after that.
+            quiet = time.time() - quiet_since >= self.seconds
+            self.seen[layer] = now - self.seconds if quiet else now
+        return now - self.seen[layer] >= self.seconds
 
     def keep(self, layers: set[tuple[str, str]]) -> None:
         """Forget all but these."""

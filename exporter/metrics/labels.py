@@ -1,26 +1,50 @@
 """Names from the disk as label values: valid UTF-8, at most 200 characters, and different stays different."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 
 MAX_LENGTH = 200
 SHORT = 12
 _DIGEST = 12
+_ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 
 
 def label(name: str) -> str:
-    r"""Make a name presentable.
+    """Make a name presentable: escaped and not too long."""
+    return shorten(escape(name))
+
+
+def shorten(value: str) -> str:
+    """Cut what is too long to show, so that it ends in a digest of the whole."""
+    if len(value) <= MAX_LENGTH:
+        return value
+    digest = hashlib.sha256(value.encode()).hexdigest()[:_DIGEST]
+    return f"{value[: MAX_LENGTH - _DIGEST - 1]}~{digest}"
+
+
+def escape(name: str) -> str:
+    r"""Make valid UTF-8 of a name.
 
     Bytes that are not UTF-8 become `\xNN`; so that no two names become one, a name that holds such bytes or
-    such an escape has its backslashes doubled. A long name is cut and ends in a digest of the whole.
+    such an escape has its backslashes doubled.
     """
-    value = name
-    if not _is_text(name) or "\\x" in name or "\\u" in name:
-        value = "".join(map(_escape, name))
-    if len(value) > MAX_LENGTH:
-        digest = hashlib.sha256(value.encode()).hexdigest()[:_DIGEST]
-        value = f"{value[: MAX_LENGTH - _DIGEST - 1]}~{digest}"
-    return value
+    return "".join(map(_escape, name)) if not _is_text(name) or _looks_escaped(name) else name
+
+
+def unescape(value: str) -> str:
+    """Give back the name that `escape` made this of."""
+    return _ESCAPE.sub(_original, value) if _looks_escaped(value) else value
+
+
+def _looks_escaped(name: str) -> bool:
+    return "\\x" in name or "\\u" in name
+
+
+def _original(found: re.Match[str]) -> str:
+    if found[1]:
+        return chr(0xDC00 + int(found[1], 16))
+    return chr(int(found[2], 16)) if found[2] else "\\"
 
 
 def _escape(character: str) -> str:

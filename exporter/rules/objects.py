@@ -7,7 +7,6 @@ from exporter.rules.thresholds import Settings, duration, number
 _CONTAINER = "{{ $labels.name }} ({{ $labels.image }}) on {{ $labels.instance }}"
 _SIZE = "{{ $value | humanize1024 }}B"
 _DRIVER = "{{ $labels.instance }} (driver {{ $labels.driver }})"
-RECLAIMABLE = "docker_storage_reclaimable_bytes"
 
 
 def object_alerts(settings: Settings) -> list[Alert]:
@@ -98,7 +97,7 @@ def _missing(settings: Settings) -> Alert:
 
 def _reclaimable(settings: Settings) -> Alert:
     limits = settings.thresholds
-    reclaimable = f"sum by ({HOST}) ({selector(RECLAIMABLE, settings)})"
+    reclaimable = f"sum by ({HOST}) ({selector(c.RECLAIMABLE.name, settings)})"
     used = f"sum by ({HOST}) ({selector(c.DIRECTORY_ALLOCATED.name, settings)})"
     available = f"{selector(c.FILESYSTEM_AVAIL.name, settings)} / ({selector(c.FILESYSTEM_SIZE.name, settings)} > 0)"
     return Alert(

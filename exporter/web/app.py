@@ -1,4 +1,4 @@
-"""The routes: metrics, landing page, health."""
+"""The routes: metrics, the snapshot as a document, pages for people, health."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -10,9 +10,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from exporter import document
+from exporter.document import FilesystemRow
 from exporter.metrics.render import Format
 from exporter.publication import Body
-from exporter.web.pages import landing
+from exporter.web.pages import landing, status
+
+_PAGE_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
 
 
 class Source(Protocol):
@@ -33,6 +41,12 @@ class Source(Protocol):
     async def live(self, style: Format) -> bytes:
         """The end of the exposition, read at the scrape."""
 
+    async def space(self) -> list[FilesystemRow]:
+        """The filesystems below the root, as they are now."""
+
+    async def document_end(self) -> bytes:
+        """The end of the document, read when it is asked for."""
+
 
 def make_app(source: Source) -> Starlette:
     """Build the web application; every request reads `source` and nothing else."""
@@ -48,9 +62,21 @@ def make_app(source: Source) -> Starlette:
             return Response(page.finish_gzip(end), media_type=content_type, headers=headers)
         return Response(page.finish(end), media_type=content_type, headers=headers)
 
+    async def snapshot(request: Request) -> Response:
+        described = source.body.document
+        headers = {"vary": "accept-encoding"}
+        end = await source.document_end()
+        if _accepts_gzip(request.headers.get("accept-encoding", "")):
+            headers["content-encoding"] = "gzip"
+            return Response(described.finish_gzip(end), media_type="application/json", headers=headers)
+        return Response(described.finish(end), media_type="application/json", headers=headers)
+
     async def index(_: Request) -> Response:
-        headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        return HTMLResponse(landing(replace(source.body.summary, taken=source.taken)), headers=headers)
+        return HTMLResponse(landing(replace(source.body.summary, taken=source.taken)), headers=_PAGE_HEADERS)
+
+    async def overview(_: Request) -> Response:
+        summary = replace(source.body.summary, taken=source.taken)
+        return HTMLResponse(status(summary, await source.space()), headers=_PAGE_HEADERS)
 
     async def healthy(_: Request) -> Response:
         return PlainTextResponse("The exporter is healthy.\n")
@@ -64,7 +90,9 @@ def make_app(source: Source) -> Starlette:
 
     routes: dict[str, Callable[[Request], Awaitable[Response]]] = {
         "/metrics": metrics,
+        document.PATH: snapshot,
         "/": index,
+        "/status": overview,
         "/-/healthy": healthy,
         "/-/ready": ready,
     }

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from exporter.demo import build_demo
-from exporter.web.pages import human
+from exporter.units import human
 from tests.conftest import du, figures_of
 
 _TREE = """511136ea3c5a 0

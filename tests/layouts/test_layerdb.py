@@ -224,3 +224,12 @@ def test_a_running_container_is_one_whose_process_is_there(tmp_path: Path) -> No
     assert figures("container_running", container_id=digest("containerweb")[:12]) == 1
     assert figures("container_running", container_id=digest("containergone")[:12]) == 0
     assert figures("reclaimable_objects", category="containers_stopped") == 0
+
+
+def test_containers_that_cannot_be_listed_let_nothing_be_called_orphaned(tmp_path: Path) -> None:
+    built = DbRoot(tmp_path).layer("base", 10).image("base", "base", ["base:1"]).layer("left", 20)
+    assert figures_of(built.path, orphaned_after=0)("layers", use="orphaned") == 1
+    (built.path / "containers").rmdir()
+    (built.path / "containers").symlink_to("/")
+    figures = figures_of(built.path, orphaned_after=0)
+    assert (figures("layers", use="pending"), figures("layers", use="orphaned")) == (1, 0)

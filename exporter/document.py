@@ -1,0 +1,172 @@
+"""What `/api/v1/snapshot` serves and the terminal commands are made of: one snapshot's objects with their figures.
+
+The fields are a contract (docs/terminal.md, docs/snapshot.schema.json): they may come to be more, and mean the same
+for as long as `schema` is the same. Sizes are bytes, times Unix seconds, ids complete; None is what is not known.
+Names are valid UTF-8, escaped as `metrics.labels.escape` does. Directories are relative to `root`.
+"""
+
+from dataclasses import dataclass
+
+SCHEMA = 1
+PATH = "/api/v1/snapshot"
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryRow:
+    """A top-level entry of the root, or the root directory itself, `.`; they add up to `du -sx`."""
+
+    name: str
+    size: int
+    allocated: int
+    inodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilesystemRow:
+    """A filesystem that a part of the root lies on; one that did not answer has no sizes."""
+
+    path: str
+    device: str
+    mountpoint: str
+    fstype: str
+    size: int | None = None
+    free: int | None = None
+    available: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimableRow:
+    """What a prune of one category would free, after those before it."""
+
+    category: str
+    bytes: int | None
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """A layer on disk. `id` names its directory; `chain` is its chain id where the layout has such.
+
+    `directory` holds its files, `home` all that the driver keeps of it; "" where these are no directories.
+    """
+
+    driver: str
+    id: str
+    chain: str
+    parent: str
+    use: str
+    size: int | None
+    allocated: int | None
+    inodes: int | None
+    directory: str
+    home: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """An image. `layer` is the uppermost of its `depth` layers, "" where that is gone; `listed` as `docker images`."""
+
+    driver: str
+    id: str
+    references: tuple[str, ...]
+    digests: tuple[str, ...]
+    listed: bool
+    state: str
+    created: float | None
+    virtual: int | None
+    unique: int | None
+    proportional: float | None
+    containers: int
+    layer: str
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class MountRow:
+    """What a container sees from outside its layers; `source` is a host path or a volume's name."""
+
+    kind: str
+    source: str
+    destination: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRow:
+    """A container. `writable` is what it wrote, `writable_allocated` the blocks of that layer's directory."""
+
+    driver: str
+    id: str
+    name: str
+    image_id: str
+    image: str
+    state: str
+    created: float | None
+    finished: float | None
+    layer: str
+    writable: int | None
+    writable_allocated: int | None
+    virtual: int | None
+    log: int | None
+    log_driver: str
+    log_limit: int | None
+    log_bounded: bool | None
+    compose_project: str
+    compose_service: str
+    mounts: tuple[MountRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRow:
+    """A volume; `directory` holds its data, "" where that is not below the root."""
+
+    name: str
+    anonymous: bool
+    driver: str
+    containers: int
+    size: int | None
+    allocated: int | None
+    inodes: int | None
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class MissingRow:
+    """A layer that an image or container refers to and that is not on disk."""
+
+    driver: str
+    layer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRow:
+    """One thing that could not be read; `path` is relative to the root."""
+
+    collector: str
+    reason: str
+    path: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole data root. `taken` is None as long as the first scan is not done: then there are no objects."""
+
+    schema: int
+    exporter: str
+    root: str
+    error: str
+    layouts: tuple[str, ...]
+    unmeasured: tuple[str, ...]
+    drivers: tuple[str, ...]
+    unattributed: int | None
+    directories: tuple[DirectoryRow, ...]
+    reclaimable: tuple[ReclaimableRow, ...]
+    layers: tuple[LayerRow, ...]
+    images: tuple[ImageRow, ...]
+    containers: tuple[ContainerRow, ...]
+    volumes: tuple[VolumeRow, ...]
+    missing: tuple[MissingRow, ...]
+    problems: tuple[ProblemRow, ...]
+    filesystems: tuple[FilesystemRow, ...]
+    taken: float | None

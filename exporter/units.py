@@ -1,0 +1,22 @@
+"""Sizes and times as people read them."""
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_STEP = 1000
+
+
+def human(size: float) -> str:
+    """Bytes as Docker writes them: powers of 1000 and four digits (units.HumanSize)."""
+    unit = 0
+    while size >= _STEP and unit < len(_UNITS) - 1:
+        size /= _STEP
+        unit += 1
+    return f"{size:.4g} {_UNITS[unit]}"
+
+
+def age(seconds: float) -> str:
+    """A length of time in the largest unit of which it has at least two."""
+    whole = max(0, int(seconds))
+    for unit, length in (("y", 365 * 86400), ("d", 86400), ("h", 3600), ("min", 60)):
+        if whole >= 2 * length:
+            return f"{whole // length} {unit}"
+    return f"{whole} s"

@@ -1,0 +1,126 @@
+import shlex
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.demo import build_demo
+from exporter.terminal.backup import Places, backup, measure_binds
+from exporter.terminal.index import Index
+from exporter.terminal.tables import Answer, Lines
+from tests.conftest import document_of
+from tests.roots import graph_root, hex_id
+
+
+def plan(path: Path, *, docker: bool = True, measure: bool = False, **places: str) -> Answer:
+    index, at = Index(document_of(path)), Places(**places)
+    return backup(index, at, measure_binds(index, at) if measure else {}, docker=docker)
+
+
+def commands(answer: Answer) -> list[str]:
+    last = answer.parts[-1]
+    assert isinstance(last, Lines)
+    return list(last.lines)
+
+
+def of(answer: Answer, name: str) -> dict[str, Any]:
+    (found,) = [one for one in answer.data["containers"] if one["name"] == name]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_example_hosts_questions_are_answered(tmp_path: Path) -> None:
+    root = tmp_path / "docker"
+    build_demo(root)
+    answer = plan(root)
+    (mysql,) = of(answer, "mysql")["mounts"]
+    assert (mysql["destination"], mysql["kind"], mysql["size"]) == ("/var/lib/mysql", "volume", 129_000_000)
+    assert (Path(mysql["path"]) / "ibdata1").exists()
+    (wiki,) = of(answer, "mediawiki")["mounts"]
+    assert (wiki["kind"], wiki["path"], wiki["size"]) == ("bind", "/srv/mediawiki/images", None)
+    assert of(answer, "nightly-dump")["writable"]["size"] == 420_000_000
+    assert answer.data["totals"]["volumes"] == 203_000_000, "the volume that two containers mount counts once"
+    assert answer.data["totals"]["binds"] is None, "not measured, so not guessed"
+    lines = commands(answer)
+    assert "docker export nightly-dump | gzip > container-nightly-dump.tar.gz" in lines
+    assert sum("-C /srv/mediawiki ./images" in line for line in lines) == 1
+    assert len([line for line in lines if line.startswith("tar ")]) == 3
+
+
+def test_only_images_that_nothing_names_must_be_saved(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("tagged", size=3, tag="tagged:1").image("dangling", size=5)
+    answer = plan(built.path)
+    assert {one["id"]: (one["registry"], one["must_save"]) for one in answer.data["images"]} == {
+        hex_id("tagged"): ("tag", False),
+        hex_id("dangling"): ("none", True),
+    }
+    assert answer.data["totals"]["images"] == 5
+    assert f"docker save {hex_id('dangling')} | gzip > image-{hex_id('dangling')[:12]}.tar.gz" in commands(answer)
+
+
+_NAMES = ["-rf", "it's", "$(touch owned)", "a\nb", "esc\x1b]0;x\x07", "caf\udce9", "\u202egpj.exe", "`id`", "a b;c"]
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_the_commands_save_just_what_they_name_and_run_nothing_else(tmp_path: Path, name: str) -> None:
+    source = tmp_path / "srv" / name
+    source.mkdir(parents=True)
+    (source / "file").write_bytes(b"12345")
+    built = graph_root(tmp_path).image("app", tag="app:1")
+    built.container("web", image="app", volumes={"/data": str(source)}, writable={"w": 3})
+    answer = plan(built.path, docker=False, measure=True)
+    assert answer.data["totals"]["binds"] == 5
+    work = tmp_path / "work"
+    work.mkdir()
+    lines = [line for line in commands(answer) if "docker" not in line.split()[:1]]
+    assert all(line.isprintable() for line in lines)
+    script = "\n".join(line for line in lines if not line.startswith("#"))
+    subprocess.run(["bash", "-euc", script], cwd=work, check=True)
+    made = sorted(path.name for path in work.iterdir())
+    assert len(made) == 3, made
+    (bind,) = (path for path in work.iterdir() if path.name.startswith("bind-"))
+    with tarfile.open(bind) as archive:
+        assert [Path(one.name).name for one in archive.getmembers()] == [name, "file"]
+
+
+def test_a_container_with_a_name_that_docker_does_not_allow_is_called_by_its_id(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", tag="app:1")
+    built.container("$(reboot)", image="app", writable={"w": 3})
+    (export,) = (line for line in commands(plan(built.path)) if line.startswith("docker export"))
+    assert shlex.split(export)[2] == hex_id("$(reboot)")
+
+
+def test_every_mount_is_named(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", tag="app:1")
+    built.writer.volume("data", {"a": 7}, form="1.9")
+    points = {
+        "/named": {"Name": "data", "Source": "/var/lib/docker/volumes/data/_data", "RW": True},
+        "/plugin": {"Name": "remote", "Source": "/mnt/remote", "RW": True},
+        "/bind": {"Source": "/srv/x", "RW": False},
+        "/mem": {"Type": "tmpfs", "RW": True},
+    }
+    built.container("web", image="app", mount_points=points)
+    mounts = {one["destination"]: one for one in of(plan(built.path), "web")["mounts"]}
+    assert mounts["/named"]["path"] == str(built.path / "volumes" / "data" / "_data")
+    assert "plugin" in mounts["/plugin"]["note"]
+    assert (mounts["/bind"]["path"], mounts["/bind"]["mode"]) == ("/srv/x", "ro")
+    assert "memory" in mounts["/mem"]["note"]
+
+
+def test_a_volume_that_no_container_mounts_is_saved_too(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", tag="app:1")
+    built.writer.volume("lonely", {"a": 7}, form="1.9")
+    answer = plan(built.path)
+    assert [one["name"] for one in answer.data["unused_volumes"]] == ["lonely"]
+    assert any("./_data" in line and "volumes/lonely" in line for line in commands(answer))
+
+
+def test_paths_are_those_of_the_host(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", tag="app:1")
+    built.writer.volume("data", {"a": 7}, form="1.9")
+    built.container("web", image="app", volumes={"/b": "/srv/b"}, writable={"w": 3})
+    answer = plan(built.path, root="/var/lib/docker", prefix="/mnt/old")
+    assert of(answer, "web")["mounts"][0]["path"] == "/mnt/old/srv/b"
+    assert answer.data["unused_volumes"][0]["path"] == "/var/lib/docker/volumes/data/_data"
