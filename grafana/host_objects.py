@@ -105,6 +105,7 @@ def containers() -> Panels:
         Column("Inodes", COUNT, container(metric("container_writable_inodes"))),
         Column("Virtual", BYTES, container(metric("container_virtual_size_bytes"))),
         Column("Log", BYTES, container(log)),
+        Column("Checkpoints", BYTES, container(metric("container_checkpoints_size_bytes"))),
         Column("Running", COUNT, container(metric("container_running"))),
         Column("Age", TIME, container(f"(time() - {metric('container_created_timestamp_seconds')})")),
     )
@@ -177,14 +178,12 @@ def _mounts() -> Builder[board.Panel]:
     volume_mount = metric("container_mount_info", 'kind="volume"')
     by_volume = f'label_replace({volume_mount}, "volume", "$1", "source", "(.*)")'
     sized = f"{by_volume} * on ({', '.join(VOLUME)}) group_left () {metric('volume_size_bytes')}"
-    binds = metric("container_mount_info", 'kind="bind"')
-    bound = f"{binds} * on (job, instance, source) group_left () {metric('bind_size_bytes')}"
     labels = ("instance", "name", "kind", "source", "destination", "mode")
-    sizes = f"max by ({', '.join(labels)}) ({container(f'({sized} or {bound})')})"
+    sizes = f"max by ({', '.join(labels)}) ({container(sized)})"
     columns = [Column("Mounts", COUNT, f"max by ({', '.join(labels)}) ({container(mount)})")]
     columns += [Column("Size", BYTES, sizes)]
     headings = ("Host", "Container", "Kind", "Source", "In the container", "Mode")
-    text = "What a backup must cover. Sizes of bind mounts are known for those named by --collector.binds.include."
+    text = "What a backup must cover. Bind mounts lie outside the data root and have no size here."
     return listing("Bind mounts and volumes by container", text, dict(zip(labels, headings, strict=True)), columns)
 
 

@@ -15,13 +15,14 @@ _NAME = re.compile(r"(?<![:\w.-])((?:docker_storage|process)_[a-z_]+)(?![:\w(]|\
 _NEITHER = {
     "docker_storage_layer_size_bytes": "off by default: thousands of series",
     "docker_storage_layer_info": "as above",
-    "docker_storage_bind_allocated_bytes": "the mounts table shows the size; blocks differ for sparse files only",
+    "docker_storage_bind_size_bytes": "only for sources that the operator names: a panel would mostly be empty",
+    "docker_storage_bind_allocated_bytes": "as above",
 }
 _SEVERAL = {"docker_storage_exporter"}
 
 
 def _used(text: str) -> set[str]:
-    return set(_NAME.findall(text)) - _SEVERAL
+    return {name for name in _NAME.findall(text) if not name.endswith("_")} - _SEVERAL
 
 
 def _expressions() -> str:
