@@ -98,6 +98,7 @@ def containers() -> Panels:
     """Which containers write, log without limit, or hold space although they are stopped."""
     names = {"instance": "Host", "name": "Container", "image": "Image"}
     writable, log = metric("container_writable_size_bytes"), metric("container_log_size_bytes")
+    checkpoints = metric("container_checkpoints_size_bytes")
     columns = _ranked(
         Column("Writable", BYTES, container(writable)),
         CONTAINER,
@@ -105,7 +106,7 @@ def containers() -> Panels:
         Column("Inodes", COUNT, container(metric("container_writable_inodes"))),
         Column("Virtual", BYTES, container(metric("container_virtual_size_bytes"))),
         Column("Log", BYTES, container(log)),
-        Column("Checkpoints", BYTES, container(metric("container_checkpoints_size_bytes"))),
+        Column("Checkpoints", BYTES, container(f"({checkpoints} or 0 * {writable})")),
         Column("Running", COUNT, container(metric("container_running"))),
         Column("Age", TIME, container(f"(time() - {metric('container_created_timestamp_seconds')})")),
     )
