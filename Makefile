@@ -7,10 +7,10 @@ STAMP := $(VENV)/.locked
 DEMO_ADDRESS ?= 127.0.0.1:9588
 DEMO_ROOT ?=
 DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
-APT_TEST := prometheus strace curl docker.io busybox-static chromium
+APT_TEST := prometheus strace curl openssl systemd docker.io busybox-static chromium
 APT_BENCHMARK := docker.io busybox-static gdu prometheus
 
-.PHONY: help setup demo demo-prometheus test benchmark soak dashboards picture lint format lock wheel clean apt-test
+.PHONY: help setup demo demo-prometheus test benchmark soak dashboards picture lint format lock wheel deb clean apt-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -70,6 +70,9 @@ lock: setup ## Bring the lock files up to date
 
 wheel: setup ## Build the wheel into dist/
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation -w dist .
+
+deb: setup ## Build the Debian package into dist/
+	@scripts/make-deb $(BIN)/pip
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,7 +11,9 @@ from typing import Any
 import click
 
 from exporter import log
-from exporter.config import DEFAULT_PORT, DEFAULT_ROOT, Config
+from exporter.check import check_config
+from exporter.config import DEFAULT_PORT, DEFAULT_ROOT, Config, SettingsError
+from exporter.configfile import config_file_option
 from exporter.metrics.limits import DEFAULT_SERIES, LIMITED, Shown
 from exporter.metrics.render import Format
 from exporter.service import serve
@@ -29,6 +31,7 @@ def _option(flag: str, name: str, **settings: Any) -> Callable[[_Command], _Comm
     return click.option(flag, name, envvar=variable, show_envvar=True, show_default=True, **settings)
 
 
+_config_file = config_file_option(_ENVIRONMENT + "CONFIG_FILE")
 _root = _option(
     "--root",
     "root",
@@ -105,7 +108,11 @@ def main() -> None:
     """
 
 
+main.add_command(check_config)
+
+
 @main.command()
+@_config_file
 @_root
 @_option(
     "--web.listen-address",
@@ -113,7 +120,21 @@ def main() -> None:
     multiple=True,
     default=(f":{DEFAULT_PORT}",),
     metavar="HOST:PORT",
-    help="Where to serve; repeat it for several. Without a host, on every address of the machine.",
+    help="Where to serve; repeat it for several. Without a host, on every address of the machine. "
+    "Not used when systemd hands sockets over.",
+)
+@_option(
+    "--web.config.file",
+    "web_config_file",
+    default="",
+    metavar="FILE",
+    help="TLS, passwords, headers and rate limit, in the format that Prometheus exporters share.",
+)
+@_option(
+    "--web.enable-lifecycle",
+    "lifecycle",
+    is_flag=True,
+    help="Let POST /-/reload scan everything again and read the web configuration again, as SIGHUP does.",
 )
 @_option(
     "--scan.interval",
@@ -175,6 +196,8 @@ def main() -> None:
 def run(  # noqa: PLR0913 - one parameter for each flag
     root: str,
     listen: tuple[str, ...],
+    web_config_file: str,
+    lifecycle: bool,
     scan_interval: float,
     duty_cycle: float,
     workers: int,
@@ -209,14 +232,17 @@ def run(  # noqa: PLR0913 - one parameter for each flag
         shown=_shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
         log_level=log_level,
         log_format=log_format,
+        web_config_file=web_config_file,
+        lifecycle=lifecycle,
     )
     try:
         asyncio.run(serve(config))
-    except AddressError as error:
+    except (AddressError, SettingsError) as error:
         raise click.ClickException(str(error)) from None
 
 
 @main.command()
+@_config_file
 @_root
 @_option(
     "--format",

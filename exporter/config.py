@@ -8,6 +8,10 @@ DEFAULT_PORT = 9588
 DEFAULT_ROOT = "/var/lib/docker"
 
 
+class SettingsError(Exception):
+    """A settings or web configuration file cannot be read or is wrong; the message begins with file and line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """The effective configuration. Times are seconds; `duty_cycle` is a fraction of one core.
@@ -28,3 +32,5 @@ class Config:
     shown: Shown = EVERYTHING
     log_level: str = "info"
     log_format: str = "logfmt"
+    web_config_file: str = ""
+    lifecycle: bool = False

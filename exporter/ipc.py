@@ -10,6 +10,8 @@ from exporter.config import Config
 from exporter.model import Counters
 
 LENGTH_BYTES = 8
+#: After the order, on the same pipe: scan everything again.
+RELOAD = b"r"
 
 
 @dataclass(frozen=True, slots=True)

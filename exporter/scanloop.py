@@ -56,7 +56,9 @@ class ScanProcess:
             self._speak()
             wait = max(0.0, self._keeper.due() - time.monotonic())
             if any(key.data == "parent" for key, _ in selector.select(wait)):
-                break
+                if not os.read(sys.stdin.fileno(), 4096):
+                    break
+                self._keeper.rescan()
             self._keeper.step()
         self._scanner.save_cache()
         self._pool.close()

@@ -8,19 +8,22 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 import structlog
 
+from exporter import systemd
 from exporter.config import Config
 from exporter.describe import ending, space
 from exporter.document import FilesystemRow
-from exporter.ipc import LENGTH_BYTES, Order, frame
-from exporter.metrics.live import filesystem_families, process_families
+from exporter.ipc import LENGTH_BYTES, RELOAD, Order, frame
+from exporter.metrics.live import WebStatus, filesystem_families, process_families, web_families
 from exporter.metrics.render import Format, render
 from exporter.model import Counters, Filesystem, Snapshot
 from exporter.publication import Body, Publication, publish
 from exporter.stuck import Stuck
+from exporter.version import VERSION
 from exporter.web.app import make_app
 from exporter.web.server import Server, listen
 
@@ -43,6 +46,7 @@ class Current:
         self._body = unseen.body
         self._filesystems = _Filesystems()
         self.scanner: int | None = None
+        self.web: Callable[[], WebStatus] | None = None
 
     @property
     def body(self) -> Body:
@@ -85,7 +89,8 @@ class Current:
         status = self._status
         statuses = await self._filesystems.read(self._body.filesystems)
         processes = [self.scanner, *status.processes] if self.scanner else []
-        families = [*filesystem_families(statuses), *process_families(processes)]
+        web = web_families(self.web()) if self.web else ()
+        families = [*filesystem_families(statuses), *web, *process_families(processes)]
         known = status.openmetrics if style == "openmetrics" else status.text
         return known + render((one for one in families if one.samples), style)
 
@@ -135,7 +140,13 @@ class Scanning:
     def __init__(self, config: Config, current: Current) -> None:
         self._config = config
         self._current = current
+        self._orders: asyncio.StreamWriter | None = None
         self.spoke = asyncio.Event()
+
+    def reload(self) -> None:
+        """Have everything scanned again; where no scanning process runs, the next one does that anyhow."""
+        if self._orders is not None:
+            self._orders.write(RELOAD)
 
     async def supervise(self) -> None:
         """Keep one scanning process running until cancelled, then end it."""
@@ -164,7 +175,7 @@ class Scanning:
             await self._listen(process)
         finally:
             watching.cancel()
-            self._current.scanner = None
+            self._current.scanner = self._orders = None
             await _end(process)
 
     async def _watch_over(self, process: asyncio.subprocess.Process) -> None:
@@ -183,6 +194,7 @@ class Scanning:
         try:
             process.stdin.write(frame(Order(self._config, self._current.counters)))
             await process.stdin.drain()
+            self._orders = process.stdin
             while True:
                 length = int.from_bytes(await process.stdout.readexactly(LENGTH_BYTES), "big")
                 publication = pickle.loads(await process.stdout.readexactly(length))  # noqa: S301 - our own child
@@ -204,28 +216,57 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT; raises AddressError before anything is started."""
-    sockets = listen(config.listen)
+    """Serve until SIGTERM or SIGINT; raises AddressError or SettingsError before anything is started."""
     current = Current(config.root)
     scanning = Scanning(config, current)
-    server = Server(make_app(current))
+    server: Server
+
+    def reload() -> bool:
+        systemd.reloading()
+        _log.info("reloading")
+        good = server.configuration.reload()
+        scanning.reload()
+        systemd.notify("READY=1")
+        return good
+
+    server = Server(make_app(current, reload if config.lifecycle else None), config.web_config_file)
+    sockets = systemd.sockets() or listen(config.listen)
+    current.web = server.status
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     supervisor = asyncio.create_task(scanning.supervise())
     with contextlib.suppress(TimeoutError):  # a disk that hangs must not keep the port closed
         await asyncio.wait_for(scanning.spoke.wait(), _FIRST_WORD_SECONDS)
-    addresses = [one.getsockname() for one in sockets]
-    _log.info("serving", addresses=[_address(address) for address in addresses], root=config.root)
+    addresses = [_address(one.getsockname()) for one in sockets]
+    _log.info("serving", addresses=addresses, version=VERSION, **server.protection, **_effective(config))
+    systemd.notify("READY=1")
+    watchdog = asyncio.create_task(_keep_alive())
     try:
         await server.serve(sockets)
     finally:
-        supervisor.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await supervisor
+        systemd.notify("STOPPING=1")
+        for task in (watchdog, supervisor):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
     _log.info("stopped")
 
 
-def _address(address: tuple[str, int, int, int] | tuple[str, int]) -> str:
+async def _keep_alive() -> None:
+    """Tell systemd's watchdog that the loop which answers scrapes turns."""
+    while seconds := systemd.watchdog_seconds():
+        systemd.notify("WATCHDOG=1")
+        await asyncio.sleep(seconds)
+
+
+def _effective(config: Config) -> dict[str, object]:
+    return {name: ",".join(one) if isinstance(one, tuple) else one for name, one in asdict(config).items()}
+
+
+def _address(address: tuple[str, int, int, int] | tuple[str, int] | str) -> str:
+    if isinstance(address, str):
+        return address
     host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -15,7 +15,7 @@ _THIRD = (8, 8)
 def exporter_row() -> dashboard.Row:
     """Make the row, folded."""
     row = dashboard.Row("Exporter").collapsed(True)
-    for panel in (*_identity(), *_scans(), *_watching(), *_cost()):
+    for panel in (*_identity(), *_scans(), *_watching(), *_cost(), *_web()):
         row = row.with_panel(panel)
     return row
 
@@ -101,3 +101,21 @@ def _cost() -> Iterator[Builder[board.Panel]]:
     yield graph("Scrape duration", text, "s", [(plain("scrape_duration_seconds"), by)], size=_THIRD)
     text = "Series of each host: what it costs Prometheus."
     yield graph("Series", text, COUNT, [(plain("scrape_samples_scraped"), by)], size=_THIRD)
+
+
+def _web() -> Iterator[Builder[board.Panel]]:
+    by = "{{instance}}"
+    text = "Open connections to the exporter. More than your Prometheus servers and people explain: see who asks."
+    yield graph("Connections", text, COUNT, [(metric("web_connections"), by)], size=_THIRD)
+    text = "In an hour: connections that the exporter ended, by reason, and requests without valid credentials."
+    refused = [
+        (f"increase({metric('web_connections_cut_total')}[1h])", f"{by} cut: {{{{reason}}}}"),
+        (f"increase({metric('web_requests_refused_total')}[1h])", f"{by} refused"),
+    ]
+    yield graph("Turned away", text, COUNT, refused, size=_THIRD)
+    text = "Reloads of the web configuration in an hour; stale is 1 while a faulty one leaves the older in force."
+    reloads = [
+        (f"increase({metric('web_config_reloads_total')}[1h])", f"{by} {{{{result}}}}"),
+        (f"{metric('web_config_stale')} or 0 * {metric('up')}", f"{by} stale"),
+    ]
+    yield graph("Web configuration", text, COUNT, reloads, size=_THIRD)

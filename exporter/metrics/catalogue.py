@@ -198,6 +198,12 @@ RECLAIMABLE = _gauge("reclaimable_bytes", "Disk blocks that this prune would fre
 RECLAIMABLE_OBJECTS = _gauge("reclaimable_objects", "Objects that this prune would remove.", "category")
 UNATTRIBUTED = _gauge("unattributed_allocated_bytes", "Disk blocks below the root that belong to no object.")
 
+WEB_RELOADS = _counter("web_config_reloads_total", "Times that the web configuration was read again.", "result")
+WEB_RELOAD_FAILED = _gauge("web_config_stale", "1 if the last reload failed and an older configuration is in force.")
+WEB_CONNECTIONS = _gauge("web_connections", "Open connections to the exporter.")
+WEB_CUT = _counter("web_connections_cut_total", "Connections that the exporter ended, by reason.", "reason")
+WEB_REFUSED = _counter("web_requests_refused_total", "Requests without valid credentials.")
+
 PROCESS_CPU = Metric(
     "process_cpu_seconds_total", "counter", "CPU time of all the exporter's processes.", unit="seconds"
 )

@@ -3,13 +3,27 @@
 import os
 import resource
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.metrics import catalogue as c
 from exporter.metrics.families import family, single
 from exporter.model import Filesystem
+
+
+@dataclass(frozen=True, slots=True)
+class WebStatus:
+    """How the web server fares; `stale` says that its configuration file is broken and an older one in force."""
+
+    reloads_succeeded: int
+    reloads_failed: int
+    stale: bool
+    connections: int
+    cut: Mapping[str, int]
+    refused: int
+
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -25,6 +39,16 @@ def filesystem_families(statuses: Iterable[tuple[Filesystem, os.statvfs_result]]
     yield family(c.FILESYSTEM_FILES, ((key, one.f_files) for key, one in rows))
     yield family(c.FILESYSTEM_FILES_FREE, ((key, one.f_ffree) for key, one in rows))
     yield family(c.FILESYSTEM_READONLY, ((key, bool(one.f_flag & os.ST_RDONLY)) for key, one in rows))
+
+
+def web_families(web: WebStatus) -> Iterator[Family]:
+    """Make the families of the web server."""
+    results = {"success": web.reloads_succeeded, "failure": web.reloads_failed}
+    yield family(c.WEB_RELOADS, (((result,), count) for result, count in results.items()))
+    yield single(c.WEB_RELOAD_FAILED, web.stale)
+    yield single(c.WEB_CONNECTIONS, web.connections)
+    yield family(c.WEB_CUT, (((reason,), count) for reason, count in web.cut.items()))
+    yield single(c.WEB_REFUSED, web.refused)
 
 
 def process_families(children: Iterable[int]) -> Iterator[Family]:

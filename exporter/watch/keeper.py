@@ -124,6 +124,11 @@ class Keeper:
             if allowed:
                 self._audit(now)
 
+    def rescan(self) -> None:
+        """Scan everything again; during the first scan, and without a root, that is under way anyhow."""
+        if self._live:
+            self._begin(Trigger.MANUAL, Dirty(everything=True))
+
     def snapshot(self) -> Snapshot:
         """What is known now, with how it is kept fresh."""
         watching = Watching(not self.watcher.running or self._partial, len(self._held), limit())

@@ -14,6 +14,7 @@ from exporter import document
 from exporter.document import FilesystemRow
 from exporter.metrics.render import Format
 from exporter.publication import Body
+from exporter.web.lifecycle import reload_route
 from exporter.web.pages import landing, status
 
 _PAGE_HEADERS = {
@@ -48,8 +49,11 @@ class Source(Protocol):
         """The end of the document, read when it is asked for."""
 
 
-def make_app(source: Source) -> Starlette:
-    """Build the web application; every request reads `source` and nothing else."""
+def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Starlette:
+    """Build the web application; every request reads `source` and nothing else.
+
+    `reload` is what POST /-/reload does, None where that is not allowed.
+    """
 
     async def metrics(request: Request) -> Response:
         content_type = choose_encoder(request.headers.get("accept", ""))[1]
@@ -96,7 +100,7 @@ def make_app(source: Source) -> Starlette:
         "/-/healthy": healthy,
         "/-/ready": ready,
     }
-    return Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()])
+    return Starlette(routes=[*(Route(path, endpoint) for path, endpoint in routes.items()), reload_route(reload)])
 
 
 def _accepts_gzip(header: str) -> bool:

@@ -2,11 +2,20 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
-from collections.abc import Iterator, Sequence
+import ssl
+from collections.abc import Callable, Iterator, Sequence
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from exporter.metrics.live import WebStatus
+from exporter.web.connection import Connection
+from exporter.web.guard import Guard
+from exporter.web.lobby import IDLE_SECONDS, Lobby, Visitor
+from exporter.web.reception import Reception
+from exporter.web.reload import WebConfiguration
 
 #: After this the connections that are still busy are cut: stopping takes less than a second.
 _GRACE_SECONDS = 0.5
@@ -54,12 +63,20 @@ def _every_address(port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that blocks until told to stop. Signals are the service's own business."""
+    """A uvicorn server that blocks until told to stop. Signals are the service's own business.
 
-    def __init__(self, app: ASGIApp) -> None:
+    The file `config_file` says whom it lets in, and changes that while it serves. Raises SettingsError.
+    """
+
+    def __init__(self, app: ASGIApp, config_file: str = "") -> None:
+        self.guard = Guard(app)
+        self.configuration = WebConfiguration(config_file, self.guard)
+        self.lobby = Lobby()
+        self._reception: Reception | None = None
         super().__init__(
             uvicorn.Config(
-                app,
+                self._answer,
+                interface="asgi3",
                 http="h11",
                 ws="none",
                 lifespan="off",
@@ -69,9 +86,33 @@ class Server(uvicorn.Server):
                 date_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=1,
+                timeout_keep_alive=int(IDLE_SECONDS),
             )
         )
+        # It warns of every malformed request: whoever sends many would fill the log.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         self._stop = asyncio.Event()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.configuration.follow()
+        await self.guard(scope, receive, send)
+
+    @property
+    def protection(self) -> dict[str, bool]:
+        """What the configuration asks of clients, for the log."""
+        return {"tls": self.configuration.context is not None, "basic_auth": self.guard.authenticator.needed}
+
+    def status(self) -> WebStatus:
+        """How the server fares."""
+        reloads = self.configuration.reloads
+        return WebStatus(
+            reloads_succeeded=reloads.success,
+            reloads_failed=reloads.failure,
+            stale=reloads.failed,
+            connections=len(self.lobby),
+            cut=self.lobby.cut,
+            refused=self.guard.refused,
+        )
 
     def stop(self) -> None:
         """Stop serving; call it in the event loop."""
@@ -84,6 +125,28 @@ class Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if connection.transport is not None:
                 connection.transport.abort()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections."""
+        self.servers: list[asyncio.Server] = []
+        self._reception = Reception(sockets or (), self.lobby, self._door)
+        self.started = True
+
+    def _door(self) -> tuple[ssl.SSLContext | None, Callable[[Visitor], asyncio.Protocol]]:
+        self.configuration.follow()
+        admits = self.configuration.admits
+
+        def protocol(visitor: Visitor) -> asyncio.Protocol:
+            return Connection(self.config, self.server_state, self.lobby, visitor, admits)
+
+        return self.configuration.context, protocol
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, and let those finish that are being answered."""
+        if self._reception is not None:
+            self._reception.close()
+        await super().shutdown(sockets)
+        self.guard.authenticator.close()
 
     async def main_loop(self) -> None:
         """Serve until `stop`."""

@@ -1,0 +1,52 @@
+"""What systemd and a service say to each other: sockets handed over, and how the service fares.
+
+Source: the manuals sd_listen_fds(3), sd_notify(3) and sd_watchdog_enabled(3).
+"""
+
+import contextlib
+import os
+import socket
+import time
+
+_FIRST_DESCRIPTOR = 3
+
+
+def sockets() -> list[socket.socket]:
+    """The listening sockets that systemd has opened for this process; none if it has not."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    number = os.environ.get("LISTEN_FDS", "")
+    for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(variable, None)  # they are not for those that this process starts
+    if not (number.isascii() and number.isdecimal()):
+        return []
+    taken = []
+    for descriptor in range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(number)):
+        os.set_inheritable(descriptor, False)
+        taken.append(socket.socket(fileno=descriptor))
+    return taken
+
+
+def notify(*states: str) -> None:
+    """Tell systemd how the service fares: READY=1, STOPPING=1, WATCHDOG=1, ...; nothing where nobody listens."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.settimeout(1)
+        channel.sendto("\n".join(states).encode(), address)
+
+
+def reloading() -> None:
+    """Tell systemd that a reload begins; READY=1 tells that it has ended."""
+    notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+
+def watchdog_seconds() -> float | None:
+    """How often systemd wants to hear that the service is alive: twice in the time after which it kills it."""
+    wanted = os.environ.get("WATCHDOG_USEC", "")
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()) or not wanted.isdecimal():
+        return None
+    return int(wanted) / 2e6 or None

@@ -1,0 +1,111 @@
+"""Who is connected: a bounded number, each for a bounded time, and those that hold things up go first.
+
+When all places are taken, the newcomer gets the place of the connection that has kept it longest without asking for
+anything. So a scraper gets in however many connections an attacker keeps open.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from enum import IntEnum
+
+#: How many connections there may be, and how many of them in a TLS handshake.
+MAX_CONNECTIONS = 256
+MAX_HANDSHAKES = 32
+#: How many bytes of answers may wait for slow readers, all together.
+MAX_HELD_BYTES = 32 * 1024 * 1024
+IDLE_SECONDS = 75.0
+
+
+class Stage(IntEnum):
+    """How far a connection is; the lower, the sooner it has to make room."""
+
+    WAITING = 0
+    HANDSHAKE = 1
+    IDLE = 2
+    DRAINING = 3
+    SERVING = 4
+
+
+#: How long a connection may stay in a stage, seconds.
+_PATIENCE = {
+    Stage.WAITING: 10.0,
+    Stage.HANDSHAKE: 5.0,
+    Stage.IDLE: IDLE_SECONDS + 5,
+    Stage.DRAINING: 20.0,
+    Stage.SERVING: 60.0,
+}
+REASONS = ("full", "slow", "timeout", "tls")
+
+
+class Visitor:
+    """One connection. `cut` ends it at once; `held` says how many bytes wait to be sent to it."""
+
+    def __init__(self, cut: Callable[[], None]) -> None:
+        self.cut = cut
+        self.held: Callable[[], int] = int
+        self.stage = Stage.WAITING
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Lobby:
+    """All connections, those that have been in their stage for longest first."""
+
+    def __init__(self) -> None:
+        self._visitors: dict[Visitor, float] = {}
+        self.cut: dict[str, int] = dict.fromkeys(REASONS, 0)
+
+    def __len__(self) -> int:
+        return len(self._visitors)
+
+    def enter(self, cut: Callable[[], None]) -> Visitor:
+        """Let one more in, for which another may have to go."""
+        if len(self._visitors) >= MAX_CONNECTIONS:
+            self._make_room()
+        visitor = Visitor(cut)
+        self.move(visitor, Stage.WAITING)
+        return visitor
+
+    def move(self, visitor: Visitor, stage: Stage) -> None:
+        """Note that a connection has come to another stage."""
+        self._visitors.pop(visitor, None)
+        self._visitors[visitor] = time.monotonic()
+        visitor.stage = stage
+        if visitor.timer is not None:
+            visitor.timer.cancel()
+        loop = asyncio.get_running_loop()
+        visitor.timer = loop.call_later(_PATIENCE[stage], self._end, visitor, "timeout")
+        if stage is Stage.HANDSHAKE:
+            shaking = [one for one in self._visitors if one.stage is Stage.HANDSHAKE]
+            if len(shaking) > MAX_HANDSHAKES:
+                self._end(shaking[0], "full")
+        elif stage is Stage.DRAINING:
+            self._limit_held()
+
+    def leave(self, visitor: Visitor) -> None:
+        """Forget a connection that has ended."""
+        self._visitors.pop(visitor, None)
+        if visitor.timer is not None:
+            visitor.timer.cancel()
+            visitor.timer = None
+
+    def _limit_held(self) -> None:
+        draining = [(one, one.held()) for one in self._visitors if one.stage is Stage.DRAINING]
+        held = sum(size for _, size in draining)
+        for visitor, size in draining:
+            if held <= MAX_HELD_BYTES:
+                return
+            self._end(visitor, "slow")
+            held -= size
+
+    def _make_room(self) -> None:
+        for stage in Stage:
+            for visitor in self._visitors:
+                if visitor.stage is stage:
+                    self._end(visitor, "full")
+                    return
+
+    def _end(self, visitor: Visitor, reason: str) -> None:
+        self.cut[reason] += 1
+        self.leave(visitor)
+        visitor.cut()

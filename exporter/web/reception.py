@@ -1,0 +1,133 @@
+"""Accepts connections: shakes hands where TLS is on, and tells a client that speaks plain HTTP there so."""
+
+import asyncio
+import asyncio.sslproto
+import contextlib
+import errno
+import functools
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from exporter.web.lobby import Lobby, Stage, Visitor
+
+_AT_ONCE = 64
+_PAUSE_SECONDS = 0.5
+_TLS_HANDSHAKE = b"\x16"
+_NO_TLS = (
+    b"HTTP/1.0 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n"
+    b"Client sent an HTTP request to an HTTPS server.\n"
+)
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_SHUTDOWN_SECONDS = 2.0
+
+# A TLS connection's buffer, 256 KiB otherwise: a scraper sends a kilobyte, and whoever stalls its handshake holds it.
+asyncio.sslproto.SSLProtocol.max_size = 32 * 1024
+
+_log = structlog.get_logger()
+_Factory = Callable[[Visitor], asyncio.Protocol]
+
+
+class Reception:
+    """Takes connections from listening sockets until closed.
+
+    `door` is asked for each connection how it is to be received: with a TLS context or None, and a protocol.
+    """
+
+    def __init__(
+        self, sockets: Sequence[socket.socket], lobby: Lobby, door: Callable[[], tuple[ssl.SSLContext | None, _Factory]]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sockets = list(sockets)
+        self._lobby = lobby
+        self._door = door
+        self._tasks: set[asyncio.Task[bool]] = set()
+        for one in self._sockets:
+            one.setblocking(False)
+            self._loop.add_reader(one, self._accept, one)
+
+    def close(self) -> None:
+        """Accept no more, and end those that have not come further than here."""
+        for one in self._sockets:
+            self._loop.remove_reader(one)
+        self._sockets = []
+        for task in self._tasks:
+            task.cancel()
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                connection, _ = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    raise
+                _log.warning("accept.failed", error=error.strerror)
+                self._loop.remove_reader(listener)
+                self._loop.call_later(_PAUSE_SECONDS, self._resume, listener)
+                return
+            self._receive(connection)
+
+    def _resume(self, listener: socket.socket) -> None:
+        if listener in self._sockets:
+            self._loop.add_reader(listener, self._accept, listener)
+
+    def _receive(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        visitor = self._lobby.enter(connection.close)
+        task = self._loop.create_task(self._greet(connection, visitor))
+        visitor.cut = functools.partial(_cancel, task)
+        self._tasks.add(task)
+        task.add_done_callback(functools.partial(self._greeted, connection, visitor))
+
+    async def _greet(self, connection: socket.socket, visitor: Visitor) -> bool:
+        """Hand the connection over to its protocol; return whether that was done."""
+        context, factory = self._door()
+        try:
+            if context is None:
+                await self._loop.connect_accepted_socket(lambda: factory(visitor), connection)
+                return True
+            if not await self._speaks_tls(connection):
+                return False
+            self._lobby.move(visitor, Stage.HANDSHAKE)
+            await self._loop.connect_accepted_socket(
+                lambda: factory(visitor), connection, ssl=context, ssl_shutdown_timeout=_SHUTDOWN_SECONDS
+            )
+        except OSError:  # a handshake that fails is one too
+            self._lobby.cut["tls"] += context is not None
+            return False
+        return True
+
+    def _greeted(self, connection: socket.socket, visitor: Visitor, task: asyncio.Task[bool]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or not task.result():
+            self._lobby.leave(visitor)
+            connection.close()
+
+    async def _speaks_tls(self, connection: socket.socket) -> bool:
+        """Wait for the first byte, and look at it without taking it."""
+        readable: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_reader(connection, _settle, readable)
+        try:
+            await readable
+        finally:
+            self._loop.remove_reader(connection)
+        first = connection.recv(1, socket.MSG_PEEK)
+        if first and first != _TLS_HANDSHAKE:
+            with contextlib.suppress(OSError):
+                connection.recv(64 * 1024)  # what is not read when a socket is closed makes the answer be lost
+                connection.send(_NO_TLS)
+                connection.shutdown(socket.SHUT_WR)
+        return first == _TLS_HANDSHAKE
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _cancel(task: asyncio.Task[bool]) -> None:
+    task.cancel()

@@ -1,0 +1,49 @@
+"""Roots to change at will: an overlay on this machine's root, or on that which DEBIAN_ROOT names, thrown away after."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@contextlib.contextmanager
+def fresh_root(scratch: Path) -> Iterator[Path]:
+    """A root with /proc and /dev; skips where no overlay can be mounted."""
+    for name in ("store", "root"):
+        (scratch / name).mkdir(parents=True)
+    # overlays cannot be stacked without end, and the directory of a test may be on one
+    subprocess.run(["mount", "-t", "tmpfs", "none", scratch / "store"], check=True)
+    for name in ("upper", "work"):
+        (scratch / "store" / name).mkdir()
+    (scratch / "store" / "upper").chmod(0o755)
+    options = (
+        f"lowerdir={os.environ.get('DEBIAN_ROOT', '/')},upperdir={scratch}/store/upper,workdir={scratch}/store/work"
+    )
+    top = scratch / "root"
+    mounted = subprocess.run(["mount", "-t", "overlay", "none", "-o", options, top], capture_output=True, check=False)
+    try:
+        if mounted.returncode:
+            pytest.skip("no overlay can be mounted here")
+        subprocess.run(["mount", "-t", "proc", "none", top / "proc"], check=True)
+        for device in ("null", "urandom"):
+            (top / "dev" / device).touch()
+            subprocess.run(["mount", "--bind", f"/dev/{device}", top / "dev" / device], check=True)
+        yield top
+    finally:
+        subprocess.run(["umount", "-R", top], check=False)
+        subprocess.run(["umount", scratch / "store"], check=False)
+
+
+def run_in(
+    root: Path, *command: str, environment: dict[str, str] | None = None, seconds: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a root with an environment of its own."""
+    clean = {"PATH": PATH, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", **(environment or {})}
+    return subprocess.run(
+        ["chroot", str(root), *command], capture_output=True, text=True, check=False, env=clean, timeout=seconds
+    )

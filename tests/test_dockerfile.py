@@ -1,0 +1,121 @@
+"""Each step of the Dockerfile, executed in a root that stands in for its base image; then what it has made, run.
+
+No registry is asked: a stage begins as an overlay on this machine's root, with a Python where the image has one.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from exporter.demo import build_demo
+from exporter.version import VERSION
+from tests.chroots import fresh_root, run_in
+from tests.conftest import Figures, needs
+
+_TOP = Path(__file__).parent.parent
+_PIP = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
+pytestmark = [
+    needs("apt-get"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="a root of its own needs root"),
+    pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="the base image's Python has no stand-in"),
+]
+
+
+@dataclass
+class Stage:
+    """A stage of a build, and what it has set."""
+
+    root: Path
+    directory: str = "/"
+    user: str = "0:0"
+    entrypoint: list[str] = field(default_factory=list)
+    command: list[str] = field(default_factory=list)
+    check: list[str] = field(default_factory=list)
+
+
+def steps(text: str) -> list[tuple[str, str]]:
+    joined = re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ")
+    return [(line.split(None, 1)[0], line.split(None, 1)[1]) for line in joined.splitlines() if line.strip()]
+
+
+def build(scratch: Path, mounted: contextlib.ExitStack) -> Stage:
+    stages: dict[str, Stage] = {}
+    stage = Stage(Path("/nowhere"))
+    for instruction, rest in steps((_TOP / "Dockerfile").read_text()):
+        if instruction == "FROM":
+            name = rest.partition(" AS ")[2] or "last"
+            stage = stages[name] = Stage(mounted.enter_context(fresh_root(scratch / name)))
+            for link in ("python", "python3"):
+                (stage.root / "usr/local/bin" / link).unlink(missing_ok=True)
+                (stage.root / "usr/local/bin" / link).symlink_to("/usr/bin/python3")
+        else:
+            _execute(stages, stage, instruction, rest)
+    return stage
+
+
+def _execute(stages: dict[str, Stage], stage: Stage, instruction: str, rest: str) -> None:
+    if instruction == "WORKDIR":
+        stage.directory = rest
+        (stage.root / rest.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    elif instruction == "COPY":
+        _copy(stages, stage, rest)
+    elif instruction == "RUN":
+        done = run_in(stage.root, "/bin/sh", "-c", f"cd {stage.directory} && {rest}", environment=_PIP, seconds=600)
+        assert done.returncode == 0, f"{rest}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    elif instruction == "USER":
+        stage.user = rest
+    elif instruction == "ENTRYPOINT":
+        stage.entrypoint = json.loads(rest)
+    elif instruction == "CMD":
+        stage.command = json.loads(rest)
+    elif instruction == "HEALTHCHECK":
+        stage.check = json.loads(rest.partition("CMD ")[2])
+    else:
+        assert instruction == "EXPOSE", instruction
+
+
+def _copy(stages: dict[str, Stage], stage: Stage, rest: str) -> None:
+    source = _TOP
+    words = rest.split()
+    if words[0].startswith("--from="):
+        source = stages[words.pop(0).removeprefix("--from=")].root
+    *names, target = words
+    place = stage.root / os.path.join(stage.directory, target).lstrip("/")
+    for name in names:
+        found = source / name.lstrip("/")
+        if found.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(found, place, symlinks=True, dirs_exist_ok=True, ignore=ignored)
+        else:
+            shutil.copy(found, place)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Iterator[Stage]:
+    with contextlib.ExitStack() as mounted:
+        yield build(tmp_path, mounted)
+
+
+def test_the_image_can_be_built_and_reads_what_belongs_to_root(image: Stage) -> None:
+    assert image.command == ["run"]
+    assert image.check[0] == image.entrypoint[0]
+    user, group = image.user.split(":")
+    as_user = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups"]
+    as_user += ["--bounding-set=-all,+dac_read_search", "--"]
+    done = run_in(image.root, *as_user, *image.entrypoint, "--version")
+    assert (done.returncode, VERSION in done.stdout) == (0, True), done.stderr
+    assert not (image.root / "opt/exporter/bin/pip").exists()
+
+    data = image.root / "srv" / "docker"
+    build_demo(data)
+    data.chmod(0o700)
+    done = run_in(image.root, *as_user, *image.entrypoint, "once", "--root", "/srv/docker")
+    assert done.returncode == 0, done.stderr
+    assert Figures(done.stdout).all("image_virtual_size_bytes")

@@ -1,0 +1,93 @@
+import asyncio
+import base64
+from collections.abc import Callable
+
+import bcrypt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.web import auth
+from exporter.web.auth import Authenticator, Verdict, credentials
+
+_HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+
+
+def header(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@given(st.text(max_size=40), st.binary(max_size=40))
+def test_any_header_has_credentials_or_none(text: str, raw: bytes) -> None:
+    credentials(text)
+    found = credentials("Basic " + base64.b64encode(raw).decode())
+    assert (found is None) == (b":" not in raw)
+
+
+def test_a_verdict_is_given_once_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[bytes] = []
+    real: Callable[[str, bytes], bool] = auth._matches
+
+    def matches(hashed: str, password: bytes) -> bool:
+        compared.append(password)
+        return real(hashed, password)
+
+    monkeypatch.setattr(auth, "_matches", matches)
+
+    async def judge() -> list[Verdict]:
+        one = Authenticator()
+        one.use({"prom": _HASH})
+        asked = [header("prom", "secret"), header("prom", "wrong"), header("nobody", "secret"), None] * 3
+        verdicts = [await one.judge(each, "127.0.0.1") for each in asked]
+        one.close()
+        return verdicts
+
+    refused = Verdict.REFUSED
+    assert asyncio.run(judge()) == [Verdict.ADMITTED, refused, refused, refused] * 3
+    assert compared == [b"secret", b"wrong", b"secret"], "an unknown user costs a comparison too"
+
+
+def test_wrong_passwords_make_nobody_wait_who_is_known() -> None:
+    async def judge() -> tuple[Verdict, list[Verdict], Verdict]:
+        one = Authenticator()
+        one.use({"prom": bcrypt.hashpw(b"secret", bcrypt.gensalt(8)).decode()})
+        await one.judge(header("prom", "secret"), "10.0.0.1")
+        guesses = [asyncio.ensure_future(one.judge(header("prom", str(number)), "10.0.0.2")) for number in range(100)]
+        await asyncio.sleep(0)
+        known = await one.judge(header("prom", "secret"), "10.0.0.1")
+        pending = sum(not guess.done() for guess in guesses)
+        assert pending, "it did not wait for the guesses"
+        verdicts = await asyncio.gather(*guesses)
+        again = await one.judge(header("prom", "secret"), "10.0.0.3")
+        one.close()
+        return known, verdicts, again
+
+    known, verdicts, again = asyncio.run(judge())
+    assert known is again is Verdict.ADMITTED
+    assert set(verdicts) == {Verdict.REFUSED, Verdict.BUSY}
+    assert verdicts.count(Verdict.REFUSED) == auth._WAITING_EACH
+
+
+def test_a_changed_hash_ends_what_was_remembered() -> None:
+    async def judge() -> list[Verdict]:
+        one = Authenticator()
+        one.use({"prom": _HASH})
+        verdicts = [await one.judge(header("prom", "secret"), "a")]
+        one.use({"prom": bcrypt.hashpw(b"other", bcrypt.gensalt(4)).decode()})
+        verdicts += [await one.judge(header("prom", each), "a") for each in ("secret", "other")]
+        one.close()
+        return verdicts
+
+    assert asyncio.run(judge()) == [Verdict.ADMITTED, Verdict.REFUSED, Verdict.ADMITTED]
+
+
+def test_what_is_remembered_of_wrong_passwords_is_bounded() -> None:
+    async def judge() -> int:
+        one = Authenticator()
+        one.use({"prom": _HASH})
+        for number in range(auth._REFUSALS_KEPT + 20):
+            await one.judge(header("prom", str(number)), "a")
+        one.close()
+        return len(one._refused)
+
+    assert asyncio.run(judge()) == auth._REFUSALS_KEPT
