@@ -300,18 +300,52 @@ def once(  # noqa: PLR0913 - one parameter for each flag
 
 @main.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-def demo(directory: Path) -> None:
+@click.option("--busy", is_flag=True, help="Keep it busy until Ctrl-C: layers come, logs grow, a prune happens.")
+def demo(directory: Path, busy: bool) -> None:
     """Build an example data root in DIRECTORY: a host with Docker 1.5, aufs, two images and 37 layers.
 
     Its files are sparse: they show gigabytes and take a few megabytes.
     """
-    from exporter.demo import build_demo  # noqa: PLC0415 - the exporter itself has no use for it
+    from exporter.demo import build_demo, keep_busy  # noqa: PLC0415 - the exporter itself has no use for it
 
     try:
+        if busy:
+            keep_busy(directory)
         build_demo(directory)
     except OSError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"An example data root is in {directory}.")
+
+
+@main.command()
+@_option("--job", "job", default="docker-storage", metavar="NAME", help="The job that Prometheus scrapes exporters as.")
+@_option(
+    "--threshold",
+    "thresholds",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a threshold: a size (2GiB), a share (15%) or a time (6h). Repeat it for several; --list names all.",
+)
+@_option("--runbooks", "runbooks", default="docs/runbooks/", metavar="URL", help="Where the runbooks are served.")
+@_option(
+    "--speed",
+    "speed",
+    default=1.0,
+    type=click.FloatRange(min=1),
+    metavar="FACTOR",
+    help="Divide how long things must last and how far is looked back: to try the alerts out.",
+)
+@click.option("--list", "listed", is_flag=True, help="List the thresholds instead.")
+def rules(job: str, thresholds: tuple[str, ...], runbooks: str, speed: float, listed: bool) -> None:
+    """Print recording and alert rules for Prometheus."""
+    from exporter import rules as source  # noqa: PLC0415 - `run` has no use for it
+
+    try:
+        limits = source.Thresholds().changed(thresholds)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    settings = source.Settings(job, limits, runbooks, speed)
+    click.echo(source.described(limits) if listed else source.rules(settings), nl=False)
 
 
 for _one in COMMANDS:

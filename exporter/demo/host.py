@@ -53,10 +53,15 @@ _MEDIAWIKI_CHAIN = (
     (_MEDIAWIKI, 619_500_000),
 )
 _MEGABYTE = 1_000_000
+#: The image that builds start from, and the container that logs without end.
+APPLICATION = _MEDIAWIKI
 
 
-def build_demo(directory: Path) -> None:
-    """Build the example root in a directory that is new or empty; raises FileExistsError otherwise, or OSError."""
+def build_demo(directory: Path) -> GraphWriter:
+    """Build the example root in a directory that is new or empty; raises FileExistsError otherwise, or OSError.
+
+    Returns what wrote it, to write on.
+    """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise FileExistsError(f"{directory} is not an empty directory")
     writer = GraphWriter(directory, "aufs", version="1.5.0")
@@ -67,11 +72,15 @@ def build_demo(directory: Path) -> None:
     writer.tag("nickstenning/mediawiki", "latest", _MEDIAWIKI)
     containers = _containers(writer)
     _rest(writer, containers)
+    return writer
 
 
 def full_id(prefix: str) -> str:
     """Lengthen a short id to 64 digits, always the same."""
     return prefix + hashlib.sha256(prefix.encode()).hexdigest()[: 64 - len(prefix)]
+
+
+LOUD = full_id("b27d3c9e8812")
 
 
 def _chain(writer: GraphWriter, chain: tuple[tuple[str, int], ...]) -> None:

@@ -131,6 +131,28 @@ class GraphWriter:
         self._init(container + "-init", image)
         self._put(self._layer(container, container + "-init"), writable or {})
 
+    def untag(self, repository: str, tag: str) -> None:
+        """Take a name from an image."""
+        del self._tags[repository][tag]
+        self._save_tags()
+
+    def remove_image(self, image: str) -> None:
+        """Remove one layer of the graph, as the daemon does: first what names it, then its files."""
+        shutil.rmtree(self.root / "graph" / image)
+        self._remove_layer(image)
+
+    def remove_container(self, container: str) -> None:
+        """Remove a container with its two layers."""
+        shutil.rmtree(self.root / "containers" / container)
+        self._remove_layer(container)
+        self._remove_layer(container + "-init")
+
+    def _remove_layer(self, layer: str) -> None:
+        self._parents.pop(layer, None)
+        (self.root / "aufs/layers" / layer).unlink(missing_ok=True)
+        for store in ("aufs/diff", "aufs/mnt", "vfs/dir", "overlay"):
+            shutil.rmtree(self.root / store / layer, ignore_errors=True)
+
     def volume(self, volume: str, files: Mapping[str, Content], *, form: str = "1.3") -> str:
         """Write a volume in the form of Docker 1.0, 1.3 or 1.9; return the host path that containers name."""
         home = self.root / "volumes" / volume

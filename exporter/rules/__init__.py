@@ -1,0 +1,6 @@
+"""The recording and alert rules for Prometheus, as text that suits the user's job name and thresholds."""
+
+from exporter.rules.document import rules
+from exporter.rules.thresholds import Settings, Thresholds, described
+
+__all__ = ["Settings", "Thresholds", "described", "rules"]

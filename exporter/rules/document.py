@@ -1,0 +1,39 @@
+"""Writes the rules as the YAML that Prometheus reads."""
+
+import yaml
+
+from exporter.rules.disk import disk_alerts
+from exporter.rules.health import health_alerts
+from exporter.rules.objects import object_alerts
+from exporter.rules.recording import recording_rules
+from exporter.rules.thresholds import Settings
+
+_HEAD = """\
+# Recording and alert rules for docker-storage-exporter, job {job}.
+# Made by `docker-storage-exporter rules`; change thresholds there (--threshold), not here.
+"""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as such."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def rules(settings: Settings) -> str:
+    """Make the text of the rules file."""
+    alerts = {
+        "docker-storage-disk": disk_alerts(settings),
+        "docker-storage-objects": object_alerts(settings),
+        "docker-storage-exporter": health_alerts(settings),
+    }
+    groups: list[dict[str, object]] = [{"name": "docker-storage-recording", "rules": recording_rules(settings)}]
+    groups += [{"name": name, "rules": [one.as_rule(settings) for one in made]} for name, made in alerts.items()]
+    body = yaml.dump({"groups": groups}, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
+    return _HEAD.format(job=settings.job) + body

@@ -1,0 +1,107 @@
+"""What a user may set about the rules: the job's name, thresholds, and how fast the clock runs."""
+
+import re
+from dataclasses import dataclass, field, fields, replace
+
+_UNITS = {
+    "": 1.0,
+    "%": 0.01,
+    **{unit: 1000.0**power for power, unit in enumerate(("kB", "MB", "GB", "TB"), 1)},
+    **{unit: 1024.0**power for power, unit in enumerate(("KiB", "MiB", "GiB", "TiB"), 1)},
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+}
+_VALUE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z%]*)")
+_GIB = 1024.0**3
+_SHORTEST_SECONDS = 60
+
+#: Where the pages lie in this repository; who serves them elsewhere says where.
+RUNBOOKS = "docs/runbooks/"
+
+
+def _threshold(default: float, text: str) -> float:
+    value: float = field(default=default, metadata={"help": text})
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Above or below what the alerts fire. Sizes are bytes, times seconds, the rest fractions and counts."""
+
+    filling_up: float = _threshold(0.40, "available space below which a disk that fills within a day is told")
+    filling_up_critical: float = _threshold(0.20, "the same for a disk that fills within four hours")
+    almost_full: float = _threshold(0.10, "available space that is a warning")
+    almost_full_critical: float = _threshold(0.05, "available space that is critical")
+    inodes: float = _threshold(0.05, "free inodes that are critical")
+    growth: float = _threshold(0.05, "the share of the disk that the data may grow by in an hour")
+    log: float = _threshold(_GIB, "the size from which logs are told of")
+    log_fills: float = _threshold(6 * 3600, "the time in which a log that runs away would fill the disk")
+    writable: float = _threshold(10 * _GIB, "the size of a container's writable layer")
+    orphaned: float = _threshold(_GIB, "disk blocks of layers that nothing refers to")
+    reclaimable: float = _threshold(0.50, "the share of Docker's data that a prune would free")
+    reclaimable_used: float = _threshold(0.70, "how full the disk must be for that to matter")
+    scan_age: float = _threshold(2700, "the age of the last good scan: three times the longest pause between two")
+    overflows: float = _threshold(3, "kernel queue overflows in an hour")
+    watches: float = _threshold(0.90, "the share of the allowed kernel watches that is in use")
+
+    def changed(self, settings: tuple[str, ...]) -> "Thresholds":
+        """Apply `name=value` settings, such as `log=2GiB`; raises ValueError with the reason."""
+        values: dict[str, float] = {}
+        names = {one.name.replace("_", "-"): one.name for one in fields(self)}
+        for setting in settings:
+            name, _, text = setting.partition("=")
+            if name not in names:
+                raise ValueError(f"no threshold is called {name!r}; there are {', '.join(names)}")
+            found = _VALUE.fullmatch(text.strip())
+            if found is None or found[2] not in _UNITS:
+                raise ValueError(f"{setting!r}: not a number with a unit such as 2GiB, 15% or 6h")
+            values[names[name]] = float(found[1]) * _UNITS[found[2]]
+        return replace(self, **values)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """For whom the rules are. `speed` divides how long things must last, to try the alerts out."""
+
+    job: str = "docker-storage"
+    thresholds: Thresholds = Thresholds()
+    runbooks: str = RUNBOOKS
+    speed: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Escape the job's name: it stands in quotes."""
+        escaped = self.job.replace("\\", "\\\\").replace('"', '\\"')
+        object.__setattr__(self, "job", escaped)
+
+    def lasting(self, seconds: float) -> str:
+        """How long a condition must hold, at this speed, as Prometheus writes it."""
+        return duration(max(0, round(seconds / self.speed)))
+
+    def window(self, seconds: float) -> str:
+        """A range to look back over, at this speed; never so short that a usual scrape interval leaves it empty."""
+        return duration(max(min(_SHORTEST_SECONDS, seconds), round(seconds / self.speed)))
+
+
+def duration(seconds: float) -> str:
+    """Write whole seconds in the largest unit that needs no fraction: 90 is `90s`, 3600 is `1h`."""
+    whole = round(seconds)
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if whole and whole % length == 0:
+            return f"{whole // length}{unit}"
+    return f"{whole}s"
+
+
+def number(value: float) -> str:
+    """Write a threshold without a needless fraction, powers of 1024 as such."""
+    for power, length in ((4, 1024.0**4), (3, 1024.0**3), (2, 1024.0**2)):
+        if value and value % length == 0:
+            return f"{value / length:.0f} * 1024 ^ {power}"
+    return f"{value:.10g}"
+
+
+def described(thresholds: Thresholds) -> str:
+    """List every threshold with its value and what it means."""
+    rows = [(one.name.replace("_", "-"), number(getattr(thresholds, one.name)), one) for one in fields(thresholds)]
+    return "".join(f"{name:<22} {value:<14} {one.metadata['help']}\n" for name, value, one in rows)

@@ -1,0 +1,68 @@
+"""The dashboard of all hosts: which one to look at."""
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.models import dashboard as board
+
+from grafana import parts
+from grafana.host_now import time_to_full, used
+from grafana.panels import BYTES, COUNT, RATE, SHARE, TIME, Column, figure, graph, listing
+from grafana.queries import metric, total
+
+
+def _fleet(expression: str) -> str:
+    """Ask for all hosts of the job."""
+    return expression.replace(',instance=~"$instance"', "")
+
+
+def _link() -> board.DynamicConfigValue:
+    target = f"/d/{parts.HOST_UID}?var-datasource=${{datasource}}&var-job=${{job}}&var-instance=${{__value.raw}}"
+    links = [{"title": "Show this host", "url": target + "&${__url_time_range}"}]
+    return board.DynamicConfigValue(id_val="links", value=links)
+
+
+def fleet() -> dashboard.Dashboard:
+    """Make the dashboard of all hosts."""
+    text = "All Docker hosts of a job, the fullest first, from docker-storage-exporter."
+    made = parts.new("Docker storage: all hosts", parts.FLEET_UID, text).with_variable(parts.top())
+    data, reclaimable = metric("directory_allocated_bytes"), metric("reclaimable_bytes")
+    hosts = _fleet(f"count({metric('up')})")
+    made = made.with_panel(figure("Hosts", "Hosts that answer.", COUNT, hosts, "hosts", size=(6, 4)))
+    unreadable = _fleet(f"count({metric('up')}) - sum({metric('up')})")
+    text = "Hosts whose data root cannot be read. See DockerStorageRootUnreadable."
+    levels = ((1, "red"),)
+    made = made.with_panel(figure("Unreadable", text, COUNT, unreadable, "hosts", levels=levels, size=(6, 4)))
+    text = "Disk blocks below all data roots."
+    made = made.with_panel(figure("Docker data", text, BYTES, _fleet(f"sum({data})"), "data", size=(6, 4)))
+    text = "What prunes on all hosts would free."
+    freed = _fleet(f"sum({reclaimable})")
+    made = made.with_panel(figure("Reclaimable", text, BYTES, freed, "reclaimable", size=(6, 4)))
+    orphaned = metric("layers_allocated_bytes", 'use="orphaned"')
+    columns = [
+        Column("Disk used", SHARE, f"max by (instance) ({used()})"),
+        Column("Time to full", TIME, f"min by (instance) ({time_to_full()})"),
+        Column("Docker data", BYTES, total(data)),
+        Column("Reclaimable", BYTES, total(reclaimable)),
+        Column("Orphaned", BYTES, total(orphaned)),
+        Column("Images", COUNT, total(metric("images"))),
+        Column("Containers", COUNT, total(metric("containers"))),
+        Column("Volumes", COUNT, total(metric("volumes"))),
+        Column("Missing layers", COUNT, total(metric("missing_layers"))),
+        Column("Age of the figures", TIME, f"max by (instance) (time() - {metric('snapshot_timestamp_seconds')})"),
+    ]
+    columns = [Column(one.heading, one.unit, _fleet(one.expression)) for one in columns]
+    text = "The fullest host is on top; click on it. A year to full is a disk that does not fill."
+    table = listing("Hosts", text, {"instance": "Host"}, columns, size=(24, 12), overrides={"Host": [_link()]})
+    made = made.with_panel(table)
+    text = "The fullest disks, as they are now, over time."
+    share = f"max by (instance) ({used()})"
+    queries = [(_fleet(f"{share} and on (instance) topk($top, {_at_end(share)})"), "{{instance}}")]
+    made = made.with_panel(graph("Disk used", text, SHARE, queries, size=(12, 10)))
+    text = "The hosts whose data grows most, over the last hour."
+    grows = total(f"deriv({data}[1h])")
+    queries = [(_fleet(f"{grows} and on (instance) topk($top, {total(f'deriv({data}[1h] @ end())')})"), "{{instance}}")]
+    return made.with_panel(graph("Growth", text, RATE, queries, size=(12, 10)))
+
+
+def _at_end(expression: str) -> str:
+    """Look at an expression of plain selectors at the end of the time shown."""
+    return expression.replace("}", "} @ end()")

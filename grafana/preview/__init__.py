@@ -1,0 +1,1 @@
+"""Draws docs/images/dashboard.png from a running Prometheus. Development only."""

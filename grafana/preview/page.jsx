@@ -1,0 +1,118 @@
+// Draws the panels of a dashboard from Prometheus' answers, with Grafana's own components. Development only.
+import React from 'react';
+import { createRoot } from 'react-dom/client';
+import { createTheme, dateTime, FieldType, getDisplayProcessor, getValueFormat, ThemeContext } from '@grafana/data';
+import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, GlobalStyles, PanelChrome, UPlotChart, UPlotConfigBuilder, VizLegend } from '@grafana/ui';
+
+const { dashboard, answers, range } = window.PREVIEW;
+const theme = createTheme({ colors: { mode: 'dark' } });
+const CELL = 30, WIDTH = 1600, GAP = 8;
+const palette = theme.visualization.palette.map((name) => theme.visualization.getColorByName(name));
+const named = (format, labels) => (format || '').replace(/{{(\w+)}}/g, (_, name) => labels[name] ?? '');
+const shown = (panel, value, unit) => {
+  const f = getValueFormat(unit ?? panel.fieldConfig.defaults.unit)(value, panel.fieldConfig.defaults.decimals);
+  return `${f.prefix ?? ''}${f.text}${f.suffix ?? ''}`;
+};
+const processor = (panel, config = {}) => getDisplayProcessor({
+  field: { type: FieldType.number, config: { ...panel.fieldConfig.defaults, ...config } }, theme });
+const last = (series) => Number(series.value ? series.value[1] : series.values[series.values.length - 1][1]);
+
+function Graph({ panel, width, height }) {
+  const series = panel.targets.flatMap((target) => (answers[panel.id + target.refId] || []).map((one) => ({
+    name: named(target.legendFormat, one.metric), points: new Map(one.values.map(([t, v]) => [t, Number(v)])) })));
+  const times = [...new Set(series.flatMap((one) => [...one.points.keys()]))].sort((a, b) => a - b);
+  const stacked = panel.fieldConfig.defaults.custom?.stacking?.mode === 'normal';
+  const columns = series.map((one) => times.map((t) => one.points.get(t) ?? null));
+  const drawn = columns.map((column, index) => stacked
+    ? column.map((value, at) => value === null ? null : columns.slice(0, index + 1).reduce((sum, c) => sum + (c[at] ?? 0), 0)) : column);
+  const beside = panel.options.legend.placement === 'right';
+  const plot = beside ? [width * 0.52, height] : [width, height - Math.min(24 * series.length + 30, height * 0.5)];
+  const config = new UPlotConfigBuilder();
+  config.addScale({ scaleKey: 'x', isTime: true, orientation: 0, direction: 1, range: () => [range[0] * 1000, range[1] * 1000] });
+  config.addAxis({ scaleKey: 'x', isTime: true, placement: 'bottom', theme });
+  config.addScale({ scaleKey: 'y', orientation: 1, direction: 1, softMin: panel.fieldConfig.defaults.custom?.axisSoftMin, min: panel.fieldConfig.defaults.min, max: panel.fieldConfig.defaults.max });
+  config.addAxis({ scaleKey: 'y', placement: 'left', theme, formatValue: (value) => shown(panel, value) });
+  series.forEach((_, index) => config.addSeries({ scaleKey: 'y', theme, drawStyle: 'line', lineColor: palette[index % palette.length],
+    colorMode: { id: 'fixed', getCalculator: () => () => palette[index % palette.length] }, lineWidth: 1, showPoints: 'never', lineInterpolation: 'linear', fillOpacity: stacked ? 12 : 0, pxAlign: true }));
+  const items = series.map((one, index) => ({ label: one.name, color: palette[index % palette.length], yAxis: 1,
+    getDisplayValues: () => ['lastNotNull', 'max'].map((calc) => {
+      const values = columns[index].filter((v) => v !== null);
+      const value = calc === 'max' ? Math.max(...values) : values[values.length - 1];
+      return { title: calc === 'max' ? 'Max' : 'Last', text: shown(panel, value), numeric: value };
+    }) }));
+  return <div style={{ display: beside ? 'flex' : 'block' }}>
+    <div style={{ width: plot[0], height: plot[1] }}>
+      <UPlotChart config={config} data={[times.map((t) => t * 1000), ...drawn]} width={plot[0]} height={plot[1]}
+        timeRange={{ from: dateTime(range[0] * 1000), to: dateTime(range[1] * 1000) }} />
+    </div>
+    <div style={{ width: beside ? width - plot[0] : width, height: beside ? height : height - plot[1], overflow: 'hidden' }}>
+      <VizLegend items={items} displayMode="table" placement={beside ? 'right' : 'bottom'} /></div>
+  </div>;
+}
+
+function Numbers({ panel, width, height }) {
+  const target = panel.targets[0], found = answers[panel.id + target.refId] || [];
+  const display = processor(panel);
+  const each = panel.type === 'bargauge' ? height / Math.max(found.length, 1) : height;
+  const top = Math.max(...found.map(last), 1);
+  return found.map((one, index) => {
+    const value = { ...display(last(one)), title: found.length > 1 || panel.type !== 'stat' ? named(target.legendFormat, one.metric) : undefined };
+    if (panel.type === 'bargauge') {
+      return <BarGauge key={index} theme={theme} width={width} height={each - 4} value={value} display={display} field={{ ...panel.fieldConfig.defaults, min: 0, max: top, color: { mode: 'thresholds' } }} orientation="horizontal" displayMode="gradient" itemSpacing={4} lcdCellWidth={8} text={{ titleSize: 11, valueSize: 12 }} />;
+    }
+    const values = one.values?.map(([, v]) => Number(v));
+    const sparkline = values?.length > 1 ? { y: { name: '', type: FieldType.number, values, config: {}, state: {} },
+      x: { name: '', type: FieldType.time, values: one.values.map(([t]) => t * 1000), config: {} } } : undefined;
+    return <BigValue key={index} theme={theme} width={width / found.length} height={height} value={value} colorMode={BigValueColorMode.Value} graphMode={BigValueGraphMode.Area} sparkline={sparkline} textMode="auto" />;
+  });
+}
+
+function Listing({ panel, width, height }) {
+  const organize = panel.transformations.find((one) => one.id === 'organize').options;
+  const labels = Object.keys(organize.indexByName).filter((one) => !one.startsWith('Value')).sort((a, b) => organize.indexByName[a] - organize.indexByName[b]);
+  const rows = new Map();
+  panel.targets.forEach((target) => (answers[panel.id + target.refId] || []).forEach((one) => {
+    const key = labels.map((label) => one.metric[label] ?? '').join('\0');
+    if (!rows.has(key)) rows.set(key, Object.fromEntries(labels.map((label) => [label, one.metric[label] ?? ''])));
+    rows.get(key)[target.refId] = last(one);
+  }));
+  const sorted = [...rows.values()].sort((a, b) => (b.A ?? 0) - (a.A ?? 0));
+  const unit = (heading) => panel.fieldConfig.overrides.find((one) => one.matcher.options === heading)?.properties.find((p) => p.id === 'unit')?.value;
+  const columns = panel.targets.map((target) => ({ id: target.refId,
+    heading: organize.renameByName[panel.targets.length > 1 ? `Value #${target.refId}` : 'Value'] }));
+  const cell = { padding: '3px 8px', whiteSpace: 'nowrap', overflow: 'hidden', textOverflow: 'ellipsis', maxWidth: 260, borderBottom: `1px solid ${theme.colors.border.weak}` };
+  const right = { ...cell, textAlign: 'right' }, fit = Math.floor((height - 28) / 27);
+  return <table style={{ width, fontSize: 12, borderCollapse: 'collapse', height: 'fit-content' }}>
+    <thead><tr style={{ color: theme.colors.text.link, textAlign: 'left' }}>
+      {labels.map((label) => <th key={label} style={cell}>{organize.renameByName[label]}</th>)}
+      {columns.map((one) => <th key={one.id} style={right}>{one.heading}</th>)}</tr></thead>
+    <tbody>{sorted.slice(0, fit).map((row, index) => <tr key={index}>
+      {labels.map((label) => <td key={label} style={cell}>{row[label]}</td>)}
+      {columns.map((one) => <td key={one.id} style={right}>{row[one.id] === undefined ? '' : shown(panel, row[one.id], unit(one.heading))}</td>)}</tr>)}</tbody>
+  </table>;
+}
+
+function Panel({ panel }) {
+  const { x, y, w, h } = panel.gridPos, width = (w * WIDTH) / 24 - GAP, height = h * CELL - GAP;
+  const style = { position: 'absolute', left: (x * WIDTH) / 24, top: y * CELL, width, height };
+  if (panel.type === 'row') return <h4 style={{ ...style, margin: 0, lineHeight: `${CELL}px` }}>{panel.title}</h4>;
+  const Body = panel.type === 'timeseries' ? Graph : panel.type === 'table' ? Listing : Numbers;
+  return <div style={style}><PanelChrome title={panel.title} width={width} height={height} padding="md">
+    {(innerWidth, innerHeight) => <div style={{ display: panel.type === 'bargauge' ? 'block' : 'flex' }}><Body panel={panel} width={innerWidth} height={innerHeight} /></div>}
+  </PanelChrome></div>;
+}
+
+class Guard extends React.Component {
+  state = {};
+  static getDerivedStateFromError(error) { return { error }; }
+  render() { return this.state.error ? <pre>{String(this.state.error)}</pre> : this.props.children; }
+}
+
+const height = Math.max(...dashboard.panels.map((panel) => (panel.gridPos.y + panel.gridPos.h) * CELL));
+createRoot(document.getElementById('root')).render(
+  <ThemeContext.Provider value={theme}><GlobalStyles />
+    <div style={{ padding: 16, background: theme.colors.background.canvas, color: theme.colors.text.primary, width: WIDTH + 32, fontFamily: 'Inter, sans-serif' }}>
+      <div style={{ fontSize: 14, marginBottom: 12 }}><b>{dashboard.title}</b> — a preview, not Grafana itself: the dashboard's panels, drawn with @grafana/ui from a Prometheus that scraped the busy example root</div>
+      <div style={{ position: 'relative', height, width: WIDTH }}>{dashboard.panels.map((panel) => <Guard key={panel.id + panel.title}><Panel panel={panel} /></Guard>)}</div>
+    </div>
+  </ThemeContext.Provider>);

@@ -1,0 +1,65 @@
+"""How the dashboards ask: selectors with the variables, and joins with the info metrics."""
+
+from collections.abc import Sequence
+
+PREFIX = "docker_storage_"
+HOST = ("job", "instance")
+IMAGE = ("job", "instance", "driver", "image_id")
+CONTAINER = ("job", "instance", "driver", "container_id")
+VOLUME = ("job", "instance", "volume")
+RECORD = ("job", "instance", "record_id")
+
+
+def metric(name: str, *matchers: str) -> str:
+    """Select a family of the exporter by its name without prefix, for the chosen hosts."""
+    return plain(PREFIX + name, *matchers)
+
+
+def plain(name: str, *matchers: str) -> str:
+    """Select any series of the exporter's job."""
+    return name + "{" + ",".join(('job="$job"', 'instance=~"$instance"', *matchers)) + "}"
+
+
+def total(expression: str, *by: str) -> str:
+    """Sum by host and further labels."""
+    return f"sum by ({', '.join(('instance', *by))}) ({expression})"
+
+
+def named(expression: str, on: Sequence[str], info: str, *names: str) -> str:
+    """Give the series of an object the labels of its info metric."""
+    return f"{expression} * on ({', '.join(on)}) group_left ({', '.join(names)}) {metric(info)}"
+
+
+def image(expression: str) -> str:
+    """Name the images of an expression."""
+    return named(expression, IMAGE, "image_info", "image")
+
+
+def container(expression: str) -> str:
+    """Name the containers of an expression."""
+    return named(expression, CONTAINER, "container_info", "name", "image")
+
+
+def volume(expression: str) -> str:
+    """Say whose the volumes of an expression are."""
+    return named(expression, VOLUME, "volume_info", "anonymous", "compose_project")
+
+
+def record(expression: str) -> str:
+    """Say what the build cache records of an expression are."""
+    return named(expression, RECORD, "build_cache_record_info", "type", "shared")
+
+
+def where(expression: str, on: Sequence[str], condition: str) -> str:
+    """Keep the value where a comparison with `bool` holds, and give 0 elsewhere: the panel is never empty by it."""
+    return f"{expression} * on ({', '.join(on)}) group_left () ({condition})"
+
+
+def top(expression: str) -> str:
+    """The largest at this moment."""
+    return f"topk($top, {expression})"
+
+
+def lasting_top(expression: str, on: Sequence[str], ranking: str) -> str:
+    """Series of those that are largest at the end of the time shown: the same ones at each point."""
+    return f"{expression} and on ({', '.join(on)}) topk($top, {ranking} @ end())"
