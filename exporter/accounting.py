@@ -59,7 +59,11 @@ class Disjoint:
 
     def total(self, trees: Iterable[Measured]) -> Usage:
         """The usage of several trees together, without what was added before."""
-        return sum((self.add(tree) for tree in trees), Usage())
+        size = allocated = inodes = 0
+        for tree in trees:
+            usage = self.add(tree) if tree.links.packed else tree.usage
+            size, allocated, inodes = size + usage.size, allocated + usage.allocated, inodes + usage.inodes
+        return Usage(size, allocated, inodes)
 
 
 def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:

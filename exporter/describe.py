@@ -54,11 +54,13 @@ class Described:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(self.deflated) + end
 
 
-def describe(snapshot: Snapshot) -> Described:
-    """Make the document of a snapshot, but for what `ending` makes."""
+def describe(snapshot: Snapshot, found: Reclaim | None = None) -> Described:
+    """Make the document of a snapshot, but for what `ending` makes; `found` is what can be freed, if that is known."""
+    if found is None and snapshot.measured:
+        found = reclaim(snapshot)
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     deflated, checksum, length = bytearray(), 0, 0
-    for piece in _pieces(snapshot):
+    for piece in _pieces(snapshot, found):
         raw = piece.encode()
         deflated += compressor.compress(raw)
         checksum, length = zlib.crc32(raw, checksum), length + len(raw)
@@ -80,10 +82,9 @@ def space(one: Filesystem, status: os.statvfs_result | None) -> FilesystemRow:
     return FilesystemRow(*names, status.f_blocks * unit, status.f_bfree * unit, status.f_bavail * unit)
 
 
-def _pieces(snapshot: Snapshot) -> Iterator[str]:
+def _pieces(snapshot: Snapshot, found: Reclaim | None) -> Iterator[str]:
     inventory = snapshot.inventory
     measured = bool(snapshot.measured)
-    found = reclaim(snapshot) if measured else None
     head = {
         "schema": SCHEMA,
         "exporter": VERSION,

@@ -9,6 +9,7 @@ from exporter.metrics.limits import EVERYTHING, Shown
 from exporter.metrics.render import Page, render_both, render_part
 from exporter.metrics.status import status_families
 from exporter.model import Counters, Filesystem, Snapshot
+from exporter.reclaim import reclaim
 from exporter.summary import Summary, summarize
 
 
@@ -62,9 +63,10 @@ def publish(
 def _body(snapshot: Snapshot, shown: Shown) -> Body:
     """Render family by family, so that ten thousand samples are never held at once."""
     text, openmetrics = bytearray(), bytearray()
-    for family in families(snapshot, shown):
+    found = reclaim(snapshot) if snapshot.measured else None
+    for family in families(snapshot, shown, found):
         as_text, as_openmetrics = render_both(family)
         text += as_text
         openmetrics += as_openmetrics
     pages = Page.of(bytes(text)), Page.of(bytes(openmetrics))
-    return Body(*pages, summarize(snapshot), describe(snapshot), snapshot.filesystems)
+    return Body(*pages, summarize(snapshot, found), describe(snapshot, found), snapshot.filesystems)

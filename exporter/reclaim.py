@@ -47,14 +47,13 @@ def reclaim(snapshot: Snapshot) -> Reclaim:
     """Work out what each prune would free."""
     plan = _Plan(snapshot)
     plan.run()
-    owners = _Owners(plan.owners)
-    stages: dict[Tree, Category | None] = {tree: owners.of(tree) for tree in snapshot.measured}
     disjoint = Disjoint()
     by_stage: dict[Category | None, list[Tree]] = defaultdict(list)
-    for tree, stage in stages.items():
-        by_stage[stage].append(tree)
-    kept = [tree for tree in by_stage[None] if owners.has(tree)]
-    rest = [tree for tree in by_stage[None] if not owners.has(tree)]
+    rest: list[Tree] = []
+    for tree in snapshot.measured:
+        owner = _owner(plan.owners, tree)
+        (rest if owner is None else by_stage[plan.owners[owner]]).append(tree)
+    kept = by_stage[None]
     # An inode is freed with the last of its links: what goes last is added first.
     _total(snapshot, disjoint, kept)
     freed: dict[Category, Freed] = {}
@@ -75,23 +74,9 @@ def _total(snapshot: Snapshot, disjoint: Disjoint, trees: Iterable[Tree]) -> Usa
     return disjoint.total(snapshot.measured[tree] for tree in trees)
 
 
-class _Owners:
-    """The trees of objects, and at which stage each goes; None is never."""
-
-    def __init__(self, owners: Mapping[Tree, Category | None]) -> None:
-        self._owners = owners
-
-    def _owner(self, tree: Tree) -> Tree | None:
-        return next((tree[:end] for end in range(len(tree), 0, -1) if tree[:end] in self._owners), None)
-
-    def has(self, tree: Tree) -> bool:
-        """Whether a tree belongs to any object."""
-        return self._owner(tree) is not None
-
-    def of(self, tree: Tree) -> Category | None:
-        """When a tree goes, by the innermost object's tree that it is or lies in."""
-        owner = self._owner(tree)
-        return None if owner is None else self._owners[owner]
+def _owner(owners: Mapping[Tree, Category | None], tree: Tree) -> Tree | None:
+    """The innermost object's tree that a tree is or lies in."""
+    return next((tree[:end] for end in range(len(tree), 0, -1) if tree[:end] in owners), None)
 
 
 class _Plan:

@@ -8,7 +8,7 @@ from exporter import describe
 from exporter.document import ContainerRow, DirectoryRow, ImageRow, LayerRow, MountRow, ReclaimableRow, VolumeRow
 from exporter.metrics.labels import label, shorten
 from exporter.model import CollectorScan, Problem, Snapshot, Use
-from exporter.reclaim import reclaim
+from exporter.reclaim import Reclaim, reclaim
 
 #: So many rows of a table are shown on /status, the largest first.
 ROWS = 50
@@ -48,8 +48,8 @@ class Summary:
 _Row = TypeVar("_Row", DirectoryRow, ImageRow, ContainerRow, VolumeRow, LayerRow)
 
 
-def summarize(snapshot: Snapshot) -> Summary:
-    """Say what is largest in a snapshot, in names that can be shown."""
+def summarize(snapshot: Snapshot, found: Reclaim | None = None) -> Summary:
+    """Say what is largest in a snapshot, in names that can be shown; `found` is what can be freed, if that is known."""
     inventory = snapshot.inventory
     begun = Summary(
         label(snapshot.root),
@@ -81,7 +81,7 @@ def summarize(snapshot: Snapshot) -> Summary:
         ),
         directories=_largest((row.allocated, row.name, row) for row in directories),
         used=sum(row.allocated for row in directories),
-        reclaimable=tuple(describe.reclaimable(reclaim(snapshot))),
+        reclaimable=tuple(describe.reclaimable(found or reclaim(snapshot))),
         images=tuple(map(_short_image, _largest((row.virtual, row.id, row) for row in images))),
         containers=tuple(map(_short_container, _largest((row.writable, row.id, row) for row in containers))),
         logs=tuple(map(_short_container, _largest((row.log, row.id, row) for row in containers))),

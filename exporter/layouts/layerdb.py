@@ -80,7 +80,7 @@ class Database:
         return name in self.store.names or not self.store.driver.layers
 
     def chain(self, top: str) -> Iterator[Entry]:
-        """The entries from a chain id down, as far as they are there."""
+        """The entries from a chain id down, as far as they are there; a ring of parents is walked once."""
         seen: set[str] = set()
         while top and top not in seen and (entry := self.entries.get(top)) is not None:
             seen.add(top)

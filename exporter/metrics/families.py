@@ -12,7 +12,7 @@ from exporter.metrics import catalogue as c
 from exporter.metrics.labels import label, short_ids
 from exporter.metrics.limits import EVERYTHING, Limited, Shown
 from exporter.model import Container, ContainerState, Image, ImageState, Snapshot, Volume
-from exporter.reclaim import reclaim
+from exporter.reclaim import Reclaim, reclaim
 
 Samples = dict[tuple[str, ...], float]
 
@@ -45,8 +45,11 @@ def single(metric: c.Metric, value: float | None) -> Family:
     return family(metric, [((), value)])
 
 
-def families(snapshot: Snapshot, shown: Shown = EVERYTHING) -> Iterator[Family]:
-    """Make the families of a snapshot's objects; none before it is measured."""
+def families(snapshot: Snapshot, shown: Shown = EVERYTHING, found: Reclaim | None = None) -> Iterator[Family]:
+    """Make the families of a snapshot's objects; none before it is measured.
+
+    `found` is what can be freed, where that has been worked out already.
+    """
     if not snapshot.measured:
         return
     limited = Limited(shown)
@@ -61,7 +64,7 @@ def families(snapshot: Snapshot, shown: Shown = EVERYTHING) -> Iterator[Family]:
     yield from _containers(snapshot, short.__getitem__, limited)
     yield from _volumes(snapshot, limited)
     yield from _build_cache(snapshot, limited)
-    yield from _reclaimable(snapshot)
+    yield from _reclaimable(found or reclaim(snapshot))
     yield family(c.SERIES_DROPPED, (((name,), count) for name, count in limited.dropped.items()))
 
 
@@ -239,8 +242,7 @@ def _build_cache(snapshot: Snapshot, limited: Limited) -> Iterator[Family]:
     yield family(c.BUILD_RECORD_INFO, (((*key, one.kind, _yes(one.shared)), 1) for key, one in rows))
 
 
-def _reclaimable(snapshot: Snapshot) -> Iterator[Family]:
-    found = reclaim(snapshot)
+def _reclaimable(found: Reclaim) -> Iterator[Family]:
     yield family(c.RECLAIMABLE, (((category,), freed.allocated) for category, freed in found.freed.items()))
     yield family(c.RECLAIMABLE_OBJECTS, (((category,), freed.objects) for category, freed in found.freed.items()))
     yield single(c.UNATTRIBUTED, found.unattributed)
