@@ -24,7 +24,7 @@ _GROWTH = 1.1
 #: How long after the last change the figures may take to be right: an audit must come round.
 _SETTLE_SECONDS = 90.0
 #: What the exporter says of itself differs from one process to the next.
-_OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_", "filesystem_")
+_OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_info", "filesystem_", "web_")
 
 
 class Churn:

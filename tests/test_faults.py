@@ -20,7 +20,7 @@ from tests.roots import GraphRoot, graph_root, hex_id
 from tests.test_service import Exporter, exporter
 
 _DEADLINE_SECONDS = 30
-_OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_", "filesystem_", "web_")
+_OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_info", "filesystem_", "web_")
 _AUFS = ("aufs/diff", "aufs/layers", "aufs/mnt")
 _root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
