@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from exporter.demo.writer import State
-from tests.conftest import Figures, needs
+from tests.conftest import Figures, needs, process_of
 from tests.roots import GraphRoot, graph_root, hex_id
 from tests.test_service import Exporter, exporter
 
@@ -374,8 +375,9 @@ def _denied() -> tuple[str, ...]:
 @needs("setpriv")
 def test_permission_that_is_lost_and_regained(built: GraphRoot) -> None:
     denied = _denied()
-    built.container("run", image="base", state=State(running=True, pid=1), writable={"w": 4})
-    with exporter(built.path, under=denied) as running:
+    with process_of(hex_id("run")) as pid, ExitStack() as stack:
+        built.container("run", image="base", state=State(running=True, pid=pid), writable={"w": 4})
+        running = stack.enter_context(exporter(built.path, under=denied))
         before = _objects(_becomes_as_fresh(running, built.path).text)
         for place, at in ((".", "up"), ("containers", "scan_success"), ("aufs/diff/" + hex_id("run"), "scan_success")):
             directory = built.path / place
@@ -418,9 +420,10 @@ def test_a_clock_that_is_set(built: GraphRoot, tmp_path: Path, monkeypatch: pyte
     (tmp_path / "shifted/sitecustomize.py").write_text(_CLOCK)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "shifted"))
     monkeypatch.setenv("CLOCK", str(clock))
-    built.container("run", image="base", state=State(running=True, pid=1), writable={"w": 4})
     written = built.path / "aufs/diff" / hex_id("run") / "w"
-    with exporter(built.path) as running:
+    with process_of(hex_id("run")) as pid, ExitStack() as stack:
+        built.container("run", image="base", state=State(running=True, pid=pid), writable={"w": 4})
+        running = stack.enter_context(exporter(built.path))
         taken = _becomes_as_fresh(running, built.path)("snapshot_timestamp_seconds")
         for number, shift in enumerate((-3600, 3600, 0)):
             (tmp_path / "new").write_text(str(shift))
