@@ -5,7 +5,7 @@ disk may hold lone surrogates (bytes that are not UTF-8); only `metrics.labels` 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
@@ -142,10 +142,6 @@ class Image:
     def named(self) -> bool:
         """Whether a tag or a digest names it."""
         return bool(self.references or self.digests)
-
-    def relisted(self) -> "Image":
-        """The same image, listed."""
-        return replace(self, listed=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,8 +115,7 @@ def _log(reader: Reader, home: Tree, names: list[str], config: Json, host: Json)
 def _limit(driver: str, options: Json) -> int | None:
     """How large the log can grow in bytes: `max-size` times `max-file`; None where nothing bounds it."""
     size = _bytes(text(options, "max-size"))
-    count = text(options, "max-file")
-    files = int(count) if count.isascii() and count.isdecimal() and len(count) < 7 else None
+    files = _count(text(options, "max-file"))
     if driver == _LOCAL_LOG:
         return (size or _LOCAL_LIMIT[0]) * (files or _LOCAL_LIMIT[1])
     if driver == _FILE_LOG and size is not None:
@@ -126,9 +125,12 @@ def _limit(driver: str, options: Json) -> int | None:
 
 def _cached_limit(options: Json) -> int:
     """How large the copy can grow that Docker 20.10 and newer keep of a log it cannot read back."""
-    size, count = _bytes(text(options, "cache-max-size")), text(options, "cache-max-file")
-    files = int(count) if count.isascii() and count.isdecimal() and len(count) < 7 else None
+    size, files = _bytes(text(options, "cache-max-size")), _count(text(options, "cache-max-file"))
     return (size or _LOCAL_LIMIT[0]) * (files or _LOCAL_LIMIT[1])
+
+
+def _count(files: str) -> int | None:
+    return int(files) if files.isascii() and files.isdecimal() and len(files) < 7 else None
 
 
 def _bytes(size: str) -> int | None:

@@ -8,7 +8,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.layouts.drivers import LayerStore
 from exporter.layouts.files import Json, Reader, decode, is_id, items, moment, table, text
@@ -262,7 +262,7 @@ def _list_the_uncovered(database: Database) -> None:
     covered = {layer for image in database.images if image.listed for layer in image.layers}
     for at, image in enumerate(database.images):
         if not image.listed and not covered.issuperset(image.layers):
-            database.images[at] = image.relisted()
+            database.images[at] = replace(image, listed=True)
 
 
 def _config(reader: Reader, base: Tree, image: ImageId) -> Config:
