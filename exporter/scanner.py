@@ -352,13 +352,15 @@ class Scanner:
 
     def _finish(self, one: Round) -> None:
         """Count a scan that is done, or is not waited for any longer."""
+        looked: Iterable[Collector] = one.tally.collectors
         if not one.reported:
             startup = not self._complete and one.trigger is not Trigger.AUDIT
             if startup:
                 self._complete = True
                 self._progress = Progress(len(self.plan.trees), len(self.plan.trees), self._pool.entries)
                 self.changes += 1
-            for collector in Collector if startup else one.tally.collectors:
+                looked = Collector  # also those that found nothing to look at
+            for collector in looked:
                 self._collectors[collector] = one.tally.result(collector)
                 key = (collector, one.trigger)
                 self.counters.scans[key] = self.counters.scans.get(key, 0) + 1
@@ -368,7 +370,7 @@ class Scanner:
         for collector, was in self._collectors.items():
             success = collector not in failing
             self._collectors[collector] = replace(was, success=success)
-            if success and (was.success is False or collector in one.tally.collectors):
+            if success and (was.success is False or collector in looked):
                 self.counters.last_success[collector] = time.time()
 
     def _failing(self) -> set[Collector]:

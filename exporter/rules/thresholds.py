@@ -15,7 +15,6 @@ _UNITS = {
 }
 _VALUE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z%]*)")
 _GIB = 1024.0**3
-_SHORTEST_SECONDS = 60
 
 #: Where the pages lie in this repository; who serves them elsewhere says where.
 RUNBOOKS = "docs/runbooks/"
@@ -63,12 +62,16 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """For whom the rules are. `speed` divides how long things must last, to try the alerts out."""
+    """For whom the rules are. `speed` divides how long things must last, to try the alerts out.
+
+    No range becomes shorter than `shortest` seconds by that: it must hold some scrapes.
+    """
 
     job: str = "docker-storage"
     thresholds: Thresholds = Thresholds()
     runbooks: str = RUNBOOKS
     speed: float = 1.0
+    shortest: float = 60.0
 
     def __post_init__(self) -> None:
         """Escape the job's name: it stands in quotes."""
@@ -80,8 +83,8 @@ class Settings:
         return duration(max(0, round(seconds / self.speed)))
 
     def window(self, seconds: float) -> str:
-        """A range to look back over, at this speed; never so short that a usual scrape interval leaves it empty."""
-        return duration(max(min(_SHORTEST_SECONDS, seconds), round(seconds / self.speed)))
+        """A range to look back over, at this speed."""
+        return duration(max(min(self.shortest, seconds), round(seconds / self.speed)))
 
 
 def duration(seconds: float) -> str:
