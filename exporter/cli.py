@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -301,17 +301,25 @@ def once(  # noqa: PLR0913 - one parameter for each flag
 @main.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--busy", is_flag=True, help="Keep it busy until Ctrl-C: layers come, logs grow, a prune happens.")
-def demo(directory: Path, busy: bool) -> None:
-    """Build an example data root in DIRECTORY: a host with Docker 1.5, aufs, two images and 37 layers.
+@click.option(
+    "--host",
+    "host",
+    type=click.Choice(("wiki", "build")),
+    default="wiki",
+    show_default=True,
+    help="wiki: Docker 1.5 with aufs, two images, 37 layers. build: Docker 20.10 with overlay2 and BuildKit.",
+)
+def demo(directory: Path, busy: bool, host: Literal["wiki", "build"]) -> None:
+    """Build an example data root in DIRECTORY: a small wiki's host of 2015, or a build host of today.
 
     Its files are sparse: they show gigabytes and take a few megabytes.
     """
-    from exporter.demo import build_demo, keep_busy  # noqa: PLC0415 - the exporter itself has no use for it
+    from exporter import demo as examples  # noqa: PLC0415 - the exporter itself has no use for it
 
     try:
         if busy:
-            keep_busy(directory)
-        build_demo(directory)
+            examples.keep_busy(directory, host)
+        examples.build(directory, host)
     except OSError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"An example data root is in {directory}.")

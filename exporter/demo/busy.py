@@ -4,7 +4,6 @@ Most of it is sparse. What is really written stays below 100 MB, and a prune tak
 """
 
 import os
-import time
 from collections import deque
 from pathlib import Path
 
@@ -41,6 +40,8 @@ class Busy:
             self._build()
         if self.steps % 7 == 2:
             self._job()
+        if self.steps == 30:  # the disk was full for a moment
+            self.writer.file(f"volumes/{full_id('7041aa5e0000')}/config.json", b'{"ID":')
         if self.steps % 40 == 3 and self._orphans < _ORPHANS:
             self._orphan()
         if self.steps % 120 == 0:
@@ -98,14 +99,6 @@ class Busy:
         self.writer.file(f"aufs/diff/{name}/usr/leftover", _REAL)
         self.writer.file(f"aufs/layers/{name}", b"")
         (self.root / "aufs/mnt" / name).mkdir()
-
-
-def keep_busy(root: Path, pause: float = 1.0) -> None:
-    """Build the example root and keep it busy until interrupted; raises OSError when it cannot be written."""
-    busy = Busy(root)
-    while True:
-        busy.step()
-        time.sleep(pause)
 
 
 def _lengthen(path: Path, amount: int) -> None:

@@ -13,7 +13,7 @@ from exporter.model import Trigger
 from exporter.scanner import Scanner
 from exporter.usage.pool import Pool
 from tests.conftest import du, figures_of, process_of, scan
-from tests.roots.bolt import write_bolt
+from exporter.demo.bolt import write_bolt
 from tests.roots.layerdb import DbRoot, digest
 
 
