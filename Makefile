@@ -54,7 +54,7 @@ soak: setup ## Run a real engine for ten minutes with each driver while Promethe
 picture: setup ## Draw docs/images/dashboard.png from a running make demo-prometheus (needs npm)
 	@scripts/ensure-apt chromium $(if $(shell command -v npm),,npm)
 	cd grafana/preview && npm ci --no-audit --no-fund --ignore-scripts --legacy-peer-deps
-	$(BIN)/python -m grafana.preview http://$(DEMO_PROMETHEUS_ADDRESS)
+	$(BIN)/python -m grafana.preview http://$(DEMO_PROMETHEUS_ADDRESS) build
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

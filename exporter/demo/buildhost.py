@@ -1,6 +1,6 @@
 """A build host of today: Docker 20.10, overlay2, BuildKit, a compose project, and what vfs left from before.
 
-Most of it is sparse. What is really written stays below 20 MB, and a prune takes most of it away again.
+Its files are sparse but for a hundredth: gigabytes take some ten megabytes, and a prune takes most of that away.
 """
 
 import os
@@ -13,13 +13,24 @@ from typing import Any
 
 from exporter.demo.layerdb import LayerdbWriter, digest
 from exporter.demo.place import require_empty
+from exporter.demo.writer import Content
 
 _MEGABYTE = 1_000_000
 _KEPT_IMAGES = 2
 _KEPT_RECORDS = 6
 _SHORT_ID = 25
+_ORPHANS = 5
+_SPARSE = 100
 _BASE, _PYTHON, _SHOP = "debian:12", "python:3.12", "registry.example/shop/web:7"
 _BOUNDED = {"LogConfig": {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "5"}}}
+
+
+class _Writer(LayerdbWriter):
+    def put(self, top: Path, files: Mapping[str, Content]) -> None:
+        super().put(top, files)
+        for name, content in files.items():
+            if isinstance(content, int):
+                _allocate(top / name, 0, content)
 
 
 def build_host(directory: Path) -> LayerdbWriter:
@@ -29,7 +40,7 @@ def build_host(directory: Path) -> LayerdbWriter:
     """
     require_empty(directory)
     _left_by_vfs(directory)
-    writer = LayerdbWriter(directory, "overlay2")
+    writer = _Writer(directory, "overlay2")
     writer.used = int(time.time()) - 86400
     writer.created = _ago(timedelta(days=40))
     writer.layer("debian", 124 * _MEGABYTE).image(_BASE, "debian", [_BASE])
@@ -66,6 +77,8 @@ class BusyHost:
             self._build()
         if self.steps % 9 == 2:
             self._job()
+        if self.steps % 40 == 3 and self.steps < 40 * _ORPHANS:  # a crash leaves a layer behind
+            self.writer.directory(digest(f"left over {self.steps}"), {"usr/lib/app.so": 30 * _MEGABYTE})
         if self.steps == 20:  # someone made room by hand
             self.writer.layer("lost", _MEGABYTE, "debian").image("lost:1", "lost", ["registry.example/lost:1"])
             self.writer.forget_directory(self.writer.cache("lost"))
@@ -147,7 +160,7 @@ def _config(image: str, service: str, mounts: Mapping[str, tuple[str, str]]) -> 
 
 def _left_by_vfs(directory: Path) -> None:
     """Before overlay2 could be used here Docker fell back on vfs; its images are still there."""
-    writer = LayerdbWriter(directory, "vfs")
+    writer = _Writer(directory, "vfs")
     writer.layer("old base", 118 * _MEGABYTE).image("old", "old base", ["debian:11"])
 
 
@@ -164,4 +177,13 @@ def _ago(time_ago: timedelta) -> str:
 
 
 def _lengthen(path: Path, amount: int) -> None:
-    os.truncate(path, path.stat().st_size + amount)
+    size = path.stat().st_size
+    os.truncate(path, size + amount)
+    _allocate(path, size, amount)
+
+
+def _allocate(path: Path, start: int, amount: int) -> None:
+    """Let a hundredth of a part have disk blocks."""
+    if amount >= _SPARSE:
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), start, amount // _SPARSE)

@@ -26,7 +26,7 @@ class Busy:
         self.writer: GraphWriter = build_demo(root)
         self.root = root
         self.steps = 0
-        self._images: deque[tuple[str, str]] = deque()
+        self._images: deque[tuple[str, str, str]] = deque()
         self._jobs: deque[str] = deque()
         self._orphans = 0
         self._volume = root / "vfs/dir" / full_id("ab5500c1d2e3")
@@ -52,9 +52,10 @@ class Busy:
         while self._jobs:
             self.writer.remove_container(self._jobs.popleft())
         while len(self._images) > _KEPT_IMAGES:
-            image, tag = self._images.popleft()
+            base, image, tag = self._images.popleft()
             self.writer.untag("ci/app", tag)
             self.writer.remove_image(image)
+            self.writer.remove_image(base)
         (self.root / "tmp/scratch").unlink(missing_ok=True)
 
     def _grow(self) -> None:
@@ -75,7 +76,7 @@ class Busy:
         self.writer.image(base, APPLICATION, files={"usr/lib/app.so": 40 * _MEGABYTE}, layersize=40 * _MEGABYTE)
         self.writer.image(image, base, files={"srv/app": 8 * _MEGABYTE}, layersize=8 * _MEGABYTE)
         self.writer.tag("ci/app", tag, image)
-        self._images.append((image, tag))
+        self._images.append((base, image, tag))
 
     def _job(self) -> None:
         job = full_id(f"{self.steps:04x}0b0b0b0b")
