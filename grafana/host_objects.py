@@ -91,9 +91,11 @@ def images() -> Panels:
     yield graph("Images by state", text, COUNT, [(states, "{{instance}} {{state}}")], size=(8, 9))
     text = "Every name of every image: an image goes only when its last name does."
     tags = {"instance": "Host", "repository": "Repository", "tag": "Tag", "image_id": "Id"}
-    tag_info = metric("image_tag_info")
-    one = Column("Virtual", BYTES, f"{tag_info} * on ({', '.join(IMAGE)}) group_left () {virtual}")
-    yield listing("Tags", text, tags, [one], size=(8, 9))
+    of_tags = f"{metric('image_tag_info')} * on ({', '.join(IMAGE)}) group_left ()"
+    # An image that has lost layers has no size, but it has a name.
+    columns = [Column("Virtual", BYTES, f"{of_tags} {virtual}")]
+    columns += [Column("Layers", COUNT, f"{of_tags} {metric('image_layers')}")]
+    yield listing("Tags", text, tags, columns, size=(8, 9))
 
 
 def containers() -> Panels:

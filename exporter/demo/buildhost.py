@@ -21,6 +21,7 @@ _KEPT_RECORDS = 6
 _SHORT_ID = 25
 _ORPHANS = 5
 _SPARSE = 100
+_APP = "registry.example/ci/app"
 _BASE, _PYTHON, _SHOP = "debian:12", "python:3.12", "registry.example/shop/web:7"
 _BOUNDED = {"LogConfig": {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "5"}}}
 
@@ -105,7 +106,7 @@ class BusyHost:
 
     def _build(self) -> None:
         name = f"build {self.steps}"
-        self.writer.layer(name, 38 * _MEGABYTE, "python").image(name, name, [f"registry.example/ci/app:{self.steps}"])
+        self.writer.layer(name, 38 * _MEGABYTE, "python").image(name, name, [f"{_APP}:{self.steps}"])
         self._builds.append(name)
         record = f"cache of {name}"
         _record(self.writer, record, 26 * _MEGABYTE)
@@ -114,9 +115,12 @@ class BusyHost:
     def _job(self) -> None:
         name = f"ci-job-{self.steps}"
         image = self._builds[-1]
+        config = {"Config": {"Image": f"{_APP}:{image.partition(' ')[2]}", "Labels": {}}}
         state = {"ExitCode": self.steps % 2}
         written = {"root/.cache": 45 * _MEGABYTE}
-        self.writer.container(name, image, image, state=state, writable=written, host=_BOUNDED, log=3 * _MEGABYTE)
+        self.writer.container(
+            name, image, image, state=state, writable=written, host=_BOUNDED, config=config, log=3 * _MEGABYTE
+        )
         self._jobs.append(name)
 
 

@@ -6,6 +6,8 @@ import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, BigValueTextM
 
 const { dashboard, answers, range } = window.PREVIEW;
 const theme = createTheme({ colors: { mode: 'dark' } });
+// Grafana's own steps for the axes of units with powers of two.
+const BINARY = new Set(['bytes', 'binBps']), POWERS = Array.from({ length: 60 }, (_, power) => 2 ** power);
 const CELL = 30, WIDTH = 1600, GAP = 8;
 const palette = theme.visualization.palette.map((name) => theme.visualization.getColorByName(name));
 const named = (format, labels) => (format || '').replace(/{{(\w+)}}/g, (_, name) => labels[name] ?? '');
@@ -31,7 +33,7 @@ function Graph({ panel, width, height }) {
   config.addScale({ scaleKey: 'x', isTime: true, orientation: 0, direction: 1, range: () => [range[0] * 1000, range[1] * 1000] });
   config.addAxis({ scaleKey: 'x', isTime: true, placement: 'bottom', theme });
   config.addScale({ scaleKey: 'y', orientation: 1, direction: 1, softMin: panel.fieldConfig.defaults.custom?.axisSoftMin, min: panel.fieldConfig.defaults.min, max: panel.fieldConfig.defaults.max });
-  config.addAxis({ scaleKey: 'y', placement: 'left', theme, formatValue: (value) => shown(panel, value) });
+  config.addAxis({ scaleKey: 'y', placement: 'left', theme, formatValue: (value) => shown(panel, value), incrs: BINARY.has(panel.fieldConfig.defaults.unit) ? POWERS : undefined });
   series.forEach((_, index) => config.addSeries({ scaleKey: 'y', theme, drawStyle: 'line', lineColor: palette[index % palette.length],
     colorMode: { id: 'fixed', getCalculator: () => () => palette[index % palette.length] }, lineWidth: 1, showPoints: 'never', lineInterpolation: 'linear', fillOpacity: stacked ? 40 : 0, pxAlign: true }));
   if (stacked) series.forEach((_, index) => index && config.addBand({ series: [index + 1, index] }));
@@ -41,13 +43,15 @@ function Graph({ panel, width, height }) {
       const value = calc === 'max' ? Math.max(...values) : values[values.length - 1];
       return { title: calc === 'max' ? 'Max' : 'Last', text: shown(panel, value), numeric: value };
     }) }));
+  // Grafana scrolls a long legend; a picture cannot.
+  const room = beside ? height : height - plot[1], zoom = Math.min(1, room / (25 * series.length + 32));
   return <div style={{ display: beside ? 'flex' : 'block' }}>
     <div style={{ width: plot[0], height: plot[1] }}>
       <UPlotChart config={config} data={[times.map((t) => t * 1000), ...drawn]} width={plot[0]} height={plot[1]}
         timeRange={{ from: dateTime(range[0] * 1000), to: dateTime(range[1] * 1000) }} />
     </div>
     <div style={{ width: beside ? width - plot[0] : width, height: beside ? height : height - plot[1], overflow: 'hidden' }}>
-      <VizLegend items={items} displayMode="table" placement={beside ? 'right' : 'bottom'} /></div>
+      <div style={{ zoom }}><VizLegend items={items} displayMode="table" placement={beside ? 'right' : 'bottom'} /></div></div>
   </div>;
 }
 

@@ -184,7 +184,8 @@ def _values(course: Course) -> str:
 
 def week(*, ordinary: bool) -> dict[str, object]:
     """Make promtool's test: nothing fires. When it is not `ordinary`, a log runs away on Thursday."""
-    series = {name: course for host in _HOSTS for name, course in _series(host, ordinary).items()}
+    hosts = _HOSTS if ordinary else _HOSTS[:1]
+    series = {name: course for host in hosts for name, course in _series(host, ordinary).items()}
     inputs = [{"series": name, "values": _values(course)} for name, course in series.items()]
     fired = 'count by (alertname, instance) (count_over_time(ALERTS{alertstate="firing"}[7d]))'
     expectation = {"expr": fired, "eval_time": f"{_SAMPLES // _HOUR - 1}h", "exp_samples": []}
