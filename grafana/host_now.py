@@ -77,7 +77,7 @@ def growth() -> Iterator[Builder[board.Panel]]:
     yield graph("Where the space goes", text, BYTES, [(shown, by)], stacked=True)
     text = "Slope over the last hour. What stays above zero for long is what fills the disk."
     yield graph("Growth by directory", text, RATE, [(f"deriv({allocated}[1h])", by)])
-    text = "Available now, and in a day at the pace of six hours: below zero the disk is full. Root may use its reserve, too."
+    text = "Available now, and in a day at the pace of six hours: below zero the disk is full. Root has a reserve."
     place = "{{instance}} {{mountpoint}}"
     forecast = f"predict_linear({avail}[6h], 86400)"
     free = metric("filesystem_free_bytes")

@@ -46,7 +46,7 @@ def volume(expression: str) -> str:
 
 
 def short_volume(expression: str) -> str:
-    """Shorten the names of anonymous volumes for a legend, in a label of its own: two may have a beginning in common."""
+    """Shorten the names of anonymous volumes, in a label of its own: two may have a beginning in common."""
     return f'label_replace({expression}, "name", "$1$2", "volume", "([0-9a-f]{{12}})[0-9a-f]{{52}}|(.*)")'
 
 

@@ -1,4 +1,4 @@
-"""Example data roots, written from scratch and kept busy: an administrator's host of 2015, and a build host of today."""
+"""Example data roots, written from scratch and kept busy: a wiki's host of 2015, and a build host of today."""
 
 import time
 from collections.abc import Callable

@@ -31,8 +31,7 @@ def object_alerts(settings: Settings) -> list[Alert]:
             "warning",
             3600,
             named(
-                f"{select(c.CONTAINER_LOG_SIZE)} > {number(limits.log)}\nand\n"
-                f"  {select(c.CONTAINER_LOG_BOUNDED)} == 0",
+                f"{select(c.CONTAINER_LOG_SIZE)} > {number(limits.log)}\nand\n  {select(c.CONTAINER_LOG_BOUNDED)} == 0",
                 select,
             ),
             "The log of {{ $labels.name }} on {{ $labels.instance }} has no limit",

@@ -40,7 +40,9 @@ def test_a_build_host_builds_and_is_pruned(tmp_path: Path) -> None:
     grown = figures_of(busy.root, orphaned_after=0)
     assert grown("build_cache_records") == 26
     assert grown("missing_layers", driver="overlay2") == 1
-    assert grown("reclaimable_objects", category="images_unused") > first("reclaimable_objects", category="images_unused")
+    assert grown("reclaimable_objects", category="images_unused") > first(
+        "reclaimable_objects", category="images_unused"
+    )
     for family in ("volume_size_bytes", "container_writable_size_bytes", "container_log_size_bytes"):
         assert grown.sum(family) > first.sum(family)
     busy.step()

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from exporter.demo.bolt import write_bolt
 from exporter.layouts.layerdb import chain_ids
 from exporter.layouts.stores import Dirty
 from exporter.model import Trigger
 from exporter.scanner import Scanner
 from exporter.usage.pool import Pool
 from tests.conftest import du, figures_of, process_of, scan
-from exporter.demo.bolt import write_bolt
 from tests.roots.layerdb import DbRoot, digest
 
 

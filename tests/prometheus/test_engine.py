@@ -165,7 +165,8 @@ def _until(done: Callable[[], object], what: Callable[[], object] = str) -> None
 def _fill(one: Engine) -> None:
     """Images of both builders, containers in several states, volumes, bind mounts, logs with and without a limit."""
     one.base()
-    stages = "FROM base:1 AS build\nRUN dd if=/dev/zero of=/big bs=1k count=300\nFROM base:1\nCOPY --from=build /big /\n"
+    stages = "FROM base:1 AS build\nRUN dd if=/dev/zero of=/big bs=1k count=300\n"
+    stages += "FROM base:1\nCOPY --from=build /big /\n"
     one.build("kit:1", stages + "VOLUME /data\n", builder="1")
     one.build("classic:1", stages)
     write = "dd if=/dev/zero of=/w bs=1k count=90; dd if=/dev/zero of=/v/f bs=1k count=70; "

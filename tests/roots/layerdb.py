@@ -1,4 +1,4 @@
-"""Data roots of Docker 1.10 and newer for tests: what they hold is really written, so that its blocks can be counted."""
+"""Data roots of Docker 1.10 and newer for tests: what they hold is really written, for its blocks to be counted."""
 
 from collections.abc import Mapping
 from pathlib import Path
