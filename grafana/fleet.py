@@ -25,13 +25,13 @@ def fleet() -> dashboard.Dashboard:
     text = "All Docker hosts of a job, the fullest first, from docker-storage-exporter."
     made = parts.new("Docker storage: all hosts", parts.FLEET_UID, text).with_variable(parts.top())
     data, reclaimable = metric("directory_allocated_bytes"), metric("reclaimable_bytes")
-    hosts = _fleet(f"count({metric('up')})")
+    hosts = _fleet(f"count({metric('up')}) or vector(0)")
     made = made.with_panel(figure("Hosts", "Hosts that answer.", COUNT, hosts, "hosts", size=(5, 4)))
     silent = _fleet(f"count({plain('up')} == 0) or vector(0)")
     text = "Hosts whose exporter does not answer: they are in no other panel. See DockerStorageExporterDown."
     levels = ((1, "red"),)
     made = made.with_panel(figure("Not answering", text, COUNT, silent, "hosts", levels=levels, size=(5, 4)))
-    unreadable = _fleet(f"count({metric('up')}) - sum({metric('up')})")
+    unreadable = _fleet(f"count({metric('up')} == 0) or vector(0)")
     text = "Hosts whose data root cannot be read. See DockerStorageRootUnreadable."
     made = made.with_panel(figure("Unreadable", text, COUNT, unreadable, "hosts", levels=levels, size=(5, 4)))
     text = "Disk blocks below all data roots."

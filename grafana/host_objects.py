@@ -165,9 +165,10 @@ def volumes() -> Panels:
     yield graph("Volume sizes", text, BYTES, [(short_volume(lasting_top(size, VOLUME, size)), by)])
     text = "Volumes that no container mounts; 0 is in use. Look inside before docker volume prune."
     yield bars("Unused volumes", text, BYTES, short_volume(top(where(size, VOLUME, f"{users} == bool 0"))), by)
-    project = f'label_replace({volume(size)}, "compose_project", "no project", "compose_project", "")'
-    text = "Volume data by compose project."
-    shown = total(project, "compose_project")
+    named, none = volume(size), f"0 * {total(metric('volumes'))}"
+    missing = '"compose_project", "no project", "compose_project", ""'
+    text = "Volume data by compose project, and of volumes without one."
+    shown = f"{total(f'label_replace({named}, {missing})', 'compose_project')} or label_replace({none}, {missing})"
     yield graph("By compose project", text, BYTES, [(shown, "{{instance}} {{compose_project}}")], size=(8, 9))
     text = "Anonymous volumes that nothing uses are what docker run without --rm leaves."
     counted = total(metric("volumes"), "state", "anonymous")

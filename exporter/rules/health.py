@@ -6,8 +6,6 @@ from exporter.rules.thresholds import Settings, Thresholds, number
 
 _AT = "{{ $labels.instance }}"
 _AGE = "{{ $value | humanizeDuration }}"
-#: What stands still is measured every hour; what runs, at least every quarter of an hour.
-_AUDIT_AGE = 3 * 3600
 
 
 def health_alerts(settings: Settings) -> list[Alert]:
@@ -76,7 +74,7 @@ def _stale(select: Select, limits: Thresholds) -> str:
     return (
         f"time() - max by ({HOST}) ({last}) > {age}\nor\n"
         f"  time() - {last} > {age} and {select(c.SCAN_SUCCESS)} == 0\nor\n"
-        f"  time() - {select(c.AUDIT_OLDEST)} > {_AUDIT_AGE}"
+        f"  time() - {select(c.AUDIT_OLDEST)} > {number(limits.audit_age)}"
     )
 
 

@@ -42,6 +42,7 @@ class Thresholds:
     reclaimable: float = _threshold(0.50, "the share of Docker's data that a prune would free")
     reclaimable_used: float = _threshold(0.70, "how full the disk must be for that to matter")
     scan_age: float = _threshold(2700, "the age of the last good scan: three times the longest pause between two")
+    audit_age: float = _threshold(3 * 3600, "the age of the oldest measurement of a volume or container")
     overflows: float = _threshold(3, "kernel queue overflows in an hour")
     watches: float = _threshold(0.90, "the share of the allowed kernel watches that is in use")
 

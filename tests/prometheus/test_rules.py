@@ -1,4 +1,5 @@
 import subprocess
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,11 @@ def test_thresholds_are_set_in_the_units_of_people() -> None:
     assert limits.log_fills == 5400
     assert limits.writable == 5e8
     assert limits.overflows == 7
+
+
+@pytest.mark.parametrize("name", [one.name for one in fields(Thresholds)])
+def test_every_threshold_is_in_a_rule(name: str) -> None:
+    assert rules(Settings(thresholds=replace(Thresholds(), **{name: 0.321}))) != rules(Settings())
 
 
 def test_the_command_prints_rules_for_the_users_job_and_thresholds() -> None:
