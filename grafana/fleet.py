@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as board
 
 from grafana import parts
-from grafana.host_now import time_to_full, used
+from grafana.host_now import not_filling, time_to_full, used
 from grafana.panels import BYTES, COUNT, RATE, SHARE, TIME, Column, figure, graph, listing
 from grafana.queries import metric, plain, total
 
@@ -53,8 +53,10 @@ def fleet() -> dashboard.Dashboard:
         Column("Age of the figures", TIME, f"max by (instance) (time() - {metric('snapshot_timestamp_seconds')})"),
     ]
     columns = [Column(one.heading, one.unit, _fleet(one.expression)) for one in columns]
-    text = "The fullest host is on top; click on it. A year to full is a disk that does not fill."
-    table = listing("Hosts", text, {"instance": "Host"}, columns, size=(24, 12), overrides={"Host": [_link()]})
+    text = "The fullest host is on top; click on it."
+    words = board.DynamicConfigValue(id_val="mappings", value=[not_filling()])
+    overrides = {"Host": [_link()], "Time to full": [words]}
+    table = listing("Hosts", text, {"instance": "Host"}, columns, size=(24, 12), overrides=overrides)
     made = made.with_panel(table)
     text = "The fullest disks, as they are now, over time."
     share = f"max by (instance) ({used()})"
