@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from exporter.demo.layerdb import LayerdbWriter
 from exporter.rules import Settings, Thresholds, rules
 from tests.conftest import needs
 from tests.integration.engine import Engine, engine
@@ -63,7 +64,7 @@ _EMPTY = {
 
 
 class Sick:
-    """A host with a small disk on which everything is wrong."""
+    """A host with a small disk on which everything is wrong. Its Docker was upgraded: it has images of both layouts."""
 
     def __init__(self, scratch: Path) -> None:
         self.disk = scratch / "sick"
@@ -74,6 +75,8 @@ class Sick:
         self._built.image("base", tag="base:1").image("top", parent="base", tag="top:1")
         self._built.container("loud", image="base").container("fat", image="base")
         self._built.writer.file(f"aufs/diff/{hex_id('fat')}/fat", 11 * 1024**3)
+        new = LayerdbWriter(self.root, "overlay2").layer("base", 10).image("base", "base", ["base:1"])
+        new.container("loud", "base", "base", log=10)
         self._log = self.root / "containers" / hex_id("loud") / f"{hex_id('loud')}-json.log"
         os.truncate(self._log, 2 * 1024**3)
         self._built.writer.volume(hex_id("left"), {"fill": os.urandom(24 * 1024**2)})
@@ -220,8 +223,7 @@ def test_no_object_is_lost_by_a_join_and_none_shown_twice(hosts: Hosts) -> None:
     tables: dict[str, list[dict[str, str]]] = {}
     for query in queries(DASHBOARDS[0]):
         found = [one["metric"] for one in hosts.prometheus.answer(query, (_BUSY,))]
-        shown = [json.dumps({label: one.get(label) for label in query.labels}, sort_keys=True) for one in found]
-        assert len(set(shown)) == len(shown), query.where
+        assert _distinct(query, found), query.where
         tables[query.where.partition(": ")[2]] = found
     fixed = {"writes", "talks", "ended", "mute", "made"}
     for table in ("Containers A", "Containers B", "Containers E", "Containers G", "Stopped but holding space A"):
@@ -233,6 +235,22 @@ def test_no_object_is_lost_by_a_join_and_none_shown_twice(hosts: Hosts) -> None:
     sized = {(one["name"], one["source"]) for one in tables["Bind mounts and volumes by container B"]}
     assert sized >= {("writes", "named"), ("ended", "other")}
     assert {one["image"] for one in tables["Images A"]} >= {"base:1", "kit:1", "classic:1"}
+
+
+def _distinct(query: Query, found: list[dict[str, str]]) -> bool:
+    """Whether no two series have the same labels of those that are shown."""
+    shown = [json.dumps({label: one.get(label) for label in query.labels}, sort_keys=True) for one in found]
+    return len(set(shown)) == len(shown)
+
+
+def test_two_layouts_and_three_drivers_in_one_root_are_told_apart(hosts: Hosts) -> None:
+    found = {one.where: hosts.prometheus.answer(one, (_SICK,)) for one in _all(DASHBOARDS[0])}
+    drivers = {one["metric"]["driver"] for one in found["docker-storage.json: Layers by use A"]}
+    assert drivers == {"aufs", "overlay2", "vfs"}  # an old Docker keeps its volumes in vfs
+    tags = [one["metric"]["driver"] for one in found["docker-storage.json: Tags B"] if one["metric"]["tag"] == "1"]
+    assert sorted(tags) == ["aufs", "aufs", "overlay2"]
+    loud = [one["metric"]["driver"] for one in found["docker-storage.json: Containers A"]]
+    assert sorted(loud) == ["aufs", "aufs", "overlay2"]
 
 
 def test_variables_list_what_there_is(hosts: Hosts) -> None:
