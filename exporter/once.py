@@ -8,6 +8,7 @@ import tempfile
 import click
 
 from exporter import log
+from exporter.account import Account
 from exporter.config import Config
 from exporter.layouts.stores import Dirty
 from exporter.measured import Reason
@@ -33,7 +34,7 @@ def print_metrics(config: Config, style: Format, output: str | None) -> int:
         scanner = Scanner(config.root, config.orphaned_after, pool)
         snapshot = scan(scanner)
     made = [
-        *families(snapshot, config.shown),
+        *families(Account(snapshot), config.shown),
         *status_families(snapshot, scanner.counters),
         *filesystem_families((one, status) for one in snapshot.filesystems if (status := statvfs(one))),
     ]

@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from exporter import document
+from exporter.account import Account
 from exporter.config import Config
 from exporter.describe import describe, ending, space
 from exporter.document import Document
@@ -47,7 +48,7 @@ def from_disk(config: Config) -> Document:
         snapshot = scan(Scanner(config.root, config.orphaned_after, pool))
     filesystems = [space(one, statvfs(one)) for one in snapshot.filesystems]
     taken = snapshot.taken if snapshot.measured else None
-    return parse(describe(snapshot).finish(ending(taken, filesystems)))
+    return parse(describe(Account(snapshot)).finish(ending(taken, filesystems)))
 
 
 def from_exporter(remote: Remote) -> Document:
