@@ -4,6 +4,9 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
+import time
+from concurrent.futures import Future, wait
 
 import click
 
@@ -19,6 +22,7 @@ from exporter.metrics.status import status_families
 from exporter.model import Filesystem, Snapshot, Trigger
 from exporter.opening import RootError
 from exporter.scanner import Scanner
+from exporter.stuck import Stuck
 from exporter.usage.pool import Pool, default_workers
 
 _TURN_SECONDS = 0.2
@@ -32,7 +36,7 @@ def print_metrics(config: Config, style: Format, output: str | None) -> int:
     with Pool(config.workers or default_workers(), config.tree_timeout) as pool:
         pool.warm()
         scanner = Scanner(config.root, config.orphaned_after, pool)
-        snapshot = scan(scanner)
+        snapshot = scan(scanner, config.tree_timeout)
     made = [
         *families(Account(snapshot), config.shown),
         *status_families(snapshot, scanner.counters),
@@ -42,8 +46,30 @@ def print_metrics(config: Config, style: Format, output: str | None) -> int:
     return complain(snapshot)
 
 
-def scan(scanner: Scanner) -> Snapshot:
-    """Scan everything and wait for it; where standard error is a terminal, show how far that is."""
+def scan(scanner: Scanner, patience: float) -> Snapshot:
+    """Scan everything and wait for it; where standard error is a terminal, show how far that is.
+
+    A filesystem that hangs while its metadata is read is waited for `patience` seconds: then the snapshot says so.
+    Whoever waits in the kernel cannot be called back, so that is done in a thread, and the thread left behind.
+    """
+    outcome: Future[Snapshot] = Future()
+    thread = threading.Thread(target=_settle, args=(outcome, scanner), daemon=True)
+    thread.start()
+    stuck = Stuck(os.getpid(), patience, time.monotonic(), thread.native_id)
+    while not wait([outcome], patience / 4).done:
+        if stuck.look(time.monotonic()):
+            return Snapshot(scanner.path, time.time(), error="a filesystem in it does not answer")
+    return outcome.result()
+
+
+def _settle(outcome: Future[Snapshot], scanner: Scanner) -> None:
+    try:
+        outcome.set_result(_scan(scanner))
+    except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+        outcome.set_exception(error)
+
+
+def _scan(scanner: Scanner) -> Snapshot:
     if not sys.stderr.isatty():
         return scanner.scan()
     try:

@@ -352,6 +352,18 @@ def test_a_root_that_hangs(built: GraphRoot) -> None:
         _becomes_as_fresh(running, built.path)
 
 
+@_root
+def test_a_single_scan_of_what_hangs_ends(built: GraphRoot) -> None:
+    """The filesystem stops answering after it was asked whether it does."""
+    unasked = "from exporter import cli, scanner; scanner.read_mounts = lambda: (); cli.main()"
+    command = [sys.executable, "-c", unasked, "once", "--root", str(built.path), "--scan.tree-timeout", "1"]
+    with _hanging(built.path / "containers"):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_DEADLINE_SECONDS)
+    assert done.returncode == 1
+    assert "does not answer" in done.stderr
+    assert "docker_storage_up 0" in done.stdout
+
+
 def test_a_scanner_that_does_not_move(built: GraphRoot) -> None:
     with exporter(built.path, "--scan.tree-timeout", "2") as running:
         _becomes_as_fresh(running, built.path)
