@@ -11,7 +11,8 @@ from exporter.usage.cache import Cache
 _LOGGED_PROBLEMS = 20
 _MOST_TOLD = 20_000
 _PROGRESS_SECONDS = 5.0
-_LASTING_SECONDS = 2.0
+#: An engine under load takes some seconds to remove a container; what it has half removed is nothing to act on.
+_LASTING_SECONDS = 10.0
 
 _log = structlog.get_logger()
 

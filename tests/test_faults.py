@@ -155,16 +155,18 @@ def test_without_events_everything_is_found_as_well(built: GraphRoot) -> None:
 
 @contextlib.contextmanager
 def _sysctl(name: str, value: int) -> Iterator[None]:
+    """Change a limit of the whole machine. It is a child that sets it back, also when this process is killed."""
     file = Path("/proc/sys/fs/inotify") / name
-    before = file.read_text()
+    restore = ["sh", "-c", 'cat > /dev/null; echo "$1" > "$2"', "sh", file.read_text().strip(), str(file)]
+    guard = subprocess.Popen(restore, stdin=subprocess.PIPE, start_new_session=True)
     try:
-        file.write_text(str(value))
-    except OSError:
-        pytest.skip("the kernel's limits may not be changed here")
-    try:
+        with contextlib.suppress(OSError):
+            file.write_text(str(value))
+        if file.read_text().strip() != str(value):
+            pytest.skip("the kernel's limits may not be changed here")
         yield
     finally:
-        file.write_text(before)
+        guard.communicate()
 
 
 @_root
