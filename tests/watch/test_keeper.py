@@ -62,7 +62,7 @@ def test_a_thread_of_the_library_that_ends_is_made_anew(built: GraphRoot, kept: 
 
 
 def test_what_no_event_told_is_found_and_counted(built: GraphRoot, kept: _Kept) -> None:
-    kept.keeper.watcher.mailbox.on_any_event = lambda event: None  # type: ignore[method-assign] # noqa: ARG005
+    kept.keeper.watcher.mailbox.on_any_event = lambda event: None  # type: ignore[method-assign]
     built.image("more", parent="base", size=9, files={"b": 5000}, tag="more:1")
     kept.turn_until(lambda: kept.layers() == 2)
     assert kept.counters.missed >= 1
