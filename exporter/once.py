@@ -21,6 +21,7 @@ from exporter.metrics.render import Format, render
 from exporter.metrics.status import status_families
 from exporter.model import Filesystem, Snapshot, Trigger
 from exporter.opening import RootError
+from exporter.progress import Bar, on_terminal
 from exporter.scanner import Scanner
 from exporter.stuck import Stuck
 from exporter.usage.pool import Pool, default_workers
@@ -70,23 +71,18 @@ def _settle(outcome: Future[Snapshot], scanner: Scanner) -> None:
 
 
 def _scan(scanner: Scanner) -> Snapshot:
-    if not sys.stderr.isatty():
+    if not on_terminal():
         return scanner.scan()
     try:
         scanner.begin(Trigger.STARTUP, Dirty(everything=True))
     except RootError:
         return scanner.snapshot()
-    total = len(scanner.plan.trees)
-    with click.progressbar(
-        length=total, label="measuring", file=sys.stderr, show_pos=True, item_show_func=lambda text: text
-    ) as bar:
-        done = 0
+    with Bar() as bar:
         while scanner.rounds:
             scanner.collect(_TURN_SECONDS)
             now = scanner.snapshot().progress
             if now is not None:
-                bar.update(now.trees_done - done, f"{now.entries:,} entries")
-                done = now.trees_done
+                bar.show(now)
     return scanner.snapshot()
 
 

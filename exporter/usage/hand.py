@@ -49,6 +49,8 @@ class Hand:
         #: Numbers of the pieces it has, in the order in which it does them.
         self.work: list[int] = []
         self.cpu = 0.0
+        #: How many entries it has looked at for the piece that it is at.
+        self.at = 0
         self.asked = False
         self.ask_after = 0.0
         self.began = self.moved = time.monotonic()
@@ -75,6 +77,7 @@ class Hand:
         """Take one piece off its list."""
         if number in self.work:
             self.work.remove(number)
+            self.at = 0
         self.began = time.monotonic()
 
     def hear(self) -> list[tuple[Any, ...]] | None:

@@ -36,7 +36,7 @@ class Pool:
         self._pieces: dict[int, Piece] = {}
         self._finished: list[Result] = []
         self._number = 0
-        self.entries = 0
+        self._entries = 0
 
     def __enter__(self) -> Self:
         return self
@@ -63,6 +63,11 @@ class Pool:
     def stalled(self) -> float:
         """For how many seconds nothing at all has moved, with something to do."""
         return self._crew.stalled
+
+    @property
+    def entries(self) -> int:
+        """How many directory entries were looked at so far, also in trees that are not done."""
+        return self._entries + sum(hand.at for hand in self._crew.hands)
 
     def fileno(self) -> int:
         """Readable when `results` has something to take."""
@@ -186,6 +191,7 @@ class Pool:
             return
         hand.cpu = message[-1]
         if kind == "at":
+            hand.at = message[2]
             return
         hand.done(number)
         piece = self._pieces.pop(number, None)
@@ -200,11 +206,11 @@ class Pool:
         else:
             self._note(task, message[4])
             self._finished.append(Result(task, size=message[2], entries=message[3]))
-            self.entries += message[3]
+            self._entries += message[3]
 
     def _measured(self, task: Task, identity: Identity, packed: tuple[Any, ...], errors: tuple[Any, ...]) -> None:
         part = Total.unpack(packed)
-        self.entries += part.entries
+        self._entries += part.entries
         task.identity = identity
         try:
             if task.total is None:
