@@ -111,5 +111,11 @@ def process_of(container: str) -> Iterator[int]:
         os.killpg(parent.pid, signal.SIGKILL)
 
 
+def descendants(process: int) -> list[int]:
+    """The process ids of a process' children, and of theirs."""
+    children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return [one for child in children for one in (child, *descendants(child))]
+
+
 def needs(command: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(shutil.which(command) is None, reason=f"{command} is not installed")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.writer import State
-from tests.conftest import Figures, needs, process_of
+from tests.conftest import Figures, descendants, needs, process_of
 from tests.roots import GraphRoot, graph_root, hex_id
 from tests.test_service import Exporter, exporter
 
@@ -225,16 +225,11 @@ def test_a_worker_that_is_killed(built: GraphRoot) -> None:
     with exporter(built.path) as running:
         _becomes_as_fresh(running, built.path)
         for number in range(3):
-            for child in _descendants(running.process.pid)[1:]:
+            for child in descendants(running.process.pid)[1:]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
             _change(built, f"more{number}")
             _becomes_as_fresh(running, built.path)
-
-
-def _descendants(process: int) -> list[int]:
-    children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    return [one for child in children for one in (child, *_descendants(child))]
 
 
 def test_containers_that_come_and_go_while_it_is_scraped(built: GraphRoot) -> None:
@@ -296,7 +291,7 @@ def test_a_rescan_opens_nothing_but_what_it_names(built: GraphRoot, tmp_path: Pa
     with exporter(built.path, "--watch.look-interval", "600", "--scan.interval", "600") as running:
         _becomes_as_fresh(running, built.path)
         trace = tmp_path / "trace"
-        (scanner, *workers) = _descendants(running.process.pid)
+        (scanner, *workers) = descendants(running.process.pid)
         attached = [f"--attach={process}" for process in (scanner, *workers)]
         tracing = subprocess.Popen(
             ["strace", "-ff", "-y", "-e", "trace=%file,getdents64", "-o", str(trace), *attached],
@@ -370,7 +365,7 @@ def test_a_scanner_that_does_not_move(built: GraphRoot) -> None:
     with exporter(built.path, "--scan.tree-timeout", "2") as running:
         _becomes_as_fresh(running, built.path)
         before = running.figures().sum("scans_total")
-        os.kill(_descendants(running.process.pid)[0], signal.SIGSTOP)
+        os.kill(descendants(running.process.pid)[0], signal.SIGSTOP)
         running.log_line("scanner.stuck")
         _change(built)
         assert _becomes_as_fresh(running, built.path).sum("scans_total") > before
