@@ -350,6 +350,16 @@ def test_a_root_that_hangs(built: GraphRoot) -> None:
 
 
 @_root
+def test_a_root_that_hangs_from_the_start(built: GraphRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The port is open and says so, also where the default place of the cache has to be found first."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    with _hanging(built.path), exporter(built.path, "--cache.file", "") as running:
+        assert running.figures()("up") == 0
+    with exporter(built.path, "--cache.file", "") as running:
+        _becomes_as_fresh(running, built.path)
+
+
+@_root
 def test_a_single_scan_of_what_hangs_ends(built: GraphRoot) -> None:
     """The filesystem stops answering after it was asked whether it does."""
     unasked = "from exporter import cli, scanner; scanner.read_mounts = lambda: (); cli.main()"
