@@ -1,8 +1,6 @@
 """The command line: each command builds a `Config` and calls one function."""
 
 import asyncio
-import hashlib
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +18,7 @@ from exporter.service import serve
 from exporter.terminal.commands import COMMANDS
 from exporter.version import VERSION
 from exporter.web.server import AddressError
+from exporter.writing import cache_file_for, is_below
 
 _ENVIRONMENT = "DOCKER_STORAGE_EXPORTER_"
 _Command = Callable[..., None]
@@ -218,24 +217,24 @@ def run(  # noqa: PLR0913 - one parameter for each flag
     read as soon as it is there.
     """
     log.configure(log_level, log_format)
-    config = Config(
-        root=root,
-        listen=listen,
-        scan_interval=scan_interval,
-        duty_cycle=duty_cycle,
-        workers=workers,
-        tree_timeout=tree_timeout,
-        cache_file=_cache_file(cache_file, root),
-        watch=watch,
-        look_interval=look_interval,
-        orphaned_after=orphaned_after,
-        shown=_shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
-        log_level=log_level,
-        log_format=log_format,
-        web_config_file=web_config_file,
-        lifecycle=lifecycle,
-    )
     try:
+        config = Config(
+            root=root,
+            listen=listen,
+            scan_interval=scan_interval,
+            duty_cycle=duty_cycle,
+            workers=workers,
+            tree_timeout=tree_timeout,
+            cache_file=cache_file_for(cache_file, root),
+            watch=watch,
+            look_interval=look_interval,
+            orphaned_after=orphaned_after,
+            shown=_shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
+            log_level=log_level,
+            log_format=log_format,
+            web_config_file=web_config_file,
+            lifecycle=lifecycle,
+        )
         asyncio.run(serve(config))
     except (AddressError, SettingsError) as error:
         raise click.ClickException(str(error)) from None
@@ -283,7 +282,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     """
     from exporter.once import print_metrics  # noqa: PLC0415 - `run` has no use for it, and keeps its memory low
 
-    if output is not None and _is_below(output, root):
+    if output is not None and is_below(output, root):
         raise click.ClickException("--output must not be below the data root: nothing is written there")
     config = Config(
         root=root,
@@ -359,27 +358,3 @@ def rules(job: str, thresholds: tuple[str, ...], runbooks: str, speed: float, li
 for _one in COMMANDS:
     _config_file(_one)
     main.add_command(_one)
-
-
-def _cache_file(given: str, root: str) -> str:
-    """Where to keep the cache: as given, or below systemd's or root's or the user's state directory."""
-    if given == "none":
-        return ""
-    if given:
-        if _is_below(given, root):
-            raise click.ClickException("--cache.file must not be below the data root: nothing is written there")
-        return given
-    directory = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if not directory and os.geteuid() == 0:
-        directory = "/var/lib/docker-storage-exporter"
-    if not directory:
-        home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-        directory = os.path.join(home, "docker-storage-exporter")
-    name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:12]
-    file = os.path.join(directory, f"layers-{name}.json")
-    return "" if _is_below(file, root) else file
-
-
-def _is_below(path: str, root: str) -> bool:
-    top = os.path.realpath(root)
-    return os.path.commonpath([top, os.path.realpath(path)]) == top

@@ -2,6 +2,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from exporter.account import Account
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.families import families
 from exporter.metrics.limits import Shown
@@ -37,7 +38,7 @@ def test_every_metric_of_the_catalogue_is_served_and_no_other(tmp_path: Path, po
     audited = {"containers": 1.0, "volumes": 1.0}
     snapshot = replace(scanner.scan(), watching=Watching(polling=False, watches=1, limit=2), audited=audited)
     made = [
-        *families(snapshot, Shown(each_layer=True)),
+        *families(Account(snapshot), Shown(each_layer=True)),
         *status_families(snapshot, scanner.counters),
         *filesystem_families([]),
         *web_families(WebStatus(0, 0, False, 1, {"full": 0}, 0)),
