@@ -3,6 +3,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +21,14 @@ from exporter.model import Snapshot
 from exporter.scanner import Scanner
 from exporter.terminal.source import parse
 from exporter.usage.pool import Pool
+from exporter.version import VERSION
 
 # How long an example takes says nothing about the product, and on a busy machine makes tests fail.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
-_RECORDED = Path(__file__).parent.parent.parent / "shared" / "data" / "roots"
+_TOP = Path(__file__).parent.parent
+_RECORDED = _TOP.parent / "shared" / "data" / "roots"
 _SAMPLE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
 _LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
 
@@ -91,6 +94,21 @@ def recorded(tmp_path: Path) -> Callable[[str], Path]:
         return tmp_path / "docker"
 
     return unpack
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The Debian package as `make deb` builds it, and one of the next version."""
+    directory = tmp_path_factory.mktemp("deb")
+    pip = Path(sys.executable).parent / "pip"
+    built = []
+    for version in (VERSION, VERSION + "+1"):
+        done = subprocess.run(
+            [_TOP / "scripts" / "make-deb", str(pip), version], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        built.append(Path(shutil.move(_TOP / done.stdout.split()[-1], directory)))
+    return built
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import functools
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from exporter.version import VERSION
 from tests.chroots import fresh_root, run_in
 from tests.conftest import Figures, needs
 
-_TOP = Path(__file__).parent.parent
 _NAME = "docker-storage-exporter"
 _OWN = (f"usr/lib/{_NAME}", f"usr/bin/{_NAME}", f"usr/share/doc/{_NAME}", f"lib/systemd/system/{_NAME}.service")
 _SETTINGS = (f"etc/default/{_NAME}", f"etc/{_NAME}")
@@ -29,21 +27,6 @@ pytestmark = [
     pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="this is not Debian"),
 ]
 Chroot = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The package, and one of the next version."""
-    directory = tmp_path_factory.mktemp("deb")
-    pip = Path(sys.executable).parent / "pip"
-    built = []
-    for version in (VERSION, VERSION + "+1"):
-        done = subprocess.run(
-            [_TOP / "scripts" / "make-deb", str(pip), version], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        built.append(Path(shutil.move(_TOP / done.stdout.split()[-1], directory)))
-    return built
 
 
 @pytest.fixture
