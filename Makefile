@@ -7,7 +7,7 @@ STAMP := $(VENV)/.locked
 DEMO_ADDRESS ?= 127.0.0.1:9588
 DEMO_ROOT ?=
 DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
-APT_TEST := prometheus strace curl openssl systemd docker.io busybox-static chromium
+APT_TEST := prometheus strace curl openssl systemd docker.io busybox-static chromium lintian
 APT_BENCHMARK := docker.io busybox-static gdu prometheus
 
 .PHONY: help setup demo demo-prometheus test benchmark soak dashboards picture lint format lock wheel deb clean apt-test

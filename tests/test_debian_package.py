@@ -19,7 +19,8 @@ from tests.chroots import fresh_root, run_in
 from tests.conftest import Figures, needs
 
 _NAME = "docker-storage-exporter"
-_OWN = (f"usr/lib/{_NAME}", f"usr/bin/{_NAME}", f"usr/share/doc/{_NAME}", f"lib/systemd/system/{_NAME}.service")
+_OWN = [f"usr/lib/{_NAME}", f"usr/bin/{_NAME}", f"usr/share/doc/{_NAME}", f"lib/systemd/system/{_NAME}.service"]
+_OWN += [f"usr/share/man/man1/{_NAME}.1.gz"]
 _SETTINGS = (f"etc/default/{_NAME}", f"etc/{_NAME}")
 pytestmark = [
     needs("dpkg-deb"),
@@ -104,3 +105,10 @@ def _listing(root: Path) -> set[str]:
             found |= {os.path.join(directory, one) for one in (*files, *directories)}
     backups = ("passwd-", "group-", "shadow-", "gshadow-", "subuid-", "subgid-")
     return {one for one in found if "__pycache__" not in one and not one.endswith(backups)}
+
+
+@needs("lintian")
+def test_lintian_finds_nothing_that_is_not_explained(packages: list[Path]) -> None:
+    command = ["lintian", "--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0", str(packages[0])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
