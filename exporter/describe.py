@@ -225,8 +225,8 @@ def _container(container: Container, figures: accounting.ContainerFigures, log: 
         compose_project=escape(container.compose_project),
         compose_service=escape(container.compose_service),
         mounts=tuple(
-            MountRow(*map(escape, (mount.kind, mount.source, mount.destination, mount.mode)))
-            for mount in container.mounts
+            MountRow(*map(escape, (one.kind, one.source, one.destination, one.mode, one.path, one.driver)))
+            for one in container.mounts
         ),
     )
 
@@ -246,6 +246,9 @@ def volumes(snapshot: Snapshot) -> Iterator[VolumeRow]:
             allocated=usage.allocated if usage else None,
             inodes=usage.inodes if usage else None,
             directory=_path(volume.tree),
+            mount_type=escape(volume.mount_type),
+            device=escape(volume.device),
+            options=escape(volume.options),
         )
 
 

@@ -83,12 +83,17 @@ class ImageRow:
 
 @dataclass(frozen=True, slots=True)
 class MountRow:
-    """What a container sees from outside its layers; `source` is a host path or a volume's name."""
+    """What a container sees from outside its layers; `source` is a host path or a volume's name.
+
+    `host_path` is where the engine had a volume's data on the host, `driver` who keeps it; "" where nothing says so.
+    """
 
     kind: str
     source: str
     destination: str
     mode: str
+    host_path: str = ""
+    driver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,10 @@ class ContainerRow:
 
 @dataclass(frozen=True, slots=True)
 class VolumeRow:
-    """A volume; `directory` holds its data, "" where that is not below the root."""
+    """A volume; `directory` holds its data, "" where that is not below the root.
+
+    `mount_type`, `device` and `options` are what is mounted there while a container uses it; "" for nothing.
+    """
 
     name: str
     anonymous: bool
@@ -128,6 +136,9 @@ class VolumeRow:
     allocated: int | None
     inodes: int | None
     directory: str
+    mount_type: str = ""
+    device: str = ""
+    options: str = ""
 
 
 @dataclass(frozen=True, slots=True)
