@@ -194,6 +194,7 @@ def _image(image: Image, figures: accounting.ImageFigures) -> ImageRow:
         containers=figures.containers,
         layer=image.layers[0] if image.layers else "",
         depth=len(image.layers),
+        parent=image.parent or "",
     )
 
 

@@ -64,7 +64,10 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:
-    """An image. `layer` is the uppermost of its `depth` layers, "" where that is gone; `listed` as `docker images`."""
+    """An image. `layer` is the uppermost of its `depth` layers, "" where that is gone; `listed` as `docker images`.
+
+    `parent` is the image that it was built on, "" where that is not known.
+    """
 
     driver: str
     id: str
@@ -79,6 +82,7 @@ class ImageRow:
     containers: int
     layer: str
     depth: int
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ _SOURCE = (
         "password_file",
         default=None,
         metavar="FILE",
-        type=click.File(),
+        type=click.File(errors="surrogateescape"),
         help="Its first line is the password.",
     ),
     _option("--from.ca-file", "ca_file", default=None, metavar="FILE", help="Who signed the exporter's certificate."),
