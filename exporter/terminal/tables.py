@@ -96,9 +96,9 @@ def _plain(part: Table | Lines, exact: bool, output: TextIO) -> None:
 
 
 def _rich(part: Table | Lines, exact: bool, console: Console) -> None:
+    if part.title:
+        console.print(Text(_safe(part.title), style="bold"), soft_wrap=True)
     if isinstance(part, Lines):
-        if part.title:
-            console.print(Text(_safe(part.title), style="bold"))
         for line in part.lines:
             console.print(Text(_safe(line), style=part.style), soft_wrap=True)
         return
@@ -118,8 +118,6 @@ def _width(console: Console, table: RichTable) -> int:
 
 def _drawn(part: Table, exact: bool, *, bars: bool) -> RichTable:
     table = RichTable(
-        title=Text(_safe(part.title), style="bold") if part.title else None,
-        title_justify="left",
         show_footer=bool(part.footer),
         box=None,
         pad_edge=False,
