@@ -93,6 +93,7 @@ def _pieces(snapshot: Snapshot, found: Reclaim | None) -> Iterator[str]:
         "layouts": inventory.layouts,
         "unmeasured": inventory.unmeasured,
         "drivers": inventory.drivers,
+        "origins": sorted({escape(one.origin) for one in inventory.containers if one.origin}),
         "unattributed": found.unattributed if found else None,
     }
     yield json.dumps(head, separators=(",", ":"))[:-1]

@@ -165,7 +165,10 @@ class ProblemRow:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole data root. `taken` is None as long as the first scan is not done: then there are no objects."""
+    """A whole data root. `taken` is None as long as the first scan is not done: then there are no objects.
+
+    `origins` are the paths by which engines called the root: another than `root` on a disk that is mounted elsewhere.
+    """
 
     schema: int
     exporter: str
@@ -185,3 +188,4 @@ class Document:
     problems: tuple[ProblemRow, ...]
     filesystems: tuple[FilesystemRow, ...]
     taken: float | None
+    origins: tuple[str, ...] = ()
