@@ -131,6 +131,13 @@ def test_the_image_can_be_built_and_reads_what_belongs_to_root(image: Stage) -> 
     assert done.returncode == 0, done.stderr
     assert Figures(done.stdout).all("image_virtual_size_bytes")
 
+    # As root without the right to gain rights, as a Kubernetes pod may run it: the one capability is enough.
+    os.chown(data / "graph", 1000, 1000)
+    (data / "graph").chmod(0o700)
+    bound = ["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all,+dac_read_search", "--"]
+    done = run_in(image.root, *bound, *image.entrypoint, "once", "--root", "/srv/docker")
+    assert done.returncode == 0, done.stderr
+
     _serves_until_it_is_stopped(image, as_user)
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.roots import GraphRoot, graph_root, hex_id
@@ -170,3 +171,33 @@ def test_nobody_there_is_an_error_in_one_line() -> None:
     done = run("df", "--from", "127.0.0.1:1")
     assert done.returncode == 1
     assert "Connection refused" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "rows", "kind"),
+    [
+        ("df", "directories", "DirectoryRow"),
+        ("df", "reclaimable", "ReclaimableRow"),
+        ("df", "filesystems", "FilesystemRow"),
+        ("images --all", "images", "ImageRow"),
+        ("containers", "containers", "ContainerRow"),
+        ("layers", "layers", "LayerRow"),
+    ],
+)
+def test_rows_are_those_of_the_documented_schema(built: GraphRoot, command: str, rows: str, kind: str) -> None:
+    schema = json.loads((Path(__file__).parent.parent.parent / "docs" / "snapshot.schema.json").read_text())
+    answer = json.loads(run(*command.split(), "--root", str(built.path), "--json").stdout)
+    assert answer[rows]
+    for row in answer[rows]:
+        jsonschema.validate(row, {**schema, "$ref": f"#/$defs/{kind}"})
+
+
+def test_a_layout_that_is_not_read_is_named_and_not_passed_off_as_empty(tmp_path: Path) -> None:
+    for directory in ("io.containerd.content.v1.content/blobs/sha256", "io.containerd.metadata.v1.bolt"):
+        (tmp_path / "docker/containerd/daemon" / directory).mkdir(parents=True)
+    (tmp_path / "docker/containerd/daemon/io.containerd.metadata.v1.bolt/meta.db").write_bytes(b"x")
+    (tmp_path / "docker/rootfs/overlayfs").mkdir(parents=True)
+    for command in ("images", "images --tree", "layers", "backup", "df"):
+        done = run(*command.split(), "--root", str(tmp_path / "docker"))
+        assert "containerd" in (done.stdout if command == "df" else done.stderr), command
+        assert done.returncode == (command != "df")
