@@ -247,7 +247,7 @@ def volumes(snapshot: Snapshot) -> Iterator[VolumeRow]:
             size=usage.size if usage else None,
             allocated=usage.allocated if usage else None,
             inodes=usage.inodes if usage else None,
-            directory=_path(volume.tree),
+            directory=_path(volume.directory),
             mount_type=escape(volume.mount_type),
             device=escape(volume.device),
             options=escape(volume.options),

@@ -228,6 +228,11 @@ class Volume:
     tree: Tree | None = None
     home: Tree | None = None
 
+    @property
+    def directory(self) -> Tree | None:
+        """Where its data is, at least while a container uses it."""
+        return (*self.home, "_data") if self.home and (self.device or self.mount_type) else self.tree
+
 
 @dataclass(frozen=True, slots=True)
 class BuildRecord:

@@ -70,9 +70,9 @@ def _read(reader: Reader, name: str) -> Volume | None:
     if reader.is_directory((*home, "_data")):
         about = reader.json((*home, "opts.json"), optional=True) or {}
         keys = ("MountType", "MountDevice", "MountOpts")
-        mounted = tuple(text(about, key) or text(about, _OLD_KEYS[key]) for key in keys)
-        kept = Volume(name, anonymous, tree=(*home, "_data"), home=home)
-        return replace(kept, mount_type=mounted[0], device=mounted[1], options=mounted[2])
+        kind, device, options = (text(about, key) or text(about, _OLD_KEYS[key]) for key in keys)
+        data = None if kind or device else (*home, "_data")  # as needsMount of volume/local/local_unix.go
+        return Volume(name, anonymous, mount_type=kind, device=device, options=options, tree=data, home=home)
     names = reader.names(home)
     if "config.json" in names:
         config = reader.json((*home, "config.json"))
