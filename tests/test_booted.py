@@ -94,6 +94,8 @@ def test_installed_it_serves_what_only_root_may_read(service: Machine) -> None:
     mounts = [line.split() for line in service.run("cat", f"/proc/{number}/mountinfo").stdout.splitlines()]
     assert next(one for one in mounts if one[4] == "/")[6].startswith("master:"), "unmounts of the host come through"
     assert service.run("cat", f"/proc/{number}/oom_score_adj").stdout == "500\n"
+    assert service.run("ionice", "-p", str(number)).stdout.startswith("idle")
+    assert service.show(_SERVICE, "MemoryMax") == str(512 * 1024**2)
 
 
 def test_a_reload_scans_again_and_ends_well(service: Machine) -> None:
