@@ -111,7 +111,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     subprocess.run(["dpkg-deb", "--raw-extract", first, directory / "next"], check=True)
     control = directory / "next/DEBIAN/control"
     control.write_text(control.read_text().replace(f"Version: {VERSION}", f"Version: {VERSION}+1"))
-    pack = ["dpkg-deb", "--root-owner-group", "--build", "-Zgzip", "-z1", directory / "next", second]
+    pack = ["dpkg-deb", "--root-owner-group", "--build", "-Zgzip", "-z1", str(directory / "next"), str(second)]
     subprocess.run(pack, check=True, capture_output=True)
     return [first, second]
 

@@ -98,6 +98,20 @@ def test_installed_it_serves_what_only_root_may_read(service: Machine) -> None:
     assert service.show(_SERVICE, "MemoryMax") == str(512 * 1024**2)
 
 
+def test_what_is_unmounted_on_the_host_is_not_kept_by_the_unit(host: Machine) -> None:
+    """As an engine does with a container's root filesystem: mounted before the service starts, gone while it runs."""
+    place = "/var/lib/docker/aufs/mnt/web"
+    assert host.run("sh", "-c", f"mkdir -p {place} && mount -t tmpfs none {place}").returncode == 0
+    assert host.run("systemctl", "restart", _SERVICE).returncode == 0
+    figures(host)
+    held = host.run("cat", f"/proc/{process(host)}/mountinfo").stdout
+    assert f" {place} " in held, "its namespace has a copy"
+    assert host.run("umount", place).returncode == 0, "nothing keeps it busy"
+    assert f" {place} " not in host.run("cat", f"/proc/{process(host)}/mountinfo").stdout
+    done = host.run("rmdir", place)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_reload_scans_again_and_ends_well(service: Machine) -> None:
     figures(service)
     number = process(service)
