@@ -80,8 +80,11 @@ def _options(commands: dict[str, click.Command]) -> Iterator[str]:
         facts = [f"For {_and(takers[flags, said])}."]
         if isinstance(option.envvar, str):
             facts.append(f"Variable: {option.envvar}.")
-        if option.show_default and not option.is_flag and option.default not in (None, "", ()):
-            facts.append(f"Default: {option.default}.")
+        default = option.get_default(click.Context(main))
+        given = isinstance(default, str | int | float | tuple | list) and default not in ("", ())
+        if option.show_default is True and not option.is_flag and given:
+            shown = ", ".join(map(str, default)) if isinstance(default, tuple | list) else str(default)
+            facts.append(f"Default: {shown}.")
         yield _text(" ".join(facts))
 
 

@@ -26,6 +26,11 @@ def test_every_command_and_option_is_in_it() -> None:
             if isinstance(option, click.Option) and option.help and "--version" not in option.opts:
                 assert all(flag in text for flag in option.opts), option.opts
                 assert " ".join(option.help.split()) in " ".join(text.replace("\\e", "\\").split())
+    assert "Sentinel" not in text
+    assert "Default: :9588." in text
+    variables = re.findall(r"Variable: (\S+)\.(?: |\n)", text)
+    assert len(variables) > 10
+    assert [one for one in variables if not re.fullmatch(r"DOCKER_STORAGE_EXPORTER_[A-Z_]+", one)] == []
     wanted = ["NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS", "ENVIRONMENT", "FILES", "EXIT STATUS"]
     assert [title for title in re.findall(r"(?m)^\.SH (.*)$", text) if title in wanted] == wanted
 
