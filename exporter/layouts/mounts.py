@@ -43,7 +43,8 @@ def volumes_from(config: Json, host: Json) -> tuple[str, ...]:
     """The containers whose mounts this one has as well, where the engine has not written those down yet."""
     if table(config, "MountPoints") or table(config, "Volumes"):
         return ()
-    return tuple(one for one in items(host, "VolumesFrom") if isinstance(one, str) and one)
+    asked = [*items(host, "VolumesFrom"), *text(config, "Config", "VolumesFrom").split(",")]  # the latter up to 1.0
+    return tuple(one for one in asked if isinstance(one, str) and one)
 
 
 def origin(config: Json) -> str:

@@ -25,6 +25,8 @@ _REFERENCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:-]*", re.ASCII)
 _TAR = "tar --numeric-owner --sparse --acls --xattrs --xattrs-include='*' -czf"
 #: What lies there is made anew by the kernel, or by what runs.
 _VOLATILE = ("/proc", "/sys", "/dev", "/run", "/var/run")
+#: But disks are mounted there, too: removable ones, and those of Docker Desktop's host.
+_DISKS = ("/run/media", "/run/desktop/mnt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +144,10 @@ class _Plan:
 
     def _no_data(self, source: str) -> str:
         """Why a directory of the host is not copied as it is; "" where it is."""
-        if source.endswith(".sock") or any(f"{source}/".startswith(f"{one}/") for one in _VOLATILE):
+        if source.endswith(".sock") or (_is_below(source, _VOLATILE) and not _is_below(source, _DISKS)):
             return "of the running system: nothing to save"
-        root = self._index.document.root.rstrip("/") + "/"
-        if root.startswith(source.rstrip("/") + "/"):
+        roots = (self._index.document.root, *self._index.document.origins)
+        if any(_is_below(root, (source,)) for root in roots):
             return "holds the data root: save its parts"
         return ""
 
@@ -254,6 +256,10 @@ def _measured(path: str) -> int | None:
     except (OSError, ValueError):  # gone, or no path at all
         return None
     return None if errors else found.usage.size
+
+
+def _is_below(path: str, tops: Iterable[str]) -> bool:
+    return any(f"{path.rstrip('/')}/".startswith(f"{top.rstrip('/')}/") for top in tops)
 
 
 def _join(prefix: str, source: str) -> str:

@@ -174,3 +174,11 @@ def test_what_is_no_data_is_named_and_not_copied(tmp_path: Path, source: str) ->
     assert (mounts["/x"]["source"], mounts["/x"]["command"]) == (source, "")
     assert "data root" in mounts["/root"]["note"]
     assert "./runs" in mounts["/runs"]["command"]
+
+
+@pytest.mark.parametrize(("source", "saved"), [("/var/lib/docker", False), ("/var/lib", False), ("/run/media/x", True)])
+def test_the_root_is_known_by_the_name_that_the_engine_gave_it(tmp_path: Path, source: str, saved: bool) -> None:
+    built = graph_root(tmp_path).image("app", tag="app:1")
+    built.container("agent", image="app", volumes={"/x": source})
+    (mount,) = of(plan(built.path), "agent")["mounts"]
+    assert bool(mount["command"]) is saved
