@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 DEMO_ADDRESS ?= 127.0.0.1:9588
 DEMO_ROOT ?=
+DEMO_BUILD_ADDRESS ?= 127.0.0.1:9589
 DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
 APT_TEST := prometheus strace curl openssl systemd docker.io busybox-static chromium lintian
 APT_BENCHMARK := docker.io busybox-static gdu prometheus
@@ -27,8 +28,9 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: setup ## Build an example data root and run the exporter on it until stopped
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo "$(DEMO_ADDRESS)" "$(DEMO_ROOT)"
 
-demo-prometheus: setup apt-test ## The same, kept busy, with a real Prometheus and its alerts on it
-	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo-prometheus "$(DEMO_ADDRESS)" "$(DEMO_PROMETHEUS_ADDRESS)"
+demo-prometheus: setup apt-test ## Two example roots, kept busy, with a real Prometheus and its alerts on them
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo-prometheus "$(DEMO_ADDRESS)" "$(DEMO_BUILD_ADDRESS)" \
+		"$(DEMO_PROMETHEUS_ADDRESS)"
 
 dashboards: setup ## Write grafana/*.json and prometheus/rules.yml anew from their sources
 	$(BIN)/python -m grafana
@@ -48,10 +50,11 @@ soak: setup ## Run a real engine for ten minutes with each driver while Promethe
 	@scripts/ensure-apt $(APT_BENCHMARK)
 	$(BIN)/python -m benchmarks.soak --driver overlay2
 	$(BIN)/python -m benchmarks.soak --driver vfs
+
 picture: setup ## Draw docs/images/dashboard.png from a running make demo-prometheus (needs npm)
-	@scripts/ensure-apt chromium npm
+	@scripts/ensure-apt chromium $(if $(shell command -v npm),,npm)
 	cd grafana/preview && npm ci --no-audit --no-fund --ignore-scripts --legacy-peer-deps
-	$(BIN)/python -m grafana.preview http://$(DEMO_PROMETHEUS_ADDRESS)
+	$(BIN)/python -m grafana.preview http://$(DEMO_PROMETHEUS_ADDRESS) build
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

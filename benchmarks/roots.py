@@ -31,6 +31,15 @@ def many_files(root: Path, *, layers: int = 100, directories: int = 500, files: 
     return layers * directories * (files + 1)
 
 
+def volume(root: Path, *, directories: int = 1000, files: int = 499) -> None:
+    """Add a volume of many empty files to a root."""
+    for directory in range(directories):
+        at = root / "volumes" / "data" / "_data" / f"d{directory % 20}" / f"s{directory}"
+        at.mkdir(parents=True)
+        for file in range(files):
+            os.close(os.open(at / f"file{file}", os.O_CREAT | os.O_WRONLY))
+
+
 def many_objects(root: Path, count: int) -> GraphWriter:
     """Build a root with so many layers, images and containers."""
     writer = GraphWriter(root, "aufs")

@@ -81,9 +81,8 @@ def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:
     return sizes
 
 
-def images(snapshot: Snapshot) -> dict[tuple[str, str], ImageFigures]:
+def images(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str, str], ImageFigures]:
     """The figures of every image by (driver, id). Sharing is counted among the listed images only."""
-    sizes = layer_sizes(snapshot)
     sharers = Counter((image.driver, layer) for image in _listed(snapshot) for layer in image.layers)
     users = Counter((one.driver, one.image_id) for one in snapshot.inventory.containers if one.image_id)
     return {
@@ -96,7 +95,7 @@ def _listed(snapshot: Snapshot) -> Iterable[Image]:
     return (image for image in snapshot.inventory.images if image.listed)
 
 
-def _image(image: Image, sizes: dict[LayerKey, int], sharers: Counter[LayerKey], containers: int) -> ImageFigures:
+def _image(image: Image, sizes: Mapping[LayerKey, int], sharers: Counter[LayerKey], containers: int) -> ImageFigures:
     keys = [(image.driver, layer) for layer in image.layers]
     sized = (bool(keys) or not image.broken) and all(key in sizes for key in keys)
     known = sized and not (image.broken and image.digest)
@@ -119,9 +118,8 @@ def _state(image: Image, containers: int) -> ImageState:
     return ImageState.DANGLING if image.dangling else ImageState.UNUSED
 
 
-def layers(snapshot: Snapshot) -> dict[tuple[str, Use], LayerSum]:
+def layers(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str, Use], LayerSum]:
     """The layers on disk by driver and use, every combination; shared inodes count for the first use."""
-    sizes = layer_sizes(snapshot)
     groups: dict[tuple[str, Use], list[Layer]] = defaultdict(list)
     for layer in snapshot.inventory.layers:
         groups[layer.driver, layer.use].append(layer)
@@ -135,7 +133,7 @@ def layers(snapshot: Snapshot) -> dict[tuple[str, Use], LayerSum]:
     return sums
 
 
-def _size(group: list[Layer], sizes: dict[LayerKey, int], use: Use, usage: Usage) -> int | None:
+def _size(group: list[Layer], sizes: Mapping[LayerKey, int], use: Use, usage: Usage) -> int | None:
     """Docker's sizes added up; what nothing refers to has none, so there it is what its files occupy."""
     if use in (Use.PENDING, Use.ORPHANED):
         return usage.size
@@ -143,10 +141,11 @@ def _size(group: list[Layer], sizes: dict[LayerKey, int], use: Use, usage: Usage
     return sum(sizes[key] for key in keys) if all(key in sizes for key in keys) else None
 
 
-def containers(snapshot: Snapshot) -> dict[str, ContainerFigures]:
+def containers(
+    snapshot: Snapshot, sizes: Mapping[LayerKey, int], image_figures: Mapping[tuple[str, str], ImageFigures]
+) -> dict[str, ContainerFigures]:
     """The figures of every container by its id."""
-    sizes = layer_sizes(snapshot)
-    virtual = {key: figures.virtual for key, figures in images(snapshot).items()}
+    virtual = {key: figures.virtual for key, figures in image_figures.items()}
     contents = {(layer.driver, layer.id): layer.content for layer in snapshot.inventory.layers}
     return {
         container.id: _container(snapshot, container, sizes, virtual, contents)
@@ -157,7 +156,7 @@ def containers(snapshot: Snapshot) -> dict[str, ContainerFigures]:
 def _container(
     snapshot: Snapshot,
     container: Container,
-    sizes: dict[LayerKey, int],
+    sizes: Mapping[LayerKey, int],
     virtual: dict[tuple[str, str], int | None],
     contents: dict[LayerKey, Tree | None],
 ) -> ContainerFigures:
@@ -174,7 +173,9 @@ def _container(
     )
 
 
-def _below(container: Container, sizes: dict[LayerKey, int], virtual: dict[tuple[str, str], int | None]) -> int | None:
+def _below(
+    container: Container, sizes: Mapping[LayerKey, int], virtual: dict[tuple[str, str], int | None]
+) -> int | None:
     """The size of what a container stands on: its layers stay when `docker rmi -f` removes the image."""
     if container.chain:
         chain = [sizes.get((container.driver, layer)) for layer in container.chain]

@@ -1,12 +1,10 @@
 """The command line: each command builds a `Config` and calls one function."""
 
 import asyncio
-import hashlib
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -21,6 +19,7 @@ from exporter.service import serve
 from exporter.terminal.commands import COMMANDS
 from exporter.version import VERSION
 from exporter.web.server import AddressError
+from exporter.writing import cache_file_for, is_below
 
 _ENVIRONMENT = "DOCKER_STORAGE_EXPORTER_"
 _Command = Callable[..., None]
@@ -229,24 +228,24 @@ def run(  # noqa: PLR0913 - one parameter for each flag
     read as soon as it is there.
     """
     log.configure(log_level, log_format)
-    config = Config(
-        root=root,
-        listen=listen,
-        scan_interval=scan_interval,
-        duty_cycle=duty_cycle,
-        workers=workers,
-        tree_timeout=tree_timeout,
-        cache_file=_cache_file(cache_file, root),
-        watch=watch,
-        look_interval=look_interval,
-        orphaned_after=orphaned_after,
-        shown=_shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
-        log_level=log_level,
-        log_format=log_format,
-        web_config_file=web_config_file,
-        lifecycle=lifecycle,
-    )
     try:
+        config = Config(
+            root=root,
+            listen=listen,
+            scan_interval=scan_interval,
+            duty_cycle=duty_cycle,
+            workers=workers,
+            tree_timeout=tree_timeout,
+            cache_file=cache_file_for(cache_file, root),
+            watch=watch,
+            look_interval=look_interval,
+            orphaned_after=orphaned_after,
+            shown=_shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
+            log_level=log_level,
+            log_format=log_format,
+            web_config_file=web_config_file,
+            lifecycle=lifecycle,
+        )
         asyncio.run(serve(config))
     except (AddressError, SettingsError) as error:
         raise click.ClickException(str(error)) from None
@@ -294,7 +293,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     """
     from exporter.once import print_metrics  # noqa: PLC0415 - `run` has no use for it, and keeps its memory low
 
-    if output is not None and _is_below(output, root):
+    if output is not None and is_below(output, root):
         raise click.ClickException("--output must not be below the data root: nothing is written there")
     config = Config(
         root=root,
@@ -312,17 +311,25 @@ def once(  # noqa: PLR0913 - one parameter for each flag
 @main.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--busy", is_flag=True, help="Keep it busy until Ctrl-C: layers come, logs grow, a prune happens.")
-def demo(directory: Path, busy: bool) -> None:
-    """Build an example data root in DIRECTORY: a host with Docker 1.5, aufs, two images and 37 layers.
+@click.option(
+    "--host",
+    "host",
+    type=click.Choice(("wiki", "build")),
+    default="wiki",
+    show_default=True,
+    help="wiki: Docker 1.5 with aufs, two images, 37 layers. build: Docker 20.10 with overlay2 and BuildKit.",
+)
+def demo(directory: Path, busy: bool, host: Literal["wiki", "build"]) -> None:
+    """Build an example data root in DIRECTORY: a small wiki's host of 2015, or a build host of today.
 
     Its files are sparse: they show gigabytes and take a few megabytes.
     """
-    from exporter.demo import build_demo, keep_busy  # noqa: PLC0415 - the exporter itself has no use for it
+    from exporter import demo as examples  # noqa: PLC0415 - the exporter itself has no use for it
 
     try:
         if busy:
-            keep_busy(directory)
-        build_demo(directory)
+            examples.keep_busy(directory, host)
+        examples.build(directory, host)
     except OSError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"An example data root is in {directory}.")
@@ -362,27 +369,3 @@ def rules(job: str, thresholds: tuple[str, ...], runbooks: str, speed: float, li
 for _one in COMMANDS:
     _config_file(_one)
     main.add_command(_one)
-
-
-def _cache_file(given: str, root: str) -> str:
-    """Where to keep the cache: as given, or below systemd's or root's or the user's state directory."""
-    if given == "none":
-        return ""
-    if given:
-        if _is_below(given, root):
-            raise click.ClickException("--cache.file must not be below the data root: nothing is written there")
-        return given
-    directory = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if not directory and os.geteuid() == 0:
-        directory = "/var/lib/docker-storage-exporter"
-    if not directory:
-        home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-        directory = os.path.join(home, "docker-storage-exporter")
-    name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:12]
-    file = os.path.join(directory, f"layers-{name}.json")
-    return "" if _is_below(file, root) else file
-
-
-def _is_below(path: str, root: str) -> bool:
-    top = os.path.realpath(root)
-    return os.path.commonpath([top, os.path.realpath(path)]) == top

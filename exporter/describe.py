@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
 
-from exporter import accounting
+from exporter.account import Account
+from exporter.accounting import ContainerFigures, ImageFigures
 from exporter.document import (
     SCHEMA,
     ContainerRow,
@@ -25,7 +26,7 @@ from exporter.document import (
 from exporter.measured import Tree
 from exporter.metrics.labels import escape
 from exporter.model import Container, Filesystem, Image, Snapshot
-from exporter.reclaim import Reclaim, reclaim
+from exporter.reclaim import Reclaim
 from exporter.version import VERSION
 
 _LEVEL = 6
@@ -54,13 +55,11 @@ class Described:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(self.deflated) + end
 
 
-def describe(snapshot: Snapshot, found: Reclaim | None = None) -> Described:
-    """Make the document of a snapshot, but for what `ending` makes; `found` is what can be freed, if that is known."""
-    if found is None and snapshot.measured:
-        found = reclaim(snapshot)
+def describe(account: Account) -> Described:
+    """Make the document of a snapshot, but for what `ending` makes."""
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     deflated, checksum, length = bytearray(), 0, 0
-    for piece in _pieces(snapshot, found):
+    for piece in _pieces(account):
         raw = piece.encode()
         deflated += compressor.compress(raw)
         checksum, length = zlib.crc32(raw, checksum), length + len(raw)
@@ -82,9 +81,9 @@ def space(one: Filesystem, status: os.statvfs_result | None) -> FilesystemRow:
     return FilesystemRow(*names, status.f_blocks * unit, status.f_bfree * unit, status.f_bavail * unit)
 
 
-def _pieces(snapshot: Snapshot, found: Reclaim | None) -> Iterator[str]:
-    inventory = snapshot.inventory
-    measured = bool(snapshot.measured)
+def _pieces(account: Account) -> Iterator[str]:
+    snapshot = account.snapshot
+    inventory, measured = snapshot.inventory, bool(snapshot.measured)
     head = {
         "schema": SCHEMA,
         "exporter": VERSION,
@@ -94,16 +93,16 @@ def _pieces(snapshot: Snapshot, found: Reclaim | None) -> Iterator[str]:
         "unmeasured": inventory.unmeasured,
         "drivers": inventory.drivers,
         "origins": sorted({escape(one.origin) for one in inventory.containers if one.origin}),
-        "unattributed": found.unattributed if found else None,
+        "unattributed": account.reclaim.unattributed if measured else None,
     }
     yield json.dumps(head, separators=(",", ":"))[:-1]
     parts: dict[str, Iterable[Any]] = {
-        "directories": directories(snapshot),
-        "reclaimable": reclaimable(found) if found else (),
-        "layers": layers(snapshot),
-        "images": images(snapshot),
-        "containers": containers(snapshot),
-        "volumes": volumes(snapshot),
+        "directories": directories(account),
+        "reclaimable": reclaimable(account.reclaim) if measured else (),
+        "layers": layers(account),
+        "images": images(account),
+        "containers": containers(account),
+        "volumes": volumes(account),
         "missing": missing(snapshot),
     }
     for name, rows in parts.items():
@@ -129,9 +128,9 @@ def _plain(row: Any) -> dict[str, Any]:
     return found
 
 
-def directories(snapshot: Snapshot) -> Iterator[DirectoryRow]:
+def directories(account: Account) -> Iterator[DirectoryRow]:
     """The top-level entries."""
-    for name, usage in accounting.directories(snapshot).items():
+    for name, usage in account.directories.items():
         yield DirectoryRow(escape(name), usage.size, usage.allocated, usage.inodes)
 
 
@@ -141,9 +140,9 @@ def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:
         yield ReclaimableRow(category, freed.allocated, freed.objects)
 
 
-def layers(snapshot: Snapshot) -> Iterator[LayerRow]:
+def layers(account: Account) -> Iterator[LayerRow]:
     """The layers, each behind its parent's children, so that the ids that repeat are near each other."""
-    sizes = accounting.layer_sizes(snapshot)
+    snapshot, sizes = account.snapshot, account.layer_sizes
     parents = _parents(snapshot)
     for layer in snapshot.inventory.layers:
         key = (layer.driver, layer.id)
@@ -173,14 +172,13 @@ def _path(tree: Tree | None) -> str:
     return escape("/".join(tree or ()))
 
 
-def images(snapshot: Snapshot) -> Iterator[ImageRow]:
+def images(account: Account) -> Iterator[ImageRow]:
     """All images, intermediate ones too."""
-    figures = accounting.images(snapshot)
-    for image in snapshot.inventory.images:
-        yield _image(image, figures[image.driver, image.id])
+    for image in account.snapshot.inventory.images:
+        yield _image(image, account.images[image.driver, image.id])
 
 
-def _image(image: Image, figures: accounting.ImageFigures) -> ImageRow:
+def _image(image: Image, figures: ImageFigures) -> ImageRow:
     return ImageRow(
         driver=image.driver,
         id=image.id,
@@ -199,14 +197,14 @@ def _image(image: Image, figures: accounting.ImageFigures) -> ImageRow:
     )
 
 
-def containers(snapshot: Snapshot) -> Iterator[ContainerRow]:
+def containers(account: Account) -> Iterator[ContainerRow]:
     """The containers with their mounts."""
-    figures = accounting.containers(snapshot)
+    snapshot = account.snapshot
     for container in snapshot.inventory.containers:
-        yield _container(container, figures[container.id], snapshot.logs.get(container.id))
+        yield _container(container, account.containers[container.id], snapshot.logs.get(container.id))
 
 
-def _container(container: Container, figures: accounting.ContainerFigures, log: int | None) -> ContainerRow:
+def _container(container: Container, figures: ContainerFigures, log: int | None) -> ContainerRow:
     return ContainerRow(
         driver=escape(container.driver),
         id=container.id,
@@ -233,17 +231,15 @@ def _container(container: Container, figures: accounting.ContainerFigures, log: 
     )
 
 
-def volumes(snapshot: Snapshot) -> Iterator[VolumeRow]:
+def volumes(account: Account) -> Iterator[VolumeRow]:
     """The volumes."""
-    usages = accounting.volumes(snapshot)
-    users = accounting.volume_containers(snapshot)
-    for volume in snapshot.inventory.volumes:
-        usage = usages[volume.name]
+    for volume in account.snapshot.inventory.volumes:
+        usage = account.volumes[volume.name]
         yield VolumeRow(
             name=escape(volume.name),
             anonymous=volume.anonymous,
             driver=escape(volume.driver),
-            containers=users[volume.name],
+            containers=account.volume_containers[volume.name],
             size=usage.size if usage else None,
             allocated=usage.allocated if usage else None,
             inodes=usage.inodes if usage else None,

@@ -4,10 +4,14 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
+import time
+from concurrent.futures import Future, wait
 
 import click
 
 from exporter import log
+from exporter.account import Account
 from exporter.config import Config
 from exporter.layouts.stores import Dirty
 from exporter.measured import Reason
@@ -17,7 +21,9 @@ from exporter.metrics.render import Format, render
 from exporter.metrics.status import status_families
 from exporter.model import Filesystem, Snapshot, Trigger
 from exporter.opening import RootError
+from exporter.progress import Bar, on_terminal
 from exporter.scanner import Scanner
+from exporter.stuck import Stuck
 from exporter.usage.pool import Pool, default_workers
 
 _TURN_SECONDS = 0.2
@@ -31,9 +37,9 @@ def print_metrics(config: Config, style: Format, output: str | None) -> int:
     with Pool(config.workers or default_workers(), config.tree_timeout) as pool:
         pool.warm()
         scanner = Scanner(config.root, config.orphaned_after, pool)
-        snapshot = scan(scanner)
+        snapshot = scan(scanner, config.tree_timeout)
     made = [
-        *families(snapshot, config.shown),
+        *families(Account(snapshot), config.shown),
         *status_families(snapshot, scanner.counters),
         *filesystem_families((one, status) for one in snapshot.filesystems if (status := statvfs(one))),
     ]
@@ -41,25 +47,42 @@ def print_metrics(config: Config, style: Format, output: str | None) -> int:
     return complain(snapshot)
 
 
-def scan(scanner: Scanner) -> Snapshot:
-    """Scan everything and wait for it; where standard error is a terminal, show how far that is."""
-    if not sys.stderr.isatty():
+def scan(scanner: Scanner, patience: float) -> Snapshot:
+    """Scan everything and wait for it; where standard error is a terminal, show how far that is.
+
+    A filesystem that hangs while its metadata is read is waited for `patience` seconds: then the snapshot says so.
+    Whoever waits in the kernel cannot be called back, so that is done in a thread, and the thread left behind.
+    """
+    outcome: Future[Snapshot] = Future()
+    thread = threading.Thread(target=_settle, args=(outcome, scanner), daemon=True)
+    thread.start()
+    stuck = Stuck(os.getpid(), patience, time.monotonic(), thread.native_id)
+    while not wait([outcome], patience / 4).done:
+        if stuck.look(time.monotonic()):
+            return Snapshot(scanner.path, time.time(), error="a filesystem in it does not answer")
+    return outcome.result()
+
+
+def _settle(outcome: Future[Snapshot], scanner: Scanner) -> None:
+    try:
+        outcome.set_result(_scan(scanner))
+    except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+        outcome.set_exception(error)
+
+
+def _scan(scanner: Scanner) -> Snapshot:
+    if not on_terminal():
         return scanner.scan()
     try:
         scanner.begin(Trigger.STARTUP, Dirty(everything=True))
     except RootError:
         return scanner.snapshot()
-    total = len(scanner.plan.trees)
-    with click.progressbar(
-        length=total, label="measuring", file=sys.stderr, show_pos=True, item_show_func=lambda text: text
-    ) as bar:
-        done = 0
+    with Bar() as bar:
         while scanner.rounds:
             scanner.collect(_TURN_SECONDS)
             now = scanner.snapshot().progress
             if now is not None:
-                bar.update(now.trees_done - done, f"{now.entries:,} entries")
-                done = now.trees_done
+                bar.show(now)
     return scanner.snapshot()
 
 

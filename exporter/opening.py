@@ -1,16 +1,25 @@
-"""Whether a data root can be read, and which directory it is."""
+"""Whether a data root can be read, which directory it is, and what of it does not answer."""
 
 import glob
 import os
 from collections.abc import Sequence
 
 from exporter.config import DEFAULT_ROOT
-from exporter.layouts import detect, nested_roots
+from exporter.layouts import Problems, detect, nested_roots
+from exporter.measured import Measured, Reason, Usage
+from exporter.model import Collector
 from exporter.patience import PATIENCE
 from exporter.root import DataRoot
 from exporter.usage.mounts import MountPoint, foreign_trees, read_mounts
 
 _MOST_NAMED = 5
+#: What is read in which top-level entry; the rest is measured only.
+_COLLECTORS = {
+    "containers": Collector.CONTAINERS,
+    "graph": Collector.IMAGES,
+    "image": Collector.IMAGES,
+    "volumes": Collector.VOLUMES,
+}
 
 
 class RootError(Exception):
@@ -75,3 +84,20 @@ def identify(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def note_silent(root: DataRoot, problems: Problems) -> None:
+    """Count what is mounted on the way to metadata and does not answer, unless its reader has."""
+    known = {one.path for one in problems.kept if one.reason is Reason.TIMEOUT}
+    for mount in sorted(root.silent):
+        if "/".join(mount) not in known:
+            collector = _COLLECTORS.get(mount[0], Collector.DIRECTORIES)
+            problems.add(collector, Reason.TIMEOUT, mount, "the filesystem that is mounted there does not answer")
+
+
+def root_entry(root: DataRoot) -> Measured:
+    """The root directory itself, without what is in it, and the mounts that no walk comes across."""
+    status = root.lstat(())
+    identity = (status.st_dev, status.st_ino, status.st_ctime_ns)
+    tops = sum(len(mount) == 1 for mount in root.mounts)
+    return Measured(Usage(0, status.st_blocks * 512, 1), identity, entries=1, skipped_mounts=tops)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from exporter.account import Account
 from exporter.describe import Described, describe
 from exporter.metrics.families import families
 from exporter.metrics.limits import EVERYTHING, Shown
 from exporter.metrics.render import Page, render_both, render_part
 from exporter.metrics.status import status_families
 from exporter.model import Counters, Filesystem, Snapshot
-from exporter.reclaim import reclaim
 from exporter.summary import Summary, summarize
 
 
@@ -63,10 +63,10 @@ def publish(
 def _body(snapshot: Snapshot, shown: Shown) -> Body:
     """Render family by family, so that ten thousand samples are never held at once."""
     text, openmetrics = bytearray(), bytearray()
-    found = reclaim(snapshot) if snapshot.measured else None
-    for family in families(snapshot, shown, found):
+    account = Account(snapshot)
+    for family in families(account, shown):
         as_text, as_openmetrics = render_both(family)
         text += as_text
         openmetrics += as_openmetrics
     pages = Page.of(bytes(text)), Page.of(bytes(openmetrics))
-    return Body(*pages, summarize(snapshot, found), describe(snapshot, found), snapshot.filesystems)
+    return Body(*pages, summarize(account), describe(account), snapshot.filesystems)

@@ -6,12 +6,16 @@ import structlog
 
 from exporter.measured import Reason
 from exporter.model import Problem, Snapshot
+from exporter.progress import Bar, on_terminal
 from exporter.usage.cache import Cache
 
 _LOGGED_PROBLEMS = 20
 _MOST_TOLD = 20_000
 _PROGRESS_SECONDS = 5.0
-_LASTING_SECONDS = 2.0
+#: A first scan that takes no longer needs no bar.
+_QUICK_SECONDS = 2.0
+#: An engine under load takes some seconds to remove a container; what it has half removed is nothing to act on.
+_LASTING_SECONDS = 10.0
 
 _log = structlog.get_logger()
 
@@ -25,9 +29,12 @@ class Report:
         self._seen: dict[Problem, float] = {}
         self._began = self._progress = time.monotonic()
         self._complete = False
+        self._bar = Bar() if on_terminal() else None
 
     def tell(self, snapshot: Snapshot, *, changed: bool, news: bool) -> None:
         """Log a root that comes or goes, the first scan's progress, and what is new about the content."""
+        if self._bar is not None and (snapshot.error or snapshot.measured):
+            self._bar.finish()
         if snapshot.error:
             if snapshot.error != self._error:
                 _log.error("root.unreadable", root=snapshot.root, error=snapshot.error)
@@ -71,11 +78,22 @@ class Report:
         if cache.error:
             self._once("cache.off", error=cache.error, advice="set --cache.file to where it can be written")
 
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bar is not None:
+            self._bar.finish()
+
     def _tell_progress(self, snapshot: Snapshot) -> None:
-        """Every so often, say how far the first scan is and when it may be done."""
+        """Every so often, say how far the first scan is and when it may be done; on a terminal, by a bar."""
         now = time.monotonic()
         progress = snapshot.progress
-        if progress is None or now - self._progress < _PROGRESS_SECONDS:
+        if progress is None:
+            return
+        if self._bar is not None:
+            if now - self._began > _QUICK_SECONDS:
+                self._bar.show(progress)
+            return
+        if now - self._progress < _PROGRESS_SECONDS:
             return
         self._progress = now
         spent = now - self._began

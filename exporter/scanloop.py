@@ -60,6 +60,7 @@ class ScanProcess:
                     break
                 self._keeper.rescan()
             self._keeper.step()
+        self._report.close()
         self._scanner.save_cache()
         self._pool.close()
         os._exit(0)  # a thread of the watcher's may hang

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from exporter.layouts import Grace, Memo, Problems, detect, read_inventory
 from exporter.layouts.stores import Dirty, stores
+from exporter.ledger import Key, Ledger
 from exporter.liveness import Liveness
-from exporter.measured import Measured, Reason, Tree, Usage
+from exporter.measured import Measured, Reason, Tree
 from exporter.model import (
     Collector,
     CollectorScan,
@@ -19,33 +20,24 @@ from exporter.model import (
     ContainerId,
     Counters,
     Inventory,
-    LayerId,
     Problem,
     Progress,
     Snapshot,
     Trigger,
 )
-from exporter.opening import RootError, open_mounted, open_root
+from exporter.opening import RootError, note_silent, open_mounted, open_root, root_entry
 from exporter.plan import Plan, make_plan
 from exporter.root import DataRoot
 from exporter.rounds import Round, Tally
-from exporter.usage.cache import Cache, identities
+from exporter.usage.cache import Cache
 from exporter.usage.logs import log_sizes
 from exporter.usage.mounts import filesystems, read_mounts
 from exporter.usage.pool import Pool
 from exporter.usage.task import Result, Task
 
-#: What is read in which top-level entry; the rest is measured only.
-COLLECTORS = {
-    "containers": Collector.CONTAINERS,
-    "graph": Collector.IMAGES,
-    "image": Collector.IMAGES,
-    "volumes": Collector.VOLUMES,
-}
-
 
 class Scanner:
-    """Knows one data root; `changes` goes up whenever a figure or an object may have changed."""
+    """Knows one data root."""
 
     def __init__(
         self,
@@ -57,8 +49,6 @@ class Scanner:
     ) -> None:
         self.path = path
         self.counters = counters or Counters()
-        self.changes = 0
-        self.plan = Plan()
         #: (st_dev, st_ino) of the directory that was read last; None where nothing is known.
         self.identity: tuple[int, int] | None = None
         self._pool = pool
@@ -68,15 +58,14 @@ class Scanner:
         self._known = Snapshot(path, time.time())
         self._liveness = Liveness()
         self._written: tuple[Container, ...] = ()
-        self._measured: dict[Tree, Measured] = {}
-        self._differences: dict[tuple[str, LayerId], int] = {}
+        self._ledger = Ledger()
+        self._changes = 0
         self._logs: dict[ContainerId, int] = {}
         self._collectors: dict[Collector, CollectorScan] = {}
         self._metadata_problems: list[Problem] = []
-        self._tree_problems: dict[Tree, list[Problem]] = {}
         self._rounds: list[Round] = []
         self._owners: dict[Task, Round] = {}
-        self._newest: dict[tuple[Tree, tuple[str, LayerId]], Task] = {}
+        self._newest: dict[tuple[Tree, Key], Task] = {}
         self._complete = False
         self._progress = Progress()
 
@@ -91,9 +80,19 @@ class Scanner:
         return self._known.inventory
 
     @property
+    def changes(self) -> int:
+        """Goes up whenever a figure or an object may have changed."""
+        return self._changes + self._ledger.changes
+
+    @property
+    def plan(self) -> Plan:
+        """The trees that the root is measured as."""
+        return self._ledger.plan
+
+    @property
     def measured(self) -> dict[Tree, Measured]:
         """What is known of the trees of the plan."""
-        return self._measured
+        return self._ledger.measured
 
     @property
     def rounds(self) -> list[Round]:
@@ -103,7 +102,7 @@ class Scanner:
     @property
     def failed(self) -> list[Tree]:
         """The trees that could not be measured, or not all of them."""
-        return list(self._tree_problems)
+        return self._ledger.failed
 
     def probe(self) -> tuple[str, ...]:
         """Name the layouts of the root without scanning it; raises RootError when it cannot be read."""
@@ -150,30 +149,27 @@ class Scanner:
             inventory = replace(inventory, containers=self._liveness.judge(self._written))
             for collector, count in touched.items():
                 tally.spend(collector, time.perf_counter() - start, count)
-            plan = make_plan(root, inventory, stores(root))
-            wanted = plan.to_measure(dirty, self.plan, self._measured.keys() | self._tree_problems.keys())
-            self._adopt(plan)
-            wanted -= self._recall(root, wanted, dirty)
-            self._measured[()] = _root_entry(root)
+            wanted = self._ledger.adopt(make_plan(root, inventory, stores(root)), root_entry(root), dirty)
+            if len(self._cache) and not (dirty.everything and self._complete):
+                wanted -= self._ledger.recall(root, wanted - self.measured.keys(), self._cache)
             self._look_at_logs(root, inventory, problems)
-            _note_silent(root, problems)
+            note_silent(root, problems)
             found = filesystems(root.path, inventory.directories, [one.trees for one in inventory.layers], mounts)
         for (collector, reason), count in problems.counts.items():
             tally.fail(collector, reason, count)
-        self.changes += self._metadata_problems != problems.kept
+        self._changes += self._metadata_problems != problems.kept
         self._metadata_problems = problems.kept
         if inventory != self._known.inventory or found != self._known.filesystems:
-            self.changes += 1
+            self._changes += 1
         self._known = Snapshot(self.path, time.time(), inventory=inventory, device=root.device, filesystems=found)
-        comparisons = {key for key, changes in plan.differences.items() if changes.new in wanted}
-        comparisons |= {key for key in plan.differences if key not in self._differences}
-        self._start(trigger, wanted, comparisons, tally, pace=1.0)
+        comparisons = self._ledger.comparisons(wanted, unknown=True)
+        self._start(trigger, tally, self._ledger.tasks(wanted, comparisons, pace=1.0))
 
     def audit(self, trees: Iterable[Tree], pace: float) -> None:
         """Measure trees again, without a look at the metadata."""
         wanted = {tree for tree in trees if tree in self.plan.trees}
-        comparisons = {key for key, changes in self.plan.differences.items() if changes.new in wanted}
-        self._start(Trigger.AUDIT, wanted, comparisons, Tally(), pace)
+        comparisons = self._ledger.comparisons(wanted, unknown=False)
+        self._start(Trigger.AUDIT, Tally(), self._ledger.tasks(wanted, comparisons, pace))
 
     def collect(self, timeout: float) -> list[Round]:
         """Take what has been measured, waiting for it up to `timeout` seconds; return the rounds now done."""
@@ -206,7 +202,7 @@ class Scanner:
         except OSError:
             return set()
         changed = {key for key, size in self._logs.items() if before.get(key) != size}
-        self.changes += bool(changed)
+        self._changes += bool(changed)
         return {("containers", key) for key in changed}
 
     def _look_at_states(self) -> None:
@@ -214,13 +210,15 @@ class Scanner:
         containers = self._liveness.judge(self._written)
         if containers != self.inventory.containers:
             self._known = replace(self._known, inventory=replace(self.inventory, containers=containers))
-            self.changes += 1
+            self._changes += 1
 
     def lose(self, error: str) -> None:
         """Forget all: the root is gone, or another one stands there."""
         self._pool.forget()
-        for known in (self._measured, self._differences, self._logs, self._collectors, self._tree_problems):
-            known.clear()
+        self._changes += self._ledger.changes + 1
+        self._ledger = Ledger()
+        self._logs.clear()
+        self._collectors.clear()
         self.identity = None
         self._metadata_problems = []
         self._rounds.clear()
@@ -228,22 +226,20 @@ class Scanner:
         self._newest.clear()
         self._memo = Memo()
         self._written = ()
-        self.plan = Plan()
         self._complete = False
-        self.changes += 1
         self._known = Snapshot(self.path, time.time(), error=error)
 
     def snapshot(self) -> Snapshot:
         """Say what is known now; without figures as long as the first scan is not done."""
         if self._known.error:
             return self._known
-        problems = [*self._metadata_problems, *(one for many in self._tree_problems.values() for one in many)]
+        problems = [*self._metadata_problems, *self._ledger.problems]
         if not self._complete:
             return replace(self._known, progress=self._progress_now(), problems=tuple(problems))
         return replace(
             self._known,
-            measured=dict(self._measured),
-            differences=dict(self._differences),
+            measured=dict(self._ledger.measured),
+            differences=dict(self._ledger.differences),
             logs=dict(self._logs),
             collectors=dict(self._collectors),
             problems=tuple(problems),
@@ -252,60 +248,14 @@ class Scanner:
 
     def save_cache(self) -> None:
         """Keep what is measured of image layers, for the next start."""
-        trees = {tree: self._measured[tree] for tree in self.plan.immutable if tree in self._measured}
-        sizes = {
-            changes.new: (self._measured[changes.new].identity, self._differences[key])
-            for key, changes in self.plan.differences.items()
-            if changes.new in trees and key in self._differences
-        }
-        self._cache.update(trees, sizes)
-        self._cache.save()
-
-    def _adopt(self, plan: Plan) -> None:
-        """Forget what is not planned any more."""
-        gone = self._measured.keys() - plan.trees.keys() - {()}
-        for tree in gone:
-            del self._measured[tree]
-        for key in self._differences.keys() - plan.differences.keys():
-            del self._differences[key]
-        for tree in self._tree_problems.keys() - plan.trees.keys():
-            del self._tree_problems[tree]
-        self.changes += bool(gone)
-        self.plan = plan
-
-    def _recall(self, root: DataRoot, wanted: set[Tree], dirty: Dirty) -> set[Tree]:
-        """Take from the cache what it has of the image layers among the wanted trees."""
-        candidates = [tree for tree in wanted & self.plan.immutable if tree not in self._measured]
-        if not len(self._cache) or (dirty.everything and self._complete):
-            return set()
-        found = identities(candidates, root.lstat)
-        recalled = {
-            tree: known for tree, identity in found.items() if (known := self._cache.tree(tree, identity)) is not None
-        }
-        self._measured.update(recalled)
-        for key, changes in self.plan.differences.items():
-            size = self._cache.size(changes.new, found[changes.new]) if changes.new in found else None
-            if size is not None:
-                self._differences[key] = size
-        return set(recalled)
+        self._ledger.keep(self._cache)
 
     def _look_at_logs(self, root: DataRoot, inventory: Inventory, problems: Problems) -> None:
         known = {one.id: one.log.files for one in inventory.containers if one.log.driver or one.log.files}
         self._logs = log_sizes(root, known, lambda why, at: problems.add(Collector.CONTAINERS, why, at))
 
-    def _start(
-        self, trigger: Trigger, wanted: set[Tree], comparisons: set[tuple[str, LayerId]], tally: Tally, pace: float
-    ) -> None:
-        current = Round(trigger, tally)
-        tasks = []
-        for tree in sorted(wanted):
-            known = self._measured.get(tree)
-            tasks.append(Task(tree, self.plan.prune.at(tree), pace=pace, weight=known.entries if known else 0))
-        for key in sorted(comparisons):
-            changes = self.plan.differences[key]
-            if changes.new in self.plan.trees:
-                tasks.append(Task(changes.new, changes=changes, key=key, pace=pace))
-        current.pending = set(tasks)
+    def _start(self, trigger: Trigger, tally: Tally, tasks: list[Task]) -> None:
+        current = Round(trigger, tally, pending=set(tasks))
         self._owners.update(dict.fromkeys(tasks, current))
         self._newest.update({(task.tree, task.key): task for task in tasks})
         if not self._complete:
@@ -327,38 +277,21 @@ class Scanner:
         if collector is None or not newest:
             return
         owner.note(collector, task, result.entries)
-        if task.changes is not None:
-            self._take_difference(task, result.size)
-            return
-        standing = self._tree_problems.pop(task.tree, None)
-        self.changes += bool(standing) != bool(task.trouble)
-        if task.trouble:
-            self._tree_problems[task.tree] = [
-                Problem(collector, reason, "/".join(path) or ".", detail) for reason, path, detail in task.trouble.kept
-            ]
-        before = self._measured.get(task.tree)
-        owner.grew[task.tree] = result.measured is None or before is None or before.usage != result.measured.usage
-        if result.measured is not None:
-            self._measured[task.tree] = result.measured
-            self.changes += before is None or _differs(before, result.measured)
-        elif before is not None and task.trouble and Reason.VANISHED in task.trouble.counts:
-            del self._measured[task.tree]
-            self.changes += 1
-
-    def _take_difference(self, task: Task, size: int | None) -> None:
-        if size is not None and self._differences.get(task.key) != size:
-            self._differences[task.key] = size
-            self.changes += 1
+        grew = self._ledger.take(result, collector)
+        if grew is not None:
+            owner.grew[task.tree] = grew
 
     def _finish(self, one: Round) -> None:
         """Count a scan that is done, or is not waited for any longer."""
+        looked: Iterable[Collector] = one.tally.collectors
         if not one.reported:
             startup = not self._complete and one.trigger is not Trigger.AUDIT
             if startup:
                 self._complete = True
                 self._progress = Progress(len(self.plan.trees), len(self.plan.trees), self._pool.entries)
-                self.changes += 1
-            for collector in Collector if startup else one.tally.collectors:
+                self._changes += 1
+                looked = Collector  # also those that found nothing to look at
+            for collector in looked:
                 self._collectors[collector] = one.tally.result(collector)
                 key = (collector, one.trigger)
                 self.counters.scans[key] = self.counters.scans.get(key, 0) + 1
@@ -368,13 +301,13 @@ class Scanner:
         for collector, was in self._collectors.items():
             success = collector not in failing
             self._collectors[collector] = replace(was, success=success)
-            if success and (was.success is False or collector in one.tally.collectors):
+            if success and (was.success is False or collector in looked):
                 self.counters.last_success[collector] = time.time()
 
     def _failing(self) -> set[Collector]:
         """The collectors with anything that could not be read or measured, but for what vanished."""
-        trees = (one for many in self._tree_problems.values() for one in many)
-        failing = {one.collector for one in (*self._metadata_problems, *trees) if one.reason is not Reason.VANISHED}
+        problems = (*self._metadata_problems, *self._ledger.problems)
+        failing = {one.collector for one in problems if one.reason is not Reason.VANISHED}
         hanging = (task.tree for one in self._rounds if one.reported for task in one.pending)
         return failing | {self.plan.trees[tree] for tree in hanging if tree in self.plan.trees}
 
@@ -382,25 +315,3 @@ class Scanner:
         waiting = sum(len(one.pending) for one in self._rounds)
         total = len(self.plan.trees)
         return Progress(total, max(0, total - waiting), self._pool.entries)
-
-
-def _differs(one: Measured, other: Measured) -> bool:
-    """Whether a figure differs; how much had to be looked at for it is none."""
-    return (one.usage, one.links, one.skipped_mounts) != (other.usage, other.links, other.skipped_mounts)
-
-
-def _note_silent(root: DataRoot, problems: Problems) -> None:
-    """Count what is mounted on the way to metadata and does not answer, unless its reader has."""
-    known = {one.path for one in problems.kept if one.reason is Reason.TIMEOUT}
-    for mount in sorted(root.silent):
-        if "/".join(mount) not in known:
-            collector = COLLECTORS.get(mount[0], Collector.DIRECTORIES)
-            problems.add(collector, Reason.TIMEOUT, mount, "the filesystem that is mounted there does not answer")
-
-
-def _root_entry(root: DataRoot) -> Measured:
-    """The root directory itself, without what is in it, and the mounts that no walk comes across."""
-    status = root.lstat(())
-    identity = (status.st_dev, status.st_ino, status.st_ctime_ns)
-    tops = sum(len(mount) == 1 for mount in root.mounts)
-    return Measured(Usage(0, status.st_blocks * 512, 1), identity, entries=1, skipped_mounts=tops)

@@ -1,4 +1,4 @@
-"""Whether a process is stuck in one system call: its main thread is not switched any more."""
+"""Whether a thread is stuck in one system call: it is not switched any more."""
 
 import re
 
@@ -6,29 +6,31 @@ _SWITCHES = re.compile(r"^\w*ctxt_switches:\s+(\d+)$", re.MULTILINE)
 
 
 class Stuck:
-    """Watches a process that is known to wake up once a second; one that does not for `seconds` is stuck.
+    """Watches a thread that is known to wake up once a second; one that does not for `seconds` is stuck.
+
+    It is the main thread of `process`, unless another one is named.
 
     A thread that reads from a slow disk, or that computes, is switched all the time.
     """
 
-    def __init__(self, process: int, seconds: float, now: float) -> None:
-        self._process = process
+    def __init__(self, process: int, seconds: float, now: float, thread: int | None = None) -> None:
+        self._status = f"/proc/{process}/task/{thread or process}/status"
         self._seconds = seconds
         self._switches: list[str] = []
         self._moved = now
 
     def look(self, now: float) -> bool:
         """Say whether it is stuck; to be called several times in `seconds`, on a monotonic clock."""
-        switches = _switches(self._process)
+        switches = _switches(self._status)
         if switches != self._switches or not switches:
             self._switches, self._moved = switches, now
         return now - self._moved >= self._seconds
 
 
-def _switches(process: int) -> list[str]:
-    """How often its main thread was switched, by itself or not; empty where /proc does not say."""
+def _switches(status: str) -> list[str]:
+    """How often a thread was switched, by itself or not; empty where /proc does not say."""
     try:
-        with open(f"/proc/{process}/task/{process}/status", encoding="utf-8", errors="replace") as file:
+        with open(status, encoding="utf-8", errors="replace") as file:
             return _SWITCHES.findall(file.read())
     except OSError:
         return []

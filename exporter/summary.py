@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from exporter import describe
+from exporter.account import Account
 from exporter.document import ContainerRow, DirectoryRow, ImageRow, LayerRow, MountRow, ReclaimableRow, VolumeRow
 from exporter.metrics.labels import label, shorten
-from exporter.model import CollectorScan, Problem, Snapshot, Use
-from exporter.reclaim import Reclaim, reclaim
+from exporter.model import CollectorScan, Problem, Use
 
 #: So many rows of a table are shown on /status, the largest first.
 ROWS = 50
@@ -48,8 +48,9 @@ class Summary:
 _Row = TypeVar("_Row", DirectoryRow, ImageRow, ContainerRow, VolumeRow, LayerRow)
 
 
-def summarize(snapshot: Snapshot, found: Reclaim | None = None) -> Summary:
-    """Say what is largest in a snapshot, in names that can be shown; `found` is what can be freed, if that is known."""
+def summarize(account: Account) -> Summary:
+    """Say what is largest in a snapshot, in names that can be shown."""
+    snapshot = account.snapshot
     inventory = snapshot.inventory
     begun = Summary(
         label(snapshot.root),
@@ -62,11 +63,11 @@ def summarize(snapshot: Snapshot, found: Reclaim | None = None) -> Summary:
     )
     if not snapshot.measured:
         return begun
-    directories = tuple(describe.directories(snapshot))
-    images = [row for row in describe.images(snapshot) if row.listed]
-    containers = list(describe.containers(snapshot))
+    directories = tuple(describe.directories(account))
+    images = [row for row in describe.images(account) if row.listed]
+    containers = list(describe.containers(account))
     mounts = [(shorten(row.name or row.id[:12]), mount) for row in containers for mount in row.mounts]
-    orphans = [row for row in describe.layers(snapshot) if row.use is Use.ORPHANED]
+    orphans = [row for row in describe.layers(account) if row.use is Use.ORPHANED]
     return replace(
         begun,
         taken=snapshot.taken,
@@ -81,12 +82,12 @@ def summarize(snapshot: Snapshot, found: Reclaim | None = None) -> Summary:
         ),
         directories=_largest((row.allocated, row.name, row) for row in directories),
         used=sum(row.allocated for row in directories),
-        reclaimable=tuple(describe.reclaimable(found or reclaim(snapshot))),
+        reclaimable=tuple(describe.reclaimable(account.reclaim)),
         images=tuple(map(_short_image, _largest((row.virtual, row.id, row) for row in images))),
         containers=tuple(map(_short_container, _largest((row.writable, row.id, row) for row in containers))),
         logs=tuple(map(_short_container, _largest((row.log, row.id, row) for row in containers))),
         mounts=tuple(mounts[:ROWS]),
-        volumes=_largest((row.size, row.name, row) for row in describe.volumes(snapshot)),
+        volumes=_largest((row.size, row.name, row) for row in describe.volumes(account)),
         orphans=_largest((row.allocated, row.id, row) for row in orphans),
         missing=sum(map(len, inventory.missing.values())),
         collectors=tuple((collector, scan) for collector, scan in snapshot.collectors.items()),

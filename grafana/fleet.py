@@ -4,9 +4,9 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as board
 
 from grafana import parts
-from grafana.host_now import time_to_full, used
+from grafana.host_now import not_filling, time_to_full, used
 from grafana.panels import BYTES, COUNT, RATE, SHARE, TIME, Column, figure, graph, listing
-from grafana.queries import metric, total
+from grafana.queries import metric, plain, total
 
 
 def _fleet(expression: str) -> str:
@@ -25,17 +25,20 @@ def fleet() -> dashboard.Dashboard:
     text = "All Docker hosts of a job, the fullest first, from docker-storage-exporter."
     made = parts.new("Docker storage: all hosts", parts.FLEET_UID, text).with_variable(parts.top())
     data, reclaimable = metric("directory_allocated_bytes"), metric("reclaimable_bytes")
-    hosts = _fleet(f"count({metric('up')})")
-    made = made.with_panel(figure("Hosts", "Hosts that answer.", COUNT, hosts, "hosts", size=(6, 4)))
-    unreadable = _fleet(f"count({metric('up')}) - sum({metric('up')})")
-    text = "Hosts whose data root cannot be read. See DockerStorageRootUnreadable."
+    hosts = _fleet(f"count({metric('up')}) or vector(0)")
+    made = made.with_panel(figure("Hosts", "Hosts that answer.", COUNT, hosts, "hosts", size=(5, 4)))
+    silent = _fleet(f"count({plain('up')} == 0) or vector(0)")
+    text = "Hosts whose exporter does not answer: they are in no other panel. See DockerStorageExporterDown."
     levels = ((1, "red"),)
-    made = made.with_panel(figure("Unreadable", text, COUNT, unreadable, "hosts", levels=levels, size=(6, 4)))
+    made = made.with_panel(figure("Not answering", text, COUNT, silent, "hosts", levels=levels, size=(5, 4)))
+    unreadable = _fleet(f"count({metric('up')} == 0) or vector(0)")
+    text = "Hosts whose data root cannot be read. See DockerStorageRootUnreadable."
+    made = made.with_panel(figure("Unreadable", text, COUNT, unreadable, "hosts", levels=levels, size=(5, 4)))
     text = "Disk blocks below all data roots."
-    made = made.with_panel(figure("Docker data", text, BYTES, _fleet(f"sum({data})"), "data", size=(6, 4)))
+    made = made.with_panel(figure("Docker data", text, BYTES, _fleet(f"sum({data})"), "data", size=(5, 4)))
     text = "What prunes on all hosts would free."
     freed = _fleet(f"sum({reclaimable})")
-    made = made.with_panel(figure("Reclaimable", text, BYTES, freed, "reclaimable", size=(6, 4)))
+    made = made.with_panel(figure("Reclaimable", text, BYTES, freed, "reclaimable", size=(4, 4)))
     orphaned = metric("layers_allocated_bytes", 'use="orphaned"')
     columns = [
         Column("Disk used", SHARE, f"max by (instance) ({used()})"),
@@ -50,8 +53,10 @@ def fleet() -> dashboard.Dashboard:
         Column("Age of the figures", TIME, f"max by (instance) (time() - {metric('snapshot_timestamp_seconds')})"),
     ]
     columns = [Column(one.heading, one.unit, _fleet(one.expression)) for one in columns]
-    text = "The fullest host is on top; click on it. A year to full is a disk that does not fill."
-    table = listing("Hosts", text, {"instance": "Host"}, columns, size=(24, 12), overrides={"Host": [_link()]})
+    text = "The fullest host is on top; click on it."
+    words = board.DynamicConfigValue(id_val="mappings", value=[not_filling()])
+    overrides = {"Host": [_link()], "Time to full": [words]}
+    table = listing("Hosts", text, {"instance": "Host"}, columns, size=(24, 12), overrides=overrides)
     made = made.with_panel(table)
     text = "The fullest disks, as they are now, over time."
     share = f"max by (instance) ({used()})"

@@ -77,11 +77,11 @@ def growth() -> Iterator[Builder[board.Panel]]:
     yield graph("Where the space goes", text, BYTES, [(shown, by)], stacked=True)
     text = "Slope over the last hour. What stays above zero for long is what fills the disk."
     yield graph("Growth by directory", text, RATE, [(f"deriv({allocated}[1h])", by)])
-    text = "Available now, and a day later at the pace of the last six hours. A forecast below zero is a full disk."
+    text = "Available now, and in a day at the pace of six hours: below zero the disk is full. Root has a reserve."
     place = "{{instance}} {{mountpoint}}"
     forecast = f"predict_linear({avail}[6h], 86400)"
     free = metric("filesystem_free_bytes")
-    queries = [(avail, f"{place} available"), (free, f"{place} free, root's reserve included")]
+    queries = [(avail, f"{place} available"), (free, f"{place} free for root")]
     yield graph("Free space and forecast", text, BYTES, [*queries, (forecast, f"{place} available in 24 h")])
     files = f"1 - {metric('filesystem_files_free')} / ({metric('filesystem_files')} > 0)"
     text = "Used inodes. When they run out nothing can be written, however much space is free."

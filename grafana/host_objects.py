@@ -16,6 +16,7 @@ from grafana.queries import (
     lasting_top,
     metric,
     record,
+    short_volume,
     top,
     total,
     volume,
@@ -55,7 +56,8 @@ def layers() -> Panels:
     missing = total(metric("missing_layers"), "driver")
     yield figure("Missing layers", text, COUNT, missing, by, levels=((1, "red"),), size=(12, 4))
     text = "Layers in the longest chain. Docker refuses more than 125: flatten the image before."
-    deepest = f"max by (instance, driver) ({metric('image_layers')})"
+    none = f"0 * {total(metric('images'), 'driver')}"
+    deepest = f"max by (instance, driver) ({metric('image_layers')}) or {none}"
     yield figure("Deepest chain", text, COUNT, deepest, by, levels=((100, "orange"), (120, "red")), size=(12, 4))
 
 
@@ -81,7 +83,7 @@ def images() -> Panels:
     text = "What deleting an image would free; 0 is an image that a container uses. Start at the top."
     free = where(image(unique), IMAGE, f"{users} == bool 0")
     yield bars("Unused images, by what deleting frees", text, BYTES, top(free), by)
-    saved = f"{total(virtual)} - {total(share)}"
+    saved = f"{total(virtual)} - {total(share)} or 0 * {total(metric('images'))}"
     text = "What the images would take more, were no layer shared. Falls when images stop having a base in common."
     yield graph("Saved by sharing", text, BYTES, [(saved, "{{instance}}")], size=(8, 9))
     text = "Dangling images have no name and no use: docker image prune removes them."
@@ -89,9 +91,11 @@ def images() -> Panels:
     yield graph("Images by state", text, COUNT, [(states, "{{instance}} {{state}}")], size=(8, 9))
     text = "Every name of every image: an image goes only when its last name does."
     tags = {"instance": "Host", "repository": "Repository", "tag": "Tag", "image_id": "Id"}
-    tag_info = metric("image_tag_info")
-    one = Column("Virtual", BYTES, f"{tag_info} * on ({', '.join(IMAGE)}) group_left () {virtual}")
-    yield listing("Tags", text, tags, [one], size=(8, 9))
+    of_tags = f"{metric('image_tag_info')} * on ({', '.join(IMAGE)}) group_left ()"
+    # An image that has lost layers has no size, but it has a name.
+    columns = [Column("Virtual", BYTES, f"{of_tags} {virtual}")]
+    columns += [Column("Layers", COUNT, f"{of_tags} {metric('image_layers')}")]
+    yield listing("Tags", text, tags, columns, size=(8, 9))
 
 
 def containers() -> Panels:
@@ -127,7 +131,7 @@ def containers() -> Panels:
     text = "Logs that nothing bounds; 0 has a limit. Set max-size and max-file for their log driver."
     yield bars("Unbounded logs", text, BYTES, top(unbounded), by)
     stopped = f"{metric('container_running')} == bool 0"
-    held = f"({writable} + on ({', '.join(CONTAINER)}) {log})"
+    held = f"({writable} + on ({', '.join(CONTAINER)}) ({log} or 0 * {writable}))"
     columns = _ranked(
         Column("Holds", BYTES, where(container(held), CONTAINER, stopped)),
         CONTAINER,
@@ -156,13 +160,15 @@ def volumes() -> Panels:
     names = {"instance": "Host", "volume": "Volume", "compose_project": "Project", "anonymous": "Anonymous"}
     text = "The largest volumes and who uses them."
     yield listing("Volumes", text, names, columns)
-    by = "{{instance}} {{volume}}"
-    yield graph("Volume sizes", "Which volume grows.", BYTES, [(lasting_top(size, VOLUME, size), by)])
+    by = "{{instance}} {{name}}"
+    text = "Which volume grows. Anonymous ones have the first digits of their name."
+    yield graph("Volume sizes", text, BYTES, [(short_volume(lasting_top(size, VOLUME, size)), by)])
     text = "Volumes that no container mounts; 0 is in use. Look inside before docker volume prune."
-    yield bars("Unused volumes", text, BYTES, top(where(size, VOLUME, f"{users} == bool 0")), by)
-    project = f'label_replace({volume(size)}, "compose_project", "no project", "compose_project", "")'
-    text = "Volume data by compose project."
-    shown = total(project, "compose_project")
+    yield bars("Unused volumes", text, BYTES, short_volume(top(where(size, VOLUME, f"{users} == bool 0"))), by)
+    named, none = volume(size), f"0 * {total(metric('volumes'))}"
+    missing = '"compose_project", "no project", "compose_project", ""'
+    text = "Volume data by compose project, and of volumes without one."
+    shown = f"{total(f'label_replace({named}, {missing})', 'compose_project')} or label_replace({none}, {missing})"
     yield graph("By compose project", text, BYTES, [(shown, "{{instance}} {{compose_project}}")], size=(8, 9))
     text = "Anonymous volumes that nothing uses are what docker run without --rm leaves."
     counted = total(metric("volumes"), "state", "anonymous")

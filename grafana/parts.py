@@ -38,9 +38,12 @@ def top() -> dashboard.CustomVariable:
 
 
 def restarts() -> dashboard.AnnotationQuery:
-    """When an exporter started: figures may have been missing just before."""
-    expression = f"changes({plain('process_start_time_seconds')}[$__rate_interval]) > 0"
-    return _annotation("Exporter restarts", "blue", expression, "The exporter on {{instance}} started")
+    """When an exporter started: figures may have been missing just before, for minutes where the host restarted."""
+    started = plain("process_start_time_seconds")
+    expression = f"changes({started}[10m]) > 0 or changes({started}[$__rate_interval]) > 0"
+    return _annotation(
+        "Exporter restarts", "blue", expression, "The exporter on {{instance}} started within ten minutes before"
+    )
 
 
 def drops() -> dashboard.AnnotationQuery:

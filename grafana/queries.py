@@ -45,6 +45,11 @@ def volume(expression: str) -> str:
     return named(expression, VOLUME, "volume_info", "anonymous", "compose_project")
 
 
+def short_volume(expression: str) -> str:
+    """Shorten the names of anonymous volumes, in a label of its own: two may have a beginning in common."""
+    return f'label_replace({expression}, "name", "$1$2", "volume", "([0-9a-f]{{12}})[0-9a-f]{{52}}|(.*)")'
+
+
 def record(expression: str) -> str:
     """Say what the build cache records of an expression are."""
     return named(expression, RECORD, "build_cache_record_info", "type", "shared")

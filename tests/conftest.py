@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from exporter.account import Account
 from exporter.describe import describe, ending
 from exporter.document import Document
 from exporter.metrics.families import families
@@ -67,14 +68,14 @@ def figures_of(
         scanner = Scanner(str(path), orphaned_after, pool)
         snapshot = scanner.scan()
     made = [
-        *families(snapshot, Shown(intermediate=intermediate, each_layer=each_layer)),
+        *families(Account(snapshot), Shown(intermediate=intermediate, each_layer=each_layer)),
         *status_families(snapshot, scanner.counters),
     ]
     return Figures(render(made, "text").decode())
 
 
 def document_of(path: Path, *, orphaned_after: float = 600) -> Document:
-    return parse(describe(scan(path, orphaned_after=orphaned_after)).finish(ending(1.0, [])))
+    return parse(describe(Account(scan(path, orphaned_after=orphaned_after))).finish(ending(1.0, [])))
 
 
 def du(path: Path, *options: str) -> int:
@@ -131,6 +132,12 @@ def process_of(container: str) -> Iterator[int]:
         assert parent.stdout is not None
         yield int(parent.stdout.readline())
         os.killpg(parent.pid, signal.SIGKILL)
+
+
+def descendants(process: int) -> list[int]:
+    """The process ids of a process' children, and of theirs."""
+    children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return [one for child in children for one in (child, *descendants(child))]
 
 
 def needs(command: str) -> pytest.MarkDecorator:

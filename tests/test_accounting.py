@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter import accounting
+from exporter.account import Account
 from exporter.measured import Links, Measured, Usage
 from exporter.model import Image, ImageId, Inventory, Layer, LayerId, Snapshot, Use
 
@@ -36,15 +37,15 @@ def _forests(draw: st.DrawFn) -> Snapshot:
 
 @given(_forests())
 def test_proportional_sizes_add_up_to_all_image_layers(snapshot: Snapshot) -> None:
-    shares = [figure.proportional for figure in accounting.images(snapshot).values() if figure.proportional is not None]
-    total = accounting.layers(snapshot)["aufs", Use.IMAGE].size
+    shares = [figure.proportional for figure in Account(snapshot).images.values() if figure.proportional is not None]
+    total = Account(snapshot).layers["aufs", Use.IMAGE].size
     assert total is not None
     assert abs(sum(shares) - total) <= 1e-9 * (total + 1)
 
 
 @given(_forests())
 def test_unique_is_at_most_proportional_is_at_most_virtual(snapshot: Snapshot) -> None:
-    for figure in accounting.images(snapshot).values():
+    for figure in Account(snapshot).images.values():
         assert figure.virtual is not None
         if figure.unique is not None and figure.proportional is not None:
             assert figure.unique <= figure.proportional * (1 + 1e-12)
@@ -57,9 +58,9 @@ def test_an_unrelated_image_changes_no_other_figures(snapshot: Snapshot, size: i
     image = Image("aufs", ImageId("stranger"), (LayerId("stranger"),))
     old = snapshot.inventory
     more = Inventory(drivers=("aufs",), layers=(*old.layers, layer), images=(*old.images, image))
-    figures = accounting.images(Snapshot("/", 0, inventory=more, measured=snapshot.measured))
+    figures = {**Account(Snapshot("/", 0, inventory=more, measured=snapshot.measured)).images}
     assert figures.pop(("aufs", "stranger")).unique == size
-    assert figures == accounting.images(snapshot)
+    assert figures == Account(snapshot).images
 
 
 @given(st.lists(st.dictionaries(st.integers(1, 20), st.just((10, 4096))), max_size=6))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from exporter.account import Account
 from exporter.describe import describe, ending
 from exporter.document import Document, FilesystemRow
 from exporter.terminal.source import parse
@@ -29,7 +30,7 @@ def test_a_document_holds_what_the_snapshot_does_in_names_that_are_utf8(tmp_path
 
 def test_both_forms_of_it_are_the_same(tmp_path: Path) -> None:
     built = graph_root(tmp_path).image("app", size=3, tag="app:1")
-    described = describe(scan(built.path))
+    described = describe(Account(scan(built.path)))
     end = ending(5.0, [FilesystemRow("/", "8:1", "/", "ext4", 10, 5, 4)])
     unpacked = subprocess.run(["gzip", "-dc"], input=described.finish_gzip(end), capture_output=True, check=True)
     assert unpacked.stdout == described.finish(end)
@@ -42,7 +43,7 @@ def test_the_schema_that_is_documented_is_the_one_in_force() -> None:
 
 
 def test_a_later_exporter_may_say_more(tmp_path: Path) -> None:
-    raw = json.loads(describe(scan(graph_root(tmp_path).path)).finish(ending(1.0, [])))
+    raw = json.loads(describe(Account(scan(graph_root(tmp_path).path))).finish(ending(1.0, [])))
     assert parse(json.dumps(raw | {"new": 1}).encode()).schema == 1
 
 

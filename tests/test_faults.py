@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.writer import State
-from tests.conftest import Figures, needs, process_of
+from tests.conftest import Figures, descendants, needs, process_of
 from tests.roots import GraphRoot, graph_root, hex_id
 from tests.test_service import Exporter, exporter
 
@@ -155,16 +155,18 @@ def test_without_events_everything_is_found_as_well(built: GraphRoot) -> None:
 
 @contextlib.contextmanager
 def _sysctl(name: str, value: int) -> Iterator[None]:
+    """Change a limit of the whole machine. It is a child that sets it back, also when this process is killed."""
     file = Path("/proc/sys/fs/inotify") / name
-    before = file.read_text()
+    restore = ["sh", "-c", 'cat > /dev/null; echo "$1" > "$2"', "sh", file.read_text().strip(), str(file)]
+    guard = subprocess.Popen(restore, stdin=subprocess.PIPE, start_new_session=True)
     try:
-        file.write_text(str(value))
-    except OSError:
-        pytest.skip("the kernel's limits may not be changed here")
-    try:
+        with contextlib.suppress(OSError):
+            file.write_text(str(value))
+        if file.read_text().strip() != str(value):
+            pytest.skip("the kernel's limits may not be changed here")
         yield
     finally:
-        file.write_text(before)
+        guard.communicate()
 
 
 @_root
@@ -223,16 +225,11 @@ def test_a_worker_that_is_killed(built: GraphRoot) -> None:
     with exporter(built.path) as running:
         _becomes_as_fresh(running, built.path)
         for number in range(3):
-            for child in _descendants(running.process.pid)[1:]:
+            for child in descendants(running.process.pid)[1:]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
             _change(built, f"more{number}")
             _becomes_as_fresh(running, built.path)
-
-
-def _descendants(process: int) -> list[int]:
-    children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    return [one for child in children for one in (child, *_descendants(child))]
 
 
 def test_containers_that_come_and_go_while_it_is_scraped(built: GraphRoot) -> None:
@@ -294,7 +291,7 @@ def test_a_rescan_opens_nothing_but_what_it_names(built: GraphRoot, tmp_path: Pa
     with exporter(built.path, "--watch.look-interval", "600", "--scan.interval", "600") as running:
         _becomes_as_fresh(running, built.path)
         trace = tmp_path / "trace"
-        (scanner, *workers) = _descendants(running.process.pid)
+        (scanner, *workers) = descendants(running.process.pid)
         attached = [f"--attach={process}" for process in (scanner, *workers)]
         tracing = subprocess.Popen(
             ["strace", "-ff", "-y", "-e", "trace=%file,getdents64", "-o", str(trace), *attached],
@@ -352,11 +349,33 @@ def test_a_root_that_hangs(built: GraphRoot) -> None:
         _becomes_as_fresh(running, built.path)
 
 
+@_root
+def test_a_root_that_hangs_from_the_start(built: GraphRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The port is open and says so, also where the default place of the cache has to be found first."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    with _hanging(built.path), exporter(built.path, "--cache.file", "") as running:
+        assert running.figures()("up") == 0
+    with exporter(built.path, "--cache.file", "") as running:
+        _becomes_as_fresh(running, built.path)
+
+
+@_root
+def test_a_single_scan_of_what_hangs_ends(built: GraphRoot) -> None:
+    """The filesystem stops answering after it was asked whether it does."""
+    unasked = "from exporter import cli, scanner; scanner.read_mounts = lambda: (); cli.main()"
+    command = [sys.executable, "-c", unasked, "once", "--root", str(built.path), "--scan.tree-timeout", "1"]
+    with _hanging(built.path / "containers"):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_DEADLINE_SECONDS)
+    assert done.returncode == 1
+    assert "does not answer" in done.stderr
+    assert "docker_storage_up 0" in done.stdout
+
+
 def test_a_scanner_that_does_not_move(built: GraphRoot) -> None:
     with exporter(built.path, "--scan.tree-timeout", "2") as running:
         _becomes_as_fresh(running, built.path)
         before = running.figures().sum("scans_total")
-        os.kill(_descendants(running.process.pid)[0], signal.SIGSTOP)
+        os.kill(descendants(running.process.pid)[0], signal.SIGSTOP)
         running.log_line("scanner.stuck")
         _change(built)
         assert _becomes_as_fresh(running, built.path).sum("scans_total") > before

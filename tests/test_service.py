@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Figures
+from tests.conftest import Figures, descendants
 from tests.roots import graph_root, hex_id
 
 _DEADLINE_SECONDS = 30
@@ -179,3 +179,35 @@ def test_an_address_that_cannot_be_had_is_said(tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 1
     assert f"cannot listen on {address}" in done.stderr
+
+
+def test_a_first_scan_that_is_stopped_in_the_middle_stops_at_once_and_keeps_what_it_measured(tmp_path: Path) -> None:
+    built = graph_root(tmp_path / "docker")
+    for number in range(20):
+        built.image(f"i{number}", size=1, files={f"f{file}": 1 for file in range(50)})
+    data = built.path / "volumes" / "data" / "_data"
+    data.mkdir(parents=True)
+    for number in range(60_000):
+        os.close(os.open(data / f"f{number}", os.O_CREAT | os.O_WRONLY))
+    flags = ("--cache.file", str(tmp_path / "cache"), "--scan.workers", "1")
+    with exporter(built.path, *flags) as running:
+        worker = _worker_at(running.process.pid, data)
+        os.kill(worker, signal.SIGSTOP)
+        assert running.stop() < 1.5
+    with exporter(built.path, *flags) as running:
+        figures = running.wait_for("up", 1)
+        while not figures.all("layers"):
+            figures = running.figures()
+        assert figures.sum("layers", use="image") == 20
+        assert figures("scan_entries", collector="images") < 20 * 50
+
+
+def _worker_at(exporter_pid: int, directory: Path) -> int:
+    """Wait until a worker has a directory open; its process id."""
+    until = time.monotonic() + _DEADLINE_SECONDS
+    while time.monotonic() < until:
+        for process in descendants(exporter_pid):
+            with contextlib.suppress(OSError):
+                if any(os.readlink(one) == str(directory) for one in Path(f"/proc/{process}/fd").iterdir()):
+                    return process
+    raise AssertionError("nothing was walked")

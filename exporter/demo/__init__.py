@@ -1,6 +1,33 @@
-"""The example data root: an administrator's host with Docker 1.5 and aufs, written from scratch and kept busy."""
+"""Example data roots, written from scratch and kept busy: a wiki's host of 2015, and a build host of today."""
 
-from exporter.demo.busy import Busy, keep_busy
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from exporter.demo.buildhost import BusyHost, build_host
+from exporter.demo.busy import Busy
 from exporter.demo.host import build_demo
+from exporter.demo.processes import running
 
-__all__ = ["Busy", "build_demo", "keep_busy"]
+__all__ = ["Busy", "BusyHost", "Host", "build", "build_demo", "build_host", "keep_busy", "running"]
+
+Host = Literal["wiki", "build"]
+
+
+def build(root: Path, host: Host) -> None:
+    """Build an example root; raises OSError when it cannot be written."""
+    if host == "wiki":
+        build_demo(root)
+    else:
+        build_host(root)
+
+
+def keep_busy(root: Path, host: Host, pause: float = 1.0) -> None:
+    """Build an example root and keep it busy until interrupted; raises OSError when it cannot be written."""
+    kinds: dict[Host, Callable[[Path], Busy | BusyHost]] = {"wiki": Busy, "build": BusyHost}
+    busy = kinds[host](root)
+    with running(root):
+        while True:
+            busy.step()
+            time.sleep(pause)

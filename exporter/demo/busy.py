@@ -4,7 +4,6 @@ Most of it is sparse. What is really written stays below 100 MB, and a prune tak
 """
 
 import os
-import time
 from collections import deque
 from pathlib import Path
 
@@ -27,7 +26,7 @@ class Busy:
         self.writer: GraphWriter = build_demo(root)
         self.root = root
         self.steps = 0
-        self._images: deque[tuple[str, str]] = deque()
+        self._images: deque[tuple[str, str, str]] = deque()
         self._jobs: deque[str] = deque()
         self._orphans = 0
         self._volume = root / "vfs/dir" / full_id("ab5500c1d2e3")
@@ -41,6 +40,8 @@ class Busy:
             self._build()
         if self.steps % 7 == 2:
             self._job()
+        if self.steps == 30:  # the disk was full for a moment
+            self.writer.file(f"volumes/{full_id('7041aa5e0000')}/config.json", b'{"ID":')
         if self.steps % 40 == 3 and self._orphans < _ORPHANS:
             self._orphan()
         if self.steps % 120 == 0:
@@ -51,9 +52,10 @@ class Busy:
         while self._jobs:
             self.writer.remove_container(self._jobs.popleft())
         while len(self._images) > _KEPT_IMAGES:
-            image, tag = self._images.popleft()
+            base, image, tag = self._images.popleft()
             self.writer.untag("ci/app", tag)
             self.writer.remove_image(image)
+            self.writer.remove_image(base)
         (self.root / "tmp/scratch").unlink(missing_ok=True)
 
     def _grow(self) -> None:
@@ -74,7 +76,7 @@ class Busy:
         self.writer.image(base, APPLICATION, files={"usr/lib/app.so": 40 * _MEGABYTE}, layersize=40 * _MEGABYTE)
         self.writer.image(image, base, files={"srv/app": 8 * _MEGABYTE}, layersize=8 * _MEGABYTE)
         self.writer.tag("ci/app", tag, image)
-        self._images.append((image, tag))
+        self._images.append((base, image, tag))
 
     def _job(self) -> None:
         job = full_id(f"{self.steps:04x}0b0b0b0b")
@@ -98,14 +100,6 @@ class Busy:
         self.writer.file(f"aufs/diff/{name}/usr/leftover", _REAL)
         self.writer.file(f"aufs/layers/{name}", b"")
         (self.root / "aufs/mnt" / name).mkdir()
-
-
-def keep_busy(root: Path, pause: float = 1.0) -> None:
-    """Build the example root and keep it busy until interrupted; raises OSError when it cannot be written."""
-    busy = Busy(root)
-    while True:
-        busy.step()
-        time.sleep(pause)
 
 
 def _lengthen(path: Path, amount: int) -> None:

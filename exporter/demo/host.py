@@ -5,6 +5,7 @@ import json
 import sqlite3
 from pathlib import Path
 
+from exporter.demo.place import require_empty
 from exporter.demo.writer import GraphWriter, State
 
 _ROOT_LAYER = "511136ea3c5a64f264b78b5433614aec563103b4d4702f3ba7d4d2698e22c158"
@@ -62,8 +63,7 @@ def build_demo(directory: Path) -> GraphWriter:
 
     Returns what wrote it, to write on.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise FileExistsError(f"{directory} is not an empty directory")
+    require_empty(directory)
     writer = GraphWriter(directory, "aufs", version="1.5.0")
     writer.image(_ROOT_LAYER, layersize=0)
     _chain(writer, _MYSQL_CHAIN)

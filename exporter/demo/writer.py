@@ -85,7 +85,7 @@ class GraphWriter:
         if layersize is not None:
             (home / "layersize").write_text(str(layersize))
         self._parents[image] = parent
-        self._put(self._layer(image, parent), files or {})
+        put(self._layer(image, parent), files or {})
 
     def tag(self, repository: str, tag: str, image: str) -> None:
         """Name an image in `repositories-<driver>`."""
@@ -127,9 +127,9 @@ class GraphWriter:
         for file in ("hostname", "hosts", "resolv.conf"):
             (home / file).write_text(f"{container[:12]}\n")
         logs = {} if log is None else {log_name: log}
-        self._put(home, logs | {f"{log_name}.{index}": content for index, content in enumerate(rotated, 1)})
+        put(home, logs | {f"{log_name}.{index}": content for index, content in enumerate(rotated, 1)})
         self._init(container + "-init", image)
-        self._put(self._layer(container, container + "-init"), writable or {})
+        put(self._layer(container, container + "-init"), writable or {})
 
     def untag(self, repository: str, tag: str) -> None:
         """Take a name from an image."""
@@ -169,7 +169,7 @@ class GraphWriter:
             else:
                 (home / "config.json").write_text(json.dumps(about))
         data.mkdir(parents=True)
-        self._put(data, files)
+        put(data, files)
         return f"/var/lib/docker/{data.relative_to(self.root)}"
 
     def bind_entry(self, volume: str, path: str) -> None:
@@ -181,14 +181,14 @@ class GraphWriter:
 
     def file(self, path: str, content: Content) -> None:
         """Write any other file of the root."""
-        self._put(self.root, {path: content})
+        put(self.root, {path: content})
 
     def _save_tags(self) -> None:
         (self.root / f"repositories-{self.driver}").write_text(json.dumps({"Repositories": self._tags}))
 
     def _init(self, layer: str, parent: str) -> None:
         top = self._layer(layer, parent)
-        self._put(top, dict.fromkeys(_INIT_FILES, b""))
+        put(top, dict.fromkeys(_INIT_FILES, b""))
         for name in _INIT_DIRECTORIES:
             (top / name).mkdir(parents=True, exist_ok=True)
         if not os.path.lexists(top / "etc/mtab"):
@@ -236,15 +236,17 @@ class GraphWriter:
             shutil.copytree(below / "upper", home / "upper", symlinks=True)
         return home / "upper"
 
-    def _put(self, top: Path, files: Mapping[str, Content]) -> None:
-        for name, content in files.items():
-            path = top / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if os.path.lexists(path):
-                path.unlink()  # the name may be a hard link to another layer's file
-            with path.open("wb") as file:
-                if isinstance(content, int):
-                    file.truncate(content)
-                else:
-                    file.write(content)
-            os.utime(path, (EPOCH, EPOCH))
+
+def put(top: Path, files: Mapping[str, Content]) -> None:
+    """Write files below a directory, dated long ago; a name that is there becomes a new file."""
+    for name, content in files.items():
+        path = top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(path):
+            path.unlink()  # the name may be a hard link to another layer's file
+        with path.open("wb") as file:
+            if isinstance(content, int):
+                file.truncate(content)
+            else:
+                file.write(content)
+        os.utime(path, (EPOCH, EPOCH))

@@ -203,7 +203,11 @@ def _read_images(reader: Reader, database: Database, previous: Mapping[str, Imag
             names.append(name)
         elif not name.startswith("."):  # ioutils.AtomicWriteFile's temporary files
             reader.problem(Reason.DECODE, (*content, name), "not the name of an image")
-    tags, digests = _references(reader, (*database.base, "repositories.json"))
+    listing = (*database.base, "repositories.json")
+    tags, digests = _references(reader, listing)
+    if lost := {*tags, *digests} - {*names}:  # Docker removes a name before its image: is that still there?
+        tags, digests = _read_references(reader, listing)
+        database.missing |= lost & {*tags, *digests}
     configs = [_config(reader, database.base, ImageId(name)) for name in names]
     parents = {one.image.parent for one in configs}
     for config in configs:
@@ -213,8 +217,6 @@ def _read_images(reader: Reader, database: Database, previous: Mapping[str, Imag
         )
         listed = bool(references or known) or config.image.id not in parents
         database.images.append(_image(database, config, references, known, listed, previous))
-    for image in sorted({*tags, *digests} - {*names}):
-        database.missing.add(image)
     _list_the_uncovered(database)
 
 

@@ -1,4 +1,4 @@
-"""A `Snapshot` to metric families: pure, and every series is made here."""
+"""The figures of a `Snapshot` to metric families: pure, and every series is made here."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
-from exporter import accounting
+from exporter.account import Account
 from exporter.measured import Usage
 from exporter.metrics import catalogue as c
 from exporter.metrics.labels import label, short_ids
 from exporter.metrics.limits import EVERYTHING, Limited, Shown
 from exporter.model import Container, ContainerState, Image, ImageState, Snapshot, Volume
-from exporter.reclaim import Reclaim, reclaim
+from exporter.reclaim import Reclaim
 
 Samples = dict[tuple[str, ...], float]
 
@@ -45,31 +45,29 @@ def single(metric: c.Metric, value: float | None) -> Family:
     return family(metric, [((), value)])
 
 
-def families(snapshot: Snapshot, shown: Shown = EVERYTHING, found: Reclaim | None = None) -> Iterator[Family]:
-    """Make the families of a snapshot's objects; none before it is measured.
-
-    `found` is what can be freed, where that has been worked out already.
-    """
+def families(account: Account, shown: Shown = EVERYTHING) -> Iterator[Family]:
+    """Make the families of a snapshot's objects; none before it is measured."""
+    snapshot = account.snapshot
     if not snapshot.measured:
         return
     limited = Limited(shown)
-    yield from _directories(snapshot, limited)
-    yield from _layers(snapshot)
+    yield from _directories(account, limited)
+    yield from _layers(account)
     if shown.each_layer:
-        yield from _each_layer(snapshot, limited)
+        yield from _each_layer(account, limited)
     inventory = snapshot.inventory
     ids = {one.id for one in inventory.images} | {one.id for one in inventory.containers}
     short = short_ids(ids | {one.image_id for one in inventory.containers if one.image_id})
-    yield from _images(snapshot, short.__getitem__, limited)
-    yield from _containers(snapshot, short.__getitem__, limited)
-    yield from _volumes(snapshot, limited)
-    yield from _build_cache(snapshot, limited)
-    yield from _reclaimable(found or reclaim(snapshot))
+    yield from _images(account, short.__getitem__, limited)
+    yield from _containers(account, short.__getitem__, limited)
+    yield from _volumes(account, limited)
+    yield from _build_cache(account, limited)
+    yield from _reclaimable(account.reclaim)
     yield family(c.SERIES_DROPPED, (((name,), count) for name, count in limited.dropped.items()))
 
 
-def _directories(snapshot: Snapshot, limited: Limited) -> Iterator[Family]:
-    everything = accounting.directories(snapshot)
+def _directories(account: Account, limited: Limited) -> Iterator[Family]:
+    everything = account.directories
     kept = limited.keep("directories", list(everything), lambda name: everything[name].allocated, lambda _: 3)
     usages = {name: everything[name] for name in kept}
     yield family(c.DIRECTORY_SIZE, (((name,), usage.size) for name, usage in usages.items()))
@@ -77,9 +75,8 @@ def _directories(snapshot: Snapshot, limited: Limited) -> Iterator[Family]:
     yield family(c.DIRECTORY_INODES, (((name,), usage.inodes) for name, usage in usages.items()))
 
 
-def _layers(snapshot: Snapshot) -> Iterator[Family]:
-    inventory = snapshot.inventory
-    sums = accounting.layers(snapshot)
+def _layers(account: Account) -> Iterator[Family]:
+    inventory, sums = account.snapshot.inventory, account.layers
     walked = {layer.driver for layer in inventory.layers if layer.trees}
     empty = {driver for driver in inventory.drivers if not any(one.driver == driver for one in inventory.layers)}
     usages = {key: total.usage for key, total in sums.items() if key[0] in walked | empty}
@@ -91,12 +88,10 @@ def _layers(snapshot: Snapshot) -> Iterator[Family]:
     yield family(c.MISSING_LAYERS, (((driver,), len(lost)) for driver, lost in inventory.missing.items()))
 
 
-def _each_layer(snapshot: Snapshot, limited: Limited) -> Iterator[Family]:
-    sizes = accounting.layer_sizes(snapshot)
-    layers = limited.keep(
-        "layers", snapshot.inventory.layers, lambda one: sizes.get((one.driver, one.id), 0), lambda _: 2
-    )
-    short = short_ids({one.id for one in snapshot.inventory.layers} | {one.parent for one in layers if one.parent})
+def _each_layer(account: Account, limited: Limited) -> Iterator[Family]:
+    sizes, everything = account.layer_sizes, account.snapshot.inventory.layers
+    layers = limited.keep("layers", everything, lambda one: sizes.get((one.driver, one.id), 0), lambda _: 2)
+    short = short_ids({one.id for one in everything} | {one.parent for one in layers if one.parent})
     rows = [((one.driver, short[one.id]), one) for one in layers]
     yield family(c.LAYER_SIZE, ((key, sizes.get((one.driver, one.id))) for key, one in rows))
     yield family(
@@ -105,10 +100,9 @@ def _each_layer(snapshot: Snapshot, limited: Limited) -> Iterator[Family]:
     )
 
 
-def _images(snapshot: Snapshot, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
-    inventory = snapshot.inventory
-    figures = accounting.images(snapshot)
-    states = Counter((driver, figure.state) for (driver, _), figure in figures.items())
+def _images(account: Account, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
+    inventory, images = account.snapshot.inventory, account.images
+    states = Counter((driver, figure.state) for (driver, _), figure in images.items())
     yield family(
         c.IMAGES,
         (((driver, state), states[driver, state]) for driver in inventory.drivers for state in ImageState),
@@ -116,10 +110,10 @@ def _images(snapshot: Snapshot, short: Callable[[str], str], limited: Limited) -
     shown = limited.keep(
         "images",
         [image for image in inventory.images if image.listed or limited.shown.intermediate],
-        lambda one: figures[one.driver, one.id].virtual or 0,
+        lambda one: images[one.driver, one.id].virtual or 0,
         lambda one: 7 + len(one.references),
     )
-    rows = [((one.driver, short(one.id)), one, figures[one.driver, one.id]) for one in shown]
+    rows = [((one.driver, short(one.id)), one, images[one.driver, one.id]) for one in shown]
     yield family(c.IMAGE_VIRTUAL_SIZE, ((key, figure.virtual) for key, _, figure in rows))
     yield family(c.IMAGE_UNIQUE_SIZE, ((key, figure.unique) for key, _, figure in rows))
     yield family(c.IMAGE_PROPORTIONAL_SIZE, ((key, figure.proportional) for key, _, figure in rows))
@@ -143,7 +137,8 @@ def image_name(image: Image) -> str:
     return names[0] if names else "<none>"
 
 
-def _containers(snapshot: Snapshot, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
+def _containers(account: Account, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
+    snapshot, containers = account.snapshot, account.containers
     inventory = snapshot.inventory
     states = Counter((one.driver, one.state) for one in inventory.containers)
     drivers = dict.fromkeys((*inventory.drivers, *(one.driver for one in inventory.containers)))
@@ -151,14 +146,13 @@ def _containers(snapshot: Snapshot, short: Callable[[str], str], limited: Limite
         c.CONTAINERS,
         (((driver, state), states[driver, state]) for driver in drivers for state in ContainerState),
     )
-    figures = accounting.containers(snapshot)
     kept = limited.keep(
         "containers",
         inventory.containers,
-        lambda one: (figures[one.id].writable_size or 0) + snapshot.logs.get(one.id, 0),
+        lambda one: (containers[one.id].writable_size or 0) + snapshot.logs.get(one.id, 0),
         lambda one: 13 + len(one.mounts),
     )
-    rows = [((one.driver, short(one.id)), one, figures[one.id]) for one in kept]
+    rows = [((one.driver, short(one.id)), one, containers[one.id]) for one in kept]
     yield family(c.CONTAINER_WRITABLE_SIZE, ((key, figure.writable_size) for key, _, figure in rows))
     usages = [(key, figure.writable) for key, _, figure in rows if figure.writable is not None]
     yield family(c.CONTAINER_WRITABLE_ALLOCATED, ((key, usage.allocated) for key, usage in usages))
@@ -199,9 +193,8 @@ def _container_facts(container: Container, short: Callable[[str], str]) -> tuple
     )
 
 
-def _volumes(snapshot: Snapshot, limited: Limited) -> Iterator[Family]:
-    inventory = snapshot.inventory
-    users = accounting.volume_containers(snapshot)
+def _volumes(account: Account, limited: Limited) -> Iterator[Family]:
+    inventory, users, sizes = account.snapshot.inventory, account.volume_containers, account.volumes
     states = Counter((_used(users[one.name]), _yes(one.anonymous)) for one in inventory.volumes)
     yield family(
         c.VOLUMES,
@@ -211,7 +204,6 @@ def _volumes(snapshot: Snapshot, limited: Limited) -> Iterator[Family]:
             for anonymous in ("true", "false")
         ),
     )
-    sizes = accounting.volumes(snapshot)
     volumes = limited.keep("volumes", inventory.volumes, lambda one: _size(sizes[one.name]), lambda _: 5)
     usages = [((one.name,), usage) for one in volumes if (usage := sizes[one.name]) is not None]
     yield family(c.VOLUME_SIZE, ((key, usage.size) for key, usage in usages))
@@ -225,13 +217,12 @@ def _size(usage: Usage | None) -> int:
     return 0 if usage is None else usage.size
 
 
-def _build_cache(snapshot: Snapshot, limited: Limited) -> Iterator[Family]:
-    cache = snapshot.inventory.build_cache
-    figures = accounting.build_cache(snapshot)
+def _build_cache(account: Account, limited: Limited) -> Iterator[Family]:
+    cache, known = account.snapshot.inventory.build_cache, account.build_cache
     yield single(c.BUILD_CACHE_RECORDS, len(cache.records))
-    yield single(c.BUILD_CACHE_SIZE, figures.size)
-    yield family(c.BUILD_CACHE_ALLOCATED, (((name,), bytes_) for name, bytes_ in figures.allocated.items()))
-    sizes = figures.records
+    yield single(c.BUILD_CACHE_SIZE, known.size)
+    yield family(c.BUILD_CACHE_ALLOCATED, (((name,), bytes_) for name, bytes_ in known.allocated.items()))
+    sizes = known.records
     records = limited.keep("build_cache", cache.records, lambda one: sizes.get(one.id) or 0, lambda _: 5)
     short = short_ids(one.id for one in cache.records)
     rows = [((short[one.id],), one) for one in records]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from exporter.metrics import catalogue as c
 from exporter.rules.thresholds import Settings
 
 Severity = Literal["info", "warning", "critical"]
@@ -37,15 +38,31 @@ class Alert:
         }
 
 
-def selector(metric: str, settings: Settings, *matchers: str) -> str:
-    """Select a metric of the job, with further matchers such as `use="orphaned"`."""
-    job = f'job="{settings.job}"'
-    return f"{metric}{{{', '.join((job, *matchers))}}}"
+@dataclass(frozen=True, slots=True)
+class Select:
+    """Selects series of the job: `select(metric, 'use="orphaned"')`."""
+
+    settings: Settings
+
+    def __call__(self, metric: c.Metric | str, *matchers: str) -> str:
+        """Select a family of the catalogue, or any other by its name, with further matchers."""
+        name = metric if isinstance(metric, str) else metric.name
+        job = f'job="{self.settings.job}"'
+        return f"{name}{{{', '.join((job, *matchers))}}}"
+
+    def window(self, seconds: float) -> str:
+        """A range to look back over."""
+        return f"[{self.settings.window(seconds)}]"
+
+    def offset(self, seconds: float) -> str:
+        """A look at what was so long ago."""
+        return f"offset {self.settings.window(seconds)}"
 
 
-def joined(expression: str, info: str, on: str, names: str) -> str:
-    """Give each series of an expression the labels `names` of its object's info metric."""
-    return f"(\n{indented(expression)}\n)\n* on ({on}) group_left ({names}) {info}"
+def named(expression: str, select: Select) -> str:
+    """Give the containers of an expression their names and images."""
+    info = select(c.CONTAINER_INFO)
+    return f"(\n{indented(expression)}\n)\n* on ({CONTAINER}) group_left (name, image) {info}"
 
 
 def indented(expression: str) -> str:

@@ -1,104 +1,116 @@
 """Alerts on the filesystems below the data root, and on how fast the data grows."""
 
 from exporter.metrics import catalogue as c
-from exporter.rules.alert import HOST, Alert, Severity, indented, selector
+from exporter.rules.alert import HOST, Alert, Select, Severity, indented
 from exporter.rules.recording import USED
 from exporter.rules.thresholds import Settings, number
 
 _PLACE = "{{ $labels.mountpoint }} on {{ $labels.instance }}"
 _SHARE = "{{ $value | humanizePercentage }}"
-_DAY = 86400
+_HOUR = 3600
+_WEEK = 7 * 86400
 
 
 def disk_alerts(settings: Settings) -> list[Alert]:
     """Make the alerts: filling up, almost full, inodes, growth."""
-    limits = settings.thresholds
+    select, limits = Select(settings), settings.thresholds
+    daily = f"and\n{_going_on(select, 2, 24)}\nunless\n{_usual(select)}"
     return [
-        _filling(settings, "warning", limits.filling_up, 24),
-        _filling(settings, "critical", limits.filling_up_critical, 4),
-        _almost_full(settings, "warning", limits.almost_full, 1800),
-        _almost_full(settings, "critical", limits.almost_full_critical, 300),
-        _inodes(settings),
-        _growth(settings),
+        _filling("warning", _HOUR, 24, f"{_filling_within(select, limits.filling_up, 24)}\n{daily}"),
+        _filling("critical", 1800, 4, _filling_within(select, limits.filling_up_critical, 4)),
+        _almost_full("warning", 1800, _below(select, limits.almost_full)),
+        _almost_full("critical", 300, _below(select, limits.almost_full_critical)),
+        Alert(
+            "DockerStorageInodesAlmostExhausted",
+            "critical",
+            1800,
+            f"{select(c.FILESYSTEM_FILES_FREE)} / ({select(c.FILESYSTEM_FILES)} > 0) < {number(limits.inodes)}\n"
+            f"{_unless_readonly(select)}",
+            f"{_PLACE} runs out of inodes",
+            f"Docker's disk {_PLACE} has {_SHARE} of its inodes free. Without one no file can be made, however much"
+            " space there is.",
+        ),
+        Alert(
+            "DockerStorageGrowthHigh",
+            "warning",
+            900,
+            _growth(select, limits.growth),
+            "Docker's data on {{ $labels.instance }} grows fast",
+            "Docker's data on {{ $labels.instance }} has grown by {{ $value | humanize1024 }}B within an hour,"
+            " to more than at any time of the week before.",
+        ),
     ]
 
 
-def _ratio(settings: Settings) -> str:
-    return f"{selector(c.FILESYSTEM_AVAIL.name, settings)} / ({selector(c.FILESYSTEM_SIZE.name, settings)} > 0)"
-
-
-def _unless_readonly(settings: Settings) -> str:
-    return f"unless\n  {selector(c.FILESYSTEM_READONLY.name, settings)} == 1"
-
-
-def _filling(settings: Settings, severity: Severity, level: float, hours: int) -> Alert:
-    """Six hours of history against false alarms of shorter ones.
-
-    The warning spares a disk that was as full before within a week and recovered: a CI host that fills by day
-    and is pruned by night.
-    """
-    avail = selector(c.FILESYSTEM_AVAIL.name, settings)
-    window = settings.window(6 * 3600)
-    lines = [
-        f"{_ratio(settings)} < {number(level)}",
-        "and",
-        f"  predict_linear({avail}[{window}], {hours} * 3600) < 0",
-        _unless_readonly(settings),
-    ]
-    if severity == "warning":
-        week = settings.window(7 * _DAY)
-        lines += ["unless", f"  {avail} > min_over_time({avail}[{week}] offset {window})"]
+def _filling(severity: Severity, lasting: float, hours: int, expression: str) -> Alert:
     return Alert(
         "DockerStorageFilesystemFillingUp",
         severity,
-        3600 if severity == "warning" else 1800,
-        "\n".join(lines),
+        lasting,
+        expression,
         f"{_PLACE} fills up within {hours} hours",
         f"Docker's disk {_PLACE} has {_SHARE} available and, going on as in the last hours, is full within {hours} h.",
     )
 
 
-def _almost_full(settings: Settings, severity: Severity, level: float, lasting: float) -> Alert:
+def _almost_full(severity: Severity, lasting: float, expression: str) -> Alert:
     return Alert(
         "DockerStorageFilesystemAlmostFull",
         severity,
         lasting,
-        f"{_ratio(settings)} < {number(level)}\n{_unless_readonly(settings)}",
+        expression,
         f"{_PLACE} is almost full",
         f"Docker's disk {_PLACE} has {_SHARE} available. Containers that write will fail when it is full.",
     )
 
 
-def _inodes(settings: Settings) -> Alert:
-    free, files = selector(c.FILESYSTEM_FILES_FREE.name, settings), selector(c.FILESYSTEM_FILES.name, settings)
-    return Alert(
-        "DockerStorageInodesAlmostExhausted",
-        "critical",
-        1800,
-        f"{free} / ({files} > 0) < {number(settings.thresholds.inodes)}\n{_unless_readonly(settings)}",
-        f"{_PLACE} runs out of inodes",
-        f"Docker's disk {_PLACE} has {_SHARE} of its inodes free. Without one no file can be made, however much"
-        " space there is.",
+def ratio(select: Select) -> str:
+    """The share of each filesystem that is available."""
+    return f"{select(c.FILESYSTEM_AVAIL)} / ({select(c.FILESYSTEM_SIZE)} > 0)"
+
+
+def _below(select: Select, level: float) -> str:
+    return f"{ratio(select)} < {number(level)}\n{_unless_readonly(select)}"
+
+
+def _unless_readonly(select: Select) -> str:
+    return f"unless\n  {select(c.FILESYSTEM_READONLY)} == 1"
+
+
+def _filling_within(select: Select, level: float, hours: int) -> str:
+    """Below a level and full within some hours; six hours of history against false alarms of shorter ones."""
+    return f"{ratio(select)} < {number(level)}\nand\n{_going_on(select, 6, hours)}\n{_unless_readonly(select)}"
+
+
+def _going_on(select: Select, past: int, hours: int) -> str:
+    return f"  predict_linear({select(c.FILESYSTEM_AVAIL)}{select.window(past * _HOUR)}, {hours} * 3600) < 0"
+
+
+def _usual(select: Select) -> str:
+    """As full as it gets within any week: a CI host that fills by day and is pruned by night.
+
+    A hundredth of the week is left out: an incident that was mended is not usual. A disk that fills steadily has,
+    24 hours before its end, four fifths of what it had six hours before, so it is told of. A disk that was resized
+    has no history.
+    """
+    avail, size = select(c.FILESYSTEM_AVAIL), select(c.FILESYSTEM_SIZE)
+    week, before = select.window(_WEEK), select.offset(6 * _HOUR)
+    lines = (
+        f"{avail} > 0.8 * quantile_over_time(0.01, {avail}{week} {before})",
+        "and",
+        f"max_over_time({size}{week}) < 1.1 * min_over_time({size}{week})",
     )
+    return "  (\n" + "\n".join("    " + line for line in lines) + "\n  )"
 
 
-def _growth(settings: Settings) -> Alert:
-    """Growth above the highest of the last day: pulling again what a prune removed is none.
+def _growth(select: Select, share: float) -> str:
+    """Growth above the highest of the last week: pulling again what a prune removed is none.
 
     A first scan that was still under way an hour ago is no level to compare with.
     """
-    used, size = selector(USED, settings), selector(c.FILESYSTEM_SIZE.name, settings)
-    hour, day = settings.window(3600), settings.window(_DAY)
-    done, trees = (selector(one.name, settings) for one in (c.INITIAL_TREES_DONE, c.INITIAL_TREES))
-    growth = f"{used} - max_over_time({used}[{day}] offset {hour})"
-    level = f"{number(settings.thresholds.growth)} * sum by ({HOST}) ({size})"
-    return Alert(
-        "DockerStorageGrowthHigh",
-        "warning",
-        900,
-        f"(\n{indented(growth)}\n)\n> on ({HOST})\n  {level}\nunless on ({HOST})\n"
-        f"  ({done} offset {hour} < {trees} offset {hour})",
-        "Docker's data on {{ $labels.instance }} grows fast",
-        "Docker's data on {{ $labels.instance }} has grown by {{ $value | humanize1024 }}B within an hour,"
-        " to more than on any time of the day before.",
+    used, ago = select(USED), select.offset(_HOUR)
+    growth = f"{used} - max_over_time({used}{select.window(_WEEK)} {ago})"
+    return (
+        f"(\n{indented(growth)}\n)\n> on ({HOST})\n  {number(share)} * sum by ({HOST}) ({select(c.FILESYSTEM_SIZE)})\n"
+        f"unless on ({HOST})\n  ({select(c.INITIAL_TREES_DONE)} {ago} < {select(c.INITIAL_TREES)} {ago})"
     )

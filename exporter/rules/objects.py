@@ -1,112 +1,98 @@
 """Alerts on single objects: logs, writable layers, leftovers, what a prune would free."""
 
 from exporter.metrics import catalogue as c
-from exporter.rules.alert import CONTAINER, HOST, Alert, indented, joined, selector
-from exporter.rules.thresholds import Settings, duration, number
+from exporter.rules.alert import HOST, Alert, Select, indented, named
+from exporter.rules.disk import ratio
+from exporter.rules.thresholds import Settings, Thresholds, duration, number
 
 _CONTAINER = "{{ $labels.name }} ({{ $labels.image }}) on {{ $labels.instance }}"
 _SIZE = "{{ $value | humanize1024 }}B"
 _DRIVER = "{{ $labels.instance }} (driver {{ $labels.driver }})"
+#: What must last for many hours survives a scrape that fails, and a Prometheus that restarts.
+_BRIDGED_SECONDS = 900
 
 
 def object_alerts(settings: Settings) -> list[Alert]:
     """Make the alerts on containers, layers and what is reclaimable."""
+    select, limits = Select(settings), settings.thresholds
+    orphaned = select(c.LAYERS_ALLOCATED, 'use="orphaned"')
     return [
-        _log_runaway(settings),
-        _log_unbounded(settings),
-        _writable(settings),
-        _orphaned(settings),
-        _missing(settings),
-        _reclaimable(settings),
+        Alert(
+            "DockerContainerLogRunaway",
+            "critical",
+            900,
+            named(_runaway(select, limits), select),
+            "The log of {{ $labels.name }} on {{ $labels.instance }} fills the disk",
+            f"The log of {_CONTAINER} is {_SIZE} and at its present rate fills the disk within"
+            f" {duration(limits.log_fills)}.",
+        ),
+        Alert(
+            "DockerContainerLogUnbounded",
+            "warning",
+            3600,
+            named(
+                f"{select(c.CONTAINER_LOG_SIZE)} > {number(limits.log)}\nand\n  {select(c.CONTAINER_LOG_BOUNDED)} == 0",
+                select,
+            ),
+            "The log of {{ $labels.name }} on {{ $labels.instance }} has no limit",
+            f"The log of {_CONTAINER} is {_SIZE} and nothing bounds it: set max-size and max-file for its log driver.",
+        ),
+        Alert(
+            "DockerContainerWritableLayerLarge",
+            "warning",
+            3600,
+            named(f"{select(c.CONTAINER_WRITABLE_SIZE)} > {number(limits.writable)}", select),
+            "{{ $labels.name }} on {{ $labels.instance }} has written much into its own layer",
+            f"{_CONTAINER} has written {_SIZE} into its writable layer: it is lost with the container, and no backup of"
+            " volumes holds it.",
+        ),
+        Alert(
+            "DockerStorageOrphanedLayers",
+            "warning",
+            6 * 3600,
+            f"{_bridged(orphaned, select)} > {number(limits.orphaned)}",
+            "Layers that nothing refers to lie on {{ $labels.instance }}",
+            f"Layers on {_DRIVER} that no image, container or build refers to occupy {_SIZE}. No prune removes them.",
+        ),
+        Alert(
+            "DockerStorageMissingLayers",
+            "critical",
+            900,
+            f"{select(c.MISSING_LAYERS)} > 0",
+            "Layers are missing on {{ $labels.instance }}",
+            f"Images or containers on {_DRIVER} refer to {{{{ $value }}}} layers that are not on disk: they cannot"
+            " start.",
+        ),
+        Alert(
+            "DockerStorageReclaimableHigh",
+            "info",
+            12 * 3600,
+            _reclaimable(select, limits),
+            "A prune on {{ $labels.instance }} would free much",
+            "{{ $value | humanizePercentage }} of Docker's data on {{ $labels.instance }} could be removed, and the"
+            " disk is filling.",
+        ),
     ]
 
 
-def _log_runaway(settings: Settings) -> Alert:
-    """A log whose limit is nearer than the end of the disk cannot fill it."""
-    log, limit = selector(c.CONTAINER_LOG_SIZE.name, settings), selector(c.CONTAINER_LOG_LIMIT.name, settings)
-    available = f"min by ({HOST}) ({selector(c.FILESYSTEM_AVAIL.name, settings)})"
-    fills = f"deriv({log}[{settings.window(600)}]) * {number(settings.thresholds.log_fills)}"
-    expression = (
-        f"(\n  {log} > {number(settings.thresholds.log)}\n  and\n    {fills} > on ({HOST}) group_left () {available}\n)"
-        f"\nunless\n  {limit} - {log} < on ({HOST}) group_left () {available}"
-    )
-    return Alert(
-        "DockerContainerLogRunaway",
-        "critical",
-        900,
-        joined(expression, selector(c.CONTAINER_INFO.name, settings), CONTAINER, "name, image"),
-        "The log of {{ $labels.name }} on {{ $labels.instance }} fills the disk",
-        f"The log of {_CONTAINER} is {_SIZE} and at its present rate fills the disk within"
-        f" {duration(settings.thresholds.log_fills)}.",
+def _runaway(select: Select, limits: Thresholds) -> str:
+    """A log whose limit is nearer than the end of the disk cannot fill it; nor can it fill one that is read-only."""
+    log = select(c.CONTAINER_LOG_SIZE)
+    writable = f"{select(c.FILESYSTEM_AVAIL)} unless {select(c.FILESYSTEM_READONLY)} == 1"
+    available = f"on ({HOST}) group_left () min by ({HOST}) ({writable})"
+    fills = f"deriv({log}{select.window(600)}) * {number(limits.log_fills)}"
+    return (
+        f"(\n  {log} > {number(limits.log)}\n  and\n    {fills} > {available}\n)\n"
+        f"unless\n  {select(c.CONTAINER_LOG_LIMIT)} - {log} < {available}"
     )
 
 
-def _log_unbounded(settings: Settings) -> Alert:
-    log, bounded = selector(c.CONTAINER_LOG_SIZE.name, settings), selector(c.CONTAINER_LOG_BOUNDED.name, settings)
-    expression = f"{log} > {number(settings.thresholds.log)}\nand\n  {bounded} == 0"
-    return Alert(
-        "DockerContainerLogUnbounded",
-        "warning",
-        3600,
-        joined(expression, selector(c.CONTAINER_INFO.name, settings), CONTAINER, "name, image"),
-        "The log of {{ $labels.name }} on {{ $labels.instance }} has no limit",
-        f"The log of {_CONTAINER} is {_SIZE} and nothing bounds it: set max-size and max-file for its log driver.",
-    )
+def _reclaimable(select: Select, limits: Thresholds) -> str:
+    parts = (c.RECLAIMABLE, c.DIRECTORY_ALLOCATED)
+    share = " / ".join(f"sum by ({HOST}) ({_bridged(select(one), select)})" for one in parts)
+    full = indented(f"{ratio(select)} < {number(1 - limits.reclaimable_used)}")
+    return f"{share} > {number(limits.reclaimable)}\nand on ({HOST})\n{full}"
 
 
-def _writable(settings: Settings) -> Alert:
-    writable = selector(c.CONTAINER_WRITABLE_SIZE.name, settings)
-    return Alert(
-        "DockerContainerWritableLayerLarge",
-        "warning",
-        3600,
-        joined(
-            f"{writable} > {number(settings.thresholds.writable)}",
-            selector(c.CONTAINER_INFO.name, settings),
-            CONTAINER,
-            "name, image",
-        ),
-        "{{ $labels.name }} on {{ $labels.instance }} has written much into its own layer",
-        f"{_CONTAINER} has written {_SIZE} into its writable layer: it is lost with the container, and no backup of"
-        " volumes holds it.",
-    )
-
-
-def _orphaned(settings: Settings) -> Alert:
-    orphaned = selector(c.LAYERS_ALLOCATED.name, settings, 'use="orphaned"')
-    return Alert(
-        "DockerStorageOrphanedLayers",
-        "warning",
-        6 * 3600,
-        f"{orphaned} > {number(settings.thresholds.orphaned)}",
-        "Layers that nothing refers to lie on {{ $labels.instance }}",
-        f"Layers on {_DRIVER} that no image, container or build refers to occupy {_SIZE}. No prune removes them.",
-    )
-
-
-def _missing(settings: Settings) -> Alert:
-    return Alert(
-        "DockerStorageMissingLayers",
-        "critical",
-        900,
-        f"{selector(c.MISSING_LAYERS.name, settings)} > 0",
-        "Layers are missing on {{ $labels.instance }}",
-        f"Images or containers on {_DRIVER} refer to {{{{ $value }}}} layers that are not on disk: they cannot start.",
-    )
-
-
-def _reclaimable(settings: Settings) -> Alert:
-    limits = settings.thresholds
-    reclaimable = f"sum by ({HOST}) ({selector(c.RECLAIMABLE.name, settings)})"
-    used = f"sum by ({HOST}) ({selector(c.DIRECTORY_ALLOCATED.name, settings)})"
-    available = f"{selector(c.FILESYSTEM_AVAIL.name, settings)} / ({selector(c.FILESYSTEM_SIZE.name, settings)} > 0)"
-    return Alert(
-        "DockerStorageReclaimableHigh",
-        "info",
-        12 * 3600,
-        f"{reclaimable} / {used} > {number(limits.reclaimable)}\nand on ({HOST})\n"
-        f"{indented(available)} < {number(1 - limits.reclaimable_used)}",
-        "A prune on {{ $labels.instance }} would free much",
-        "{{ $value | humanizePercentage }} of Docker's data on {{ $labels.instance }} could be removed, and the disk"
-        " is filling.",
-    )
+def _bridged(selected: str, select: Select) -> str:
+    return f"last_over_time({selected}{select.window(_BRIDGED_SECONDS)})"

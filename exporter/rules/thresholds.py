@@ -15,7 +15,6 @@ _UNITS = {
 }
 _VALUE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z%]*)")
 _GIB = 1024.0**3
-_SHORTEST_SECONDS = 60
 
 #: Where the pages lie in this repository; who serves them elsewhere says where.
 RUNBOOKS = "docs/runbooks/"
@@ -43,6 +42,7 @@ class Thresholds:
     reclaimable: float = _threshold(0.50, "the share of Docker's data that a prune would free")
     reclaimable_used: float = _threshold(0.70, "how full the disk must be for that to matter")
     scan_age: float = _threshold(2700, "the age of the last good scan: three times the longest pause between two")
+    audit_age: float = _threshold(3 * 3600, "the age of the oldest measurement of a volume or container")
     overflows: float = _threshold(3, "kernel queue overflows in an hour")
     watches: float = _threshold(0.90, "the share of the allowed kernel watches that is in use")
 
@@ -63,12 +63,16 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """For whom the rules are. `speed` divides how long things must last, to try the alerts out."""
+    """For whom the rules are. `speed` divides how long things must last, to try the alerts out.
+
+    No range becomes shorter than `shortest` seconds by that: it must hold some scrapes.
+    """
 
     job: str = "docker-storage"
     thresholds: Thresholds = Thresholds()
     runbooks: str = RUNBOOKS
     speed: float = 1.0
+    shortest: float = 60.0
 
     def __post_init__(self) -> None:
         """Escape the job's name: it stands in quotes."""
@@ -80,8 +84,8 @@ class Settings:
         return duration(max(0, round(seconds / self.speed)))
 
     def window(self, seconds: float) -> str:
-        """A range to look back over, at this speed; never so short that a usual scrape interval leaves it empty."""
-        return duration(max(min(_SHORTEST_SECONDS, seconds), round(seconds / self.speed)))
+        """A range to look back over, at this speed."""
+        return duration(max(min(self.shortest, seconds), round(seconds / self.speed)))
 
 
 def duration(seconds: float) -> str:

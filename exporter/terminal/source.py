@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from exporter import document
+from exporter.account import Account
 from exporter.config import Config
 from exporter.describe import describe, ending, space
 from exporter.document import Document
@@ -45,10 +46,10 @@ def from_disk(config: Config) -> Document:
     """Scan a data root; what could not be read is in the document."""
     with Pool(config.workers or default_workers(), config.tree_timeout) as pool:
         pool.warm()
-        snapshot = scan(Scanner(config.root, config.orphaned_after, pool))
+        snapshot = scan(Scanner(config.root, config.orphaned_after, pool), config.tree_timeout)
     filesystems = [space(one, statvfs(one)) for one in snapshot.filesystems]
     taken = snapshot.taken if snapshot.measured else None
-    return parse(describe(snapshot).finish(ending(taken, filesystems)))
+    return parse(describe(Account(snapshot)).finish(ending(taken, filesystems)))
 
 
 def from_exporter(remote: Remote) -> Document:

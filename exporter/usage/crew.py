@@ -1,115 +1,118 @@
-"""One worker process as its pool sees it."""
+"""The worker processes of a pool: started when there is work, ended when there is none, given up when they hang."""
 
-import ctypes
-import os
-import platform
-import subprocess
-import sys
+import contextlib
+import selectors
 import time
-from typing import Any
 
-from exporter.usage.worker import Frames, frame
+import structlog
 
-#: ioprio_set(2) by machine; its numbers were given out one architecture at a time.
-_IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "loongarch64": 30, "ppc64le": 273, "s390x": 282}
-_WHO_PROCESS = 1
-_CLASS_IDLE = 3 << 13
-_HOUSE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from exporter.usage.worker import main; main()"
-_PEACE_SECONDS = 0.2
+from exporter.usage.hand import Hand
+
+_MAX_ABANDONED = 8
+_IDLE_SECONDS = 20.0
+_FAREWELL_SECONDS = 0.5
+
+_log = structlog.get_logger()
 
 
-class Hand:
-    """A worker process: what it was given, and when it last gave a sign of life."""
+class Crew:
+    """At most `size` workers."""
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with this program
-            # Without site: half of a worker's start would be the search for packages that it does not use.
-            [sys.executable, "-S", "-E", "-c", _START, _HOUSE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None, "opened as a pipe"
-        assert self._process.stdout is not None, "opened as a pipe"
-        self._input = self._process.stdin.fileno()
-        self.output = self._process.stdout.fileno()
-        os.set_blocking(self._input, False)
-        self._unsent = bytearray()
-        self._frames = Frames()
-        self.pid = self._process.pid
-        #: Numbers of the pieces it has, in the order in which it does them.
-        self.work: list[int] = []
-        self.cpu = 0.0
-        self.asked = False
-        self.ask_after = 0.0
-        self.began = self.moved = time.monotonic()
-        _lower_io_priority(self.pid)
+    def __init__(self, size: int) -> None:
+        self.size = max(1, size)
+        self.hands: list[Hand] = []
+        self._abandoned: list[Hand] = []
+        self._selector = selectors.DefaultSelector()
+        self._cpu = 0.0
 
-    def give(self, number: int, message: tuple[Any, ...]) -> None:
-        """Give it one piece of work."""
-        if not self.work:
-            self.began = self.moved = time.monotonic()
-        self.work.append(number)
-        self._send(message)
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU time that all workers have used, as far as they said."""
+        return self._cpu + sum(hand.cpu for hand in self.hands)
 
-    def ask(self, *, everything: bool) -> None:
-        """Ask it to give back half of what it has not begun, or everything."""
-        self.asked = True
-        self._send(("give", everything))
+    @property
+    def stalled(self) -> float:
+        """For how many seconds nothing at all has moved, with something to do."""
+        moved = [hand.moved for hand in self.hands if hand.work]
+        return time.monotonic() - max(moved) if moved else 0.0
 
-    def given(self, *, anything: bool) -> None:
-        """Note its answer. One that had nothing to give is left in peace for a while."""
-        self.asked = False
-        self.ask_after = time.monotonic() + (0 if anything else _PEACE_SECONDS)
+    @property
+    def idle(self) -> Hand | None:
+        """One that has nothing to do."""
+        return next((hand for hand in self.hands if not hand.work), None)
 
-    def done(self, number: int) -> None:
-        """Take one piece off its list."""
-        if number in self.work:
-            self.work.remove(number)
-        self.began = time.monotonic()
+    @property
+    def spare(self) -> bool:
+        """Whether one has nothing to do, or may yet be hired."""
+        return len(self.hands) < self.size or self.idle is not None
 
-    def hear(self) -> list[tuple[Any, ...]] | None:
-        """Return what it has said; None when it is gone."""
-        piece = os.read(self.output, 1 << 18)
-        if not piece:
+    def fileno(self) -> int:
+        """Readable when `listen` has something to say."""
+        return self._selector.fileno()
+
+    def hire(self) -> Hand | None:
+        """Start a worker; None where there are enough, or the system has no process to spare: then it is tried again.
+
+        Those that hang count: what they hang in may hold up every other one as well.
+        """
+        if len(self.hands) >= self.size or len(self._abandoned) > _MAX_ABANDONED:
             return None
-        self.moved = time.monotonic()
-        return self._frames.feed(piece)
-
-    def flush(self) -> None:
-        """Send what did not fit into the pipe before."""
         try:
-            while self._unsent:
-                del self._unsent[: os.write(self._input, self._unsent)]
-        except BlockingIOError:
-            pass  # it reads when it looks up from its work
-        except BrokenPipeError:
-            self._unsent.clear()  # it is gone: its output says so too
+            hand = Hand()
+        except OSError as error:
+            _log.warning("worker.not_started", error=error.strerror)
+            return None
+        self.hands.append(hand)
+        self._selector.register(hand.output, selectors.EVENT_READ, hand)
+        return hand
 
-    def kill(self) -> None:
-        """End it at once: it only reads, there is nothing to finish."""
-        self._process.kill()
+    def listen(self, timeout: float) -> list[Hand]:
+        """Wait for up to `timeout` seconds; return those that have said something, or have gone."""
+        for hand in self.hands:
+            self._watch_input(hand)
+        ready = self._selector.select(timeout)
+        for key, _ in ready:
+            if key.fd != key.data.output:
+                key.data.flush()
+        return [key.data for key, _ in ready if key.fd == key.data.output]
 
-    def ended(self, wait: float = 0.0) -> bool:
-        """Whether it is gone, or goes within `wait` seconds. One that hangs in the kernel may stay."""
-        try:
-            self._process.wait(wait)
-        except subprocess.TimeoutExpired:
-            return False
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
-        return True
+    def _watch_input(self, hand: Hand) -> None:
+        """Wake up when there is room for what is not sent yet."""
+        watched = hand.input in self._selector.get_map()
+        if hand.unsent and not watched:
+            self._selector.register(hand.input, selectors.EVENT_WRITE, hand)
+        elif watched and not hand.unsent:
+            self._selector.unregister(hand.input)
 
-    def _send(self, message: tuple[Any, ...]) -> None:
-        self._unsent += frame(message)
-        self.flush()
+    def let_go(self, hand: Hand) -> None:
+        """End a worker. One that hangs in the kernel is not waited for."""
+        self._forget(hand)
+        self.hands.remove(hand)
+        self._cpu += hand.cpu
+        hand.kill()
+        if not hand.ended():
+            self._abandoned.append(hand)
 
+    def look_after(self) -> None:
+        """Let those go that have had nothing to do for a while, and note which of the abandoned have ended."""
+        now = time.monotonic()
+        for hand in [hand for hand in self.hands if not hand.work and now - hand.moved > _IDLE_SECONDS]:
+            self.let_go(hand)
+        self._abandoned = [hand for hand in self._abandoned if not hand.ended()]
 
-def _lower_io_priority(process: int) -> None:
-    """Put a process into the idle I/O class; where that cannot be done, niceness alone must do."""
-    number = _IOPRIO_SET.get(platform.machine())
-    if number is not None:
-        ctypes.CDLL(None).syscall(number, _WHO_PROCESS, process, _CLASS_IDLE)
+    def close(self) -> None:
+        """End all workers at once: they only read."""
+        everyone = [*self.hands, *self._abandoned]
+        for hand in everyone:
+            self._forget(hand)
+            hand.kill()
+        for hand in everyone:
+            hand.ended(_FAREWELL_SECONDS)
+        self.hands.clear()
+        self._abandoned.clear()
+        self._selector.close()
+
+    def _forget(self, hand: Hand) -> None:
+        for descriptor in (hand.output, hand.input):
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(descriptor)

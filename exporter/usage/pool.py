@@ -4,28 +4,23 @@ Nothing here waits: `wait` is for the caller's own waiting, `results` takes what
 one data root; urgent tasks go before background ones, and those are worked at a pace, a fraction of a core.
 """
 
-import contextlib
 import os
-import selectors
 import time
 from collections import deque
 from typing import Any, Self
 
 import structlog
 
-from exporter.measured import Identity, Reason, Tree
-from exporter.usage.crew import Hand
+from exporter.measured import Identity, Reason
+from exporter.usage.crew import Crew
+from exporter.usage.hand import Hand
 from exporter.usage.task import Piece, Result, Task
 from exporter.usage.total import TooManyLinksError, Total
+from exporter.usage.walk import WHOLE, Start
+from exporter.usage.worker import SHARE_AFTER_SECONDS
 
 _AHEAD = 32
-_MAX_ABANDONED = 8
-_IDLE_SECONDS = 20.0
-_FAREWELL_SECONDS = 0.5
 _CRASHES = 2
-#: A piece that takes longer than this is worth sharing with a worker that idles.
-_SHARE_AFTER_SECONDS = 0.05
-
 _log = structlog.get_logger()
 
 
@@ -33,19 +28,15 @@ class Pool:
     """The workers of one data root."""
 
     def __init__(self, workers: int, stall_seconds: float) -> None:
-        self._size = max(1, workers)
+        self._crew = Crew(workers)
         self._stall = stall_seconds
         self._root: tuple[str, int, int] = ("", 0, 0)
         self._urgent: deque[Piece] = deque()
         self._background: deque[Piece] = deque()
-        self._hands: list[Hand] = []
-        self._abandoned: list[Hand] = []
         self._pieces: dict[int, Piece] = {}
         self._finished: list[Result] = []
-        self._selector = selectors.DefaultSelector()
         self._number = 0
-        self._cpu = 0.0
-        self.entries = 0
+        self._entries = 0
 
     def __enter__(self) -> Self:
         return self
@@ -56,12 +47,12 @@ class Pool:
     @property
     def processes(self) -> list[int]:
         """The workers' process ids."""
-        return [hand.pid for hand in self._hands]
+        return [hand.pid for hand in self._crew.hands]
 
     @property
     def cpu(self) -> float:
         """Seconds of CPU time that all workers have used, as far as they said."""
-        return self._cpu + sum(hand.cpu for hand in self._hands)
+        return self._crew.cpu
 
     @property
     def busy(self) -> bool:
@@ -71,16 +62,20 @@ class Pool:
     @property
     def stalled(self) -> float:
         """For how many seconds nothing at all has moved, with something to do."""
-        moved = [hand.moved for hand in self._hands if hand.work]
-        return time.monotonic() - max(moved) if moved else 0.0
+        return self._crew.stalled
+
+    @property
+    def entries(self) -> int:
+        """How many directory entries were looked at so far, also in trees that are not done."""
+        return self._entries + sum(hand.at for hand in self._crew.hands)
 
     def fileno(self) -> int:
         """Readable when `results` has something to take."""
-        return self._selector.fileno()
+        return self._crew.fileno()
 
     def warm(self) -> None:
         """Start the workers that the first scan will need, while its metadata is being read."""
-        while len(self._hands) < self._size and self._hire() is not None:
+        while self._crew.hire() is not None:
             pass
 
     def use(self, path: str, device: int, inode: int) -> None:
@@ -95,21 +90,20 @@ class Pool:
         self._background.clear()
         self._pieces.clear()
         self._finished.clear()
-        for hand in list(self._hands):
-            if hand.work:
-                self._let_go(hand)
+        for hand in [hand for hand in self._crew.hands if hand.work]:
+            self._crew.let_go(hand)
 
     def submit(self, tasks: list[Task]) -> None:
         """Take tasks, the heaviest first."""
         for task in sorted(tasks, key=lambda task: -task.weight):
-            self._put(Piece(self._next(), task, [()]))
+            self._put(Piece(self._next(), task, [WHOLE]))
         self._hand_out()
 
     def results(self, timeout: float = 0.0) -> list[Result]:
         """Return what has been measured, waiting for it up to `timeout` seconds."""
         if not self._finished:
-            for key, _ in self._selector.select(timeout):
-                self._hear(key.data)
+            for hand in self._crew.listen(timeout):
+                self._hear(hand)
         self._look_after()
         self._hand_out()
         finished, self._finished = self._finished, []
@@ -117,15 +111,7 @@ class Pool:
 
     def close(self) -> None:
         """End all workers at once: they only read."""
-        for hand in [*self._hands, *self._abandoned]:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(hand.output)
-            hand.kill()
-        for hand in [*self._hands, *self._abandoned]:
-            hand.ended(_FAREWELL_SECONDS)
-        self._hands.clear()
-        self._abandoned.clear()
-        self._selector.close()
+        self._crew.close()
 
     def _next(self) -> int:
         self._number += 1
@@ -138,10 +124,11 @@ class Pool:
         """Give work to who has none or little; ask for some back where that is what is missing."""
         if self._urgent:
             self._interrupt()
-        while self._urgent and (hand := self._free(_AHEAD if len(self._urgent) > self._size else 1)) is not None:
-            share = max(1, min(_AHEAD, len(self._urgent) // (2 * self._size)))
+        size = self._crew.size
+        while self._urgent and (hand := self._free(_AHEAD if len(self._urgent) > size else 1)) is not None:
+            share = max(1, min(_AHEAD, len(self._urgent) // (2 * size)))
             self._send(hand, [self._urgent.popleft() for _ in range(min(share, len(self._urgent)))])
-        if self._background and not self._urgent and not any(self._paced(hand) for hand in self._hands):
+        if self._background and not self._urgent and not any(self._paced(hand) for hand in self._crew.hands):
             hand = self._free(1)
             if hand is not None:
                 self._send(hand, [self._background.popleft()])
@@ -150,21 +137,21 @@ class Pool:
 
     def _interrupt(self) -> None:
         """Where all workers are taken, have those that work at a pace give their work back."""
-        if len(self._hands) < self._size or any(not hand.work for hand in self._hands):
+        if self._crew.spare:
             return
-        for hand in self._hands:
+        for hand in self._crew.hands:
             if self._paced(hand) and not hand.asked:
                 hand.ask(everything=True)
 
     def _balance(self) -> None:
         """While one worker idles, have the one with the most urgent work share it."""
         now = time.monotonic()
-        busy = [hand for hand in self._hands if hand.work and not hand.asked and now >= hand.ask_after]
+        busy = [hand for hand in self._crew.hands if hand.work and not hand.asked and now >= hand.ask_after]
         busy = [hand for hand in busy if not self._paced(hand)]
-        if not busy or not (len(self._hands) < self._size or any(not hand.work for hand in self._hands)):
+        if not busy or not self._crew.spare:
             return
         most = max(busy, key=lambda hand: len(hand.work))
-        if len(most.work) > 1 or now - most.began > _SHARE_AFTER_SECONDS:
+        if len(most.work) > 1 or now - most.began > SHARE_AFTER_SECONDS:
             most.ask(everything=False)
 
     def _paced(self, hand: Hand) -> bool:
@@ -172,26 +159,11 @@ class Pool:
 
     def _free(self, most: int) -> Hand | None:
         """A worker with less than `most` pieces of urgent work; a new one if there may be more of them."""
-        idle = next((hand for hand in self._hands if not hand.work), None)
-        if idle is not None:
-            return idle
-        if len(self._hands) < self._size and len(self._abandoned) <= _MAX_ABANDONED:
-            return self._hire()
-        if most <= 1:
-            return None
-        least = min(self._hands, key=lambda hand: len(hand.work), default=None)
+        free = self._crew.idle or self._crew.hire()
+        if free is not None or most <= 1:
+            return free
+        least = min(self._crew.hands, key=lambda hand: len(hand.work), default=None)
         return least if least is not None and len(least.work) < most // 2 and not self._paced(least) else None
-
-    def _hire(self) -> Hand | None:
-        """Start a worker; None where the system has no process to spare: then it is tried again."""
-        try:
-            hand = Hand()
-        except OSError as error:
-            _log.warning("worker.not_started", error=error.strerror)
-            return None
-        self._hands.append(hand)
-        self._selector.register(hand.output, selectors.EVENT_READ, hand)
-        return hand
 
     def _send(self, hand: Hand, pieces: list[Piece]) -> None:
         for piece in pieces:
@@ -219,6 +191,7 @@ class Pool:
             return
         hand.cpu = message[-1]
         if kind == "at":
+            hand.at = message[2]
             return
         hand.done(number)
         piece = self._pieces.pop(number, None)
@@ -233,11 +206,11 @@ class Pool:
         else:
             self._note(task, message[4])
             self._finished.append(Result(task, size=message[2], entries=message[3]))
-            self.entries += message[3]
+            self._entries += message[3]
 
     def _measured(self, task: Task, identity: Identity, packed: tuple[Any, ...], errors: tuple[Any, ...]) -> None:
         part = Total.unpack(packed)
-        self.entries += part.entries
+        self._entries += part.entries
         task.identity = identity
         try:
             if task.total is None:
@@ -265,7 +238,7 @@ class Pool:
             task.total = None
             self._finished.append(Result(task, measured, entries=total.entries))
 
-    def _given(self, hand: Hand, whole: list[int], number: int, starts: list[Tree]) -> None:
+    def _given(self, hand: Hand, whole: list[int], number: int, starts: list[Start]) -> None:
         """Take work back that a worker was asked for."""
         hand.given(anything=bool(whole or starts))
         for one in whole:
@@ -277,21 +250,17 @@ class Pool:
             self._put(Piece(self._next(), piece.task, starts))
 
     def _look_after(self) -> None:
-        """Give up on workers that hang; let those go that have had nothing to do for a while."""
+        """Give up on workers that hang."""
         now = time.monotonic()
-        for hand in list(self._hands):
-            hand.flush()
-            if hand.work and now - hand.moved > self._stall:
-                self._lost(hand, "hung")
-            elif not hand.work and now - hand.moved > _IDLE_SECONDS:
-                self._let_go(hand)
-        self._abandoned = [hand for hand in self._abandoned if not hand.ended()]
+        for hand in [hand for hand in self._crew.hands if hand.work and now - hand.moved > self._stall]:
+            self._lost(hand, "hung")
+        self._crew.look_after()
 
     def _lost(self, hand: Hand, how: str) -> None:
         """Put back what a lost worker had, but for what it was at: that is tried once more, or fails."""
         work = [self._pieces.pop(number) for number in list(hand.work) if number in self._pieces]
         hand.work.clear()
-        self._let_go(hand)
+        self._crew.let_go(hand)
         for piece in work[1:]:
             self._put(piece)
         if not work:
@@ -308,14 +277,6 @@ class Pool:
         else:
             task.fail(Reason.IO, task.tree, "the worker died twice")
             self._part_done(task)
-
-    def _let_go(self, hand: Hand) -> None:
-        self._selector.unregister(hand.output)
-        self._hands.remove(hand)
-        self._cpu += hand.cpu
-        hand.kill()
-        if not hand.ended():
-            self._abandoned.append(hand)
 
 
 def default_workers() -> int:

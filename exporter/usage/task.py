@@ -6,6 +6,7 @@ from exporter.measured import Changes, Identity, Measured, Reason, Tree
 from exporter.model import LayerId
 from exporter.usage.prune import NOTHING, Prune
 from exporter.usage.total import Total
+from exporter.usage.walk import Start
 
 
 @dataclass(slots=True)
@@ -75,4 +76,4 @@ class Piece:
 
     number: int
     task: Task
-    starts: list[Tree]
+    starts: list[Start]

@@ -18,11 +18,13 @@ from exporter.root import DataRoot, reason_of
 from exporter.usage.difference import difference
 from exporter.usage.prune import Prune
 from exporter.usage.total import TooManyLinksError, Total
-from exporter.usage.walk import Walk
+from exporter.usage.walk import Start, Walk
 
 LENGTH_BYTES = 4
 _SLICE_SECONDS = 0.02
 _PROGRESS_SECONDS = 0.2
+#: A piece that takes longer than this is worth sharing with a worker that idles.
+SHARE_AFTER_SECONDS = 0.05
 _PROBLEMS_KEPT = 100
 
 
@@ -116,7 +118,7 @@ class Worker:
             self._pace = 1.0  # what cannot be given away is not to be waited for
         count = len(self._queue) if everything else (len(self._queue) + 1) // 2
         whole = [self._queue.pop()[1] for _ in range(count)]
-        starts: list[Tree] = []
+        starts: list[Start] = []
         if self._walk is not None and (everything or not whole):
             starts = self._walk.give(everything=everything)
         self._say(("given", whole, self._item, starts))
@@ -147,6 +149,8 @@ class Worker:
     def _work(self, message: tuple[Any, ...]) -> None:
         kind, self._item, where, self._pace = message[:4]
         self._look_up()
+        # The first word of this piece comes as soon as it is worth sharing: until then nobody asks for a share.
+        self._spoke = time.monotonic() + SHARE_AFTER_SECONDS - _PROGRESS_SECONDS
         errors = _Errors()
         try:
             with DataRoot(where[0]) as root:

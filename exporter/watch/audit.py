@@ -14,7 +14,9 @@ from exporter.plan import Plan
 
 _LONGEST_SECONDS = 900.0
 _STOPPED_SECONDS = 3600.0
-AREAS = ("containers", "volumes")
+#: Trees with fewer entries are measured at once, not at a pace: that takes a few milliseconds.
+_SMALL_ENTRIES = 5000
+_BATCH_ENTRIES = 20_000
 
 
 @dataclass(slots=True)
@@ -62,6 +64,25 @@ class Auditor:
             return []
         late = [(entry.due, tree) for tree, entry in self._entries.items() if entry.due <= now]
         return [tree for _, tree in sorted(late)]
+
+    def take(self, now: float, measured: Mapping[Tree, Measured]) -> tuple[list[Tree], bool]:
+        """What to measure now of what is due: small trees together, or a large one alone; whether it is such a one."""
+        batch: list[Tree] = []
+        weight = 0
+        for tree in self.due(now):
+            known = measured.get(tree)
+            size = known.entries if known is not None else 0
+            if size > _SMALL_ENTRIES:
+                if not batch:
+                    self.begun([tree], now)
+                    return [tree], True
+                continue
+            batch.append(tree)
+            weight += size
+            if weight > _BATCH_ENTRIES:
+                break
+        self.begun(batch, now)
+        return batch, False
 
     @property
     def next_due(self) -> float | None:
@@ -116,11 +137,6 @@ class Auditor:
             if entry.area:
                 dates[entry.area] = min(dates.get(entry.area, entry.dated), entry.dated)
         return dates
-
-
-def has_grown(before: Measured | None, after: Measured | None) -> bool:
-    """Whether a tree is worth another look soon."""
-    return before is None or after is None or before.usage != after.usage
 
 
 def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str, bool]]]:

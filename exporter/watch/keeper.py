@@ -32,9 +32,6 @@ _LATE_EVENT_SECONDS = 0.5
 _RETRY_WATCHING_SECONDS = 60.0
 #: A scan is published without the trees that have not moved for so long.
 _PATIENCE_SECONDS = 5.0
-#: Trees with fewer entries are measured at once, not at a pace: that takes a few milliseconds.
-_SMALL_ENTRIES = 5000
-_BATCH_ENTRIES = 20_000
 _CONTAINER_DEPTH = 2
 _AREAS = {"containers": "containers", "volumes": "volumes", "graph": "images", "image": "images"}
 
@@ -242,8 +239,13 @@ class Keeper:
         if missed - uncounted:
             _log.debug("watch.missed", entries=sorted("/".join(key) or "." for key in missed - uncounted))
         if missed or findings.again:
-            self._begin(Trigger.RECONCILE, Dirty(frozenset((missed | findings.again) - {*self._stores, ()})))
-            self._note_users(missed, now)
+            # What events have told and still waits for quiet goes along: a new listing beside old metadata would
+            # show images without their names.
+            told_of = self._debounce.take()
+            entries = told_of.entries | ((missed | findings.again) - {*self._stores, ()})
+            self._begin(Trigger.RECONCILE, Dirty(frozenset(entries), told_of.everything))
+            self._auditor.begun(told_of.entries, now)
+            self._note_users(missed | told_of.entries, now)
 
     def _check_watches(self, root: DataRoot, found: tuple[Tree, ...], now: float) -> None:
         """Rebuild the watches where they have become blind, deaf or dead."""
@@ -275,26 +277,11 @@ class Keeper:
 
     def _audit(self, now: float) -> None:
         """Have what is due measured again: the small trees at once, one large one at a pace."""
-        due = self._auditor.due(now)
-        if not due or any(one.trigger is Trigger.AUDIT and one.pending for one in self._scanner.rounds):
+        if any(one.trigger is Trigger.AUDIT and one.pending for one in self._scanner.rounds):
             return
-        batch: list[Tree] = []
-        weight = 0
-        for tree in due:
-            known = self._scanner.measured.get(tree)
-            size = known.entries if known is not None else 0
-            if size > _SMALL_ENTRIES:
-                if not batch:
-                    self._auditor.begun([tree], now)
-                    self._scanner.audit([tree], self._config.duty_cycle)
-                    return
-                continue
-            batch.append(tree)
-            weight += size
-            if weight > _BATCH_ENTRIES:
-                break
-        self._auditor.begun(batch, now)
-        self._scanner.audit(batch, 1.0)
+        batch, large = self._auditor.take(now, self._scanner.measured)
+        if batch:
+            self._scanner.audit(batch, self._config.duty_cycle if large else 1.0)
 
     def _collect(self, now: float) -> None:
         """Take what has been measured, and tell when a scan is done."""

@@ -7,7 +7,8 @@ containers this is some four thousand lstats.
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from exporter.measured import Identity, Measured, Tree
@@ -71,9 +72,9 @@ class Reconciler:
             self._note(store, _listing_signature(root, store))
         thorough = not watching or self._looks % THOROUGH_LOOKS == 0
         self._looks += 1
-        for entry, signature in _rewritten(root, stores, {} if thorough else before):
-            if entry not in self._signatures:  # a store is signed already
-                self._note(entry, signature)
+        known = {} if thorough else before
+        for store in all_stores:
+            self._sign(root, store, known)
         findings = Findings()
         if not before:
             return findings
@@ -85,6 +86,35 @@ class Reconciler:
         for store in findings.stores:
             findings.entries |= _replaced(root, store, measured)
         return findings
+
+    def _sign(self, root: DataRoot, store: Tree, known: Mapping[Tree, _Signature]) -> None:
+        """Sign what in a store is replaced or rewritten where it is; stores in it are signed already.
+
+        Of directories that are as `known`, the files are not looked at: of a thousand containers, that is the
+        most of a look. What something is mounted on is left out.
+        """
+        files = _FILES.get(store[0], ()) if len(store) == 1 else ()
+        plain = not (files or filled_later(store))
+        if plain and store and (store[0] not in _PLAIN or len(store) > 2):
+            return
+        signatures, mounts = self._signatures, root.mounts
+        with suppress(OSError), root.directory(store) as descriptor:
+            for name in root.names(store):
+                entry = (*store, name)
+                if entry in signatures or entry in mounts:
+                    continue
+                try:
+                    status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                except OSError:
+                    continue
+                old = known.get(entry)
+                if plain:
+                    self._note(entry, _plain_signature(status))
+                elif old is not None and old[:3] == (status.st_dev, status.st_ino, status.st_ctime_ns):
+                    signatures[entry] = old
+                else:
+                    touched = [file for file in files if (*entry, file) not in mounts]
+                    self._note(entry, _entry_signature(descriptor, name, status, touched))
 
     def _note(self, key: Tree, signature: _Signature | None) -> None:
         if signature is None:
@@ -108,48 +138,15 @@ def _listing_signature(root: DataRoot, store: Tree) -> _Signature | None:
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid
 
 
-def _rewritten(
-    root: DataRoot, stores: Sequence[Tree], known: Mapping[Tree, _Signature]
-) -> Iterable[tuple[Tree, _Signature]]:
-    """The signatures of files that are replaced or rewritten where they are, and of what holds them.
-
-    Of directories that are as `known`, the files are not looked at; what something is mounted on is left out.
-    """
-    for store in ((), *stores):
-        files = _FILES.get(store[0], ()) if len(store) == 1 else ()
-        filled = filled_later(store)
-        if not files and not filled and store and (store[0] not in _PLAIN or len(store) > 2):
-            continue
-        try:
-            with root.directory(store) as descriptor:
-                for name in root.names(store):
-                    entry = (*store, name)
-                    if entry not in root.mounts:
-                        touched = [file for file in files if (*entry, file) not in root.mounts]
-                        signature = _entry_signature(
-                            descriptor, name, touched, known.get(entry), plain=not (files or filled)
-                        )
-                        if signature is not None:
-                            yield entry, signature
-        except OSError:
-            continue
+def _plain_signature(status: os.stat_result) -> _Signature:
+    """Of a directory without files to look at, only that it is the same one: its content is audited."""
+    times = (status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else (0,)
+    return status.st_dev, status.st_ino, *times
 
 
-def _entry_signature(
-    parent: int, name: str, files: Sequence[str], known: _Signature | None, *, plain: bool
-) -> _Signature | None:
-    """Sign one entry. Only signatures are taken here: what a name may lead to elsewhere is never read."""
-    try:
-        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except OSError:
-        return None
-    if plain:
-        # Of a directory that has no files to look at, only that it is the same one: its content is audited.
-        times = (status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else (0,)
-        return status.st_dev, status.st_ino, *times
+def _entry_signature(parent: int, name: str, status: os.stat_result, files: Sequence[str]) -> _Signature:
+    """Sign an entry and files in it. Only signatures are taken: what a name may lead to elsewhere is never read."""
     signature = [status.st_dev, status.st_ino, status.st_ctime_ns]
-    if known is not None and list(known[:3]) == signature:
-        return known
     for file in files:
         try:
             inner = os.stat(f"{name}/{file}", dir_fd=parent, follow_symlinks=False)

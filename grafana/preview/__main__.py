@@ -1,4 +1,4 @@
-"""Draws the host dashboard: `python -m grafana.preview http://127.0.0.1:9590`, with node and Chromium."""
+"""Draws the host dashboard: `python -m grafana.preview http://127.0.0.1:9590 HOST`, with node and Chromium."""
 
 import json
 import subprocess
@@ -12,13 +12,13 @@ from typing import Any
 
 _HERE = Path(__file__).parent
 _PICTURE = _HERE.parent.parent / "docs/images/dashboard.png"
-_VARIABLES = {"$job": "docker-storage", "$instance": ".+", "$top": "5", "$__rate_interval": "30s"}
+_VARIABLES = {"$job": "docker-storage", "$top": "5", "$__rate_interval": "30s"}
 _SPAN_SECONDS = 240
 _ROW = 30
 
 
-def _ask(prometheus: str, target: dict[str, Any], now: float) -> Any:
-    expression = target["expr"]
+def _ask(prometheus: str, host: str, target: dict[str, Any], now: float) -> Any:
+    expression = target["expr"].replace("$instance", host)
     for name, value in _VARIABLES.items():
         expression = expression.replace(name, value)
     asked: dict[str, object] = {"query": expression}
@@ -30,7 +30,7 @@ def _ask(prometheus: str, target: dict[str, Any], now: float) -> Any:
         return json.load(answer)["data"]["result"]
 
 
-def draw(prometheus: str) -> None:
+def draw(prometheus: str, host: str) -> None:
     """Ask every query of the dashboard, bundle the page with the answers, and take its picture."""
     dashboard = json.loads((_HERE.parent / "docker-storage.json").read_text())
     now = time.time()
@@ -39,7 +39,7 @@ def draw(prometheus: str) -> None:
     for panel in dashboard["panels"]:
         panel["id"] = number = number + 1
         for target in panel.get("targets", ()):
-            answers[f"{number}{target['refId']}"] = _ask(prometheus, target, now)
+            answers[f"{number}{target['refId']}"] = _ask(prometheus, host, target, now)
     with tempfile.TemporaryDirectory() as name:
         made = Path(name)
         data = json.dumps({"dashboard": dashboard, "answers": answers, "range": [now - _SPAN_SECONDS, now]})
@@ -62,4 +62,4 @@ def draw(prometheus: str) -> None:
 
 
 if __name__ == "__main__":
-    draw(sys.argv[1])
+    draw(*sys.argv[1:])

@@ -1,11 +1,13 @@
 // Draws the panels of a dashboard from Prometheus' answers, with Grafana's own components. Development only.
 import React from 'react';
 import { createRoot } from 'react-dom/client';
-import { createTheme, dateTime, FieldType, getDisplayProcessor, getValueFormat, ThemeContext } from '@grafana/data';
-import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, GlobalStyles, PanelChrome, UPlotChart, UPlotConfigBuilder, VizLegend } from '@grafana/ui';
+import { createTheme, dateTime, FieldType, getDisplayProcessor, getDisplayValueAlignmentFactors, getValueFormat, ThemeContext } from '@grafana/data';
+import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, BigValueTextMode, GlobalStyles, PanelChrome, UPlotChart, UPlotConfigBuilder, VizLegend } from '@grafana/ui';
 
 const { dashboard, answers, range } = window.PREVIEW;
 const theme = createTheme({ colors: { mode: 'dark' } });
+// Grafana's own steps for the axes of units with powers of two.
+const BINARY = new Set(['bytes', 'binBps']), POWERS = Array.from({ length: 60 }, (_, power) => 2 ** power);
 const CELL = 30, WIDTH = 1600, GAP = 8;
 const palette = theme.visualization.palette.map((name) => theme.visualization.getColorByName(name));
 const named = (format, labels) => (format || '').replace(/{{(\w+)}}/g, (_, name) => labels[name] ?? '');
@@ -26,27 +28,30 @@ function Graph({ panel, width, height }) {
   const drawn = columns.map((column, index) => stacked
     ? column.map((value, at) => value === null ? null : columns.slice(0, index + 1).reduce((sum, c) => sum + (c[at] ?? 0), 0)) : column);
   const beside = panel.options.legend.placement === 'right';
-  const plot = beside ? [width * 0.52, height] : [width, height - Math.min(24 * series.length + 30, height * 0.5)];
+  const plot = beside ? [width * 0.52, height] : [width, height - Math.min(25 * series.length + 32, height * 0.62)];
   const config = new UPlotConfigBuilder();
   config.addScale({ scaleKey: 'x', isTime: true, orientation: 0, direction: 1, range: () => [range[0] * 1000, range[1] * 1000] });
   config.addAxis({ scaleKey: 'x', isTime: true, placement: 'bottom', theme });
   config.addScale({ scaleKey: 'y', orientation: 1, direction: 1, softMin: panel.fieldConfig.defaults.custom?.axisSoftMin, min: panel.fieldConfig.defaults.min, max: panel.fieldConfig.defaults.max });
-  config.addAxis({ scaleKey: 'y', placement: 'left', theme, formatValue: (value) => shown(panel, value) });
+  config.addAxis({ scaleKey: 'y', placement: 'left', theme, formatValue: (value) => shown(panel, value), incrs: BINARY.has(panel.fieldConfig.defaults.unit) ? POWERS : undefined });
   series.forEach((_, index) => config.addSeries({ scaleKey: 'y', theme, drawStyle: 'line', lineColor: palette[index % palette.length],
-    colorMode: { id: 'fixed', getCalculator: () => () => palette[index % palette.length] }, lineWidth: 1, showPoints: 'never', lineInterpolation: 'linear', fillOpacity: stacked ? 12 : 0, pxAlign: true }));
+    colorMode: { id: 'fixed', getCalculator: () => () => palette[index % palette.length] }, lineWidth: 1, showPoints: 'never', lineInterpolation: 'linear', fillOpacity: stacked ? 40 : 0, pxAlign: true }));
+  if (stacked) series.forEach((_, index) => index && config.addBand({ series: [index + 1, index] }));
   const items = series.map((one, index) => ({ label: one.name, color: palette[index % palette.length], yAxis: 1,
     getDisplayValues: () => ['lastNotNull', 'max'].map((calc) => {
       const values = columns[index].filter((v) => v !== null);
       const value = calc === 'max' ? Math.max(...values) : values[values.length - 1];
       return { title: calc === 'max' ? 'Max' : 'Last', text: shown(panel, value), numeric: value };
     }) }));
+  // Grafana scrolls a long legend; a picture cannot.
+  const room = beside ? height : height - plot[1], zoom = Math.min(1, room / (25 * series.length + 32));
   return <div style={{ display: beside ? 'flex' : 'block' }}>
     <div style={{ width: plot[0], height: plot[1] }}>
       <UPlotChart config={config} data={[times.map((t) => t * 1000), ...drawn]} width={plot[0]} height={plot[1]}
         timeRange={{ from: dateTime(range[0] * 1000), to: dateTime(range[1] * 1000) }} />
     </div>
     <div style={{ width: beside ? width - plot[0] : width, height: beside ? height : height - plot[1], overflow: 'hidden' }}>
-      <VizLegend items={items} displayMode="table" placement={beside ? 'right' : 'bottom'} /></div>
+      <div style={{ zoom }}><VizLegend items={items} displayMode="table" placement={beside ? 'right' : 'bottom'} /></div></div>
   </div>;
 }
 
@@ -55,15 +60,17 @@ function Numbers({ panel, width, height }) {
   const display = processor(panel);
   const each = panel.type === 'bargauge' ? height / Math.max(found.length, 1) : height;
   const top = Math.max(...found.map(last), 1);
+  const values = found.map((one) => ({ ...display(last(one)), title: found.length > 1 || panel.type !== 'stat' ? named(target.legendFormat, one.metric) : undefined }));
+  const factors = getDisplayValueAlignmentFactors(values.map((value) => ({ display: value })));
   return found.map((one, index) => {
-    const value = { ...display(last(one)), title: found.length > 1 || panel.type !== 'stat' ? named(target.legendFormat, one.metric) : undefined };
+    const value = values[index];
     if (panel.type === 'bargauge') {
-      return <BarGauge key={index} theme={theme} width={width} height={each - 4} value={value} display={display} field={{ ...panel.fieldConfig.defaults, min: 0, max: top, color: { mode: 'thresholds' } }} orientation="horizontal" displayMode="gradient" itemSpacing={4} lcdCellWidth={8} text={{ titleSize: 11, valueSize: 12 }} />;
+      return <BarGauge key={index} theme={theme} width={width} height={each - 4} value={value} display={display} field={{ ...panel.fieldConfig.defaults, min: 0, max: top, color: { mode: 'thresholds' } }} orientation="horizontal" displayMode="gradient" alignmentFactors={factors} itemSpacing={4} lcdCellWidth={8} text={{ titleSize: 11, valueSize: 12 }} />;
     }
-    const values = one.values?.map(([, v]) => Number(v));
-    const sparkline = values?.length > 1 ? { y: { name: '', type: FieldType.number, values, config: {}, state: {} },
+    const course = one.values?.map(([, v]) => Number(v));
+    const sparkline = course?.length > 1 ? { y: { name: '', type: FieldType.number, values: course, config: {}, state: {} },
       x: { name: '', type: FieldType.time, values: one.values.map(([t]) => t * 1000), config: {} } } : undefined;
-    return <BigValue key={index} theme={theme} width={width / found.length} height={height} value={value} colorMode={BigValueColorMode.Value} graphMode={BigValueGraphMode.Area} sparkline={sparkline} textMode="auto" />;
+    return <BigValue key={index} theme={theme} width={width / found.length} height={height} value={value} colorMode={BigValueColorMode.Value} graphMode={BigValueGraphMode.Area} sparkline={sparkline} textMode={value.title ? BigValueTextMode.ValueAndName : BigValueTextMode.Value} />;
   });
 }
 
@@ -112,7 +119,7 @@ const height = Math.max(...dashboard.panels.map((panel) => (panel.gridPos.y + pa
 createRoot(document.getElementById('root')).render(
   <ThemeContext.Provider value={theme}><GlobalStyles />
     <div style={{ padding: 16, background: theme.colors.background.canvas, color: theme.colors.text.primary, width: WIDTH + 32, fontFamily: 'Inter, sans-serif' }}>
-      <div style={{ fontSize: 14, marginBottom: 12 }}><b>{dashboard.title}</b> — a preview, not Grafana itself: the dashboard's panels, drawn with @grafana/ui from a Prometheus that scraped the busy example root</div>
+      <div style={{ fontSize: 14, marginBottom: 12 }}><b>{dashboard.title}</b> — a preview, not Grafana itself: the dashboard's panels, drawn with @grafana/ui from a Prometheus that scraped a busy example host</div>
       <div style={{ position: 'relative', height, width: WIDTH }}>{dashboard.panels.map((panel) => <Guard key={panel.id + panel.title}><Panel panel={panel} /></Guard>)}</div>
     </div>
   </ThemeContext.Provider>);

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.demo.bolt import PAGE, Tree, bolt, meta
 from exporter.layouts.bolt import BoltError, Bucket, read_bolt
-from tests.roots.bolt import PAGE, Tree, bolt, meta
 
 _TREE: Tree = {"a": {"k": b"v", "inner": {"deep": b"x" * 9000}}, "b": {}, "c": {"e": b""}}
 

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from exporter.demo.bolt import write_bolt
 from exporter.layouts.layerdb import chain_ids
+from exporter.layouts.stores import Dirty
+from exporter.model import Trigger
+from exporter.scanner import Scanner
+from exporter.usage.pool import Pool
 from tests.conftest import du, figures_of, process_of, scan
-from tests.roots.bolt import write_bolt
 from tests.roots.layerdb import DbRoot, digest
 
 
@@ -233,3 +237,21 @@ def test_containers_that_cannot_be_listed_let_nothing_be_called_orphaned(tmp_pat
     (built.path / "containers").symlink_to("/")
     figures = figures_of(built.path, orphaned_after=0)
     assert (figures("layers", use="pending"), figures("layers", use="orphaned")) == (1, 0)
+
+
+def test_an_image_whose_name_was_read_before_both_went_is_not_missing(tmp_path: Path) -> None:
+    built = DbRoot(tmp_path).layer("base", 10).image("base", "base", ["base:1"]).image("gone", "base", ["gone:1"])
+    names = built.base / "repositories.json"
+    old = names.read_text()
+    with Pool(1, 30) as pool:
+        scanner = Scanner(str(built.path), 600, pool)
+        scanner.scan()
+        image = built.base / "imagedb/content/sha256" / built.images["gone"]
+        image.unlink()
+        names.write_text(json.dumps({"Repositories": {}}))
+        # The event that tells of the names is still to come.
+        scanner.begin(Trigger.EVENT, Dirty(frozenset({image.relative_to(built.path).parts})))
+        assert scanner.inventory.missing == {"overlay2": frozenset()}
+        names.write_text(old)
+        scanner.begin(Trigger.EVENT, Dirty(everything=True))
+        assert scanner.inventory.missing == {"overlay2": frozenset({built.images["gone"]})}

@@ -2,6 +2,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from exporter.account import Account
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.families import families
 from exporter.metrics.limits import Shown
@@ -10,6 +11,7 @@ from exporter.metrics.status import status_families
 from exporter.model import Counters, Snapshot, Watching
 from exporter.scanner import Scanner
 from exporter.usage.pool import Pool
+from tests.conftest import figures_of
 from tests.roots.layerdb import DbRoot, digest
 
 _DOCS = Path(__file__).parent.parent.parent / "docs" / "metrics.md"
@@ -36,7 +38,7 @@ def test_every_metric_of_the_catalogue_is_served_and_no_other(tmp_path: Path, po
     audited = {"containers": 1.0, "volumes": 1.0}
     snapshot = replace(scanner.scan(), watching=Watching(polling=False, watches=1, limit=2), audited=audited)
     made = [
-        *families(snapshot, Shown(each_layer=True)),
+        *families(Account(snapshot), Shown(each_layer=True)),
         *status_families(snapshot, scanner.counters),
         *filesystem_families([]),
         *web_families(WebStatus(0, 0, False, 1, {"full": 0}, 0)),
@@ -54,3 +56,9 @@ def test_every_metric_of_the_catalogue_is_served_and_no_other(tmp_path: Path, po
 def test_before_the_first_scan_the_exporter_tells_of_itself() -> None:
     names = {family.name for family in status_families(Snapshot("/root", 0, error="is gone"), Counters())}
     assert {"docker_storage_up", "docker_storage_build", "docker_storage_scan_errors"} <= names
+
+
+def test_a_first_scan_succeeds_also_where_there_was_nothing_to_look_at(tmp_path: Path) -> None:
+    figures = figures_of(DbRoot(tmp_path).path)
+    when = {has["collector"] for has, _ in figures.all("scan_last_success_timestamp_seconds")}
+    assert when == {"images", "containers", "volumes", "directories", "build_cache"}

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from exporter.account import Account
 from exporter.metrics.families import families
 from exporter.metrics.render import Page, render
 from exporter.metrics.status import status_families
@@ -28,7 +29,7 @@ def _pages(tmp_path: Path) -> tuple[bytes, bytes]:
     with Pool(1, 30) as pool:
         scanner = Scanner(str(built.path), 600, pool)
         snapshot = scanner.scan()
-    made = [*families(snapshot), *status_families(snapshot, scanner.counters)]
+    made = [*families(Account(snapshot)), *status_families(snapshot, scanner.counters)]
     return render(made, "text"), render(made, "openmetrics")
 
 

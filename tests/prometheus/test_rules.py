@@ -1,4 +1,6 @@
+import json
 import subprocess
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -58,8 +60,8 @@ def test_the_inhibitions_name_alerts_that_exist() -> None:
 @pytest.mark.parametrize("ordinary", [True, False])
 def test_an_ordinary_week_of_a_build_host_fires_nothing(tmp_path: Path, ordinary: bool) -> None:
     (tmp_path / "rules.yml").write_text(_RULES.read_text())
-    test = tmp_path / "week.yml"
-    test.write_text(yaml.safe_dump(week(ordinary=ordinary)))
+    test = tmp_path / "week.json"
+    test.write_text(json.dumps(week(ordinary=ordinary)))  # which is YAML, and quickly written
     done = subprocess.run(["promtool", "test", "rules", str(test)], capture_output=True, text=True, check=False)
     assert (done.returncode == 0) is ordinary, done.stdout + done.stderr
     assert ordinary or "DockerContainerLogRunaway" in done.stdout + done.stderr
@@ -72,6 +74,11 @@ def test_thresholds_are_set_in_the_units_of_people() -> None:
     assert limits.log_fills == 5400
     assert limits.writable == 5e8
     assert limits.overflows == 7
+
+
+@pytest.mark.parametrize("name", [one.name for one in fields(Thresholds)])
+def test_every_threshold_is_in_a_rule(name: str) -> None:
+    assert rules(Settings(thresholds=replace(Thresholds(), **{name: 0.321}))) != rules(Settings())
 
 
 def test_the_command_prints_rules_for_the_users_job_and_thresholds() -> None:

@@ -1,13 +1,16 @@
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from exporter.measured import NO_LINKS, Tree
+from exporter.measured import NO_LINKS, Tree, Usage
 from exporter.root import DataRoot
+from exporter.usage import walk as walking
 from exporter.usage.prune import Prune
 from exporter.usage.total import Total
-from exporter.usage.walk import Walk, measure
+from exporter.usage.walk import WHOLE, Start, Walk, measure
 from tests.conftest import du
 
 
@@ -83,6 +86,63 @@ def test_what_vanishes_is_reported_and_the_rest_counted(tree: Path) -> None:
     total = Total()
     with DataRoot(str(tree)) as root:
         walk = Walk(root, (), Prune(), lambda error, at: errors.append((error.errno, at)), total, vanish)
-        measured = total.result(walk.run([()]))
+        measured = total.result(walk.run([WHOLE]))
     assert errors == [(2, ("gone",))]
     assert total.blocks * 512 == measured.usage.allocated == du(tree, "--block-size=1")
+
+
+@pytest.fixture
+def flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory that is huge as far as the walk is concerned."""
+    monkeypatch.setattr(walking, "_CHUNK", 16)
+    monkeypatch.setattr(walking, "_HANDFUL", 30)
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for number in range(300):
+        (flat / f"f{number}").write_bytes(b"x" * number)
+        os.link(flat / f"f{number}", flat / f"l{number}")
+    for number in range(20):
+        (flat / f"d{number}").mkdir()
+        (flat / f"d{number}/inner").write_bytes(b"y" * 5000)
+    return flat
+
+
+def _shared_out(root: DataRoot, meanwhile: Callable[[Start], None]) -> tuple[Total, list[int]]:
+    """Walk the root, giving work away at every turn; each share is walked on its own, and the totals are joined."""
+    whole, errors, waiting = Total(), [], [WHOLE]
+
+    def share() -> None:
+        waiting.extend(walk.give(everything=False))
+
+    while waiting:
+        start = waiting.pop()
+        meanwhile(start)
+        total = Total()
+        walk = Walk(root, (), Prune(), lambda error, _: errors.append(error.errno or 0), total, share)
+        walk.run([start])
+        whole.join(Total.unpack(total.pack()))
+    return whole, errors
+
+
+def test_a_huge_directory_is_shared_out_and_each_file_counted_once(flat: Path) -> None:
+    handfuls = []
+    with DataRoot(str(flat)) as root:
+        whole, errors = _shared_out(root, lambda start: handfuls.append(len(start[1])))
+    assert not errors
+    assert sum(size > 0 for size in handfuls) > 5
+    assert whole.result((0, 0, 0)).usage == Usage(
+        sum(range(300)) + 20 * 5000, du(flat, "--block-size=1"), du(flat, "--inodes")
+    )
+
+
+def test_a_file_that_was_given_away_and_has_gone_has_vanished(flat: Path) -> None:
+    def remove(start: Start) -> None:
+        for name in start[1][:1]:
+            (flat / name).unlink()
+            (flat / name).mkdir()
+
+    with DataRoot(str(flat)) as root:
+        whole, errors = _shared_out(root, remove)
+    assert errors
+    assert {*errors} == {errno.ENOENT}
+    assert whole.inodes < 321 + 300

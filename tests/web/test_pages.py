@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.account import Account
 from exporter.advice import ADVICE
 from exporter.measured import Reason
 from exporter.summary import ROWS, summarize
@@ -45,7 +46,7 @@ def evil(tmp_path: Path) -> GraphRoot:
 
 
 def test_every_value_from_the_disk_is_escaped(evil: GraphRoot) -> None:
-    summary = summarize(scan(evil.path))
+    summary = summarize(Account(scan(evil.path)))
     for page in (landing(summary), status(summary, [])):
         found = Elements(page)
         assert not found.names & {"script", "img", "b2"}
@@ -63,13 +64,13 @@ def test_a_page_is_bounded_however_much_there_is(tmp_path: Path) -> None:
     built = graph_root(tmp_path).image("app", tag="app:1")
     for number in range(3 * ROWS):
         built.container(f"c{number}", image="app", writable={"w": number})
-    page = status(summarize(scan(built.path)), [])
+    page = status(summarize(Account(scan(built.path))), [])
     assert f"{3 * ROWS} in all, {2 * ROWS} more not shown" in page
     assert len(re.findall(r">c\d+</td>", page)) == ROWS
 
 
 def test_before_the_first_scan_and_without_a_root_it_says_so(tmp_path: Path) -> None:
-    page = status(summarize(scan(tmp_path / "none")), [])
+    page = status(summarize(Account(scan(tmp_path / "none"))), [])
     assert "does not exist" in page
 
 

@@ -1,14 +1,20 @@
-"""Writes bolt databases, small ones: two meta pages, a free list, one leaf page with buckets inside it."""
+"""Writes bolt databases, small ones: two meta pages, a free list, one leaf page with buckets inside it.
 
+Facts: bbolt 1.3 page.go, db.go (meta), bucket.go (inline buckets), freelist.go.
+"""
+
+import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 
 PAGE = 4096
+#: A bucket: values and further buckets by name.
 Tree = Mapping[str, "bytes | Tree"]
 
 
 def fnv(data: bytes) -> int:
+    """The checksum of a meta page: FNV-1a of 64 bits."""
     value = 0xCBF29CE484222325
     for byte in data:
         value = ((value ^ byte) * 0x100000001B3) % 2**64
@@ -16,11 +22,13 @@ def fnv(data: bytes) -> int:
 
 
 def meta(number: int, transaction: int, root: int = 3, pages: int = 4) -> bytes:
+    """A meta page; the one with the higher transaction is in force."""
     summed = struct.pack("<IIIIQQQQQ", 0xED0CDAED, 2, PAGE, 0, root, 0, 2, pages, transaction)
     return (struct.pack("<QHHI", number, 4, 0, 0) + summed + struct.pack("<Q", fnv(summed))).ljust(PAGE, b"\0")
 
 
 def leaf(number: int, tree: Tree) -> bytes:
+    """A leaf page, or with number 0 the page of an inline bucket."""
     items = []
     for name, value in sorted(tree.items()):
         inner = value if isinstance(value, bytes) else struct.pack("<QQ", 0, 0) + leaf(0, value)
@@ -36,6 +44,7 @@ def leaf(number: int, tree: Tree) -> bytes:
 
 
 def bolt(tree: Tree) -> bytes:
+    """A whole database with these buckets."""
     root = leaf(3, tree)
     pages = 3 + (len(root) + PAGE - 1) // PAGE
     free = struct.pack("<QHHI", 2, 16, 0, 0).ljust(PAGE, b"\0")
@@ -44,5 +53,8 @@ def bolt(tree: Tree) -> bytes:
 
 
 def write_bolt(path: Path, tree: Tree) -> None:
+    """Write a database, whole or not at all for whoever reads meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(bolt(tree))
+    made = path.with_name("." + path.name)
+    made.write_bytes(bolt(tree))
+    os.replace(made, path)
