@@ -8,7 +8,7 @@ DEMO_ADDRESS ?= 127.0.0.1:9588
 DEMO_ROOT ?=
 DEMO_BUILD_ADDRESS ?= 127.0.0.1:9589
 DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
-APT_TEST := prometheus strace curl openssl systemd docker.io busybox-static chromium
+APT_TEST := prometheus strace curl openssl systemd docker.io busybox-static chromium lintian
 APT_BENCHMARK := docker.io busybox-static gdu prometheus
 
 .PHONY: help setup demo demo-prometheus test benchmark soak dashboards picture lint format lock wheel deb clean apt-test

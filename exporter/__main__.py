@@ -1,6 +1,19 @@
-"""`python -m exporter` is the command `docker-storage-exporter`."""
+"""The command `docker-storage-exporter`; `python -m exporter` is the same."""
 
-from exporter.cli import main
+import os
+
+#: What a shell says of a command that Ctrl-C ended.
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line. Ctrl-C ends it in silence, also while it is still being loaded."""
+    try:
+        from exporter.cli import main as command  # noqa: PLC0415 - loading takes long enough to be interrupted
+    except KeyboardInterrupt:
+        os._exit(INTERRUPTED)
+    command()
+
 
 if __name__ == "__main__":
     main()

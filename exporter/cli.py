@@ -9,6 +9,7 @@ from typing import Any, Literal
 import click
 
 from exporter import log
+from exporter.__main__ import INTERRUPTED
 from exporter.check import check_config
 from exporter.config import DEFAULT_PORT, DEFAULT_ROOT, Config, SettingsError
 from exporter.configfile import config_file_option
@@ -26,7 +27,8 @@ _Command = Callable[..., None]
 
 def _option(flag: str, name: str, **settings: Any) -> Callable[[_Command], _Command]:
     """An option that is also an environment variable, and says so in --help."""
-    variable = _ENVIRONMENT + flag.removeprefix("--").replace(".", "_").replace("-", "_").upper()
+    words = flag.partition("/")[0].removeprefix("--")  # a switch has the name of what it switches on
+    variable = _ENVIRONMENT + words.replace(".", "_").replace("-", "_").upper()
     return click.option(flag, name, envvar=variable, show_envvar=True, show_default=True, **settings)
 
 
@@ -96,7 +98,16 @@ _grace = _option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; Ctrl-C is no error to write about."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(VERSION, prog_name="docker-storage-exporter")
 def main() -> None:
     """Tell Prometheus where a Docker host's disk goes.

@@ -92,6 +92,7 @@ def _pieces(account: Account) -> Iterator[str]:
         "layouts": inventory.layouts,
         "unmeasured": inventory.unmeasured,
         "drivers": inventory.drivers,
+        "origins": sorted({escape(one.origin) for one in inventory.containers if one.origin}),
         "unattributed": account.reclaim.unattributed if measured else None,
     }
     yield json.dumps(head, separators=(",", ":"))[:-1]
@@ -192,6 +193,7 @@ def _image(image: Image, figures: ImageFigures) -> ImageRow:
         containers=figures.containers,
         layer=image.layers[0] if image.layers else "",
         depth=len(image.layers),
+        parent=image.parent or "",
     )
 
 
@@ -223,8 +225,8 @@ def _container(container: Container, figures: ContainerFigures, log: int | None)
         compose_project=escape(container.compose_project),
         compose_service=escape(container.compose_service),
         mounts=tuple(
-            MountRow(*map(escape, (mount.kind, mount.source, mount.destination, mount.mode)))
-            for mount in container.mounts
+            MountRow(*map(escape, (one.kind, one.source, one.destination, one.mode, one.path, one.driver)))
+            for one in container.mounts
         ),
     )
 
@@ -241,7 +243,10 @@ def volumes(account: Account) -> Iterator[VolumeRow]:
             size=usage.size if usage else None,
             allocated=usage.allocated if usage else None,
             inodes=usage.inodes if usage else None,
-            directory=_path(volume.tree),
+            directory=_path(volume.directory),
+            mount_type=escape(volume.mount_type),
+            device=escape(volume.device),
+            options=escape(volume.options),
         )
 
 

@@ -64,7 +64,10 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:
-    """An image. `layer` is the uppermost of its `depth` layers, "" where that is gone; `listed` as `docker images`."""
+    """An image. `layer` is the uppermost of its `depth` layers, "" where that is gone; `listed` as `docker images`.
+
+    `parent` is the image that it was built on, "" where that is not known.
+    """
 
     driver: str
     id: str
@@ -79,16 +82,22 @@ class ImageRow:
     containers: int
     layer: str
     depth: int
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MountRow:
-    """What a container sees from outside its layers; `source` is a host path or a volume's name."""
+    """What a container sees from outside its layers; `source` is a host path or a volume's name.
+
+    `host_path` is where the engine had a volume's data on the host, `driver` who keeps it; "" where nothing says so.
+    """
 
     kind: str
     source: str
     destination: str
     mode: str
+    host_path: str = ""
+    driver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,10 @@ class ContainerRow:
 
 @dataclass(frozen=True, slots=True)
 class VolumeRow:
-    """A volume; `directory` holds its data, "" where that is not below the root."""
+    """A volume; `directory` holds its data, "" where that is not below the root.
+
+    `mount_type`, `device` and `options` are what is mounted there while a container uses it; "" for nothing.
+    """
 
     name: str
     anonymous: bool
@@ -128,6 +140,9 @@ class VolumeRow:
     allocated: int | None
     inodes: int | None
     directory: str
+    mount_type: str = ""
+    device: str = ""
+    options: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +165,10 @@ class ProblemRow:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole data root. `taken` is None as long as the first scan is not done: then there are no objects."""
+    """A whole data root. `taken` is None as long as the first scan is not done: then there are no objects.
+
+    `origins` are the paths by which engines called the root: another than `root` on a disk that is mounted elsewhere.
+    """
 
     schema: int
     exporter: str
@@ -170,3 +188,4 @@ class Document:
     problems: tuple[ProblemRow, ...]
     filesystems: tuple[FilesystemRow, ...]
     taken: float | None
+    origins: tuple[str, ...] = ()

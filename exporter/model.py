@@ -146,12 +146,19 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """What a container sees from outside its own layers; `source` is a host path or a volume's name."""
+    """What a container sees from outside its own layers.
+
+    `kind` is bind, volume, tmpfs, image, secret or config. `source` is a host path, or the name of the volume or the
+    other thing; that of a volume that nothing names any more is "". `path` is where a volume's data was on the host,
+    `driver` who keeps it, as far as it is written down.
+    """
 
     kind: str
     source: str
     destination: str
     mode: str
+    path: str = ""
+    driver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +177,8 @@ class Container:
 
     `pid` and `started` are what the daemon wrote of its process. `layer` is its writable layer, `init` the one
     that Docker prepares below that, `chain` the image layers below both, nearest first. `metadata` is what is
-    kept of it besides its layers, with its checkpoints.
+    kept of it besides its layers, with its checkpoints. `volumes_from` are containers whose mounts are its own, too,
+    and stand in `mounts` once all containers are read; `origin` is the data root's path as the engine wrote it.
     """
 
     driver: str
@@ -185,6 +193,8 @@ class Container:
     compose_project: str = ""
     compose_service: str = ""
     mounts: tuple[Mount, ...] = ()
+    volumes_from: tuple[str, ...] = ()
+    origin: str = ""
     layer: LayerId | None = None
     pid: int = 0
     started: float | None = None
@@ -203,14 +213,25 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A volume that Docker keeps; `tree` is None where its data is not a directory below the root."""
+    """A volume that Docker keeps; `tree` is None where its data is not a directory below the root.
+
+    `mount_type`, `device` and `options` are what the local driver mounts on that directory while a container uses it.
+    """
 
     name: str
     anonymous: bool = False
     driver: str = "local"
+    mount_type: str = ""
+    device: str = ""
+    options: str = ""
     compose_project: str = ""
     tree: Tree | None = None
     home: Tree | None = None
+
+    @property
+    def directory(self) -> Tree | None:
+        """Where its data is, at least while a container uses it."""
+        return (*self.home, "_data") if self.home and (self.device or self.mount_type) else self.tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +22,14 @@ from exporter.model import Snapshot
 from exporter.scanner import Scanner
 from exporter.terminal.source import parse
 from exporter.usage.pool import Pool
+from exporter.version import VERSION
 
 # How long an example takes says nothing about the product, and on a busy machine makes tests fail.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
-_RECORDED = Path(__file__).parent.parent.parent / "shared" / "data" / "roots"
+_TOP = Path(__file__).parent.parent
+_RECORDED = _TOP.parent / "shared" / "data" / "roots"
 _SAMPLE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
 _LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
 
@@ -92,6 +95,26 @@ def recorded(tmp_path: Path) -> Callable[[str], Path]:
         return tmp_path / "docker"
 
     return unpack
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The Debian package as `make deb` builds it, and the same as one of the next version."""
+    asked = ["/usr/bin/python3", "-c", "import sys; print(sys.version_info[:2])"]
+    if subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() != str(sys.version_info[:2]):
+        pytest.skip("the package is for another version of Python than the system's")
+    directory = tmp_path_factory.mktemp("deb")
+    pip = Path(sys.executable).parent / "pip"
+    done = subprocess.run([_TOP / "scripts" / "make-deb", str(pip)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first = Path(shutil.move(_TOP / done.stdout.split()[-1], directory))
+    second = first.with_name(first.name.replace(VERSION, VERSION + "+1"))
+    subprocess.run(["dpkg-deb", "--raw-extract", first, directory / "next"], check=True)
+    control = directory / "next/DEBIAN/control"
+    control.write_text(control.read_text().replace(f"Version: {VERSION}", f"Version: {VERSION}+1"))
+    pack = ["dpkg-deb", "--root-owner-group", "--build", "-Zgzip", "-z1", str(directory / "next"), str(second)]
+    subprocess.run(pack, check=True, capture_output=True)
+    return [first, second]
 
 
 @pytest.fixture

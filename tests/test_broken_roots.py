@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import du, figures_of
-from tests.roots import graph_root, hex_id
+from tests.roots import GraphRoot, graph_root, hex_id
 
 _SECRET = "outside-secret"
 _NESTED = 300
@@ -131,8 +131,8 @@ _DAMAGES: list[Callable[[Path, random.Random], None]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(200))
-def test_a_broken_object_hides_no_sound_one(seed: int, tmp_path: Path) -> None:
+def broken_root(tmp_path: Path, seed: int) -> GraphRoot:
+    """A root with sound objects, and a victim that is damaged as the seed says."""
     dice = random.Random(seed)
     built = (
         graph_root(tmp_path / "docker")
@@ -142,14 +142,19 @@ def test_a_broken_object_hides_no_sound_one(seed: int, tmp_path: Path) -> None:
         .container("healthy", image="sound", writable={"w": 7}, log=b"12345")
         .container("broken", image="sound")
     )
-    volume = hex_id("data")
-    built.writer.volume(volume, {"v": 13})
+    built.writer.volume(hex_id("data"), {"v": 13})
     damages = [_DAMAGES[seed % len(_DAMAGES)], *dice.sample(_DAMAGES, dice.randrange(3))]
     for damage in damages:
         try:
             damage(built.path, dice)
         except (OSError, IndexError):
             continue  # an earlier damage took what this one wanted
+    return built
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_broken_object_hides_no_sound_one(seed: int, tmp_path: Path) -> None:
+    built = broken_root(tmp_path, seed)
     figures = figures_of(built.path)
     sound, healthy = hex_id("sound")[:12], hex_id("healthy")[:12]
     assert figures("up") == 1
@@ -158,7 +163,7 @@ def test_a_broken_object_hides_no_sound_one(seed: int, tmp_path: Path) -> None:
     assert figures("container_writable_size_bytes", container_id=healthy) == 7
     assert figures("container_log_size_bytes", container_id=healthy) == 5
     assert figures("container_info", name="healthy") == 1
-    assert figures("volume_size_bytes", volume=volume) == 13
+    assert figures("volume_size_bytes", volume=hex_id("data")) == 13
     assert figures.all("containers", state="unknown") or hex_id("broken")[:12] in figures.text
     assert figures.sum("directory_allocated_bytes") == du(built.path, "--block-size=1")
     assert _SECRET not in figures.text

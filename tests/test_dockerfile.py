@@ -8,7 +8,11 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +20,18 @@ import pytest
 
 from exporter.demo import build_demo
 from exporter.version import VERSION
-from tests.chroots import fresh_root, run_in
+from tests.chroots import PATH, fresh_root, run_in
 from tests.conftest import Figures, needs
 
 _TOP = Path(__file__).parent.parent
 _PIP = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
+# A network namespace begins without a loopback that is up: SIOCSIFFLAGS with IFF_UP.
+_LOOPBACK = """
+import fcntl, os, socket, struct, sys
+with socket.socket() as one:
+    fcntl.ioctl(one, 0x8914, struct.pack("16sh", b"lo", 1))
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 pytestmark = [
     needs("apt-get"),
     pytest.mark.skipif(os.geteuid() != 0, reason="a root of its own needs root"),
@@ -119,3 +130,45 @@ def test_the_image_can_be_built_and_reads_what_belongs_to_root(image: Stage) -> 
     done = run_in(image.root, *as_user, *image.entrypoint, "once", "--root", "/srv/docker")
     assert done.returncode == 0, done.stderr
     assert Figures(done.stdout).all("image_virtual_size_bytes")
+
+    # As root without the right to gain rights, as a Kubernetes pod may run it: the one capability is enough.
+    os.chown(data / "graph", 1000, 1000)
+    (data / "graph").chmod(0o700)
+    bound = ["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all,+dac_read_search", "--"]
+    done = run_in(image.root, *bound, *image.entrypoint, "once", "--root", "/srv/docker")
+    assert done.returncode == 0, done.stderr
+
+    _serves_until_it_is_stopped(image, as_user)
+
+
+def _serves_until_it_is_stopped(image: Stage, as_user: list[str]) -> None:
+    """What `docker run` does: its command as its user, its health check beside it, and SIGTERM."""
+    (image.root / "var/lib").mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(image.root / "var/lib/docker", ignore_errors=True)
+    (image.root / "srv/docker").rename(image.root / "var/lib/docker")
+    inside = ["chroot", str(image.root), *as_user]
+    command = ["unshare", "--net", sys.executable, "-c", _LOOPBACK, *inside, *image.entrypoint, *image.command]
+    clean = {"PATH": PATH}
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=clean) as process:
+        within = ["nsenter", "--target", str(process.pid), "--net", *inside]
+        try:
+            _wait_for(process, lambda: _run(*within, *image.check).returncode == 0)
+            script = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9588/metrics').read().decode())"
+            asked = (*within, image.entrypoint[0], "-c", script)
+            _wait_for(process, lambda: bool(Figures(_run(*asked).stdout).all("image_virtual_size_bytes")))
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": PATH})
+
+
+def _wait_for(process: "subprocess.Popen[bytes]", condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.1)

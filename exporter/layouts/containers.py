@@ -1,18 +1,18 @@
 """Containers from their own directories: `config.json` or `config.v2.json`, and `hostconfig.json`.
 
-Facts: Docker 1.0 to 1.9 daemon/container.go (toDisk, Volumes, MountPoints), daemon/state.go and
+Facts: Docker 1.0 to 1.9 daemon/container.go (toDisk), daemon/state.go and
 daemon/logger/jsonfilelog. `config.v2.json` took the place of `config.json` in 1.8 to 1.10. Docker 20.10
 daemon/logger/loggerutils/cache (container-cached.log), daemon/logger/local, container/state.go.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
-from exporter.layouts.files import Json, Reader, flag, is_id, items, moment, table, text
-from exporter.layouts.volumes import volume_of
+from exporter.layouts.files import Json, Reader, flag, is_id, moment, table, text
+from exporter.layouts.mounts import origin, read_mounts, settle, volumes_from
 from exporter.measured import Tree
-from exporter.model import Container, ContainerId, ContainerState, ImageId, Log, Mount
+from exporter.model import Container, ContainerId, ContainerState, ImageId, Log
 
 _CONFIGS = ("config.v2.json", "config.json")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
@@ -28,22 +28,11 @@ def read_containers(
 ) -> tuple[Container, ...]:
     """Read every container; one whose config does not parse keeps what `previous` knew of it."""
     found = (_kept(reader, ContainerId(name), previous) for name in reader.objects(("containers",), is_id))
-    return tuple(_name_volumes(container, volumes) for container in found)
+    return settle(found, volumes)
 
 
 def _kept(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
     return reader.once("container", ("containers", container), lambda: _read(reader, container, previous))
-
-
-def _name_volumes(container: Container, volumes: frozenset[str]) -> Container:
-    """Tell the binds that are volumes' data from the others: old Dockers write down the path alone."""
-    mounts = tuple(
-        replace(mount, kind="volume", source=name)
-        if mount.kind == "bind" and (name := volume_of(mount.source)) in volumes
-        else mount
-        for mount in container.mounts
-    )
-    return container if mounts == container.mounts else replace(container, mounts=mounts)
 
 
 def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
@@ -51,9 +40,10 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
     names = reader.names(home)
     name = next((name for name in _CONFIGS if name in names), _CONFIGS[-1])
     config = reader.json((*home, name))
-    if config is None:
-        return previous.get(container) or Container("", container, metadata=(home,))
     host = reader.json((*home, "hostconfig.json"), optional=True) or {}
+    if config is None:
+        lost = Container("", container, mounts=read_mounts({}, host), volumes_from=volumes_from({}, host))
+        return previous.get(container) or replace(lost, metadata=(home,))
     image = text(config, "Image").removeprefix("sha256:")
     return Container(
         driver=text(config, "Driver"),
@@ -67,7 +57,9 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
         log=_log(reader, home, names, config, host),
         compose_project=text(config, "Config", "Labels", "com.docker.compose.project"),
         compose_service=text(config, "Config", "Labels", "com.docker.compose.service"),
-        mounts=_mounts(config, host),
+        mounts=read_mounts(config, host),
+        volumes_from=volumes_from(config, host),
+        origin=origin(config),
         pid=_pid(config),
         started=moment(config, "State", "StartedAt"),
         checkpoints=(*home, "checkpoints")
@@ -139,40 +131,3 @@ def _bytes(size: str) -> int | None:
     if found is None:
         return None
     return int(float(found[1]) * 1000 ** " kmgtp".index(found[2].lower() or " ")) or None
-
-
-def _mounts(config: Json, host: Json) -> tuple[Mount, ...]:
-    """All that is mounted into a container, by destination: MountPoints (1.8 on) before Volumes before Binds."""
-    mounts: dict[str, Mount] = {}
-    for bind in items(host, "Binds"):
-        source, _, rest = bind.partition(":") if isinstance(bind, str) else ("", "", "")
-        destination, _, mode = rest.partition(":")
-        if source.startswith("/") and destination:
-            mounts[destination] = _mount(source, destination, "ro" not in mode.split(","))
-    writable = table(config, "VolumesRW")
-    for destination, path in table(config, "Volumes").items():
-        if isinstance(path, str) and path:
-            mounts[destination] = _mount(path, destination, writable.get(destination) is not False)
-    for destination, point in table(config, "MountPoints").items():
-        mount = _mount(text(point, "Source"), destination, flag(point, "RW"))
-        if name := text(point, "Name"):
-            mount = Mount("volume", name, destination, mount.mode)
-        elif text(point, "Type") == "tmpfs":
-            mount = Mount("tmpfs", "", destination, mount.mode)
-        mounts[destination] = mount
-    for mount in _memory(host):
-        mounts.setdefault(mount.destination, mount)
-    return tuple(mounts[destination] for destination in sorted(mounts))
-
-
-def _memory(host: Json) -> Iterator[Mount]:
-    """What hostconfig.json mounts of memory: `--mount type=tmpfs` and `--tmpfs`."""
-    for one in items(host, "Mounts"):
-        if text(one, "Type") == "tmpfs" and (destination := text(one, "Target")):
-            yield Mount("tmpfs", "", destination, "ro" if flag(one, "ReadOnly") else "rw")
-    for destination in table(host, "Tmpfs"):
-        yield Mount("tmpfs", "", destination, "rw")
-
-
-def _mount(source: str, destination: str, writable: bool) -> Mount:
-    return Mount("bind", source, destination, "rw" if writable else "ro")

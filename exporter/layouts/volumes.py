@@ -14,6 +14,8 @@ from exporter.layouts.files import Json, Reader, decode, flag, is_id, table, tex
 from exporter.measured import Reason, Tree
 from exporter.model import Volume
 
+#: Before Docker 17.06 the file held the options as they were given.
+_OLD_KEYS = {"MountType": "type", "MountDevice": "device", "MountOpts": "o"}
 _OWN_FILES = ("metadata.db", "backingFsBlockDev")
 _DATABASE: Tree = ("volumes", "metadata.db")
 _ANONYMOUS = "com.docker.volume.anonymous"
@@ -66,7 +68,11 @@ def _read(reader: Reader, name: str) -> Volume | None:
     home = ("volumes", name)
     anonymous = is_id(name)
     if reader.is_directory((*home, "_data")):
-        return Volume(name, anonymous, tree=(*home, "_data"), home=home)
+        about = reader.json((*home, "opts.json"), optional=True) or {}
+        keys = ("MountType", "MountDevice", "MountOpts")
+        kind, device, options = (text(about, key) or text(about, _OLD_KEYS[key]) for key in keys)
+        data = None if kind or device else (*home, "_data")  # as needsMount of volume/local/local_unix.go
+        return Volume(name, anonymous, mount_type=kind, device=device, options=options, tree=data, home=home)
     names = reader.names(home)
     if "config.json" in names:
         config = reader.json((*home, "config.json"))
@@ -78,7 +84,7 @@ def _read(reader: Reader, name: str) -> Volume | None:
     return Volume(name, anonymous, tree=tree, home=home)
 
 
-def volume_of(source: str) -> str:
-    """The name of the volume whose data a container's host path is; "" for every other path."""
+def volume_of(source: str) -> tuple[str, str]:
+    """The data root and the name of the volume whose data a container's host path can be; "" for every other."""
     found = _VFS_SOURCE.search(source) or _LOCAL_SOURCE.search(source)
-    return found[1] if found else ""
+    return (source[: found.start()], found[1]) if found else ("", "")

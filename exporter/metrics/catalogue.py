@@ -161,7 +161,7 @@ CONTAINER_INFO = _info(
 )
 CONTAINER_MOUNT_INFO = _info(
     "container_mount_info",
-    "One for each bind mount, volume and tmpfs of a container.",
+    "One for each mount of a container; its kind is bind, volume, tmpfs, image, secret or config.",
     *_CONTAINER,
     "kind",
     "source",

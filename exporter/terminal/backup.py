@@ -22,7 +22,11 @@ from exporter.usage.walk import measure
 #: The names that Docker itself allows; others are asked for by id.
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
 _REFERENCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:-]*", re.ASCII)
-_TAR = "tar --numeric-owner --sparse -czf"
+_TAR = "tar --numeric-owner --sparse --acls --xattrs --xattrs-include='*' -czf"
+#: What lies there is made anew by the kernel, or by what runs.
+_VOLATILE = ("/proc", "/sys", "/dev", "/run", "/var/run")
+#: But disks are mounted there, too: removable ones, and those of Docker Desktop's host.
+_DISKS = ("/run/media", "/run/desktop/mnt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,12 @@ _TOTALS = {
     "images": "images that no registry reference names",
     "known": "together, as far as it is known",
 }
+_KINDS = {
+    "tmpfs": "in memory: gone when the container stops",
+    "image": "files of an image: saved with it",
+    "secret": "the swarm keeps it",
+    "config": "the swarm keeps it",
+}
 _Images = list[tuple[ImageRow, Saved, bool]]
 _Rows = list[tuple[ContainerRow, list[tuple[MountRow, Saved]], Saved]]
 
@@ -122,21 +132,56 @@ class _Plan:
     def _mount(self, mount: MountRow) -> Saved:
         if mount.kind == "volume":
             volume = self._index.volumes.get(mount.source)
-            if volume is not None:
-                return self.volume(volume, "")
-            return Saved("volume", mount.source, "", None, "not on this disk: gone, or of a volume plugin", "")
-        if mount.kind == "bind":
-            path = _join(self._places.prefix, mount.source)
-            return Saved("bind", mount.source, path, self._binds.get(path), "", self._tar("bind", mount.source, path))
-        return Saved(mount.kind, mount.source, "", None, "in memory: gone when the container stops", "")
+            return self._lost(mount) if volume is None else self.volume(volume, "")
+        if mount.kind != "bind":
+            return Saved(mount.kind, mount.source, "", None, _KINDS.get(mount.kind, f"of kind {mount.kind}"), "")
+        if not mount.source:
+            return Saved("bind", "", "", None, "what it is cannot be read", "")
+        path = _join(self._places.prefix, mount.source)
+        note = self._no_data(mount.source)
+        command = "" if note else self._tar("bind", mount.source, path)
+        return Saved("bind", mount.source, path, None if note else self._binds.get(path), note, command)
+
+    def _no_data(self, source: str) -> str:
+        """Why a directory of the host is not copied as it is; "" where it is."""
+        if source.endswith(".sock") or (_is_below(source, _VOLATILE) and not _is_below(source, _DISKS)):
+            return "of the running system: nothing to save"
+        roots = (self._index.document.root, *self._index.document.origins)
+        if any(_is_below(root, (source,)) for root in roots):
+            return "holds the data root: save its parts"
+        return ""
+
+    def _lost(self, mount: MountRow) -> Saved:
+        """A volume that has no directory in this root."""
+        if not mount.source:
+            return Saved("volume", "", "", None, "a volume, but not written down which", "")
+        if not mount.host_path or mount.driver in ("", "local"):
+            path = _join(self._places.prefix, mount.host_path) if mount.driver not in ("", "local") else ""
+            return Saved("volume", mount.source, path, None, "not on this disk: gone, or of a volume plugin", "")
+        path = _join(self._places.prefix, mount.host_path)
+        return self._visiting(mount.source, path, f"of the volume plugin {mount.driver}")
+
+    def _visiting(self, name: str, path: str, what: str) -> Saved:
+        """What is mounted on the host only while a container uses it; what is there without it is not meant."""
+        command = f"mountpoint --quiet {quote(path)} && {self._tar('volume', name, path)}"
+        return Saved("volume", name, path, None, f"{what}: there only while a container uses it", command)
 
     def volume(self, volume: VolumeRow, note: str) -> Saved:
         """A volume's data."""
         path = self._index.path(volume.directory, self._places.root)
-        if not path:
-            return Saved("volume", volume.name, "", None, "its data is not below the data root", "")
         if volume.driver not in ("", "local"):
             note = f"driver {volume.driver}; {note}".removesuffix("; ")
+        if not path:
+            return Saved("volume", volume.name, "", None, f"{note}; not below the data root".removeprefix("; "), "")
+        if volume.device and {"bind", "rbind"} & set(volume.options.split(",")):
+            path = _join(self._places.prefix, volume.device)
+            note = f"its data is {volume.device}; {note}".removesuffix("; ")
+            command = self._tar("volume", volume.name, path)
+            return Saved("volume", volume.name, path, self._binds.get(path), note, command)
+        if volume.mount_type == "tmpfs":
+            return Saved("volume", volume.name, path, None, _KINDS["tmpfs"], "")
+        if volume.mount_type or volume.device:
+            return self._visiting(volume.name, path, f"{volume.mount_type} {volume.device}".strip())
         return Saved("volume", volume.name, path, volume.size, note, self._tar("volume", volume.name, path))
 
     def writable(self, container: ContainerRow) -> Saved:
@@ -157,9 +202,20 @@ class _Plan:
         name = image.references[0] if image.references else image.id
         file = self._file("image", self._index.image_name(image))
         safe = [one for one in image.references if _REFERENCE.fullmatch(one)]
-        command = f"docker save {' '.join(safe) or image.id} | gzip > {file}"
+        command = f"docker save {' '.join(safe) or image.id} | gzip > {file}" if self._docker and image.layer else ""
         must = bool(image.layer) and _registry(image) == "none"
-        return image, Saved("image", name, "", image.virtual, "", command if image.layer else ""), must
+        return image, Saved("image", name, "", image.virtual, "", command), must
+
+    @property
+    def stores(self) -> str:
+        """The command that saves all images without Docker; "" where that saves them."""
+        drivers = self._index.document.drivers
+        kept = [row.name for row in self._index.document.directories if row.name in ("graph", "image", *drivers)]
+        kept += [row.name for row in self._index.document.directories if row.name.startswith("repositories-")]
+        if self._docker or not kept:
+            return ""
+        root = quote(self._places.root or self._index.document.root)
+        return f"{_TAR} images.tar.gz --one-file-system -C {root} {' '.join(quote(f'./{one}') for one in kept)}"
 
     def _tar(self, kind: str, name: str, path: str) -> str:
         """One command for each path, however often that is mounted."""
@@ -183,11 +239,11 @@ class _Plan:
 def measure_binds(index: Index, places: Places) -> dict[str, int]:
     """Measure the sources of all bind mounts on this machine; one that cannot be read whole has no size."""
     sizes: dict[str, int] = {}
-    for container in index.document.containers:
-        for mount in container.mounts:
-            path = _join(places.prefix, mount.source)
-            if mount.kind == "bind" and path not in sizes and (found := _measured(unescape(path))) is not None:
-                sizes[path] = found
+    sources = [one.source for row in index.document.containers for one in row.mounts if one.kind == "bind"]
+    sources += [one.device for one in index.document.volumes if one.device.startswith("/")]
+    for path in {_join(places.prefix, one) for one in sources if one}:
+        if (found := _measured(unescape(path))) is not None:
+            sizes[path] = found
     return sizes
 
 
@@ -200,6 +256,10 @@ def _measured(path: str) -> int | None:
     except (OSError, ValueError):  # gone, or no path at all
         return None
     return None if errors else found.usage.size
+
+
+def _is_below(path: str, tops: Iterable[str]) -> bool:
+    return any(f"{path.rstrip('/')}/".startswith(f"{top.rstrip('/')}/") for top in tops)
 
 
 def _join(prefix: str, source: str) -> str:
@@ -232,7 +292,8 @@ def _totals(rows: _Rows, unused: list[Saved], images: list[Saved]) -> dict[str, 
 
 
 def _sum(rows: Iterable[Saved]) -> int | None:
-    sizes = [one.size for one in rows]
+    """What cannot be saved, as it is in memory, takes nothing."""
+    sizes = [one.size for one in rows if one.size is not None or one.command or not one.name]
     return None if None in sizes else sum(one or 0 for one in sizes)
 
 
@@ -245,7 +306,7 @@ def _container_table(container: ContainerRow, mounts: list[tuple[MountRow, Saved
 
 
 def _note(mount: MountRow, saved: Saved) -> str:
-    return saved.note or ("read-only" if mount.mode == "ro" else "")
+    return "; ".join(one for one in ("read-only" if mount.mode == "ro" else "", saved.note) if one)
 
 
 def _volume_table(unused: list[Saved]) -> Table:
@@ -282,7 +343,10 @@ def _commands(plan: _Plan, rows: _Rows, unused: list[Saved], images: _Images) ->
             yield f"# {size(writable.size)} that {_called(container)} wrote outside its mounts"
             yield writable.command
     yield from (row.command for row in unused if row.command and row.command not in done)
-    yield from (row.command for _, row, must in images if must)
+    yield from (row.command for _, row, must in images if must and row.command)
+    if images and plan.stores:
+        yield "# all images, for an engine of this version with this driver: without Docker none can be saved alone"
+        yield plan.stores
     yield from (
         f"# unless a registry has it: {row.command}"
         for image, row, _ in images

@@ -39,7 +39,7 @@ _SOURCE = (
         "password_file",
         default=None,
         metavar="FILE",
-        type=click.File(),
+        type=click.File(errors="surrogateescape"),
         help="Its first line is the password.",
     ),
     _option("--from.ca-file", "ca_file", default=None, metavar="FILE", help="Who signed the exporter's certificate."),
@@ -63,7 +63,7 @@ def _command(function: _Function) -> click.Command:
             sys.stdout.flush()
         except BrokenPipeError:  # `| head` has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        complained = _complain(document)
+        complained = _complain(document, objects=function.__name__ != "df")
         sys.exit(1 if complained or answer.failed else 0)
 
     command: Any = run
@@ -103,21 +103,25 @@ def _print(document: "Document", answer: "Answer", name: str, *, as_json: bool, 
         show(answer, exact=exact)
 
 
-def _complain(document: "Document") -> bool:
-    """Say on standard error what could not be read; return whether there was anything."""
+def _complain(document: "Document", *, objects: bool) -> bool:
+    """Say on standard error what could not be read, for a list of objects or not; return whether there was anything."""
     from exporter.advice import ADVICE  # noqa: PLC0415 - see above
     from exporter.log import printable  # noqa: PLC0415
 
     if document.error or document.taken is None:
         click.echo(printable(f"{document.root}: {document.error or 'the first scan is not finished'}"), err=True)
         return True
+    unlisted = document.unmeasured if objects else ()
+    for name in unlisted:
+        said = f"{document.root}: the layout {name} is measured by directory only: its images and layers are not listed"
+        click.echo(printable(said), err=True)
     problems = [one for one in document.problems if one.reason != "vanished"]
     for one in problems:
         click.echo(printable(f"{document.root}/{one.path}: {one.reason} {one.detail}".rstrip()), err=True)
     for reason, advice in ADVICE.items():
         if any(one.reason == reason for one in problems):
             click.echo(f"{reason}: {advice}", err=True)
-    return bool(problems)
+    return bool(problems or unlisted)
 
 
 @_command

@@ -21,7 +21,7 @@ def containers(index: Index) -> Answer:
             _image(index, one),
             _state(one),
             one.writable,
-            one.log if one.log is not None or one.log_driver in ("", "json-file", "local") else one.log_driver,
+            one.log if one.log or one.log_driver in ("", "json-file", "local") else one.log_driver,
             _limit(one),
             one.virtual,
             len(one.mounts),

@@ -24,10 +24,10 @@ def df(document: Document) -> Answer:
     }
     parts = [
         Table(
-            "",
+            f"{document.root}{_when(document)}",
             (">ON DISK", ">SIZE", ">#INODES", "PART"),
             [(row.allocated, row.size, row.inodes, row.name) for row in rows],
-            footer=(total[1], total[0], total[2], f"total of {document.root}{_when(document)}"),
+            footer=(total[1], total[0], total[2], "total"),
             bars=0,
         ),
         Table(

@@ -47,9 +47,13 @@ def _age(created: float | None) -> str:
 
 @dataclass(slots=True)
 class Node:
-    """A line of the tree: in the graph layout an image, otherwise a layer with the images that end there."""
+    """A line of the tree: in the graph layout an image, otherwise a layer with the images that end there.
+
+    An image that was built on another without a layer of its own has a line below that one's, and an `id` of its own.
+    """
 
     id: str
+    layer: str
     driver: str
     virtual: int | None
     created: float = 0.0
@@ -88,15 +92,34 @@ def _forest(index: Index, driver: str) -> list[Node]:
         chain = index.chain(image)
         for layer in reversed(chain):
             below = layer.size if layer is chain[-1] else _plus(below, layer.size)
-            node = nodes.setdefault(layer.id, Node(layer.id, driver, below))
+            node = nodes.setdefault(layer.id, Node(layer.id, layer.id, driver, below))
             node.created = max(node.created, image.created or 0)
             if layer.parent:
                 parents[layer.id] = layer.parent
-        if chain:
-            nodes[image.layer].images.append(image)
-        else:
-            lost.append(Node(image.id, driver, None, image.created or 0, [image]))
+        if not chain:
+            lost.append(Node(image.id, "", driver, None, image.created or 0, [image]))
+    _place(nodes, parents, [one for one in index.document.images if one.driver == driver and one.layer in nodes])
     return _planted(nodes, parents) + lost
+
+
+def _place(nodes: dict[str, Node], parents: dict[str, str], images: list[ImageRow]) -> None:
+    """Give each image its line: that of its layer, or one of its own below the image that it was built on."""
+    by_id, below = {one.id: one for one in images}, dict(parents)
+    lines: dict[str, str] = {}
+    for image in images:
+        built_on = by_id.get(image.parent)
+        own = built_on is not None and built_on.layer == image.layer and built_on.id != image.id
+        lines[image.id] = f"image {image.id}" if own else image.layer
+        if own:
+            stands_on = nodes[image.layer]
+            nodes[lines[image.id]] = Node(lines[image.id], image.layer, image.driver, stands_on.virtual)
+        node = nodes[lines[image.id]]
+        node.created = max(node.created, image.created or 0)
+        node.images.append(image)
+    for image in sorted(images, key=lambda one: (one.created or 0, one.id), reverse=True):
+        built_on = by_id.get(image.parent)
+        if built_on is not None and built_on.layer in (image.layer, below.get(image.layer)):
+            parents[lines[image.id]] = lines[built_on.id]
 
 
 def _planted(nodes: dict[str, Node], parents: dict[str, str]) -> list[Node]:
@@ -147,7 +170,7 @@ def _draw(index: Index, roots: list[Node], full: bool) -> Iterator[str]:
 def _label(index: Index, node: Node, full: bool) -> str:
     """The id is the images', or `<none>` and the layer's own where none ends at a layer."""
     ids = [one.id if full else index.short(one.id) for one in node.images]
-    layer = index.layers.get((node.driver, node.id))
+    layer = index.layers.get((node.driver, node.layer))
     if not ids and layer is not None:
         name = layer.chain or layer.id
         ids = [f"{NONE} (layer {name if full else index.short(name)})"]
@@ -164,7 +187,7 @@ def _data(root: Node) -> list[dict[str, object]]:
         rows.append(
             {
                 "depth": depth,
-                "layer": node.id,
+                "layer": node.layer,
                 "images": [one.id for one in node.images],
                 "references": node.tags,
                 "virtual": node.virtual,

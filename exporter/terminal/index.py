@@ -91,7 +91,7 @@ class Index:
         """Every object that an id's beginning, a container's name or an image's reference can mean."""
         wanted = beginning.removeprefix("sha256:")
         for container in self.document.containers:
-            if container.id.startswith(wanted) or container.name == beginning:
+            if container.id.startswith(wanted) or container.name == beginning.removeprefix("/"):
                 yield container
         for image in self.document.images:
             if image.id.startswith(wanted) or beginning in _named(image):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from exporter.document import ContainerRow, ImageRow, LayerRow
-from exporter.metrics.labels import escape
+from exporter.metrics.labels import escape, unescape
 from exporter.terminal.index import INIT, Index, container_name
 from exporter.terminal.tables import Answer, Lines, Table, size
 
@@ -137,6 +137,8 @@ def _about(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[str]:
 def whose(index: Index, given: str) -> Answer:
     """Say whose a path below the root is; paths are taken as they are written, and as they are resolved here."""
     relative = _below(index.document.root, given)
+    if relative is None:
+        relative = _once_below(index.document.origins, given)
     if relative is None and (mounting := _mounting(index, escape(os.path.abspath(given)))):
         lines = [f"{one['kind']}: {one['text']}" for one in mounting]
         return Answer({"path": escape(given), "relative": None, "owners": mounting}, [Lines("", lines)])
@@ -146,10 +148,12 @@ def whose(index: Index, given: str) -> Answer:
     parts = tuple(escape(relative).split("/")) if relative else ()
     owners = _owners(index, parts)
     resolved = _below(os.path.realpath(index.document.root), os.path.realpath(given))
-    if owners[0]["kind"] == "part" and resolved and resolved != relative:  # a link, such as those in overlay2/l
+    unknown = not owners or owners[0]["kind"] == "part"
+    if unknown and resolved and resolved != relative:  # a link, such as those in overlay2/l
         owners = _owners(index, tuple(escape(resolved).split("/")))
     data = {"path": escape(given), "relative": "/".join(parts), "owners": owners}
-    return Answer(data, [Lines("", [f"{owner['kind']}: {owner['text']}" for owner in owners])], failed=not owners)
+    lines = [f"{owner['kind']}: {owner['text']}" for owner in owners] or [f"{escape(given)} is nobody's that is known."]
+    return Answer(data, [Lines("", lines)], failed=not owners)
 
 
 def _below(root: str, given: str) -> str | None:
@@ -164,6 +168,15 @@ def _below(root: str, given: str) -> str | None:
             return ""
         if path.startswith(top.rstrip("/") + "/"):
             return path[len(top.rstrip("/")) + 1 :]
+    return None
+
+
+def _once_below(origins: tuple[str, ...], given: str) -> str | None:
+    """The same for a path as the engine knew it, when its disk was mounted where it belongs."""
+    path = escape(os.path.normpath(given))
+    for origin in origins:
+        if path == origin or path.startswith(origin.rstrip("/") + "/"):
+            return unescape(path[len(origin.rstrip("/")) :].strip("/"))
     return None
 
 
@@ -193,6 +206,8 @@ def _owners(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
         found += _named(index, name)
     if not found and parts[0].startswith("repositories-"):
         return [{"kind": "part", "id": parts[0], "text": "the images' tags (up to Docker 1.9)"}]
+    if not found and parts[0] not in PARTS and parts[0] not in {one.name for one in index.document.directories}:
+        return []
     if not found:
         directory = next((one for one in index.document.directories if one.name == parts[0]), None)
         taken = f"; {size(directory.allocated)} on disk in all" if directory else ""

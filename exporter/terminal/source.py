@@ -19,6 +19,7 @@ from exporter.account import Account
 from exporter.config import Config
 from exporter.describe import describe, ending, space
 from exporter.document import Document
+from exporter.log import printable
 from exporter.once import scan, statvfs
 from exporter.scanner import Scanner
 from exporter.usage.pool import Pool, default_workers
@@ -53,27 +54,68 @@ def from_disk(config: Config) -> Document:
 
 def from_exporter(remote: Remote) -> Document:
     """Ask a running exporter for its snapshot; raises click.ClickException with what went wrong."""
-    parts = urllib.parse.urlsplit(remote.url if "://" in remote.url else f"http://{remote.url}")
-    host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host:
-        raise click.ClickException("--from must be the http or https address of an exporter")
+    parts = _split(remote.url if "://" in remote.url else f"http://{remote.url}")
     netloc = parts.netloc.rpartition("@")[2]
     path = parts.path.rstrip("/")
     address = urllib.parse.urlunsplit((parts.scheme, netloc, path.removesuffix(document.PATH) + document.PATH, "", ""))
     request = urllib.request.Request(address, headers={"accept-encoding": "gzip"})  # noqa: S310 - checked above
     user, password = remote.user or parts.username or "", remote.password or parts.password or ""
     if user:
-        request.add_header("authorization", "Basic " + b64encode(f"{user}:{password}".encode()).decode())
+        request.add_header(
+            "authorization", "Basic " + b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode()
+        )
+    context = _context(remote) if parts.scheme == "https" else None
     try:
-        raw = b"".join(_receive(request, _context(remote)))
+        raw = b"".join(_receive(request, context))
     except urllib.error.HTTPError as error:
-        advice = {401: ": give --from.user and the password", 404: ": is it an older exporter?"}.get(error.code, "")
+        advice = _STATUS_ADVICE.get(error.code, "")
         error.close()
-        raise click.ClickException(f"{address} answers {error.code} {error.reason}{advice}") from None
+        raise click.ClickException(printable(f"{address} answers {error.code} {error.reason}{advice}")) from None
     except (OSError, http.client.HTTPException, zlib.error, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise click.ClickException(f"{address} cannot be read: {reason}") from None
+        raise click.ClickException(
+            printable(f"{address} cannot be read: {_said(reason, encrypted=context is not None)}")
+        ) from None
     return parse(raw)
+
+
+_STATUS_ADVICE = {
+    400: ": does it speak https?",
+    401: ": give --from.user and --from.password-file, or others",
+    404: ": is it an older exporter, or none?",
+}
+#: By what OpenSSL calls the error: what to do.
+_TLS_ADVICE = {
+    "CERTIFICATE_VERIFY_FAILED": "is it signed by --from.ca-file, for this name?",
+    "WRONG_VERSION_NUMBER": "does it speak http?",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a client certificate: --from.cert-file",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it may want a client certificate: --from.cert-file",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not know who signed --from.cert-file",
+}
+
+
+_REFUSED = "it may want another client certificate: --from.cert-file"
+
+
+def _split(url: str) -> urllib.parse.SplitResult:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:  # a port that is no number, an address that is none
+        pass
+    raise click.ClickException("--from must be the http or https address of an exporter")
+
+
+def _said(reason: object, *, encrypted: bool) -> str:
+    """An error in one line, with what to do about it."""
+    if isinstance(reason, ssl.SSLError):
+        why = getattr(reason, "verify_message", "") or (reason.reason or "").replace("_", " ").lower()
+        advice = _TLS_ADVICE.get(reason.reason or "", "")
+        return f"TLS: {why or reason}{f'; {advice}' if advice else ''}"
+    said = str(reason) or type(reason).__name__
+    # In TLS 1.3 a client may hear only now that its certificate, or the lack of one, is not to the server's taste.
+    return f"{said}; {_REFUSED}" if encrypted and isinstance(reason, ConnectionResetError) else said
 
 
 def _receive(request: urllib.request.Request, context: ssl.SSLContext | None) -> Iterator[bytes]:
@@ -101,10 +143,24 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def _context(remote: Remote) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=remote.ca_file)
-    if remote.cert_file:
-        context.load_cert_chain(remote.cert_file, remote.key_file)
+    """How to speak TLS; raises click.ClickException that names the file that is of no use."""
+    try:
+        context = ssl.create_default_context(cafile=remote.ca_file)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"--from.ca-file {remote.ca_file}: {_useless(error)}") from None
+    try:
+        if remote.cert_file:
+            context.load_cert_chain(remote.cert_file, remote.key_file)
+    except (OSError, ValueError) as error:
+        files = " and ".join(one for one in (remote.cert_file, remote.key_file) if one)
+        raise click.ClickException(f"--from.cert-file {files}: {_useless(error)}") from None
     return context
+
+
+def _useless(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "no PEM certificate with its key" if error.reason is None else error.reason.replace("_", " ").lower()
+    return getattr(error, "strerror", None) or str(error)
 
 
 def parse(raw: bytes) -> Document:

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -20,6 +21,7 @@ UNKNOWN = "unknown"
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
 _RIGHT = ">"
 _BAR_CELLS = 20
+_WIDEST = 1_000_000
 _BAR = "█"
 
 #: A cell: a number is a size, None one that is not known.
@@ -94,15 +96,28 @@ def _plain(part: Table | Lines, exact: bool, output: TextIO) -> None:
 
 
 def _rich(part: Table | Lines, exact: bool, console: Console) -> None:
+    if part.title:
+        console.print(Text(_safe(part.title), style="bold"), soft_wrap=True)
     if isinstance(part, Lines):
-        if part.title:
-            console.print(Text(_safe(part.title), style="bold"))
         for line in part.lines:
             console.print(Text(_safe(line), style=part.style), soft_wrap=True)
         return
+    table = _drawn(part, exact, bars=part.bars is not None)
+    if part.bars is not None and _width(console, table) > console.width:
+        table = _drawn(part, exact, bars=False)
+    # What is wider than the terminal runs over, as docker's own tables do: ids and paths are there to be copied.
+    wide = Console(file=console.file, highlight=False, markup=False, emoji=False)
+    wide.width = max(console.width, _width(console, table))
+    wide.print(table, crop=False)
+
+
+def _width(console: Console, table: RichTable) -> int:
+    """How wide a table is where nothing makes it narrower."""
+    return Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
+
+
+def _drawn(part: Table, exact: bool, *, bars: bool) -> RichTable:
     table = RichTable(
-        title=Text(_safe(part.title), style="bold") if part.title else None,
-        title_justify="left",
         show_footer=bool(part.footer),
         box=None,
         pad_edge=False,
@@ -116,21 +131,20 @@ def _rich(part: Table | Lines, exact: bool, console: Console) -> None:
             heading.lstrip(">#"),
             Text(foot),
             justify="right" if right else "left",
-            no_wrap=right,
-            overflow="fold",
+            no_wrap=True,
         )
     largest = 0
-    if part.bars is not None:
+    if bars and part.bars is not None:
         table.add_column("", no_wrap=True)
         largest = max((size for row in part.rows if isinstance(size := row[part.bars], int)), default=0)
     for row in part.rows:
         cells = [Text(cell) for cell in _texts(part, row, exact)]
-        if part.bars is not None:
+        if bars and part.bars is not None:
             size = row[part.bars]
             share = size / largest if isinstance(size, int) and largest else 0
             cells.append(Text(_BAR * round(_BAR_CELLS * share), style="blue"))
         table.add_row(*cells)
-    console.print(table)
+    return table
 
 
 def _texts(part: Table, row: Sequence[Cell], exact: bool) -> tuple[str, ...]:

@@ -40,6 +40,11 @@ class Engine:
         self._starts = 0
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def address(self) -> str:
+        """Where a client finds it."""
+        return f"unix://{self._short}/s"
+
     def start(self) -> None:
         """Start it and wait until it answers."""
         short = self._short

@@ -1,3 +1,4 @@
+import json
 import shlex
 import subprocess
 import tarfile
@@ -79,7 +80,7 @@ def test_the_commands_save_just_what_they_name_and_run_nothing_else(tmp_path: Pa
     script = "\n".join(line for line in lines if not line.startswith("#"))
     subprocess.run(["bash", "-euc", script], cwd=work, check=True)
     made = sorted(path.name for path in work.iterdir())
-    assert len(made) == 3, made
+    assert [one.partition("-")[0] for one in made] == ["bind", "containers.tar.gz", "images.tar.gz", "writable"]
     (bind,) = (path for path in work.iterdir() if path.name.startswith("bind-"))
     with tarfile.open(bind) as archive:
         assert [Path(one.name).name for one in archive.getmembers()] == [name, "file"]
@@ -124,3 +125,60 @@ def test_paths_are_those_of_the_host(tmp_path: Path) -> None:
     answer = plan(built.path, root="/var/lib/docker", prefix="/mnt/old")
     assert of(answer, "web")["mounts"][0]["path"] == "/mnt/old/srv/b"
     assert answer.data["unused_volumes"][0]["path"] == "/var/lib/docker/volumes/data/_data"
+
+
+def test_a_volume_that_is_a_mount_itself_is_saved_where_its_data_is(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", tag="app:1")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "f").write_bytes(b"x" * 321)
+    options = {
+        "bound": {"MountType": "none", "MountOpts": "bind", "MountDevice": str(tmp_path / "data")},
+        "net": {"MountType": "nfs", "MountOpts": "addr=10.1.1.1", "MountDevice": ":/x"},
+        "mem": {"MountType": "tmpfs", "MountDevice": "tmpfs"},
+        "old": {"type": "nfs", "device": ":/y"},
+        "torn": 5,
+    }
+    for name, about in options.items():
+        built.writer.volume(name, {"f": 3}, form="1.9")
+        (built.path / "volumes" / name / "opts.json").write_text(json.dumps(about))
+    answer = plan(built.path, measure=True)
+    rows = {one["name"]: one for one in answer.data["unused_volumes"]}
+    assert (rows["bound"]["path"], rows["bound"]["size"]) == (str(tmp_path / "data"), 321)
+    assert rows["mem"]["command"] == ""
+    for name in ("net", "old"):
+        assert (rows[name]["size"], rows[name]["note"].startswith("nfs :/")) == (None, True)
+        assert rows[name]["command"].startswith(f"mountpoint --quiet {built.path}/volumes/{name}/_data && tar ")
+    assert rows["torn"]["size"] == 3
+    assert answer.data["totals"]["volumes"] is None
+
+
+def test_a_volume_of_a_plugin_is_where_the_engine_had_it(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", tag="app:1")
+    points = {
+        "/plugin": {"Name": "remote", "Driver": "rexray", "Source": "/mnt/remote", "RW": True},
+        "/gone": {"Name": "gone", "Driver": "local", "Source": "/var/lib/docker/volumes/gone/_data", "RW": True},
+    }
+    built.container("web", image="app", mount_points=points)
+    mounts = {one["destination"]: one for one in of(plan(built.path, prefix="/old"), "web")["mounts"]}
+    assert mounts["/plugin"]["path"] == "/old/mnt/remote"
+    assert "plugin rexray" in mounts["/plugin"]["note"]
+    assert "gone" in mounts["/gone"]["note"]
+    assert mounts["/gone"]["command"] == ""
+
+
+@pytest.mark.parametrize("source", ["/", "/proc", "/sys/fs/cgroup", "/var/run/docker.sock", "/srv/agent.sock"])
+def test_what_is_no_data_is_named_and_not_copied(tmp_path: Path, source: str) -> None:
+    built = graph_root(tmp_path).image("app", tag="app:1")
+    built.container("agent", image="app", volumes={"/x": source, "/root": str(built.path), "/runs": "/runs"})
+    mounts = {one["destination"]: one for one in of(plan(built.path), "agent")["mounts"]}
+    assert (mounts["/x"]["source"], mounts["/x"]["command"]) == (source, "")
+    assert "data root" in mounts["/root"]["note"]
+    assert "./runs" in mounts["/runs"]["command"]
+
+
+@pytest.mark.parametrize(("source", "saved"), [("/var/lib/docker", False), ("/var/lib", False), ("/run/media/x", True)])
+def test_the_root_is_known_by_the_name_that_the_engine_gave_it(tmp_path: Path, source: str, saved: bool) -> None:
+    built = graph_root(tmp_path).image("app", tag="app:1")
+    built.container("agent", image="app", volumes={"/x": source})
+    (mount,) = of(plan(built.path), "agent")["mounts"]
+    assert bool(mount["command"]) is saved

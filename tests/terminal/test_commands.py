@@ -2,12 +2,15 @@ import http.server
 import json
 import os
 import pty
+import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.roots import GraphRoot, graph_root, hex_id
@@ -86,7 +89,7 @@ class _Answer(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         status, headers, body = self.answers[self.path]
-        self.send_response(status)
+        self.send_response(status, headers.get("reason"))
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
@@ -105,6 +108,7 @@ def strange() -> Iterator[str]:
         f"/types{path}": (200, {}, b'{"schema": 1, "root": 5}'),
         f"/closed{path}": (401, {}, b""),
         f"/cut{path}": (200, {"content-encoding": "gzip"}, b"\x1f\x8b\x08\x00"),
+        f"/rude{path}": (500, {"reason": "\x1b]0;owned\x07"}, b""),
         f"/away{path}": (302, {"location": "/text"}, b""),
     }
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answer)
@@ -125,6 +129,7 @@ def strange() -> Iterator[str]:
         ("closed", "401"),
         ("cut", "cut off"),
         ("away", "302"),
+        ("rude", "500 \\x1b"),
     ],
 )
 def test_an_answer_that_is_no_snapshot_is_an_error_in_one_line(strange: str, what: str, said: str) -> None:
@@ -133,9 +138,66 @@ def test_an_answer_that_is_no_snapshot_is_an_error_in_one_line(strange: str, wha
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "secret" not in done.stderr
+    assert done.stderr.rstrip("\n").isprintable()
+
+
+def test_ctrl_c_ends_it_in_silence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        command = [sys.executable, "-m", "exporter", "df", "--from", f"127.0.0.1:{server.getsockname()[1]}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            server.settimeout(60)
+            with server.accept()[0]:
+                process.send_signal(signal.SIGINT)
+                assert process.communicate(timeout=60)[0] == b""
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("command", ["images --tree", "backup", "df --json"])
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path, command: str) -> None:
+    built = graph_root(tmp_path)
+    for number in range(600):  # more than a pipe holds
+        built.writer.image(hex_id(f"{number}"), layersize=number)
+        built.writer.tag("repository-with-a-name", f"{number}", hex_id(f"{number}"))
+    arguments = [sys.executable, "-m", "exporter", *command.split(), "--root", str(built.path)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
 
 
 def test_nobody_there_is_an_error_in_one_line() -> None:
     done = run("df", "--from", "127.0.0.1:1")
     assert done.returncode == 1
     assert "Connection refused" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "rows", "kind"),
+    [
+        ("df", "directories", "DirectoryRow"),
+        ("df", "reclaimable", "ReclaimableRow"),
+        ("df", "filesystems", "FilesystemRow"),
+        ("images --all", "images", "ImageRow"),
+        ("containers", "containers", "ContainerRow"),
+        ("layers", "layers", "LayerRow"),
+    ],
+)
+def test_rows_are_those_of_the_documented_schema(built: GraphRoot, command: str, rows: str, kind: str) -> None:
+    schema = json.loads((Path(__file__).parent.parent.parent / "docs" / "snapshot.schema.json").read_text())
+    answer = json.loads(run(*command.split(), "--root", str(built.path), "--json").stdout)
+    assert answer[rows]
+    for row in answer[rows]:
+        jsonschema.validate(row, {**schema, "$ref": f"#/$defs/{kind}"})
+
+
+def test_a_layout_that_is_not_read_is_named_and_not_passed_off_as_empty(tmp_path: Path) -> None:
+    for directory in ("io.containerd.content.v1.content/blobs/sha256", "io.containerd.metadata.v1.bolt"):
+        (tmp_path / "docker/containerd/daemon" / directory).mkdir(parents=True)
+    (tmp_path / "docker/containerd/daemon/io.containerd.metadata.v1.bolt/meta.db").write_bytes(b"x")
+    (tmp_path / "docker/rootfs/overlayfs").mkdir(parents=True)
+    for command in ("images", "images --tree", "layers", "backup", "df"):
+        done = run(*command.split(), "--root", str(tmp_path / "docker"))
+        assert "containerd" in (done.stdout if command == "df" else done.stderr), command
+        assert done.returncode == (command != "df")

@@ -11,6 +11,7 @@ from exporter.terminal.source import parse
 from exporter.terminal.tables import Answer, Lines, Table
 from tests.conftest import document_of
 from tests.roots import graph_root, hex_id
+from tests.roots.layerdb import DbRoot
 
 #: The administrator's host as `docker images -tree` drew it: ids and virtual sizes of both chains.
 _MYSQL = """36669626e49c 84.98 MB, d5570ef1464a 84.98 MB, 170ff2cfa64a 85.3 MB, ef7c16d26957 116.7 MB,
@@ -114,6 +115,35 @@ def test_where_layers_are_no_images_the_layers_are_the_tree(tmp_path: Path) -> N
     assert sorted(line[4:] for line in lines[1:]) == sorted(
         [f"{one}, {same} Virtual Size: 15 B Tags: one:1, same:2, same:3", f"{two} Virtual Size: 17 B Tags: two:1"]
     )
+
+
+def test_steps_of_a_build_have_a_line_each_as_docker_drew_them(tmp_path: Path) -> None:
+    """The classic builder makes an image of each step, also of those that make no layer: RUN, LABEL, RUN, EXPOSE."""
+    built = DbRoot(tmp_path).layer("l1", 10).layer("l2", 5, "l1").layer("l3", 7, "l2").image("base", "l1", ["base:1"])
+    built.image("run", "l2", parent="base").image("label", "l2", parent="run")
+    built.image("run again", "l3", parent="label").image("expose", "l3", ["app:1"], parent="run again")
+    built.image("other", "l2", ["same:1"])
+    ids = {name: one[:12] for name, one in built.images.items()}
+    lines = drawn(document_of(built.path))
+    assert lines[0] == f"└─{ids['base']} Virtual Size: 10 B Tags: base:1"
+    assert sorted(lines[1].strip(" └─").split(" Virtual")[0].split(", ")) == sorted([ids["run"], ids["other"]])
+    assert lines[1].endswith(" Virtual Size: 15 B Tags: same:1")
+    assert lines[2:] == [
+        f"    └─{ids['label']} Virtual Size: 15 B",
+        f"      └─{ids['run again']} Virtual Size: 22 B",
+        f"        └─{ids['expose']} Virtual Size: 22 B Tags: app:1",
+    ]
+
+
+def test_a_ring_of_builds_is_drawn_once(tmp_path: Path) -> None:
+    built = DbRoot(tmp_path).layer("l1", 10).image("base", "l1", ["base:1"]).image("a", "l1", parent="base")
+    for one, other in (("base", "a"), ("a", "base")):
+        home = built.base / "imagedb/metadata/sha256" / built.images[one]
+        home.mkdir(exist_ok=True)
+        (home / "parent").write_text(f"sha256:{built.images[other]}")
+    lines = drawn(document_of(built.path))
+    for name in ("base", "a"):
+        assert sum(built.images[name][:12] in line for line in lines) == 1
 
 
 @pytest.fixture

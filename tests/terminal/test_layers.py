@@ -47,6 +47,7 @@ def test_only_orphaned_layers_on_demand(built: GraphRoot) -> None:
         (hex_id("app")[:8], ["app", "base"]),
         ("app:1", ["app", "base"]),
         ("web", ["web", "web-init", "app", "base"]),
+        ("/web", ["web", "web-init", "app", "base"]),
         (hex_id("stray")[:10], ["stray"]),
         ("sha256:" + hex_id("base"), ["base"]),
     ],
@@ -90,6 +91,21 @@ def test_a_path_says_whose_it_is(built: GraphRoot, path: str, kind: str, what: s
     for given in (str(built.path / path.format(**names)), path.format(**names)):
         first = whose(index, given).data["owners"][0]
         assert (first["kind"], first["id"]) == (kind, hex_id(what))
+
+
+def test_paths_as_the_engine_knew_them_are_understood(built: GraphRoot) -> None:
+    """On a disk that is mounted elsewhere, logs and `docker inspect` of old say /var/lib/docker."""
+    index = Index(document_of(built.path))
+    assert index.document.origins == ("/var/lib/docker",)
+    answer = whose(index, f"/var/lib/docker/aufs/diff/{hex_id('web')}/../{hex_id('app')}/etc")
+    assert answer.data["owners"][0]["id"] == hex_id("app")
+    assert whose(index, "/var/lib/docker").data["owners"][0]["kind"] == "root"
+    assert whose(index, "/var/lib/dockers/x").failed
+
+
+def test_what_is_not_there_is_nobodys(built: GraphRoot) -> None:
+    answer = whose(Index(document_of(built.path)), "nothing/there")
+    assert (answer.failed, answer.data["owners"]) == (True, [])
 
 
 def test_a_path_of_no_object_says_what_it_is(built: GraphRoot, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ import io
 import os
 import subprocess
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,18 @@ def test_no_name_commands_the_terminal(name: str) -> None:
 
 def _sequences(text: str) -> list[str]:
     return ["\x1b" + part[: part.find("m") + 1] for part in text.split("\x1b")[1:]]
+
+
+def test_a_narrow_terminal_gets_whole_ids_and_no_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("0" * 64, "/var/lib/docker/overlay2/" + "f" * 64, 5), ("short", "/", None)]
+    table = Table("", ("ID", "DIRECTORY", ">SIZE"), rows, bars=2)
+    drawn = {}
+    for columns in (30, 300):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        drawn[columns] = printed(Answer({}, [table]), Terminal())
+        assert all(cell in drawn[columns] for row in rows for cell in row[:2] if isinstance(cell, str))
+    assert ("█" in drawn[30], "█" in drawn[300]) == (False, True)
+    assert len(drawn[30].splitlines()) == 3
 
 
 def test_what_looks_like_markup_is_text() -> None:
