@@ -210,6 +210,11 @@ class Container:
             return None
         return self.state in (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
 
+    @property
+    def going(self) -> bool:
+        """Whether it is being removed: what is gone of it already is no loss."""
+        return self.state in (ContainerState.DEAD, ContainerState.REMOVING)
+
 
 @dataclass(frozen=True, slots=True)
 class Volume:

@@ -8,9 +8,7 @@ from exporter.layouts.files import is_id
 from exporter.layouts.graphuses import describe
 from exporter.layouts.layerdb import Database, Entry
 from exporter.layouts.uses import Claims
-from exporter.model import BuildCache, Container, ContainerState, Layer, LayerId, Use
-
-_GONE = (ContainerState.DEAD, ContainerState.REMOVING)
+from exporter.model import BuildCache, Container, Layer, LayerId, Use
 
 
 class Describer:
@@ -97,7 +95,7 @@ def settle(database: Database, container: Container) -> Container:
 def missing_of_containers(database: Database, containers: list[Container]) -> Iterator[str]:
     """The layers that containers stand on and that are gone. Their image may be: `docker rmi -f` leaves its layers."""
     for container in containers:
-        if container.state in _GONE:
+        if container.going:
             continue
         mount = database.mounts.get(container.id)
         if container.layer is None:

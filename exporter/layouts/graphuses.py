@@ -7,11 +7,10 @@ from exporter.layouts.drivers import INIT, LayerStore
 from exporter.layouts.files import is_id
 from exporter.layouts.graph import DOWNLOADS, GRAPH, Shelf
 from exporter.layouts.uses import Claims, changed
-from exporter.model import Container, ContainerState, Layer, LayerId, Use
+from exporter.model import Container, Layer, LayerId, Use
 from exporter.root import DataRoot
 
 _STALE_DOWNLOAD_SECONDS = 24 * 3600
-_GONE = (ContainerState.DEAD, ContainerState.REMOVING)
 
 
 def claim(root: DataRoot, shelf: Shelf, containers: list[Container], claims: Claims) -> None:
@@ -96,7 +95,7 @@ def _downloads(root: DataRoot) -> bool:
 def missing_of_containers(shelf: Shelf, containers: list[Container]) -> Iterator[str]:
     """The layers that containers need and that are gone, their own and their image's."""
     for container in containers:
-        if container.state in _GONE:
+        if container.going:
             continue
         if container.layer is None:
             yield container.id
