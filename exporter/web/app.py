@@ -14,6 +14,7 @@ from exporter import document
 from exporter.document import FilesystemRow
 from exporter.metrics.render import Format
 from exporter.publication import Body
+from exporter.web.answer import InPieces
 from exporter.web.lifecycle import reload_route
 from exporter.web.pages import landing, status
 
@@ -62,18 +63,16 @@ def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Starle
         headers = {"vary": "accept, accept-encoding"}
         end = await source.live(style)
         if _accepts_gzip(request.headers.get("accept-encoding", "")):
-            headers["content-encoding"] = "gzip"
-            return Response(page.finish_gzip(end), media_type=content_type, headers=headers)
-        return Response(page.finish(end), media_type=content_type, headers=headers)
+            return _gzipped(page.gzip_parts(end), content_type, headers)
+        return InPieces((page.plain, end), len(page.plain) + len(end), content_type, headers)
 
     async def snapshot(request: Request) -> Response:
         described = source.body.document
         headers = {"vary": "accept-encoding"}
         end = await source.document_end()
         if _accepts_gzip(request.headers.get("accept-encoding", "")):
-            headers["content-encoding"] = "gzip"
-            return Response(described.finish_gzip(end), media_type="application/json", headers=headers)
-        return Response(described.finish(end), media_type="application/json", headers=headers)
+            return _gzipped(described.gzip_parts(end), "application/json", headers)
+        return InPieces(described.parts(end), described.length + len(end), "application/json", headers)
 
     async def index(_: Request) -> Response:
         return HTMLResponse(landing(replace(source.body.summary, taken=source.taken)), headers=_PAGE_HEADERS)
@@ -101,6 +100,10 @@ def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Starle
         "/-/ready": ready,
     }
     return Starlette(routes=[*(Route(path, endpoint) for path, endpoint in routes.items()), reload_route(reload)])
+
+
+def _gzipped(parts: tuple[bytes, ...], media_type: str, headers: dict[str, str]) -> Response:
+    return InPieces(parts, sum(map(len, parts)), media_type, {**headers, "content-encoding": "gzip"})
 
 
 def _accepts_gzip(header: str) -> bool:

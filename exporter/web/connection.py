@@ -6,30 +6,49 @@ from typing import Any
 
 import h11
 import uvicorn
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from exporter.web.lobby import Lobby, Stage, Visitor
+from exporter.web.turns import Turns
 
 _Admits = Callable[[Mapping[str, Any] | None], bool]
+#: What a TLS connection holds, besides what it tells, when it can send no more: asyncio's mark for the socket below.
+_BELOW_TLS_BYTES = 64 * 1024
 
 
 class Connection(H11Protocol):
-    """A connection that is cut when it holds things up, or when its client has no certificate that is admitted."""
+    """A connection that is cut when it holds things up, or when its client has no certificate that is admitted.
 
-    def __init__(
-        self, config: uvicorn.Config, state: ServerState, lobby: Lobby, visitor: Visitor, admits: _Admits
+    It holds next to nothing that is not sent: an answer comes in pieces, each when the one before is gone. A request
+    waits for its turn, and one that was sent ahead of its time until the answer before it is gone as well.
+    """
+
+    def __init__(  # noqa: PLR0913 - one parameter for each thing it is part of
+        self,
+        config: uvicorn.Config,
+        state: ServerState,
+        lobby: Lobby,
+        turns: Turns,
+        visitor: Visitor,
+        admits: _Admits,
     ) -> None:
         super().__init__(config, state, {})
+        self._answer = self.app
+        self.app = self._in_turn  # type: ignore[assignment]
         self._lobby = lobby
+        self._turns = turns
         self._visitor = visitor
         self._admits = admits
+        self._slow = False  # this answer has had to wait for its reader
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, or end, by what the client's certificate says."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=1, low=0)
         self._visitor.cut = transport.abort
-        self._visitor.held = transport.get_write_buffer_size
+        self._visitor.held = self._held
         self._lobby.move(self._visitor, Stage.WAITING)
         if not self._admits(transport.get_extra_info("peercert")):
             self._lobby.cut["tls"] += 1
@@ -52,28 +71,53 @@ class Connection(H11Protocol):
         elif self._visitor.stage is Stage.IDLE:
             self._move(Stage.WAITING)
 
+    async def _in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request when it is its turn, and not when nobody waits for the answer any more."""
+        cycle = self.cycle
+        await self.flow.drain()
+        await self._turns.take(self._visitor.client, self._visitor.use)
+        if not cycle.disconnected:
+            await self._answer(scope, receive, send)
+
     def on_response_complete(self) -> None:
         """Wait for the next request, or until this answer is read."""
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY:
             self.transport.close()  # nothing here takes a body: the rest of it is not waited for
         if self.transport.is_closing() or self.flow.write_paused:
-            self._move(Stage.DRAINING)  # also when it has asked again: the next answer waits until this one is read
+            self._drain()  # also when it has asked again: the next answer waits until this one is read
         elif self._busy:
             self._move(Stage.SERVING)
         else:
             self._move(Stage.IDLE)
 
+    def pause_writing(self) -> None:
+        """Note that there is more to send than the reader takes."""
+        super().pause_writing()
+        if self._busy:
+            self._drain()
+
     def resume_writing(self) -> None:
-        """Note that a slow reader has caught up."""
+        """Note that a slow reader has caught up. In the middle of an answer that gives it no more time for it."""
         super().resume_writing()
         if self._visitor.stage is Stage.DRAINING and not self.transport.is_closing():
-            self._lobby.move(self._visitor, Stage.SERVING if self._busy else Stage.IDLE)
+            answering = self._busy and self.cycle.response_started
+            if not answering:
+                self._slow = False
+            self._move(Stage.SERVING if self._busy else Stage.IDLE, keep_time=answering)
 
     @property
     def _busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _move(self, stage: Stage) -> None:
+    def _held(self) -> int:
+        below = _BELOW_TLS_BYTES if self.scheme == "https" and self.flow.write_paused else 0
+        return self.transport.get_write_buffer_size() + below
+
+    def _drain(self) -> None:
+        self._move(Stage.DRAINING, keep_time=self._slow)
+        self._slow = True
+
+    def _move(self, stage: Stage, *, keep_time: bool = False) -> None:
         if self in self.connections and self._visitor.stage is not stage:
-            self._lobby.move(self._visitor, stage)
+            self._lobby.move(self._visitor, stage, keep_time=keep_time)

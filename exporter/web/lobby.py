@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from enum import IntEnum
 
+from exporter.web.turns import Use
+
 #: How many connections there may be, and how many of them in a TLS handshake.
 MAX_CONNECTIONS = 256
 MAX_HANDSHAKES = 32
@@ -39,10 +41,12 @@ REASONS = ("full", "slow", "timeout", "tls")
 
 
 class Visitor:
-    """One connection. `cut` ends it at once; `held` says how many bytes wait to be sent to it."""
+    """One connection, of `client` (see `turns`). `cut` ends it at once; `held` says how many bytes wait to be sent."""
 
-    def __init__(self, cut: Callable[[], None]) -> None:
+    def __init__(self, cut: Callable[[], None], client: str = "") -> None:
         self.cut = cut
+        self.client = client
+        self.use = Use()
         self.held: Callable[[], int] = int
         self.stage = Stage.WAITING
         self.timer: asyncio.TimerHandle | None = None
@@ -58,23 +62,24 @@ class Lobby:
     def __len__(self) -> int:
         return len(self._visitors)
 
-    def enter(self, cut: Callable[[], None]) -> Visitor:
+    def enter(self, cut: Callable[[], None], client: str = "") -> Visitor:
         """Let one more in, for which another may have to go."""
         if len(self._visitors) >= MAX_CONNECTIONS:
             self._make_room()
-        visitor = Visitor(cut)
+        visitor = Visitor(cut, client)
         self.move(visitor, Stage.WAITING)
         return visitor
 
-    def move(self, visitor: Visitor, stage: Stage) -> None:
-        """Note that a connection has come to another stage."""
+    def move(self, visitor: Visitor, stage: Stage, *, keep_time: bool = False) -> None:
+        """Note that a connection has come to another stage; with `keep_time` it has no more time than it had."""
         self._visitors.pop(visitor, None)
         self._visitors[visitor] = time.monotonic()
         visitor.stage = stage
-        if visitor.timer is not None:
-            visitor.timer.cancel()
-        loop = asyncio.get_running_loop()
-        visitor.timer = loop.call_later(_PATIENCE[stage], self._end, visitor, "timeout")
+        if visitor.timer is None or not keep_time:
+            if visitor.timer is not None:
+                visitor.timer.cancel()
+            loop = asyncio.get_running_loop()
+            visitor.timer = loop.call_later(_PATIENCE[stage], self._end, visitor, "timeout")
         if stage is Stage.HANDSHAKE:
             shaking = [one for one in self._visitors if one.stage is Stage.HANDSHAKE]
             if len(shaking) > MAX_HANDSHAKES:
