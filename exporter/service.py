@@ -45,6 +45,7 @@ class Current:
         self._status = unseen
         self._body = unseen.body
         self._filesystems = _Filesystems()
+        self._readings: dict[Format, asyncio.Future[bytes]] = {}
         self.scanner: int | None = None
         self.web: Callable[[], WebStatus] | None = None
 
@@ -85,7 +86,17 @@ class Current:
         return ending(self.taken, await self.space())
 
     async def live(self, style: Format) -> bytes:
-        """The exporter's own families, and what is read now: the filesystems and the processes."""
+        """The exporter's own families, and what is read now: the filesystems and the processes.
+
+        Scrapes that wait for the same reading share it.
+        """
+        reading = self._readings.get(style)
+        if reading is None:
+            reading = self._readings[style] = asyncio.ensure_future(self._read(style))
+            reading.add_done_callback(lambda _: self._readings.pop(style))
+        return await asyncio.shield(reading)
+
+    async def _read(self, style: Format) -> bytes:
         status = self._status
         statuses = await self._filesystems.read(self._body.filesystems)
         processes = [self.scanner, *status.processes] if self.scanner else []

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 #: What is handed over, and with TLS encrypted, at a time.
 PIECE_BYTES = 32 * 1024
-_IN_ONE_TURN = 8
+_IN_ONE_TURN = 4
 
 
 class InPieces(Response):
@@ -18,7 +18,7 @@ class InPieces(Response):
         super().__init__(None, media_type=media_type, headers={**headers, "content-length": str(length)})
         self._parts = parts
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Send it. `send` waits while the connection has more to send than it should hold."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if scope["method"] != "HEAD":

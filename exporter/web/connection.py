@@ -36,7 +36,7 @@ class Connection(H11Protocol):
     ) -> None:
         super().__init__(config, state, {})
         self._answer = self.app
-        self.app = self._in_turn  # type: ignore[assignment]
+        self.app = self._in_turn
         self._lobby = lobby
         self._turns = turns
         self._visitor = visitor

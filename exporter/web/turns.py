@@ -1,5 +1,8 @@
 """Whose turn it is: of those who wait, the one that has asked least of late, a few in each turn of the loop.
 
+Of those that have asked as little, the last to come goes first: however many have come at once, an answer does not
+wait for all of them.
+
 Whoever asks for much, over few connections or many, waits behind whoever asks for little. And as the event loop does
 a bounded piece of work before it looks at the sockets again, nobody waits for all that others have asked for.
 """
@@ -12,7 +15,7 @@ import time
 from collections.abc import Callable
 
 #: How many are let through in one turn of the event loop.
-AT_ONCE = 4
+AT_ONCE = 2
 #: How much of what was asked is forgotten in a second: a scraper that asks once a second has asked for nothing.
 _FORGOTTEN_PER_SECOND = 1.0
 _CLIENTS_KEPT = 1024
@@ -43,7 +46,7 @@ class Turns:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._numbers = itertools.count()
+        self._numbers = itertools.count(0, -1)  # a heap gives the smallest first
         self._waiting: dict[str, list[tuple[float, int, asyncio.Future[None], Use]]] = {}
         self._clients: dict[str, Use] = {}
         self._scheduled = False
