@@ -16,6 +16,10 @@ from exporter.web.turns import Turns
 _Admits = Callable[[Mapping[str, Any] | None], bool]
 #: What a TLS connection holds, besides what it tells, when it can send no more: asyncio's mark for the socket below.
 _BELOW_TLS_BYTES = 64 * 1024
+_BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n"
+    b"Invalid HTTP request received.\n"
+)
 
 
 class Connection(H11Protocol):
@@ -70,6 +74,16 @@ class Connection(H11Protocol):
             self._move(Stage.SERVING)
         elif self._visitor.stage is Stage.IDLE:
             self._move(Stage.WAITING)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        """Refuse what is not HTTP, at any point of a request or answer; uvicorn's own way fails after a HEAD."""
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            self.transport.write(_BAD_REQUEST)
+        self.conn.send_failed()
+        if self._busy:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.close()
 
     async def _in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request when it is its turn, and not when nobody waits for the answer any more."""

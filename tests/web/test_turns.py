@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -68,7 +69,7 @@ def test_the_loop_looks_at_its_sockets_after_a_few() -> None:
 
         tick()
         await asyncio.gather(*(wait() for _ in range(100)))
-        return max(after - before for before, after in zip(seen, seen[1:], strict=False))
+        return max(after - before for before, after in pairwise(seen))
 
     assert 0 < asyncio.run(most()) <= AT_ONCE
 
