@@ -147,8 +147,8 @@ class Server(uvicorn.Server):
         """Accept no more, and let those finish that are being answered."""
         if self._reception is not None:
             self._reception.close()
-        await super().shutdown(sockets)
         self.guard.authenticator.close()
+        await super().shutdown(sockets)
 
     async def main_loop(self) -> None:
         """Serve until `stop`."""
