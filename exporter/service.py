@@ -23,6 +23,7 @@ from exporter.metrics.render import Format, render
 from exporter.model import Counters, Filesystem, Snapshot
 from exporter.publication import Body, Publication, publish
 from exporter.stuck import Stuck
+from exporter.summary import NOT_YET
 from exporter.version import VERSION
 from exporter.web.app import make_app
 from exporter.web.server import Server, listen
@@ -40,7 +41,7 @@ class Current:
     """What is served now; the one place in the serving process that changes."""
 
     def __init__(self, root: str) -> None:
-        unseen = publish(Snapshot(root, time.time(), error="is not looked at yet"), Counters())
+        unseen = publish(Snapshot(root, time.time(), error=NOT_YET), Counters())
         assert unseen.body is not None, "asked for"
         self._status = unseen
         self._body = unseen.body
