@@ -27,7 +27,8 @@ _Command = Callable[..., None]
 
 def _option(flag: str, name: str, **settings: Any) -> Callable[[_Command], _Command]:
     """An option that is also an environment variable, and says so in --help."""
-    variable = _ENVIRONMENT + flag.removeprefix("--").replace(".", "_").replace("-", "_").upper()
+    words = flag.partition("/")[0].removeprefix("--")  # a switch has the name of what it switches on
+    variable = _ENVIRONMENT + words.replace(".", "_").replace("-", "_").upper()
     return click.option(flag, name, envvar=variable, show_envvar=True, show_default=True, **settings)
 
 

@@ -252,7 +252,7 @@ async def serve(config: Config) -> None:
     with contextlib.suppress(TimeoutError):  # a disk that hangs must not keep the port closed
         await asyncio.wait_for(scanning.spoke.wait(), _FIRST_WORD_SECONDS)
     addresses = [_address(one.getsockname()) for one in sockets]
-    _log.info("serving", addresses=addresses, version=VERSION, **server.protection, **_effective(config))
+    _log.info("serving", addresses=",".join(addresses), version=VERSION, **server.protection, **_effective(config))
     systemd.notify("READY=1")
     watchdog = asyncio.create_task(_keep_alive())
     try:
@@ -274,7 +274,10 @@ async def _keep_alive() -> None:
 
 
 def _effective(config: Config) -> dict[str, object]:
-    return {name: ",".join(one) if isinstance(one, tuple) else one for name, one in asdict(config).items()}
+    fields = {name: ",".join(one) if isinstance(one, tuple) else one for name, one in asdict(config).items()}
+    del fields["shown"]
+    fields |= {"intermediate": config.shown.intermediate, "each_layer": config.shown.each_layer}
+    return fields | {f"max_series_{name}": most for name, most in config.shown.most}
 
 
 def _address(address: tuple[str, int, int, int] | tuple[str, int] | str) -> str:

@@ -18,10 +18,12 @@ from exporter.web.answer import InPieces
 from exporter.web.lifecycle import reload_route
 from exporter.web.pages import landing, status
 
+#: Names from the disk are in text and JSON as well: no browser may take those for HTML.
+_AS_IT_IS = {"x-content-type-options": "nosniff"}
 _PAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
     "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
+    **_AS_IT_IS,
 }
 
 
@@ -60,7 +62,7 @@ def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Starle
         content_type = choose_encoder(request.headers.get("accept", ""))[1]
         style: Format = "openmetrics" if content_type.startswith("application/openmetrics-text") else "text"
         page = source.body.openmetrics if style == "openmetrics" else source.body.text
-        headers = {"vary": "accept, accept-encoding"}
+        headers = {"vary": "accept, accept-encoding", **_AS_IT_IS}
         end = await source.live(style)
         if _accepts_gzip(request.headers.get("accept-encoding", "")):
             return _gzipped(page.gzip_parts(end), content_type, headers)
@@ -68,7 +70,7 @@ def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Starle
 
     async def snapshot(request: Request) -> Response:
         described = source.body.document
-        headers = {"vary": "accept-encoding"}
+        headers = {"vary": "accept-encoding", **_AS_IT_IS}
         end = await source.document_end()
         if _accepts_gzip(request.headers.get("accept-encoding", "")):
             return _gzipped(described.gzip_parts(end), "application/json", headers)
