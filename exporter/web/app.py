@@ -101,7 +101,9 @@ def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Starle
         "/-/healthy": healthy,
         "/-/ready": ready,
     }
-    return Starlette(routes=[*(Route(path, endpoint) for path, endpoint in routes.items()), reload_route(reload)])
+    app = Starlette(routes=[*(Route(path, endpoint) for path, endpoint in routes.items()), reload_route(reload)])
+    app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
+    return app
 
 
 def _gzipped(parts: tuple[bytes, ...], media_type: str, headers: dict[str, str]) -> Response:

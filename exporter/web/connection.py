@@ -7,6 +7,7 @@ from typing import Any
 import h11
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
@@ -75,6 +76,13 @@ class Connection(H11Protocol):
         elif self._visitor.stage is Stage.IDLE:
             self._move(Stage.WAITING)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what was asked before the client said that it has no more to say; with TLS that cannot be."""
+        if not self._busy or self.scheme == "https":
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """Refuse what is not HTTP, at any point of a request or answer; uvicorn's own way fails after a HEAD."""
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
@@ -83,11 +91,15 @@ class Connection(H11Protocol):
         if self._busy:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self.transport.close()
+        self._close()
 
     async def _in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request when it is its turn, and not when nobody waits for the answer any more."""
         cycle = self.cycle
+        if _may_have_body(scope):
+            # Nothing here takes a body. What follows one is not taken for a request: where it ends, a proxy before
+            # this server may see otherwise.
+            scope["headers"].append(CLOSE_HEADER)
         await self.flow.drain()
         await self._turns.take(self._visitor.client, self._visitor.use)
         if not cycle.disconnected:
@@ -97,7 +109,7 @@ class Connection(H11Protocol):
         """Wait for the next request, or until this answer is read."""
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY:
-            self.transport.close()  # nothing here takes a body: the rest of it is not waited for
+            self._close()  # nothing here takes a body: the rest of it is not waited for
         if self.transport.is_closing() or self.flow.write_paused:
             self._drain()  # also when it has asked again: the next answer waits until this one is read
         elif self._busy:
@@ -124,6 +136,10 @@ class Connection(H11Protocol):
     def _busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
+    def _close(self) -> None:
+        if not self.transport.is_closing():  # one of TLS that is closed twice forgets what it has to send
+            self.transport.close()
+
     def _held(self) -> int:
         below = _BELOW_TLS_BYTES if self.scheme == "https" and self.flow.write_paused else 0
         return self.transport.get_write_buffer_size() + below
@@ -135,3 +151,10 @@ class Connection(H11Protocol):
     def _move(self, stage: Stage, *, keep_time: bool = False) -> None:
         if self in self.connections and self._visitor.stage is not stage:
             self._lobby.move(self._visitor, stage, keep_time=keep_time)
+
+
+def _may_have_body(scope: Scope) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
+    )

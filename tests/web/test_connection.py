@@ -140,3 +140,39 @@ def test_a_connection_that_is_gone_costs_nothing_more() -> None:
             assert app.asked.count("/gone") < 50 * 100
 
     run(test)
+
+
+def test_what_follows_a_body_is_no_request() -> None:
+    first = b"GET /first HTTP/1.1\r\nhost: x\r\n"
+    second = b"GET /second HTTP/1.1\r\nhost: x\r\n\r\n"
+    bodies = (
+        b"content-length: 5\r\n\r\n12345",
+        b"content-length: 6\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nX",
+        b"transfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n5c\r\n",
+        b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    )
+
+    async def test() -> None:
+        async with served(b"x") as (_, app, port):
+            for body in bodies:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(first + body + second)
+                answer = await reader.read()
+                assert answer.count(b"HTTP/1.1 200") == 1
+                assert b"connection: close" in answer
+                writer.close()
+            assert app.asked == ["/first"] * len(bodies)
+
+    run(test)
+
+
+def test_who_says_no_more_is_answered() -> None:
+    async def test() -> None:
+        async with served(_PAGE) as (_, _app, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            writer.write_eof()
+            assert (await reader.read()).endswith(_PAGE)
+            writer.close()
+
+    run(test)
