@@ -149,7 +149,7 @@ def keen_readers(target: Target, begun: Callable[[], None]) -> None:
                 with contextlib.suppress(OSError):
                     one.sendall(head)
             for one in held:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, http.client.HTTPException):
                     _read_answer(one)
 
     _threads([(ask, (50,))] * 4)

@@ -1,6 +1,5 @@
 """An answer in small pieces: a slow reader holds up nobody, and holds no copy of a page."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
 
 from starlette.responses import Response
@@ -8,7 +7,6 @@ from starlette.types import Receive, Scope, Send
 
 #: What is handed over, and with TLS encrypted, at a time.
 PIECE_BYTES = 32 * 1024
-_IN_ONE_TURN = 4
 
 
 class InPieces(Response):
@@ -19,16 +17,12 @@ class InPieces(Response):
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Send it. `send` waits while the connection has more to send than it should hold."""
+        """Send it. `send` waits while the connection has more to send than it should hold, and for its turn."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if scope["method"] != "HEAD":
-            sent = 0
             for part in self._parts:
                 view = memoryview(part)
                 for start in range(0, len(view), PIECE_BYTES):
                     piece = view[start : start + PIECE_BYTES]
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    sent += 1
-                    if sent % _IN_ONE_TURN == 0:
-                        await asyncio.sleep(0)  # whoever reads fast holds up nobody either
         await send({"type": "http.response.body", "body": b"", "more_body": False})

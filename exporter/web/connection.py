@@ -6,7 +6,7 @@ from typing import Any
 
 import h11
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
@@ -17,6 +17,8 @@ from exporter.web.turns import Turns
 _Admits = Callable[[Mapping[str, Any] | None], bool]
 #: What a TLS connection holds, besides what it tells, when it can send no more: asyncio's mark for the socket below.
 _BELOW_TLS_BYTES = 64 * 1024
+#: How much of an answer goes out in one turn: whoever reads fast holds up nobody either.
+_BYTES_IN_A_TURN = 256 * 1024
 _BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n"
     b"Invalid HTTP request received.\n"
@@ -94,7 +96,7 @@ class Connection(H11Protocol):
         self._close()
 
     async def _in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request when it is its turn, and not when nobody waits for the answer any more."""
+        """Answer a request when it is its turn, a large answer in several, if anybody still waits for it."""
         cycle = self.cycle
         if _may_have_body(scope):
             # Nothing here takes a body. What follows one is not taken for a request: where it ends, a proxy before
@@ -102,8 +104,18 @@ class Connection(H11Protocol):
             scope["headers"].append(CLOSE_HEADER)
         await self.flow.drain()
         await self._turns.take(self._visitor.client, self._visitor.use)
+        sent = 0
+
+        async def send_in_turn(message: Message) -> None:
+            nonlocal sent
+            await send(message)
+            sent += len(message.get("body", b""))
+            if sent >= _BYTES_IN_A_TURN and message.get("more_body"):
+                sent = 0
+                await self._turns.take(self._visitor.client, self._visitor.use)
+
         if not cycle.disconnected:
-            await self._answer(scope, receive, send)
+            await self._answer(scope, receive, send_in_turn)
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or until this answer is read."""
