@@ -1,19 +1,21 @@
 """Who is connected: a bounded number, each for a bounded time, and those that hold things up go first.
 
 When all places are taken, the newcomer gets the place of the connection that has kept it longest without asking for
-anything. So a scraper gets in however many connections an attacker keeps open.
+anything, of the client that has the most of those. So a scraper gets in however many connections an attacker keeps
+open.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 
 from exporter.web.turns import Use
 
 #: How many connections there may be, and how many of them in a TLS handshake.
 MAX_CONNECTIONS = 256
-MAX_HANDSHAKES = 32
+MAX_HANDSHAKES = 128
 #: How many bytes of answers may wait for slow readers, all together.
 MAX_HELD_BYTES = 16 * 1024 * 1024
 IDLE_SECONDS = 75.0
@@ -83,7 +85,7 @@ class Lobby:
         if stage is Stage.HANDSHAKE:
             shaking = [one for one in self._visitors if one.stage is Stage.HANDSHAKE]
             if len(shaking) > MAX_HANDSHAKES:
-                self._end(shaking[0], "full")
+                self._end(_first_of_most(shaking), "full")
         elif stage is Stage.DRAINING:
             self._limit_held()
 
@@ -105,12 +107,19 @@ class Lobby:
 
     def _make_room(self) -> None:
         for stage in Stage:
-            for visitor in self._visitors:
-                if visitor.stage is stage:
-                    self._end(visitor, "full")
-                    return
+            visitors = [one for one in self._visitors if one.stage is stage]
+            if visitors:
+                self._end(_first_of_most(visitors), "full")
+                return
 
     def _end(self, visitor: Visitor, reason: str) -> None:
         self.cut[reason] += 1
         self.leave(visitor)
         visitor.cut()
+
+
+def _first_of_most(visitors: Sequence[Visitor]) -> Visitor:
+    """The oldest of the client that has the most of these."""
+    clients = Counter(one.client for one in visitors)
+    most = max(clients.values())
+    return next(one for one in visitors if clients[one.client] == most)

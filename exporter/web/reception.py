@@ -17,6 +17,9 @@ from exporter.web.turns import Turns, client_of
 _AT_ONCE = 64
 _PAUSE_SECONDS = 0.5
 _TLS_HANDSHAKE = b"\x16"
+#: RFC 8446, 5.1: type, version and length, then at most so much.
+_TLS_HEAD_BYTES = 5
+_TLS_RECORD_BYTES = 1 << 14
 _NO_TLS = (
     b"HTTP/1.0 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n"
     b"Client sent an HTTP request to an HTTPS server.\n"
@@ -122,20 +125,33 @@ class Reception:
             connection.close()
 
     async def _speaks_tls(self, connection: socket.socket) -> bool:
-        """Wait for the first byte, and look at it without taking it."""
+        """Wait for the whole first message, without taking it: a handshake that stalls here costs a socket only."""
+        wanted = 1
+        while True:
+            first = await self._look(connection, wanted)
+            if first[:1] not in {b"", _TLS_HANDSHAKE}:
+                with contextlib.suppress(OSError):
+                    connection.recv(64 * 1024)  # what is not read when a socket is closed makes the answer be lost
+                    connection.send(_NO_TLS)
+                    connection.shutdown(socket.SHUT_WR)
+            if len(first) < wanted or first[:1] != _TLS_HANDSHAKE:
+                return False
+            if wanted > _TLS_HEAD_BYTES:
+                return True
+            length = int.from_bytes(first[3:_TLS_HEAD_BYTES], "big")
+            wanted = _TLS_HEAD_BYTES if wanted == 1 else _TLS_HEAD_BYTES + min(length, _TLS_RECORD_BYTES)
+
+    async def _look(self, connection: socket.socket, wanted: int) -> bytes:
+        """Wait until so many bytes have come, and look at them; they are fewer when no more will come."""
         readable: asyncio.Future[None] = self._loop.create_future()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
         self._loop.add_reader(connection, _settle, readable)
         try:
             await readable
         finally:
             self._loop.remove_reader(connection)
-        first = connection.recv(1, socket.MSG_PEEK)
-        if first and first != _TLS_HANDSHAKE:
-            with contextlib.suppress(OSError):
-                connection.recv(64 * 1024)  # what is not read when a socket is closed makes the answer be lost
-                connection.send(_NO_TLS)
-                connection.shutdown(socket.SHUT_WR)
-        return first == _TLS_HANDSHAKE
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        return connection.recv(wanted, socket.MSG_PEEK)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

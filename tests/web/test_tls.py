@@ -226,6 +226,31 @@ def test_plain_http_is_told_that_this_is_tls(certificates: Path) -> None:
         assert get(running, client(certificates)) == 200
 
 
+def test_a_handshake_may_come_in_pieces(certificates: Path) -> None:
+    with serving(certificates, _TLS) as running:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        side = client(certificates).wrap_bio(incoming, outgoing, server_hostname="localhost")
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+        hello = outgoing.read()
+        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as whole:
+            whole.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for start in range(0, len(hello), 40):
+                assert get(running, client(certificates)) == 200, "one that stalls is in nobody's way"
+                whole.sendall(hello[start : start + 40])
+            incoming.write(whole.recv(1 << 16))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+            assert side.version() == "TLSv1.3"
+        for said in (hello[:1], hello[:4], hello[:100], b"\x16\3\1\xff\xff" + b"x" * 20_000, b"\x16\3\1\0\0"):
+            with socket.create_connection(("127.0.0.1", running.port), timeout=10) as part:
+                part.sendall(said)
+                part.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(ConnectionResetError):
+                    assert not part.recv(1 << 16).startswith(b"HTTP")
+        assert get(running, client(certificates)) == 200
+
+
 def test_passwords(certificates: Path) -> None:
     with serving(certificates, f"{_TLS}basic_auth_users:\n  prom: {_HASH}\n") as running:
         context = client(certificates)
