@@ -14,7 +14,7 @@ from enum import IntEnum
 from exporter.web.turns import Use
 
 #: How many connections there may be, and how many of them in a TLS handshake.
-MAX_CONNECTIONS = 256
+MAX_CONNECTIONS = 512
 MAX_HANDSHAKES = 128
 #: How many bytes of answers may wait for slow readers, all together.
 MAX_HELD_BYTES = 16 * 1024 * 1024
