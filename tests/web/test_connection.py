@@ -176,3 +176,19 @@ def test_who_says_no_more_is_answered() -> None:
             writer.close()
 
     run(test)
+
+
+def test_a_small_answer_does_not_wait_for_the_one_before_to_be_acknowledged() -> None:
+    """asyncio sets this only on sockets that name their protocol, which an accepted one does not."""
+
+    async def test() -> None:
+        async with served(b"x") as (server, _app, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\nx")
+            (connection,) = server.server_state.connections
+            accepted = connection.transport.get_extra_info("socket")
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            writer.close()
+
+    run(test)
