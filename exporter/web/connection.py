@@ -1,6 +1,7 @@
 """One HTTP connection: uvicorn's, with a place in the lobby that says how far it is."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -62,9 +63,15 @@ class Connection(H11Protocol):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the place back."""
+        """Give the place back, and let go of everything in a circle: a garbage collector is in no hurry with those.
+
+        A TLS connection is a hundred kilobytes that it does not know of.
+        """
         self._lobby.leave(self._visitor)
         super().connection_lost(exc)
+        self._visitor.let_go()
+        self.app = self._answer
+        self.cycle = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         """Take a part of a request. A head that comes in drops does not prolong the wait for it."""
@@ -87,6 +94,9 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """Refuse what is not HTTP, at any point of a request or answer; uvicorn's own way fails after a HEAD."""
+        error = sys.exc_info()[1]
+        if error is not None:
+            error.__traceback__ = None  # with h11's errors it is a circle, see connection_lost
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             self.transport.write(_BAD_REQUEST)
         self.conn.send_failed()
@@ -98,6 +108,8 @@ class Connection(H11Protocol):
     async def _in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request when it is its turn, a large answer in several, if anybody still waits for it."""
         cycle = self.cycle
+        if cycle is None:
+            return  # it was lost before this began
         if _may_have_body(scope):
             # Nothing here takes a body. What follows one is not taken for a request: where it ends, a proxy before
             # this server may see otherwise.

@@ -53,6 +53,14 @@ class Visitor:
         self.stage = Stage.WAITING
         self.timer: asyncio.TimerHandle | None = None
 
+    def let_go(self) -> None:
+        """Forget the connection, which has ended."""
+        self.cut, self.held = _nothing, int
+
+
+def _nothing() -> None:
+    """Cut what has ended."""
+
 
 class Lobby:
     """All connections, those that have been in their stage for longest first."""

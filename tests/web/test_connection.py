@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from starlette.types import Receive, Scope, Send
@@ -192,3 +194,30 @@ def test_a_small_answer_does_not_wait_for_the_one_before_to_be_acknowledged() ->
             writer.close()
 
     run(test)
+
+
+def test_a_connection_that_has_ended_is_no_garbage() -> None:
+    """What is in a circle waits for the collector, which knows nothing of what OpenSSL has with it."""
+    ended: list[weakref.ref[object]] = []
+
+    async def test() -> None:
+        async with served(b"x") as (server, _app, port):
+            for asked in (b"", b"GET / HTTP/1.1\r\nhost: x\r\n", b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", b"\0\r\n\r\n"):
+                one = await slow(port, asked)
+                while not server.server_state.connections:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+                ended.extend(weakref.ref(connection) for connection in server.server_state.connections)
+                await asyncio.sleep(0)
+                one.close()
+                while len(server.lobby):  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+            await fetch(port, "/")
+
+    gc.collect()
+    gc.disable()
+    try:
+        run(test)
+        assert len(ended) >= 4
+        assert not [one for one in ended if one() is not None]
+    finally:
+        gc.enable()
