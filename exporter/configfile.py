@@ -77,6 +77,8 @@ def _value(option: click.Option, entry: "Entry") -> Any:
     """Take a value as the flag would; a switch is true or false, and a flag that may come again is a list or one."""
     if option.is_flag:
         return entry.boolean()
+    if isinstance(option.type, click.File):
+        return entry.text()  # it is opened, and closed again, when the command runs
     if option.multiple:
         texts = entry.texts() if entry.is_sequence else (entry.text(),)
         return [option.type.convert(text, option, None) for text in texts]

@@ -30,6 +30,9 @@ from exporter.reclaim import Reclaim
 from exporter.version import VERSION
 
 _LEVEL = 6
+#: How much of a document is inflated at a time, at most, and from how much.
+_PART_BYTES = 64 * 1024
+_PACKED_BYTES = 8 * 1024
 #: RFC 1952: magic, deflate, no flags, no time, no extra, unknown system.
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
@@ -43,16 +46,30 @@ class Described:
     length: int
 
     def finish_gzip(self, end: bytes) -> bytes:
-        """The whole document as one gzip member; only `end` is compressed now."""
+        """The whole document as one gzip member."""
+        return b"".join(self.gzip_parts(end))
+
+    def gzip_parts(self, end: bytes) -> tuple[bytes, ...]:
+        """The document as one gzip member, in parts; only `end` is compressed now."""
         compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
         tail = compressor.compress(end) + compressor.flush(zlib.Z_FINISH)
         trailer = zlib.crc32(end, self.checksum).to_bytes(4, "little")
         trailer += ((self.length + len(end)) & 0xFFFFFFFF).to_bytes(4, "little")
-        return b"".join((_GZIP_HEADER, self.deflated, tail, trailer))
+        return (_GZIP_HEADER, self.deflated, tail + trailer)
 
     def finish(self, end: bytes) -> bytes:
         """The whole document."""
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(self.deflated) + end
+        return b"".join(self.parts(end))
+
+    def parts(self, end: bytes) -> Iterator[bytes]:
+        """The document, inflated part by part as they are taken."""
+        inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+        for start in range(0, len(self.deflated), _PACKED_BYTES):
+            packed = self.deflated[start : start + _PACKED_BYTES]
+            while packed:
+                yield inflating.decompress(packed, _PART_BYTES)
+                packed = inflating.unconsumed_tail
+        yield inflating.flush() + end
 
 
 def describe(account: Account) -> Described:

@@ -81,11 +81,11 @@ class ScanProcess:
         if self._keeper.news or (self._scanner.rounds and now - self._spoke > _PROGRESS_SECONDS):
             snapshot = self._keeper.snapshot()
             changed = self._scanner.changes != self._published and (self._keeper.news or not snapshot.measured)
+            self._report.tell(snapshot, changed=changed, news=self._keeper.news)
             self._send(snapshot, with_body=changed)
             if changed:
                 self._published = self._scanner.changes
                 _give_memory_back()
-            self._report.tell(snapshot, changed=changed, news=self._keeper.news)
             self._keeper.news = False
             self._spoke = now
         if self._config.cache_file and now - self._saved > _SAVE_SECONDS:

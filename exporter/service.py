@@ -23,6 +23,7 @@ from exporter.metrics.render import Format, render
 from exporter.model import Counters, Filesystem, Snapshot
 from exporter.publication import Body, Publication, publish
 from exporter.stuck import Stuck
+from exporter.summary import NOT_YET
 from exporter.version import VERSION
 from exporter.web.app import make_app
 from exporter.web.server import Server, listen
@@ -40,11 +41,12 @@ class Current:
     """What is served now; the one place in the serving process that changes."""
 
     def __init__(self, root: str) -> None:
-        unseen = publish(Snapshot(root, time.time(), error="is not looked at yet"), Counters())
+        unseen = publish(Snapshot(root, time.time(), error=NOT_YET), Counters())
         assert unseen.body is not None, "asked for"
         self._status = unseen
         self._body = unseen.body
         self._filesystems = _Filesystems()
+        self._readings: dict[Format, asyncio.Future[bytes]] = {}
         self.scanner: int | None = None
         self.web: Callable[[], WebStatus] | None = None
 
@@ -85,7 +87,17 @@ class Current:
         return ending(self.taken, await self.space())
 
     async def live(self, style: Format) -> bytes:
-        """The exporter's own families, and what is read now: the filesystems and the processes."""
+        """The exporter's own families, and what is read now: the filesystems and the processes.
+
+        Scrapes that wait for the same reading share it.
+        """
+        reading = self._readings.get(style)
+        if reading is None:
+            reading = self._readings[style] = asyncio.ensure_future(self._read(style))
+            reading.add_done_callback(lambda _: self._readings.pop(style))
+        return await asyncio.shield(reading)
+
+    async def _read(self, style: Format) -> bytes:
         status = self._status
         statuses = await self._filesystems.read(self._body.filesystems)
         processes = [self.scanner, *status.processes] if self.scanner else []
@@ -240,7 +252,7 @@ async def serve(config: Config) -> None:
     with contextlib.suppress(TimeoutError):  # a disk that hangs must not keep the port closed
         await asyncio.wait_for(scanning.spoke.wait(), _FIRST_WORD_SECONDS)
     addresses = [_address(one.getsockname()) for one in sockets]
-    _log.info("serving", addresses=addresses, version=VERSION, **server.protection, **_effective(config))
+    _log.info("serving", addresses=",".join(addresses), version=VERSION, **server.protection, **_effective(config))
     systemd.notify("READY=1")
     watchdog = asyncio.create_task(_keep_alive())
     try:
@@ -262,7 +274,10 @@ async def _keep_alive() -> None:
 
 
 def _effective(config: Config) -> dict[str, object]:
-    return {name: ",".join(one) if isinstance(one, tuple) else one for name, one in asdict(config).items()}
+    fields = {name: ",".join(one) if isinstance(one, tuple) else one for name, one in asdict(config).items()}
+    del fields["shown"]
+    fields |= {"intermediate": config.shown.intermediate, "each_layer": config.shown.each_layer}
+    return fields | {f"max_series_{name}": most for name, most in config.shown.most}
 
 
 def _address(address: tuple[str, int, int, int] | tuple[str, int] | str) -> str:

@@ -13,6 +13,7 @@ from exporter.config import SettingsError
 #: A settings file is a page or two; a certificate chain inline makes it a few more.
 _MAX_BYTES = 1024 * 1024
 _NULL, _BOOL = "tag:yaml.org,2002:null", "tag:yaml.org,2002:bool"
+_MERGE = "tag:yaml.org,2002:merge"
 _INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
 _TRUE = ("yes", "true", "on")
 
@@ -23,14 +24,15 @@ class Entry:
     """One value of a settings file with the place it stands at; each method takes it as one type, or raises."""
 
     def __init__(self, file: str, name: str, node: yaml.Node, key: yaml.Node | None = None) -> None:
-        self._line = (key or node).start_mark.line + 1  # a value may begin below its key
+        self.line = (key or node).start_mark.line + 1  # a value may begin below its key
         self._file = file
         self.name = name
         self._node = node
+        self._merging: tuple[yaml.Node, ...] = ()
 
     def error(self, text: str) -> SettingsError:
         """An error at this place, to be raised."""
-        return SettingsError(f"{self._file}:{self._line}: {text}")
+        return SettingsError(f"{self._file}:{self.line}: {text}")
 
     @property
     def empty(self) -> bool:
@@ -44,7 +46,11 @@ class Entry:
         if not isinstance(self._node, yaml.MappingNode):
             raise self.error(f"{self.name}: a mapping (key: value) is expected")
         seen: set[str] = set()
+        merged: dict[str, Entry] = {}
         for key, node in self._node.value:
+            if key.tag == _MERGE:
+                merged = {**dict(self._merged(node)), **merged}
+                continue
             at = Entry(self._file, self.name, key)
             if not isinstance(key, yaml.ScalarNode):
                 raise at.error(f"{self.name}: a key must be plain text")
@@ -52,6 +58,18 @@ class Entry:
                 raise at.error(f"{key.value}: is given twice")
             seen.add(key.value)
             yield key.value, Entry(self._file, key.value, node, key)
+        yield from ((name, entry) for name, entry in merged.items() if name not in seen)
+
+    def _merged(self, node: yaml.Node) -> Iterator[tuple[str, "Entry"]]:
+        """What `<<` brings in: of a list of mappings, the first that has a key counts."""
+        nodes = reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]
+        for one in nodes:
+            merging = (*self._merging, self._node)
+            if any(one is above for above in merging) or not isinstance(one, yaml.MappingNode):
+                raise self.error(f"{self.name}: << takes another mapping, or a list of them")
+            entry = Entry(self._file, self.name, one)
+            entry._merging = merging
+            yield from entry.mapping()
 
     def known(self, **takers: Callable[["Entry"], Value]) -> dict[str, Value]:
         """Take a mapping whose keys are those given, each by its function; those without a value are left out."""

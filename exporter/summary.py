@@ -13,6 +13,8 @@ from exporter.model import CollectorScan, Problem, Use
 #: So many rows of a table are shown on /status, the largest first.
 ROWS = 50
 _REFERENCES = 20
+#: The error of a root before the first look at it.
+NOT_YET = "is not looked at yet"
 
 
 @dataclass(frozen=True, slots=True)

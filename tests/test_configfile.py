@@ -4,7 +4,7 @@ import click
 import pytest
 
 from exporter.cli import main
-from exporter.configfile import flags
+from exporter.configfile import _keys, flags
 from tests.conftest import Figures
 from tests.roots import graph_root
 from tests.test_cli import run
@@ -60,6 +60,77 @@ def test_every_flag_of_every_command_has_a_key() -> None:
             continue  # they say what to write, once, and that is no setting of the exporter's
         if any(isinstance(one, click.Option) and one.name != "help" for one in command.params):
             assert "--config.file" in {name for one in command.params for name in one.opts}, command.name
+
+
+def _options() -> list[tuple[click.Command, str, click.Option]]:
+    assert isinstance(main, click.Group)
+    return [
+        (command, key, option)
+        for command in main.commands.values()
+        if command.name not in ("demo", "rules")
+        for key, option in _keys(command)
+    ]
+
+
+def _three(option: click.Option, file: Path) -> list[str]:
+    """Three values that the option takes, as they are written, different where its type allows that."""
+    if isinstance(option.type, click.Choice):
+        return (list(option.type.choices) * 2)[:3]
+    if isinstance(option.type, click.File | click.Path):
+        return [str(file)] * 3
+    if isinstance(option.type, click.FloatRange) and option.type.max is not None:
+        return ["0.25", "0.5", "0.75"]
+    numbers = option.type.name in ("integer range", "float range")
+    return ["25", "50", "75"] if numbers else ["one:1", "two:2", "three:3"]
+
+
+@pytest.mark.parametrize(
+    ("command", "key", "option"), _options(), ids=[f"{command.name} {key}" for command, key, _ in _options()]
+)
+def test_every_flag_goes_before_its_variable_before_the_file_before_its_default(
+    command: click.Command, key: str, option: click.Option, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    password = tmp_path / "password"
+    password.touch()
+    arguments = ["x" for one in command.params if isinstance(one, click.Argument) and one.required]
+    settings = tmp_path / "settings.yml"
+
+    def taken(*given: str) -> tuple[str, object]:
+        parent = click.Context(main, info_name="docker-storage-exporter")
+        context = command.make_context(command.name, [*given, *arguments], parent=parent)
+        with context:
+            name = str(option.name)
+            source = context.get_parameter_source(name)
+            assert source is not None
+            value = context.params[name]
+            return source.name, getattr(value, "name", value)
+
+    def converted(text: str) -> object:
+        if isinstance(option.type, click.File):
+            return text
+        value = option.type.convert(text, option, None)
+        return (value,) if option.multiple else value
+
+    by_flag, by_variable, by_file = _three(option, password)
+    assert taken()[0] == "DEFAULT"
+    if option.is_flag:
+        assert not option.envvar or str(option.envvar).replace("_", "").isalnum()
+        for value in ("true", "false"):
+            settings.write_text(f"{key}: {value}\n")
+            assert taken("--config.file", str(settings)) == ("DEFAULT_MAP", value == "true")
+            if option.envvar:
+                monkeypatch.setenv(str(option.envvar), "0" if value == "true" else "1")
+                assert taken("--config.file", str(settings)) == ("ENVIRONMENT", value == "false")
+                monkeypatch.delenv(str(option.envvar))
+        assert taken("--config.file", str(settings), option.opts[0]) == ("COMMANDLINE", True)
+        return
+    settings.write_text(f'{key}: "{by_file}"\n')
+    assert taken("--config.file", str(settings)) == ("DEFAULT_MAP", converted(by_file))
+    if option.envvar:
+        monkeypatch.setenv(str(option.envvar), by_variable)
+        assert taken("--config.file", str(settings)) == ("ENVIRONMENT", converted(by_variable))
+        assert taken() == ("ENVIRONMENT", converted(by_variable))
+    assert taken("--config.file", str(settings), option.opts[0], by_flag) == ("COMMANDLINE", converted(by_flag))
 
 
 def test_a_file_with_every_default_is_good(tmp_path: Path) -> None:

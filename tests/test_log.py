@@ -1,11 +1,18 @@
+import base64
+import contextlib
+import http.client
 import json
+import ssl
 from pathlib import Path
 
 import bcrypt
+import pytest
 
 from exporter.version import VERSION
+from tests.conftest import needs
 from tests.roots import graph_root
 from tests.test_service import exporter
+from tests.web import pki
 
 
 def test_one_line_at_the_start_has_the_effective_configuration(tmp_path: Path) -> None:
@@ -31,3 +38,65 @@ def test_the_level_decides_what_is_logged(tmp_path: Path) -> None:
     with exporter(graph_root(tmp_path).path, "--log.level", "debug") as running:
         running.log_line("event=scan.done")
         running.stop()
+
+
+@needs("openssl")
+@pytest.mark.parametrize("style", ["json", "logfmt"])
+def test_no_secret_is_ever_logged(tmp_path: Path, style: str) -> None:
+    pki.authority(tmp_path)
+    pki.signed(tmp_path, "server", "IP:127.0.0.1")
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+    hashed = bcrypt.hashpw(b"secretword", bcrypt.gensalt(4)).decode()
+    key = (tmp_path / "server.key").read_text()
+    inline = "|\n" + "".join(f"    {line}\n" for line in key.splitlines())
+    good = f"basic_auth_users:\n  prom: {hashed}\ntls_server_config:\n  cert_file: server.crt\n  key: {inline}"
+    broken = [
+        good.replace(hashed, "secretword"),
+        good.replace(hashed, hashed[:-5]),
+        good.replace(f"prom: {hashed}", f"prom:{hashed}"),
+        good.replace("BEGIN PRIVATE", "BEGIN SOME"),
+        good.replace("    MI", "    "),
+        good.replace("|", "[", 1),
+        good + f"basic_auth_users:\n  - {hashed}\n",
+        good + "secrets: secretword\n",
+    ]
+    web = tmp_path / "web.yml"
+    web.write_text(good)
+    root = graph_root(tmp_path / "root").path
+    flags = ("--log.level", "debug", "--log.format", style, "--web.config.file", str(web))
+    with exporter(root, *flags) as running:
+
+        def ask(authorization: str) -> int:
+            connection = http.client.HTTPSConnection("127.0.0.1", running.port, timeout=20, context=context)
+            with contextlib.closing(connection):
+                connection.request("GET", "/?token=secretword", headers={"authorization": authorization})
+                return connection.getresponse().status
+
+        token = base64.b64encode(b"prom:secretword").decode()
+        assert ask(f"Basic {token}") == 200
+        assert ask(f"Basic {token[:-1]}") == ask(f"Bearer {token}") == 401
+        for text in broken:
+            web.write_text(text)
+            assert ask(f"Basic {token}") == 200, "what was good stays in force"
+        web.write_text(good.replace("prom", "other"))
+        assert ask(f"Basic {token}") == 401
+        running.stop()
+        assert running.process.stderr is not None
+        lines = running.lines + running.process.stderr.readlines()
+    log = "".join(lines)
+    for secret in ("secretword", token[:20], hashed[7:30], *key.splitlines()[1:3]):
+        assert secret not in log
+    assert log.count("web_config.failed") == len(broken)
+    assert "raceback" not in log
+    if style == "json":
+        assert all(json.loads(line) for line in lines)
+
+
+def test_names_from_the_disk_break_no_line(tmp_path: Path) -> None:
+    root = graph_root(tmp_path / "root\nlevel=error event=forged \x1b[31m").path
+    with exporter(root, "--log.level", "debug") as running:
+        running.log_line("event=scan.done")
+        running.stop()
+        assert running.process.stderr is not None
+        lines = running.lines + running.process.stderr.readlines()
+    assert all(line.startswith("timestamp=") and "\x1b" not in line for line in lines)

@@ -53,13 +53,17 @@ class Page:
         return self.plain + end
 
     def finish_gzip(self, end: bytes) -> bytes:
-        """The whole page as one gzip member; only `end` is compressed now."""
+        """The whole page as one gzip member."""
+        return b"".join(self.gzip_parts(end))
+
+    def gzip_parts(self, end: bytes) -> tuple[bytes, ...]:
+        """The page as one gzip member, in parts; only `end` is compressed now."""
         compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
         tail = compressor.compress(end) + compressor.flush(zlib.Z_FINISH)
         checksum = zlib.crc32(end, self.checksum)
         length = (len(self.plain) + len(end)) & 0xFFFFFFFF
         trailer = checksum.to_bytes(4, "little") + length.to_bytes(4, "little")
-        return b"".join((_GZIP_HEADER, self.deflated, tail, trailer))
+        return (_GZIP_HEADER, self.deflated, tail + trailer)
 
 
 def render_part(families: Iterable[Family], style: Format) -> bytes:

@@ -1,5 +1,6 @@
 """The routes: metrics, the snapshot as a document, pages for people, health."""
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
@@ -14,13 +15,17 @@ from exporter import document
 from exporter.document import FilesystemRow
 from exporter.metrics.render import Format
 from exporter.publication import Body
+from exporter.summary import Summary
+from exporter.web.answer import InPieces
 from exporter.web.lifecycle import reload_route
 from exporter.web.pages import landing, status
 
+#: Names from the disk are in text and JSON as well: no browser may take those for HTML.
+_AS_IT_IS = {"x-content-type-options": "nosniff"}
 _PAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
     "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
+    **_AS_IT_IS,
 }
 
 
@@ -59,28 +64,27 @@ def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Starle
         content_type = choose_encoder(request.headers.get("accept", ""))[1]
         style: Format = "openmetrics" if content_type.startswith("application/openmetrics-text") else "text"
         page = source.body.openmetrics if style == "openmetrics" else source.body.text
-        headers = {"vary": "accept, accept-encoding"}
+        headers = {"vary": "accept, accept-encoding", **_AS_IT_IS}
         end = await source.live(style)
         if _accepts_gzip(request.headers.get("accept-encoding", "")):
-            headers["content-encoding"] = "gzip"
-            return Response(page.finish_gzip(end), media_type=content_type, headers=headers)
-        return Response(page.finish(end), media_type=content_type, headers=headers)
+            return _gzipped(page.gzip_parts(end), content_type, headers)
+        return InPieces((page.plain, end), len(page.plain) + len(end), content_type, headers)
 
     async def snapshot(request: Request) -> Response:
         described = source.body.document
-        headers = {"vary": "accept-encoding"}
+        headers = {"vary": "accept-encoding", **_AS_IT_IS}
         end = await source.document_end()
         if _accepts_gzip(request.headers.get("accept-encoding", "")):
-            headers["content-encoding"] = "gzip"
-            return Response(described.finish_gzip(end), media_type="application/json", headers=headers)
-        return Response(described.finish(end), media_type="application/json", headers=headers)
+            return _gzipped(described.gzip_parts(end), "application/json", headers)
+        return InPieces(described.parts(end), described.length + len(end), "application/json", headers)
+
+    first, second = _Rendered(lambda summary, _: landing(summary)), _Rendered(status)
 
     async def index(_: Request) -> Response:
-        return HTMLResponse(landing(replace(source.body.summary, taken=source.taken)), headers=_PAGE_HEADERS)
+        return HTMLResponse(first.page(source, []), headers=_PAGE_HEADERS)
 
     async def overview(_: Request) -> Response:
-        summary = replace(source.body.summary, taken=source.taken)
-        return HTMLResponse(status(summary, await source.space()), headers=_PAGE_HEADERS)
+        return HTMLResponse(second.page(source, await source.space()), headers=_PAGE_HEADERS)
 
     async def healthy(_: Request) -> Response:
         return PlainTextResponse("The exporter is healthy.\n")
@@ -100,7 +104,32 @@ def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Starle
         "/-/healthy": healthy,
         "/-/ready": ready,
     }
-    return Starlette(routes=[*(Route(path, endpoint) for path, endpoint in routes.items()), reload_route(reload)])
+    app = Starlette(routes=[*(Route(path, endpoint) for path, endpoint in routes.items()), reload_route(reload)])
+    app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
+    return app
+
+
+class _Rendered:
+    """A page for people, made once a second at most unless what it shows has changed."""
+
+    def __init__(self, make: Callable[[Summary, list[FilesystemRow]], str]) -> None:
+        self._make = make
+        self._of: tuple[float | None, int, list[FilesystemRow]] | None = None
+        self._summary: Summary | None = None
+        self._page = b""
+
+    def page(self, source: Source, space: list[FilesystemRow]) -> bytes:
+        """What the page says now."""
+        summary, taken = source.body.summary, source.taken
+        of = (taken, int(time.time()), space)
+        if summary is not self._summary or of != self._of:
+            self._summary, self._of = summary, of
+            self._page = self._make(replace(summary, taken=taken), space).encode()
+        return self._page
+
+
+def _gzipped(parts: tuple[bytes, ...], media_type: str, headers: dict[str, str]) -> Response:
+    return InPieces(parts, sum(map(len, parts)), media_type, {**headers, "content-encoding": "gzip"})
 
 
 def _accepts_gzip(header: str) -> bool:

@@ -1,24 +1,20 @@
-"""Basic authentication against bcrypt hashes, which are slow by design: off the event loop, one at a time, cached."""
+"""Basic authentication against bcrypt hashes: each password is compared once, and the verdict remembered."""
 
 import asyncio
 import base64
 import binascii
 import hashlib
 import os
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 
-#: bcrypt looks at no more; a longer password cannot have been hashed as a whole.
-_MAX_PASSWORD_BYTES = 72
+from exporter.web.checks import Checks, cost_of
+
 _REFUSALS_KEPT = 512
 #: How many may wait for a verdict: of one client for one user, and of all together.
 _WAITING_EACH = 4
 _WAITING = 64
-_NICENESS = 5
-_COST = slice(4, 6)
 
 
 class Verdict(Enum):
@@ -38,13 +34,14 @@ class Authenticator:
 
     def __init__(self) -> None:
         self._users: Mapping[str, str] = {}
-        self._decoy = ""
+        self._decoys: tuple[str, ...] = ()
         self._key = os.urandom(32)
         self._admitted: set[bytes] = set()
         self._refused: OrderedDict[bytes, None] = OrderedDict()
         self._pending: dict[bytes, asyncio.Future[bool]] = {}
         self._waiting: dict[tuple[str, str], int] = {}
-        self._pool: ThreadPoolExecutor | None = None
+        self._checks = Checks()
+        self._closed = False
 
     def use(self, users: Mapping[str, str]) -> None:
         """Know these users, by their bcrypt hashes, from now on; verdicts on other hashes are forgotten."""
@@ -53,9 +50,7 @@ class Authenticator:
         self._users = dict(users)
         self._admitted.clear()
         self._refused.clear()
-        # Whoever asks for an unknown user waits as long as for a known one.
-        cost = max((one[_COST] for one in users.values()), default="10")
-        self._decoy = f"$2b${cost}$" + "." * 53
+        self._decoys = tuple(f"$2b${cost_of(one)}${'.' * 53}" for _, one in sorted(users.items()))
 
     @property
     def needed(self) -> bool:
@@ -69,7 +64,7 @@ class Authenticator:
             return Verdict.REFUSED
         user, password = found
         known = user in self._users
-        hashed = self._users.get(user, self._decoy)
+        hashed = self._users[user] if known else self._decoy(user)
         digest = self._digest(user, hashed, password)
         if digest in self._admitted:
             return Verdict.ADMITTED
@@ -86,15 +81,20 @@ class Authenticator:
             if self._waiting.get(place, 0) >= _WAITING_EACH or len(self._pending) >= _WAITING:
                 return Verdict.BUSY
             self._waiting[place] = self._waiting.get(place, 0) + 1
-            pending = self._pending[digest] = asyncio.ensure_future(self._compare(hashed, password))
+            pending = self._pending[digest] = self._checks.compare(hashed, password)
             pending.add_done_callback(lambda done: self._settle(done, digest, hashed, place, known=known))
         right = await asyncio.shield(pending)
+        if self._closed and not right:
+            return Verdict.BUSY
         return Verdict.ADMITTED if right and known else Verdict.REFUSED
 
-    def _compare(self, hashed: str, password: bytes) -> asyncio.Future[bool]:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="bcrypt", initializer=_step_back)
-        return asyncio.get_running_loop().run_in_executor(self._pool, _matches, hashed, password)
+    def _decoy(self, user: str) -> str:
+        """A hash for an unknown user, that of one of the known ones but for what is hashed.
+
+        So an unknown user waits as long as some known one, and always as long as the time before.
+        """
+        chosen = hashlib.blake2b(user.encode("utf-8", "surrogatepass"), key=self._key, digest_size=8).digest()
+        return self._decoys[int.from_bytes(chosen, "big") % len(self._decoys)]
 
     def _settle(
         self, done: asyncio.Future[bool], digest: bytes, hashed: str, place: tuple[str, str], *, known: bool
@@ -105,7 +105,7 @@ class Authenticator:
             del self._waiting[place]
         if done.cancelled() or done.exception() is not None:
             return
-        if hashed != self._decoy and hashed not in self._users.values():
+        if known and hashed not in self._users.values():
             return  # it was changed meanwhile
         if done.result() and known:
             self._admitted.add(digest)
@@ -121,9 +121,12 @@ class Authenticator:
         return mac.digest()
 
     def close(self) -> None:
-        """Let the thread end."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        """Let the threads end; whoever still waits for a verdict is told to come again."""
+        self._closed = True
+        self._checks.close()
+        for pending in self._pending.values():
+            if not pending.done():
+                pending.set_result(False)
 
 
 def credentials(header: str | None) -> tuple[str, bytes] | None:
@@ -139,19 +142,3 @@ def credentials(header: str | None) -> tuple[str, bytes] | None:
     if not colon:
         return None
     return user.decode("utf-8", "replace"), password
-
-
-def _step_back() -> None:
-    """Give this thread a lower priority than the one that serves: it is work for whoever may not be let in."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-
-
-def _matches(hashed: str, password: bytes) -> bool:
-    """Compare in constant time for the cost of the hash, also when the password can not be the one."""
-    import bcrypt  # noqa: PLC0415 - only who asks for a password pays for it
-
-    possible = len(password) <= _MAX_PASSWORD_BYTES
-    try:
-        return bcrypt.checkpw(password if possible else b"", hashed.encode()) and possible
-    except ValueError:
-        return False

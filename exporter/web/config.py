@@ -60,6 +60,9 @@ _HEADERS: dict[str, tuple[str, ...]] = {
 _BCRYPT = re.compile(r"\$2[abxy]?\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h)")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+#: What Go's types for a number and a duration hold.
+_MOST = 2**63 - 1
+_LONGEST_SECONDS = _MOST / 1e9
 _Fields = dict[str, Any]
 
 
@@ -68,6 +71,7 @@ class TlsConfig:
     """tls_server_config: PEM texts or absolute paths of PEM files, and what to accept from clients.
 
     A file wins over the text beside it. `allowed_sans` None does not look at them; an empty one accepts nobody.
+    `lines` says where the fields stand.
     """
 
     cert: str = field(default="", repr=False)
@@ -83,6 +87,12 @@ class TlsConfig:
     ciphers: tuple[str, ...] = ()
     curves: tuple[str, ...] = ()
     prefer_server: bool = True
+    lines: tuple[tuple[str, int], ...] = ()
+
+    def line(self, *names: str) -> int | None:
+        """The line of the first of these fields that there is."""
+        known = dict(self.lines)
+        return next((known[one] for one in names if one in known), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +141,19 @@ def load(file: str) -> WebConfig:
 
 
 def _tls_fields(entry: Entry, directory: str) -> _Fields:
+    lines: dict[str, int] = {}
+
+    def text(one: Entry) -> str:
+        lines[one.name] = one.line
+        return one.text()
+
     def path(one: Entry) -> str:
-        return os.path.join(directory, one.text()) if one.text() else ""
+        return os.path.join(directory, text(one)) if one.text() else ""
 
     fields: _Fields = entry.known(
-        cert=Entry.text,
-        key=Entry.text,
-        client_ca=Entry.text,
+        cert=text,
+        key=text,
+        client_ca=text,
         cert_file=path,
         key_file=path,
         client_ca_file=path,
@@ -146,9 +162,10 @@ def _tls_fields(entry: Entry, directory: str) -> _Fields:
         min_version=_version,
         max_version=_version,
         cipher_suites=lambda one: _listed(one, CIPHERS, "cipher"),
-        curve_preferences=lambda one: _listed(one, CURVES, "curve"),
+        curve_preferences=lambda one: _listed(one, CURVES, "curve", lines),
         prefer_server_cipher_suites=Entry.boolean,
     )
+    fields["lines"] = lines
     return fields
 
 
@@ -175,6 +192,7 @@ def _tls(entry: Entry, fields: _Fields, *, http2: bool) -> TlsConfig | None:
         ciphers=ciphers,
         curves=fields.pop("curve_preferences", ()),
         prefer_server=fields.pop("prefer_server_cipher_suites", True),
+        lines=tuple(fields.pop("lines").items()),
         **fields,
     )
     if VERSIONS.index(tls.min_version) > VERSIONS.index(tls.max_version):
@@ -205,7 +223,9 @@ def _version(entry: Entry) -> str:
     return entry.text()
 
 
-def _listed(entry: Entry, names: dict[str, str], what: str) -> tuple[str, ...]:
+def _listed(entry: Entry, names: dict[str, str], what: str, lines: dict[str, int] | None = None) -> tuple[str, ...]:
+    if lines is not None:
+        lines[entry.name] = entry.line
     for one in entry.sequence():
         if one.text() not in names:
             raise one.error(f"{entry.name}: unknown {what} {one.text()!r}; known are {', '.join(names)}")
@@ -239,7 +259,7 @@ def _headers(entry: Entry) -> tuple[tuple[str, str], ...]:
 def _duration(entry: Entry) -> float:
     """A duration as Go writes it, in seconds; a bare number is nanoseconds, as in Go."""
     if entry.is_number:
-        seconds = entry.integer() / 1e9
+        seconds = min(entry.integer(), 2**64) / 1e9
     else:
         text = entry.text()
         parts = _DURATION.findall(text)
@@ -247,12 +267,12 @@ def _duration(entry: Entry) -> float:
             raise entry.error(f"{entry.name}: not a duration such as 1s or 100ms")
         units = [re.sub("[0-9.]", "", part) for part in parts]
         seconds = sum(float(part.removesuffix(unit)) * _UNITS[unit] for part, unit in zip(parts, units, strict=True))
-    if seconds < 0:
-        raise entry.error(f"{entry.name}: must not be negative")
+    if not 0 <= seconds <= _LONGEST_SECONDS:
+        raise entry.error(f"{entry.name}: must not be negative, nor longer than 292 years")
     return seconds
 
 
 def _burst(entry: Entry) -> int:
-    if entry.integer() < 0:
-        raise entry.error(f"{entry.name}: must not be negative")
+    if not 0 <= entry.integer() <= _MOST:
+        raise entry.error(f"{entry.name}: must not be negative, nor above {_MOST}")
     return entry.integer()

@@ -21,15 +21,18 @@ body { font: 15px/1.45 system-ui, sans-serif; color: var(--ink); background: var
   padding: 1.2rem 1rem 3rem; max-width: 76rem; }
 header { display: flex; flex-wrap: wrap; align-items: baseline; gap: .2rem 1.2rem; margin-bottom: .3rem; }
 h1 { font-size: 1.35rem; margin: 0; } h2 { font-size: 1rem; margin: 0 0 .5rem; }
-nav a { margin-right: .9rem; } a { color: var(--bar); } .dim, th, caption { color: var(--dim); }
+nav { display: flex; flex-wrap: wrap; gap: .2rem .9rem; } a { color: var(--bar); }
+.dim, th, caption { color: var(--dim); }
 main { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); gap: 1rem;
   align-items: start; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .9rem 1rem; min-width: 0;
   overflow-x: auto; } section.wide { grid-column: 1 / -1; }
+main.flow { display: block; columns: 2 30rem; column-gap: 1rem; }
+main.flow section { break-inside: avoid; margin: 0 0 1rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 500; font-size: .82rem; }
 th, td { padding: .2rem .5rem .2rem 0; vertical-align: top; }
-td { border-top: 1px solid var(--line); overflow-wrap: anywhere; } thead th { white-space: nowrap; }
+td { border-top: 1px solid var(--line); } td.name { overflow-wrap: anywhere; } thead th { white-space: nowrap; }
 td.number, th.number { text-align: right; white-space: nowrap; overflow-wrap: normal; }
 td.number + td, th.number + th { padding-left: 1rem; }
 td.bar { width: 22%; min-width: 5rem; vertical-align: middle; }
@@ -38,11 +41,12 @@ td.bar span span { background: var(--bar); border-radius: 3px 0 0 3px; }
 td.bar span span.full { background: var(--bad); }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: 1rem; margin: 0 0 1rem; }
 .tiles div { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .6rem .9rem; }
-.tiles b { display: block; font-size: 1.3rem; font-weight: 600; }
+.tiles b { display: block; font-size: 1.3rem; font-weight: 600; } .tiles a { color: var(--bad); }
 .notice { border-left: 4px solid var(--bad); background: var(--badback); border-radius: 4px; padding: .6rem .9rem;
   margin: 0 0 1rem; }
 .facts { margin: 0 0 1rem; overflow-wrap: anywhere; }
 .good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); } code { font-size: .92em; }
+@media (max-width: 38rem) { thead th:empty, thead + tbody td.bar { display: none; } }
 p.more { margin: .5rem 0 0; color: var(--dim); font-size: .88rem; }
 """
 _PAGE = Template(
@@ -54,6 +58,8 @@ _PAGE = Template(
     '<a href="/-/healthy">healthy</a></nav></header>$content</body></html>\n'
 )
 _FULL = 0.9
+#: Shorter texts are not broken within a word.
+_LONG_WORD = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,7 @@ def _cell(cell: Cell) -> str:
         return f"<td{_NUMBER}>{human(cell)}</td>"
     if cell is None:
         return f'<td{_NUMBER}><span class="dim">not known</span></td>'
-    return f"<td>{shown(cell)}</td>"
+    return f'<td class="name">{shown(cell)}</td>' if len(cell) > _LONG_WORD else f"<td>{shown(cell)}</td>"
 
 
 def _bar(share: Share) -> str:

@@ -1,17 +1,21 @@
 """Who is connected: a bounded number, each for a bounded time, and those that hold things up go first.
 
 When all places are taken, the newcomer gets the place of the connection that has kept it longest without asking for
-anything. So a scraper gets in however many connections an attacker keeps open.
+anything, of the client that has the most of those. So a scraper gets in however many connections an attacker keeps
+open.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 
+from exporter.web.turns import Use
+
 #: How many connections there may be, and how many of them in a TLS handshake.
-MAX_CONNECTIONS = 256
-MAX_HANDSHAKES = 32
+MAX_CONNECTIONS = 512
+MAX_HANDSHAKES = 128
 #: How many bytes of answers may wait for slow readers, all together.
 MAX_HELD_BYTES = 16 * 1024 * 1024
 IDLE_SECONDS = 75.0
@@ -39,13 +43,23 @@ REASONS = ("full", "slow", "timeout", "tls")
 
 
 class Visitor:
-    """One connection. `cut` ends it at once; `held` says how many bytes wait to be sent to it."""
+    """One connection, of `client` (see `turns`). `cut` ends it at once; `held` says how many bytes wait to be sent."""
 
-    def __init__(self, cut: Callable[[], None]) -> None:
+    def __init__(self, cut: Callable[[], None], client: str = "") -> None:
         self.cut = cut
+        self.client = client
+        self.use = Use()
         self.held: Callable[[], int] = int
         self.stage = Stage.WAITING
         self.timer: asyncio.TimerHandle | None = None
+
+    def let_go(self) -> None:
+        """Forget the connection, which has ended."""
+        self.cut, self.held = _nothing, int
+
+
+def _nothing() -> None:
+    """Cut what has ended."""
 
 
 class Lobby:
@@ -58,27 +72,28 @@ class Lobby:
     def __len__(self) -> int:
         return len(self._visitors)
 
-    def enter(self, cut: Callable[[], None]) -> Visitor:
+    def enter(self, cut: Callable[[], None], client: str = "") -> Visitor:
         """Let one more in, for which another may have to go."""
         if len(self._visitors) >= MAX_CONNECTIONS:
             self._make_room()
-        visitor = Visitor(cut)
+        visitor = Visitor(cut, client)
         self.move(visitor, Stage.WAITING)
         return visitor
 
-    def move(self, visitor: Visitor, stage: Stage) -> None:
-        """Note that a connection has come to another stage."""
+    def move(self, visitor: Visitor, stage: Stage, *, keep_time: bool = False) -> None:
+        """Note that a connection has come to another stage; with `keep_time` it has no more time than it had."""
         self._visitors.pop(visitor, None)
         self._visitors[visitor] = time.monotonic()
         visitor.stage = stage
-        if visitor.timer is not None:
-            visitor.timer.cancel()
-        loop = asyncio.get_running_loop()
-        visitor.timer = loop.call_later(_PATIENCE[stage], self._end, visitor, "timeout")
+        if visitor.timer is None or not keep_time:
+            if visitor.timer is not None:
+                visitor.timer.cancel()
+            loop = asyncio.get_running_loop()
+            visitor.timer = loop.call_later(_PATIENCE[stage], self._end, visitor, "timeout")
         if stage is Stage.HANDSHAKE:
             shaking = [one for one in self._visitors if one.stage is Stage.HANDSHAKE]
             if len(shaking) > MAX_HANDSHAKES:
-                self._end(shaking[0], "full")
+                self._end(_first_of_most(shaking), "full")
         elif stage is Stage.DRAINING:
             self._limit_held()
 
@@ -100,12 +115,19 @@ class Lobby:
 
     def _make_room(self) -> None:
         for stage in Stage:
-            for visitor in self._visitors:
-                if visitor.stage is stage:
-                    self._end(visitor, "full")
-                    return
+            visitors = [one for one in self._visitors if one.stage is stage]
+            if visitors:
+                self._end(_first_of_most(visitors), "full")
+                return
 
     def _end(self, visitor: Visitor, reason: str) -> None:
         self.cut[reason] += 1
         self.leave(visitor)
         visitor.cut()
+
+
+def _first_of_most(visitors: Sequence[Visitor]) -> Visitor:
+    """The oldest of the client that has the most of these."""
+    clients = Counter(one.client for one in visitors)
+    most = max(clients.values())
+    return next(one for one in visitors if clients[one.client] == most)

@@ -6,12 +6,17 @@ from itertools import groupby
 
 from exporter.advice import ADVICE, FREEING
 from exporter.document import ContainerRow, FilesystemRow, ImageRow
-from exporter.summary import Summary
+from exporter.measured import Reason
+from exporter.summary import NOT_YET, Summary
 from exporter.units import age, human
 from exporter.web.html import Cell, Count, Html, Share, page, section, shown, table
 
 _TOP = 10
 _NAME = "docker-storage-exporter"
+_ROOT_ADVICE = (
+    "It is read as soon as that changes. <code>docker info --format '{{.DockerRootDir}}'</code> tells where the "
+    "daemon's is, for <code>--root</code>; in a container, see that it is mounted there."
+)
 _LOG_DRIVERS_ON_DISK = ("", "json-file", "local")
 
 
@@ -25,7 +30,8 @@ def landing(summary: Summary) -> str:
         ("Container logs", [(container_name(one), one.log) for one in summary.logs]),
         ("Volumes", [(one.name, one.size) for one in summary.volumes]),
     )
-    return page(_NAME, f"{_notice(summary)}{_tiles(summary)}<main>{''.join(_ranking(*one) for one in parts)}</main>")
+    rankings = "".join(_ranking(*one) for one in parts)
+    return page(_NAME, f'{_notice(summary)}{_tiles(summary)}<main class="flow">{rankings}</main>')
 
 
 def status(summary: Summary, filesystems: Sequence[FilesystemRow]) -> str:
@@ -47,13 +53,23 @@ def status(summary: Summary, filesystems: Sequence[FilesystemRow]) -> str:
 
 def _notice(summary: Summary) -> str:
     if summary.error:
-        return f'<p class="notice">The data root {shown(summary.root)} {shown(summary.error)}.</p>'
+        said = f"The data root {shown(summary.root)} {shown(summary.error)}. {_root_advice(summary.error)}"
+        return f'<p class="notice">{said}</p>'
     if summary.taken is None:
         return '<p class="notice">The first scan is under way: no figures yet.</p>'
     if summary.unmeasured:
         names = ", ".join(map(shown, summary.unmeasured))
         return f'<p class="notice">Found, but measured by directory only: the layout {names}.</p>'
     return ""
+
+
+def _root_advice(error: str) -> str:
+    """What to do about a root that is not there, is not one, or cannot be read: HTML."""
+    if "ermission" in error or "permitted" in error:
+        return shown(ADVICE[Reason.PERMISSION])
+    if error.startswith("cannot be"):
+        return shown(ADVICE[Reason.IO])
+    return "" if error == NOT_YET else _ROOT_ADVICE
 
 
 def _tiles(summary: Summary) -> str:
@@ -63,11 +79,16 @@ def _tiles(summary: Summary) -> str:
     if summary.taken is None:
         return f'<p class="facts">{" · ".join(facts)}</p>'
     facts.append(f"snapshot {age(time.time() - summary.taken)} old")
-    tiles = [("on disk", human(summary.used))]
+    tiles: list[tuple[str, str | Html]] = [("on disk", human(summary.used))]
     tiles += [(name, f"{summary.count(name):,}") for name in ("layers", "images", "containers", "volumes")]
     freed = sum(row.bytes or 0 for row in summary.reclaimable)
     tiles += [("reclaimable", human(freed))] if summary.reclaimable else []
-    cells = "".join(f'<div><b>{value}</b><span class="dim">{name}</span></div>' for name, value in tiles)
+    errors = summary.problem_count + summary.missing
+    tiles += [("errors", Html(f'<a href="/status">{errors:,}</a>'))] if errors else []
+    cells = "".join(
+        f'<div><b>{value.text if isinstance(value, Html) else value}</b><span class="dim">{name}</span></div>'
+        for name, value in tiles
+    )
     return f'<p class="facts">{" · ".join(facts)}</p><div class="tiles">{cells}</div>'
 
 
@@ -90,6 +111,8 @@ def _more(title: str, headings: Sequence[str], rows: Sequence[Sequence[Cell]], c
 def _problems(summary: Summary) -> str:
     """What could not be read, by reason, with what to do."""
     if not summary.problem_count and not summary.missing:
+        if summary.error:
+            return ""  # the notice above says it
         said = "Everything could be read." if summary.taken is not None else "Nothing that could not be read so far."
         return section("Errors", f'<p class="good">{said}</p>', wide=True)
     content = ""
@@ -100,7 +123,7 @@ def _problems(summary: Summary) -> str:
         )
     ordered = sorted(summary.problems, key=lambda one: (one.reason, one.path))
     for reason, problems in groupby(ordered, lambda one: one.reason):
-        content += f'<p><b class="warn">{reason}</b> {shown(ADVICE[reason])}</p>'
+        content += f'<p><b class="warn">{shown(reason)}</b> {shown(ADVICE[reason])}</p>'
         content += table(("PATH", "COLLECTOR", "DETAIL"), [(one.path, one.collector, one.detail) for one in problems])
     if summary.problem_count > len(summary.problems):
         content += f'<p class="more">{summary.problem_count:,} in all.</p>'
@@ -170,7 +193,7 @@ def _images(summary: Summary) -> str:
     rows = [
         (
             ", ".join(row.references) or image_name(row),
-            Html(f"<code>{row.id[:12]}</code>"),
+            Html(f"<code>{shown(row.id[:12])}</code>"),
             Share(row.virtual, largest),
             row.virtual,
             row.unique,
@@ -190,7 +213,7 @@ def _containers(summary: Summary) -> str:
         (
             container_name(row),
             row.image,
-            Html(f'<span class="{"good" if row.state == "running" else "dim"}">{row.state}</span>'),
+            Html(f'<span class="{"good" if row.state == "running" else "dim"}">{shown(row.state)}</span>'),
             Share(row.writable, largest),
             row.writable,
             row.log if row.log is not None or row.log_driver in _LOG_DRIVERS_ON_DISK else row.log_driver,

@@ -12,16 +12,23 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from exporter.web.lobby import Lobby, Stage, Visitor
+from exporter.web.turns import Turns, client_of
 
 _AT_ONCE = 64
 _PAUSE_SECONDS = 0.5
 _TLS_HANDSHAKE = b"\x16"
+#: RFC 8446, 5.1: type, version and length, then at most so much.
+_TLS_HEAD_BYTES = 5
+_TLS_RECORD_BYTES = 1 << 14
 _NO_TLS = (
     b"HTTP/1.0 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n"
     b"Client sent an HTTP request to an HTTPS server.\n"
 )
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _SHUTDOWN_SECONDS = 2.0
+_NOTSENT_LOWAT = 25  # TCP_NOTSENT_LOWAT of linux/tcp.h, which Python has a name for since 3.12
+#: What the kernel keeps of an answer beyond what is on its way: that counts as memory of the exporter too.
+_UNSENT_BYTES = 128 * 1024
 
 # A TLS connection's buffer, 256 KiB otherwise: a scraper sends a kilobyte, and whoever stalls its handshake holds it.
 asyncio.sslproto.SSLProtocol.max_size = 32 * 1024
@@ -37,11 +44,16 @@ class Reception:
     """
 
     def __init__(
-        self, sockets: Sequence[socket.socket], lobby: Lobby, door: Callable[[], tuple[ssl.SSLContext | None, _Factory]]
+        self,
+        sockets: Sequence[socket.socket],
+        lobby: Lobby,
+        turns: Turns,
+        door: Callable[[], tuple[ssl.SSLContext | None, _Factory]],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sockets = list(sockets)
         self._lobby = lobby
+        self._turns = turns
         self._door = door
         self._tasks: set[asyncio.Task[bool]] = set()
         for one in self._sockets:
@@ -59,7 +71,7 @@ class Reception:
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_AT_ONCE):
             try:
-                connection, _ = listener.accept()
+                connection, address = listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -69,15 +81,19 @@ class Reception:
                 self._loop.remove_reader(listener)
                 self._loop.call_later(_PAUSE_SECONDS, self._resume, listener)
                 return
-            self._receive(connection)
+            self._receive(connection, address)
 
     def _resume(self, listener: socket.socket) -> None:
         if listener in self._sockets:
             self._loop.add_reader(listener, self._accept, listener)
 
-    def _receive(self, connection: socket.socket) -> None:
+    def _receive(self, connection: socket.socket, address: object) -> None:
         connection.setblocking(False)
-        visitor = self._lobby.enter(connection.close)
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an answer goes out in pieces
+            connection.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _UNSENT_BYTES)
+        client = client_of(address[0]) if isinstance(address, tuple) else ""
+        visitor = self._lobby.enter(connection.close, client)
         task = self._loop.create_task(self._greet(connection, visitor))
         visitor.cut = functools.partial(_cancel, task)
         self._tasks.add(task)
@@ -93,6 +109,7 @@ class Reception:
             if not await self._speaks_tls(connection):
                 return False
             self._lobby.move(visitor, Stage.HANDSHAKE)
+            await self._turns.take(visitor.client, visitor.use)  # a handshake costs more than most answers
             await self._loop.connect_accepted_socket(
                 lambda: factory(visitor), connection, ssl=context, ssl_shutdown_timeout=_SHUTDOWN_SECONDS
             )
@@ -108,20 +125,33 @@ class Reception:
             connection.close()
 
     async def _speaks_tls(self, connection: socket.socket) -> bool:
-        """Wait for the first byte, and look at it without taking it."""
+        """Wait for the whole first message, without taking it: a handshake that stalls here costs a socket only."""
+        wanted = 1
+        while True:
+            first = await self._look(connection, wanted)
+            if first[:1] not in {b"", _TLS_HANDSHAKE}:
+                with contextlib.suppress(OSError):
+                    connection.recv(64 * 1024)  # what is not read when a socket is closed makes the answer be lost
+                    connection.send(_NO_TLS)
+                    connection.shutdown(socket.SHUT_WR)
+            if len(first) < wanted or first[:1] != _TLS_HANDSHAKE:
+                return False
+            if wanted > _TLS_HEAD_BYTES:
+                return True
+            length = int.from_bytes(first[3:_TLS_HEAD_BYTES], "big")
+            wanted = _TLS_HEAD_BYTES if wanted == 1 else _TLS_HEAD_BYTES + min(length, _TLS_RECORD_BYTES)
+
+    async def _look(self, connection: socket.socket, wanted: int) -> bytes:
+        """Wait until so many bytes have come, and look at them; they are fewer when no more will come."""
         readable: asyncio.Future[None] = self._loop.create_future()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
         self._loop.add_reader(connection, _settle, readable)
         try:
             await readable
         finally:
             self._loop.remove_reader(connection)
-        first = connection.recv(1, socket.MSG_PEEK)
-        if first and first != _TLS_HANDSHAKE:
-            with contextlib.suppress(OSError):
-                connection.recv(64 * 1024)  # what is not read when a socket is closed makes the answer be lost
-                connection.send(_NO_TLS)
-                connection.shutdown(socket.SHUT_WR)
-        return first == _TLS_HANDSHAKE
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        return connection.recv(wanted, socket.MSG_PEEK)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -70,9 +70,10 @@ class WebConfiguration:
         from exporter.web.config import load  # noqa: PLC0415 - see above
         from exporter.web.tls import admitted, make_context  # noqa: PLC0415
 
+        seen = _signature((self._file,))  # before it is read: what changes meanwhile shows the next time
         config = load(self._file)
         self._files = (self._file, *config.files)
-        self._signature = _signature(self._files)
+        self._signature = (*seen, *_signature(config.files))
         tls = config.tls
         context = make_context(tls, self._file) if tls else None
         # From here on nothing can fail: all of it changes, or nothing.

@@ -16,6 +16,7 @@ from exporter.web.guard import Guard
 from exporter.web.lobby import IDLE_SECONDS, Lobby, Visitor
 from exporter.web.reception import Reception
 from exporter.web.reload import WebConfiguration
+from exporter.web.turns import Turns
 
 #: After this the connections that are still busy are cut: stopping takes less than a second.
 _GRACE_SECONDS = 0.5
@@ -72,6 +73,7 @@ class Server(uvicorn.Server):
         self.guard = Guard(app)
         self.configuration = WebConfiguration(config_file, self.guard)
         self.lobby = Lobby()
+        self._turns = Turns()
         self._reception: Reception | None = None
         super().__init__(
             uvicorn.Config(
@@ -129,7 +131,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""
         self.servers: list[asyncio.Server] = []
-        self._reception = Reception(sockets or (), self.lobby, self._door)
+        self._reception = Reception(sockets or (), self.lobby, self._turns, self._door)
         self.started = True
 
     def _door(self) -> tuple[ssl.SSLContext | None, Callable[[Visitor], asyncio.Protocol]]:
@@ -137,7 +139,7 @@ class Server(uvicorn.Server):
         admits = self.configuration.admits
 
         def protocol(visitor: Visitor) -> asyncio.Protocol:
-            return Connection(self.config, self.server_state, self.lobby, visitor, admits)
+            return Connection(self.config, self.server_state, self.lobby, self._turns, visitor, admits)
 
         return self.configuration.context, protocol
 
@@ -145,8 +147,8 @@ class Server(uvicorn.Server):
         """Accept no more, and let those finish that are being answered."""
         if self._reception is not None:
             self._reception.close()
-        await super().shutdown(sockets)
         self.guard.authenticator.close()
+        await super().shutdown(sockets)
 
     async def main_loop(self) -> None:
         """Serve until `stop`."""

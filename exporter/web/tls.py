@@ -18,6 +18,10 @@ _VERSIONS = {
     "TLS12": ssl.TLSVersion.TLSv1_2,
     "TLS13": ssl.TLSVersion.TLSv1_3,
 }
+_OTHER = "the key is that of another certificate"
+#: What OpenSSL says, in words. The second is of a key of another kind.
+_KEY_ERRORS = {"KEY_VALUES_MISMATCH": _OTHER, "NO_CERTIFICATE_ASSIGNED": _OTHER, "KEY_TYPE_MISMATCH": _OTHER}
+_CLIENT_CA = ("client_ca_file", "client_ca")
 _VERIFIED = ("VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
 
 
@@ -31,12 +35,18 @@ def make_context(config: TlsConfig, file: str) -> ssl.SSLContext:
         _protocol(context, config)
         _clients(context, config)
     except _BadError as error:
-        raise SettingsError(f"{file}: tls_server_config: {error}") from None
+        line = config.line(*error.names)
+        place = f"{file}:{line}" if line else file
+        raise SettingsError(f"{place}: tls_server_config: {error}") from None
     return context
 
 
 class _BadError(Exception):
-    """A file of the configuration cannot be used."""
+    """A file of the configuration cannot be used, or something that one of the fields `names` has."""
+
+    def __init__(self, text: str, *names: str) -> None:
+        super().__init__(text)
+        self.names = names
 
 
 def _certificate(context: ssl.SSLContext, config: TlsConfig) -> None:
@@ -45,8 +55,9 @@ def _certificate(context: ssl.SSLContext, config: TlsConfig) -> None:
             # an encrypted key would be asked for on the terminal
             context.load_cert_chain(cert, key, password=lambda: "")
         except (ssl.SSLError, ValueError, OSError) as error:
-            reason = getattr(error, "reason", None) or "not a PEM certificate and its unencrypted private key"
-            raise _BadError(f"certificate and key cannot be used: {reason}") from None
+            reason = str(getattr(error, "reason", None) or "no PEM")
+            why = _KEY_ERRORS.get(reason, f"not a PEM certificate and its unencrypted private key ({reason})")
+            raise _BadError(f"certificate and key cannot be used: {why}", "key_file", "key") from None
 
 
 def _protocol(context: ssl.SSLContext, config: TlsConfig) -> None:
@@ -72,9 +83,9 @@ def _protocol(context: ssl.SSLContext, config: TlsConfig) -> None:
         elif curves:
             set_groups(context, curves)
     except (ValueError, ssl.SSLError):
-        raise _BadError("curve_preferences: this OpenSSL does not have the curve") from None
+        raise _BadError("curve_preferences: this OpenSSL does not have the curve", "curve_preferences") from None
     except UnavailableError as error:
-        raise _BadError(f"curve_preferences: more than one curve {error}") from None
+        raise _BadError(f"curve_preferences: more than one curve {error}", "curve_preferences") from None
 
 
 def _clients(context: ssl.SSLContext, config: TlsConfig) -> None:
@@ -100,9 +111,9 @@ def _trust(context: ssl.SSLContext, config: TlsConfig) -> None:
         try:
             context.load_verify_locations(file)
         except (ssl.SSLError, ValueError, OSError):
-            raise _BadError("client_ca has no certificate that could be read") from None
+            raise _BadError("client_ca has no certificate that could be read", *_CLIENT_CA) from None
     if not context.cert_store_stats()["x509"]:
-        raise _BadError("client_ca has no certificate")
+        raise _BadError("client_ca has no certificate", *_CLIENT_CA)
 
 
 @contextlib.contextmanager
@@ -114,7 +125,7 @@ def _file(text: str, path: str, name: str) -> Iterator[str]:
                 pass
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise _BadError(f"failed to read {name}_file ({path}): {str(reason).lower()}") from None
+            raise _BadError(f"failed to read {name}_file ({path}): {str(reason).lower()}", f"{name}_file") from None
         yield path
         return
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC)

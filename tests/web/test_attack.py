@@ -23,6 +23,8 @@ from tests.web import pki
 
 _BOUND_SECONDS = 10
 _GROWTH_BYTES = 64 * 1024 * 1024
+_LARGE_PAGE_BYTES = 700_000
+_SLOW_READERS = 100
 _HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
 
@@ -65,10 +67,10 @@ def running(tmp_path: Path) -> Iterator[Exporter]:
 def test_idle_connections(running: Exporter) -> None:
     before = resident(running)
     with contextlib.ExitStack() as stack:
-        open_many(stack, running, 500)
+        open_many(stack, running, 2 * MAX_CONNECTIONS)
         for _ in range(20):
             assert scrape(running)("web_connections") <= MAX_CONNECTIONS
-        assert scrape(running)("web_connections_cut_total", reason="full") >= 500 - MAX_CONNECTIONS
+        assert scrape(running)("web_connections_cut_total", reason="full") >= MAX_CONNECTIONS
         assert resident(running) - before < _GROWTH_BYTES
 
 
@@ -94,6 +96,34 @@ def test_readers_that_do_not_read(running: Exporter) -> None:
         for _ in range(10):
             assert scrape(running)("up") == 1
         assert resident(running) - before < _GROWTH_BYTES
+
+
+def test_bodies_that_never_end(running: Exporter) -> None:
+    head = b"GET /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for one in open_many(stack, running, 100, head):
+            received = b""
+            with contextlib.suppress(ConnectionResetError):
+                while piece := one.recv(1 << 16):
+                    received += piece
+            assert received.startswith(b"HTTP/1.1 200 OK"), "it is answered, and the rest is not waited for"
+        until = time.monotonic() + _BOUND_SECONDS
+        while scrape(running)("web_connections") > 10:
+            assert time.monotonic() < until
+
+
+def test_many_connections_one_after_the_other(running: Exporter) -> None:
+    before = resident(running)
+    for number in range(1000):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", running.port), timeout=10) as one:
+            if number % 3:
+                one.sendall(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"[: number % 40])
+            if number % 2:
+                one.shutdown(socket.SHUT_WR)
+    until = time.monotonic() + _BOUND_SECONDS
+    while scrape(running)("web_connections") > 10:
+        assert time.monotonic() < until
+    assert resident(running) - before < _GROWTH_BYTES
 
 
 _MALFORMED = (
@@ -131,6 +161,40 @@ def test_malformed_requests_are_refused_and_fill_no_log(running: Exporter) -> No
     assert running.process.stderr is not None
     lines = running.lines + running.process.stderr.readlines()
     assert not any("level=error" in line or "level=warning" in line for line in lines), lines
+
+
+@needs("openssl")
+def test_readers_over_tls_that_do_not_read(tmp_path: Path) -> None:
+    pki.authority(tmp_path)
+    pki.signed(tmp_path, "server", "IP:127.0.0.1")
+    web = tmp_path / "web.yml"
+    web.write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}\n")
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+    built = graph_root(tmp_path / "root")
+    for number in range(1000):
+        built.image(f"i{number}", size=1, tag=f"name{number}:{'t' * 120}")
+
+    def ask() -> bytes:
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=_BOUND_SECONDS, context=context)
+        with contextlib.closing(connection):
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read()
+
+    with exporter(built.path, "--web.config.file", str(web)) as server, contextlib.ExitStack() as stack:
+        until = time.monotonic() + 30
+        while len(page := ask()) < _LARGE_PAGE_BYTES:
+            assert time.monotonic() < until, len(page)
+        before = resident(server)
+        for _ in range(_SLOW_READERS):
+            plain = socket.socket()
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            plain.connect(("127.0.0.1", server.port))
+            slow = stack.enter_context(context.wrap_socket(plain, server_hostname="127.0.0.1"))
+            slow.sendall(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n" * 50)
+        figures = Figures(ask().decode())
+        assert figures("web_connections") > _SLOW_READERS
+        assert figures("web_connections_cut_total", reason="slow") == 0, "what they hold is no reason to cut them"
+        assert resident(server) - before < _SLOW_READERS * _LARGE_PAGE_BYTES / 2
 
 
 @needs("openssl")

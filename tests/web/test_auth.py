@@ -1,14 +1,18 @@
 import asyncio
 import base64
+import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import bcrypt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.web import auth
+from exporter.web import auth, checks
 from exporter.web.auth import Authenticator, Verdict, credentials
+from tests.roots import graph_root
+from tests.test_service import exporter
 
 _HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 
@@ -26,13 +30,13 @@ def test_any_header_has_credentials_or_none(text: str, raw: bytes) -> None:
 
 def test_a_verdict_is_given_once_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[bytes] = []
-    real: Callable[[str, bytes], bool] = auth._matches
+    real: Callable[[str, bytes], bool] = checks.matches
 
     def matches(hashed: str, password: bytes) -> bool:
         compared.append(password)
         return real(hashed, password)
 
-    monkeypatch.setattr(auth, "_matches", matches)
+    monkeypatch.setattr(checks, "matches", matches)
 
     async def judge() -> list[Verdict]:
         one = Authenticator()
@@ -91,3 +95,48 @@ def test_what_is_remembered_of_wrong_passwords_is_bounded() -> None:
         return len(one._refused)
 
     assert asyncio.run(judge()) == auth._REFUSALS_KEPT
+
+
+def test_an_expensive_hash_makes_nobody_wait_whose_hash_is_cheap() -> None:
+    async def judge() -> tuple[Verdict, Verdict, bool, Verdict]:
+        one = Authenticator()
+        one.use({"prom": _HASH, "slow": _HASH.replace("$04$", "$17$")})
+        waiting = asyncio.ensure_future(one.judge(header("slow", "x"), "10.0.0.2"))
+        await asyncio.sleep(0)
+        right = await one.judge(header("prom", "secret"), "10.0.0.1")
+        wrong = await one.judge(header("prom", "wrong"), "10.0.0.1")
+        still_waiting = not waiting.done()
+        one.close()
+        return right, wrong, still_waiting, await waiting
+
+    assert asyncio.run(judge()) == (Verdict.ADMITTED, Verdict.REFUSED, True, Verdict.BUSY)
+
+
+def test_an_unknown_user_looks_like_some_known_one_and_always_the_same() -> None:
+    one = Authenticator()
+    one.use({f"user{cost}": _HASH.replace("$04$", f"${cost}$") for cost in ("05", "06", "10")})
+    costs = {name: checks.cost_of(one._decoy(name)) for name in map(str, range(100))}
+    assert set(costs.values()) == {"05", "06", "10"}
+    assert costs == {name: checks.cost_of(one._decoy(name)) for name in costs}
+
+
+@pytest.mark.parametrize("prefix", ["$2$", "$2a$", "$2b$", "$2x$", "$2y$"])
+def test_hashes_of_every_tool_are_known(prefix: str) -> None:
+    hashed = _HASH.replace("$2b$", prefix)
+    assert checks.matches(hashed, b"secret")
+    assert not checks.matches(hashed, b"wrong")
+    assert not checks.matches(hashed, b"secret".ljust(73))
+
+
+def test_the_exporter_stops_while_a_password_is_checked(tmp_path: Path) -> None:
+    web = tmp_path / "web.yml"
+    web.write_text(f"basic_auth_users: {{slow: {_HASH.replace('$04$', '$20$')}}}\n")
+    with (
+        exporter(graph_root(tmp_path / "root").path, "--web.config.file", str(web)) as running,
+        socket.create_connection(("127.0.0.1", running.port), timeout=10) as one,
+    ):
+        one.sendall(f"GET / HTTP/1.1\r\nhost: x\r\nauthorization: {header('slow', 'x')}\r\n\r\n".encode())
+        assert running.get()[0] == 401, "it has come after the other"
+        assert running.stop() < 1
+        assert running.process.stderr is not None
+        assert "level=error" not in running.process.stderr.read()

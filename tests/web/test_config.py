@@ -6,11 +6,15 @@ from pathlib import Path
 
 import bcrypt
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
 
+from exporter.cli import main
 from exporter.config import SettingsError
 from exporter.web.config import CIPHERS, CURVES, WebConfig, load
+from exporter.web.server import Server
 from exporter.web.tls import make_context
 from tests.conftest import needs
 from tests.test_cli import run
@@ -31,16 +35,16 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def check(directory: Path, text: str) -> WebConfig:
+def check(directory: Path, text: str | bytes) -> WebConfig:
     file = directory / "web.yml"
-    file.write_text(text)
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
     config = load(str(file))
     if config.tls:
         make_context(config.tls, str(file))
     return config
 
 
-GOOD = {
+GOOD: dict[str, str | bytes] = {
     "an empty file": "",
     "only a comment": "# nothing\n",
     "sections without anything in them": "tls_server_config:\nbasic_auth_users:\nhttp_server_config:\nrate_limit:\n",
@@ -78,10 +82,24 @@ GOOD = {
     "a rate limit": "rate_limit:\n  interval: 1s\n  burst: 20\n",
     "a rate limit that blocks": "rate_limit:\n  interval: '1s'\n  burst: 0\n",
     "no rate limit": "rate_limit:\n  interval: 0\n  burst: 0\n",
+    "no users": "basic_auth_users: {}\n",
+    "users with hashes of every kind": "basic_auth_users:\n"
+    + "".join(f"  user{kind}: {_HASH.replace('$2b$', f'$2{kind}$')}\n" for kind in ("", "a", "b", "x", "y")),
+    "a hash of the highest cost": f"basic_auth_users:\n  alice: {_HASH.replace('$04$', '$31$')}\n",
+    "a file with a byte order mark": b"\xef\xbb\xbf" + _TLS.encode(),
+    "a file with carriage returns": _TLS.replace("\n", "\r\n"),
+    "one document with its marks": f"---\n{_TLS}...\n",
+    "a value said twice by its anchor": "tls_server_config:\n  cert_file: &pem server.crt\n  key_file: server.key\n"
+    "  client_ca_file: *pem\n  client_auth_type: RequireAndVerifyClientCert\n",
+    "HTTP/2 switched on": "http_server_config:\n  http2: true\n",
+    "empty lists": _TLS + "  cipher_suites: []\n  curve_preferences: []\n",
+    "no allowed names at all": _TLS + "  client_allowed_sans:\n",
+    "an empty certificate and key, and nothing else": "tls_server_config: {cert_file: '', key_file: ''}\n",
+    "a file without its end of line": _TLS.rstrip("\n"),
     "a duration in parts": "rate_limit:\n  interval: 1m1.5s\n  burst: 1\n",
 }
 
-BAD = {
+BAD: dict[str, tuple[str | bytes, int | None, str]] = {
     "text": ("hello there\n", 1, "mapping"),
     "a list": ("- a\n- b\n", 1, "mapping"),
     "no YAML": ("tls_server_config: {\n", 2, "not YAML"),
@@ -92,24 +110,24 @@ BAD = {
     "no key": ("tls_server_config:\n  cert_file: server.crt\n", 1, "key or key_file"),
     "an empty inline certificate": ("tls_server_config:\n  cert: ''\n  key_file: server.key\n", 1, "cert or cert_file"),
     "only a policy": ("tls_server_config:\n  client_auth_type: RequireAnyClientCert\n", 1, "cert or cert_file"),
-    "a certificate that is not there": (_TLS.replace("server.crt", "gone.crt"), None, "no such file"),
-    "a key that is not there": (_TLS.replace("server.key", "gone.key"), None, "no such file"),
-    "a key of another certificate": (_TLS.replace("server.key", "other.key"), None, "MISMATCH"),
+    "a certificate that is not there": (_TLS.replace("server.crt", "gone.crt"), 2, "no such file"),
+    "a key that is not there": (_TLS.replace("server.key", "gone.key"), 3, "no such file"),
+    "a key of another certificate": (_TLS.replace("server.key", "other.key"), 3, "of another certificate"),
     "an authority without policy": (_TLS + "  client_ca_file: /dev/null\n", 1, "Client Auth Policy"),
     "an unknown policy": (_TLS + "  client_auth_type: Maybe\n", 4, "invalid ClientAuth"),
     "an authority that is not there": (
         _TLS + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: gone.pem\n",
-        None,
+        5,
         "no such file",
     ),
     "an authority without certificates": (
         _TLS + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: none.pem\n",
-        None,
+        5,
         "no certificate",
     ),
     "an inline authority without certificates": (
         _TLS + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca: none\n",
-        None,
+        5,
         "no certificate",
     ),
     "names without a certificate": (_TLS + "  client_allowed_sans: [a]\n", 1, "client_allowed_sans"),
@@ -139,6 +157,62 @@ BAD = {
         3,
         "printable",
     ),
+    "neither certificate nor key": (
+        "tls_server_config:\n  cert_file: ''\n  key_file: ''\n  client_auth_type: RequireAnyClientCert\n",
+        1,
+        "cert or cert_file",
+    ),
+    "an empty inline key": ("tls_server_config:\n  cert_file: server.crt\n  key: ''\n", 1, "key or key_file"),
+    "neither the certificate's nor the key's file": (
+        _TLS.replace("server.", "gone."),
+        2,
+        "failed to read cert_file .*no such file",
+    ),
+    "a certificate for a key": (_TLS.replace("server.key", "server.crt"), 3, "private key"),
+    "a directory for a certificate": (_TLS.replace("server.crt", "."), 2, "is a directory"),
+    "an empty list of allowed names": (_TLS + "  client_allowed_sans: []\n", 1, "client_allowed_sans"),
+    "a policy of the wrong case": (_TLS + "  client_auth_type: requireAnyClientCert\n", 4, "invalid ClientAuth"),
+    "a suite that Go calls insecure": (
+        _TLS + "  cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]\n",
+        4,
+        "unknown cipher 'TLS_RSA_WITH_RC4_128_SHA'",
+    ),
+    "a suite and no list": (_TLS + "  cipher_suites: TLS_AES_128_GCM_SHA256\n", 4, "a list is expected"),
+    "a number for a version": (_TLS + "  max_version: 772\n", 4, "unknown TLS version"),
+    "a header in lower case": (
+        "http_server_config:\n  headers:\n    x-frame-options: deny\n",
+        3,
+        "can not be configured",
+    ),
+    "X-Content-Type-Options left blank": (
+        "http_server_config:\n  headers:\n    X-Content-Type-Options:\n",
+        3,
+        "invalid value",
+    ),
+    "headers in a list": ("http_server_config:\n  headers: [X-Frame-Options]\n", 2, "mapping"),
+    "a switch in quotes": ("http_server_config:\n  http2: 'true'\n", 2, "true or false"),
+    "a hash cut short": (f"basic_auth_users:\n  alice: {_HASH[:-1]}\n", 2, "bcrypt"),
+    "a hash of a cost that does not exist": (
+        f"basic_auth_users:\n  alice: {_HASH.replace('$04$', '$32$')}\n",
+        2,
+        "bcrypt",
+    ),
+    "a hash of a cost that is none": (f"basic_auth_users:\n  alice: {_HASH.replace('$04$', '$03$')}\n", 2, "bcrypt"),
+    "a user twice": (f"basic_auth_users:\n  alice: {_HASH}\n  alice: {_HASH}\n", 3, "twice"),
+    "a user as htpasswd prints it": (f"basic_auth_users:\n  alice:{_HASH}\n", 1, "mapping"),
+    "another document": (f"{_TLS}---\n{_TLS}", 4, "not YAML"),
+    "a tab": ("tls_server_config:\n\tcert_file: server.crt\n", 2, "not YAML"),
+    "bytes that are not UTF-8": (b"basic_auth_users:\n  \xff: secretword\n", None, "not YAML"),
+    "a NUL": (b"basic_auth_users:\n  alice: secretword\0\n", None, "not YAML"),
+    "an object of Python": ("basic_auth_users: !!python/object/apply:os.system [secretword]\n", 1, "mapping"),
+    "a quote without an end": ("basic_auth_users:\n  alice: 'secretword\n", 3, "not YAML"),
+    "a merge of itself": ("tls_server_config: &a\n  <<: *a\n", 1, "<<"),
+    "a merge of itself, by way of another": ("tls_server_config: &a\n  <<: {<<: *a}\n", 2, "<<"),
+    "a merge of text": ("tls_server_config:\n  <<: text\n", 1, "<<"),
+    "a duration below nothing": ("rate_limit:\n  interval: -1s\n", 2, "duration"),
+    "a duration beyond everything": (f"rate_limit:\n  interval: {'9' * 400}h\n", 2, "longer"),
+    "a number beyond everything": (f"rate_limit:\n  interval: {'9' * 400}\n", 2, "longer"),
+    "a burst beyond everything": (f"rate_limit:\n  burst: {'9' * 400}\n", 2, "above"),
     "a plain password": ("basic_auth_users:\n  alice: secretword\n", 2, "bcrypt"),
     "no password": ("basic_auth_users:\n  alice:\n", 2, "bcrypt"),
     "users in a list": ("basic_auth_users:\n  - alice\n", 1, "mapping"),
@@ -150,18 +224,59 @@ BAD = {
 
 @pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)
 @needs("openssl")
-def test_what_is_good_is_taken(certificate: Path, text: str) -> None:
+def test_what_is_good_is_taken(certificate: Path, text: str | bytes) -> None:
     check(certificate, text)
+    done = verdict(certificate)
+    assert (done.exit_code, done.output.startswith(f"{certificate / 'web.yml'}: a good web configuration")) == (0, True)
+    Server(unanswered, str(certificate / "web.yml"))
 
 
 @pytest.mark.parametrize(("text", "line", "reason"), BAD.values(), ids=BAD)
 @needs("openssl")
-def test_what_is_bad_is_refused_with_its_line(certificate: Path, text: str, line: int | None, reason: str) -> None:
+def test_what_is_bad_is_refused_with_its_line(
+    certificate: Path, text: str | bytes, line: int | None, reason: str
+) -> None:
     with pytest.raises(SettingsError, match=reason) as caught:
         check(certificate, text)
     place = f"web.yml:{line}:" if line else "web.yml: "
     assert place in str(caught.value)
     assert "secretword" not in str(caught.value)
+    assert _HASH[:20] not in str(caught.value)
+    done = verdict(certificate)
+    assert (done.exit_code, done.output) == (1, f"Error: {caught.value}\n")
+    with pytest.raises(SettingsError):
+        Server(unanswered, str(certificate / "web.yml"))
+
+
+def verdict(directory: Path) -> Result:
+    """What `check-config` says."""
+    return CliRunner().invoke(main, ["check-config", str(directory / "web.yml")])
+
+
+async def unanswered(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise AssertionError("nobody asks")
+
+
+@needs("openssl")
+def test_a_server_does_not_start_with_less_than_it_was_given(certificate: Path, tmp_path: Path) -> None:
+    for text in (_TLS + "  cert_path: x\n", _TLS.replace("server.key", "gone.key"), None):
+        file = certificate / "web.yml"
+        file.unlink(missing_ok=True)
+        if text:
+            file.write_text(text)
+        done = run(
+            "run", "--root", str(tmp_path), "--web.listen-address", "127.0.0.1:0", "--web.config.file", str(file)
+        )
+        assert done.returncode == 1
+        assert str(file) in done.stderr
+        assert "serving" not in done.stderr
+
+
+def test_what_is_merged_counts_less_than_what_stands_there(tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    anchors = "&b {X-XSS-Protection: 2, Content-Security-Policy: b}", "&a {Content-Security-Policy: a}"
+    file.write_text("http_server_config: {{headers: {{<<: [{}, {}], X-XSS-Protection: 1}}}}\n".format(*anchors))
+    assert dict(load(str(file)).headers) == {"x-xss-protection": "1", "content-security-policy": "b"}
 
 
 @needs("openssl")

@@ -1,6 +1,8 @@
 import re
+import shutil
 import subprocess
 import zlib
+from dataclasses import fields, is_dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,8 +10,10 @@ import pytest
 
 from exporter.account import Account
 from exporter.advice import ADVICE
+from exporter.document import FilesystemRow, LayerRow, VolumeRow
 from exporter.measured import Reason
-from exporter.summary import ROWS, summarize
+from exporter.model import Collector
+from exporter.summary import NOT_YET, ROWS, Summary, summarize
 from exporter.web.pages import landing, status
 from tests.conftest import needs, scan
 from tests.roots import GraphRoot, graph_root, hex_id
@@ -54,6 +58,79 @@ def test_every_value_from_the_disk_is_escaped(evil: GraphRoot) -> None:
         assert _EVIL in found.text
         assert "\u202e" not in page
     assert ADVICE[Reason.DECODE] in Elements(status(summary, [])).text
+
+
+def _hostile(value: object) -> object:
+    """The same, with every text in it an attack but for those that are looked up in tables of ours."""
+    if isinstance(value, Reason | Collector):
+        return value
+    if isinstance(value, str):
+        return _EVIL
+    if isinstance(value, tuple):
+        return tuple(map(_hostile, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{one.name: _hostile(getattr(value, one.name)) for one in fields(value)})
+    return value
+
+
+def test_a_text_is_escaped_wherever_it_stands(evil: GraphRoot) -> None:
+    (evil.path / "volumes" / "data" / "_data").mkdir(parents=True)
+    (evil.path / "volumes" / "data" / "_data" / "f").write_text("x")
+    shutil.copytree(evil.path / "aufs" / "diff" / hex_id("app"), evil.path / "aufs" / "diff" / hex_id("orphan"))
+    summary = summarize(scan(evil.path))
+    names = {"root", "error", "drivers", "directories", "reclaimable", "images", "containers", "mounts", "problems"}
+    assert all(getattr(summary, name) for name in names - {"error"})
+    counts = summary.counts
+    for error in ("", _EVIL):
+        hostile = _hostile(replace(summary, error=error and _EVIL, orphans=(LAYER,), volumes=(VOLUME,)))
+        assert isinstance(hostile, Summary)
+        hostile = replace(hostile, error=error, counts=counts, unmeasured=(_EVIL,))
+        space = [FilesystemRow(_EVIL, _EVIL, _EVIL, _EVIL, 10, 5, 5)]
+        for page in (landing(hostile), status(hostile, space)):
+            found = Elements(page)
+            assert found.text.count(_EVIL) > 5
+            assert not found.names & {"script", "img"}
+            assert not found.attributes - {"lang", "charset", "name", "content", "href", "class", "style", "scope"}
+            assert _EVIL not in page
+
+
+LAYER = LayerRow(_EVIL, _EVIL, _EVIL, _EVIL, _EVIL, 1, 1, 1, _EVIL, _EVIL)
+VOLUME = VolumeRow(_EVIL, False, _EVIL, 1, 1, 1, 1, _EVIL)
+
+
+def test_what_cannot_be_read_at_all_comes_with_advice(tmp_path: Path) -> None:
+    def said(error: str) -> str:
+        summary = replace(summarize(scan(tmp_path / "none")), error=error)
+        page = Elements(status(summary, [])).text
+        assert "Everything could be read" not in page
+        assert "Nothing that" not in page
+        assert error in page
+        return page
+
+    assert "--root" in said("does not exist")
+    assert "--root" in said("holds no known Docker layout")
+    assert ADVICE[Reason.PERMISSION] in said("cannot be read: Permission denied")
+    assert ADVICE[Reason.IO] in said("cannot be opened: Input/output error")
+    assert "--root" not in said(NOT_YET)
+
+
+def test_errors_are_seen_at_the_front_and_link_to_what_to_do(evil: GraphRoot) -> None:
+    page = landing(summarize(scan(evil.path)))
+    assert re.search(r'<a href="/status">\d+</a></b><span class="dim">errors<', page)
+    assert "errors<" not in landing(summarize(scan(graph_root(evil.path.parent / "good").image("app").path)))
+
+
+def test_no_page_needs_anything_from_elsewhere(evil: GraphRoot) -> None:
+    for page in (landing(summarize(scan(evil.path))), status(summarize(scan(evil.path)), [])):
+        links = re.findall(r'(?:href|src|url\(|@import)[="(\s]*([^"\s)>]+)', re.sub(r"&[a-z#0-9]+;", "", page))
+        assert set(links) - {"x", "onerror"} <= {
+            "/",
+            "/status",
+            "/metrics",
+            "/api/v1/snapshot",
+            "/-/ready",
+            "/-/healthy",
+        }
 
 
 def test_there_is_advice_for_every_reason() -> None:

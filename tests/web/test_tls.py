@@ -38,6 +38,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pki.signed(directory, "rsa", "DNS:localhost,IP:127.0.0.1", rsa=True)
     pki.signed(directory, "client", "DNS:prometheus.example,IP:0:0:0:0:0:0:0:1,URI:spiffe://a/b")
     pki.signed(directory, "other", "DNS:other.example", by="stranger")
+    pki.signed(directory, "expired", "DNS:prometheus.example", days=-1)
+    pki.signed(directory, "server-only", "DNS:prometheus.example", use="serverAuth")
+    pki.authority(directory, "self-signed")
     return directory
 
 
@@ -73,7 +76,7 @@ def get(running: Exporter, context: ssl.SSLContext | None, path: str = "/-/healt
 
 
 @pytest.mark.parametrize(
-    ("policy", "nothing", "known", "stranger"),
+    ("policy", "nothing", "known", "bad"),
     [
         ("NoClientCert", 200, 200, 200),
         ("RequestClientCert", 200, 200, 200),
@@ -83,13 +86,29 @@ def get(running: Exporter, context: ssl.SSLContext | None, path: str = "/-/healt
     ],
 )
 def test_each_policy_for_client_certificates(
-    certificates: Path, policy: str, nothing: int, known: int, stranger: int
+    certificates: Path, policy: str, nothing: int, known: int, bad: int
 ) -> None:
     authority = "" if policy == "NoClientCert" else "  client_ca_file: ca.crt\n"
     with serving(certificates, f"{_TLS}  client_auth_type: {policy}\n{authority}") as running:
         assert get(running, client(certificates)) == nothing
         assert get(running, client(certificates, "client")) == known
-        assert get(running, client(certificates, "other")) == stranger
+        for one in ("other", "expired", "server-only", "self-signed"):
+            assert get(running, client(certificates, one)) == bad, one
+
+
+def test_a_certificate_that_is_trusted_itself_needs_no_authority(certificates: Path) -> None:
+    policy = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: self-signed.crt\n"
+    with serving(certificates, _TLS + policy) as running:
+        assert get(running, client(certificates, "self-signed")) == 200
+        assert get(running, client(certificates, "client")) == 0
+
+
+@pytest.mark.parametrize("policy", ["RequireAnyClientCert", "RequireAndVerifyClientCert"])
+def test_an_empty_list_of_allowed_names_lets_nobody_in(certificates: Path, policy: str) -> None:
+    text = f"{_TLS}  client_auth_type: {policy}\n  client_ca_file: ca.crt\n  client_allowed_sans: []\n"
+    with serving(certificates, text) as running:
+        assert get(running, client(certificates, "client")) == 0
+        assert get(running, client(certificates)) == 0
 
 
 @pytest.mark.parametrize("policy", ["RequireAnyClientCert", "RequireAndVerifyClientCert"])
@@ -207,6 +226,31 @@ def test_plain_http_is_told_that_this_is_tls(certificates: Path) -> None:
         assert get(running, client(certificates)) == 200
 
 
+def test_a_handshake_may_come_in_pieces(certificates: Path) -> None:
+    with serving(certificates, _TLS) as running:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        side = client(certificates).wrap_bio(incoming, outgoing, server_hostname="localhost")
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+        hello = outgoing.read()
+        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as whole:
+            whole.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for start in range(0, len(hello), 40):
+                assert get(running, client(certificates)) == 200, "one that stalls is in nobody's way"
+                whole.sendall(hello[start : start + 40])
+            incoming.write(whole.recv(1 << 16))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+            assert side.version() == "TLSv1.3"
+        for said in (hello[:1], hello[:4], hello[:100], b"\x16\3\1\xff\xff" + b"x" * 20_000, b"\x16\3\1\0\0"):
+            with socket.create_connection(("127.0.0.1", running.port), timeout=10) as part:
+                part.sendall(said)
+                part.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(ConnectionResetError):
+                    assert not part.recv(1 << 16).startswith(b"HTTP")
+        assert get(running, client(certificates)) == 200
+
+
 def test_passwords(certificates: Path) -> None:
     with serving(certificates, f"{_TLS}basic_auth_users:\n  prom: {_HASH}\n") as running:
         context = client(certificates)
@@ -266,6 +310,58 @@ def test_a_changed_file_is_followed_and_a_broken_one_counted(certificates: Path)
             assert ask("prom:changed")[0] == 200
             assert kept.sock is connection, "no connection was dropped"
             assert get(running, context, user="prom:changed") == 0, "a new connection gets the new certificate"
+
+
+def test_a_mounted_secret_that_is_swapped_is_followed(certificates: Path, tmp_path: Path) -> None:
+    """Kubernetes changes a mounted secret by renaming a link to its directory; certbot one file after the other."""
+
+    def put(name: str, certificate: str, key: str) -> Path:
+        directory = tmp_path / name
+        directory.mkdir()
+        (directory / "tls.crt").write_bytes((certificates / f"{certificate}.crt").read_bytes())
+        (directory / "tls.key").write_bytes((certificates / f"{key}.key").read_bytes())
+        text = "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n"
+        (directory / "web.yml").write_text(text)
+        return directory
+
+    def swap(directory: Path) -> None:
+        link = tmp_path / "..data_tmp"
+        link.symlink_to(directory.name)
+        link.rename(tmp_path / "..data")
+
+    def served() -> bytes:
+        pem = ssl.get_server_certificate(("127.0.0.1", running.port))
+        return ssl.PEM_cert_to_DER_cert(pem)
+
+    def certificate(name: str) -> bytes:
+        return ssl.PEM_cert_to_DER_cert((certificates / f"{name}.crt").read_text())
+
+    first = put("..first", "server", "server")
+    swap(first)
+    for name in ("web.yml", "tls.crt", "tls.key"):
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    root = graph_root(tmp_path / "root").path
+    with exporter(root, "--web.config.file", str(tmp_path / "web.yml")) as running:
+        kept = http.client.HTTPSConnection("127.0.0.1", running.port, timeout=20, context=client(certificates))
+        with contextlib.closing(kept):
+
+            def figures() -> Figures:
+                kept.request("GET", "/metrics")
+                return Figures(kept.getresponse().read().decode())
+
+            assert figures()("web_config_stale") == 0
+            connection = kept.sock
+            assert served() == certificate("server")
+            swap(put("..second", "rsa", "rsa"))
+            assert served() == certificate("rsa")
+            (tmp_path / "..second" / "tls.crt").write_bytes((certificates / "server.crt").read_bytes())
+            assert served() == certificate("rsa"), "it has no key yet"
+            assert figures()("web_config_stale") == 1
+            (tmp_path / "..second" / "tls.key").write_bytes((certificates / "server.key").read_bytes())
+            assert served() == certificate("server")
+            found = figures()
+            assert (found("web_config_stale"), found("web_config_reloads_total", result="failure")) == (0, 1)
+            assert kept.sock is connection
 
 
 def test_reload_is_off_unless_asked_for_and_scans_everything(tmp_path: Path) -> None:
