@@ -77,7 +77,7 @@ def test_a_text_is_escaped_wherever_it_stands(evil: GraphRoot) -> None:
     (evil.path / "volumes" / "data" / "_data").mkdir(parents=True)
     (evil.path / "volumes" / "data" / "_data" / "f").write_text("x")
     shutil.copytree(evil.path / "aufs" / "diff" / hex_id("app"), evil.path / "aufs" / "diff" / hex_id("orphan"))
-    summary = summarize(scan(evil.path))
+    summary = summarize(Account(scan(evil.path)))
     names = {"root", "error", "drivers", "directories", "reclaimable", "images", "containers", "mounts", "problems"}
     assert all(getattr(summary, name) for name in names - {"error"})
     counts = summary.counts
@@ -100,7 +100,7 @@ VOLUME = VolumeRow(_EVIL, False, _EVIL, 1, 1, 1, 1, _EVIL)
 
 def test_what_cannot_be_read_at_all_comes_with_advice(tmp_path: Path) -> None:
     def said(error: str) -> str:
-        summary = replace(summarize(scan(tmp_path / "none")), error=error)
+        summary = replace(summarize(Account(scan(tmp_path / "none"))), error=error)
         page = Elements(status(summary, [])).text
         assert "Everything could be read" not in page
         assert "Nothing that" not in page
@@ -115,13 +115,13 @@ def test_what_cannot_be_read_at_all_comes_with_advice(tmp_path: Path) -> None:
 
 
 def test_errors_are_seen_at_the_front_and_link_to_what_to_do(evil: GraphRoot) -> None:
-    page = landing(summarize(scan(evil.path)))
+    page = landing(summarize(Account(scan(evil.path))))
     assert re.search(r'<a href="/status">\d+</a></b><span class="dim">errors<', page)
-    assert "errors<" not in landing(summarize(scan(graph_root(evil.path.parent / "good").image("app").path)))
+    assert "errors<" not in landing(summarize(Account(scan(graph_root(evil.path.parent / "good").image("app").path))))
 
 
 def test_no_page_needs_anything_from_elsewhere(evil: GraphRoot) -> None:
-    for page in (landing(summarize(scan(evil.path))), status(summarize(scan(evil.path)), [])):
+    for page in (landing(summarize(Account(scan(evil.path)))), status(summarize(Account(scan(evil.path))), [])):
         links = re.findall(r'(?:href|src|url\(|@import)[="(\s]*([^"\s)>]+)', re.sub(r"&[a-z#0-9]+;", "", page))
         assert set(links) - {"x", "onerror"} <= {
             "/",
