@@ -62,11 +62,12 @@ def publish(
 
 def _body(snapshot: Snapshot, shown: Shown) -> Body:
     """Render family by family, so that ten thousand samples are never held at once."""
-    text, openmetrics = bytearray(), bytearray()
+    text: list[bytes] = []
+    openmetrics: list[bytes] = []
     account = Account(snapshot)
     for family in families(account, shown):
-        as_text, as_openmetrics = render_both(family)
-        text += as_text
-        openmetrics += as_openmetrics
-    pages = Page.of(bytes(text)), Page.of(bytes(openmetrics))
+        as_text, as_openmetrics, samples = render_both(family)
+        text += (as_text, samples)
+        openmetrics += (as_openmetrics, samples)
+    pages = Page.of(text), Page.of(openmetrics)
     return Body(*pages, summarize(account), describe(account), snapshot.filesystems)

@@ -4,8 +4,6 @@ Scanning has a process of its own so that nothing it does, be it reading metadat
 series, holds the interpreter lock of the one that answers scrapes.
 """
 
-import contextlib
-import ctypes
 import os
 import selectors
 import sys
@@ -14,6 +12,7 @@ import time
 import structlog
 
 from exporter.ipc import Order, frame
+from exporter.memory import give_back
 from exporter.model import Snapshot
 from exporter.opening import RootError
 from exporter.publication import publish
@@ -85,7 +84,7 @@ class ScanProcess:
             self._send(snapshot, with_body=changed)
             if changed:
                 self._published = self._scanner.changes
-                _give_memory_back()
+                give_back()
             self._keeper.news = False
             self._spoke = now
         if self._config.cache_file and now - self._saved > _SAVE_SECONDS:
@@ -103,9 +102,3 @@ class ScanProcess:
         )
         self._output.write(frame(message))
         self._output.flush()
-
-
-def _give_memory_back() -> None:
-    """Return to the system what rendering took: glibc keeps it otherwise, a fifth of this process."""
-    with contextlib.suppress(AttributeError, OSError):  # another C library has no such function
-        ctypes.CDLL(None).malloc_trim(0)

@@ -18,6 +18,7 @@ from exporter.config import Config
 from exporter.describe import ending, space
 from exporter.document import FilesystemRow
 from exporter.ipc import LENGTH_BYTES, RELOAD, Order, frame
+from exporter.memory import give_back
 from exporter.metrics.live import WebStatus, filesystem_families, process_families, web_families
 from exporter.metrics.render import Format, render
 from exporter.model import Counters, Filesystem, Snapshot
@@ -212,6 +213,8 @@ class Scanning:
                 publication = pickle.loads(await process.stdout.readexactly(length))  # noqa: S301 - our own child
                 assert isinstance(publication, Publication), "the scanning process publishes"
                 self._current.replace(publication)
+                if publication.body is not None:
+                    give_back()
                 self.spoke.set()
         except (asyncio.IncompleteReadError, ConnectionError):
             return

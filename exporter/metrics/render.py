@@ -35,22 +35,31 @@ def render(families: Iterable[Family], style: Format) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One exposition without its live end: plain, and deflated so that more can be put behind it."""
+    """One exposition without its live end: plain, and deflated so that more can be put behind it.
 
-    plain: bytes
+    `parts` may be shared with the page in the other format: the samples are the same.
+    """
+
+    parts: tuple[bytes, ...]
+    length: int
     deflated: bytes
     checksum: int
 
     @classmethod
-    def of(cls, plain: bytes) -> "Page":
+    def of(cls, parts: Iterable[bytes]) -> "Page":
         """Compress a page up to a byte boundary."""
+        kept = tuple(parts)
         compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-        deflated = compressor.compress(plain) + compressor.flush(zlib.Z_FULL_FLUSH)
-        return cls(plain, deflated, zlib.crc32(plain))
+        deflated, checksum = bytearray(), 0
+        for part in kept:
+            deflated += compressor.compress(part)
+            checksum = zlib.crc32(part, checksum)
+        deflated += compressor.flush(zlib.Z_FULL_FLUSH)
+        return cls(kept, sum(map(len, kept)), bytes(deflated), checksum)
 
     def finish(self, end: bytes) -> bytes:
         """The whole page, with `end` behind it."""
-        return self.plain + end
+        return b"".join((*self.parts, end))
 
     def finish_gzip(self, end: bytes) -> bytes:
         """The whole page as one gzip member."""
@@ -61,7 +70,7 @@ class Page:
         compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
         tail = compressor.compress(end) + compressor.flush(zlib.Z_FINISH)
         checksum = zlib.crc32(end, self.checksum)
-        length = (len(self.plain) + len(end)) & 0xFFFFFFFF
+        length = (self.length + len(end)) & 0xFFFFFFFF
         trailer = checksum.to_bytes(4, "little") + length.to_bytes(4, "little")
         return (_GZIP_HEADER, self.deflated, tail + trailer)
 
@@ -71,10 +80,10 @@ def render_part(families: Iterable[Family], style: Format) -> bytes:
     return render(families, style).removesuffix(_EOF)
 
 
-def render_both(family: Family) -> tuple[bytes, bytes]:
-    """Render a gauge or info family as text and as OpenMetrics: the samples are the same, the head is not."""
+def render_both(family: Family) -> tuple[bytes, bytes, bytes]:
+    """Render a gauge or info family: its head as text, its head as OpenMetrics, and the samples, which are the same."""
     text = render_part([family], "text")
     head_lines = 2
     samples = text.split(b"\n", head_lines)[head_lines]
     head = Family(family.name, family.documentation, family.type, family.unit)
-    return text, render_part([head], "openmetrics") + samples
+    return text[: len(text) - len(samples)], render_part([head], "openmetrics"), samples

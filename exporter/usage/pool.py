@@ -21,6 +21,10 @@ from exporter.usage.worker import SHARE_AFTER_SECONDS
 
 _AHEAD = 32
 _CRASHES = 2
+#: So many small trees one worker does alone.
+_FEW = 16
+#: ... and so long, where they are few or large: it may be just starting.
+_HIRE_AFTER_SECONDS = 0.25
 _log = structlog.get_logger()
 
 
@@ -159,11 +163,18 @@ class Pool:
 
     def _free(self, most: int) -> Hand | None:
         """A worker with less than `most` pieces of urgent work; a new one if there may be more of them."""
-        free = self._crew.idle or self._crew.hire()
+        free = self._crew.idle or (self._crew.hire() if self._worth_hiring() else None)
         if free is not None or most <= 1:
             return free
         least = min(self._crew.hands, key=lambda hand: len(hand.work), default=None)
         return least if least is not None and len(least.work) < most // 2 and not self._paced(least) else None
+
+    def _worth_hiring(self) -> bool:
+        """Whether there is more to do than one more worker would cost: some forty milliseconds, and seven megabytes."""
+        if not self._crew.hands or len(self._urgent) > _FEW:
+            return True
+        now = time.monotonic()
+        return any(hand.work and now - hand.began > _HIRE_AFTER_SECONDS for hand in self._crew.hands)
 
     def _send(self, hand: Hand, pieces: list[Piece]) -> None:
         for piece in pieces:

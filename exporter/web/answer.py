@@ -1,6 +1,6 @@
 """An answer in small pieces: a slow reader holds up nobody, and holds no copy of a page."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -20,9 +20,24 @@ class InPieces(Response):
         """Send it. `send` waits while the connection has more to send than it should hold, and for its turn."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if scope["method"] != "HEAD":
-            for part in self._parts:
-                view = memoryview(part)
-                for start in range(0, len(view), PIECE_BYTES):
-                    piece = view[start : start + PIECE_BYTES]
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            for piece in in_pieces(self._parts):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes | memoryview]:
+    """The same bytes in pieces of `PIECE_BYTES`: of large parts without a copy, small ones put together."""
+    waiting = b""
+    for part in parts:
+        view = memoryview(part)
+        first = min(len(view), PIECE_BYTES - len(waiting))
+        waiting += view[:first]
+        if len(waiting) < PIECE_BYTES:
+            continue
+        yield waiting
+        whole = first + (len(view) - first) // PIECE_BYTES * PIECE_BYTES
+        for start in range(first, whole, PIECE_BYTES):
+            yield view[start : start + PIECE_BYTES]
+        waiting = bytes(view[whole:])
+    if waiting:
+        yield waiting

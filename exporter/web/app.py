@@ -68,7 +68,7 @@ def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Starle
         end = await source.live(style)
         if _accepts_gzip(request.headers.get("accept-encoding", "")):
             return _gzipped(page.gzip_parts(end), content_type, headers)
-        return InPieces((page.plain, end), len(page.plain) + len(end), content_type, headers)
+        return InPieces((*page.parts, end), page.length + len(end), content_type, headers)
 
     async def snapshot(request: Request) -> Response:
         described = source.body.document
