@@ -152,7 +152,7 @@ class Scanner:
             wanted = self._ledger.adopt(make_plan(root, inventory, stores(root)), root_entry(root), dirty)
             if len(self._cache) and not (dirty.everything and self._complete):
                 wanted -= self._ledger.recall(root, wanted - self.measured.keys(), self._cache)
-            self._look_at_logs(root, inventory, problems)
+            self._logs = _log_sizes(root, inventory.containers, problems)
             note_silent(root, problems)
             found = filesystems(root.path, inventory.directories, [one.trees for one in inventory.layers], mounts)
         for (collector, reason), count in problems.counts.items():
@@ -192,15 +192,18 @@ class Scanner:
         """Note that the root was looked at and is as it was."""
         self._known = replace(self._known, taken=time.time())
 
-    def look_at_logs(self) -> set[Tree]:
-        """Look at every log file; return the directories of the containers whose logs have changed."""
-        before = dict(self._logs)
+    def look_at_logs(self, *, everything: bool) -> set[Tree]:
+        """Look at the logs of what may run, or at `everything`; return whose have changed, as directories."""
+        before = self._logs
+        ran = {one.id for one in self.inventory.containers if everything or one.runs is not False}
         self._look_at_states()
+        containers = [one for one in self.inventory.containers if one.id in ran or one.runs is not False]
         try:
             with open_mounted(self.path) as root:
-                self._look_at_logs(root, self.inventory, Problems())
+                found = _log_sizes(root, containers, Problems())
         except OSError:
             return set()
+        self._logs = found if everything else {**before, **found}
         changed = {key for key, size in self._logs.items() if before.get(key) != size}
         self._changes += bool(changed)
         return {("containers", key) for key in changed}
@@ -249,10 +252,6 @@ class Scanner:
     def save_cache(self) -> None:
         """Keep what is measured of image layers, for the next start."""
         self._ledger.keep(self._cache)
-
-    def _look_at_logs(self, root: DataRoot, inventory: Inventory, problems: Problems) -> None:
-        known = {one.id: one.log.files for one in inventory.containers if one.log.driver or one.log.files}
-        self._logs = log_sizes(root, known, lambda why, at: problems.add(Collector.CONTAINERS, why, at))
 
     def _start(self, trigger: Trigger, tally: Tally, tasks: list[Task]) -> None:
         current = Round(trigger, tally, pending=set(tasks))
@@ -315,3 +314,8 @@ class Scanner:
         waiting = sum(len(one.pending) for one in self._rounds)
         total = len(self.plan.trees)
         return Progress(total, max(0, total - waiting), self._pool.entries)
+
+
+def _log_sizes(root: DataRoot, containers: Iterable[Container], problems: Problems) -> dict[ContainerId, int]:
+    known = {one.id: one.log.files for one in containers if one.log.driver or one.log.files}
+    return log_sizes(root, known, lambda why, at: problems.add(Collector.CONTAINERS, why, at))

@@ -21,10 +21,10 @@ from exporter.usage.total import TooManyLinksError, Total
 from exporter.usage.walk import Start, Walk
 
 LENGTH_BYTES = 4
-_SLICE_SECONDS = 0.02
+_SLICE_SECONDS = 0.01
 _PROGRESS_SECONDS = 0.2
 #: A piece that takes longer than this is worth sharing with a worker that idles.
-SHARE_AFTER_SECONDS = 0.05
+SHARE_AFTER_SECONDS = 0.02
 _PROBLEMS_KEPT = 100
 
 

@@ -61,7 +61,7 @@ class Keeper:
         self._suspects: tuple[float, Findings] | None = None
         self._next_identity = self._next_look = 0.0
         self._retry_watching = 0.0
-        self._partial = False
+        self._partial = self._unchecked = False
         self._held: list[int] = []
         self._live = False
 
@@ -147,7 +147,7 @@ class Keeper:
 
     def _watch(self, root: DataRoot) -> None:
         """Watch the stores there are now."""
-        self._partial = False
+        self._partial, self._unchecked = False, True
         if not self._config.watch:
             return
         error = self.watcher.start(root.path, watched(self._stores))
@@ -208,13 +208,13 @@ class Keeper:
                 found = stores(root)
                 watching = self.watcher.running and not self._partial and not self.watcher.dead()
                 findings = self._reconciler.look(root, found, self._scanner.measured, watching=watching)
-                self._check_watches(root, found, now)
+                self._check_watches(root, found, now, changed=bool(findings) or self._reconciler.thorough)
         except OSError:
             self.start()  # it is gone, or may not be read any more
             return
         self._scanner.refresh()
         self.news = True
-        grown = self._scanner.look_at_logs()
+        grown = self._scanner.look_at_logs(everything=self._reconciler.thorough)
         if grown:
             self._scanner.audit(grown, 1.0)
         if findings:
@@ -247,8 +247,8 @@ class Keeper:
             self._auditor.begun(told_of.entries, now)
             self._note_users(missed | told_of.entries, now)
 
-    def _check_watches(self, root: DataRoot, found: tuple[Tree, ...], now: float) -> None:
-        """Rebuild the watches where they have become blind, deaf or dead."""
+    def _check_watches(self, root: DataRoot, found: tuple[Tree, ...], now: float, *, changed: bool) -> None:
+        """Rebuild the watches where they have become blind, deaf or dead. Where nothing has `changed`, none is deaf."""
         reason = ""
         if not self._config.watch:
             pass
@@ -264,6 +264,9 @@ class Keeper:
         if reason:
             self._count_restart(reason)
             self._watch(root)
+        if not (changed or reason or self._partial or self._unchecked):
+            return
+        self._unchecked = False
         self._held = held()
         measured = self._scanner.measured
         there = ("containers",) in found

@@ -27,8 +27,10 @@ _PLAIN = ("image", "buildkit")
 #: Stores of whose entries the directories are signed: the engine adds files to them after they were made,
 #: the time of a tag or the name of an init layer, and no event of the store tells of that.
 _FILLED_LATER = (("imagedb", "metadata", "sha256"), ("layerdb", "mounts"))
-#: With events, files that are rewritten in place are looked at only every so many looks.
-THOROUGH_LOOKS = 8
+#: Stores that are watched with all that is rewritten in them, or whose entries come complete by a rename.
+_TOLD = (("containers",), ("graph",))
+#: With events, the entries of those, and files that are rewritten in place, are looked at only every so many looks.
+_THOROUGH_LOOKS = 8
 #: Timestamps have the granularity of the kernel's tick: what changed just now may change again unseen.
 _UNSETTLED_SECONDS = 0.05
 
@@ -56,13 +58,15 @@ class Reconciler:
         self._unsettled: set[Tree] = set()
         self._stores: frozenset[Tree] = frozenset()
         self._looks = 0
+        #: Whether the last look was at everything.
+        self.thorough = True
 
     def look(
         self, root: DataRoot, stores: Sequence[Tree], measured: Mapping[Tree, Measured], *, watching: bool = False
     ) -> Findings:
         """Compare with the last look; the first one finds nothing.
 
-        While events tell of rewritten files (`watching`), most looks only see whether entries are the same.
+        While events tell of what is rewritten (`watching`), most looks only see what comes and goes.
         """
         before, unsettled = self._signatures, self._unsettled
         self._signatures, self._unsettled = {}, set()
@@ -70,9 +74,9 @@ class Reconciler:
         stores_before, self._stores = self._stores, frozenset(stores)
         for store in all_stores:
             self._note(store, _listing_signature(root, store))
-        thorough = not watching or self._looks % THOROUGH_LOOKS == 0
+        self.thorough = not watching or self._looks % _THOROUGH_LOOKS == 0
         self._looks += 1
-        known = {} if thorough else before
+        known = {} if self.thorough else before
         for store in all_stores:
             self._sign(root, store, known)
         findings = Findings()
@@ -98,6 +102,9 @@ class Reconciler:
         if plain and store and (store[0] not in _PLAIN or len(store) > 2):
             return
         signatures, mounts = self._signatures, root.mounts
+        if known and store in _TOLD:
+            signatures.update({key: old for key, old in known.items() if key[:-1] == store})
+            return
         with suppress(OSError), root.directory(store) as descriptor:
             for name in root.names(store):
                 entry = (*store, name)

@@ -1,0 +1,56 @@
+"""What nobody can be faster than: as many bytes from a bare socket, while every core is busy with less urgent work."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def bare_times(length: int, busy_with: Path, seconds: float) -> list[float]:
+    """Ask a bare server for `length` bytes, again and again, beside a `du` of the idle class on each core; in ms."""
+    times = []
+    with _server(length) as address, _walkers(busy_with):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            start = time.perf_counter()
+            urllib.request.urlopen(address, timeout=30).read()
+            times.append(1000 * (time.perf_counter() - start))
+    return times
+
+
+@contextlib.contextmanager
+def _server(length: int) -> Iterator[str]:
+    """Answer with as many bytes, in a process of its own."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    child = os.fork()
+    if not child:
+        answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % length + b"x" * length
+        while True:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        listening.close()
+
+
+@contextlib.contextmanager
+def _walkers(root: Path) -> Iterator[None]:
+    """Keep every core busy as a scan does: du again and again, where nothing else wants to run."""
+    again = ["chrt", "--idle", "0", "sh", "-c", 'while :; do du -s "$1" > /dev/null; done', "sh", str(root)]
+    walkers = [subprocess.Popen(again, start_new_session=True) for _ in os.sched_getaffinity(0)]
+    try:
+        yield
+    finally:
+        for one in walkers:
+            os.killpg(one.pid, signal.SIGKILL)
+            one.wait()
