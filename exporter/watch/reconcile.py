@@ -101,20 +101,20 @@ class Reconciler:
         plain = not (files or filled_later(store))
         if plain and store and (store[0] not in _PLAIN or len(store) > 2):
             return
-        signatures, mounts = self._signatures, root.mounts
-        if known and store in _TOLD:
-            signatures.update({key: old for key, old in known.items() if key[:-1] == store})
-            return
+        signatures, mounts, told = self._signatures, root.mounts, store in _TOLD
         with suppress(OSError), root.directory(store) as descriptor:
             for name in root.names(store):
                 entry = (*store, name)
                 if entry in signatures or entry in mounts:
                     continue
+                old = known.get(entry)
+                if old is not None and told:
+                    signatures[entry] = old
+                    continue
                 try:
                     status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
                 except OSError:
                     continue
-                old = known.get(entry)
                 if plain:
                     self._note(entry, _plain_signature(status))
                 elif old is not None and old[:3] == (status.st_dev, status.st_ino, status.st_ctime_ns):
