@@ -39,8 +39,13 @@ class Debounce:
             return None
         return min(self._last + QUIET_SECONDS, self._first + LATEST_SECONDS)
 
+    @property
+    def waiting(self) -> Dirty:
+        """What was collected so far."""
+        return Dirty(frozenset(self._entries), self._everything)
+
     def take(self) -> Dirty:
         """Return what was collected, and begin anew."""
-        dirty = Dirty(frozenset(self._entries), self._everything)
+        dirty = self.waiting
         self._entries, self._everything, self._first = set(), False, None
         return dirty

@@ -239,13 +239,12 @@ class Keeper:
         if missed - uncounted:
             _log.debug("watch.missed", entries=sorted("/".join(key) or "." for key in missed - uncounted))
         if missed or findings.again:
-            # What events have told and still waits for quiet goes along: a new listing beside old metadata would
-            # show images without their names.
-            told_of = self._debounce.take()
-            entries = told_of.entries | ((missed | findings.again) - {*self._stores, ()})
-            self._begin(Trigger.RECONCILE, Dirty(frozenset(entries), told_of.everything))
-            self._auditor.begun(told_of.entries, now)
-            self._note_users(missed | told_of.entries, now)
+            # What events have told and still waits for quiet is read now as well, and again when it is quiet: a new
+            # listing beside old metadata would show images without their names, and it may be half written.
+            waiting = self._debounce.waiting
+            entries = waiting.entries | ((missed | findings.again) - {*self._stores, ()})
+            self._begin(Trigger.RECONCILE, Dirty(frozenset(entries), waiting.everything))
+            self._note_users(missed, now)
 
     def _check_watches(self, root: DataRoot, found: tuple[Tree, ...], now: float, *, changed: bool) -> None:
         """Rebuild the watches where they have become blind, deaf or dead. Where nothing has `changed`, none is deaf."""
