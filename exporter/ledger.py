@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from exporter.layouts.stores import Dirty
+from exporter.linked import unaccounted, without_unaccounted
 from exporter.measured import Measured, Reason, Tree
 from exporter.model import Collector, LayerId, Problem
 from exporter.plan import Plan
@@ -24,6 +25,8 @@ class Ledger:
         #: What Docker sizes by comparing, in bytes.
         self.differences: dict[Key, int] = {}
         self._problems: dict[Tree, list[Problem]] = {}
+        #: Trees to whose files others have been linked since they were measured.
+        self._stale: set[Tree] = set()
 
     @property
     def problems(self) -> list[Problem]:
@@ -35,6 +38,17 @@ class Ledger:
         """The trees that could not be measured, or not all of them."""
         return list(self._problems)
 
+    @property
+    def settled(self) -> dict[Tree, Measured]:
+        """What is measured, for sums: no inode counts twice because it was linked between two measurings."""
+        provisional = self.plan.unfinished | self.plan.behind(self._stale)
+        return without_unaccounted(self.measured, provisional & self.measured.keys())
+
+    def doubtful(self, linked: Collection[Tree]) -> bool:
+        """Whether trees have links that no measured tree knows of, and it is not known to which of them they lead."""
+        known = self.plan.unfinished | self.plan.sources.keys()
+        return bool(unaccounted(self.measured, ({*linked} - known) & self.measured.keys()))
+
     def adopt(self, plan: Plan, root_entry: Measured, dirty: Dirty) -> set[Tree]:
         """Go by this plan from now on; forget what is not planned any more, and return what is to be measured."""
         wanted = plan.to_measure(dirty, self.plan, self.measured.keys() | self._problems.keys())
@@ -45,6 +59,10 @@ class Ledger:
             del self.differences[key]
         for tree in self._problems.keys() - plan.trees.keys():
             del self._problems[tree]
+        self._stale &= plan.trees.keys()
+        # What was being made has been linked to more files since it was measured.
+        finished = plan.sources.keys() & self.plan.unfinished
+        wanted |= finished | self._outdated(plan, finished)
         self.measured[()] = root_entry
         self.changes += bool(gone)
         self.plan = plan
@@ -62,6 +80,16 @@ class Ledger:
             if size is not None:
                 self.differences[key] = size
         return set(recalled)
+
+    def linked(self, wanted: Collection[Tree]) -> set[Tree]:
+        """The trees to be measured, too, because those that are new among the wanted ones are linked to their files."""
+        return self._outdated(self.plan, [tree for tree in wanted if tree not in self.measured])
+
+    def _outdated(self, plan: Plan, linking: Collection[Tree]) -> set[Tree]:
+        """Note that what is known of the trees whose files these are linked to does not hold any more; return those."""
+        sources = {one for tree in linking for one in plan.sources.get(tree, ())} & plan.trees.keys()
+        self._stale |= sources & self.measured.keys()
+        return sources
 
     def keep(self, cache: Cache) -> None:
         """Keep what is measured of image layers, for the next start."""
@@ -102,9 +130,11 @@ class Ledger:
         self._note_trouble(task, collector)
         before = self.measured.get(task.tree)
         if result.measured is not None:
+            self._stale.discard(task.tree)
             self.measured[task.tree] = result.measured
             self.changes += before is None or _differs(before, result.measured)
         elif before is not None and task.trouble and Reason.VANISHED in task.trouble.counts:
+            self._stale.discard(task.tree)
             del self.measured[task.tree]
             self.changes += 1
         return result.measured is None or before is None or before.usage != result.measured.usage

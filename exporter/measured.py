@@ -1,7 +1,7 @@
 """What measuring gives: the smallest nouns, importable by a worker process without the rest of the house."""
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -41,28 +41,61 @@ class Usage:
         return Usage(self.size + other.size, self.allocated + other.allocated, self.inodes + other.inodes)
 
 
+#: What is kept of such an inode: its number, st_size, bytes allocated, and how many links it has and were seen.
+_PACKED_NUMBERS = 4
+LINK_BYTES = 8 * _PACKED_NUMBERS
+_HALF = 32
+_MOST = (1 << _HALF) - 1
+
+
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Inodes that may also be linked from other trees, packed: 24 bytes each, for they can be many."""
+    """Inodes that may also be linked from other trees, packed: 32 bytes each, for they can be many."""
 
     packed: bytes = b""
 
     @classmethod
-    def of(cls, links: Mapping[int, tuple[int, int]]) -> Self:
-        """Pack `inode -> (size, allocated)`."""
+    def of(cls, links: Mapping[int, tuple[int, int, int, int]]) -> Self:
+        """Pack `inode -> (size, allocated, links it has, links seen)`."""
         if not links:
             return cls()
-        return cls(array("Q", (part for inode, sizes in links.items() for part in (inode, *sizes))).tobytes())
+        numbers = array("Q")
+        for inode, (size, allocated, count, seen) in links.items():
+            numbers.extend((inode, size, allocated, min(count, _MOST) << _HALF | min(seen, _MOST)))
+        return cls(numbers.tobytes())
 
     def items(self) -> Iterator[tuple[int, tuple[int, int]]]:
         """Yield (inode, (size, allocated))."""
-        numbers = array("Q")
-        numbers.frombytes(self.packed)
-        for at in range(0, len(numbers), 3):
+        numbers = self._numbers()
+        for at in range(0, len(numbers), _PACKED_NUMBERS):
             yield numbers[at], (numbers[at + 1], numbers[at + 2])
 
+    def counts(self) -> Iterator[tuple[int, int, int]]:
+        """Yield (inode, links it has, links seen in this tree)."""
+        numbers = self._numbers()
+        for at in range(0, len(numbers), _PACKED_NUMBERS):
+            both = numbers[at + 3]
+            yield numbers[at], both >> _HALF, both & _MOST
+
+    def inodes(self) -> set[int]:
+        """All of them."""
+        return {*self._numbers()[::_PACKED_NUMBERS]}
+
+    def without(self, inodes: Container[int]) -> "Links":
+        """The others."""
+        numbers, kept = self._numbers(), array("Q")
+        for at in range(0, len(numbers), _PACKED_NUMBERS):
+            if numbers[at] not in inodes:
+                kept += numbers[at : at + _PACKED_NUMBERS]
+        return Links(kept.tobytes())
+
+    def _numbers(self) -> "array[int]":
+        numbers = array("Q")
+        numbers.frombytes(self.packed)
+        return numbers
+
     def __len__(self) -> int:
-        return len(self.packed) // 24
+        return len(self.packed) // LINK_BYTES
 
 
 NO_LINKS = Links()

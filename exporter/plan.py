@@ -1,8 +1,10 @@
 """Which trees a data root is measured as. They are disjoint, and together they are all of it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
+from exporter.layouts.drivers import driver_named
 from exporter.layouts.stores import Dirty
 from exporter.measured import Changes, Tree
 from exporter.model import Collector, Inventory, LayerId, Use
@@ -24,12 +26,18 @@ class Plan:
 
     `immutable` are the trees of image layers: what is measured of them once holds for ever. `differences`
     are what Docker sizes by comparing, by driver and layer. The root itself is no tree of the plan.
+
+    `sources` are the trees that a layer's tree has hard links to the files of: those files had one link when they were
+    measured alone. A layer that is being made may have such links, too, and its sources are not known: it is
+    `unfinished`.
     """
 
     trees: Mapping[Tree, Collector] = field(default_factory=dict)
     prune: Prune = field(default_factory=Prune)
     immutable: frozenset[Tree] = frozenset()
     differences: Mapping[tuple[str, LayerId], Changes] = field(default_factory=dict)
+    sources: Mapping[Tree, frozenset[Tree]] = field(default_factory=dict)
+    unfinished: frozenset[Tree] = frozenset()
 
     def enclosing(self, tree: Tree) -> Tree | None:
         """The tree of the plan in which another one lies."""
@@ -41,6 +49,10 @@ class Plan:
         around = {self.enclosing(entry) for entry in dirty.entries}
         around |= {self.enclosing(tree) for tree in self.trees.keys() ^ before.trees.keys()}
         return wanted | {tree for tree in around if tree is not None}
+
+    def behind(self, stale: Collection[Tree]) -> set[Tree]:
+        """The trees that are linked to a `stale` one: it counts files of theirs as its own."""
+        return {tree for tree, sources in self.sources.items() if not sources.isdisjoint(stale)}
 
 
 def make_plan(root: DataRoot, inventory: Inventory, stores: Sequence[Tree]) -> Plan:
@@ -72,7 +84,31 @@ def make_plan(root: DataRoot, inventory: Inventory, stores: Sequence[Tree]) -> P
         if tree[:-1] not in stores:
             prune.add(tree)
     there = {tree: collector for tree, collector in trees.items() if tree not in root.mounts}
-    return Plan(there, prune, frozenset(immutable), differences)
+    return Plan(there, prune, frozenset(immutable), differences, dict(_sources(inventory)), _unfinished(inventory))
+
+
+def _sources(inventory: Inventory) -> Iterator[tuple[Tree, frozenset[Tree]]]:
+    """The layers with hard links to their parents' files, each with where those are.
+
+    What is orphaned was made from any of the layers, or from one that is gone by now.
+    """
+    linking = [one for one in inventory.layers if driver_named(one.driver).links_files and one.content is not None]
+    contents = {(one.driver, one.id): one.content for one in linking if one.content is not None}
+    parents = {(one.driver, one.id): one.parent for one in linking if one.chain and one.parent}
+    for image in inventory.images:
+        parents.update(((image.driver, layer), parent) for layer, parent in pairwise(image.layers))
+    for layer, parent in parents.items():
+        if layer in contents and (source := contents.get((layer[0], parent))) is not None:
+            yield contents[layer], frozenset([source])
+    finished = frozenset(one.content for one in linking if one.content is not None and one.use is Use.IMAGE)
+    for one in linking:
+        if one.use is Use.ORPHANED and one.content is not None:
+            yield one.content, finished
+
+
+def _unfinished(inventory: Inventory) -> frozenset[Tree]:
+    made = (one for one in inventory.layers if one.use is Use.PENDING and driver_named(one.driver).links_files)
+    return frozenset(tree for one in made for tree in one.trees)
 
 
 def _names(root: DataRoot, store: Tree) -> list[str]:

@@ -40,7 +40,8 @@ class Tally:
 class Round:
     """One scan under way: what it still waits for, and of what it has measured, whether that has changed.
 
-    `reported` is set when it was not waited for any longer.
+    `reported` is set when it was not waited for any longer. `whole` is a scan of everything. `linked` are the trees
+    that have come to have links elsewhere; `doubtful` says in the end that a tree may not know of these yet.
     """
 
     trigger: Trigger
@@ -48,6 +49,9 @@ class Round:
     pending: set[Task] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
     reported: bool = False
+    whole: bool = False
+    linked: set[Tree] = field(default_factory=set)
+    doubtful: bool = False
     grew: dict[Tree, bool] = field(default_factory=dict)
 
     def note(self, collector: Collector, task: Task, entries: int) -> None:

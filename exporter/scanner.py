@@ -11,6 +11,7 @@ from dataclasses import replace
 from exporter.layouts import Grace, Memo, Problems, detect, read_inventory
 from exporter.layouts.stores import Dirty, stores
 from exporter.ledger import Key, Ledger
+from exporter.linked import gained_links
 from exporter.liveness import Liveness
 from exporter.measured import Measured, Reason, Tree
 from exporter.model import (
@@ -152,6 +153,7 @@ class Scanner:
             wanted = self._ledger.adopt(make_plan(root, inventory, stores(root)), root_entry(root), dirty)
             if len(self._cache) and not (dirty.everything and self._complete):
                 wanted -= self._ledger.recall(root, wanted - self.measured.keys(), self._cache)
+            wanted |= self._ledger.linked(wanted)
             self._logs = _log_sizes(root, inventory.containers, problems)
             note_silent(root, problems)
             found = filesystems(root.path, inventory.directories, [one.trees for one in inventory.layers], mounts)
@@ -163,7 +165,7 @@ class Scanner:
             self._changes += 1
         self._known = Snapshot(self.path, time.time(), inventory=inventory, device=root.device, filesystems=found)
         comparisons = self._ledger.comparisons(wanted, unknown=True)
-        self._start(trigger, tally, self._ledger.tasks(wanted, comparisons, pace=1.0))
+        self._start(trigger, tally, self._ledger.tasks(wanted, comparisons, pace=1.0), whole=dirty.everything)
 
     def audit(self, trees: Iterable[Tree], pace: float) -> None:
         """Measure trees again, without a look at the metadata."""
@@ -241,7 +243,7 @@ class Scanner:
             return replace(self._known, progress=self._progress_now(), problems=tuple(problems))
         return replace(
             self._known,
-            measured=dict(self._ledger.measured),
+            measured=self._ledger.settled,
             differences=dict(self._ledger.differences),
             logs=dict(self._logs),
             collectors=dict(self._collectors),
@@ -253,8 +255,8 @@ class Scanner:
         """Keep what is measured of image layers, for the next start."""
         self._ledger.keep(self._cache)
 
-    def _start(self, trigger: Trigger, tally: Tally, tasks: list[Task]) -> None:
-        current = Round(trigger, tally, pending=set(tasks))
+    def _start(self, trigger: Trigger, tally: Tally, tasks: list[Task], *, whole: bool = False) -> None:
+        current = Round(trigger, tally, pending=set(tasks), whole=whole)
         self._owners.update(dict.fromkeys(tasks, current))
         self._newest.update({(task.tree, task.key): task for task in tasks})
         if not self._complete:
@@ -276,6 +278,8 @@ class Scanner:
         if collector is None or not newest:
             return
         owner.note(collector, task, result.entries)
+        if gained_links(self.measured.get(task.tree), result.measured):
+            owner.linked.add(task.tree)
         grew = self._ledger.take(result, collector)
         if grew is not None:
             owner.grew[task.tree] = grew
@@ -294,6 +298,7 @@ class Scanner:
                 self._collectors[collector] = one.tally.result(collector)
                 key = (collector, one.trigger)
                 self.counters.scans[key] = self.counters.scans.get(key, 0) + 1
+        one.doubtful = not one.whole and self._ledger.doubtful(one.linked)
         for at, count in one.tally.errors.items():
             self.counters.errors[at] = self.counters.errors.get(at, 0) + count
         failing = self._failing()

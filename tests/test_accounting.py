@@ -63,8 +63,8 @@ def test_an_unrelated_image_changes_no_other_figures(snapshot: Snapshot, size: i
     assert figures == Account(snapshot).images
 
 
-@given(st.lists(st.dictionaries(st.integers(1, 20), st.just((10, 4096))), max_size=6))
-def test_an_inode_that_trees_share_counts_once(links: list[dict[int, tuple[int, int]]]) -> None:
+@given(st.lists(st.dictionaries(st.integers(1, 20), st.just((10, 4096, 2, 1))), max_size=6))
+def test_an_inode_that_trees_share_counts_once(links: list[dict[int, tuple[int, int, int, int]]]) -> None:
     trees = [Measured(Usage(10 * len(one), 4096 * len(one), len(one)), (1, 2, 3), Links.of(one)) for one in links]
     distinct = {inode for one in links for inode in one}
     expected = Usage(10 * len(distinct), 4096 * len(distinct), len(distinct))

@@ -23,6 +23,7 @@ class Driver:
     its files. `stores` are the directories that the driver keeps, by the short names they are counted under.
     `parents` holds one file for each layer that lists the layers below it, nearest first. `inner` are the
     directories in a layer's own that hold its files, the first that is there; `links` that of the short names.
+    `links_files`: an image layer begins as hard links to all files of its parent.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Driver:
     sums_files: bool = False
     inner: tuple[str, ...] = ()
     links: Tree | None = None
+    links_files: bool = False
 
     def stray(self, name: str) -> bool:
         """Whether an entry of the layers' directory is the driver's own and no layer."""
@@ -54,7 +56,7 @@ AUFS = Driver(
     sums_files=True,
 )
 VFS = Driver("vfs", ("vfs", "dir"), (("dir", ("vfs", "dir")),), full_copies=True)
-OVERLAY = Driver("overlay", ("overlay",), (("overlay", ("overlay",)),), inner=("root", "upper"))
+OVERLAY = Driver("overlay", ("overlay",), (("overlay", ("overlay",)),), inner=("root", "upper"), links_files=True)
 OVERLAY2 = Driver(
     "overlay2",
     ("overlay2",),
@@ -121,7 +123,10 @@ class LayerStore:
             return None
         if not self.driver.inner:
             return Place(directory)
-        return self._reader.once("place", directory, lambda: self._inner_place(directory))
+        # What is being made has no such directory yet, and when it comes no event of the store tells of that.
+        return self._reader.once(
+            "place", directory, lambda: self._inner_place(directory), lasts=lambda place: place.home is not None
+        )
 
     def _inner_place(self, directory: Tree) -> Place:
         for below in self.driver.inner:

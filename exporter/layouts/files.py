@@ -61,13 +61,20 @@ class Reader:
         self._problems = problems
         self._memo = memo or Memo()
 
-    def once(self, kind: str, entry: Tree, read: Callable[[], T], also: tuple[Tree, ...] = ()) -> T:
-        """Return what `read` said of this entry before, unless it is dirty or had a problem then."""
+    def once(
+        self,
+        kind: str,
+        entry: Tree,
+        read: Callable[[], T],
+        also: tuple[Tree, ...] = (),
+        lasts: Callable[[T], bool] = lambda _: True,
+    ) -> T:
+        """Return what `read` said of this entry before, unless it is dirty, or had a problem then, or does not last."""
 
         def attempt() -> tuple[T, bool]:
             before = self._problems.total
             value = read()
-            return value, self._problems.total == before
+            return value, self._problems.total == before and lasts(value)
 
         return self._memo.get(kind, entry, attempt, also)
 

@@ -14,9 +14,9 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from exporter.measured import Identity, Links, Measured, Tree, Usage
+from exporter.measured import LINK_BYTES, Identity, Links, Measured, Tree, Usage
 
-_VERSION = 1
+_VERSION = 2
 _MAX_BYTES = 256 * 1024 * 1024
 _MAX_LINKS = 100_000
 _LARGEST = 2**63
@@ -124,7 +124,7 @@ def _decode(content: bytes) -> tuple[dict[Tree, Measured], dict[Tree, Sized]]:
     for name, identity, numbers, links in body["trees"]:
         size, allocated, inodes, entries, skipped = (_number(number) for number in numbers)
         packed = base64.b64decode(links, validate=True)
-        if len(packed) % 24:
+        if len(packed) % LINK_BYTES:
             raise ValueError
         usage = Usage(size, allocated, inodes)
         trees[_tree(name)] = Measured(usage, _identity(identity), Links(packed), entries, skipped)

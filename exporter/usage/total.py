@@ -84,7 +84,8 @@ class Total:
         if not self.links:
             return NO_LINKS
         # In order: the same tree is the same value, in whatever order and parts it was walked.
-        return Links.of({inode: (size, blocks * 512) for inode, (size, blocks, _, _) in sorted(self.links.items())})
+        ordered = sorted(self.links.items())
+        return Links.of({inode: (size, 512 * blocks, count, seen) for inode, (size, blocks, count, seen) in ordered})
 
     def pack(self) -> tuple[Any, ...]:
         """Make plain values of it, to send."""

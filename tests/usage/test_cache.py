@@ -12,18 +12,19 @@ from exporter.measured import Identity, Links, Measured, Tree, Usage
 from exporter.usage.cache import Cache
 
 _NUMBER = st.integers(0, 2**63)
+_COUNT = st.integers(0, 2**32 - 1)
 _IDENTITY = st.tuples(_NUMBER, _NUMBER, _NUMBER)
 _TREE = st.lists(st.text(st.characters(exclude_characters="/"), min_size=1), min_size=1, max_size=3).map(tuple)
 _MEASURED = st.builds(
     Measured,
     usage=st.builds(Usage, _NUMBER, _NUMBER, _NUMBER),
     identity=_IDENTITY,
-    links=st.dictionaries(_NUMBER, st.tuples(_NUMBER, _NUMBER), max_size=3).map(Links.of),
+    links=st.dictionaries(_NUMBER, st.tuples(_NUMBER, _NUMBER, _COUNT, _COUNT), max_size=3).map(Links.of),
     entries=_NUMBER,
     skipped_mounts=_NUMBER,
 )
 _TREE_ONE: Tree = ("aufs", "diff", "caf\udce9")
-_ONE = Measured(Usage(1, 2, 3), (4, 5, 6), Links.of({7: (8, 9)}), 10)
+_ONE = Measured(Usage(1, 2, 3), (4, 5, 6), Links.of({7: (8, 9, 2, 1)}), 10)
 
 
 def _saved(path: Path) -> Cache:

@@ -10,14 +10,21 @@ from exporter.measured import Links
 from exporter.usage import total as totals
 from exporter.usage.total import TooManyLinksError, Total
 
-_LINKED = st.dictionaries(st.integers(0, 2**64 - 1), st.tuples(st.integers(0, 2**60), st.integers(0, 2**60)))
+_COUNT = st.integers(1, 2**32 - 1)
+_LINKED = st.dictionaries(
+    st.integers(0, 2**64 - 1), st.tuples(st.integers(0, 2**60), st.integers(0, 2**60), _COUNT, _COUNT)
+)
 
 
 @given(_LINKED)
-def test_links_are_unpacked_as_they_were_packed(links: dict[int, tuple[int, int]]) -> None:
+def test_links_are_unpacked_as_they_were_packed(links: dict[int, tuple[int, int, int, int]]) -> None:
     packed = Links.of(links)
-    assert dict(packed.items()) == links
+    assert dict(packed.items()) == {inode: numbers[:2] for inode, numbers in links.items()}
+    assert {inode: counts for inode, *counts in packed.counts()} == {inode: [*one[2:]] for inode, one in links.items()}
+    assert packed.inodes() == links.keys()
     assert len(packed) == len(links)
+    some = {*list(links)[::2]}
+    assert packed.without(some) == Links.of({inode: numbers for inode, numbers in links.items() if inode not in some})
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=30))
