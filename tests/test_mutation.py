@@ -101,7 +101,7 @@ def test_layers_that_come_and_go_are_never_counted_twice(built: GraphRoot) -> No
     """By what events tell alone: nothing is scanned as a whole."""
     fixed = du(built.path, "--block-size=1")
     with exporter(built.path, "--scan.duty-cycle", "1") as running:
-        running.wait_for("up", 1)
+        _becomes_as_fresh(running, built.path)  # the base is measured before anything is linked to it
         with _changing(built, with_files=False):
             until = time.monotonic() + _SECONDS
             while time.monotonic() < until:

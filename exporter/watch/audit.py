@@ -38,6 +38,7 @@ class Auditor:
         self._interval = interval
         self._entries: dict[Tree, _Entry] = {}
         self._next: float | None = None
+        self._next_recheck = 0.0
 
     def plan(self, plan: Plan, inventory: Inventory, failed: Iterable[Tree], now: float, date: float) -> None:
         """Take up what is new and drop what is gone. Trees that could not be measured are audited, too."""
@@ -129,6 +130,15 @@ class Auditor:
             if entry.active:
                 entry.due = min(entry.due, now)
                 entry.interval = self._interval
+
+    def recheck(self, now: float) -> None:
+        """A tree has links to files of others, nobody knows which: all are due now, or a while after the last time."""
+        at = max(now, self._next_recheck)
+        if at == now:
+            self._next_recheck = now + _LONGEST_SECONDS
+        self._next = None
+        for entry in self._entries.values():
+            entry.due = min(entry.due, at)
 
     def oldest(self) -> Mapping[str, float]:
         """When the least recently measured tree of each area was measured."""

@@ -306,6 +306,8 @@ class Keeper:
         date = time.time()
         if any(one.trigger is not Trigger.AUDIT for one in done):
             self._auditor.plan(self._scanner.plan, self._scanner.inventory, self._scanner.failed, now, date)
+        if any(one.doubtful for one in done):
+            self._auditor.recheck(now)
         failed = {*self._scanner.failed}
         for one in done:
             for tree, grew in one.grew.items():

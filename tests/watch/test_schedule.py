@@ -147,3 +147,16 @@ def test_growth_that_was_measured_explains_the_space_that_went(tmp_path: Path) -
     space = Space()
     assert not space.vanishes(str(tmp_path), [grown])
     assert not space.vanishes(str(tmp_path / "gone"), [])
+
+
+def test_links_to_nobody_knows_where_have_all_that_grows_measured_but_not_again_and_again(
+    tmp_path: Path, pool: Pool
+) -> None:
+    auditor, done = _auditor(tmp_path, pool), ("aufs", "diff", hex_id("done"))
+    for now in (5, 10):
+        auditor.recheck(now)
+        assert (done in auditor.due(now)) == (now == 5)
+        auditor.done(done, now, now, grew=False)
+    auditor.recheck(20)
+    assert done not in auditor.due(904)
+    assert done in auditor.due(905)
