@@ -247,6 +247,21 @@ def test_containers_that_come_and_go_while_it_is_scraped(built: GraphRoot) -> No
         _becomes_as_fresh(running, built.path)
 
 
+def test_what_no_event_and_no_object_tells_of_is_measured_again(built: GraphRoot) -> None:
+    """Downloads, the build cache's content, and what stands in a store and is no object."""
+    places = ("graph/_tmp", "buildkit/content/ingest", "volumes/stray", "containers/stray", "tmp/deep/er")
+    homes = [built.path / place for place in places]
+    for home in homes:
+        home.mkdir(parents=True, exist_ok=True)
+    with exporter(built.path, "--scan.interval", "2", "--scan.duty-cycle", "1") as running:
+        _becomes_as_fresh(running, built.path)
+        for number, home in enumerate(homes):
+            (home / "more").mkdir()
+            (home / "more/file").write_bytes(b"x" * 10_000 * (number + 1))
+        figures = _becomes_as_fresh(running, built.path)
+        assert figures.sum("directory_allocated_bytes") == du(built.path, "--block-size=1")
+
+
 def test_a_volume_that_is_linked_to_another(built: GraphRoot) -> None:
     """Neither is audited soon, for nobody uses them: but the first was measured before its file was linked."""
     first, second = (built.path / "volumes" / name / "_data" for name in ("first", "second"))

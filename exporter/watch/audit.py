@@ -4,14 +4,17 @@ Each tree has a time when it is due next: what runs and grew is due soon, what i
 Files that only ever come and go, and image layers, are never audited.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from exporter.layouts.drivers import INIT
+from exporter.layouts.files import is_id
 from exporter.measured import Measured, Tree
-from exporter.model import Collector, Inventory, Use
+from exporter.model import Inventory, LayerId, Use
 from exporter.plan import Plan
 
+#: Stores of mount points, short names, and files with a few lines.
+_SMALL = (("aufs", "layers"), ("aufs", "mnt"), ("devicemapper", "mnt"), ("overlay2", "l"), ("fuse-overlayfs", "l"))
 _LONGEST_SECONDS = 900.0
 _STOPPED_SECONDS = 3600.0
 #: Trees with fewer entries are measured at once, not at a pace: that takes a few milliseconds.
@@ -149,19 +152,36 @@ class Auditor:
         return dates
 
 
+def _comes_complete(tree: Tree) -> bool:
+    """Whether what stands there is metadata that is renamed into place, or so small that it does not grow."""
+    if len(tree) == 1:
+        return False
+    in_small = any(tree[: len(store)] == store and tree != store for store in _SMALL)
+    return in_small or tree[0] == "image" or (tree[0] == "graph" and is_id(tree[1]))
+
+
 def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str, bool]]]:
     """The trees that can grow, each with its area and whether something runs that may make it grow."""
     running = [one for one in inventory.containers if one.runs is not False]
-    live = {(one.driver, one.layer) for one in running if one.layer is not None}
     awake = {one.id for one in running}
     mounted = {mount.source for one in running for mount in one.mounts if mount.kind == "volume"}
-    for tree, collector in plan.trees.items():
-        # Of a layout that is only measured by directory, any entry may be a writable layer.
-        unknown = inventory.unmeasured and collector is Collector.DIRECTORIES and tree[0] != "image"
-        if len(tree) == 1 or unknown:
+    for tree in plan.trees.keys() - plan.immutable:
+        if not _comes_complete(tree):
             yield tree, ("", True)
     for one in inventory.containers:
         yield ("containers", one.id), ("", one.id in awake)
+        if one.checkpoints is not None:
+            yield one.checkpoints, ("", one.id in awake)
+    for volume in inventory.volumes:
+        yield ("volumes", volume.name), ("", False)
+        if volume.tree is not None and volume.tree in plan.trees:
+            yield volume.tree, ("volumes", volume.name in mounted)
+    yield from _growing_layers(plan, inventory, {(one.driver, one.layer) for one in running})
+
+
+def _growing_layers(
+    plan: Plan, inventory: Inventory, live: Collection[tuple[str, LayerId | None]]
+) -> Iterator[tuple[Tree, tuple[str, bool]]]:
     for layer in inventory.layers:
         if layer.use is Use.IMAGE or layer.chain:
             continue
@@ -170,6 +190,3 @@ def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str
         for tree in layer.trees:
             if tree in plan.trees:
                 yield tree, (area, active)
-    for volume in inventory.volumes:
-        if volume.tree is not None and volume.tree in plan.trees:
-            yield volume.tree, ("volumes", volume.name in mounted)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from exporter.layouts.files import is_id
 from exporter.measured import Identity, Measured, Tree
 from exporter.root import DataRoot
 
@@ -27,7 +28,7 @@ _PLAIN = ("image", "buildkit")
 #: Stores of whose entries the directories are signed: the engine adds files to them after they were made,
 #: the time of a tag or the name of an init layer, and no event of the store tells of that.
 _FILLED_LATER = (("imagedb", "metadata", "sha256"), ("layerdb", "mounts"))
-#: Stores that are watched with all that is rewritten in them, or whose entries come complete by a rename.
+#: Stores that are watched with all that is rewritten in them, or whose objects come complete by a rename.
 _TOLD = (("containers",), ("graph",))
 #: With events, the entries of those, and files that are rewritten in place, are looked at only every so many looks.
 _THOROUGH_LOOKS = 8
@@ -108,7 +109,7 @@ class Reconciler:
                 if entry in signatures or entry in mounts:
                     continue
                 old = known.get(entry)
-                if old is not None and told:
+                if old is not None and told and is_id(name):
                     signatures[entry] = old
                     continue
                 try:
