@@ -45,10 +45,8 @@ class Auditor:
 
     def plan(self, plan: Plan, inventory: Inventory, failed: Iterable[Tree], now: float, date: float) -> None:
         """Take up what is new and drop what is gone. Trees that could not be measured are audited, too."""
-        wanted = dict(_growing(plan, inventory))
-        for tree in failed:
-            if tree in plan.trees:
-                wanted.setdefault(tree, ("", True))
+        wanted = dict.fromkeys(failed, ("", True)) | dict(_growing(plan, inventory))
+        wanted = {tree: how for tree, how in wanted.items() if tree in plan.trees}
         self._next = None
         for gone in self._entries.keys() - wanted.keys():
             del self._entries[gone]
@@ -174,19 +172,17 @@ def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str
             yield one.checkpoints, ("", one.id in awake)
     for volume in inventory.volumes:
         yield ("volumes", volume.name), ("", False)
-        if volume.tree is not None and volume.tree in plan.trees:
+        if volume.tree is not None:
             yield volume.tree, ("volumes", volume.name in mounted)
-    yield from _growing_layers(plan, inventory, {(one.driver, one.layer) for one in running})
+    yield from _growing_layers(inventory, {(one.driver, one.layer) for one in running})
 
 
 def _growing_layers(
-    plan: Plan, inventory: Inventory, live: Collection[tuple[str, LayerId | None]]
+    inventory: Inventory, live: Collection[tuple[str, LayerId | None]]
 ) -> Iterator[tuple[Tree, tuple[str, bool]]]:
     for layer in inventory.layers:
         if layer.use is Use.IMAGE or layer.chain:
             continue
         active = (layer.driver, layer.id) in live or layer.use in (Use.PENDING, Use.BUILD_CACHE)
         area = "containers" if layer.use is Use.CONTAINER and not layer.id.endswith(INIT) else ""
-        for tree in layer.trees:
-            if tree in plan.trees:
-                yield tree, (area, active)
+        yield from ((tree, (area, active)) for tree in layer.trees)
