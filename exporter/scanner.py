@@ -153,7 +153,7 @@ class Scanner:
             wanted = self._ledger.adopt(make_plan(root, inventory, stores(root)), root_entry(root), dirty)
             if len(self._cache) and not (dirty.everything and self._complete):
                 wanted -= self._ledger.recall(root, wanted - self.measured.keys(), self._cache)
-            wanted |= self._ledger.linked(wanted)
+            linked = self._ledger.linked(wanted)
             self._logs = _log_sizes(root, inventory.containers, problems)
             note_silent(root, problems)
             found = filesystems(root.path, inventory.directories, [one.trees for one in inventory.layers], mounts)
@@ -165,7 +165,7 @@ class Scanner:
             self._changes += 1
         self._known = Snapshot(self.path, time.time(), inventory=inventory, device=root.device, filesystems=found)
         comparisons = self._ledger.comparisons(wanted, unknown=True)
-        self._start(trigger, tally, self._ledger.tasks(wanted, comparisons, pace=1.0), whole=dirty.everything)
+        self._start(trigger, tally, self._ledger.tasks(wanted | linked, comparisons, pace=1.0), whole=dirty.everything)
 
     def audit(self, trees: Iterable[Tree], pace: float) -> None:
         """Measure trees again, without a look at the metadata."""
