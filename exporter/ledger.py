@@ -24,6 +24,8 @@ class Ledger:
         #: What Docker sizes by comparing, in bytes.
         self.differences: dict[Key, int] = {}
         self._problems: dict[Tree, list[Problem]] = {}
+        #: Image layers that are only known from when they were still being written.
+        self._unfinished: set[Tree] = set()
 
     @property
     def problems(self) -> list[Problem]:
@@ -38,6 +40,10 @@ class Ledger:
     def adopt(self, plan: Plan, root_entry: Measured, dirty: Dirty) -> set[Tree]:
         """Go by this plan from now on; forget what is not planned any more, and return what is to be measured."""
         wanted = plan.to_measure(dirty, self.plan, self.measured.keys() | self._problems.keys())
+        # A pull that takes a while is seen when it begins, and no event tells of the files that it goes on to write.
+        finished = self.measured.keys() & (plan.immutable - self.plan.immutable)
+        wanted |= finished
+        self._unfinished = (self._unfinished | finished) & plan.immutable
         gone = self.measured.keys() - plan.trees.keys() - {()}
         for tree in gone:
             del self.measured[tree]
@@ -65,7 +71,8 @@ class Ledger:
 
     def keep(self, cache: Cache) -> None:
         """Keep what is measured of image layers, for the next start."""
-        trees = {tree: self.measured[tree] for tree in self.plan.immutable if tree in self.measured}
+        complete = self.plan.immutable - self._unfinished
+        trees = {tree: self.measured[tree] for tree in complete if tree in self.measured}
         sizes = {
             changes.new: (self.measured[changes.new].identity, self.differences[key])
             for key, changes in self.plan.differences.items()
@@ -103,6 +110,7 @@ class Ledger:
         before = self.measured.get(task.tree)
         if result.measured is not None:
             self.measured[task.tree] = result.measured
+            self._unfinished.discard(task.tree)
             self.changes += before is None or _differs(before, result.measured)
         elif before is not None and task.trouble and Reason.VANISHED in task.trouble.counts:
             del self.measured[task.tree]
