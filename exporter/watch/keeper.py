@@ -57,7 +57,7 @@ class Keeper:
         self._stores: tuple[Tree, ...] = ()
         self._trigger = Trigger.EVENT
         #: What was scanned since the last look because events told of it.
-        self._lately: set[Tree] = set()
+        self._lately: list[Dirty] = []
         self._suspects: tuple[float, Findings] | None = None
         self._next_identity = self._next_look = 0.0
         self._retry_watching = 0.0
@@ -180,7 +180,7 @@ class Keeper:
         """Scan what events have named."""
         trigger, self._trigger = self._trigger, Trigger.EVENT
         dirty = self._debounce.take()
-        self._lately |= told(dirty)
+        self._lately.append(dirty)
         self._begin(trigger, dirty)
         self._auditor.begun(dirty.entries, now)
         self._note_users(dirty.entries, now)
@@ -234,7 +234,10 @@ class Keeper:
         _, findings = self._suspects
         self._suspects = None
         waiting = self._debounce.waiting
-        missed = (findings.stores | findings.entries) - told(waiting) - self._lately
+        scans = (waiting, *self._lately)
+        if any(one.everything for one in scans):
+            return
+        missed = (findings.stores | findings.entries).difference(*map(told, scans))
         unwatched = {*self._stores} - {*watched(self._stores)}
         uncounted = {key for key in missed if key in unwatched or key[:-1] in unwatched or filled_later(key[:-1])}
         # Databases are written to in place by a process that keeps them open: no event could have told.
@@ -248,7 +251,7 @@ class Keeper:
             # listing beside old metadata would show images without their names, and it may be half written.
             seen = missed | findings.again
             listings = seen & {*self._stores, ()}
-            dirty = Dirty(waiting.entries | (seen - listings), waiting.everything)
+            dirty = Dirty(waiting.entries | (seen - listings))
             self._begin(Trigger.RECONCILE, dirty, listings)
             self._note_users(missed, now)
 
