@@ -25,7 +25,8 @@ class Ledger:
         #: What Docker sizes by comparing, in bytes.
         self.differences: dict[Key, int] = {}
         self._problems: dict[Tree, list[Problem]] = {}
-        #: Trees to whose files others have been linked since they were measured.
+        #: Trees that have changed since they were measured, in ways of which nothing more will tell: a layer that was
+        #: still being made then, and one to whose files others have been linked.
         self._stale: set[Tree] = set()
 
     @property
@@ -59,10 +60,11 @@ class Ledger:
             del self.differences[key]
         for tree in self._problems.keys() - plan.trees.keys():
             del self._problems[tree]
-        self._stale &= plan.trees.keys()
-        # What was being made has been linked to more files since it was measured.
-        finished = plan.sources.keys() & self.plan.unfinished
+        # A pull that takes a while is seen when it begins, and no event tells of the files that it goes on to write.
+        finished = (plan.immutable - self.plan.immutable) | (plan.sources.keys() & self.plan.unfinished)
+        finished &= self.measured.keys()
         wanted |= finished | self._outdated(plan, finished)
+        self._stale = (self._stale | finished) & plan.trees.keys()
         self.measured[()] = root_entry
         self.changes += bool(gone)
         self.plan = plan
@@ -93,7 +95,8 @@ class Ledger:
 
     def keep(self, cache: Cache) -> None:
         """Keep what is measured of image layers, for the next start."""
-        trees = {tree: self.measured[tree] for tree in self.plan.immutable if tree in self.measured}
+        complete = self.plan.immutable - self._stale
+        trees = {tree: self.measured[tree] for tree in complete if tree in self.measured}
         sizes = {
             changes.new: (self.measured[changes.new].identity, self.differences[key])
             for key, changes in self.plan.differences.items()

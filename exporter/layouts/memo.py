@@ -1,6 +1,6 @@
 """What was read of each object, kept until its entry is dirty: a scan reads only what changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 from exporter.layouts.stores import Dirty
@@ -16,15 +16,17 @@ class Memo:
     def __init__(self) -> None:
         self._values: dict[_Key, Any] = {}
         self._of_entry: dict[Tree, set[_Key]] = {}
+        #: What these entries lie in: when a whole store is another one, so are all its entries.
+        self._above: set[Tree] = set()
         self._used: set[_Key] = set()
 
     def begin(self, dirty: Dirty) -> None:
         """Forget what is dirty."""
         self._used = set()
-        if dirty.everything:
-            self._values.clear()
-            self._of_entry.clear()
-        for entry in dirty.entries:
+        gone: Iterable[Tree] = dirty.entries
+        if dirty.everything or not self._above.isdisjoint(dirty.entries):
+            gone = [entry for entry in self._of_entry if dirty.covers(entry)]
+        for entry in gone:
             for key in self._of_entry.pop(entry, ()):
                 self._values.pop(key, None)
 
@@ -42,6 +44,7 @@ class Memo:
             self._values[key] = value
             for one in (entry, *also):
                 self._of_entry.setdefault(one, set()).add(key)
+                self._above.update(one[:end] for end in range(1, len(one)))
         return value
 
     def end(self) -> None:

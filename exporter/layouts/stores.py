@@ -65,8 +65,9 @@ def stores(root: DataRoot) -> tuple[Tree, ...]:
 
 
 def watched(found: tuple[Tree, ...]) -> tuple[Tree, ...]:
-    """Those of the stores in which objects come and go."""
-    return tuple(store for store in found if store not in _UNWATCHED and "distribution" not in store)
+    """The directories to watch: the stores in which objects come and go, and that in which drivers do."""
+    stores_of = [store for store in found if store not in _UNWATCHED and "distribution" not in store]
+    return (*dict.fromkeys(store[:1] for store in found if store[0] == "image"), *stores_of)
 
 
 def entry_of(path: Tree, found: tuple[Tree, ...]) -> Tree:

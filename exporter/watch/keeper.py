@@ -5,7 +5,7 @@ called next at the latest.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 import structlog
@@ -22,8 +22,8 @@ from exporter.usage.pool import Pool
 from exporter.watch.audit import Auditor
 from exporter.watch.budget import Budget
 from exporter.watch.debounce import Debounce
-from exporter.watch.observer import Watcher, held, limit
-from exporter.watch.reconcile import Findings, Reconciler, filled_later
+from exporter.watch.observer import Watcher, limit
+from exporter.watch.reconcile import Findings, Reconciler, filled_later, told
 from exporter.watch.space import Space
 
 _LOOK_SECONDS = 1.0
@@ -44,6 +44,7 @@ class Keeper:
     def __init__(self, config: Config, scanner: Scanner, pool: Pool, counters: Counters) -> None:
         self.news = False
         self.watcher = Watcher()
+        self.reconciler = Reconciler()
         self._config = config
         self._scanner = scanner
         self._pool = pool
@@ -51,28 +52,25 @@ class Keeper:
         self._identity: tuple[int, int] | None = None
         self._budget = Budget(config.duty_cycle)
         self._debounce = Debounce()
-        self._reconciler = Reconciler()
         self._auditor = Auditor(config.scan_interval)
         self._space = Space()
         self._stores: tuple[Tree, ...] = ()
         self._trigger = Trigger.EVENT
-        self._told: dict[Tree, float] = {}
-        self._looked = 0.0
+        #: What was scanned since the last look because events told of it.
+        self._lately: list[Dirty] = []
         self._suspects: tuple[float, Findings] | None = None
         self._next_identity = self._next_look = 0.0
         self._retry_watching = 0.0
-        self._partial = self._unchecked = False
-        self._held: list[int] = []
         self._live = False
 
     def start(self) -> None:
         """Watch the root and scan it for the first time; one that cannot be read is tried again and again."""
         now = time.monotonic()
         self._identity = identify(self._config.root)
-        self._reconciler, self._debounce = Reconciler(), Debounce()
+        self.reconciler, self._debounce = Reconciler(), Debounce()
         self._auditor, self._space = Auditor(self._config.scan_interval), Space()
         self._suspects, self._live = None, False
-        self._told.clear()
+        self._lately.clear()
         self._next_identity, self._next_look = now + _LOOK_SECONDS, now + self._config.look_interval
         self.news = True
         try:
@@ -80,7 +78,7 @@ class Keeper:
                 with open_mounted(self._config.root) as root:
                     self._stores = stores(root)
                     self._watch(root)
-                    self._reconciler.look(root, self._stores, {})
+                    self.reconciler.look(root, self._stores, {})
             self._scanner.begin(Trigger.STARTUP, Dirty(everything=True))
         except (RootError, OSError) as error:
             self._scanner.lose(str(error))
@@ -88,10 +86,11 @@ class Keeper:
 
     def due(self) -> float:
         """When `step` is to be called at the latest."""
-        times = [self._next_identity, self._next_look]
-        if self._suspects is not None:
-            times.append(self._suspects[0])
+        times = [self._next_identity]
         if self._live:
+            times.append(self._next_look)
+            if self._suspects is not None:
+                times.append(self._suspects[0])
             wait = time.monotonic() + self._budget.wait()
             dues = (self._debounce.due, self._auditor.next_due)
             times.extend(max(due, wait) for due in dues if due is not None)
@@ -128,7 +127,7 @@ class Keeper:
 
     def snapshot(self) -> Snapshot:
         """What is known now, with how it is kept fresh."""
-        watching = Watching(not self.watcher.running or self._partial, len(self._held), limit())
+        watching = Watching(self.watcher.deaf, self.watcher.held, limit())
         return replace(self._scanner.snapshot(), watching=watching, audited=self._auditor.oldest())
 
     def _replaced(self) -> bool:
@@ -147,11 +146,9 @@ class Keeper:
 
     def _watch(self, root: DataRoot) -> None:
         """Watch the stores there are now."""
-        self._partial, self._unchecked = False, True
         if not self._config.watch:
             return
         error = self.watcher.start(root.path, watched(self._stores))
-        self._held = held()
         if error:
             _log.warning("watch.impossible", error=error, fallback=f"a look every {self._config.look_interval:g} s")
             self._retry_watching = time.monotonic() + _RETRY_WATCHING_SECONDS
@@ -174,9 +171,7 @@ class Keeper:
                 continue
             area = _AREAS.get(tree[0], "layers" if len(tree) > 1 else "root")
             self._counters.events[area] = self._counters.events.get(area, 0) + 1
-            entry = entry_of(tree, self._stores)
-            entries.add(entry)
-            self._told[entry] = self._told[entry[:-1]] = now
+            entries.add(entry_of(tree, self._stores))
         if entries:
             self._counters.last_event = time.time()
         self._debounce.add(now, entries, everything=many)
@@ -185,6 +180,7 @@ class Keeper:
         """Scan what events have named."""
         trigger, self._trigger = self._trigger, Trigger.EVENT
         dirty = self._debounce.take()
+        self._lately.append(dirty)
         self._begin(trigger, dirty)
         self._auditor.begun(dirty.entries, now)
         self._note_users(dirty.entries, now)
@@ -194,27 +190,37 @@ class Keeper:
         if changed:
             self._auditor.used(changed, self._scanner.inventory, now)
 
-    def _begin(self, trigger: Trigger, dirty: Dirty) -> None:
+    def _begin(self, trigger: Trigger, dirty: Dirty, listings: Collection[Tree] = ()) -> None:
+        """Scan what is dirty; that, and the `listings` of stores, need not be found by the next look."""
         try:
+            with open_mounted(self._config.root) as root:
+                found = stores(root)
+                self.reconciler.settle(root, found, dirty, listings)
             self._scanner.begin(trigger, dirty)
         except (RootError, OSError) as error:
             _log.warning("scan.failed", error=str(error))
             self.start()
+            return
+        if found != self._stores:
+            self._next_look = time.monotonic()  # what comes and goes in a new one is to be watched, too
 
     def _look(self, now: float) -> None:
         """Look for what no event has told, at the logs, at the watches, and at the space that is left."""
         try:
             with open_mounted(self._config.root) as root:
                 found = stores(root)
-                watching = self.watcher.running and not self._partial and not self.watcher.dead()
-                findings = self._reconciler.look(root, found, self._scanner.measured, watching=watching)
-                self._check_watches(root, found, now, changed=bool(findings) or self._reconciler.thorough)
+                watching = not self.watcher.deaf and not self.watcher.dead()
+                immutable = self._scanner.plan.immutable
+                measured = self._scanner.measured
+                findings = self.reconciler.look(root, found, measured, immutable=immutable, watching=watching)
+                self._check_watches(root, found, now, changed=bool(findings) or self.reconciler.thorough)
         except OSError:
             self.start()  # it is gone, or may not be read any more
             return
+        self._lately.clear()
         self._scanner.refresh()
         self.news = True
-        grown = self._scanner.look_at_logs(everything=self._reconciler.thorough)
+        grown = self._scanner.look_at_logs(everything=self.reconciler.thorough)
         if grown:
             self._scanner.audit(grown, 1.0)
         if findings:
@@ -227,55 +233,59 @@ class Keeper:
         assert self._suspects is not None, "called when there are any"
         _, findings = self._suspects
         self._suspects = None
-        told = {key for key, when in self._told.items() if when >= self._looked}
-        self._told = {key: when for key, when in self._told.items() if when >= now - self._config.look_interval}
-        self._looked = now - _LATE_EVENT_SECONDS
-        missed = {key for key in findings.stores | findings.entries if key not in told}
+        waiting = self._debounce.waiting
+        scans = (waiting, *self._lately)
+        if any(one.everything for one in scans):
+            return
+        missed = (findings.stores | findings.entries).difference(*map(told, scans))
         unwatched = {*self._stores} - {*watched(self._stores)}
         uncounted = {key for key in missed if key in unwatched or key[:-1] in unwatched or filled_later(key[:-1])}
         # Databases are written to in place by a process that keeps them open: no event could have told.
         uncounted |= {key for key in missed if key and key[-1].endswith(".db")}
+        uncounted |= missed & self._scanner.plan.immutable
         self._counters.missed += len(missed - uncounted)
         if missed - uncounted:
             _log.debug("watch.missed", entries=sorted("/".join(key) or "." for key in missed - uncounted))
         if missed or findings.again:
             # What events have told and still waits for quiet is read now as well, and again when it is quiet: a new
             # listing beside old metadata would show images without their names, and it may be half written.
-            waiting = self._debounce.waiting
-            entries = waiting.entries | ((missed | findings.again) - {*self._stores, ()})
-            self._begin(Trigger.RECONCILE, Dirty(frozenset(entries), waiting.everything))
+            seen = missed | findings.again
+            listings = seen & {*self._stores, ()}
+            dirty = Dirty(waiting.entries | (seen - listings))
+            self._begin(Trigger.RECONCILE, dirty, listings)
             self._note_users(missed, now)
 
     def _check_watches(self, root: DataRoot, found: tuple[Tree, ...], now: float, *, changed: bool) -> None:
         """Rebuild the watches where they have become blind, deaf or dead. Where nothing has `changed`, none is deaf."""
-        reason = ""
-        if not self._config.watch:
-            pass
-        elif not self.watcher.running:
-            reason = "limit" if now >= self._retry_watching else ""
-        elif self.watcher.directories != {(), *watched(found)} or self.watcher.moved():
-            reason = "directory"
-        elif self.watcher.dead():
-            reason = "thread"
-        elif self._partial and now >= self._retry_watching:
-            reason = "limit"
         self._stores = found
+        if not self._config.watch:
+            return
+        watcher, was_deaf = self.watcher, self.watcher.deaf
+        reason = watcher.fault(watched(found)) if watcher.running else ""
+        if not reason and was_deaf and now >= self._retry_watching:
+            reason = "limit"
         if reason:
             self._count_restart(reason)
             self._watch(root)
-        if not (changed or reason or self._partial or self._unchecked):
+        if not watcher.running or (watcher.complete and not changed):
             return
-        self._unchecked = False
-        self._held = held()
-        measured = self._scanner.measured
-        there = ("containers",) in found
-        homes = (tree for tree in measured if there and len(tree) == _CONTAINER_DEPTH and tree[0] == "containers")
-        inodes = {tree: measured[tree].identity[1] for tree in homes}
-        deaf = self.watcher.running and self.watcher.deaf(self._held, inodes)
-        if deaf and not self._partial:
+        homes = self._homes()
+        if not watcher.check(homes) and not (reason or was_deaf):
+            reason = "directory"
+            self._count_restart(reason)
+            self._watch(root)
+            watcher.check(homes)
+        if watcher.deaf and (reason or not was_deaf):
             _log.warning("watch.incomplete", advice="raise fs.inotify.max_user_watches")
             self._retry_watching = now + _RETRY_WATCHING_SECONDS
-        self._partial = deaf
+
+    def _homes(self) -> dict[Tree, int]:
+        """The directories of containers, with their inodes: each has a watch of its own."""
+        if ("containers",) not in self._stores:
+            return {}
+        measured = self._scanner.measured
+        homes = (tree for tree in measured if len(tree) == _CONTAINER_DEPTH and tree[0] == "containers")
+        return {tree: measured[tree].identity[1] for tree in homes}
 
     def _audit(self, now: float) -> None:
         """Have what is due measured again: the small trees at once, one large one at a pace."""

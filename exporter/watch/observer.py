@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
-import structlog
 from watchdog.events import (
     DirCreatedEvent,
     DirDeletedEvent,
@@ -46,7 +45,7 @@ _WATCHED_INODE = re.compile(r"^inotify wd:\S+ ino:([0-9a-f]+) ", re.MULTILINE)
 _LIMIT = "/proc/sys/fs/inotify/max_user_watches"
 _OVERFLOWS = "watchdog.observers.inotify_c"
 
-_log = structlog.get_logger()
+_Place = tuple[int, int] | None
 
 
 class Mailbox(FileSystemEventHandler):
@@ -114,8 +113,12 @@ class Watcher:
         self.mailbox = Mailbox()
         self._observer: BaseObserver | None = None
         self._threads: list[threading.Thread] = []
-        self._directories: dict[Tree, int] = {}
+        self._directories: dict[Tree, _Place] = {}
         self._root = ""
+        #: The inodes of the directories that had a watch in the kernel when that was looked at last.
+        self._held: list[int] = []
+        #: Whether that was all of them; None as long as nobody has looked since the start.
+        self._whole: bool | None = None
         handler = _Overflows(self.mailbox)
         logging.getLogger("watchdog").propagate = False
         logger = logging.getLogger(_OVERFLOWS)
@@ -125,6 +128,24 @@ class Watcher:
     def running(self) -> bool:
         """Whether there are watches at all."""
         return self._observer is not None
+
+    @property
+    def held(self) -> int:
+        """How many watches there are in the kernel."""
+        return len(self._held)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that is to be watched is known to be."""
+        return self.running and self._whole is True
+
+    @property
+    def deaf(self) -> bool:
+        """Whether there is something without a watch, so that not every change raises an event.
+
+        A recursive watch that meets the limit, or a directory that may not be read, is silently not watched.
+        """
+        return not self.running or self._whole is False
 
     @property
     def directories(self) -> frozenset[Tree]:
@@ -142,7 +163,7 @@ class Watcher:
             observer.start()
             for tree in ((), *directories):
                 path = os.path.join(root, *tree)
-                self._directories[tree] = os.stat(path, follow_symlinks=False).st_ino
+                self._directories[tree] = _place(path)
                 observer.schedule(self.mailbox, path, recursive=tree == ("containers",), event_filter=_FILTER)
         except OSError as error:
             self._threads = []
@@ -152,6 +173,7 @@ class Watcher:
             return error.strerror or str(error)
         self._observer = observer
         self._threads = [thread for thread in threading.enumerate() if thread not in before]
+        self._held = _held()
         return ""
 
     def stop(self) -> None:
@@ -161,27 +183,36 @@ class Watcher:
         self._observer = None
         self._threads = []
         self._directories = {}
+        self._held, self._whole = [], None
+
+    def fault(self, directories: Iterable[Tree]) -> str:
+        """Why the watches are to be made anew, as a reason to count; "" where these directories are watched.
+
+        A directory that is removed ends its thread; one that was replaced or mounted over is watched where it was.
+        """
+        if self.directories != {(), *directories} or any(
+            _place(os.path.join(self._root, *tree)) != place for tree, place in self._directories.items()
+        ):
+            return "directory"
+        return "thread" if self.dead() else ""
 
     def dead(self) -> bool:
-        """Whether a thread of watchdog's has ended, as it does for good when its directory is removed."""
+        """Whether a thread of watchdog's has ended, which it does for good."""
         return any(not thread.is_alive() for thread in self._threads)
 
-    def moved(self) -> bool:
-        """Whether another directory, or none, stands where one is watched: that watch is blind for ever."""
-        return any(_inode(self._root, tree) != inode for tree, inode in self._directories.items())
+    def check(self, containers: Mapping[Tree, int]) -> bool:
+        """Look which watches the kernel has; return whether the directories themselves have theirs.
 
-    def deaf(self, watched: Iterable[int], containers: Mapping[Tree, int]) -> bool:
-        """Whether a directory has no watch in the kernel, by inodes: `watched` is what is `held`.
-
-        `containers` are directories of containers; one that is removed by now is not missed.
-
-        A recursive watch that meets the limit, or a directory that may not be read, is silently not watched.
+        An unmount takes them away, and brings none back. `containers` are the inodes of the directories of
+        containers, which are watched with theirs; one that is removed by now is not missed.
         """
-        inodes = {*watched}
-        if not inodes.issuperset(self._directories.values()):
-            return True
+        self._held = _held()
+        inodes = {*self._held}
+        own = all(place is None or place[1] in inodes for place in self._directories.values())
         missing = [tree for tree, inode in containers.items() if inode not in inodes]
-        return any(_inode(self._root, tree) == containers[tree] for tree in missing)
+        places = ((_place(os.path.join(self._root, *tree)), containers[tree]) for tree in missing)
+        self._whole = own and not any(place is not None and place[1] == inode for place, inode in places)
+        return own
 
     def tree_of(self, path: str) -> Tree | None:
         """The path of an event below the root; None for the root itself, and what is not below it."""
@@ -190,7 +221,7 @@ class Watcher:
         return None if not parts or parts[0] in ("..", ".") else parts
 
 
-def held() -> list[int]:
+def _held() -> list[int]:
     """The inodes of the directories that this process has kernel watches on."""
     inodes: list[int] = []
     for file in glob.glob("/proc/self/fdinfo/*"):
@@ -208,11 +239,13 @@ def limit() -> int | None:
         return None
 
 
-def _inode(root: str, tree: Tree) -> int | None:
+def _place(path: str) -> _Place:
+    """Which directory stands at a path: device and inode, as another disk may have the same inode number."""
     try:
-        return os.stat(os.path.join(root, *tree), follow_symlinks=False).st_ino
+        status = os.stat(path, follow_symlinks=False)
     except OSError:
         return None
+    return status.st_dev, status.st_ino
 
 
 def _stop(observer: BaseObserver) -> None:

@@ -7,11 +7,12 @@ containers this is some four thousand lstats.
 import os
 import stat
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from exporter.layouts.files import is_id
+from exporter.layouts.stores import Dirty
 from exporter.measured import Identity, Measured, Tree
 from exporter.root import DataRoot
 
@@ -63,10 +64,17 @@ class Reconciler:
         self.thorough = True
 
     def look(
-        self, root: DataRoot, stores: Sequence[Tree], measured: Mapping[Tree, Measured], *, watching: bool = False
+        self,
+        root: DataRoot,
+        stores: Sequence[Tree],
+        measured: Mapping[Tree, Measured],
+        *,
+        immutable: Collection[Tree] = (),
+        watching: bool = False,
     ) -> Findings:
         """Compare with the last look; the first one finds nothing.
 
+        Of what was `measured`, the directories of `immutable` trees are to be as they were, the others the same.
         While events tell of what is rewritten (`watching`), most looks only see what comes and goes.
         """
         before, unsettled = self._signatures, self._unsettled
@@ -79,7 +87,9 @@ class Reconciler:
         self._looks += 1
         known = {} if self.thorough else before
         for store in all_stores:
-            self._sign(root, store, known)
+            # Of a store that is another directory than it was, nothing is known.
+            same = before.get(store, ())[:2] == self._signatures.get(store, ())[:2]
+            self._sign(root, store, known if same else {})
         findings = Findings()
         if not before:
             return findings
@@ -89,11 +99,30 @@ class Reconciler:
         findings.entries = {key for key in moved - findings.stores if key in before and key in self._signatures}
         findings.again = unsettled - moved
         for store in findings.stores:
-            findings.entries |= _replaced(root, store, measured)
+            findings.entries |= _replaced(root, store, measured, immutable)
         return findings
 
-    def _sign(self, root: DataRoot, store: Tree, known: Mapping[Tree, _Signature]) -> None:
-        """Sign what in a store is replaced or rewritten where it is; stores in it are signed already.
+    def settle(self, root: DataRoot, stores: Sequence[Tree], dirty: Dirty, listings: Collection[Tree]) -> None:
+        """Take what is about to be scanned as seen: `dirty` entries, the listings they are in, and other `listings`."""
+        if not self._signatures:
+            return
+        known = told(dirty) | {*listings}
+        for store in {(), *stores, *self._stores}:
+            whole = dirty.covers(store)
+            if whole or store in known:
+                self._signatures.pop(store, None)
+                self._note(store, _listing_signature(root, store))
+            candidates = self._signatures if whole else dirty.entries
+            entries = [key for key in candidates if key and key[:-1] == store and key not in stores]
+            for key in entries:
+                self._signatures.pop(key, None)
+            if whole or entries:
+                self._sign(root, store, {}, None if whole else [key[-1] for key in entries])
+
+    def _sign(
+        self, root: DataRoot, store: Tree, known: Mapping[Tree, _Signature], names: Sequence[str] | None = None
+    ) -> None:
+        """Sign what in a store is replaced or rewritten where it is, or what of it is named; its stores are signed.
 
         Of directories that are as `known`, the files are not looked at: of a thousand containers, that is the
         most of a look. What something is mounted on is left out.
@@ -102,14 +131,14 @@ class Reconciler:
         plain = not (files or filled_later(store))
         if plain and store and (store[0] not in _PLAIN or len(store) > 2):
             return
-        signatures, mounts, told = self._signatures, root.mounts, store in _TOLD
+        signatures, mounts, tells = self._signatures, root.mounts, store in _TOLD
         with suppress(OSError), root.directory(store) as descriptor:
-            for name in root.names(store):
+            for name in root.names(store) if names is None else names:
                 entry = (*store, name)
                 if entry in signatures or entry in mounts:
                     continue
                 old = known.get(entry)
-                if old is not None and told and is_id(name):
+                if old is not None and tells and is_id(name):
                     signatures[entry] = old
                     continue
                 try:
@@ -130,6 +159,11 @@ class Reconciler:
         self._signatures[key] = signature
         if abs(time.time_ns() - max(signature[2:])) < _UNSETTLED_SECONDS * 1e9:
             self._unsettled.add(key)
+
+
+def told(dirty: Dirty) -> set[Tree]:
+    """What is read again with what is dirty: the entries, and the listings of the directories they are in."""
+    return {*dirty.entries, *(entry[:-1] for entry in dirty.entries)}
 
 
 def filled_later(store: Tree) -> bool:
@@ -164,8 +198,12 @@ def _entry_signature(parent: int, name: str, status: os.stat_result, files: Sequ
     return tuple(signature)
 
 
-def _replaced(root: DataRoot, store: Tree, measured: Mapping[Tree, Measured]) -> set[Tree]:
-    """The entries of a store that are not the directories or files that were measured."""
+def _replaced(root: DataRoot, store: Tree, measured: Mapping[Tree, Measured], immutable: Collection[Tree]) -> set[Tree]:
+    """The entries of a store that are not the directories or files that were measured.
+
+    overlay2 puts a file beside the files of an image layer when the first layer is made on it: that is found here
+    because it comes with that layer, which is new in the same store.
+    """
     found: set[Tree] = set()
     try:
         with root.directory(store) as descriptor:
@@ -176,10 +214,8 @@ def _replaced(root: DataRoot, store: Tree, measured: Mapping[Tree, Measured]) ->
                     continue
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
                 identity: Identity = (status.st_dev, status.st_ino, status.st_ctime_ns)
-                same = (
-                    identity == known.identity if stat.S_ISREG(status.st_mode) else identity[:2] == known.identity[:2]
-                )
-                if not same:
+                still = stat.S_ISREG(status.st_mode) or tree in immutable
+                if identity != known.identity if still else identity[:2] != known.identity[:2]:
                     found.add(tree)
     except OSError:
         return found

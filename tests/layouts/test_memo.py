@@ -1,5 +1,6 @@
 from exporter.layouts.memo import Memo
 from exporter.layouts.stores import Dirty, entry_of
+from exporter.measured import Tree
 
 _STORES = ((("containers",)), ("image", "overlay2"), ("image", "overlay2", "layerdb", "sha256"), ("overlay2",))
 
@@ -26,6 +27,15 @@ def test_only_what_is_dirty_is_read_again() -> None:
     assert reads.scan() == {"a": 1, "b": 2}
     assert reads.scan("a", "stranger") == {"a": 3, "b": 2}
     assert reads.scan("both") == {"a": 4, "b": 5}
+
+
+def test_of_a_store_that_is_another_one_every_entry_is_read_again() -> None:
+    reads = _Reads()
+    entries: list[Tree] = [("containers", "a"), ("containers", "b"), ("image", "overlay2", "repositories.json")]
+    for dirty, expected in ((("stranger",), [1, 2, 3]), (("containers",), [4, 5, 3]), (("image",), [4, 5, 6])):
+        reads.memo.begin(Dirty(frozenset({dirty})))
+        assert [reads.memo.get("kind", entry, lambda: (reads._read(), True)) for entry in entries] == expected
+        reads.memo.end()
 
 
 def test_everything_is_read_again() -> None:

@@ -1,12 +1,15 @@
+import contextlib
 import os
 import select
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from exporter.watch.observer import Watcher, held
+from exporter.watch.observer import Watcher
 
 _DEADLINE_SECONDS = 10
 
@@ -60,30 +63,77 @@ def test_reading_tells_nothing(root: Path, watcher: Watcher) -> None:
 
 
 def test_a_thread_that_ended_is_noticed(root: Path, watcher: Watcher) -> None:
-    assert not watcher.dead()
+    assert not watcher.fault([("containers",), ("graph",)])
     emitter = next(thread for thread in threading.enumerate() if "Emitter" in type(thread).__name__)
     emitter.stop()  # type: ignore[attr-defined]
     emitter.join(_DEADLINE_SECONDS)
-    assert watcher.dead()
+    assert watcher.fault([("containers",), ("graph",)]) == "thread"
     watcher.stop()
 
 
 def test_a_directory_that_is_another_one_is_noticed(root: Path, watcher: Watcher) -> None:
-    assert not watcher.moved()
+    assert not watcher.fault([("containers",), ("graph",)])
     (root / "graph").rename(root / "away")
     (root / "graph").mkdir()
-    assert watcher.moved()
+    assert watcher.fault([("containers",), ("graph",)]) == "directory"
+    watcher.stop()
+
+
+def test_a_directory_that_is_not_watched_yet_is_noticed(watcher: Watcher) -> None:
+    assert watcher.fault([("containers",), ("graph",), ("volumes",)]) == "directory"
+    watcher.stop()
+
+
+@contextlib.contextmanager
+def _tmpfs(on: Path) -> Iterator[None]:
+    if (
+        os.geteuid()
+        or subprocess.run(["mount", "-t", "tmpfs", "t", str(on)], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(on)], check=True)
+
+
+def test_a_directory_that_is_mounted_over_by_one_with_its_inode_number_is_noticed(root: Path) -> None:
+    """As the roots of all filesystems of a kind have: of two disks, two subvolumes, two tmpfs."""
+    watcher = Watcher()
+    with _tmpfs(root / "graph"):
+        assert watcher.start(str(root), [("graph",)]) == ""
+        inode = (root / "graph").stat().st_ino
+        with _tmpfs(root / "graph"):
+            assert (root / "graph").stat().st_ino == inode
+            assert watcher.fault([("graph",)]) == "directory"
+        watcher.stop()
+
+
+def test_watches_that_went_with_an_unmount_are_noticed(root: Path) -> None:
+    watcher = Watcher()
+    with _tmpfs(root / "graph"):
+        assert watcher.start(str(root), [("graph",)]) == ""
+        assert watcher.check({})
+        assert watcher.complete
+    assert not watcher.check({})
+    assert watcher.deaf
     watcher.stop()
 
 
 def test_a_directory_without_a_watch_is_noticed(root: Path, watcher: Watcher) -> None:
-    assert not watcher.deaf(held(), {("containers", "c"): (root / "containers/c").stat().st_ino})
-    assert not watcher.deaf(held(), {("containers", "gone"): 1})
+    home = (root / "containers/c").stat().st_ino
+    assert not watcher.complete, "nobody has looked yet"
+    assert not watcher.deaf
+    assert watcher.check({("containers", "c"): home, ("containers", "gone"): 1})
+    assert watcher.complete
+    assert watcher.held == 4
     (root / "graph/unwatched").mkdir()
-    assert watcher.deaf(held(), {("graph", "unwatched"): (root / "graph/unwatched").stat().st_ino})
-    assert watcher.deaf([(root / "graph").stat().st_ino], {})
+    assert watcher.check({("graph", "unwatched"): (root / "graph/unwatched").stat().st_ino})
+    assert watcher.deaf
+    assert not watcher.complete
     watcher.stop()
-    assert (root / "graph").stat().st_ino not in held()
+    assert watcher.deaf
+    assert watcher.held == 0
 
 
 def test_what_cannot_be_watched_is_said(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.layouts.stores import stores
+from exporter.layouts.stores import Dirty, stores
 from exporter.measured import Measured, Tree
 from exporter.root import DataRoot
 from exporter.watch.reconcile import Findings, Reconciler
@@ -19,6 +19,10 @@ class _Looks:
         self.reconciler = Reconciler()
         self.measured: dict[Tree, Measured] = dict(scan(path).measured)
         self()
+
+    def settle(self, *entries: Tree, everything: bool = False) -> None:
+        with DataRoot(str(self.path)) as root:
+            self.reconciler.settle(root, stores(root), Dirty(frozenset(entries), everything), ())
 
     def __call__(self) -> Findings:
         with DataRoot(str(self.path)) as root:
@@ -115,3 +119,33 @@ def test_a_store_that_cannot_be_seen_any_more_is_found(looks: _Looks) -> None:
 def test_permission_that_changes_is_found(looks: _Looks) -> None:
     (looks.path / "containers").chmod(0o711)
     assert looks().stores == {("containers",)}
+
+
+def test_what_was_told_is_no_finding_and_what_comes_later_is_one(looks: _Looks) -> None:
+    home = looks.path / "containers" / hex_id("web")
+    (looks.path / "graph" / hex_id("told")).mkdir()
+    (home / "config.json").write_text("{}")
+    looks.settle(("graph", hex_id("told")), ("containers", hex_id("web")))
+    findings = looks()
+    assert not findings.stores
+    assert not findings.entries
+    (looks.path / "graph" / hex_id("later")).mkdir()
+    (home / "config.json").write_text("{ }")
+    looks.settle(("volumes", "another"))
+    findings = looks()
+    assert findings.stores == {("graph",)}
+    assert findings.entries == {("containers", hex_id("web"))}
+
+
+def test_of_a_store_that_was_told_of_as_a_whole_nothing_is_a_finding(looks: _Looks) -> None:
+    shutil.copytree(looks.path / "containers", looks.path / "copy")
+    shutil.rmtree(looks.path / "containers")
+    (looks.path / "copy").rename(looks.path / "containers")
+    shutil.rmtree(looks.path / "volumes")
+    looks.settle(("containers",), ("volumes",), ("copy",))
+    findings = looks()
+    assert not findings.stores
+    assert findings.entries <= {("containers", hex_id("web"))}, "another one than was measured"
+    (looks.path / "graph" / hex_id("new")).mkdir()
+    looks.settle(everything=True)
+    assert not looks().stores
