@@ -58,6 +58,8 @@ class Reconciler:
         self._signatures: dict[Tree, _Signature] = {}
         self._unsettled: set[Tree] = set()
         self._stores: frozenset[Tree] = frozenset()
+        #: The stores whose listings were taken as seen since the last look: not so what is in them.
+        self._settled: set[Tree] = set()
         self._looks = 0
         #: Whether the last look was at everything.
         self.thorough = True
@@ -97,8 +99,9 @@ class Reconciler:
         findings.stores = moved & {*all_stores, *stores_before}
         findings.entries = {key for key in moved - findings.stores if key in before and key in self._signatures}
         findings.again = unsettled - moved
-        for store in findings.stores:
+        for store in findings.stores | self._settled:
             findings.entries |= _replaced(root, store, measured, immutable)
+        self._settled = set()
         return findings
 
     def settle(self, root: DataRoot, stores: Sequence[Tree], dirty: Dirty, listings: Collection[Tree]) -> None:
@@ -109,6 +112,7 @@ class Reconciler:
         for store in {(), *stores, *self._stores}:
             whole = dirty.covers(store)
             if whole or store in known:
+                self._settled.add(store)
                 self._signatures.pop(store, None)
                 self._note(store, _listing_signature(root, store))
             candidates = self._signatures if whole else dirty.entries

@@ -127,9 +127,14 @@ def test_a_store_that_is_made_later_is_watched_as_soon_as_that_is_told(
     kept.keeper.watcher.stop()
 
 
-def test_a_file_that_is_added_beside_an_image_layers_own_is_found(built: GraphRoot, kept: _Kept) -> None:
+def test_a_file_that_is_added_beside_an_image_layers_own_is_found(built: GraphRoot, pool: Pool) -> None:
     """overlay2 does so with a layer when the first one is made on it; no event tells, and none was missed."""
+    kept = _Kept(built.path, pool, look_interval=4)
+    kept.turn_until(lambda: kept.layers() == 1)
+    base = ("aufs", "diff", hex_id("base"))
     (built.path / "aufs/diff" / hex_id("base") / "committed").touch()
     built.container("web", image="base")
-    kept.turn_until(lambda: kept.scanner.measured[("aufs", "diff", hex_id("base"))].usage.inodes == 3)
+    kept.turn_until(lambda: kept.layers() == 3)
+    kept.turn_until(lambda: kept.scanner.measured[base].usage.inodes == 3)
     assert kept.counters.missed == 0
+    kept.keeper.watcher.stop()
