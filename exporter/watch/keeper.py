@@ -238,20 +238,22 @@ class Keeper:
         if any(one.everything for one in scans):
             return
         missed = (findings.stores | findings.entries).difference(*map(told, scans))
-        unwatched = {*self._stores} - {*watched(self._stores)}
+        seen = {(), *watched(self._stores)}
+        unwatched = {*self._stores} - seen
         uncounted = {key for key in missed if key in unwatched or key[:-1] in unwatched or filled_later(key[:-1])}
         # Databases are written to in place by a process that keeps them open: no event could have told.
         uncounted |= {key for key in missed if key and key[-1].endswith(".db")}
         uncounted |= missed & self._scanner.plan.immutable
+        uncounted |= {key for key in findings.new if key[:-1] not in seen}
         self._counters.missed += len(missed - uncounted)
         if missed - uncounted:
             _log.debug("watch.missed", entries=sorted("/".join(key) or "." for key in missed - uncounted))
         if missed or findings.again:
             # What events have told and still waits for quiet is read now as well, and again when it is quiet: a new
             # listing beside old metadata would show images without their names, and it may be half written.
-            seen = missed | findings.again
-            listings = seen & {*self._stores, ()}
-            dirty = Dirty(waiting.entries | (seen - listings))
+            found = missed | findings.again
+            listings = found & {*self._stores, ()}
+            dirty = Dirty(waiting.entries | (found - listings))
             self._begin(Trigger.RECONCILE, dirty, listings)
             self._note_users(missed, now)
 

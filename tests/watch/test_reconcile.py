@@ -151,3 +151,9 @@ def test_of_a_store_that_was_told_of_as_a_whole_nothing_is_a_finding(looks: _Loo
     (looks.path / "graph" / hex_id("new")).mkdir()
     looks.settle(everything=True)
     assert not looks().stores
+
+
+def test_a_store_that_is_new_is_scanned_as_a_whole(looks: _Looks) -> None:
+    (looks.path / "overlay2" / "l").mkdir(parents=True)
+    looks.settle(("graph", "something"))
+    assert looks().stores == {()}, "the root itself was not told of"
