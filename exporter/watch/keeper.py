@@ -15,7 +15,6 @@ from exporter.layouts.stores import Dirty, entry_of, stores, watched
 from exporter.measured import Tree
 from exporter.model import Counters, Snapshot, Trigger, Watching
 from exporter.opening import RootError, identify, open_mounted
-from exporter.root import DataRoot
 from exporter.rounds import Round
 from exporter.scanner import Scanner
 from exporter.usage.pool import Pool
@@ -25,11 +24,11 @@ from exporter.watch.debounce import Debounce
 from exporter.watch.observer import Watcher, limit
 from exporter.watch.reconcile import Findings, Reconciler, filled_later, told
 from exporter.watch.space import Space
+from exporter.watch.upkeep import Upkeep
 
 _LOOK_SECONDS = 1.0
 #: How long a change that a look found may still be told by an event that is on its way.
 _LATE_EVENT_SECONDS = 0.5
-_RETRY_WATCHING_SECONDS = 60.0
 #: A scan is published without the trees that have not moved for so long.
 _PATIENCE_SECONDS = 5.0
 _CONTAINER_DEPTH = 2
@@ -45,6 +44,7 @@ class Keeper:
         self.news = False
         self.watcher = Watcher()
         self.reconciler = Reconciler()
+        self._upkeep = Upkeep(config, self.watcher, counters)
         self._config = config
         self._scanner = scanner
         self._pool = pool
@@ -60,7 +60,6 @@ class Keeper:
         self._lately: list[Dirty] = []
         self._suspects: tuple[float, Findings] | None = None
         self._next_identity = self._next_look = 0.0
-        self._retry_watching = 0.0
         self._live = False
 
     def start(self) -> None:
@@ -77,7 +76,7 @@ class Keeper:
             if self._identity is not None:
                 with open_mounted(self._config.root) as root:
                     self._stores = stores(root)
-                    self._watch(root)
+                    self._upkeep.start(root.path, self._stores)
                     self.reconciler.look(root, self._stores, {})
             self._scanner.begin(Trigger.STARTUP, Dirty(everything=True))
         except (RootError, OSError) as error:
@@ -138,24 +137,11 @@ class Keeper:
         if identity == self._identity and self._scanner.identity in (identity, None) and not failed:
             return False
         if identity != self._identity and self._identity is not None:
-            self._count_restart("root")
+            self._upkeep.count("root")
         if identity is None and failed and self._identity is None:
             return True
         self.start()
         return True
-
-    def _watch(self, root: DataRoot) -> None:
-        """Watch the stores there are now."""
-        if not self._config.watch:
-            return
-        error = self.watcher.start(root.path, watched(self._stores))
-        if error:
-            _log.warning("watch.impossible", error=error, fallback=f"a look every {self._config.look_interval:g} s")
-            self._retry_watching = time.monotonic() + _RETRY_WATCHING_SECONDS
-
-    def _count_restart(self, reason: str) -> None:
-        self._counters.restarts[reason] = self._counters.restarts.get(reason, 0) + 1
-        _log.info("watch.restarted", reason=reason)
 
     def _take_events(self, now: float) -> None:
         """Turn the paths of events into dirty entries."""
@@ -213,7 +199,9 @@ class Keeper:
                 immutable = self._scanner.plan.immutable
                 measured = self._scanner.measured
                 findings = self.reconciler.look(root, found, measured, immutable=immutable, watching=watching)
-                self._check_watches(root, found, now, changed=bool(findings) or self.reconciler.thorough)
+                self._stores = found
+                changed = bool(findings) or self.reconciler.thorough
+                self._upkeep.look(root.path, found, self._homes, changed=changed)
         except OSError:
             self.start()  # it is gone, or may not be read any more
             return
@@ -256,30 +244,6 @@ class Keeper:
             dirty = Dirty(waiting.entries | (found - listings))
             self._begin(Trigger.RECONCILE, dirty, listings)
             self._note_users(missed, now)
-
-    def _check_watches(self, root: DataRoot, found: tuple[Tree, ...], now: float, *, changed: bool) -> None:
-        """Rebuild the watches where they have become blind, deaf or dead. Where nothing has `changed`, none is deaf."""
-        self._stores = found
-        if not self._config.watch:
-            return
-        watcher, was_deaf = self.watcher, self.watcher.deaf
-        reason = watcher.fault(watched(found)) if watcher.running else ""
-        if not reason and was_deaf and now >= self._retry_watching:
-            reason = "limit"
-        if reason:
-            self._count_restart(reason)
-            self._watch(root)
-        if not watcher.running or (watcher.complete and not changed):
-            return
-        homes = self._homes()
-        if not watcher.check(homes) and not (reason or was_deaf):
-            reason = "directory"
-            self._count_restart(reason)
-            self._watch(root)
-            watcher.check(homes)
-        if watcher.deaf and (reason or not was_deaf):
-            _log.warning("watch.incomplete", advice="raise fs.inotify.max_user_watches")
-            self._retry_watching = now + _RETRY_WATCHING_SECONDS
 
     def _homes(self) -> dict[Tree, int]:
         """The directories of containers, with their inodes: each has a watch of its own."""
