@@ -4,6 +4,7 @@ One thread, and nothing in it waits but its caller: `step` does what is due, `du
 called next at the latest.
 """
 
+import math
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -90,9 +91,10 @@ class Keeper:
             times.append(self._next_look)
             if self._suspects is not None:
                 times.append(self._suspects[0])
-            wait = time.monotonic() + self._budget.wait()
-            dues = (self._debounce.due, self._auditor.next_due)
-            times.extend(max(due, wait) for due in dues if due is not None)
+            now = time.monotonic()
+            times.append(self._scan_at(now))
+            if self._auditor.next_due is not None:
+                times.append(max(self._auditor.next_due, now + self._budget.wait()))
         if self._scanner.rounds:
             times.append(time.monotonic() + _LATE_EVENT_SECONDS)
         return min(times)
@@ -109,7 +111,7 @@ class Keeper:
         if self._live:
             self._budget.settle(now, time.process_time() + self._pool.cpu)
             allowed = not self._budget.wait()
-            if self._debounce.due is not None and now >= self._debounce.due and allowed:
+            if now >= self._scan_at(now):
                 self._scan(now)
             if self._suspects is not None and now >= self._suspects[0]:
                 self._judge(now)
@@ -161,6 +163,13 @@ class Keeper:
         if entries:
             self._counters.last_event = time.time()
         self._debounce.add(now, entries, everything=many)
+
+    def _scan_at(self, now: float) -> float:
+        """When to scan what events have told: the budget stretches a storm, but not beyond a look more."""
+        due = self._debounce.due
+        if due is None:
+            return math.inf
+        return min(max(due, now + self._budget.wait()), due + self._config.look_interval)
 
     def _scan(self, now: float) -> None:
         """Scan what events have named."""
