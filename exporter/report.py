@@ -29,6 +29,7 @@ class Report:
         self._seen: dict[Problem, float] = {}
         self._began = self._progress = time.monotonic()
         self._complete = False
+        self._done, self._moved = 0, self._began
         self._bar = Bar() if on_terminal() else None
 
     def tell(self, snapshot: Snapshot, *, changed: bool, news: bool) -> None:
@@ -89,6 +90,8 @@ class Report:
         progress = snapshot.progress
         if progress is None:
             return
+        if progress.trees_done != self._done:
+            self._done, self._moved = progress.trees_done, now
         if self._bar is not None:
             if now - self._began > _QUICK_SECONDS:
                 self._bar.show(progress)
@@ -98,6 +101,8 @@ class Report:
         self._progress = now
         spent = now - self._began
         left = spent * (progress.trees - progress.trees_done) / progress.trees_done if progress.trees_done else None
+        if left is not None and left < now - self._moved:
+            left = None  # what is left is larger than what is done
         _log.info(
             "scan.progress",
             entries=progress.entries,

@@ -19,7 +19,7 @@ from exporter.describe import ending, space
 from exporter.document import FilesystemRow
 from exporter.ipc import LENGTH_BYTES, RELOAD, Order, frame
 from exporter.memory import give_back
-from exporter.metrics.live import WebStatus, filesystem_families, process_families, web_families
+from exporter.metrics.live import Processes, WebStatus, filesystem_families, web_families
 from exporter.metrics.render import Format, render
 from exporter.model import Counters, Filesystem, Snapshot
 from exporter.publication import Body, Publication, publish
@@ -47,6 +47,7 @@ class Current:
         self._status = unseen
         self._body = unseen.body
         self._filesystems = _Filesystems()
+        self._processes = Processes()
         self._readings: dict[Format, asyncio.Future[bytes]] = {}
         self.scanner: int | None = None
         self.web: Callable[[], WebStatus] | None = None
@@ -101,9 +102,9 @@ class Current:
     async def _read(self, style: Format) -> bytes:
         status = self._status
         statuses = await self._filesystems.read(self._body.filesystems)
-        processes = [self.scanner, *status.processes] if self.scanner else []
         web = web_families(self.web()) if self.web else ()
-        families = [*filesystem_families(statuses), *web, *process_families(processes)]
+        processes = self._processes.families(self.scanner, status.processes)
+        families = [*filesystem_families(statuses), *web, *processes]
         known = status.openmetrics if style == "openmetrics" else status.text
         return known + render((one for one in families if one.samples), style)
 

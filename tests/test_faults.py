@@ -117,6 +117,18 @@ def test_a_store_that_is_replaced(built: GraphRoot, tmp_path: Path) -> None:
         _becomes_as_fresh(running, built.path)
 
 
+def test_a_store_that_is_replaced_by_one_with_the_same_names(built: GraphRoot, tmp_path: Path) -> None:
+    """As when `containers` is restored from a backup: at once, and not only at a later look."""
+    with exporter(built.path, "--watch.look-interval", "600") as running:
+        _becomes_as_fresh(running, built.path)
+        shutil.copytree(built.path / "containers", tmp_path / "copy", symlinks=True)
+        file = tmp_path / "copy" / hex_id("web") / "config.json"
+        file.write_text(file.read_text().replace('"/web"', '"/restored"'))
+        (built.path / "containers").rename(tmp_path / "away")
+        (tmp_path / "copy").rename(built.path / "containers")
+        assert _becomes_as_fresh(running, built.path).all("container_info", name="restored")
+
+
 @contextlib.contextmanager
 def _mounted(on: Path, *options: str) -> Iterator[None]:
     done = subprocess.run(["mount", *options, str(on)], capture_output=True, check=False)
@@ -139,6 +151,33 @@ def test_a_root_that_is_unmounted_and_mounted_again(built: GraphRoot, tmp_path: 
                 subprocess.run(["umount", str(mountpoint)], check=True)  # nothing may keep it busy
                 running.wait_for("up", 0)
                 subprocess.run(["mount", "--bind", str(built.path), str(mountpoint)], check=True)
+
+
+@_root
+@needs("mkfs.ext4")
+def test_a_disk_that_is_unmounted_and_mounted_again_at_once(tmp_path: Path) -> None:
+    """It is the same root, but the kernel has taken the watches away and brings none back."""
+    mountpoint, disk = tmp_path / "mnt", tmp_path / "disk"
+    mountpoint.mkdir()
+    with disk.open("wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["mkfs.ext4", "-q", str(disk)], check=True)
+    with _mounted(mountpoint, "-o", "loop", str(disk)):
+        built = graph_root(mountpoint).image("base", size=3, files={"a": 3}, tag="base:1")
+        identity = built.path.stat().st_dev, built.path.stat().st_ino
+        with exporter(built.path) as running:
+            _becomes_as_fresh(running, built.path)
+            subprocess.run(["umount", str(mountpoint)], check=True)
+            subprocess.run(["mount", "-o", "loop", str(disk), str(mountpoint)], check=True)
+            if identity != (built.path.stat().st_dev, built.path.stat().st_ino):
+                pytest.skip("it came back as another disk")
+            _change(built)
+            _becomes(running, "watch_restarts_total", 1)
+            figures = _becomes(running, "watch_mode", 1, mode="inotify")
+            before = figures.sum("watch_events_total", area="images")
+            _change(built, "again")
+            _becomes_as_fresh(running, built.path)
+            assert _becomes(running, "watch_events_total", before + 1, area="images")("up") == 1
 
 
 def test_without_events_everything_is_found_as_well(built: GraphRoot) -> None:

@@ -172,6 +172,26 @@ def test_a_scanner_that_is_killed_is_started_again_and_counts_on(tmp_path: Path)
             time.sleep(0.05)
 
 
+def test_no_counter_goes_back_when_the_scanner_is_killed(tmp_path: Path) -> None:
+    """Not the CPU time of its workers either, for which nobody is left to wait."""
+    built = graph_root(tmp_path)
+    for number in range(20):
+        built.image(f"i{number}", size=1, files={f"f{file}": 1 for file in range(500)})
+    before: dict[str, float] = {}
+    with exporter(built.path) as running:
+        running.wait_for("up", 1)
+        for _ in range(2):
+            scanner = descendants(running.process.pid)[0]
+            os.kill(scanner, signal.SIGKILL)
+            until = time.monotonic() + _DEADLINE_SECONDS
+            while scanner in descendants(running.process.pid) or len(descendants(running.process.pid)) < 2:
+                assert time.monotonic() < until
+                figures = running.figures()
+                counters = {f"{name}{has}": value for name, has, value in figures.samples if name.endswith("_total")}
+                assert not {name for name, value in before.items() if counters.get(name, 0) < value}
+                before = counters
+
+
 def test_the_scanner_ends_when_the_server_is_killed(tmp_path: Path) -> None:
     with exporter(graph_root(tmp_path).path) as running:
         children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()

@@ -51,22 +51,36 @@ def web_families(web: WebStatus) -> Iterator[Family]:
     yield single(c.WEB_REFUSED, web.refused)
 
 
-def process_families(children: Iterable[int]) -> Iterator[Family]:
-    """Make the families of this process and its `children`, added up.
+class Processes:
+    """This process, the scanning process and its workers, added up.
 
-    The CPU time of children that ended is in this process' own account, so the sum never goes back.
+    The CPU time of processes that end is in the account of the one that waits for them, so the sum never goes
+    back. Nobody waits for the workers of a scanning process that was killed: theirs is kept as it was last seen.
     """
-    times = os.times()
-    cpu = times.user + times.system + times.children_user + times.children_system
-    memory = _resident(os.getpid())
-    for child in children:
-        cpu += _cpu(child)
-        memory += _resident(child)
-    yield single(c.PROCESS_CPU, cpu)
-    yield single(c.PROCESS_MEMORY, memory)
-    yield single(c.PROCESS_START, _STARTED)
-    yield single(c.PROCESS_FDS, _descriptors())
-    yield single(c.PROCESS_MAX_FDS, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+    def __init__(self) -> None:
+        self._scanner: int | None = None
+        self._workers: dict[int, float] = {}
+        self._ended: frozenset[int] = frozenset()
+        self._lost = self._shown = 0.0
+
+    def families(self, scanner: int | None, workers: Iterable[int]) -> Iterator[Family]:
+        """Make the families, when there is this scanning process, and workers of it or still of the one before."""
+        if scanner != self._scanner:
+            self._lost += sum(self._workers.values())
+            self._ended, self._workers = frozenset(self._workers) or self._ended, {}
+            self._scanner = scanner
+        self._workers = {one: _cpu(one) for one in workers if one not in self._ended} if scanner else {}
+        children = [scanner, *self._workers] if scanner else []
+        times = os.times()
+        cpu = times.user + times.system + times.children_user + times.children_system + self._lost
+        cpu += sum(self._workers.values()) + (_cpu(scanner) if scanner else 0)
+        self._shown = max(self._shown, cpu)  # one may end between two readings, and be in neither account
+        yield single(c.PROCESS_CPU, self._shown)
+        yield single(c.PROCESS_MEMORY, sum(map(_resident, [os.getpid(), *children])))
+        yield single(c.PROCESS_START, _STARTED)
+        yield single(c.PROCESS_FDS, _descriptors())
+        yield single(c.PROCESS_MAX_FDS, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def _descriptors() -> int | None:

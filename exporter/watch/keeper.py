@@ -4,6 +4,7 @@ One thread, and nothing in it waits but its caller: `step` does what is due, `du
 called next at the latest.
 """
 
+import math
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -15,7 +16,6 @@ from exporter.layouts.stores import Dirty, entry_of, stores, watched
 from exporter.measured import Tree
 from exporter.model import Counters, Snapshot, Trigger, Watching
 from exporter.opening import RootError, identify, open_mounted
-from exporter.root import DataRoot
 from exporter.rounds import Round
 from exporter.scanner import Scanner
 from exporter.usage.pool import Pool
@@ -25,11 +25,11 @@ from exporter.watch.debounce import Debounce
 from exporter.watch.observer import Watcher, limit
 from exporter.watch.reconcile import Findings, Reconciler, filled_later, told
 from exporter.watch.space import Space
+from exporter.watch.upkeep import Upkeep
 
 _LOOK_SECONDS = 1.0
 #: How long a change that a look found may still be told by an event that is on its way.
 _LATE_EVENT_SECONDS = 0.5
-_RETRY_WATCHING_SECONDS = 60.0
 #: A scan is published without the trees that have not moved for so long.
 _PATIENCE_SECONDS = 5.0
 _CONTAINER_DEPTH = 2
@@ -45,6 +45,7 @@ class Keeper:
         self.news = False
         self.watcher = Watcher()
         self.reconciler = Reconciler()
+        self._upkeep = Upkeep(config, self.watcher, counters)
         self._config = config
         self._scanner = scanner
         self._pool = pool
@@ -60,7 +61,6 @@ class Keeper:
         self._lately: list[Dirty] = []
         self._suspects: tuple[float, Findings] | None = None
         self._next_identity = self._next_look = 0.0
-        self._retry_watching = 0.0
         self._live = False
 
     def start(self) -> None:
@@ -77,7 +77,7 @@ class Keeper:
             if self._identity is not None:
                 with open_mounted(self._config.root) as root:
                     self._stores = stores(root)
-                    self._watch(root)
+                    self._upkeep.start(root.path, self._stores)
                     self.reconciler.look(root, self._stores, {})
             self._scanner.begin(Trigger.STARTUP, Dirty(everything=True))
         except (RootError, OSError) as error:
@@ -91,9 +91,10 @@ class Keeper:
             times.append(self._next_look)
             if self._suspects is not None:
                 times.append(self._suspects[0])
-            wait = time.monotonic() + self._budget.wait()
-            dues = (self._debounce.due, self._auditor.next_due)
-            times.extend(max(due, wait) for due in dues if due is not None)
+            now = time.monotonic()
+            times.append(self._scan_at(now))
+            if self._auditor.next_due is not None:
+                times.append(max(self._auditor.next_due, now + self._budget.wait()))
         if self._scanner.rounds:
             times.append(time.monotonic() + _LATE_EVENT_SECONDS)
         return min(times)
@@ -110,7 +111,7 @@ class Keeper:
         if self._live:
             self._budget.settle(now, time.process_time() + self._pool.cpu)
             allowed = not self._budget.wait()
-            if self._debounce.due is not None and now >= self._debounce.due and allowed:
+            if now >= self._scan_at(now):
                 self._scan(now)
             if self._suspects is not None and now >= self._suspects[0]:
                 self._judge(now)
@@ -138,24 +139,11 @@ class Keeper:
         if identity == self._identity and self._scanner.identity in (identity, None) and not failed:
             return False
         if identity != self._identity and self._identity is not None:
-            self._count_restart("root")
+            self._upkeep.count("root")
         if identity is None and failed and self._identity is None:
             return True
         self.start()
         return True
-
-    def _watch(self, root: DataRoot) -> None:
-        """Watch the stores there are now."""
-        if not self._config.watch:
-            return
-        error = self.watcher.start(root.path, watched(self._stores))
-        if error:
-            _log.warning("watch.impossible", error=error, fallback=f"a look every {self._config.look_interval:g} s")
-            self._retry_watching = time.monotonic() + _RETRY_WATCHING_SECONDS
-
-    def _count_restart(self, reason: str) -> None:
-        self._counters.restarts[reason] = self._counters.restarts.get(reason, 0) + 1
-        _log.info("watch.restarted", reason=reason)
 
     def _take_events(self, now: float) -> None:
         """Turn the paths of events into dirty entries."""
@@ -175,6 +163,13 @@ class Keeper:
         if entries:
             self._counters.last_event = time.time()
         self._debounce.add(now, entries, everything=many)
+
+    def _scan_at(self, now: float) -> float:
+        """When to scan what events have told: the budget stretches a storm, but not beyond a look more."""
+        due = self._debounce.due
+        if due is None:
+            return math.inf
+        return min(max(due, now + self._budget.wait()), due + self._config.look_interval)
 
     def _scan(self, now: float) -> None:
         """Scan what events have named."""
@@ -213,7 +208,9 @@ class Keeper:
                 immutable = self._scanner.plan.immutable
                 measured = self._scanner.measured
                 findings = self.reconciler.look(root, found, measured, immutable=immutable, watching=watching)
-                self._check_watches(root, found, now, changed=bool(findings) or self.reconciler.thorough)
+                self._stores = found
+                changed = bool(findings) or self.reconciler.thorough
+                self._upkeep.look(root.path, found, self._homes, changed=changed)
         except OSError:
             self.start()  # it is gone, or may not be read any more
             return
@@ -238,46 +235,24 @@ class Keeper:
         if any(one.everything for one in scans):
             return
         missed = (findings.stores | findings.entries).difference(*map(told, scans))
-        unwatched = {*self._stores} - {*watched(self._stores)}
+        seen = {(), *watched(self._stores)}
+        unwatched = {*self._stores} - seen
         uncounted = {key for key in missed if key in unwatched or key[:-1] in unwatched or filled_later(key[:-1])}
         # Databases are written to in place by a process that keeps them open: no event could have told.
         uncounted |= {key for key in missed if key and key[-1].endswith(".db")}
         uncounted |= missed & self._scanner.plan.immutable
+        uncounted |= {key for key in findings.new if key[:-1] not in seen}
         self._counters.missed += len(missed - uncounted)
         if missed - uncounted:
             _log.debug("watch.missed", entries=sorted("/".join(key) or "." for key in missed - uncounted))
         if missed or findings.again:
             # What events have told and still waits for quiet is read now as well, and again when it is quiet: a new
             # listing beside old metadata would show images without their names, and it may be half written.
-            seen = missed | findings.again
-            listings = seen & {*self._stores, ()}
-            dirty = Dirty(waiting.entries | (seen - listings))
+            found = missed | findings.again
+            listings = found & {*self._stores, ()}
+            dirty = Dirty(waiting.entries | (found - listings))
             self._begin(Trigger.RECONCILE, dirty, listings)
             self._note_users(missed, now)
-
-    def _check_watches(self, root: DataRoot, found: tuple[Tree, ...], now: float, *, changed: bool) -> None:
-        """Rebuild the watches where they have become blind, deaf or dead. Where nothing has `changed`, none is deaf."""
-        self._stores = found
-        if not self._config.watch:
-            return
-        watcher, was_deaf = self.watcher, self.watcher.deaf
-        reason = watcher.fault(watched(found)) if watcher.running else ""
-        if not reason and was_deaf and now >= self._retry_watching:
-            reason = "limit"
-        if reason:
-            self._count_restart(reason)
-            self._watch(root)
-        if not watcher.running or (watcher.complete and not changed):
-            return
-        homes = self._homes()
-        if not watcher.check(homes) and not (reason or was_deaf):
-            reason = "directory"
-            self._count_restart(reason)
-            self._watch(root)
-            watcher.check(homes)
-        if watcher.deaf and (reason or not was_deaf):
-            _log.warning("watch.incomplete", advice="raise fs.inotify.max_user_watches")
-            self._retry_watching = now + _RETRY_WATCHING_SECONDS
 
     def _homes(self) -> dict[Tree, int]:
         """The directories of containers, with their inodes: each has a watch of its own."""

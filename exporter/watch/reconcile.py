@@ -41,11 +41,13 @@ _UNSETTLED_SECONDS = 0.05
 class Findings:
     """What has moved since the last look: `stores` whose listing did, `entries` that did themselves.
 
-    `again` is what had to be looked at once more because it had just changed the last time.
+    `new` are those of the stores that were not there. `again` is what had to be looked at once more because it
+    had just changed the last time.
     """
 
     stores: set[Tree] = field(default_factory=set)
     entries: set[Tree] = field(default_factory=set)
+    new: set[Tree] = field(default_factory=set)
     again: set[Tree] = field(default_factory=set)
 
     def __bool__(self) -> bool:
@@ -59,6 +61,8 @@ class Reconciler:
         self._signatures: dict[Tree, _Signature] = {}
         self._unsettled: set[Tree] = set()
         self._stores: frozenset[Tree] = frozenset()
+        #: The stores whose listings were taken as seen since the last look: not so what is in them.
+        self._settled: set[Tree] = set()
         self._looks = 0
         #: Whether the last look was at everything.
         self.thorough = True
@@ -96,20 +100,26 @@ class Reconciler:
         moved = {key for key, signature in self._signatures.items() if before.get(key) != signature}
         moved |= before.keys() - self._signatures.keys()
         findings.stores = moved & {*all_stores, *stores_before}
+        findings.new = findings.stores - stores_before - {()}
         findings.entries = {key for key in moved - findings.stores if key in before and key in self._signatures}
         findings.again = unsettled - moved
-        for store in findings.stores:
+        for store in findings.stores | self._settled:
             findings.entries |= _replaced(root, store, measured, immutable)
+        self._settled = set()
         return findings
 
     def settle(self, root: DataRoot, stores: Sequence[Tree], dirty: Dirty, listings: Collection[Tree]) -> None:
-        """Take what is about to be scanned as seen: `dirty` entries, the listings they are in, and other `listings`."""
+        """Take what is about to be scanned as seen: `dirty` entries, the listings they are in, and other `listings`.
+
+        All of a store that is new is scanned as well.
+        """
         if not self._signatures:
             return
         known = told(dirty) | {*listings}
         for store in {(), *stores, *self._stores}:
-            whole = dirty.covers(store)
+            whole = dirty.covers(store) or (bool(store) and store not in self._stores)
             if whole or store in known:
+                self._settled.add(store)
                 self._signatures.pop(store, None)
                 self._note(store, _listing_signature(root, store))
             candidates = self._signatures if whole else dirty.entries

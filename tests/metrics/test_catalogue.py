@@ -6,7 +6,7 @@ from exporter.account import Account
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.families import families
 from exporter.metrics.limits import Shown
-from exporter.metrics.live import WebStatus, filesystem_families, process_families, web_families
+from exporter.metrics.live import Processes, WebStatus, filesystem_families, web_families
 from exporter.metrics.status import status_families
 from exporter.model import Counters, Snapshot, Watching
 from exporter.scanner import Scanner
@@ -42,7 +42,7 @@ def test_every_metric_of_the_catalogue_is_served_and_no_other(tmp_path: Path, po
         *status_families(snapshot, scanner.counters),
         *filesystem_families([]),
         *web_families(WebStatus(0, 0, False, 1, {"full": 0}, 0)),
-        *process_families([]),
+        *Processes().families(None, []),
     ]
     suffix = {"info": "_info", "counter": "_total"}
     served = {family.name + suffix.get(family.type, "") for family in made}

@@ -18,10 +18,10 @@ _DEADLINE_SECONDS = 30
 class _Kept:
     """A keeper that is turned by hand."""
 
-    def __init__(self, root: Path, pool: Pool, look_interval: float = 0.5) -> None:
+    def __init__(self, root: Path, pool: Pool, look_interval: float = 0.5, duty_cycle: float = 1) -> None:
         self.counters = Counters()
         self.scanner = Scanner(str(root), 600, pool, None, self.counters)
-        config = Config(str(root), look_interval=look_interval, duty_cycle=1)
+        config = Config(str(root), look_interval=look_interval, duty_cycle=duty_cycle)
         self.keeper = Keeper(config, self.scanner, pool, self.counters)
         self.keeper.start()
 
@@ -127,9 +127,24 @@ def test_a_store_that_is_made_later_is_watched_as_soon_as_that_is_told(
     kept.keeper.watcher.stop()
 
 
-def test_a_file_that_is_added_beside_an_image_layers_own_is_found(built: GraphRoot, kept: _Kept) -> None:
+def test_a_file_that_is_added_beside_an_image_layers_own_is_found(built: GraphRoot, pool: Pool) -> None:
     """overlay2 does so with a layer when the first one is made on it; no event tells, and none was missed."""
+    kept = _Kept(built.path, pool, look_interval=4)
+    kept.turn_until(lambda: kept.layers() == 1)
+    base = ("aufs", "diff", hex_id("base"))
     (built.path / "aufs/diff" / hex_id("base") / "committed").touch()
     built.container("web", image="base")
-    kept.turn_until(lambda: kept.scanner.measured[("aufs", "diff", hex_id("base"))].usage.inodes == 3)
+    kept.turn_until(lambda: kept.layers() == 3)
+    kept.turn_until(lambda: kept.scanner.measured[base].usage.inodes == 3)
     assert kept.counters.missed == 0
+    kept.keeper.watcher.stop()
+
+
+def test_what_events_tell_does_not_starve_when_there_is_nothing_to_spend(built: GraphRoot, pool: Pool) -> None:
+    kept = _Kept(built.path, pool, look_interval=1, duty_cycle=1e-6)
+    kept.turn_until(lambda: kept.layers() == 1)
+    for number in range(2, 5):
+        (built.path / f"volumes/{number}/_data").mkdir(parents=True)
+        kept.turn_until(lambda: len(kept.volumes()) == number - 1)  # noqa: B023 - called at once
+    assert kept.counters.missed == 0
+    kept.keeper.watcher.stop()

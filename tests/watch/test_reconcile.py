@@ -21,6 +21,8 @@ class _Looks:
         self()
 
     def settle(self, *entries: Tree, everything: bool = False) -> None:
+        """Have a scan of these."""
+        self.measured = dict(scan(self.path).measured)
         with DataRoot(str(self.path)) as root:
             self.reconciler.settle(root, stores(root), Dirty(frozenset(entries), everything), ())
 
@@ -145,7 +147,13 @@ def test_of_a_store_that_was_told_of_as_a_whole_nothing_is_a_finding(looks: _Loo
     looks.settle(("containers",), ("volumes",), ("copy",))
     findings = looks()
     assert not findings.stores
-    assert findings.entries <= {("containers", hex_id("web"))}, "another one than was measured"
+    assert not findings.entries
     (looks.path / "graph" / hex_id("new")).mkdir()
     looks.settle(everything=True)
     assert not looks().stores
+
+
+def test_a_store_that_is_new_is_scanned_as_a_whole(looks: _Looks) -> None:
+    (looks.path / "overlay2" / "l").mkdir(parents=True)
+    looks.settle(("graph", "something"))
+    assert looks().stores == {()}, "the root itself was not told of"
