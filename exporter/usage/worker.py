@@ -120,7 +120,7 @@ class Worker:
         whole = [self._queue.pop()[1] for _ in range(count)]
         starts: list[Start] = []
         if self._walk is not None and (everything or not whole):
-            starts = self._walk.give(everything=everything)
+            starts = self._walk.give_all() if everything else self._walk.give()
         self._say(("given", whole, self._item, starts))
         self._flush()
 
