@@ -17,8 +17,8 @@ from exporter.usage.cursor import Cursor, OnError
 from exporter.usage.prune import NOTHING, Prune
 from exporter.usage.total import Total
 
-#: In a huge directory, look up from the work this often.
-_CHUNK = 4096
+#: In a large directory, look up from the work this often: on a slow disk that may be some seconds.
+_CHUNK = 512
 #: So many files of a huge directory are given away at once: some 60 ms of work, and half a megabyte of names.
 _HANDFUL = 32_768
 
