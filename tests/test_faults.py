@@ -1,7 +1,6 @@
 """What goes wrong on a host, done to a real exporter: afterwards it says what a fresh one says."""
 
 import contextlib
-import ctypes
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ import pytest
 
 from exporter.demo.writer import State
 from tests.conftest import Figures, descendants, du, needs, process_of
+from tests.hanging import hanging as _hanging
 from tests.roots import GraphRoot, graph_root, hex_id
 from tests.test_service import Exporter, exporter
 
@@ -328,26 +328,6 @@ def test_a_volume_that_hangs(built: GraphRoot) -> None:
         assert [labels["volume"] for labels, _ in figures.all("volume_size_bytes")] == ["deep"]
         _change(built)
         _becomes(running, "layers", 4)
-
-
-@contextlib.contextmanager
-def _hanging(on: Path) -> Iterator[None]:
-    """Mount a FUSE filesystem that nobody serves."""
-    try:
-        device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        pytest.skip("there is no FUSE here")
-    options = f"fd={device},rootmode=40000,user_id=0,group_id=0"
-    libc = ctypes.CDLL(None, use_errno=True)
-    try:
-        if libc.mount(b"dead", os.fsencode(on), b"fuse", 0, options.encode()):
-            pytest.skip("nothing can be mounted here")
-        try:
-            yield
-        finally:
-            libc.umount2(os.fsencode(on), 2)
-    finally:
-        os.close(device)
 
 
 @needs("strace")

@@ -6,17 +6,20 @@ import time
 
 import structlog
 
+from exporter.measured import Tree
 from exporter.usage.hand import Hand
 
-_MAX_ABANDONED = 8
+#: So many workers that hang, and do not end although they are killed, are borne.
+MAX_STUCK = 8
 _IDLE_SECONDS = 20.0
 _FAREWELL_SECONDS = 0.5
+_KILL_SECONDS = 0.1
 
 _log = structlog.get_logger()
 
 
 class Crew:
-    """At most `size` workers."""
+    """At most `size` workers, and one for what is done at a pace."""
 
     def __init__(self, size: int) -> None:
         self.size = max(1, size)
@@ -32,9 +35,19 @@ class Crew:
 
     @property
     def stalled(self) -> float:
-        """For how many seconds nothing at all has moved, with something to do."""
-        moved = [hand.moved for hand in self.hands if hand.work]
+        """For how many seconds nothing that is done at once has moved, with something to do."""
+        moved = [hand.moved for hand in self.hands if hand.work and not hand.paced]
         return time.monotonic() - max(moved) if moved else 0.0
+
+    @property
+    def stuck(self) -> list[Tree]:
+        """The trees in which workers hang that were given up on and have not ended."""
+        return [hand.stuck_in for hand in self._abandoned if hand.stuck_in is not None]
+
+    @property
+    def lost(self) -> bool:
+        """Whether no worker is left and no other one is hired, for too many hang."""
+        return not self.hands and len(self.stuck) >= MAX_STUCK
 
     @property
     def idle(self) -> Hand | None:
@@ -44,18 +57,18 @@ class Crew:
     @property
     def spare(self) -> bool:
         """Whether one has nothing to do, or may yet be hired."""
-        return len(self.hands) < self.size or self.idle is not None
+        return self._room() or self.idle is not None
 
     def fileno(self) -> int:
         """Readable when `listen` has something to say."""
         return self._selector.fileno()
 
-    def hire(self) -> Hand | None:
+    def hire(self, *, paced: bool = False) -> Hand | None:
         """Start a worker; None where there are enough, or the system has no process to spare: then it is tried again.
 
-        Those that hang count: what they hang in may hold up every other one as well.
+        One more may be there for what is done at a pace.
         """
-        if len(self.hands) >= self.size or len(self._abandoned) > _MAX_ABANDONED:
+        if len(self.stuck) >= MAX_STUCK or not (paced or self._room()):
             return None
         try:
             hand = Hand()
@@ -84,13 +97,14 @@ class Crew:
         elif watched and not hand.unsent:
             self._selector.unregister(hand.input)
 
-    def let_go(self, hand: Hand) -> None:
-        """End a worker. One that hangs in the kernel is not waited for."""
+    def let_go(self, hand: Hand, stuck_in: Tree | None = None) -> None:
+        """End a worker. One that hangs in the kernel, in a tree, is only waited for as long as a kill may take."""
         self._forget(hand)
         self.hands.remove(hand)
         self._cpu += hand.cpu
         hand.kill()
-        if not hand.ended():
+        hand.stuck_in = stuck_in
+        if not hand.ended(0.0 if stuck_in is None else _KILL_SECONDS):
             self._abandoned.append(hand)
 
     def look_after(self) -> None:
@@ -106,11 +120,15 @@ class Crew:
         for hand in everyone:
             self._forget(hand)
             hand.kill()
+        until = time.monotonic() + _FAREWELL_SECONDS
         for hand in everyone:
-            hand.ended(_FAREWELL_SECONDS)
+            hand.ended(max(0.0, until - time.monotonic()))
         self.hands.clear()
         self._abandoned.clear()
         self._selector.close()
+
+    def _room(self) -> bool:
+        return sum(not hand.paced for hand in self.hands) < self.size
 
     def _forget(self, hand: Hand) -> None:
         for descriptor in (hand.output, hand.input):

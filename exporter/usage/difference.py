@@ -13,6 +13,8 @@ from exporter.root import DataRoot
 from exporter.usage.cursor import Cursor, OnError, depth_first, list_names, look
 
 _SECOND = 1_000_000_000
+#: In a large directory, look up from the work this often.
+_CHUNK = 256
 
 
 class _Older:
@@ -59,7 +61,7 @@ def difference(
     """Sum st_size of everything but directories that `changes.new` adds or alters, each inode once.
 
     Returns (bytes, entries looked at). Raises OSError when `new` cannot be opened; a tree of `old` that
-    is missing is an empty one, as Docker takes it. `look_up` is called for every directory.
+    is missing is an empty one, as Docker takes it. `look_up` is called again and again.
     """
     newer = Cursor(root.open(changes.new))
     older = [_Older(_cursor(root, tree)) for tree in changes.old]
@@ -103,12 +105,13 @@ class _Comparison:
             side.leave()
 
     def visit(self, path: Tree) -> list[str]:
-        self._look_up()
         descriptor = self._newer.descriptor
         names = list_names(descriptor, path, self._on_error)
         self.entries += len(names)
         directories: list[str] = []
-        for name, status in look(descriptor, names, path, self._on_error):
+        for number, (name, status) in enumerate(look(descriptor, names, path, self._on_error)):
+            if number % _CHUNK == 0:
+                self._look_up()
             if status.st_dev != self._device:
                 continue
             if stat.S_ISDIR(status.st_mode):

@@ -10,7 +10,8 @@ import sys
 import time
 from typing import Any
 
-from exporter.usage.worker import Frames, frame
+from exporter.measured import Tree
+from exporter.usage.worker import NUMBER_BYTES, Frames, frame
 
 #: ioprio_set(2) by machine; its numbers were given out one architecture at a time.
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "loongarch64": 30, "ppc64le": 273, "s390x": 282}
@@ -27,14 +28,22 @@ class Hand:
     """A worker process: what it was given, and when it last gave a sign of life."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with this program
-            # Without site: half of a worker's start would be the search for packages that it does not use.
-            [sys.executable, "-S", "-E", "-c", _START, _HOUSE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
+        self._begins, begins = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with this program
+                # Without site: half of a worker's start would be the search for packages that it does not use.
+                [sys.executable, "-S", "-E", "-c", _START, _HOUSE, str(begins)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+                pass_fds=[begins],
+            )
+        except OSError:
+            os.close(self._begins)
+            raise
+        finally:
+            os.close(begins)
         assert self._process.stdin is not None, "opened as a pipe"
         assert self._process.stdout is not None, "opened as a pipe"
         self.input = self._process.stdin.fileno()
@@ -45,9 +54,14 @@ class Hand:
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._unsent = bytearray()
         self._frames = Frames()
+        self._begun = -1
         self.pid = self._process.pid
         #: Numbers of the pieces it has, in the order in which it does them.
         self.work: list[int] = []
+        #: Whether that is work at a pace, which takes next to nothing of a core.
+        self.paced = False
+        #: Where it hung when it was given up on.
+        self.stuck_in: Tree | None = None
         self.cpu = 0.0
         #: How many entries it has looked at for the piece that it is at.
         self.at = 0
@@ -63,10 +77,10 @@ class Hand:
         self.work.append(number)
         self._send(message)
 
-    def ask(self, *, everything: bool) -> None:
-        """Ask it to give back half of what it has not begun, or everything."""
+    def ask(self) -> None:
+        """Ask it to give back half of what it has not begun."""
         self.asked = True
-        self._send(("give", everything))
+        self._send(("give",))
 
     def given(self, *, anything: bool) -> None:
         """Note its answer. One that had nothing to give is left in peace for a while."""
@@ -79,12 +93,25 @@ class Hand:
             self.work.remove(number)
             self.at = 0
         self.began = time.monotonic()
+        self.paced = self.paced and bool(self.work)
+
+    @property
+    def begun(self) -> int:
+        """The piece that it has begun last, as far as that is not done: what it hangs in, or has died of."""
+        self._note_begun()
+        return self._begun if self._begun in self.work else self.work[0]
+
+    def _note_begun(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while said := os.read(self._begins, NUMBER_BYTES << 10):
+                self._begun = int.from_bytes(said[-NUMBER_BYTES:], "big")
 
     def hear(self) -> list[tuple[Any, ...]] | None:
         """Return what it has said; None when it is gone."""
         piece = os.read(self.output, 1 << 18)
         if not piece:
             return None
+        self._note_begun()  # so that there is always room for more
         self.moved = time.monotonic()
         return self._frames.feed(piece)
 
@@ -116,6 +143,9 @@ class Hand:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+        if self._begins >= 0:
+            os.close(self._begins)
+            self._begins = -1
         return True
 
     def _send(self, message: tuple[Any, ...]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.measured import Tree
@@ -88,6 +88,11 @@ def _covers(directory: str, path: str) -> bool:
 def foreign_trees(root: str, mounts: Sequence[MountPoint]) -> frozenset[Tree]:
     """Where below `root` something else is mounted, as paths below it."""
     return frozenset(tuple(os.path.relpath(one.path, root).split("/")) for one in foreign_mounts(root, mounts))
+
+
+def mount_around(tree: Tree, mounts: Collection[Tree]) -> Tree:
+    """The one of the mounts below the root on which a tree lies; () where that is the root's own filesystem."""
+    return next((tree[:end] for end in range(len(tree), 0, -1) if tree[:end] in mounts), ())
 
 
 def filesystems(

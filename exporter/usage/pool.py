@@ -1,21 +1,24 @@
 """Many trees measured in worker processes: split, shared out, given up on when they hang.
 
 Nothing here waits: `wait` is for the caller's own waiting, `results` takes what has come. One pool measures
-one data root; urgent tasks go before background ones, and those are worked at a pace, a fraction of a core.
+one data root. What is known to be large and is not urgent is done at a pace, a fraction of a core, by a worker
+that holds nobody up; what only turns out to be large is treated so from then on.
 """
 
 import os
 import time
-from collections import deque
+from collections.abc import Callable
 from typing import Any, Self
 
 import structlog
 
-from exporter.measured import Identity, Reason
+from exporter.measured import Identity, Measured, Reason, Tree
 from exporter.usage.crew import Crew
 from exporter.usage.hand import Hand
+from exporter.usage.mounts import foreign_trees, mount_around, read_mounts
 from exporter.usage.task import Piece, Result, Task
 from exporter.usage.total import TooManyLinksError, Total
+from exporter.usage.waiting import Waiting
 from exporter.usage.walk import WHOLE, Start
 from exporter.usage.worker import SHARE_AFTER_SECONDS
 
@@ -35,11 +38,11 @@ class Pool:
         self._crew = Crew(workers)
         self._stall = stall_seconds
         self._root: tuple[str, int, int] = ("", 0, 0)
-        self._urgent: deque[Piece] = deque()
-        self._background: deque[Piece] = deque()
+        self._waiting = Waiting()
         self._pieces: dict[int, Piece] = {}
         self._finished: list[Result] = []
         self._number = 0
+        self._attended = time.monotonic()
         self._entries = 0
 
     def __enter__(self) -> Self:
@@ -61,7 +64,7 @@ class Pool:
     @property
     def busy(self) -> bool:
         """Whether anything is still to be measured."""
-        return bool(self._pieces or self._urgent or self._background)
+        return bool(self._pieces or self._waiting)
 
     @property
     def stalled(self) -> float:
@@ -90,8 +93,7 @@ class Pool:
 
     def forget(self) -> None:
         """Drop everything that is not done."""
-        self._urgent.clear()
-        self._background.clear()
+        self._waiting.clear()
         self._pieces.clear()
         self._finished.clear()
         for hand in [hand for hand in self._crew.hands if hand.work]:
@@ -100,14 +102,17 @@ class Pool:
     def submit(self, tasks: list[Task]) -> None:
         """Take tasks, the heaviest first."""
         for task in sorted(tasks, key=lambda task: -task.weight):
-            self._put(Piece(self._next(), task, [WHOLE]))
+            self._put(task, [WHOLE], paced=task.large)
+        if stuck := self._crew.stuck:
+            self._refuse(stuck)
         self._hand_out()
 
     def results(self, timeout: float = 0.0) -> list[Result]:
         """Return what has been measured, waiting for it up to `timeout` seconds."""
         if not self._finished:
             for hand in self._crew.listen(timeout):
-                self._hear(hand)
+                if hand in self._crew.hands:  # not let go for what another one has just said
+                    self._hear(hand)
         self._look_after()
         self._hand_out()
         finished, self._finished = self._finished, []
@@ -121,71 +126,56 @@ class Pool:
         self._number += 1
         return self._number
 
-    def _put(self, piece: Piece) -> None:
-        (self._urgent if piece.task.urgent else self._background).append(piece)
+    def _put(self, task: Task, starts: list[Start], *, paced: bool) -> None:
+        self._waiting.put(Piece(self._next(), task, starts, paced=paced and task.pace < 1))
 
     def _hand_out(self) -> None:
         """Give work to who has none or little; ask for some back where that is what is missing."""
-        if self._urgent:
-            self._interrupt()
-        size = self._crew.size
-        while self._urgent and (hand := self._free(_AHEAD if len(self._urgent) > size else 1)) is not None:
-            share = max(1, min(_AHEAD, len(self._urgent) // (2 * size)))
-            self._send(hand, [self._urgent.popleft() for _ in range(min(share, len(self._urgent)))])
-        if self._background and not self._urgent and not any(self._paced(hand) for hand in self._crew.hands):
-            hand = self._free(1)
-            if hand is not None:
-                self._send(hand, [self._background.popleft()])
-        if not self._urgent:
+        size, urgent, paced = self._crew.size, self._waiting.urgent, self._waiting.paced
+        while urgent and (hand := self._free(_AHEAD if len(urgent) > size else 1)) is not None:
+            self._send(hand, self._waiting.take(max(1, min(_AHEAD, len(urgent) // (2 * size)))))
+        if paced and not any(hand.paced for hand in self._crew.hands):
+            slow = self._crew.idle or self._crew.hire(paced=True)
+            if slow is not None:
+                slow.paced = True
+                self._send(slow, [paced.popleft()])
+        if self._waiting and self._crew.lost:
+            self._time_out(lambda _: True, "too many workers hang")
+        if not urgent:
             self._balance()
-
-    def _interrupt(self) -> None:
-        """Where all workers are taken, have those that work at a pace give their work back."""
-        if self._crew.spare:
-            return
-        for hand in self._crew.hands:
-            if self._paced(hand) and not hand.asked:
-                hand.ask(everything=True)
 
     def _balance(self) -> None:
         """While one worker idles, have the one with the most urgent work share it."""
         now = time.monotonic()
         busy = [hand for hand in self._crew.hands if hand.work and not hand.asked and now >= hand.ask_after]
-        busy = [hand for hand in busy if not self._paced(hand)]
+        busy = [hand for hand in busy if not hand.paced]
         if not busy or not self._crew.spare:
             return
         most = max(busy, key=lambda hand: len(hand.work))
         if len(most.work) > 1 or now - most.began > SHARE_AFTER_SECONDS:
-            most.ask(everything=False)
-
-    def _paced(self, hand: Hand) -> bool:
-        return bool(hand.work) and not self._pieces[hand.work[0]].task.urgent
+            most.ask()
 
     def _free(self, most: int) -> Hand | None:
         """A worker with less than `most` pieces of urgent work; a new one if there may be more of them."""
         free = self._crew.idle or (self._crew.hire() if self._worth_hiring() else None)
         if free is not None or most <= 1:
             return free
-        least = min(self._crew.hands, key=lambda hand: len(hand.work), default=None)
-        return least if least is not None and len(least.work) < most // 2 and not self._paced(least) else None
+        hands = (hand for hand in self._crew.hands if not hand.paced)
+        least = min(hands, key=lambda hand: len(hand.work), default=None)
+        return least if least is not None and len(least.work) < most // 2 else None
 
     def _worth_hiring(self) -> bool:
         """Whether there is more to do than one more worker would cost: some forty milliseconds, and seven megabytes."""
-        if not self._crew.hands or len(self._urgent) > _FEW:
+        hands = [hand for hand in self._crew.hands if not hand.paced]
+        if not hands or len(self._waiting.urgent) > _FEW:
             return True
         now = time.monotonic()
-        return any(hand.work and now - hand.began > _HIRE_AFTER_SECONDS for hand in self._crew.hands)
+        return any(hand.work and now - hand.began > _HIRE_AFTER_SECONDS for hand in hands)
 
     def _send(self, hand: Hand, pieces: list[Piece]) -> None:
         for piece in pieces:
             self._pieces[piece.number] = piece
-            task = piece.task
-            if task.changes is None:
-                content: tuple[Any, ...] = ("measure", piece.number, self._root, task.pace)
-                content += (task.tree, piece.starts, task.prune.pack())
-            else:
-                content = ("compare", piece.number, self._root, task.pace, task.changes.new, task.changes.old)
-            hand.give(piece.number, content)
+            hand.give(piece.number, piece.order(self._root))
 
     def _hear(self, hand: Hand) -> None:
         messages = hand.hear()
@@ -198,7 +188,7 @@ class Pool:
     def _take(self, hand: Hand, message: tuple[Any, ...]) -> None:
         kind, number = message[0], message[1]
         if kind == "given":
-            self._given(hand, *message[1:])
+            self._given(hand, *message[1:4], paced=message[4])
             return
         hand.cpu = message[-1]
         if kind == "at":
@@ -206,12 +196,11 @@ class Pool:
             return
         hand.done(number)
         piece = self._pieces.pop(number, None)
-        if piece is None:
-            return  # of a root that is forgotten
+        if piece is None or piece.void:
+            return  # of a root that is forgotten, or of an attempt that is over
         task = piece.task
         if kind == "failed":
-            task.fail(Reason(message[2]), message[3], message[4])
-            self._part_done(task)
+            self._fail(task, Reason(message[2]), message[3], message[4])
         elif kind == "measured":
             self._measured(task, *message[2:5])
         else:
@@ -229,9 +218,12 @@ class Pool:
             else:
                 task.total.join(part)
         except TooManyLinksError:
-            task.fail(Reason.TOO_LARGE, task.tree, "more hard-linked files than are remembered")
+            self._fail(task, Reason.TOO_LARGE, task.tree, "more hard-linked files than are remembered")
+            return
         self._note(task, errors)
-        self._part_done(task)
+        task.parts -= 1
+        if task.parts == 0:
+            self._finish(task, task.total.result(task.identity))
 
     @staticmethod
     def _note(task: Task, errors: tuple[Any, ...]) -> None:
@@ -241,53 +233,91 @@ class Pool:
         if kept:
             task.troubled().kept += [(Reason(reason), path, detail) for reason, path, detail in kept]
 
-    def _part_done(self, task: Task) -> None:
-        task.parts -= 1
-        if task.parts == 0:
-            total = task.total or Total()
-            measured = None if task.failed or task.changes else total.result(task.identity)
-            task.total = None
-            self._finished.append(Result(task, measured, entries=total.entries))
+    def _fail(self, task: Task, reason: Reason, tree: Tree, detail: str) -> None:
+        """Note that a task's figure cannot be had; nobody needs what is still being measured for it."""
+        task.fail(reason, tree, detail)
+        self._finish(task, None)
 
-    def _given(self, hand: Hand, whole: list[int], number: int, starts: list[Start]) -> None:
-        """Take work back that a worker was asked for."""
+    def _finish(self, task: Task, measured: Measured | None) -> None:
+        entries = task.total.entries if task.total else 0
+        self._finished.append(Result(task, measured, entries=entries))
+        self._end_attempt(task)
+
+    def _end_attempt(self, task: Task) -> None:
+        """Forget what is done of a task; who still works on it is to do something else."""
+        shared, task.parts = task.parts > 1, 1
+        task.attempt += 1
+        task.total = None
+        if not shared:
+            return
+        self._waiting.drop_void()
+        for hand in [hand for hand in self._crew.hands if hand.work]:
+            piece = self._pieces.get(hand.begun)
+            if piece is not None and piece.void:
+                self._let_go(hand)
+
+    def _given(self, hand: Hand, whole: list[int], number: int, starts: list[Start], *, paced: bool) -> None:
+        """Take work back that a worker was asked for, or that is to go on at a pace."""
         hand.given(anything=bool(whole or starts))
         for one in whole:
             hand.done(one)
             if (piece := self._pieces.pop(one, None)) is not None:
-                self._put(piece)
-        if starts and (piece := self._pieces.get(number)) is not None:
+                self._waiting.put(piece)
+        piece = self._pieces.get(number)
+        if starts and piece is not None and not piece.void:
             piece.task.parts += 1
-            self._put(Piece(self._next(), piece.task, starts))
+            self._put(piece.task, starts, paced=paced or piece.paced)
 
     def _look_after(self) -> None:
         """Give up on workers that hang."""
         now = time.monotonic()
+        if now - self._attended > self._stall:  # nobody has listened to them: all may have been stopped together
+            for hand in self._crew.hands:
+                hand.moved = now
+        self._attended = now
         for hand in [hand for hand in self._crew.hands if hand.work and now - hand.moved > self._stall]:
             self._lost(hand, "hung")
         self._crew.look_after()
 
     def _lost(self, hand: Hand, how: str) -> None:
         """Put back what a lost worker had, but for what it was at: that is tried once more, or fails."""
-        work = [self._pieces.pop(number) for number in list(hand.work) if number in self._pieces]
-        hand.work.clear()
-        self._crew.let_go(hand)
-        for piece in work[1:]:
-            self._put(piece)
-        if not work:
+        piece = self._pieces.get(hand.begun) if hand.work else None
+        self._let_go(hand, piece.task.tree if piece and how == "hung" else None)
+        if piece is None or piece.void:
             return
-        task = work[0].task
+        task = piece.task
         _log.warning("worker.lost", how=how, tree="/".join(task.tree), worker=hand.pid)
         if how == "hung":
-            task.fail(Reason.TIMEOUT, task.tree, "no progress")
-            self._part_done(task)
+            self._fail(task, Reason.TIMEOUT, task.tree, "no progress")
+            self._refuse([task.tree])
             return
         task.crashes += 1
         if task.crashes < _CRASHES:
-            self._put(work[0])
+            task.trouble = None
+            self._end_attempt(task)
+            self._put(task, [WHOLE], paced=task.large)
         else:
-            task.fail(Reason.IO, task.tree, "the worker died twice")
-            self._part_done(task)
+            self._fail(task, Reason.IO, task.tree, "the worker died twice")
+
+    def _let_go(self, hand: Hand, stuck_in: Tree | None = None) -> None:
+        """End a worker; put back what it has not begun, and what it has done without having said so."""
+        begun = hand.begun if hand.work else -1
+        pieces = [(number, self._pieces.pop(number)) for number in hand.work if number in self._pieces]
+        hand.work.clear()
+        self._crew.let_go(hand, stuck_in)
+        for number, piece in pieces:
+            if number != begun and not piece.void:
+                self._waiting.put(piece)
+
+    def _refuse(self, stuck: list[Tree]) -> None:
+        """Send no other worker into trees in which one hangs, or to filesystems below the root that they are on."""
+        mounts = foreign_trees(self._root[0], read_mounts())
+        around = {mount_around(tree, mounts) for tree in stuck} - {()}
+        self._time_out(lambda tree: tree in stuck or mount_around(tree, mounts) in around, "a worker hangs there")
+
+    def _time_out(self, which: Callable[[Tree], bool], why: str) -> None:
+        for task in self._waiting.drop(which):
+            self._fail(task, Reason.TIMEOUT, task.tree, why)
 
 
 def default_workers() -> int:

@@ -1,12 +1,16 @@
 """What a pool is asked for, and what it answers."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from exporter.measured import Changes, Identity, Measured, Reason, Tree
 from exporter.model import LayerId
 from exporter.usage.prune import NOTHING, Prune
 from exporter.usage.total import Total
 from exporter.usage.walk import Start
+
+#: Trees with fewer entries are measured at once, not at a pace: that takes a few milliseconds.
+SMALL_ENTRIES = 5000
 
 
 @dataclass(slots=True)
@@ -23,9 +27,12 @@ class Trouble:
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One tree to measure, or one difference to take; `pace` is the fraction of a core it may use.
+    """One tree to measure, or one difference to take.
 
-    There may be tens of thousands at once: what few of them need is made when it is needed.
+    `pace` is the fraction of a core that it may use where it is large; `weight` is how many entries it had when it
+    was last measured. An attempt that is over is told from the next one by `attempt`: what was handed out for it,
+    and comes back later, counts for nothing. There may be tens of thousands at once: what few of them need is made
+    when it is needed.
     """
 
     tree: Tree
@@ -37,14 +44,15 @@ class Task:
     total: Total | None = None
     identity: Identity = (0, 0, 0)
     parts: int = 1
+    attempt: int = 0
     crashes: int = 0
     trouble: Trouble | None = None
     failed: bool = False
 
     @property
-    def urgent(self) -> bool:
-        """Whether it goes before what is measured at a pace."""
-        return self.pace >= 1
+    def large(self) -> bool:
+        """Whether it is known to take long."""
+        return self.weight > SMALL_ENTRIES
 
     def troubled(self) -> Trouble:
         """Where to put down what could not be read."""
@@ -72,8 +80,27 @@ class Result:
 
 @dataclass(slots=True, eq=False)
 class Piece:
-    """A task's tree or a part of it: what one worker does at a time."""
+    """A task's tree or a part of it: what one worker does at a time, at once or `paced`."""
 
     number: int
     task: Task
     starts: list[Start]
+    paced: bool = False
+    attempt: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.attempt = self.task.attempt
+
+    @property
+    def void(self) -> bool:
+        """Whether it is of an attempt that is over."""
+        return self.attempt != self.task.attempt
+
+    def order(self, root: tuple[str, int, int]) -> tuple[Any, ...]:
+        """What a worker is told. What was thought to be small gives back what is too much for that."""
+        task = self.task
+        pace = task.pace if self.paced else 1.0
+        if task.changes is not None:
+            return ("compare", self.number, root, pace, task.changes.new, task.changes.old)
+        most = SMALL_ENTRIES if task.pace < pace else 0
+        return ("measure", self.number, root, pace, task.tree, self.starts, task.prune.pack(), most)

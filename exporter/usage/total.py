@@ -50,25 +50,38 @@ class Total:
         return False
 
     def join(self, part: "Total") -> None:
-        """Add another part of the same tree; what both have links to counts once."""
+        """Add another part of the same tree; what both have links to counts once.
+
+        Only links that were made meanwhile can be of an inode that was settled before: it was counted then. One
+        settled in both parts was moved from one to the other, as a file with one link may be, and counts twice.
+        """
         self.size += part.size
         self.blocks += part.blocks
         self.inodes += part.inodes
         self.entries += part.entries
         self.skipped_mounts += part.skipped_mounts
-        if len(self.links) + len(part.links) > MAX_LINKS:
+        for inode in part.settled - self.settled:
+            if (mine := self.links.pop(inode, None)) is not None:
+                self._uncount(mine)
+            self.settled.add(inode)
+        for inode, theirs in part.links.items():
+            if inode in self.settled:
+                self._uncount(theirs)
+            elif (mine := self.links.get(inode)) is None:
+                self.links[inode] = [*theirs]
+            else:
+                self._uncount(theirs)
+                mine[3] += theirs[3]
+                if mine[3] >= mine[2]:
+                    del self.links[inode]
+                    self.settled.add(inode)
+        if len(self.links) + len(self.settled) > MAX_LINKS:
             raise TooManyLinksError
-        for inode, (size, blocks, count, seen) in part.links.items():
-            mine = self.links.get(inode)
-            if mine is None:
-                self.links[inode] = [size, blocks, count, seen]
-                continue
-            self.size -= size
-            self.blocks -= blocks
-            self.inodes -= 1
-            mine[3] += seen
-            if mine[3] >= mine[2]:
-                del self.links[inode]
+
+    def _uncount(self, link: list[int]) -> None:
+        self.size -= link[0]
+        self.blocks -= link[1]
+        self.inodes -= 1
 
     def result(self, identity: Identity) -> Measured:
         """Say what the whole tree comes to."""
@@ -87,9 +100,10 @@ class Total:
         ordered = sorted(self.links.items())
         return Links.of({inode: (size, 512 * blocks, count, seen) for inode, (size, blocks, count, seen) in ordered})
 
-    def pack(self) -> tuple[Any, ...]:
-        """Make plain values of it, to send."""
-        return (self.size, self.blocks, self.inodes, self.entries, self.skipped_mounts, self.links)
+    def pack(self, *, alone: bool = False) -> tuple[Any, ...]:
+        """Make plain values of it, to send; one that is `alone` is joined to no other part."""
+        settled = set() if alone else self.settled
+        return (self.size, self.blocks, self.inodes, self.entries, self.skipped_mounts, self.links, settled)
 
     @classmethod
     def unpack(cls, packed: tuple[Any, ...]) -> "Total":

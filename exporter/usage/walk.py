@@ -17,8 +17,8 @@ from exporter.usage.cursor import Cursor, OnError
 from exporter.usage.prune import NOTHING, Prune
 from exporter.usage.total import Total
 
-#: In a huge directory, look up from the work this often.
-_CHUNK = 4096
+#: In a large directory, look up from the work this often: on a slow disk that may be some seconds.
+_CHUNK = 512
 #: So many files of a huge directory are given away at once: some 60 ms of work, and half a megabyte of names.
 _HANDFUL = 32_768
 
@@ -59,7 +59,9 @@ class Walk:
         self._look_up = look_up
         self._starts: list[Start] = []
         self._path: list[str] = []
+        #: By level, the names of the directories to enter; the first level is that of `self._path[:self._base]`.
         self._pending: list[list[str]] = []
+        self._base = 0
         self._listing: Iterator[os.DirEntry[str]] | None = None
         self._directories: list[str] = []
         self._device = -1
@@ -85,27 +87,31 @@ class Walk:
                 self._not_entered(start, error)
         return status.st_dev, status.st_ino, status.st_ctime_ns
 
-    def give(self, *, everything: bool) -> list[Start]:
-        """Give away work that is not begun: half of what is nearest to the top, or everything."""
-        if everything:
-            given, self._starts = self._starts, []
-            base = len(self._path) - len(self._pending) + 1
-            for depth, names in enumerate(self._pending):
-                given += [((*self._path[: base + depth], name), ()) for name in names]
-                names.clear()
-            return given
+    def give(self) -> list[Start]:
+        """Give away half of what is not begun, of what is nearest to the top."""
         if self._starts:
             half = (len(self._starts) + 1) // 2
             given, self._starts = self._starts[:half], self._starts[half:]
             return given
-        base = len(self._path) - len(self._pending) + 1
         for depth, names in enumerate(self._pending):
             if names:
                 half = (len(names) + 1) // 2
-                given = [((*self._path[: base + depth], name), ()) for name in names[:half]]
+                given = self._at(depth, names[:half])
                 del names[:half]
                 return given
         return self._give_files()
+
+    def give_all(self) -> list[Start]:
+        """Give away all directories that are not begun."""
+        given, self._starts = self._starts, []
+        for depth, names in enumerate(self._pending):
+            given += self._at(depth, names)
+            names.clear()
+        return given
+
+    def _at(self, depth: int, names: list[str]) -> list[Start]:
+        above = self._path[: self._base + depth]
+        return [((*above, name), ()) for name in names]
 
     def _give_files(self) -> list[Start]:
         """Give away files of the huge directory that is being looked at."""
@@ -143,7 +149,7 @@ class Walk:
         cursor = Cursor(self._root.open((*self._tree, *start)))
         try:
             status = os.fstat(cursor.descriptor)
-            self._path = list(start)
+            self._path, self._base = list(start), len(start)
             self._pending = []
             if self._enters(status):
                 self._descend(cursor, self._prune.at(start))
@@ -198,7 +204,7 @@ class Walk:
         except OSError as error:
             self._on_error(error, (*self._tree, *self._path))
             self._path.pop()
-            self._starts += self.give(everything=True)
+            self._starts = self.give_all()
             return False
         self._path.pop()
         return True

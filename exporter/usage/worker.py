@@ -18,11 +18,14 @@ from exporter.root import DataRoot, reason_of
 from exporter.usage.difference import difference
 from exporter.usage.prune import Prune
 from exporter.usage.total import TooManyLinksError, Total
-from exporter.usage.walk import Start, Walk
+from exporter.usage.walk import WHOLE, Start, Walk
 
 LENGTH_BYTES = 4
+#: Of the number of a piece, as it is told when that is begun.
+NUMBER_BYTES = 8
 _SLICE_SECONDS = 0.01
 _PROGRESS_SECONDS = 0.2
+_REST_SECONDS = 0.5
 #: A piece that takes longer than this is worth sharing with a worker that idles.
 SHARE_AFTER_SECONDS = 0.02
 _PROBLEMS_KEPT = 100
@@ -75,9 +78,14 @@ class _Errors:
 class Worker:
     """Works off its queue; between two directories it looks up whether it is told anything."""
 
-    def __init__(self, source: int, sink: int) -> None:
+    def __init__(self, source: int, sink: int, begins: int) -> None:
+        """`begins` takes the number of each piece that is begun, without waiting: it tells where it hangs, or died.
+
+        What it has done comes later, and together, for that costs the other end more.
+        """
         self._source = source
         self._sink = sink
+        self._begins = begins
         self._poll = select.poll()
         self._poll.register(source, select.POLLIN)
         self._frames = Frames()
@@ -87,6 +95,8 @@ class Worker:
         self._item = -1
         self._entries = 0
         self._total: Total | None = None
+        self._shared = False
+        self._most = 0
         self._pace = 1.0
         self._slice_began = self._slice_ends = self._spoke = 0.0
 
@@ -108,20 +118,21 @@ class Worker:
             os._exit(0)
         for message in self._frames.feed(piece):
             if message[0] == "give":
-                self._give(everything=message[1])
+                self._give()
             else:
                 self._queue.append(message)
 
-    def _give(self, *, everything: bool) -> None:
-        """Hand back what is not begun: for another worker, or because something else is urgent."""
-        if everything:
-            self._pace = 1.0  # what cannot be given away is not to be waited for
-        count = len(self._queue) if everything else (len(self._queue) + 1) // 2
-        whole = [self._queue.pop()[1] for _ in range(count)]
+    def _give(self) -> None:
+        """Hand back half of what is not begun, for another worker."""
+        whole = [self._queue.pop()[1] for _ in range((len(self._queue) + 1) // 2)]
         starts: list[Start] = []
-        if self._walk is not None and (everything or not whole):
-            starts = self._walk.give(everything=everything)
-        self._say(("given", whole, self._item, starts))
+        if self._walk is not None and not whole:
+            starts = self._walk.give()
+        self._part_with(whole, starts, paced=False)
+
+    def _part_with(self, whole: list[int], starts: list[Start], *, paced: bool) -> None:
+        self._shared = self._shared or bool(starts)
+        self._say(("given", whole, self._item, starts, paced))
         self._flush()
 
     def _say(self, message: tuple[Any, ...]) -> None:
@@ -137,18 +148,30 @@ class Worker:
         now = time.monotonic()
         if now < self._slice_ends:
             return
-        if now - self._spoke > _PROGRESS_SECONDS:
-            done = self._total.entries if self._total else 0
-            self._say(("at", self._item, done, time.process_time()))
-            self._flush()
-        rest = (now - self._slice_began) * (1 / self._pace - 1)
-        self._listen(rest if self._walk is not None else 0)
+        done = self._total.entries if self._total else 0
+        if self._walk is not None and 0 < self._most < done and (rest := self._walk.give_all()):
+            self._part_with([], rest, paced=True)
+        self._tell(now, done)
+        until = now + (now - self._slice_began) * (1 / self._pace - 1)
+        self._listen(0)
+        while (left := until - time.monotonic()) > 0:
+            self._listen(min(left, _REST_SECONDS))
+            self._tell(time.monotonic(), done)
         self._slice_began = time.monotonic()
         self._slice_ends = self._slice_began + _SLICE_SECONDS
 
+    def _tell(self, now: float, done: int) -> None:
+        """Give a sign of life."""
+        if now - self._spoke > _PROGRESS_SECONDS:
+            self._say(("at", self._item, done, time.process_time()))
+            self._flush()
+
     def _work(self, message: tuple[Any, ...]) -> None:
-        kind, self._item, where, self._pace = message[:4]
+        kind, self._item, where, pace = message[:4]
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._begins, self._item.to_bytes(NUMBER_BYTES, "big"))
         self._look_up()
+        self._pace = pace
         # The first word of this piece comes as soon as it is worth sharing: until then nobody asks for a share.
         self._spoke = time.monotonic() + SHARE_AFTER_SECONDS - _PROGRESS_SECONDS
         errors = _Errors()
@@ -166,16 +189,19 @@ class Worker:
             self._fail(reason_of(error), message[4], error.strerror or "")
         finally:
             self._walk = self._total = None
+            self._most, self._pace = 0, 1.0
 
     def _fail(self, reason: Reason, tree: Tree, detail: str) -> None:
         self._say(("failed", self._item, reason.value, tree, detail, time.process_time()))
 
     def _measure(self, root: DataRoot, message: tuple[Any, ...], errors: _Errors) -> None:
-        tree, starts, prune = message[4:]
+        tree, starts, prune, self._most = message[4:]
         self._total = Total()
+        self._shared = starts != [WHOLE]
         self._walk = Walk(root, tree, Prune.unpack(prune), errors, self._total, self._look_up)
         identity = self._walk.run(starts)
-        self._say(("measured", self._item, identity, self._total.pack(), errors.pack(), time.process_time()))
+        packed = self._total.pack(alone=not self._shared)
+        self._say(("measured", self._item, identity, packed, errors.pack(), time.process_time()))
 
     def _compare(self, root: DataRoot, message: tuple[Any, ...], errors: _Errors) -> None:
         new, old = message[4:]
@@ -188,7 +214,7 @@ def main() -> None:
     os.nice(19)
     with contextlib.suppress(OSError):  # a sandbox may refuse it: then niceness must do
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    Worker(sys.stdin.fileno(), sys.stdout.fileno()).run()
+    Worker(sys.stdin.fileno(), sys.stdout.fileno(), int(sys.argv[2])).run()
 
 
 if __name__ == "__main__":

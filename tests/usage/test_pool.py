@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from exporter.accounting import Disjoint
-from exporter.measured import Reason
+from exporter.measured import Measured, Reason
 from exporter.root import DataRoot
+from exporter.usage.crew import MAX_STUCK
 from exporter.usage.pool import Pool
 from exporter.usage.prune import Prune
 from exporter.usage.task import Result, Task
 from exporter.usage.walk import measure
 from tests.conftest import du
+from tests.hanging import hanging
 
 _DEADLINE_SECONDS = 20
 
@@ -98,7 +100,7 @@ def test_a_tree_at_which_workers_die_is_an_error(top: Path) -> None:
 def test_a_worker_that_hangs_is_given_up_on_and_the_rest_is_measured(top: Path) -> None:
     with Pool(2, 0.5) as pool:
         _use(pool, top)
-        pool.submit([Task(("one",), pace=0.01)])
+        pool.submit([Task(("one",), pace=0.01, weight=10_000)])
         hung = pool.processes[0]
         os.kill(hung, signal.SIGSTOP)
         pool.submit([Task(("two",))])
@@ -110,13 +112,173 @@ def test_a_worker_that_hangs_is_given_up_on_and_the_rest_is_measured(top: Path) 
         assert hung not in pool.processes
 
 
-def test_what_is_urgent_goes_before_what_is_measured_at_a_pace(top: Path) -> None:
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree of more entries than are measured at once when that is not urgent, and a small one."""
+    top = tmp_path_factory.mktemp("large")
+    (top / "two").mkdir()
+    for directory in range(20):
+        at = top / "large" / f"d{directory % 4}" / f"s{directory}"
+        at.mkdir(parents=True)
+        for file in range(1000):
+            os.mknod(at / f"f{file}")
+        os.link(at / "f0", top / "large" / f"link{directory}")
+    return top
+
+
+def _alone(top: Path, tree: str) -> Measured:
+    with DataRoot(str(top)) as root:
+        return measure(root, (tree,), Prune(), lambda error, at: pytest.fail(f"{error} {at}"))
+
+
+@pytest.mark.parametrize("weight", [0, 20_000])
+def test_what_is_large_and_not_urgent_holds_nothing_up(large: Path, weight: int) -> None:
+    """Whether that is known before, or turns out when it is measured; and be there one worker."""
     with Pool(1, 30) as pool:
-        _use(pool, top)
-        pool.submit([Task(("one",), pace=0.002), Task(("one", "d1"), pace=0.002)])
+        _use(pool, large)
+        pool.submit([Task(("large",), pace=0.002, weight=weight)])
+        done: list[Result] = []
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while pool.entries < 1000 and time.monotonic() < until:
+            done += pool.results(0.05)
         pool.submit([Task(("two",))])
-        order = [result.task.tree for result in _results(pool, 1)]
-    assert order[0] == ("two",)
+        done += _results(pool, 1)
+    assert [result.task.tree for result in done] == [("two",)]
+
+
+def test_what_turns_out_to_be_large_is_measured_in_the_end(large: Path) -> None:
+    with Pool(1, 30) as pool:
+        _use(pool, large)
+        pool.submit([Task(("large",), pace=0.3)])
+        (result,) = _results(pool, 1)
+    assert result.measured == _alone(large, "large")
+
+
+def test_workers_that_die_when_they_share_a_tree_count_nothing_twice(large: Path) -> None:
+    with Pool(2, 30) as pool:
+        _use(pool, large)
+        pool.warm()
+        killed: list[int] = []
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while not killed:
+            assert time.monotonic() < until, "the tree was never shared"
+            task = Task(("large",))
+            pool.submit([task])
+
+            def kill(task: Task = task) -> None:
+                if task.parts > 1 and not killed:
+                    killed.append(pool.processes[0])
+                    os.kill(killed[0], signal.SIGKILL)
+
+            (result,) = _results(pool, 1, kill)
+            assert result.measured == _alone(large, "large")
+
+
+_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def _hanging_trees(top: Path, stack: contextlib.ExitStack, count: int, *, deadly: bool) -> list[Task]:
+    for number in range(count):
+        (top / f"bad{number}/inside").mkdir(parents=True)
+        stack.enter_context(hanging(top / f"bad{number}/inside", deadly=deadly))
+    return [Task((f"bad{number}",)) for number in range(count)]
+
+
+def _outcomes(results: list[Result]) -> dict[str, str]:
+    """By tree, why it was not measured, or that it was."""
+    return {
+        result.task.tree[-1]: "measured" if result.measured else next(iter(result.task.troubled().counts))
+        for result in results
+    }
+
+
+@_root
+@pytest.mark.parametrize(("killed", "reason"), [(False, Reason.TIMEOUT), (True, Reason.IO)])
+def test_only_the_tree_at_which_a_worker_is_lost_is_blamed(top: Path, killed: bool, reason: Reason) -> None:
+    """And not the first of the many that it was given at once."""
+    good = [Task(("one", f"d{number % 6}", f"s{number}")) for number in range(40)]
+    with contextlib.ExitStack() as stack:
+        bad = _hanging_trees(top, stack, 1, deadly=False)
+        pool = stack.enter_context(Pool(1, 30 if killed else 0.5))
+        _use(pool, top)
+        pool.submit([*good[:7], *bad, *good[7:]])
+
+        def kill() -> None:
+            for process in pool.processes:
+                if _waits_for_an_answer(process):
+                    os.kill(process, signal.SIGKILL)
+
+        results = _results(pool, 41, kill if killed else lambda: None)
+    assert [result.task.tree for result in results if result.measured is None] == [("bad0",)]
+    assert _outcomes(results)["bad0"] == reason
+
+
+def _waits_for_an_answer(process: int) -> bool:
+    with contextlib.suppress(OSError):
+        return "fuse" in Path(f"/proc/{process}/wchan").read_text() + Path(f"/proc/{process}/stack").read_text()
+    return False
+
+
+@_root
+def test_no_other_worker_is_sent_to_where_one_hangs(top: Path) -> None:
+    with Pool(2, 0.5) as pool, contextlib.ExitStack() as stack:
+        bad = _hanging_trees(top, stack, 2, deadly=True)
+        _use(pool, top)
+        pool.submit(bad)
+        assert _outcomes(_results(pool, 2)) == {"bad0": Reason.TIMEOUT, "bad1": Reason.TIMEOUT}
+        for _ in range(10):
+            pool.submit([Task(("bad0",)), Task(("one",)), Task(("bad1",))])
+            outcomes = _outcomes(_results(pool, 3))
+            assert outcomes == {"bad0": Reason.TIMEOUT, "one": "measured", "bad1": Reason.TIMEOUT}
+        assert len(pool.processes) <= 2
+
+
+@_root
+def test_when_too_many_workers_hang_that_is_said_of_all_trees_until_they_end(top: Path) -> None:
+    with Pool(2, 0.2) as pool:
+        with contextlib.ExitStack() as stack:
+            bad = _hanging_trees(top, stack, MAX_STUCK + 4, deadly=True)
+            _use(pool, top)
+            pool.submit(bad)
+            assert {*_outcomes(_results(pool, len(bad))).values()} == {Reason.TIMEOUT}
+            pool.submit([Task(("one",))])
+            assert _outcomes(_results(pool, 1)) == {"one": Reason.TIMEOUT}
+            assert not pool.processes
+        until = time.monotonic() + _DEADLINE_SECONDS
+        outcomes = {"one": "timeout"}
+        while outcomes != {"one": "measured"} and time.monotonic() < until:
+            pool.submit([Task(("one",))])
+            outcomes = _outcomes(_results(pool, 1))
+        assert outcomes == {"one": "measured"}
+
+
+@_root
+def test_a_filesystem_below_the_root_that_hangs_costs_one_worker(top: Path) -> None:
+    (top / "store").mkdir()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(hanging(top / "store"))
+        pool = stack.enter_context(Pool(1, 0.5))
+        _use(pool, top)
+        workers: set[int] = set()
+        pool.submit([*(Task(("store", f"v{number}")) for number in range(30)), Task(("one",))])
+        results = _results(pool, 31, lambda: workers.update(pool.processes))
+    assert [result.task.tree for result in results if result.measured] == [("one",)]
+    assert len(workers) == 2
+
+
+def test_workers_that_were_stopped_together_with_who_listens_do_not_hang(large: Path) -> None:
+    """As a container or a machine is paused."""
+    with Pool(1, 1) as pool:
+        _use(pool, large)
+        pool.submit([Task(("large",), pace=0.5, weight=20_000)])
+        while pool.entries < 1000:
+            pool.results(0.05)
+        (worker,) = pool.processes
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(1.1)
+        os.kill(worker, signal.SIGCONT)
+        (result,) = _results(pool, 1)
+    assert result.measured is not None
 
 
 def test_a_tree_that_is_gone_has_vanished(top: Path) -> None:

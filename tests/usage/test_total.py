@@ -1,3 +1,5 @@
+import copy
+import itertools
 import os
 import tempfile
 from pathlib import Path
@@ -49,6 +51,43 @@ def test_parts_in_any_split_are_the_whole(links: list[tuple[int, int]]) -> None:
         for other in parts[1:]:
             joined.join(Total.unpack(other.pack()))
     assert joined.result((1, 2, 3)) == whole.result((1, 2, 3))
+
+
+@pytest.mark.parametrize("shares", [("ab", "c"), ("a", "b", "c"), ("a", "bc", "d")])
+def test_a_link_that_is_made_during_the_walk_counts_nothing_twice(tmp_path: Path, shares: tuple[str, ...]) -> None:
+    """All links of a file that were there are met in the first parts, then others are made, as `cp -al` does."""
+    parts, names = [], "".join(shares[:-1])
+    (tmp_path / names[0]).write_bytes(b"x" * 700)
+    for name in names[1:]:
+        os.link(tmp_path / names[0], tmp_path / name)
+    for share in shares:
+        total = Total()
+        for name in share:
+            if not (tmp_path / name).exists():
+                os.link(tmp_path / names[0], tmp_path / name)
+            status = (tmp_path / name).stat()
+            if total.first_link(status):
+                total.size, total.blocks, total.inodes = total.size + 700, total.blocks + status.st_blocks, 1
+        parts.append(total)
+    for order in itertools.permutations(parts):
+        joined = copy.deepcopy(order[0])
+        for part in order[1:]:
+            joined.join(part)
+        usage = joined.result((0, 0, 0)).usage
+        assert (usage.size, usage.inodes) == (700, 1), order
+
+
+def test_a_link_that_several_parts_share_is_remembered_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one walk would: what is too much for one is too much for all, and the other way round."""
+    monkeypatch.setattr(totals, "MAX_LINKS", 3)
+    parts = Total(), Total()
+    for number in range(3):
+        (tmp_path / f"file{number}").write_bytes(b"x")
+        os.link(tmp_path / f"file{number}", tmp_path / f"link{number}")
+        for part in parts:
+            part.first_link((tmp_path / f"file{number}").stat())
+    parts[0].join(Total.unpack(parts[1].pack()))
+    assert len(parts[0].settled) == 3
 
 
 def test_more_links_than_are_remembered_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,12 @@
 import errno
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.measured import NO_LINKS, Tree, Usage
 from exporter.root import DataRoot
@@ -112,7 +115,7 @@ def _shared_out(root: DataRoot, meanwhile: Callable[[Start], None]) -> tuple[Tot
     whole, errors, waiting = Total(), [], [WHOLE]
 
     def share() -> None:
-        waiting.extend(walk.give(everything=False))
+        waiting.extend(walk.give())
 
     while waiting:
         start = waiting.pop()
@@ -146,3 +149,70 @@ def test_a_file_that_was_given_away_and_has_gone_has_vanished(flat: Path) -> Non
     assert errors
     assert {*errors} == {errno.ENOENT}
     assert whole.inodes < 321 + 300
+
+
+@pytest.fixture(scope="module")
+def wood(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directories beside and below huge ones, with links within, across and out of the tree."""
+    top = tmp_path_factory.mktemp("wood")
+    (top / "tree").mkdir()
+    for number in range(3):
+        huge = top / "tree" / f"huge{number}"
+        for name in ("", "b", "b/c", "d"):
+            (huge / name).mkdir()
+            for file in range(12):
+                (huge / name / f"f{file}").write_bytes(b"x" * (100 * number + file))
+        os.link(huge / "f1", huge / "link")
+        os.link(huge / "b/c/f2", top / "tree" / f"link{number}")
+        os.link(huge / "d/f3", top / f"out{number}")
+        for other in range(number):
+            os.link(top / f"tree/huge{other}/f4", huge / f"many{other}")
+    return top
+
+
+@given(st.integers(0, 2**32), st.integers(1, 30))
+def test_a_tree_in_any_parts_is_the_whole(wood: Path, seed: int, chunk: int) -> None:
+    """Whatever is given away when, and in whatever order the parts are walked and joined."""
+    chance = random.Random(seed)
+    prune = Prune()
+    prune.add(("huge1", "d"))
+    with pytest.MonkeyPatch.context() as patch, DataRoot(str(wood)) as root:
+        patch.setattr(walking, "_CHUNK", chunk)
+        patch.setattr(walking, "_HANDFUL", chunk)
+        whole = measure(root, ("tree",), prune, _no_error)
+        waiting, totals = [WHOLE], []
+
+        def share() -> None:
+            if chance.random() < 0.3:
+                waiting.extend(walk.give() if chance.random() < 0.8 else walk.give_all())
+
+        while waiting:
+            chance.shuffle(waiting)
+            starts = [waiting.pop() for _ in range(chance.randint(1, len(waiting)))]
+            totals.append(Total())
+            walk = Walk(root, ("tree",), prune, _no_error, totals[-1], share)
+            identity = walk.run(starts)
+    chance.shuffle(totals)
+    joined = Total.unpack(totals[0].pack())
+    for part in totals[1:]:
+        joined.join(Total.unpack(part.pack()))
+    assert joined.result(identity) == whole
+
+
+def test_a_directory_that_is_moved_away_counts_nothing_twice(tmp_path: Path) -> None:
+    """Deeper than descriptors are kept open; what is left beside it is begun again by its path, once."""
+    for number in range(5):
+        (tmp_path / f"tree/{number}").joinpath(*("d" * 60)).mkdir(parents=True)
+        (tmp_path / f"tree/{number}/file").write_bytes(b"x" * 1000)
+    errors: list[int | None] = []
+    total = Total()
+
+    def move() -> None:
+        if total.inodes > 55 and not (tmp_path / "away0").exists():
+            for number in range(5):
+                (tmp_path / f"tree/{number}/d/d").rename(tmp_path / f"away{number}")
+
+    with DataRoot(str(tmp_path)) as root:
+        Walk(root, ("tree",), Prune(), lambda error, _: errors.append(error.errno), total, move).run([WHOLE])
+    assert errors == [errno.ESTALE]
+    assert total.size == 5 * 1000
