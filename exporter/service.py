@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-import structlog
-
 from exporter import systemd
 from exporter.config import Config
 from exporter.describe import ending, space
 from exporter.document import FilesystemRow
 from exporter.ipc import LENGTH_BYTES, RELOAD, Order, frame
+from exporter.log import Logger
 from exporter.memory import give_back
 from exporter.metrics.live import WebStatus, filesystem_families, process_families, web_families
 from exporter.metrics.render import Format, render
@@ -35,7 +34,7 @@ _FAREWELL_SECONDS = 1.0
 _FIRST_RESTART_SECONDS = 1.0
 _LAST_RESTART_SECONDS = 60.0
 
-_log = structlog.get_logger()
+_log = Logger()
 
 
 class Current:

@@ -71,7 +71,7 @@ def test_once_fails_on_what_is_no_root(tmp_path: Path, kind: str) -> None:
 def test_once_fails_on_a_root_that_may_not_be_read(tmp_path: Path) -> None:
     built = graph_root(tmp_path)
     code = (
-        "import os, sys; from exporter.cli import main; import exporter.once\n"
+        "import os, sys; from exporter.cli import main; import exporter.once, exporter.publication\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "main(['once', '--root', sys.argv[1]])"
     )

@@ -4,15 +4,14 @@ import contextlib
 import selectors
 import time
 
-import structlog
-
+from exporter.log import Logger
 from exporter.usage.hand import Hand
 
 _MAX_ABANDONED = 8
 _IDLE_SECONDS = 20.0
 _FAREWELL_SECONDS = 0.5
 
-_log = structlog.get_logger()
+_log = Logger()
 
 
 class Crew:

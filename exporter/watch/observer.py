@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
-import structlog
 from watchdog.events import (
     DirCreatedEvent,
     DirDeletedEvent,
@@ -28,6 +27,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from exporter.log import Logger
 from exporter.measured import Tree
 from exporter.watch.debounce import MOST_ENTRIES
 
@@ -46,7 +46,7 @@ _WATCHED_INODE = re.compile(r"^inotify wd:\S+ ino:([0-9a-f]+) ", re.MULTILINE)
 _LIMIT = "/proc/sys/fs/inotify/max_user_watches"
 _OVERFLOWS = "watchdog.observers.inotify_c"
 
-_log = structlog.get_logger()
+_log = Logger()
 
 
 class Mailbox(FileSystemEventHandler):
