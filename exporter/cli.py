@@ -3,6 +3,7 @@
 What only one command needs it imports itself: `once` is over before a web server is loaded.
 """
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -330,8 +331,8 @@ def once(  # noqa: PLR0913 - one parameter for each flag
 
             status = print_metrics(pool, config, style, output)
     except OSError as error:
-        raise click.ClickException(f"cannot write {output}: {error.strerror}") from None
-    sys.exit(status)
+        raise click.ClickException(f"cannot write {output or 'standard output'}: {error.strerror}") from None
+    os._exit(status)  # all is written: to take down an interpreter takes a tenth of the time that its work took
 
 
 @main.command()

@@ -95,6 +95,7 @@ def _write(content: bytes, output: str | None) -> None:
     """Write to standard output, or to a file by way of a temporary one beside it, so that no half is seen."""
     if output is None:
         sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
         return
     descriptor, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(os.path.abspath(output)))
     try:

@@ -27,6 +27,14 @@ def test_once_prints_the_exposition(tmp_path: Path) -> None:
     assert run("once", DOCKER_STORAGE_EXPORTER_ROOT=str(built.path)).stdout.count("image_virtual_size_bytes{") == 1
 
 
+def test_once_fails_where_it_cannot_write(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "exporter", "once", "--root", str(graph_root(tmp_path).path)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode != 0
+    assert "cannot write standard output: No space left on device" in done.stderr
+
+
 def test_once_writes_a_file_all_at_once_for_others_to_read(tmp_path: Path) -> None:
     built = graph_root(tmp_path).image("app", size=7)
     output = tmp_path / "out" / "docker.prom"
