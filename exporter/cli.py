@@ -4,7 +4,6 @@ What only one command needs it imports itself: `once` is over before a web serve
 """
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
