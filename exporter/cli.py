@@ -16,7 +16,6 @@ from exporter.config import DEFAULT_PORT, DEFAULT_ROOT, Config, SettingsError
 from exporter.configfile import config_file_option
 from exporter.metrics.limits import DEFAULT_SERIES, LIMITED, Shown
 from exporter.terminal.commands import COMMANDS
-from exporter.writing import cache_file_for, is_below
 
 if TYPE_CHECKING:
     from exporter.metrics.render import Format
@@ -247,6 +246,7 @@ def run(  # noqa: PLR0913 - one parameter for each flag
     from exporter import log  # noqa: PLC0415
     from exporter.service import serve  # noqa: PLC0415
     from exporter.web.server import AddressError  # noqa: PLC0415
+    from exporter.writing import cache_file_for  # noqa: PLC0415
 
     log.configure(log_level, log_format)
     try:
@@ -312,8 +312,11 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     Exits with 1 and says what on standard error when something could not be read; what could be read is
     printed all the same.
     """
-    if output is not None and is_below(output, root):
-        raise click.ClickException("--output must not be below the data root: nothing is written there")
+    if output is not None:
+        from exporter.writing import is_below  # noqa: PLC0415
+
+        if is_below(output, root):
+            raise click.ClickException("--output must not be below the data root: nothing is written there")
     config = Config(
         root=root,
         workers=workers,

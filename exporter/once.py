@@ -4,7 +4,6 @@ import contextlib
 import importlib
 import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -97,6 +96,8 @@ def _write(content: bytes, output: str | None) -> None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
+    import tempfile  # noqa: PLC0415 - it takes a while to load
+
     descriptor, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(os.path.abspath(output)))
     try:
         with open(descriptor, "wb") as file:
