@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import select
+import sys
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -66,7 +67,8 @@ class _Log:
     def __init__(self) -> None:
         self.level = logging.INFO
         self.json = False
-        self._sink = Sink(_STANDARD_ERROR)
+        # Where it is closed, the next file that is opened has its number.
+        self._sink = Sink(_STANDARD_ERROR if sys.stderr is not None else os.open(os.devnull, os.O_WRONLY))
         self._lost = 0
         self._lock = threading.Lock()
 

@@ -7,6 +7,8 @@ import re
 import select
 import signal
 import ssl
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -140,3 +142,10 @@ def test_a_line_that_was_cut_spoils_none_behind_it() -> None:
     os.close(reading)
     assert not sink.write("nobody will read this")
     os.close(writing)
+
+
+def test_where_standard_error_is_closed_no_other_file_is_written_to(tmp_path: Path) -> None:
+    code = "import sys; from exporter.log import Logger; file = open(sys.argv[1], 'w'); Logger().error('an.event')"
+    command = ["sh", "-c", 'exec "$0" "$@" 2>&-', sys.executable, "-c", code, str(tmp_path / "file")]
+    subprocess.run(command, check=True, timeout=60)
+    assert (tmp_path / "file").read_text() == ""
