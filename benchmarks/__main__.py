@@ -1,6 +1,7 @@
 """`make benchmark`: each figure beside its budget, on the machine at hand, in benchmarks/results.md."""
 
 import argparse
+import compileall
 import os
 import platform
 import re
@@ -11,10 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import exporter
 from benchmarks.bare import bare_times
 from benchmarks.engine import engine_seconds
 from benchmarks.roots import container, many_files, many_objects, volume
@@ -28,8 +31,8 @@ _BLOCK = re.compile(r"(?<=<!-- benchmark -->\n).*?(?=<!-- /benchmark -->)", re.D
 _PAIRS = 7
 #: It takes eight seconds a time.
 _GDU_PAIRS = 3
-#: Full scans during which scrapes are timed: one is over in a second.
-_SCANS = 8
+#: For so long scrapes are timed during full scans, in each encoding.
+_SCANNED_SECONDS = 15
 #: As many images and containers are about ten thousand series.
 _SCANNED_OBJECTS = 550
 
@@ -125,7 +128,7 @@ def scrapes(running: Subject, when: str, seconds: float) -> list[Row]:
     return [percentiles(scrape_times(running, kind, seconds), when, kind) for kind in kinds]
 
 
-def many(root: Path, count: int, idle_seconds: float) -> list[Row]:
+def many(root: Path, count: int, idle_seconds: float) -> Iterator[Row]:
     """What a host with many objects costs: memory, scrapes, a change, nothing at all.
 
     Audits are put off: the budget of an idle host is without them.
@@ -134,7 +137,7 @@ def many(root: Path, count: int, idle_seconds: float) -> list[Row]:
     with subject(root, "--cache.file", "none", "--scan.interval", "86400") as running:
         running.ready()
         series = running.get().decode().count("\ndocker_storage_")
-        rows = scrapes(running, f"at {series:,} series", 5)
+        yield from scrapes(running, f"at {series:,} series", 5)
         before = _inodes(root)
         container(writer, "new")
         start = time.perf_counter()
@@ -143,41 +146,48 @@ def many(root: Path, count: int, idle_seconds: float) -> list[Row]:
         changed, looked_at = _inodes(root) - before, _event_entries(running)
         times = looked_at / changed
         figure = f"{times:.1f} x ({looked_at:.0f} for {changed} changed)"
-        rows.append(Row(f"one container made among {count:,}: entries looked at", figure, "<= 2 x", times <= 2))
-        rows.append(Row("... until it is served", f"{served:.2f} s", "<= 2 s", served <= 2))
+        yield Row(f"one container made among {count:,}: entries looked at", figure, "<= 2 x", times <= 2)
+        yield Row("... until it is served", f"{served:.2f} s", "<= 2 s", served <= 2)
         time.sleep(40)  # the workers have gone by then, also those of the next look
         memory = running.pss() / 1e6
-        rows.append(Row("memory of all processes (PSS)", f"{memory:.0f} MB", "<= 80 MB", memory <= 80))
+        yield Row("memory of all processes (PSS)", f"{memory:.0f} MB", "<= 80 MB", memory <= 80)
         before_cpu = running.sums()["process_cpu_seconds_total"]
         time.sleep(idle_seconds)
         share = 100 * (running.sums()["process_cpu_seconds_total"] - before_cpu) / idle_seconds
         figure = f"{share:.2f} % of a core over {idle_seconds:.0f} s, without audits"
-        rows.append(Row("idle", figure, "<= 0.2 %", share <= 0.2))
+        yield Row("idle", figure, "<= 0.2 %", share <= 0.2)
         assert sums["up"] == 1
-    return rows
 
 
-def during_scan(root: Path) -> list[Row]:
+def during_scan(root: Path) -> Iterator[Row]:
     """Scrapes of ten thousand series while all of the root, with half a million files, is scanned again and again."""
     many_objects(root, _SCANNED_OBJECTS)
     volume(root)
-    times: dict[str, list[float]] = {"identity": [], "gzip": []}
+    times, sizes = {}, {}
     with subject(root, "--cache.file", "none", "--watch.look-interval", "600") as running:
         running.ready()
-        for number in range(_SCANS):
-            encoding = ("identity", "gzip")[number % 2]
-            scans = _manual_scans(running)
-            running.process.send_signal(signal.SIGHUP)
-            while _manual_scans(running) == scans:
-                times[encoding] += scrape_times(running, encoding, 0.2)
-        sizes = {encoding: len(running.get(encoding=encoding)) for encoding in times}
         series = running.get().decode().count("\ndocker_storage_")
-    rows = []
+        for encoding in ("identity", "gzip"):
+            times[encoding] = _while_scanning(running, encoding)
+            sizes[encoding] = len(running.get(encoding=encoding))
     for encoding, found in times.items():
+        yield percentiles(found, f"of {series:,} series during full scans", encoding)
         bare = percentiles(bare_times(sizes[encoding], root, 5), "", encoding)
-        rows.append(percentiles(found, f"of {series:,} series during a full scan", encoding))
-        rows.append(Row("... as many bytes from a bare socket, `du` on each core", bare.figure))
-    return rows
+        yield Row("... as many bytes from a bare socket, `du` on each core", bare.figure)
+
+
+def _while_scanning(running: Subject, encoding: str) -> list[float]:
+    """Scrape with one full scan right behind the other."""
+    found: list[float] = []
+    asked_at = -1
+    until = time.monotonic() + _SCANNED_SECONDS
+    while time.monotonic() < until:
+        scans = _manual_scans(running)
+        if scans != asked_at:
+            running.process.send_signal(signal.SIGHUP)
+            asked_at = scans
+        found += scrape_times(running, encoding, 0.2)
+    return found
 
 
 def _manual_scans(running: Subject) -> int:
@@ -215,35 +225,49 @@ def engine(scratch: Path) -> list[Row]:
     return [Row("`docker system df -v` / scrape", figure, ">= 100", ratio >= 100)]
 
 
-def table(rows: list[Row]) -> str:
-    """Render the rows."""
+def head() -> str:
+    """Render what is above the rows."""
     about = f"{datetime.now(UTC):%Y-%m-%d}, {len(os.sched_getaffinity(0))} cores, Linux {platform.release()}, "
     about += f"Python {platform.python_version()}"
-    lines = [f"Measured by `make benchmark`: {about}.", "", "| what | figure | budget | |", "|---|---|---|---|"]
+    return f"Measured by `make benchmark`: {about}.\n\n| what | figure | budget | |\n|---|---|---|---|\n"
+
+
+def line(row: Row) -> str:
+    """Render a row."""
     verdict = {True: "met", False: "missed", None: ""}
-    lines += [f"| {row.what} | {row.figure} | {row.budget} | {verdict[row.met]} |" for row in rows]
-    return "\n".join(lines) + "\n"
+    return f"| {row.what} | {row.figure} | {row.budget} | {verdict[row.met]} |\n"
+
+
+def measured(scratch: Path, objects: int, idle_seconds: float) -> Iterator[Row]:
+    """Measure everything."""
+    files, one_volume = scratch / "files", scratch / "volume"
+    print(f"building roots of {many_files(files):,} entries", file=sys.stderr)
+    volume(GraphWriter(one_volume, "aufs").root)
+    yield from first_scan(files, "100 layers")
+    yield from first_scan(one_volume, "one volume")
+    yield beside_gdu(files)
+    yield from restart(files, scratch)
+    shutil.rmtree(files)
+    shutil.rmtree(one_volume)
+    yield from engine(scratch)
+    yield from during_scan(scratch / "scanned")
+    yield from many(scratch / "objects", objects, idle_seconds)
 
 
 def main() -> None:
-    """Measure everything, print the table and keep it."""
+    """Measure everything; print each row, and keep it, as soon as it is known."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--idle-seconds", type=float, default=300)
     parser.add_argument("--objects", type=int, default=1000)
     chosen = parser.parse_args()
+    compileall.compile_dir(Path(exporter.__file__).parent, quiet=1)  # as it is installed
+    result = head()
+    print(result, end="", flush=True)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
-        scratch = Path(directory)
-        files = scratch / "files"
-        print(f"building roots of {many_files(files):,} entries", file=sys.stderr)
-        volume(GraphWriter(scratch / "volume", "aufs").root)
-        rows = [*first_scan(files, "100 layers"), *first_scan(scratch / "volume", "one volume"), beside_gdu(files)]
-        rows += restart(files, scratch)
-        rows += many(scratch / "objects", chosen.objects, chosen.idle_seconds)
-        rows += during_scan(scratch / "scanned")
-        rows += engine(scratch)
-    result = table(rows)
-    print(result)
-    _RESULTS.write_text(result)
+        for row in measured(Path(directory), chosen.objects, chosen.idle_seconds):
+            print(line(row), end="", flush=True)
+            result += line(row)
+            _RESULTS.write_text(result)
     _README.write_text(_BLOCK.sub(lambda _: result, _README.read_text()))
 
 

@@ -47,7 +47,7 @@ def _server(length: int) -> Iterator[str]:
 def _walkers(root: Path) -> Iterator[None]:
     """Keep every core busy as a scan does: du again and again, where nothing else wants to run."""
     again = ["chrt", "--idle", "0", "sh", "-c", 'while :; do du -s "$1" > /dev/null; done', "sh", str(root)]
-    walkers = [subprocess.Popen(again, start_new_session=True) for _ in os.sched_getaffinity(0)]
+    walkers = [subprocess.Popen(again, process_group=0) for _ in os.sched_getaffinity(0)]
     try:
         yield
     finally:

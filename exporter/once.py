@@ -1,60 +1,58 @@
 """One scan that someone waits for, printed; with a progress bar on a terminal."""
 
 import contextlib
+import importlib
 import os
 import sys
-import tempfile
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING
 
 import click
 
 from exporter import log
-from exporter.account import Account
 from exporter.config import Config
 from exporter.layouts.stores import Dirty
 from exporter.measured import Reason
-from exporter.metrics.families import families
-from exporter.metrics.live import filesystem_families
-from exporter.metrics.render import Format, render
-from exporter.metrics.status import status_families
 from exporter.model import Filesystem, Snapshot, Trigger
 from exporter.opening import RootError
 from exporter.progress import Bar, on_terminal
 from exporter.scanner import Scanner
 from exporter.stuck import Stuck
-from exporter.usage.pool import Pool, default_workers
+from exporter.usage.pool import Pool
+
+if TYPE_CHECKING:
+    from exporter.metrics.render import Format
 
 _TURN_SECONDS = 0.2
 
 
-def print_metrics(config: Config, style: Format, output: str | None) -> int:
+def print_metrics(pool: Pool, config: Config, style: "Format", output: str | None) -> int:
     """Scan once and write the metrics to `output`, or standard output; return the exit status.
 
     Raises OSError when the file cannot be written.
     """
-    with Pool(config.workers or default_workers(), config.tree_timeout) as pool:
-        pool.warm()
-        scanner = Scanner(config.root, config.orphaned_after, pool)
-        snapshot = scan(scanner, config.tree_timeout)
-    made = [
-        *families(Account(snapshot), config.shown),
-        *status_families(snapshot, scanner.counters),
-        *filesystem_families((one, status) for one in snapshot.filesystems if (status := statvfs(one))),
-    ]
-    _write(render(made, style), output)
+    scanner = Scanner(config.root, config.orphaned_after, pool)
+    snapshot = scan(scanner, config.tree_timeout, lambda: importlib.import_module("exporter.publication"))
+    from exporter.publication import exposition  # noqa: PLC0415
+
+    statuses = [(one, status) for one in snapshot.filesystems if (status := statvfs(one)) is not None]
+    _write(exposition(snapshot, scanner.counters, statuses, config.shown, style), output)
     return complain(snapshot)
 
 
-def scan(scanner: Scanner, patience: float) -> Snapshot:
+def scan(scanner: Scanner, patience: float, meanwhile: Callable[[], object] = lambda: None) -> Snapshot:
     """Scan everything and wait for it; where standard error is a terminal, show how far that is.
+
+    `meanwhile` is done while the workers walk.
 
     A filesystem that hangs while its metadata is read is waited for `patience` seconds: then the snapshot says so.
     Whoever waits in the kernel cannot be called back, so that is done in a thread, and the thread left behind.
     """
     outcome: Future[Snapshot] = Future()
-    thread = threading.Thread(target=_settle, args=(outcome, scanner), daemon=True)
+    thread = threading.Thread(target=_settle, args=(outcome, scanner, meanwhile), daemon=True)
     thread.start()
     stuck = Stuck(os.getpid(), patience, time.monotonic(), thread.native_id)
     while not wait([outcome], patience / 4).done:
@@ -63,25 +61,23 @@ def scan(scanner: Scanner, patience: float) -> Snapshot:
     return outcome.result()
 
 
-def _settle(outcome: Future[Snapshot], scanner: Scanner) -> None:
+def _settle(outcome: Future[Snapshot], scanner: Scanner, meanwhile: Callable[[], object]) -> None:
     try:
-        outcome.set_result(_scan(scanner))
+        outcome.set_result(_scan(scanner, meanwhile))
     except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
         outcome.set_exception(error)
 
 
-def _scan(scanner: Scanner) -> Snapshot:
-    if not on_terminal():
-        return scanner.scan()
+def _scan(scanner: Scanner, meanwhile: Callable[[], object]) -> Snapshot:
     try:
         scanner.begin(Trigger.STARTUP, Dirty(everything=True))
     except RootError:
         return scanner.snapshot()
-    with Bar() as bar:
+    threading.Thread(target=meanwhile, daemon=True).start()
+    with Bar() if on_terminal() else contextlib.nullcontext() as bar:
         while scanner.rounds:
             scanner.collect(_TURN_SECONDS)
-            now = scanner.snapshot().progress
-            if now is not None:
+            if bar is not None and (now := scanner.snapshot().progress) is not None:
                 bar.show(now)
     return scanner.snapshot()
 
@@ -98,7 +94,10 @@ def _write(content: bytes, output: str | None) -> None:
     """Write to standard output, or to a file by way of a temporary one beside it, so that no half is seen."""
     if output is None:
         sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
         return
+    import tempfile  # noqa: PLC0415 - it takes a while to load
+
     descriptor, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(os.path.abspath(output)))
     try:
         with open(descriptor, "wb") as file:

@@ -1,13 +1,15 @@
-"""What a finished scan hands to those who serve it: rendered pages, and a summary for people."""
+"""What a finished scan hands to those who serve it: rendered pages, and a summary for people. Or to `once`."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from exporter.account import Account
 from exporter.describe import Described, describe
 from exporter.metrics.families import families
 from exporter.metrics.limits import EVERYTHING, Shown
-from exporter.metrics.render import Page, render_both, render_part
+from exporter.metrics.live import filesystem_families
+from exporter.metrics.render import Format, Page, render, render_both, render_part
 from exporter.metrics.status import status_families
 from exporter.model import Counters, Filesystem, Snapshot
 from exporter.summary import Summary, summarize
@@ -71,3 +73,19 @@ def _body(snapshot: Snapshot, shown: Shown) -> Body:
         openmetrics += (as_openmetrics, samples)
     pages = Page.of(text), Page.of(openmetrics)
     return Body(*pages, summarize(account), describe(account), snapshot.filesystems)
+
+
+def exposition(
+    snapshot: Snapshot,
+    counters: Counters,
+    statuses: Iterable[tuple[Filesystem, os.statvfs_result]],
+    shown: Shown,
+    style: Format,
+) -> bytes:
+    """Render all that one scan tells, for whoever reads it when no process of the exporter runs any more."""
+    made = [
+        *families(Account(snapshot), shown),
+        *status_families(snapshot, counters),
+        *filesystem_families(statuses),
+    ]
+    return render(made, style)

@@ -2,8 +2,7 @@
 
 import time
 
-import structlog
-
+from exporter.log import Logger
 from exporter.measured import Reason
 from exporter.model import Problem, Snapshot
 from exporter.progress import Bar, on_terminal
@@ -17,7 +16,7 @@ _QUICK_SECONDS = 2.0
 #: An engine under load takes some seconds to remove a container; what it has half removed is nothing to act on.
 _LASTING_SECONDS = 10.0
 
-_log = structlog.get_logger()
+_log = Logger()
 
 
 class Report:

@@ -9,8 +9,6 @@ import selectors
 import sys
 import time
 
-import structlog
-
 from exporter.ipc import Order, frame
 from exporter.memory import give_back
 from exporter.model import Snapshot
@@ -24,8 +22,6 @@ from exporter.watch.keeper import Keeper
 
 _PROGRESS_SECONDS = 1.0
 _SAVE_SECONDS = 5.0
-
-_log = structlog.get_logger()
 
 
 class ScanProcess:

@@ -5,6 +5,7 @@ It has the workers started before it imports the rest of itself: both take about
 
 import os
 import pickle
+import signal
 import sys
 
 from exporter import log
@@ -38,6 +39,7 @@ def main() -> None:
     order = _receive()
     log.configure(order.config.log_level, order.config.log_format)
     os.nice(_NICEST)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a terminal (`stty tostop`) would stop it when it logs
     pool = Pool(order.config.workers or default_workers(), order.config.tree_timeout)
     pool.warm()
     from exporter.scanloop import ScanProcess  # noqa: PLC0415 - meanwhile

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import pickle
+import queue
 import signal
 import sys
 import threading
@@ -11,13 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-import structlog
-
 from exporter import systemd
 from exporter.config import Config
 from exporter.describe import ending, space
 from exporter.document import FilesystemRow
 from exporter.ipc import LENGTH_BYTES, RELOAD, Order, frame
+from exporter.log import Logger
 from exporter.memory import give_back
 from exporter.metrics.live import Processes, WebStatus, filesystem_families, web_families
 from exporter.metrics.render import Format, render
@@ -35,7 +35,7 @@ _FAREWELL_SECONDS = 1.0
 _FIRST_RESTART_SECONDS = 1.0
 _LAST_RESTART_SECONDS = 60.0
 
-_log = structlog.get_logger()
+_log = Logger()
 
 
 class Current:
@@ -110,10 +110,11 @@ class Current:
 
 
 class _Filesystems:
-    """Asks filesystems for their space, in a thread each: one that hangs is left out and not asked twice."""
+    """Asks filesystems for their space, in threads: one that hangs is left out and not asked twice."""
 
     def __init__(self) -> None:
         self._asked: dict[str, tuple[float, asyncio.Future[os.statvfs_result | None]]] = {}
+        self._idle: list[_Asker] = []
 
     async def read(self, filesystems: Sequence[Filesystem]) -> list[tuple[Filesystem, os.statvfs_result]]:
         """Return those that answered in time."""
@@ -126,26 +127,43 @@ class _Filesystems:
         return [(one, status) for one, status in answers if status is not None]
 
     def _ask(self, path: str) -> tuple[float, asyncio.Future[os.statvfs_result | None]]:
-        """Ask in a daemon thread: one of a pool would keep the process from ending when it hangs."""
         if path in self._asked:
             return self._asked[path]
         loop = asyncio.get_running_loop()
         future: asyncio.Future[os.statvfs_result | None] = loop.create_future()
         self._asked[path] = time.monotonic(), future
+        asker = self._idle.pop() if self._idle else _Asker()
 
         def answer(status: os.statvfs_result | None) -> None:
+            self._idle.append(asker)
             del self._asked[path]
             future.set_result(status)
 
-        def ask() -> None:
-            status = None
-            with contextlib.suppress(OSError):
-                status = os.statvfs(path)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(answer, status)
-
-        threading.Thread(target=ask, daemon=True).start()
+        asker.questions.put((path, lambda status: loop.call_soon_threadsafe(answer, status)))
         return self._asked[path]
+
+
+class _Asker(threading.Thread):
+    """Asks for the space of one filesystem after the other. To start a thread at each scrape would hold up the loop.
+
+    It is a daemon, not one of a pool: that would keep the process from ending while it hangs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.questions: queue.SimpleQueue[tuple[str, Callable[[os.statvfs_result | None], object]]]
+        self.questions = queue.SimpleQueue()
+        self.start()
+
+    def run(self) -> None:
+        """Answer until the loop that asks is closed."""
+        with contextlib.suppress(RuntimeError):
+            while True:
+                path, answer = self.questions.get()
+                status = None
+                with contextlib.suppress(OSError):
+                    status = os.statvfs(path)
+                answer(status)
 
 
 class Scanning:
@@ -181,7 +199,9 @@ class Scanning:
             "exporter.scanprocess",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # a Ctrl-C is for this process; it ends the other
+            # A Ctrl-C is for this process; it ends the other. No session of its own: where the kernel shares out cores
+            # by session (sched_autogroup), its niceness would count for nothing beside this process.
+            process_group=0,
         )
         self._current.scanner = process.pid
         watching = asyncio.create_task(self._watch_over(process))

@@ -27,6 +27,14 @@ def test_once_prints_the_exposition(tmp_path: Path) -> None:
     assert run("once", DOCKER_STORAGE_EXPORTER_ROOT=str(built.path)).stdout.count("image_virtual_size_bytes{") == 1
 
 
+def test_once_fails_where_it_cannot_write(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "exporter", "once", "--root", str(graph_root(tmp_path).path)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode != 0
+    assert "cannot write standard output: No space left on device" in done.stderr
+
+
 def test_once_writes_a_file_all_at_once_for_others_to_read(tmp_path: Path) -> None:
     built = graph_root(tmp_path).image("app", size=7)
     output = tmp_path / "out" / "docker.prom"
@@ -71,7 +79,7 @@ def test_once_fails_on_what_is_no_root(tmp_path: Path, kind: str) -> None:
 def test_once_fails_on_a_root_that_may_not_be_read(tmp_path: Path) -> None:
     built = graph_root(tmp_path)
     code = (
-        "import os, sys; from exporter.cli import main; import exporter.once\n"
+        "import os, sys; from exporter.cli import main; import exporter.once, exporter.publication, structlog\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "main(['once', '--root', sys.argv[1]])"
     )

@@ -2,12 +2,20 @@ import base64
 import contextlib
 import http.client
 import json
+import os
+import re
+import select
+import signal
 import ssl
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import bcrypt
 import pytest
 
+from exporter.log import Sink
 from exporter.version import VERSION
 from tests.conftest import needs
 from tests.roots import graph_root
@@ -100,3 +108,44 @@ def test_names_from_the_disk_break_no_line(tmp_path: Path) -> None:
         assert running.process.stderr is not None
         lines = running.lines + running.process.stderr.readlines()
     assert all(line.startswith("timestamp=") and "\x1b" not in line for line in lines)
+
+
+def test_a_log_that_nobody_reads_loses_lines_and_no_scrape(tmp_path: Path) -> None:
+    with exporter(graph_root(tmp_path).path, "--log.level", "debug") as running:
+        running.log_line("event=scan.done")
+        assert running.process.stderr is not None
+        pipe = os.open(f"/proc/self/fd/{running.process.stderr.fileno()}", os.O_WRONLY | os.O_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(pipe, b"x"):
+                pass
+        os.close(pipe)
+        running.process.send_signal(signal.SIGHUP)  # which is logged
+        until = time.monotonic() + 30
+        while not re.search(r'scans_total\{.*trigger="manual"\} [1-9]', running.get()[2].decode()):
+            assert time.monotonic() < until, "the scanning process does not wait for its log either"
+        while select.select([running.process.stderr], [], [], 0)[0]:
+            os.read(running.process.stderr.fileno(), 1 << 16)
+        running.process.send_signal(signal.SIGHUP)
+        running.log_line(r"event=log.lost lines=[1-9]")
+
+
+def test_a_line_that_was_cut_spoils_none_behind_it() -> None:
+    reading, writing = os.pipe()
+    sink = Sink(writing)
+    assert sink.write("first")
+    assert not sink.write("long " * 100_000)
+    assert not sink.write("lost")
+    while len(os.read(reading, 1 << 16)) == 1 << 16:
+        pass
+    assert sink.write("second")
+    assert os.read(reading, 100).decode().splitlines()[-1] == "second"
+    os.close(reading)
+    assert not sink.write("nobody will read this")
+    os.close(writing)
+
+
+def test_where_standard_error_is_closed_no_other_file_is_written_to(tmp_path: Path) -> None:
+    code = "import sys; from exporter.log import Logger; file = open(sys.argv[1], 'w'); Logger().error('an.event')"
+    command = ["sh", "-c", 'exec "$0" "$@" 2>&-', sys.executable, "-c", code, str(tmp_path / "file")]
+    subprocess.run(command, check=True, timeout=60)
+    assert (tmp_path / "file").read_text() == ""

@@ -127,6 +127,19 @@ def test_a_signal_stops_it_within_a_second_with_connections_open(tmp_path: Path,
         assert not Path(f"/proc/{running.process.pid}").exists()
 
 
+def test_what_scans_gives_way_to_what_serves(tmp_path: Path) -> None:
+    with exporter(graph_root(tmp_path).image("app", size=7).path) as running:
+        running.log_line("event=scan.done")
+        serving = running.process.pid
+        others = list(descendants(serving))
+        assert others
+        for one in others:
+            assert os.getpriority(os.PRIO_PROCESS, one) == 19
+            # Between sessions the kernel shares out cores evenly, however nice a process is.
+            assert os.getsid(one) == os.getsid(serving)
+            assert os.getpgid(one) != os.getpgid(serving), "a Ctrl-C would end it"
+
+
 def test_a_root_that_comes_and_goes_is_followed_and_told_once(tmp_path: Path) -> None:
     path = tmp_path / "docker"
     with exporter(path) as running:

@@ -4,8 +4,7 @@ import contextlib
 import selectors
 import time
 
-import structlog
-
+from exporter.log import Logger
 from exporter.measured import Tree
 from exporter.usage.hand import Hand
 
@@ -15,7 +14,7 @@ _IDLE_SECONDS = 20.0
 _FAREWELL_SECONDS = 0.5
 _KILL_SECONDS = 0.1
 
-_log = structlog.get_logger()
+_log = Logger()
 
 
 class Crew:

@@ -36,7 +36,7 @@ class Hand:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 bufsize=0,
-                start_new_session=True,
+                process_group=0,  # of this session: see exporter/service.py
                 pass_fds=[begins],
             )
         except OSError:

@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
-import structlog
-
+from exporter.log import Logger
 from exporter.measured import Identity, Measured, Reason, Tree
 from exporter.usage.crew import Crew
 from exporter.usage.hand import Hand
@@ -28,7 +27,7 @@ _CRASHES = 2
 _FEW = 16
 #: ... and so long, where they are few or large: it may be just starting.
 _HIRE_AFTER_SECONDS = 0.25
-_log = structlog.get_logger()
+_log = Logger()
 
 
 class Pool:

@@ -9,10 +9,9 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-import structlog
-
 from exporter.config import Config
 from exporter.layouts.stores import Dirty, entry_of, stores, watched
+from exporter.log import Logger
 from exporter.measured import Tree
 from exporter.model import Counters, Snapshot, Trigger, Watching
 from exporter.opening import RootError, identify, open_mounted
@@ -35,7 +34,7 @@ _PATIENCE_SECONDS = 5.0
 _CONTAINER_DEPTH = 2
 _AREAS = {"containers": "containers", "volumes": "volumes", "graph": "images", "image": "images"}
 
-_log = structlog.get_logger()
+_log = Logger()
 
 
 class Keeper:

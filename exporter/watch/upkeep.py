@@ -3,17 +3,16 @@
 import time
 from collections.abc import Callable, Mapping
 
-import structlog
-
 from exporter.config import Config
 from exporter.layouts.stores import watched
+from exporter.log import Logger
 from exporter.measured import Tree
 from exporter.model import Counters
 from exporter.watch.observer import Watcher
 
 _RETRY_SECONDS = 60.0
 
-_log = structlog.get_logger()
+_log = Logger()
 
 
 class Upkeep:

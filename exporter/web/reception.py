@@ -9,8 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 
-import structlog
-
+from exporter.log import Logger
 from exporter.web.lobby import Lobby, Stage, Visitor
 from exporter.web.turns import Turns, client_of
 
@@ -33,7 +32,7 @@ _UNSENT_BYTES = 128 * 1024
 # A TLS connection's buffer, 256 KiB otherwise: a scraper sends a kilobyte, and whoever stalls its handshake holds it.
 asyncio.sslproto.SSLProtocol.max_size = 32 * 1024
 
-_log = structlog.get_logger()
+_log = Logger()
 _Factory = Callable[[Visitor], asyncio.Protocol]
 
 

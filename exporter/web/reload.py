@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from exporter.config import SettingsError
+from exporter.log import Logger
 from exporter.web.guard import Guard
 
-_log = structlog.get_logger()
+_log = Logger()
 _Signature = tuple[tuple[int, ...] | None, ...]
 
 
