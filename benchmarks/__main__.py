@@ -160,9 +160,11 @@ def many(root: Path, count: int, idle_seconds: float) -> Iterator[Row]:
 
 
 def during_scan(root: Path) -> Iterator[Row]:
-    """Scrapes of ten thousand series while all of the root, with half a million files, is scanned again and again."""
+    """Scrapes of ten thousand series while all of the root, with half a million files, is scanned again and again.
+
+    `root` has the files; the objects are added.
+    """
     many_objects(root, _SCANNED_OBJECTS)
-    volume(root)
     times, sizes = {}, {}
     with subject(root, "--cache.file", "none", "--watch.look-interval", "600") as running:
         running.ready()
@@ -247,10 +249,8 @@ def measured(scratch: Path, objects: int, idle_seconds: float) -> Iterator[Row]:
     yield from first_scan(one_volume, "one volume")
     yield beside_gdu(files)
     yield from restart(files, scratch)
-    shutil.rmtree(files)
-    shutil.rmtree(one_volume)
+    yield from during_scan(one_volume)
     yield from engine(scratch)
-    yield from during_scan(scratch / "scanned")
     yield from many(scratch / "objects", objects, idle_seconds)
 
 
