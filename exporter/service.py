@@ -2,26 +2,24 @@
 
 import asyncio
 import contextlib
-import os
 import pickle
-import queue
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 
 from exporter import systemd
 from exporter.config import Config
 from exporter.describe import ending, space
 from exporter.document import FilesystemRow
+from exporter.filesystems import Filesystems
 from exporter.ipc import LENGTH_BYTES, RELOAD, Order, frame
 from exporter.log import Logger
 from exporter.memory import give_back
 from exporter.metrics.live import Processes, WebStatus, filesystem_families, web_families
 from exporter.metrics.render import Format, render
-from exporter.model import Counters, Filesystem, Snapshot
+from exporter.model import Counters, Snapshot
 from exporter.publication import Body, Publication, publish
 from exporter.stuck import Stuck
 from exporter.summary import NOT_YET
@@ -30,7 +28,6 @@ from exporter.web.app import make_app
 from exporter.web.server import Server, listen
 
 _FIRST_WORD_SECONDS = 2.0
-_STATVFS_SECONDS = 0.5
 _FAREWELL_SECONDS = 1.0
 _FIRST_RESTART_SECONDS = 1.0
 _LAST_RESTART_SECONDS = 60.0
@@ -46,7 +43,7 @@ class Current:
         assert unseen.body is not None, "asked for"
         self._status = unseen
         self._body = unseen.body
-        self._filesystems = _Filesystems()
+        self._filesystems = Filesystems()
         self._processes = Processes()
         self._readings: dict[Format, asyncio.Future[bytes]] = {}
         self.scanner: int | None = None
@@ -107,63 +104,6 @@ class Current:
         families = [*filesystem_families(statuses), *web, *processes]
         known = status.openmetrics if style == "openmetrics" else status.text
         return known + render((one for one in families if one.samples), style)
-
-
-class _Filesystems:
-    """Asks filesystems for their space, in threads: one that hangs is left out and not asked twice."""
-
-    def __init__(self) -> None:
-        self._asked: dict[str, tuple[float, asyncio.Future[os.statvfs_result | None]]] = {}
-        self._idle: list[_Asker] = []
-
-    async def read(self, filesystems: Sequence[Filesystem]) -> list[tuple[Filesystem, os.statvfs_result]]:
-        """Return those that answered in time."""
-        asked = [(one, *self._ask(one.path)) for one in filesystems]
-        if asked:
-            # One that has hung for longer than this holds up no later scrape.
-            left = max(since for _, since, _ in asked) + _STATVFS_SECONDS - time.monotonic()
-            await asyncio.wait({answer for _, _, answer in asked}, timeout=max(0.0, left))
-        answers = [(one, answer.result() if answer.done() else None) for one, _, answer in asked]
-        return [(one, status) for one, status in answers if status is not None]
-
-    def _ask(self, path: str) -> tuple[float, asyncio.Future[os.statvfs_result | None]]:
-        if path in self._asked:
-            return self._asked[path]
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[os.statvfs_result | None] = loop.create_future()
-        self._asked[path] = time.monotonic(), future
-        asker = self._idle.pop() if self._idle else _Asker()
-
-        def answer(status: os.statvfs_result | None) -> None:
-            self._idle.append(asker)
-            del self._asked[path]
-            future.set_result(status)
-
-        asker.questions.put((path, lambda status: loop.call_soon_threadsafe(answer, status)))
-        return self._asked[path]
-
-
-class _Asker(threading.Thread):
-    """Asks for the space of one filesystem after the other. To start a thread at each scrape would hold up the loop.
-
-    It is a daemon, not one of a pool: that would keep the process from ending while it hangs.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.questions: queue.SimpleQueue[tuple[str, Callable[[os.statvfs_result | None], object]]]
-        self.questions = queue.SimpleQueue()
-        self.start()
-
-    def run(self) -> None:
-        """Answer until the loop that asks is closed."""
-        with contextlib.suppress(RuntimeError):
-            while True:
-                path, answer = self.questions.get()
-                status = None
-                with contextlib.suppress(OSError):
-                    status = os.statvfs(path)
-                answer(status)
 
 
 class Scanning:
