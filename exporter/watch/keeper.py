@@ -92,7 +92,7 @@ class Keeper:
                 times.append(self._suspects[0])
             now = time.monotonic()
             times.append(self._scan_at(now))
-            if self._auditor.next_due is not None:
+            if self._auditor.next_due is not None and not self._auditing:
                 times.append(max(self._auditor.next_due, now + self._budget.wait()))
         if self._scanner.rounds:
             times.append(time.monotonic() + _LATE_EVENT_SECONDS)
@@ -204,9 +204,8 @@ class Keeper:
             with open_mounted(self._config.root) as root:
                 found = stores(root)
                 watching = not self.watcher.deaf and not self.watcher.dead()
-                immutable = self._scanner.plan.immutable
-                measured = self._scanner.measured
-                findings = self.reconciler.look(root, found, measured, immutable=immutable, watching=watching)
+                known, fixed = self._scanner.measured, self._scanner.plan.immutable
+                findings = self.reconciler.look(root, found, known, immutable=fixed, watching=watching)
                 self._stores = found
                 changed = bool(findings) or self.reconciler.thorough
                 self._upkeep.look(root.path, found, self._homes, changed=changed)
@@ -261,9 +260,13 @@ class Keeper:
         homes = (tree for tree in measured if len(tree) == _CONTAINER_DEPTH and tree[0] == "containers")
         return {tree: measured[tree].identity[1] for tree in homes}
 
+    @property
+    def _auditing(self) -> bool:
+        return any(one.trigger is Trigger.AUDIT and one.pending for one in self._scanner.rounds)
+
     def _audit(self, now: float) -> None:
         """Have what is due measured again: the small trees at once, one large one at a pace."""
-        if any(one.trigger is Trigger.AUDIT and one.pending for one in self._scanner.rounds):
+        if self._auditing:
             return
         batch, large = self._auditor.take(now, self._scanner.measured)
         if batch:

@@ -2,14 +2,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exporter.config import Config
-from exporter.model import Counters
+from exporter.demo.writer import State
+from exporter.measured import Tree
+from exporter.model import Counters, Trigger
 from exporter.scanner import Scanner
 from exporter.usage.pool import Pool
 from exporter.watch.keeper import Keeper
+from tests.conftest import process_of
 from tests.roots import GraphRoot, graph_root, hex_id
 
 _DEADLINE_SECONDS = 30
@@ -18,10 +22,9 @@ _DEADLINE_SECONDS = 30
 class _Kept:
     """A keeper that is turned by hand."""
 
-    def __init__(self, root: Path, pool: Pool, look_interval: float = 0.5, duty_cycle: float = 1) -> None:
+    def __init__(self, pool: Pool, config: Config) -> None:
         self.counters = Counters()
-        self.scanner = Scanner(str(root), 600, pool, None, self.counters)
-        config = Config(str(root), look_interval=look_interval, duty_cycle=duty_cycle)
+        self.scanner = Scanner(config.root, 600, pool, None, self.counters)
         self.keeper = Keeper(config, self.scanner, pool, self.counters)
         self.keeper.start()
 
@@ -35,8 +38,20 @@ class _Kept:
     def layers(self) -> int:
         return len(self.keeper.snapshot().inventory.layers) if self.keeper.snapshot().measured else 0
 
+    def waits_for(self, tree: Tree) -> Callable[[], bool]:
+        """Whether that tree is being audited, and the keeper content to wait for something."""
+
+        def waits() -> bool:
+            audited = {task.tree for one in self.scanner.rounds if one.trigger is Trigger.AUDIT for task in one.pending}
+            return tree in audited and self.keeper.due() > time.monotonic()
+
+        return waits
+
     def volumes(self) -> set[str]:
         return {volume.name for volume in self.keeper.snapshot().inventory.volumes}
+
+
+_Keep = Callable[..., _Kept]
 
 
 @pytest.fixture
@@ -45,11 +60,24 @@ def built(tmp_path: Path) -> GraphRoot:
 
 
 @pytest.fixture
-def kept(built: GraphRoot, pool: Pool) -> Iterator[_Kept]:
-    kept = _Kept(built.path, pool)
+def keep(pool: Pool) -> Iterator[_Keep]:
+    """Make keepers; whatever becomes of the test, their threads end with it."""
+    made = []
+
+    def one(root: Path, **settings: Any) -> _Kept:
+        made.append(_Kept(pool, Config(str(root), **{"look_interval": 0.5, "duty_cycle": 1} | settings)))
+        return made[-1]
+
+    yield one
+    for kept in made:
+        kept.keeper.watcher.stop()
+
+
+@pytest.fixture
+def kept(built: GraphRoot, keep: _Keep) -> _Kept:
+    kept = keep(built.path)
     kept.turn_until(lambda: kept.layers() == 1)
-    yield kept
-    kept.keeper.watcher.stop()
+    return kept
 
 
 def _end_thread(of: str, path: Path | None = None) -> None:
@@ -77,15 +105,15 @@ def test_what_no_event_told_is_found_and_counted(built: GraphRoot, kept: _Kept) 
     assert kept.counters.missed >= 1
 
 
-def test_a_root_that_is_not_there_keeps_nobody_busy(tmp_path: Path, pool: Pool) -> None:
+def test_a_root_that_is_not_there_keeps_nobody_busy(tmp_path: Path, keep: _Keep) -> None:
     before = time.monotonic()
-    kept = _Kept(tmp_path / "none", pool, look_interval=0)
+    kept = keep(tmp_path / "none", look_interval=0)
     assert kept.keeper.due() >= before + 1, "when the root is looked for again"
 
 
-def test_what_no_event_told_is_found_beside_what_one_did(built: GraphRoot, pool: Pool) -> None:
+def test_what_no_event_told_is_found_beside_what_one_did(built: GraphRoot, keep: _Keep) -> None:
     """Two volumes between two looks; of the second nothing is told."""
-    kept = _Kept(built.path, pool, look_interval=4)
+    kept = keep(built.path, look_interval=4)
     kept.turn_until(lambda: kept.layers() == 1)
     (built.path / "volumes/told/_data").mkdir(parents=True)
     kept.turn_until(lambda: "told" in kept.volumes())
@@ -94,13 +122,12 @@ def test_what_no_event_told_is_found_beside_what_one_did(built: GraphRoot, pool:
     (built.path / "volumes/missed/_data").mkdir(parents=True)
     kept.turn_until(lambda: "missed" in kept.volumes())
     assert kept.counters.missed == 1
-    kept.keeper.watcher.stop()
 
 
-def test_what_events_have_told_is_no_finding_of_a_later_look(built: GraphRoot, pool: Pool) -> None:
+def test_what_events_have_told_is_no_finding_of_a_later_look(built: GraphRoot, keep: _Keep) -> None:
     """Most looks leave out what is rewritten in place; the thorough one after them knows that it was told."""
     built.container("web", image="base")
-    kept = _Kept(built.path, pool, look_interval=0.2)
+    kept = keep(built.path, look_interval=0.2)
     kept.turn_until(lambda: kept.layers() > 0)
     kept.turn_until(lambda: not kept.keeper.reconciler.thorough)
     file = built.path / "containers" / hex_id("web") / "config.json"
@@ -110,26 +137,24 @@ def test_what_events_have_told_is_no_finding_of_a_later_look(built: GraphRoot, p
     judged = time.monotonic() + 1
     kept.turn_until(lambda: time.monotonic() > judged)
     assert kept.counters.missed == 0
-    kept.keeper.watcher.stop()
 
 
 @pytest.mark.parametrize("store", ["volumes", "image/overlay2/layerdb/sha256"])
 def test_a_store_that_is_made_later_is_watched_as_soon_as_that_is_told(
-    built: GraphRoot, pool: Pool, store: str
+    built: GraphRoot, keep: _Keep, store: str
 ) -> None:
     (built.path / "image/aufs").mkdir(parents=True)
     (built.path / "volumes").rmdir()
-    kept = _Kept(built.path, pool, look_interval=3600)
+    kept = keep(built.path, look_interval=3600)
     kept.turn_until(lambda: kept.layers() == 1)
     (built.path / store).mkdir(parents=True)
     kept.turn_until(lambda: tuple(store.split("/")) in kept.keeper.watcher.directories)
     assert kept.counters.restarts == {"directory": 1}
-    kept.keeper.watcher.stop()
 
 
-def test_a_file_that_is_added_beside_an_image_layers_own_is_found(built: GraphRoot, pool: Pool) -> None:
+def test_a_file_that_is_added_beside_an_image_layers_own_is_found(built: GraphRoot, keep: _Keep) -> None:
     """overlay2 does so with a layer when the first one is made on it; no event tells, and none was missed."""
-    kept = _Kept(built.path, pool, look_interval=4)
+    kept = keep(built.path, look_interval=4)
     kept.turn_until(lambda: kept.layers() == 1)
     base = ("aufs", "diff", hex_id("base"))
     (built.path / "aufs/diff" / hex_id("base") / "committed").touch()
@@ -137,14 +162,25 @@ def test_a_file_that_is_added_beside_an_image_layers_own_is_found(built: GraphRo
     kept.turn_until(lambda: kept.layers() == 3)
     kept.turn_until(lambda: kept.scanner.measured[base].usage.inodes == 3)
     assert kept.counters.missed == 0
-    kept.keeper.watcher.stop()
 
 
-def test_what_events_tell_does_not_starve_when_there_is_nothing_to_spend(built: GraphRoot, pool: Pool) -> None:
-    kept = _Kept(built.path, pool, look_interval=1, duty_cycle=1e-6)
+def test_what_events_tell_does_not_starve_when_there_is_nothing_to_spend(built: GraphRoot, keep: _Keep) -> None:
+    kept = keep(built.path, look_interval=1, duty_cycle=1e-6)
     kept.turn_until(lambda: kept.layers() == 1)
     for number in range(2, 5):
         (built.path / f"volumes/{number}/_data").mkdir(parents=True)
         kept.turn_until(lambda: len(kept.volumes()) == number - 1)  # noqa: B023 - called at once
     assert kept.counters.missed == 0
-    kept.keeper.watcher.stop()
+
+
+def test_an_audit_that_waits_for_another_keeps_nobody_busy(built: GraphRoot, keep: _Keep) -> None:
+    """One of a large tree takes its time; meanwhile small ones are due all the time."""
+    large = ("volumes", "large", "_data")
+    built.path.joinpath(*large).mkdir(parents=True)
+    for number in range(6000):
+        built.path.joinpath(*large, str(number)).touch()
+    with process_of(hex_id("web")) as pid:
+        volumes = {"/v": "/var/lib/docker/volumes/large/_data"}
+        built.container("web", image="base", volumes=volumes, state=State(running=True, pid=pid))
+        kept = keep(built.path, scan_interval=0)
+        kept.turn_until(kept.waits_for(large))
