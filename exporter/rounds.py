@@ -40,7 +40,7 @@ class Tally:
 class Round:
     """One scan under way: what it still waits for, and of what it has measured, whether that has changed.
 
-    `reported` is set when it was not waited for any longer.
+    `hung` are the trees that did not answer. `reported` is set when it was not waited for any longer.
     """
 
     trigger: Trigger
@@ -49,9 +49,12 @@ class Round:
     began: float = field(default_factory=time.monotonic)
     reported: bool = False
     grew: dict[Tree, bool] = field(default_factory=dict)
+    hung: set[Tree] = field(default_factory=set)
 
     def note(self, collector: Collector, task: Task, entries: int) -> None:
         """Add what one tree cost and could not be read of it."""
         self.tally.spend(collector, time.monotonic() - self.began, entries)
         for reason, count in task.trouble.counts.items() if task.trouble else ():
             self.tally.fail(collector, reason, count)
+            if reason is Reason.TIMEOUT:
+                self.hung.add(task.tree)

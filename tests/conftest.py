@@ -130,8 +130,10 @@ def process_of(container: str) -> Iterator[int]:
     parent = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
     with parent:
         assert parent.stdout is not None
-        yield int(parent.stdout.readline())
-        os.killpg(parent.pid, signal.SIGKILL)
+        try:
+            yield int(parent.stdout.readline())
+        finally:
+            os.killpg(parent.pid, signal.SIGKILL)
 
 
 def descendants(process: int) -> list[int]:

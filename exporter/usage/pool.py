@@ -16,7 +16,7 @@ from exporter.measured import Identity, Measured, Reason, Tree
 from exporter.usage.crew import Crew
 from exporter.usage.hand import Hand
 from exporter.usage.mounts import foreign_trees, mount_around, read_mounts
-from exporter.usage.task import Piece, Result, Task
+from exporter.usage.task import SMALL_ENTRIES, Piece, Result, Task
 from exporter.usage.total import TooManyLinksError, Total
 from exporter.usage.waiting import Waiting
 from exporter.usage.walk import WHOLE, Start
@@ -265,8 +265,11 @@ class Pool:
                 self._waiting.put(piece)
         piece = self._pieces.get(number)
         if starts and piece is not None and not piece.void:
-            piece.task.parts += 1
-            self._put(piece.task, starts, paced=paced or piece.paced)
+            task = piece.task
+            task.parts += 1
+            if paced:
+                task.weight = max(task.weight, hand.at, SMALL_ENTRIES + 1)  # it turned out to be large
+            self._put(task, starts, paced=paced or piece.paced)
 
     def _look_after(self) -> None:
         """Give up on workers that hang."""
