@@ -28,6 +28,8 @@ _CRASHES = 2
 _FEW = 16
 #: ... and so long, where they are few or large: it may be just starting.
 _HIRE_AFTER_SECONDS = 0.25
+#: Who asks for results does so every second, unless it is stopped.
+_LONGEST_ABSENCE_SECONDS = 5.0
 _log = structlog.get_logger()
 
 
@@ -109,6 +111,7 @@ class Pool:
 
     def results(self, timeout: float = 0.0) -> list[Result]:
         """Return what has been measured, waiting for it up to `timeout` seconds."""
+        self._excuse()
         if not self._finished:
             for hand in self._crew.listen(timeout):
                 if hand in self._crew.hands:  # not let go for what another one has just said
@@ -116,6 +119,7 @@ class Pool:
         self._look_after()
         self._hand_out()
         finished, self._finished = self._finished, []
+        self._attended = time.monotonic()
         return finished
 
     def close(self) -> None:
@@ -271,13 +275,16 @@ class Pool:
                 task.weight = max(task.weight, hand.at, SMALL_ENTRIES + 1)  # it turned out to be large
             self._put(task, starts, paced=paced or piece.paced)
 
+    def _excuse(self) -> None:
+        """Where nobody has listened for long, all may have been stopped together, as a container is paused."""
+        now = time.monotonic()
+        if now - self._attended > max(self._stall, _LONGEST_ABSENCE_SECONDS):
+            for hand in self._crew.hands:
+                hand.moved = now
+
     def _look_after(self) -> None:
         """Give up on workers that hang."""
         now = time.monotonic()
-        if now - self._attended > self._stall:  # nobody has listened to them: all may have been stopped together
-            for hand in self._crew.hands:
-                hand.moved = now
-        self._attended = now
         for hand in [hand for hand in self._crew.hands if hand.work and now - hand.moved > self._stall]:
             self._lost(hand, "hung")
         self._crew.look_after()
