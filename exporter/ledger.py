@@ -119,7 +119,9 @@ class Ledger:
         for key in sorted(comparisons):
             changes = self.plan.differences[key]
             if changes.new in self.plan.trees:
-                tasks.append(Task(changes.new, changes=changes, key=key, pace=pace))
+                known = self.measured.get(changes.new)
+                weight = known.entries if known else 0
+                tasks.append(Task(changes.new, changes=changes, key=key, pace=pace, weight=weight))
         return tasks
 
     def take(self, result: Result, collector: Collector) -> bool | None:

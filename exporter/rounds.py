@@ -40,8 +40,9 @@ class Tally:
 class Round:
     """One scan under way: what it still waits for, and of what it has measured, whether that has changed.
 
-    `reported` is set when it was not waited for any longer. `whole` is a scan of everything. `linked` are the trees
-    that have come to have links elsewhere; `doubtful` says in the end that a tree may not know of these yet.
+    `hung` are the trees that did not answer. `reported` is set when it was not waited for any longer. `whole` is a
+    scan of everything. `linked` are the trees that have come to have links elsewhere; `doubtful` says in the end that
+    a tree may not know of these yet.
     """
 
     trigger: Trigger
@@ -53,9 +54,12 @@ class Round:
     linked: set[Tree] = field(default_factory=set)
     doubtful: bool = False
     grew: dict[Tree, bool] = field(default_factory=dict)
+    hung: set[Tree] = field(default_factory=set)
 
     def note(self, collector: Collector, task: Task, entries: int) -> None:
         """Add what one tree cost and could not be read of it."""
         self.tally.spend(collector, time.monotonic() - self.began, entries)
         for reason, count in task.trouble.counts.items() if task.trouble else ():
             self.tally.fail(collector, reason, count)
+            if reason is Reason.TIMEOUT:
+                self.hung.add(task.tree)

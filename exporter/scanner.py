@@ -20,6 +20,7 @@ from exporter.model import (
     Container,
     ContainerId,
     Counters,
+    Filesystem,
     Inventory,
     Problem,
     Progress,
@@ -79,6 +80,11 @@ class Scanner:
     def inventory(self) -> Inventory:
         """The objects that are there."""
         return self._known.inventory
+
+    @property
+    def filesystems(self) -> tuple[Filesystem, ...]:
+        """The root's filesystem, and those of what is known to have one of its own."""
+        return self._known.filesystems
 
     @property
     def changes(self) -> int:

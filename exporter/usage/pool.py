@@ -15,7 +15,7 @@ from exporter.measured import Identity, Measured, Reason, Tree
 from exporter.usage.crew import Crew
 from exporter.usage.hand import Hand
 from exporter.usage.mounts import foreign_trees, mount_around, read_mounts
-from exporter.usage.task import Piece, Result, Task
+from exporter.usage.task import SMALL_ENTRIES, Piece, Result, Task
 from exporter.usage.total import TooManyLinksError, Total
 from exporter.usage.waiting import Waiting
 from exporter.usage.walk import WHOLE, Start
@@ -27,6 +27,8 @@ _CRASHES = 2
 _FEW = 16
 #: ... and so long, where they are few or large: it may be just starting.
 _HIRE_AFTER_SECONDS = 0.25
+#: Who asks for results does so every second, unless it is stopped.
+_LONGEST_ABSENCE_SECONDS = 5.0
 _log = Logger()
 
 
@@ -108,6 +110,7 @@ class Pool:
 
     def results(self, timeout: float = 0.0) -> list[Result]:
         """Return what has been measured, waiting for it up to `timeout` seconds."""
+        self._excuse()
         if not self._finished:
             for hand in self._crew.listen(timeout):
                 if hand in self._crew.hands:  # not let go for what another one has just said
@@ -115,6 +118,7 @@ class Pool:
         self._look_after()
         self._hand_out()
         finished, self._finished = self._finished, []
+        self._attended = time.monotonic()
         return finished
 
     def close(self) -> None:
@@ -264,16 +268,22 @@ class Pool:
                 self._waiting.put(piece)
         piece = self._pieces.get(number)
         if starts and piece is not None and not piece.void:
-            piece.task.parts += 1
-            self._put(piece.task, starts, paced=paced or piece.paced)
+            task = piece.task
+            task.parts += 1
+            if paced:
+                task.weight = max(task.weight, hand.at, SMALL_ENTRIES + 1)  # it turned out to be large
+            self._put(task, starts, paced=paced or piece.paced)
+
+    def _excuse(self) -> None:
+        """Where nobody has listened for long, all may have been stopped together, as a container is paused."""
+        now = time.monotonic()
+        if now - self._attended > max(self._stall, _LONGEST_ABSENCE_SECONDS):
+            for hand in self._crew.hands:
+                hand.moved = now
 
     def _look_after(self) -> None:
         """Give up on workers that hang."""
         now = time.monotonic()
-        if now - self._attended > self._stall:  # nobody has listened to them: all may have been stopped together
-            for hand in self._crew.hands:
-                hand.moved = now
-        self._attended = now
         for hand in [hand for hand in self._crew.hands if hand.work and now - hand.moved > self._stall]:
             self._lost(hand, "hung")
         self._crew.look_after()

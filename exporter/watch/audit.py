@@ -12,26 +12,28 @@ from exporter.layouts.files import is_id
 from exporter.measured import Measured, Tree
 from exporter.model import Inventory, LayerId, Use
 from exporter.plan import Plan
+from exporter.usage.task import SMALL_ENTRIES
 
 #: Stores of mount points, short names, and files with a few lines.
 _SMALL = (("aufs", "layers"), ("aufs", "mnt"), ("devicemapper", "mnt"), ("overlay2", "l"), ("fuse-overlayfs", "l"))
 _LONGEST_SECONDS = 900.0
 _STOPPED_SECONDS = 3600.0
-#: Trees with fewer entries are measured at once, not at a pace: that takes a few milliseconds.
-_SMALL_ENTRIES = 5000
 _BATCH_ENTRIES = 20_000
 
 
 @dataclass(slots=True)
 class _Entry:
-    """When a tree was measured, on the clock that cannot be set back and by date, and when it is due again."""
+    """When a tree was measured, by date, and when it is due again, on the clock that cannot be set back.
+
+    `hangs` is set while it could not be measured because it does not answer.
+    """
 
     area: str
     active: bool
     interval: float
-    measured: float
     dated: float
     due: float
+    hangs: bool = False
 
 
 class Auditor:
@@ -54,7 +56,7 @@ class Auditor:
             entry = self._entries.get(tree)
             if entry is None:
                 pause = self._interval if active else _STOPPED_SECONDS
-                self._entries[tree] = _Entry(area, active, pause, now, date, now + pause)
+                self._entries[tree] = _Entry(area, active, pause, date, now + pause)
             elif entry.active != active:
                 entry.active = active
                 entry.interval = self._interval if active else _STOPPED_SECONDS
@@ -67,24 +69,21 @@ class Auditor:
         late = [(entry.due, tree) for tree, entry in self._entries.items() if entry.due <= now]
         return [tree for _, tree in sorted(late)]
 
-    def take(self, now: float, measured: Mapping[Tree, Measured]) -> tuple[list[Tree], bool]:
-        """What to measure now of what is due: small trees together, or a large one alone; whether it is such a one."""
+    def take(self, now: float, measured: Mapping[Tree, Measured], *, large: bool) -> list[Tree]:
+        """What to measure now of what is due: small trees together, or one `large` one."""
         batch: list[Tree] = []
         weight = 0
         for tree in self.due(now):
             known = measured.get(tree)
             size = known.entries if known is not None else 0
-            if size > _SMALL_ENTRIES:
-                if not batch:
-                    self.begun([tree], now)
-                    return [tree], True
+            if large != (size > SMALL_ENTRIES):
                 continue
             batch.append(tree)
             weight += size
-            if weight > _BATCH_ENTRIES:
+            if large or weight > _BATCH_ENTRIES:
                 break
         self.begun(batch, now)
-        return batch, False
+        return batch
 
     @property
     def next_due(self) -> float | None:
@@ -100,15 +99,21 @@ class Auditor:
             if (entry := self._entries.get(tree)) is not None:
                 entry.due = now + _STOPPED_SECONDS
 
-    def done(self, tree: Tree, now: float, date: float, *, grew: bool) -> None:
-        """Note that a tree was measured: one that has changed is looked at again soon."""
+    def done(self, tree: Tree, now: float, date: float, *, grew: bool, hangs: bool = False) -> None:
+        """Note that a tree was measured: one that has changed is looked at again soon.
+
+        One that `hangs` was not, and is left alone for ever longer.
+        """
         entry = self._entries.get(tree)
         self._next = None
         if entry is None:
             return
         if entry.active:
-            entry.interval = self._interval if grew else min(2 * entry.interval, max(_LONGEST_SECONDS, self._interval))
-        entry.measured, entry.dated = now, date
+            soon = grew and not hangs
+            entry.interval = self._interval if soon else min(2 * entry.interval, max(_LONGEST_SECONDS, self._interval))
+        entry.hangs = hangs
+        if not hangs:
+            entry.dated = date
         entry.due = now + entry.interval
 
     def used(self, containers: Iterable[str], inventory: Inventory, now: float) -> None:
@@ -125,12 +130,11 @@ class Auditor:
                 entry.due = min(entry.due, now)
 
     def hurry(self, now: float) -> None:
-        """Space vanishes that nothing explains: what runs is due at once."""
+        """Space vanishes that nothing explains: what runs is due at once. Only what then has grown is so again soon."""
         self._next = None
         for entry in self._entries.values():
-            if entry.active:
+            if entry.active and not entry.hangs:
                 entry.due = min(entry.due, now)
-                entry.interval = self._interval
 
     def recheck(self, now: float) -> None:
         """A tree has links to files of others, nobody knows which: all are due now, or a while after the last time."""
@@ -139,7 +143,8 @@ class Auditor:
             self._next_recheck = now + _LONGEST_SECONDS
         self._next = None
         for entry in self._entries.values():
-            entry.due = min(entry.due, at)
+            if not entry.hangs:
+                entry.due = min(entry.due, at)
 
     def oldest(self) -> Mapping[str, float]:
         """When the least recently measured tree of each area was measured."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 #: What was not used is saved up to this many seconds, so that a rare scan need not wait.
 _SAVED_SECONDS = 60.0
+#: ... of which audits leave so much to what events tell of.
+_RESERVED_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -24,6 +26,11 @@ class Budget:
         self.balance = min(self.balance, self.share * _SAVED_SECONDS)
         self._paid, self._spent = now, cpu
 
-    def wait(self) -> float:
-        """For how many seconds there is nothing to spend."""
-        return max(0.0, -self.balance / self.share)
+    @property
+    def pace(self) -> float:
+        """What one large audit may take of a core: the rest must be able to go on meanwhile."""
+        return self.share / 2
+
+    def wait(self, *, audit: bool = False) -> float:
+        """For how many seconds there is nothing to spend, or not on an `audit`."""
+        return max(0.0, (_RESERVED_SECONDS if audit else 0.0) - self.balance / self.share)

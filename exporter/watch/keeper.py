@@ -92,8 +92,9 @@ class Keeper:
                 times.append(self._suspects[0])
             now = time.monotonic()
             times.append(self._scan_at(now))
-            if self._auditor.next_due is not None and not self._auditing:
-                times.append(max(self._auditor.next_due, now + self._budget.wait()))
+            # While audits are under way, their end is what is waited for.
+            if self._auditor.next_due is not None and not self._auditing():
+                times.append(max(self._auditor.next_due, now + self._budget.wait(audit=True)))
         if self._scanner.rounds:
             times.append(time.monotonic() + _LATE_EVENT_SECONDS)
         return min(times)
@@ -109,7 +110,6 @@ class Keeper:
         self._take_events(now)
         if self._live:
             self._budget.settle(now, time.process_time() + self._pool.cpu)
-            allowed = not self._budget.wait()
             if now >= self._scan_at(now):
                 self._scan(now)
             if self._suspects is not None and now >= self._suspects[0]:
@@ -117,7 +117,7 @@ class Keeper:
             if now >= self._next_look:
                 self._next_look = now + self._config.look_interval
                 self._look(now)
-            if allowed:
+            if not self._budget.wait(audit=True):
                 self._audit(now)
 
     def rescan(self) -> None:
@@ -220,7 +220,11 @@ class Keeper:
             self._scanner.audit(grown, 1.0)
         if findings:
             self._suspects = (now + _LATE_EVENT_SECONDS, findings)
-        if self._space.vanishes(self._config.root, self._scanner.measured.values()):
+        self._look_at_space(now)
+
+    def _look_at_space(self, now: float) -> None:
+        below = [one.mountpoint for one in self._scanner.filesystems[1:]]
+        if self._space.vanishes(now, self._config.root, below, self._scanner.measured.values()):
             self._auditor.hurry(now)
 
     def _judge(self, now: float) -> None:
@@ -260,17 +264,17 @@ class Keeper:
         homes = (tree for tree in measured if len(tree) == _CONTAINER_DEPTH and tree[0] == "containers")
         return {tree: measured[tree].identity[1] for tree in homes}
 
-    @property
-    def _auditing(self) -> bool:
-        return any(one.trigger is Trigger.AUDIT and one.pending for one in self._scanner.rounds)
-
     def _audit(self, now: float) -> None:
-        """Have what is due measured again: the small trees at once, one large one at a pace."""
-        if self._auditing:
-            return
-        batch, large = self._auditor.take(now, self._scanner.measured)
-        if batch:
-            self._scanner.audit(batch, self._config.duty_cycle if large else 1.0)
+        """Have what is due measured again: the small trees at once, and beside them one large one at a pace."""
+        for large in {False, True} - self._auditing():
+            batch = self._auditor.take(now, self._scanner.measured, large=large)
+            if batch:
+                self._scanner.audit(batch, self._budget.pace)
+
+    def _auditing(self) -> set[bool]:
+        """Whether large trees, and whether small ones, are being audited."""
+        rounds = [one for one in self._scanner.rounds if one.trigger is Trigger.AUDIT]
+        return {task.large for one in rounds for task in one.pending}
 
     def _collect(self, now: float) -> None:
         """Take what has been measured, and tell when a scan is done."""
@@ -282,9 +286,10 @@ class Keeper:
             if one.pending and (overdue or self._pool.stalled > _PATIENCE_SECONDS):
                 self._scanner.give_up_on(one)
                 done.append(one)
-        if done:
-            self._settle(done, now)
+        self._settle(done, now)
+        if done and not self._live:
             self._live = True
+            self._look_at_space(now)
         foreground = [one for one in self._scanner.rounds if one.trigger is not Trigger.AUDIT and not one.reported]
         self.news = self.news or (bool(done) and not foreground)
 
@@ -295,10 +300,14 @@ class Keeper:
             self._auditor.plan(self._scanner.plan, self._scanner.inventory, self._scanner.failed, now, date)
         if any(one.doubtful for one in done):
             self._auditor.recheck(now)
+        audits = [one for one in self._scanner.rounds if one.trigger is Trigger.AUDIT]
+        if not any(one.grew for one in (*done, *audits)):
+            return
         failed = {*self._scanner.failed}
-        for one in done:
+        for one in (*done, *audits):  # one large tree of a round may take hours
             for tree, grew in one.grew.items():
                 # Only audits back off, and only from what was measured wholly: what events are about may be
                 # about to grow, and what may not be read now may be readable soon.
                 soon = grew or tree in failed or one.trigger is not Trigger.AUDIT
-                self._auditor.done(tree, now, date, grew=soon)
+                self._auditor.done(tree, now, date, grew=soon, hangs=tree in one.hung)
+            one.grew.clear()

@@ -10,6 +10,7 @@ import pytest
 from exporter.accounting import Disjoint
 from exporter.measured import Measured, Reason
 from exporter.root import DataRoot
+from exporter.usage import pool as pools
 from exporter.usage.crew import MAX_STUCK
 from exporter.usage.pool import Pool
 from exporter.usage.prune import Prune
@@ -193,6 +194,19 @@ def _outcomes(results: list[Result]) -> dict[str, str]:
 
 
 @_root
+def test_a_tree_that_hangs_is_given_up_on_however_rarely_results_are_asked_for(top: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        bad = _hanging_trees(top, stack, 1, deadly=False)
+        pool = stack.enter_context(Pool(1, 0.3))
+        _use(pool, top)
+        pool.submit(bad)
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while not (results := pool.results(0.5)):
+            assert time.monotonic() < until
+    assert _outcomes(results) == {"bad0": Reason.TIMEOUT}
+
+
+@_root
 @pytest.mark.parametrize(("killed", "reason"), [(False, Reason.TIMEOUT), (True, Reason.IO)])
 def test_only_the_tree_at_which_a_worker_is_lost_is_blamed(top: Path, killed: bool, reason: Reason) -> None:
     """And not the first of the many that it was given at once."""
@@ -266,8 +280,11 @@ def test_a_filesystem_below_the_root_that_hangs_costs_one_worker(top: Path) -> N
     assert len(workers) == 2
 
 
-def test_workers_that_were_stopped_together_with_who_listens_do_not_hang(large: Path) -> None:
+def test_workers_that_were_stopped_together_with_who_listens_do_not_hang(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As a container or a machine is paused."""
+    monkeypatch.setattr(pools, "_LONGEST_ABSENCE_SECONDS", 0)
     with Pool(1, 1) as pool:
         _use(pool, large)
         pool.submit([Task(("large",), pace=0.5, weight=20_000)])

@@ -1,18 +1,22 @@
 """Debounce, budget, audits and space: what is due when, on a clock that the test moves."""
 
+import itertools
+import os
+import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.demo.writer import State
-from exporter.measured import Measured, Usage
+from exporter.measured import Measured, Tree, Usage
 from exporter.scanner import Scanner
 from exporter.usage.pool import Pool
 from exporter.watch.audit import Auditor
 from exporter.watch.budget import Budget
 from exporter.watch.debounce import MOST_ENTRIES, Debounce
-from exporter.watch.space import Space
+from exporter.watch.space import Disk, Space
 from tests.conftest import process_of
 from tests.roots import graph_root, hex_id
 
@@ -61,6 +65,7 @@ def test_an_overdrawn_account_says_how_long_to_wait() -> None:
     assert budget.wait() == 20
     budget.settle(20, 4)
     assert budget.wait() == 0
+    assert budget.wait(audit=True) == 30  # so much is left to what events tell of
 
 
 def _auditor(tmp_path: Path, pool: Pool) -> Auditor:
@@ -136,17 +141,88 @@ def test_the_oldest_measurement_of_an_area_is_told(tmp_path: Path, pool: Pool) -
 
 def test_growth_that_was_measured_explains_the_space_that_went(tmp_path: Path) -> None:
     space = Space()
-    assert not space.vanishes(str(tmp_path), [])
+    assert not space.vanishes(0, str(tmp_path), [], [])
     with (tmp_path / "large").open("wb") as file:
         for _ in range(200):
             file.write(bytes(1 << 20))
         file.flush()
-        size = Path(file.name).stat().st_blocks * 512
-        grown = Measured(Usage(size, size, 1))
-        assert not space.vanishes(str(tmp_path), [grown])
-    space = Space()
-    assert not space.vanishes(str(tmp_path), [grown])
-    assert not space.vanishes(str(tmp_path / "gone"), [])
+        status = Path(file.name).stat()
+        size = status.st_blocks * 512
+        grown = Measured(Usage(size, size, 1), (status.st_dev, status.st_ino, 0))
+        assert not space.vanishes(1, str(tmp_path), [], [grown])
+    assert not space.vanishes(2, str(tmp_path / "gone"), [], [])
+    assert not Space().vanishes(3, str(tmp_path), [], [grown])
+
+
+_MIB = 1 << 20
+
+
+def test_space_that_went_is_told_once_and_again_when_more_went() -> None:
+    disk = Disk(used=1000 * _MIB, explained=100 * _MIB)
+    assert not disk.vanishes(15, 1064 * _MIB, 100 * _MIB)
+    assert disk.vanishes(30, 1065 * _MIB, 100 * _MIB)
+    assert not disk.vanishes(45, 1065 * _MIB, 165 * _MIB)  # the audit has found it
+    assert not disk.vanishes(60, 1129 * _MIB, 165 * _MIB)
+    assert disk.vanishes(75, 1195 * _MIB, 165 * _MIB)
+
+
+def test_space_that_is_freed_and_used_again_vanishes() -> None:
+    disk = Disk(used=1000 * _MIB, explained=100 * _MIB)
+    assert not disk.vanishes(15, 900 * _MIB, 100 * _MIB)
+    assert disk.vanishes(30, 970 * _MIB, 100 * _MIB)
+
+
+def test_what_grows_elsewhere_is_asked_for_ever_more_rarely() -> None:
+    """A neighbour writes 10 MiB a second for an hour; then a container begins to."""
+    disk = Disk(0, 0)
+    told = [now for now in range(0, 3600, 15) if disk.vanishes(now, now * 10 * _MIB, 0)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(told)]
+    assert pauses == [30, 60, 120, 240, 480, 900, 900]
+    explained = 100 * _MIB  # what the last audit has found
+    assert disk.vanishes(told[-1] + 15, (told[-1] * 10 + 200) * _MIB, explained)
+
+
+def test_each_filesystem_has_its_own_account(tmp_path: Path) -> None:
+    """Growth that was seen on one explains nothing on another one; what is on none of them is on the root's."""
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is only one filesystem here")
+    space, size = Space(), 80 * _MIB
+    assert not space.vanishes(0, str(tmp_path), [str(other)], [])
+    with tempfile.NamedTemporaryFile(dir=other) as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+        elsewhere = Measured(Usage(size, size, 1), (tmp_path.stat().st_dev, 1, 0))
+        assert space.vanishes(1, str(tmp_path), [str(other)], [elsewhere])
+
+
+def test_what_hangs_is_audited_ever_more_rarely_whatever_runs(tmp_path: Path, pool: Pool) -> None:
+    auditor, busy = _auditor(tmp_path, pool), ("aufs", "diff", hex_id("busy"))
+    now, pauses = 60.0, []
+    for _ in range(5):
+        auditor.begun([busy], now)
+        auditor.done(busy, now, now, grew=True, hangs=True)
+        auditor.hurry(now)
+        before = now
+        while busy not in auditor.due(now):
+            now += 1
+        pauses.append(now - before)
+    assert pauses == [120, 240, 480, 900, 900]
+    assert auditor.oldest() == {"containers": 1000}, "it was never measured again"
+    auditor.done(busy, now, now, grew=True)
+    assert busy in auditor.due(now + 60)
+
+
+def test_large_trees_are_audited_one_by_one_and_small_ones_beside_them(tmp_path: Path, pool: Pool) -> None:
+    auditor = _auditor(tmp_path, pool)
+    busy: Tree = ("aufs", "diff", hex_id("busy"))
+    done: Tree = ("aufs", "diff", hex_id("done"))
+    measured = {busy: Measured(Usage(), entries=40_000_000), done: Measured(Usage(), entries=6000)}
+    assert auditor.take(3600, measured, large=True) == [busy]
+    small = auditor.take(3600, measured, large=False)
+    assert small
+    assert not {busy, done} & {*small}
+    assert auditor.take(3600, measured, large=True) == [done]
+    assert not auditor.take(3600, measured, large=True)
 
 
 def test_links_to_nobody_knows_where_have_all_that_grows_measured_but_not_again_and_again(
