@@ -8,17 +8,15 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from exporter.layouts import Grace, Memo, Problems, detect, read_inventory
+from exporter.layouts import Grace, detect
 from exporter.layouts.stores import Dirty, stores
 from exporter.ledger import Key, Ledger
 from exporter.linked import gained_links
-from exporter.liveness import Liveness
 from exporter.measured import Measured, Reason, Tree
+from exporter.metadata import Metadata
 from exporter.model import (
     Collector,
     CollectorScan,
-    Container,
-    ContainerId,
     Counters,
     Filesystem,
     Inventory,
@@ -27,12 +25,10 @@ from exporter.model import (
     Snapshot,
     Trigger,
 )
-from exporter.opening import RootError, note_silent, open_mounted, open_root, root_entry
+from exporter.opening import RootError, open_root, root_entry
 from exporter.plan import Plan, make_plan
-from exporter.root import DataRoot
 from exporter.rounds import Round, Tally
 from exporter.usage.cache import Cache
-from exporter.usage.logs import log_sizes
 from exporter.usage.mounts import filesystems, read_mounts
 from exporter.usage.pool import Pool
 from exporter.usage.task import Result, Task
@@ -56,15 +52,11 @@ class Scanner:
         self._pool = pool
         self._cache = Cache(None) if cache is None else cache
         self._grace = Grace(orphaned_after)
-        self._memo = Memo()
         self._known = Snapshot(path, time.time())
-        self._liveness = Liveness()
-        self._written: tuple[Container, ...] = ()
+        self._metadata = Metadata(self._grace)
         self._ledger = Ledger()
         self._changes = 0
-        self._logs: dict[ContainerId, int] = {}
         self._collectors: dict[Collector, CollectorScan] = {}
-        self._metadata_problems: list[Problem] = []
         self._rounds: list[Round] = []
         self._owners: dict[Task, Round] = {}
         self._newest: dict[tuple[Tree, Key], Task] = {}
@@ -79,7 +71,7 @@ class Scanner:
     @property
     def inventory(self) -> Inventory:
         """The objects that are there."""
-        return self._known.inventory
+        return self._metadata.inventory
 
     @property
     def filesystems(self) -> tuple[Filesystem, ...]:
@@ -89,7 +81,7 @@ class Scanner:
     @property
     def changes(self) -> int:
         """Goes up whenever a figure or an object may have changed."""
-        return self._changes + self._ledger.changes
+        return self._changes + self._metadata.changes + self._ledger.changes
 
     @property
     def plan(self) -> Plan:
@@ -100,6 +92,10 @@ class Scanner:
     def measured(self) -> dict[Tree, Measured]:
         """What is known of the trees of the plan."""
         return self._ledger.measured
+
+    @property
+    def _problems(self) -> list[Problem]:
+        return [*self._metadata.problems, *self._ledger.problems]
 
     @property
     def rounds(self) -> list[Round]:
@@ -142,34 +138,21 @@ class Scanner:
             self.lose(str(error))
             raise
         tally = Tally()
-        start = time.perf_counter()
         with root:
             if self._known.error or self.identity not in (None, (root.device, root.inode)):
                 self.lose("")
             self.identity = root.device, root.inode
             self._pool.use(root.path, root.device, root.inode)
-            problems = Problems()
-            self._memo.begin(dirty)
-            inventory, touched = read_inventory(root, self.inventory, self._grace, problems, self._memo)
-            self._memo.end()
-            self._written = inventory.containers
-            inventory = replace(inventory, containers=self._liveness.judge(self._written))
-            for collector, count in touched.items():
-                tally.spend(collector, time.perf_counter() - start, count)
+            self._metadata.read(root, dirty, tally)
+            inventory = self.inventory
             wanted = self._ledger.adopt(make_plan(root, inventory, stores(root)), root_entry(root), dirty)
             if len(self._cache) and not (dirty.everything and self._complete):
                 wanted -= self._ledger.recall(root, wanted - self.measured.keys(), self._cache)
             linked = self._ledger.linked(wanted)
-            self._logs = _log_sizes(root, inventory.containers, problems)
-            note_silent(root, problems)
+            self._metadata.conclude(root, tally)
             found = filesystems(root.path, inventory.directories, [one.trees for one in inventory.layers], mounts)
-        for (collector, reason), count in problems.counts.items():
-            tally.fail(collector, reason, count)
-        self._changes += self._metadata_problems != problems.kept
-        self._metadata_problems = problems.kept
-        if inventory != self._known.inventory or found != self._known.filesystems:
-            self._changes += 1
-        self._known = Snapshot(self.path, time.time(), inventory=inventory, device=root.device, filesystems=found)
+        self._changes += found != self._known.filesystems
+        self._known = Snapshot(self.path, time.time(), device=root.device, filesystems=found)
         comparisons = self._ledger.comparisons(wanted, unknown=True)
         self._start(trigger, tally, self._ledger.tasks(wanted | linked, comparisons, pace=1.0), whole=dirty.everything)
 
@@ -202,41 +185,19 @@ class Scanner:
 
     def look_at_logs(self, *, everything: bool) -> set[Tree]:
         """Look at the logs of what may run, or at `everything`; return whose have changed, as directories."""
-        before = self._logs
-        ran = {one.id for one in self.inventory.containers if everything or one.runs is not False}
-        self._look_at_states()
-        containers = [one for one in self.inventory.containers if one.id in ran or one.runs is not False]
-        try:
-            with open_mounted(self.path) as root:
-                found = _log_sizes(root, containers, Problems())
-        except OSError:
-            return set()
-        self._logs = found if everything else {**before, **found}
-        changed = {key for key, size in self._logs.items() if before.get(key) != size}
-        self._changes += bool(changed)
-        return {("containers", key) for key in changed}
-
-    def _look_at_states(self) -> None:
-        """Judge again which containers run: without a daemon no file tells of one that ends."""
-        containers = self._liveness.judge(self._written)
-        if containers != self.inventory.containers:
-            self._known = replace(self._known, inventory=replace(self.inventory, containers=containers))
-            self._changes += 1
+        return self._metadata.look_at_logs(self.path, everything=everything)
 
     def lose(self, error: str) -> None:
         """Forget all: the root is gone, or another one stands there."""
         self._pool.forget()
-        self._changes += self._ledger.changes + 1
+        self._changes = self.changes + 1
         self._ledger = Ledger()
-        self._logs.clear()
+        self._metadata = Metadata(self._grace)
         self._collectors.clear()
         self.identity = None
-        self._metadata_problems = []
         self._rounds.clear()
         self._owners.clear()
         self._newest.clear()
-        self._memo = Memo()
-        self._written = ()
         self._complete = False
         self._known = Snapshot(self.path, time.time(), error=error)
 
@@ -244,16 +205,15 @@ class Scanner:
         """Say what is known now; without figures as long as the first scan is not done."""
         if self._known.error:
             return self._known
-        problems = [*self._metadata_problems, *self._ledger.problems]
+        known = replace(self._known, inventory=self.inventory, problems=tuple(self._problems))
         if not self._complete:
-            return replace(self._known, progress=self._progress_now(), problems=tuple(problems))
+            return replace(known, progress=self._progress_now())
         return replace(
-            self._known,
+            known,
             measured=self._ledger.settled,
             differences=dict(self._ledger.differences),
-            logs=dict(self._logs),
+            logs=dict(self._metadata.logs),
             collectors=dict(self._collectors),
-            problems=tuple(problems),
             progress=self._progress,
         )
 
@@ -316,8 +276,7 @@ class Scanner:
 
     def _failing(self) -> set[Collector]:
         """The collectors with anything that could not be read or measured, but for what vanished."""
-        problems = (*self._metadata_problems, *self._ledger.problems)
-        failing = {one.collector for one in problems if one.reason is not Reason.VANISHED}
+        failing = {one.collector for one in self._problems if one.reason is not Reason.VANISHED}
         hanging = (task.tree for one in self._rounds if one.reported for task in one.pending)
         return failing | {self.plan.trees[tree] for tree in hanging if tree in self.plan.trees}
 
@@ -325,8 +284,3 @@ class Scanner:
         waiting = sum(len(one.pending) for one in self._rounds)
         total = len(self.plan.trees)
         return Progress(total, max(0, total - waiting), self._pool.entries)
-
-
-def _log_sizes(root: DataRoot, containers: Iterable[Container], problems: Problems) -> dict[ContainerId, int]:
-    known = {one.id: one.log.files for one in containers if one.log.driver or one.log.files}
-    return log_sizes(root, known, lambda why, at: problems.add(Collector.CONTAINERS, why, at))
