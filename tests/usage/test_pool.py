@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.accounting import Disjoint
-from exporter.measured import Measured, Reason
+from exporter.measured import Changes, Measured, Reason
 from exporter.root import DataRoot
 from exporter.usage import pool as pools
 from exporter.usage.crew import MAX_STUCK
@@ -145,6 +145,20 @@ def test_what_is_large_and_not_urgent_holds_nothing_up(large: Path, weight: int)
         pool.submit([Task(("two",))])
         done += _results(pool, 1)
     assert [result.task.tree for result in done] == [("two",)]
+
+
+def test_a_comparison_of_what_is_large_is_done_at_a_pace_as_well(large: Path) -> None:
+    with Pool(1, 30) as pool:
+        _use(pool, large)
+        changes = Changes(("large",), (("two",),))
+        slow, urgent = (Task(("large",), changes=changes, pace=pace, weight=20_000) for pace in (0.002, 1))
+        pool.submit([slow])
+        done: list[Result] = []
+        while not pool.cpu:  # until it has said that it is at it
+            done += pool.results(0.05)
+        pool.submit([urgent])
+        done += _results(pool, 1)
+    assert done[0].task is urgent
 
 
 def test_what_turns_out_to_be_large_is_measured_in_the_end(large: Path) -> None:
