@@ -10,7 +10,7 @@ from exporter.usage.hand import Hand
 
 #: So many workers that hang, and do not end although they are killed, are borne.
 MAX_STUCK = 8
-_IDLE_SECONDS = 20.0
+_IDLE_SECONDS = 5.0
 _FAREWELL_SECONDS = 0.5
 _KILL_SECONDS = 0.1
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from exporter.measured import Tree
@@ -101,14 +101,16 @@ def filesystems(
     """The filesystems of the root and of what may have a disk of its own: top-level entries and drivers."""
     paths = [root, *(f"{root}/{name}" for name in directories)]
     paths += [f"{root}/{'/'.join(trees[0][:-1])}" for trees in layers if trees]
-    found: dict[str, Filesystem] = {}
+    found: list[MountPoint] = []
     for path in dict.fromkeys(paths):
         mount = mount_of(path, mounts)
-        if mount is not None and not _shows(found, mount):
-            found[mount.path] = Filesystem(mount.path, mount.device, mount.path, mount.fstype)
-    return tuple(found.values())
+        if mount is not None and not any(_same_filesystem(one, mount) for one in found):
+            found.append(mount)
+    return tuple(Filesystem(one.path, one.device, one.path, one.fstype) for one in found)
 
 
-def _shows(found: Mapping[str, Filesystem], mount: MountPoint) -> bool:
-    """Whether this filesystem is in the list already, be it under another mount point of the same device."""
-    return any(one.device == mount.device and one.fstype == mount.fstype for one in found.values())
+def _same_filesystem(one: MountPoint, other: MountPoint) -> bool:
+    """Whether two mounts show one filesystem. The device of a tmpfs or an overlay is only a name, and any has it."""
+    if one.device_number == other.device_number:
+        return True
+    return "/" in one.device and (one.device, one.fstype) == (other.device, other.fstype)

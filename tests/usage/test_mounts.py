@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.usage.mounts import MountPoint, foreign_mounts, mount_of, read_mounts
+from exporter.usage.mounts import MountPoint, filesystems, foreign_mounts, mount_of, read_mounts
 from tests.conftest import Figures
 from tests.roots import graph_root
 
@@ -15,6 +15,9 @@ _LINES = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 31 30 0:50 / /var/lib/docker/aufs/mnt/c1 rw - aufs none rw,si=1
 32 22 254:0 /srv/data /var/lib/docker/volumes/a\040b/_data rw - ext4 /dev/vda rw
 33 22 254:0 / /var/lib/docker-other rw - ext4 /dev/vda rw
+34 22 0:51 / /var/lib/docker/tmp rw - tmpfs tmpfs rw
+35 22 0:52 / /var/lib/docker/volumes rw - tmpfs tmpfs rw
+36 22 0:51 /a /var/lib/docker/trust rw - tmpfs tmpfs rw
 broken
 """
 
@@ -28,7 +31,13 @@ def mounts(tmp_path: Path) -> list[MountPoint]:
 
 def test_a_directory_mounted_on_itself_is_no_foreign_mount(mounts: list[MountPoint]) -> None:
     foreign = [mount.path for mount in foreign_mounts("/var/lib/docker", mounts)]
-    assert foreign == ["/var/lib/docker/aufs/mnt/c1", "/var/lib/docker/volumes/a b/_data"]
+    assert foreign[:2] == ["/var/lib/docker/aufs/mnt/c1", "/var/lib/docker/volumes/a b/_data"]
+    assert "/var/lib/docker/aufs" not in foreign
+
+
+def test_a_name_that_any_filesystem_may_have_tells_none_from_another(mounts: list[MountPoint]) -> None:
+    found = filesystems("/var/lib/docker", ["aufs", "tmp", "trust", "volumes"], [], mounts)
+    assert [one.mountpoint for one in found] == ["/", "/var/lib/docker/tmp", "/var/lib/docker/volumes"]
 
 
 def test_a_path_lies_on_the_nearest_mount(mounts: list[MountPoint]) -> None:
