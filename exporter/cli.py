@@ -4,97 +4,19 @@ What only one command needs it imports itself: `once` is over before a web serve
 """
 
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from exporter import flags
 from exporter.__main__ import INTERRUPTED
 from exporter.check import check_config
-from exporter.config import DEFAULT_PORT, DEFAULT_ROOT, Config, SettingsError
-from exporter.configfile import config_file_option
-from exporter.metrics.limits import DEFAULT_SERIES, LIMITED, Shown
+from exporter.config import DEFAULT_PORT, Config, SettingsError
 from exporter.terminal.commands import COMMANDS
 
 if TYPE_CHECKING:
     from exporter.metrics.render import Format
-
-_ENVIRONMENT = "DOCKER_STORAGE_EXPORTER_"
-_Command = Callable[..., None]
-
-
-def _option(flag: str, name: str, **settings: Any) -> Callable[[_Command], _Command]:
-    """An option that is also an environment variable, and says so in --help."""
-    words = flag.partition("/")[0].removeprefix("--")  # a switch has the name of what it switches on
-    variable = _ENVIRONMENT + words.replace(".", "_").replace("-", "_").upper()
-    return click.option(flag, name, envvar=variable, show_envvar=True, show_default=True, **settings)
-
-
-_config_file = config_file_option(_ENVIRONMENT + "CONFIG_FILE")
-_root = _option(
-    "--root",
-    "root",
-    default=DEFAULT_ROOT,
-    metavar="DIRECTORY",  # no click.Path: that refuses what access(2) denies, which knows nothing of capabilities
-    help="The Docker data root to read. Nothing below it is ever written.",
-)
-_intermediate = _option(
-    "--collector.images.intermediate",
-    "intermediate",
-    is_flag=True,
-    help="Serve the sizes of intermediate images too: those without a tag that other images are built on.",
-)
-_workers = _option(
-    "--scan.workers",
-    "workers",
-    default=0,
-    type=click.IntRange(min=0),
-    metavar="NUMBER",
-    help="How many processes measure at once; 0 is one for each core.",
-)
-_timeout = _option(
-    "--scan.tree-timeout",
-    "tree_timeout",
-    default=30.0,
-    type=click.FloatRange(min=1),
-    metavar="SECONDS",
-    help="Give up on a directory tree when its measuring has made no progress for this long.",
-)
-_each_layer = _option(
-    "--collector.layers.each",
-    "each_layer",
-    is_flag=True,
-    help="Serve every layer with its size, not only their sums.",
-)
-
-
-def _limits(command: _Command) -> _Command:
-    """The limits on series, one option for each collector."""
-    for name in reversed(LIMITED):
-        command = _option(
-            f"--collector.{name.replace('_', '-')}.max-series",
-            f"most_{name}",
-            default=DEFAULT_SERIES,
-            type=click.IntRange(min=0),
-            metavar="NUMBER",
-            help=f"Serve at most so many series of {name.replace('_', ' ')}, those of the largest; 0 is no limit.",
-        )(command)
-    return command
-
-
-def _shown(*, intermediate: bool, each_layer: bool, limits: Mapping[str, int]) -> Shown:
-    return Shown(intermediate, each_layer, tuple((name, limits[f"most_{name}"]) for name in LIMITED))
-
-
-_grace = _option(
-    "--layers.orphaned-after",
-    "orphaned_after",
-    default=600.0,
-    type=click.FloatRange(min=0),
-    metavar="SECONDS",
-    help="How long nothing must have referred to a layer before it is called orphaned.",
-)
 
 
 def _tell_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -136,9 +58,9 @@ main.add_command(check_config)
 
 
 @main.command()
-@_config_file
-@_root
-@_option(
+@flags.config_file
+@flags.root
+@flags.option(
     "--web.listen-address",
     "listen",
     multiple=True,
@@ -147,20 +69,20 @@ main.add_command(check_config)
     help="Where to serve; repeat it for several. Without a host, on every address of the machine. "
     "Not used when systemd hands sockets over.",
 )
-@_option(
+@flags.option(
     "--web.config.file",
     "web_config_file",
     default="",
     metavar="FILE",
     help="TLS, passwords, headers and rate limit, in the format that Prometheus exporters share.",
 )
-@_option(
+@flags.option(
     "--web.enable-lifecycle",
     "lifecycle",
     is_flag=True,
     help="Let POST /-/reload scan everything again and read the web configuration again, as SIGHUP does.",
 )
-@_option(
+@flags.option(
     "--scan.interval",
     "scan_interval",
     default=60.0,
@@ -168,7 +90,7 @@ main.add_command(check_config)
     metavar="SECONDS",
     help="Measure what a running container may let grow this often; what is quiet, up to every 15 minutes.",
 )
-@_option(
+@flags.option(
     "--scan.duty-cycle",
     "duty_cycle",
     default=0.05,
@@ -176,22 +98,22 @@ main.add_command(check_config)
     metavar="FRACTION",
     help="The share of one core that scans may take on average, after the first one.",
 )
-@_workers
-@_timeout
-@_option(
+@flags.workers
+@flags.timeout
+@flags.option(
     "--cache.file",
     "cache_file",
     default="",
     metavar="FILE",
     help="Where the sizes of image layers are kept across restarts.  [default: in the state directory; 'none': off]",
 )
-@_option(
+@flags.option(
     "--watch/--no-watch",
     "watch",
     default=True,
     help="Let the kernel tell of changes. Without it they are found by a look.",
 )
-@_option(
+@flags.option(
     "--watch.look-interval",
     "look_interval",
     default=15.0,
@@ -199,18 +121,18 @@ main.add_command(check_config)
     metavar="SECONDS",
     help="Look this often for changes that no event has told.",
 )
-@_intermediate
-@_each_layer
-@_limits
-@_grace
-@_option(
+@flags.intermediate
+@flags.each_layer
+@flags.limits
+@flags.grace
+@flags.option(
     "--log.level",
     "log_level",
     default="info",
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="The least important log lines to write.",
 )
-@_option(
+@flags.option(
     "--log.format",
     "log_format",
     default="logfmt",
@@ -261,7 +183,7 @@ def run(  # noqa: PLR0913 - one parameter for each flag
             watch=watch,
             look_interval=look_interval,
             orphaned_after=orphaned_after,
-            shown=_shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
+            shown=flags.shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
             log_level=log_level,
             log_format=log_format,
             web_config_file=web_config_file,
@@ -273,16 +195,16 @@ def run(  # noqa: PLR0913 - one parameter for each flag
 
 
 @main.command()
-@_config_file
-@_root
-@_option(
+@flags.config_file
+@flags.root
+@flags.option(
     "--format",
     "style",
     default="text",
     type=click.Choice(["text", "openmetrics"]),
     help="The exposition format.",
 )
-@_option(
+@flags.option(
     "--output",
     "output",
     default=None,
@@ -290,12 +212,12 @@ def run(  # noqa: PLR0913 - one parameter for each flag
     metavar="FILE",
     help="Write there, all at once, instead of to standard output: for node_exporter's textfile collector.",
 )
-@_workers
-@_timeout
-@_intermediate
-@_each_layer
-@_limits
-@_grace
+@flags.workers
+@flags.timeout
+@flags.intermediate
+@flags.each_layer
+@flags.limits
+@flags.grace
 def once(  # noqa: PLR0913 - one parameter for each flag
     root: str,
     style: "Format",
@@ -321,7 +243,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
         root=root,
         workers=workers,
         tree_timeout=tree_timeout,
-        shown=_shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
+        shown=flags.shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
         orphaned_after=orphaned_after,
     )
     from exporter.usage.pool import Pool, default_workers  # noqa: PLC0415
@@ -365,16 +287,18 @@ def demo(directory: Path, busy: bool, host: Literal["wiki", "build"]) -> None:
 
 
 @main.command()
-@_option("--job", "job", default="docker-storage", metavar="NAME", help="The job that Prometheus scrapes exporters as.")
-@_option(
+@flags.option(
+    "--job", "job", default="docker-storage", metavar="NAME", help="The job that Prometheus scrapes exporters as."
+)
+@flags.option(
     "--threshold",
     "thresholds",
     multiple=True,
     metavar="NAME=VALUE",
     help="Set a threshold: a size (2GiB), a share (15%) or a time (6h). Repeat it for several; --list names all.",
 )
-@_option("--runbooks", "runbooks", default="docs/runbooks/", metavar="URL", help="Where the runbooks are served.")
-@_option(
+@flags.option("--runbooks", "runbooks", default="docs/runbooks/", metavar="URL", help="Where the runbooks are served.")
+@flags.option(
     "--speed",
     "speed",
     default=1.0,
@@ -396,5 +320,5 @@ def rules(job: str, thresholds: tuple[str, ...], runbooks: str, speed: float, li
 
 
 for _one in COMMANDS:
-    _config_file(_one)
+    flags.config_file(_one)
     main.add_command(_one)
