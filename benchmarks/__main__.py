@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import exporter
-from benchmarks.bare import bare_times
+from benchmarks.bare import bare_times, bare_walk_seconds
 from benchmarks.engine import engine_seconds
 from benchmarks.roots import container, many_files, many_objects, volume
 from benchmarks.subject import Subject, subject
@@ -75,10 +75,15 @@ def first_scan(root: Path, shape: str) -> list[Row]:
     """The first scan of half a million entries beside du."""
     du = ["du", "-s", str(root)]
     _seconds(du)
-    turns = [(*_scan_seconds(root), _seconds(du)) for _ in range(_PAIRS)]
+    turns = [(*_scan_seconds(root), bare_walk_seconds(root), _seconds(du)) for _ in range(_PAIRS)]
+    cores = len(os.sched_getaffinity(0))
+    floor = f"... a bare `os.scandir` loop's CPU time, on {cores} cores / `du -s`, {shape}"
     return [
-        _ratio(f"first scan / `du -s`, {shape}", [(scan, by_du) for scan, _, by_du in turns], 0.8),
-        _ratio(f"`once`, with start-up and output / `du -s`, {shape}", [(whole, by_du) for _, whole, by_du in turns]),
+        _ratio(f"first scan / `du -s`, {shape}", [(scan, by_du) for scan, _, _, by_du in turns], 0.8),
+        _ratio(floor, [(bare / cores, by_du) for _, _, bare, by_du in turns]),
+        _ratio(
+            f"`once`, with start-up and output / `du -s`, {shape}", [(whole, by_du) for _, whole, _, by_du in turns]
+        ),
     ]
 
 

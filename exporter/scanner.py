@@ -170,6 +170,8 @@ class Scanner:
         for one in done:
             self._rounds.remove(one)
             self._finish(one)
+        if done and not self._rounds:
+            self._owners, self._newest = {}, {}  # made anew: a table never shrinks
         return done
 
     def give_up_on(self, one: Round) -> None:

@@ -10,6 +10,7 @@ import sys
 
 from exporter import log
 from exporter.ipc import LENGTH_BYTES, Order
+from exporter.memory import keep_apart
 from exporter.usage.pool import Pool, default_workers
 
 _NICEST = 19
@@ -39,6 +40,7 @@ def main() -> None:
     order = _receive()
     log.configure(order.config.log_level, order.config.log_format)
     os.nice(_NICEST)
+    keep_apart()
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a terminal (`stty tostop`) would stop it when it logs
     pool = Pool(order.config.workers or default_workers(), order.config.tree_timeout)
     pool.warm()

@@ -15,7 +15,8 @@ class Memo:
 
     def __init__(self) -> None:
         self._values: dict[_Key, Any] = {}
-        self._of_entry: dict[Tree, set[_Key]] = {}
+        #: Tuples, for there are thousands, and hardly one has more than one key.
+        self._of_entry: dict[Tree, tuple[_Key, ...]] = {}
         #: What these entries lie in: when a whole store is another one, so are all its entries.
         self._above: set[Tree] = set()
         self._used: set[_Key] = set()
@@ -43,7 +44,8 @@ class Memo:
         if keep:
             self._values[key] = value
             for one in (entry, *also):
-                self._of_entry.setdefault(one, set()).add(key)
+                known = self._of_entry.get(one, ())
+                self._of_entry[one] = known if key in known else (*known, key)
                 self._above.update(one[:end] for end in range(1, len(one)))
         return value
 
@@ -51,5 +53,6 @@ class Memo:
         """Forget what this scan had no use for."""
         for key in self._values.keys() - self._used:
             del self._values[key]
-        for entry in [entry for entry, keys in self._of_entry.items() if keys.isdisjoint(self._used)]:
+        for entry in [entry for entry, keys in self._of_entry.items() if self._used.isdisjoint(keys)]:
             del self._of_entry[entry]
+        self._used = set()
