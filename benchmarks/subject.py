@@ -82,11 +82,19 @@ def subject(root: Path, *flags: str) -> Iterator[Subject]:
 
 
 def _descendants(process: int) -> Iterator[int]:
-    for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
+    for child in _read(f"/proc/{process}/task/{process}/children").split():
         yield int(child)
         yield from _descendants(int(child))
 
 
 def _pss(process: int) -> int:
-    found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{process}/smaps_rollup").read_text(), re.MULTILINE)
+    found = re.search(r"^Pss:\s+(\d+) kB", _read(f"/proc/{process}/smaps_rollup"), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
+
+
+def _read(file: str) -> str:
+    """What the kernel says of a process; nothing of a worker that has ended meanwhile."""
+    try:
+        return Path(file).read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 #: What was not used is saved up to this many seconds, so that a rare scan need not wait.
 _SAVED_SECONDS = 60.0
 #: ... of which audits leave so much to what events tell of.
-_RESERVED_SECONDS = 30.0
+_RESERVED_SECONDS = 10.0
 
 
 @dataclass(slots=True)

@@ -59,7 +59,7 @@ class Keeper:
         #: What was scanned since the last look because events told of it.
         self._lately: list[Dirty] = []
         self._suspects: tuple[float, Findings] | None = None
-        self._next_identity = self._next_look = 0.0
+        self._next_identity = self._next_look = self._audited = 0.0
         self._live = False
 
     def start(self) -> None:
@@ -93,8 +93,8 @@ class Keeper:
             now = time.monotonic()
             times.append(self._scan_at(now))
             # While audits are under way, their end is what is waited for.
-            if self._auditor.next_due is not None and not self._auditing():
-                times.append(max(self._auditor.next_due, now + self._budget.wait(audit=True)))
+            if not self._auditing():
+                times.append(self._audit_at(now))
         if self._scanner.rounds:
             times.append(time.monotonic() + _LATE_EVENT_SECONDS)
         return min(times)
@@ -117,7 +117,7 @@ class Keeper:
             if now >= self._next_look:
                 self._next_look = now + self._config.look_interval
                 self._look(now)
-            if not self._budget.wait(audit=True):
+            if now >= self._audit_at(now):
                 self._audit(now)
 
     def rescan(self) -> None:
@@ -264,9 +264,18 @@ class Keeper:
         homes = (tree for tree in measured if len(tree) == _CONTAINER_DEPTH and tree[0] == "containers")
         return {tree: measured[tree].identity[1] for tree in homes}
 
+    def _audit_at(self, now: float) -> float:
+        """When to audit what is due: the budget stretches that as well, but not beyond some small trees each look."""
+        due = self._auditor.next_due
+        if due is None:
+            return math.inf
+        return min(max(due, now + self._budget.wait(audit=True)), max(due, self._audited) + self._config.look_interval)
+
     def _audit(self, now: float) -> None:
         """Have what is due measured again: the small trees at once, and beside them one large one at a pace."""
-        for large in {False, True} - self._auditing():
+        self._audited = now
+        sizes = {False} if self._budget.wait(audit=True) else {False, True}
+        for large in sizes - self._auditing():
             batch = self._auditor.take(now, self._scanner.measured, large=large)
             if batch:
                 self._scanner.audit(batch, self._budget.pace)

@@ -173,6 +173,16 @@ def test_what_events_tell_does_not_starve_when_there_is_nothing_to_spend(built: 
     assert kept.counters.missed == 0
 
 
+def test_audits_do_not_starve_when_there_is_nothing_to_spend(built: GraphRoot, keep: _Keep) -> None:
+    """Whatever events have cost: some small trees are audited each look, and the keeper waits meanwhile."""
+    kept = keep(built.path, look_interval=1, duty_cycle=1e-6, scan_interval=1)
+    kept.turn_until(lambda: kept.layers() == 1)
+    for size in (5000, 6000):
+        (built.path / "tmp/file").write_bytes(b"x" * size)
+        kept.turn_until(lambda: kept.scanner.measured["tmp",].usage.size == size)  # noqa: B023 - called at once
+        assert kept.keeper.due() > time.monotonic()
+
+
 def test_an_audit_that_waits_for_another_keeps_nobody_busy(built: GraphRoot, keep: _Keep) -> None:
     """One of a large tree takes its time; meanwhile small ones are due all the time."""
     large = ("volumes", "large", "_data")

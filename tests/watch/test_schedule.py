@@ -65,7 +65,7 @@ def test_an_overdrawn_account_says_how_long_to_wait() -> None:
     assert budget.wait() == 20
     budget.settle(20, 4)
     assert budget.wait() == 0
-    assert budget.wait(audit=True) == 30  # so much is left to what events tell of
+    assert budget.wait(audit=True) == 10  # so much is left to what events tell of
 
 
 def _auditor(tmp_path: Path, pool: Pool) -> Auditor:
