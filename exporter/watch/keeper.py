@@ -6,6 +6,7 @@ called next at the latest.
 
 import math
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
@@ -86,6 +87,8 @@ class Keeper:
     def due(self) -> float:
         """When `step` is to be called at the latest."""
         times = [self._next_identity]
+        if (collected := self.watcher.mailbox.due) > time.monotonic():
+            times.append(collected)
         if self._live:
             times.append(self._next_look)
             if self._suspects is not None:
@@ -109,7 +112,8 @@ class Keeper:
         self._collect(now)
         self._take_events(now)
         if self._live:
-            self._budget.settle(now, time.process_time() + self._pool.cpu)
+            # Without what watchdog's threads take: that can be put off by nobody.
+            self._budget.settle(now, time.thread_time() + self._pool.cpu)
             if now >= self._scan_at(now):
                 self._scan(now)
             if self._suspects is not None and now >= self._suspects[0]:
@@ -152,12 +156,12 @@ class Keeper:
             self._trigger = Trigger.OVERFLOW
             self._debounce.add(now, set(), everything=True)
         entries: set[Tree] = set()
-        for path in paths:
+        for path, count in Counter(paths).items():
             tree = self.watcher.tree_of(path)
             if tree is None or (tree[0] == "containers" and len(tree) > 3):
                 continue
             area = _AREAS.get(tree[0], "layers" if len(tree) > 1 else "root")
-            self._counters.events[area] = self._counters.events.get(area, 0) + 1
+            self._counters.events[area] = self._counters.events.get(area, 0) + count
             entries.add(entry_of(tree, self._stores))
         if entries:
             self._counters.last_event = time.time()

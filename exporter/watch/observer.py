@@ -9,9 +9,9 @@ import logging
 import os
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -41,6 +41,7 @@ _FILTER: list[type[FileSystemEvent]] = [
     FileMovedEvent,
 ]
 _JOIN_SECONDS = 2.0
+_COLLECT_SECONDS = 0.1
 _WATCHED_INODE = re.compile(r"^inotify wd:\S+ ino:([0-9a-f]+) ", re.MULTILINE)
 _LIMIT = "/proc/sys/fs/inotify/max_user_watches"
 _OVERFLOWS = "watchdog.observers.inotify_c"
@@ -49,9 +50,15 @@ _Place = tuple[int, int] | None
 
 
 class Mailbox(FileSystemEventHandler):
-    """Where watchdog's threads put what they saw. They do nothing else: one exception would end them."""
+    """Where watchdog's threads put what they saw. They do nothing else: one exception would end them.
+
+    A busy engine raises hundreds of events a second: after some were taken, nobody is woken for a moment, and
+    who takes them comes again at `due`.
+    """
 
     def __init__(self) -> None:
+        #: On a monotonic clock; what comes later wakes.
+        self.due = 0.0
         self._paths: deque[str] = deque(maxlen=2 * MOST_ENTRIES)
         self._lost = 0
         self._events = 0
@@ -63,7 +70,8 @@ class Mailbox(FileSystemEventHandler):
         for path in (event.src_path, event.dest_path):
             if path:
                 self._paths.append(os.fsdecode(path))
-        self.wake()
+        if time.monotonic() >= self.due:
+            self.wake()
 
     def overflow(self) -> None:
         """Put down that the kernel's queue was too small."""
@@ -85,6 +93,8 @@ class Mailbox(FileSystemEventHandler):
         with contextlib.suppress(IndexError):
             while True:
                 paths.append(self._paths.popleft())
+        if paths:
+            self.due = time.monotonic() + _COLLECT_SECONDS
         lost, self._lost = self._lost, 0
         return paths, many, lost
 
@@ -216,9 +226,8 @@ class Watcher:
 
     def tree_of(self, path: str) -> Tree | None:
         """The path of an event below the root; None for the root itself, and what is not below it."""
-        relative = os.path.relpath(path, self._root)
-        parts = PurePosixPath(relative).parts
-        return None if not parts or parts[0] in ("..", ".") else parts
+        above = self._root.rstrip("/") + "/"
+        return tuple(path[len(above) :].split("/")) if path.startswith(above) and path != above else None
 
 
 def _held() -> list[int]:
