@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from watchdog.events import FileCreatedEvent
 
-from exporter.watch.observer import Watcher
+from exporter.watch import observer
+from exporter.watch.observer import Mailbox, Watcher
 
 _DEADLINE_SECONDS = 10
 
@@ -148,3 +150,32 @@ def test_an_overflow_in_the_log_of_the_library_is_counted(root: Path, watcher: W
     logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; filesystem events were lost")
     assert watcher.mailbox.take()[2] == 1
     watcher.stop()
+
+
+class _Clock:
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_events_behind_others_wake_nobody_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever took the first ones comes again when it is time."""
+    clock = _Clock()
+    monkeypatch.setattr(observer, "time", clock)
+    mailbox = Mailbox()
+
+    def wakes(path: str) -> bool:
+        mailbox.on_any_event(FileCreatedEvent(path))
+        return bool(select.select([mailbox.readable], [], [], 0)[0])
+
+    assert wakes("a")
+    assert mailbox.take()[0] == ["a"]
+    assert not wakes("b")
+    assert mailbox.due > clock.now
+    clock.now = mailbox.due
+    assert mailbox.take()[0] == ["b"]
+    clock.now += 1
+    assert mailbox.take()[0] == []
+    assert wakes("c")
+    mailbox.close()
