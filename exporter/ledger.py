@@ -112,17 +112,17 @@ class Ledger:
 
     def tasks(self, trees: Collection[Tree], comparisons: Collection[Key], pace: float) -> list[Task]:
         """What the pool is to do."""
-        tasks = []
-        for tree in sorted(trees):
-            known = self.measured.get(tree)
-            tasks.append(Task(tree, self.plan.prune.at(tree), pace=pace, weight=known.entries if known else 0))
+        prune = self.plan.prune
+        tasks = [Task(tree, prune.at(tree), pace=pace, weight=self._weight(tree)) for tree in sorted(trees)]
         for key in sorted(comparisons):
             changes = self.plan.differences[key]
             if changes.new in self.plan.trees:
-                known = self.measured.get(changes.new)
-                weight = known.entries if known else 0
-                tasks.append(Task(changes.new, changes=changes, key=key, pace=pace, weight=weight))
+                tasks.append(Task(changes.new, changes=changes, key=key, pace=pace, weight=self._weight(changes.new)))
         return tasks
+
+    def _weight(self, tree: Tree) -> int:
+        known = self.measured.get(tree)
+        return known.entries if known else 0
 
     def take(self, result: Result, collector: Collector) -> bool | None:
         """Take up one figure; return whether a tree has grown, None where it was a difference."""
