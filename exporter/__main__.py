@@ -2,14 +2,13 @@
 
 import os
 
-#: What a shell says of a command that Ctrl-C ended.
-INTERRUPTED = 130
+from exporter.core.exit_status import INTERRUPTED
 
 
 def main() -> None:
     """Run the command line. Ctrl-C ends it in silence, also while it is still being loaded."""
     try:
-        from exporter.cli import main as command  # noqa: PLC0415 - loading takes long enough to be interrupted
+        from exporter.cli.main import main as command  # noqa: PLC0415 - loading takes long enough to be interrupted
     except KeyboardInterrupt:
         os._exit(INTERRUPTED)
     command()

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import click
 
-from exporter.cli import main
-from exporter.version import VERSION
+from exporter.cli.main import main
+from exporter.core.version import VERSION
 
 _NAME = "docker-storage-exporter"
 _NOT_STANDING_ALONE = re.compile(r"(?m)^(?=[.'])")

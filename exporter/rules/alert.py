@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from exporter.metrics import catalogue as c
+from exporter.expose.metrics import catalogue as c
 from exporter.rules.thresholds import Settings
 
 Severity = Literal["info", "warning", "critical"]

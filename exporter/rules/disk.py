@@ -1,6 +1,6 @@
 """Alerts on the filesystems below the data root, and on how fast the data grows."""
 
-from exporter.metrics import catalogue as c
+from exporter.expose.metrics import catalogue as c
 from exporter.rules.alert import HOST, Alert, Select, Severity, indented
 from exporter.rules.recording import USED
 from exporter.rules.thresholds import Settings, number

@@ -1,6 +1,6 @@
 """Alerts on the exporter itself: whether its figures can be trusted."""
 
-from exporter.metrics import catalogue as c
+from exporter.expose.metrics import catalogue as c
 from exporter.rules.alert import HOST, Alert, Select
 from exporter.rules.thresholds import Settings, Thresholds, number
 

@@ -1,6 +1,6 @@
 """Alerts on single objects: logs, writable layers, leftovers, what a prune would free."""
 
-from exporter.metrics import catalogue as c
+from exporter.expose.metrics import catalogue as c
 from exporter.rules.alert import HOST, Alert, Select, indented, named
 from exporter.rules.disk import ratio
 from exporter.rules.thresholds import Settings, Thresholds, duration, number

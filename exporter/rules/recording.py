@@ -1,6 +1,6 @@
 """What is worth computing once: fleets and long ranges read these instead of thousands of series."""
 
-from exporter.metrics import catalogue as c
+from exporter.expose.metrics import catalogue as c
 from exporter.rules.thresholds import Settings
 
 USED = "instance:docker_storage_directory_allocated_bytes:sum"

@@ -11,14 +11,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from exporter import document
-from exporter.document import FilesystemRow
-from exporter.metrics.render import Format
-from exporter.publication import Body
-from exporter.summary import Summary
-from exporter.web.answer import InPieces
+from exporter.expose.metrics.render import Format
+from exporter.expose.page_summary import Summary
+from exporter.expose.publication import Body
+from exporter.expose.snapshot_api import rows
+from exporter.expose.snapshot_api.rows import FilesystemRow
+from exporter.web.connections.chunks import InPieces
 from exporter.web.lifecycle import reload_route
-from exporter.web.pages import landing, status
+from exporter.web.pages.pages import landing, status
 
 #: Names from the disk are in text and JSON as well: no browser may take those for HTML.
 _AS_IT_IS = {"x-content-type-options": "nosniff"}
@@ -98,7 +98,7 @@ def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Starle
 
     routes: dict[str, Callable[[Request], Awaitable[Response]]] = {
         "/metrics": metrics,
-        document.PATH: snapshot,
+        rows.PATH: snapshot,
         "/": index,
         "/status": overview,
         "/-/healthy": healthy,

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from exporter.metrics.live import WebStatus
-from exporter.web.connection import Connection
-from exporter.web.guard import Guard
-from exporter.web.lobby import IDLE_SECONDS, Lobby, Visitor
-from exporter.web.reception import Reception
-from exporter.web.reload import WebConfiguration
-from exporter.web.turns import Turns
+from exporter.expose.metrics.live import WebStatus
+from exporter.web.access.guard import Guard
+from exporter.web.access.reload import WebConfiguration
+from exporter.web.connections.connection import Connection
+from exporter.web.connections.fair_queue import FairQueue
+from exporter.web.connections.limits import IDLE_SECONDS, ConnectionLimits, ConnectionSlot
+from exporter.web.connections.listener import Listener
 
 #: After this the connections that are still busy are cut: stopping takes less than a second.
 _GRACE_SECONDS = 0.5
@@ -72,9 +72,9 @@ class Server(uvicorn.Server):
     def __init__(self, app: ASGIApp, config_file: str = "") -> None:
         self.guard = Guard(app)
         self.configuration = WebConfiguration(config_file, self.guard)
-        self.lobby = Lobby()
-        self._turns = Turns()
-        self._reception: Reception | None = None
+        self.limits = ConnectionLimits()
+        self._turns = FairQueue()
+        self._listener: Listener | None = None
         super().__init__(
             uvicorn.Config(
                 self._answer,
@@ -111,8 +111,8 @@ class Server(uvicorn.Server):
             reloads_succeeded=reloads.success,
             reloads_failed=reloads.failure,
             stale=reloads.failed,
-            connections=len(self.lobby),
-            cut=self.lobby.cut,
+            connections=len(self.limits),
+            cut=self.limits.cut,
             refused=self.guard.refused,
         )
 
@@ -131,22 +131,22 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""
         self.servers: list[asyncio.Server] = []
-        self._reception = Reception(sockets or (), self.lobby, self._turns, self._door)
+        self._listener = Listener(sockets or (), self.limits, self._turns, self._door)
         self.started = True
 
-    def _door(self) -> tuple[ssl.SSLContext | None, Callable[[Visitor], asyncio.Protocol]]:
+    def _door(self) -> tuple[ssl.SSLContext | None, Callable[[ConnectionSlot], asyncio.Protocol]]:
         self.configuration.follow()
         admits = self.configuration.admits
 
-        def protocol(visitor: Visitor) -> asyncio.Protocol:
-            return Connection(self.config, self.server_state, self.lobby, self._turns, visitor, admits)
+        def protocol(slot: ConnectionSlot) -> asyncio.Protocol:
+            return Connection(self.config, self.server_state, self.limits, self._turns, slot, admits)
 
         return self.configuration.context, protocol
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more, and let those finish that are being answered."""
-        if self._reception is not None:
-            self._reception.close()
+        if self._listener is not None:
+            self._listener.close()
         self.guard.authenticator.close()
         await super().shutdown(sockets)
 

@@ -1,0 +1,1 @@
+"""The command line: each command builds a `Config` and calls one function."""

@@ -1,0 +1,54 @@
+"""`containers`: what each wrote, its log with what bounds that, and whether it runs."""
+
+import time
+from dataclasses import asdict
+
+from exporter.cli.commands.index import Index, container_name
+from exporter.cli.commands.tables import Answer, Table
+from exporter.core.units import age, human
+from exporter.expose.snapshot_api.rows import ContainerRow
+
+_RUNNING = ("running", "paused", "restarting")
+
+
+def containers(index: Index) -> Answer:
+    """List containers, first those that take most by themselves."""
+    rows = sorted(index.document.containers, key=lambda one: (-(one.writable or 0) - (one.log or 0), one.id))
+    lines = [
+        (
+            container_name(one),
+            index.short(one.id),
+            _image(index, one),
+            _state(one),
+            one.writable,
+            one.log if one.log or one.log_driver in ("", "json-file", "local") else one.log_driver,
+            _limit(one),
+            one.virtual,
+            len(one.mounts),
+        )
+        for one in rows
+    ]
+    headings = ("NAME", "CONTAINER ID", "IMAGE", "STATE", ">WRITABLE", ">LOG", "LOG LIMIT", ">VIRTUAL", ">#MOUNTS")
+    total = ("total", "", "", "", sum(one.writable or 0 for one in rows), sum(one.log or 0 for one in rows), "", "", "")
+    return Answer({"containers": [asdict(one) for one in rows]}, [Table("", headings, lines, footer=total)])
+
+
+def is_running(container: ContainerRow) -> bool:
+    """Whether it is written down as running; paused and restarting ones are."""
+    return container.state in _RUNNING
+
+
+def _image(index: Index, container: ContainerRow) -> str:
+    return container.image or (index.short(container.image_id) if container.image_id else "")
+
+
+def _state(container: ContainerRow) -> str:
+    if container.state == "exited" and container.finished is not None:
+        return f"exited {age(time.time() - container.finished)} ago"
+    return container.state
+
+
+def _limit(container: ContainerRow) -> str:
+    if container.log_limit is not None:
+        return human(container.log_limit)
+    return {None: "?", False: "none", True: "not on this disk"}[container.log_bounded]

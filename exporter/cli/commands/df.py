@@ -1,0 +1,63 @@
+"""`df`: the du table of the root, and what of it can be had back."""
+
+import time
+from dataclasses import asdict
+
+from exporter.cli.commands.tables import Answer, Lines, Table
+from exporter.core.units import age
+from exporter.expose.advice import FREEING
+from exporter.expose.snapshot_api.rows import Document, FilesystemRow
+
+
+def df(document: Document) -> Answer:
+    """Say what the parts of a root take, the largest first, and what could be freed."""
+    rows = sorted(document.directories, key=lambda row: (-row.allocated, row.name))
+    total = [sum(getattr(row, what) for row in rows) for what in ("size", "allocated", "inodes")]
+    freed = sum(row.bytes or 0 for row in document.reclaimable)
+    data = {
+        "directories": [asdict(row) for row in rows],
+        "total": dict(zip(("size", "allocated", "inodes"), total, strict=True)),
+        "reclaimable": [asdict(row) for row in document.reclaimable],
+        "reclaimable_total": freed,
+        "unattributed": document.unattributed,
+        "filesystems": [asdict(row) for row in document.filesystems],
+    }
+    parts = [
+        Table(
+            f"{document.root}{_when(document)}",
+            (">ON DISK", ">SIZE", ">#INODES", "PART"),
+            [(row.allocated, row.size, row.inodes, row.name) for row in rows],
+            footer=(total[1], total[0], total[2], "total"),
+            bars=0,
+        ),
+        Table(
+            "Reclaimable, each after the ones above it",
+            (">BYTES", ">#OBJECTS", "WHAT", "HOW"),
+            [(row.bytes, row.objects, *FREEING.get(row.category, (row.category, ""))) for row in document.reclaimable],
+            footer=(freed, sum(row.objects for row in document.reclaimable), "total", ""),
+        ),
+        _filesystems(document.filesystems),
+    ]
+    return Answer(data, [*parts, *_unmeasured(document)])
+
+
+def _when(document: Document) -> str:
+    if document.taken is None or (seconds := time.time() - document.taken) < 2:
+        return ""
+    return f", {age(seconds)} ago"
+
+
+def _filesystems(rows: tuple[FilesystemRow, ...]) -> Table:
+    return Table(
+        "",
+        (">SIZE", ">AVAILABLE", "TYPE", "MOUNTED ON"),
+        [(row.size, row.available, row.fstype, row.mountpoint) for row in rows],
+    )
+
+
+def _unmeasured(document: Document) -> list[Lines]:
+    """Say what stands in the root and is not told apart."""
+    return [
+        Lines("", [f"The layout {name} is measured by directory only: its objects are not listed."])
+        for name in document.unmeasured
+    ]

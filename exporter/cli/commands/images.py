@@ -1,0 +1,197 @@
+"""`images`: as `docker images` with what sharing hides, and the tree that `docker images -tree` of Docker 1.x drew."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+from exporter.cli.commands.index import NONE, Index
+from exporter.cli.commands.tables import Answer, Lines, Table, size
+from exporter.core.units import age
+from exporter.expose.snapshot_api.rows import ImageRow
+
+
+def images(index: Index, *, intermediate: bool) -> Answer:
+    """List images, newest first, a line for each tag as `docker images` does."""
+    rows = sorted(
+        (one for one in index.document.images if one.listed or intermediate),
+        key=lambda one: (-(one.created or 0), one.id),
+    )
+    virtual = [one.unique for one in rows if one.listed]
+    lines = []
+    for one in rows:
+        for number, (repository, tag) in enumerate(_references(one)):
+            first = not number  # sizes once for each image, so that a column adds up
+            figures = (one.virtual, one.unique, _rounded(one.proportional)) if one.listed else (one.virtual, "", "")
+            lines.append((repository, tag, index.short(one.id), _age(one.created), *figures, one.state, one.containers))
+            if not first:
+                lines[-1] = (repository, tag, index.short(one.id), "", "", "", "", one.state, one.containers)
+    headings = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", ">VIRTUAL", ">UNIQUE", ">SHARE", "STATE", ">#CONTAINERS")
+    shared = sum(one.proportional or 0 for one in rows)
+    footer = ("total", "", "", "", "", sum(one or 0 for one in virtual), round(shared), "", "")
+    return Answer({"images": [asdict(one) for one in rows]}, [Table("", headings, lines, footer=footer)])
+
+
+def _references(image: ImageRow) -> list[tuple[str, str]]:
+    found = [(name.rpartition(":")[0], name.rpartition(":")[2]) for name in image.references]
+    return found or [(name.partition("@")[0], NONE) for name in image.digests] or [(NONE, NONE)]
+
+
+def _rounded(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def _age(created: float | None) -> str:
+    return "" if created is None else f"{age(time.time() - created)} ago"
+
+
+@dataclass(slots=True)
+class Node:
+    """A line of the tree: in the graph layout an image, otherwise a layer with the images that end there.
+
+    An image that was built on another without a layer of its own has a line below that one's, and an `id` of its own.
+    """
+
+    id: str
+    layer: str
+    driver: str
+    virtual: int | None
+    created: float = 0.0
+    images: list[ImageRow] = field(default_factory=list)
+    children: list["Node"] = field(default_factory=list)
+
+    @property
+    def tags(self) -> list[str]:
+        """The references of the images here."""
+        return [name for image in self.images for name in image.references]
+
+
+def tree(index: Index, *, full: bool) -> Answer:
+    """Draw the images of each driver as Docker 1.x did (api/client/commands.go, WalkTree)."""
+    drivers = dict.fromkeys((*index.document.drivers, *(one.driver for one in index.document.images)))
+    forests = {driver: roots for driver in drivers if (roots := _forest(index, driver))}
+    parts = [
+        Lines(f"driver {driver}" if len(forests) > 1 else "", list(_draw(index, roots, full)))
+        for driver, roots in forests.items()
+    ]
+    data = [
+        {"driver": driver, "nodes": [row for root in roots for row in _data(root)]} for driver, roots in forests.items()
+    ]
+    return Answer({"trees": data}, parts)
+
+
+def _forest(index: Index, driver: str) -> list[Node]:
+    """Everything that stands on a layer of this driver's images; each node in one place only."""
+    nodes: dict[str, Node] = {}
+    parents: dict[str, str] = {}
+    lost: list[Node] = []
+    for image in index.document.images:
+        if image.driver != driver:
+            continue
+        below: int | None = None
+        chain = index.chain(image)
+        for layer in reversed(chain):
+            below = layer.size if layer is chain[-1] else _plus(below, layer.size)
+            node = nodes.setdefault(layer.id, Node(layer.id, layer.id, driver, below))
+            node.created = max(node.created, image.created or 0)
+            if layer.parent:
+                parents[layer.id] = layer.parent
+        if not chain:
+            lost.append(Node(image.id, "", driver, None, image.created or 0, [image]))
+    _place(nodes, parents, [one for one in index.document.images if one.driver == driver and one.layer in nodes])
+    return _planted(nodes, parents) + lost
+
+
+def _place(nodes: dict[str, Node], parents: dict[str, str], images: list[ImageRow]) -> None:
+    """Give each image its line: that of its layer, or one of its own below the image that it was built on."""
+    by_id, below = {one.id: one for one in images}, dict(parents)
+    lines: dict[str, str] = {}
+    for image in images:
+        built_on = by_id.get(image.parent)
+        own = built_on is not None and built_on.layer == image.layer and built_on.id != image.id
+        lines[image.id] = f"image {image.id}" if own else image.layer
+        if own:
+            stands_on = nodes[image.layer]
+            nodes[lines[image.id]] = Node(lines[image.id], image.layer, image.driver, stands_on.virtual)
+        node = nodes[lines[image.id]]
+        node.created = max(node.created, image.created or 0)
+        node.images.append(image)
+    for image in sorted(images, key=lambda one: (one.created or 0, one.id), reverse=True):
+        built_on = by_id.get(image.parent)
+        if built_on is not None and built_on.layer in (image.layer, below.get(image.layer)):
+            parents[lines[image.id]] = lines[built_on.id]
+
+
+def _planted(nodes: dict[str, Node], parents: dict[str, str]) -> list[Node]:
+    children: dict[str, list[Node]] = defaultdict(list)
+    for node in nodes.values():
+        if parents.get(node.id) in nodes:
+            children[parents[node.id]].append(node)
+    roots = [node for node in nodes.values() if parents.get(node.id) not in nodes]
+    seen: set[str] = set()
+    for root in roots:
+        _hang(root, children, seen)
+    for node in nodes.values():  # a ring of parents has no root: it is cut where it is come upon
+        if node.id not in seen:
+            roots.append(node)
+            _hang(node, children, seen)
+    return sorted(roots, key=_order)
+
+
+def _hang(root: Node, children: dict[str, list[Node]], seen: set[str]) -> None:
+    waiting = [root]
+    seen.add(root.id)
+    while waiting:
+        node = waiting.pop()
+        node.children = sorted((one for one in children[node.id] if one.id not in seen), key=_order)
+        seen.update(one.id for one in node.children)
+        waiting += node.children
+
+
+def _order(node: Node) -> tuple[float, str]:
+    """Newest first, as `docker images` sorts; ids tell apart what is of one second."""
+    return -int(node.created), node.id
+
+
+def _plus(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+def _draw(index: Index, roots: list[Node], full: bool) -> Iterator[str]:
+    """Without recursion: a chain may be longer than Python's stack allows."""
+    waiting = [(node, "", node is roots[-1]) for node in reversed(roots)]
+    while waiting:
+        node, prefix, last = waiting.pop()
+        yield f"{prefix}{'└─' if last else '├─'}{_label(index, node, full)}"
+        below = prefix + ("  " if last else "│ ")
+        waiting += [(one, below, one is node.children[-1]) for one in reversed(node.children)]
+
+
+def _label(index: Index, node: Node, full: bool) -> str:
+    """The id is the images', or `<none>` and the layer's own where none ends at a layer."""
+    ids = [one.id if full else index.short(one.id) for one in node.images]
+    layer = index.layers.get((node.driver, node.layer))
+    if not ids and layer is not None:
+        name = layer.chain or layer.id
+        ids = [f"{NONE} (layer {name if full else index.short(name)})"]
+    tags = f" Tags: {', '.join(node.tags)}" if node.tags else ""
+    return f"{', '.join(ids)} Virtual Size: {size(node.virtual)}{tags}"
+
+
+def _data(root: Node) -> list[dict[str, object]]:
+    """The nodes in the order of the lines, each with its depth: nesting would be as deep as the chain."""
+    rows: list[dict[str, object]] = []
+    waiting = [(root, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        rows.append(
+            {
+                "depth": depth,
+                "layer": node.layer,
+                "images": [one.id for one in node.images],
+                "references": node.tags,
+                "virtual": node.virtual,
+            }
+        )
+        waiting += [(one, depth + 1) for one in reversed(node.children)]
+    return rows

@@ -1,0 +1,123 @@
+"""A `Document` by id and by path: who has which layer, and what a beginning of an id means."""
+
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+
+from exporter.core.text import short_ids
+from exporter.expose.snapshot_api.rows import ContainerRow, Document, ImageRow, LayerRow, VolumeRow
+
+INIT = "-init"
+NONE = "<none>"
+
+
+class Index:
+    """Looks things up in one document. Layers are asked for as (driver, id)."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.layers: dict[tuple[str, str], LayerRow] = {(one.driver, one.id): one for one in document.layers}
+        self.volumes: dict[str, VolumeRow] = {one.name: one for one in document.volumes}
+
+    @cached_property
+    def _short(self) -> dict[str, str]:
+        ids = {one.id for one in self.document.images} | {one.id for one in self.document.containers}
+        ids |= {one.image_id for one in self.document.containers if one.image_id}
+        ids |= {part for one in self.document.layers for part in (one.id.removesuffix(INIT), one.chain) if part}
+        return dict(short_ids(ids))
+
+    def short(self, one: str) -> str:
+        """As many of an id's first digits as tell it from the others, at least 12."""
+        bare = one.removesuffix(INIT)
+        return self._short.get(bare, bare[:12]) + one[len(bare) :]
+
+    def chain(self, image: ImageRow) -> list[LayerRow]:
+        """The layers of an image that are on disk, its own first."""
+        found: dict[str, LayerRow] = {}
+        at = image.layer
+        while at and at not in found and (layer := self.layers.get((image.driver, at))):
+            found[at] = layer
+            at = layer.parent
+        return list(found.values())
+
+    @cached_property
+    def _images(self) -> dict[tuple[str, str], list[ImageRow]]:
+        """The listed images by each of their layers."""
+        users: dict[tuple[str, str], list[ImageRow]] = defaultdict(list)
+        for image in self.document.images:
+            if image.listed:
+                for layer in self.chain(image):
+                    users[image.driver, layer.id].append(image)
+        return users
+
+    @cached_property
+    def _containers(self) -> dict[tuple[str, str], ContainerRow]:
+        owners: dict[tuple[str, str], ContainerRow] = {}
+        for one in self.document.containers:
+            for name in (one.layer, one.layer + INIT) if one.layer else ():
+                owners[one.driver, name] = one
+        return owners
+
+    def images_with(self, layer: LayerRow) -> list[ImageRow]:
+        """The listed images that stand on a layer."""
+        return self._images.get((layer.driver, layer.id), [])
+
+    def container_of(self, layer: LayerRow) -> ContainerRow | None:
+        """The container whose writable or init layer this is."""
+        return self._containers.get((layer.driver, layer.id))
+
+    def containers_from(self, image: ImageRow) -> list[ContainerRow]:
+        """The containers that were made from an image."""
+        return [one for one in self.document.containers if (one.driver, one.image_id) == (image.driver, image.id)]
+
+    def owner(self, layer: LayerRow) -> str:
+        """Whose a layer is, in words."""
+        container = self.container_of(layer)
+        if container is not None:
+            kind = "init layer of container" if layer.id.endswith(INIT) else "container"
+            return f"{kind} {container_name(container)}"
+        images = self.images_with(layer)
+        if images:
+            rest = f" and {len(images) - 1} more" if len(images) > 1 else ""
+            return f"image {self.image_name(images[0])}{rest}"
+        return _NOBODY.get(layer.use, layer.use)
+
+    def image_name(self, image: ImageRow) -> str:
+        """An image's first reference, or its short id."""
+        return next(iter((*image.references, *image.digests)), self.short(image.id))
+
+    def meant(self, beginning: str) -> Iterator[LayerRow | ImageRow | ContainerRow]:
+        """Every object that an id's beginning, a container's name or an image's reference can mean."""
+        wanted = beginning.removeprefix("sha256:")
+        for container in self.document.containers:
+            if container.id.startswith(wanted) or container.name == beginning.removeprefix("/"):
+                yield container
+        for image in self.document.images:
+            if image.id.startswith(wanted) or beginning in _named(image):
+                yield image
+        for layer in self.document.layers:
+            if layer.id.startswith(wanted) or (layer.chain and layer.chain.startswith(wanted)):
+                yield layer
+
+    def path(self, directory: str, root: str = "") -> str:
+        """The path of a directory of the root, as a host path; "" for none."""
+        return posixpath.join(root or self.document.root, directory) if directory else ""
+
+
+_NOBODY = {
+    "image": "an image without a name",
+    "build_cache": "the build cache",
+    "pending": "not known: it may be coming or going",
+    "orphaned": "nothing",
+}
+
+
+def container_name(container: ContainerRow) -> str:
+    """A container's name, or the beginning of its id."""
+    return container.name or container.id[:12]
+
+
+def _named(image: ImageRow) -> set[str]:
+    latest = {name.removesuffix(":latest") for name in image.references if name.endswith(":latest")}
+    return {*image.references, *image.digests, *latest}

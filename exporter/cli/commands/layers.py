@@ -1,0 +1,252 @@
+"""`layers`: whose each layer is and where it lies. `whose`: the other way round, from a path to its owner."""
+
+import os
+import posixpath
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from exporter.cli.commands.index import INIT, Index, container_name
+from exporter.cli.commands.tables import Answer, Lines, Table, size
+from exporter.core.text import escape, unescape
+from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, LayerRow
+
+_HEADINGS = ("LAYER", "USE", ">SIZE", ">ON DISK", "BELONGS TO", "DIRECTORY")
+
+#: What lies at the top of a root and belongs to no single object.
+PARTS = {
+    "aufs": "layers of the aufs driver",
+    "btrfs": "layers of the btrfs driver",
+    "builder": "the classic builder's files",
+    "buildkit": "BuildKit's cache records and contents",
+    "containerd": "containerd's files",
+    "containers": "the containers' settings and logs",
+    "devicemapper": "layers of the devicemapper driver",
+    "engine-id": "the engine's id",
+    "execdriver": "the states of running containers (up to Docker 1.10)",
+    "graph": "the images' descriptions (up to Docker 1.9)",
+    "image": "the images' descriptions (from Docker 1.10 on)",
+    "init": "dockerinit (up to Docker 1.10)",
+    "linkgraph.db": "the containers' names and links (up to Docker 1.9)",
+    "network": "the engine's networks",
+    "overlay": "layers of the overlay driver",
+    "overlay2": "layers of the overlay2 driver",
+    "plugins": "the engine's plugins",
+    "runtimes": "the engine's runtimes",
+    "swarm": "the swarm's state",
+    "tmp": "the engine's temporary files: leftovers of loads and imports",
+    "tmp-old": "temporary files that the engine has put aside to remove",
+    "trust": "keys for signed images",
+    "vfs": "layers of the vfs driver, and volumes of Docker up to 1.8",
+    "volumes": "the volumes",
+    "zfs": "layers of the zfs driver",
+}
+
+
+def layers(index: Index, wanted: str, *, orphaned: bool) -> Answer:
+    """List layers: all, the orphaned ones, or those of what `wanted` means."""
+    if wanted:
+        return _meant(index, escape(wanted))
+    rows = [one for one in index.document.layers if not orphaned or one.use == "orphaned"]
+    rows.sort(key=lambda one: (-(one.allocated or 0), one.id))
+    parts: list[Table | Lines] = [_table(index, "", rows)]
+    if orphaned and not rows:
+        parts = [Lines("", ["No layer is orphaned."])]
+    return Answer({"layers": [_data(index, one) for one in rows]}, parts)
+
+
+def _table(index: Index, title: str, rows: Iterable[LayerRow]) -> Table:
+    lines = [
+        (
+            index.short(one.chain or one.id),
+            one.use,
+            one.size,
+            one.allocated,
+            index.owner(one),
+            index.path(one.home),
+        )
+        for one in rows
+    ]
+    return Table(title, _HEADINGS, lines)
+
+
+def _data(index: Index, layer: LayerRow) -> dict[str, object]:
+    container = index.container_of(layer)
+    return {
+        **asdict(layer),
+        "path": index.path(layer.directory),
+        "images": [{"id": one.id, "references": one.references} for one in index.images_with(layer)],
+        "container": {"id": container.id, "name": container.name} if container else None,
+    }
+
+
+def _meant(index: Index, wanted: str) -> Answer:
+    found = list(index.meant(wanted))
+    if len({_identity(one) for one in found}) != 1:
+        data: dict[str, object] = {"matches": [_match(index, one) for one in found], "layers": []}
+        if not found:
+            return Answer(data, [Lines("", [f"Nothing has an id that begins with {wanted}."])], failed=True)
+        meanings = [_match(index, one)["name"] for one in found]
+        return Answer(data, [Lines(f"{wanted} can mean:", meanings)], failed=True)
+    rows = [one for row in found for one in _layers_of(index, row)]
+    rows = list({(one.driver, one.id): one for one in rows}.values())
+    data = {"matches": [_match(index, one) for one in found], "layers": [_data(index, one) for one in rows]}
+    parts: list[Table | Lines] = [Lines("", [line for one in found for line in _about(index, one)])]
+    return Answer(data, [*parts, _table(index, "", rows)])
+
+
+def _identity(row: LayerRow | ImageRow | ContainerRow) -> str:
+    """Old Dockers give an image and its layer, and a container and its layer, one id."""
+    return row.id.removesuffix(INIT)
+
+
+def _match(index: Index, row: LayerRow | ImageRow | ContainerRow) -> dict[str, str]:
+    if isinstance(row, ContainerRow):
+        kind, name = "container", container_name(row)
+    elif isinstance(row, ImageRow):
+        kind, name = "image", index.image_name(row)
+    else:
+        kind, name = "layer", index.owner(row)
+    return {"kind": kind, "id": row.id, "name": f"{kind} {row.id} ({name})"}
+
+
+def _layers_of(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[LayerRow]:
+    if isinstance(row, LayerRow):
+        return [row]
+    if isinstance(row, ImageRow):
+        return index.chain(row)
+    own = [index.layers.get((row.driver, name)) for name in (row.layer, row.layer + INIT)]
+    image = next((one for one in index.document.images if (one.driver, one.id) == (row.driver, row.image_id)), None)
+    return [one for one in own if one is not None] + (index.chain(image) if image else [])
+
+
+def _about(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[str]:
+    if isinstance(row, ContainerRow):
+        about = f"container {row.id} {container_name(row)}, {row.state}, of image {row.image or row.image_id[:12]}"
+        return [about, f"  settings and logs: {index.path('containers/' + row.id)}"]
+    if isinstance(row, ImageRow):
+        users = ", ".join(map(container_name, index.containers_from(row))) or "none"
+        called = ", ".join((*row.references, *row.digests)) or "no name"
+        return [f"image {row.id}: {called}; {size(row.virtual)}", f"  containers: {users}"]
+    lines = [f"layer {row.id} of driver {row.driver}: {index.owner(row)}"]
+    lines += [f"  chain id: {row.chain}"] if row.chain else []
+    lines += [f"  directory: {index.path(row.directory)}"] if row.directory else []
+    names = [index.image_name(one) for one in index.images_with(row)]
+    return [*lines, f"  images: {', '.join(names)}"] if names else lines
+
+
+def whose(index: Index, given: str) -> Answer:
+    """Say whose a path below the root is; paths are taken as they are written, and as they are resolved here."""
+    relative = _below(index.document.root, given)
+    if relative is None:
+        relative = _once_below(index.document.origins, given)
+    if relative is None and (mounting := _mounting(index, escape(os.path.abspath(given)))):
+        lines = [f"{one['kind']}: {one['text']}" for one in mounting]
+        return Answer({"path": escape(given), "relative": None, "owners": mounting}, [Lines("", lines)])
+    if relative is None:
+        line = f"{escape(given)} is not below the data root {index.document.root}."
+        return Answer({"path": escape(given), "relative": None, "owners": []}, [Lines("", [line])], failed=True)
+    parts = tuple(escape(relative).split("/")) if relative else ()
+    owners = _owners(index, parts)
+    resolved = _below(os.path.realpath(index.document.root), os.path.realpath(given))
+    unknown = not owners or owners[0]["kind"] == "part"
+    if unknown and resolved and resolved != relative:  # a link, such as those in overlay2/l
+        owners = _owners(index, tuple(escape(resolved).split("/")))
+    data = {"path": escape(given), "relative": "/".join(parts), "owners": owners}
+    lines = [f"{owner['kind']}: {owner['text']}" for owner in owners] or [f"{escape(given)} is nobody's that is known."]
+    return Answer(data, [Lines("", lines)], failed=not owners)
+
+
+def _below(root: str, given: str) -> str | None:
+    """The path relative to the root: "" is the root itself, None what is not below it."""
+    if not os.path.isabs(given):
+        if not os.path.lexists(given):
+            return posixpath.normpath(given).removeprefix(".") if not given.startswith("..") else None
+        given = os.path.abspath(given)
+    pairs = ((os.path.normpath(given), os.path.normpath(root)), (os.path.realpath(given), os.path.realpath(root)))
+    for path, top in pairs:
+        if path == top:
+            return ""
+        if path.startswith(top.rstrip("/") + "/"):
+            return path[len(top.rstrip("/")) + 1 :]
+    return None
+
+
+def _once_below(origins: tuple[str, ...], given: str) -> str | None:
+    """The same for a path as the engine knew it, when its disk was mounted where it belongs."""
+    path = escape(os.path.normpath(given))
+    for origin in origins:
+        if path == origin or path.startswith(origin.rstrip("/") + "/"):
+            return unescape(path[len(origin.rstrip("/")) :].strip("/"))
+    return None
+
+
+def _mounting(index: Index, path: str) -> list[dict[str, str]]:
+    """The containers that have this path of the host as a bind mount."""
+    return [
+        {
+            "kind": "bind mount",
+            "id": one.id,
+            "text": f"{mount.source} is {mount.destination} in {container_name(one)}",
+        }
+        for one in index.document.containers
+        for mount in one.mounts
+        if mount.kind == "bind" and (path == mount.source or path.startswith(mount.source.rstrip("/") + "/"))
+    ]
+
+
+def _owners(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
+    """Every object that the path belongs to, the narrowest first."""
+    if not parts:
+        return [{"kind": "root", "id": "", "text": f"the data root {index.document.root} itself"}]
+    volume = _volume(index, parts)
+    if volume is not None:
+        return [volume]
+    found: list[dict[str, str]] = []
+    for name in parts[:6]:
+        found += _named(index, name)
+    if not found and parts[0].startswith("repositories-"):
+        return [{"kind": "part", "id": parts[0], "text": "the images' tags (up to Docker 1.9)"}]
+    if not found and parts[0] not in PARTS and parts[0] not in {one.name for one in index.document.directories}:
+        return []
+    if not found:
+        directory = next((one for one in index.document.directories if one.name == parts[0]), None)
+        taken = f"; {size(directory.allocated)} on disk in all" if directory else ""
+        text = PARTS.get(parts[0], "not known")
+        found = [{"kind": "part", "id": parts[0], "text": f"{parts[0]}: {text}{taken}"}]
+    return found
+
+
+def _volume(index: Index, parts: tuple[str, ...]) -> dict[str, str] | None:
+    """The volume whose data or description this is."""
+    for one in index.document.volumes:
+        data = tuple(one.directory.split("/")) if one.directory else ("",)
+        if parts[: len(data)] == data or parts[:2] == ("volumes", one.name):
+            users = [
+                container_name(container)
+                for container in index.document.containers
+                if any(mount.kind == "volume" and mount.source == one.name for mount in container.mounts)
+            ]
+            text = f"{one.name}, {size(one.size)}, mounted by {', '.join(users) or 'no container'}"
+            return {"kind": "volume", "id": one.name, "text": text}
+    return None
+
+
+def _named(index: Index, name: str) -> list[dict[str, str]]:
+    """The objects that this component of a path is the id of, also while it is made or removed."""
+    bare = name.removesuffix("-removing").removesuffix(INIT)
+    found: list[dict[str, str]] = []
+    owning = {one.id for row in index.document.layers if row.id == bare and (one := index.container_of(row))}
+    for container in index.document.containers:
+        if container.id == bare or container.id in owning:
+            text = f"{container_name(container)} ({index.short(container.id)}), {container.state}, of {container.image}"
+            found.append({"kind": "container", "id": container.id, "text": text})
+    for image in index.document.images:
+        if image.id == bare and image.listed:
+            text = f"{index.image_name(image)} ({index.short(image.id)}), {size(image.virtual)}"
+            found.append({"kind": "image", "id": image.id, "text": text})
+    for layer in index.document.layers:
+        if bare in (layer.id, layer.chain):
+            images = ", ".join(index.image_name(one) for one in index.images_with(layer))
+            text = f"{index.short(layer.id)}, {size(layer.size)}, {index.owner(layer)}"
+            found.append({"kind": "layer", "id": layer.id, "text": f"{text} (images: {images})" if images else text})
+    return found

@@ -1,0 +1,178 @@
+"""Where a `Document` comes from: a scan of the disk, here and now, or a running exporter."""
+
+import contextlib
+import http.client
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+import zlib
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import click
+import msgspec
+
+from exporter.cli.once import scan, statvfs
+from exporter.config.settings import Config
+from exporter.core.log import printable
+from exporter.expose.snapshot_api import rows
+from exporter.expose.snapshot_api.encode import describe, ending, space
+from exporter.expose.snapshot_api.rows import Document
+from exporter.figures.figures import Figures
+from exporter.measure.pool.pool import Pool, default_workers
+from exporter.scan.scanner import Scanner
+
+_TIMEOUT_SECONDS = 30
+#: A document of 100,000 objects has a tenth of this.
+_LARGEST_BYTES = 512 * 1024 * 1024
+_CHUNK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A running exporter and how to be let in. `url` is its address, with or without a path."""
+
+    url: str
+    user: str = ""
+    password: str = ""
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+
+def from_disk(config: Config) -> Document:
+    """Scan a data root; what could not be read is in the document."""
+    with Pool(config.workers or default_workers(), config.tree_timeout) as pool:
+        pool.warm()
+        snapshot = scan(Scanner(config.root, config.orphaned_after, pool), config.tree_timeout)
+    filesystems = [space(one, statvfs(one)) for one in snapshot.filesystems]
+    taken = snapshot.taken if snapshot.measured else None
+    return parse(describe(Figures(snapshot)).finish(ending(taken, filesystems)))
+
+
+def from_exporter(remote: Remote) -> Document:
+    """Ask a running exporter for its snapshot; raises click.ClickException with what went wrong."""
+    parts = _split(remote.url if "://" in remote.url else f"http://{remote.url}")
+    netloc = parts.netloc.rpartition("@")[2]
+    path = parts.path.rstrip("/")
+    address = urllib.parse.urlunsplit((parts.scheme, netloc, path.removesuffix(rows.PATH) + rows.PATH, "", ""))
+    request = urllib.request.Request(address, headers={"accept-encoding": "gzip"})  # noqa: S310 - checked above
+    user, password = remote.user or parts.username or "", remote.password or parts.password or ""
+    if user:
+        request.add_header(
+            "authorization", "Basic " + b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode()
+        )
+    context = _context(remote) if parts.scheme == "https" else None
+    try:
+        raw = b"".join(_receive(request, context))
+    except urllib.error.HTTPError as error:
+        advice = _STATUS_ADVICE.get(error.code, "")
+        error.close()
+        raise click.ClickException(printable(f"{address} answers {error.code} {error.reason}{advice}")) from None
+    except (OSError, http.client.HTTPException, zlib.error, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise click.ClickException(
+            printable(f"{address} cannot be read: {_said(reason, encrypted=context is not None)}")
+        ) from None
+    return parse(raw)
+
+
+_STATUS_ADVICE = {
+    400: ": does it speak https?",
+    401: ": give --from.user and --from.password-file, or others",
+    404: ": is it an older exporter, or none?",
+}
+#: By what OpenSSL calls the error: what to do.
+_TLS_ADVICE = {
+    "CERTIFICATE_VERIFY_FAILED": "is it signed by --from.ca-file, for this name?",
+    "WRONG_VERSION_NUMBER": "does it speak http?",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a client certificate: --from.cert-file",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it may want a client certificate: --from.cert-file",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not know who signed --from.cert-file",
+}
+
+
+_REFUSED = "it may want another client certificate: --from.cert-file"
+
+
+def _split(url: str) -> urllib.parse.SplitResult:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:  # a port that is no number, an address that is none
+        pass
+    raise click.ClickException("--from must be the http or https address of an exporter")
+
+
+def _said(reason: object, *, encrypted: bool) -> str:
+    """An error in one line, with what to do about it."""
+    if isinstance(reason, ssl.SSLError):
+        why = getattr(reason, "verify_message", "") or (reason.reason or "").replace("_", " ").lower()
+        advice = _TLS_ADVICE.get(reason.reason or "", "")
+        return f"TLS: {why or reason}{f'; {advice}' if advice else ''}"
+    said = str(reason) or type(reason).__name__
+    # In TLS 1.3 a client may hear only now that its certificate, or the lack of one, is not to the server's taste.
+    return f"{said}; {_REFUSED}" if encrypted and isinstance(reason, ConnectionResetError) else said
+
+
+def _receive(request: urllib.request.Request, context: ssl.SSLContext | None) -> Iterator[bytes]:
+    """The answer, unpacked; raises ValueError when there is no end to it."""
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _NoRedirect())
+    with contextlib.closing(opener.open(request, timeout=_TIMEOUT_SECONDS)) as answer:
+        packed = answer.headers.get("content-encoding") == "gzip"
+        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        total = 0
+        while chunk := answer.read(_CHUNK_BYTES):
+            piece = unpacker.decompress(chunk, _LARGEST_BYTES) if packed else chunk
+            total += len(piece)
+            if total > _LARGEST_BYTES or unpacker.unconsumed_tail:
+                raise ValueError("the answer is too large")
+            yield piece
+        if packed and not unpacker.eof:
+            raise ValueError("the answer is cut off")
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A password must not follow a redirection to someone else."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follow none: it is answered as the error that it is."""
+
+
+def _context(remote: Remote) -> ssl.SSLContext:
+    """How to speak TLS; raises click.ClickException that names the file that is of no use."""
+    try:
+        context = ssl.create_default_context(cafile=remote.ca_file)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"--from.ca-file {remote.ca_file}: {_useless(error)}") from None
+    try:
+        if remote.cert_file:
+            context.load_cert_chain(remote.cert_file, remote.key_file)
+    except (OSError, ValueError) as error:
+        files = " and ".join(one for one in (remote.cert_file, remote.key_file) if one)
+        raise click.ClickException(f"--from.cert-file {files}: {_useless(error)}") from None
+    return context
+
+
+def _useless(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "no PEM certificate with its key" if error.reason is None else error.reason.replace("_", " ").lower()
+    return getattr(error, "strerror", None) or str(error)
+
+
+def parse(raw: bytes) -> Document:
+    """Read a document; raises click.ClickException when this is none that this program understands."""
+    try:
+        schema = msgspec.json.decode(raw, type=_Head).schema
+        if schema != rows.SCHEMA:
+            raise click.ClickException(f"the snapshot has schema {schema}, this program knows {rows.SCHEMA}")
+        return msgspec.json.decode(raw, type=Document)
+    except msgspec.MsgspecError as error:
+        raise click.ClickException(f"this is no snapshot of an exporter: {error}") from None
+
+
+class _Head(msgspec.Struct):
+    schema: int

@@ -1,0 +1,85 @@
+"""A YAML file with a value for every flag: what the command line and the environment do not say, it says.
+
+Its keys are the names of the flags without dashes in front (`scan.interval: 30`). One file does for all commands: each
+takes what it has a flag for.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exporter.config.settings import SettingsError
+
+if TYPE_CHECKING:
+    from exporter.config.yaml_reader import Entry  # see _apply
+
+_FLAG = "--config.file"
+
+
+def config_file_option(variable: str) -> Callable[[Any], Any]:
+    """The option, for a function or a command, that reads the file before all other options get their values."""
+    return click.option(
+        _FLAG,
+        "config_file",
+        envvar=variable,
+        show_envvar=True,
+        is_eager=True,
+        expose_value=False,
+        metavar="FILE",
+        callback=_apply,
+        help="Take from this YAML file what neither a flag nor the environment says (key: flag without dashes).",
+    )
+
+
+def _apply(context: click.Context, _parameter: click.Parameter, file: str | None) -> None:
+    if not file:
+        return
+    from exporter.config.yaml_reader import read  # noqa: PLC0415 - YAML takes memory, and most have no such file
+
+    group = context.find_root().command
+    assert isinstance(group, click.Group), "the commands belong to a group"
+    own = dict(_keys(context.command))
+    try:
+        values = take(read(file), {**flags(group), **own})
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    context.default_map = {str(option.name): values[key] for key, option in own.items() if key in values}
+
+
+def flags(group: click.Group) -> dict[str, click.Option]:
+    """The keys that a settings file may have, with their options: the flags of all commands."""
+    return {key: option for command in group.commands.values() for key, option in _keys(command)}
+
+
+def take(top: "Entry", known: dict[str, click.Option]) -> dict[str, Any]:
+    """The values by their keys; raises SettingsError for what no flag would take."""
+    values: dict[str, Any] = {}
+    for key, entry in top.mapping():
+        if key not in known:
+            raise entry.error(f"unknown key {key!r}; known are the flags without dashes: {', '.join(sorted(known))}")
+        if entry.empty:
+            continue
+        try:
+            values[key] = _value(known[key], entry)
+        except click.BadParameter as error:
+            raise entry.error(f"{key}: {error.message}") from None
+    return values
+
+
+def _keys(command: click.Command) -> Iterator[tuple[str, click.Option]]:
+    for option in command.params:
+        if isinstance(option, click.Option) and option.opts[0] != _FLAG and not option.is_eager:
+            yield option.opts[0].removeprefix("--"), option
+
+
+def _value(option: click.Option, entry: "Entry") -> Any:
+    """Take a value as the flag would; a switch is true or false, and a flag that may come again is a list or one."""
+    if option.is_flag:
+        return entry.boolean()
+    if isinstance(option.type, click.File):
+        return entry.text()  # it is opened, and closed again, when the command runs
+    if option.multiple:
+        texts = entry.texts() if entry.is_sequence else (entry.text(),)
+        return [option.type.convert(text, option, None) for text in texts]
+    return option.type.convert(entry.text(), option, None)

@@ -1,0 +1,56 @@
+"""Where the exporter may write: never below the data root, by whatever name or mount that is reached."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from exporter.config.settings import SettingsError
+from exporter.core.hang_probe import HANG_PROBE
+
+
+def cache_file_for(given: str, root: str) -> str:
+    """Where to keep the cache: as given, or below systemd's or root's or the user's state directory; "" for nowhere.
+
+    Raises SettingsError where the given one is below the data root.
+    """
+    if given == "none":
+        return ""
+    if given:
+        if is_below(given, root):
+            raise SettingsError("--cache.file must not be below the data root: nothing is written there")
+        return given
+    directory = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if not directory and os.geteuid() == 0:
+        directory = "/var/lib/docker-storage-exporter"
+    if not directory:
+        home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+        directory = os.path.join(home, "docker-storage-exporter")
+    name = hashlib.sha256(os.fsencode(_resolved(root))).hexdigest()[:12]
+    file = os.path.join(directory, f"layers-{name}.json")
+    return "" if is_below(file, root) else file
+
+
+def is_below(path: str, root: str) -> bool:
+    """Whether a file would be written below the data root, by whatever name or mount that is reached."""
+    if _names_below(os.path.abspath(path), os.path.abspath(root)):
+        return True
+    if not HANG_PROBE.answers(root):
+        return False  # it hangs, and so would whoever asks which directory it is
+    path = os.path.realpath(path)
+    return _names_below(path, os.path.realpath(root)) or any(_same(str(one), root) for one in Path(path).parents)
+
+
+def _names_below(path: str, top: str) -> bool:
+    return os.path.commonpath([top, path]) == top
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # one of them is not there yet
+        return False
+
+
+def _resolved(root: str) -> str:
+    """The root's real path; the one that was given where it hangs."""
+    return os.path.realpath(root) if HANG_PROBE.answers(root) else os.path.abspath(root)

@@ -1,0 +1,186 @@
+"""The data root as a directory descriptor: every path below it is opened component by component.
+
+Nothing is followed: not a symlink in the last component, and not one on the way. So no name and no
+content on the disk can lead a reader out of the root, also not one that is swapped while it is read.
+"""
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from exporter.core.measured import Reason, Tree
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+#: No metadata file of any Docker comes near this; a larger one is damage or an attack.
+MAX_FILE_BYTES = 8 * 1024 * 1024
+
+_REASONS = {
+    errno.EACCES: Reason.PERMISSION,
+    errno.EPERM: Reason.PERMISSION,
+    errno.ENOENT: Reason.VANISHED,
+    errno.ESTALE: Reason.VANISHED,
+    errno.ELOOP: Reason.NOT_REGULAR,
+    errno.ENOTDIR: Reason.NOT_REGULAR,
+    errno.ENXIO: Reason.NOT_REGULAR,
+    errno.ETIMEDOUT: Reason.TIMEOUT,
+}
+
+
+class UnreadableError(Exception):
+    """Something below the root could not be read, for a reason that is counted."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(detail or reason.value)
+        self.reason = reason
+        self.detail = detail
+
+
+def reason_of(error: OSError) -> Reason:
+    """Say which counted reason an operating system error is."""
+    return _REASONS.get(error.errno or 0, Reason.IO)
+
+
+def open_directory(name: str, parent: int) -> int:
+    """Open the directory `name` of the open directory `parent`; raises OSError, also for a symlink."""
+    return os.open(name, _DIRECTORY, dir_fd=parent)
+
+
+class DataRoot:
+    """An open data root. The path is resolved once, when it is opened; use as a context manager.
+
+    Raises OSError when the root is missing, no directory, or may not be entered.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.realpath(path)
+        self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        status = os.fstat(self.descriptor)
+        self.device, self.inode = status.st_dev, status.st_ino
+        #: Where other things are mounted, as far as the caller has said: they may hang, and are only touched
+        #: on the way to metadata, and when `answers` says of the path that they do not.
+        self.mounts: frozenset[Tree] = frozenset()
+        self.answers: Callable[[str], bool] = lambda _: True
+        #: The mounts that were to be touched and did not answer.
+        self.silent: set[Tree] = set()
+        self._asked: set[Tree] = set()
+        self._listings: dict[Tree, list[str]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.descriptor)
+
+    @contextmanager
+    def directory(self, tree: Tree) -> Iterator[int]:
+        """Open a directory below the root for the length of a `with` block; raises OSError."""
+        descriptor = self.open(tree)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def open(self, tree: Tree) -> int:
+        """Open a directory below the root; the caller closes the descriptor. Raises OSError."""
+        self._require_answer(tree)
+        descriptor = os.dup(self.descriptor)
+        for name in tree:
+            _check(name)
+            try:
+                below = open_directory(name, descriptor)
+            finally:
+                os.close(descriptor)
+            descriptor = below
+        return descriptor
+
+    def lstat(self, tree: Tree) -> os.stat_result:
+        """Stat what stands at a path below the root, itself and not what it points to; raises OSError."""
+        if not tree:
+            return os.fstat(self.descriptor)
+        _check(tree[-1])
+        self._require_answer(tree)
+        with self.directory(tree[:-1]) as parent:
+            return os.stat(tree[-1], dir_fd=parent, follow_symlinks=False)
+
+    def is_directory(self, tree: Tree) -> bool:
+        """Say whether a real directory stands there; False for all else, an error included."""
+        try:
+            return stat.S_ISDIR(self.lstat(tree).st_mode)
+        except OSError:
+            return False
+
+    def names(self, tree: Tree) -> list[str]:
+        """List the names in a directory, sorted so that a scan is repeatable; raises OSError.
+
+        It is listed once for as long as this root is open, so that all of a scan sees the same. The names are
+        shared: the same ids stand in many places, and for as long as the exporter runs.
+        """
+        listing = self._listings.get(tree)
+        if listing is None:
+            with self.directory(tree) as descriptor:
+                listing = self._listings[tree] = sorted(map(sys.intern, os.listdir(descriptor)))
+        return listing
+
+    @contextmanager
+    def regular(self, tree: Tree) -> Iterator[int]:
+        """Open a regular file for the length of a `with` block; raises OSError or UnreadableError.
+
+        It is looked at before it is opened: opening a device can do things, opening a FIFO can hang.
+        """
+        _check(tree[-1])
+        self._require_answer(tree)
+        with self.directory(tree[:-1]) as parent:
+            _require_regular(os.stat(tree[-1], dir_fd=parent, follow_symlinks=False))
+            descriptor = os.open(tree[-1], _FILE, dir_fd=parent)
+        try:
+            _require_regular(os.fstat(descriptor))
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def read(self, tree: Tree) -> bytes:
+        """Read one metadata file of at most `MAX_FILE_BYTES`; raises OSError or UnreadableError."""
+        with self.regular(tree) as descriptor, open(descriptor, "rb", buffering=0, closefd=False) as file:
+            _require_small(os.fstat(descriptor))
+            content = bytearray()
+            while piece := file.read(MAX_FILE_BYTES + 1 - len(content)):
+                content += piece
+                if len(content) > MAX_FILE_BYTES:
+                    raise UnreadableError(Reason.TOO_LARGE)
+            return bytes(content)
+
+    def _require_answer(self, tree: Tree) -> None:
+        """Raise TimeoutError, an OSError, where a filesystem on the way does not answer. Each is asked once."""
+        for end in range(1, len(tree) + 1 if self.mounts else 1):
+            mount = tree[:end]
+            if mount not in self.mounts:
+                continue
+            if mount not in self._asked:
+                self._asked.add(mount)
+                if not self.answers(os.path.join(self.path, *mount)):
+                    self.silent.add(mount)
+            if mount in self.silent:
+                raise TimeoutError(errno.ETIMEDOUT, "the filesystem that is mounted there does not answer")
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableError(Reason.NOT_REGULAR)
+
+
+def _require_small(status: os.stat_result) -> None:
+    if status.st_size > MAX_FILE_BYTES:
+        raise UnreadableError(Reason.TOO_LARGE)
+
+
+def _check(name: str) -> None:
+    """Refuse what is no name of one directory entry: the callers' patterns should have."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        message = f"not a file name: {name!r}"
+        raise ValueError(message)

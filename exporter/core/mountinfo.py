@@ -1,0 +1,116 @@
+"""What is mounted at and below the data root, from /proc/self/mountinfo (format: proc(5))."""
+
+import os
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from exporter.core.measured import Tree
+from exporter.core.model import Filesystem
+
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class MountPoint:
+    """One line of mountinfo: `inside` is the directory of the filesystem that is mounted at `path`."""
+
+    number: str
+    parent: str
+    path: str
+    inside: str
+    device_number: str
+    device: str
+    fstype: str
+
+
+def read_mounts(source: str = "/proc/self/mountinfo") -> list[MountPoint]:
+    """List this process' mounts in the order in which they were made; empty where /proc is not there."""
+    try:
+        with open(source, encoding="utf-8", errors="surrogateescape") as file:
+            return [mount for line in file if (mount := _parse(line)) is not None]
+    except OSError:
+        return []
+
+
+def _parse(line: str) -> MountPoint | None:
+    before, separator, after = line.rstrip("\n").partition(" - ")
+    left, right = before.split(" "), after.split(" ")
+    if not separator or len(left) < 5 or len(right) < 2:
+        return None
+    return MountPoint(
+        number=left[0],
+        parent=left[1],
+        path=_unescape(left[4]),
+        inside=_unescape(left[3]),
+        device_number=left[2],
+        fstype=right[0],
+        device=_unescape(right[1]),
+    )
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+def mount_of(path: str, mounts: Sequence[MountPoint]) -> MountPoint | None:
+    """The mount on which `path` lies: the last one made among those with the longest matching path."""
+    best: MountPoint | None = None
+    for mount in mounts:
+        if _covers(mount.path, path) and (best is None or len(mount.path) >= len(best.path)):
+            best = mount
+    return best
+
+
+def foreign_mounts(root: str, mounts: Sequence[MountPoint]) -> list[MountPoint]:
+    """The mounts below `root` that show something else than what the directory itself holds.
+
+    Old Dockers mount a driver's directory on itself to make it private (Docker 1.5 pkg/mount,
+    MakePrivate): that shows the same files, and is none.
+    """
+    by_number = {mount.number: mount for mount in mounts}
+    below = [mount for mount in mounts if mount.path != root and _covers(root, mount.path)]
+    return [mount for mount in below if not _same_files(mount, by_number.get(mount.parent))]
+
+
+def _same_files(mount: MountPoint, below: MountPoint | None) -> bool:
+    if below is None:
+        return False
+    relative = os.path.relpath(mount.path, below.path)
+    expected = os.path.normpath(os.path.join(below.inside, relative))
+    return mount.device_number == below.device_number and os.path.normpath(mount.inside) == expected
+
+
+def _covers(directory: str, path: str) -> bool:
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+def foreign_trees(root: str, mounts: Sequence[MountPoint]) -> frozenset[Tree]:
+    """Where below `root` something else is mounted, as paths below it."""
+    return frozenset(tuple(os.path.relpath(one.path, root).split("/")) for one in foreign_mounts(root, mounts))
+
+
+def mount_around(tree: Tree, mounts: Collection[Tree]) -> Tree:
+    """The one of the mounts below the root on which a tree lies; () where that is the root's own filesystem."""
+    return next((tree[:end] for end in range(len(tree), 0, -1) if tree[:end] in mounts), ())
+
+
+def filesystems(
+    root: str, directories: Sequence[str], layers: Sequence[Sequence[Tree]], mounts: Sequence[MountPoint]
+) -> tuple[Filesystem, ...]:
+    """The filesystems of the root and of what may have a disk of its own: top-level entries and drivers."""
+    paths = [root, *(f"{root}/{name}" for name in directories)]
+    paths += [f"{root}/{'/'.join(trees[0][:-1])}" for trees in layers if trees]
+    found: list[MountPoint] = []
+    for path in dict.fromkeys(paths):
+        mount = mount_of(path, mounts)
+        if mount is not None and not any(_same_filesystem(one, mount) for one in found):
+            found.append(mount)
+    return tuple(Filesystem(one.path, one.device, one.path, one.fstype) for one in found)
+
+
+def _same_filesystem(one: MountPoint, other: MountPoint) -> bool:
+    """Whether two mounts show one filesystem. The device of a tmpfs or an overlay is only a name, and any has it."""
+    if one.device_number == other.device_number:
+        return True
+    return "/" in one.device and (one.device, one.fstype) == (other.device, other.fstype)

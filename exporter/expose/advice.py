@@ -1,0 +1,41 @@
+"""What to do about what could not be read, by reason; and what to do to have space back, by category."""
+
+from collections.abc import Mapping
+
+from exporter.core.measured import Reason
+
+ADVICE: Mapping[Reason, str] = {
+    Reason.PERMISSION: (
+        "Run the exporter as root or with the capability CAP_DAC_READ_SEARCH; where it has that, look for denials of "
+        "SELinux or AppArmor."
+    ),
+    Reason.VANISHED: "Nothing: it was removed while it was read.",
+    Reason.IO: "The disk or its filesystem reports errors: see the kernel's log (dmesg), and check the filesystem.",
+    Reason.DECODE: (
+        "The file is damaged or half written. If this stays, the daemon cannot read it either: restore it from a "
+        "backup, or remove the object."
+    ),
+    Reason.TOO_LARGE: (
+        "It is larger than Docker makes it (metadata over 8 MiB, or a tree with millions of hard links): see what "
+        "has written it."
+    ),
+    Reason.NOT_REGULAR: (
+        "A link, device or directory stands where Docker keeps a plain file, and is not followed: put the file back, "
+        "or mount instead of linking."
+    ),
+    Reason.LOOP: "An image is its own ancestor: its description is damaged. Remove it and pull it again.",
+    Reason.TIMEOUT: (
+        "Measuring made no progress: see whether a mount below hangs (NFS, FUSE). For a slow disk, raise "
+        "--scan.tree-timeout."
+    ),
+}
+
+#: What each category of reclaimable space is called, and what frees it.
+FREEING: Mapping[str, tuple[str, str]] = {
+    "images_dangling": ("dangling images", "docker image prune"),
+    "images_unused": ("images without a container", "docker image prune --all"),
+    "containers_stopped": ("stopped containers", "docker container prune"),
+    "volumes_unused": ("volumes without a container", "docker volume prune"),
+    "build_cache": ("build cache", "docker builder prune"),
+    "layers_orphaned": ("layers that nothing refers to", "docker-storage-exporter layers --orphaned"),
+}

@@ -1,0 +1,108 @@
+"""What is read at the scrape itself: the filesystems below, and the exporter's own processes."""
+
+import os
+import resource
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client.metrics_core import Metric as Family
+
+from exporter.core.model import Filesystem
+from exporter.expose.metrics import catalogue as c
+from exporter.expose.metrics.families import family, single
+
+
+@dataclass(frozen=True, slots=True)
+class WebStatus:
+    """How the web server fares; `stale` says that its configuration file is broken and an older one in force."""
+
+    reloads_succeeded: int
+    reloads_failed: int
+    stale: bool
+    connections: int
+    cut: Mapping[str, int]
+    refused: int
+
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_STARTED = time.time()
+
+
+def filesystem_families(statuses: Iterable[tuple[Filesystem, os.statvfs_result]]) -> Iterator[Family]:
+    """Make the families of the filesystems that answered."""
+    rows = [((one.device, one.mountpoint, one.fstype), status) for one, status in statuses]
+    yield family(c.FILESYSTEM_SIZE, ((key, one.f_blocks * one.f_frsize) for key, one in rows))
+    yield family(c.FILESYSTEM_FREE, ((key, one.f_bfree * one.f_frsize) for key, one in rows))
+    yield family(c.FILESYSTEM_AVAIL, ((key, one.f_bavail * one.f_frsize) for key, one in rows))
+    yield family(c.FILESYSTEM_FILES, ((key, one.f_files) for key, one in rows))
+    yield family(c.FILESYSTEM_FILES_FREE, ((key, one.f_ffree) for key, one in rows))
+    yield family(c.FILESYSTEM_READONLY, ((key, bool(one.f_flag & os.ST_RDONLY)) for key, one in rows))
+
+
+def web_families(web: WebStatus) -> Iterator[Family]:
+    """Make the families of the web server."""
+    results = {"success": web.reloads_succeeded, "failure": web.reloads_failed}
+    yield family(c.WEB_RELOADS, (((result,), count) for result, count in results.items()))
+    yield single(c.WEB_RELOAD_FAILED, web.stale)
+    yield single(c.WEB_CONNECTIONS, web.connections)
+    yield family(c.WEB_CUT, (((reason,), count) for reason, count in web.cut.items()))
+    yield single(c.WEB_REFUSED, web.refused)
+
+
+class Processes:
+    """This process, the scanning process and its workers, added up.
+
+    The CPU time of processes that end is in the account of the one that waits for them, so the sum never goes
+    back. Nobody waits for the workers of a scanning process that was killed: theirs is kept as it was last seen.
+    """
+
+    def __init__(self) -> None:
+        self._scanner: int | None = None
+        self._workers: dict[int, float] = {}
+        self._ended: frozenset[int] = frozenset()
+        self._lost = self._shown = 0.0
+
+    def families(self, scanner: int | None, workers: Iterable[int]) -> Iterator[Family]:
+        """Make the families, when there is this scanning process, and workers of it or still of the one before."""
+        if scanner != self._scanner:
+            self._lost += sum(self._workers.values())
+            self._ended, self._workers = frozenset(self._workers) or self._ended, {}
+            self._scanner = scanner
+        self._workers = {one: _cpu(one) for one in workers if one not in self._ended} if scanner else {}
+        children = [scanner, *self._workers] if scanner else []
+        times = os.times()
+        cpu = times.user + times.system + times.children_user + times.children_system + self._lost
+        cpu += sum(self._workers.values()) + (_cpu(scanner) if scanner else 0)
+        self._shown = max(self._shown, cpu)  # one may end between two readings, and be in neither account
+        yield single(c.PROCESS_CPU, self._shown)
+        yield single(c.PROCESS_MEMORY, sum(map(_resident, [os.getpid(), *children])))
+        yield single(c.PROCESS_START, _STARTED)
+        yield single(c.PROCESS_FDS, _descriptors())
+        yield single(c.PROCESS_MAX_FDS, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def _descriptors() -> int | None:
+    """Count the open descriptors; None where /proc does not say, as for a process that may not be traced."""
+    try:
+        return len(os.listdir("/proc/self/fd")) - 1
+    except OSError:
+        return None
+
+
+def _resident(process: int) -> int:
+    try:
+        with open(f"/proc/{process}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _cpu(process: int) -> float:
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / _TICKS
+    except (OSError, ValueError):
+        return 0.0

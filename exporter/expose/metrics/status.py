@@ -1,0 +1,66 @@
+"""The exporter's own families: how the last scans fared, and how the figures are kept fresh."""
+
+import platform
+from collections.abc import Iterator
+
+from prometheus_client.metrics_core import Metric as Family
+
+from exporter.core.measured import Reason
+from exporter.core.model import Collector, Counters, Snapshot, Trigger
+from exporter.core.version import VERSION
+from exporter.expose.metrics import catalogue as c
+from exporter.expose.metrics.families import family, single
+
+#: The parts of a root that events are counted by.
+AREAS = ("containers", "images", "layers", "root", "volumes")
+#: Why watches were made anew: the root or a watched directory is another one, a thread died, or there were too few.
+RESTARTS = ("directory", "limit", "root", "thread")
+_AUDITED = ("containers", "volumes")
+
+
+def status_families(snapshot: Snapshot, counters: Counters) -> Iterator[Family]:
+    """Make the families of the exporter; a snapshot with an error, or not measured yet, has fewer."""
+    yield family(c.BUILD_INFO, [((VERSION, "", platform.python_version()), 1)])
+    yield single(c.UP, not snapshot.error)
+    if not snapshot.error:
+        yield family(c.ROOT_INFO, (((snapshot.root, layout), 1) for layout in snapshot.inventory.layouts))
+    if snapshot.measured:
+        yield single(c.SNAPSHOT_TIMESTAMP, snapshot.taken)
+        scans = snapshot.collectors
+        yield family(c.SCAN_SUCCESS, (((at,), scan.success) for at, scan in scans.items()))
+        yield family(c.SCAN_DURATION, (((at,), scan.seconds) for at, scan in scans.items()))
+        yield family(c.SCAN_ENTRIES, (((at,), scan.entries) for at, scan in scans.items()))
+        yield single(c.SKIPPED_MOUNTS, snapshot.skipped_mounts)
+    if snapshot.progress is not None:
+        yield single(c.INITIAL_TREES, snapshot.progress.trees)
+        yield single(c.INITIAL_TREES_DONE, snapshot.progress.trees_done)
+        yield single(c.INITIAL_ENTRIES, snapshot.progress.entries)
+    yield from _scans(counters)
+    yield from _watching(snapshot, counters)
+
+
+def _scans(counters: Counters) -> Iterator[Family]:
+    yield family(c.SCAN_LAST_SUCCESS, (((at,), when) for at, when in counters.last_success.items()))
+    yield family(
+        c.SCANS,
+        (((at, trigger), counters.scans.get((at, trigger), 0)) for at in Collector for trigger in Trigger),
+    )
+    yield family(
+        c.SCAN_ERRORS,
+        (((at, reason), counters.errors.get((at, reason), 0)) for at in Collector for reason in Reason),
+    )
+
+
+def _watching(snapshot: Snapshot, counters: Counters) -> Iterator[Family]:
+    watching = snapshot.watching
+    if watching is not None:
+        modes = {"inotify": not watching.polling, "polling": watching.polling}
+        yield family(c.WATCH_MODE, (((mode,), used) for mode, used in modes.items()))
+        yield single(c.WATCHES, watching.watches)
+        yield single(c.WATCHES_LIMIT, watching.limit)
+    yield family(c.WATCH_EVENTS, (((area,), counters.events.get(area, 0)) for area in AREAS))
+    yield single(c.WATCH_OVERFLOWS, counters.overflows)
+    yield single(c.WATCH_MISSED, counters.missed)
+    yield family(c.WATCH_RESTARTS, (((reason,), counters.restarts.get(reason, 0)) for reason in RESTARTS))
+    yield single(c.WATCH_LAST_EVENT, counters.last_event)
+    yield family(c.AUDIT_OLDEST, (((area,), snapshot.audited.get(area)) for area in _AUDITED))

@@ -1,0 +1,91 @@
+"""What a finished scan hands to those who serve it: rendered pages, and a summary for people. Or to `once`."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from exporter.config.limits import EVERYTHING, Shown
+from exporter.core.model import Counters, Filesystem, Snapshot
+from exporter.expose.metrics.families import families
+from exporter.expose.metrics.live import filesystem_families
+from exporter.expose.metrics.render import Format, Page, render, render_both, render_part
+from exporter.expose.metrics.status import status_families
+from exporter.expose.page_summary import Summary, summarize
+from exporter.expose.snapshot_api.encode import EncodedSnapshot, describe
+from exporter.figures.figures import Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What changes only when a figure or an object does: rendered and compressed once."""
+
+    text: Page
+    openmetrics: Page
+    summary: Summary
+    document: EncodedSnapshot
+    filesystems: tuple[Filesystem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Everything that the serving process needs to know; without a `body`, the one before still stands.
+
+    `text` and `openmetrics` are the exporter's own families. `counters` are what a new scanner starts from,
+    `processes` those that measure.
+    """
+
+    text: bytes
+    openmetrics: bytes
+    taken: float | None
+    body: Body | None = None
+    counters: Counters = field(default_factory=Counters)
+    processes: tuple[int, ...] = ()
+
+
+def publish(
+    snapshot: Snapshot,
+    counters: Counters,
+    *,
+    shown: Shown = EVERYTHING,
+    processes: Sequence[int] = (),
+    with_body: bool = True,
+) -> Publication:
+    """Render a snapshot in both formats; without its body when only the exporter's own families changed."""
+    status = list(status_families(snapshot, counters))
+    return Publication(
+        text=render_part(status, "text"),
+        openmetrics=render_part(status, "openmetrics"),
+        taken=snapshot.taken if snapshot.measured else None,
+        body=_body(snapshot, shown) if with_body else None,
+        counters=counters,
+        processes=tuple(processes),
+    )
+
+
+def _body(snapshot: Snapshot, shown: Shown) -> Body:
+    """Render family by family, so that ten thousand samples are never held at once."""
+    text: list[bytes] = []
+    openmetrics: list[bytes] = []
+    account = Figures(snapshot)
+    for family in families(account, shown):
+        as_text, as_openmetrics, samples = render_both(family)
+        text += (as_text, samples)
+        openmetrics += (as_openmetrics, samples)
+    pages = Page.of(text), Page.of(openmetrics)
+    return Body(*pages, summarize(account), describe(account), snapshot.filesystems)
+
+
+def exposition(
+    snapshot: Snapshot,
+    counters: Counters,
+    statuses: Iterable[tuple[Filesystem, os.statvfs_result]],
+    shown: Shown,
+    style: Format,
+) -> bytes:
+    """Render all that one scan tells, for whoever reads it when no process of the exporter runs any more."""
+    made = [
+        *families(Figures(snapshot), shown),
+        *status_families(snapshot, counters),
+        *filesystem_families(statuses),
+    ]
+    return render(made, style)

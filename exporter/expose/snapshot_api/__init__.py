@@ -1,0 +1,1 @@
+"""A `Snapshot` becomes the JSON document of /api/v1/snapshot."""

@@ -1,0 +1,280 @@
+"""A `Snapshot` as the rows of a `Document`, and those as JSON, piece by piece: no whole of it is held at once."""
+
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import Any
+
+from exporter.core.measured import Tree
+from exporter.core.model import Container, Filesystem, Image, Snapshot
+from exporter.core.text import escape
+from exporter.core.version import VERSION
+from exporter.expose.snapshot_api.rows import (
+    SCHEMA,
+    ContainerRow,
+    DirectoryRow,
+    FilesystemRow,
+    ImageRow,
+    LayerRow,
+    MissingRow,
+    MountRow,
+    ProblemRow,
+    ReclaimableRow,
+    VolumeRow,
+)
+from exporter.figures.figures import Figures
+from exporter.figures.reclaim import Reclaim
+from exporter.figures.sizes import ContainerFigures, ImageFigures
+
+_LEVEL = 6
+#: How much of a document is inflated at a time, at most, and from how much.
+_PART_BYTES = 64 * 1024
+_PACKED_BYTES = 8 * 1024
+#: RFC 1952: magic, deflate, no flags, no time, no extra, unknown system.
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedSnapshot:
+    """A document without its end, deflated so that the end, which is read when it is asked for, can follow."""
+
+    deflated: bytes
+    checksum: int
+    length: int
+
+    def finish_gzip(self, end: bytes) -> bytes:
+        """The whole document as one gzip member."""
+        return b"".join(self.gzip_parts(end))
+
+    def gzip_parts(self, end: bytes) -> tuple[bytes, ...]:
+        """The document as one gzip member, in parts; only `end` is compressed now."""
+        compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        tail = compressor.compress(end) + compressor.flush(zlib.Z_FINISH)
+        trailer = zlib.crc32(end, self.checksum).to_bytes(4, "little")
+        trailer += ((self.length + len(end)) & 0xFFFFFFFF).to_bytes(4, "little")
+        return (_GZIP_HEADER, self.deflated, tail + trailer)
+
+    def finish(self, end: bytes) -> bytes:
+        """The whole document."""
+        return b"".join(self.parts(end))
+
+    def parts(self, end: bytes) -> Iterator[bytes]:
+        """The document, inflated part by part as they are taken."""
+        inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+        for start in range(0, len(self.deflated), _PACKED_BYTES):
+            packed = self.deflated[start : start + _PACKED_BYTES]
+            while packed:
+                yield inflating.decompress(packed, _PART_BYTES)
+                packed = inflating.unconsumed_tail
+        yield inflating.flush() + end
+
+
+def describe(account: Figures) -> EncodedSnapshot:
+    """Make the document of a snapshot, but for what `ending` makes."""
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    deflated, checksum, length = bytearray(), 0, 0
+    for piece in _pieces(account):
+        raw = piece.encode()
+        deflated += compressor.compress(raw)
+        checksum, length = zlib.crc32(raw, checksum), length + len(raw)
+    deflated += compressor.flush(zlib.Z_FULL_FLUSH)
+    return EncodedSnapshot(bytes(deflated), checksum, length)
+
+
+def ending(taken: float | None, filesystems: Iterable[FilesystemRow]) -> bytes:
+    """The end of a document: the filesystems, and when it was taken."""
+    return f',"filesystems":[{",".join(map(_row, filesystems))}],"taken":{json.dumps(taken)}}}\n'.encode()
+
+
+def space(one: Filesystem, status: os.statvfs_result | None) -> FilesystemRow:
+    """A filesystem with the space that it says it has."""
+    names = escape(one.path), escape(one.device), escape(one.mountpoint), escape(one.fstype)
+    if status is None:
+        return FilesystemRow(*names)
+    unit = status.f_frsize
+    return FilesystemRow(*names, status.f_blocks * unit, status.f_bfree * unit, status.f_bavail * unit)
+
+
+def _pieces(account: Figures) -> Iterator[str]:
+    snapshot = account.snapshot
+    inventory, measured = snapshot.inventory, bool(snapshot.measured)
+    head = {
+        "schema": SCHEMA,
+        "exporter": VERSION,
+        "root": escape(snapshot.root),
+        "error": escape(snapshot.error),
+        "layouts": inventory.layouts,
+        "unmeasured": inventory.unmeasured,
+        "drivers": inventory.drivers,
+        "origins": sorted({escape(one.origin) for one in inventory.containers if one.origin}),
+        "unattributed": account.reclaim.unattributed if measured else None,
+    }
+    yield json.dumps(head, separators=(",", ":"))[:-1]
+    parts: dict[str, Iterable[Any]] = {
+        "directories": directories(account),
+        "reclaimable": reclaimable(account.reclaim) if measured else (),
+        "layers": layers(account),
+        "images": images(account),
+        "containers": containers(account),
+        "volumes": volumes(account),
+        "missing": missing(snapshot),
+    }
+    for name, rows in parts.items():
+        yield from _list(name, rows if measured else ())
+    yield from _list("problems", problems(snapshot))
+
+
+def _list(name: str, rows: Iterable[Any]) -> Iterator[str]:
+    yield f',"{name}":['
+    for number, row in enumerate(rows):
+        yield "," + _row(row) if number else _row(row)
+    yield "]"
+
+
+def _row(row: Any) -> str:
+    return json.dumps(_plain(row), separators=(",", ":"))
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    found = {field.name: getattr(row, field.name) for field in fields(row)}
+    if isinstance(row, ContainerRow):
+        found["mounts"] = [_plain(mount) for mount in row.mounts]
+    return found
+
+
+def directories(account: Figures) -> Iterator[DirectoryRow]:
+    """The top-level entries."""
+    for name, usage in account.directories.items():
+        yield DirectoryRow(escape(name), usage.size, usage.allocated, usage.inodes)
+
+
+def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:
+    """What could be freed, by category, in the order in which prunes are reckoned."""
+    for category, freed in found.freed.items():
+        yield ReclaimableRow(category, freed.allocated, freed.objects)
+
+
+def layers(account: Figures) -> Iterator[LayerRow]:
+    """The layers, each behind its parent's children, so that the ids that repeat are near each other."""
+    snapshot, sizes = account.snapshot, account.layer_sizes
+    parents = _parents(snapshot)
+    for layer in snapshot.inventory.layers:
+        key = (layer.driver, layer.id)
+        usages = [snapshot.measured[tree].usage for tree in layer.trees if tree in snapshot.measured]
+        known = usages if layer.trees and len(usages) == len(layer.trees) else []
+        yield LayerRow(
+            driver=layer.driver,
+            id=escape(layer.id),
+            chain=layer.chain,
+            parent=escape(parents.get(key) or layer.parent or ""),
+            use=layer.use,
+            size=sizes.get(key),
+            allocated=sum(usage.allocated for usage in known) if known else None,
+            inodes=sum(usage.inodes for usage in known) if known else None,
+            directory=_path(layer.content),
+            home=_path(layer.home or layer.content),
+        )
+
+
+def _parents(snapshot: Snapshot) -> Mapping[tuple[str, str], str]:
+    return {
+        (image.driver, own): parent for image in snapshot.inventory.images for own, parent in pairwise(image.layers)
+    }
+
+
+def _path(tree: Tree | None) -> str:
+    return escape("/".join(tree or ()))
+
+
+def images(account: Figures) -> Iterator[ImageRow]:
+    """All images, intermediate ones too."""
+    for image in account.snapshot.inventory.images:
+        yield _image(image, account.images[image.driver, image.id])
+
+
+def _image(image: Image, figures: ImageFigures) -> ImageRow:
+    return ImageRow(
+        driver=image.driver,
+        id=image.id,
+        references=tuple(escape(f"{repository}:{tag}") for repository, tag in image.references),
+        digests=tuple(map(escape, image.digests)),
+        listed=image.listed,
+        state=figures.state,
+        created=image.created,
+        virtual=figures.virtual,
+        unique=figures.unique,
+        proportional=figures.proportional,
+        containers=figures.containers,
+        layer=image.layers[0] if image.layers else "",
+        depth=len(image.layers),
+        parent=image.parent or "",
+    )
+
+
+def containers(account: Figures) -> Iterator[ContainerRow]:
+    """The containers with their mounts."""
+    snapshot = account.snapshot
+    for container in snapshot.inventory.containers:
+        yield _container(container, account.containers[container.id], snapshot.logs.get(container.id))
+
+
+def _container(container: Container, figures: ContainerFigures, log: int | None) -> ContainerRow:
+    return ContainerRow(
+        driver=escape(container.driver),
+        id=container.id,
+        name=escape(container.name),
+        image_id=container.image_id or "",
+        image=escape(container.image),
+        state=container.state,
+        created=container.created,
+        finished=container.finished,
+        layer=escape(container.layer or ""),
+        writable=figures.writable_size,
+        writable_allocated=figures.writable.allocated if figures.writable else None,
+        virtual=figures.virtual,
+        log=log,
+        log_driver=escape(container.log.driver),
+        log_limit=container.log.limit,
+        log_bounded=container.log.bounded,
+        compose_project=escape(container.compose_project),
+        compose_service=escape(container.compose_service),
+        mounts=tuple(
+            MountRow(*map(escape, (one.kind, one.source, one.destination, one.mode, one.path, one.driver)))
+            for one in container.mounts
+        ),
+    )
+
+
+def volumes(account: Figures) -> Iterator[VolumeRow]:
+    """The volumes."""
+    for volume in account.snapshot.inventory.volumes:
+        usage = account.volumes[volume.name]
+        yield VolumeRow(
+            name=escape(volume.name),
+            anonymous=volume.anonymous,
+            driver=escape(volume.driver),
+            containers=account.volume_containers[volume.name],
+            size=usage.size if usage else None,
+            allocated=usage.allocated if usage else None,
+            inodes=usage.inodes if usage else None,
+            directory=_path(volume.directory),
+            mount_type=escape(volume.mount_type),
+            device=escape(volume.device),
+            options=escape(volume.options),
+        )
+
+
+def missing(snapshot: Snapshot) -> Iterator[MissingRow]:
+    """The layers that are not on disk."""
+    for driver, names in snapshot.inventory.missing.items():
+        for name in sorted(names):
+            yield MissingRow(driver, escape(name))
+
+
+def problems(snapshot: Snapshot) -> Iterator[ProblemRow]:
+    """What could not be read."""
+    for problem in snapshot.problems:
+        yield ProblemRow(problem.collector, problem.reason, escape(problem.path), escape(problem.detail))

@@ -1,0 +1,1 @@
+"""Pure functions of a `Snapshot`: shared, unique and proportional sizes, and what each prune frees."""

@@ -1,0 +1,213 @@
+"""What a clean-up would free, and what belongs to nothing: pure functions of a `Snapshot`.
+
+The categories are taken one after the other, each as Docker's own prune would, after those before it; so they are
+disjoint. Docker 20.10: daemon/images/image_prune.go and image_delete.go, daemon/prune.go, volume/service.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from exporter.core.measured import Tree, Usage
+from exporter.core.model import Container, ContainerState, Image, Layer, LayerId, Snapshot, Use
+from exporter.figures.sizes import Disjoint
+
+_Key = tuple[str, LayerId]
+
+
+class Category(StrEnum):
+    """What can be freed, in the order in which it is."""
+
+    IMAGES_DANGLING = "images_dangling"
+    IMAGES_UNUSED = "images_unused"
+    CONTAINERS_STOPPED = "containers_stopped"
+    VOLUMES_UNUSED = "volumes_unused"
+    BUILD_CACHE = "build_cache"
+    LAYERS_ORPHANED = "layers_orphaned"
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """What one category frees: bytes of disk blocks, None where that is not known, and how many objects."""
+
+    allocated: int | None
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaim:
+    """All categories, and the bytes below the root that belong to no object."""
+
+    freed: Mapping[Category, Freed]
+    unattributed: int
+
+
+def reclaim(snapshot: Snapshot) -> Reclaim:
+    """Work out what each prune would free."""
+    plan = _Plan(snapshot)
+    plan.run()
+    disjoint = Disjoint()
+    by_stage: dict[Category | None, list[Tree]] = defaultdict(list)
+    rest: list[Tree] = []
+    for tree in snapshot.measured:
+        owner = _owner(plan.owners, tree)
+        (rest if owner is None else by_stage[plan.owners[owner]]).append(tree)
+    kept = by_stage[None]
+    # An inode is freed with the last of its links: what goes last is added first.
+    _total(snapshot, disjoint, kept)
+    freed: dict[Category, Freed] = {}
+    for category in reversed(Category):
+        usage = _total(snapshot, disjoint, by_stage[category])
+        known = category not in plan.unknown
+        freed[category] = Freed(usage.allocated if known else None, plan.objects[category])
+    # Links that only what belongs to nothing has with objects are the objects'.
+    unattributed = _total(snapshot, disjoint, (tree for tree in rest if _here(snapshot, tree))).allocated
+    return Reclaim({category: freed[category] for category in Category}, unattributed)
+
+
+def _here(snapshot: Snapshot, tree: Tree) -> bool:
+    return snapshot.measured[tree].device == snapshot.device
+
+
+def _total(snapshot: Snapshot, disjoint: Disjoint, trees: Iterable[Tree]) -> Usage:
+    return disjoint.total(snapshot.measured[tree] for tree in trees)
+
+
+def _owner(owners: Mapping[Tree, Category | None], tree: Tree) -> Tree | None:
+    """The innermost object's tree that a tree is or lies in."""
+    return next((tree[:end] for end in range(len(tree), 0, -1) if tree[:end] in owners), None)
+
+
+class _Plan:
+    """Takes one category after the other away, and notes what goes with it."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        inventory = self._inventory = snapshot.inventory
+        self.owners: dict[Tree, Category | None] = {}
+        self.objects: dict[Category, int] = dict.fromkeys(Category, 0)
+        self.unknown: set[Category] = set()
+        self._images: dict[tuple[str, str], Image] = {(one.driver, one.id): one for one in inventory.images}
+        self._containers: list[Container] = list(inventory.containers)
+        self._building = True
+        self._layers: dict[_Key, Layer] = {(one.driver, one.id): one for one in inventory.layers}
+        self._mine = {
+            (one.driver, name) for one in inventory.containers for name in (one.layer, one.init) if name is not None
+        }
+
+    def run(self) -> None:
+        """Decide of every tree of an object when it goes."""
+        self._keep_everything()
+        held = self._held()
+        steps = (
+            (Category.IMAGES_DANGLING, self._prune_dangling),
+            (Category.IMAGES_UNUSED, self._prune_unused),
+            (Category.CONTAINERS_STOPPED, self._prune_containers),
+            (Category.VOLUMES_UNUSED, self._prune_volumes),
+            (Category.BUILD_CACHE, self._prune_builds),
+        )
+        for category, step in steps:
+            step(category)
+            now = self._held()
+            for key in held - now:
+                self._free(category, self._layers.get(key))
+            held = now
+        orphans = [layer for layer in self._inventory.layers if layer.use is Use.ORPHANED]
+        for layer in orphans:
+            self._free(Category.LAYERS_ORPHANED, layer)
+        self.objects[Category.LAYERS_ORPHANED] = len(orphans)
+
+    def _keep_everything(self) -> None:
+        inventory = self._inventory
+        for layer in inventory.layers:
+            self.owners.update(dict.fromkeys((*layer.trees, *layer.metadata)))
+        for image in inventory.images:
+            self.owners.update(dict.fromkeys(image.metadata))
+        for container in inventory.containers:
+            self.owners.update(dict.fromkeys(container.metadata))
+        for volume in inventory.volumes:
+            self.owners.update(dict.fromkeys(tree for tree in (volume.home, volume.tree) if tree))
+        self.owners.update(dict.fromkeys((*inventory.build_cache.files, *inventory.build_cache.content)))
+
+    def _held(self) -> set[_Key]:
+        """The layers that what is left still needs."""
+        held = {(image.driver, layer) for image in self._images.values() for layer in image.layers}
+        for one in self._containers:
+            own = (name for name in (one.layer, one.init) if name is not None)
+            held.update((one.driver, name) for name in (*own, *one.chain))
+        if self._building:
+            for driver, names in self._inventory.build_cache.needs.items():
+                held.update((driver, name) for name in names)
+        return held
+
+    def _free(self, category: Category, layer: Layer | None) -> None:
+        if layer is None:
+            return
+        self._take(category, (*layer.trees, *layer.metadata))
+        if not layer.trees:  # the driver's layers are no directories: nobody can tell from here
+            self.unknown.add(category)
+
+    def _take(self, category: Category, trees: Iterable[Tree]) -> None:
+        for tree in trees:
+            self.owners[tree] = category
+            if self._is_due(tree) and tree not in self._snapshot.measured:
+                self.unknown.add(category)
+
+    @staticmethod
+    def _is_due(tree: Tree) -> bool:
+        """Whether a tree must have been measured: metadata need not be there at all."""
+        return tree[0] != "image" and tree[-2:-1] != ("l",)
+
+    def _used(self) -> set[tuple[str, str]]:
+        return {(one.driver, one.image_id) for one in self._containers if one.image_id is not None}
+
+    def _prune_dangling(self, category: Category) -> None:
+        """`docker image prune`: images without a tag that nothing is built on, then their nameless parents."""
+        self._remove_images(category, lambda image, head: image.dangling if head else not image.named)
+
+    def _prune_unused(self, category: Category) -> None:
+        """`docker image prune -a`: every image that no container uses and that nothing left is built on."""
+        self._remove_images(category, lambda _image, _head: True)
+
+    def _remove_images(self, category: Category, wanted: Callable[[Image, bool], bool]) -> None:
+        """Remove images that no container uses, children before parents; `wanted` decides by image and head."""
+        used = self._used()
+        children: dict[tuple[str, str], int] = defaultdict(int)
+        for image in self._images.values():
+            if image.parent is not None:
+                children[image.driver, image.parent] += 1
+        heads = {key for key in self._images if not children[key]}
+        pending = list(heads)
+        while pending:
+            key = pending.pop()
+            image = self._images[key]
+            if key in used or children[key] or not wanted(image, key in heads):
+                continue
+            del self._images[key]
+            self._take(category, image.metadata)
+            self.objects[category] += image.listed
+            if image.parent is not None and (parent := (image.driver, image.parent)) in self._images:
+                children[parent] -= 1
+                pending.append(parent)
+
+    def _prune_containers(self, category: Category) -> None:
+        """`docker container prune`: those that do not run. What may run, or be started again, stays."""
+        staying = (ContainerState.STALE, ContainerState.REMOVING)
+        for one in [one for one in self._containers if one.runs is False and one.state not in staying]:
+            self._containers.remove(one)
+            self._take(category, one.metadata)
+            self.objects[category] += 1
+
+    def _prune_volumes(self, category: Category) -> None:
+        """`docker volume prune --all`: the local volumes that no container that is left mounts."""
+        used = {mount.source for one in self._containers for mount in one.mounts if mount.kind == "volume"}
+        for volume in self._inventory.volumes:
+            if volume.name not in used and volume.driver == "local":
+                self._take(category, (tree for tree in (volume.home, volume.tree) if tree))
+                self.objects[category] += 1
+
+    def _prune_builds(self, category: Category) -> None:
+        """`docker builder prune --all`: all records, and the layers that only they need. Its files do not shrink."""
+        self._building = False
+        self.objects[category] = len(self._inventory.build_cache.records)

@@ -1,0 +1,256 @@
+"""What is shared, unique and used by whom: pure functions of a `Snapshot`."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from exporter.core.measured import Measured, Tree, Usage
+from exporter.core.model import BuildRecord, Container, Image, ImageState, Layer, LayerId, Snapshot, Use
+
+LayerKey = tuple[str, LayerId]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFigures:
+    """An image's sizes in bytes; None where a layer's size is not known."""
+
+    virtual: int | None
+    unique: int | None
+    proportional: float | None
+    containers: int
+    state: ImageState
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFigures:
+    """What a container's writable layer holds; None where it could not be measured."""
+
+    writable_size: int | None
+    writable: Usage | None
+    virtual: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSum:
+    """The layers of one driver and use. `size` is None where one of them has an unknown size."""
+
+    count: int
+    size: int | None
+    usage: Usage
+
+
+@dataclass(slots=True)
+class Disjoint:
+    """Adds up trees so that an inode linked from several of them counts once, for the first."""
+
+    _seen: set[tuple[int, int]] = field(default_factory=set)
+
+    def add(self, measured: Measured) -> Usage:
+        """The usage of this tree without what trees added before have counted."""
+        size, allocated, inodes = measured.usage.size, measured.usage.allocated, measured.usage.inodes
+        for inode, (linked_size, linked_allocated) in measured.links.items():
+            key = (measured.device, inode)
+            if key in self._seen:
+                size, allocated, inodes = size - linked_size, allocated - linked_allocated, inodes - 1
+            else:
+                self._seen.add(key)
+        return Usage(size, allocated, inodes)
+
+    def total(self, trees: Iterable[Measured]) -> Usage:
+        """The usage of several trees together, without what was added before."""
+        size = allocated = inodes = 0
+        for tree in trees:
+            usage = self.add(tree) if tree.links.packed else tree.usage
+            size, allocated, inodes = size + usage.size, allocated + usage.allocated, inodes + usage.inodes
+        return Usage(size, allocated, inodes)
+
+
+def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:
+    """Every layer's own size as Docker counts it; layers whose size cannot be known are left out."""
+    sizes: dict[LayerKey, int] = {}
+    for layer in snapshot.inventory.layers:
+        key = (layer.driver, layer.id)
+        if layer.recorded_size is not None:
+            sizes[key] = layer.recorded_size
+        elif layer.changes is not None:
+            if key in snapshot.differences:
+                sizes[key] = snapshot.differences[key]
+        elif layer.size_known and (measured := _measured(snapshot, layer.content)):
+            sizes[key] = measured.usage.size
+    return sizes
+
+
+def images(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str, str], ImageFigures]:
+    """The figures of every image by (driver, id). Sharing is counted among the listed images only."""
+    sharers = Counter((image.driver, layer) for image in _listed(snapshot) for layer in image.layers)
+    users = Counter((one.driver, one.image_id) for one in snapshot.inventory.containers if one.image_id)
+    return {
+        (image.driver, image.id): _image(image, sizes, sharers, users[image.driver, image.id])
+        for image in snapshot.inventory.images
+    }
+
+
+def _listed(snapshot: Snapshot) -> Iterable[Image]:
+    return (image for image in snapshot.inventory.images if image.listed)
+
+
+def _image(image: Image, sizes: Mapping[LayerKey, int], sharers: Counter[LayerKey], containers: int) -> ImageFigures:
+    keys = [(image.driver, layer) for layer in image.layers]
+    sized = (bool(keys) or not image.broken) and all(key in sizes for key in keys)
+    known = sized and not (image.broken and image.digest)
+    shared = sized and image.listed
+    proportional = sum((Fraction(sizes[key], sharers[key]) for key in keys), Fraction()) if shared else None
+    return ImageFigures(
+        virtual=sum(sizes[key] for key in keys) if known else None,
+        unique=sum(sizes[key] for key in keys if sharers[key] == 1) if shared else None,
+        proportional=None if proportional is None else float(proportional),
+        containers=containers,
+        state=_state(image, containers),
+    )
+
+
+def _state(image: Image, containers: int) -> ImageState:
+    if not image.listed:
+        return ImageState.INTERMEDIATE
+    if containers:
+        return ImageState.USED
+    return ImageState.DANGLING if image.dangling else ImageState.UNUSED
+
+
+def layers(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str, Use], LayerSum]:
+    """The layers on disk by driver and use, every combination; shared inodes count for the first use."""
+    groups: dict[tuple[str, Use], list[Layer]] = defaultdict(list)
+    for layer in snapshot.inventory.layers:
+        groups[layer.driver, layer.use].append(layer)
+    sums: dict[tuple[str, Use], LayerSum] = {}
+    for driver in snapshot.inventory.drivers:
+        disjoint = Disjoint()
+        for use in Use:
+            group = groups[driver, use]
+            usage = disjoint.total(_trees(snapshot, (tree for layer in group for tree in layer.trees)))
+            sums[driver, use] = LayerSum(len(group), _size(group, sizes, use, usage), usage)
+    return sums
+
+
+def _size(group: list[Layer], sizes: Mapping[LayerKey, int], use: Use, usage: Usage) -> int | None:
+    """Docker's sizes added up; what nothing refers to has none, so there it is what its files occupy."""
+    if use in (Use.PENDING, Use.ORPHANED):
+        return usage.size
+    keys = [(layer.driver, layer.id) for layer in group]
+    return sum(sizes[key] for key in keys) if all(key in sizes for key in keys) else None
+
+
+def containers(
+    snapshot: Snapshot, sizes: Mapping[LayerKey, int], image_figures: Mapping[tuple[str, str], ImageFigures]
+) -> dict[str, ContainerFigures]:
+    """The figures of every container by its id."""
+    virtual = {key: figures.virtual for key, figures in image_figures.items()}
+    contents = {(layer.driver, layer.id): layer.content for layer in snapshot.inventory.layers}
+    return {
+        container.id: _container(snapshot, container, sizes, virtual, contents)
+        for container in snapshot.inventory.containers
+    }
+
+
+def _container(
+    snapshot: Snapshot,
+    container: Container,
+    sizes: Mapping[LayerKey, int],
+    virtual: dict[tuple[str, str], int | None],
+    contents: dict[LayerKey, Tree | None],
+) -> ContainerFigures:
+    if container.layer is None:
+        return ContainerFigures(None, None, None)
+    key = (container.driver, container.layer)
+    size = sizes.get(key)
+    measured = _measured(snapshot, contents.get(key))
+    image = _below(container, sizes, virtual)
+    return ContainerFigures(
+        writable_size=size,
+        writable=measured.usage if measured else None,
+        virtual=None if size is None or image is None else size + image,
+    )
+
+
+def _below(
+    container: Container, sizes: Mapping[LayerKey, int], virtual: dict[tuple[str, str], int | None]
+) -> int | None:
+    """The size of what a container stands on: its layers stay when `docker rmi -f` removes the image."""
+    if container.chain:
+        chain = [sizes.get((container.driver, layer)) for layer in container.chain]
+        return None if None in chain else sum(size for size in chain if size is not None)
+    return virtual.get((container.driver, container.image_id)) if container.image_id else None
+
+
+def directories(snapshot: Snapshot) -> dict[str, Usage]:
+    """The usage of every top-level entry, and of the root itself as `.`: their sum is `du -sx` of the root.
+
+    Left out, as `du -x` does: an entry that is another filesystem; and one that could not be looked at.
+    """
+    disjoint = Disjoint()
+    tops = [name for name in snapshot.inventory.directories if (name,) in snapshot.measured]
+    parts: dict[str, list[Measured]] = {name: [] for name in tops}
+    for tree, measured in snapshot.measured.items():
+        if tree and measured.device == snapshot.device and tree[0] in parts:
+            parts[tree[0]].append(measured)
+    usages = {".": snapshot.measured[()].usage} if () in snapshot.measured else {}
+    usages.update({name: disjoint.total(parts[name]) for name in sorted(parts)})
+    return usages
+
+
+def volumes(snapshot: Snapshot) -> dict[str, Usage | None]:
+    """What every volume holds, by name; None where its data could not be measured."""
+    return {
+        volume.name: measured.usage if (measured := _measured(snapshot, volume.tree)) else None
+        for volume in snapshot.inventory.volumes
+    }
+
+
+def volume_containers(snapshot: Snapshot) -> Counter[str]:
+    """How many containers mount each volume."""
+    users: Counter[str] = Counter()
+    for container in snapshot.inventory.containers:
+        users.update({mount.source for mount in container.mounts if mount.kind == "volume"})
+    return users
+
+
+@dataclass(frozen=True, slots=True)
+class BuildCacheFigures:
+    """BuildKit's cache in bytes. `size` is None where a record's is not known; `records` has those that are."""
+
+    size: int | None
+    allocated: Mapping[str, int]
+    records: Mapping[str, int]
+
+
+def build_cache(snapshot: Snapshot) -> BuildCacheFigures:
+    """The build cache as `docker system df` counts it, and what it occupies by component."""
+    cache = snapshot.inventory.build_cache
+    records = {one.id: size for one in cache.records if (size := _record_size(snapshot, one)) is not None}
+    alone = [records.get(one.id) for one in cache.records if not one.shared]
+    snapshots = (tree for one in snapshot.inventory.layers if one.use is Use.BUILD_CACHE for tree in one.trees)
+    content = [tree for tree in snapshot.measured if any(tree[: len(one)] == one for one in cache.content)]
+    files = [tree for tree in snapshot.measured if any(tree[: len(one)] == one for one in cache.files)]
+    disjoint = Disjoint()
+    parts = {"snapshots": snapshots, "content": content, "metadata": [tree for tree in files if tree not in content]}
+    return BuildCacheFigures(
+        size=None if None in alone else sum(size for size in alone if size is not None),
+        allocated={name: disjoint.total(_trees(snapshot, trees)).allocated for name, trees in parts.items()},
+        records=records,
+    )
+
+
+def _record_size(snapshot: Snapshot, record: BuildRecord) -> int | None:
+    if record.size is not None:
+        return record.size
+    measured = _measured(snapshot, record.content)
+    return measured.usage.size if measured else None
+
+
+def _measured(snapshot: Snapshot, tree: Tree | None) -> Measured | None:
+    return None if tree is None else snapshot.measured.get(tree)
+
+
+def _trees(snapshot: Snapshot, trees: Iterable[Tree]) -> Iterable[Measured]:
+    return (snapshot.measured[tree] for tree in trees if tree in snapshot.measured)

@@ -1,0 +1,179 @@
+"""BuildKit's cache in a Docker data root: what its records are, and which layers they need.
+
+Facts: Docker 20.10 builder/builder-next/adapters/snapshot/snapshot.go (`buildkit/snapshots.db`: a bucket for each
+snapshot with `parent`, `committed`, `chainid`, `size`) and moby/buildkit v0.8 cache/metadata.go, cache/manager.go
+(`buildkit/metadata_v2.db`, before 20.10 `metadata.db`: a bucket for each record in `_main`, JSON values). A record
+with an `equalMutable` is the same data as that one, and `docker system df` leaves it out.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.core.measured import Tree
+from exporter.core.model import BuildCache, BuildRecord, LayerId
+from exporter.inventory.drivers import INIT
+from exporter.inventory.files.bolt import Bucket
+from exporter.inventory.files.reader import Reader, decode
+from exporter.inventory.layouts.layerdb import Database
+
+HOME: Tree = ("buildkit",)
+_CONTENT: Tree = ("buildkit", "content")
+_SNAPSHOTS: Tree = ("buildkit", "snapshots.db")
+_RECORDS: tuple[Tree, ...] = (("buildkit", "metadata_v2.db"), ("buildkit", "metadata.db"))
+_NAME = re.compile(r"[0-9a-z]{25}", re.ASCII)
+_SHA256 = "sha256:"
+_NANOSECONDS = 1e9
+_LARGEST = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSnapshot:
+    """One snapshot; `committed` is the name of the driver's directory where that is another than its own."""
+
+    name: str
+    parent: str = ""
+    committed: str = ""
+    chain: str = ""
+    size: int | None = None
+
+    @property
+    def directory(self) -> LayerId:
+        """The driver's directory, where it has one that is not a layer of its own."""
+        return LayerId(self.committed or self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Builds:
+    """What BuildKit wrote down. `doubtful`: it could not all be read, so it may need any layer."""
+
+    snapshots: Mapping[str, BuildSnapshot]
+    records: Sequence[tuple[str, Mapping[str, object]]]
+    doubtful: bool = False
+
+
+def is_build_name(name: str) -> bool:
+    """Whether a driver's directory has a name as BuildKit gives them (buildkit identity.NewID)."""
+    return _NAME.fullmatch(name.removesuffix(INIT)) is not None
+
+
+def read_builds(reader: Reader) -> Builds:
+    """Read BuildKit's databases; nothing where there is no BuildKit."""
+    if not reader.root.is_directory(HOME):
+        return Builds({}, ())
+    snapshots = reader.database(_SNAPSHOTS, "", _snapshots)
+    names = reader.names(HOME)
+    file = next((one for one in _RECORDS if one[-1] in names), _RECORDS[0])
+    records = reader.database(file, "_main", _records)
+    return Builds(snapshots or {}, records or (), snapshots is None or records is None)
+
+
+def _snapshots(bucket: Bucket) -> dict[str, BuildSnapshot]:
+    found = {}
+    for key, one in bucket.buckets.items():
+        values = {name: value.decode("utf-8", "replace") for name, value in one.values.items()}
+        size = values.get(b"size", "")
+        name = key.decode("utf-8", "replace")
+        found[name] = BuildSnapshot(
+            name,
+            values.get(b"parent", ""),
+            values.get(b"committed", ""),
+            values.get(b"chainid", "").removeprefix(_SHA256),
+            int(size) if size.isascii() and size.isdecimal() and len(size) < 19 else None,
+        )
+    return found
+
+
+def _records(bucket: Bucket) -> tuple[tuple[str, Mapping[str, object]], ...]:
+    """The records that stand for data of their own, with those of their values that are looked at."""
+    found = []
+    for key, one in bucket.buckets.items():
+        values = {name: (decode(one.values.get(name, b"")) or {}).get("value") for name in _VALUES}
+        if not values[_EQUAL]:
+            found.append((key.decode("utf-8", "replace"), {name.decode(): value for name, value in values.items()}))
+    return tuple(found)
+
+
+_EQUAL = b"cache.equalMutable"
+_VALUES = (
+    _EQUAL,
+    b"cache.recordType",
+    b"cache.createdAt",
+    b"cache.lastUsedAt",
+    b"cache.usageCount",
+    b"cache.snapshot",
+    b"snapshot.size",
+)
+
+
+def build_cache(builds: Builds, databases: Sequence[Database], present: bool) -> BuildCache:
+    """Put together what the cache is and what it needs."""
+    needs = {one.driver: frozenset(_needs(builds, one)) for one in databases}
+    imaged = {(one.driver, layer) for one in databases for image in one.images for layer in image.layers}
+    records = tuple(_record(name, values, builds, databases, imaged) for name, values in builds.records)
+    return BuildCache(records, needs, (_CONTENT,) if present else (), (HOME,) if present else ())
+
+
+def _needs(builds: Builds, database: Database) -> Iterator[LayerId]:
+    for one in builds.snapshots.values():
+        for name in (one.name, one.committed):
+            for variant in (LayerId(name), LayerId(name + INIT)):
+                if variant in database.store.names:
+                    yield variant
+        for top in (one.chain, one.parent.removeprefix(_SHA256), one.name.removeprefix(_SHA256)):
+            yield from (entry.cache for entry in database.chain(top))
+
+
+def parents(builds: Builds, database: Database) -> dict[LayerId, tuple[LayerId, ...]]:
+    """What each snapshot's directory is based on, for drivers that Docker asks for a difference."""
+    found: dict[LayerId, tuple[LayerId, ...]] = {}
+    for one in builds.snapshots.values():
+        below = builds.snapshots.get(one.parent)
+        names = [entry.cache for entry in database.chain((below.chain if below else one.parent).removeprefix(_SHA256))]
+        if below is not None and not below.chain:
+            names = [below.directory]
+        if one.name in database.store.names:
+            found[LayerId(one.name)] = tuple(names[:1])
+    return found
+
+
+def _record(
+    name: str,
+    values: Mapping[str, object],
+    builds: Builds,
+    databases: Sequence[Database],
+    imaged: set[tuple[str, LayerId]],
+) -> BuildRecord:
+    key = values["cache.snapshot"]
+    snapshot = builds.snapshots.get(key if isinstance(key, str) and key else name)
+    size = _count(values["snapshot.size"])
+    content, shared = None, False
+    for database in databases if snapshot is not None else ():
+        assert snapshot is not None, "asked for"
+        entry = database.entries.get(snapshot.chain or snapshot.name.removeprefix(_SHA256))
+        shared = shared or (entry is not None and (database.driver, entry.cache) in imaged)
+        place = database.store.place(snapshot.directory) if snapshot.directory in database.store.names else None
+        if place is not None and database.store.driver.sums_files:
+            content = place.content
+    if size is None and snapshot is not None:
+        size = snapshot.size
+    kind = values["cache.recordType"]
+    return BuildRecord(
+        id=name,
+        kind=kind if isinstance(kind, str) and kind else "regular",
+        size=size,
+        content=content,
+        created=_time(values["cache.createdAt"]),
+        last_used=_time(values["cache.lastUsedAt"]),
+        usage_count=_count(values["cache.usageCount"]),
+        shared=shared,
+    )
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value <= _LARGEST else None
+
+
+def _time(value: object) -> float | None:
+    count = _count(value)
+    return None if count is None else count / _NANOSECONDS

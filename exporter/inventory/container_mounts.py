@@ -1,0 +1,166 @@
+"""What is mounted into a container, from `config.json` or `config.v2.json`, and `hostconfig.json`.
+
+Facts: Docker 1.0 to 1.7 daemon/volumes.go (`Volumes`, `VolumesRW`: destination to host path; both empty until the
+first start), 1.8 on `MountPoints` (volume/mounts/mounts.go, MountPoint). hostconfig.json has what was asked for:
+`Binds` (`source:destination:mode`; since 1.9 a source that is no path is a volume), `VolumesFrom`
+(`container:mode`), since 1.13 `Mounts` and `Tmpfs`. `Config.Volumes` are the anonymous volumes of the image and
+of `-v /destination`. `SecretReferences` and `ConfigReferences`: container/container.go since 17.05.
+"""
+
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from exporter.core.model import Container, Mount
+from exporter.inventory.files.reader import Json, flag, items, table, text
+from exporter.inventory.volumes import volume_of
+
+_LONGEST_MODE = 64
+
+
+def read_mounts(config: Json, host: Json) -> tuple[Mount, ...]:
+    """All that is mounted into a container, by destination.
+
+    What the engine has written down comes first. What only was asked for follows: then the former is damaged, or the
+    container of an old engine has not been started.
+    """
+    mounts: dict[str, Mount] = {}
+    for mount in (
+        *_points(config),
+        *_paths(config),
+        *_asked(host),
+        *_memory(host),
+        *_given(config),
+        *_anonymous(config),
+        *_damaged(config),
+    ):
+        destination = _clean(mount.destination)
+        mounts.setdefault(destination, replace(mount, destination=destination))
+    return tuple(mounts[destination] for destination in sorted(mounts))
+
+
+def volumes_from(config: Json, host: Json) -> tuple[str, ...]:
+    """The containers whose mounts this one has as well, where the engine has not written those down yet."""
+    if table(config, "MountPoints") or table(config, "Volumes"):
+        return ()
+    asked = [*items(host, "VolumesFrom"), *text(config, "Config", "VolumesFrom").split(",")]  # the latter up to 1.0
+    return tuple(one for one in asked if isinstance(one, str) and one)
+
+
+def origin(config: Json) -> str:
+    """The data root as the engine called it, told by the paths of the container's own files; "" if it is not."""
+    for key in ("LogPath", "HostnamePath", "HostsPath", "ResolvConfPath"):
+        root, found, _ = text(config, key).rpartition("/containers/")
+        if found:
+            return root
+    return ""
+
+
+def settle(containers: Iterable[Container], volumes: frozenset[str]) -> tuple[Container, ...]:
+    """Add what containers have of each other, and tell volumes' data from other directories of the host."""
+    found = tuple(containers)
+    named = {one.name: one for one in found} | {one.id: one for one in found}
+    roots = frozenset(one.origin for one in found if one.origin)
+    return tuple(_settled(one, named, volumes, roots) for one in found)
+
+
+def _settled(
+    container: Container, named: Mapping[str, Container], volumes: frozenset[str], roots: frozenset[str]
+) -> Container:
+    mounts = {one.destination: one for one in container.mounts}
+    for mount in _inherited(container, named, {container.id}):
+        mounts.setdefault(mount.destination, mount)
+    settled = tuple(_named(mounts[destination], volumes, roots) for destination in sorted(mounts))
+    return container if settled == container.mounts else replace(container, mounts=settled)
+
+
+def _named(mount: Mount, volumes: frozenset[str], roots: frozenset[str]) -> Mount:
+    """Old Dockers write down the path of a volume's data alone."""
+    if mount.kind != "bind":
+        return mount
+    root, name = volume_of(mount.source)
+    if name not in volumes or (roots and root not in roots):
+        return mount
+    return replace(mount, kind="volume", source=name, path=mount.source)
+
+
+def _inherited(container: Container, named: Mapping[str, Container], seen: set[str]) -> Iterator[Mount]:
+    for one in container.volumes_from:
+        name, _, mode = one.partition(":")
+        other = named.get(name.removeprefix("/"))
+        if other is None or other.id in seen:
+            continue
+        seen.add(other.id)
+        for mount in (*other.mounts, *_inherited(other, named, seen)):
+            if mount.kind in ("bind", "volume"):
+                yield replace(mount, mode="ro") if mode == "ro" else mount
+
+
+def _points(config: Json) -> Iterator[Mount]:
+    for destination, point in table(config, "MountPoints").items():
+        kind, name, source = text(point, "Type"), text(point, "Name"), text(point, "Source")
+        mode = "rw" if flag(point, "RW") else "ro"
+        if name:
+            yield Mount("volume", name, destination, mode, source, text(point, "Driver"))
+        elif kind == "tmpfs":
+            yield Mount("tmpfs", "", destination, mode)
+        elif kind == "image":
+            yield Mount("image", text(point, "Spec", "Source") or source, destination, mode)
+        elif source:
+            yield Mount("bind", source, destination, mode)
+
+
+def _paths(config: Json) -> Iterator[Mount]:
+    writable = table(config, "VolumesRW")
+    for destination, path in table(config, "Volumes").items():
+        if isinstance(path, str) and path:
+            yield Mount("bind", path, destination, "ro" if writable.get(destination) is False else "rw")
+
+
+def _asked(host: Json) -> Iterator[Mount]:
+    for bind in items(host, "Binds"):
+        words = bind.split(":") if isinstance(bind, str) else []
+        last = words.pop() if len(words) > 1 and not words[-1].startswith("/") else ""  # destinations are absolute
+        source, _, destination = ":".join(words).rpartition(":")
+        if destination.startswith("/") and len(last) <= _LONGEST_MODE:
+            kind = "bind" if source.startswith("/") else "volume"
+            yield Mount(kind, source, destination, "ro" if "ro" in last.split(",") else "rw")
+    for one in items(host, "Mounts"):
+        if destination := text(one, "Target"):
+            kind = text(one, "Type") or "bind"
+            source = "" if kind == "tmpfs" else text(one, "Source")
+            driver = text(one, "VolumeOptions", "DriverConfig", "Name")
+            kind = "volume" if kind == "cluster" else kind
+            yield Mount(kind, source, destination, "ro" if flag(one, "ReadOnly") else "rw", driver=driver)
+
+
+def _memory(host: Json) -> Iterator[Mount]:
+    for destination, options in table(host, "Tmpfs").items():
+        words = options.split(",") if isinstance(options, str) else []
+        yield Mount("tmpfs", "", destination, "ro" if "ro" in words else "rw")
+
+
+def _given(config: Json) -> Iterator[Mount]:
+    """The secrets and configs of a swarm: files that it lays into the container."""
+    for kind, list_name, home in (("secret", "SecretReferences", "/run/secrets"), ("config", "ConfigReferences", "/")):
+        for one in items(config, list_name):
+            name = text(one, f"{kind.title()}Name")
+            file = text(one, "File", "Name") or name
+            if file:
+                yield Mount(kind, name, posixpath.join(home, file), "ro")
+
+
+def _anonymous(config: Json) -> Iterator[Mount]:
+    for destination in table(config, "Config", "Volumes"):
+        yield Mount("volume", "", destination, "rw")
+
+
+def _damaged(config: Json) -> Iterator[Mount]:
+    """Where something is mounted, and what that is cannot be read."""
+    for destination in (*table(config, "MountPoints"), *table(config, "Volumes")):
+        yield Mount("bind", "", destination, "rw")
+
+
+def _clean(destination: str) -> str:
+    cleaned = posixpath.normpath(destination) if destination else "/"
+    return "/" + cleaned.lstrip("/") if destination.startswith("/") else cleaned

@@ -1,0 +1,133 @@
+"""Containers from their own directories: `config.json` or `config.v2.json`, and `hostconfig.json`.
+
+Facts: Docker 1.0 to 1.9 daemon/container.go (toDisk), daemon/state.go and
+daemon/logger/jsonfilelog. `config.v2.json` took the place of `config.json` in 1.8 to 1.10. Docker 20.10
+daemon/logger/loggerutils/cache (container-cached.log), daemon/logger/local, container/state.go.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from exporter.core.measured import Tree
+from exporter.core.model import Container, ContainerId, ContainerState, ImageId, Log
+from exporter.inventory.container_mounts import origin, read_mounts, settle, volumes_from
+from exporter.inventory.files.reader import Json, Reader, flag, is_id, moment, table, text
+
+_CONFIGS = ("config.v2.json", "config.json")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
+_FILE_LOG = "json-file"
+_LOCAL_LOG = "local"
+_LOCAL_LIMIT = (20 * 1024 * 1024, 5)
+_CACHED_LOG = "container-cached.log"
+_LARGEST_PID = 2**31
+
+
+def read_containers(
+    reader: Reader, volumes: frozenset[str], previous: Mapping[ContainerId, Container]
+) -> tuple[Container, ...]:
+    """Read every container; one whose config does not parse keeps what `previous` knew of it."""
+    found = (_kept(reader, ContainerId(name), previous) for name in reader.objects(("containers",), is_id))
+    return settle(found, volumes)
+
+
+def _kept(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
+    return reader.once("container", ("containers", container), lambda: _read(reader, container, previous))
+
+
+def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
+    home = ("containers", container)
+    names = reader.names(home)
+    name = next((name for name in _CONFIGS if name in names), _CONFIGS[-1])
+    config = reader.json((*home, name))
+    host = reader.json((*home, "hostconfig.json"), optional=True) or {}
+    if config is None:
+        lost = Container("", container, mounts=read_mounts({}, host), volumes_from=volumes_from({}, host))
+        return previous.get(container) or replace(lost, metadata=(home,))
+    image = text(config, "Image").removeprefix("sha256:")
+    return Container(
+        driver=text(config, "Driver"),
+        id=container,
+        name=text(config, "Name").removeprefix("/"),
+        image_id=ImageId(image) if is_id(image) else None,
+        image=text(config, "Config", "Image"),
+        state=_state(config),
+        created=moment(config, "Created"),
+        finished=moment(config, "State", "FinishedAt"),
+        log=_log(reader, home, names, config, host),
+        compose_project=text(config, "Config", "Labels", "com.docker.compose.project"),
+        compose_service=text(config, "Config", "Labels", "com.docker.compose.service"),
+        mounts=read_mounts(config, host),
+        volumes_from=volumes_from(config, host),
+        origin=origin(config),
+        pid=_pid(config),
+        started=moment(config, "State", "StartedAt"),
+        checkpoints=(*home, "checkpoints")
+        if "checkpoints" in names and reader.is_directory((*home, "checkpoints"))
+        else None,
+        metadata=(home,),
+    )
+
+
+def _pid(config: Json) -> int:
+    pid = table(config, "State").get("Pid")
+    return pid if type(pid) is int and 0 < pid < _LARGEST_PID else 0
+
+
+def _state(config: Json) -> ContainerState:
+    """As StateString of Docker 1.9; `State` before 1.6 has no Dead, and a StartedAt of zero is `created`."""
+    state = table(config, "State")
+    if not state:
+        return ContainerState.UNKNOWN
+    if flag(state, "Running"):
+        if flag(state, "Paused"):
+            return ContainerState.PAUSED
+        return ContainerState.RESTARTING if flag(state, "Restarting") else ContainerState.RUNNING
+    if flag(state, "RemovalInProgress"):
+        return ContainerState.REMOVING
+    if flag(state, "Dead"):
+        return ContainerState.DEAD
+    return ContainerState.EXITED if moment(state, "StartedAt") is not None else ContainerState.CREATED
+
+
+def _log(reader: Reader, home: Tree, names: list[str], config: Json, host: Json) -> Log:
+    own = f"{home[-1]}-json.log"
+    files = [(*home, name) for name in names if name.removesuffix(".gz").startswith((own, _CACHED_LOG))]
+    cached = any(name.startswith(_CACHED_LOG) for name in names)
+    files += [(*home, "local-logs", name) for name in reader.names((*home, "local-logs")) if "local-logs" in names]
+    driver = text(host, "LogConfig", "Type")
+    if not driver and (files or text(config, "LogPath") or "LogConfig" not in host):
+        driver = _FILE_LOG  # Docker 1.0 to 1.5 knew no other; later, an empty type is the daemon's default
+    options = table(host, "LogConfig", "Config")
+    limit = _cached_limit(options) if cached and driver not in (_FILE_LOG, _LOCAL_LOG) else _limit(driver, options)
+    bounded = None if not driver else limit is not None or driver not in (_FILE_LOG, _LOCAL_LOG)
+    return Log(driver, tuple(files), limit, bounded)
+
+
+def _limit(driver: str, options: Json) -> int | None:
+    """How large the log can grow in bytes: `max-size` times `max-file`; None where nothing bounds it."""
+    size = _bytes(text(options, "max-size"))
+    files = _count(text(options, "max-file"))
+    if driver == _LOCAL_LOG:
+        return (size or _LOCAL_LIMIT[0]) * (files or _LOCAL_LIMIT[1])
+    if driver == _FILE_LOG and size is not None:
+        return size * (files or 1)
+    return None
+
+
+def _cached_limit(options: Json) -> int:
+    """How large the copy can grow that Docker 20.10 and newer keep of a log it cannot read back."""
+    size, files = _bytes(text(options, "cache-max-size")), _count(text(options, "cache-max-file"))
+    return (size or _LOCAL_LIMIT[0]) * (files or _LOCAL_LIMIT[1])
+
+
+def _count(files: str) -> int | None:
+    return int(files) if files.isascii() and files.isdecimal() and len(files) < 7 else None
+
+
+def _bytes(size: str) -> int | None:
+    """Docker's human sizes, powers of 1000 (units.FromHumanSize); None for no or a malformed limit."""
+    found = _SIZE.fullmatch(size)
+    if found is None:
+        return None
+    return int(float(found[1]) * 1000 ** " kmgtp".index(found[2].lower() or " ")) or None

@@ -1,0 +1,179 @@
+"""The graph drivers: which directory holds which layer.
+
+Facts: Docker 1.0 to 20.10, daemon/graphdriver/*.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from exporter.core.measured import Changes, Tree
+from exporter.core.model import LayerId
+from exporter.inventory.files.reader import Reader, is_id
+
+INIT = "-init"
+REMOVING = "-removing"
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """One graph driver's directories below the root.
+
+    `layers` is the directory with one entry for each layer; `walkable` says that the entry is its files.
+    `full_copies`: a layer holds everything below it once more. `sums_files`: Docker sizes a layer by adding up
+    its files. `stores` are the directories that the driver keeps, by the short names they are counted under.
+    `parents` holds one file for each layer that lists the layers below it, nearest first. `inner` are the
+    directories in a layer's own that hold its files, the first that is there; `links` that of the short names.
+    `links_files`: an image layer begins as hard links to all files of its parent.
+    """
+
+    name: str
+    layers: Tree
+    stores: tuple[tuple[str, Tree], ...] = ()
+    walkable: bool = True
+    parents: Tree | None = None
+    full_copies: bool = False
+    sums_files: bool = False
+    inner: tuple[str, ...] = ()
+    links: Tree | None = None
+    links_files: bool = False
+
+    def stray(self, name: str) -> bool:
+        """Whether an entry of the layers' directory is the driver's own and no layer."""
+        return name in _OWN.get(self.name, ())
+
+
+_OWN = {
+    "overlay2": ("l",),
+    "fuse-overlayfs": ("l",),
+    "devicemapper": ("base", "deviceset-metadata", "transaction-metadata"),
+}
+
+AUFS = Driver(
+    "aufs",
+    ("aufs", "diff"),
+    tuple((store, ("aufs", store)) for store in ("layers", "diff", "mnt")),
+    parents=("aufs", "layers"),
+    sums_files=True,
+)
+VFS = Driver("vfs", ("vfs", "dir"), (("dir", ("vfs", "dir")),), full_copies=True)
+OVERLAY = Driver("overlay", ("overlay",), (("overlay", ("overlay",)),), inner=("root", "upper"), links_files=True)
+OVERLAY2 = Driver(
+    "overlay2",
+    ("overlay2",),
+    (("overlay2", ("overlay2",)), ("l", ("overlay2", "l"))),
+    sums_files=True,
+    inner=("diff",),
+    links=("overlay2", "l"),
+)
+FUSE_OVERLAYFS = Driver(
+    "fuse-overlayfs",
+    ("fuse-overlayfs",),
+    (("fuse-overlayfs", ("fuse-overlayfs",)), ("l", ("fuse-overlayfs", "l"))),
+    inner=("diff",),
+    links=("fuse-overlayfs", "l"),
+)
+ZFS = Driver("zfs", ("zfs", "graph"), (("graph", ("zfs", "graph")),), walkable=False)
+BTRFS = Driver("btrfs", ("btrfs", "subvolumes"), (("subvolumes", ("btrfs", "subvolumes")),), walkable=False)
+DEVICEMAPPER = Driver(
+    "devicemapper",
+    ("devicemapper", "metadata"),
+    tuple((store, ("devicemapper", store)) for store in ("metadata", "mnt")),
+    walkable=False,
+)
+
+GRAPH_DRIVERS = (AUFS, BTRFS, DEVICEMAPPER, OVERLAY, VFS)
+_DRIVERS = {one.name: one for one in (*GRAPH_DRIVERS, OVERLAY2, FUSE_OVERLAYFS, ZFS)}
+
+
+def driver_named(name: str) -> Driver:
+    """The driver of this name; of one that is not known only the name is, and what Docker wrote down."""
+    return _DRIVERS.get(name) or Driver(name, (), walkable=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one layer's files are: `content`, and `home` around it where there is more than files."""
+
+    content: Tree
+    home: Tree | None = None
+
+
+class LayerStore:
+    """The layers that one driver has on disk, as directory names, and where their files are."""
+
+    def __init__(self, driver: Driver, reader: Reader) -> None:
+        self.driver = driver
+        self._reader = reader
+        entries = reader.names(driver.layers) if driver.layers else []
+        if driver.walkable:
+            entries = [name for name in entries if self._is_layer((*driver.layers, name))]
+        self.names = frozenset(LayerId(name) for name in entries if not driver.stray(name))
+
+    def _is_layer(self, tree: Tree) -> bool:
+        return self._reader.once("layer", tree, lambda: self._reader.is_directory(tree))
+
+    def place(self, name: LayerId) -> Place | None:
+        """Find a layer's files; None where the driver does not keep them as a directory tree.
+
+        overlay (Docker 1.5 daemon/graphdriver/overlay/overlay.go): `root` of an image layer, `upper` of a
+        layer that something was mounted from. overlay2 (1.12 daemon/graphdriver/overlay2): `diff`.
+        """
+        directory = (*self.driver.layers, name)
+        if not self.driver.walkable:
+            return None
+        if not self.driver.inner:
+            return Place(directory)
+        # What is being made has no such directory yet, and when it comes no event of the store tells of that.
+        return self._reader.once(
+            "place", directory, lambda: self._inner_place(directory), lasts=lambda place: place.home is not None
+        )
+
+    def _inner_place(self, directory: Tree) -> Place:
+        for below in self.driver.inner:
+            if self._reader.is_directory((*directory, below)):
+                return Place((*directory, below), directory)
+        return Place(directory)
+
+    def changes(self, name: LayerId, parents: tuple[LayerId, ...]) -> Changes | None:
+        """What Docker compares to size a layer with nearest parents `parents`; None where it adds up files.
+
+        aufs and a layer without a parent: the sum. vfs: the full copy against the parent's. overlay: the
+        upper directory against the merged view of the parent, which has the same lower directory.
+        """
+        place = self.place(name)
+        present = [parent for parent in parents if parent in self.names]
+        if self.driver.sums_files or place is None or not present:
+            return None
+        below = self.place(present[0])
+        if below is None:
+            return None
+        old = [below.content]
+        if self.driver is OVERLAY and (lower := self.lower(present[0]) or self.lower(name)) is not None:
+            old.append(lower)
+        return Changes(place.content, tuple(old))
+
+    def lower(self, name: LayerId) -> Tree | None:
+        """The lower directory of an overlay layer, from its file `lower-id`; None where it has none."""
+        entry = (*self.driver.layers, name)
+        raw = self._reader.once("lower", entry, lambda: self._reader.bytes((*entry, "lower-id"), optional=True))
+        lower = LayerId((raw or b"").decode("ascii", "replace").strip())
+        return (*self.driver.layers, lower, "root") if is_id(lower) and lower in self.names else None
+
+    def link(self, name: LayerId) -> Tree | None:
+        """The short name of a layer, from its file `link` (overlay2 and fuse-overlayfs)."""
+        if self.driver.links is None:
+            return None
+        entry = (*self.driver.layers, name)
+        raw = self._reader.once("link", entry, lambda: self._reader.bytes((*entry, "link"), optional=True)) or b""
+        short = raw.decode("ascii", "replace").strip()
+        return (*self.driver.links, short) if short.isalnum() else None
+
+    def listed_parents(self, name: LayerId) -> Iterator[LayerId]:
+        """The layers below one, nearest first, as the driver itself keeps them (aufs only)."""
+        if self.driver.parents is None:
+            return
+        entry = (*self.driver.parents, name)
+        raw = self._reader.once("parents", entry, lambda: self._reader.bytes(entry, optional=True)) or b""
+        for line in raw.decode("ascii", "replace").split():
+            if is_id(line.removesuffix(INIT)):
+                yield LayerId(line)

@@ -1,0 +1,1 @@
+"""Safe reading of untrusted files that change while they are read."""

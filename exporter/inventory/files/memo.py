@@ -1,0 +1,58 @@
+"""What was read of each object, kept until its entry is dirty: a scan reads only what changed."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
+
+from exporter.core.measured import Tree
+from exporter.inventory.stores import Dirty
+
+T = TypeVar("T")
+_Key = tuple[str, Tree]
+
+
+class Memo:
+    """Values by kind and entry. Between `begin` and `end`, what is not asked for is forgotten."""
+
+    def __init__(self) -> None:
+        self._values: dict[_Key, Any] = {}
+        #: Tuples, for there are thousands, and hardly one has more than one key.
+        self._of_entry: dict[Tree, tuple[_Key, ...]] = {}
+        #: What these entries lie in: when a whole store is another one, so are all its entries.
+        self._above: set[Tree] = set()
+        self._used: set[_Key] = set()
+
+    def begin(self, dirty: Dirty) -> None:
+        """Forget what is dirty."""
+        self._used = set()
+        gone: Iterable[Tree] = dirty.entries
+        if dirty.everything or not self._above.isdisjoint(dirty.entries):
+            gone = [entry for entry in self._of_entry if dirty.covers(entry)]
+        for entry in gone:
+            for key in self._of_entry.pop(entry, ()):
+                self._values.pop(key, None)
+
+    def get(self, kind: str, entry: Tree, read: Callable[[], tuple[T, bool]], also: tuple[Tree, ...] = ()) -> T:
+        """Return what is known of an entry, or `read` it; that says whether the value may be kept.
+
+        `also` are other entries that the value depends on.
+        """
+        key = (kind, entry)
+        self._used.add(key)
+        if key in self._values:
+            return cast("T", self._values[key])
+        value, keep = read()
+        if keep:
+            self._values[key] = value
+            for one in (entry, *also):
+                known = self._of_entry.get(one, ())
+                self._of_entry[one] = known if key in known else (*known, key)
+                self._above.update(one[:end] for end in range(1, len(one)))
+        return value
+
+    def end(self) -> None:
+        """Forget what this scan had no use for."""
+        for key in self._values.keys() - self._used:
+            del self._values[key]
+        for entry in [entry for entry, keys in self._of_entry.items() if self._used.isdisjoint(keys)]:
+            del self._of_entry[entry]
+        self._used = set()

@@ -1,0 +1,252 @@
+"""Safe reading of untrusted metadata: every failure becomes a counted problem and a None."""
+
+import json
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from exporter.core.data_root import DataRoot, UnreadableError, reason_of
+from exporter.core.measured import Reason, Tree
+from exporter.core.model import Collector, Problem
+from exporter.inventory.files.bolt import BoltError, Bucket, read_bolt
+from exporter.inventory.files.memo import Memo
+
+#: Images, layers and containers are named by 64 hex digits (Docker 1.5 utils/utils.go, ValidateID).
+ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+_TORN_AGE_SECONDS = 2.0
+_TORN_WAIT_SECONDS = 0.05
+_KEPT_PROBLEMS = 1000
+_LONGEST_LINE = 300
+
+Json = Mapping[str, object]
+T = TypeVar("T")
+
+
+def is_id(text: object) -> bool:
+    """Whether this can be the id of an image, layer or container, and so a path component."""
+    return isinstance(text, str) and ID.fullmatch(text) is not None
+
+
+class Problems:
+    """Collects what could not be read: every one is counted, the first thousand are kept for people."""
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[Collector, Reason], int] = {}
+        self.kept: list[Problem] = []
+        self.total = 0
+
+    def add(self, collector: Collector, reason: Reason, tree: Tree, detail: str = "") -> None:
+        """Note one problem with the entry at `tree`."""
+        key = (collector, reason)
+        self.counts[key] = self.counts.get(key, 0) + 1
+        self.total += 1
+        if len(self.kept) < _KEPT_PROBLEMS:
+            self.kept.append(Problem(collector, reason, "/".join(tree) or ".", detail))
+
+
+class Reader:
+    """Reads metadata files of one data root for one collector; `looked_at` counts what it touched."""
+
+    def __init__(self, root: DataRoot, collector: Collector, problems: Problems, memo: Memo | None = None) -> None:
+        self.root = root
+        self.looked_at = 0
+        #: Whether a directory could not be listed: then there may be objects that nobody knows.
+        self.unlisted = False
+        self._collector = collector
+        self._problems = problems
+        self._memo = memo or Memo()
+
+    def once(
+        self,
+        kind: str,
+        entry: Tree,
+        read: Callable[[], T],
+        also: tuple[Tree, ...] = (),
+        lasts: Callable[[T], bool] = lambda _: True,
+    ) -> T:
+        """Return what `read` said of this entry before, unless it is dirty, or had a problem then, or does not last."""
+
+        def attempt() -> tuple[T, bool]:
+            before = self._problems.total
+            value = read()
+            return value, self._problems.total == before and lasts(value)
+
+        return self._memo.get(kind, entry, attempt, also)
+
+    def is_directory(self, tree: Tree) -> bool:
+        """Say whether a real directory stands there; a mount point is one, and is not touched."""
+        self.looked_at += 1
+        return tree in self.root.mounts or self.root.is_directory(tree)
+
+    def problem(self, reason: Reason, tree: Tree, detail: str = "") -> None:
+        """Count one problem under this reader's collector."""
+        self._problems.add(self._collector, reason, tree, detail)
+
+    def names(self, tree: Tree) -> list[str]:
+        """List a directory; a missing one is empty, and so is, as a problem, one that cannot be read."""
+        try:
+            return self.root.names(tree)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            self.unlisted = True
+            self.problem(reason_of(error), tree, error.strerror or "")
+            return []
+
+    def objects(self, tree: Tree, accept: Callable[[str], bool], ignored: tuple[str, ...] = ()) -> list[str]:
+        """List the directories in a directory of objects whose names `accept` takes; the rest are problems."""
+        found = []
+        for name in self.names(tree):
+            if name in ignored:
+                continue
+            if not accept(name):
+                self.problem(Reason.DECODE, (*tree, name), "not the name of an object")
+            elif self._holds_object((*tree, name)):
+                found.append(name)
+        return found
+
+    def _holds_object(self, tree: Tree) -> bool:
+        return self.once("object", tree, lambda: self._is_object(tree))
+
+    def _is_object(self, tree: Tree) -> bool:
+        self.looked_at += 1
+        if tree in self.root.mounts:
+            return True
+        try:
+            status = self.root.lstat(tree)
+        except OSError as error:  # most often an object that was removed since the listing
+            self.problem(reason_of(error), tree, error.strerror or "")
+            return False
+        if stat.S_ISDIR(status.st_mode):
+            return True
+        self.problem(Reason.NOT_REGULAR, tree, "not a directory")
+        return False
+
+    def bytes(self, tree: Tree, *, optional: bool = False) -> bytes | None:
+        """Read one file; None when that fails. A file that is missing is a problem unless `optional`."""
+        self.looked_at += 1
+        try:
+            return self.root.read(tree)
+        except FileNotFoundError:
+            if not optional:
+                gone = not self.root.is_directory(tree[:-1])
+                self.problem(Reason.VANISHED if gone else Reason.DECODE, tree, "missing")
+        except UnreadableError as error:
+            self.problem(error.reason, tree, error.detail)
+        except OSError as error:
+            self.problem(reason_of(error), tree, error.strerror or "")
+        return None
+
+    def json(self, tree: Tree, *, optional: bool = False) -> Json | None:
+        """Read one JSON object; None when that fails.
+
+        Old Dockers rewrite files in place: one that does not parse and was written just now is read again.
+        """
+        raw = self.bytes(tree, optional=optional)
+        if raw is None:
+            return None
+        decoded = decode(raw)
+        if decoded is None and self._fresh(tree):
+            time.sleep(_TORN_WAIT_SECONDS)
+            decoded = decode(self.bytes(tree, optional=optional) or b"")
+        if decoded is None:
+            self.problem(Reason.DECODE, tree, "not a JSON object")
+        return decoded
+
+    def line(self, tree: Tree) -> str:
+        """Read a file of one word; "" where it is missing or holds anything else."""
+        raw = (self.bytes(tree, optional=True) or b"").strip()
+        word = raw.decode("ascii", "replace") if len(raw) <= _LONGEST_LINE else ""
+        return word if word.isprintable() and not any(map(str.isspace, word)) else ""
+
+    def database(self, tree: Tree, bucket: str, convert: Callable[[Bucket], T]) -> T | None:
+        """Convert one bucket of a bolt database, read again whenever it was written to; None where that fails.
+
+        A database that is not there has an empty bucket.
+        """
+        try:
+            status = self.root.lstat(tree)
+        except FileNotFoundError:
+            return convert(Bucket())
+        except OSError as error:
+            self.problem(reason_of(error), tree, error.strerror or "")
+            return None
+        version = f"database {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+        return self.once(version, tree, lambda: self._database(tree, bucket, convert))
+
+    def _database(self, tree: Tree, bucket: str, convert: Callable[[Bucket], T]) -> T | None:
+        self.looked_at += 1
+        try:
+            with self.root.regular(tree) as descriptor:
+                name = bucket.encode() or None
+                return convert(read_bolt(lambda offset, length: os.pread(descriptor, length, offset), name))
+        except BoltError as error:
+            self.problem(Reason.DECODE, tree, str(error))
+        except UnreadableError as error:
+            self.problem(error.reason, tree, error.detail)
+        except OSError as error:
+            self.problem(reason_of(error), tree, error.strerror or "")
+        return None
+
+    def _fresh(self, tree: Tree) -> bool:
+        try:
+            return abs(time.time() - self.root.lstat(tree).st_mtime) < _TORN_AGE_SECONDS
+        except OSError:
+            return False
+
+
+def decode(raw: bytes) -> Json | None:
+    """Decode as leniently as Go does: one name that is not Unicode must not hide what stands beside it."""
+    try:
+        value = json.loads(raw.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def text(source: object, *keys: str) -> str:
+    """The string at a path of keys; "" where anything on the way is missing or of another type."""
+    value = _at(source, keys)
+    return value if isinstance(value, str) else ""
+
+
+def flag(source: object, *keys: str) -> bool:
+    """Whether the value at a path of keys is JSON's true."""
+    return _at(source, keys) is True
+
+
+def table(source: object, *keys: str) -> Json:
+    """The object at a path of keys; an empty one where anything on the way is missing or another type."""
+    value = _at(source, keys)
+    return value if isinstance(value, dict) else {}
+
+
+def items(source: object, *keys: str) -> list[object]:
+    """The array at a path of keys; an empty one where anything on the way is missing or of another type."""
+    value = _at(source, keys)
+    return value if isinstance(value, list) else []
+
+
+def moment(source: object, *keys: str) -> float | None:
+    """The RFC 3339 time at a path of keys in Unix seconds; None where missing, malformed or Go's time zero."""
+    value = text(source, *keys)
+    if not value or value.startswith("0001-01-01T"):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+        return parsed.replace(tzinfo=parsed.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _at(source: object, keys: tuple[str, ...]) -> object:
+    for key in keys:
+        if not isinstance(source, dict):
+            return None
+        source = source.get(key)
+    return source

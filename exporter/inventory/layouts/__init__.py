@@ -1,0 +1,1 @@
+"""How each generation of Docker lays out images and layers on the disk."""

@@ -1,0 +1,42 @@
+"""Docker's containerd image store: told apart, and not measured by object.
+
+Facts: Docker 23 to 29 daemon/containerd. The engine's own containerd, which every Docker since 18.09 has, keeps
+empty stores in `containerd/daemon` as well: they are evidence only where something is in them, or where there is no
+other image store. With a containerd of the host, the root has `rootfs/<snapshotter>/<container>` alone.
+"""
+
+from collections.abc import Iterator
+
+from exporter.core.data_root import DataRoot
+from exporter.core.measured import Tree
+from exporter.inventory.layouts import graph, layerdb
+
+LAYOUT = "containerd"
+_HOME: Tree = ("containerd", "daemon")
+_CONTENT: Tree = (*_HOME, "io.containerd.content.v1.content", "blobs", "sha256")
+_SNAPSHOTTER = "io.containerd.snapshotter.v1."
+#: An engine makes these at its first start, after the directory of its image store.
+_ENGINE = ("engine-id", "buildkit", "containers")
+
+
+def detect(root: DataRoot) -> bool:
+    """Say whether this root's images are, or were, kept by containerd."""
+    if any(_entries(root, tree) for tree in (_CONTENT, ("rootfs",), *_snapshots(root))):
+        return True
+    if layerdb.detect(root) or graph.detect(root):
+        return False
+    there = _entries(root, ())
+    return root.is_directory(_HOME) or all(name in there for name in _ENGINE[1:]) or _ENGINE[0] in there
+
+
+def _snapshots(root: DataRoot) -> Iterator[Tree]:
+    for name in _entries(root, _HOME):
+        if name.startswith(_SNAPSHOTTER):
+            yield (*_HOME, name, "snapshots")
+
+
+def _entries(root: DataRoot, tree: Tree) -> list[str]:
+    try:
+        return root.names(tree)
+    except OSError:
+        return []

@@ -1,0 +1,103 @@
+"""Whether a data root can be read, which directory it is, and what of it does not answer."""
+
+import glob
+import os
+from collections.abc import Sequence
+
+from exporter.config.settings import DEFAULT_ROOT
+from exporter.core.data_root import DataRoot
+from exporter.core.hang_probe import HANG_PROBE
+from exporter.core.measured import Measured, Reason, Usage
+from exporter.core.model import Collector
+from exporter.core.mountinfo import MountPoint, foreign_trees, read_mounts
+from exporter.inventory.read import Problems, detect, nested_roots
+
+_MOST_NAMED = 5
+#: What is read in which top-level entry; the rest is measured only.
+_COLLECTORS = {
+    "containers": Collector.CONTAINERS,
+    "graph": Collector.IMAGES,
+    "image": Collector.IMAGES,
+    "volumes": Collector.VOLUMES,
+}
+
+
+class RootError(Exception):
+    """The data root cannot be read at all, for a reason to tell a person."""
+
+
+def open_mounted(path: str, mounts: Sequence[MountPoint] | None = None) -> DataRoot:
+    """Open a data root, knowing what is mounted below; raises OSError, also where it does not answer."""
+    if not HANG_PROBE.answers(path):
+        raise TimeoutError(None, "the filesystem does not answer")
+    root = DataRoot(path)
+    root.mounts = foreign_trees(root.path, read_mounts() if mounts is None else mounts)
+    root.answers = HANG_PROBE.answers
+    return root
+
+
+def open_root(path: str, mounts: Sequence[MountPoint] | None = None) -> DataRoot:
+    """Open a data root that holds a known layout; raises RootError with the reason otherwise."""
+    try:
+        root = open_mounted(path, mounts)
+    except FileNotFoundError:
+        raise RootError(f"does not exist{_rootless(path)}") from None
+    except NotADirectoryError:
+        raise RootError("is not a directory") from None
+    except OSError as error:
+        raise RootError(f"cannot be opened: {error.strerror}") from None
+    try:
+        root.names(())
+        if detect(root):
+            return root
+        message = f"holds no known Docker layout{_remapped(root) or _rootless(path)}"
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+    root.__exit__()
+    raise RootError(message)
+
+
+def _remapped(root: DataRoot) -> str:
+    """Name the roots of remapped users below: dockerd --userns-remap keeps everything in one of them."""
+    names = nested_roots(root)
+    return (
+        f"; it holds roots of remapped users: pass --root {' or '.join(f'{root.path}/{one}' for one in names)}"
+        if names
+        else ""
+    )
+
+
+def _rootless(path: str) -> str:
+    """Name the roots of rootless engines, where the default root was asked for and is not there."""
+    if path != DEFAULT_ROOT:
+        return ""
+    found = sorted(glob.glob("/home/*/.local/share/docker"))[:_MOST_NAMED]
+    return f"; rootless engines keep theirs elsewhere: pass --root {' or '.join(found)}" if found else ""
+
+
+def identify(path: str) -> tuple[int, int] | None:
+    """Say which directory is the root now, so that a caller sees it replaced; None when there is none."""
+    if HANG_PROBE.hangs(path):
+        return None
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def note_silent(root: DataRoot, problems: Problems) -> None:
+    """Count what is mounted on the way to metadata and does not answer, unless its reader has."""
+    known = {one.path for one in problems.kept if one.reason is Reason.TIMEOUT}
+    for mount in sorted(root.silent):
+        if "/".join(mount) not in known:
+            collector = _COLLECTORS.get(mount[0], Collector.DIRECTORIES)
+            problems.add(collector, Reason.TIMEOUT, mount, "the filesystem that is mounted there does not answer")
+
+
+def root_entry(root: DataRoot) -> Measured:
+    """The root directory itself, without what is in it, and the mounts that no walk comes across."""
+    status = root.lstat(())
+    identity = (status.st_dev, status.st_ino, status.st_ctime_ns)
+    tops = sum(len(mount) == 1 for mount in root.mounts)
+    return Measured(Usage(0, status.st_blocks * 512, 1), identity, entries=1, skipped_mounts=tops)

@@ -1,0 +1,90 @@
+"""Volumes in the forms that Docker kept them in, told apart by what is there.
+
+Docker 1.0 to 1.2 (daemon/volumes.go): `volumes/<id>/json`, a graph of its own. 1.3 to 1.6
+(volumes/volume.go): `volumes/<id>/config.json` with `Path` and `IsBindMount`. Both have the data in
+`vfs/dir/<id>`. From 1.7 on (volume/local/local.go): `volumes/<name>/_data`. What Docker 1.13 and newer know of a
+volume besides is in `volumes/metadata.db` (volume/service/db.go): driver and labels, anonymity since 23.0.
+"""
+
+import re
+from dataclasses import replace
+
+from exporter.core.measured import Reason, Tree
+from exporter.core.model import Volume
+from exporter.inventory.files.bolt import Bucket
+from exporter.inventory.files.reader import Json, Reader, decode, flag, is_id, table, text
+
+#: Before Docker 17.06 the file held the options as they were given.
+_OLD_KEYS = {"MountType": "type", "MountDevice": "device", "MountOpts": "o"}
+_OWN_FILES = ("metadata.db", "backingFsBlockDev")
+_DATABASE: Tree = ("volumes", "metadata.db")
+_ANONYMOUS = "com.docker.volume.anonymous"
+_COMPOSE = "com.docker.compose.project"
+_VFS: Tree = ("vfs", "dir")
+_VFS_SOURCE = re.compile(r"/vfs/dir/([0-9a-f]{64})/?\Z", re.ASCII)
+_LOCAL_SOURCE = re.compile(r"/volumes/([^/]+)/_data/?\Z")
+
+
+def read_volumes(reader: Reader) -> tuple[Volume, ...]:
+    """List the volumes; what stands in `volumes` for a bind mount is none."""
+    known = _database(reader)
+    volumes = []
+    for name in reader.objects(("volumes",), lambda _: True, ignored=_OWN_FILES):
+        volume = _kept(reader, name)
+        if volume is not None:
+            volumes.append(_told(volume, known.pop(name, {})))
+    # What another driver keeps has no directory here; a local volume without one is gone.
+    others = [(name, about) for name, about in sorted(known.items()) if text(about, "Driver") not in ("", "local")]
+    return (*volumes, *(_told(Volume(name, is_id(name)), about) for name, about in others))
+
+
+def _database(reader: Reader) -> dict[str, Json]:
+    """What `metadata.db` says of each volume, read again whenever it was written to."""
+    return dict(reader.database(_DATABASE, "volumes", _volumes) or {})
+
+
+def _volumes(bucket: Bucket) -> dict[str, Json]:
+    return {name.decode("utf-8", "surrogateescape"): decode(value) or {} for name, value in bucket.values.items()}
+
+
+def _told(volume: Volume, about: Json) -> Volume:
+    """Add what the database says."""
+    if not about:
+        return volume
+    labels = table(about, "Labels")
+    return replace(
+        volume,
+        anonymous=volume.anonymous or _ANONYMOUS in labels,
+        driver=text(about, "Driver") or volume.driver,
+        compose_project=text(labels, _COMPOSE),
+    )
+
+
+def _kept(reader: Reader, name: str) -> Volume | None:
+    return reader.once("volume", ("volumes", name), lambda: _read(reader, name), also=((*_VFS, name),))
+
+
+def _read(reader: Reader, name: str) -> Volume | None:
+    home = ("volumes", name)
+    anonymous = is_id(name)
+    if reader.is_directory((*home, "_data")):
+        about = reader.json((*home, "opts.json"), optional=True) or {}
+        keys = ("MountType", "MountDevice", "MountOpts")
+        kind, device, options = (text(about, key) or text(about, _OLD_KEYS[key]) for key in keys)
+        data = None if kind or device else (*home, "_data")  # as needsMount of volume/local/local_unix.go
+        return Volume(name, anonymous, mount_type=kind, device=device, options=options, tree=data, home=home)
+    names = reader.names(home)
+    if "config.json" in names:
+        config = reader.json((*home, "config.json"))
+        if config is not None and flag(config, "IsBindMount"):
+            return None
+    elif "_data" in names:
+        reader.problem(Reason.NOT_REGULAR, (*home, "_data"), "not a directory")
+    tree = (*_VFS, name) if anonymous and reader.is_directory((*_VFS, name)) else None
+    return Volume(name, anonymous, tree=tree, home=home)
+
+
+def volume_of(source: str) -> tuple[str, str]:
+    """The data root and the name of the volume whose data a container's host path can be; "" for every other."""
+    found = _VFS_SOURCE.search(source) or _LOCAL_SOURCE.search(source)
+    return (source[: found.start()], found[1]) if found else ("", "")

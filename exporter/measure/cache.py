@@ -1,0 +1,163 @@
+"""What is immutable is measured once: a file beside the exporter, never below the data root.
+
+A tree is known again by its path and the identity of its directory (device, inode, ctime): a layer that
+was removed and pulled again is another one. The file is replaced as a whole; one that is damaged, foreign
+or of another version is as good as none, and of two exporters that use one the last to write wins.
+"""
+
+import base64
+import contextlib
+import json
+import os
+import tempfile
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from exporter.core.measured import LINK_BYTES, Identity, Links, Measured, Tree, Usage
+
+_VERSION = 2
+_MAX_BYTES = 256 * 1024 * 1024
+_MAX_LINKS = 100_000
+_LARGEST = 2**63
+
+Sized = tuple[Identity, int]
+
+
+class Cache:
+    """Measured trees and differences of image layers that survive a restart."""
+
+    def __init__(self, path: str | None) -> None:
+        """Without a path nothing is kept."""
+        self.path = path
+        self._trees: dict[Tree, Measured] = {}
+        self._sizes: dict[Tree, Sized] = {}
+        self.changed = False
+        self.error = ""
+        if path is not None:
+            self._load(path)
+
+    def __len__(self) -> int:
+        return len(self._trees)
+
+    def tree(self, tree: Tree, identity: Identity) -> Measured | None:
+        """What is known of a tree that has this identity now."""
+        known = self._trees.get(tree)
+        return known if known is not None and known.identity == identity else None
+
+    def size(self, tree: Tree, identity: Identity) -> int | None:
+        """The difference in bytes that was taken for the layer with this tree."""
+        known = self._sizes.get(tree)
+        return known[1] if known is not None and known[0] == identity else None
+
+    def update(self, trees: Mapping[Tree, Measured], sizes: Mapping[Tree, Sized]) -> None:
+        """Hold these and nothing else from now on."""
+        if self.path is None:
+            return
+        kept = {tree: one for tree, one in trees.items() if len(one.links) <= _MAX_LINKS}
+        if kept != self._trees or sizes != self._sizes:
+            self._trees, self._sizes = kept, dict(sizes)
+            self.changed = True
+
+    def save(self) -> None:
+        """Write what has changed; a cache that cannot be written is switched off, and `error` says why."""
+        if self.path is None or not self.changed:
+            return
+        self.changed = False
+        try:
+            _replace(self.path, _encode(self._trees, self._sizes))
+        except OSError as error:
+            self.error = error.strerror or str(error)
+            self.path = None
+
+    def _load(self, path: str) -> None:
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError, MemoryError, zlib.error):
+            self._trees, self._sizes = _decode(_read(path))
+
+
+def _read(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    with open(descriptor, "rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise ValueError
+    return content
+
+
+def _replace(path: str, content: bytes) -> None:
+    os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=".cache-", dir=os.path.dirname(os.path.abspath(path)))
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _encode(trees: Mapping[Tree, Measured], sizes: Mapping[Tree, Sized]) -> bytes:
+    body = {
+        "trees": [
+            [
+                _name(tree),
+                one.identity,
+                [one.usage.size, one.usage.allocated, one.usage.inodes, one.entries, one.skipped_mounts],
+                base64.b64encode(one.links.packed).decode(),
+            ]
+            for tree, one in trees.items()
+        ],
+        "sizes": [[_name(tree), identity, size] for tree, (identity, size) in sizes.items()],
+    }
+    raw = json.dumps(body, separators=(",", ":")).encode()
+    return json.dumps({"version": _VERSION, "checksum": zlib.crc32(raw)}).encode() + b"\n" + raw
+
+
+def _decode(content: bytes) -> tuple[dict[Tree, Measured], dict[Tree, Sized]]:
+    """Read what `_encode` wrote; raises ValueError, TypeError or KeyError for anything else."""
+    head, _, raw = content.partition(b"\n")
+    header = json.loads(head)
+    if header["version"] != _VERSION or header["checksum"] != zlib.crc32(raw):
+        raise ValueError
+    body = json.loads(raw)
+    trees = {}
+    for name, identity, numbers, links in body["trees"]:
+        size, allocated, inodes, entries, skipped = (_number(number) for number in numbers)
+        packed = base64.b64decode(links, validate=True)
+        if len(packed) % LINK_BYTES:
+            raise ValueError
+        usage = Usage(size, allocated, inodes)
+        trees[_tree(name)] = Measured(usage, _identity(identity), Links(packed), entries, skipped)
+    sizes = {_tree(name): (_identity(identity), _number(size)) for name, identity, size in body["sizes"]}
+    return trees, sizes
+
+
+def _name(tree: Tree) -> str:
+    return "/".join(tree)
+
+
+def _tree(name: Any) -> Tree:
+    if not isinstance(name, str):
+        raise TypeError
+    return tuple(name.split("/"))
+
+
+def _identity(value: Any) -> Identity:
+    device, inode, changed = value
+    return _number(device), _number(inode), _number(changed)
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < _LARGEST * 2:
+        raise ValueError
+    return value
+
+
+def identities(trees: list[Tree], lstat: Callable[[Tree], os.stat_result]) -> dict[Tree, Identity]:
+    """Look at each tree's root; those that cannot be looked at are left out."""
+    found: dict[Tree, Identity] = {}
+    for tree in trees:
+        with contextlib.suppress(OSError):
+            status = lstat(tree)
+            found[tree] = (status.st_dev, status.st_ino, status.st_ctime_ns)
+    return found

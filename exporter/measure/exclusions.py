@@ -1,0 +1,63 @@
+"""Where a walk must not go."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from exporter.core.measured import Tree
+
+
+@dataclass(slots=True)
+class Exclusions:
+    """A tree of names. One that is a `leaf` is left out, the others are passed through.
+
+    `mount` marks a mount point, to be counted as skipped; any other leaf is a tree that is measured on its
+    own. In a `store`, every entry is a tree of its own, also one that appears during the walk.
+    """
+
+    below: dict[str, "Exclusions"] = field(default_factory=dict)
+    leaf: bool = False
+    mount: bool = False
+    store: bool = False
+
+    def add(self, tree: Tree, *, mount: bool = False, store: bool = False) -> None:
+        """Leave out `tree`, given by its components from here, or what is in it if it is a store."""
+        node = self
+        for name in tree:
+            node = node.below.setdefault(name, Exclusions())
+        node.leaf = node.leaf or not store
+        node.mount = node.mount or mount
+        node.store = node.store or store
+
+    def at(self, tree: Tree) -> "Exclusions":
+        """The part of this that lies below `tree`."""
+        node = self
+        for name in tree:
+            node = node.below.get(name, NOTHING)
+        return node
+
+    def is_mount(self, tree: Tree) -> bool:
+        """Whether something is mounted at `tree`, or on the way to it."""
+        node = self
+        for name in tree:
+            node = node.below.get(name, NOTHING)
+            if node.mount:
+                return True
+        return False
+
+    def pack(self) -> tuple[Any, ...]:
+        """Make plain values of it, to send, without what no walk from here comes to."""
+        below = {
+            name: ({}, True, one.mount, False) if one.leaf else one.pack()
+            for name, one in self.below.items()
+            if not self.store or one.mount
+        }
+        return (below, self.leaf, self.mount, self.store)
+
+    @classmethod
+    def unpack(cls, packed: tuple[Any, ...]) -> "Exclusions":
+        """Make a prune tree of what `pack` made."""
+        below, leaf, mount, store = packed
+        return cls({name: cls.unpack(one) for name, one in below.items()}, leaf, mount, store)
+
+
+NOTHING: Final = Exclusions()

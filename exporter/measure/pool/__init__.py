@@ -1,0 +1,1 @@
+"""Many trees measured at once, by worker processes."""

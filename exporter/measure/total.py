@@ -1,0 +1,111 @@
+"""The running totals of one tree, of one part of it, and how parts become one."""
+
+from dataclasses import dataclass, field
+from os import stat_result
+from typing import Any
+
+from exporter.core.measured import NO_LINKS, Identity, Links, Measured, Usage
+
+#: How many inodes with links elsewhere one tree may have: about 200 bytes of a worker's memory each.
+MAX_LINKS = 2_000_000
+
+
+class TooManyLinksError(Exception):
+    """A tree has more multi-link inodes than are remembered: its figure would not be exact."""
+
+
+@dataclass(slots=True)
+class Total:
+    """Sums of one walk. Inodes with several links are held until all their links were seen.
+
+    `links` is inode -> [size, blocks, links it has, links seen].
+    """
+
+    size: int = 0
+    blocks: int = 0
+    inodes: int = 0
+    entries: int = 0
+    skipped_mounts: int = 0
+    links: dict[int, list[int]] = field(default_factory=dict)
+    settled: set[int] = field(default_factory=set)
+
+    def first_link(self, status: stat_result) -> bool:
+        """Note one link of an inode with several; say whether it is the first in this tree.
+
+        An inode all of whose links lie in this tree cannot be in another one: only its number is kept.
+        """
+        inode = status.st_ino
+        if inode in self.settled:
+            return False
+        seen = self.links.get(inode)
+        if seen is None:
+            if len(self.links) + len(self.settled) >= MAX_LINKS:
+                raise TooManyLinksError
+            self.links[inode] = [status.st_size, status.st_blocks, status.st_nlink, 1]
+            return True
+        seen[3] += 1
+        if seen[3] >= seen[2]:
+            del self.links[inode]
+            self.settled.add(inode)
+        return False
+
+    def join(self, part: "Total") -> None:
+        """Add another part of the same tree; what both have links to counts once.
+
+        Only links that were made meanwhile can be of an inode that was settled before: it was counted then. One
+        settled in both parts was moved from one to the other, as a file with one link may be, and counts twice.
+        """
+        self.size += part.size
+        self.blocks += part.blocks
+        self.inodes += part.inodes
+        self.entries += part.entries
+        self.skipped_mounts += part.skipped_mounts
+        for inode in part.settled - self.settled:
+            if (mine := self.links.pop(inode, None)) is not None:
+                self._uncount(mine)
+            self.settled.add(inode)
+        for inode, theirs in part.links.items():
+            if inode in self.settled:
+                self._uncount(theirs)
+            elif (mine := self.links.get(inode)) is None:
+                self.links[inode] = [*theirs]
+            else:
+                self._uncount(theirs)
+                mine[3] += theirs[3]
+                if mine[3] >= mine[2]:
+                    del self.links[inode]
+                    self.settled.add(inode)
+        if len(self.links) + len(self.settled) > MAX_LINKS:
+            raise TooManyLinksError
+
+    def _uncount(self, link: list[int]) -> None:
+        self.size -= link[0]
+        self.blocks -= link[1]
+        self.inodes -= 1
+
+    def result(self, identity: Identity) -> Measured:
+        """Say what the whole tree comes to."""
+        return Measured(
+            usage=Usage(self.size, self.blocks * 512, self.inodes),
+            identity=identity,
+            links=self._links(),
+            entries=self.entries,
+            skipped_mounts=self.skipped_mounts,
+        )
+
+    def _links(self) -> Links:
+        if not self.links:
+            return NO_LINKS
+        # In order: the same tree is the same value, in whatever order and parts it was walked.
+        ordered = sorted(self.links.items())
+        return Links.of({inode: (size, 512 * blocks, count, seen) for inode, (size, blocks, count, seen) in ordered})
+
+    def pack(self, *, alone: bool = False) -> tuple[Any, ...]:
+        """Make plain values of it, to send; one that is `alone` is joined to no other part."""
+        settled = set() if alone else self.settled
+        return (self.size, self.blocks, self.inodes, self.entries, self.skipped_mounts, self.links, settled)
+
+    @classmethod
+    def unpack(cls, packed: tuple[Any, ...]) -> "Total":
+        """Make a total of what `pack` made."""
+        return cls(*packed)

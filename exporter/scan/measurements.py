@@ -1,0 +1,158 @@
+"""What has been measured of a plan's trees, and what of them could not be."""
+
+from collections.abc import Collection
+
+from exporter.core.data_root import DataRoot
+from exporter.core.measured import Measured, Reason, Tree
+from exporter.core.model import Collector, LayerId, Problem
+from exporter.inventory.stores import Dirty
+from exporter.measure.cache import Cache, identities
+from exporter.measure.pool.task import Result, Task
+from exporter.scan.hard_links import unaccounted, without_unaccounted
+from exporter.scan.plan import Plan
+
+#: A driver's layer whose size is a difference.
+Key = tuple[str, LayerId]
+
+
+class Measurements:
+    """The figures of one plan; `changes` goes up whenever one of them may have changed."""
+
+    def __init__(self) -> None:
+        self.plan = Plan()
+        self.changes = 0
+        self.measured: dict[Tree, Measured] = {}
+        #: What Docker sizes by comparing, in bytes.
+        self.differences: dict[Key, int] = {}
+        self._problems: dict[Tree, list[Problem]] = {}
+        #: Trees that have changed since they were measured, in ways of which nothing more will tell: a layer that was
+        #: still being made then, and one to whose files others have been linked.
+        self._stale: set[Tree] = set()
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What could not be measured, as far as it was kept."""
+        return [one for many in self._problems.values() for one in many]
+
+    @property
+    def failed(self) -> list[Tree]:
+        """The trees that could not be measured, or not all of them."""
+        return list(self._problems)
+
+    @property
+    def settled(self) -> dict[Tree, Measured]:
+        """What is measured, for sums: no inode counts twice because it was linked between two measurings."""
+        provisional = self.plan.unfinished | self.plan.behind(self._stale)
+        return without_unaccounted(self.measured, provisional & self.measured.keys())
+
+    def doubtful(self, linked: Collection[Tree]) -> bool:
+        """Whether trees have links that no measured tree knows of, and it is not known to which of them they lead."""
+        known = self.plan.unfinished | self.plan.sources.keys()
+        return bool(unaccounted(self.measured, ({*linked} - known) & self.measured.keys()))
+
+    def adopt(self, plan: Plan, root_entry: Measured, dirty: Dirty) -> set[Tree]:
+        """Go by this plan from now on; forget what is not planned any more, and return what is to be measured."""
+        wanted = plan.to_measure(dirty, self.plan, self.measured.keys() | self._problems.keys())
+        gone = self.measured.keys() - plan.trees.keys() - {()}
+        for tree in gone:
+            del self.measured[tree]
+        for key in self.differences.keys() - plan.differences.keys():
+            del self.differences[key]
+        for tree in self._problems.keys() - plan.trees.keys():
+            del self._problems[tree]
+        # A pull that takes a while is seen when it begins, and no event tells of the files that it goes on to write.
+        finished = (plan.immutable - self.plan.immutable) | (plan.sources.keys() & self.plan.unfinished)
+        finished &= self.measured.keys()
+        wanted |= finished | self._outdated(plan, finished)
+        self._stale = (self._stale | finished) & plan.trees.keys()
+        self.measured[()] = root_entry
+        self.changes += bool(gone)
+        self.plan = plan
+        return wanted
+
+    def recall(self, root: DataRoot, wanted: Collection[Tree], cache: Cache) -> set[Tree]:
+        """Take from the cache what it has of the image layers among the wanted trees; return those it has."""
+        found = identities([tree for tree in wanted if tree in self.plan.immutable], root.lstat)
+        recalled = {
+            tree: known for tree, identity in found.items() if (known := cache.tree(tree, identity)) is not None
+        }
+        self.measured.update(recalled)
+        for key, changes in self.plan.differences.items():
+            size = cache.size(changes.new, found[changes.new]) if changes.new in found else None
+            if size is not None:
+                self.differences[key] = size
+        return set(recalled)
+
+    def linked(self, wanted: Collection[Tree]) -> set[Tree]:
+        """The trees to be measured, too, because those that are new among the wanted ones are linked to their files."""
+        return self._outdated(self.plan, [tree for tree in wanted if tree not in self.measured])
+
+    def _outdated(self, plan: Plan, linking: Collection[Tree]) -> set[Tree]:
+        """Note that what is known of the trees whose files these are linked to does not hold any more; return those."""
+        sources = {one for tree in linking for one in plan.sources.get(tree, ())} & plan.trees.keys()
+        self._stale |= sources & self.measured.keys()
+        return sources
+
+    def keep(self, cache: Cache) -> None:
+        """Keep what is measured of image layers, for the next start."""
+        complete = self.plan.immutable - self._stale
+        trees = {tree: self.measured[tree] for tree in complete if tree in self.measured}
+        sizes = {
+            changes.new: (self.measured[changes.new].identity, self.differences[key])
+            for key, changes in self.plan.differences.items()
+            if changes.new in trees and key in self.differences
+        }
+        cache.update(trees, sizes)
+        cache.save()
+
+    def comparisons(self, measured_anew: Collection[Tree], *, unknown: bool) -> set[Key]:
+        """The differences that these trees make worth taking again, and those that are `unknown`, if asked for."""
+        found = {key for key, changes in self.plan.differences.items() if changes.new in measured_anew}
+        return found | {key for key in self.plan.differences if unknown and key not in self.differences}
+
+    def tasks(self, trees: Collection[Tree], comparisons: Collection[Key], pace: float) -> list[Task]:
+        """What the pool is to do."""
+        prune = self.plan.prune
+        tasks = [Task(tree, prune.at(tree), pace=pace, weight=self._weight(tree)) for tree in sorted(trees)]
+        for key in sorted(comparisons):
+            changes = self.plan.differences[key]
+            if changes.new in self.plan.trees:
+                tasks.append(Task(changes.new, changes=changes, key=key, pace=pace, weight=self._weight(changes.new)))
+        return tasks
+
+    def _weight(self, tree: Tree) -> int:
+        known = self.measured.get(tree)
+        return known.entries if known else 0
+
+    def take(self, result: Result, collector: Collector) -> bool | None:
+        """Take up one figure; return whether a tree has grown, None where it was a difference."""
+        task = result.task
+        if task.changes is not None:
+            if result.size is not None and self.differences.get(task.key) != result.size:
+                self.differences[task.key] = result.size
+                self.changes += 1
+            return None
+        self._note_trouble(task, collector)
+        before = self.measured.get(task.tree)
+        if result.measured is not None:
+            self._stale.discard(task.tree)
+            self.measured[task.tree] = result.measured
+            self.changes += before is None or _differs(before, result.measured)
+        elif before is not None and task.trouble and Reason.VANISHED in task.trouble.counts:
+            self._stale.discard(task.tree)
+            del self.measured[task.tree]
+            self.changes += 1
+        return result.measured is None or before is None or before.usage != result.measured.usage
+
+    def _note_trouble(self, task: Task, collector: Collector) -> None:
+        standing = self._problems.pop(task.tree, None)
+        self.changes += bool(standing) != bool(task.trouble)
+        if task.trouble:
+            self._problems[task.tree] = [
+                Problem(collector, reason, "/".join(path) or ".", detail) for reason, path, detail in task.trouble.kept
+            ]
+
+
+def _differs(one: Measured, other: Measured) -> bool:
+    """Whether a figure differs; how much had to be looked at for it is none."""
+    return (one.usage, one.links, one.skipped_mounts) != (other.usage, other.links, other.skipped_mounts)

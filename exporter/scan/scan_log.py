@@ -1,0 +1,133 @@
+"""What the log says of scanning: what an operator could act on, once."""
+
+import time
+
+from exporter.core.log import Logger
+from exporter.core.measured import Reason
+from exporter.core.model import Problem, Snapshot
+from exporter.measure.cache import Cache
+from exporter.scan.progress_bar import Bar, on_terminal
+
+_LOGGED_PROBLEMS = 20
+_MOST_TOLD = 20_000
+_PROGRESS_SECONDS = 5.0
+#: A first scan that takes no longer needs no bar.
+_QUICK_SECONDS = 2.0
+#: An engine under load takes some seconds to remove a container; what it has half removed is nothing to act on.
+_LASTING_SECONDS = 10.0
+
+_log = Logger()
+
+
+class ScanLog:
+    """Remembers what was said, so that it is not said again."""
+
+    def __init__(self) -> None:
+        self._error: str | None = None
+        self._told: set[str] = set()
+        self._seen: dict[Problem, float] = {}
+        self._began = self._progress = time.monotonic()
+        self._complete = False
+        self._done, self._moved = 0, self._began
+        self._bar = Bar() if on_terminal() else None
+
+    def tell(self, snapshot: Snapshot, *, changed: bool, news: bool) -> None:
+        """Log a root that comes or goes, the first scan's progress, and what is new about the content."""
+        if self._bar is not None and (snapshot.error or snapshot.measured):
+            self._bar.finish()
+        if snapshot.error:
+            if snapshot.error != self._error:
+                _log.error("root.unreadable", root=snapshot.root, error=snapshot.error)
+            self._error = snapshot.error
+            self._complete = False
+            return
+        if self._error is not None:
+            _log.info("root.readable", root=snapshot.root)
+            self._began = self._progress = time.monotonic()
+        self._error = None
+        for layout in snapshot.inventory.unmeasured:
+            self._once("layout.unmeasured", layout=layout, advice="only its directories are measured")
+        for name in snapshot.inventory.nested:
+            advice = f"run another exporter with --root {snapshot.root}/{name}"
+            self._once("root.nested", directory=name, layout="userns-remap", advice=advice)
+        for problem in self._lasting(snapshot)[:_LOGGED_PROBLEMS]:
+            self._once(
+                "scan.problem",
+                collector=problem.collector.value,
+                reason=problem.reason.value,
+                path=problem.path,
+                detail=problem.detail,
+            )
+        if not snapshot.measured:
+            self._tell_progress(snapshot)
+        elif changed and news:
+            self._tell_scan(snapshot)
+
+    def _lasting(self, snapshot: Snapshot) -> list[Problem]:
+        """The problems worth a line: what was caught half written or half removed is gone at the next look.
+
+        What vanished while it was read is counted, and that is all.
+        """
+        now = time.monotonic()
+        there = [one for one in snapshot.problems if one.reason is not Reason.VANISHED]
+        self._seen = {one: self._seen.get(one, now) for one in there}
+        return [one for one, since in self._seen.items() if not self._complete or now - since >= _LASTING_SECONDS]
+
+    def cache(self, cache: Cache) -> None:
+        """Log that nothing can be kept."""
+        if cache.error:
+            self._once("cache.off", error=cache.error, advice="set --cache.file to where it can be written")
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bar is not None:
+            self._bar.finish()
+
+    def _tell_progress(self, snapshot: Snapshot) -> None:
+        """Every so often, say how far the first scan is and when it may be done; on a terminal, by a bar."""
+        now = time.monotonic()
+        progress = snapshot.progress
+        if progress is None:
+            return
+        if progress.trees_done != self._done:
+            self._done, self._moved = progress.trees_done, now
+        if self._bar is not None:
+            if now - self._began > _QUICK_SECONDS:
+                self._bar.show(progress)
+            return
+        if now - self._progress < _PROGRESS_SECONDS:
+            return
+        self._progress = now
+        spent = now - self._began
+        left = spent * (progress.trees - progress.trees_done) / progress.trees_done if progress.trees_done else None
+        if left is not None and left < now - self._moved:
+            left = None  # what is left is larger than what is done
+        _log.info(
+            "scan.progress",
+            entries=progress.entries,
+            trees=progress.trees,
+            trees_done=progress.trees_done,
+            seconds=round(spent),
+            seconds_left=None if left is None else round(left),
+        )
+
+    def _tell_scan(self, snapshot: Snapshot) -> None:
+        inventory = snapshot.inventory
+        say = _log.debug if self._complete else _log.info
+        self._complete = True
+        say(
+            "scan.done",
+            seconds=round(max((scan.seconds for scan in snapshot.collectors.values()), default=0.0), 3),
+            entries=sum(scan.entries for scan in snapshot.collectors.values()),
+            layers=len(inventory.layers),
+            images=len(inventory.images),
+            containers=len(inventory.containers),
+            volumes=len(inventory.volumes),
+            problems=len(snapshot.problems),
+        )
+
+    def _once(self, event: str, **fields: str) -> None:
+        key = repr((event, fields))
+        if key not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(key)
+            _log.warning(event, **fields)

@@ -1,0 +1,65 @@
+"""What one scan costs and what it could not read, until it is done."""
+
+import time
+from dataclasses import dataclass, field
+
+from exporter.core.measured import Reason, Tree
+from exporter.core.model import Collector, CollectorScan, Trigger
+from exporter.measure.pool.task import Task
+
+
+@dataclass(slots=True)
+class ScanStats:
+    """Seconds, entries looked at and errors of one scan, by collector."""
+
+    seconds: dict[Collector, float] = field(default_factory=dict)
+    entries: dict[Collector, int] = field(default_factory=dict)
+    errors: dict[tuple[Collector, Reason], int] = field(default_factory=dict)
+
+    @property
+    def collectors(self) -> list[Collector]:
+        """The collectors that had anything to do."""
+        failed = {collector for collector, _ in self.errors}
+        return [one for one in Collector if self.entries.get(one) or one in failed]
+
+    def spend(self, collector: Collector, seconds: float, entries: int) -> None:
+        """Note that a collector was busy until `seconds` after the start."""
+        self.seconds[collector] = max(self.seconds.get(collector, 0.0), seconds)
+        self.entries[collector] = self.entries.get(collector, 0) + entries
+
+    def fail(self, collector: Collector, reason: Reason, count: int) -> None:
+        """Count errors."""
+        self.errors[collector, reason] = self.errors.get((collector, reason), 0) + count
+
+    def result(self, collector: Collector) -> CollectorScan:
+        """Say what a collector cost."""
+        return CollectorScan(self.seconds.get(collector, 0.0), self.entries.get(collector, 0))
+
+
+@dataclass(slots=True, eq=False)
+class ScanRun:
+    """One scan under way: what it still waits for, and of what it has measured, whether that has changed.
+
+    `hung` are the trees that did not answer. `reported` is set when it was not waited for any longer. `whole` is a
+    scan of everything. `linked` are the trees that have come to have links elsewhere; `doubtful` says in the end that
+    a tree may not know of these yet.
+    """
+
+    trigger: Trigger
+    stats: ScanStats
+    pending: set[Task] = field(default_factory=set)
+    began: float = field(default_factory=time.monotonic)
+    reported: bool = False
+    whole: bool = False
+    linked: set[Tree] = field(default_factory=set)
+    doubtful: bool = False
+    grew: dict[Tree, bool] = field(default_factory=dict)
+    hung: set[Tree] = field(default_factory=set)
+
+    def note(self, collector: Collector, task: Task, entries: int) -> None:
+        """Add what one tree cost and could not be read of it."""
+        self.stats.spend(collector, time.monotonic() - self.began, entries)
+        for reason, count in task.trouble.counts.items() if task.trouble else ():
+            self.stats.fail(collector, reason, count)
+            if reason is Reason.TIMEOUT:
+                self.hung.add(task.tree)

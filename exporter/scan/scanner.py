@@ -1,0 +1,290 @@
+"""Owns what is known of a data root: a scan reads what is dirty, has it measured and makes the next `Snapshot`.
+
+Nothing here waits for a disk that hangs: `begin` reads metadata and hands trees to the pool, `collect`
+takes what has been measured, `snapshot` says what is known at any time.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+from exporter.core.measured import Measured, Reason, Tree
+from exporter.core.model import (
+    Collector,
+    CollectorScan,
+    Counters,
+    Filesystem,
+    Inventory,
+    Problem,
+    Progress,
+    Snapshot,
+    Trigger,
+)
+from exporter.core.mountinfo import filesystems, read_mounts
+from exporter.inventory.opening import RootError, open_root, root_entry
+from exporter.inventory.read import Grace, detect
+from exporter.inventory.reader_state import Metadata
+from exporter.inventory.stores import Dirty, stores
+from exporter.measure.cache import Cache
+from exporter.measure.pool.pool import Pool
+from exporter.measure.pool.task import Result, Task
+from exporter.scan.hard_links import gained_links
+from exporter.scan.measurements import Key, Measurements
+from exporter.scan.plan import Plan, make_plan
+from exporter.scan.scan_run import ScanRun, ScanStats
+
+
+class Scanner:
+    """Knows one data root."""
+
+    def __init__(
+        self,
+        path: str,
+        orphaned_after: float,
+        pool: Pool,
+        cache: Cache | None = None,
+        counters: Counters | None = None,
+    ) -> None:
+        self.path = path
+        self.counters = counters or Counters()
+        #: (st_dev, st_ino) of the directory that was read last; None where nothing is known.
+        self.identity: tuple[int, int] | None = None
+        self._pool = pool
+        self._cache = Cache(None) if cache is None else cache
+        self._grace = Grace(orphaned_after)
+        self._known = Snapshot(path, time.time())
+        self._metadata = Metadata(self._grace)
+        self._measurements = Measurements()
+        self._changes = 0
+        self._collectors: dict[Collector, CollectorScan] = {}
+        self._rounds: list[ScanRun] = []
+        self._owners: dict[Task, ScanRun] = {}
+        self._newest: dict[tuple[Tree, Key], Task] = {}
+        self._complete = False
+        self._progress = Progress()
+
+    @property
+    def error(self) -> str:
+        """Why the root cannot be read, or ""."""
+        return self._known.error
+
+    @property
+    def inventory(self) -> Inventory:
+        """The objects that are there."""
+        return self._metadata.inventory
+
+    @property
+    def filesystems(self) -> tuple[Filesystem, ...]:
+        """The root's filesystem, and those of what is known to have one of its own."""
+        return self._known.filesystems
+
+    @property
+    def changes(self) -> int:
+        """Goes up whenever a figure or an object may have changed."""
+        return self._changes + self._metadata.changes + self._measurements.changes
+
+    @property
+    def plan(self) -> Plan:
+        """The trees that the root is measured as."""
+        return self._measurements.plan
+
+    @property
+    def measured(self) -> dict[Tree, Measured]:
+        """What is known of the trees of the plan."""
+        return self._measurements.measured
+
+    @property
+    def _problems(self) -> list[Problem]:
+        return [*self._metadata.problems, *self._measurements.problems]
+
+    @property
+    def rounds(self) -> list[ScanRun]:
+        """What is being measured."""
+        return self._rounds
+
+    @property
+    def failed(self) -> list[Tree]:
+        """The trees that could not be measured, or not all of them."""
+        return self._measurements.failed
+
+    def probe(self) -> tuple[str, ...]:
+        """Name the layouts of the root without scanning it; raises RootError when it cannot be read."""
+        with open_root(self.path) as root:
+            return detect(root)
+
+    def announced(self, layouts: tuple[str, ...]) -> Snapshot:
+        """What there is to say before anything is read."""
+        return Snapshot(self.path, time.time(), inventory=Inventory(layouts=layouts))
+
+    def scan(self, trigger: Trigger = Trigger.STARTUP) -> Snapshot:
+        """Read and measure everything, and wait for it. A root that cannot be read gives one that says why."""
+        try:
+            self.begin(trigger, Dirty(everything=True))
+        except RootError:
+            return self.snapshot()
+        while self._rounds:
+            self.collect(1.0)
+        return self.snapshot()
+
+    def begin(self, trigger: Trigger, dirty: Dirty) -> None:
+        """Read the metadata that is dirty and have all that is new or dirty measured.
+
+        Raises RootError when the root cannot be read: then nothing of it is known any more.
+        """
+        mounts = read_mounts()
+        try:
+            root = open_root(self.path, mounts)
+        except RootError as error:
+            self.lose(str(error))
+            raise
+        stats = ScanStats()
+        with root:
+            if self._known.error or self.identity not in (None, (root.device, root.inode)):
+                self.lose("")
+            self.identity = root.device, root.inode
+            self._pool.use(root.path, root.device, root.inode)
+            self._metadata.read(root, dirty, stats)
+            inventory = self.inventory
+            wanted = self._measurements.adopt(make_plan(root, inventory, stores(root)), root_entry(root), dirty)
+            if len(self._cache) and not (dirty.everything and self._complete):
+                wanted -= self._measurements.recall(root, wanted - self.measured.keys(), self._cache)
+            linked = self._measurements.linked(wanted)
+            self._metadata.conclude(root, stats)
+            found = filesystems(root.path, inventory.directories, [one.trees for one in inventory.layers], mounts)
+        self._changes += found != self._known.filesystems
+        self._known = Snapshot(self.path, time.time(), device=root.device, filesystems=found)
+        comparisons = self._measurements.comparisons(wanted, unknown=True)
+        self._start(
+            trigger, stats, self._measurements.tasks(wanted | linked, comparisons, pace=1.0), whole=dirty.everything
+        )
+
+    def audit(self, trees: Iterable[Tree], pace: float) -> None:
+        """Measure trees again, without a look at the metadata."""
+        wanted = {tree for tree in trees if tree in self.plan.trees}
+        comparisons = self._measurements.comparisons(wanted, unknown=False)
+        self._start(Trigger.AUDIT, ScanStats(), self._measurements.tasks(wanted, comparisons, pace))
+
+    def collect(self, timeout: float) -> list[ScanRun]:
+        """Take what has been measured, waiting for it up to `timeout` seconds; return the rounds now done."""
+        for result in self._pool.results(timeout):
+            self._take(result)
+        done = [one for one in self._rounds if not one.pending]
+        for one in done:
+            self._rounds.remove(one)
+            self._finish(one)
+        if done and not self._rounds:
+            self._owners, self._newest = {}, {}  # made anew: a table never shrinks
+        return done
+
+    def give_up_on(self, one: ScanRun) -> None:
+        """Count a round as done although trees of it are not: what hangs must not hold up the rest."""
+        self._finish(one)
+        one.reported = True
+        one.stats = ScanStats()
+        self._finish(one)
+
+    def refresh(self) -> None:
+        """Note that the root was looked at and is as it was."""
+        self._known = replace(self._known, taken=time.time())
+
+    def look_at_logs(self, *, everything: bool) -> set[Tree]:
+        """Look at the logs of what may run, or at `everything`; return whose have changed, as directories."""
+        return self._metadata.look_at_logs(self.path, everything=everything)
+
+    def lose(self, error: str) -> None:
+        """Forget all: the root is gone, or another one stands there."""
+        self._pool.forget()
+        self._changes = self.changes + 1
+        self._measurements = Measurements()
+        self._metadata = Metadata(self._grace)
+        self._collectors.clear()
+        self.identity = None
+        self._rounds.clear()
+        self._owners.clear()
+        self._newest.clear()
+        self._complete = False
+        self._known = Snapshot(self.path, time.time(), error=error)
+
+    def snapshot(self) -> Snapshot:
+        """Say what is known now; without figures as long as the first scan is not done."""
+        if self._known.error:
+            return self._known
+        known = replace(self._known, inventory=self.inventory, problems=tuple(self._problems))
+        if not self._complete:
+            return replace(known, progress=self._progress_now())
+        return replace(
+            known,
+            measured=self._measurements.settled,
+            differences=dict(self._measurements.differences),
+            logs=dict(self._metadata.logs),
+            collectors=dict(self._collectors),
+            progress=self._progress,
+        )
+
+    def save_cache(self) -> None:
+        """Keep what is measured of image layers, for the next start."""
+        self._measurements.keep(self._cache)
+
+    def _start(self, trigger: Trigger, stats: ScanStats, tasks: list[Task], *, whole: bool = False) -> None:
+        current = ScanRun(trigger, stats, pending=set(tasks), whole=whole)
+        self._owners.update(dict.fromkeys(tasks, current))
+        self._newest.update({(task.tree, task.key): task for task in tasks})
+        if not self._complete:
+            self._progress = Progress(trees=len(self.plan.trees))
+        self._rounds.append(current)
+        self._pool.submit(tasks)
+
+    def _take(self, result: Result) -> None:
+        """Take up one figure, unless it is of a tree that is gone or that is being measured once more."""
+        task = result.task
+        owner = self._owners.pop(task, None)
+        collector = self.plan.trees.get(task.tree)
+        if owner is None:
+            return
+        owner.pending.discard(task)
+        newest = self._newest.get((task.tree, task.key)) is task
+        if newest:
+            del self._newest[task.tree, task.key]
+        if collector is None or not newest:
+            return
+        owner.note(collector, task, result.entries)
+        if gained_links(self.measured.get(task.tree), result.measured):
+            owner.linked.add(task.tree)
+        grew = self._measurements.take(result, collector)
+        if grew is not None:
+            owner.grew[task.tree] = grew
+
+    def _finish(self, one: ScanRun) -> None:
+        """Count a scan that is done, or is not waited for any longer."""
+        looked: Iterable[Collector] = one.stats.collectors
+        if not one.reported:
+            startup = not self._complete and one.trigger is not Trigger.AUDIT
+            if startup:
+                self._complete = True
+                self._progress = Progress(len(self.plan.trees), len(self.plan.trees), self._pool.entries)
+                self._changes += 1
+                looked = Collector  # also those that found nothing to look at
+            for collector in looked:
+                self._collectors[collector] = one.stats.result(collector)
+                key = (collector, one.trigger)
+                self.counters.scans[key] = self.counters.scans.get(key, 0) + 1
+        one.doubtful = not one.whole and self._measurements.doubtful(one.linked)
+        for at, count in one.stats.errors.items():
+            self.counters.errors[at] = self.counters.errors.get(at, 0) + count
+        failing = self._failing()
+        for collector, was in self._collectors.items():
+            success = collector not in failing
+            self._collectors[collector] = replace(was, success=success)
+            if success and (was.success is False or collector in looked):
+                self.counters.last_success[collector] = time.time()
+
+    def _failing(self) -> set[Collector]:
+        """The collectors with anything that could not be read or measured, but for what vanished."""
+        failing = {one.collector for one in self._problems if one.reason is not Reason.VANISHED}
+        hanging = (task.tree for one in self._rounds if one.reported for task in one.pending)
+        return failing | {self.plan.trees[tree] for tree in hanging if tree in self.plan.trees}
+
+    def _progress_now(self) -> Progress:
+        waiting = sum(len(one.pending) for one in self._rounds)
+        total = len(self.plan.trees)
+        return Progress(total, max(0, total - waiting), self._pool.entries)

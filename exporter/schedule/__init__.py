@@ -1,0 +1,1 @@
+"""When to scan what: events, a comparison of signatures, and repeated measuring of what grows unseen."""

@@ -1,0 +1,51 @@
+"""Changes collected until it is quiet, or until they have waited long enough."""
+
+from dataclasses import dataclass, field
+
+from exporter.core.measured import Tree
+from exporter.inventory.stores import Dirty
+
+QUIET_SECONDS = 1.0
+LATEST_SECONDS = 5.0
+#: More entries than this are not worth telling apart.
+MOST_ENTRIES = 4096
+
+
+@dataclass(slots=True)
+class Debounce:
+    """Entries that have changed, and when they are to be scanned. Times are those of a monotonic clock."""
+
+    _entries: set[Tree] = field(default_factory=set)
+    _everything: bool = False
+    _first: float | None = None
+    _last: float = 0.0
+
+    def add(self, now: float, entries: set[Tree], *, everything: bool = False) -> None:
+        """Note changes."""
+        if not entries and not everything:
+            return
+        self._entries |= entries
+        self._everything = self._everything or everything or len(self._entries) > MOST_ENTRIES
+        if self._everything:
+            self._entries.clear()
+        if self._first is None:
+            self._first = now
+        self._last = now
+
+    @property
+    def due(self) -> float | None:
+        """When what has been collected is to be scanned; None when there is nothing."""
+        if self._first is None:
+            return None
+        return min(self._last + QUIET_SECONDS, self._first + LATEST_SECONDS)
+
+    @property
+    def waiting(self) -> Dirty:
+        """What was collected so far."""
+        return Dirty(frozenset(self._entries), self._everything)
+
+    def take(self) -> Dirty:
+        """Return what was collected, and begin anew."""
+        dirty = self.waiting
+        self._entries, self._everything, self._first = set(), False, None
+        return dirty

@@ -1,0 +1,75 @@
+"""Whether a disk fills faster than what was measured explains."""
+
+import os
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from exporter.core.hang_probe import HANG_PROBE
+from exporter.core.measured import Measured
+
+_LEAST_BYTES = 64 * 1024 * 1024
+_FIRST_PAUSE_SECONDS = 30.0
+_LONGEST_PAUSE_SECONDS = 900.0
+
+
+@dataclass(slots=True)
+class Disk:
+    """Compares the space that went on one filesystem with the growth that was seen there, both in bytes.
+
+    What fills it may lie elsewhere than below the root: as long as measuring again explains nothing, it is asked
+    for ever more rarely.
+    """
+
+    used: int
+    explained: int
+    _pause: float = 0.0
+    _until: float = 0.0
+
+    def vanishes(self, now: float, used: int, explained: int) -> bool:
+        """Whether more than 64 MiB went since the last time this said so, beyond what the trees have grown."""
+        went, grew = used - self.used, explained - self.explained
+        if went < grew:
+            self.used, self.explained = used, explained
+            return False
+        if grew >= _LEAST_BYTES or now > self._until + _LONGEST_PAUSE_SECONDS:
+            self._pause = self._until = 0.0
+        if went - grew <= _LEAST_BYTES or now < self._until:
+            return False
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS) or _FIRST_PAUSE_SECONDS
+        self._until = now + self._pause
+        self.used, self.explained = used, explained
+        return True
+
+
+class DiskPressure:
+    """The filesystem of the root, and those below it that hold trees."""
+
+    def __init__(self) -> None:
+        self._disks: dict[int, Disk] = {}
+
+    def vanishes(self, now: float, root: str, below: Iterable[str], trees: Collection[Measured]) -> bool:
+        """Whether space vanishes on one of them; `below` are the directories on which the others are mounted."""
+        found = [looked for path in (root, *below) if (looked := _look(path)) is not None]
+        used = dict(reversed(found))
+        if not found:
+            return False
+        # What is on no other one is on the root's: each of btrfs' subvolumes has a device number of its own.
+        rest = found[0][0]
+        explained: dict[int, int] = defaultdict(int)
+        for tree in trees:
+            explained[tree.device if tree.device in used else rest] += tree.usage.allocated
+        self._disks = {device: self._disks.get(device) or Disk(used[device], explained[device]) for device in used}
+        vanishing = [disk.vanishes(now, used[device], explained[device]) for device, disk in self._disks.items()]
+        return any(vanishing)
+
+
+def _look(path: str) -> tuple[int, int] | None:
+    """The device number of a filesystem and how many bytes are used on it; None where it does not say."""
+    if not HANG_PROBE.answers(path):
+        return None
+    try:
+        status = os.statvfs(path)
+        return os.stat(path).st_dev, (status.f_blocks - status.f_bfree) * status.f_frsize
+    except OSError:
+        return None

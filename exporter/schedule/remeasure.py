@@ -1,0 +1,193 @@
+"""Measures again what can grow without an event: writable layers, volumes, and the rest of the top level.
+
+Each tree has a time when it is due next: what runs and grew is due soon, what is quiet later and later.
+Files that only ever come and go, and image layers, are never audited.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from exporter.core.measured import Measured, Tree
+from exporter.core.model import Inventory, LayerId, Use
+from exporter.inventory.drivers import INIT
+from exporter.inventory.files.reader import is_id
+from exporter.measure.pool.task import SMALL_ENTRIES
+from exporter.scan.plan import Plan
+
+#: Stores of mount points, short names, and files with a few lines.
+_SMALL = (("aufs", "layers"), ("aufs", "mnt"), ("devicemapper", "mnt"), ("overlay2", "l"), ("fuse-overlayfs", "l"))
+_LONGEST_SECONDS = 900.0
+_STOPPED_SECONDS = 3600.0
+_BATCH_ENTRIES = 20_000
+
+
+@dataclass(slots=True)
+class _Entry:
+    """When a tree was measured, by date, and when it is due again, on the clock that cannot be set back.
+
+    `hangs` is set while it could not be measured because it does not answer.
+    """
+
+    area: str
+    active: bool
+    interval: float
+    dated: float
+    due: float
+    hangs: bool = False
+
+
+class RemeasureSchedule:
+    """The schedule of one root's growing trees. `now` is of a monotonic clock, `date` is Unix time."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._entries: dict[Tree, _Entry] = {}
+        self._next: float | None = None
+        self._next_recheck = 0.0
+
+    def plan(self, plan: Plan, inventory: Inventory, failed: Iterable[Tree], now: float, date: float) -> None:
+        """Take up what is new and drop what is gone. Trees that could not be measured are audited, too."""
+        wanted = dict.fromkeys(failed, ("", True)) | dict(_growing(plan, inventory))
+        wanted = {tree: how for tree, how in wanted.items() if tree in plan.trees}
+        self._next = None
+        for gone in self._entries.keys() - wanted.keys():
+            del self._entries[gone]
+        for tree, (area, active) in wanted.items():
+            entry = self._entries.get(tree)
+            if entry is None:
+                pause = self._interval if active else _STOPPED_SECONDS
+                self._entries[tree] = _Entry(area, active, pause, date, now + pause)
+            elif entry.active != active:
+                entry.active = active
+                entry.interval = self._interval if active else _STOPPED_SECONDS
+                entry.due = now  # what has stopped is measured once more, for what it wrote last
+
+    def due(self, now: float) -> list[Tree]:
+        """The trees that are due, the longest overdue first."""
+        if (self.next_due or now) > now:
+            return []
+        late = [(entry.due, tree) for tree, entry in self._entries.items() if entry.due <= now]
+        return [tree for _, tree in sorted(late)]
+
+    def take(self, now: float, measured: Mapping[Tree, Measured], *, large: bool) -> list[Tree]:
+        """What to measure now of what is due: small trees together, or one `large` one."""
+        batch: list[Tree] = []
+        weight = 0
+        for tree in self.due(now):
+            known = measured.get(tree)
+            size = known.entries if known is not None else 0
+            if large != (size > SMALL_ENTRIES):
+                continue
+            batch.append(tree)
+            weight += size
+            if large or weight > _BATCH_ENTRIES:
+                break
+        self.begun(batch, now)
+        return batch
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next tree is due."""
+        if self._next is None:
+            self._next = min((entry.due for entry in self._entries.values()), default=None)
+        return self._next
+
+    def begun(self, trees: Iterable[Tree], now: float) -> None:
+        """Note that trees are being measured: they are not due meanwhile."""
+        self._next = None
+        for tree in trees:
+            if (entry := self._entries.get(tree)) is not None:
+                entry.due = now + _STOPPED_SECONDS
+
+    def done(self, tree: Tree, now: float, date: float, *, grew: bool, hangs: bool = False) -> None:
+        """Note that a tree was measured: one that has changed is looked at again soon.
+
+        One that `hangs` was not, and is left alone for ever longer.
+        """
+        entry = self._entries.get(tree)
+        self._next = None
+        if entry is None:
+            return
+        if entry.active:
+            soon = grew and not hangs
+            entry.interval = self._interval if soon else min(2 * entry.interval, max(_LONGEST_SECONDS, self._interval))
+        entry.hangs = hangs
+        if not hangs:
+            entry.dated = date
+        entry.due = now + entry.interval
+
+    def used(self, containers: Iterable[str], inventory: Inventory, now: float) -> None:
+        """Have what these containers write to measured: one may have run and ended between two looks."""
+        changed = {*containers}
+        users = [one for one in inventory.containers if one.id in changed]
+        layers = {(one.driver, one.layer) for one in users}
+        names = {mount.source for one in users for mount in one.mounts if mount.kind == "volume"}
+        trees = [tree for layer in inventory.layers if (layer.driver, layer.id) in layers for tree in layer.trees]
+        trees += [volume.tree for volume in inventory.volumes if volume.tree and volume.name in names]
+        self._next = None
+        for tree in trees:
+            if (entry := self._entries.get(tree)) is not None:
+                entry.due = min(entry.due, now)
+
+    def hurry(self, now: float) -> None:
+        """Space vanishes that nothing explains: what runs is due at once. Only what then has grown is so again soon."""
+        self._next = None
+        for entry in self._entries.values():
+            if entry.active and not entry.hangs:
+                entry.due = min(entry.due, now)
+
+    def recheck(self, now: float) -> None:
+        """A tree has links to files of others, nobody knows which: all are due now, or a while after the last time."""
+        at = max(now, self._next_recheck)
+        if at == now:
+            self._next_recheck = now + _LONGEST_SECONDS
+        self._next = None
+        for entry in self._entries.values():
+            if not entry.hangs:
+                entry.due = min(entry.due, at)
+
+    def oldest(self) -> Mapping[str, float]:
+        """When the least recently measured tree of each area was measured."""
+        dates: dict[str, float] = {}
+        for entry in self._entries.values():
+            if entry.area:
+                dates[entry.area] = min(dates.get(entry.area, entry.dated), entry.dated)
+        return dates
+
+
+def _comes_complete(tree: Tree) -> bool:
+    """Whether what stands there is metadata that is renamed into place, or so small that it does not grow."""
+    if len(tree) == 1:
+        return False
+    in_small = any(tree[: len(store)] == store and tree != store for store in _SMALL)
+    return in_small or tree[0] == "image" or (tree[0] == "graph" and is_id(tree[1]))
+
+
+def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str, bool]]]:
+    """The trees that can grow, each with its area and whether something runs that may make it grow."""
+    running = [one for one in inventory.containers if one.runs is not False]
+    awake = {one.id for one in running}
+    mounted = {mount.source for one in running for mount in one.mounts if mount.kind == "volume"}
+    for tree in plan.trees.keys() - plan.immutable:
+        if not _comes_complete(tree):
+            yield tree, ("", True)
+    for one in inventory.containers:
+        yield ("containers", one.id), ("", one.id in awake)
+        if one.checkpoints is not None:
+            yield one.checkpoints, ("", one.id in awake)
+    for volume in inventory.volumes:
+        yield ("volumes", volume.name), ("", False)
+        if volume.tree is not None:
+            yield volume.tree, ("volumes", volume.name in mounted)
+    yield from _growing_layers(inventory, {(one.driver, one.layer) for one in running})
+
+
+def _growing_layers(
+    inventory: Inventory, live: Collection[tuple[str, LayerId | None]]
+) -> Iterator[tuple[Tree, tuple[str, bool]]]:
+    for layer in inventory.layers:
+        if layer.use is Use.IMAGE or layer.chain:
+            continue
+        active = (layer.driver, layer.id) in live or layer.use in (Use.PENDING, Use.BUILD_CACHE)
+        area = "containers" if layer.use is Use.CONTAINER and not layer.id.endswith(INIT) else ""
+        yield from ((tree, (area, active)) for tree in layer.trees)

@@ -1,0 +1,1 @@
+"""The processes of `run`: the serving one, and the scanning one that it supervises."""

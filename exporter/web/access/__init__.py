@@ -1,0 +1,1 @@
+"""The web configuration file: TLS, passwords, headers, rate limit."""

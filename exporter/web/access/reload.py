@@ -1,0 +1,97 @@
+"""Keeps to a web configuration file: read at the start, and again when it or a file that it names has changed."""
+
+import functools
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.config.settings import SettingsError
+from exporter.core.log import Logger
+from exporter.web.access.guard import Guard
+
+_log = Logger()
+_Signature = tuple[tuple[int, ...] | None, ...]
+
+
+@dataclass(slots=True)
+class Reloads:
+    """How often the web configuration was read again; `failed` says whether the last time was in vain."""
+
+    success: int = 0
+    failure: int = 0
+    failed: bool = False
+
+
+class WebConfiguration:
+    """What the web configuration file says now. A broken one changes nothing but the count of failures.
+
+    Without a file there is no TLS, and everybody is let in. Its modules are imported only with one: they take
+    memory. Raises SettingsError when made, of a file that is wrong from the start.
+    """
+
+    def __init__(self, file: str, guard: Guard) -> None:
+        self._file = file
+        self._guard = guard
+        self._signature: _Signature = ()
+        self._files: tuple[str, ...] = (file,)
+        self.admits: Callable[[Mapping[str, Any] | None], bool] = _everybody
+        self.context: ssl.SSLContext | None = None
+        self.reloads = Reloads()
+        if file:
+            self._signature = _signature(self._files)
+            self._read()
+
+    def follow(self) -> None:
+        """Read the file again if it or one that it names has changed; to be called before each use."""
+        if self._file and _signature(self._files) != self._signature:
+            self.reload()
+
+    def reload(self) -> bool:
+        """Read the file again in any case; return whether it is good."""
+        if not self._file:
+            return True
+        self._signature = _signature(self._files)
+        try:
+            self._read()
+        except SettingsError as error:
+            self.reloads.failure += 1
+            self.reloads.failed = True
+            _log.error("web_config.failed", error=str(error), consequence="the one before stays in force")
+            return False
+        self.reloads.success += 1
+        self.reloads.failed = False
+        _log.info("web_config.reloaded", file=self._file)
+        return True
+
+    def _read(self) -> None:
+        from exporter.web.access.config import load  # noqa: PLC0415 - see above
+        from exporter.web.access.tls import admitted, make_context  # noqa: PLC0415
+
+        seen = _signature((self._file,))  # before it is read: what changes meanwhile shows the next time
+        config = load(self._file)
+        self._files = (self._file, *config.files)
+        self._signature = (*seen, *_signature(config.files))
+        tls = config.tls
+        context = make_context(tls, self._file) if tls else None
+        # From here on nothing can fail: all of it changes, or nothing.
+        self.context = context
+        self.admits = functools.partial(admitted, tls) if tls else _everybody
+        self._guard.use(config)
+
+
+def _everybody(_certificate: Mapping[str, Any] | None) -> bool:
+    return True
+
+
+def _signature(files: tuple[str, ...]) -> _Signature:
+    return tuple(_look(file) for file in files)
+
+
+def _look(file: str) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(file)
+    except (OSError, ValueError):
+        return None
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

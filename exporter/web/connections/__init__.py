@@ -1,0 +1,1 @@
+"""Accepting connections, bounding them, and sharing the process among them."""

@@ -1,0 +1,342 @@
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter.core.data_root import DataRoot
+from exporter.core.measured import Changes, Measured, Reason
+from exporter.figures.sizes import Disjoint
+from exporter.measure.exclusions import Exclusions
+from exporter.measure.pool import pool as pools
+from exporter.measure.pool.pool import Pool
+from exporter.measure.pool.supervisor import MAX_STUCK
+from exporter.measure.pool.task import Result, Task
+from exporter.measure.walk import measure
+from tests.support.hanging import hanging
+from tests.support.product import du
+
+_DEADLINE_SECONDS = 20
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    """Two trees with hard links within, across directories, and from one to the other."""
+    top = tmp_path / "top"
+    for tree in ("one", "two"):
+        for directory in range(60):
+            at = top / tree / f"d{directory % 6}" / f"s{directory}"
+            at.mkdir(parents=True)
+            for file in range(20):
+                (at / f"f{file}").write_bytes(b"x" * file)
+            os.link(at / "f5", top / tree / f"link{directory}")
+    os.link(top / "one/d0/s0/f7", top / "two/shared")
+    return top
+
+
+def _use(pool: Pool, top: Path) -> None:
+    with DataRoot(str(top)) as root:
+        pool.use(root.path, root.device, root.inode)
+
+
+def _results(pool: Pool, count: int, meanwhile: Callable[[], None] = lambda: None) -> list[Result]:
+    results: list[Result] = []
+    until = time.monotonic() + _DEADLINE_SECONDS
+    while len(results) < count:
+        assert time.monotonic() < until, "the pool never finished"
+        results += pool.results(0.05)
+        meanwhile()
+    return results
+
+
+def test_trees_that_are_shared_out_are_what_du_says(top: Path) -> None:
+    with Pool(3, 30) as pool:
+        _use(pool, top)
+        pool.submit([Task(("one",)), Task(("two",)), Task((), _without("one", "two"))])
+        results = {result.task.tree: result.measured for result in _results(pool, 3)}
+        trees = [one for one in results.values() if one is not None]
+        usage = Disjoint().total(trees)
+    assert (usage.allocated, usage.inodes) == (du(top, "--block-size=1"), du(top, "--inodes"))
+    with DataRoot(str(top)) as root:
+        for tree in (("one",), ("two",)):
+            alone = measure(root, tree, Exclusions(), lambda error, at: pytest.fail(f"{error} {at}"))
+            assert results[tree] == alone
+
+
+def _without(*names: str) -> Exclusions:
+    prune = Exclusions()
+    for name in names:
+        prune.add((name,))
+    return prune
+
+
+def test_a_worker_that_dies_costs_no_tree(top: Path) -> None:
+    with Pool(2, 30) as pool:
+        _use(pool, top)
+        pool.submit([Task(("one",)), Task(("two",))])
+        os.kill(pool.processes[0], signal.SIGKILL)
+        assert all(result.measured is not None for result in _results(pool, 2))
+
+
+def test_a_tree_at_which_workers_die_is_an_error(top: Path) -> None:
+    with Pool(1, 30) as pool:
+        _use(pool, top)
+        pool.submit([Task(("one",))])
+
+        def kill() -> None:
+            for process in pool.processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+
+        kill()
+        (result,) = _results(pool, 1, kill)
+        assert result.measured is None
+        assert result.task.trouble is not None
+        assert result.task.trouble.counts == {Reason.IO: 1}
+
+
+def test_a_worker_that_hangs_is_given_up_on_and_the_rest_is_measured(top: Path) -> None:
+    with Pool(2, 0.5) as pool:
+        _use(pool, top)
+        pool.submit([Task(("one",), pace=0.01, weight=10_000)])
+        hung = pool.processes[0]
+        os.kill(hung, signal.SIGSTOP)
+        pool.submit([Task(("two",))])
+        results = {result.task.tree: result for result in _results(pool, 2)}
+        assert results["two",].measured is not None
+        trouble = results["one",].task.trouble
+        assert trouble is not None
+        assert trouble.counts == {Reason.TIMEOUT: 1}
+        assert hung not in pool.processes
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree of more entries than are measured at once when that is not urgent, and a small one."""
+    top = tmp_path_factory.mktemp("large")
+    (top / "two").mkdir()
+    for directory in range(20):
+        at = top / "large" / f"d{directory % 4}" / f"s{directory}"
+        at.mkdir(parents=True)
+        for file in range(1000):
+            os.mknod(at / f"f{file}")
+        os.link(at / "f0", top / "large" / f"link{directory}")
+    return top
+
+
+def _alone(top: Path, tree: str) -> Measured:
+    with DataRoot(str(top)) as root:
+        return measure(root, (tree,), Exclusions(), lambda error, at: pytest.fail(f"{error} {at}"))
+
+
+@pytest.mark.parametrize("weight", [0, 20_000])
+def test_what_is_large_and_not_urgent_holds_nothing_up(large: Path, weight: int) -> None:
+    """Whether that is known before, or turns out when it is measured; and be there one worker."""
+    with Pool(1, 30) as pool:
+        _use(pool, large)
+        pool.submit([Task(("large",), pace=0.002, weight=weight)])
+        done: list[Result] = []
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while pool.entries < 1000 and time.monotonic() < until:
+            done += pool.results(0.05)
+        pool.submit([Task(("two",))])
+        done += _results(pool, 1)
+    assert [result.task.tree for result in done] == [("two",)]
+
+
+def test_a_comparison_of_what_is_large_is_done_at_a_pace_as_well(large: Path) -> None:
+    with Pool(1, 30) as pool:
+        _use(pool, large)
+        changes = Changes(("large",), (("two",),))
+        slow, urgent = (Task(("large",), changes=changes, pace=pace, weight=20_000) for pace in (0.002, 1))
+        pool.submit([slow])
+        done: list[Result] = []
+        while not pool.cpu:  # until it has said that it is at it
+            done += pool.results(0.05)
+        pool.submit([urgent])
+        done += _results(pool, 1)
+    assert done[0].task is urgent
+
+
+def test_what_turns_out_to_be_large_is_measured_in_the_end(large: Path) -> None:
+    with Pool(1, 30) as pool:
+        _use(pool, large)
+        pool.submit([Task(("large",), pace=0.3)])
+        (result,) = _results(pool, 1)
+    assert result.measured == _alone(large, "large")
+
+
+def test_workers_that_die_when_they_share_a_tree_count_nothing_twice(large: Path) -> None:
+    with Pool(2, 30) as pool:
+        _use(pool, large)
+        pool.warm()
+        killed: list[int] = []
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while not killed:
+            assert time.monotonic() < until, "the tree was never shared"
+            task = Task(("large",))
+            pool.submit([task])
+
+            def kill(task: Task = task) -> None:
+                if task.parts > 1 and not killed:
+                    killed.append(pool.processes[0])
+                    os.kill(killed[0], signal.SIGKILL)
+
+            (result,) = _results(pool, 1, kill)
+            assert result.measured == _alone(large, "large")
+
+
+_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def _hanging_trees(top: Path, stack: contextlib.ExitStack, count: int, *, deadly: bool) -> list[Task]:
+    for number in range(count):
+        (top / f"bad{number}/inside").mkdir(parents=True)
+        stack.enter_context(hanging(top / f"bad{number}/inside", deadly=deadly))
+    return [Task((f"bad{number}",)) for number in range(count)]
+
+
+def _outcomes(results: list[Result]) -> dict[str, str]:
+    """By tree, why it was not measured, or that it was."""
+    return {
+        result.task.tree[-1]: "measured" if result.measured else next(iter(result.task.troubled().counts))
+        for result in results
+    }
+
+
+@_root
+def test_a_tree_that_hangs_is_given_up_on_however_rarely_results_are_asked_for(top: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        bad = _hanging_trees(top, stack, 1, deadly=False)
+        pool = stack.enter_context(Pool(1, 0.3))
+        _use(pool, top)
+        pool.submit(bad)
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while not (results := pool.results(0.5)):
+            assert time.monotonic() < until
+    assert _outcomes(results) == {"bad0": Reason.TIMEOUT}
+
+
+@_root
+@pytest.mark.parametrize(("killed", "reason"), [(False, Reason.TIMEOUT), (True, Reason.IO)])
+def test_only_the_tree_at_which_a_worker_is_lost_is_blamed(top: Path, killed: bool, reason: Reason) -> None:
+    """And not the first of the many that it was given at once."""
+    good = [Task(("one", f"d{number % 6}", f"s{number}")) for number in range(40)]
+    with contextlib.ExitStack() as stack:
+        bad = _hanging_trees(top, stack, 1, deadly=False)
+        pool = stack.enter_context(Pool(1, 30 if killed else 0.5))
+        _use(pool, top)
+        pool.submit([*good[:7], *bad, *good[7:]])
+
+        def kill() -> None:
+            for process in pool.processes:
+                if _waits_for_an_answer(process):
+                    os.kill(process, signal.SIGKILL)
+
+        results = _results(pool, 41, kill if killed else lambda: None)
+    assert [result.task.tree for result in results if result.measured is None] == [("bad0",)]
+    assert _outcomes(results)["bad0"] == reason
+
+
+def _waits_for_an_answer(process: int) -> bool:
+    with contextlib.suppress(OSError):
+        return "fuse" in Path(f"/proc/{process}/wchan").read_text() + Path(f"/proc/{process}/stack").read_text()
+    return False
+
+
+@_root
+def test_no_other_worker_is_sent_to_where_one_hangs(top: Path) -> None:
+    with Pool(2, 0.5) as pool, contextlib.ExitStack() as stack:
+        bad = _hanging_trees(top, stack, 2, deadly=True)
+        _use(pool, top)
+        pool.submit(bad)
+        assert _outcomes(_results(pool, 2)) == {"bad0": Reason.TIMEOUT, "bad1": Reason.TIMEOUT}
+        for _ in range(10):
+            pool.submit([Task(("bad0",)), Task(("one",)), Task(("bad1",))])
+            outcomes = _outcomes(_results(pool, 3))
+            assert outcomes == {"bad0": Reason.TIMEOUT, "one": "measured", "bad1": Reason.TIMEOUT}
+        assert len(pool.processes) <= 2
+
+
+@_root
+def test_when_too_many_workers_hang_that_is_said_of_all_trees_until_they_end(top: Path) -> None:
+    with Pool(2, 0.2) as pool:
+        with contextlib.ExitStack() as stack:
+            bad = _hanging_trees(top, stack, MAX_STUCK + 4, deadly=True)
+            _use(pool, top)
+            pool.submit(bad)
+            assert {*_outcomes(_results(pool, len(bad))).values()} == {Reason.TIMEOUT}
+            pool.submit([Task(("one",))])
+            assert _outcomes(_results(pool, 1)) == {"one": Reason.TIMEOUT}
+            assert not pool.processes
+        until = time.monotonic() + _DEADLINE_SECONDS
+        outcomes = {"one": "timeout"}
+        while outcomes != {"one": "measured"} and time.monotonic() < until:
+            pool.submit([Task(("one",))])
+            outcomes = _outcomes(_results(pool, 1))
+        assert outcomes == {"one": "measured"}
+
+
+@_root
+def test_a_filesystem_below_the_root_that_hangs_costs_one_worker(top: Path) -> None:
+    (top / "store").mkdir()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(hanging(top / "store"))
+        pool = stack.enter_context(Pool(1, 0.5))
+        _use(pool, top)
+        workers: set[int] = set()
+        pool.submit([*(Task(("store", f"v{number}")) for number in range(30)), Task(("one",))])
+        results = _results(pool, 31, lambda: workers.update(pool.processes))
+    assert [result.task.tree for result in results if result.measured] == [("one",)]
+    assert len(workers) == 2
+
+
+def test_workers_that_were_stopped_together_with_who_listens_do_not_hang(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a container or a machine is paused."""
+    monkeypatch.setattr(pools, "_LONGEST_ABSENCE_SECONDS", 0)
+    with Pool(1, 1) as pool:
+        _use(pool, large)
+        pool.submit([Task(("large",), pace=0.5, weight=20_000)])
+        while pool.entries < 1000:
+            pool.results(0.05)
+        (worker,) = pool.processes
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(1.1)
+        os.kill(worker, signal.SIGCONT)
+        (result,) = _results(pool, 1)
+    assert result.measured is not None
+
+
+def test_a_tree_that_is_gone_has_vanished(top: Path) -> None:
+    with Pool(1, 30) as pool:
+        _use(pool, top)
+        pool.submit([Task(("three",))])
+        (result,) = _results(pool, 1)
+    assert result.measured is None
+    assert result.task.trouble is not None
+    assert result.task.trouble.counts == {Reason.VANISHED: 1}
+
+
+def test_another_root_in_the_same_place_is_not_measured(top: Path) -> None:
+    with Pool(1, 30) as pool:
+        _use(pool, top)
+        top.rename(top.parent / "away")
+        (top / "one").mkdir(parents=True)
+        pool.submit([Task(("one",))])
+        (result,) = _results(pool, 1)
+    assert result.measured is None
+
+
+def test_closing_leaves_no_process_and_no_descriptor(top: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with Pool(2, 30) as pool:
+        _use(pool, top)
+        pool.submit([Task(("one",)), Task(("two",))])
+        processes = pool.processes
+    assert not any(Path(f"/proc/{process}").exists() for process in processes)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,196 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.config.settings import Config
+from exporter.core.measured import Tree
+from exporter.core.model import Counters, Trigger
+from exporter.demo.writer import State
+from exporter.measure.pool.pool import Pool
+from exporter.scan.scanner import Scanner
+from exporter.schedule.scheduler import Scheduler
+from tests.support.product import process_of
+from tests.support.roots import GraphRoot, graph_root, hex_id
+
+_DEADLINE_SECONDS = 30
+
+
+class _Kept:
+    """A keeper that is turned by hand."""
+
+    def __init__(self, pool: Pool, config: Config) -> None:
+        self.counters = Counters()
+        self.scanner = Scanner(config.root, 600, pool, None, self.counters)
+        self.scheduler = Scheduler(config, self.scanner, pool, self.counters)
+        self.scheduler.start()
+
+    def turn_until(self, there: Callable[[], bool]) -> None:
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while not there():
+            assert time.monotonic() < until
+            time.sleep(max(0.0, min(0.05, self.scheduler.due() - time.monotonic())))
+            self.scheduler.step()
+
+    def layers(self) -> int:
+        return len(self.scheduler.snapshot().inventory.layers) if self.scheduler.snapshot().measured else 0
+
+    def waits_for(self, tree: Tree) -> Callable[[], bool]:
+        """Whether that tree is being audited, and the keeper content to wait for something."""
+
+        def waits() -> bool:
+            audited = {task.tree for one in self.scanner.rounds if one.trigger is Trigger.AUDIT for task in one.pending}
+            return tree in audited and self.scheduler.due() > time.monotonic()
+
+        return waits
+
+    def volumes(self) -> set[str]:
+        return {volume.name for volume in self.scheduler.snapshot().inventory.volumes}
+
+
+_Keep = Callable[..., _Kept]
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> GraphRoot:
+    return graph_root(tmp_path).image("base", size=3, files={"a": 3}, tag="base:1")
+
+
+@pytest.fixture
+def keep(pool: Pool) -> Iterator[_Keep]:
+    """Make keepers; whatever becomes of the test, their threads end with it."""
+    made = []
+
+    def one(root: Path, **settings: Any) -> _Kept:
+        made.append(_Kept(pool, Config(str(root), **{"look_interval": 0.5, "duty_cycle": 1} | settings)))
+        return made[-1]
+
+    yield one
+    for kept in made:
+        kept.scheduler.watcher.stop()
+
+
+@pytest.fixture
+def kept(built: GraphRoot, keep: _Keep) -> _Kept:
+    kept = keep(built.path)
+    kept.turn_until(lambda: kept.layers() == 1)
+    return kept
+
+
+def _end_thread(of: str, path: Path | None = None) -> None:
+    """End a thread of watchdog's, that of one directory where a `path` is given."""
+    threads = [one for one in threading.enumerate() if type(one).__name__.endswith(of)]
+    (victim, *_) = (one for one in threads if path is None or one.watch.path == str(path))  # type: ignore[attr-defined]
+    victim.stop()  # type: ignore[attr-defined]
+    victim.join(_DEADLINE_SECONDS)
+
+
+@pytest.mark.parametrize("which", ["Emitter", "Observer"])
+def test_a_thread_of_the_library_that_ends_is_made_anew(built: GraphRoot, kept: _Kept, which: str) -> None:
+    _end_thread(which)
+    kept.turn_until(lambda: kept.counters.restarts.get("thread", 0) >= 1)
+    before = sum(kept.counters.events.values())
+    built.image("more", parent="base", size=9, files={"b": 5000}, tag="more:1")
+    kept.turn_until(lambda: kept.layers() == 2)
+    assert sum(kept.counters.events.values()) > before
+
+
+def test_what_no_event_told_is_found_and_counted(built: GraphRoot, kept: _Kept) -> None:
+    kept.scheduler.watcher.mailbox.on_any_event = lambda event: None  # type: ignore[method-assign]
+    built.image("more", parent="base", size=9, files={"b": 5000}, tag="more:1")
+    kept.turn_until(lambda: kept.layers() == 2)
+    assert kept.counters.missed >= 1
+
+
+def test_a_root_that_is_not_there_keeps_nobody_busy(tmp_path: Path, keep: _Keep) -> None:
+    before = time.monotonic()
+    kept = keep(tmp_path / "none", look_interval=0)
+    assert kept.scheduler.due() >= before + 1, "when the root is looked for again"
+
+
+def test_what_no_event_told_is_found_beside_what_one_did(built: GraphRoot, keep: _Keep) -> None:
+    """Two volumes between two looks; of the second nothing is told."""
+    kept = keep(built.path, look_interval=4)
+    kept.turn_until(lambda: kept.layers() == 1)
+    (built.path / "volumes/told/_data").mkdir(parents=True)
+    kept.turn_until(lambda: "told" in kept.volumes())
+    assert kept.counters.missed == 0
+    _end_thread("Emitter", built.path / "volumes")
+    (built.path / "volumes/missed/_data").mkdir(parents=True)
+    kept.turn_until(lambda: "missed" in kept.volumes())
+    assert kept.counters.missed == 1
+
+
+def test_what_events_have_told_is_no_finding_of_a_later_look(built: GraphRoot, keep: _Keep) -> None:
+    """Most looks leave out what is rewritten in place; the thorough one after them knows that it was told."""
+    built.container("web", image="base")
+    kept = keep(built.path, look_interval=0.2)
+    kept.turn_until(lambda: kept.layers() > 0)
+    kept.turn_until(lambda: not kept.scheduler.reconciler.thorough)
+    file = built.path / "containers" / hex_id("web") / "config.json"
+    file.write_text(file.read_text().replace('"/web"', '"/other"'))
+    kept.turn_until(lambda: kept.scheduler.snapshot().inventory.containers[0].name == "other")
+    kept.turn_until(lambda: kept.scheduler.reconciler.thorough)
+    judged = time.monotonic() + 1
+    kept.turn_until(lambda: time.monotonic() > judged)
+    assert kept.counters.missed == 0
+
+
+@pytest.mark.parametrize("store", ["volumes", "image/overlay2/layerdb/sha256"])
+def test_a_store_that_is_made_later_is_watched_as_soon_as_that_is_told(
+    built: GraphRoot, keep: _Keep, store: str
+) -> None:
+    (built.path / "image/aufs").mkdir(parents=True)
+    (built.path / "volumes").rmdir()
+    kept = keep(built.path, look_interval=3600)
+    kept.turn_until(lambda: kept.layers() == 1)
+    (built.path / store).mkdir(parents=True)
+    kept.turn_until(lambda: tuple(store.split("/")) in kept.scheduler.watcher.directories)
+    assert kept.counters.restarts == {"directory": 1}
+
+
+def test_a_file_that_is_added_beside_an_image_layers_own_is_found(built: GraphRoot, keep: _Keep) -> None:
+    """overlay2 does so with a layer when the first one is made on it; no event tells, and none was missed."""
+    kept = keep(built.path, look_interval=4)
+    kept.turn_until(lambda: kept.layers() == 1)
+    base = ("aufs", "diff", hex_id("base"))
+    (built.path / "aufs/diff" / hex_id("base") / "committed").touch()
+    built.container("web", image="base")
+    kept.turn_until(lambda: kept.layers() == 3)
+    kept.turn_until(lambda: kept.scanner.measured[base].usage.inodes == 3)
+    assert kept.counters.missed == 0
+
+
+def test_what_events_tell_does_not_starve_when_there_is_nothing_to_spend(built: GraphRoot, keep: _Keep) -> None:
+    kept = keep(built.path, look_interval=1, duty_cycle=1e-6)
+    kept.turn_until(lambda: kept.layers() == 1)
+    for number in range(2, 5):
+        (built.path / f"volumes/{number}/_data").mkdir(parents=True)
+        kept.turn_until(lambda: len(kept.volumes()) == number - 1)  # noqa: B023 - called at once
+    assert kept.counters.missed == 0
+
+
+def test_audits_do_not_starve_when_there_is_nothing_to_spend(built: GraphRoot, keep: _Keep) -> None:
+    """Whatever events have cost: some small trees are audited each look, and the keeper waits meanwhile."""
+    kept = keep(built.path, look_interval=1, duty_cycle=1e-6, scan_interval=1)
+    kept.turn_until(lambda: kept.layers() == 1)
+    for size in (5000, 6000):
+        (built.path / "tmp/file").write_bytes(b"x" * size)
+        kept.turn_until(lambda: kept.scanner.measured["tmp",].usage.size == size)  # noqa: B023 - called at once
+        assert kept.scheduler.due() > time.monotonic()
+
+
+def test_an_audit_that_waits_for_another_keeps_nobody_busy(built: GraphRoot, keep: _Keep) -> None:
+    """One of a large tree takes its time; meanwhile small ones are due all the time."""
+    large = ("volumes", "large", "_data")
+    built.path.joinpath(*large).mkdir(parents=True)
+    for number in range(6000):
+        built.path.joinpath(*large, str(number)).touch()
+    with process_of(hex_id("web")) as pid:
+        volumes = {"/v": "/var/lib/docker/volumes/large/_data"}
+        built.container("web", image="base", volumes=volumes, state=State(running=True, pid=pid))
+        kept = keep(built.path, scan_interval=0)
+        kept.turn_until(kept.waits_for(large))

@@ -1,0 +1,181 @@
+"""A real exporter, started as a user would, asked over loopback."""
+
+import contextlib
+import gzip
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.exporter import exporter
+from tests.support.product import Samples, descendants
+from tests.support.roots import graph_root, hex_id
+
+_DEADLINE_SECONDS = 30
+
+
+def test_it_serves_the_root_in_every_form(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", size=7, tag="<script>:1")
+    with exporter(built.path) as running:
+        figures = running.wait_for("image_virtual_size_bytes", 7)
+        assert figures("filesystem_size_bytes") > 0
+        assert figures("process_cpu_seconds_total") > 0
+        status, kind, body = running.get(**{"Accept-Encoding": "gzip"})
+        assert status == 200
+        assert kind.startswith("text/plain; version=")
+        assert Samples(gzip.decompress(body).decode())("up") == 1
+        _, kind, body = running.get(Accept="application/openmetrics-text; version=1.0.0")
+        assert kind.startswith("application/openmetrics-text")
+        assert body.endswith(b"# EOF\n")
+        assert running.get("/-/healthy")[0] == running.get("/-/ready")[0] == 200
+        page = running.get("/")[2].decode()
+        assert "&lt;script&gt;:1" in page
+        assert "<script" not in page
+        assert running.get("/nothing")[0] == 404
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_within_a_second_with_connections_open(tmp_path: Path, number: int) -> None:
+    with exporter(graph_root(tmp_path).path) as running:
+        with contextlib.ExitStack() as idle:
+            for _ in range(5):
+                connection = idle.enter_context(socket.create_connection(("127.0.0.1", running.port)))
+                connection.sendall(b"GET /metrics HTTP/1.1\r\n")
+            assert running.stop(number) < 1
+        assert not Path(f"/proc/{running.process.pid}").exists()
+
+
+def test_what_scans_gives_way_to_what_serves(tmp_path: Path) -> None:
+    with exporter(graph_root(tmp_path).image("app", size=7).path) as running:
+        running.log_line("event=scan.done")
+        serving = running.process.pid
+        others = list(descendants(serving))
+        assert others
+        for one in others:
+            assert os.getpriority(os.PRIO_PROCESS, one) == 19
+            # Between sessions the kernel shares out cores evenly, however nice a process is.
+            assert os.getsid(one) == os.getsid(serving)
+            assert os.getpgid(one) != os.getpgid(serving), "a Ctrl-C would end it"
+
+
+def test_a_root_that_comes_and_goes_is_followed_and_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "docker"
+    with exporter(path) as running:
+        assert running.figures()("up") == 0
+        assert running.get("/-/ready")[0] == 503
+        if not any("root.unreadable" in line for line in running.lines):
+            running.log_line("root.unreadable")  # up is 0 also before the first look
+        graph_root(path).image("app", size=7)
+        figures = running.wait_for("image_virtual_size_bytes", 7)
+        assert figures("up") == 1
+        path.rename(tmp_path / "away")
+        assert not running.wait_for("up", 0).all("image_virtual_size_bytes")
+        running.stop()
+        assert running.process.stderr is not None
+        lines = running.lines + running.process.stderr.readlines()
+    assert sum("root.unreadable" in line for line in lines) == 2, lines
+
+
+def test_a_change_on_the_disk_is_served_soon(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", size=7)
+    with exporter(built.path, "--log.level", "debug") as running:
+        running.wait_for("image_virtual_size_bytes", 7)
+        built.image("more", parent="app", size=1)
+        running.wait_for("image_virtual_size_bytes", 8)
+        (built.path / "graph" / hex_id("more") / "layersize").write_text("2")  # no event tells of this
+        figures = running.wait_for("image_virtual_size_bytes", 9)
+    assert figures("scans_total", collector="images", trigger="event") >= 1
+    assert figures("watch_missed_changes_total") == 1
+
+
+def test_a_scanner_that_is_killed_is_started_again_and_counts_on(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", size=7)
+    with exporter(built.path) as running:
+        running.wait_for("image_virtual_size_bytes", 7)
+        children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
+        before = running.figures()("scans_total", collector="images", trigger="startup")
+        os.kill(int(children[0]), signal.SIGKILL)
+        running.log_line("scanner.died")
+        assert running.figures()("image_virtual_size_bytes") == 7
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while running.figures()("scans_total", collector="images", trigger="startup") == before:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def test_no_counter_goes_back_when_the_scanner_is_killed(tmp_path: Path) -> None:
+    """Not the CPU time of its workers either, for which nobody is left to wait."""
+    built = graph_root(tmp_path)
+    for number in range(20):
+        built.image(f"i{number}", size=1, files={f"f{file}": 1 for file in range(500)})
+    before: dict[str, float] = {}
+    with exporter(built.path) as running:
+        running.wait_for("up", 1)
+        for _ in range(2):
+            scanner = descendants(running.process.pid)[0]
+            os.kill(scanner, signal.SIGKILL)
+            until = time.monotonic() + _DEADLINE_SECONDS
+            while scanner in descendants(running.process.pid) or len(descendants(running.process.pid)) < 2:
+                assert time.monotonic() < until
+                figures = running.figures()
+                counters = {f"{name}{has}": value for name, has, value in figures.samples if name.endswith("_total")}
+                assert not {name for name, value in before.items() if counters.get(name, 0) < value}
+                before = counters
+
+
+def test_the_scanner_ends_when_the_server_is_killed(tmp_path: Path) -> None:
+    with exporter(graph_root(tmp_path).path) as running:
+        children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
+        assert len(children) == 1
+        running.process.kill()
+        running.process.wait()
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while Path(f"/proc/{children[0]}").exists() and "Z" not in Path(f"/proc/{children[0]}/stat").read_text():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def test_an_address_that_cannot_be_had_is_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = [sys.executable, "-m", "exporter", "run", "--root", str(tmp_path), "--web.listen-address", address]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 1
+    assert f"cannot listen on {address}" in done.stderr
+
+
+def test_a_first_scan_that_is_stopped_in_the_middle_stops_at_once_and_keeps_what_it_measured(tmp_path: Path) -> None:
+    built = graph_root(tmp_path / "docker")
+    for number in range(20):
+        built.image(f"i{number}", size=1, files={f"f{file}": 1 for file in range(50)})
+    data = built.path / "volumes" / "data" / "_data"
+    data.mkdir(parents=True)
+    for number in range(60_000):
+        os.close(os.open(data / f"f{number}", os.O_CREAT | os.O_WRONLY))
+    flags = ("--cache.file", str(tmp_path / "cache"), "--scan.workers", "1")
+    with exporter(built.path, *flags) as running:
+        worker = _worker_at(running.process.pid, data)
+        os.kill(worker, signal.SIGSTOP)
+        assert running.stop() < 1.5
+    with exporter(built.path, *flags) as running:
+        figures = running.wait_for("up", 1)
+        while not figures.all("layers"):
+            figures = running.figures()
+        assert figures.sum("layers", use="image") == 20
+        assert figures("scan_entries", collector="images") < 20 * 50
+
+
+def _worker_at(exporter_pid: int, directory: Path) -> int:
+    """Wait until a worker has a directory open; its process id."""
+    until = time.monotonic() + _DEADLINE_SECONDS
+    while time.monotonic() < until:
+        for process in descendants(exporter_pid):
+            with contextlib.suppress(OSError):
+                if any(os.readlink(one) == str(directory) for one in Path(f"/proc/{process}/fd").iterdir()):
+                    return process
+    raise AssertionError("nothing was walked")

@@ -1,0 +1,148 @@
+"""What systemd is told and takes over; and the unit, as far as systemd can check it without running it."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import TOP
+from tests.support.product import needs
+from tests.support.roots import graph_root
+
+_PACKAGING = TOP / "packaging"
+_SERVICE = _PACKAGING / "docker-storage-exporter.service"
+_SOCKET = _PACKAGING / "docker-storage-exporter.socket"
+# What systemd does before it starts a service that is activated by a socket: the socket is descriptor 3.
+_ACTIVATE = """
+import os, sys
+descriptor = int(sys.argv[1])
+os.dup2(descriptor, 3, inheritable=True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, "-m", "exporter", "run", *sys.argv[2:]])
+"""
+
+
+class Manager:
+    """The other end of sd_notify."""
+
+    def __init__(self, directory: Path) -> None:
+        self.address = str(directory / "notify")
+        self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._channel.bind(self.address)
+        self._channel.settimeout(30)
+
+    def hear(self, wanted: str) -> list[str]:
+        heard: list[str] = []
+        while wanted not in heard:
+            heard += self._channel.recv(4096).decode().split("\n")
+        return heard
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    with contextlib.closing(Manager(tmp_path)) as one:
+        yield one
+
+
+@contextlib.contextmanager
+def running(
+    root: Path, *command: str, pass_fds: tuple[int, ...] = (), **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    flags = ["--root", str(root), "--cache.file", "none"]
+    process = subprocess.Popen(
+        [sys.executable, *command, *flags],
+        stderr=subprocess.PIPE,
+        text=True,
+        pass_fds=pass_fds,
+        env={**os.environ, **environment},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_systemd_hears_of_each_step(tmp_path: Path, manager: Manager) -> None:
+    root = graph_root(tmp_path / "root").path
+    command = ("-m", "exporter", "run", "--web.listen-address", "127.0.0.1:0")
+    with running(root, *command, NOTIFY_SOCKET=manager.address, WATCHDOG_USEC="200000") as process:
+        manager.hear("READY=1")
+        manager.hear("WATCHDOG=1")
+        manager.hear("WATCHDOG=1")
+        process.send_signal(signal.SIGHUP)
+        heard = manager.hear("READY=1")
+        assert "RELOADING=1" in heard
+        assert any(re.fullmatch(r"MONOTONIC_USEC=[0-9]+", one) for one in heard)
+        process.send_signal(signal.SIGTERM)
+        manager.hear("STOPPING=1")
+        assert process.wait(10) == 0
+
+
+def test_a_socket_of_systemd_is_served_and_stays_open_across_a_restart(tmp_path: Path, manager: Manager) -> None:
+    root = graph_root(tmp_path / "root").path
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        for _ in range(2):
+            command = ("-c", _ACTIVATE, str(listener.fileno()))
+            with running(root, *command, pass_fds=(listener.fileno(),), NOTIFY_SOCKET=manager.address) as process:
+                manager.hear("READY=1")
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/healthy", timeout=10) as answer:
+                    assert answer.status == 200
+                children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+                for child in children:
+                    assert "LISTEN_FDS" not in Path(f"/proc/{child}/environ").read_text()
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(10) == 0
+
+
+@needs("systemd-analyze")
+def test_the_unit_is_valid(tmp_path: Path) -> None:
+    text = _SERVICE.read_text().replace("/usr/bin/docker-storage-exporter", "/bin/true")
+    unit = tmp_path / _SERVICE.name
+    unit.write_text(text)
+    shutil.copy(_SOCKET, tmp_path)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(unit), str(tmp_path / _SOCKET.name)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ours = [line for line in done.stderr.splitlines() if "docker-storage-exporter" in line]
+    assert (done.returncode, ours) == (0, []), done.stderr
+
+
+@needs("systemd-analyze")
+def test_the_unit_exposes_little() -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", str(_SERVICE)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.search(r"Overall exposure level .*: ([0-9.]+)", done.stdout)
+    assert found is not None, done.stderr
+    assert float(found[1]) <= 2.0
+    assert done.returncode == 0
+
+
+def test_the_unit_has_one_capability_and_no_mounts_of_others() -> None:
+    settings = dict(line.split("=", 1) for line in _SERVICE.read_text().splitlines() if re.match(r"[A-Z]\w+=", line))
+    assert settings["AmbientCapabilities"] == settings["CapabilityBoundingSet"] == "CAP_DAC_READ_SEARCH"
+    assert settings["PrivateMounts"] == "yes"
+    assert settings["MountFlags"] == "slave"
+    assert settings["ProtectSystem"] == "strict"
+    assert settings["IOSchedulingClass"] == "idle"
+    assert {"MemoryMax", "WatchdogSec", "User"} <= settings.keys()

@@ -1,0 +1,91 @@
+"""A real exporter, started as a user would start it, and asked over loopback."""
+
+import contextlib
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.product import Samples
+
+_DEADLINE_SECONDS = 30
+
+
+class Exporter:
+    def __init__(self, root: Path, *flags: str, under: tuple[str, ...] = ()) -> None:
+        command = [*under, sys.executable, "-m", "exporter", "run", "--root", str(root), "--scan.interval", "1"]
+        command += ["--watch.look-interval", "1", "--cache.file", "none", *flags]
+        self.process = subprocess.Popen(
+            [*command, "--web.listen-address", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True, bufsize=1
+        )
+        self.lines: list[str] = []
+        self._searched = 0
+        self._rest = b""
+        self.port = int(self.log_line(r"127\.0\.0\.1:(\d+)")[1])
+
+    def log_line(self, pattern: str) -> re.Match[str]:
+        """Wait for a line; the next call goes on behind it. Several may come at once."""
+        while True:
+            for number in range(self._searched, len(self.lines)):
+                if found := re.search(pattern, self.lines[number]):
+                    self._searched = number + 1
+                    return found
+            self._searched = len(self.lines)
+            if not self._read():
+                raise AssertionError("".join(self.lines))
+
+    def _read(self) -> bool:
+        assert self.process.stderr is not None
+        descriptor = self.process.stderr.fileno()
+        ready = select.select([descriptor], [], [], _DEADLINE_SECONDS)[0]
+        piece = os.read(descriptor, 65536) if ready else b""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        self.lines += [line.decode() + "\n" for line in lines]
+        return bool(piece)
+
+    def get(self, path: str = "/metrics", **headers: str) -> tuple[int, str, bytes]:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.headers["content-type"], answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers["content-type"], error.read()
+
+    def figures(self) -> Samples:
+        return Samples(self.get()[2].decode())
+
+    def wait_for(self, name: str, value: float) -> Samples:
+        until = time.monotonic() + _DEADLINE_SECONDS
+        while time.monotonic() < until:
+            figures = self.figures()
+            if [found for _, found in figures.all(name)] == [value]:
+                return figures
+            time.sleep(0.05)
+        raise AssertionError(f"{name} never became {value}: {figures.all(name)}")
+
+    def stop(self, number: int = signal.SIGTERM) -> float:
+        start = time.monotonic()
+        self.process.send_signal(number)
+        assert self.process.wait(10) == 0
+        return time.monotonic() - start
+
+
+@contextlib.contextmanager
+def exporter(root: Path, *flags: str, under: tuple[str, ...] = ()) -> Iterator[Exporter]:
+    """Run an exporter for the length of a `with` block; `under` goes before its command."""
+    running = Exporter(root, *flags, under=under)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+        if running.process.stderr is not None:
+            running.process.stderr.close()

@@ -1,0 +1,37 @@
+"""Whether a running exporter serves what a fresh process finds on the same root."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.support.exporter import Exporter
+from tests.support.product import Samples
+
+_DEADLINE_SECONDS = 30
+_OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_info", "filesystem_", "web_")
+
+
+def objects(text: str) -> set[str]:
+    """The samples that tell of the data root, and not of the exporter."""
+    lines = (line.removeprefix("docker_storage_") for line in text.splitlines() if not line.startswith("#"))
+    return {line for line in lines if not line.startswith(_OWN)}
+
+
+def fresh(root: Path) -> set[str]:
+    command = [sys.executable, "-m", "exporter", "once", "--root", str(root)]
+    return objects(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+
+
+def becomes_as_fresh(running: Exporter, root: Path) -> Samples:
+    """Wait until the figures are those of a fresh process on the same root."""
+    until = time.monotonic() + _DEADLINE_SECONDS
+    expected = fresh(root)
+    while True:
+        figures = running.figures()
+        found = objects(figures.text)
+        if found == expected and len(found) > 20:
+            return figures
+        if time.monotonic() > until:
+            assert found == expected
+        time.sleep(0.1)

@@ -1,0 +1,99 @@
+"""What most tests ask of the product: scan a root, and read the figures that are served."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from exporter.cli.commands.source import parse
+from exporter.config.limits import Shown
+from exporter.core.model import Snapshot
+from exporter.expose.metrics.families import families
+from exporter.expose.metrics.render import render
+from exporter.expose.metrics.status import status_families
+from exporter.expose.snapshot_api.encode import describe, ending
+from exporter.expose.snapshot_api.rows import Document
+from exporter.figures.figures import Figures
+from exporter.measure.pool.pool import Pool
+from exporter.scan.scanner import Scanner
+
+_SAMPLE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
+_LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
+
+
+class Samples:
+    """Samples of an exposition, asked for by name (without prefix) and labels."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.samples: list[tuple[str, dict[str, str], float]] = []
+        for line in text.split("\n"):
+            if found := _SAMPLE.match(line):
+                labels = dict(_LABEL.findall(found[2] or ""))
+                self.samples.append((found[1].removeprefix("docker_storage_"), labels, float(found[3])))
+
+    def all(self, name: str, /, **labels: str) -> list[tuple[dict[str, str], float]]:
+        return [(has, value) for at, has, value in self.samples if at == name and labels.items() <= has.items()]
+
+    def sum(self, name: str, /, **labels: str) -> float:
+        return sum(value for _, value in self.all(name, **labels))
+
+    def __call__(self, name: str, /, **labels: str) -> float:
+        (only,) = self.all(name, **labels)
+        return only[1]
+
+
+def scan(path: Path, *, orphaned_after: float = 600) -> Snapshot:
+    with Pool(2, 30) as pool:
+        return Scanner(str(path), orphaned_after, pool).scan()
+
+
+def figures_of(
+    path: Path, *, intermediate: bool = False, each_layer: bool = False, orphaned_after: float = 600
+) -> Samples:
+    with Pool(2, 30) as pool:
+        scanner = Scanner(str(path), orphaned_after, pool)
+        snapshot = scanner.scan()
+    made = [
+        *families(Figures(snapshot), Shown(intermediate=intermediate, each_layer=each_layer)),
+        *status_families(snapshot, scanner.counters),
+    ]
+    return Samples(render(made, "text").decode())
+
+
+def document_of(path: Path, *, orphaned_after: float = 600) -> Document:
+    return parse(describe(Figures(scan(path, orphaned_after=orphaned_after))).finish(ending(1.0, [])))
+
+
+def du(path: Path, *options: str) -> int:
+    done = subprocess.run(["du", "-sx", *options, str(path)], capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[0])
+
+
+@contextmanager
+def process_of(container: str) -> Iterator[int]:
+    """Run a process as a container's: its parent's command line names the container, as containerd-shim's does."""
+    script = f"sleep 600 & echo $!; wait # {container}"
+    parent = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+    with parent:
+        assert parent.stdout is not None
+        try:
+            yield int(parent.stdout.readline())
+        finally:  # a test that fails must not wait for it
+            os.killpg(parent.pid, signal.SIGKILL)
+
+
+def descendants(process: int) -> list[int]:
+    """The process ids of a process' children, and of theirs."""
+    children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return [one for child in children for one in (child, *descendants(child))]
+
+
+def needs(command: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(shutil.which(command) is None, reason=f"{command} is not installed")

@@ -1,0 +1,222 @@
+"""The Debian package and its unit on a machine that is started for it: systemd is process 1 of a namespace."""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.core.version import VERSION
+from exporter.demo import build_demo
+from tests.support.booted import Machine, machine
+from tests.support.product import Samples, needs
+
+_NAME = "docker-storage-exporter"
+_SERVICE, _SOCKET = f"{_NAME}.service", f"{_NAME}.socket"
+_DEADLINE_SECONDS = 60
+pytestmark = [
+    needs("dpkg-deb"),
+    needs("curl"),
+    needs("nsenter"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="a machine of its own needs root"),
+    pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="this is not Debian"),
+]
+
+
+@pytest.fixture(scope="module")
+def host(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine with a data root that only root may enter, and the package installed while it runs."""
+    with machine(tmp_path_factory.mktemp("machine")) as one:
+        data = one.root / "var/lib/docker"
+        shutil.rmtree(data, ignore_errors=True)
+        build_demo(data)
+        for entry in (data, *data.iterdir()):
+            entry.chmod(0o700)
+        for package in packages:
+            shutil.copy(package, one.root / "root")
+        done = one.run("dpkg", "-i", f"/root/{packages[0].name}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield one
+
+
+@pytest.fixture
+def service(host: Machine) -> Iterator[Machine]:
+    """The service, newly started."""
+    start = host.run("systemctl", "restart", _SERVICE)
+    assert start.returncode == 0, start.stderr
+    yield host
+    assert not complaints(host)
+
+
+def complaints(host: Machine) -> list[str]:
+    """What systemd found wrong with the units: directives that it does not know, or could not follow."""
+    lines = host.run("journalctl", "--no-pager", "--output=cat", "--priority=warning", "_PID=1").stdout.splitlines()
+    said = ("watchdog", "signal", "Failed with result", "Main process exited")  # what the tests do
+    return [line for line in lines if _NAME in line and not any(one.lower() in line.lower() for one in said)]
+
+
+def figures(host: Machine) -> Samples:
+    """The metrics, once everything is measured."""
+    until = time.monotonic() + _DEADLINE_SECONDS
+    while "image_virtual_size_bytes" not in (text := host.get("/metrics")):
+        assert time.monotonic() < until, text
+        time.sleep(0.1)
+    return Samples(text)
+
+
+def process(host: Machine) -> int:
+    return int(host.show(_SERVICE, "MainPID"))
+
+
+def wait_for_another(host: Machine, before: int) -> None:
+    until = time.monotonic() + _DEADLINE_SECONDS
+    while process(host) in (0, before) or host.show(_SERVICE, "ActiveState") != "active":
+        assert time.monotonic() < until, host.run("systemctl", "status", _SERVICE).stdout
+        time.sleep(0.1)
+
+
+def test_installed_it_serves_what_only_root_may_read(service: Machine) -> None:
+    assert service.show(_SERVICE, "ActiveState") == "active", "ready was told"
+    assert service.show(_SERVICE, "UnitFileState") == "enabled"
+    found = figures(service)
+    assert found("up") == 1
+    assert len(found.all("image_virtual_size_bytes")) == 2
+    assert found.sum("scan_errors_total") == 0
+    number = process(service)
+    status = service.run("cat", f"/proc/{number}/status").stdout
+    assert re.search(r"Uid:\t(\d+)", status)[1] != "0"  # type: ignore[index]
+    for what in ("Prm", "Eff", "Bnd", "Amb"):
+        assert re.search(rf"Cap{what}:\t0*4\n", status), "CAP_DAC_READ_SEARCH is bit 2, and there is no other"
+    assert "NoNewPrivs:\t1" in status
+    mounts = [line.split() for line in service.run("cat", f"/proc/{number}/mountinfo").stdout.splitlines()]
+    assert next(one for one in mounts if one[4] == "/")[6].startswith("master:"), "unmounts of the host come through"
+    assert service.run("cat", f"/proc/{number}/oom_score_adj").stdout == "500\n"
+    assert service.run("ionice", "-p", str(number)).stdout.startswith("idle")
+    assert service.show(_SERVICE, "MemoryMax") == str(512 * 1024**2)
+
+
+def test_what_is_unmounted_on_the_host_is_not_kept_by_the_unit(host: Machine) -> None:
+    """As an engine does with a container's root filesystem: mounted before the service starts, gone while it runs."""
+    place = "/var/lib/docker/aufs/mnt/web"
+    assert host.run("sh", "-c", f"mkdir -p {place} && mount -t tmpfs none {place}").returncode == 0
+    assert host.run("systemctl", "restart", _SERVICE).returncode == 0
+    figures(host)
+    held = host.run("cat", f"/proc/{process(host)}/mountinfo").stdout
+    assert f" {place} " in held, "its namespace has a copy"
+    assert host.run("umount", place).returncode == 0, "nothing keeps it busy"
+    assert f" {place} " not in host.run("cat", f"/proc/{process(host)}/mountinfo").stdout
+    done = host.run("rmdir", place)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_reload_scans_again_and_ends_well(service: Machine) -> None:
+    figures(service)
+    number = process(service)
+    done = service.run("systemctl", "reload", _SERVICE)
+    assert done.returncode == 0, done.stderr
+    assert service.show(_SERVICE, "ActiveState") == "active"
+    assert process(service) == number
+    until = time.monotonic() + _DEADLINE_SECONDS
+    while not figures(service).sum("scans_total", trigger="manual"):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def test_what_hangs_or_dies_is_started_again(host: Machine) -> None:
+    settings = host.root / f"etc/systemd/system/{_SERVICE}.d/soon.conf"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[Service]\nWatchdogSec=2\nTimeoutStopSec=1\nRestartSec=100ms\n")
+    host.run("systemctl", "daemon-reload")
+    try:
+        host.run("systemctl", "restart", _SERVICE)
+        for signal in ("STOP", "KILL", "ABRT"):
+            number = process(host)
+            host.run("sh", "-c", f"kill -{signal} {number}")
+            wait_for_another(host, number)
+        assert figures(host)("up") == 1
+        assert host.show(_SERVICE, "NRestarts") == "3"
+        log = host.run("journalctl", "--no-pager", "--output=cat", "_PID=1").stdout
+        assert "Watchdog timeout" in log
+    finally:
+        settings.unlink()
+        host.run("systemctl", "daemon-reload")
+
+
+def test_it_stops_in_order_and_at_once(service: Machine) -> None:
+    figures(service)
+    begin = time.monotonic()
+    assert service.run("systemctl", "stop", _SERVICE).returncode == 0
+    assert time.monotonic() - begin < 10, "before systemd would kill it"
+    assert service.show(_SERVICE, "Result") == "success"
+    assert service.show(_SERVICE, "ExecMainStatus") == "0"
+    assert service.get("/metrics") == ""
+    assert "layers-" in service.run("ls", f"/var/lib/{_NAME}").stdout, "it may write to its state directory"
+
+
+def test_the_socket_starts_it_and_refuses_nothing_across_a_restart(host: Machine) -> None:
+    assert host.run("systemctl", "disable", "--now", _SERVICE).returncode == 0
+    assert host.run("systemctl", "enable", "--now", _SOCKET).returncode == 0
+    try:
+        assert host.show(_SERVICE, "ActiveState") == "inactive"
+        assert figures(host)("up") == 1, "the first scrape starts it"
+        number = process(host)
+        stopped = (
+            "systemctl stop docker-storage-exporter.service; curl -sS --max-time 20 http://127.0.0.1:9588/-/healthy"
+        )
+        done = host.run("sh", "-c", stopped)
+        assert done.returncode == 0, done.stderr
+        assert process(host) not in (0, number)
+        assert host.run("systemctl", "restart", _SERVICE).returncode == 0
+        assert figures(host)("up") == 1
+    finally:
+        host.run("systemctl", "disable", "--now", _SOCKET)
+        host.run("systemctl", "enable", "--now", _SERVICE)
+    assert not complaints(host)
+
+
+def test_tls_and_passwords_work_under_the_unit(service: Machine) -> None:
+    """What the unit forbids (memory that is written and run, files of others) must not be what TLS needs."""
+    settings = service.root / "etc" / _NAME
+    key = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    made = service.run(
+        *key, "-days", "2", "-subj", "/CN=localhost", "-keyout", f"/etc/{_NAME}/k.pem", "-out", f"/etc/{_NAME}/c.pem"
+    )
+    assert made.returncode == 0, made.stderr
+    (settings / "k.pem").chmod(0o600)
+    web = "tls_server_config:\n  cert_file: c.pem\n  key_file: k.pem\n  curve_preferences: [X25519, CurveP256]\n"
+    web += "  client_auth_type: RequestClientCert\n"
+    (settings / "web.yml").write_text(web)
+    before = (settings / "config.yml").read_text()
+    try:
+        (settings / "config.yml").write_text(f"web.config.file: /etc/{_NAME}/web.yml\n")
+        done = service.run("systemctl", "restart", _SERVICE)
+        assert done.returncode == 0, service.run("journalctl", "--no-pager", "-u", _SERVICE).stdout[-2000:]
+        done = service.run("curl", "-sS", "--cacert", f"/etc/{_NAME}/c.pem", "https://localhost:9588/-/healthy")
+        assert done.returncode == 0, done.stderr
+    finally:
+        (settings / "config.yml").write_text(before)
+        for name in ("web.yml", "k.pem", "c.pem"):
+            (settings / name).unlink(missing_ok=True)
+        service.run("systemctl", "restart", _SERVICE)
+
+
+def test_an_upgrade_restarts_what_runs_and_purging_leaves_nothing(packages: list[Path], service: Machine) -> None:
+    number = process(service)
+    done = service.run("dpkg", "-i", f"/root/{packages[1].name}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert process(service) not in (0, number)
+    assert service.run("dpkg-query", "-W", "-f", "${Version}", _NAME).stdout == VERSION + "+1"
+    assert figures(service)("up") == 1
+    service.run("systemctl", "enable", _SOCKET)
+    assert service.run("dpkg", "-r", _NAME).returncode == 0
+    assert service.show(_SERVICE, "ActiveState") == "inactive"
+    assert service.get("/-/healthy") == ""
+    assert service.run("dpkg", "-P", _NAME).returncode == 0
+    left = [str(one) for top in ("etc/systemd", "var/lib") for one in (service.root / top).rglob(f"*{_NAME}*")]
+    assert [one for one in left if "deb-systemd-helper" in one or "etc/systemd" in one] == []
+    assert not (service.root / "var/lib" / _NAME).exists()
+    assert service.run("dpkg", "-i", f"/root/{packages[0].name}").returncode == 0, "it can come back"
+    assert figures(service)("up") == 1

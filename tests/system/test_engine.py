@@ -1,0 +1,231 @@
+"""The figures of a real engine's root beside the engine's own answers."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from tests.support.engine import Engine, engine
+from tests.support.product import Samples, figures_of, scan
+
+_MULTI_STAGE = """
+FROM base:1 AS build
+RUN dd if=/dev/zero of=/big bs=1k count=300
+RUN echo hi > /x && rm /big && ln /one /three && truncate -s 5M /sparse
+FROM base:1
+COPY --from=build /x /y
+RUN rm /two && mkdir /deep && dd if=/dev/zero of=/deep/f bs=1k count=100
+VOLUME /data
+LABEL made=here
+CMD ["sh"]
+"""
+_CATEGORIES = {
+    "images_dangling": ("image", "prune", "-f"),
+    "images_unused": ("image", "prune", "-af"),
+    "containers_stopped": ("container", "prune", "-f"),
+    "volumes_unused": ("volume", "prune", "-f"),
+    "build_cache": ("builder", "prune", "-af"),
+}
+
+
+@pytest.fixture(params=["overlay2", "vfs"], scope="module")
+def busy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine with images of both builders, shared layers, containers in all states, and volumes."""
+    with (
+        TemporaryDirectory(prefix="e-") as short,
+        engine(tmp_path_factory.mktemp(request.param), Path(short), request.param) as one,
+    ):
+        _fill(one)
+        yield one
+
+
+def _fill(one: Engine) -> None:
+    one.base()
+    one.build("kit:1", _MULTI_STAGE, builder="1")
+    one.build("classic:1", _MULTI_STAGE)
+    one.run("tag", "classic:1", "registry.example:5000/team/classic:v2")
+    one.build("kit:2", f"{_MULTI_STAGE}RUN echo more > /more\n", builder="1")
+    many = "\n".join(f"RUN echo {number} > /f{number}" for number in range(56 if one.driver == "overlay2" else 6))
+    one.build("many:1", f"FROM base:1\n{many}\n")
+    one.run("import", "-", stdin=b"\0" * 10240)
+    one.base("gone:1")
+    one.build("child:1", "FROM gone:1\nRUN echo 1 > /child\n")
+    one.run("rmi", "-f", "gone:1")
+    write = "echo w > /w; dd if=/dev/zero of=/v/f bs=1k count=70; rm /one; ln /w /w2; echo a line of the log"
+    quiet = ("--network", "none")
+    one.run("run", "-d", *quiet, "--name", "runs", "-v", "named:/v", "kit:1", "sh", "-c", f"{write}; sleep 1000")
+    one.run("run", *quiet, "--name", "ended", "-v", "other:/v", "classic:1", "sh", "-c", write)
+    one.run("run", *quiet, "--name", "bound", "-v", "/tmp:/t:ro", "--tmpfs", "/m", "-v", "/anon", "many:1", "sh")
+    one.run("create", *quiet, "--name", "made", "--log-driver", "local", "child:1", "sh")
+    labels = ("--label", "com.docker.compose.project=shop", "--label", "com.docker.compose.service=db")
+    logs = ("--log-opt", "max-size=1m", "--log-opt", "max-file=3")
+    one.run("run", "-d", *quiet, *labels, *logs, "--name", "held", "kit:2", "sh", "-c", "sleep 1000")
+    one.run("pause", "held")
+    one.run("volume", "create", "--label", "com.docker.compose.project=shop", "lonely")
+    one.run("rmi", "-f", "many:1")
+    one.build("spare:1", "FROM base:1\nRUN dd if=/dev/zero of=/spare bs=1k count=40\nRUN rm /spare\n")
+
+
+def _settled(one: Engine) -> Samples:
+    return figures_of(one.root, each_layer=True)
+
+
+def test_every_image_is_as_large_as_the_engine_says(busy: Engine) -> None:
+    figures = _settled(busy)
+    told = busy.ask("/images/json?all=1")
+    everything = figures_of(busy.root, intermediate=True)
+    for image in told:
+        name = image["Id"].removeprefix("sha256:")[:12]
+        assert everything("image_virtual_size_bytes", image_id=name) == image["Size"], image
+        assert everything("image_created_timestamp_seconds", image_id=name) // 1 == image["Created"]
+        assert everything.all("image_info", image_id=name, digest=image["Id"])
+    listed = {image["Id"].removeprefix("sha256:")[:12] for image in busy.ask("/images/json")}
+    assert {labels["image_id"] for labels, _ in figures.all("image_virtual_size_bytes")} == listed
+    dangling = busy.ask('/images/json?filters={"dangling":["true"]}')
+    used = {container["ImageID"] for container in busy.ask("/containers/json?all=1")}
+    assert figures("images", driver=busy.driver, state="dangling") == sum(one["Id"] not in used for one in dangling)
+    assert figures("images", driver=busy.driver, state="intermediate") == len(told) - len(listed)
+    tags = {f"{labels['repository']}:{labels['tag']}" for labels, _ in figures.all("image_tag_info")}
+    assert tags == {tag for image in told for tag in image["RepoTags"] or () if tag != "<none>:<none>"}
+
+
+def test_images_share_what_the_engine_says_they_share(busy: Engine) -> None:
+    figures, told = _settled(busy), busy.ask("/system/df")
+    for image in told["Images"]:
+        name = image["Id"].removeprefix("sha256:")[:12]
+        assert figures("image_unique_size_bytes", image_id=name) == image["Size"] - image["SharedSize"], image
+        assert figures("image_containers", image_id=name) == max(0, image["Containers"])
+    assert figures("layers_size_bytes", driver=busy.driver, use="image") == told["LayersSize"]
+    shares = figures.sum("image_proportional_size_bytes")
+    assert shares == pytest.approx(told["LayersSize"])
+    assert figures("missing_layers", driver=busy.driver) == 0
+
+
+def test_every_container_is_as_the_engine_says(busy: Engine) -> None:
+    figures = _settled(busy)
+    for container in busy.ask("/containers/json?all=1&size=1"):
+        name = container["Id"][:12]
+        about = busy.ask(f"/containers/{container['Id']}/json?size=1")
+        assert figures("container_writable_size_bytes", container_id=name) == about["SizeRw"], about["Name"]
+        assert figures("container_virtual_size_bytes", container_id=name) == about["SizeRootFs"]
+        assert figures("container_running", container_id=name) == about["State"]["Running"]
+        mounts = {(one["Destination"], one.get("Name") or one["Source"]) for one in about["Mounts"]}
+        ours = figures.all("container_mount_info", container_id=name)
+        assert {(labels["destination"], labels["source"]) for labels, _ in ours if labels["kind"] != "tmpfs"} == mounts
+        assert figures.all("container_info", container_id=name, name=about["Name"][1:])
+    states = [container["State"] for container in busy.ask("/containers/json?all=1")]
+    for state in ("running", "paused", "exited", "created"):
+        assert figures("containers", driver=busy.driver, state=state) == states.count(state)
+    held = busy.run("inspect", "held", "--format", "{{.Id}}")[:12]
+    assert figures("container_log_limit_bytes", container_id=held) == 3_000_000
+    assert figures.all("container_info", container_id=held, compose_project="shop", compose_service="db")
+    assert figures.all("volume_info", volume="lonely", compose_project="shop")
+
+
+def test_volumes_and_build_cache_are_as_the_engine_says(busy: Engine) -> None:
+    figures, told = _settled(busy), busy.ask("/system/df")
+    assert {labels["volume"] for labels, _ in figures.all("volume_info")} == {one["Name"] for one in told["Volumes"]}
+    for volume in told["Volumes"]:
+        assert figures("volume_size_bytes", volume=volume["Name"]) == volume["UsageData"]["Size"]
+        assert figures("volume_containers", volume=volume["Name"]) == volume["UsageData"]["RefCount"]
+    cache = told["BuildCache"]
+    assert figures("build_cache_records") == len(cache)
+    assert figures("build_cache_size_bytes") == sum(one["Size"] for one in cache if not one["Shared"])
+    for record in cache:
+        name = record["ID"][:12]
+        assert figures("build_cache_record_size_bytes", record_id=name) == record["Size"]
+        assert figures("build_cache_record_uses", record_id=name) == record["UsageCount"]
+        shared = "true" if record["Shared"] else "false"
+        assert figures.all("build_cache_record_info", record_id=name, type=record["Type"], shared=shared)
+
+
+def test_nothing_of_a_healthy_engine_is_orphaned_or_pending(busy: Engine) -> None:
+    figures = figures_of(busy.root, orphaned_after=0)
+    assert figures("layers", driver=busy.driver, use="orphaned") == 0
+    assert figures("layers", driver=busy.driver, use="pending") == 0
+    assert figures.sum("scan_errors_total") == 0
+    assert figures.sum("directory_allocated_bytes") == busy.du()
+
+
+def test_each_prune_frees_what_was_promised(busy: Engine) -> None:
+    """The last of this engine's tests: nothing that it pruned is there for another."""
+    promised = {name: _settled(busy)("reclaimable_bytes", category=name) for name in _CATEGORIES}
+    assert all(promised.values()), promised
+    freed: dict[str, int] = {}
+    for name, command in _CATEGORIES.items():
+        files = _databases(busy)
+        before = busy.du()
+        busy.run(*command)
+        # Databases and directories of the engine's own do not belong to what is pruned.
+        freed[name] = before - busy.du() + _databases(busy) - files
+    assert freed == promised, busy.run("volume", "ls")
+    left = [name for name in _CATEGORIES if _settled(busy)("reclaimable_objects", category=name)]
+    assert left in ([], ["images_unused"]), "what only the containers used that were pruned after the images"
+
+
+def _databases(one: Engine) -> int:
+    files = [*one.root.glob("buildkit/*.db"), one.root / "volumes/metadata.db"]
+    files += one.root.glob("image/*/repositories.json")
+    below = ("*", "vfs/*", "overlay2/*", "image/*", "image/*/*", "image/*/*db/*", "image/*/*db/*/*")
+    stores = [path for pattern in below for path in one.root.glob(pattern)]
+    directories = [path for path in stores if path.is_dir() and not path.is_symlink() and len(path.name) < 20]
+    return sum(path.lstat().st_blocks * 512 for path in {*files, *directories})
+
+
+@pytest.mark.parametrize("driver", ["overlay2", "vfs"])
+def test_an_engine_that_is_killed_leaves_nothing_live_that_is_called_orphaned(tmp_path: Path, driver: str) -> None:
+    chance = random.Random(driver)
+    with TemporaryDirectory(prefix="e-") as short, engine(tmp_path, Path(short), driver) as one:
+        one.base()
+        one.run("run", "-d", "--network", "none", "--name", "stays", "-v", "data:/v", "base:1", "sleep", "1000")
+        for number in range(3):
+            work = threading.Thread(target=_churn, args=(one, number))
+            work.start()
+            time.sleep(chance.uniform(0.3, 2.0))
+            process = int(one.run("inspect", "stays", "--format", "{{.State.Pid}}"))
+            one.kill()
+            work.join()
+            os.kill(process, signal.SIGKILL)
+            until = time.monotonic() + 10
+            while _runs(process) and time.monotonic() < until:
+                time.sleep(0.01)
+            dead = scan(one.root, orphaned_after=0)
+            orphaned = {layer.id for layer in dead.inventory.layers if layer.use == "orphaned"}
+            states = {container.name: container.state for container in dead.inventory.containers}
+            assert states["stays"] == "stale"
+            one.start()
+            assert not orphaned & _live(one), "the engine still has a use for it"
+            one.run("start", "stays")
+
+
+def _runs(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _churn(one: Engine, number: int) -> None:
+    for builder in ("1", "0"):
+        one.build(f"b{number}:{builder}", f"{_MULTI_STAGE}RUN echo {number} > /n\n", builder=builder, check=False)
+        one.run("run", "--network", "none", f"b{number}:{builder}", "sh", "-c", "echo 1 > /1", check=False)
+        one.run("container", "prune", "-f", check=False)
+
+
+def _live(one: Engine) -> set[str]:
+    """The driver's directories that the engine itself names."""
+    names: set[str] = set()
+    for kind, path in (("images", "/images/json?all=1"), ("containers", "/containers/json?all=1")):
+        for each in one.ask(path):
+            about: Any = one.ask(f"/{kind}/{each['Id']}/json")
+            data = about["GraphDriver"]["Data"] or {}
+            for value in data.values():
+                names.update(part.split("/")[-2] for part in value.split(":") if "/" in part)
+    return names

@@ -1,0 +1,81 @@
+"""A real Prometheus with the rules loaded scrapes real exporters on the busy example hosts."""
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from exporter.demo import Busy, BusyHost, running
+from exporter.rules import Settings, rules
+from tests.support.live import DASHBOARDS, Live, Prometheus, annotations, queries
+from tests.support.product import needs
+
+_DEADLINE_SECONDS = 100
+#: A development version has none, and Prometheus leaves out labels without a value.
+_WITHOUT_VALUE = {"revision"}
+#: What has no series here, and why.
+_RIGHTLY_EMPTY = {
+    "docker-storage.json: Exporter restarts": "none restarts",
+    "docker-storage.json: Large drops": "no prune here frees 2 % of this machine's disk",
+}
+pytestmark = needs("prometheus")
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """Build both roots, start all, and live on until a log that runs away has been told of."""
+    scratch = tmp_path_factory.mktemp("live")
+    wiki, build = Busy(scratch / "wiki"), BusyHost(scratch / "build")
+    live = Live(scratch)
+    try:
+        with running(wiki.root), running(build.root):
+            targets = {"wiki": live.exporter(wiki.root)[1], "build": live.exporter(build.root)[1]}
+            client = live.prometheus(targets, Settings(speed=900))
+            until = time.monotonic() + _DEADLINE_SECONDS
+            while ("DockerContainerLogRunaway", "wiki") not in client.firing() or wiki.steps < 60:
+                assert time.monotonic() < until, client.ask("alerts")
+                wiki.step()
+                build.step()
+                time.sleep(0.25)
+            yield client
+    finally:
+        live.close()
+
+
+def test_every_panels_query_returns_series_with_the_labels_that_it_shows(prometheus: Prometheus) -> None:
+    wrong = {}
+    for query in (query for name in DASHBOARDS for query in (*queries(name), *annotations(name))):
+        series = prometheus.answer(query)
+        missing = {one for one in query.labels if not any(one in found["metric"] for found in series)}
+        if bool(series) is (query.where in _RIGHTLY_EMPTY) or (series and missing - _WITHOUT_VALUE):
+            wrong[query.where] = missing
+    assert wrong == {}
+
+
+def test_a_log_that_runs_away_is_told_of_with_its_name(prometheus: Prometheus) -> None:
+    found = [
+        one for one in prometheus.ask("alerts")["alerts"] if one["labels"]["alertname"] == "DockerContainerLogRunaway"
+    ]
+    assert found[0]["state"] == "firing"
+    assert found[0]["labels"]["name"] == "mediawiki"
+    assert "nickstenning/mediawiki" in found[0]["annotations"]["description"]
+    assert "GiB" in found[0]["annotations"]["description"]
+
+
+def test_recording_rules_give_series(prometheus: Prometheus) -> None:
+    names = re.findall(r"record: (\S+)", rules(Settings()))
+    assert len(names) == 5
+    # Whether this machine's own disk fills while the test runs is not the test's to say.
+    empty = [name for name in names if "full_seconds" not in name and not prometheus.instant(name)]
+    assert empty == []
+
+
+def test_the_fleet_has_a_row_for_each_host_and_the_host_dashboard_shows_the_chosen(prometheus: Prometheus) -> None:
+    for query in queries(DASHBOARDS[1]):
+        if "Hosts " in query.where and query.instant:
+            assert {one["metric"]["instance"] for one in prometheus.answer(query)} == {"wiki", "build"}, query.where
+    layers = next(query for query in queries(DASHBOARDS[0]) if "Layers by use" in query.where)
+    drivers = {(one["metric"]["instance"], one["metric"]["driver"]) for one in prometheus.answer(layers)}
+    assert drivers == {("wiki", "aufs"), ("wiki", "vfs"), ("build", "overlay2"), ("build", "vfs")}
+    assert {one["metric"]["instance"] for one in prometheus.answer(layers, ["build"])} == {"build"}

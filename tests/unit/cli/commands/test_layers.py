@@ -1,0 +1,124 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.cli.commands.index import Index
+from exporter.cli.commands.layers import layers, whose
+from tests.support.product import document_of
+from tests.support.roots import GraphRoot, graph_root, hex_id
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> GraphRoot:
+    built = graph_root(tmp_path).image("base", size=10).image("app", parent="base", size=3, tag="app:1")
+    built.image("tool", parent="base", size=4, tag="tool:1")
+    built.container("web", image="app", writable={"w": 3}, volumes={"/srv": "/srv/web"})
+    built.writer.volume("data", {"a": 7}, form="1.9")
+    built.writer.volume(hex_id("old"), {"a": 7})
+    (built.path / "aufs" / "diff" / hex_id("stray")).mkdir()
+    return built
+
+
+def found(built: GraphRoot, wanted: str, *, orphaned: bool = False) -> dict[str, Any]:
+    answer = layers(Index(document_of(built.path, orphaned_after=0)), wanted, orphaned=orphaned)
+    return {**answer.data, "failed": answer.failed}
+
+
+def test_every_layer_says_whose_it_is(built: GraphRoot) -> None:
+    owners = {
+        one["id"]: ([image["references"] for image in one["images"]], one["container"])
+        for one in found(built, "")["layers"]
+    }
+    assert sorted(owners[hex_id("base")][0]) == [("app:1",), ("tool:1",)]
+    assert owners[hex_id("web")] == ([], {"id": hex_id("web"), "name": "web"})
+    assert owners[hex_id("web") + "-init"][1] == {"id": hex_id("web"), "name": "web"}
+    assert owners[hex_id("stray")] == ([], None)
+
+
+def test_only_orphaned_layers_on_demand(built: GraphRoot) -> None:
+    (only,) = found(built, "", orphaned=True)["layers"]
+    assert only["path"] == str(built.path / "aufs" / "diff" / hex_id("stray"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (hex_id("app")[:8], ["app", "base"]),
+        ("app:1", ["app", "base"]),
+        ("web", ["web", "web-init", "app", "base"]),
+        ("/web", ["web", "web-init", "app", "base"]),
+        (hex_id("stray")[:10], ["stray"]),
+        ("sha256:" + hex_id("base"), ["base"]),
+    ],
+)
+def test_an_id_or_name_shows_its_layers(built: GraphRoot, wanted: str, expected: list[str]) -> None:
+    ids = [one["id"] for one in found(built, wanted)["layers"]]
+    assert ids == [
+        hex_id(name.removesuffix("-init")) + ("-init" if name.endswith("-init") else "") for name in expected
+    ]
+
+
+def test_a_beginning_that_several_have_names_them(built: GraphRoot) -> None:
+    answer = found(built, "")
+    assert not answer["failed"]
+    none = found(built, "ffffffffffff")
+    assert none["failed"]
+    ambiguous = graph_root(built.path.parent / "two")
+    for one in ("ab" + "0" * 62, "ab" + "1" * 62):
+        ambiguous.writer.image(one, layersize=1)
+    both = found(ambiguous, "ab")
+    assert both["failed"]
+    assert len({one["id"] for one in both["matches"]}) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "what"),
+    [
+        ("aufs/diff/{app}/etc/passwd", "image", "app"),
+        ("aufs/mnt/{web}", "container", "web"),
+        ("containers/{web}/{web}-json.log", "container", "web"),
+        ("graph/{app}/json", "image", "app"),
+        ("aufs/layers/{web}-init", "container", "web"),
+        ("aufs/diff/{base}-removing/x", "layer", "base"),
+        ("vfs/dir/{old}/a", "volume", "old"),
+        ("volumes/{old}/config.json", "volume", "old"),
+    ],
+)
+def test_a_path_says_whose_it_is(built: GraphRoot, path: str, kind: str, what: str) -> None:
+    names = {name: hex_id(name) for name in ("app", "web", "base", "old")}
+    index = Index(document_of(built.path))
+    for given in (str(built.path / path.format(**names)), path.format(**names)):
+        first = whose(index, given).data["owners"][0]
+        assert (first["kind"], first["id"]) == (kind, hex_id(what))
+
+
+def test_paths_as_the_engine_knew_them_are_understood(built: GraphRoot) -> None:
+    """On a disk that is mounted elsewhere, logs and `docker inspect` of old say /var/lib/docker."""
+    index = Index(document_of(built.path))
+    assert index.document.origins == ("/var/lib/docker",)
+    answer = whose(index, f"/var/lib/docker/aufs/diff/{hex_id('web')}/../{hex_id('app')}/etc")
+    assert answer.data["owners"][0]["id"] == hex_id("app")
+    assert whose(index, "/var/lib/docker").data["owners"][0]["kind"] == "root"
+    assert whose(index, "/var/lib/dockers/x").failed
+
+
+def test_what_is_not_there_is_nobodys(built: GraphRoot) -> None:
+    answer = whose(Index(document_of(built.path)), "nothing/there")
+    assert (answer.failed, answer.data["owners"]) == (True, [])
+
+
+def test_a_path_of_no_object_says_what_it_is(built: GraphRoot, tmp_path: Path) -> None:
+    index = Index(document_of(built.path))
+    assert whose(index, str(built.path)).data["owners"][0]["kind"] == "root"
+    assert "temporary" in whose(index, "tmp/x").data["owners"][0]["text"]
+    assert whose(index, "volumes/data/_data/a").data["owners"][0]["id"] == "data"
+    outside = whose(index, str(tmp_path / "elsewhere"))
+    assert outside.failed
+    (bind,) = whose(index, "/srv/web/index.html").data["owners"]
+    assert (bind["kind"], bind["id"]) == ("bind mount", hex_id("web"))
+    (built.path / "aufs" / "l").symlink_to(built.path / "aufs" / "diff" / hex_id("app"))
+    assert whose(index, str(built.path / "aufs" / "l")).data["owners"][0]["id"] == hex_id("app")
+    link = tmp_path / "link"
+    link.symlink_to(built.path)
+    assert whose(index, str(link / "aufs/diff" / hex_id("app"))).data["owners"][0]["id"] == hex_id("app")

@@ -1,0 +1,61 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from exporter.cli.commands.source import parse
+from exporter.expose.snapshot_api.encode import describe, ending
+from exporter.expose.snapshot_api.rows import Document, FilesystemRow
+from exporter.figures.figures import Figures
+from tests.support.paths import TOP
+from tests.support.product import document_of, scan
+from tests.support.roots import graph_root, hex_id
+
+_SCHEMA = TOP / "docs" / "snapshot.schema.json"
+
+
+def test_a_document_holds_what_the_snapshot_does_in_names_that_are_utf8(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("base", size=10).image("app", parent="base", size=3, tag="app:1")
+    built.writer.container(hex_id("web"), hex_id("app"), name="web\udcff", writable={"w": 4}, log=b"line\n")
+    document = document_of(built.path)
+    layers = {one.id: one for one in document.layers}
+    assert layers[hex_id("app")].parent == hex_id("base")
+    assert layers[hex_id("app")].directory == f"aufs/diff/{hex_id('app')}"
+    (container,) = document.containers
+    assert (container.name, container.writable, container.log) == (r"web\xff", 4, 5)
+    (app,) = (one for one in document.images if one.listed)
+    assert (app.layer, app.depth, app.virtual, app.references) == (hex_id("app"), 2, 13, ("app:1",))
+
+
+def test_both_forms_of_it_are_the_same(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", size=3, tag="app:1")
+    described = describe(Figures(scan(built.path)))
+    end = ending(5.0, [FilesystemRow("/", "8:1", "/", "ext4", 10, 5, 4)])
+    unpacked = subprocess.run(["gzip", "-dc"], input=described.finish_gzip(end), capture_output=True, check=True)
+    assert unpacked.stdout == described.finish(end)
+    assert json.loads(unpacked.stdout)["taken"] == 5.0
+
+
+def test_the_schema_that_is_documented_is_the_one_in_force() -> None:
+    made = json.dumps(msgspec.json.schema(Document), indent=2) + "\n"
+    assert _SCHEMA.read_text() == made, "python -m tests.test_document writes it"
+
+
+def test_a_later_exporter_may_say_more(tmp_path: Path) -> None:
+    raw = json.loads(describe(Figures(scan(graph_root(tmp_path).path))).finish(ending(1.0, [])))
+    assert parse(json.dumps(raw | {"new": 1}).encode()).schema == 1
+
+
+def test_what_serves_loads_nothing_that_only_the_terminal_needs() -> None:
+    code = (
+        "import sys, exporter.cli.main, exporter.service.scan_loop, exporter.measure.pool.worker_main\n"
+        "print([name for name in ('rich', 'msgspec', 'exporter.cli.commands.tables') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+if __name__ == "__main__":
+    _SCHEMA.write_text(json.dumps(msgspec.json.schema(Document), indent=2) + "\n")

@@ -1,0 +1,79 @@
+"""Bolt databases, whole, damaged and written to while they are read."""
+
+import contextlib
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.demo.bolt import PAGE, Tree, bolt, meta
+from exporter.inventory.files.bolt import BoltError, Bucket, read_bolt
+
+_TREE: Tree = {"a": {"k": b"v", "inner": {"deep": b"x" * 9000}}, "b": {}, "c": {"e": b""}}
+
+
+def _reader(content: bytes) -> Callable[[int, int], bytes]:
+    return lambda offset, length: content[offset : offset + length]
+
+
+def test_values_and_buckets_are_read_at_any_depth() -> None:
+    found = read_bolt(_reader(bolt(_TREE)))
+    assert found.buckets[b"a"].values == {b"k": b"v"}
+    assert found.buckets[b"a"].buckets[b"inner"].values == {b"deep": b"x" * 9000}
+    assert found.buckets[b"c"].values == {b"e": b""}
+    assert read_bolt(_reader(bolt(_TREE)), b"a") == found.buckets[b"a"]
+    assert read_bolt(_reader(bolt(_TREE)), b"none") == Bucket()
+
+
+def test_the_newer_whole_meta_page_counts() -> None:
+    content = bolt(_TREE)
+    torn = content[:PAGE] + b"\0" * PAGE + content[2 * PAGE :]
+    assert read_bolt(_reader(torn)) == read_bolt(_reader(content))
+    newer = meta(0, 9, root=77) + content[PAGE:]
+    with pytest.raises(BoltError):
+        read_bolt(_reader(newer))
+
+
+def test_a_database_that_is_written_to_is_read_again() -> None:
+    old, new = bolt({"a": {"k": b"old"}}), bolt({"a": {"k": b"new"}})
+    new = meta(0, 20) + meta(1, 21) + new[2 * PAGE :]
+    reads = 0
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal reads
+        reads += 1
+        content = old if reads < 12 else new  # the commits come while the pages are read
+        return content[offset : offset + length]
+
+    assert read_bolt(read).buckets[b"a"].values == {b"k": b"new"}
+
+
+def test_one_that_never_holds_still_is_an_error() -> None:
+    transaction = 10
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal transaction
+        transaction += 5
+        content = meta(0, transaction) + meta(1, 1) + bolt(_TREE)[2 * PAGE :]
+        return content[offset : offset + length]
+
+    with pytest.raises(BoltError, match="written to"):
+        read_bolt(read)
+
+
+@given(st.integers(0, 2**32))
+def test_damage_is_an_error_or_a_value_and_nothing_else(seed: int) -> None:
+    chance, content = random.Random(seed), bytearray(bolt(_TREE))
+    for _ in range(chance.randrange(1, 30)):
+        content[chance.randrange(2 * PAGE, len(content))] = chance.randrange(256)
+    del content[chance.randrange(3 * PAGE, len(content) + 1) :]
+    with contextlib.suppress(BoltError):
+        assert isinstance(read_bolt(_reader(bytes(content))), Bucket)
+
+
+def test_what_is_no_database_is_an_error() -> None:
+    for content in (b"", b"\0" * 100, b"x" * 20_000):
+        with pytest.raises(BoltError):
+            read_bolt(_reader(content))

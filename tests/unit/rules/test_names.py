@@ -1,0 +1,61 @@
+"""Every metric that is used exists, and every metric that exists is used or left out for a reason."""
+
+import json
+import re
+
+import pytest
+
+from exporter.expose.metrics.catalogue import CATALOGUE
+from exporter.rules import Settings, rules
+from tests.support.paths import TOP
+
+_NAME = re.compile(r"(?<![:\w.-])((?:docker_storage|process)_[a-z_]+)(?![:\w(]|\.(?:json|yml|prom))")
+#: On no panel and in no rule, and why.
+_NEITHER = {
+    "docker_storage_layer_size_bytes": "off by default: thousands of series",
+    "docker_storage_layer_info": "as above",
+    "docker_storage_bind_size_bytes": "only for sources that the operator names: a panel would mostly be empty",
+    "docker_storage_bind_allocated_bytes": "as above",
+}
+_SEVERAL = {"docker_storage_exporter"}
+
+
+def _used(text: str) -> set[str]:
+    return {name for name in _NAME.findall(text) if not name.endswith("_")} - _SEVERAL
+
+
+def _expressions() -> str:
+    files = (TOP / "grafana").glob("*.json")
+    return "\n".join(json.dumps(json.loads(file.read_text())) for file in files) + rules(Settings())
+
+
+def test_every_metric_on_a_panel_in_a_rule_or_in_a_runbook_is_in_the_catalogue() -> None:
+    texts = {"panels and rules": _expressions()}
+    texts |= {page.name: page.read_text() for page in (TOP / "docs").rglob("*.md")}
+    texts |= {page.name: page.read_text() for page in (TOP / "prometheus").rglob("*.yml")}
+    known = {metric.name for metric in CATALOGUE}
+    unknown = {name: _used(text) - known for name, text in texts.items()}
+    assert {name: names for name, names in unknown.items() if names} == {}
+
+
+def test_every_metric_of_the_catalogue_is_on_a_panel_in_a_rule_or_left_out_for_a_reason() -> None:
+    known = {metric.name for metric in CATALOGUE}
+    used = _used(_expressions())
+    assert known - used == _NEITHER.keys() & known
+    assert not _NEITHER.keys() & used
+
+
+@pytest.mark.parametrize("alert", sorted(set(re.findall(r"alert: (\w+)", rules(Settings())))))
+def test_every_alert_has_a_runbook_and_a_test_that_fires_and_one_that_does_not(alert: str) -> None:
+    page = (TOP / "docs/runbooks" / f"{alert}.md").read_text()
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    assert headings == [alert, "Meaning", "Impact", "Find the culprit", "What to do", "How to prevent it"]
+    files = (TOP / "prometheus/tests").glob("*.yml")
+    tests = [one for file in files for one in file.read_text().split("\n- name: ")[1:]]
+    outcomes = {"exp_alerts: []" in one for one in tests if f"alertname: {alert}\n" in one}
+    assert outcomes == {True, False}
+
+
+def test_every_runbook_is_of_an_alert() -> None:
+    pages = {page.stem for page in (TOP / "docs/runbooks").glob("Docker*.md")}
+    assert pages == set(re.findall(r"alert: (\w+)", rules(Settings())))

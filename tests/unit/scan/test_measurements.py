@@ -1,0 +1,68 @@
+"""A layer that is seen before it is whole: a pull takes a while, and files in a layer raise no event."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.core.measured import Tree
+from exporter.core.model import Trigger
+from exporter.figures.sizes import directories
+from exporter.inventory.stores import Dirty
+from exporter.measure.cache import Cache
+from exporter.measure.pool.pool import Pool
+from exporter.scan.scanner import Scanner
+from tests.support.product import du
+from tests.support.roots import GraphRoot, graph_root, hex_id
+
+_LAYER = hex_id("slow")
+
+
+class _Pull:
+    """A scanner that has seen half of a layer."""
+
+    def __init__(self, built: GraphRoot, pool: Pool, cache: Cache) -> None:
+        self.root = built.path
+        self.scanner = Scanner(str(built.path), 600, pool, cache)
+        self.scanner.scan()
+        deep = built.path / "aufs/diff" / _LAYER / "usr/lib"
+        deep.mkdir(parents=True)
+        (deep / "first").write_bytes(b"1" * 5000)
+        self.scan(("aufs", "diff", _LAYER))
+        (deep / "second").write_bytes(b"2" * 50_000)
+        built.writer.file(f"graph/{_LAYER}/json", b'{"id": "%s"}' % _LAYER.encode())
+
+    def begin(self, *entries: Tree) -> None:
+        self.scanner.begin(Trigger.EVENT, Dirty(frozenset(entries)))
+
+    def scan(self, *entries: Tree) -> None:
+        self.begin(*entries)
+        while self.scanner.rounds:
+            self.scanner.collect(1.0)
+
+    def allocated(self) -> int:
+        return sum(one.allocated for one in directories(self.scanner.snapshot()).values())
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> GraphRoot:
+    return graph_root(tmp_path / "docker").image("base", size=3, files={"a": 1}, tag="base:1")
+
+
+def test_a_layer_that_was_seen_half_written_is_measured_when_it_is_an_images(built: GraphRoot, pool: Pool) -> None:
+    pull = _Pull(built, pool, Cache(None))
+    pull.scan(("graph", _LAYER))
+    assert pull.allocated() == du(built.path, "--block-size=1")
+    pull.scan(("graph", _LAYER))
+    assert sum(one.entries for one in pull.scanner.snapshot().collectors.values()) < 10, "once is enough"
+
+
+def test_half_a_layer_is_not_kept_for_the_next_start(built: GraphRoot, pool: Pool, tmp_path: Path) -> None:
+    file = str(tmp_path / "cache")
+    pull = _Pull(built, pool, Cache(file))
+    pull.begin(("graph", _LAYER))
+    pull.scanner.save_cache()
+    assert len(Cache(file)) == 1
+    while pull.scanner.rounds:
+        pull.scanner.collect(1.0)
+    pull.scanner.save_cache()
+    assert len(Cache(file)) == 2

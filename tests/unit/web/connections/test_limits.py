@@ -1,0 +1,70 @@
+import asyncio
+from collections.abc import Callable
+
+from exporter.web.connections.limits import MAX_CONNECTIONS, MAX_HANDSHAKES, ConnectionLimits, ConnectionSlot, Stage
+
+
+def run(test: Callable[[ConnectionLimits], None]) -> None:
+    async def with_lobby() -> None:
+        test(ConnectionLimits())
+
+    asyncio.run(with_lobby())
+
+
+def enter(limits: ConnectionLimits, client: str, gone: list[str], name: str = "") -> ConnectionSlot:
+    return limits.enter(lambda: gone.append(name or client), client)
+
+
+def test_the_oldest_that_asks_for_nothing_makes_room() -> None:
+    def test(limits: ConnectionLimits) -> None:
+        gone: list[str] = []
+        visitors = [enter(limits, "a", gone, str(number)) for number in range(MAX_CONNECTIONS)]
+        limits.move(visitors[0], Stage.SERVING)
+        limits.move(visitors[1], Stage.IDLE)
+        enter(limits, "a", gone)
+        enter(limits, "b", gone)
+        assert gone == ["2", "3"]
+        assert (len(limits), limits.cut["full"]) == (MAX_CONNECTIONS, 2)
+
+    run(test)
+
+
+def test_a_client_with_many_connections_makes_room_and_not_one_with_few() -> None:
+    def test(limits: ConnectionLimits) -> None:
+        gone: list[str] = []
+        enter(limits, "prometheus", gone)
+        for _ in range(2 * MAX_CONNECTIONS):
+            enter(limits, "attacker", gone)
+        assert set(gone) == {"attacker"}
+        assert len(limits) == MAX_CONNECTIONS
+
+    run(test)
+
+
+def test_handshakes_are_bounded_and_the_same_holds_for_them() -> None:
+    def test(limits: ConnectionLimits) -> None:
+        gone: list[str] = []
+        limits.move(enter(limits, "prometheus", gone), Stage.HANDSHAKE)
+        for _ in range(MAX_HANDSHAKES + 9):
+            limits.move(enter(limits, "attacker", gone), Stage.HANDSHAKE)
+        assert gone == ["attacker"] * 10
+        assert len(limits) == MAX_HANDSHAKES
+
+    run(test)
+
+
+def test_a_stage_with_the_time_of_the_one_before_has_no_more() -> None:
+    def test(limits: ConnectionLimits) -> None:
+        slot = enter(limits, "a", [])
+        limits.move(slot, Stage.DRAINING)
+        first = slot.timer
+        limits.move(slot, Stage.SERVING, keep_time=True)
+        limits.move(slot, Stage.DRAINING, keep_time=True)
+        assert slot.timer is first
+        limits.move(slot, Stage.IDLE)
+        assert slot.timer is not first
+        assert first is not None
+        assert first.cancelled()
+        limits.leave(slot)
+
+    run(test)
