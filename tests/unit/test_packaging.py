@@ -26,10 +26,10 @@ def test_what_is_needed_is_locked_at_one_version_and_no_host_is_named() -> None:
 def test_the_map_of_the_house_is_true() -> None:
     readme = (TOP / "README.md").read_text()
     picture = readme.split("## How it is built")[1].split("```")[1]
-    named = set(re.findall(r"\b[a-z_]+\.py\b|\b[a-z]+/(?= )", picture))
+    named = set(re.findall(r"\b[a-z_]+\.py\b|\b[a-z_]+/(?= )", picture))
     exporter = TOP / "exporter"
     real = {path.name for path in exporter.rglob("*.py") if not path.name.startswith("__")}
-    real |= {path.name + "/" for path in exporter.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    real |= {path.name + "/" for path in exporter.rglob("*") if path.is_dir() and path.name != "__pycache__"}
     assert real <= named
     apart = {"exporter/", "tests/", "scripts/", "benchmarks/", "packaging/", "grafana/", "prometheus/", "preview/"}
     assert named <= real | apart
