@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector as FamilySource
 
-from exporter.expose.gzip_body import GzipBody
+from exporter.core.gzip_body import GzipBody
 
 Format = Literal["text", "openmetrics"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
 
+from exporter.core.gzip_body import GzipBody
 from exporter.core.measured import Tree
 from exporter.core.model import Container, Filesystem, Image, Snapshot
 from exporter.core.text import escape
 from exporter.core.version import VERSION
-from exporter.expose.gzip_body import GzipBody
 from exporter.expose.snapshot_api.rows import (
     SCHEMA,
     ContainerRow,

@@ -3,7 +3,7 @@ import gzip
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.expose.gzip_body import GzipBody
+from exporter.core.gzip_body import GzipBody
 
 _PARTS = st.lists(st.binary(max_size=200) | st.integers(0, 300_000).map(bytes), max_size=8)
 
