@@ -40,7 +40,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pki.signed(directory, "other", "DNS:other.example", by="stranger")
     pki.signed(directory, "expired", "DNS:prometheus.example", expired=True)
     pki.signed(directory, "server-only", "DNS:prometheus.example", use="serverAuth")
-    pki.authority(directory, "self-signed")
+    pki.authority(directory, "self-signed", usage="")
     return directory
 
 
