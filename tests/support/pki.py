@@ -45,12 +45,15 @@ def signed(  # noqa: PLR0913 - what a certificate is made of
     if expired:
         (directory / f"{name}.cnf").write_text(_CA_CONFIG.format(name=name))
         (directory / f"{name}.index").touch()
-        signer = ("-config", f"{name}.cnf", "-cert", f"{by}.crt", "-keyfile", f"{by}.key")
         dates = ("-startdate", "20200101000000Z", "-enddate", "20200201000000Z")
-        _openssl(directory, "ca", "-batch", "-notext", *signer, *dates, *files)
+        by_whom = ("-config", f"{name}.cnf", "-cert", f"{by}.crt", "-keyfile", f"{by}.key")
+        _openssl(directory, "ca", "-batch", "-notext", *dates, *by_whom, *files)
     else:
-        signer = ("-CA", f"{by}.crt", "-CAkey", f"{by}.key", "-CAcreateserial")
-        _openssl(directory, "x509", "-req", "-days", "30", *signer, *files)
+        _openssl(
+            directory,
+            *("x509", "-req", "-days", "30", "-CA", f"{by}.crt", "-CAkey", f"{by}.key", "-CAcreateserial"),
+            *files,
+        )
 
 
 def _openssl(directory: Path, *arguments: str) -> None:
