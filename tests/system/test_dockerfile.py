@@ -1,6 +1,7 @@
 """Each step of the Dockerfile, executed in a root that stands in for its base image; then what it has made, run.
 
-No registry is asked: a stage begins as an overlay on this machine's root, with a Python where the image has one.
+No registry is asked: a stage begins as an overlay on a Debian root (tests/support/chroots.py), with a Python where the
+image has one.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ import pytest
 
 from exporter.core.version import VERSION
 from exporter.demo import build_demo
-from tests.support.chroots import PATH, fresh_root, run_in
+from tests.support.chroots import PATH, fresh_root, let_it_reach_the_network, run_in
 from tests.support.paths import TOP
 from tests.support.product import Samples, needs
 
@@ -63,6 +64,7 @@ def build(scratch: Path, mounted: contextlib.ExitStack) -> Stage:
         if instruction == "FROM":
             name = rest.partition(" AS ")[2] or "last"
             stage = stages[name] = Stage(mounted.enter_context(fresh_root(scratch / name)))
+            let_it_reach_the_network(stage.root)
             for link in ("python", "python3"):
                 (stage.root / "usr/local/bin" / link).unlink(missing_ok=True)
                 (stage.root / "usr/local/bin" / link).symlink_to("/usr/bin/python3")
