@@ -25,6 +25,7 @@ from tests.support.chroots import PATH, fresh_root, let_it_reach_the_network, ru
 from tests.support.paths import TOP
 from tests.support.product import Samples, needs
 
+_ARGUMENTS = {"REVISION": "0123456789ab"}
 _PIP = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
 # A network namespace begins without a loopback that is up: SIOCSIFFLAGS with IFF_UP.
 _LOOPBACK = """
@@ -47,6 +48,7 @@ class Stage:
     root: Path
     directory: str = "/"
     user: str = "0:0"
+    environment: dict[str, str] = field(default_factory=dict)
     entrypoint: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
     check: list[str] = field(default_factory=list)
@@ -80,8 +82,18 @@ def _execute(stages: dict[str, Stage], stage: Stage, instruction: str, rest: str
     elif instruction == "COPY":
         _copy(stages, stage, rest)
     elif instruction == "RUN":
-        done = run_in(stage.root, "/bin/sh", "-c", f"cd {stage.directory} && {rest}", environment=_PIP, seconds=600)
+        done = run_in(
+            stage.root,
+            "/bin/sh",
+            "-c",
+            f"cd {stage.directory} && {rest}",
+            environment=_PIP | stage.environment,
+            seconds=600,
+        )
         assert done.returncode == 0, f"{rest}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    elif instruction == "ARG":
+        name, _, default = rest.partition("=")
+        stage.environment[name] = _ARGUMENTS.get(name, default)
     elif instruction == "USER":
         stage.user = rest
     elif instruction == "ENTRYPOINT":
@@ -124,6 +136,7 @@ def test_the_image_can_be_built_and_reads_what_belongs_to_root(image: Stage) -> 
     as_user += ["--bounding-set=-all,+dac_read_search", "--"]
     done = run_in(image.root, *as_user, *image.entrypoint, "--version")
     assert (done.returncode, VERSION in done.stdout) == (0, True), done.stderr
+    assert f"revision {_ARGUMENTS['REVISION']}" in done.stdout
     assert not (image.root / "opt/exporter/bin/pip").exists()
 
     data = image.root / "srv" / "docker"
