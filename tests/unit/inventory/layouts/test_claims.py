@@ -28,7 +28,7 @@ _REFERENCES: Tree = ("image", "overlay2", "layerdb", "sha256")
 class _Clock:
     """Stands in for the module `time`: `uptime` cannot be set back, `date` (Unix seconds) can."""
 
-    uptime: float = 5000.0
+    uptime: float = 100.0
     date: float = field(default_factory=time.time)
 
     def monotonic(self) -> float:
@@ -98,6 +98,18 @@ def test_a_layer_that_nothing_needs_is_orphaned_after_the_whole_grace_time(host:
     assert host.uses(claimed=["used"]) == {"left": "pending", "used": "image"}
     clock.pass_seconds(1)
     assert host.uses(claimed=["used"]) == {"left": "orphaned", "used": "image"}
+
+
+def test_each_layer_has_a_grace_time_of_its_own(host: _Host, clock: _Clock) -> None:
+    host.layer("early")
+    host.uses()
+    clock.pass_seconds(400)
+    host.layer("late")
+    host.uses()
+    clock.pass_seconds(200)
+    assert host.uses() == {"early": "orphaned", "late": "pending"}
+    clock.pass_seconds(400)
+    assert host.uses() == {"early": "orphaned", "late": "orphaned"}
 
 
 def test_dates_on_the_disk_that_are_old_enough_make_the_wait_unnecessary(host: _Host, clock: _Clock) -> None:
