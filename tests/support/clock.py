@@ -1,28 +1,23 @@
 """A clock that tests move."""
 
+from dataclasses import dataclass
+
 from exporter.core.clock import Clock
 
 
+@dataclass
 class FakeClock:
-    """Both clocks of the exporter at once: they go together until one of them is set."""
+    """Both clocks of the exporter: `uptime` cannot be set back, `date` (Unix seconds) can be set to anything."""
 
-    def __init__(self, now: float = 1_750_000_000.0) -> None:
-        self._monotonic = 1000.0
-        self._offset = now - self._monotonic
-        self.clock = Clock(now=self.now, monotonic=self.monotonic)
+    uptime: float = 5000.0
+    date: float = 1_750_000_000.0
 
-    def now(self) -> float:
-        """Unix seconds."""
-        return self._monotonic + self._offset
-
-    def monotonic(self) -> float:
-        """Seconds since some moment."""
-        return self._monotonic
+    @property
+    def clock(self) -> Clock:
+        """What the product is given."""
+        return Clock(now=lambda: self.date, monotonic=lambda: self.uptime)
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
-        self._monotonic += seconds
-
-    def set(self, now: float) -> None:
-        """Set the wall clock, as an administrator does."""
-        self._offset = now - self._monotonic
+        self.uptime += seconds
+        self.date += seconds

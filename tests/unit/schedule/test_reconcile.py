@@ -95,7 +95,7 @@ def test_a_time_that_was_set_back_is_a_change(looks: _Looks) -> None:
 
 def test_what_changed_just_now_is_looked_at_again(looks: _Looks) -> None:
     (looks.path / "graph" / hex_id("new")).mkdir()
-    looks.time.set((looks.path / "graph").stat().st_mtime)
+    looks.time.date = (looks.path / "graph").stat().st_mtime
     first = looks()
     assert ("graph",) in first.stores
     looks.time.advance(1)

@@ -1,4 +1,5 @@
 import gzip
+import inspect
 import json
 from pathlib import Path
 
@@ -38,8 +39,16 @@ def test_both_forms_of_it_are_the_same(tmp_path: Path) -> None:
 
 
 def test_the_schema_that_is_documented_is_the_one_in_force() -> None:
-    made = json.dumps(msgspec.json.schema(Document), indent=2) + "\n"
-    assert _SCHEMA.read_text() == made, "python -m tests.test_document writes it"
+    assert _SCHEMA.read_text() == _documented(), f"python -m {__name__} writes it"
+
+
+def _documented() -> str:
+    """The schema with docstrings that do not depend on Python's version: 3.13 takes their indentation away."""
+    schema = msgspec.json.schema(Document)
+    for one in schema["$defs"].values():
+        if "description" in one:
+            one["description"] = inspect.cleandoc(one["description"])
+    return json.dumps(schema, indent=2) + "\n"
 
 
 def test_a_later_exporter_may_say_more(tmp_path: Path) -> None:
@@ -48,4 +57,4 @@ def test_a_later_exporter_may_say_more(tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    _SCHEMA.write_text(json.dumps(msgspec.json.schema(Document), indent=2) + "\n")
+    _SCHEMA.write_text(_documented())

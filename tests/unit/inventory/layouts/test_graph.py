@@ -125,7 +125,7 @@ def test_a_layer_that_is_watched_for_the_grace_time_is_orphaned(tmp_path: Path, 
     """Whatever the wall clock is set to meanwhile."""
     built = graph_root(tmp_path).image("app", size=5)
     (built.path / "aufs/diff" / hex_id("left")).mkdir()
-    time = FakeClock(now=(built.path / "aufs/diff").stat().st_mtime)
+    time = FakeClock(date=(built.path / "aufs/diff").stat().st_mtime)
     scanner = Scanner(str(built.path), 600, pool, clock=time.clock)
 
     def use() -> str:
@@ -133,10 +133,10 @@ def test_a_layer_that_is_watched_for_the_grace_time_is_orphaned(tmp_path: Path, 
         return layer.use
 
     assert use() == "pending"
-    time.set(10**10)
+    time.date = 10**10
     time.advance(599)
     assert use() == "pending"
-    time.set(0)
+    time.date = 0
     time.advance(1)
     assert use() == "orphaned"
 
