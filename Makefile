@@ -8,10 +8,13 @@ DEMO_ADDRESS ?= 127.0.0.1:9588
 DEMO_ROOT ?=
 DEMO_BUILD_ADDRESS ?= 127.0.0.1:9589
 DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
-APT_TEST := prometheus strace curl openssl systemd docker.io busybox-static chromium lintian
-APT_BENCHMARK := docker.io busybox-static gdu prometheus
+# Parts of docker.io in Debian 12, and packages of their own in Debian 13
+DOCKER_CLIENT := docker-cli:/usr/bin/docker docker-buildx:/usr/libexec/docker/cli-plugins/docker-buildx
+APT_TEST := prometheus strace curl openssl systemd docker.io $(DOCKER_CLIENT) busybox-static chromium lintian debootstrap
+APT_BENCHMARK := docker.io $(DOCKER_CLIENT) busybox-static gdu prometheus
 
-.PHONY: help setup demo demo-prometheus test benchmark soak dashboards picture lint format lock wheel deb clean apt-test
+.PHONY: help setup demo demo-prometheus test benchmark soak dashboards picture lint format lock wheel deb clean apt-test \
+	test-debian
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -38,9 +41,14 @@ dashboards: setup ## Write grafana/*.json and prometheus/rules.yml anew from the
 
 apt-test:
 	@scripts/ensure-apt $(APT_TEST)
+	@[ "$$(id -u)" -ne 0 ] || scripts/debian-root >/dev/null || echo "no Debian root: tests that need one are skipped" >&2
 
 test: setup apt-test ## Set up what the tests need, apt packages included, and run them all
 	$(BIN)/pytest
+
+SUITE ?= trixie
+test-debian: ## Run make demo and make test on a bare Debian SUITE (trixie, bookworm), in a root of its own
+	@scripts/test-debian $(SUITE)
 
 benchmark: setup ## Measure what the exporter costs, side by side with du, gdu and the engine
 	@scripts/ensure-apt $(APT_BENCHMARK)

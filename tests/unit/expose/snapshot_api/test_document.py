@@ -1,6 +1,6 @@
+import gzip
+import inspect
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -33,14 +33,22 @@ def test_both_forms_of_it_are_the_same(tmp_path: Path) -> None:
     built = graph_root(tmp_path).image("app", size=3, tag="app:1")
     described = describe(Figures(scan(built.path)))
     end = ending(5.0, [FilesystemRow("/", "8:1", "/", "ext4", 10, 5, 4)])
-    unpacked = subprocess.run(["gzip", "-dc"], input=described.finish_gzip(end), capture_output=True, check=True)
-    assert unpacked.stdout == described.finish(end)
-    assert json.loads(unpacked.stdout)["taken"] == 5.0
+    unpacked = gzip.decompress(described.finish_gzip(end))
+    assert unpacked == described.finish(end)
+    assert json.loads(unpacked)["taken"] == 5.0
 
 
 def test_the_schema_that_is_documented_is_the_one_in_force() -> None:
-    made = json.dumps(msgspec.json.schema(Document), indent=2) + "\n"
-    assert _SCHEMA.read_text() == made, "python -m tests.test_document writes it"
+    assert _SCHEMA.read_text() == _documented(), f"python -m {__name__} writes it"
+
+
+def _documented() -> str:
+    """The schema with docstrings that do not depend on Python's version: 3.13 takes their indentation away."""
+    schema = msgspec.json.schema(Document)
+    for one in schema["$defs"].values():
+        if "description" in one:
+            one["description"] = inspect.cleandoc(one["description"])
+    return json.dumps(schema, indent=2) + "\n"
 
 
 def test_a_later_exporter_may_say_more(tmp_path: Path) -> None:
@@ -48,14 +56,5 @@ def test_a_later_exporter_may_say_more(tmp_path: Path) -> None:
     assert parse(json.dumps(raw | {"new": 1}).encode()).schema == 1
 
 
-def test_what_serves_loads_nothing_that_only_the_terminal_needs() -> None:
-    code = (
-        "import sys, exporter.cli.main, exporter.service.scan_loop, exporter.measure.pool.worker_main\n"
-        "print([name for name in ('rich', 'msgspec', 'exporter.cli.commands.tables') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
-
-
 if __name__ == "__main__":
-    _SCHEMA.write_text(json.dumps(msgspec.json.schema(Document), indent=2) + "\n")
+    _SCHEMA.write_text(_documented())
