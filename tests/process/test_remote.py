@@ -18,7 +18,7 @@ from tests.support.product import needs
 from tests.support.roots import graph_root
 from tests.support.waiting import DEADLINE
 
-pytestmark = needs("openssl")
+pytestmark = [pytest.mark.xdist_group("remote"), needs("openssl")]
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -22,6 +22,15 @@ def eventually(
     return answer
 
 
+def often(ask: Callable[[], T | None], *, seconds: float = DEADLINE) -> T:
+    """Ask without a pause, for what is there for moments only."""
+    until = time.monotonic() + seconds
+    while not (answer := ask()):
+        if time.monotonic() > until:
+            raise AssertionError("it was never so")
+    return answer
+
+
 def with_growing_patience(scenario: Callable[[float], None], first: float = 0.5) -> None:
     """Play a scenario with a short timeout of the product, and with longer ones where the machine is too slow for it.
 

@@ -45,6 +45,7 @@ def _sysctl(name: str, value: int) -> Iterator[None]:
         guard.communicate()
 
 
+@pytest.mark.machine
 @_root
 def test_too_few_watches(built: GraphRoot) -> None:
     for number in range(12):
@@ -58,6 +59,7 @@ def test_too_few_watches(built: GraphRoot) -> None:
         becomes_as_fresh(running, built.path)
 
 
+@pytest.mark.machine
 @_root
 def test_no_watch_instance_is_left(built: GraphRoot) -> None:
     with _sysctl("max_user_instances", 0), exporter(built.path) as running:
@@ -68,6 +70,7 @@ def test_no_watch_instance_is_left(built: GraphRoot) -> None:
         assert becomes_as_fresh(running, built.path)("watches") == 0
 
 
+@pytest.mark.machine
 @_root
 def test_a_queue_that_overflows(built: GraphRoot) -> None:
     with _sysctl("max_queued_events", 16), exporter(built.path) as running:
