@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from exporter.config.limits import EVERYTHING, Shown
+from exporter.core.messages import Messages
 from exporter.core.model import Counters, Filesystem, Snapshot
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.live import filesystem_families
@@ -40,6 +41,10 @@ class Publication:
     body: Body | None = None
     counters: Counters = field(default_factory=Counters)
     processes: tuple[int, ...] = ()
+
+
+#: How a scanning process sends its publications.
+PUBLICATIONS: Messages[Publication] = Messages(Publication)
 
 
 def publish(

@@ -26,11 +26,11 @@ class WatchHealth:
 
     def start(self, root: str, stores: tuple[Tree, ...]) -> None:
         """Watch the stores there are now; where that is impossible, try again after a while."""
-        if not self._config.watch:
+        if not self._config.watch.enabled:
             return
         error = self._watcher.start(root, watched(stores))
         if error:
-            fallback = f"a look every {self._config.look_interval:g} s"
+            fallback = f"a look every {self._config.watch.look_interval:g} s"
             _log.warning("watch.impossible", error=error, fallback=fallback)
             self._retry = time.monotonic() + _RETRY_SECONDS
 
@@ -46,7 +46,7 @@ class WatchHealth:
 
         `homes` says which directories of containers there are, with their inodes.
         """
-        if not self._config.watch:
+        if not self._config.watch.enabled:
             return
         watcher, was_deaf = self._watcher, self._watcher.deaf
         reason = watcher.fault(watched(stores)) if watcher.running else ""
