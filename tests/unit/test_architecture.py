@@ -1,4 +1,4 @@
-"""The levels of docs/architecture.md: imports go downwards, and what the document names exists."""
+"""The levels of docs/architecture.md: imports go downwards."""
 
 import ast
 import re
