@@ -373,7 +373,8 @@ def test_a_root_that_hangs_from_the_start(built: GraphRoot, tmp_path: Path, monk
 @_root
 def test_a_single_scan_of_what_hangs_ends(built: GraphRoot) -> None:
     """The filesystem stops answering after it was asked whether it does."""
-    unasked = "from exporter.cli import main; from exporter.scan import scanner; scanner.read_mounts = tuple; main.main()"
+    modules = "from exporter.cli.main import main; from exporter.scan import scanner"
+    unasked = f"{modules}; scanner.read_mounts = tuple; main()"
     command = [sys.executable, "-c", unasked, "once", "--root", str(built.path), "--scan.tree-timeout", "1"]
     with _hanging(built.path / "containers"):
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_DEADLINE_SECONDS)
