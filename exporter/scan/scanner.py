@@ -150,7 +150,8 @@ class Scanner:
                 wanted -= self._measurements.recall(root, wanted - self.measured.keys(), self._cache)
             linked = self._measurements.linked(wanted)
             self._metadata.conclude(root, stats)
-            found = filesystems(root.path, inventory.directories, [one.trees for one in inventory.layers], mounts)
+            layers = [one.trees for one in inventory.layers]
+            found = filesystems(root.path, inventory.directories, layers, mounts, root.device)
         self._changes += found != self._known.filesystems
         self._known = Snapshot(self.path, time.time(), device=root.device, filesystems=found)
         comparisons = self._measurements.comparisons(wanted, unknown=True)
