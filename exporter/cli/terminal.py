@@ -181,7 +181,8 @@ def backup(document: "Document", host_root: str, prefix: str, measure: bool, doc
     Files in a writable layer are lost without docker export or commit; images that nothing names need docker
     save. The commands are printed last, quoted for bash.
     """
-    from exporter.cli.commands.backup import Places, backup, measure_binds  # noqa: PLC0415 - see above
+    from exporter.cli.commands.backup import backup  # noqa: PLC0415 - see above
+    from exporter.cli.commands.backup_plan import Places, measure_binds  # noqa: PLC0415
     from exporter.cli.commands.index import Index  # noqa: PLC0415
 
     index, places = Index(document), Places(host_root, prefix)
