@@ -108,7 +108,7 @@ class BackupPlan:
         return self._visiting(mount.source, path, f"of the volume plugin {mount.driver}")
 
     def _visiting(self, name: str, path: str, what: str) -> Saved:
-        """A filesystem that is mounted on the host only while a container uses it; the directory below it is not meant."""
+        """A filesystem that is mounted on the host only while a container uses the volume."""
         command = f"mountpoint --quiet {quote(path)} && {self._tar('volume', name, path)}"
         return Saved("volume", name, path, None, f"{what}: there only while a container uses it", command)
 
