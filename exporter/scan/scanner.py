@@ -4,10 +4,10 @@ Nothing here waits for a disk that hangs: `begin` reads metadata and hands trees
 takes what has been measured, `snapshot` says what is known at any time.
 """
 
-import time
 from collections.abc import Iterable
 from dataclasses import replace
 
+from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.model import (
     Collector,
@@ -37,23 +37,28 @@ from exporter.scan.scan_run import ScanRun, ScanStats
 class Scanner:
     """Knows one data root."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is known of a root comes from here
         self,
         path: str,
         orphaned_after: float,
         pool: Pool,
         cache: Cache | None = None,
         counters: Counters | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        proc: str = "/proc",
     ) -> None:
         self.path = path
         self.counters = counters or Counters()
         #: (st_dev, st_ino) of the directory that was read last; None where nothing is known.
         self.identity: tuple[int, int] | None = None
+        self._clock = clock
+        self._proc = proc
         self._pool = pool
         self._cache = Cache(None) if cache is None else cache
-        self._grace = Grace(orphaned_after)
-        self._known = Snapshot(path, time.time())
-        self._metadata = Metadata(self._grace)
+        self._grace = Grace(orphaned_after, clock)
+        self._known = Snapshot(path, self._clock.now())
+        self._metadata = Metadata(self._grace, self._proc)
         self._measurements = Measurements()
         self._changes = 0
         self._collectors: dict[Collector, CollectorScan] = {}
@@ -114,7 +119,7 @@ class Scanner:
 
     def announced(self, layouts: tuple[str, ...]) -> Snapshot:
         """What there is to say before anything is read."""
-        return Snapshot(self.path, time.time(), inventory=Inventory(layouts=layouts))
+        return Snapshot(self.path, self._clock.now(), inventory=Inventory(layouts=layouts))
 
     def scan(self, trigger: Trigger = Trigger.STARTUP) -> Snapshot:
         """Read and measure everything, and wait for it. A root that cannot be read gives one that says why."""
@@ -153,7 +158,7 @@ class Scanner:
             layers = [one.trees for one in inventory.layers]
             found = filesystems(root.path, inventory.directories, layers, mounts, root.device)
         self._changes += found != self._known.filesystems
-        self._known = Snapshot(self.path, time.time(), device=root.device, filesystems=found)
+        self._known = Snapshot(self.path, self._clock.now(), device=root.device, filesystems=found)
         comparisons = self._measurements.comparisons(wanted, unknown=True)
         self._start(
             trigger, stats, self._measurements.tasks(wanted | linked, comparisons, pace=1.0), whole=dirty.everything
@@ -186,7 +191,7 @@ class Scanner:
 
     def refresh(self) -> None:
         """Note that the root was looked at and is as it was."""
-        self._known = replace(self._known, taken=time.time())
+        self._known = replace(self._known, taken=self._clock.now())
 
     def look_at_logs(self, *, everything: bool) -> set[Tree]:
         """Look at the logs of what may run, or at `everything`; return whose have changed, as directories."""
@@ -197,14 +202,14 @@ class Scanner:
         self._pool.forget()
         self._changes = self.changes + 1
         self._measurements = Measurements()
-        self._metadata = Metadata(self._grace)
+        self._metadata = Metadata(self._grace, self._proc)
         self._collectors.clear()
         self.identity = None
         self._rounds.clear()
         self._owners.clear()
         self._newest.clear()
         self._complete = False
-        self._known = Snapshot(self.path, time.time(), error=error)
+        self._known = Snapshot(self.path, self._clock.now(), error=error)
 
     def snapshot(self) -> Snapshot:
         """Say what is known now; without figures as long as the first scan is not done."""
@@ -277,7 +282,7 @@ class Scanner:
             success = collector not in failing
             self._collectors[collector] = replace(was, success=success)
             if success and (was.success is False or collector in looked):
-                self.counters.last_success[collector] = time.time()
+                self.counters.last_success[collector] = self._clock.now()
 
     def _failing(self) -> set[Collector]:
         """The collectors with anything that could not be read or measured, but for what vanished."""
