@@ -15,9 +15,9 @@ from exporter.core.exit_status import INTERRUPTED
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from exporter.core.version import VERSION  # noqa: PLC0415
+        from exporter.core.version import REVISION, VERSION  # noqa: PLC0415
 
-        click.echo(f"docker-storage-exporter, version {VERSION}")
+        click.echo(f"docker-storage-exporter, version {VERSION}{f', revision {REVISION}' if REVISION else ''}")
         context.exit()
 
 

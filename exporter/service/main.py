@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from exporter.config.settings import Config
 from exporter.core.log import Logger
-from exporter.core.version import VERSION
+from exporter.core.version import REVISION, VERSION
 from exporter.service import systemd
 from exporter.service.current import Current
 from exporter.service.scan_supervisor import ScanSupervisor

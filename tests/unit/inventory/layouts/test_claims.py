@@ -25,7 +25,7 @@ _REFERENCES: Tree = ("image", "overlay2", "layerdb", "sha256")
 
 @pytest.fixture
 def clock() -> FakeClock:
-    return FakeClock(date=time.time())  # the kernel dates the files
+    return FakeClock(uptime=100.0, date=time.time())  # the kernel dates the files
 
 
 class _Host:
@@ -77,6 +77,18 @@ def test_a_layer_that_nothing_needs_is_orphaned_after_the_whole_grace_time(host:
     assert host.uses(claimed=["used"]) == {"left": "pending", "used": "image"}
     clock.advance(1)
     assert host.uses(claimed=["used"]) == {"left": "orphaned", "used": "image"}
+
+
+def test_each_layer_has_a_grace_time_of_its_own(host: _Host, clock: FakeClock) -> None:
+    host.layer("early")
+    host.uses()
+    clock.advance(400)
+    host.layer("late")
+    host.uses()
+    clock.advance(200)
+    assert host.uses() == {"early": "orphaned", "late": "pending"}
+    clock.advance(400)
+    assert host.uses() == {"early": "orphaned", "late": "orphaned"}
 
 
 def test_dates_on_the_disk_that_are_old_enough_make_the_wait_unnecessary(host: _Host, clock: FakeClock) -> None:
