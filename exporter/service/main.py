@@ -44,14 +44,9 @@ async def serve(config: Config) -> None:
     tasks = [asyncio.create_task(supervisor.run())]
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(supervisor.published.wait(), _FIRST_PUBLICATION_SECONDS)
-    addresses = [_address(one.getsockname()) for one in sockets]
-    _log.info(
-        "serving",
-        addresses=",".join(addresses),
-        version=VERSION,
-        **server.protection,
-        **dict(effective_settings(config)),
-    )
+    addresses = ",".join(_address(one.getsockname()) for one in sockets)
+    build, settings = {"version": VERSION, "revision": REVISION}, dict(effective_settings(config))
+    _log.info("serving", addresses=addresses, **build, **server.protection, **settings)
     systemd.notify("READY=1")
     tasks.insert(0, asyncio.create_task(_keep_alive()))
     try:
