@@ -37,7 +37,7 @@ def run(**flags: Any) -> None:
 
     from exporter.core import log  # noqa: PLC0415
     from exporter.service.main import serve  # noqa: PLC0415
-    from exporter.web.server import AddressError  # noqa: PLC0415
+    from exporter.web.connections.addresses import AddressError  # noqa: PLC0415
 
     log.configure(flags["log_level"], flags["log_format"])
     try:

@@ -12,7 +12,8 @@ from exporter.service import systemd
 from exporter.service.current import Current
 from exporter.service.scan_supervisor import ScanSupervisor
 from exporter.web.app import make_app
-from exporter.web.server import Server, listen
+from exporter.web.connections.addresses import listen
+from exporter.web.server import Server
 
 #: The port is opened after so many seconds even if nothing is published yet: a disk may hang.
 _FIRST_PUBLICATION_SECONDS = 2.0
