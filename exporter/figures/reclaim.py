@@ -12,6 +12,7 @@ from enum import StrEnum
 from exporter.core.measured import Tree, Usage
 from exporter.core.model import Container, ContainerState, Image, Layer, LayerId, Snapshot, Use
 from exporter.figures.sizes import Disjoint
+from exporter.inventory.areas import table
 
 _Key = tuple[str, LayerId]
 
@@ -157,7 +158,7 @@ class _Plan:
     @staticmethod
     def _is_due(tree: Tree) -> bool:
         """Whether a tree must have been measured: metadata need not be there at all."""
-        return tree[0] != "image" and tree[-2:-1] != ("l",)
+        return table().around(tree).audited
 
     def _used(self) -> set[tuple[str, str]]:
         return {(one.driver, one.image_id) for one in self._containers if one.image_id is not None}

@@ -18,8 +18,10 @@ from exporter.core.model import (
     Use,
 )
 from exporter.inventory import buildkit
+from exporter.inventory.areas import table
 from exporter.inventory.containers import read_containers
-from exporter.inventory.drivers import LayerStore, driver_named
+from exporter.inventory.drivers import driver_named
+from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.reader import Problems, Reader
 from exporter.inventory.layouts import containerd, graph, graph_claims, layerdb, layerdb_claims
@@ -51,8 +53,9 @@ def nested_roots(root: DataRoot) -> tuple[str, ...]:
         names = [name for name in root.names(()) if _REMAPPED.fullmatch(name)]
     except OSError:
         return ()
-    marks = ("image", "containers", "graph")
-    return tuple(name for name in names if any(root.is_directory((name, mark)) for mark in marks))
+    known = [one.path for one in table().areas if one.objects in (Collector.CONTAINERS, Collector.IMAGES)]
+    marks = {path for path in known if len(path) == 1}
+    return tuple(name for name in names if any(root.is_directory((name, *mark)) for mark in marks))
 
 
 class _Root:
@@ -144,7 +147,7 @@ class _Root:
             entries = len(reader.names(graph.GRAPH))
             counts.update({(one.driver, "graph"): len(one.entries) if len(users) > 1 else entries for one in users})
         for driver, store in self.stores.items():
-            found = list(store.driver.stores)
+            found = [(area.counted, area.path) for area in store.driver.areas if area.counted]
             if driver in self.databases:
                 found += self.databases[driver].stores()
             counts.update({(driver, name): len(reader.names(tree)) for name, tree in found if self._there(tree)})

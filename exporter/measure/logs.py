@@ -8,8 +8,7 @@ from contextlib import suppress
 from exporter.core.data_root import DataRoot, open_directory
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import ContainerId
-
-_CONTAINERS: Tree = ("containers",)
+from exporter.inventory.areas import CONTAINERS
 
 
 def log_sizes(
@@ -21,7 +20,7 @@ def log_sizes(
     knows. `containers` is opened once: there may be a thousand in it, and this is done every few seconds.
     """
     sizes = dict.fromkeys(logs, 0)
-    with suppress(OSError), root.directory(_CONTAINERS) as descriptor:
+    with suppress(OSError), root.directory(CONTAINERS.path) as descriptor:
         for container, files in logs.items():
             if files:
                 sizes[container] = _size(root, descriptor, container, files, on_problem)
@@ -43,7 +42,7 @@ def _size(
     try:
         for file in files:
             try:
-                own = len(file) == 3
+                own = len(file) == len(CONTAINERS.path) + 2
                 status = os.stat(file[-1], dir_fd=home, follow_symlinks=False) if own else root.lstat(file)
             except OSError:
                 continue

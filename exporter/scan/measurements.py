@@ -3,9 +3,9 @@
 from collections.abc import Collection
 
 from exporter.core.data_root import DataRoot
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.model import Collector, LayerId, Problem
-from exporter.inventory.stores import Dirty
 from exporter.measure.cache import Cache, identities
 from exporter.measure.pool.task import Result, Task
 from exporter.scan.hard_links import unaccounted, without_unaccounted
@@ -124,8 +124,8 @@ class Measurements:
         known = self.measured.get(tree)
         return known.entries if known else 0
 
-    def take(self, result: Result, collector: Collector) -> bool | None:
-        """Take up one figure; return whether a tree has grown, None where it was a difference."""
+    def note_result(self, result: Result, collector: Collector) -> bool | None:
+        """Note one figure; return whether its tree has changed its size, None where it was a difference."""
         task = result.task
         if task.changes is not None:
             if result.size is not None and self.differences.get(task.key) != result.size:

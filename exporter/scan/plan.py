@@ -1,22 +1,17 @@
 """Which trees a data root is measured as. They are disjoint, and together they are all of it."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from exporter.core.data_root import DataRoot
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Changes, Tree
 from exporter.core.model import Collector, Inventory, LayerId, Use
+from exporter.inventory.areas import RootAreas, table
 from exporter.inventory.drivers import driver_named
-from exporter.inventory.stores import Dirty
 from exporter.measure.exclusions import Exclusions
 
-_COLLECTORS = {
-    "containers": Collector.CONTAINERS,
-    "volumes": Collector.VOLUMES,
-    "buildkit": Collector.BUILD_CACHE,
-    "image": Collector.IMAGES,
-}
 _LAYER_COLLECTORS = {Use.CONTAINER: Collector.CONTAINERS, Use.BUILD_CACHE: Collector.BUILD_CACHE}
 
 
@@ -55,7 +50,7 @@ class Plan:
         return {tree for tree, sources in self.sources.items() if not sources.isdisjoint(stale)}
 
 
-def make_plan(root: DataRoot, inventory: Inventory, stores: Sequence[Tree]) -> Plan:
+def make_plan(root: DataRoot, inventory: Inventory, areas: RootAreas) -> Plan:
     """Plan the trees of what is there: objects, entries of stores, and the rest by top-level entry."""
     trees: dict[Tree, Collector] = {}
     immutable: set[Tree] = set()
@@ -71,9 +66,9 @@ def make_plan(root: DataRoot, inventory: Inventory, stores: Sequence[Tree]) -> P
     checkpoints = (one.checkpoints for one in inventory.containers if one.checkpoints)
     trees.update(dict.fromkeys(checkpoints, Collector.CONTAINERS))
     prune = Exclusions()
-    for store in stores:
+    for store in areas.stores:
         prune.add(store, store=True)
-        collector = _COLLECTORS.get(store[0], Collector.DIRECTORIES)
+        collector = table().of(store).collector
         for name in _names(root, store):
             trees.setdefault((*store, name), collector)
     for name in inventory.directories:
@@ -81,7 +76,7 @@ def make_plan(root: DataRoot, inventory: Inventory, stores: Sequence[Tree]) -> P
     for mount in root.mounts:
         prune.add(mount, mount=True)
     for tree in trees:
-        if tree[:-1] not in stores:
+        if not areas.is_store(tree[:-1]):
             prune.add(tree)
     there = {tree: collector for tree, collector in trees.items() if tree not in root.mounts}
     return Plan(there, prune, frozenset(immutable), differences, dict(_sources(inventory)), _unfinished(inventory))

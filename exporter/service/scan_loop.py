@@ -73,7 +73,7 @@ class ScanProcess:
         """Publish what is new; during the first scan, how far it is."""
         now = time.monotonic()
         snapshot = None
-        if self._scheduler.news or (self._scanner.rounds and now - self._spoke > _PROGRESS_SECONDS):
+        if self._scheduler.news or (self._scanner.runs and now - self._spoke > _PROGRESS_SECONDS):
             snapshot = self._scheduler.snapshot()
             changed = self._scanner.changes != self._published and (self._scheduler.news or not snapshot.measured)
             self._report.tell(snapshot, changed=changed, news=self._scheduler.news)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
 from exporter.core.model import Layer, LayerId, Use
-from exporter.inventory.drivers import LayerStore
+from exporter.inventory.drivers.layer_store import LayerStore
 
 
 @dataclass(slots=True)

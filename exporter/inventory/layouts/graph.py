@@ -7,10 +7,13 @@ graph/list.go (Images). Docker 1.9 keeps the same files.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from exporter.core.area import DRIVER, Area, Signature
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Reason, Tree
-from exporter.core.model import Image, ImageId, LayerId
-from exporter.inventory.drivers import GRAPH_DRIVERS, Driver, LayerStore
+from exporter.core.model import Collector, Image, ImageId, LayerId
+from exporter.inventory import drivers
+from exporter.inventory.drivers import Driver
+from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Json, Reader, is_id, moment, table, text
 
 LAYOUT = "graph"
@@ -20,6 +23,20 @@ _TAGS = "repositories-"
 #: What Docker 1.10 to 17.x left behind when it took a graph over (migrate/v1/migratev1.go).
 _MIGRATION = (".migration-v1-images.json", ".migration-v1-tags")
 _LARGEST_SIZE = 2**63 - 1
+AREAS = (
+    Area(
+        GRAPH,
+        "the images' descriptions (up to Docker 1.9)",
+        store=True,
+        watched=True,
+        signature=Signature(changes=True, files=("json", "layersize"), told=True),
+        immutable=True,  # renamed into place when it is complete; downloads in `_tmp` grow
+        objects=Collector.IMAGES,
+        images=True,
+        counted="graph",
+    ),
+    Area((_TAGS + DRIVER,), "the images' tags (up to Docker 1.9)", images=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +66,17 @@ class References:
 
 def detect(root: DataRoot) -> bool:
     """Say whether the root holds this layout: a `graph` directory, or tags of a known driver."""
-    return root.is_directory(GRAPH) or any(_tag_file(root, driver) for driver in GRAPH_DRIVERS)
+    return root.is_directory(GRAPH) or any(_tag_file(root, driver) for driver in _drivers())
 
 
 def find_stores(root: DataRoot, reader: Reader) -> list[LayerStore]:
     """The drivers whose directories or tags are in the root, also where that is no directory: then a problem."""
-    drivers = [one for one in GRAPH_DRIVERS if _is_there(root, one.layers[:1]) or _tag_file(root, one)]
-    return [LayerStore(driver, reader) for driver in drivers]
+    there = [one for one in _drivers() if _is_there(root, one.layers[:1]) or _tag_file(root, one)]
+    return [LayerStore(driver, reader) for driver in there]
+
+
+def _drivers() -> list[Driver]:
+    return [one for one in drivers.DRIVERS if one.graph]
 
 
 def _tag_file(root: DataRoot, driver: Driver) -> bool:

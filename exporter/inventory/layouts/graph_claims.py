@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 
 from exporter.core.data_root import DataRoot
 from exporter.core.model import Container, Layer, LayerId, Use
-from exporter.inventory.drivers import INIT, LayerStore
+from exporter.inventory.drivers import INIT
+from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import is_id
 from exporter.inventory.layouts.claims import Claims, changed
 from exporter.inventory.layouts.graph import DOWNLOADS, GRAPH, GraphStore

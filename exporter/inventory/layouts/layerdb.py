@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from exporter.core.area import DRIVER, Area, Signature
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Reason, Tree
-from exporter.core.model import Image, ImageId, LayerId
-from exporter.inventory.drivers import LayerStore
+from exporter.core.model import Collector, Image, ImageId, LayerId
+from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Json, Reader, decode, is_id, items, moment, table, text
 
 LAYOUT = "layerdb"
@@ -25,6 +26,44 @@ _DIRECTORY = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}", re.ASCII)
 _LARGEST_SIZE = 2**63 - 1
 #: A layer that is still being written after this time was given up.
 _STALE_SECONDS = 24 * 3600
+#: The engine adds files to an entry after it was made (the time of a tag, the name of an init layer), and no event
+#: of the store tells of that.
+_FILLED_LATER = Signature(changes=True)
+
+
+def _area(*below: str, watched: bool = True, signature: Signature | None = None, counted: str = "") -> Area:
+    """A directory of `image/<driver>`: small files that are renamed into place and written once."""
+    return Area(
+        (*_IMAGE, DRIVER, *below),
+        collector=Collector.IMAGES,
+        store=True,
+        watched=watched,
+        signature=signature,
+        audited=False,
+        objects=Collector.IMAGES,
+        counted=counted,
+    )
+
+
+AREAS = (
+    Area(
+        _IMAGE,
+        "the images' descriptions (from Docker 1.10 on)",
+        Collector.IMAGES,
+        watched=True,
+        audited=False,
+        objects=Collector.IMAGES,
+        images=True,
+    ),
+    _area(signature=Signature()),
+    _area("distribution", "diffid-by-digest", "sha256", watched=False),
+    _area("distribution", "v2metadata-by-diffid", "sha256", watched=False),
+    _area("layerdb", "sha256", counted="layerdb"),
+    _area("layerdb", "mounts", signature=_FILLED_LATER, counted="mounts"),
+    _area("layerdb", "tmp"),
+    _area("imagedb", "content", "sha256", counted="imagedb"),
+    _area("imagedb", "metadata", "sha256", signature=_FILLED_LATER),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +127,8 @@ class Database:
             top = entry.parent
 
     def stores(self) -> list[tuple[str, Tree]]:
-        """The directories that it keeps, by the short names they are counted under."""
-        layerdb, imagedb = (*self.base, "layerdb"), (*self.base, "imagedb")
-        named = [("layerdb", (*layerdb, "sha256")), ("mounts", (*layerdb, "mounts"))]
-        return [*named, ("imagedb", (*imagedb, "content", "sha256"))]
+        """The directories whose entries are counted, by the short names they are counted under."""
+        return [(area.counted, (*self.base, *area.path[2:])) for area in AREAS if area.counted]
 
     def references(self) -> list[Tree]:
         """Where something that refers to a layer can come or go."""

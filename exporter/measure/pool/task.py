@@ -47,7 +47,6 @@ class Task:
     attempt: int = 0
     crashes: int = 0
     trouble: Trouble | None = None
-    failed: bool = False
 
     @property
     def large(self) -> bool:
@@ -62,7 +61,6 @@ class Task:
 
     def fail(self, reason: Reason, tree: Tree, detail: str) -> None:
         """Note that the figure cannot be had."""
-        self.failed = True
         trouble = self.troubled()
         trouble.add(reason)
         trouble.kept.append((reason, tree or self.tree, detail))
