@@ -8,10 +8,11 @@ DEMO_ADDRESS ?= 127.0.0.1:9588
 DEMO_ROOT ?=
 DEMO_BUILD_ADDRESS ?= 127.0.0.1:9589
 DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
-APT_TEST := prometheus strace curl openssl systemd docker.io busybox-static chromium lintian
-APT_BENCHMARK := docker.io busybox-static gdu prometheus
+APT_TEST := prometheus strace curl openssl systemd docker.io docker-cli:/usr/bin/docker busybox-static chromium lintian
+APT_BENCHMARK := docker.io docker-cli:/usr/bin/docker busybox-static gdu prometheus
 
-.PHONY: help setup demo demo-prometheus test benchmark soak dashboards picture lint format lock wheel deb clean apt-test
+.PHONY: help setup demo demo-prometheus test benchmark soak dashboards picture lint format lock wheel deb clean apt-test \
+	test-debian
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -41,6 +42,10 @@ apt-test:
 
 test: setup apt-test ## Set up what the tests need, apt packages included, and run them all
 	$(BIN)/pytest
+
+SUITE ?= trixie
+test-debian: ## Run make demo and make test on a bare Debian SUITE (trixie, bookworm), in a root of its own
+	@scripts/test-debian $(SUITE)
 
 benchmark: setup ## Measure what the exporter costs, side by side with du, gdu and the engine
 	@scripts/ensure-apt $(APT_BENCHMARK)

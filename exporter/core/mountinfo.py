@@ -96,17 +96,33 @@ def mount_around(tree: Tree, mounts: Collection[Tree]) -> Tree:
 
 
 def filesystems(
-    root: str, directories: Sequence[str], layers: Sequence[Sequence[Tree]], mounts: Sequence[MountPoint]
+    root: str, directories: Sequence[str], layers: Sequence[Sequence[Tree]], mounts: Sequence[MountPoint], device: int
 ) -> tuple[Filesystem, ...]:
-    """The filesystems of the root and of what may have a disk of its own: top-level entries and drivers."""
+    """The filesystems of the root and of what may have a disk of its own: top-level entries and drivers.
+
+    `device` is the st_dev of the root. It stands for a mount that mountinfo does not list: in a chroot whose `/` is no
+    mount point, and where /proc is not mounted.
+    """
     paths = [root, *(f"{root}/{name}" for name in directories)]
     paths += [f"{root}/{'/'.join(trees[0][:-1])}" for trees in layers if trees]
     found: list[MountPoint] = []
     for path in dict.fromkeys(paths):
-        mount = mount_of(path, mounts)
-        if mount is not None and not any(_same_filesystem(one, mount) for one in found):
+        mount = mount_of(path, mounts) or _unlisted(root, device, mounts)
+        if not any(_same_filesystem(one, mount) for one in found):
             found.append(mount)
     return tuple(Filesystem(one.path, one.device, one.path, one.fstype) for one in found)
+
+
+def _unlisted(root: str, device: int, mounts: Sequence[MountPoint]) -> MountPoint:
+    """Stands for the mount of the root where mountinfo lists none.
+
+    Device and type are those of another mount of the same filesystem. If there is none, the device is its number and
+    the type is unknown (""). The mount point is the root itself: the real one lies outside of what the process sees.
+    """
+    number = f"{os.major(device)}:{os.minor(device)}"
+    other = next((mount for mount in mounts if mount.device_number == number), None)
+    name, fstype = (other.device, other.fstype) if other else (number, "")
+    return MountPoint(number="", parent="", path=root, inside="/", device_number=number, device=name, fstype=fstype)
 
 
 def _same_filesystem(one: MountPoint, other: MountPoint) -> bool:

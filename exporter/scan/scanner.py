@@ -166,7 +166,7 @@ class Scanner:
 
     def _note_filesystems(self, root: DataRoot) -> None:
         layers = [one.trees for one in self.inventory.layers]
-        found = filesystems(root.path, self.inventory.directories, layers, root.mountinfo)
+        found = filesystems(root.path, self.inventory.directories, layers, root.mountinfo, root.device)
         self._changes += found != self._known.filesystems
         self._known = Snapshot(self.path, time.time(), device=root.device, filesystems=found)
 

@@ -145,14 +145,14 @@ def test_a_line_that_was_cut_spoils_none_behind_it() -> None:
 
 
 def test_what_is_logged_before_the_log_is_set_up_is_no_output() -> None:
-    code = "from exporter.log import Logger; Logger().warning('an.event', detail='two words')"
+    code = "from exporter.core.log import Logger; Logger().warning('an.event', detail='two words')"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout == ""
     assert done.stderr.endswith('level=warning event=an.event detail="two words"\n')
 
 
 def test_where_standard_error_is_closed_no_other_file_is_written_to(tmp_path: Path) -> None:
-    code = "import sys; from exporter.log import Logger; file = open(sys.argv[1], 'w'); Logger().error('an.event')"
+    code = "import sys; from exporter.core.log import Logger; file = open(sys.argv[1], 'w'); Logger().error('an.event')"
     command = ["sh", "-c", 'exec "$0" "$@" 2>&-', sys.executable, "-c", code, str(tmp_path / "file")]
     subprocess.run(command, check=True, timeout=60)
     assert (tmp_path / "file").read_text() == ""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pki.authority(directory)
     pki.authority(directory, "stranger")
     pki.signed(directory, "server", "DNS:localhost")
+    pki.authority(directory, "plain", usage="")
+    pki.signed(directory, "plain-server", "DNS:localhost", by="plain")
     pki.signed(directory, "client", "DNS:admin.example")
     pki.signed(directory, "other", "DNS:admin.example", by="stranger")
     (directory / "password").write_text("correct horse\n")
@@ -125,6 +128,32 @@ def test_everybody_else_is_told_why_not_in_one_line(files: Path, port: int, chan
     assert said.format(files=files) in done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert "horse" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def plain_port(files: Path) -> Iterator[int]:
+    """An exporter whose certificate was signed by an authority without keyUsage, as many private ones are."""
+    web = "tls_server_config: {cert_file: plain-server.crt, key_file: plain-server.key}\n"
+    (files / "plain.yml").write_text(web)
+    with exporter(graph_root(files / "plain").path, "--web.config.file", str(files / "plain.yml")) as running:
+        running.log_line("event=scan.done")
+        yield running.port
+
+
+def test_an_authority_without_key_usage_is_trusted_when_it_is_named(files: Path, plain_port: int) -> None:
+    done = run("--from", f"https://localhost:{plain_port}", "--from.ca-file", str(files / "plain.crt"))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(
+    not ssl.create_default_context().verify_flags & ssl.VerifyFlags.VERIFY_X509_STRICT,
+    reason="this Python trusts it anyway",
+)
+def test_where_it_is_only_the_systems_the_message_says_to_name_it(files: Path, plain_port: int) -> None:
+    done = run("--from", f"https://localhost:{plain_port}", SSL_CERT_FILE=str(files / "plain.crt"))
+    assert done.returncode == 1
+    assert "name the authority's file with --from.ca-file" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_https_to_an_exporter_that_speaks_http(tmp_path: Path) -> None:

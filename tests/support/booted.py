@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.chroots import PATH, fresh_root
 
-_SYSTEMD = "lib/systemd/systemd"
+_SYSTEMD = "usr/lib/systemd/systemd"
 _CGROUPS = Path("/sys/fs/cgroup")
 _START_SECONDS = 60
 #: What is kept of all that a machine starts: nothing may be set on the kernel, which is that of others too.
@@ -111,12 +111,12 @@ def _hierarchies(name: str) -> list[Hierarchy]:
 
 def _bare(root: Path) -> None:
     """Leave of what a start of this root would do only what is needed."""
-    for units in ("lib/systemd/system", "etc/systemd/system"):
+    for units in ("usr/lib/systemd/system", "etc/systemd/system"):
         for wants in (root / units).glob("*.wants"):
             for unit in wants.iterdir():
                 if unit.name not in _KEPT:
                     unit.unlink()
-    shutil.rmtree(root / "lib/systemd/system-generators", ignore_errors=True)
+    shutil.rmtree(root / "usr/lib/systemd/system-generators", ignore_errors=True)
     (root / "usr/sbin/policy-rc.d").unlink(missing_ok=True)  # a container's wish that packages start nothing
     (root / "etc/fstab").write_text("")
     (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")  # without one everything would be enabled again

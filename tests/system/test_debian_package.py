@@ -19,7 +19,7 @@ from tests.support.chroots import fresh_root, run_in
 from tests.support.product import Samples, needs
 
 _NAME = "docker-storage-exporter"
-_OWN = [f"usr/lib/{_NAME}", f"usr/bin/{_NAME}", f"usr/share/doc/{_NAME}", f"lib/systemd/system/{_NAME}.service"]
+_OWN = [f"usr/lib/{_NAME}", f"usr/bin/{_NAME}", f"usr/share/doc/{_NAME}", f"usr/lib/systemd/system/{_NAME}.service"]
 _OWN += [f"usr/share/man/man1/{_NAME}.1.gz"]
 _SETTINGS = (f"etc/default/{_NAME}", f"etc/{_NAME}")
 pytestmark = [
@@ -97,7 +97,7 @@ def _runs_as_its_user(root: Path, chroot: Chroot) -> None:
 def _listing(root: Path) -> set[str]:
     """What is below the places that a package may write to, apart from dpkg's own records and logs."""
     found = set()
-    for top in ("etc", "usr/lib", "usr/bin", "usr/share/doc", "var/lib", "lib/systemd", "srv"):
+    for top in ("etc", "usr/lib", "usr/bin", "usr/share/doc", "var/lib", "srv"):
         for directory, directories, files in os.walk(root / top):
             if "var/lib/dpkg" in directory or "docker/" in directory + "/":
                 directories.clear()

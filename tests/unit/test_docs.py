@@ -1,5 +1,6 @@
 """What the documentation tells to type, to deploy and to query: it parses, and what it names exists."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -14,9 +15,12 @@ from exporter.expose.metrics.catalogue import CATALOGUE
 from exporter.web.app import make_app
 from tests.support.paths import TOP
 
-_PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+_PAGES = [TOP / "README.md", *TOP.glob("CONTRIBUTING.md"), *sorted((TOP / "docs").glob("*.md"))]
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r"`([a-z]+(?:_[a-z]+)+)(?:\{[^`]*\})?`")
+
+#: A file of this project in a text, with a name that is defined in it where one is given: `core/log.py:Logger.info`.
+_FILE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|md|lock|toml|yml|json))(?::([\w.]+))?`")
 
 
 def fences(page: Path, language: str) -> list[str]:
@@ -93,3 +97,91 @@ def test_every_metric_in_the_tables_exists() -> None:
     first = (TOP / "docs" / "accuracy.md").read_text().split("## Two measures")[0]
     rows = [line.split("|")[1] for line in first.splitlines() if line.startswith("| `")]
     assert {name for row in rows for name in _NAME.findall(row)} - known == set()
+
+
+def defined(path: Path) -> set[str]:
+    """The classes, functions, methods and constants of a module, by qualified name."""
+    found: set[str] = set()
+
+    def visit(body: list[ast.stmt], prefix: str) -> None:
+        for node in body:
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                found.add(prefix + node.name)
+                if isinstance(node, ast.ClassDef):
+                    visit(node.body, f"{prefix}{node.name}.")
+            elif isinstance(node, ast.Assign):
+                found.update(prefix + target.id for target in node.targets if isinstance(target, ast.Name))
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                found.add(prefix + node.target.id)
+
+    visit(ast.parse(path.read_text()).body, "")
+    return found
+
+
+def untrue(text: str) -> list[str]:
+    """The files and names in a text that are not there; paths are those of the project or of its package."""
+    bad = []
+    for name, inside in _FILE.findall(text):
+        places = [place for place in (TOP / name, TOP / "exporter" / name) if place.is_file()]
+        if not places or (inside and inside not in defined(places[0])):
+            bad.append(f"{name}:{inside}")
+    return bad
+
+
+#: To be emptied: pages whose names follow when the packages have landed.
+_FOLLOWING = {"architecture.md", "security.md", "CONTRIBUTING.md"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.xfail(strict=False), id=page.name)
+        if page.name in _FOLLOWING
+        else pytest.param(page, id=page.name)
+        for page in _PAGES
+    ],
+)
+def test_a_file_that_is_named_exists_with_what_is_named_in_it(page: Path) -> None:
+    assert untrue(page.read_text()) == []
+
+
+@pytest.mark.xfail(strict=False)
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_a_directory_or_target_that_is_named_for_developers_exists(name: str) -> None:
+    text = (TOP / name).read_text()
+    for directory in re.findall(r"`((?:[\w.-]+/)+)`", text):
+        assert (TOP / directory).is_dir() or (TOP / "exporter" / directory).is_dir(), directory
+    targets = set(re.findall(r"^([a-z-]+):", (TOP / "Makefile").read_text(), re.MULTILINE))
+    for words in re.findall(r"`make ([a-z -]+)`", text):
+        assert set(words.split()) <= targets, words
+
+
+def test_a_file_or_name_that_is_not_there_is_noticed() -> None:
+    good = "`core/log.py:Logger.info` `tests/support/paths.py:TOP` `docs/metrics.md`"
+    assert untrue(good) == []
+    assert untrue("`core/log.py:Logger.shout` `core/logs.py`") == ["core/log.py:Logger.shout", "core/logs.py:"]
+
+
+def test_a_link_leads_to_a_file_and_a_heading() -> None:
+    for page in [*_PAGES, *(TOP / "docs" / "runbooks").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if "://" in link:
+                continue
+            name, _, anchor = link.partition("#")
+            target = page.parent / name if name else page
+            assert target.exists(), (page.name, link)
+            assert not anchor or anchor in headings(target), (page.name, link)
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    lines = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in lines}
+
+
+def test_the_page_on_architecture_names_the_steps_of_an_event() -> None:
+    text = (TOP / "docs" / "architecture.md").read_text()
+    way = text.split("## The way of one event")[1].split("\n## ")[0]
+    assert len(_FILE.findall(way)) > 20
+    assert len([line for line in way.splitlines() if line]) < 50, "it fits on one screen"

@@ -92,8 +92,9 @@ _TLS_ADVICE = {
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "it may want a client certificate: --from.cert-file",
     "TLSV1_ALERT_UNKNOWN_CA": "it does not know who signed --from.cert-file",
 }
-
-
+#: X509_V_ERR_*: what OpenSSL refuses only if it verifies strictly (openssl/x509_vfy.h of OpenSSL 3).
+_STRICT = range(79, 95)
+_STRICT_ADVICE = "name the authority's file with --from.ca-file: an authority that is named is not verified strictly"
 _REFUSED = "it may want another client certificate: --from.cert-file"
 
 
@@ -112,6 +113,8 @@ def _said(reason: object, *, encrypted: bool) -> str:
     if isinstance(reason, ssl.SSLError):
         why = getattr(reason, "verify_message", "") or (reason.reason or "").replace("_", " ").lower()
         advice = _TLS_ADVICE.get(reason.reason or "", "")
+        if getattr(reason, "verify_code", 0) in _STRICT:
+            advice = _STRICT_ADVICE
         return f"TLS: {why or reason}{f'; {advice}' if advice else ''}"
     said = str(reason) or type(reason).__name__
     # In TLS 1.3 a client may hear only now that its certificate, or the lack of one, is not to the server's taste.
@@ -148,6 +151,11 @@ def _context(remote: Remote) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=remote.ca_file)
     except (OSError, ValueError) as error:
         raise click.ClickException(f"--from.ca-file {remote.ca_file}: {_useless(error)}") from None
+    if remote.ca_file:
+        # An authority that was named is trusted as it is, as curl and Prometheus do. Python 3.13 began to refuse one
+        # without the extensions that RFC 5280 asks for (keyUsage), and to trust a listed intermediate one.
+        context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     try:
         if remote.cert_file:
             context.load_cert_chain(remote.cert_file, remote.key_file)

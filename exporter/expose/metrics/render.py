@@ -1,6 +1,5 @@
 """Families to bytes, once per snapshot, in a form that a scrape can finish without rendering them again."""
 
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -10,12 +9,11 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector as FamilySource
 
+from exporter.core.gzip_body import GzipBody
+
 Format = Literal["text", "openmetrics"]
 
 _EOF = b"# EOF\n"
-#: RFC 1952: magic, deflate, no flags, no time, no extra, unknown system.
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-_LEVEL = 6
 
 
 class _Source(FamilySource):
@@ -35,27 +33,24 @@ def render(families: Iterable[Family], style: Format) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One exposition without its live end: plain, and deflated so that more can be put behind it.
+    """One exposition without its end, which is read at each scrape: plain and compressed.
 
     `parts` may be shared with the page in the other format: the samples are the same.
     """
 
     parts: tuple[bytes, ...]
-    length: int
-    deflated: bytes
-    checksum: int
+    compressed: GzipBody
 
     @classmethod
     def of(cls, parts: Iterable[bytes]) -> "Page":
-        """Compress a page up to a byte boundary."""
+        """Compress a page."""
         kept = tuple(parts)
-        compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-        deflated, checksum = bytearray(), 0
-        for part in kept:
-            deflated += compressor.compress(part)
-            checksum = zlib.crc32(part, checksum)
-        deflated += compressor.flush(zlib.Z_FULL_FLUSH)
-        return cls(kept, sum(map(len, kept)), bytes(deflated), checksum)
+        return cls(kept, GzipBody.of(kept))
+
+    @property
+    def length(self) -> int:
+        """How many bytes the page has, uncompressed."""
+        return self.compressed.length
 
     def finish(self, end: bytes) -> bytes:
         """The whole page, with `end` behind it."""
@@ -67,12 +62,7 @@ class Page:
 
     def gzip_parts(self, end: bytes) -> tuple[bytes, ...]:
         """The page as one gzip member, in parts; only `end` is compressed now."""
-        compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-        tail = compressor.compress(end) + compressor.flush(zlib.Z_FINISH)
-        checksum = zlib.crc32(end, self.checksum)
-        length = (self.length + len(end)) & 0xFFFFFFFF
-        trailer = checksum.to_bytes(4, "little") + length.to_bytes(4, "little")
-        return (_GZIP_HEADER, self.deflated, tail + trailer)
+        return self.compressed.member(end)
 
 
 def render_part(families: Iterable[Family], style: Format) -> bytes:

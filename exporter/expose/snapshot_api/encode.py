@@ -2,12 +2,12 @@
 
 import json
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
 
+from exporter.core.gzip_body import GzipBody
 from exporter.core.measured import Tree
 from exporter.core.model import Container, Filesystem, Image, Snapshot
 from exporter.core.text import escape
@@ -29,59 +29,39 @@ from exporter.figures.figures import Figures
 from exporter.figures.reclaim import Reclaim
 from exporter.figures.sizes import ContainerFigures, ImageFigures
 
-_LEVEL = 6
-#: How much of a document is inflated at a time, at most, and from how much.
-_PART_BYTES = 64 * 1024
-_PACKED_BYTES = 8 * 1024
-#: RFC 1952: magic, deflate, no flags, no time, no extra, unknown system.
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-
 
 @dataclass(frozen=True, slots=True)
 class EncodedSnapshot:
-    """A document without its end, deflated so that the end, which is read when it is asked for, can follow."""
+    """A document without its end, which is read at each request. It is kept compressed only."""
 
-    deflated: bytes
-    checksum: int
-    length: int
+    compressed: GzipBody
+
+    @property
+    def length(self) -> int:
+        """How many bytes the document has, uncompressed."""
+        return self.compressed.length
 
     def finish_gzip(self, end: bytes) -> bytes:
-        """The whole document as one gzip member."""
+        """The document as one gzip member."""
         return b"".join(self.gzip_parts(end))
 
     def gzip_parts(self, end: bytes) -> tuple[bytes, ...]:
         """The document as one gzip member, in parts; only `end` is compressed now."""
-        compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-        tail = compressor.compress(end) + compressor.flush(zlib.Z_FINISH)
-        trailer = zlib.crc32(end, self.checksum).to_bytes(4, "little")
-        trailer += ((self.length + len(end)) & 0xFFFFFFFF).to_bytes(4, "little")
-        return (_GZIP_HEADER, self.deflated, tail + trailer)
+        return self.compressed.member(end)
 
     def finish(self, end: bytes) -> bytes:
         """The whole document."""
         return b"".join(self.parts(end))
 
     def parts(self, end: bytes) -> Iterator[bytes]:
-        """The document, inflated part by part as they are taken."""
-        inflating = zlib.decompressobj(-zlib.MAX_WBITS)
-        for start in range(0, len(self.deflated), _PACKED_BYTES):
-            packed = self.deflated[start : start + _PACKED_BYTES]
-            while packed:
-                yield inflating.decompress(packed, _PART_BYTES)
-                packed = inflating.unconsumed_tail
-        yield inflating.flush() + end
+        """The document in parts, each inflated when it is asked for."""
+        yield from self.compressed.inflated()
+        yield end
 
 
 def describe(account: Figures) -> EncodedSnapshot:
     """Make the document of a snapshot, but for what `ending` makes."""
-    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    deflated, checksum, length = bytearray(), 0, 0
-    for piece in _pieces(account):
-        raw = piece.encode()
-        deflated += compressor.compress(raw)
-        checksum, length = zlib.crc32(raw, checksum), length + len(raw)
-    deflated += compressor.flush(zlib.Z_FULL_FLUSH)
-    return EncodedSnapshot(bytes(deflated), checksum, length)
+    return EncodedSnapshot(GzipBody.of(piece.encode() for piece in _pieces(account)))
 
 
 def ending(taken: float | None, filesystems: Iterable[FilesystemRow]) -> bytes:

@@ -38,9 +38,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pki.signed(directory, "rsa", "DNS:localhost,IP:127.0.0.1", rsa=True)
     pki.signed(directory, "client", "DNS:prometheus.example,IP:0:0:0:0:0:0:0:1,URI:spiffe://a/b")
     pki.signed(directory, "other", "DNS:other.example", by="stranger")
-    pki.signed(directory, "expired", "DNS:prometheus.example", days=-1)
+    pki.signed(directory, "expired", "DNS:prometheus.example", expired=True)
     pki.signed(directory, "server-only", "DNS:prometheus.example", use="serverAuth")
-    pki.authority(directory, "self-signed")
+    pki.authority(directory, "self-signed", usage="")
     return directory
 
 

@@ -1,0 +1,23 @@
+import gzip
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.core.gzip_body import GzipBody
+
+_PARTS = st.lists(st.binary(max_size=200) | st.integers(0, 300_000).map(bytes), max_size=8)
+
+
+@given(_PARTS, st.binary())
+def test_a_body_and_its_end_are_one_gzip_member(parts: list[bytes], end: bytes) -> None:
+    whole = b"".join(parts)
+    body = GzipBody.of(parts)
+    assert body.length == len(whole)
+    assert gzip.decompress(b"".join(body.member(end))) == whole + end
+
+
+@given(_PARTS)
+def test_it_is_inflated_in_parts_of_a_bounded_size(parts: list[bytes]) -> None:
+    inflated = list(GzipBody.of(parts).inflated())
+    assert b"".join(inflated) == b"".join(parts)
+    assert max(map(len, inflated)) <= 64 * 1024

@@ -1,0 +1,208 @@
+"""Bolt databases page by page: which of them are read, and which are refused."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.demo.bolt import PAGE, Tree, bolt, fnv, leaf, meta
+from exporter.inventory.files import bolt as module
+from exporter.inventory.files.bolt import BoltError, Bucket, Read, read_bolt
+
+_HEADER = struct.Struct("<QHHI")
+_LEAF_KIND, _BRANCH_KIND = 2, 1
+
+
+def _reader(content: bytes) -> Read:
+    return lambda offset, length: content[offset : offset + length]
+
+
+def _page(number: int, kind: int, count: int, body: bytes, overflow: int = 0) -> bytes:
+    return (_HEADER.pack(number, kind, count, overflow) + body).ljust((overflow + 1) * PAGE, b"\0")
+
+
+def _branch(number: int, *below: int) -> bytes:
+    """A branch page; its elements' keys are not looked at."""
+    return _page(number, _BRANCH_KIND, len(below), b"".join(struct.pack("<IIQ", 0, 0, one) for one in below))
+
+
+def _database(*pages: bytes, root: int = 3) -> bytes:
+    return meta(0, 6, root=root) + meta(1, 7, root=root) + b"\0" * PAGE + b"".join(pages)
+
+
+def _values(content: bytes) -> dict[bytes, bytes]:
+    return read_bolt(_reader(content)).values
+
+
+def test_what_lies_in_the_leaves_below_branches_is_all_read() -> None:
+    leaves = [leaf(number, {f"k{number}": f"v{number}".encode()}).ljust(PAGE, b"\0") for number in (5, 6, 7)]
+    content = _database(_branch(3, 4, 7), _branch(4, 5, 6), *leaves)
+    assert _values(content) == {b"k5": b"v5", b"k6": b"v6", b"k7": b"v7"}
+
+
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.binary(max_size=6000), max_size=5))
+def test_values_of_any_length_are_read_also_over_many_pages(values: dict[str, bytes]) -> None:
+    assert _values(bolt(dict(values))) == {name.encode(): value for name, value in values.items()}
+
+
+def test_a_page_that_names_another_place_is_refused() -> None:
+    good = leaf(3, {"a": b"1"}).ljust(PAGE, b"\0")
+    assert _values(_database(good)) == {b"a": b"1"}
+    with pytest.raises(BoltError, match="wrong place"):
+        _values(_database(b"\4" + good[1:]))
+    branched = leaf(5, {"a": b"1"}).ljust(PAGE, b"\0")
+    assert _values(_database(_branch(3, 5), b"\0" * PAGE, branched)) == {b"a": b"1"}
+    with pytest.raises(BoltError, match="wrong place"):
+        _values(_database(_branch(3, 4), branched))
+
+
+def test_a_page_that_is_met_twice_is_refused() -> None:
+    with pytest.raises(BoltError, match="ring"):
+        _values(_database(_branch(3, 4), _branch(4, 3)))
+    with pytest.raises(BoltError, match="ring"):
+        _values(_database(_branch(3, 4, 4), leaf(4, {}).ljust(PAGE, b"\0")))
+
+
+@pytest.mark.parametrize(("depth", "good"), [(64, True), (65, False)])
+def test_branches_are_followed_to_a_depth_that_no_database_has(depth: int, good: bool) -> None:
+    branches = [_branch(3 + number, 4 + number) for number in range(depth)]
+    content = _database(*branches, leaf(3 + depth, {"a": b"1"}).ljust(PAGE, b"\0"))
+    if good:
+        assert _values(content) == {b"a": b"1"}
+    else:
+        with pytest.raises(BoltError, match="ring"):
+            _values(content)
+
+
+@pytest.mark.parametrize(("depth", "good"), [(64, True), (65, False)])
+def test_buckets_in_buckets_are_followed_to_such_a_depth_as_well(depth: int, good: bool) -> None:
+    tree: Tree = {"last": b"1"}
+    for _ in range(depth):
+        tree = {"b": tree}
+    if not good:
+        with pytest.raises(BoltError, match="nested too deep"):
+            read_bolt(_reader(bolt(tree)))
+        return
+    bucket = read_bolt(_reader(bolt(tree)))
+    for _ in range(depth):
+        bucket = bucket.buckets[b"b"]
+    assert bucket.values == {b"last": b"1"}
+
+
+def test_a_bucket_with_pages_of_its_own_is_read_and_named() -> None:
+    element = struct.pack("<IIII", 1, 16, 1, 16) + b"b" + struct.pack("<QQ", 4, 0)
+    content = _database(_page(3, _LEAF_KIND, 1, element), leaf(4, {"k": b"v"}).ljust(PAGE, b"\0"))
+    assert read_bolt(_reader(content)).buckets == {b"b": Bucket({b"k": b"v"})}
+    assert read_bolt(_reader(content), b"b") == Bucket({b"k": b"v"})
+
+
+def test_only_a_bucket_is_found_by_its_name() -> None:
+    content = bolt({"a": b"value", "b": {"k": b"v"}})
+    assert read_bolt(_reader(content), b"a") == Bucket()
+    assert read_bolt(_reader(content), b"b").values == {b"k": b"v"}
+
+
+def test_a_page_of_another_kind_and_a_small_bucket_that_is_no_leaf_are_refused() -> None:
+    with pytest.raises(BoltError, match="unknown kind"):
+        _values(_database(_page(3, 16, 0, b"")))
+    element = struct.pack("<IIII", 1, 16, 1, 32) + b"b" + struct.pack("<QQ", 0, 0) + _HEADER.pack(0, _BRANCH_KIND, 0, 0)
+    with pytest.raises(BoltError, match="inline bucket"):
+        _values(_database(_page(3, _LEAF_KIND, 1, element)))
+
+
+@pytest.mark.parametrize(("key", "value", "good"), [(1, PAGE - 33, True), (1, PAGE - 32, False), (PAGE - 31, 0, False)])
+def test_a_key_or_value_that_does_not_end_within_its_page_is_refused(key: int, value: int, good: bool) -> None:
+    content = _database(_page(3, _LEAF_KIND, 1, struct.pack("<IIII", 0, 16, key, value)))
+    if good:
+        assert [len(one) for one in _values(content).values()] == [value]
+    else:
+        with pytest.raises(BoltError, match="ends too early"):
+            _values(content)
+
+
+def _damaged(number: int, at: int, value: bytes, *, summed: bool = False) -> bytes:
+    """A meta page with other bytes at an offset after its header; `summed` gives it the right checksum."""
+    page = bytearray(meta(number, 9, root=77))
+    page[16 + at : 16 + at + len(value)] = value
+    if summed:
+        page[16 + 56 : 16 + 64] = struct.pack("<Q", fnv(bytes(page[16 : 16 + 56])))
+    return bytes(page)
+
+
+@pytest.mark.parametrize(
+    "newer",
+    [
+        _damaged(0, 48, struct.pack("<Q", 10)),  # the transaction, without a new checksum
+        _damaged(0, 56, struct.pack("<Q", 1)),  # the checksum itself
+        _damaged(0, 0, struct.pack("<I", 1), summed=True),  # magic
+        _damaged(0, 4, struct.pack("<I", 3), summed=True),  # version
+        _damaged(0, 8, struct.pack("<I", 4095), summed=True),  # page size
+        _damaged(0, 8, struct.pack("<I", 512), summed=True),
+        b"\0" * PAGE,
+    ],
+)
+def test_of_two_meta_pages_the_whole_one_is_taken(newer: bytes) -> None:
+    """The newer one names a root that is not there; it is not believed."""
+    whole = bolt({"a": b"1"})
+    assert _values(newer + whole[PAGE:]) == {b"a": b"1"}
+    with pytest.raises(BoltError):
+        _values(meta(0, 9, root=77) + whole[PAGE:])
+
+
+def test_a_second_meta_page_is_believed_only_where_the_pages_size_puts_it() -> None:
+    content = bytearray(bolt({"a": b"1"}) + b"\0" * (20 * PAGE))
+    content[2 * PAGE : 3 * PAGE] = meta(1, 99, root=77)
+    assert _values(bytes(content)) == {b"a": b"1"}
+
+
+@pytest.mark.parametrize("size", [1 << bits for bits in range(10, 17)])
+def test_databases_are_read_with_every_size_of_page_that_an_engine_may_have_used(size: int) -> None:
+    def laid_out(page: bytes, number: int) -> bytes:
+        body = bytearray(page[:16] + page[16 : 16 + 64])
+        body[16 + 8 : 16 + 12] = struct.pack("<I", size)
+        body[16 + 56 : 16 + 64] = struct.pack("<Q", fnv(bytes(body[16 : 16 + 56])))
+        return bytes(body).ljust(size, b"\0")
+
+    metas = [laid_out(meta(number, 6 + number), number) for number in (0, 1)]
+    content = b"".join(metas) + b"\0" * size + leaf(3, {"a": b"1"}).ljust(size, b"\0")
+    assert _values(content) == {b"a": b"1"}
+    assert _values(b"\0" * size + content[size:]) == {b"a": b"1"}
+
+
+@pytest.mark.parametrize(("commits", "expected"), [(0, b"old"), (1, b"old"), (2, b"new")])
+def test_what_was_read_stands_until_two_commits_have_written_over_it(commits: int, expected: bytes) -> None:
+    """The meta pages that are read after all others tell how much was committed meanwhile."""
+    old, new, committed = bolt({"a": b"old"}), bolt({"a": b"new"}), False
+    new = meta(0, 7 + commits) + meta(1, 6) + new[2 * PAGE :]
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal committed
+        content = new if committed else old
+        committed = committed or (offset, length) == (3 * PAGE, PAGE)
+        return content[offset : offset + length]
+
+    assert read_bolt(read).values == {b"a": expected}
+
+
+def test_a_database_that_is_damaged_and_still_is_not_read_again() -> None:
+    content, reads = _database(_page(3, 16, 0, b"")), 0
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal reads
+        reads += (offset, length) == (3 * PAGE, PAGE)
+        return content[offset : offset + length]
+
+    with pytest.raises(BoltError, match="unknown kind"):
+        read_bolt(read)
+    assert reads == 1
+
+
+def test_no_more_is_read_of_a_database_than_an_engines_can_be_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 16 + PAGE)
+    assert _values(bolt({"a": b"1"})) == {b"a": b"1"}
+    monkeypatch.setattr(module, "MAX_BYTES", 16 + PAGE - 1)
+    with pytest.raises(BoltError, match="too large"):
+        _values(bolt({"a": b"1"}))
+    with pytest.raises(BoltError, match="too large"):
+        _values(_database(_branch(3, 1 << 50)))
