@@ -75,4 +75,4 @@ class Metadata:
 
 def _log_sizes(root: DataRoot, containers: Iterable[Container], problems: Problems) -> dict[ContainerId, int]:
     known = {one.id: one.log.files for one in containers if one.log.driver or one.log.files}
-    return log_sizes(root, known, lambda why, at: problems.add(Collector.CONTAINERS, why, at))
+    return log_sizes(root, CONTAINERS.path, known, lambda why, at: problems.add(Collector.CONTAINERS, why, at))
