@@ -11,8 +11,8 @@ from exporter.core.area import DRIVER, Area, AreaTable, Signature
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
 from exporter.core.model import Collector
-from exporter.inventory import drivers
-from exporter.inventory.layouts import graph, layerdb
+from exporter.inventory import drivers, layouts
+from exporter.inventory.layouts import buildkit
 
 CONTAINERS = Area(
     ("containers",),
@@ -33,18 +33,9 @@ VOLUMES = Area(
     signature=Signature(changes=True, files=("_data", "opts.json", "config.json", "json")),
     objects=Collector.VOLUMES,
 )
-#: BuildKit writes to its databases in place and keeps them open: no event tells of that, so it is not watched.
-BUILDKIT = Area(
-    ("buildkit",),
-    "BuildKit's cache records and contents",
-    Collector.BUILD_CACHE,
-    store=True,
-    signature=Signature(),
-)
 #: What belongs to no single object.
 _OTHERS = {
     "builder": "the classic builder's files",
-    "containerd": "containerd's files",
     "engine-id": "the engine's id",
     "execdriver": "the states of running containers (up to Docker 1.10)",
     "init": "dockerinit (up to Docker 1.10)",
@@ -57,14 +48,15 @@ _OTHERS = {
     "tmp-old": "temporary files that the engine has put aside to remove",
     "trust": "keys for signed images",
 }
-_COMMON = (CONTAINERS, VOLUMES, BUILDKIT, *(Area((name,), label) for name, label in _OTHERS.items()))
+_COMMON = (CONTAINERS, VOLUMES, buildkit.AREA, *(Area((name,), label) for name, label in _OTHERS.items()))
 
 
 @cache
 def table() -> AreaTable:
     """The rows of this module, of all graph drivers and of all layouts."""
     of_drivers = (area for driver in drivers.DRIVERS for area in driver.areas)
-    return AreaTable((*_COMMON, *of_drivers, *graph.AREAS, *layerdb.AREAS))
+    of_layouts = (area for layout in layouts.LAYOUTS for area in layout.areas)
+    return AreaTable((*_COMMON, *of_drivers, *of_layouts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from exporter.core.measured import Measured, Reason, Usage
 from exporter.core.model import Collector
 from exporter.core.mountinfo import foreign_trees, read_mounts
 from exporter.inventory.areas import table
-from exporter.inventory.read import Problems, detect, nested_roots
+from exporter.inventory.files.reader import Problems
+from exporter.inventory.read import detect, nested_roots
 
 _MOST_NAMED = 5
 

@@ -9,9 +9,12 @@ from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree
 from exporter.core.model import Collector, Container, ContainerId, Inventory, Problem
 from exporter.inventory.areas import CONTAINERS
+from exporter.inventory.files.memo import Memo
+from exporter.inventory.files.reader import Problems
+from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.liveness import Liveness
 from exporter.inventory.opening import note_silent
-from exporter.inventory.read import Grace, Memo, Problems, read_inventory
+from exporter.inventory.read import read_inventory
 from exporter.measure.logs import log_sizes
 from exporter.scan.scan_run import ScanStats
 

@@ -24,8 +24,9 @@ from exporter.core.model import (
 )
 from exporter.core.mountinfo import filesystems
 from exporter.inventory.areas import RootAreas, find_areas
+from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.opening import RootError, open_root, root_entry
-from exporter.inventory.read import Grace, detect
+from exporter.inventory.read import detect
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Result, Task

@@ -75,9 +75,10 @@ class _Host:
         """What each layer of a driver's is found to be used for."""
         with DataRoot(str(self.path)) as root:
             store = LayerStore(driver_named(driver), Reader(root, Collector.IMAGES, Problems(), Memo()))
-            claims = Claims(pending={*pending}, references=[_REFERENCES], doubts=[lambda: False, lambda: doubt])
-            claims.add({LayerId(name): _layer(LayerId(name), Use.IMAGE) for name in claimed})
-            found = classify(root, store, claims, self.grace, _layer, [LayerId(name) for name in others])
+            layers = {LayerId(name): _layer(LayerId(name), Use.IMAGE) for name in claimed}
+            doubts = [lambda: False, lambda: doubt]
+            claims = Claims(layers, {*pending}, [_REFERENCES], doubts, _layer)
+            found = classify(root, store, claims, self.grace, [LayerId(name) for name in others])
         assert [layer.id for layer in found] == sorted(layer.id for layer in found)
         return {layer.id: layer.use.value for layer in found}
 
@@ -202,10 +203,9 @@ def test_a_driver_that_is_not_known_has_the_layers_that_are_claimed(host: _Host,
 
 
 def test_the_first_claim_on_a_layer_stands() -> None:
-    claims = Claims()
     first, second = (_layer(LayerId("a"), use) for use in (Use.IMAGE, Use.CONTAINER))
-    claims.add({LayerId("a"): first})
-    claims.add({LayerId("a"): second, LayerId("b"): second})
+    claims = Claims({LayerId("a"): first})
+    claims.join(Claims({LayerId("a"): second, LayerId("b"): second}))
     assert claims.layers == {"a": first, "b": second}
 
 

@@ -10,7 +10,7 @@ import pytest
 from exporter.core.dirty import Dirty
 from exporter.core.model import Trigger
 from exporter.demo.bolt import write_bolt
-from exporter.inventory.layouts.layerdb import chain_ids
+from exporter.inventory.layouts.layerdb_images import chain_ids
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
 from tests.support.product import du, figures_of, process_of, scan

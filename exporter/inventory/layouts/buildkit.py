@@ -10,16 +10,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from exporter.core.area import Area, Signature
 from exporter.core.measured import Tree
-from exporter.core.model import BuildCache, BuildRecord, LayerId
+from exporter.core.model import BuildCache, BuildRecord, Collector, LayerId
 from exporter.inventory.drivers import INIT
 from exporter.inventory.files.bolt import Bucket
 from exporter.inventory.files.reader import Reader, decode
-from exporter.inventory.layouts.layerdb import Database
+from exporter.inventory.layouts.layerdb_store import Database
 
 HOME: Tree = ("buildkit",)
+#: BuildKit writes to its databases in place and keeps them open: no event tells of that, so it is not watched.
+AREA = Area(HOME, "BuildKit's cache records and contents", Collector.BUILD_CACHE, store=True, signature=Signature())
 _CONTENT: Tree = ("buildkit", "content")
-_SNAPSHOTS: Tree = ("buildkit", "snapshots.db")
+SNAPSHOTS: Tree = ("buildkit", "snapshots.db")
 _RECORDS: tuple[Tree, ...] = (("buildkit", "metadata_v2.db"), ("buildkit", "metadata.db"))
 _NAME = re.compile(r"[0-9a-z]{25}", re.ASCII)
 _SHA256 = "sha256:"
@@ -61,7 +64,7 @@ def read_builds(reader: Reader) -> Builds:
     """Read BuildKit's databases; nothing where there is no BuildKit."""
     if not reader.root.is_directory(HOME):
         return Builds({}, ())
-    snapshots = reader.database(_SNAPSHOTS, "", _snapshots)
+    snapshots = reader.database(SNAPSHOTS, "", _snapshots)
     names = reader.names(HOME)
     file = next((one for one in _RECORDS if one[-1] in names), _RECORDS[0])
     records = reader.database(file, "_main", _records)
