@@ -1,4 +1,4 @@
-# Builds with any OCI builder:  docker build -t docker-storage-exporter .
+# Builds with any OCI builder:  docker build -t docker-storage-exporter --build-arg REVISION=$(git rev-parse --short=12 HEAD) .
 #
 # Run it on the host whose disk is to be watched:
 #
@@ -23,7 +23,10 @@ RUN python -m venv /opt/exporter \
     && python -m venv /opt/build \
     && /opt/build/bin/pip install --no-cache-dir --require-hashes -r requirements-dev.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY packaging packaging
 COPY exporter exporter
+# The context has no git directory: the commit that build_info tells comes from outside.
+ARG REVISION=
 RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation -w /dist . \
     && /opt/exporter/bin/pip install --no-cache-dir --no-deps /dist/*.whl \
     && /opt/exporter/bin/pip uninstall -y pip

@@ -8,8 +8,10 @@ DEMO_ADDRESS ?= 127.0.0.1:9588
 DEMO_ROOT ?=
 DEMO_BUILD_ADDRESS ?= 127.0.0.1:9589
 DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
-APT_TEST := prometheus strace curl openssl systemd docker.io docker-cli:/usr/bin/docker busybox-static chromium lintian
-APT_BENCHMARK := docker.io docker-cli:/usr/bin/docker busybox-static gdu prometheus
+# Parts of docker.io in Debian 12, and packages of their own in Debian 13
+DOCKER_CLIENT := docker-cli:/usr/bin/docker docker-buildx:/usr/libexec/docker/cli-plugins/docker-buildx
+APT_TEST := prometheus strace curl openssl systemd docker.io $(DOCKER_CLIENT) busybox-static chromium lintian debootstrap
+APT_BENCHMARK := docker.io $(DOCKER_CLIENT) busybox-static gdu prometheus
 
 .PHONY: help setup demo demo-prometheus test benchmark soak dashboards picture lint format lock wheel deb clean apt-test \
 	test-debian
@@ -39,6 +41,7 @@ dashboards: setup ## Write grafana/*.json and prometheus/rules.yml anew from the
 
 apt-test:
 	@scripts/ensure-apt $(APT_TEST)
+	@[ "$$(id -u)" -ne 0 ] || scripts/debian-root >/dev/null || echo "no Debian root: tests that need one are skipped" >&2
 
 test: setup apt-test ## Set up what the tests need, apt packages included, and run them all
 	$(BIN)/pytest

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 def _tell_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from exporter.core.version import VERSION  # noqa: PLC0415
+        from exporter.core.version import REVISION, VERSION  # noqa: PLC0415
 
-        click.echo(f"docker-storage-exporter, version {VERSION}")
+        click.echo(f"docker-storage-exporter, version {VERSION}{f', revision {REVISION}' if REVISION else ''}")
         context.exit()
 
 

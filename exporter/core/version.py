@@ -1,8 +1,50 @@
-"""Which version of the exporter this is, from the metadata of the installed distribution."""
+"""Which version of the exporter this is, and of which commit it was built."""
 
+import os
+import re
 from importlib.metadata import PackageNotFoundError, version
+
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_DIGITS = 12
 
 try:
     VERSION = version("docker-storage-exporter")
 except PackageNotFoundError:  # run from a source tree that nobody installed
     VERSION = "0.0.0"
+
+
+def read_revision(package: str = _PACKAGE) -> str:
+    """Return the commit of a package's directory in 12 digits, "" where nothing tells it.
+
+    A wheel has it in core/revision.txt (packaging/revision.py writes it, with "-dirty" for a tree with changes). Run
+    from a checkout, the package has no such file: there it is the commit that git has checked out now.
+    """
+    return _read(f"{package}/core/revision.txt") or _checked_out(f"{os.path.dirname(package)}/.git")
+
+
+def _checked_out(git: str) -> str:
+    """Read HEAD of a git directory, without git: gitrepository-layout(5)."""
+    if (link := _read(git)).startswith("gitdir: "):  # a worktree
+        git = os.path.join(os.path.dirname(git), link.removeprefix("gitdir: "))
+    head = _read(f"{git}/HEAD")
+    if head.startswith("ref: "):
+        name = head.removeprefix("ref: ")
+        common = os.path.join(git, _read(f"{git}/commondir"))
+        head = _read(f"{git}/{name}") or _read(f"{common}/{name}") or _packed(f"{common}/packed-refs", name)
+    return head[:_DIGITS] if _COMMIT.fullmatch(head) else ""
+
+
+def _packed(file: str, name: str) -> str:
+    return next((line.split()[0] for line in _read(file).splitlines() if line.endswith(f" {name}")), "")
+
+
+def _read(file: str) -> str:
+    try:
+        with open(file, encoding="utf-8", errors="replace") as opened:
+            return opened.read().strip()
+    except OSError:
+        return ""
+
+
+REVISION = read_revision()

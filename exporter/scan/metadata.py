@@ -22,8 +22,11 @@ from exporter.scan.scan_run import ScanStats
 class Metadata:
     """What was read of one root. `changes` goes up whenever that may have changed."""
 
-    def __init__(self, grace: Grace) -> None:
-        """`grace` is kept by the caller: it holds on when another root takes the place of this one."""
+    def __init__(self, grace: Grace, proc: str = "/proc") -> None:
+        """`grace` is kept by the caller: it holds on when another root takes the place of this one.
+
+        `proc` is where the processes of containers are looked for.
+        """
         self.inventory = Inventory()
         #: The sizes of the containers' logs in bytes.
         self.logs: dict[ContainerId, int] = {}
@@ -32,7 +35,7 @@ class Metadata:
         self.changes = 0
         self._grace = grace
         self._memo = Memo()
-        self._liveness = Liveness()
+        self._liveness = Liveness(proc)
         self._written: tuple[Container, ...] = ()
         self._found = Problems()
 

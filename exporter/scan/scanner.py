@@ -4,10 +4,10 @@
 what is known at any time. None of them waits for a filesystem that hangs.
 """
 
-import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
 from exporter.core.measured import Measured, Reason, Tree
@@ -40,23 +40,28 @@ from exporter.scan.scan_run import ScanRun, ScanStats
 class Scanner:
     """Knows one data root."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is known of a root comes from here
         self,
         path: str,
         orphaned_after: float,
         pool: Pool,
         cache: Cache | None = None,
         counters: Counters | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        proc: str = "/proc",
     ) -> None:
         self.path = path
         self.counters = counters or Counters()
         #: (st_dev, st_ino) of the directory that was read last; None where nothing is known.
         self.identity: tuple[int, int] | None = None
+        self._clock = clock
+        self._proc = proc
         self._pool = pool
         self._cache = Cache(None) if cache is None else cache
-        self._grace = Grace(orphaned_after)
-        self._known = Snapshot(path, time.time())
-        self._metadata = Metadata(self._grace)
+        self._grace = Grace(orphaned_after, clock)
+        self._known = Snapshot(path, self._clock.now())
+        self._metadata = Metadata(self._grace, self._proc)
         self._measurements = Measurements()
         self._changes = 0
         self._collectors: dict[Collector, CollectorScan] = {}
@@ -117,7 +122,7 @@ class Scanner:
 
     def announced(self, layouts: tuple[str, ...]) -> Snapshot:
         """What there is to say before anything is read."""
-        return Snapshot(self.path, time.time(), inventory=Inventory(layouts=layouts))
+        return Snapshot(self.path, self._clock.now(), inventory=Inventory(layouts=layouts))
 
     def scan(self, trigger: Trigger = Trigger.STARTUP) -> Snapshot:
         """Read and measure everything, and wait for it. A root that cannot be read gives one that says why."""
@@ -169,7 +174,7 @@ class Scanner:
         layers = [one.trees for one in self.inventory.layers]
         found = filesystems(root.path, self.inventory.directories, layers, root.mountinfo, root.device)
         self._changes += found != self._known.filesystems
-        self._known = Snapshot(self.path, time.time(), device=root.device, filesystems=found)
+        self._known = Snapshot(self.path, self._clock.now(), device=root.device, filesystems=found)
 
     def remeasure(self, trees: Iterable[Tree], pace: float) -> None:
         """Measure trees again without reading metadata. `pace` is the fraction of a core that large ones may use."""
@@ -198,7 +203,7 @@ class Scanner:
 
     def refresh(self) -> None:
         """Note that the root was looked at and is as it was."""
-        self._known = replace(self._known, taken=time.time())
+        self._known = replace(self._known, taken=self._clock.now())
 
     def look_at_logs(self, root: DataRoot, *, everything: bool) -> set[Tree]:
         """Look at the logs of what may run, or at `everything`; return the directories of those that have changed."""
@@ -209,14 +214,14 @@ class Scanner:
         self._pool.forget()
         self._changes = self.changes + 1
         self._measurements = Measurements()
-        self._metadata = Metadata(self._grace)
+        self._metadata = Metadata(self._grace, self._proc)
         self._collectors.clear()
         self.identity = None
         self._runs.clear()
         self._owners.clear()
         self._newest.clear()
         self._complete = False
-        self._known = Snapshot(self.path, time.time(), error=error)
+        self._known = Snapshot(self.path, self._clock.now(), error=error)
 
     def snapshot(self) -> Snapshot:
         """Say what is known now; without figures as long as the first scan is not done."""
@@ -294,7 +299,7 @@ class Scanner:
             success = collector not in failing
             self._collectors[collector] = replace(was, success=success)
             if success and (was.success is False or collector in looked):
-                self.counters.last_success[collector] = time.time()
+                self.counters.last_success[collector] = self._clock.now()
 
     def _failing(self) -> set[Collector]:
         """The collectors with anything that could not be read or measured, but for what vanished."""

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from exporter.core.area import Area
 from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree
 from exporter.inventory.areas import RootAreas, table
@@ -37,14 +36,13 @@ def missed_events(
     """Those of the `untold` findings of which a working kernel watch would have told."""
     watched = {(), *areas.watched}
     unwatched = {*areas.stores} - watched
-    known = table()
     return {
         key
         for key in untold
         if not (
             key in unwatched
             or key[:-1] in unwatched
-            or _filled_later(known.of(key[:-1]))
+            or filled_later(key[:-1])
             # Databases are written in place by a process that keeps them open: no event could have told.
             or (key[-1:] and key[-1].endswith(".db"))
             or key in immutable
@@ -53,6 +51,7 @@ def missed_events(
     }
 
 
-def _filled_later(area: Area) -> bool:
+def filled_later(store: Tree) -> bool:
     """Whether the entries of a store get more files after they were made, of which no event of the store tells."""
-    return area.signature is not None and area.signature.changes and not area.signature.files
+    signature = table().of(store).signature
+    return signature is not None and signature.changes and not signature.files

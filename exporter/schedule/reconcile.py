@@ -6,10 +6,10 @@ area says which. On a host with a thousand containers this is some four thousand
 
 import os
 import stat
-import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
+from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
 from exporter.core.measured import Identity, Measured, Tree
@@ -28,7 +28,8 @@ _UNSETTLED_SECONDS = 0.05
 class Reconciler:
     """Remembers the signatures of one root."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self._signatures: dict[Tree, _Signature] = {}
         self._unsettled: set[Tree] = set()
         self._areas = RootAreas()
@@ -137,7 +138,7 @@ class Reconciler:
         if signature is None:
             return
         self._signatures[key] = signature
-        if abs(time.time_ns() - max(signature[2:])) < _UNSETTLED_SECONDS * 1e9:
+        if abs(self._clock.now() * 1e9 - max(signature[2:])) < _UNSETTLED_SECONDS * 1e9:
             self._unsettled.add(key)
 
 

@@ -14,7 +14,7 @@ from exporter.core.log import Logger
 from exporter.core.memory import give_back
 from exporter.core.model import Counters, Snapshot
 from exporter.core.stall_detector import StallDetector
-from exporter.core.version import VERSION
+from exporter.core.version import REVISION, VERSION
 from exporter.expose.metrics.live import Processes, WebStatus, filesystem_families, web_families
 from exporter.expose.metrics.render import Format, render
 from exporter.expose.page_summary import NOT_YET
@@ -216,7 +216,8 @@ async def serve(config: Config) -> None:
     with contextlib.suppress(TimeoutError):  # a disk that hangs must not keep the port closed
         await asyncio.wait_for(scanning.spoke.wait(), _FIRST_WORD_SECONDS)
     addresses = [_address(one.getsockname()) for one in sockets]
-    _log.info("serving", addresses=",".join(addresses), version=VERSION, **server.protection, **_effective(config))
+    build = {"version": VERSION, "revision": REVISION}
+    _log.info("serving", addresses=",".join(addresses), **build, **server.protection, **_effective(config))
     systemd.notify("READY=1")
     watchdog = asyncio.create_task(_keep_alive())
     try:

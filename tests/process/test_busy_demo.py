@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from exporter.demo import Busy, BusyHost, running
-from tests.support.product import du, figures_of
+from tests.support.product import figures_of
+from tests.support.usage import allocated
 
 
 def test_a_busy_root_grows_gets_orphans_and_is_pruned(tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ def test_a_busy_root_grows_gets_orphans_and_is_pruned(tmp_path: Path) -> None:
     assert grown("layers", driver="aufs", use="orphaned") == 3
     assert grown.sum("missing_layers") == 0
     assert grown.sum("scan_errors_total") == grown("scan_errors_total", collector="volumes", reason="decode") == 1
-    assert du(busy.root, "--block-size=1") < 100_000_000
+    assert allocated(busy.root) < 100_000_000
     busy.step()
     pruned = figures_of(busy.root, orphaned_after=0)
     assert pruned("layers", driver="aufs", use="image") < grown("layers", driver="aufs", use="image")
@@ -51,7 +52,7 @@ def test_a_build_host_builds_and_is_pruned(tmp_path: Path) -> None:
     assert pruned.sum("containers") == first.sum("containers")
     assert pruned.sum("layers", use="orphaned") == 3
     assert pruned.sum("scan_errors_total") == 0
-    assert du(busy.root, "--block-size=1") < 100_000_000
+    assert allocated(busy.root) < 100_000_000
 
 
 @pytest.mark.parametrize("kind", [Busy, BusyHost])

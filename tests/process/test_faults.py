@@ -19,8 +19,9 @@ from tests.support.exporter import Exporter, exporter
 from tests.support.fresh import becomes_as_fresh, objects
 from tests.support.hanging import hanging as _hanging
 from tests.support.mounts import mounted
-from tests.support.product import Samples, descendants, du, needs, process_of
+from tests.support.product import Samples, descendants, needs, process_of
 from tests.support.roots import GraphRoot, graph_root, hex_id
+from tests.support.usage import allocated
 
 _DEADLINE_SECONDS = 30
 _AUFS = ("aufs/diff", "aufs/layers", "aufs/mnt")
@@ -263,7 +264,7 @@ def test_what_no_event_and_no_object_tells_of_is_measured_again(built: GraphRoot
             (home / "more").mkdir()
             (home / "more/file").write_bytes(b"x" * 10_000 * (number + 1))
         figures = becomes_as_fresh(running, built.path)
-        assert figures.sum("directory_allocated_bytes") == du(built.path, "--block-size=1")
+        assert figures.sum("directory_allocated_bytes") == allocated(built.path)
 
 
 def test_a_volume_that_is_linked_to_another(built: GraphRoot) -> None:
@@ -275,7 +276,7 @@ def test_a_volume_that_is_linked_to_another(built: GraphRoot) -> None:
         becomes_as_fresh(running, built.path)
         shutil.copytree(first, second, copy_function=os.link)
         figures = becomes_as_fresh(running, built.path)
-        assert figures.sum("directory_allocated_bytes") == du(built.path, "--block-size=1")
+        assert figures.sum("directory_allocated_bytes") == allocated(built.path)
 
 
 @_root

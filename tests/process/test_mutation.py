@@ -14,8 +14,9 @@ import pytest
 
 from tests.support.exporter import exporter
 from tests.support.fresh import becomes_as_fresh
-from tests.support.product import Samples, du
+from tests.support.product import Samples
 from tests.support.roots import GraphRoot, graph_root, hex_id
+from tests.support.usage import allocated
 
 _SECONDS = 6.0
 _BIG = 8 * 1024 * 1024
@@ -76,7 +77,7 @@ def _changing(built: GraphRoot, *, with_files: bool = True) -> Iterator[None]:
 
 
 def test_figures_of_what_changes_under_the_walk(built: GraphRoot) -> None:
-    fixed = du(built.path, "--block-size=1")
+    fixed = allocated(built.path)
     with exporter(built.path, "--scan.duty-cycle", "1") as running:
         running.wait_for("up", 1)
         seen: set[str] = set()
@@ -91,7 +92,7 @@ def test_figures_of_what_changes_under_the_walk(built: GraphRoot) -> None:
                 seen.add(figures.text)
         running.process.send_signal(signal.SIGHUP)  # a volume that nobody uses is audited once an hour
         figures = becomes_as_fresh(running, built.path)
-        assert figures.sum("directory_allocated_bytes") == du(built.path, "--block-size=1")
+        assert figures.sum("directory_allocated_bytes") == allocated(built.path)
         assert figures("up") == 1
     assert len(seen) > 3
     assert not [line for line in running.lines if "Traceback" in line]
@@ -99,7 +100,7 @@ def test_figures_of_what_changes_under_the_walk(built: GraphRoot) -> None:
 
 def test_layers_that_come_and_go_are_never_counted_twice(built: GraphRoot) -> None:
     """By what events tell alone: nothing is scanned as a whole."""
-    fixed = du(built.path, "--block-size=1")
+    fixed = allocated(built.path)
     with exporter(built.path, "--scan.duty-cycle", "1") as running:
         becomes_as_fresh(running, built.path)  # the base is measured before anything is linked to it
         with _changing(built, with_files=False):
@@ -107,7 +108,7 @@ def test_layers_that_come_and_go_are_never_counted_twice(built: GraphRoot) -> No
             while time.monotonic() < until:
                 _sane(running.figures(), fixed)
         figures = becomes_as_fresh(running, built.path)
-        assert figures.sum("directory_allocated_bytes") == du(built.path, "--block-size=1")
+        assert figures.sum("directory_allocated_bytes") == allocated(built.path)
         assert not figures.sum("scans_total", trigger="manual")
         assert figures.sum("scans_total", trigger="event") >= 1
 

@@ -17,7 +17,7 @@ from exporter.measure.pool.supervisor import MAX_STUCK
 from exporter.measure.pool.task import Result, Task
 from exporter.measure.walk import measure
 from tests.support.hanging import hanging
-from tests.support.product import du
+from tests.support.usage import allocated, inodes
 
 _DEADLINE_SECONDS = 20
 
@@ -59,7 +59,7 @@ def test_trees_that_are_shared_out_are_what_du_says(top: Path) -> None:
         results = {result.task.tree: result.measured for result in _results(pool, 3)}
         trees = [one for one in results.values() if one is not None]
         usage = Disjoint().total(trees)
-    assert (usage.allocated, usage.inodes) == (du(top, "--block-size=1"), du(top, "--inodes"))
+    assert (usage.allocated, usage.inodes) == (allocated(top), inodes(top))
     with DataRoot(str(top)) as root:
         for tree in (("one",), ("two",)):
             alone = measure(root, tree, Exclusions(), lambda error, at: pytest.fail(f"{error} {at}"))

@@ -1,6 +1,7 @@
-"""Roots to change at will: an overlay on this machine's root, or on that which DEBIAN_ROOT names, thrown away after."""
+"""Roots to change at will: an overlay on a Debian root that debootstrap made, thrown away after the test."""
 
 import contextlib
+import functools
 import os
 import subprocess
 from collections.abc import Iterator
@@ -8,12 +9,26 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import TOP
+
 PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@functools.cache
+def debian_root() -> str:
+    """Path of a root of this machine's Debian release, or of DEBIAN_ROOT; skips where debootstrap can make none."""
+    if given := os.environ.get("DEBIAN_ROOT"):
+        return given
+    done = subprocess.run([TOP / "scripts/debian-root"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no Debian root can be made here: {done.stderr.strip()}")
+    return done.stdout.strip()
 
 
 @contextlib.contextmanager
 def fresh_root(scratch: Path) -> Iterator[Path]:
     """A root with /proc and /dev; skips where no overlay can be mounted."""
+    lower = debian_root()
     for name in ("store", "root"):
         (scratch / name).mkdir(parents=True)
     # overlays cannot be stacked without end, and the directory of a test may be on one
@@ -21,9 +36,7 @@ def fresh_root(scratch: Path) -> Iterator[Path]:
     for name in ("upper", "work"):
         (scratch / "store" / name).mkdir()
     (scratch / "store" / "upper").chmod(0o755)
-    options = (
-        f"lowerdir={os.environ.get('DEBIAN_ROOT', '/')},upperdir={scratch}/store/upper,workdir={scratch}/store/work"
-    )
+    options = f"lowerdir={lower},upperdir={scratch}/store/upper,workdir={scratch}/store/work"
     top = scratch / "root"
     mounted = subprocess.run(["mount", "-t", "overlay", "none", "-o", options, top], capture_output=True, check=False)
     try:
@@ -37,6 +50,14 @@ def fresh_root(scratch: Path) -> Iterator[Path]:
     finally:
         subprocess.run(["umount", "-R", top], check=False)
         subprocess.run(["umount", scratch / "store"], check=False)
+
+
+def let_it_reach_the_network(root: Path) -> None:
+    """Give a root what apt and pip need: names of hosts, and this machine's certificates."""
+    for name in ("etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt"):
+        if Path("/", name).exists():
+            (root / name).unlink(missing_ok=True)
+            (root / name).write_bytes(Path("/", name).read_bytes())
 
 
 def run_in(

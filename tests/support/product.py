@@ -13,6 +13,7 @@ import pytest
 
 from exporter.cli.commands.source import parse
 from exporter.config.limits import Shown
+from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.model import Snapshot
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.render import render
@@ -20,8 +21,8 @@ from exporter.expose.metrics.status import status_families
 from exporter.expose.snapshot_api.encode import describe, ending
 from exporter.expose.snapshot_api.rows import Document
 from exporter.figures.figures import Figures
-from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
+from tests.support.local_pool import LocalPool
 
 _SAMPLE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
 _LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
@@ -49,16 +50,21 @@ class Samples:
         return only[1]
 
 
-def scan(path: Path, *, orphaned_after: float = 600) -> Snapshot:
-    with Pool(2, 30) as pool:
-        return Scanner(str(path), orphaned_after, pool).scan()
+def scan(path: Path, *, orphaned_after: float = 600, clock: Clock = SYSTEM_CLOCK, proc: str = "/proc") -> Snapshot:
+    with LocalPool() as pool:
+        return Scanner(str(path), orphaned_after, pool, clock=clock, proc=proc).scan()
 
 
 def figures_of(
-    path: Path, *, intermediate: bool = False, each_layer: bool = False, orphaned_after: float = 600
+    path: Path,
+    *,
+    intermediate: bool = False,
+    each_layer: bool = False,
+    orphaned_after: float = 600,
+    proc: str = "/proc",
 ) -> Samples:
-    with Pool(2, 30) as pool:
-        scanner = Scanner(str(path), orphaned_after, pool)
+    with LocalPool() as pool:
+        scanner = Scanner(str(path), orphaned_after, pool, proc=proc)
         snapshot = scanner.scan()
     made = [
         *families(Figures(snapshot), Shown(intermediate=intermediate, each_layer=each_layer)),

@@ -1,7 +1,7 @@
 """The Debian package, built as `make deb` builds it, in a root of its own: installed, run, upgraded, purged.
 
-The root is an overlay on this machine's, thrown away afterwards. With DEBIAN_ROOT, the path of what debootstrap has
-made (with python3, adduser, init-system-helpers), it is an overlay on that.
+The root is an overlay on one that debootstrap has made of this machine's release (scripts/debian-root), and is thrown
+away afterwards. With DEBIAN_ROOT, the path of another root, it is an overlay on that.
 """
 
 import functools

@@ -1,6 +1,7 @@
 """Each step of the Dockerfile, executed in a root that stands in for its base image; then what it has made, run.
 
-No registry is asked: a stage begins as an overlay on this machine's root, with a Python where the image has one.
+No registry is asked: a stage begins as an overlay on a Debian root (tests/support/chroots.py), with a Python where the
+image has one.
 """
 
 import contextlib
@@ -20,10 +21,11 @@ import pytest
 
 from exporter.core.version import VERSION
 from exporter.demo import build_demo
-from tests.support.chroots import PATH, fresh_root, run_in
+from tests.support.chroots import PATH, fresh_root, let_it_reach_the_network, run_in
 from tests.support.paths import TOP
 from tests.support.product import Samples, needs
 
+_ARGUMENTS = {"REVISION": "0123456789ab"}
 _PIP = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
 # A network namespace begins without a loopback that is up: SIOCSIFFLAGS with IFF_UP.
 _LOOPBACK = """
@@ -46,6 +48,7 @@ class Stage:
     root: Path
     directory: str = "/"
     user: str = "0:0"
+    environment: dict[str, str] = field(default_factory=dict)
     entrypoint: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
     check: list[str] = field(default_factory=list)
@@ -63,6 +66,7 @@ def build(scratch: Path, mounted: contextlib.ExitStack) -> Stage:
         if instruction == "FROM":
             name = rest.partition(" AS ")[2] or "last"
             stage = stages[name] = Stage(mounted.enter_context(fresh_root(scratch / name)))
+            let_it_reach_the_network(stage.root)
             for link in ("python", "python3"):
                 (stage.root / "usr/local/bin" / link).unlink(missing_ok=True)
                 (stage.root / "usr/local/bin" / link).symlink_to("/usr/bin/python3")
@@ -78,8 +82,18 @@ def _execute(stages: dict[str, Stage], stage: Stage, instruction: str, rest: str
     elif instruction == "COPY":
         _copy(stages, stage, rest)
     elif instruction == "RUN":
-        done = run_in(stage.root, "/bin/sh", "-c", f"cd {stage.directory} && {rest}", environment=_PIP, seconds=600)
+        done = run_in(
+            stage.root,
+            "/bin/sh",
+            "-c",
+            f"cd {stage.directory} && {rest}",
+            environment=_PIP | stage.environment,
+            seconds=600,
+        )
         assert done.returncode == 0, f"{rest}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    elif instruction == "ARG":
+        name, _, default = rest.partition("=")
+        stage.environment[name] = _ARGUMENTS.get(name, default)
     elif instruction == "USER":
         stage.user = rest
     elif instruction == "ENTRYPOINT":
@@ -122,6 +136,7 @@ def test_the_image_can_be_built_and_reads_what_belongs_to_root(image: Stage) -> 
     as_user += ["--bounding-set=-all,+dac_read_search", "--"]
     done = run_in(image.root, *as_user, *image.entrypoint, "--version")
     assert (done.returncode, VERSION in done.stdout) == (0, True), done.stderr
+    assert f"revision {_ARGUMENTS['REVISION']}" in done.stdout
     assert not (image.root / "opt/exporter/bin/pip").exists()
 
     data = image.root / "srv" / "docker"

@@ -199,10 +199,14 @@ def test_an_engine_that_is_killed_leaves_nothing_live_that_is_called_orphaned(tm
             dead = scan(one.root, orphaned_after=0)
             orphaned = {layer.id for layer in dead.inventory.layers if layer.use == "orphaned"}
             states = {container.name: container.state for container in dead.inventory.containers}
-            assert states["stays"] == "stale"
+            assert states["stays"] == _WITHOUT_PROCESS
             one.start()
             assert not orphaned & _live(one), "the engine still has a use for it"
             one.run("start", "stays")
+
+
+#: In a pid namespace of its own, as in a container, an exporter does not see all processes and cannot tell.
+_WITHOUT_PROCESS = "stale" if os.readlink("/proc/self/ns/pid") == "pid:[4026531836]" else "unknown"
 
 
 def _runs(process: int) -> bool:

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.broken import SECRET, broken_root
-from tests.support.product import du, figures_of
+from tests.support.product import figures_of
 from tests.support.roots import hex_id
+from tests.support.usage import allocated
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -20,5 +21,5 @@ def test_a_broken_object_hides_no_sound_one(seed: int, tmp_path: Path) -> None:
     assert figures("container_info", name="healthy") == 1
     assert figures("volume_size_bytes", volume=hex_id("data")) == 13
     assert figures.all("containers", state="unknown") or hex_id("broken")[:12] in figures.text
-    assert figures.sum("directory_allocated_bytes") == du(built.path, "--block-size=1")
+    assert figures.sum("directory_allocated_bytes") == allocated(built.path)
     assert SECRET not in figures.text

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.product import du, figures_of
+from tests.support.product import figures_of
+from tests.support.usage import allocated, inodes
 
 
 def test_the_recorded_aufs_root_has_its_two_layers_one_tag_and_three_containers(
@@ -22,17 +23,17 @@ def test_the_recorded_aufs_root_has_its_two_layers_one_tag_and_three_containers(
 def test_the_recorded_root_adds_up_to_du(recorded: Callable[[str], Path]) -> None:
     root = recorded("aufs.v1.tgz")
     figures = figures_of(root)
-    assert figures.sum("directory_allocated_bytes") == du(root, "--block-size=1")
-    assert figures.sum("directory_inodes") == du(root, "--inodes")
+    assert figures.sum("directory_allocated_bytes") == allocated(root)
+    assert figures.sum("directory_inodes") == inodes(root)
     for entry in root.iterdir():
-        assert figures("directory_allocated_bytes", directory=entry.name) == du(entry, "--block-size=1")
+        assert figures("directory_allocated_bytes", directory=entry.name) == allocated(entry)
 
 
 def test_the_recorded_overlay2_root_has_both_drivers_and_five_containers(recorded: Callable[[str], Path]) -> None:
     root = recorded("overlay2.v2.tgz")
     figures = figures_of(root, orphaned_after=0)
     assert [labels["layout"] for labels, _ in figures.all("root_info")] == ["layerdb"]
-    assert figures.sum("directory_allocated_bytes") == du(root, "--block-size=1")
+    assert figures.sum("directory_allocated_bytes") == allocated(root)
     assert figures("image_virtual_size_bytes", driver="overlay2") == 1_146_369
     assert figures("image_containers", driver="overlay2") == 5
     assert {labels["driver"] for labels, _ in figures.all("layers")} == {"overlay", "overlay2"}

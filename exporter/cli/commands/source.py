@@ -117,8 +117,10 @@ def _said(reason: object, *, encrypted: bool) -> str:
             advice = _STRICT_ADVICE
         return f"TLS: {why or reason}{f'; {advice}' if advice else ''}"
     said = str(reason) or type(reason).__name__
-    # In TLS 1.3 a client may hear only now that its certificate, or the lack of one, is not to the server's taste.
-    return f"{said}; {_REFUSED}" if encrypted and isinstance(reason, ConnectionResetError) else said
+    # In TLS 1.3 the client sends its request before the server has judged its certificate. A refusal then ends the
+    # connection while the client reads, or while it still writes.
+    ended = isinstance(reason, (ConnectionResetError, BrokenPipeError))
+    return f"{said}; {_REFUSED}" if encrypted and ended else said
 
 
 def _receive(request: urllib.request.Request, context: ssl.SSLContext | None) -> Iterator[bytes]:

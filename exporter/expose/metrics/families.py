@@ -2,22 +2,29 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.config.limits import EVERYTHING, Limited, Shown
 from exporter.core.measured import Usage
-from exporter.core.model import Container, ContainerState, Image, ImageState, Snapshot, Volume
+from exporter.core.model import BuildRecord, Container, ContainerState, Image, ImageState, Layer, Snapshot, Volume
 from exporter.core.text import label, short_ids
 from exporter.expose.metrics import catalogue as c
 from exporter.figures.figures import Figures
 from exporter.figures.reclaim import Reclaim
+from exporter.figures.sizes import ImageFigures
 
 Samples = dict[tuple[str, ...], float]
+#: Labels and value; a value of None is a series that is absent.
+Sample = tuple[Sequence[str], float | None]
+T = TypeVar("T")
+#: One family of a kind of object: its metric, and the samples of one object.
+Column = tuple[c.Metric, Callable[[T], Iterable[Sample]]]
 
 
-def family(metric: c.Metric, samples: Iterable[tuple[Sequence[str], float | None]]) -> Family:
+def family(metric: c.Metric, samples: Iterable[Sample]) -> Family:
     """Build one family; a sample without a value is absent. Label values are made presentable here.
 
     Should two series still have the same labels, the last stands: a scrape must never be invalid.
@@ -66,13 +73,26 @@ def families(account: Figures, shown: Shown = EVERYTHING) -> Iterator[Family]:
     yield family(c.SERIES_DROPPED, (((name,), count) for name, count in limited.dropped.items()))
 
 
+def _table(kept: Sequence[T], columns: Sequence[Column[T]]) -> Iterator[Family]:
+    """Make the families of one kind of object, of which these are shown."""
+    for metric, samples in columns:
+        yield family(metric, (sample for one in kept for sample in samples(one)))
+
+
+def _series(columns: Sequence[Column[T]]) -> Callable[[T], int]:
+    """How many series one object has in these families."""
+    return lambda one: sum(value is not None for _, samples in columns for _, value in samples(one))
+
+
 def _directories(account: Figures, limited: Limited) -> Iterator[Family]:
-    everything = account.directories
-    kept = limited.keep("directories", list(everything), lambda name: everything[name].allocated, lambda _: 3)
-    usages = {name: everything[name] for name in kept}
-    yield family(c.DIRECTORY_SIZE, (((name,), usage.size) for name, usage in usages.items()))
-    yield family(c.DIRECTORY_ALLOCATED, (((name,), usage.allocated) for name, usage in usages.items()))
-    yield family(c.DIRECTORY_INODES, (((name,), usage.inodes) for name, usage in usages.items()))
+    usages = account.directories
+    columns: list[Column[str]] = [
+        (c.DIRECTORY_SIZE, lambda name: [((name,), usages[name].size)]),
+        (c.DIRECTORY_ALLOCATED, lambda name: [((name,), usages[name].allocated)]),
+        (c.DIRECTORY_INODES, lambda name: [((name,), usages[name].inodes)]),
+    ]
+    kept = limited.keep("directories", list(usages), lambda name: usages[name].allocated, _series(columns))
+    yield from _table(kept, columns)
 
 
 def _layers(account: Figures) -> Iterator[Family]:
@@ -89,15 +109,21 @@ def _layers(account: Figures) -> Iterator[Family]:
 
 
 def _each_layer(account: Figures, limited: Limited) -> Iterator[Family]:
-    sizes, everything = account.layer_sizes, account.snapshot.inventory.layers
-    layers = limited.keep("layers", everything, lambda one: sizes.get((one.driver, one.id), 0), lambda _: 2)
-    short = short_ids({one.id for one in everything} | {one.parent for one in layers if one.parent})
-    rows = [((one.driver, short[one.id]), one) for one in layers]
-    yield family(c.LAYER_SIZE, ((key, sizes.get((one.driver, one.id))) for key, one in rows))
-    yield family(
-        c.LAYER_INFO,
-        (((*key, short[one.parent] if one.parent else "", one.use, one.chain), 1) for key, one in rows),
-    )
+    sizes, layers = account.layer_sizes, account.snapshot.inventory.layers
+    short = short_ids({one.id for one in layers} | {one.parent for one in layers if one.parent})
+
+    def key(one: Layer) -> tuple[str, str]:
+        return one.driver, short[one.id]
+
+    def facts(one: Layer) -> tuple[str, ...]:
+        return short[one.parent] if one.parent else "", one.use, one.chain
+
+    columns: list[Column[Layer]] = [
+        (c.LAYER_SIZE, lambda one: [(key(one), sizes.get((one.driver, one.id)))]),
+        (c.LAYER_INFO, lambda one: [((*key(one), *facts(one)), 1)]),
+    ]
+    kept = limited.keep("layers", layers, lambda one: sizes.get((one.driver, one.id), 0), _series(columns))
+    yield from _table(kept, columns)
 
 
 def _images(account: Figures, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
@@ -107,24 +133,26 @@ def _images(account: Figures, short: Callable[[str], str], limited: Limited) -> 
         c.IMAGES,
         (((driver, state), states[driver, state]) for driver in inventory.drivers for state in ImageState),
     )
-    shown = limited.keep(
-        "images",
-        [image for image in inventory.images if image.listed or limited.shown.intermediate],
-        lambda one: images[one.driver, one.id].virtual or 0,
-        lambda one: 7 + len(one.references),
-    )
-    rows = [((one.driver, short(one.id)), one, images[one.driver, one.id]) for one in shown]
-    yield family(c.IMAGE_VIRTUAL_SIZE, ((key, figure.virtual) for key, _, figure in rows))
-    yield family(c.IMAGE_UNIQUE_SIZE, ((key, figure.unique) for key, _, figure in rows))
-    yield family(c.IMAGE_PROPORTIONAL_SIZE, ((key, figure.proportional) for key, _, figure in rows))
-    yield family(c.IMAGE_LAYERS, ((key, len(image.layers)) for key, image, _ in rows))
-    yield family(c.IMAGE_CONTAINERS, ((key, figure.containers) for key, _, figure in rows))
-    yield family(c.IMAGE_CREATED, ((key, image.created) for key, image, _ in rows))
-    yield family(c.IMAGE_INFO, (((*key, *_image_facts(image)), 1) for key, image, _ in rows))
-    yield family(
-        c.IMAGE_TAG_INFO,
-        (((*key, *reference), 1) for key, image, _ in rows for reference in image.references),
-    )
+
+    def key(one: Image) -> tuple[str, str]:
+        return one.driver, short(one.id)
+
+    def figure(one: Image) -> ImageFigures:
+        return images[one.driver, one.id]
+
+    columns: list[Column[Image]] = [
+        (c.IMAGE_VIRTUAL_SIZE, lambda one: [(key(one), figure(one).virtual)]),
+        (c.IMAGE_UNIQUE_SIZE, lambda one: [(key(one), figure(one).unique)]),
+        (c.IMAGE_PROPORTIONAL_SIZE, lambda one: [(key(one), figure(one).proportional)]),
+        (c.IMAGE_LAYERS, lambda one: [(key(one), len(one.layers))]),
+        (c.IMAGE_CONTAINERS, lambda one: [(key(one), figure(one).containers)]),
+        (c.IMAGE_CREATED, lambda one: [(key(one), one.created)]),
+        (c.IMAGE_INFO, lambda one: [((*key(one), *_image_facts(one)), 1)]),
+        (c.IMAGE_TAG_INFO, lambda one: [((*key(one), *reference), 1) for reference in one.references]),
+    ]
+    shown = [one for one in inventory.images if one.listed or limited.shown.intermediate]
+    kept = limited.keep("images", shown, lambda one: figure(one).virtual or 0, _series(columns))
+    yield from _table(kept, columns)
 
 
 def _image_facts(image: Image) -> tuple[str, ...]:
@@ -146,34 +174,43 @@ def _containers(account: Figures, short: Callable[[str], str], limited: Limited)
         c.CONTAINERS,
         (((driver, state), states[driver, state]) for driver in drivers for state in ContainerState),
     )
-    kept = limited.keep(
-        "containers",
-        inventory.containers,
-        lambda one: (containers[one.id].writable_size or 0) + snapshot.logs.get(one.id, 0),
-        lambda one: 13 + len(one.mounts),
-    )
-    rows = [((one.driver, short(one.id)), one, containers[one.id]) for one in kept]
-    yield family(c.CONTAINER_WRITABLE_SIZE, ((key, figure.writable_size) for key, _, figure in rows))
-    usages = [(key, figure.writable) for key, _, figure in rows if figure.writable is not None]
-    yield family(c.CONTAINER_WRITABLE_ALLOCATED, ((key, usage.allocated) for key, usage in usages))
-    yield family(c.CONTAINER_WRITABLE_INODES, ((key, usage.inodes) for key, usage in usages))
-    yield family(c.CONTAINER_VIRTUAL_SIZE, ((key, figure.virtual) for key, _, figure in rows))
-    yield family(c.CONTAINER_LOG_SIZE, ((key, snapshot.logs.get(one.id)) for key, one, _ in rows))
-    yield family(c.CONTAINER_LOG_LIMIT, ((key, one.log.limit) for key, one, _ in rows))
-    yield family(c.CONTAINER_LOG_BOUNDED, ((key, one.log.bounded) for key, one, _ in rows))
-    yield family(c.CONTAINER_CHECKPOINTS, ((key, _checkpoints(snapshot, one)) for key, one, _ in rows))
-    yield family(c.CONTAINER_RUNNING, ((key, one.runs) for key, one, _ in rows))
-    yield family(c.CONTAINER_CREATED, ((key, one.created) for key, one, _ in rows))
-    yield family(c.CONTAINER_FINISHED, ((key, one.finished) for key, one, _ in rows))
-    yield family(c.CONTAINER_INFO, (((*key, *_container_facts(one, short)), 1) for key, one, _ in rows))
-    yield family(
-        c.CONTAINER_MOUNT_INFO,
+
+    def size(one: Container) -> int:
+        return (containers[one.id].writable_size or 0) + snapshot.logs.get(one.id, 0)
+
+    columns = _container_columns(account, short)
+    yield from _table(limited.keep("containers", inventory.containers, size, _series(columns)), columns)
+
+
+def _container_columns(account: Figures, short: Callable[[str], str]) -> list[Column[Container]]:
+    snapshot, containers = account.snapshot, account.containers
+
+    def key(one: Container) -> tuple[str, str]:
+        return one.driver, short(one.id)
+
+    def writable(one: Container) -> Usage | None:
+        return containers[one.id].writable
+
+    return [
+        (c.CONTAINER_WRITABLE_SIZE, lambda one: [(key(one), containers[one.id].writable_size)]),
+        (c.CONTAINER_WRITABLE_ALLOCATED, lambda one: [(key(one), _part(writable(one), "allocated"))]),
+        (c.CONTAINER_WRITABLE_INODES, lambda one: [(key(one), _part(writable(one), "inodes"))]),
+        (c.CONTAINER_VIRTUAL_SIZE, lambda one: [(key(one), containers[one.id].virtual)]),
+        (c.CONTAINER_LOG_SIZE, lambda one: [(key(one), snapshot.logs.get(one.id))]),
+        (c.CONTAINER_LOG_LIMIT, lambda one: [(key(one), one.log.limit)]),
+        (c.CONTAINER_LOG_BOUNDED, lambda one: [(key(one), one.log.bounded)]),
+        (c.CONTAINER_CHECKPOINTS, lambda one: [(key(one), _checkpoints(snapshot, one))]),
+        (c.CONTAINER_RUNNING, lambda one: [(key(one), one.runs)]),
+        (c.CONTAINER_CREATED, lambda one: [(key(one), one.created)]),
+        (c.CONTAINER_FINISHED, lambda one: [(key(one), one.finished)]),
+        (c.CONTAINER_INFO, lambda one: [((*key(one), *_container_facts(one, short)), 1)]),
         (
-            ((*key, mount.kind, mount.source, mount.destination, mount.mode), 1)
-            for key, one, _ in rows
-            for mount in one.mounts
+            c.CONTAINER_MOUNT_INFO,
+            lambda one: [
+                ((*key(one), mount.kind, mount.source, mount.destination, mount.mode), 1) for mount in one.mounts
+            ],
         ),
-    )
+    ]
 
 
 def _checkpoints(snapshot: Snapshot, container: Container) -> int | None:
@@ -204,17 +241,20 @@ def _volumes(account: Figures, limited: Limited) -> Iterator[Family]:
             for anonymous in ("true", "false")
         ),
     )
-    volumes = limited.keep("volumes", inventory.volumes, lambda one: _size(sizes[one.name]), lambda _: 5)
-    usages = [((one.name,), usage) for one in volumes if (usage := sizes[one.name]) is not None]
-    yield family(c.VOLUME_SIZE, ((key, usage.size) for key, usage in usages))
-    yield family(c.VOLUME_ALLOCATED, ((key, usage.allocated) for key, usage in usages))
-    yield family(c.VOLUME_INODES, ((key, usage.inodes) for key, usage in usages))
-    yield family(c.VOLUME_CONTAINERS, (((one.name,), users[one.name]) for one in volumes))
-    yield family(c.VOLUME_INFO, ((_volume_facts(one), 1) for one in volumes))
+    columns: list[Column[Volume]] = [
+        (c.VOLUME_SIZE, lambda one: [((one.name,), _part(sizes[one.name], "size"))]),
+        (c.VOLUME_ALLOCATED, lambda one: [((one.name,), _part(sizes[one.name], "allocated"))]),
+        (c.VOLUME_INODES, lambda one: [((one.name,), _part(sizes[one.name], "inodes"))]),
+        (c.VOLUME_CONTAINERS, lambda one: [((one.name,), users[one.name])]),
+        (c.VOLUME_INFO, lambda one: [(_volume_facts(one), 1)]),
+    ]
+    kept = limited.keep("volumes", inventory.volumes, lambda one: _part(sizes[one.name], "size") or 0, _series(columns))
+    yield from _table(kept, columns)
 
 
-def _size(usage: Usage | None) -> int:
-    return 0 if usage is None else usage.size
+def _part(usage: Usage | None, what: Literal["size", "allocated", "inodes"]) -> int | None:
+    """One number of a usage; None where that is not known."""
+    return None if usage is None else getattr(usage, what)
 
 
 def _build_cache(account: Figures, limited: Limited) -> Iterator[Family]:
@@ -222,15 +262,16 @@ def _build_cache(account: Figures, limited: Limited) -> Iterator[Family]:
     yield single(c.BUILD_CACHE_RECORDS, len(cache.records))
     yield single(c.BUILD_CACHE_SIZE, known.size)
     yield family(c.BUILD_CACHE_ALLOCATED, (((name,), bytes_) for name, bytes_ in known.allocated.items()))
-    sizes = known.records
-    records = limited.keep("build_cache", cache.records, lambda one: sizes.get(one.id) or 0, lambda _: 5)
-    short = short_ids(one.id for one in cache.records)
-    rows = [((short[one.id],), one) for one in records]
-    yield family(c.BUILD_RECORD_SIZE, ((key, sizes.get(one.id)) for key, one in rows))
-    yield family(c.BUILD_RECORD_CREATED, ((key, one.created) for key, one in rows))
-    yield family(c.BUILD_RECORD_USED, ((key, one.last_used) for key, one in rows))
-    yield family(c.BUILD_RECORD_USES, ((key, one.usage_count) for key, one in rows))
-    yield family(c.BUILD_RECORD_INFO, (((*key, one.kind, _yes(one.shared)), 1) for key, one in rows))
+    sizes, short = known.records, short_ids(one.id for one in cache.records)
+    columns: list[Column[BuildRecord]] = [
+        (c.BUILD_RECORD_SIZE, lambda one: [((short[one.id],), sizes.get(one.id))]),
+        (c.BUILD_RECORD_CREATED, lambda one: [((short[one.id],), one.created)]),
+        (c.BUILD_RECORD_USED, lambda one: [((short[one.id],), one.last_used)]),
+        (c.BUILD_RECORD_USES, lambda one: [((short[one.id],), one.usage_count)]),
+        (c.BUILD_RECORD_INFO, lambda one: [((short[one.id], one.kind, _yes(one.shared)), 1)]),
+    ]
+    kept = limited.keep("build_cache", cache.records, lambda one: sizes.get(one.id) or 0, _series(columns))
+    yield from _table(kept, columns)
 
 
 def _reclaimable(found: Reclaim) -> Iterator[Family]:

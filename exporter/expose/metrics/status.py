@@ -7,7 +7,7 @@ from prometheus_client.metrics_core import Metric as Family
 
 from exporter.core.measured import Reason
 from exporter.core.model import Collector, Counters, Snapshot, Trigger
-from exporter.core.version import VERSION
+from exporter.core.version import REVISION, VERSION
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.families import family, single
 
@@ -20,7 +20,7 @@ _AUDITED = ("containers", "volumes")
 
 def status_families(snapshot: Snapshot, counters: Counters) -> Iterator[Family]:
     """Make the families of the exporter; a snapshot with an error, or not measured yet, has fewer."""
-    yield family(c.BUILD_INFO, [((VERSION, "", platform.python_version()), 1)])
+    yield family(c.BUILD_INFO, [((VERSION, REVISION, platform.python_version()), 1)])
     yield single(c.UP, not snapshot.error)
     if not snapshot.error:
         yield family(c.ROOT_INFO, (((snapshot.root, layout), 1) for layout in snapshot.inventory.layouts))

@@ -27,6 +27,11 @@ Json = Mapping[str, object]
 T = TypeVar("T")
 
 
+def wait_for_writer() -> None:
+    """Give a daemon that is rewriting a file the time to finish."""
+    time.sleep(_TORN_WAIT_SECONDS)
+
+
 def is_id(text: object) -> bool:
     """Whether this can be the id of an image, layer or container, and so a path component."""
     return isinstance(text, str) and ID.fullmatch(text) is not None
@@ -152,7 +157,7 @@ class Reader:
             return None
         decoded = decode(raw)
         if decoded is None and self._fresh(tree):
-            time.sleep(_TORN_WAIT_SECONDS)
+            wait_for_writer()
             decoded = decode(self.bytes(tree, optional=optional) or b"")
         if decoded is None:
             self.problem(Reason.DECODE, tree, "not a JSON object")

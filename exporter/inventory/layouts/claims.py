@@ -4,11 +4,11 @@ A layout claims the layers that images, containers or the build cache need. Ever
 `orphaned` once nothing has referred to it for the whole grace time: people delete what is called so.
 """
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
+from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
 from exporter.core.model import Layer, LayerId, Use
@@ -20,6 +20,7 @@ class Grace:
     """Since when each unreferenced layer has been seen to be so, on a clock that cannot be set back."""
 
     seconds: float
+    clock: Clock = SYSTEM_CLOCK
     seen: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def over(self, layer: tuple[str, str], quiet_since: float) -> bool:
@@ -28,10 +29,10 @@ class Grace:
         Either this process has watched it that long, or nothing was made, renamed or removed in the
         directories that could hold a reference since `quiet_since` (Unix seconds).
         """
-        now = time.monotonic()
+        now = self.clock.monotonic()
         if layer not in self.seen:
             # By the dates on the disk only when it is first seen: the clock may be set at any time after that.
-            quiet = time.time() - quiet_since >= self.seconds
+            quiet = self.clock.now() - quiet_since >= self.seconds
             self.seen[layer] = now - self.seconds if quiet else now
         return now - self.seen[layer] >= self.seconds
 

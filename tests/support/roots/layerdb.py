@@ -5,7 +5,7 @@ from pathlib import Path
 
 from exporter.demo.layerdb import LayerdbWriter, digest
 from exporter.demo.writer import Content
-from tests.support.product import du
+from tests.support.usage import allocated
 
 __all__ = ["DbRoot", "digest"]
 
@@ -22,6 +22,6 @@ class DbRoot(LayerdbWriter):
 
     def blocks(self, *names: str) -> int:
         """The disk blocks in bytes of directories of the driver's, with the links to them."""
-        done = [du(self.layers / name, "--block-size=1") for name in names]
+        done = [allocated(self.layers / name) for name in names]
         links = [link for name in names if (link := self.link(name)).is_symlink()]
         return sum(done) + sum(link.lstat().st_blocks * 512 for link in links)

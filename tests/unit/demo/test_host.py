@@ -4,7 +4,8 @@ import pytest
 
 from exporter.core.units import human
 from exporter.demo import build_demo
-from tests.support.product import du, figures_of
+from tests.support.product import figures_of
+from tests.support.usage import allocated
 
 _TREE = """511136ea3c5a 0
 36669626e49c 84.98 d5570ef1464a 84.98 170ff2cfa64a 85.3 ef7c16d26957 116.7 3749ee37c2a6 116.8 5431d6b9bc80 116.8
@@ -33,7 +34,7 @@ def test_the_example_is_the_administrators_host(tmp_path: Path) -> None:
     assert figures.sum("scan_errors_total") == figures.sum("missing_layers") == 0
     for directory, size in {"aufs": 1.8e9, "vfs": 203e6, "tmp": 240e6}.items():
         assert figures("directory_size_bytes", directory=directory) == pytest.approx(size, rel=0.01)
-    assert du(root, "--block-size=1") < 5_000_000
+    assert allocated(root) < 5_000_000
 
 
 def test_it_builds_only_into_an_empty_directory(tmp_path: Path) -> None:

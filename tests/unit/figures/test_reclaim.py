@@ -8,12 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.figures.reclaim import Category, reclaim
-from tests.support.product import du, figures_of, scan
+from tests.support.product import figures_of, scan
 from tests.support.roots.layerdb import DbRoot
+from tests.support.usage import allocated
 
 
 def _blocks(*paths: Path) -> int:
-    return sum(du(path, "--block-size=1") for path in paths)
+    return sum(allocated(path) for path in paths)
 
 
 def test_an_image_is_freed_with_the_layers_that_nothing_else_needs(tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def test_everything_is_attributed_once(tmp_path: Path, data: st.DataObject) -> N
     found = reclaim(snapshot)
     freed = sum(one.allocated or 0 for one in found.freed.values())
     assert all(one.allocated is not None and one.allocated >= 0 for one in found.freed.values())
-    assert 0 <= freed <= du(built.path, "--block-size=1") - found.unattributed
+    assert 0 <= freed <= allocated(built.path) - found.unattributed
     figures = figures_of(built.path, orphaned_after=0)
     shares, whole = figures.sum("image_proportional_size_bytes"), figures.sum("layers_size_bytes", use="image")
     assert abs(shares - whole) < 0.01

@@ -1,6 +1,6 @@
 import json
 import os
-import subprocess
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,4 +109,4 @@ def test_of_two_that_write_one_the_last_wins_and_no_rest_stays(tmp_path: Path) -
     two.save()
     assert Cache(str(tmp_path / "cache")).tree(("b",), _ONE.identity) == _ONE
     assert os.listdir(tmp_path) == ["cache"]
-    assert subprocess.run(["stat", "-c", "%a", tmp_path / "cache"], capture_output=True, check=True).stdout == b"600\n"
+    assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o600

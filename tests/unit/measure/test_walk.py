@@ -14,7 +14,7 @@ from exporter.measure import walk as walking
 from exporter.measure.exclusions import Exclusions
 from exporter.measure.total import Total
 from exporter.measure.walk import WHOLE, Start, Walk, measure
-from tests.support.product import du
+from tests.support.usage import allocated, inodes
 
 
 def _no_error(error: OSError, tree: Tree) -> None:
@@ -37,8 +37,8 @@ def tree(tmp_path: Path) -> Path:
 def test_a_tree_is_what_du_says(tree: Path) -> None:
     with DataRoot(str(tree)) as root:
         usage = measure(root, (), Exclusions(), _no_error).usage
-    assert usage.allocated == du(tree, "--block-size=1")
-    assert usage.inodes == du(tree, "--inodes")
+    assert usage.allocated == allocated(tree)
+    assert usage.inodes == inodes(tree)
     assert usage.size == 10_000 + 5_000_000 + len("/etc/passwd")
 
 
@@ -55,7 +55,7 @@ def test_a_tree_within_is_left_out_and_measured_on_its_own(tree: Path) -> None:
         inner = measure(root, ("a", "b"), prune.at(("a", "b")), _no_error)
     assert outer.links == inner.links
     ((_, shared),) = outer.links.items()
-    assert outer.usage.allocated + inner.usage.allocated - shared[1] == du(tree, "--block-size=1")
+    assert outer.usage.allocated + inner.usage.allocated - shared[1] == allocated(tree)
 
 
 def test_links_that_all_lie_within_are_no_business_of_other_trees(tree: Path) -> None:
@@ -91,7 +91,7 @@ def test_what_vanishes_is_reported_and_the_rest_counted(tree: Path) -> None:
         walk = Walk(root, (), Exclusions(), lambda error, at: errors.append((error.errno, at)), total, vanish)
         measured = total.result(walk.run([WHOLE]))
     assert errors == [(2, ("gone",))]
-    assert total.blocks * 512 == measured.usage.allocated == du(tree, "--block-size=1")
+    assert total.blocks * 512 == measured.usage.allocated == allocated(tree)
 
 
 @pytest.fixture
@@ -133,9 +133,7 @@ def test_a_huge_directory_is_shared_out_and_each_file_counted_once(flat: Path) -
         whole, errors = _shared_out(root, lambda start: handfuls.append(len(start[1])))
     assert not errors
     assert sum(size > 0 for size in handfuls) > 5
-    assert whole.result((0, 0, 0)).usage == Usage(
-        sum(range(300)) + 20 * 5000, du(flat, "--block-size=1"), du(flat, "--inodes")
-    )
+    assert whole.result((0, 0, 0)).usage == Usage(sum(range(300)) + 20 * 5000, allocated(flat), inodes(flat))
 
 
 def test_a_file_that_was_given_away_and_has_gone_has_vanished(flat: Path) -> None:

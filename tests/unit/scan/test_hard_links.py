@@ -19,9 +19,9 @@ from exporter.measure.pool.pool import Pool
 from exporter.scan.hard_links import gained_links, unaccounted, without_unaccounted
 from exporter.scan.scan_run import ScanRun
 from exporter.scan.scanner import Scanner
-from tests.support.product import du
 from tests.support.roots import GraphRoot, graph_root, hex_id
 from tests.support.roots.layerdb import DbRoot
+from tests.support.usage import allocated
 
 _BIG = 1_000_000
 _SIZE = 10
@@ -83,7 +83,7 @@ def _allocated(snapshot: Snapshot) -> int:
 def _agrees(path: Path, snapshots: Iterator[Snapshot]) -> Snapshot:
     """Nothing counts twice on the way, and the last one is right."""
     *early, last = snapshots
-    now = du(path, "--block-size=1")
+    now = allocated(path)
     assert all(_allocated(one) <= now for one in early)
     assert _allocated(last) == now
     return last
@@ -123,7 +123,7 @@ def _register(built: GraphRoot, name: str, parent: str) -> Tree:
 def test_layers_that_link_their_parents_files(built: GraphRoot, pool: Pool, seen: bool) -> None:
     """Whether or not the layer is scanned between the end of its making and its registration."""
     scanner = Scanner(str(built.path), 600, pool)
-    assert _allocated(scanner.scan()) == du(built.path, "--block-size=1")
+    assert _allocated(scanner.scan()) == allocated(built.path)
     for name, parent in (("child", "base"), ("grandchild", "child"), ("sibling", "base")):
         snapshot = _agrees(built.path, _scans(scanner, _start(built, name, parent)))
         assert [one.use for one in snapshot.inventory.layers if one.id == hex_id(name)] == [Use.PENDING]
@@ -172,7 +172,7 @@ def test_a_layer_that_came_while_the_exporter_was_down(built: GraphRoot, tmp_pat
     scanner.save_cache()
     _made(built, "child", "base")
     again = Scanner(str(built.path), 600, pool, Cache(str(file)))
-    assert _allocated(again.scan(Trigger.EVENT)) == du(built.path, "--block-size=1")
+    assert _allocated(again.scan(Trigger.EVENT)) == allocated(built.path)
 
 
 def test_a_layer_that_was_left_half_made(built: GraphRoot, pool: Pool) -> None:
@@ -213,7 +213,7 @@ def test_volumes_that_are_linked_leave_a_doubt(built: GraphRoot, pool: Pool) -> 
     assert [one.doubtful for one in _rounds(scanner, Dirty(frozenset([("volumes", "second")])))] == [True]
     scanner.remeasure([("volumes", "first", "_data")], 1.0)
     assert [one.doubtful for one in _collected(scanner)] == [False]
-    assert _allocated(scanner.snapshot()) == du(built.path, "--block-size=1")
+    assert _allocated(scanner.snapshot()) == allocated(built.path)
     assert [one.doubtful for one in _rounds(scanner, Dirty(everything=True))] == [False]
 
 

@@ -11,8 +11,8 @@ from exporter.figures.sizes import directories
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
-from tests.support.product import du
 from tests.support.roots import GraphRoot, graph_root, hex_id
+from tests.support.usage import allocated
 
 _LAYER = hex_id("slow")
 
@@ -51,7 +51,7 @@ def built(tmp_path: Path) -> GraphRoot:
 def test_a_layer_that_was_seen_half_written_is_measured_when_it_is_an_images(built: GraphRoot, pool: Pool) -> None:
     pull = _Pull(built, pool, Cache(None))
     pull.scan(("graph", _LAYER))
-    assert pull.allocated() == du(built.path, "--block-size=1")
+    assert pull.allocated() == allocated(built.path)
     pull.scan(("graph", _LAYER))
     assert sum(one.entries for one in pull.scanner.snapshot().collectors.values()) < 10, "once is enough"
 

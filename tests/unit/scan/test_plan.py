@@ -7,8 +7,9 @@ from exporter.core.model import Trigger
 from exporter.figures.sizes import directories
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
-from tests.support.product import du, scan
+from tests.support.product import scan
 from tests.support.roots import GraphRoot, graph_root, hex_id
+from tests.support.usage import allocated, inodes
 
 
 def _build(path: Path, driver: str) -> GraphRoot:
@@ -22,8 +23,8 @@ def test_the_trees_are_disjoint_and_all_of_the_root(driver: str, tmp_path: Path)
     built = _build(tmp_path, driver)
     (built.path / "tmp/deep/er").mkdir(parents=True)
     usages = directories(scan(built.path)).values()
-    assert sum(usage.inodes for usage in usages) == du(built.path, "--inodes")
-    assert sum(usage.allocated for usage in usages) == du(built.path, "--block-size=1")
+    assert sum(usage.inodes for usage in usages) == inodes(built.path)
+    assert sum(usage.allocated for usage in usages) == allocated(built.path)
 
 
 @pytest.mark.parametrize("driver", ["aufs", "vfs", "overlay"])
@@ -33,9 +34,9 @@ def test_a_change_costs_what_changed(driver: str, tmp_path: Path, pool: Pool) ->
         built.image(f"i{number}", parent="base", size=1, files={"x": 1})
     scanner = Scanner(str(built.path), 600, pool)
     scanner.scan()
-    before = du(built.path, "--inodes")
+    before = inodes(built.path)
     built.container("new", image="app", writable={"w": 1})
-    changed = du(built.path, "--inodes") - before
+    changed = inodes(built.path) - before
     scanner.begin(Trigger.EVENT, Dirty(frozenset({("containers", hex_id("new"))})))
     while scanner.runs:
         scanner.collect(1.0)

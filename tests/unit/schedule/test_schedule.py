@@ -17,7 +17,7 @@ from exporter.schedule.cpu_budget import Budget
 from exporter.schedule.debounce import MOST_ENTRIES, Debounce
 from exporter.schedule.disk_pressure import Disk, DiskPressure
 from exporter.schedule.remeasure import RemeasureSchedule
-from tests.support.product import process_of
+from tests.support.proc import FakeProc
 from tests.support.roots import graph_root, hex_id
 
 
@@ -70,11 +70,12 @@ def test_an_overdrawn_account_says_how_long_to_wait() -> None:
 
 def _remeasure(tmp_path: Path, pool: Pool) -> RemeasureSchedule:
     built = graph_root(tmp_path).image("base", size=3, tag="base:1")
-    with process_of(hex_id("busy")) as pid:
-        built.container("busy", image="base", writable={"w": 1}, state=State(running=True, pid=pid))
-        built.container("done", image="base", writable={"w": 1})
-        scanner = Scanner(str(built.path), 600, pool)
-        scanner.scan()
+    proc = FakeProc(tmp_path / "proc")
+    proc.container(7, hex_id("busy"))
+    built.container("busy", image="base", writable={"w": 1}, state=State(running=True, pid=7))
+    built.container("done", image="base", writable={"w": 1})
+    scanner = Scanner(str(built.path), 600, pool, proc=str(proc.path))
+    scanner.scan()
     remeasure = RemeasureSchedule(60)
     remeasure.plan(scanner.plan, scanner.inventory, [], now=0, date=1000)
     return remeasure
@@ -106,10 +107,11 @@ def test_what_is_stopped_is_audited_hourly_and_image_layers_never(tmp_path: Path
 
 def test_what_stops_is_measured_once_more(tmp_path: Path, pool: Pool) -> None:
     built = graph_root(tmp_path).image("base", size=3, tag="base:1")
-    with process_of(hex_id("web")) as pid:
-        built.container("web", image="base", writable={"w": 1}, state=State(running=True, pid=pid))
-        scanner = Scanner(str(built.path), 600, pool)
-        scanner.scan()
+    proc = FakeProc(tmp_path / "proc")
+    proc.container(7, hex_id("web"))
+    built.container("web", image="base", writable={"w": 1}, state=State(running=True, pid=7))
+    scanner = Scanner(str(built.path), 600, pool, proc=str(proc.path))
+    scanner.scan()
     remeasure, layer = RemeasureSchedule(60), ("aufs", "diff", hex_id("web"))
     remeasure.plan(scanner.plan, scanner.inventory, [], now=0, date=0)
     assert layer not in remeasure.due(10)

@@ -1,12 +1,11 @@
 import io
 import os
-import subprocess
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.cli.commands.tables import Answer, Lines, Table, quote, show
+from exporter.cli.commands.tables import Answer, Lines, Table, show
 from exporter.core.text import escape, unescape
 
 _NAMES = st.binary(min_size=1, max_size=40).map(lambda raw: os.fsdecode(raw.replace(b"\0", b"")))
@@ -69,11 +68,3 @@ def test_what_looks_like_markup_is_text() -> None:
 @given(_NAMES)
 def test_names_come_back_from_their_escapes(name: str) -> None:
     assert unescape(escape(name)) == name
-
-
-def test_bash_reads_quoted_names_as_they_are() -> None:
-    names = [b"a b", b"it's", b"$(id)", b"a\nb", b"\xff\xfe", "\u202ex".encode(), b"\x1b[31m", b"back\\slash", b"-n"]
-    quoted = [quote(escape(os.fsdecode(name))) for name in names]
-    assert all(one.isprintable() for one in quoted)
-    done = subprocess.run(["bash", "-c", f"printf '%s\\0' {' '.join(quoted)}"], capture_output=True, check=True)
-    assert done.stdout.split(b"\0")[:-1] == names

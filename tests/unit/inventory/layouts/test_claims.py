@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,44 +17,24 @@ from exporter.inventory.drivers import driver_named
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.reader import Problems, Reader
-from exporter.inventory.layouts import claims as module
 from exporter.inventory.layouts.claims import Claims, Grace, changed, classify
+from tests.support.clock import FakeClock
 
 _GRACE_SECONDS = 600.0
 _REFERENCES: Tree = ("image", "overlay2", "layerdb", "sha256")
 
 
-@dataclass
-class _Clock:
-    """Stands in for the module `time`: `uptime` cannot be set back, `date` (Unix seconds) can."""
-
-    uptime: float = 5000.0
-    date: float = field(default_factory=time.time)
-
-    def monotonic(self) -> float:
-        return self.uptime
-
-    def time(self) -> float:
-        return self.date
-
-    def pass_seconds(self, seconds: float) -> None:
-        self.uptime += seconds
-        self.date += seconds
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
-    clock = _Clock()
-    monkeypatch.setattr(module, "time", clock)
-    return clock
+def clock() -> FakeClock:
+    return FakeClock(uptime=100.0, date=time.time())  # the kernel dates the files
 
 
 class _Host:
     """A root with layers of two drivers, and one grace for both."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: FakeClock) -> None:
         self.path = path
-        self.grace = Grace(_GRACE_SECONDS)
+        self.grace = Grace(_GRACE_SECONDS, clock.clock)
         self.path.joinpath(*_REFERENCES).mkdir(parents=True)
 
     def layer(self, name: str, driver: str = "overlay2") -> Path:
@@ -88,21 +67,33 @@ def _layer(name: LayerId, use: Use) -> Layer:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> _Host:
-    return _Host(tmp_path / "docker")
+def host(tmp_path: Path, clock: FakeClock) -> _Host:
+    return _Host(tmp_path / "docker", clock)
 
 
-def test_a_layer_that_nothing_needs_is_orphaned_after_the_whole_grace_time(host: _Host, clock: _Clock) -> None:
+def test_a_layer_that_nothing_needs_is_orphaned_after_the_whole_grace_time(host: _Host, clock: FakeClock) -> None:
     host.layer("left")
     host.layer("used")
     assert host.uses(claimed=["used"]) == {"left": "pending", "used": "image"}
-    clock.pass_seconds(_GRACE_SECONDS - 1)
+    clock.advance(_GRACE_SECONDS - 1)
     assert host.uses(claimed=["used"]) == {"left": "pending", "used": "image"}
-    clock.pass_seconds(1)
+    clock.advance(1)
     assert host.uses(claimed=["used"]) == {"left": "orphaned", "used": "image"}
 
 
-def test_dates_on_the_disk_that_are_old_enough_make_the_wait_unnecessary(host: _Host, clock: _Clock) -> None:
+def test_each_layer_has_a_grace_time_of_its_own(host: _Host, clock: FakeClock) -> None:
+    host.layer("early")
+    host.uses()
+    clock.advance(400)
+    host.layer("late")
+    host.uses()
+    clock.advance(200)
+    assert host.uses() == {"early": "orphaned", "late": "pending"}
+    clock.advance(400)
+    assert host.uses() == {"early": "orphaned", "late": "orphaned"}
+
+
+def test_dates_on_the_disk_that_are_old_enough_make_the_wait_unnecessary(host: _Host, clock: FakeClock) -> None:
     host.layer("left")
     clock.date += _GRACE_SECONDS + 100
     assert host.uses() == {"left": "orphaned"}
@@ -110,7 +101,7 @@ def test_dates_on_the_disk_that_are_old_enough_make_the_wait_unnecessary(host: _
 
 @pytest.mark.parametrize("where", ["layer", "files", "work", "store", "references"])
 def test_a_layer_is_as_young_as_itself_and_as_the_last_change_where_a_reference_could_be(
-    host: _Host, clock: _Clock, where: str
+    host: _Host, clock: FakeClock, where: str
 ) -> None:
     """Each of these directories alone was written to lately, the others long ago."""
     files = host.layer("left")
@@ -126,12 +117,12 @@ def test_a_layer_is_as_young_as_itself_and_as_the_last_change_where_a_reference_
     os.utime(place, (written, written))
     clock.date = written + _GRACE_SECONDS - 1
     assert host.uses() == {"left": "pending"}
-    host.grace = Grace(_GRACE_SECONDS)
+    host.grace = Grace(_GRACE_SECONDS, clock.clock)
     clock.date = written + _GRACE_SECONDS
     assert host.uses() == {"left": "orphaned"}
 
 
-def test_the_clock_that_people_set_is_asked_once_only(host: _Host, clock: _Clock) -> None:
+def test_the_clock_that_people_set_is_asked_once_only(host: _Host, clock: FakeClock) -> None:
     host.layer("left")
     assert host.uses() == {"left": "pending"}
     clock.date += 10 * _GRACE_SECONDS
@@ -143,46 +134,46 @@ def test_the_clock_that_people_set_is_asked_once_only(host: _Host, clock: _Clock
 
 @pytest.mark.parametrize("need", [{"claimed": ["left"]}, {"pending": ["left"]}, {"doubt": True}])
 def test_a_layer_that_was_needed_meanwhile_has_the_whole_grace_time_again(
-    host: _Host, clock: _Clock, need: dict[str, Any]
+    host: _Host, clock: FakeClock, need: dict[str, Any]
 ) -> None:
     host.layer("left")
     host.uses()
-    clock.pass_seconds(500)
+    clock.advance(500)
     assert host.uses(**need) == {"left": "image" if "claimed" in need else "pending"}
-    clock.pass_seconds(50)
+    clock.advance(50)
     assert host.uses() == {"left": "pending"}
-    clock.pass_seconds(_GRACE_SECONDS - 50)
+    clock.advance(_GRACE_SECONDS - 50)
     assert host.uses() == {"left": "pending"}, "it is unneeded for 550 seconds, and was not for 600"
-    clock.pass_seconds(50)
+    clock.advance(50)
     assert host.uses() == {"left": "orphaned"}
 
 
-def test_the_grace_of_one_driver_goes_on_while_another_is_looked_at(host: _Host, clock: _Clock) -> None:
+def test_the_grace_of_one_driver_goes_on_while_another_is_looked_at(host: _Host, clock: FakeClock) -> None:
     host.layer("left")
     host.layer("left", "fuse-overlayfs")
     for _ in range(4):
         assert host.uses("overlay2") == {"left": "pending"}
         assert host.uses("fuse-overlayfs") == {"left": "pending"}
-        clock.pass_seconds(_GRACE_SECONDS / 4)
+        clock.advance(_GRACE_SECONDS / 4)
     assert host.uses("overlay2") == {"left": "orphaned"}
     assert host.uses("fuse-overlayfs") == {"left": "orphaned"}
 
 
-def test_a_layer_that_went_and_came_again_has_the_whole_grace_time(host: _Host, clock: _Clock) -> None:
+def test_a_layer_that_went_and_came_again_has_the_whole_grace_time(host: _Host, clock: FakeClock) -> None:
     home = host.layer("left")
     host.uses()
     home.rmdir()
     home.parent.rmdir()
-    clock.pass_seconds(500)
+    clock.advance(500)
     assert host.uses() == {}
     host.layer("left")
-    clock.pass_seconds(50)
+    clock.advance(50)
     assert host.uses() == {"left": "pending"}
-    clock.pass_seconds(500)
+    clock.advance(500)
     assert host.uses() == {"left": "pending"}
 
 
-def test_a_doubt_keeps_every_layer_from_being_called_orphaned(host: _Host, clock: _Clock) -> None:
+def test_a_doubt_keeps_every_layer_from_being_called_orphaned(host: _Host, clock: FakeClock) -> None:
     host.layer("left")
     clock.date += 10 * _GRACE_SECONDS
     assert host.uses(doubt=True) == {"left": "pending"}
@@ -190,14 +181,14 @@ def test_a_doubt_keeps_every_layer_from_being_called_orphaned(host: _Host, clock
     assert host.uses(pending=["another"]) == {"left": "orphaned"}
 
 
-def test_what_is_no_layer_is_left_out(host: _Host, clock: _Clock) -> None:
+def test_what_is_no_layer_is_left_out(host: _Host, clock: FakeClock) -> None:
     host.layer("left")
     host.layer("volume")
     clock.date += 10 * _GRACE_SECONDS
     assert host.uses(claimed=["gone"], others=["volume"]) == {"left": "orphaned"}
 
 
-def test_a_driver_that_is_not_known_has_the_layers_that_are_claimed(host: _Host, clock: _Clock) -> None:
+def test_a_driver_that_is_not_known_has_the_layers_that_are_claimed(host: _Host, clock: FakeClock) -> None:
     clock.date += 10 * _GRACE_SECONDS
     assert host.uses("windowsfilter", claimed=["somewhere"]) == {"somewhere": "image"}
 
@@ -226,15 +217,13 @@ def test_the_grace_is_over_exactly_when_a_layer_was_unneeded_for_all_of_it(
     looks: list[tuple[float, bool]], seconds: float
 ) -> None:
     """Each look comes after a pause; at each the layer is needed or not."""
-    grace, since = Grace(seconds), None
-    with pytest.MonkeyPatch.context() as patch:
-        clock = _Clock(date=1000.0)
-        patch.setattr(module, "time", clock)
-        for pause, needed in looks:
-            clock.uptime += pause
-            if needed:
-                grace.keep(set())
-                since = None
-                continue
-            since = clock.uptime if since is None else since
-            assert grace.over(("overlay2", "a"), 1000.0) == (clock.uptime - since >= seconds)
+    clock = FakeClock(date=1000.0)
+    grace, since = Grace(seconds, clock.clock), None
+    for pause, needed in looks:
+        clock.uptime += pause
+        if needed:
+            grace.keep(set())
+            since = None
+            continue
+        since = clock.uptime if since is None else since
+        assert grace.over(("overlay2", "a"), 1000.0) == (clock.uptime - since >= seconds)

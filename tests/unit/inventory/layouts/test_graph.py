@@ -11,8 +11,10 @@ from exporter.core.data_root import DataRoot
 from exporter.core.model import Trigger
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
-from tests.support.product import du, figures_of
+from tests.support.clock import FakeClock
+from tests.support.product import figures_of
 from tests.support.roots import graph_root, hex_id
+from tests.support.usage import allocated, inodes
 
 DRIVERS = ["aufs", "vfs", "overlay"]
 
@@ -65,10 +67,10 @@ def test_directories_add_up_to_du_with_every_hard_link_once(tmp_path: Path, driv
     built.container("web", image="i1", writable={"w": b"z" * 5000})
     os.link(built.path / "graph" / hex_id("base") / "json", built.path / "tmp" / "linked")
     figures = figures_of(built.path)
-    assert figures.sum("directory_allocated_bytes") == du(built.path, "--block-size=1")
-    assert figures.sum("directory_inodes") == du(built.path, "--inodes")
+    assert figures.sum("directory_allocated_bytes") == allocated(built.path)
+    assert figures.sum("directory_inodes") == inodes(built.path)
     store = {"aufs": "aufs/diff", "vfs": "vfs/dir", "overlay": "overlay"}[driver]
-    layers = du(built.path / store, "--block-size=1") - (built.path / store).stat().st_blocks * 512
+    layers = allocated(built.path / store) - (built.path / store).stat().st_blocks * 512
     assert figures.sum("layers_allocated_bytes", driver=driver) == layers
 
 
@@ -120,11 +122,23 @@ def test_leftovers_are_pending_for_the_grace_time_and_then_orphaned(tmp_path: Pa
 
 
 def test_a_layer_that_is_watched_for_the_grace_time_is_orphaned(tmp_path: Path, pool: Pool) -> None:
+    """Whatever the wall clock is set to meanwhile."""
     built = graph_root(tmp_path).image("app", size=5)
     (built.path / "aufs/diff" / hex_id("left")).mkdir()
-    scanner = Scanner(str(built.path), 0.0, pool)
-    uses = {layer.id: layer.use for layer in scanner.scan(Trigger.STARTUP).inventory.layers}
-    assert uses[hex_id("left")] == "orphaned"  # type: ignore[index]
+    time = FakeClock(date=(built.path / "aufs/diff").stat().st_mtime)
+    scanner = Scanner(str(built.path), 600, pool, clock=time.clock)
+
+    def use() -> str:
+        (layer,) = (one for one in scanner.scan(Trigger.STARTUP).inventory.layers if one.id == hex_id("left"))
+        return layer.use
+
+    assert use() == "pending"
+    time.date = 10**10
+    time.advance(599)
+    assert use() == "pending"
+    time.date = 0
+    time.advance(1)
+    assert use() == "orphaned"
 
 
 def test_several_drivers_keep_their_own_figures(tmp_path: Path) -> None:

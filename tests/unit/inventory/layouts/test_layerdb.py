@@ -13,8 +13,10 @@ from exporter.demo.bolt import write_bolt
 from exporter.inventory.layouts.layerdb_images import chain_ids
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
-from tests.support.product import du, figures_of, process_of, scan
+from tests.support.proc import FakeProc
+from tests.support.product import figures_of, scan
 from tests.support.roots.layerdb import DbRoot, digest
+from tests.support.usage import allocated
 
 
 def _age(root: Path, seconds: float) -> None:
@@ -55,7 +57,7 @@ def test_images_containers_and_volumes_are_read(tmp_path: Path, driver: str) -> 
     assert figures("container_virtual_size_bytes") - figures("container_writable_size_bytes") == 1050
     assert figures("container_writable_size_bytes") == 30
     assert figures("volume_size_bytes", volume="data") == 5
-    assert figures.sum("directory_allocated_bytes") == du(built.path, "--block-size=1")
+    assert figures.sum("directory_allocated_bytes") == allocated(built.path)
     cache = built.cache("app")[:12]
     assert figures("layer_size_bytes", layer_id=cache) == 50
     assert figures.all("layer_info", layer_id=cache, parent=built.cache("base")[:12], chain=built.chains["app"])
@@ -135,12 +137,12 @@ def test_the_build_cache_is_told_by_its_records_and_by_its_names(tmp_path: Path)
     assert figures("build_cache_record_size_bytes", record_id="b" * 12) == 30
     assert figures.all("build_cache_record_info", record_id="c" * 12, shared="true", type="regular")
     assert figures.all("build_cache_record_info", record_id="d" * 12, shared="false", type="source.local")
-    snapshots = sum(du(built.layers / (letter * 25), "--block-size=1") for letter in "abde")
+    snapshots = sum(allocated(built.layers / (letter * 25)) for letter in "abde")
     assert figures("build_cache_allocated_bytes", component="snapshots") == snapshots
     # The image goes before the build cache, which then is the last to need the image's layer.
     promised = built.blocks("a" * 25, "b" * 25, "d" * 25, built.cache("base"))
     entries = [built.base / "layerdb/sha256" / built.chains[name] for name in ("base", "stage")]
-    promised += sum(du(entry, "--block-size=1") for entry in entries)
+    promised += sum(allocated(entry) for entry in entries)
     assert figures("reclaimable_bytes", category="build_cache") == promised
 
 
@@ -193,7 +195,7 @@ def test_the_containerd_store_is_named_and_never_no_images_and_all_well(tmp_path
     figures = figures_of(root)
     assert figures("root_info", layout="containerd") == 1
     assert not figures.all("images")
-    assert figures.sum("directory_allocated_bytes") == du(root, "--block-size=1")
+    assert figures.sum("directory_allocated_bytes") == allocated(root)
     built = DbRoot(tmp_path / "other").layer("base", 10).image("base", "base", ["base:1"])
     (built.path / "containerd/daemon/io.containerd.snapshotter.v1.overlayfs").mkdir(parents=True)
     assert scan(built.path).inventory.unmeasured == ()
@@ -217,10 +219,11 @@ def test_roots_of_remapped_users_are_named(tmp_path: Path) -> None:
 
 def test_a_running_container_is_one_whose_process_is_there(tmp_path: Path) -> None:
     built = DbRoot(tmp_path).layer("base", 10).image("base", "base", ["base:1"])
-    with process_of(digest("containerweb")) as pid:
-        built.container("web", "base", "base", state={"Running": True, "Pid": pid})
-        built.container("gone", "base", "base", state={"Running": True, "Pid": 2**30})
-        figures = figures_of(built.path)
+    proc = FakeProc(tmp_path / "proc")
+    proc.container(7, digest("containerweb"))
+    built.container("web", "base", "base", state={"Running": True, "Pid": 7})
+    built.container("gone", "base", "base", state={"Running": True, "Pid": 8})
+    figures = figures_of(built.path, proc=str(proc.path))
     assert {labels["state"]: count for labels, count in figures.all("containers") if count} == {
         "running": 1,
         "stale": 1,
@@ -239,19 +242,18 @@ def test_containers_that_cannot_be_listed_let_nothing_be_called_orphaned(tmp_pat
     assert (figures("layers", use="pending"), figures("layers", use="orphaned")) == (1, 0)
 
 
-def test_an_image_whose_name_was_read_before_both_went_is_not_missing(tmp_path: Path) -> None:
+def test_an_image_whose_name_was_read_before_both_went_is_not_missing(tmp_path: Path, pool: Pool) -> None:
     built = DbRoot(tmp_path).layer("base", 10).image("base", "base", ["base:1"]).image("gone", "base", ["gone:1"])
     names = built.base / "repositories.json"
     old = names.read_text()
-    with Pool(1, 30) as pool:
-        scanner = Scanner(str(built.path), 600, pool)
-        scanner.scan()
-        image = built.base / "imagedb/content/sha256" / built.images["gone"]
-        image.unlink()
-        names.write_text(json.dumps({"Repositories": {}}))
-        # The event that tells of the names is still to come.
-        scanner.begin(Trigger.EVENT, Dirty(frozenset({image.relative_to(built.path).parts})))
-        assert scanner.inventory.missing == {"overlay2": frozenset()}
-        names.write_text(old)
-        scanner.begin(Trigger.EVENT, Dirty(everything=True))
-        assert scanner.inventory.missing == {"overlay2": frozenset({built.images["gone"]})}
+    scanner = Scanner(str(built.path), 600, pool)
+    scanner.scan()
+    image = built.base / "imagedb/content/sha256" / built.images["gone"]
+    image.unlink()
+    names.write_text(json.dumps({"Repositories": {}}))
+    # The event that tells of the names is still to come.
+    scanner.begin(Trigger.EVENT, Dirty(frozenset({image.relative_to(built.path).parts})))
+    assert scanner.inventory.missing == {"overlay2": frozenset()}
+    names.write_text(old)
+    scanner.begin(Trigger.EVENT, Dirty(everything=True))
+    assert scanner.inventory.missing == {"overlay2": frozenset({built.images["gone"]})}

@@ -1,0 +1,86 @@
+"""A pool without processes: trees are measured in the test's own process, when results are asked for."""
+
+from collections import deque
+
+from exporter.core.data_root import DataRoot, reason_of
+from exporter.core.measured import Reason, Tree
+from exporter.measure.difference import difference
+from exporter.measure.pool.pool import Pool
+from exporter.measure.pool.task import Result, Task
+from exporter.measure.total import TooManyLinksError, Total
+from exporter.measure.walk import WHOLE, Walk
+
+
+class LocalPool(Pool):
+    """Measures one tree each time that results are asked for, the heaviest first: every state between is seen."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 30)
+        self._at: tuple[str, int, int] = ("", 0, 0)
+        self._tasks: deque[Task] = deque()
+        self._looked_at = 0
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._tasks)
+
+    @property
+    def stalled(self) -> float:
+        return 0.0
+
+    @property
+    def entries(self) -> int:
+        return self._looked_at
+
+    def warm(self) -> None:
+        pass
+
+    def use(self, path: str, device: int, inode: int) -> None:
+        if self._at != (path, device, inode):
+            self.forget()
+        self._at = (path, device, inode)
+
+    def forget(self) -> None:
+        self._tasks.clear()
+
+    def submit(self, tasks: list[Task]) -> None:
+        self._tasks.extend(sorted(tasks, key=lambda task: -task.weight))
+
+    def results(self, timeout: float = 0.0) -> list[Result]:
+        if not self._tasks:
+            assert not timeout, "a test waits for results that will never come"
+            return []
+        result = self._result(self._tasks.popleft())
+        self._looked_at += result.entries
+        return [result]
+
+    def _result(self, task: Task) -> Result:
+        try:
+            with DataRoot(self._at[0]) as root:
+                if (root.device, root.inode) != self._at[1:]:
+                    task.fail(Reason.VANISHED, (), "another root")
+                    return Result(task)
+                return _compared(root, task) if task.changes is not None else _measured(root, task)
+        except TooManyLinksError:
+            task.fail(Reason.TOO_LARGE, task.tree, "more hard-linked files than are remembered")
+        except OSError as error:
+            task.fail(reason_of(error), task.tree, error.strerror or "")
+        return Result(task)
+
+
+def _measured(root: DataRoot, task: Task) -> Result:
+    total = Total()
+    walk = Walk(root, task.tree, task.prune, lambda error, at: _note(task, error, at), total, lambda: None)
+    measured = total.result(walk.run([WHOLE]))
+    return Result(task, measured, entries=total.entries)
+
+
+def _compared(root: DataRoot, task: Task) -> Result:
+    assert task.changes is not None
+    size, entries = difference(root, task.changes, lambda error, at: _note(task, error, at), lambda: None)
+    return Result(task, size=size, entries=entries)
+
+
+def _note(task: Task, error: OSError, at: Tree) -> None:
+    task.troubled().add(reason_of(error))
+    task.troubled().kept.append((reason_of(error), at, error.strerror or ""))

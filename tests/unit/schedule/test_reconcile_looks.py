@@ -1,0 +1,302 @@
+"""What a look at a root finds of what no event has told, and what it leaves to others."""
+
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import pytest
+
+from exporter.core.data_root import DataRoot
+from exporter.core.dirty import Dirty
+from exporter.core.measured import Measured, Tree, Usage
+from exporter.inventory.areas import find_areas
+from exporter.schedule.findings import Findings, filled_later
+from exporter.schedule.reconcile import Reconciler
+
+_ID = "a" * 64
+_LOOKS_UNTIL_THOROUGH = 8
+
+
+class _Host:
+    """A root that is looked at again and again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.reconciler = Reconciler()
+
+    def write(self, path: str, content: str = "{}") -> Path:
+        file = self.path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+        return file
+
+    def look(
+        self,
+        *,
+        measured: Mapping[Tree, Measured] | None = None,
+        immutable: Collection[Tree] = (),
+        watching: bool = False,
+        mounts: Collection[Tree] = (),
+    ) -> Findings:
+        with DataRoot(str(self.path)) as root:
+            root.mounts = frozenset(mounts)
+            return self.reconciler.compare_signatures(
+                root, find_areas(root), measured or {}, immutable=immutable, watching=watching
+            )
+
+    def mark_seen(self, *entries: Tree, everything: bool = False, listings: Collection[Tree] = ()) -> None:
+        with DataRoot(str(self.path)) as root:
+            self.reconciler.mark_seen(root, find_areas(root), Dirty(frozenset(entries), everything), listings)
+
+    def measured(self, *tree: str) -> dict[Tree, Measured]:
+        status = self.path.joinpath(*tree).lstat()
+        return {tuple(tree): Measured(Usage(), (status.st_dev, status.st_ino, status.st_ctime_ns))}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> _Host:
+    host = _Host(tmp_path / "docker")
+    host.write(f"containers/{_ID}/config.v2.json")
+    host.write(f"graph/{_ID}/json")
+    host.write("volumes/data/opts.json")
+    return host
+
+
+def test_the_first_look_finds_nothing(host: _Host) -> None:
+    assert not host.look()
+    findings = host.look()
+    assert not findings.stores
+    assert not findings.entries
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(f"containers/{_ID}/{name}" for name in ("config.v2.json", "hostconfig.json", "config.json")),
+        *(f"graph/{_ID}/{name}" for name in ("json", "layersize")),
+        *(f"volumes/data/{name}" for name in ("opts.json", "config.json", "json")),
+    ],
+)
+def test_each_file_that_docker_rewrites_in_place_is_looked_at(host: _Host, path: str) -> None:
+    host.write(path)
+    host.look()
+    assert not host.look().entries
+    host.write(path, "{ }")
+    findings = host.look()
+    assert findings.entries == {tuple(path.split("/")[:2])}
+    assert not findings.stores
+    assert not host.look().entries, "it is told once"
+
+
+def test_a_volumes_data_that_appears_in_its_directory_is_found(host: _Host) -> None:
+    host.look()
+    (host.path / "volumes/data/_data").mkdir()
+    assert host.look().entries == {("volumes", "data")}
+
+
+def test_a_file_that_becomes_no_file_is_found(host: _Host) -> None:
+    file = host.write(f"containers/{_ID}/hostconfig.json")
+    host.look()
+    file.unlink()
+    file.mkdir()
+    assert host.look().entries == {("containers", _ID)}
+
+
+def test_with_events_what_is_rewritten_is_looked_at_every_eighth_time_only(host: _Host) -> None:
+    assert not host.look(watching=True)
+    assert host.reconciler.thorough
+    host.write(f"containers/{_ID}/config.v2.json", "{ }")
+    host.write("volumes/data/opts.json", "{ }")
+    for _ in range(_LOOKS_UNTIL_THOROUGH - 1):
+        assert not host.look(watching=True).entries
+        assert not host.reconciler.thorough
+    assert host.look(watching=True).entries == {("containers", _ID), ("volumes", "data")}
+    assert host.reconciler.thorough
+
+
+def test_without_events_every_look_is_at_everything(host: _Host) -> None:
+    for _ in range(3):
+        host.look()
+        assert host.reconciler.thorough
+
+
+def test_of_a_store_that_was_replaced_every_entry_is_looked_at_also_with_events(host: _Host) -> None:
+    """Something was mounted over it, or a backup was moved into its place: nothing that was known of it holds."""
+    host.look(watching=True)
+    shutil.copytree(host.path / "containers", host.path / "copy")
+    shutil.rmtree(host.path / "containers")
+    (host.path / "copy").rename(host.path / "containers")
+    findings = host.look(watching=True)
+    assert ("containers",) in findings.stores
+    assert ("containers", _ID) in findings.entries
+
+
+def test_with_events_an_entry_that_is_another_directory_is_found_where_no_event_tells(host: _Host) -> None:
+    host.look(watching=True)
+    home = host.path / "volumes/data"
+    shutil.copytree(home, host.path / "copy")
+    shutil.rmtree(home)
+    (host.path / "copy").rename(home)
+    assert ("volumes", "data") in host.look(watching=True).entries
+
+
+@pytest.mark.parametrize("name", ["overlay2/l", "vfs/dir", "image/overlay2/layerdb/sha256", "fuse-overlayfs"])
+def test_what_comes_goes_or_is_seen_again_changes_the_listing_of_its_store(host: _Host, name: str) -> None:
+    store = tuple(name.split("/"))
+    (host.path / name).mkdir(parents=True)
+    host.look()
+    (host.path / name / "new").mkdir()
+    findings = host.look()
+    assert (findings.stores, findings.entries, findings.new) == ({store}, set(), set())
+    (host.path / name / "new").rmdir()
+    assert host.look().stores == {store}
+    assert not host.look().stores
+    (host.path / name).chmod(0o711)
+    assert host.look().stores == {store}
+
+
+def test_a_store_that_comes_is_new_and_one_that_goes_is_none(host: _Host) -> None:
+    host.look()
+    (host.path / "vfs/dir").mkdir(parents=True)
+    findings = host.look()
+    assert (findings.stores, findings.new) == ({(), ("vfs", "dir")}, {("vfs", "dir")})
+    shutil.rmtree(host.path / "vfs")
+    findings = host.look()
+    assert (findings.stores, findings.new) == ({(), ("vfs", "dir")}, set())
+
+
+@pytest.mark.parametrize(
+    ("store", "expected"),
+    [
+        (("image", "overlay2", "imagedb", "metadata", "sha256"), True),
+        (("image", "overlay2", "layerdb", "mounts"), True),
+        (("image", "overlay2", "layerdb", "sha256"), False),
+        (("layers", "overlay2", "layerdb", "mounts"), False),
+        (("containers",), False),
+        ((), False),
+    ],
+)
+def test_stores_whose_entries_are_filled_after_they_were_made(host: _Host, store: Tree, expected: bool) -> None:
+    assert filled_later(store) == expected
+    if store[:1] == ("image",):
+        host.path.joinpath(*store, _ID).mkdir(parents=True)
+        host.look()
+        host.path.joinpath(*store, _ID, "added").write_text("x")
+        assert host.look().entries == ({(*store, _ID)} if expected else set())
+
+
+def test_what_is_written_into_a_driver_or_a_top_level_directory_is_no_finding(host: _Host) -> None:
+    for path in ("tmp", "overlay2/x/diff", "buildkit/content", "image/overlay2/distribution"):
+        (host.path / path).mkdir(parents=True)
+    host.look()
+    for path in ("tmp", "overlay2/x/diff", "buildkit/content"):
+        (host.path / path / "file").write_text("x")
+    findings = host.look()
+    assert not findings.stores
+    assert not findings.entries
+
+
+@pytest.mark.parametrize("path", ["buildkit/metadata_v2.db", "image/overlay2/repositories.json", "repositories-aufs"])
+def test_a_file_beside_stores_that_is_written_to_or_replaced_is_found(host: _Host, path: str) -> None:
+    file = host.write(path)
+    host.look()
+    file.write_text("{ }")
+    assert host.look().entries == {tuple(path.split("/"))}
+    status = file.stat()
+    file.write_text("[ ]")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    assert host.look().entries == {tuple(path.split("/"))}
+    other = host.write("other", "{ }")
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    other.rename(file)
+    assert tuple(path.split("/")) in host.look().entries
+
+
+def test_what_something_is_mounted_on_is_not_looked_at(host: _Host) -> None:
+    mounts = [("containers", _ID), ("volumes", "data", "opts.json")]
+    host.look(mounts=mounts)
+    host.write(f"containers/{_ID}/config.v2.json", "{ }")
+    host.write("volumes/data/opts.json", "{ }")
+    findings = host.look(mounts=mounts)
+    assert not findings.entries
+    assert not findings.stores
+
+
+def test_where_a_listing_changed_what_was_measured_is_compared_with_what_is_there(host: _Host) -> None:
+    """A layer's directory must be the same one; an image layer's must not have been changed either."""
+    for name in ("fixed", "grows", "new", "mounted"):
+        (host.path / "overlay2" / name).mkdir(parents=True)
+    trees = [("overlay2", name) for name in ("fixed", "grows", "mounted")]
+    measured = {tree: one for each in trees for tree, one in host.measured(*each).items()}
+    host.look()
+    for name in ("fixed", "grows", "mounted"):
+        (host.path / "overlay2" / name / "file").write_text("x")
+    fixed, mounts = [("overlay2", "fixed")], [("overlay2", "mounted")]
+    assert not host.look(measured=measured, immutable=fixed, mounts=mounts).entries, "no listing has changed"
+    (host.path / "overlay2/another").mkdir()
+    assert host.look(measured=measured, immutable=fixed, mounts=mounts).entries == {("overlay2", "fixed")}
+
+
+def test_a_directory_that_took_the_place_of_one_that_was_measured_is_found(host: _Host) -> None:
+    (host.path / "overlay2/layer").mkdir(parents=True)
+    measured = host.measured("overlay2", "layer")
+    host.look()
+    (host.path / "overlay2/layer").rename(host.path / "elsewhere")
+    (host.path / "overlay2/layer").mkdir()
+    assert host.look(measured=measured).entries == {("overlay2", "layer")}
+
+
+def test_what_is_scanned_is_no_finding_of_the_next_look(host: _Host) -> None:
+    host.look()
+    (host.path / "graph/new").mkdir()
+    host.write(f"graph/{_ID}/json", "{ }")
+    host.write(f"containers/{_ID}/config.v2.json", "{ }")
+    host.mark_seen(("graph", "new"), ("graph", _ID))
+    findings = host.look()
+    assert findings.stores == set()
+    assert findings.entries == {("containers", _ID)}
+
+
+def test_a_listing_alone_can_be_taken_as_seen(host: _Host) -> None:
+    host.look()
+    (host.path / "graph/new").mkdir()
+    (host.path / "volumes/new").mkdir()
+    host.write(f"graph/{_ID}/json", "{ }")
+    host.mark_seen(listings=[("graph",)])
+    findings = host.look()
+    assert findings.stores == {("volumes",)}
+    assert ("graph", _ID) in findings.entries
+
+
+def test_where_everything_is_scanned_nothing_is_found(host: _Host) -> None:
+    host.look()
+    (host.path / "graph/new").mkdir()
+    host.write(f"containers/{_ID}/config.v2.json", "{ }")
+    host.mark_seen(everything=True)
+    findings = host.look()
+    assert not findings.stores
+    assert not findings.entries
+
+
+def test_what_was_measured_is_compared_after_a_scan_of_its_store_as_well(host: _Host) -> None:
+    """The scan took the listing as seen; what is in the store may have been replaced before that."""
+    (host.path / "overlay2/layer").mkdir(parents=True)
+    measured = host.measured("overlay2", "layer")
+    host.look()
+    (host.path / "overlay2/layer").rename(host.path / "overlay2/old")
+    (host.path / "overlay2/layer").mkdir()
+    host.mark_seen(("overlay2", "old"))
+    findings = host.look(measured=measured)
+    assert not findings.stores
+    assert findings.entries == {("overlay2", "layer")}
+    assert not host.look(measured=measured).entries
+
+
+def test_before_the_first_look_a_scan_is_no_matter(host: _Host) -> None:
+    host.mark_seen(everything=True)
+    assert not host.look()
+
+
+def test_a_scan_of_an_entry_reads_the_listing_that_it_is_in() -> None:
+    assert Dirty(frozenset({("a",), ("b", "c")})).read_again() == {("a",), (), ("b", "c"), ("b",)}
