@@ -7,13 +7,20 @@ disk may hold lone surrogates (bytes that are not UTF-8); only `metrics.labels` 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 from exporter.core.measured import Changes, Measured, Reason, Tree
 
 LayerId = NewType("LayerId", str)
 ImageId = NewType("ImageId", str)
 ContainerId = NewType("ContainerId", str)
+
+
+class LayerKey(NamedTuple):
+    """What tells a layer from all others of a root: the drivers of one root may have layers with the same id."""
+
+    driver: str
+    id: LayerId
 
 
 class Collector(StrEnum):
@@ -105,6 +112,11 @@ class Layer:
     chain: str = ""
     parent: LayerId | None = None
     metadata: tuple[Tree, ...] = ()
+
+    @property
+    def key(self) -> LayerKey:
+        """What tells it from all other layers."""
+        return LayerKey(self.driver, self.id)
 
     @property
     def trees(self) -> tuple[Tree, ...]:
@@ -345,7 +357,7 @@ class Snapshot:
     inventory: Inventory = Inventory()
     device: int = 0
     measured: Mapping[Tree, Measured] = field(default_factory=dict)
-    differences: Mapping[tuple[str, LayerId], int] = field(default_factory=dict)
+    differences: Mapping[LayerKey, int] = field(default_factory=dict)
     logs: Mapping[ContainerId, int] = field(default_factory=dict)
     collectors: Mapping[Collector, CollectorScan] = field(default_factory=dict)
     filesystems: tuple[Filesystem, ...] = ()

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exporter.core.measured import Tree, Usage
-from exporter.core.model import Container, ContainerState, Image, Layer, LayerId, Snapshot, Use
+from exporter.core.model import Container, ContainerState, Image, Layer, LayerKey, Snapshot, Use
 from exporter.figures.sizes import Disjoint
 from exporter.inventory.areas import table
-
-_Key = tuple[str, LayerId]
 
 
 class Category(StrEnum):
@@ -92,10 +90,7 @@ class _Plan:
         self._images: dict[tuple[str, str], Image] = {(one.driver, one.id): one for one in inventory.images}
         self._containers: list[Container] = list(inventory.containers)
         self._building = True
-        self._layers: dict[_Key, Layer] = {(one.driver, one.id): one for one in inventory.layers}
-        self._mine = {
-            (one.driver, name) for one in inventory.containers for name in (one.layer, one.init) if name is not None
-        }
+        self._layers: dict[LayerKey, Layer] = {one.key: one for one in inventory.layers}
 
     def run(self) -> None:
         """Decide of every tree of an object when it goes."""
@@ -131,15 +126,15 @@ class _Plan:
             self.owners.update(dict.fromkeys(tree for tree in (volume.home, volume.tree) if tree))
         self.owners.update(dict.fromkeys((*inventory.build_cache.files, *inventory.build_cache.content)))
 
-    def _held(self) -> set[_Key]:
+    def _held(self) -> set[LayerKey]:
         """The layers that what is left still needs."""
-        held = {(image.driver, layer) for image in self._images.values() for layer in image.layers}
+        held = {LayerKey(image.driver, layer) for image in self._images.values() for layer in image.layers}
         for one in self._containers:
             own = (name for name in (one.layer, one.init) if name is not None)
-            held.update((one.driver, name) for name in (*own, *one.chain))
+            held.update(LayerKey(one.driver, name) for name in (*own, *one.chain))
         if self._building:
             for driver, names in self._inventory.build_cache.needs.items():
-                held.update((driver, name) for name in names)
+                held.update(LayerKey(driver, name) for name in names)
         return held
 
     def _free(self, category: Category, layer: Layer | None) -> None:

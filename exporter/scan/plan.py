@@ -7,7 +7,7 @@ from itertools import pairwise
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
 from exporter.core.measured import Changes, Tree
-from exporter.core.model import Collector, Inventory, LayerId, Use
+from exporter.core.model import Collector, Inventory, LayerKey, Use
 from exporter.inventory.areas import RootAreas, table
 from exporter.inventory.drivers import driver_named
 from exporter.measure.exclusions import Exclusions
@@ -30,7 +30,7 @@ class Plan:
     trees: Mapping[Tree, Collector] = field(default_factory=dict)
     prune: Exclusions = field(default_factory=Exclusions)
     immutable: frozenset[Tree] = frozenset()
-    differences: Mapping[tuple[str, LayerId], Changes] = field(default_factory=dict)
+    differences: Mapping[LayerKey, Changes] = field(default_factory=dict)
     sources: Mapping[Tree, frozenset[Tree]] = field(default_factory=dict)
     unfinished: frozenset[Tree] = frozenset()
 
@@ -54,14 +54,14 @@ def make_plan(root: DataRoot, inventory: Inventory, areas: RootAreas) -> Plan:
     """Plan the trees of what is there: objects, entries of stores, and the rest by top-level entry."""
     trees: dict[Tree, Collector] = {}
     immutable: set[Tree] = set()
-    differences: dict[tuple[str, LayerId], Changes] = {}
+    differences: dict[LayerKey, Changes] = {}
     for layer in inventory.layers:
         collector = _LAYER_COLLECTORS.get(layer.use, Collector.IMAGES)
         trees.update(dict.fromkeys(layer.trees, collector))
         if layer.use is Use.IMAGE or layer.chain:
             immutable.update(layer.trees)
         if layer.changes is not None:
-            differences[layer.driver, layer.id] = layer.changes
+            differences[layer.key] = layer.changes
     trees.update({volume.tree: Collector.VOLUMES for volume in inventory.volumes if volume.tree})
     checkpoints = (one.checkpoints for one in inventory.containers if one.checkpoints)
     trees.update(dict.fromkeys(checkpoints, Collector.CONTAINERS))
@@ -88,12 +88,12 @@ def _sources(inventory: Inventory) -> Iterator[tuple[Tree, frozenset[Tree]]]:
     What is orphaned was made from any of the layers, or from one that is gone by now.
     """
     linking = [one for one in inventory.layers if driver_named(one.driver).links_files and one.content is not None]
-    contents = {(one.driver, one.id): one.content for one in linking if one.content is not None}
-    parents = {(one.driver, one.id): one.parent for one in linking if one.chain and one.parent}
+    contents = {one.key: one.content for one in linking if one.content is not None}
+    parents = {one.key: one.parent for one in linking if one.chain and one.parent}
     for image in inventory.images:
-        parents.update(((image.driver, layer), parent) for layer, parent in pairwise(image.layers))
+        parents.update((LayerKey(image.driver, layer), parent) for layer, parent in pairwise(image.layers))
     for layer, parent in parents.items():
-        if layer in contents and (source := contents.get((layer[0], parent))) is not None:
+        if layer in contents and (source := contents.get(LayerKey(layer.driver, parent))) is not None:
             yield contents[layer], frozenset([source])
     finished = frozenset(one.content for one in linking if one.content is not None and one.use is Use.IMAGE)
     for one in linking:

@@ -13,10 +13,10 @@ from exporter.core.dirty import Dirty
 from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.model import (
     Collector,
-    CollectorScan,
     Counters,
     Filesystem,
     Inventory,
+    LayerKey,
     Problem,
     Progress,
     Snapshot,
@@ -31,8 +31,9 @@ from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Result, Task
 from exporter.scan.hard_links import gained_links
-from exporter.scan.measurements import Key, Measurements
+from exporter.scan.measurements import Measurements
 from exporter.scan.metadata import Metadata
+from exporter.scan.outcomes import Outcomes
 from exporter.scan.plan import Plan, make_plan
 from exporter.scan.scan_run import ScanRun, ScanStats
 
@@ -64,10 +65,10 @@ class Scanner:
         self._metadata = Metadata(self._grace, self._proc)
         self._measurements = Measurements()
         self._changes = 0
-        self._collectors: dict[Collector, CollectorScan] = {}
+        self._outcomes = Outcomes(self.counters, clock)
         self._runs: list[ScanRun] = []
         self._owners: dict[Task, ScanRun] = {}
-        self._newest: dict[tuple[Tree, Key], Task] = {}
+        self._newest: dict[tuple[Tree, LayerKey], Task] = {}
         self._complete = False
         self._progress = Progress()
 
@@ -215,7 +216,7 @@ class Scanner:
         self._changes = self.changes + 1
         self._measurements = Measurements()
         self._metadata = Metadata(self._grace, self._proc)
-        self._collectors.clear()
+        self._outcomes.collectors.clear()
         self.identity = None
         self._runs.clear()
         self._owners.clear()
@@ -235,7 +236,7 @@ class Scanner:
             measured=self._measurements.settled,
             differences=dict(self._measurements.differences),
             logs=dict(self._metadata.logs),
-            collectors=dict(self._collectors),
+            collectors=dict(self._outcomes.collectors),
             progress=self._progress,
         )
 
@@ -283,23 +284,12 @@ class Scanner:
             self._progress = Progress(len(self.plan.trees), len(self.plan.trees), self._pool.entries)
             self._changes += 1
             looked = tuple(Collector)  # in the first scan also those that found nothing
-        for collector in looked:
-            self._collectors[collector] = run.stats.result(collector)
-            key = (collector, run.trigger)
-            self.counters.scans[key] = self.counters.scans.get(key, 0) + 1
+        self._outcomes.count_run(run, looked)
         return looked
 
     def _note_outcome(self, run: ScanRun, looked: Collection[Collector]) -> None:
-        """Count the errors of a run, and say of each collector whether it succeeds now."""
         run.doubtful = not run.whole and self._measurements.doubtful(run.linked)
-        for at, count in run.stats.errors.items():
-            self.counters.errors[at] = self.counters.errors.get(at, 0) + count
-        failing = self._failing()
-        for collector, was in self._collectors.items():
-            success = collector not in failing
-            self._collectors[collector] = replace(was, success=success)
-            if success and (was.success is False or collector in looked):
-                self.counters.last_success[collector] = self._clock.now()
+        self._outcomes.note_end(run, looked, self._failing())
 
     def _failing(self) -> set[Collector]:
         """The collectors with anything that could not be read or measured, but for what vanished."""

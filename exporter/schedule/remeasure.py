@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from exporter.core.area import AreaTable
 from exporter.core.measured import Measured, Tree
-from exporter.core.model import Inventory, LayerId, Use
+from exporter.core.model import Inventory, LayerKey, Use
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.drivers import INIT
 from exporter.inventory.files.reader import is_id
@@ -120,9 +120,9 @@ class RemeasureSchedule:
         """Have what these containers write to measured: one may have run and ended between two looks."""
         changed = {*containers}
         users = [one for one in inventory.containers if one.id in changed]
-        layers = {(one.driver, one.layer) for one in users}
+        layers = {LayerKey(one.driver, one.layer) for one in users if one.layer is not None}
         names = {mount.source for one in users for mount in one.mounts if mount.kind == "volume"}
-        trees = [tree for layer in inventory.layers if (layer.driver, layer.id) in layers for tree in layer.trees]
+        trees = [tree for layer in inventory.layers if layer.key in layers for tree in layer.trees]
         trees += [volume.tree for volume in inventory.volumes if volume.tree and volume.name in names]
         self._next = None
         for tree in trees:
@@ -178,15 +178,13 @@ def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str
         yield (*VOLUMES.path, volume.name), ("", False)
         if volume.tree is not None:
             yield volume.tree, ("volumes", volume.name in mounted)
-    yield from _growing_layers(inventory, {(one.driver, one.layer) for one in running})
+    yield from _growing_layers(inventory, {LayerKey(one.driver, one.layer) for one in running if one.layer is not None})
 
 
-def _growing_layers(
-    inventory: Inventory, live: Collection[tuple[str, LayerId | None]]
-) -> Iterator[tuple[Tree, tuple[str, bool]]]:
+def _growing_layers(inventory: Inventory, live: Collection[LayerKey]) -> Iterator[tuple[Tree, tuple[str, bool]]]:
     for layer in inventory.layers:
         if layer.use is Use.IMAGE or layer.chain:
             continue
-        active = (layer.driver, layer.id) in live or layer.use in (Use.PENDING, Use.BUILD_CACHE)
+        active = layer.key in live or layer.use in (Use.PENDING, Use.BUILD_CACHE)
         area = "containers" if layer.use is Use.CONTAINER and not layer.id.endswith(INIT) else ""
         yield from ((tree, (area, active)) for tree in layer.trees)

@@ -11,7 +11,7 @@ from functools import partial
 from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
-from exporter.core.model import Layer, LayerId, Use
+from exporter.core.model import Layer, LayerId, LayerKey, Use
 from exporter.inventory.drivers.layer_store import LayerStore
 
 
@@ -21,9 +21,9 @@ class Grace:
 
     seconds: float
     clock: Clock = SYSTEM_CLOCK
-    seen: dict[tuple[str, str], float] = field(default_factory=dict)
+    seen: dict[LayerKey, float] = field(default_factory=dict)
 
-    def over(self, layer: tuple[str, str], quiet_since: float) -> bool:
+    def over(self, layer: LayerKey, quiet_since: float) -> bool:
         """Whether nothing has referred to a layer for the whole grace time.
 
         Either this process has watched it that long, or nothing was made, renamed or removed in the
@@ -36,7 +36,7 @@ class Grace:
             self.seen[layer] = now - self.seconds if quiet else now
         return now - self.seen[layer] >= self.seconds
 
-    def keep(self, layers: set[tuple[str, str]]) -> None:
+    def keep(self, layers: set[LayerKey]) -> None:
         """Forget all but these."""
         for gone in self.seen.keys() - layers:
             del self.seen[gone]
@@ -106,16 +106,16 @@ def classify(
     rest = store.names - claims.layers.keys() - {*others}
     layers = [layer for name, layer in claims.layers.items() if name in store.names or not store.driver.layers]
     quiet = max((changed(root, tree) for tree in (*claims.references, store.driver.layers)), default=0.0) if rest else 0
-    waiting: set[tuple[str, str]] = set()
+    waiting: set[LayerKey] = set()
     doubtful = bool(rest) and any(doubt() for doubt in claims.doubts)
     for name in rest:
         orphaned = False
         if name not in claims.pending and not doubtful:
-            key = (driver, name)
+            key = LayerKey(driver, name)
             waiting.add(key)
             orphaned = grace.over(key, max(quiet, _used(root, store, name)))
         layers.append(describe(name, Use.ORPHANED if orphaned else Use.PENDING))
-    grace.keep({key for key in grace.seen if key[0] != driver} | waiting)
+    grace.keep({key for key in grace.seen if key.driver != driver} | waiting)
     return sorted(layers, key=lambda layer: layer.id)
 
 

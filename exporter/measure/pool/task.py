@@ -4,13 +4,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.core.measured import Changes, Identity, Measured, Reason, Tree
-from exporter.core.model import LayerId
+from exporter.core.model import LayerId, LayerKey
 from exporter.measure.exclusions import NOTHING, Exclusions
 from exporter.measure.total import Total
 from exporter.measure.walk import Start
 
 #: Trees with fewer entries are measured at once, not at a pace: that takes a few milliseconds.
 SMALL_ENTRIES = 5000
+
+
+#: The key of a task that measures a tree.
+NO_LAYER = LayerKey("", LayerId(""))
 
 
 @dataclass(slots=True)
@@ -38,7 +42,7 @@ class Task:
     tree: Tree
     prune: Exclusions = field(default_factory=lambda: NOTHING)
     changes: Changes | None = None
-    key: tuple[str, LayerId] = ("", LayerId(""))
+    key: LayerKey = NO_LAYER
     pace: float = 1.0
     weight: int = 0
     total: Total | None = None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
-from exporter.core.model import Collector, Layer, LayerId, Use
+from exporter.core.model import Collector, Layer, LayerId, LayerKey, Use
 from exporter.inventory.drivers import driver_named
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.memo import Memo
@@ -226,4 +226,4 @@ def test_the_grace_is_over_exactly_when_a_layer_was_unneeded_for_all_of_it(
             since = None
             continue
         since = clock.uptime if since is None else since
-        assert grace.over(("overlay2", "a"), 1000.0) == (clock.uptime - since >= seconds)
+        assert grace.over(LayerKey("overlay2", LayerId("a")), 1000.0) == (clock.uptime - since >= seconds)
