@@ -1,4 +1,4 @@
-# Everything sets itself up: on a fresh Debian machine `make demo` and `make test` are all there is to type.
+# Every target sets up what it needs: on a fresh Debian machine `make demo` and `make test` work at once.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -31,11 +31,11 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: setup ## Build an example data root and run the exporter on it until stopped
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo "$(DEMO_ADDRESS)" "$(DEMO_ROOT)"
 
-demo-prometheus: setup apt-test ## Two example roots, kept busy, with a real Prometheus and its alerts on them
+demo-prometheus: setup apt-test ## Two example roots that change all the time, with a real Prometheus and its alerts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo-prometheus "$(DEMO_ADDRESS)" "$(DEMO_BUILD_ADDRESS)" \
 		"$(DEMO_PROMETHEUS_ADDRESS)"
 
-dashboards: setup ## Write grafana/*.json and prometheus/rules.yml anew from their sources
+dashboards: setup ## Generate grafana/*.json and prometheus/rules.yml
 	$(BIN)/python -m grafana
 	$(BIN)/docker-storage-exporter rules > prometheus/rules.yml
 
@@ -50,7 +50,7 @@ SUITE ?= trixie
 test-debian: ## Run make demo and make test on a bare Debian SUITE (trixie, bookworm), in a root of its own
 	@scripts/test-debian $(SUITE)
 
-benchmark: setup ## Measure what the exporter costs, side by side with du, gdu and the engine
+benchmark: setup ## Measure what the exporter costs, and compare with du, gdu and a real engine
 	@scripts/ensure-apt $(APT_BENCHMARK)
 	$(BIN)/python -m benchmarks
 
@@ -69,7 +69,7 @@ lint: setup ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: setup ## Put the code into the house's format
+format: setup ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
