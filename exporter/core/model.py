@@ -13,7 +13,17 @@ from exporter.core.objects import (
     Volume,
 )
 from exporter.core.snapshot import CollectorScan, Counters, Filesystem, Progress, Snapshot, Watching
-from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, ImageState, LayerId, Trigger, Use
+from exporter.core.states import (
+    Collector,
+    ContainerId,
+    ContainerState,
+    ImageId,
+    ImageState,
+    LayerId,
+    LayerKey,
+    Trigger,
+    Use,
+)
 
 __all__ = [
     "BuildCache",
@@ -31,6 +41,7 @@ __all__ = [
     "Inventory",
     "Layer",
     "LayerId",
+    "LayerKey",
     "Log",
     "Mount",
     "Problem",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.core.measured import Changes, Reason, Tree
-from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, LayerId, Use
+from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, LayerId, LayerKey, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,11 @@ class Layer:
     chain: str = ""
     parent: LayerId | None = None
     metadata: tuple[Tree, ...] = ()
+
+    @property
+    def key(self) -> LayerKey:
+        """What tells it from all other layers."""
+        return LayerKey(self.driver, self.id)
 
     @property
     def trees(self) -> tuple[Tree, ...]:

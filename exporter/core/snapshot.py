@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.objects import Inventory, Problem
-from exporter.core.states import Collector, ContainerId, LayerId, Trigger
+from exporter.core.states import Collector, ContainerId, LayerKey, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Snapshot:
     inventory: Inventory = field(default_factory=Inventory)
     device: int = 0
     measured: Mapping[Tree, Measured] = field(default_factory=dict)
-    differences: Mapping[tuple[str, LayerId], int] = field(default_factory=dict)
+    differences: Mapping[LayerKey, int] = field(default_factory=dict)
     logs: Mapping[ContainerId, int] = field(default_factory=dict)
     collectors: Mapping[Collector, CollectorScan] = field(default_factory=dict)
     filesystems: tuple[Filesystem, ...] = ()

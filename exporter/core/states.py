@@ -1,11 +1,18 @@
 """The words for what is in a data root and what a scan does: ids, states, uses, collectors and triggers."""
 
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 LayerId = NewType("LayerId", str)
 ImageId = NewType("ImageId", str)
 ContainerId = NewType("ContainerId", str)
+
+
+class LayerKey(NamedTuple):
+    """What tells a layer from all others of a root: the drivers of one root may have layers with the same id."""
+
+    driver: str
+    id: LayerId
 
 
 class Collector(StrEnum):

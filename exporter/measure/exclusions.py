@@ -35,15 +35,6 @@ class Exclusions:
             node = node.below.get(name, NOTHING)
         return node
 
-    def is_mount(self, tree: Tree) -> bool:
-        """Whether something is mounted at `tree`, or on the way to it."""
-        node = self
-        for name in tree:
-            node = node.below.get(name, NOTHING)
-            if node.mount:
-                return True
-        return False
-
     def reachable(self) -> "Exclusions | None":
         """A copy without what no walk from here comes to; None where nothing is left out."""
         if not self.below and not self.store:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 
+from exporter.core.dirty import Dirty
 from exporter.core.model import Filesystem, Snapshot, Trigger
 from exporter.core.stall_detector import StallDetector
 from exporter.inventory.opening import RootError
-from exporter.inventory.stores import Dirty
 from exporter.scan.progress_bar import Bar, on_terminal
 from exporter.scan.scanner import Scanner
 
@@ -48,7 +48,7 @@ def _scan(scanner: Scanner, meanwhile: Callable[[], object]) -> Snapshot:
         return scanner.snapshot()
     threading.Thread(target=meanwhile, daemon=True).start()
     with Bar() if on_terminal() else contextlib.nullcontext() as bar:
-        while scanner.rounds:
+        while scanner.runs:
             scanner.collect(_TURN_SECONDS)
             if bar is not None and (now := scanner.snapshot().progress) is not None:
                 bar.show(now)

@@ -77,7 +77,7 @@ class ScanLoop:
         """Publish what is new; during the first scan, its progress."""
         now = time.monotonic()
         news = self._scheduler.news
-        if not news and not (self._scanner.rounds and now - self._published > _PROGRESS_SECONDS):
+        if not news and not (self._scanner.runs and now - self._published > _PROGRESS_SECONDS):
             return
         snapshot = self._scheduler.snapshot()
         changed = self._scanner.changes != self._published_changes and (news or not snapshot.measured)

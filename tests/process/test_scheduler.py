@@ -42,7 +42,7 @@ class _Kept:
         """Whether that tree is being audited, and the keeper content to wait for something."""
 
         def waits() -> bool:
-            audited = {task.tree for one in self.scanner.rounds if one.trigger is Trigger.AUDIT for task in one.pending}
+            audited = {task.tree for one in self.scanner.runs if one.trigger is Trigger.AUDIT for task in one.pending}
             return tree in audited and self.scheduler.due() > time.monotonic()
 
         return waits

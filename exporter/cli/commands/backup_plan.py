@@ -11,6 +11,7 @@ from exporter.cli.commands.tables import quote
 from exporter.core.data_root import DataRoot
 from exporter.core.text import unescape
 from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, MountRow, VolumeRow
+from exporter.inventory.areas import table
 from exporter.measure.exclusions import NOTHING
 from exporter.measure.walk import measure
 
@@ -155,9 +156,11 @@ class BackupPlan:
     @property
     def stores(self) -> str:
         """The command that saves all images as files; "" where Docker's own command saves them."""
+        names = {name: table().of((name,)) for name in (row.name for row in self._index.document.directories)}
+        areas = [name for name, area in names.items() if area.images and area.path == (name,)]
+        files = [name for name, area in names.items() if area.images and area.path != (name,)]
         drivers = self._index.document.drivers
-        kept = [row.name for row in self._index.document.directories if row.name in ("graph", "image", *drivers)]
-        kept += [row.name for row in self._index.document.directories if row.name.startswith("repositories-")]
+        kept = [*(name for name in names if name in areas or name in drivers), *files]
         if self._docker or not kept:
             return ""
         root = quote(self._places.root or self._index.document.root)

@@ -119,10 +119,10 @@ def _each_layer(account: Figures, limited: Limited) -> Iterator[Family]:
         return short[one.parent] if one.parent else "", one.use, one.chain
 
     columns: list[Column[Layer]] = [
-        (c.LAYER_SIZE, lambda one: [(key(one), sizes.get((one.driver, one.id)))]),
+        (c.LAYER_SIZE, lambda one: [(key(one), sizes.get(one.key))]),
         (c.LAYER_INFO, lambda one: [((*key(one), *facts(one)), 1)]),
     ]
-    kept = limited.keep("layers", layers, lambda one: sizes.get((one.driver, one.id), 0), _series(columns))
+    kept = limited.keep("layers", layers, lambda one: sizes.get(one.key, 0), _series(columns))
     yield from _table(kept, columns)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from exporter.core.gzip_body import GzipBody
 from exporter.core.measured import Tree
-from exporter.core.model import Container, Filesystem, Image, Snapshot
+from exporter.core.model import Container, Filesystem, Image, LayerKey, Snapshot
 from exporter.core.text import escape
 from exporter.core.version import VERSION
 from exporter.expose.snapshot_api.rows import (
@@ -142,7 +142,7 @@ def layers(account: Figures) -> Iterator[LayerRow]:
     snapshot, sizes = account.snapshot, account.layer_sizes
     parents = _parents(snapshot)
     for layer in snapshot.inventory.layers:
-        key = (layer.driver, layer.id)
+        key = layer.key
         usages = [snapshot.measured[tree].usage for tree in layer.trees if tree in snapshot.measured]
         known = usages if layer.trees and len(usages) == len(layer.trees) else []
         yield LayerRow(
@@ -159,10 +159,9 @@ def layers(account: Figures) -> Iterator[LayerRow]:
         )
 
 
-def _parents(snapshot: Snapshot) -> Mapping[tuple[str, str], str]:
-    return {
-        (image.driver, own): parent for image in snapshot.inventory.images for own, parent in pairwise(image.layers)
-    }
+def _parents(snapshot: Snapshot) -> Mapping[LayerKey, str]:
+    images = snapshot.inventory.images
+    return {LayerKey(image.driver, own): parent for image in images for own, parent in pairwise(image.layers)}
 
 
 def _path(tree: Tree | None) -> str:

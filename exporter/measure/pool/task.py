@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from exporter.core.measured import Changes, Identity, Measured, Reason, Tree
-from exporter.core.model import LayerId
+from exporter.core.model import LayerId, LayerKey
 from exporter.measure.exclusions import NOTHING, Exclusions
 from exporter.measure.pool.protocol import CompareTrees, Errors, MeasureTree, RootId, Work
 from exporter.measure.total import Total
@@ -11,6 +11,8 @@ from exporter.measure.walk import Start
 
 #: Trees with fewer entries are measured at once, not at a pace: that takes a few milliseconds.
 SMALL_ENTRIES = 5000
+#: The key of a task that measures a tree.
+NO_LAYER = LayerKey("", LayerId(""))
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ class Task:
     tree: Tree
     prune: Exclusions = field(default_factory=lambda: NOTHING)
     changes: Changes | None = None
-    key: tuple[str, LayerId] = ("", LayerId(""))
+    key: LayerKey = NO_LAYER
     pace: float = 1.0
     weight: int = 0
     total: Total | None = None
