@@ -15,15 +15,7 @@ from exporter.core.log import Logger
 from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.mountinfo import foreign_trees, mount_around, read_mounts
 from exporter.measure.pool.dispatch import Dispatcher
-from exporter.measure.pool.protocol import (
-    Answer,
-    ComparedTrees,
-    FailedWork,
-    MeasuredTree,
-    RootId,
-    SharedWork,
-    Working,
-)
+from exporter.measure.pool.protocol import Answer, ComparedTrees, FailedWork, MeasuredTree, RootId, SharedWork, Working
 from exporter.measure.pool.queue import WorkQueue
 from exporter.measure.pool.supervisor import WorkerSupervisor
 from exporter.measure.pool.task import SMALL_ENTRIES, Result, Task, WorkItem

@@ -31,15 +31,7 @@ class WorkerHandle:
     def __init__(self) -> None:
         self._begins, begins = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with this program
-                # Without site: half of a worker's start would be the search for packages that it does not use.
-                [sys.executable, "-S", "-E", "-c", _START, _TOP, str(begins)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                bufsize=0,
-                process_group=0,  # of this session: see service/main.py
-                pass_fds=[begins],
-            )
+            self._process = _start_worker(begins)
         except OSError:
             os.close(self._begins)
             raise
@@ -152,6 +144,19 @@ class WorkerHandle:
     def _send(self, orders: list[Order]) -> None:
         self._unsent += encode_orders(orders)
         self.flush()
+
+
+def _start_worker(begins: int) -> "subprocess.Popen[bytes]":
+    """Start the process. `begins` is the pipe for the numbers of the items that it begins; raises OSError."""
+    return subprocess.Popen(  # noqa: S603 - this interpreter, with this program
+        # Without site: half of a worker's start would be the search for packages that it does not use.
+        [sys.executable, "-S", "-E", "-c", _START, _TOP, str(begins)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        process_group=0,  # of this session: see service/scan_supervisor.py
+        pass_fds=[begins],
+    )
 
 
 def _lower_io_priority(process: int) -> None:
