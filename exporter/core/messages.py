@@ -20,11 +20,13 @@ _Parts = tuple[bytes, ...]
 class _Form(NamedTuple):
     """How values of one type are sent: `pack` makes a value for JSON, None where JSON takes it as it is.
 
-    `unpack` checks what JSON gave, and makes the value; it raises TypeError, ValueError, IndexError or KeyError.
+    `unpack` checks what JSON gave, and makes the value; it raises TypeError, ValueError, IndexError or KeyError. A form
+    with `scalars` needs no more than that check: it takes what JSON gives if its type is one of these.
     """
 
     pack: Callable[[Any], Any] | None
     unpack: Callable[[Any, _Parts], Any]
+    scalars: tuple[type, ...] = ()
 
 
 class Messages(Generic[Message]):
@@ -66,7 +68,7 @@ def _form(kind: Any) -> _Form:
     if origin in {types.UnionType, typing.Union}:
         return _optional(*(_form(one) for one in arguments if one is not type(None)))
     if origin is None:
-        return _record(kind) if dataclasses.is_dataclass(kind) or hasattr(kind, "_fields") else _scalar(kind)
+        return _record(kind) if dataclasses.is_dataclass(kind) or issubclass(kind, tuple) else _scalar(kind)
     forms = [_form(one) for one in arguments if one is not Ellipsis]
     if issubclass(origin, Mapping):
         return _mapping(*forms)
@@ -90,14 +92,15 @@ def _scalar(kind: Any) -> _Form:
             raise TypeError(f"{kind.__name__} is expected")
         return value
 
-    return _Form(None, unpack)
+    return _Form(None, unpack, allowed)
 
 
 def _optional(inner: _Form) -> _Form:
-    pack, unpack = inner
+    pack, unpack, scalars = inner
     return _Form(
         pack and (lambda value: None if value is None else pack(value)),
         lambda value, parts: None if value is None else unpack(value, parts),
+        scalars and (*scalars, type(None)),
     )
 
 
@@ -110,23 +113,46 @@ def _record(kind: Any) -> _Form:
         return _RECORDS[kind]
     _RECORDS[kind] = _late(kind)  # for a record that has its like as a field
     hints = typing.get_type_hints(kind)
-    named_tuple = hasattr(kind, "_fields")
-    names = kind._fields if named_tuple else [one.name for one in dataclasses.fields(kind)]
+    is_tuple = issubclass(kind, tuple)
+    names = list(hints) if is_tuple else [one.name for one in dataclasses.fields(kind)]
     forms = [_form(hints[name]) for name in names]
     packed = [(at, form.pack) for at, form in enumerate(forms) if form.pack is not None]
-    unpackers = [form.unpack for form in forms]
+    fields = _Fields(forms)
 
     def pack(record: Any) -> list[Any]:
-        values = list(record) if named_tuple else [getattr(record, name) for name in names]
+        values = list(record) if is_tuple else [getattr(record, name) for name in names]
         for at, pack_field in packed:
             values[at] = pack_field(values[at])
         return values
 
     def unpack(value: Any, parts: _Parts) -> Any:
-        return kind(*[field(one, parts) for field, one in zip(unpackers, _list(value), strict=True)])
+        return kind(*fields.unpack(value, parts))
 
-    _RECORDS[kind] = _Form(None if named_tuple and not packed else pack, unpack)
+    _RECORDS[kind] = _Form(None if is_tuple and not packed else pack, unpack)
     return _RECORDS[kind]
+
+
+class _Fields:
+    """Values of several forms, one after the other. There are many messages: scalars are checked all at once."""
+
+    def __init__(self, forms: Sequence[_Form]) -> None:
+        self._allowed = [form.scalars for form in forms]
+        self._others = [(at, form.unpack) for at, form in enumerate(forms) if not form.scalars]
+        #: The types of values that were found to be good; the few that a record can have.
+        self._good: set[tuple[type, ...]] = set()
+
+    def unpack(self, value: Any, parts: _Parts) -> list[Any]:
+        """Check a list, and make each of its values."""
+        kinds = tuple(map(type, _list(value)))
+        if kinds not in self._good:
+            for kind, allowed in zip(kinds, self._allowed, strict=True):
+                if allowed and kind not in allowed:
+                    raise TypeError(f"{allowed[0].__name__} is expected")
+            self._good.add(kinds)
+        values: list[Any] = value.copy()
+        for at, unpack in self._others:
+            values[at] = unpack(values[at], parts)
+        return values
 
 
 def _late(kind: type) -> _Form:
@@ -153,19 +179,19 @@ def _mapping(key: _Form, value: _Form) -> _Form:
 
 def _fixed(forms: list[_Form]) -> _Form:
     """A tuple of so many values."""
-    packs, unpacks = [form.pack or _same for form in forms], [form.unpack for form in forms]
+    packs, fields = [form.pack or _same for form in forms], _Fields(forms)
     return _Form(
         (lambda values: [pack(one) for pack, one in zip(packs, values, strict=True)])
         if any(form.pack for form in forms)
         else None,
-        lambda values, parts: tuple([unpack(one, parts) for unpack, one in zip(unpacks, _list(values), strict=True)]),
+        lambda values, parts: tuple(fields.unpack(values, parts)),
     )
 
 
 def _sequence(origin: Any, item: _Form) -> _Form:
     """A tuple of any length, a list or a set."""
     make = {tuple: tuple, list: list, set: set, frozenset: frozenset}[origin]
-    pack, unpack = item
+    pack, unpack, _ = item
     each = pack or _same
     as_it_is = pack is None and origin in {tuple, list}
     return _Form(
@@ -176,8 +202,7 @@ def _sequence(origin: Any, item: _Form) -> _Form:
 
 def _texts(value: Any, _: _Parts) -> tuple[str, ...]:
     """A tuple of texts, such as a path: there are some in every message."""
-    if type(value) is not list or not set(map(type, value)) <= {str}:
-        raise TypeError("texts are expected")
+    "".join(_list(value))  # raises TypeError for all else, and is the quickest check
     return tuple(value)
 
 

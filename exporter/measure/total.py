@@ -115,13 +115,16 @@ class Total:
 
     def pack(self, *, alone: bool = False) -> PackedTotal:
         """Make what is sent of it; where it is `alone`, no other part is joined to it."""
+        sums = (self.size, self.blocks, self.inodes, self.entries, self.skipped_mounts)
+        if not self.links and (alone or not self.complete):
+            return PackedTotal(sums)
         numbers = array("Q")
         for inode, link in self.links.items():
             numbers.append(inode)
             numbers.extend(link)
         complete = array("Q", () if alone else self.complete)
         return PackedTotal(
-            (self.size, self.blocks, self.inodes, self.entries, self.skipped_mounts),
+            sums,
             numbers.tobytes() if numbers else None,
             complete.tobytes() if complete else None,
         )
@@ -129,6 +132,8 @@ class Total:
     @classmethod
     def unpack(cls, packed: PackedTotal) -> "Total":
         """Make a total of what `pack` made; raises ProtocolError where that is none."""
+        if packed.links is None and packed.complete is None:
+            return cls(*packed.sums)
         numbers = iter(_numbers(packed.links))
         try:
             links = {inode: [*link] for inode, *link in zip(*[numbers] * 5, strict=True)}

@@ -27,7 +27,7 @@ class RootId(NamedTuple):
 
 
 class MeasureTree(NamedTuple):
-    """Measure what is at `starts` of a tree, using the fraction `pace` of a core.
+    """Measure what is at `starts` of a tree, or the whole tree for None, using the fraction `pace` of a core.
 
     After `most` entries, unless that is 0, the worker gives the rest back: the tree was thought to be small.
     """
@@ -36,7 +36,7 @@ class MeasureTree(NamedTuple):
     root: RootId
     pace: float
     tree: Tree
-    starts: list[Start]
+    starts: list[Start] | None
     exclusions: Exclusions | None
     most: int
 

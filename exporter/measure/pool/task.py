@@ -7,7 +7,7 @@ from exporter.core.model import LayerId, LayerKey
 from exporter.measure.exclusions import NOTHING, Exclusions
 from exporter.measure.pool.protocol import CompareTrees, Errors, MeasureTree, RootId, Work
 from exporter.measure.total import Total
-from exporter.measure.walk import Start
+from exporter.measure.walk import WHOLE, Start
 
 #: Trees with fewer entries are measured at once, not at a pace: that takes a few milliseconds.
 SMALL_ENTRIES = 5000
@@ -109,4 +109,5 @@ class WorkItem:
         if task.changes is not None:
             return CompareTrees(self.number, root, pace, task.changes.new, task.changes.old)
         most = SMALL_ENTRIES if task.pace < pace else 0
-        return MeasureTree(self.number, root, pace, task.tree, self.starts, task.prune.reachable(), most)
+        starts = None if self.starts == [WHOLE] else self.starts
+        return MeasureTree(self.number, root, pace, task.tree, starts, task.prune.reachable(), most)

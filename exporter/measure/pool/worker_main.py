@@ -183,10 +183,10 @@ class Worker:
         errors = _ErrorLog()
         self._most = order.most
         self._total = Total()
-        self._shared = order.starts != [WHOLE]
+        self._shared = order.starts is not None
         exclusions = order.exclusions or NOTHING
         self._walk = Walk(root, order.tree, exclusions, errors, self._total, self._check_orders)
-        identity = self._walk.run(order.starts)
+        identity = self._walk.run(order.starts or [WHOLE])
         packed = self._total.pack(alone=not self._shared)
         self._unsent.append(MeasuredTree(self._item, identity, packed, errors.found, time.process_time()))
 
