@@ -35,9 +35,7 @@ def test_a_checkout_tells_its_branch_s_commit(package: Path, git: Path) -> None:
 
 
 def test_a_branch_may_be_packed(package: Path, git: Path) -> None:
-    (git / "packed-refs").write_text(
-        f"# pack-refs\n{'f' * 40} refs/heads/other\n{_COMMIT} refs/heads/main\n"
-    )
+    (git / "packed-refs").write_text(f"# pack-refs\n{'f' * 40} refs/heads/other\n{_COMMIT} refs/heads/main\n")
     assert read_revision(str(package)) == "0123456789ab"
 
 
