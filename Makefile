@@ -1,4 +1,4 @@
-# Everything sets itself up: on a fresh Debian machine `make demo` and `make test` are all there is to type.
+# Every target sets up what it needs: on a fresh Debian machine `make demo` and `make test` work at once.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +13,7 @@ DOCKER_CLIENT := docker-cli:/usr/bin/docker docker-buildx:/usr/libexec/docker/cl
 APT_TEST := prometheus strace curl openssl systemd docker.io $(DOCKER_CLIENT) busybox-static chromium lintian debootstrap
 APT_BENCHMARK := docker.io $(DOCKER_CLIENT) busybox-static gdu prometheus
 
-.PHONY: help setup demo demo-prometheus test benchmark soak dashboards picture lint format lock wheel deb clean apt-test \
+.PHONY: help setup demo demo-prometheus test test-unit test-process test-system benchmark soak dashboards picture lint format lock wheel deb clean apt-test \
 	test-debian
 
 help: ## Show this list
@@ -31,11 +31,11 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: setup ## Build an example data root and run the exporter on it until stopped
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo "$(DEMO_ADDRESS)" "$(DEMO_ROOT)"
 
-demo-prometheus: setup apt-test ## Two example roots, kept busy, with a real Prometheus and its alerts on them
+demo-prometheus: setup apt-test ## Two example roots that change all the time, with a real Prometheus and its alerts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo-prometheus "$(DEMO_ADDRESS)" "$(DEMO_BUILD_ADDRESS)" \
 		"$(DEMO_PROMETHEUS_ADDRESS)"
 
-dashboards: setup ## Write grafana/*.json and prometheus/rules.yml anew from their sources
+dashboards: setup ## Generate grafana/*.json and prometheus/rules.yml
 	$(BIN)/python -m grafana
 	$(BIN)/docker-storage-exporter rules > prometheus/rules.yml
 
@@ -43,14 +43,30 @@ apt-test:
 	@scripts/ensure-apt $(APT_TEST)
 	@[ "$$(id -u)" -ne 0 ] || scripts/debian-root >/dev/null || echo "no Debian root: tests that need one are skipped" >&2
 
-test: setup apt-test ## Set up what the tests need, apt packages included, and run them all
-	$(BIN)/pytest
+# Tests that share something expensive are of one group, and so run in one of the processes.
+JOBS ?= $(shell nproc)
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not machine"
+ALONE := $(BIN)/pytest -m machine
+
+test: setup apt-test ## Set up what the tests need, apt packages included, and run all three suites
+	$(PYTEST)
+	$(ALONE) tests/process
+
+test-unit: setup ## Run the tests that need nothing but files: under a minute
+	$(PYTEST) tests/unit
+
+test-process: setup apt-test ## Run the tests of the exporter as processes
+	$(PYTEST) tests/process
+	$(ALONE) tests/process
+
+test-system: setup apt-test ## Run the tests with Docker engines, Prometheus, Chromium, systemd and the Debian package
+	$(PYTEST) tests/system
 
 SUITE ?= trixie
 test-debian: ## Run make demo and make test on a bare Debian SUITE (trixie, bookworm), in a root of its own
 	@scripts/test-debian $(SUITE)
 
-benchmark: setup ## Measure what the exporter costs, side by side with du, gdu and the engine
+benchmark: setup ## Measure what the exporter costs, and compare with du, gdu and a real engine
 	@scripts/ensure-apt $(APT_BENCHMARK)
 	$(BIN)/python -m benchmarks
 
@@ -69,7 +85,7 @@ lint: setup ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: setup ## Put the code into the house's format
+format: setup ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -1,1 +1,1 @@
-"""What the exporter costs, side by side with what else gives the figures: `make benchmark`."""
+"""Measures what the exporter costs, and compares it with other tools: `make benchmark`."""

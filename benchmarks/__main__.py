@@ -1,4 +1,4 @@
-"""`make benchmark`: each figure beside its budget, on the machine at hand, in benchmarks/results.md."""
+"""`make benchmark`: measures each figure on this machine, compares it with its budget, writes benchmarks/results.md."""
 
 import argparse
 import compileall
@@ -29,11 +29,11 @@ _README = Path(__file__).parent.parent / "README.md"
 _MANUAL = re.compile(r'^docker_storage_scans_total\{.*trigger="manual"\} (\S+)$', re.MULTILINE)
 _BLOCK = re.compile(r"(?<=<!-- benchmark -->\n).*?(?=<!-- /benchmark -->)", re.DOTALL)
 _PAIRS = 7
-#: It takes eight seconds a time.
+#: Fewer pairs than for du: one run takes eight seconds.
 _GDU_PAIRS = 3
-#: For so long scrapes are timed during full scans, in each encoding.
+#: How long scrapes are timed during full scans, in each encoding.
 _SCANNED_SECONDS = 15
-#: As many images and containers are about ten thousand series.
+#: This many images and containers have about ten thousand series.
 _SCANNED_OBJECTS = 550
 
 
@@ -54,7 +54,7 @@ def _seconds(command: list[str]) -> float:
 
 
 def _scan_seconds(root: Path) -> tuple[float, float]:
-    """The first scan alone, as the exporter itself tells it, and all of `once`."""
+    """Seconds of the first scan alone, by the exporter's own metric, and of the whole command `once`."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "exporter", "once", "--root", str(root)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -64,7 +64,7 @@ def _scan_seconds(root: Path) -> tuple[float, float]:
 
 
 def _ratio(what: str, pairs: list[tuple[float, float]], budget: float | None = None) -> Row:
-    """The row of two things that were timed pair by pair: the medians, and that of the ratios."""
+    """The row for two programs that were timed in pairs: both medians, and the median of the ratios."""
     one, other = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(a / b for a, b in pairs)
     figure = f"{ratio:.2f} ({one:.2f} s, {other:.2f} s)"
@@ -72,7 +72,7 @@ def _ratio(what: str, pairs: list[tuple[float, float]], budget: float | None = N
 
 
 def first_scan(root: Path, shape: str) -> list[Row]:
-    """The first scan of half a million entries beside du."""
+    """The first scan of half a million entries compared with du."""
     du = ["du", "-s", str(root)]
     _seconds(du)
     turns = [(*_scan_seconds(root), bare_walk_seconds(root), _seconds(du)) for _ in range(_PAIRS)]
@@ -88,7 +88,7 @@ def first_scan(root: Path, shape: str) -> list[Row]:
 
 
 def beside_gdu(root: Path) -> Row:
-    """The first scan beside gdu, where that is installed."""
+    """The first scan compared with gdu, if that is installed."""
     what = "first scan / `gdu -n`"
     if not shutil.which("gdu"):
         return Row(what, "gdu is not installed")
@@ -96,7 +96,7 @@ def beside_gdu(root: Path) -> Row:
 
 
 def restart(root: Path, scratch: Path) -> list[Row]:
-    """A restart with a warm cache beside the first scan."""
+    """A restart with a warm cache compared with the first scan."""
     durations = []
     for _ in range(2):
         with subject(root, "--cache.file", str(scratch / "cache")) as running:
@@ -110,7 +110,7 @@ def restart(root: Path, scratch: Path) -> list[Row]:
 
 
 def scrape_times(running: Subject, encoding: str, seconds: float) -> list[float]:
-    """Scrape one after the other; how long each took, in milliseconds."""
+    """Scrape again and again; the times in milliseconds."""
     times = []
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -121,7 +121,7 @@ def scrape_times(running: Subject, encoding: str, seconds: float) -> list[float]
 
 
 def percentiles(times: list[float], when: str, encoding: str) -> Row:
-    """The row for scrapes that took these times."""
+    """The row for these scrape times."""
     p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
     what = f"scrape {when}, {'plain' if encoding == 'identity' else 'gzip'}, p50 / p99"
     return Row(what, f"{p50:.1f} / {p99:.1f} ms ({len(times):,} scrapes)", "p99 <= 10 ms", p99 <= 10)
@@ -134,7 +134,7 @@ def scrapes(running: Subject, when: str, seconds: float) -> list[Row]:
 
 
 def many(root: Path, count: int, idle_seconds: float) -> Iterator[Row]:
-    """What a host with many objects costs: memory, scrapes, a change, nothing at all.
+    """The cost of a host with many objects: memory, scrapes, one change, an idle host.
 
     Audits are put off: the budget of an idle host is without them.
     """
@@ -184,7 +184,7 @@ def during_scan(root: Path) -> Iterator[Row]:
 
 
 def _while_scanning(running: Subject, encoding: str) -> list[float]:
-    """Scrape with one full scan right behind the other."""
+    """Scrape while one full scan follows another."""
     found: list[float] = []
     asked_at = -1
     until = time.monotonic() + _SCANNED_SECONDS
@@ -206,7 +206,7 @@ def _inodes(root: Path) -> int:
 
 
 def _event_entries(running: Subject) -> float:
-    """The entries that the collectors looked at whose last scan was made by an event."""
+    """The entries that were read by the collectors whose last scan was started by an event."""
     lines = running.get().decode().splitlines()
     entries = dict(_labelled(line) for line in lines if line.startswith("docker_storage_scan_entries{"))
     events = [
@@ -223,7 +223,7 @@ def _labelled(line: str) -> tuple[str, float]:
 
 
 def engine(scratch: Path) -> list[Row]:
-    """The same answer from a real engine."""
+    """`docker system df -v` of a real engine compared with a scrape."""
     seconds, scrape, what = engine_seconds(scratch)
     if seconds is None or scrape is None:
         return [Row("`docker system df -v` / scrape", what)]
@@ -233,14 +233,14 @@ def engine(scratch: Path) -> list[Row]:
 
 
 def head() -> str:
-    """Render what is above the rows."""
+    """The text above the rows."""
     about = f"{datetime.now(UTC):%Y-%m-%d}, {len(os.sched_getaffinity(0))} cores, Linux {platform.release()}, "
     about += f"Python {platform.python_version()}"
     return f"Measured by `make benchmark`: {about}.\n\n| what | figure | budget | |\n|---|---|---|---|\n"
 
 
 def line(row: Row) -> str:
-    """Render a row."""
+    """A row as Markdown."""
     verdict = {True: "met", False: "missed", None: ""}
     return f"| {row.what} | {row.figure} | {row.budget} | {verdict[row.met]} |\n"
 
@@ -260,7 +260,7 @@ def measured(scratch: Path, objects: int, idle_seconds: float) -> Iterator[Row]:
 
 
 def main() -> None:
-    """Measure everything; print each row, and keep it, as soon as it is known."""
+    """Measure everything; print and keep each row at once."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--idle-seconds", type=float, default=300)
     parser.add_argument("--objects", type=int, default=1000)

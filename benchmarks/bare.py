@@ -1,4 +1,4 @@
-"""What nobody can be faster than: bytes from a bare socket on busy cores, and a walk that keeps nothing it sees."""
+"""Lower bounds for comparison: bytes from a bare socket on busy cores, and a directory walk that keeps nothing."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ while waiting:
 
 
 def bare_walk_seconds(root: Path) -> float:
-    """The CPU time of one Python process that looks at every file below a directory, and no more."""
+    """CPU seconds of one Python process that only calls lstat on every file below a directory."""
     before = os.times()
     subprocess.run([sys.executable, "-S", "-E", "-c", _WALK, str(root)], check=True)
     after = os.times()
@@ -36,7 +36,7 @@ def bare_walk_seconds(root: Path) -> float:
 
 
 def bare_times(length: int, busy_with: Path, seconds: float) -> list[float]:
-    """Ask a bare server for `length` bytes, again and again, beside a `du` of the idle class on each core; in ms."""
+    """Milliseconds to get `length` bytes from a bare server, while an idle-class `du` runs on each core."""
     times = []
     with _server(length) as address, _walkers(busy_with):
         until = time.monotonic() + seconds
@@ -49,7 +49,7 @@ def bare_times(length: int, busy_with: Path, seconds: float) -> list[float]:
 
 @contextlib.contextmanager
 def _server(length: int) -> Iterator[str]:
-    """Answer with as many bytes, in a process of its own."""
+    """Answer each connection with that many bytes, in a process of its own."""
     listening = socket.create_server(("127.0.0.1", 0))
     child = os.fork()
     if not child:
@@ -69,7 +69,7 @@ def _server(length: int) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _walkers(root: Path) -> Iterator[None]:
-    """Keep every core busy as a scan does: du again and again, where nothing else wants to run."""
+    """Keep every core busy as a scan does, with du at idle priority."""
     again = ["chrt", "--idle", "0", "sh", "-c", 'while :; do du -s "$1" > /dev/null; done', "sh", str(root)]
     walkers = [subprocess.Popen(again, process_group=0) for _ in os.sched_getaffinity(0)]
     try:

@@ -1,4 +1,4 @@
-"""A private real engine, asked for what a scrape tells."""
+"""Starts a private Docker engine and times `docker system df -v` on it."""
 
 import contextlib
 import shutil
@@ -17,7 +17,7 @@ _CONTAINERS = 30
 
 
 def engine_seconds(scratch: Path) -> tuple[float | None, float | None, str]:
-    """Time `docker system df -v` and a scrape of the same root; or say why that cannot be done."""
+    """Seconds of `docker system df -v` and of a scrape of the same root, or why that is not possible."""
     if not all(map(shutil.which, ("dockerd", "docker", "busybox"))):
         return None, None, "no engine is installed"
     with tempfile.TemporaryDirectory(prefix="e-") as short:
@@ -47,7 +47,7 @@ def engine_running(root: Path, short: Path, driver: str) -> Iterator[str | None]
 
 
 def docker(address: str, *arguments: str, stdin: bytes | None = None) -> str:
-    """Run a docker command; return what it printed. Raises RuntimeError with what it complained of."""
+    """Run a docker command; return its output. Raises RuntimeError with its error output."""
     done = subprocess.run(["docker", "-H", address, *arguments], input=stdin, capture_output=True, check=False)
     if done.returncode:
         message = f"docker {' '.join(arguments)}: {(done.stderr or done.stdout).decode().strip()}"

@@ -26,7 +26,7 @@ class Prometheus:
         self.url = url
 
     def judge(self, failures: list[str]) -> str:
-        """Note every scrape that failed; say how many there were and how long they took."""
+        """Note every failed scrape; return the number of scrapes and their times as text."""
         if self.url is None:
             failures.append("prometheus is not installed")
             return "no scrapes"

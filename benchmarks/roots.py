@@ -1,4 +1,4 @@
-"""Data roots to measure on."""
+"""Builds the data roots that are measured."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ def name(text: str) -> str:
 
 
 def many_files(root: Path, *, layers: int = 100, directories: int = 500, files: int = 9) -> int:
-    """Build a root whose image layers hold many empty files; return how many entries that are."""
+    """Build a root with many empty files in image layers; return the number of entries."""
     for layer in range(layers):
         one = name(f"layer{layer}")
         for store in ("aufs/layers", "aufs/mnt"):

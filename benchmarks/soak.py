@@ -21,9 +21,9 @@ from benchmarks.prometheus import scraping
 from benchmarks.subject import Subject, subject
 
 _GROWTH = 1.1
-#: How long after the last change the figures may take to be right: an audit must come round.
+#: How long after the last change the figures may take to be right: until the next audit.
 _SETTLE_SECONDS = 90.0
-#: What the exporter says of itself differs from one process to the next.
+#: Metrics on the exporter itself, which differ between processes.
 _OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_info", "filesystem_", "web_")
 
 
@@ -40,7 +40,7 @@ class Churn:
         self.rounds = 0
 
     def run(self, until: float) -> None:
-        """Go on until then."""
+        """Change the engine until a time of the monotonic clock."""
         while time.monotonic() < until:
             self.rounds += 1
             image = self._image()
@@ -49,7 +49,7 @@ class Churn:
                 self._remove()
 
     def _image(self) -> str:
-        """Make an image, every third by a build of two layers."""
+        """Make an image; every third one by a build of two layers."""
         number, chance = self.rounds, self._chance
         image = f"image{number % 5}:{number}"
         (self._content / "data").write_bytes(chance.randbytes(chance.randrange(200_000)))
@@ -61,7 +61,7 @@ class Churn:
         return image
 
     def _start(self, image: str) -> None:
-        """Have a container write, log, and end; every fifth goes on until it is removed."""
+        """Run a container that writes, logs and ends; every fifth runs until it is removed."""
         number = self.rounds
         script = f"i=0; while [ $i -lt 200 ]; do echo line $i; echo $i > /w$i; i=$((i+1)); done; echo x > /v/{number}"
         if number % 5 == 0:
@@ -78,13 +78,13 @@ class Churn:
             docker(self._address, "volume", "prune", "-f")
 
     def stop(self) -> None:
-        """Leave nothing running."""
+        """Stop all containers."""
         for container in docker(self._address, "ps", "-q").split():
             docker(self._address, "stop", "-t", "1", container)
 
 
 def watch(running: Subject, until: float, failures: list[str], memory: list[int]) -> None:
-    """Scrape every second beside Prometheus, and note what fails and how much memory there is."""
+    """Scrape every second, as Prometheus does; note failures and memory."""
     while time.monotonic() < until:
         try:
             if running.sums()["up"] != 1:
@@ -96,7 +96,7 @@ def watch(running: Subject, until: float, failures: list[str], memory: list[int]
 
 
 def main() -> None:
-    """Run the soak; exit with 1 when something was wrong."""
+    """Run the soak test; exit with 1 if something was wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--driver", default="overlay2")
     parser.add_argument("--seconds", type=float, default=600)
@@ -136,7 +136,7 @@ def main() -> None:
 
 
 def _settle(running: Subject, root: Path, failures: list[str]) -> float:
-    """Compare with du and a fresh process until nothing differs; return how long that took."""
+    """Compare with du and a fresh process until nothing differs; return the seconds that it took."""
     start = time.monotonic()
     while wrong := _wrong(running, root):
         if time.monotonic() - start > _SETTLE_SECONDS:
@@ -147,7 +147,7 @@ def _settle(running: Subject, root: Path, failures: list[str]) -> float:
 
 
 def _wrong(running: Subject, root: Path) -> list[str]:
-    """What a fresh process would say otherwise, and du."""
+    """The differences to a fresh process and to du."""
     ours = _figures(running.get().decode())
     command = [sys.executable, "-m", "exporter", "once", "--root", str(root)]
     fresh = _figures(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
@@ -164,7 +164,7 @@ def _figures(text: str) -> set[str]:
 
 
 def _complaints(running: Subject) -> list[str]:
-    """What the log has that is worse than information. That a layout is measured by directory is expected."""
+    """Lines of the log above level info, except that a layout is measured by directory only."""
     found = [line for line in running.lines if re.search(r"level=(warning|error|critical)|Traceback", line)]
     return [f"the log says {line.strip()}" for line in found if "event=layout.unmeasured" not in line]
 

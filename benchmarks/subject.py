@@ -1,4 +1,4 @@
-"""The exporter under measurement, and what a process tree costs."""
+"""Runs the exporter that is measured, and reads the memory of its processes."""
 
 import contextlib
 import re
@@ -22,7 +22,7 @@ class Subject:
             [*command, "--web.listen-address", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True, bufsize=1
         )
         assert self.process.stderr is not None, "opened as a pipe"
-        #: What it has logged.
+        #: The lines of its log.
         self.lines: list[str] = []
         for line in self.process.stderr:
             self.lines.append(line)
@@ -33,7 +33,7 @@ class Subject:
         self._drain.start()  # a full pipe would hold the exporter up
 
     def get(self, path: str = "/metrics", encoding: str = "identity") -> bytes:
-        """Ask for a page."""
+        """Get a page."""
         request = urllib.request.Request(self.url + path, headers={"accept-encoding": encoding})
         with urllib.request.urlopen(request, timeout=30) as answer:
             content: bytes = answer.read()
@@ -93,7 +93,7 @@ def _pss(process: int) -> int:
 
 
 def _read(file: str) -> str:
-    """What the kernel says of a process; nothing of a worker that has ended meanwhile."""
+    """A file of a process in /proc; empty if it has ended."""
     try:
         return Path(file).read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The dashboard of all hosts: which one to look at."""
+"""The dashboard of all hosts."""
 
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as board
@@ -10,7 +10,7 @@ from grafana.queries import metric, plain, total
 
 
 def _fleet(expression: str) -> str:
-    """Ask for all hosts of the job."""
+    """The expression for all hosts of the job."""
     return expression.replace(',instance=~"$instance"', "")
 
 
@@ -26,9 +26,9 @@ def fleet() -> dashboard.Dashboard:
     made = parts.new("Docker storage: all hosts", parts.FLEET_UID, text).with_variable(parts.top())
     data, reclaimable = metric("directory_allocated_bytes"), metric("reclaimable_bytes")
     hosts = _fleet(f"count({metric('up')}) or vector(0)")
-    made = made.with_panel(figure("Hosts", "Hosts that answer.", COUNT, hosts, "hosts", size=(5, 4)))
+    made = made.with_panel(figure("Hosts", "Hosts whose exporter answers.", COUNT, hosts, "hosts", size=(5, 4)))
     silent = _fleet(f"count({plain('up')} == 0) or vector(0)")
-    text = "Hosts whose exporter does not answer: they are in no other panel. See DockerStorageExporterDown."
+    text = "Hosts whose exporter does not answer: no other panel shows them. See DockerStorageExporterDown."
     levels = ((1, "red"),)
     made = made.with_panel(figure("Not answering", text, COUNT, silent, "hosts", levels=levels, size=(5, 4)))
     unreadable = _fleet(f"count({metric('up')} == 0) or vector(0)")
@@ -53,21 +53,21 @@ def fleet() -> dashboard.Dashboard:
         Column("Age of the figures", TIME, f"max by (instance) (time() - {metric('snapshot_timestamp_seconds')})"),
     ]
     columns = [Column(one.heading, one.unit, _fleet(one.expression)) for one in columns]
-    text = "The fullest host is on top; click on it."
+    text = "The fullest host is first; its name is a link to its dashboard."
     words = board.DynamicConfigValue(id_val="mappings", value=[not_filling()])
     overrides = {"Host": [_link()], "Time to full": [words]}
     table = listing("Hosts", text, {"instance": "Host"}, columns, size=(24, 12), overrides=overrides)
     made = made.with_panel(table)
-    text = "The fullest disks, as they are now, over time."
+    text = "The disks that are fullest at the end of the time range."
     share = f"max by (instance) ({used()})"
     queries = [(_fleet(f"{share} and on (instance) topk($top, {_at_end(share)})"), "{{instance}}")]
     made = made.with_panel(graph("Disk used", text, SHARE, queries, size=(12, 10)))
-    text = "The hosts whose data grows most, over the last hour."
+    text = "The hosts whose data grows most at the end of the time range; slope over an hour."
     grows = total(f"deriv({data}[1h])")
     queries = [(_fleet(f"{grows} and on (instance) topk($top, {total(f'deriv({data}[1h] @ end())')})"), "{{instance}}")]
     return made.with_panel(graph("Growth", text, RATE, queries, size=(12, 10)))
 
 
 def _at_end(expression: str) -> str:
-    """Look at an expression of plain selectors at the end of the time shown."""
+    """An expression of plain selectors, evaluated at the end of the time range."""
     return expression.replace("}", "} @ end()")

@@ -1,4 +1,4 @@
-"""The dashboard of one host: is it full and when, what part, which object, what can go, is it true."""
+"""The dashboard of one host: how full, when full, which part and object grows, what can be freed."""
 
 from grafana_foundation_sdk.builders import dashboard
 
@@ -10,7 +10,7 @@ from grafana.host_objects import clean_up, containers, images, layers, volumes
 
 def host() -> dashboard.Dashboard:
     """Make the dashboard of one host."""
-    text = "Where the disk of a Docker host goes, from docker-storage-exporter."
+    text = "What fills the disk of a Docker host, from docker-storage-exporter."
     made = parts.new("Docker storage", parts.HOST_UID, text).with_variable(parts.instance()).with_variable(parts.top())
     made = made.annotation(parts.restarts()).annotation(parts.drops())
     link = dashboard.DashboardLink("All hosts").url(f"/d/{parts.FLEET_UID}").include_vars(True).keep_time(True)

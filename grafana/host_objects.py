@@ -35,34 +35,34 @@ def _ranked(first: Column, on: tuple[str, ...], *others: Column) -> list[Column]
 
 
 def layers() -> Panels:
-    """What uses the layers on disk, and whether the stores agree."""
+    """The row Layers: what uses them, and whether the directories of a driver agree."""
     by = "{{instance}} {{driver}} {{use}}"
-    text = "Layers by what needs them. Pending ones come or go; orphaned ones are needed by nothing."
+    text = "Layers by what uses them. Pending ones are being made or removed; nothing uses orphaned ones."
     yield graph("Layers by use", text, COUNT, [(total(metric("layers"), "driver", "use"), by)], stacked=True)
-    text = "Disk blocks of the layers by what needs them, each inode once."
+    text = "Disk blocks of the layers by what uses them, each inode once."
     shown = total(metric("layers_allocated_bytes"), "driver", "use")
     yield graph("Bytes by use", text, BYTES, [(shown, by)], stacked=True)
-    text = "Entries of the store directories. They go up and down together; one that runs away has leftovers."
+    text = "Entries of the directories that hold layers. They rise and fall together; one that does not has leftovers."
     entries = total(metric("store_entries"), "driver", "store")
     yield graph("Entries by store", text, COUNT, [(entries, "{{instance}} {{driver}} {{store}}")])
-    text = "Layers in each use, as Docker counts their size, with disk blocks and inodes."
+    text = "Layers by use, with their size as Docker counts it and their inodes."
     columns = [Column("Layers", COUNT, total(metric("layers"), "driver", "use"))]
     columns += [Column("Size", BYTES, total(metric("layers_size_bytes"), "driver", "use"))]
     columns += [Column("Inodes", COUNT, total(metric("layers_inodes"), "driver", "use"))]
     names = {"instance": "Host", "driver": "Driver", "use": "Use"}
     yield listing("Layers", text, names, columns, size=(12, 9))
-    text = "Referred to but not on disk: those images and containers cannot start. See DockerStorageMissingLayers."
+    text = "Layers that are referred to but not on disk: their containers cannot start. See DockerStorageMissingLayers."
     by = "{{instance}} {{driver}}"
     missing = total(metric("missing_layers"), "driver")
     yield figure("Missing layers", text, COUNT, missing, by, levels=((1, "red"),), size=(12, 4))
-    text = "Layers in the longest chain. Docker refuses more than 125: flatten the image before."
+    text = "Layers of the image with the most. Docker refuses more than 125: flatten the image before that."
     none = f"0 * {total(metric('images'), 'driver')}"
     deepest = f"max by (instance, driver) ({metric('image_layers')}) or {none}"
     yield figure("Deepest chain", text, COUNT, deepest, by, levels=((100, "orange"), (120, "red")), size=(12, 4))
 
 
 def images() -> Panels:
-    """Which images are large, shared and unused."""
+    """The row Images: which are large, shared, unused."""
     names = {"instance": "Host", "image": "Image", "image_id": "Id"}
     share, virtual = metric("image_proportional_size_bytes"), metric("image_virtual_size_bytes")
     unique, users = metric("image_unique_size_bytes"), metric("image_containers")
@@ -75,21 +75,21 @@ def images() -> Panels:
         Column("Containers", COUNT, image(users)),
         Column("Age", TIME, image(f"(time() - {metric('image_created_timestamp_seconds')})")),
     )
-    text = "Virtual is what docker images shows, Share divides shared layers fairly, Unique is what deleting frees."
+    text = "Virtual: as docker images shows it. Share: its part of shared layers. Unique: what deleting frees."
     yield listing("Images", text, names, columns)
     by = "{{instance}} {{image}} {{image_id}}"
-    text = "Shared layers divided by those that share them: all bars together are the size of all image layers."
+    text = "Each layer divided by the images that share it: all shares add up to the size of all image layers."
     yield bars("Share of each image", text, BYTES, top(image(share)), by)
-    text = "What deleting an image would free; 0 is an image that a container uses. Start at the top."
+    text = "What deleting an image would free; 0 means that a container uses it."
     free = where(image(unique), IMAGE, f"{users} == bool 0")
     yield bars("Unused images, by what deleting frees", text, BYTES, top(free), by)
     saved = f"{total(virtual)} - {total(share)} or 0 * {total(metric('images'))}"
-    text = "What the images would take more, were no layer shared. Falls when images stop having a base in common."
+    text = "Additional size of the images if they shared no layers. It falls when images no longer share a base."
     yield graph("Saved by sharing", text, BYTES, [(saved, "{{instance}}")], size=(8, 9))
-    text = "Dangling images have no name and no use: docker image prune removes them."
+    text = "Dangling images have no name and no container: docker image prune removes them."
     states = total(metric("images"), "state")
     yield graph("Images by state", text, COUNT, [(states, "{{instance}} {{state}}")], size=(8, 9))
-    text = "Every name of every image: an image goes only when its last name does."
+    text = "All names of all images: an image is removed only with its last name."
     tags = {"instance": "Host", "repository": "Repository", "tag": "Tag", "image_id": "Id"}
     of_tags = f"{metric('image_tag_info')} * on ({', '.join(IMAGE)}) group_left ()"
     # An image that has lost layers has no size, but it has a name.
@@ -99,7 +99,7 @@ def images() -> Panels:
 
 
 def containers() -> Panels:
-    """Which containers write, log without limit, or hold space although they are stopped."""
+    """The row Containers: which write, log without limit, or use space although they are stopped."""
     names = {"instance": "Host", "name": "Container", "image": "Image"}
     writable, log = metric("container_writable_size_bytes"), metric("container_log_size_bytes")
     checkpoints = metric("container_checkpoints_size_bytes")
@@ -114,21 +114,21 @@ def containers() -> Panels:
         Column("Running", COUNT, container(metric("container_running"))),
         Column("Age", TIME, container(f"(time() - {metric('container_created_timestamp_seconds')})")),
     )
-    text = "The largest writable layers: data that is lost with the container. Move what matters to a volume."
+    text = "The largest writable layers: their data is lost with the container. Move important data to a volume."
     yield listing("Containers", text, names, columns)
     by = "{{instance}} {{name}}"
-    text = "What the containers have written into their own layer, as docker ps -s shows it."
+    text = "What the containers have written into their writable layers, as docker ps -s shows it."
     yield graph("Writable layers", text, BYTES, [(lasting_top(container(writable), CONTAINER, writable), by)])
-    text = "Slope over a quarter of an hour. A steady one is a cache or a log inside the container."
+    text = "Slope over 15 minutes. A steady slope is often a cache or a log inside of the container."
     slope = lasting_top(container(f"deriv({writable}[15m])"), CONTAINER, writable)
     yield graph("Growth of writable layers", text, RATE, [(slope, by)])
-    text = "Logs with their rotated files."
+    text = "Size of the logs with their rotated files."
     yield graph("Logs", text, BYTES, [(lasting_top(container(log), CONTAINER, log), by)])
-    text = "Slope over ten minutes. One that runs away fills the disk: see DockerContainerLogRunaway."
+    text = "Slope over ten minutes. A steep one fills the disk: see DockerContainerLogRunaway."
     slope = lasting_top(container(f"deriv({log}[10m])"), CONTAINER, log)
     yield graph("Growth of logs", text, RATE, [(slope, by)])
     unbounded = where(container(log), CONTAINER, f"{metric('container_log_bounded')} == bool 0")
-    text = "Logs that nothing bounds; 0 has a limit. Set max-size and max-file for their log driver."
+    text = "Size of logs without a limit; 0 means that there is a limit. Set max-size and max-file for the log driver."
     yield bars("Unbounded logs", text, BYTES, top(unbounded), by)
     stopped = f"{metric('container_running')} == bool 0"
     held = f"({writable} + on ({', '.join(CONTAINER)}) ({log} or 0 * {writable}))"
@@ -137,18 +137,18 @@ def containers() -> Panels:
         CONTAINER,
         Column("Stopped for", TIME, container(f"(time() - {metric('container_finished_timestamp_seconds')})")),
     )
-    text = "Writable layer and log of containers that are stopped; 0 runs. docker container prune frees it."
+    text = "Writable layer and log of stopped containers; 0 means running. docker container prune frees it."
     yield listing("Stopped but holding space", text, names, columns, size=(12, 9))
     states = total(metric("containers"), "state")
-    text = "Containers by state. Many that are created, exited or dead: something does not clean up."
+    text = "Containers by state. Many created, exited or dead ones mean that nothing removes them."
     yield graph("Containers by state", text, COUNT, [(states, "{{instance}} {{state}}")])
     limit = lasting_top(container(metric("container_log_limit_bytes")), CONTAINER, metric("container_log_limit_bytes"))
-    text = "How large a bounded log can grow, for those that have a limit."
+    text = "The largest size that a log with a limit can reach."
     yield graph("Log limits", text, BYTES, [(limit, by)])
 
 
 def volumes() -> Panels:
-    """Which volumes are large or unused, and what a backup must cover."""
+    """The row Volumes: which are large or unused, and what a backup must cover."""
     size, users = metric("volume_size_bytes"), metric("volume_containers")
     columns = _ranked(
         Column("Size", BYTES, volume(size)),
@@ -158,23 +158,23 @@ def volumes() -> Panels:
         Column("Containers", COUNT, volume(users)),
     )
     names = {"instance": "Host", "volume": "Volume", "compose_project": "Project", "anonymous": "Anonymous"}
-    text = "The largest volumes and who uses them."
+    text = "The largest volumes, and the number of containers that use them."
     yield listing("Volumes", text, names, columns)
     by = "{{instance}} {{name}}"
-    text = "Which volume grows. Anonymous ones have the first digits of their name."
+    text = "Size of volumes. Anonymous ones are shown by the first digits of their name."
     yield graph("Volume sizes", text, BYTES, [(short_volume(lasting_top(size, VOLUME, size)), by)])
-    text = "Volumes that no container mounts; 0 is in use. Look inside before docker volume prune."
+    text = "Size of volumes that no container mounts; 0 means in use. Check the content before docker volume prune."
     yield bars("Unused volumes", text, BYTES, short_volume(top(where(size, VOLUME, f"{users} == bool 0"))), by)
     named, none = volume(size), f"0 * {total(metric('volumes'))}"
     missing = '"compose_project", "no project", "compose_project", ""'
-    text = "Volume data by compose project, and of volumes without one."
+    text = "Volume data by compose project, and of all others."
     shown = f"{total(f'label_replace({named}, {missing})', 'compose_project')} or label_replace({none}, {missing})"
     yield graph("By compose project", text, BYTES, [(shown, "{{instance}} {{compose_project}}")], size=(8, 9))
-    text = "Anonymous volumes that nothing uses are what docker run without --rm leaves."
+    text = "Unused anonymous volumes are often left by docker run without --rm."
     counted = total(metric("volumes"), "state", "anonymous")
     legend = "{{instance}} {{state}}, anonymous {{anonymous}}"
     yield graph("Volumes by use", text, COUNT, [(counted, legend)], size=(8, 9))
-    text = "Data of containers that no backup of volumes and bind mounts covers: it lies only in a writable layer."
+    text = "Data that is only in writable layers: no backup of volumes and bind mounts has it."
     only = [Column("Only in the container", BYTES, top(container(metric("container_writable_size_bytes"))))]
     yield listing("Not in any volume", text, {"instance": "Host", "name": "Container"}, only, size=(8, 9))
     yield _mounts()
@@ -190,26 +190,26 @@ def _mounts() -> Builder[board.Panel]:
     columns = [Column("Mounts", COUNT, f"max by ({', '.join(labels)}) ({container(mount)})")]
     columns += [Column("Size", BYTES, sizes)]
     headings = ("Host", "Container", "Kind", "Source", "In the container", "Mode")
-    text = "What a backup must cover. Bind mounts lie outside the data root and have no size here."
+    text = "What a backup must cover. Bind mounts are outside of the data root and have no size here."
     return listing("Bind mounts and volumes by container", text, dict(zip(labels, headings, strict=True)), columns)
 
 
 def clean_up() -> Panels:
-    """What can be freed, and by which command."""
+    """The row Clean-up: what can be freed, and by which command."""
     by = "{{instance}} {{category}}"
-    text = "What a prune of each category frees after the ones before it: they add up."
+    text = "What the prune of each category frees after those before it: the categories add up."
     reclaimable = total(metric("reclaimable_bytes"), "category")
     yield graph("Reclaimable by category", text, BYTES, [(reclaimable, by)], stacked=True)
     columns = [Column("Frees", BYTES, reclaimable)]
     columns += [Column("Objects", COUNT, total(metric("reclaimable_objects"), "category"))]
-    text = "Bytes and objects by category. layers_orphaned is removed by no prune: see the runbook."
+    text = "Bytes and objects by category. No prune removes layers_orphaned: see DockerStorageOrphanedLayers."
     yield listing("Reclaimable", text, {"instance": "Host", "category": "Category"}, columns, size=(12, 9))
-    text = "BuildKit's cache by what it consists of. docker builder prune frees it."
+    text = "BuildKit's cache by component. docker builder prune frees it."
     cache = total(metric("build_cache_allocated_bytes"), "component")
     yield graph("Build cache", text, BYTES, [(cache, "{{instance}} {{component}}")], stacked=True, size=(16, 8))
     text = "Records of the build cache, as docker system df counts them."
     yield figure("Build cache records", text, COUNT, total(metric("build_cache_records")), size=(4, 8))
-    text = "What docker system df says of the build cache: the records that no image shares."
+    text = "Size of the records that no image shares, as docker system df shows it."
     yield figure("Build cache size", text, BYTES, total(metric("build_cache_size_bytes")), size=(4, 8))
     yield _records()
 
@@ -226,6 +226,6 @@ def _records() -> Builder[board.Panel]:
         Column("Last used", TIME, record(used)),
         Column("Age", TIME, record(created)),
     )
-    text = "The largest records. Large ones that were not used for long are what docker builder prune is for."
+    text = "The largest records. docker builder prune removes those that are not in use."
     names = {"instance": "Host", "record_id": "Record", "type": "Type", "shared": "Shared"}
     return listing("Largest build cache records", text, names, columns)

@@ -1,4 +1,4 @@
-"""Panels in the house's manner: a datasource variable, shown legends, units, and a description on each."""
+"""Makers of panels: each has the datasource variable, a legend, a unit and a description."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def graph(  # noqa: PLR0913 - a panel has that many sides
     stacked: bool = False,
     size: tuple[int, int] = (12, 9),
 ) -> timeseries.Panel:
-    """Curves over time, with a legend of names and last values."""
+    """Lines over time, with a legend of names and last values."""
     legend = common.VizLegendOptions().show_legend(True).display_mode(models.LegendDisplayMode.TABLE)
     beside = models.LegendPlacement.RIGHT if size[0] >= 12 else models.LegendPlacement.BOTTOM
     legend = legend.placement(beside).calcs(["lastNotNull", "max"])
@@ -79,7 +79,7 @@ def figure(  # noqa: PLR0913 - a panel has that many sides
     size: tuple[int, int] = (4, 4),
     mappings: Sequence[board.ValueMapping] = (),
 ) -> stat.Panel:
-    """One number for each host, now, with its course behind it."""
+    """The current number for each host, with a sparkline."""
     panel = _dressed(stat.Panel(), title, text, size).unit(unit).thresholds(_steps(levels)).mappings(list(mappings))
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).decimals(
         0 if unit in (COUNT, TIME) else 1
@@ -96,7 +96,7 @@ def dial(title: str, text: str, expression: str, legend: str, levels: Sequence[t
 
 
 def bars(title: str, text: str, unit: str, expression: str, legend: str) -> bargauge.Panel:
-    """The sizes of a few things now, beside each other."""
+    """The current values of a few objects as bars."""
     panel = _dressed(bargauge.Panel(), title, text, (12, 9)).unit(unit).min(0).thresholds(_steps(()))
     panel = panel.orientation(models.VizOrientation.HORIZONTAL).display_mode(models.BarGaugeDisplayMode.GRADIENT)
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))

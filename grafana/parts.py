@@ -1,4 +1,4 @@
-"""What both dashboards have: variables, annotations, links, and the way into a file."""
+"""The parts that both dashboards share: variables, annotations, links, and the encoding as a file."""
 
 import json
 
@@ -10,7 +10,7 @@ from grafana.panels import SOURCE
 from grafana.queries import metric, plain
 
 HOST_UID, FLEET_UID = "docker-storage", "docker-storage-fleet"
-#: What the SDK writes and Grafana's schema of this kind of dashboard does not have.
+#: Fields that the SDK writes and that Grafana's schema of this kind of dashboard does not have.
 _FOREIGN = ("auto", "auto_count", "auto_min", "placement")
 _JOBS = "label_values(docker_storage_build_info, job)"
 _INSTANCES = 'label_values(docker_storage_build_info{job="$job"}, instance)'
@@ -25,20 +25,20 @@ def new(title: str, uid: str, text: str) -> dashboard.Dashboard:
 
 
 def instance() -> dashboard.QueryVariable:
-    """The hosts to show: any number, all at first."""
+    """The variable for the hosts to show: any number, all by default."""
     everything = board.VariableOption(text="All", value="$__all", selected=True)
     variable = _query("instance", "Host", _INSTANCES).multi(True).include_all(True).all_value(".+")
     return variable.current(everything)
 
 
 def top() -> dashboard.CustomVariable:
-    """How many of the largest to show."""
+    """The variable for the number of largest objects to show."""
     ten = board.VariableOption(text="10", value="10", selected=True)
     return dashboard.CustomVariable("top").label("Top").values("5,10,20,50").current(ten)
 
 
 def restarts() -> dashboard.AnnotationQuery:
-    """When an exporter started: figures may have been missing just before, for minutes where the host restarted."""
+    """An annotation at each start of an exporter: just before it figures may be missing."""
     started = plain("process_start_time_seconds")
     expression = f"changes({started}[10m]) > 0 or changes({started}[$__rate_interval]) > 0"
     return _annotation(
@@ -47,7 +47,7 @@ def restarts() -> dashboard.AnnotationQuery:
 
 
 def drops() -> dashboard.AnnotationQuery:
-    """When much was deleted: a prune."""
+    """An annotation where much was deleted, as by a prune."""
     used, size = metric("directory_allocated_bytes"), metric("filesystem_size_bytes")
     now, before = (f"sum by (job, instance) ({used}{at})" for at in ("", " offset 10m"))
     expression = f"{now} - {before} < on (job, instance) -0.02 * sum by (job, instance) ({size})"
@@ -55,7 +55,7 @@ def drops() -> dashboard.AnnotationQuery:
 
 
 def encoded(made: dashboard.Dashboard) -> str:
-    """Write a dashboard as the JSON file that Grafana reads."""
+    """A dashboard as the JSON text that Grafana reads."""
     content = json.loads(JSONEncoder().encode(made.build()))
     for part in (*content["templating"]["list"], *content.get("links", ()), *content["annotations"].get("list", ())):
         for name in _FOREIGN:

@@ -1,4 +1,4 @@
-"""How the dashboards ask: selectors with the variables, and joins with the info metrics."""
+"""PromQL of the dashboards: selectors with the variables, and joins with the info metrics."""
 
 from collections.abc import Sequence
 
@@ -26,45 +26,45 @@ def total(expression: str, *by: str) -> str:
 
 
 def named(expression: str, on: Sequence[str], info: str, *names: str) -> str:
-    """Give the series of an object the labels of its info metric."""
+    """Add the labels of an object's info metric to an expression."""
     return f"{expression} * on ({', '.join(on)}) group_left ({', '.join(names)}) {metric(info)}"
 
 
 def image(expression: str) -> str:
-    """Name the images of an expression."""
+    """Add the names of images to an expression."""
     return named(expression, IMAGE, "image_info", "image")
 
 
 def container(expression: str) -> str:
-    """Name the containers of an expression."""
+    """Add the names of containers to an expression."""
     return named(expression, CONTAINER, "container_info", "name", "image")
 
 
 def volume(expression: str) -> str:
-    """Say whose the volumes of an expression are."""
+    """Add the projects of volumes to an expression."""
     return named(expression, VOLUME, "volume_info", "anonymous", "compose_project")
 
 
 def short_volume(expression: str) -> str:
-    """Shorten the names of anonymous volumes, in a label of its own: two may have a beginning in common."""
+    """Add a label with the short name of anonymous volumes; the full name stays, since short ones may be equal."""
     return f'label_replace({expression}, "name", "$1$2", "volume", "([0-9a-f]{{12}})[0-9a-f]{{52}}|(.*)")'
 
 
 def record(expression: str) -> str:
-    """Say what the build cache records of an expression are."""
+    """Add type and sharing of build cache records to an expression."""
     return named(expression, RECORD, "build_cache_record_info", "type", "shared")
 
 
 def where(expression: str, on: Sequence[str], condition: str) -> str:
-    """Keep the value where a comparison with `bool` holds, and give 0 elsewhere: the panel is never empty by it."""
+    """The value where a comparison with `bool` is true, and 0 elsewhere, so that the panel is not empty."""
     return f"{expression} * on ({', '.join(on)}) group_left () ({condition})"
 
 
 def top(expression: str) -> str:
-    """The largest at this moment."""
+    """The largest values now."""
     return f"topk($top, {expression})"
 
 
 def lasting_top(expression: str, on: Sequence[str], ranking: str) -> str:
-    """Series of those that are largest at the end of the time shown: the same ones at each point."""
+    """The series that are largest at the end of the time range: the same ones at each point."""
     return f"{expression} and on ({', '.join(on)}) topk($top, {ranking} @ end())"

@@ -1,4 +1,4 @@
-"""Print the manual page, in roff: what --help says, for man(1). Usage: python packaging/manual.py [DATE]."""
+"""Print the manual page in roff, made from the texts of --help. Usage: python packaging/manual.py [DATE]."""
 # ruff: noqa: INP001 - a script
 
 import re
@@ -13,19 +13,19 @@ from exporter.core.version import VERSION
 _NAME = "docker-storage-exporter"
 _NOT_STANDING_ALONE = re.compile(r"(?m)^(?=[.'])")
 
-_ENVIRONMENT = """Each option that takes a value or is a switch is also a variable, named with it above. An option wins
-over the variable, the variable over the settings file (--config.file), that over the default.
-NO_COLOR, if set, keeps the tables without colours."""
+_ENVIRONMENT = """Each option above names its environment variable. An option overrides the variable, the variable
+overrides the settings file (--config.file), and that overrides the default. NO_COLOR switches the colours of tables
+off."""
 _FILES = (
     ("/etc/docker-storage-exporter/config.yml", "Settings of the service: a YAML file with options without dashes."),
-    ("/etc/default/docker-storage-exporter", "Variables of the service; they win over that file."),
+    ("/etc/default/docker-storage-exporter", "Environment variables of the service; they override that file."),
     ("/var/lib/docker-storage-exporter", "Sizes of image layers, kept across restarts."),
-    ("/var/lib/docker", "The data root that is read, unless told otherwise. Nothing below it is ever written."),
-    ("/usr/share/doc/docker-storage-exporter", "What has changed, and the licence."),
+    ("/var/lib/docker", "The default data root. The exporter never writes below it."),
+    ("/usr/share/doc/docker-storage-exporter", "Changelog and licence."),
 )
 _STATUS = (
-    ("0", "All is well. The service was stopped by SIGTERM or SIGINT."),
-    ("1", "Something could not be read, found or served; standard error says what. The rest is printed all the same."),
+    ("0", "Success, or the service was stopped by SIGTERM or SIGINT."),
+    ("1", "Something could not be read, found or served; standard error says what. Everything else is printed."),
     ("2", "The command line or a settings file is wrong."),
     ("130", "Interrupted from the keyboard, for commands that print and end."),
 )

@@ -1,4 +1,7 @@
-"""Example data roots, written from scratch and kept busy: a wiki's host of 2015, and a build host of today."""
+"""Example data roots: a host with a wiki of 2015 and a build host of today. Both can change all the time.
+
+Nothing here imports the rest of the exporter, so an error in what it expects on the disk cannot hide in the examples.
+"""
 
 import time
 from collections.abc import Callable
@@ -24,7 +27,7 @@ def build(root: Path, host: Host) -> None:
 
 
 def keep_busy(root: Path, host: Host, pause: float = 1.0) -> None:
-    """Build an example root and keep it busy until interrupted; raises OSError when it cannot be written."""
+    """Build an example root and change it until interrupted; raises OSError when it cannot be written."""
     kinds: dict[Host, Callable[[Path], Busy | BusyHost]] = {"wiki": Busy, "build": BusyHost}
     busy = kinds[host](root)
     with running(root):

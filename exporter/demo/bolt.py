@@ -1,4 +1,4 @@
-"""Writes bolt databases, small ones: two meta pages, a free list, one leaf page with buckets inside it.
+"""Writes small bolt databases: two meta pages, a free list, and one leaf page with inline buckets.
 
 Facts: bbolt 1.3 page.go, db.go (meta), bucket.go (inline buckets), freelist.go.
 """
@@ -22,7 +22,7 @@ def fnv(data: bytes) -> int:
 
 
 def meta(number: int, transaction: int, root: int = 3, pages: int = 4) -> bytes:
-    """A meta page; the one with the higher transaction is in force."""
+    """A meta page; of both, the one with the higher transaction number is valid."""
     summed = struct.pack("<IIIIQQQQQ", 0xED0CDAED, 2, PAGE, 0, root, 0, 2, pages, transaction)
     return (struct.pack("<QHHI", number, 4, 0, 0) + summed + struct.pack("<Q", fnv(summed))).ljust(PAGE, b"\0")
 
@@ -53,7 +53,7 @@ def bolt(tree: Tree) -> bytes:
 
 
 def write_bolt(path: Path, tree: Tree) -> None:
-    """Write a database, whole or not at all for whoever reads meanwhile."""
+    """Write a database and rename it into place, so that a reader sees the old or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     made = path.with_name("." + path.name)
     made.write_bytes(bolt(tree))

@@ -1,6 +1,6 @@
-"""A build host of today: Docker 20.10, overlay2, BuildKit, a compose project, and what vfs left from before.
+"""A build host of today: Docker 20.10 with overlay2, BuildKit, a compose project, and older layers of vfs.
 
-Its files are sparse but for a hundredth: gigabytes take some ten megabytes, and a prune takes most of that away.
+Only a hundredth of each file has disk blocks: gigabytes take some ten megabytes, and a prune frees most of them.
 """
 
 import os
@@ -37,7 +37,7 @@ class _Writer(LayerdbWriter):
 def build_host(directory: Path) -> LayerdbWriter:
     """Build the host's root in a directory that is new or empty; raises FileExistsError otherwise, or OSError.
 
-    Returns what wrote it, to write on.
+    Returns the writer, for further changes.
     """
     require_empty(directory)
     _left_by_vfs(directory)
@@ -59,7 +59,7 @@ def build_host(directory: Path) -> LayerdbWriter:
 
 
 class BusyHost:
-    """Builds come and go on the host. Each step is about a second of its life."""
+    """A host with builds that come and go. One step is about one second."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -70,7 +70,7 @@ class BusyHost:
         self._records: deque[str] = deque(f"cache {at}" for at in range(_KEPT_RECORDS))
 
     def step(self) -> None:
-        """Let some time pass."""
+        """Make the changes of one step."""
         self.steps += 1
         self.writer.created, self.writer.used = _ago(timedelta()), int(time.time())
         self._grow()
@@ -87,7 +87,7 @@ class BusyHost:
             self.prune()
 
     def prune(self) -> None:
-        """Remove what a nightly clean-up would: old builds, jobs that have ended, old records."""
+        """Remove old builds, ended jobs and old build records, as a nightly prune does."""
         while self._jobs:
             self.writer.remove_container(self._jobs.popleft())
         while len(self._builds) > _KEPT_IMAGES:
@@ -163,7 +163,7 @@ def _config(image: str, service: str, mounts: Mapping[str, tuple[str, str]]) -> 
 
 
 def _left_by_vfs(directory: Path) -> None:
-    """Before overlay2 could be used here Docker fell back on vfs; its images are still there."""
+    """Write an image of vfs, which Docker used before overlay2 was available here."""
     writer = _Writer(directory, "vfs")
     writer.layer("old base", 118 * _MEGABYTE).image("old", "old base", ["debian:11"])
 
@@ -187,7 +187,7 @@ def _lengthen(path: Path, amount: int) -> None:
 
 
 def _allocate(path: Path, start: int, amount: int) -> None:
-    """Let a hundredth of a part have disk blocks."""
+    """Allocate disk blocks for a hundredth of a range."""
     if amount >= _SPARSE:
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), start, amount // _SPARSE)

@@ -1,6 +1,6 @@
-"""Keeps the example root busy: layers come, logs grow, volumes fill, an orphan appears, a prune happens.
+"""Changes the example root all the time: images are built, logs and volumes grow, an orphan appears, a prune runs.
 
-Most of it is sparse. What is really written stays below 100 MB, and a prune takes it away again.
+Most files are sparse. The written data stays below 100 MB, and a prune removes it.
 """
 
 import os
@@ -20,7 +20,7 @@ _REAL_LIMIT = 256 * len(_REAL)
 
 
 class Busy:
-    """A host on which a build server and a careless service run. Each step is about a second of its life."""
+    """A host with a build server and a service that logs without limit. One step is about one second."""
 
     def __init__(self, root: Path) -> None:
         self.writer: GraphWriter = build_demo(root)
@@ -33,7 +33,7 @@ class Busy:
         self.writer.volume(self._volume.name, {"artifacts.tar": _MEGABYTE})
 
     def step(self) -> None:
-        """Let some time pass."""
+        """Make the changes of one step."""
         self.steps += 1
         self._grow()
         if self.steps % 5 == 1:
@@ -48,7 +48,7 @@ class Busy:
             self.prune()
 
     def prune(self) -> None:
-        """Remove what a clean-up would: old builds, jobs that have ended, temporary files. Orphans stay."""
+        """Remove old builds, ended jobs and temporary files. Orphaned layers stay."""
         while self._jobs:
             self.writer.remove_container(self._jobs.popleft())
         while len(self._images) > _KEPT_IMAGES:

@@ -1,4 +1,4 @@
-"""The host where this product was asked for: mysql and mediawiki, 37 layers, volumes and a bind mount."""
+"""The example host of 2015: mysql and mediawiki, 37 layers, volumes and a bind mount, as Docker 1.5 kept them."""
 
 import hashlib
 import json
@@ -54,14 +54,14 @@ _MEDIAWIKI_CHAIN = (
     (_MEDIAWIKI, 619_500_000),
 )
 _MEGABYTE = 1_000_000
-#: The image that builds start from, and the container that logs without end.
+#: The base image of the builds.
 APPLICATION = _MEDIAWIKI
 
 
 def build_demo(directory: Path) -> GraphWriter:
     """Build the example root in a directory that is new or empty; raises FileExistsError otherwise, or OSError.
 
-    Returns what wrote it, to write on.
+    Returns the writer, for further changes.
     """
     require_empty(directory)
     writer = GraphWriter(directory, "aufs", version="1.5.0")
@@ -143,7 +143,7 @@ def _containers(writer: GraphWriter) -> dict[str, str]:
 
 
 def _rest(writer: GraphWriter, containers: dict[str, str]) -> None:
-    """Write what else lies at the top of such a root."""
+    """Write the other top-level entries of such a root."""
     writer.file("init/dockerinit-1.5.0", 6_918_392)
     writer.file("tmp/docker-import-112233445", 240 * _MEGABYTE)
     writer.file("trust/official.json", b'{"grants":{}}')

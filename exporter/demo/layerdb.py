@@ -25,7 +25,7 @@ def digest(text: str) -> str:
 
 
 class LayerdbWriter:
-    """One driver's part of a data root; layers, images and containers are called by names of the caller's.
+    """One driver's part of a data root; the caller names layers, images and containers.
 
     `created` and `used` (Unix seconds) are the times that are written down from then on.
     """
@@ -53,7 +53,7 @@ class LayerdbWriter:
         put(top, files)
 
     def directory(self, name: str, files: Mapping[str, Content]) -> Path:
-        """Write one directory of the driver's; return where its files lie."""
+        """Write one directory of the driver; return the directory of its files."""
         content = self.layers / name
         if self.driver == "overlay2":
             (self.layers / "l").mkdir(exist_ok=True)
@@ -144,12 +144,12 @@ class LayerdbWriter:
         self.directory(mount, writable)
 
     def log(self, container: str) -> Path:
-        """Where a container's log lies."""
+        """The path of a container's log."""
         identity = digest("container" + container)
         return self.path / "containers" / identity / f"{identity}-json.log"
 
     def writable(self, container: str) -> Path:
-        """Where the files of a container's writable layer lie, with overlay2."""
+        """The directory of the files of a container's writable layer, with overlay2."""
         return self.layers / digest("mount" + container) / "diff"
 
     def volume(self, name: str, size: int) -> Self:
@@ -168,7 +168,7 @@ class LayerdbWriter:
         write_bolt(self.path / "volumes/metadata.db", {"volumes": rows})
 
     def build(self, name: str, *, chain: str = "", parent: str = "", size: int = 0, kind: str = "regular") -> Self:
-        """Write a record of BuildKit's with its snapshot: a layer's, or a directory of its own."""
+        """Write a build record with its snapshot: that of a layer, or a directory of its own."""
         about: dict[str, bytes] = {"parent": parent.encode()} if parent else {}
         if chain:
             about["chainid"] = f"sha256:{self.chains[chain]}".encode()
@@ -182,7 +182,7 @@ class LayerdbWriter:
         return self
 
     def remove_image(self, name: str) -> None:
-        """Remove an image, not its layers: first what names it, as the daemon does."""
+        """Remove an image, not its layers: its names first, as the daemon does."""
         image = self.images.pop(name)
         for keys in self._references.values():
             for key in [key for key, at in keys.items() if at == f"sha256:{image}"]:
@@ -192,7 +192,7 @@ class LayerdbWriter:
         (self.base / "imagedb/content/sha256" / image).unlink()
 
     def remove_layer(self, name: str) -> None:
-        """Remove a layer that nothing stands on."""
+        """Remove a layer without children."""
         cache = self.cache(name)
         shutil.rmtree(self.base / "layerdb/sha256" / self.chains.pop(name))
         self.forget_directory(cache)
@@ -206,13 +206,13 @@ class LayerdbWriter:
             self.forget_directory(directory)
 
     def remove_build(self, name: str) -> None:
-        """Remove a record of BuildKit's that has a directory of its own."""
+        """Remove a build record that has a directory of its own."""
         del self._records[name], self._snapshots[name]
         self._save_builds()
         self.forget_directory(name)
 
     def forget_directory(self, name: str) -> None:
-        """Remove one directory of the driver's, whatever refers to it."""
+        """Remove one directory of the driver, even if something refers to it."""
         self.link(name).unlink(missing_ok=True)
         shutil.rmtree(self.layers / name)
 

@@ -1,4 +1,4 @@
-"""Where an example data root may be built."""
+"""Checks where an example data root may be built."""
 
 from pathlib import Path
 

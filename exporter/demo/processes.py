@@ -1,6 +1,6 @@
-"""Processes for the containers of an example root that are written down as running: without one they would be stale.
+"""Processes for the running containers of an example root: without a process their state would be `stale`.
 
-Each has a parent whose command line names the container, as containerd-shim's does.
+Each process has a parent whose command line names the container, as containerd-shim has.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @contextmanager
 def running(root: Path) -> Iterator[None]:
-    """Let what is written down as running do so, from now until the end of a `with` block."""
+    """Run one process for each container that the root has as running, until the end of a `with` block."""
     with ExitStack() as processes:
         for path in sorted(root.glob("containers/*/config*.json")):
             about = json.loads(path.read_text())
@@ -26,7 +26,7 @@ def running(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _process_of(container: str) -> Iterator[int]:
-    """Start a process that ends when its input does: also when this one is killed."""
+    """Start a process that ends when its input is closed, as it is when this process is killed."""
     command = ["sh", "-c", f"sh -c 'echo $$; exec cat'; : {container}"]  # without the rest, sh would become the other
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:  # noqa: S603 - no input
         assert started.stdout is not None

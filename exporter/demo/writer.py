@@ -16,7 +16,7 @@ _CREATED = "2014-12-31T04:26:40.123456789Z"
 _INIT_FILES = (".dockerinit", "dev/console", "etc/hosts", "etc/hostname", "etc/resolv.conf")
 _INIT_DIRECTORIES = ("proc", "sys", "dev/pts", "dev/shm")
 
-#: What a file holds: bytes, or a number for a sparse file of that apparent size.
+#: The content of a file: bytes, or the size of a sparse file.
 Content = bytes | int
 
 
@@ -34,7 +34,7 @@ class State:
     finished: str = "2015-01-02T04:04:05.678901234Z"
 
     def as_json(self) -> dict[str, object]:
-        """Give the object that Docker writes."""
+        """The object that Docker writes."""
         return {
             "Running": self.running,
             "Paused": self.paused,
@@ -132,12 +132,12 @@ class GraphWriter:
         put(self._layer(container, container + "-init"), writable or {})
 
     def untag(self, repository: str, tag: str) -> None:
-        """Take a name from an image."""
+        """Remove a name of an image."""
         del self._tags[repository][tag]
         self._save_tags()
 
     def remove_image(self, image: str) -> None:
-        """Remove one layer of the graph, as the daemon does: first what names it, then its files."""
+        """Remove one layer of the graph in the order of the daemon: the metadata first, then its files."""
         shutil.rmtree(self.root / "graph" / image)
         self._remove_layer(image)
 
@@ -173,7 +173,7 @@ class GraphWriter:
         return f"/var/lib/docker/{data.relative_to(self.root)}"
 
     def bind_entry(self, volume: str, path: str) -> None:
-        """Write what Docker 1.3 to 1.6 kept in `volumes` for a bind mount."""
+        """Write the entry that Docker 1.3 to 1.6 had in `volumes` for a bind mount."""
         home = self.root / "volumes" / volume
         home.mkdir(mode=0o700)
         about = {"ID": volume, "Path": path, "IsBindMount": True, "Writable": True}
@@ -196,7 +196,7 @@ class GraphWriter:
         os.utime(top / "etc/mtab", (EPOCH, EPOCH), follow_symlinks=False)
 
     def _layer(self, layer: str, parent: str | None) -> Path:
-        """Make the driver's directory of a layer and return where its files go."""
+        """Make the driver's directory of a layer; return the directory for its files."""
         self._parents[layer] = parent
         if self.driver == "vfs":
             top = self.root / "vfs" / "dir" / layer
@@ -238,7 +238,7 @@ class GraphWriter:
 
 
 def put(top: Path, files: Mapping[str, Content]) -> None:
-    """Write files below a directory, dated long ago; a name that is there becomes a new file."""
+    """Write files below a directory with an old date; an existing name becomes a new file."""
     for name, content in files.items():
         path = top / name
         path.parent.mkdir(parents=True, exist_ok=True)

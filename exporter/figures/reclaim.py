@@ -92,9 +92,6 @@ class _Plan:
         self._containers: list[Container] = list(inventory.containers)
         self._building = True
         self._layers: dict[_Key, Layer] = {(one.driver, one.id): one for one in inventory.layers}
-        self._mine = {
-            (one.driver, name) for one in inventory.containers for name in (one.layer, one.init) if name is not None
-        }
 
     def run(self) -> None:
         """Decide of every tree of an object when it goes."""

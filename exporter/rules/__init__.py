@@ -1,4 +1,4 @@
-"""The recording and alert rules for Prometheus, as text that suits the user's job name and thresholds."""
+"""The recording and alert rules for Prometheus, written for the user's job name and thresholds."""
 
 from exporter.rules.document import rules
 from exporter.rules.thresholds import Settings, Thresholds, described

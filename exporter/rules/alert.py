@@ -1,4 +1,4 @@
-"""One alert, and how its expression is laid out for people."""
+"""One alert rule, and helpers that write PromQL expressions over several lines."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ HOST = "job, instance"
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert rule. `lasting` is seconds; `summary` and `description` are Prometheus templates."""
+    """An alert rule. `lasting` is `for` in seconds; `summary` and `description` are Prometheus templates."""
 
     name: str
     severity: Severity
@@ -24,7 +24,7 @@ class Alert:
     description: str
 
     def as_rule(self, settings: Settings) -> dict[str, object]:
-        """Give the object that goes into the rules file."""
+        """The rule as an object of the rules file."""
         return {
             "alert": self.name,
             "expr": self.expression,
@@ -40,31 +40,31 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """Selects series of the job: `select(metric, 'use="orphaned"')`."""
+    """Writes selectors of the job's series: `select(metric, 'use="orphaned"')`."""
 
     settings: Settings
 
     def __call__(self, metric: c.Metric | str, *matchers: str) -> str:
-        """Select a family of the catalogue, or any other by its name, with further matchers."""
+        """The selector of a metric of the catalogue, or of any other by its name, with further matchers."""
         name = metric if isinstance(metric, str) else metric.name
         job = f'job="{self.settings.job}"'
         return f"{name}{{{', '.join((job, *matchers))}}}"
 
     def window(self, seconds: float) -> str:
-        """A range to look back over."""
+        """A range selector such as `[1h]`."""
         return f"[{self.settings.window(seconds)}]"
 
     def offset(self, seconds: float) -> str:
-        """A look at what was so long ago."""
+        """An offset modifier such as `offset 1h`."""
         return f"offset {self.settings.window(seconds)}"
 
 
 def named(expression: str, select: Select) -> str:
-    """Give the containers of an expression their names and images."""
+    """Add the labels `name` and `image` to an expression on containers."""
     info = select(c.CONTAINER_INFO)
     return f"(\n{indented(expression)}\n)\n* on ({CONTAINER}) group_left (name, image) {info}"
 
 
 def indented(expression: str) -> str:
-    """Shift all lines of an expression."""
+    """Indent all lines of an expression by two spaces."""
     return "\n".join("  " + line for line in expression.split("\n"))

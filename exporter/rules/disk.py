@@ -1,4 +1,4 @@
-"""Alerts on the filesystems below the data root, and on how fast the data grows."""
+"""Alerts on the filesystems of the data root, and on the growth of its data."""
 
 from exporter.expose.metrics import catalogue as c
 from exporter.rules.alert import HOST, Alert, Select, Severity, indented
@@ -27,8 +27,8 @@ def disk_alerts(settings: Settings) -> list[Alert]:
             f"{select(c.FILESYSTEM_FILES_FREE)} / ({select(c.FILESYSTEM_FILES)} > 0) < {number(limits.inodes)}\n"
             f"{_unless_readonly(select)}",
             f"{_PLACE} runs out of inodes",
-            f"Docker's disk {_PLACE} has {_SHARE} of its inodes free. Without one no file can be made, however much"
-            " space there is.",
+            f"Docker's disk {_PLACE} has {_SHARE} of its inodes free. Without free inodes no file can be created,"
+            " however much space is free.",
         ),
         Alert(
             "DockerStorageGrowthHigh",
@@ -49,7 +49,7 @@ def _filling(severity: Severity, lasting: float, hours: int, expression: str) ->
         lasting,
         expression,
         f"{_PLACE} fills up within {hours} hours",
-        f"Docker's disk {_PLACE} has {_SHARE} available and, going on as in the last hours, is full within {hours} h.",
+        f"Docker's disk {_PLACE} has {_SHARE} available and, at the rate of the last hours, is full within {hours} h.",
     )
 
 
@@ -78,7 +78,7 @@ def _unless_readonly(select: Select) -> str:
 
 
 def _filling_within(select: Select, level: float, hours: int) -> str:
-    """Below a level and full within some hours; six hours of history against false alarms of shorter ones."""
+    """Below a level and full within some hours, by the trend of six hours: a shorter one raises false alarms."""
     return f"{ratio(select)} < {number(level)}\nand\n{_going_on(select, 6, hours)}\n{_unless_readonly(select)}"
 
 
@@ -87,11 +87,11 @@ def _going_on(select: Select, past: int, hours: int) -> str:
 
 
 def _usual(select: Select) -> str:
-    """As full as it gets within any week: a CI host that fills by day and is pruned by night.
+    """Whether the disk has about as little space as it regularly has, such as a CI host that is pruned each night.
 
-    A hundredth of the week is left out: an incident that was mended is not usual. A disk that fills steadily has,
-    24 hours before its end, four fifths of what it had six hours before, so it is told of. A disk that was resized
-    has no history.
+    The fullest hundredth of the week does not count: a past incident is not regular. A disk that fills steadily is not
+    excluded: 24 hours before it is full it has less than four fifths of the space that it had six hours before. The
+    history of a disk that was resized does not count.
     """
     avail, size = select(c.FILESYSTEM_AVAIL), select(c.FILESYSTEM_SIZE)
     week, before = select.window(_WEEK), select.offset(6 * _HOUR)
@@ -104,9 +104,9 @@ def _usual(select: Select) -> str:
 
 
 def _growth(select: Select, share: float) -> str:
-    """Growth above the highest of the last week: pulling again what a prune removed is none.
+    """Growth above the highest value of the last week: to pull again what a prune removed does not count.
 
-    A first scan that was still under way an hour ago is no level to compare with.
+    Where the first scan was not done an hour ago, there is no value to compare with.
     """
     used, ago = select(USED), select.offset(_HOUR)
     growth = f"{used} - max_over_time({used}{select.window(_WEEK)} {ago})"

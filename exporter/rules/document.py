@@ -15,7 +15,7 @@ _HEAD = """\
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as such."""
+    """Writes multi-line strings as block scalars."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -27,7 +27,7 @@ _Dumper.add_representer(str, _text)
 
 
 def rules(settings: Settings) -> str:
-    """Make the text of the rules file."""
+    """The text of the rules file."""
     alerts = {
         "docker-storage-disk": disk_alerts(settings),
         "docker-storage-objects": object_alerts(settings),

@@ -1,4 +1,4 @@
-"""Alerts on the exporter itself: whether its figures can be trusted."""
+"""Alerts on the exporter itself: whether its figures are right and up to date."""
 
 from exporter.expose.metrics import catalogue as c
 from exporter.rules.alert import HOST, Alert, Select
@@ -18,7 +18,7 @@ def health_alerts(settings: Settings) -> list[Alert]:
             300,
             f"{select(c.UP)} == 0",
             f"The data root on {_AT} cannot be read",
-            f"The exporter on {_AT} cannot read Docker's data root: it is missing, unmounted or not permitted.",
+            f"The exporter on {_AT} cannot read Docker's data root: it is missing, not mounted, or may not be read.",
         ),
         Alert(
             "DockerStorageScanStale",
@@ -35,27 +35,27 @@ def health_alerts(settings: Settings) -> list[Alert]:
             "info",
             3600,
             _errors(select),
-            f"Not everything on {_AT} can be read",
-            f"The collector {{{{ $labels.collector }}}} on {_AT} meets files that it cannot read: what they describe is"
-            " missing from the figures. The exporter's log names them.",
+            f"Some files on {_AT} cannot be read",
+            f"The collector {{{{ $labels.collector }}}} on {_AT} cannot read some files: the objects that they describe"
+            " are missing from the figures. The exporter's log names the files.",
         ),
         Alert(
             "DockerStorageWatchDegraded",
             "info",
             1800,
             _degraded(select, limits),
-            f"Changes on {_AT} are noticed late",
+            f"Changes on {_AT} are served late",
             f"The exporter on {_AT} polls, is near the limit of kernel watches, or loses events: its figures are right"
-            " but come later.",
+            " but late.",
         ),
         Alert(
             "DockerStorageImageStoreUnsupported",
             "info",
             900,
             select(c.ROOT_INFO, 'layout!~"graph|layerdb"'),
-            f"The image store of {_AT} cannot be measured by object",
+            f"The image store of {_AT} is not supported",
             f"{{{{ $labels.root }}}} on {_AT} keeps images in the layout {{{{ $labels.layout }}}}: only its directories"
-            " are measured.",
+            " are measured, not its images and layers.",
         ),
         Alert(
             "DockerStorageExporterDown",
@@ -63,13 +63,16 @@ def health_alerts(settings: Settings) -> list[Alert]:
             300,
             f"{select('up')} == 0",
             f"The exporter on {_AT} does not answer",
-            f"Prometheus cannot scrape the docker-storage-exporter on {_AT}: there are no figures of its disk.",
+            f"Prometheus cannot scrape the docker-storage-exporter on {_AT}: there are no figures of this host's disk.",
         ),
     ]
 
 
 def _stale(select: Select, limits: Thresholds) -> str:
-    """The newest success tells of a scanner that hangs: of one collector it may be old because nothing happened."""
+    """No collector has succeeded lately (a scan hangs), or a failing one has not, or audits are late.
+
+    A collector that does not fail may have an old success because nothing of it has changed.
+    """
     last, age = select(c.SCAN_LAST_SUCCESS), number(limits.scan_age)
     return (
         f"time() - max by ({HOST}) ({last}) > {age}\nor\n"

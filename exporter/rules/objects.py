@@ -1,4 +1,4 @@
-"""Alerts on single objects: logs, writable layers, leftovers, what a prune would free."""
+"""Alerts on objects: logs, writable layers, orphaned and missing layers, reclaimable space."""
 
 from exporter.expose.metrics import catalogue as c
 from exporter.rules.alert import HOST, Alert, Select, indented, named
@@ -8,7 +8,7 @@ from exporter.rules.thresholds import Settings, Thresholds, duration, number
 _CONTAINER = "{{ $labels.name }} ({{ $labels.image }}) on {{ $labels.instance }}"
 _SIZE = "{{ $value | humanize1024 }}B"
 _DRIVER = "{{ $labels.instance }} (driver {{ $labels.driver }})"
-#: What must last for many hours survives a scrape that fails, and a Prometheus that restarts.
+#: A failed scrape or a restart of Prometheus shorter than this does not reset an alert that needs many hours.
 _BRIDGED_SECONDS = 900
 
 
@@ -23,7 +23,7 @@ def object_alerts(settings: Settings) -> list[Alert]:
             900,
             named(_runaway(select, limits), select),
             "The log of {{ $labels.name }} on {{ $labels.instance }} fills the disk",
-            f"The log of {_CONTAINER} is {_SIZE} and at its present rate fills the disk within"
+            f"The log of {_CONTAINER} is {_SIZE} and, at its present rate, fills the disk within"
             f" {duration(limits.log_fills)}.",
         ),
         Alert(
@@ -35,23 +35,23 @@ def object_alerts(settings: Settings) -> list[Alert]:
                 select,
             ),
             "The log of {{ $labels.name }} on {{ $labels.instance }} has no limit",
-            f"The log of {_CONTAINER} is {_SIZE} and nothing bounds it: set max-size and max-file for its log driver.",
+            f"The log of {_CONTAINER} is {_SIZE} and has no limit: set max-size and max-file for its log driver.",
         ),
         Alert(
             "DockerContainerWritableLayerLarge",
             "warning",
             3600,
             named(f"{select(c.CONTAINER_WRITABLE_SIZE)} > {number(limits.writable)}", select),
-            "{{ $labels.name }} on {{ $labels.instance }} has written much into its own layer",
-            f"{_CONTAINER} has written {_SIZE} into its writable layer: it is lost with the container, and no backup of"
-            " volumes holds it.",
+            "The writable layer of {{ $labels.name }} on {{ $labels.instance }} is large",
+            f"{_CONTAINER} has written {_SIZE} into its writable layer: that data is lost with the container, and is in"
+            " no backup of volumes.",
         ),
         Alert(
             "DockerStorageOrphanedLayers",
             "warning",
             6 * 3600,
             f"{_bridged(orphaned, select)} > {number(limits.orphaned)}",
-            "Layers that nothing refers to lie on {{ $labels.instance }}",
+            "There are orphaned layers on {{ $labels.instance }}",
             f"Layers on {_DRIVER} that no image, container or build refers to occupy {_SIZE}. No prune removes them.",
         ),
         Alert(
@@ -60,23 +60,26 @@ def object_alerts(settings: Settings) -> list[Alert]:
             900,
             f"{select(c.MISSING_LAYERS)} > 0",
             "Layers are missing on {{ $labels.instance }}",
-            f"Images or containers on {_DRIVER} refer to {{{{ $value }}}} layers that are not on disk: they cannot"
-            " start.",
+            f"Images or containers on {_DRIVER} refer to {{{{ $value }}}} layers that are not on disk: these containers"
+            " cannot start.",
         ),
         Alert(
             "DockerStorageReclaimableHigh",
             "info",
             12 * 3600,
             _reclaimable(select, limits),
-            "A prune on {{ $labels.instance }} would free much",
+            "A prune on {{ $labels.instance }} would free much space",
             "{{ $value | humanizePercentage }} of Docker's data on {{ $labels.instance }} could be removed, and the"
-            " disk is filling.",
+            f" disk is more than {100 * limits.reclaimable_used:g}% full.",
         ),
     ]
 
 
 def _runaway(select: Select, limits: Thresholds) -> str:
-    """A log whose limit is nearer than the end of the disk cannot fill it; nor can it fill one that is read-only."""
+    """A large log that fills the disk within the threshold, unless it reaches its own limit first.
+
+    A read-only filesystem cannot be filled.
+    """
     log = select(c.CONTAINER_LOG_SIZE)
     writable = f"{select(c.FILESYSTEM_AVAIL)} unless {select(c.FILESYSTEM_READONLY)} == 1"
     available = f"on ({HOST}) group_left () min by ({HOST}) ({writable})"

@@ -1,4 +1,4 @@
-"""What is worth computing once: fleets and long ranges read these instead of thousands of series."""
+"""Recording rules: dashboards of many hosts and long ranges read these instead of thousands of series."""
 
 from exporter.expose.metrics import catalogue as c
 from exporter.rules.thresholds import Settings

@@ -1,4 +1,4 @@
-"""What a user may set about the rules: the job's name, thresholds, and how fast the clock runs."""
+"""What a user may set for the rules: the job's name, thresholds, and the speed of the alerts."""
 
 import re
 from dataclasses import dataclass, field, fields, replace
@@ -16,7 +16,7 @@ _UNITS = {
 _VALUE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z%]*)")
 _GIB = 1024.0**3
 
-#: Where the pages lie in this repository; who serves them elsewhere says where.
+#: Where the runbooks are in this repository; `--runbooks` gives another address.
 RUNBOOKS = "docs/runbooks/"
 
 
@@ -27,21 +27,21 @@ def _threshold(default: float, text: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Above or below what the alerts fire. Sizes are bytes, times seconds, the rest fractions and counts."""
+    """The values above or below which alerts fire. Sizes are bytes, times seconds, the rest fractions and counts."""
 
-    filling_up: float = _threshold(0.40, "available space below which a disk that fills within a day is told")
+    filling_up: float = _threshold(0.40, "available space below which a disk that fills within a day is reported")
     filling_up_critical: float = _threshold(0.20, "the same for a disk that fills within four hours")
     almost_full: float = _threshold(0.10, "available space that is a warning")
     almost_full_critical: float = _threshold(0.05, "available space that is critical")
     inodes: float = _threshold(0.05, "free inodes that are critical")
-    growth: float = _threshold(0.05, "the share of the disk that the data may grow by in an hour")
-    log: float = _threshold(_GIB, "the size from which logs are told of")
-    log_fills: float = _threshold(6 * 3600, "the time in which a log that runs away would fill the disk")
+    growth: float = _threshold(0.05, "growth of the data in an hour, as a share of the disk")
+    log: float = _threshold(_GIB, "the size above which logs are reported")
+    log_fills: float = _threshold(6 * 3600, "the time within which a growing log would fill the disk")
     writable: float = _threshold(10 * _GIB, "the size of a container's writable layer")
     orphaned: float = _threshold(_GIB, "disk blocks of layers that nothing refers to")
     reclaimable: float = _threshold(0.50, "the share of Docker's data that a prune would free")
-    reclaimable_used: float = _threshold(0.70, "how full the disk must be for that to matter")
-    scan_age: float = _threshold(2700, "the age of the last good scan: three times the longest pause between two")
+    reclaimable_used: float = _threshold(0.70, "how full the disk must be for that alert")
+    scan_age: float = _threshold(2700, "the age of the last successful scan: three times the longest pause between two")
     audit_age: float = _threshold(3 * 3600, "the age of the oldest measurement of a volume or container")
     overflows: float = _threshold(3, "kernel queue overflows in an hour")
     watches: float = _threshold(0.90, "the share of the allowed kernel watches that is in use")
@@ -63,9 +63,9 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """For whom the rules are. `speed` divides how long things must last, to try the alerts out.
+    """The settings of one rules file. `speed` divides all durations, to try the alerts out.
 
-    No range becomes shorter than `shortest` seconds by that: it must hold some scrapes.
+    No range becomes shorter than `shortest` seconds: it must contain some scrapes.
     """
 
     job: str = "docker-storage"
@@ -84,7 +84,7 @@ class Settings:
         return duration(max(0, round(seconds / self.speed)))
 
     def window(self, seconds: float) -> str:
-        """A range to look back over, at this speed."""
+        """The length of a range, at this speed."""
         return duration(max(min(self.shortest, seconds), round(seconds / self.speed)))
 
 
@@ -98,7 +98,7 @@ def duration(seconds: float) -> str:
 
 
 def number(value: float) -> str:
-    """Write a threshold without a needless fraction, powers of 1024 as such."""
+    """Write a threshold without a needless fraction; multiples of powers of 1024 as products."""
     for power, length in ((4, 1024.0**4), (3, 1024.0**3), (2, 1024.0**2)):
         if value and value % length == 0:
             return f"{value / length:.0f} * 1024 ^ {power}"
@@ -106,6 +106,6 @@ def number(value: float) -> str:
 
 
 def described(thresholds: Thresholds) -> str:
-    """List every threshold with its value and what it means."""
+    """A table of all thresholds with value and meaning."""
     rows = [(one.name.replace("_", "-"), number(getattr(thresholds, one.name)), one) for one in fields(thresholds)]
     return "".join(f"{name:<22} {value:<14} {one.metadata['help']}\n" for name, value, one in rows)

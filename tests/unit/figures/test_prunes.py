@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -263,3 +264,48 @@ def test_what_belongs_to_no_object_is_told_without_what_it_shares_with_objects()
     told = snapshot(trees, layers=layers)
     assert _freed(told) == {"layers_orphaned": (1000, 1)}
     assert reclaim(told).unattributed == 2 * 65
+
+
+def _everything() -> tuple[dict[Tree, Measured], dict[str, Any]]:
+    """A root in which each tree is an object's, with trees in those that are nobody's own."""
+    one = layer("a", content=("overlay2", "a", "diff"), home=("overlay2", "a"), metadata=(("image", "layerdb", "a"),))
+    objects = {
+        "layers": (one,),
+        "images": (image("app", "a"),),
+        "containers": (container("web", image_id=ImageId("app"), state=ContainerState.RUNNING),),
+        "volumes": (volume("data", tree=("vfs", "dir", "data")),),
+        "build_cache": BuildCache(files=(("buildkit",),), content=(("content",),)),
+    }
+    trees: list[Tree] = [("overlay2", "a"), ("overlay2", "a", "diff"), ("overlay2", "a", "work")]
+    trees += [("image", "layerdb", "a"), ("image", "app"), ("containers", "web"), ("containers", "web", "x", "y")]
+    trees += [("volumes", "data"), ("vfs", "dir", "data"), ("buildkit",), ("buildkit", "metadata.db"), ("content",)]
+    return {one: tree(10**at) for at, one in enumerate(trees)}, objects
+
+
+def test_what_an_object_has_or_what_lies_in_it_is_the_objects() -> None:
+    measured, objects = _everything()
+    assert reclaim(snapshot(measured, **objects)).unattributed == 0
+
+
+@pytest.mark.parametrize("left", ["layers", "images", "containers", "volumes", "build_cache"])
+def test_without_the_object_its_trees_belong_to_nothing(left: str) -> None:
+    measured, objects = _everything()
+    owned: dict[str, list[Tree]] = {
+        "layers": [("overlay2", "a"), ("image", "layerdb", "a")],
+        "images": [("image", "app")],
+        "containers": [("containers", "web")],
+        "volumes": [("volumes", "data"), ("vfs", "dir", "data")],
+        "build_cache": [("buildkit",), ("content",)],
+    }
+    homes = owned[left]
+    expected = sum(
+        one.usage.allocated for at, one in measured.items() if any(at[: len(home)] == home for home in homes)
+    )
+    objects.pop(left)
+    assert reclaim(snapshot(measured, **objects)).unattributed == expected
+
+
+def test_a_layer_that_is_not_on_disk_frees_nothing_and_hides_nothing() -> None:
+    layers = (layer("a"),)
+    images = (image("app", "a", "gone", metadata=()),)
+    assert _freed(snapshot(_measured(layers, a=5), layers=layers, images=images)) == {"images_unused": (5, 1)}

@@ -49,7 +49,7 @@ def test_every_metric_of_the_catalogue_is_on_a_panel_in_a_rule_or_left_out_for_a
 def test_every_alert_has_a_runbook_and_a_test_that_fires_and_one_that_does_not(alert: str) -> None:
     page = (TOP / "docs/runbooks" / f"{alert}.md").read_text()
     headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
-    assert headings == [alert, "Meaning", "Impact", "Find the culprit", "What to do", "How to prevent it"]
+    assert headings == [alert, "Meaning", "Impact", "Find the cause", "What to do", "How to prevent it"]
     files = (TOP / "prometheus/tests").glob("*.yml")
     tests = [one for file in files for one in file.read_text().split("\n- name: ")[1:]]
     outcomes = {"exp_alerts: []" in one for one in tests if f"alertname: {alert}\n" in one}

@@ -1,0 +1,154 @@
+"""What needs each layer of Docker 1.10 and newer, and what is found of it where several things do."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from exporter.core.measured import Changes
+from exporter.core.model import Container, Inventory, Layer, Use
+from tests.support.product import scan
+from tests.support.roots.layerdb import DbRoot, digest
+
+
+def _inventory(built: DbRoot) -> Inventory:
+    return scan(built.path, orphaned_after=0).inventory
+
+
+def _layers(built: DbRoot) -> dict[str, Layer]:
+    return {layer.id: layer for layer in _inventory(built).layers}
+
+
+def _uses(built: DbRoot) -> dict[str, str]:
+    """The use of each layer by the name that the test gave it, of other directories by their own."""
+    names = {built.cache(name): name for name in built.chains}
+    return {names.get(layer.id, layer.id): layer.use.value for layer in _inventory(built).layers}
+
+
+def _container(built: DbRoot, name: str = "web") -> Container:
+    return next(one for one in _inventory(built).containers if one.id == digest("container" + name))
+
+
+def _config(built: DbRoot, name: str, **about: object) -> None:
+    file = built.path / "containers" / digest("container" + name) / "config.v2.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | about))
+
+
+def test_a_layer_is_an_images_before_it_is_a_containers_before_it_is_the_build_caches(tmp_path: Path) -> None:
+    built = DbRoot(tmp_path).layer("a", 1).layer("b", 1, "a").layer("c", 1, "b").layer("left", 1)
+    built.image("a", "a", ["a:1"]).container("web", "gone", "b").build("x" * 25, chain="c")
+    mount = digest("mountweb")
+    assert _uses(built) == {
+        "a": "image",
+        "b": "container",
+        "c": "build_cache",
+        "left": "orphaned",
+        mount: "container",
+        f"{mount}-init": "container",
+    }
+
+
+def test_what_a_build_has_mounted_is_its_own_with_all_below(tmp_path: Path) -> None:
+    """BuildKit's mounts have names of 25 digits; their directories may have any name."""
+    built = DbRoot(tmp_path).layer("a", 1).layer("b", 1, "a").layer("left", 1)
+    built.mount("m" * 25, digest("mounted"), "b", {})
+    built.directory("n" * 25, {})
+    built.directory("n" * 24, {})
+    assert _uses(built) == {
+        "a": "build_cache",
+        "b": "build_cache",
+        "left": "orphaned",
+        digest("mounted"): "build_cache",
+        digest("mounted") + "-init": "build_cache",
+        "n" * 25: "build_cache",
+        "n" * 24: "orphaned",
+    }
+
+
+def test_a_containers_mount_is_no_builds(tmp_path: Path) -> None:
+    """The engine removes the entry of a container last: without its metadata the layers belong to nothing."""
+    built = DbRoot(tmp_path).layer("a", 1).container("web", "gone", "a")
+    shutil.rmtree(built.path / "containers" / digest("containerweb"))
+    assert {*_uses(built).values()} == {"orphaned"}
+
+
+def test_a_layer_is_told_with_its_chain_its_parent_its_size_and_what_is_kept_of_it(tmp_path: Path) -> None:
+    built = DbRoot(tmp_path).layer("a", 10).layer("b", 20, "a").image("b", "b", ["b:1"])
+    layers = _layers(built)
+    for name, parent, size in (("a", None, 10), ("b", built.cache("a"), 20)):
+        layer, cache = layers[built.cache(name)], built.cache(name)
+        assert (layer.chain, layer.parent, layer.recorded_size) == (built.chains[name], parent, size)
+        assert (layer.content, layer.home) == (("overlay2", cache, "diff"), ("overlay2", cache))
+        link = ("overlay2", "l", built.link(cache).name)
+        assert layer.metadata == (link, ("image", "overlay2", "layerdb", "sha256", built.chains[name]))
+
+
+def test_a_containers_layers_are_compared_with_what_is_below_them(tmp_path: Path) -> None:
+    built = DbRoot(tmp_path, "vfs").layer("a", 10).layer("b", 20, "a").image("b", "b").container("web", "b", "b")
+    own, layers = digest("mountweb"), _layers(built)
+    below = ("vfs", "dir", built.cache("b"))
+    assert layers[own].changes == Changes(("vfs", "dir", own), (("vfs", "dir", f"{own}-init"),))
+    assert layers[f"{own}-init"].changes == Changes(("vfs", "dir", f"{own}-init"), (below,))
+    assert (layers[own].parent, layers[f"{own}-init"].parent) == (built.cache("b"), built.cache("b"))
+    (built.base / "layerdb/mounts" / digest("containerweb") / "init-id").unlink()
+    assert _layers(built)[own].changes == Changes(("vfs", "dir", own), (below,))
+
+
+def test_a_container_has_its_layers_by_the_mount_and_all_that_is_below_it(tmp_path: Path) -> None:
+    built = DbRoot(tmp_path).layer("a", 1).layer("b", 1, "a").image("b", "b").container("web", "b", "b")
+    found, own = _container(built), digest("mountweb")
+    assert (found.driver, found.layer, found.init) == ("overlay2", own, f"{own}-init")
+    assert found.chain == (built.cache("b"), built.cache("a"))
+    assert ("image", "overlay2", "layerdb", "mounts", digest("containerweb")) in found.metadata
+    built.forget_directory(f"{own}-init")
+    found = _container(built)
+    assert (found.layer, found.init) == (own, None)
+    built.forget_directory(own)
+    assert _container(built).layer is None
+
+
+def test_a_container_that_names_no_driver_or_another_one_is_that_of_the_database_that_knows_it(tmp_path: Path) -> None:
+    built = DbRoot(tmp_path).layer("a", 1).image("a", "a").container("web", "a", "a")
+    other = DbRoot(tmp_path, "vfs")
+    other.mount(digest("containerweb"), digest("copied"), "", {})
+    for named, driver, layer in (
+        ("overlay2", "overlay2", digest("mountweb")),
+        ("vfs", "vfs", digest("copied")),
+        ("", "overlay2", digest("mountweb")),
+        ("btrfs", "overlay2", digest("mountweb")),
+    ):
+        _config(built, "web", Driver=named)
+        assert (_container(built).driver, _container(built).layer) == (driver, layer), named
+
+
+@pytest.mark.parametrize("gone", ["layer", "init", "parent", "chain", "entry"])
+def test_what_a_container_stands_on_and_is_gone_is_missing(tmp_path: Path, gone: str) -> None:
+    built = DbRoot(tmp_path).layer("a", 1).layer("b", 1, "a").container("web", "gone", "b")
+    own = digest("mountweb")
+    if gone in ("layer", "init"):
+        built.forget_directory(own if gone == "layer" else f"{own}-init")
+        expected = {digest("containerweb")} if gone == "layer" else set()
+    elif gone == "parent":
+        shutil.rmtree(built.base / "layerdb/sha256" / built.chains["b"])
+        expected = {built.chains["b"]}
+    elif gone == "chain":
+        built.forget_directory(built.cache("a"))
+        expected = {built.chains["a"]}
+    else:
+        shutil.rmtree(built.base / "layerdb/mounts" / digest("containerweb"))
+        expected = {digest("containerweb")}
+    assert _inventory(built).missing == {"overlay2": frozenset(expected)}
+    _config(built, "web", State={"Dead": True})
+    assert _inventory(built).missing == {"overlay2": frozenset()}, "it is being removed"
+
+
+def test_the_layers_that_are_being_removed_or_made_are_pending(tmp_path: Path) -> None:
+    built = DbRoot(tmp_path).layer("going", 1).layer("left", 1)
+    entry = built.base / "layerdb/sha256" / built.chains["going"]
+    cache = built.cache("going")
+    entry.rename(f"{entry}-123-removing")
+    assert {layer.id: layer.use for layer in _inventory(built).layers} == {
+        cache: Use.PENDING,
+        built.cache("left"): Use.ORPHANED,
+    }
