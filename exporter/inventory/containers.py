@@ -12,7 +12,7 @@ from dataclasses import replace
 from exporter.core.measured import Tree
 from exporter.core.model import Container, ContainerId, ContainerState, ImageId, Log
 from exporter.inventory.areas import CONTAINERS
-from exporter.inventory.container_mounts import origin, read_mounts, settle, volumes_from
+from exporter.inventory.container_mounts import origin, read_mounts, resolve_mounts, volumes_from
 from exporter.inventory.files.reader import Json, Reader, flag, is_id, moment, table, text
 
 _CONFIGS = ("config.v2.json", "config.json")
@@ -29,7 +29,7 @@ def read_containers(
 ) -> tuple[Container, ...]:
     """Read every container; one whose config does not parse keeps what `previous` knew of it."""
     found = (_kept(reader, ContainerId(name), previous) for name in reader.objects(CONTAINERS.path, is_id))
-    return settle(found, volumes)
+    return resolve_mounts(found, volumes)
 
 
 def _kept(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
