@@ -117,7 +117,7 @@ def _limit(driver: str, options: Json) -> int | None:
 
 
 def _cached_limit(options: Json) -> int:
-    """How large the copy can grow that Docker 20.10 and newer keep of a log it cannot read back."""
+    """The limit of the copy that Docker 20.10 and newer keep of a log that its driver cannot read back, in bytes."""
     size, files = _bytes(text(options, "cache-max-size")), _count(text(options, "cache-max-file"))
     return (size or _LOCAL_LIMIT[0]) * (files or _LOCAL_LIMIT[1])
 

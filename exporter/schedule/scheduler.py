@@ -220,7 +220,7 @@ class Scheduler:
 
     def _look_at_space(self, now: float) -> None:
         below = [one.mountpoint for one in self._scanner.filesystems[1:]]
-        if self._space.vanishes(now, self._config.root, below, self._scanner.measured.values()):
+        if self._space.is_losing_space(now, self._config.root, below, self._scanner.measured.values()):
             self._remeasure.hurry(now)
 
     def _scan_findings(self, now: float) -> None:

@@ -65,7 +65,7 @@ class Database:
         return (*IMAGE, self.driver)
 
     def has(self, name: LayerId) -> bool:
-        """Whether the driver has a layer; of one that is not known that cannot be told, and nothing is missed."""
+        """Whether the driver has a layer on disk. Of a driver that is not known this is taken to be so."""
         return name in self.store.names or not self.store.driver.layers
 
     def chain(self, top: str) -> Iterator[LayerEntry]:
@@ -120,13 +120,13 @@ def _read_entries(reader: Reader, database: Database) -> None:
 
 
 def _age(root: DataRoot, tree: Tree) -> float:
-    """For how long nothing was written to a directory, in seconds."""
+    """For how many seconds nothing was written to a directory."""
     latest = 0.0
     try:
         for path in (tree, *((*tree, name) for name in root.names(tree))):
             latest = max(latest, root.lstat(path).st_mtime)
     except OSError:
-        return 0.0  # it comes or goes just now
+        return 0.0  # it is just being made or removed
     return time.time() - latest
 
 
