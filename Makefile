@@ -13,7 +13,7 @@ DOCKER_CLIENT := docker-cli:/usr/bin/docker docker-buildx:/usr/libexec/docker/cl
 APT_TEST := prometheus strace curl openssl systemd docker.io $(DOCKER_CLIENT) busybox-static chromium lintian debootstrap
 APT_BENCHMARK := docker.io $(DOCKER_CLIENT) busybox-static gdu prometheus
 
-.PHONY: help setup demo demo-prometheus test benchmark soak dashboards picture lint format lock wheel deb clean apt-test \
+.PHONY: help setup demo demo-prometheus test test-unit test-process test-system benchmark soak dashboards picture lint format lock wheel deb clean apt-test \
 	test-debian
 
 help: ## Show this list
@@ -43,8 +43,24 @@ apt-test:
 	@scripts/ensure-apt $(APT_TEST)
 	@[ "$$(id -u)" -ne 0 ] || scripts/debian-root >/dev/null || echo "no Debian root: tests that need one are skipped" >&2
 
-test: setup apt-test ## Set up what the tests need, apt packages included, and run them all
-	$(BIN)/pytest
+# Tests that share something expensive are of one group, and so run in one of the processes.
+JOBS ?= $(shell nproc)
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not machine"
+ALONE := $(BIN)/pytest -m machine
+
+test: setup apt-test ## Set up what the tests need, apt packages included, and run all three suites
+	$(PYTEST)
+	$(ALONE) tests/process
+
+test-unit: setup ## Run the tests that need nothing but files: under a minute
+	$(PYTEST) tests/unit
+
+test-process: setup apt-test ## Run the tests of the exporter as processes
+	$(PYTEST) tests/process
+	$(ALONE) tests/process
+
+test-system: setup apt-test ## Run the tests with Docker engines, Prometheus, Chromium, systemd and the Debian package
+	$(PYTEST) tests/system
 
 SUITE ?= trixie
 test-debian: ## Run make demo and make test on a bare Debian SUITE (trixie, bookworm), in a root of its own

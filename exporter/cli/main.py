@@ -168,7 +168,7 @@ def run(  # noqa: PLR0913 - one parameter for each flag
     from exporter.config.state_paths import cache_file_for  # noqa: PLC0415
     from exporter.core import log  # noqa: PLC0415
     from exporter.service.main import serve  # noqa: PLC0415
-    from exporter.web.server import AddressError  # noqa: PLC0415
+    from exporter.web.connections.addresses import AddressError  # noqa: PLC0415
 
     log.configure(log_level, log_format)
     try:

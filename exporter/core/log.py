@@ -125,7 +125,7 @@ def _presentable(_logger: object, _method: str, event: "EventDict") -> "EventDic
 
 
 class _Library(logging.Handler):
-    """Has the messages of libraries (uvicorn, asyncio) go the same way."""
+    """Has the messages of libraries (asyncio) go the same way."""
 
     def emit(self, record: logging.LogRecord) -> None:
         exception = {"exception": logging.Formatter().formatException(record.exc_info)} if record.exc_info else {}

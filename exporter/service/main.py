@@ -25,7 +25,8 @@ from exporter.service import systemd
 from exporter.service.ipc import LENGTH_BYTES, RELOAD, Order, frame
 from exporter.service.statvfs import Filesystems
 from exporter.web.app import make_app
-from exporter.web.server import Server, listen
+from exporter.web.connections.addresses import listen
+from exporter.web.server import Server
 
 _FIRST_WORD_SECONDS = 2.0
 _FAREWELL_SECONDS = 1.0

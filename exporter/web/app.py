@@ -1,36 +1,36 @@
 """The routes: metrics, the snapshot as a document, pages for people, health."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Protocol
 
 from prometheus_client.exposition import choose_encoder
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route
 
 from exporter.expose.metrics.render import Format
 from exporter.expose.page_summary import Summary
 from exporter.expose.publication import Body
 from exporter.expose.snapshot_api import rows
 from exporter.expose.snapshot_api.rows import FilesystemRow
-from exporter.web.connections.chunks import InPieces
-from exporter.web.lifecycle import reload_route
+from exporter.web.lifecycle import reload_handler
 from exporter.web.pages.pages import landing, status
+from exporter.web.protocol.message import Handler, Request, Response, text
 
-#: Names from the disk are in text and JSON as well: no browser may take those for HTML.
-_AS_IT_IS = {"x-content-type-options": "nosniff"}
-_PAGE_HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
-    "referrer-policy": "no-referrer",
-    **_AS_IT_IS,
-}
+#: Text and JSON contain names from the disk, too: no browser may take them for HTML.
+_NO_SNIFFING = ("x-content-type-options", "nosniff")
+_PAGE_HEADERS = (
+    ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"),
+    ("referrer-policy", "no-referrer"),
+    _NO_SNIFFING,
+)
+_HTML = "text/html; charset=utf-8"
+_READ = ("GET", "HEAD")
+_CHANGE = ("POST", "PUT")
 
 
 class Source(Protocol):
-    """What the pages are made of."""
+    """What the responses are made of."""
 
     @property
     def body(self) -> Body:
@@ -38,7 +38,7 @@ class Source(Protocol):
 
     @property
     def taken(self) -> float | None:
-        """When it was taken, Unix time; None as long as nothing is measured."""
+        """When the snapshot was taken, Unix time; None as long as nothing is measured."""
 
     @property
     def ready(self) -> bool:
@@ -54,63 +54,86 @@ class Source(Protocol):
         """The end of the document, read when it is asked for."""
 
 
-def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Starlette:
-    """Build the web application; every request reads `source` and nothing else.
+def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Handler:
+    """Make the handler of all routes; every request reads `source` and nothing else.
 
     `reload` is what POST /-/reload does, None where that is not allowed.
     """
+    page = _Pages(source)
+    routes: dict[str, tuple[tuple[str, ...], Handler]] = {
+        "/metrics": (_READ, page.metrics),
+        rows.PATH: (_READ, page.snapshot),
+        "/": (_READ, page.index),
+        "/status": (_READ, page.overview),
+        "/-/healthy": (_READ, page.healthy),
+        "/-/ready": (_READ, page.ready),
+        "/-/reload": (_CHANGE, reload_handler(reload)),
+    }
 
-    async def metrics(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
+        if request.path not in routes:
+            return text("Not Found", HTTPStatus.NOT_FOUND)
+        methods, handler = routes[request.path]
+        if request.method not in methods:
+            allow = ("allow", ", ".join(methods))
+            return text("Method Not Allowed", HTTPStatus.METHOD_NOT_ALLOWED, headers=(allow,))
+        return await handler(request)
+
+    return answer
+
+
+class _Pages:
+    """One method for each route, made of `source`."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._landing = _Rendered(lambda summary, _: landing(summary))
+        self._status = _Rendered(status)
+
+    async def metrics(self, request: Request) -> Response:
+        """The exposition, in the format and the coding that the scraper prefers."""
         content_type = choose_encoder(request.headers.get("accept", ""))[1]
         style: Format = "openmetrics" if content_type.startswith("application/openmetrics-text") else "text"
-        page = source.body.openmetrics if style == "openmetrics" else source.body.text
-        headers = {"vary": "accept, accept-encoding", **_AS_IT_IS}
-        end = await source.live(style)
-        if _accepts_gzip(request.headers.get("accept-encoding", "")):
+        page = self._source.body.openmetrics if style == "openmetrics" else self._source.body.text
+        headers = (("vary", "accept, accept-encoding"), _NO_SNIFFING)
+        end = await self._source.live(style)
+        if _accepts_gzip(request):
             return _gzipped(page.gzip_parts(end), content_type, headers)
-        return InPieces((*page.parts, end), page.length + len(end), content_type, headers)
+        return Response.of_parts((*page.parts, end), page.length + len(end), content_type, headers=headers)
 
-    async def snapshot(request: Request) -> Response:
-        described = source.body.document
-        headers = {"vary": "accept-encoding", **_AS_IT_IS}
-        end = await source.document_end()
-        if _accepts_gzip(request.headers.get("accept-encoding", "")):
-            return _gzipped(described.gzip_parts(end), "application/json", headers)
-        return InPieces(described.parts(end), described.length + len(end), "application/json", headers)
+    async def snapshot(self, request: Request) -> Response:
+        """The document of all objects."""
+        document = self._source.body.document
+        headers = (("vary", "accept-encoding"), _NO_SNIFFING)
+        end = await self._source.document_end()
+        if _accepts_gzip(request):
+            return _gzipped(document.gzip_parts(end), "application/json", headers)
+        length = document.length + len(end)
+        return Response.of_parts(document.parts(end), length, "application/json", headers=headers)
 
-    first, second = _Rendered(lambda summary, _: landing(summary)), _Rendered(status)
+    async def index(self, _: Request) -> Response:
+        """The landing page."""
+        return _html(self._landing.page(self._source, []))
 
-    async def index(_: Request) -> Response:
-        return HTMLResponse(first.page(source, []), headers=_PAGE_HEADERS)
+    async def overview(self, _: Request) -> Response:
+        """The page with everything."""
+        return _html(self._status.page(self._source, await self._source.space()))
 
-    async def overview(_: Request) -> Response:
-        return HTMLResponse(second.page(source, await source.space()), headers=_PAGE_HEADERS)
+    async def healthy(self, _: Request) -> Response:
+        """Whether this process answers."""
+        return text("The exporter is healthy.\n")
 
-    async def healthy(_: Request) -> Response:
-        return PlainTextResponse("The exporter is healthy.\n")
-
-    async def ready(_: Request) -> Response:
-        if source.ready:
-            return PlainTextResponse("The exporter is ready.\n")
-        error = source.body.summary.error
+    async def ready(self, _: Request) -> Response:
+        """Whether there are figures."""
+        if self._source.ready:
+            return text("The exporter is ready.\n")
+        error = self._source.body.summary.error
         reason = f"the data root {error}" if error else "the first scan is not finished"
-        return PlainTextResponse(f"The exporter is not ready: {reason}.\n", status_code=503)
-
-    routes: dict[str, Callable[[Request], Awaitable[Response]]] = {
-        "/metrics": metrics,
-        rows.PATH: snapshot,
-        "/": index,
-        "/status": overview,
-        "/-/healthy": healthy,
-        "/-/ready": ready,
-    }
-    app = Starlette(routes=[*(Route(path, endpoint) for path, endpoint in routes.items()), reload_route(reload)])
-    app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
-    return app
+        return text(f"The exporter is not ready: {reason}.\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class _Rendered:
-    """A page for people, made once a second at most unless what it shows has changed."""
+    """A page for people. It is rendered again when what it shows has changed, and for its age once a second."""
 
     def __init__(self, make: Callable[[Summary, list[FilesystemRow]], str]) -> None:
         self._make = make
@@ -119,7 +142,7 @@ class _Rendered:
         self._page = b""
 
     def page(self, source: Source, space: list[FilesystemRow]) -> bytes:
-        """What the page says now."""
+        """The page as it is now, UTF-8."""
         summary, taken = source.body.summary, source.taken
         of = (taken, int(time.time()), space)
         if summary is not self._summary or of != self._of:
@@ -128,14 +151,19 @@ class _Rendered:
         return self._page
 
 
-def _gzipped(parts: tuple[bytes, ...], media_type: str, headers: dict[str, str]) -> Response:
-    return InPieces(parts, sum(map(len, parts)), media_type, {**headers, "content-encoding": "gzip"})
+def _html(content: bytes) -> Response:
+    return Response.of_parts((content,), len(content), _HTML, headers=_PAGE_HEADERS)
 
 
-def _accepts_gzip(header: str) -> bool:
-    """Whether an Accept-Encoding allows gzip: named, or by `*`, and not with a quality of zero."""
+def _gzipped(parts: tuple[bytes, ...], content_type: str, headers: tuple[tuple[str, str], ...]) -> Response:
+    coded = (*headers, ("content-encoding", "gzip"))
+    return Response.of_parts(parts, sum(map(len, parts)), content_type, headers=coded)
+
+
+def _accepts_gzip(request: Request) -> bool:
+    """Whether the Accept-Encoding allows gzip: named, or by `*`, and not with a quality of zero."""
     accepted = {}
-    for part in header.lower().split(","):
+    for part in request.headers.get("accept-encoding", "").lower().split(","):
         coding, _, parameter = part.partition(";")
         name, _, value = parameter.strip().partition("=")
         try:

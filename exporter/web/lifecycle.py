@@ -1,20 +1,21 @@
 """POST /-/reload, for those who allow it."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from exporter.web.protocol.message import Handler, Request, Response, text
 
 
-def reload_route(reload: Callable[[], bool] | None) -> Route:
-    """The route; `reload` returns whether all went well, and is None where it is not allowed."""
+def reload_handler(reload: Callable[[], bool] | None) -> Handler:
+    """The route's handler. `reload` returns whether everything was read; None where reloading is not allowed."""
 
     async def handle(_: Request) -> Response:
         if reload is None:
-            return PlainTextResponse("Lifecycle API is not enabled (--web.enable-lifecycle).\n", status_code=403)
+            return text("Lifecycle API is not enabled (--web.enable-lifecycle).\n", HTTPStatus.FORBIDDEN)
         if reload():
-            return PlainTextResponse("Reloaded: everything is scanned again.\n")
-        return PlainTextResponse("The web configuration is broken, see the log; the rest is reloaded.\n", 500)
+            return text("Reloaded: everything is scanned again.\n")
+        return text(
+            "The web configuration is broken, see the log; the rest is reloaded.\n", HTTPStatus.INTERNAL_SERVER_ERROR
+        )
 
-    return Route("/-/reload", handle, methods=["POST", "PUT"])
+    return handle

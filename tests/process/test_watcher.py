@@ -3,7 +3,6 @@ import os
 import select
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +11,7 @@ from watchdog.events import FileCreatedEvent
 
 from exporter.schedule import watcher as watcher_module
 from exporter.schedule.watcher import Mailbox, Watcher
-
-_DEADLINE_SECONDS = 10
+from tests.support.waiting import DEADLINE, eventually
 
 
 @pytest.fixture
@@ -33,11 +31,13 @@ def watcher(root: Path) -> "Watcher":
 def _paths(watcher: Watcher, name: str) -> set[str]:
     """Wait for an event of `name`, and return all that came."""
     found: set[str] = set()
-    until = time.monotonic() + _DEADLINE_SECONDS
-    while not any(path.endswith(name) for path in found):
-        assert time.monotonic() < until, found
+
+    def came() -> bool:
         select.select([watcher.mailbox.readable], [], [], 1)
-        found |= set(watcher.mailbox.take_paths()[0])
+        found.update(watcher.mailbox.take_paths()[0])
+        return any(path.endswith(name) for path in found)
+
+    eventually(came, otherwise=lambda: found)
     return found
 
 
@@ -68,7 +68,7 @@ def test_a_thread_that_ended_is_noticed(root: Path, watcher: Watcher) -> None:
     assert not watcher.fault([("containers",), ("graph",)])
     emitter = next(thread for thread in threading.enumerate() if "Emitter" in type(thread).__name__)
     emitter.stop()  # type: ignore[attr-defined]
-    emitter.join(_DEADLINE_SECONDS)
+    emitter.join(DEADLINE)
     assert watcher.fault([("containers",), ("graph",)]) == "thread"
     watcher.stop()
 

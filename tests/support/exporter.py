@@ -10,12 +10,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.support.product import Samples
-
-_DEADLINE_SECONDS = 30
+from tests.support.waiting import DEADLINE, eventually
 
 
 class Exporter:
@@ -44,7 +43,7 @@ class Exporter:
     def _read(self) -> bool:
         assert self.process.stderr is not None
         descriptor = self.process.stderr.fileno()
-        ready = select.select([descriptor], [], [], _DEADLINE_SECONDS)[0]
+        ready = select.select([descriptor], [], [], DEADLINE)[0]
         piece = os.read(descriptor, 65536) if ready else b""
         *lines, self._rest = (self._rest + piece).split(b"\n")
         self.lines += [line.decode() + "\n" for line in lines]
@@ -53,7 +52,7 @@ class Exporter:
     def get(self, path: str = "/metrics", **headers: str) -> tuple[int, str, bytes]:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
                 return answer.status, answer.headers["content-type"], answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -62,19 +61,35 @@ class Exporter:
     def figures(self) -> Samples:
         return Samples(self.get()[2].decode())
 
-    def wait_for(self, name: str, value: float) -> Samples:
-        until = time.monotonic() + _DEADLINE_SECONDS
-        while time.monotonic() < until:
+    def until(self, there: Callable[[Samples], bool], otherwise: str = "") -> Samples:
+        """Ask for figures until they are so, and return them."""
+        figures = self.figures()
+
+        def ask() -> bool:
+            nonlocal figures
             figures = self.figures()
-            if [found for _, found in figures.all(name)] == [value]:
-                return figures
-            time.sleep(0.05)
-        raise AssertionError(f"{name} never became {value}: {figures.all(name)}")
+            return there(figures)
+
+        eventually(ask, otherwise=lambda: otherwise or figures.text)
+        return figures
+
+    def wait_for(self, name: str, value: float, /, **labels: str) -> Samples:
+        """Wait until a metric has one series, with this value."""
+        return self.until(
+            lambda figures: [found for _, found in figures.all(name, **labels)] == [value],
+            f"{name} never became {value}",
+        )
+
+    def becomes(self, name: str, least: float, /, **labels: str) -> Samples:
+        """Wait until the series of a metric come to at least this value together."""
+        return self.until(
+            lambda figures: figures.sum(name, **labels) >= least, f"{name} {labels} never came to {least}"
+        )
 
     def stop(self, number: int = signal.SIGTERM) -> float:
         start = time.monotonic()
         self.process.send_signal(number)
-        assert self.process.wait(10) == 0
+        assert self.process.wait(DEADLINE) == 0
         return time.monotonic() - start
 
 

@@ -180,6 +180,22 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in lines}
 
 
+def test_an_event_of_the_log_that_is_named_is_one() -> None:
+    source = "".join(path.read_text() for path in (TOP / "exporter").rglob("*.py"))
+    events = set(re.findall(r'"([a-z_]+(?:\.[a-z_]+)?)"', source))
+    kinds = {event.partition(".")[0] for event in events if "." in event} - {"config"}
+    named = set()
+    for page in [*_PAGES, *(TOP / "docs" / "runbooks").glob("*.md")]:
+        text = page.read_text()
+        named |= set(re.findall(r"event=([a-z_.]+)", text))
+        named |= {
+            f"{kind}.{name}" for kind, name in re.findall(r"`(\w+)\.([a-z_]+)`", text) if kind in kinds - {"config"}
+        }
+    named = {one for one in named if one.rpartition(".")[2] not in {"py", "json", "yml", "md", "file"}}
+    assert len(named) > 4
+    assert named - events == set()
+
+
 def test_the_page_on_architecture_names_the_steps_of_an_event() -> None:
     text = (TOP / "docs" / "architecture.md").read_text()
     way = text.split("## The way of one event")[1].split("\n## ")[0]

@@ -10,22 +10,15 @@ from typing import Any, Literal
 
 from exporter.config.yaml_reader import Entry, read
 
-ClientAuth = Literal[
-    "NoClientCert",
-    "RequestClientCert",
-    "RequireAnyClientCert",
-    "VerifyClientCertIfGiven",
-    "RequireAndVerifyClientCert",
-]
+ClientAuth = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"]
 _CLIENT_AUTH: dict[str, ClientAuth] = {
     "": "NoClientCert",
     "NoClientCert": "NoClientCert",
-    "RequestClientCert": "RequestClientCert",
-    "RequireAnyClientCert": "RequireAnyClientCert",
-    "RequireClientCert": "RequireAnyClientCert",  # its name in old files
     "VerifyClientCertIfGiven": "VerifyClientCertIfGiven",
     "RequireAndVerifyClientCert": "RequireAndVerifyClientCert",
 }
+#: Known to exporter-toolkit. The last is the name that RequireAnyClientCert had in old files.
+_UNVERIFIED = ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
 VERSIONS = ("TLS10", "TLS11", "TLS12", "TLS13")
 #: Go's names of curves to OpenSSL's.
 CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
@@ -70,8 +63,8 @@ _Fields = dict[str, Any]
 class TlsConfig:
     """tls_server_config: PEM texts or absolute paths of PEM files, and what to accept from clients.
 
-    A file wins over the text beside it. `allowed_sans` None does not look at them; an empty one accepts nobody.
-    `lines` says where the fields stand.
+    A file wins over the text beside it. `allowed_sans` None admits every name, an empty one nobody. `curve` is one of
+    `CURVES`, or empty for OpenSSL's own choice. `lines` says where the fields stand.
     """
 
     cert: str = field(default="", repr=False)
@@ -85,7 +78,7 @@ class TlsConfig:
     min_version: str = "TLS12"
     max_version: str = "TLS13"
     ciphers: tuple[str, ...] = ()
-    curves: tuple[str, ...] = ()
+    curve: str = ""
     prefer_server: bool = True
     lines: tuple[tuple[str, int], ...] = ()
 
@@ -162,7 +155,7 @@ def _tls_fields(entry: Entry, directory: str) -> _Fields:
         min_version=_version,
         max_version=_version,
         cipher_suites=lambda one: _listed(one, CIPHERS, "cipher"),
-        curve_preferences=lambda one: _listed(one, CURVES, "curve", lines),
+        curve_preferences=lambda one: _curve(one, lines),
         prefer_server_cipher_suites=Entry.boolean,
     )
     fields["lines"] = lines
@@ -181,16 +174,14 @@ def _tls(entry: Entry, fields: _Fields, *, http2: bool) -> TlsConfig | None:
     if auth == "NoClientCert" and (fields.get("client_ca") or fields.get("client_ca_file")):
         raise entry.error("client CA's have been configured without a Client Auth Policy (client_auth_type)")
     sans = fields.pop("client_allowed_sans", None)
-    if sans is not None and auth not in {"RequireAnyClientCert", "RequireAndVerifyClientCert"}:
-        raise entry.error(
-            "client_allowed_sans needs client_auth_type RequireAnyClientCert or RequireAndVerifyClientCert"
-        )
+    if sans is not None and auth != "RequireAndVerifyClientCert":
+        raise entry.error("client_allowed_sans needs client_auth_type RequireAndVerifyClientCert")
     ciphers = fields.pop("cipher_suites", ())
     tls = TlsConfig(
         client_auth=auth,
         allowed_sans=sans,
         ciphers=ciphers,
-        curves=fields.pop("curve_preferences", ()),
+        curve=fields.pop("curve_preferences", ""),
         prefer_server=fields.pop("prefer_server_cipher_suites", True),
         lines=tuple(fields.pop("lines").items()),
         **fields,
@@ -212,6 +203,11 @@ def _check_ciphers(entry: Entry, tls: TlsConfig, *, http2: bool) -> None:
 
 
 def _client_auth(entry: Entry) -> ClientAuth:
+    if entry.text() in _UNVERIFIED:
+        raise entry.error(
+            f"client_auth_type {entry.text()}: Python's ssl cannot accept a certificate without verifying it; "
+            "use VerifyClientCertIfGiven or RequireAndVerifyClientCert, with client_ca_file"
+        )
     if entry.text() not in _CLIENT_AUTH:
         raise entry.error(f"invalid ClientAuth; expected one of {', '.join(filter(None, _CLIENT_AUTH))}")
     return _CLIENT_AUTH[entry.text()]
@@ -223,9 +219,18 @@ def _version(entry: Entry) -> str:
     return entry.text()
 
 
-def _listed(entry: Entry, names: dict[str, str], what: str, lines: dict[str, int] | None = None) -> tuple[str, ...]:
-    if lines is not None:
-        lines[entry.name] = entry.line
+def _curve(entry: Entry, lines: dict[str, int]) -> str:
+    lines[entry.name] = entry.line
+    curves = _listed(entry, CURVES, "curve")
+    if len(curves) > 1:
+        raise entry.error(
+            f"{entry.name}: Python's ssl can be given one curve only; name one, "
+            "or leave the key out for OpenSSL's own choice"
+        )
+    return curves[0] if curves else ""
+
+
+def _listed(entry: Entry, names: dict[str, str], what: str) -> tuple[str, ...]:
     for one in entry.sequence():
         if one.text() not in names:
             raise one.error(f"{entry.name}: unknown {what} {one.text()!r}; known are {', '.join(names)}")

@@ -1,23 +1,21 @@
-"""What every request passes before the application: rate limit, headers, basic authentication."""
+"""Checks every request before its page is made: rate limit, basic authentication. Adds the configured headers."""
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from exporter.web.access.basic_auth import Authenticator, Verdict
+from exporter.web.protocol.message import Handler, Request, Response, text
 
 if TYPE_CHECKING:
-    from exporter.web.access.config import (
-        WebConfig,
-    )  # reading YAML takes memory that a server without a file has no use for
+    from exporter.web.access.config import WebConfig  # it imports PyYAML, which takes memory; not all have such a file
+
+_CHALLENGE = ("www-authenticate", 'Basic realm="docker-storage-exporter"')
 
 
 class TokenBucket:
-    """A token bucket: one token comes every `interval` seconds, `burst` are saved up; an interval of 0 is no limit."""
+    """A token bucket: a token comes every `interval` seconds, `burst` are kept. An interval of 0 limits nothing."""
 
     def __init__(self, interval: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.shape = (interval, burst)
@@ -25,8 +23,8 @@ class TokenBucket:
         self._tokens = float(burst)
         self._filled = clock()
 
-    def take(self) -> bool:
-        """Take a token if there is one."""
+    def take_token(self) -> bool:
+        """Take a token; return False where there is none."""
         interval, burst = self.shape
         if not interval:
             return True
@@ -40,51 +38,38 @@ class TokenBucket:
 
 
 class Guard:
-    """An ASGI application around another, as a web configuration has it; `use` changes it at any time."""
+    """A handler around another one. `use` changes at any time what it asks of a request."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
         self._bucket = TokenBucket(0, 0)
         self._headers: tuple[tuple[str, str], ...] = ()
         self.authenticator = Authenticator()
+        #: How many requests had no right password, or came while too many were checked.
         self.refused = 0
 
     def use(self, config: "WebConfig") -> None:
-        """Guard as `config` says from now on; what is the same keeps its state."""
+        """Apply a configuration from now on. What has not changed keeps its state."""
         if self._bucket.shape != (config.interval, config.burst):
             self._bucket = TokenBucket(config.interval, config.burst)
         self._headers = config.headers
         self.authenticator.use(dict(config.users))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or have the application answer it."""
-        sender = self._with_headers(send) if self._headers else send
-        answer = await self._objection(scope)
-        if answer is None:
-            await self._app(scope, receive, sender)
-        else:
-            await answer(scope, receive, sender)
+    async def __call__(self, request: Request) -> Response:
+        """Refuse a request, or have it answered."""
+        response = await self._refusal(request) or await self._handler(request)
+        return response.with_headers(self._headers) if self._headers else response
 
-    async def _objection(self, scope: Scope) -> PlainTextResponse | None:
-        if not self._bucket.take():
-            return PlainTextResponse("Too Many Requests\n", 429)
+    async def _refusal(self, request: Request) -> Response | None:
+        if not self._bucket.take_token():
+            return text("Too Many Requests\n", HTTPStatus.TOO_MANY_REQUESTS)
         if not self.authenticator.needed:
             return None
-        client = (scope.get("client") or ("", 0))[0]
-        verdict = await self.authenticator.judge(Headers(scope=scope).get("authorization"), client)
+        verdict = await self.authenticator.judge(request.headers.get("authorization"), request.client)
         if verdict is Verdict.ADMITTED:
             return None
         self.refused += 1
         if verdict is Verdict.BUSY:
-            return PlainTextResponse("Too many passwords are being checked.\n", 429, {"retry-after": "1"})
-        return PlainTextResponse("Unauthorized\n", 401, {"www-authenticate": 'Basic realm="docker-storage-exporter"'})
-
-    def _with_headers(self, send: Send) -> Send:
-        async def sender(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers:
-                    headers[name] = value
-            await send(message)
-
-        return sender
+            content = "Too many passwords are being checked.\n"
+            return text(content, HTTPStatus.TOO_MANY_REQUESTS, headers=(("retry-after", "1"),))
+        return text("Unauthorized\n", HTTPStatus.UNAUTHORIZED, headers=(_CHALLENGE,))

@@ -10,7 +10,6 @@ from typing import Any
 
 from exporter.config.settings import SettingsError
 from exporter.web.access.config import CIPHERS, CURVES, TlsConfig
-from exporter.web.access.openssl import UnavailableError, set_groups, take_any_certificate
 
 _VERSIONS = {
     "TLS10": ssl.TLSVersion.TLSv1,
@@ -22,7 +21,6 @@ _OTHER = "the key is that of another certificate"
 #: What OpenSSL says, in words. The second is of a key of another kind.
 _KEY_ERRORS = {"KEY_VALUES_MISMATCH": _OTHER, "NO_CERTIFICATE_ASSIGNED": _OTHER, "KEY_TYPE_MISMATCH": _OTHER}
 _CLIENT_CA = ("client_ca_file", "client_ca")
-_VERIFIED = ("VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
 
 
 def make_context(config: TlsConfig, file: str) -> ssl.SSLContext:
@@ -76,34 +74,23 @@ def _protocol(context: ssl.SSLContext, config: TlsConfig) -> None:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     else:
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
-    curves = tuple(CURVES[one] for one in config.curves)
-    try:
-        if len(curves) == 1:
-            context.set_ecdh_curve(curves[0])
-        elif curves:
-            set_groups(context, curves)
-    except (ValueError, ssl.SSLError):
-        raise _BadError("curve_preferences: this OpenSSL does not have the curve", "curve_preferences") from None
-    except UnavailableError as error:
-        raise _BadError(f"curve_preferences: more than one curve {error}", "curve_preferences") from None
+    if config.curve:
+        try:
+            context.set_ecdh_curve(CURVES[config.curve])
+        except (ValueError, ssl.SSLError):
+            raise _BadError("curve_preferences: this OpenSSL does not have the curve", "curve_preferences") from None
 
 
 def _clients(context: ssl.SSLContext, config: TlsConfig) -> None:
     if config.client_auth == "NoClientCert":
         return
-    required = config.client_auth.startswith("Require")
+    required = config.client_auth == "RequireAndVerifyClientCert"
     context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     if config.client_ca or config.client_ca_file:
         _trust(context, config)
-    elif config.client_auth in _VERIFIED:
+    else:
         context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
-    if config.client_auth in _VERIFIED:
-        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # as Go: what is listed is trusted
-        return
-    try:
-        take_any_certificate(context)
-    except UnavailableError as error:
-        raise _BadError(f"client_auth_type {config.client_auth} {error}") from None
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # as Go: what is listed is trusted
 
 
 def _trust(context: ssl.SSLContext, config: TlsConfig) -> None:

@@ -1,10 +1,8 @@
-"""Whose turn it is: of those who wait, the one that has asked least of late, a few in each turn of the loop.
+"""Shares the event loop among clients: in each turn of the loop a few are served, those first that asked least of late.
 
-Of those that have asked as little, the last to come goes first: however many have come at once, an answer does not
-wait for all of them.
-
-Whoever asks for much, over few connections or many, waits behind whoever asks for little. And as the event loop does
-a bounded piece of work before it looks at the sockets again, nobody waits for all that others have asked for.
+Of clients that have asked as little, the last to come goes first: however many come at once, a response does not wait
+for all of them. The loop does a bounded amount of work before it looks at the sockets again, so nobody waits for all
+that others have asked for.
 """
 
 import asyncio
@@ -14,16 +12,16 @@ import itertools
 import time
 from collections.abc import Callable
 
-#: How many are let through in one turn of the event loop.
+#: How many get a turn in one turn of the event loop.
 AT_ONCE = 2
-#: How much of what was asked is forgotten in a second: a scraper that asks once a second has asked for nothing.
+#: How many turns are forgotten in a second: a client that asks once a second counts as one that never asked.
 _FORGOTTEN_PER_SECOND = 1.0
 _CLIENTS_KEPT = 1024
 _IPV6_NETWORK = 64
 
 
 class Use:
-    """How much somebody has asked for of late."""
+    """How many turns a client, or a connection, has had of late."""
 
     __slots__ = ("_amount", "_at")
 
@@ -32,17 +30,17 @@ class Use:
         self._at = 0.0
 
     def at(self, now: float) -> float:
-        """What is left of it now."""
+        """How many count now; each counts less with time."""
         return max(0.0, self._amount - (now - self._at) * _FORGOTTEN_PER_SECOND)
 
     def add(self, now: float) -> None:
-        """Count one more."""
+        """Count one more turn."""
         self._amount = self.at(now) + 1
         self._at = now
 
 
 class FairQueue:
-    """Lets one after the other through: clients by what they have asked for, then their connections likewise."""
+    """Gives turns: to the client that has had fewest, and of its connections to the one that has had fewest."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -51,7 +49,7 @@ class FairQueue:
         self._clients: dict[str, Use] = {}
         self._scheduled = False
 
-    async def take(self, client: str, connection: Use) -> None:
+    async def wait(self, client: str, connection: Use) -> None:
         """Wait for a turn; `client` is what `client_of` gives."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
@@ -59,20 +57,20 @@ class FairQueue:
         heapq.heappush(self._waiting.setdefault(client, []), place)
         if not self._scheduled:
             self._scheduled = True
-            loop.call_soon(self._let_through)
+            loop.call_soon(self._give_turns)
         await turn
 
-    def _let_through(self) -> None:
+    def _give_turns(self) -> None:
         now = self._clock()
         left = AT_ONCE
         while left and self._waiting:
-            left -= self._call(now)
+            left -= self._give_turn(now)
         self._scheduled = bool(self._waiting)
         if self._scheduled:
-            asyncio.get_running_loop().call_soon(self._let_through)
+            asyncio.get_running_loop().call_soon(self._give_turns)
 
-    def _call(self, now: float) -> bool:
-        """Take the next from its queue; return whether somebody is still there."""
+    def _give_turn(self, now: float) -> bool:
+        """Give the next one its turn; return False where its connection has ended meanwhile."""
         client = min(self._waiting, key=lambda one: self._use(one).at(now))
         queue = self._waiting[client]
         _, _, turn, connection = heapq.heappop(queue)
@@ -97,7 +95,7 @@ class FairQueue:
 
 
 def client_of(address: str) -> str:
-    """Whom an IP address stands for: itself, or its network with IPv6, of which one host has as many as it likes."""
+    """The client that an IP address stands for: itself, or with IPv6 its /64, which one host may have whole."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

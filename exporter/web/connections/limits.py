@@ -1,8 +1,7 @@
-"""Who is connected: a bounded number, each for a bounded time, and those that hold things up go first.
+"""Bounds how many connections there are, for how long, and how many bytes wait to be sent on them.
 
-When all places are taken, the newcomer gets the place of the connection that has kept it longest without asking for
-anything, of the client that has the most of those. So a scraper gets in however many connections an attacker keeps
-open.
+When all places are taken, a new connection gets the place of another: the one that has waited longest without a
+request, of the client that has the most of those. So a scraper is served however many connections an attacker opens.
 """
 
 import asyncio
@@ -16,26 +15,26 @@ from exporter.web.connections.fair_queue import Use
 #: How many connections there may be, and how many of them in a TLS handshake.
 MAX_CONNECTIONS = 512
 MAX_HANDSHAKES = 128
-#: How many bytes of answers may wait for slow readers, all together.
+#: How many bytes of responses may wait for clients to read them, on all connections together.
 MAX_HELD_BYTES = 16 * 1024 * 1024
 IDLE_SECONDS = 75.0
 
 
 class Stage(IntEnum):
-    """How far a connection is; the lower, the sooner it has to make room."""
+    """How far a connection is. Those in a lower stage make room first."""
 
-    WAITING = 0
+    WAITING = 0  # for the head of the first request, or the rest of any head
     HANDSHAKE = 1
-    IDLE = 2
-    DRAINING = 3
+    IDLE = 2  # between two requests
+    DRAINING = 3  # sends, and the client does not read
     SERVING = 4
 
 
 #: How long a connection may stay in a stage, seconds.
-_PATIENCE = {
+_SECONDS = {
     Stage.WAITING: 10.0,
     Stage.HANDSHAKE: 5.0,
-    Stage.IDLE: IDLE_SECONDS + 5,
+    Stage.IDLE: IDLE_SECONDS,
     Stage.DRAINING: 20.0,
     Stage.SERVING: 60.0,
 }
@@ -43,81 +42,97 @@ REASONS = ("full", "slow", "timeout", "tls")
 
 
 class ConnectionSlot:
-    """One connection, of `client` (see `turns`). `cut` ends it at once; `held` says how many bytes wait to be sent."""
+    """The place of one connection. `cut` ends it at once; `held` is how many bytes wait to be sent.
 
-    def __init__(self, cut: Callable[[], None], client: str = "") -> None:
+    `client` is whom it belongs to (see `client_of`), `address` its IP address.
+    """
+
+    def __init__(self, cut: Callable[[], None], client: str = "", address: str = "") -> None:
         self.cut = cut
         self.client = client
+        self.address = address
         self.use = Use()
-        self.held: Callable[[], int] = int
+        self.held = 0
         self.stage = Stage.WAITING
         self.timer: asyncio.TimerHandle | None = None
 
-    def let_go(self) -> None:
-        """Forget the connection, which has ended."""
-        self.cut, self.held = _nothing, int
+    def forget(self) -> None:
+        """Drop the reference to the connection, which has ended: it would keep it in memory."""
+        self.cut = _nothing
 
 
 def _nothing() -> None:
-    """Cut what has ended."""
+    """Cut a connection that has ended."""
 
 
 class ConnectionLimits:
-    """All connections, those that have been in their stage for longest first."""
+    """All connections, in the order in which they have come to their stage. `cut` counts the ended ones by reason."""
 
     def __init__(self) -> None:
-        self._visitors: dict[ConnectionSlot, float] = {}
+        self.slots: dict[ConnectionSlot, float] = {}
         self.cut: dict[str, int] = dict.fromkeys(REASONS, 0)
 
     def __len__(self) -> int:
-        return len(self._visitors)
+        return len(self.slots)
 
-    def enter(self, cut: Callable[[], None], client: str = "") -> ConnectionSlot:
-        """Let one more in, for which another may have to go."""
-        if len(self._visitors) >= MAX_CONNECTIONS:
+    def enter(self, cut: Callable[[], None], client: str = "", address: str = "") -> ConnectionSlot:
+        """Give a place to a new connection, for which another may have to end."""
+        if len(self.slots) >= MAX_CONNECTIONS:
             self._make_room()
-        slot = ConnectionSlot(cut, client)
+        slot = ConnectionSlot(cut, client, address)
         self.move(slot, Stage.WAITING)
         return slot
 
     def move(self, slot: ConnectionSlot, stage: Stage, *, keep_time: bool = False) -> None:
-        """Note that a connection has come to another stage; with `keep_time` it has no more time than it had."""
-        self._visitors.pop(slot, None)
-        self._visitors[slot] = time.monotonic()
+        """Note that a connection has come to a stage. With `keep_time` the time for the stage before goes on."""
+        self.slots.pop(slot, None)
+        self.slots[slot] = time.monotonic()
         slot.stage = stage
         if slot.timer is None or not keep_time:
             if slot.timer is not None:
                 slot.timer.cancel()
-            loop = asyncio.get_running_loop()
-            slot.timer = loop.call_later(_PATIENCE[stage], self._end, slot, "timeout")
+            slot.timer = asyncio.get_running_loop().call_later(_SECONDS[stage], self._expire, slot)
         if stage is Stage.HANDSHAKE:
-            shaking = [one for one in self._visitors if one.stage is Stage.HANDSHAKE]
+            shaking = [one for one in self.slots if one.stage is Stage.HANDSHAKE]
             if len(shaking) > MAX_HANDSHAKES:
                 self._end(_first_of_most(shaking), "full")
         elif stage is Stage.DRAINING:
             self._limit_held()
 
     def leave(self, slot: ConnectionSlot) -> None:
-        """Forget a connection that has ended."""
-        self._visitors.pop(slot, None)
+        """Free the place of a connection that has ended."""
+        self.slots.pop(slot, None)
         if slot.timer is not None:
             slot.timer.cancel()
             slot.timer = None
 
+    def end_unused(self) -> None:
+        """End all connections on which no request is being served. They do not count as cut."""
+        for slot in [one for one in self.slots if one.stage < Stage.DRAINING]:
+            self.leave(slot)
+            slot.cut()
+
+    def _expire(self, slot: ConnectionSlot) -> None:
+        if slot.stage is Stage.IDLE:  # the usual end of a connection that was kept alive
+            self.leave(slot)
+            slot.cut()
+        else:
+            self._end(slot, "timeout")
+
     def _limit_held(self) -> None:
-        draining = [(one, one.held()) for one in self._visitors if one.stage is Stage.DRAINING]
-        held = sum(size for _, size in draining)
-        for slot, size in draining[:-1]:  # not the newcomer: a page may be large
+        draining = [one for one in self.slots if one.stage is Stage.DRAINING]
+        held = sum(one.held for one in draining)
+        for slot in draining[:-1]:  # not the last to come: it has had no time to read
             if held <= MAX_HELD_BYTES:
                 return
             self._end(slot, "slow")
-            held -= size
+            held -= slot.held
 
     def _make_room(self) -> None:
         for stage in Stage:
-            visitors = [one for one in self._visitors if one.stage is stage]
-            if visitors:
-                self._end(_first_of_most(visitors), "full")
+            slots = [one for one in self.slots if one.stage is stage]
+            if slots:
+                self._end(_first_of_most(slots), "full")
                 return
 
     def _end(self, slot: ConnectionSlot, reason: str) -> None:
@@ -126,8 +141,8 @@ class ConnectionLimits:
         slot.cut()
 
 
-def _first_of_most(visitors: Sequence[ConnectionSlot]) -> ConnectionSlot:
+def _first_of_most(slots: Sequence[ConnectionSlot]) -> ConnectionSlot:
     """The oldest of the client that has the most of these."""
-    clients = Counter(one.client for one in visitors)
+    clients = Counter(one.client for one in slots)
     most = max(clients.values())
-    return next(one for one in visitors if clients[one.client] == most)
+    return next(one for one in slots if clients[one.client] == most)

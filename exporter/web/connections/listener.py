@@ -1,19 +1,24 @@
-"""Accepts connections: shakes hands where TLS is on, and tells a client that speaks plain HTTP there so."""
+"""Accepts connections, does the TLS handshake where TLS is on, and runs a task for each connection."""
 
 import asyncio
-import asyncio.sslproto
 import contextlib
 import errno
 import functools
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from exporter.core.log import Logger
 from exporter.web.connections.fair_queue import FairQueue, client_of
 from exporter.web.connections.limits import ConnectionLimits, ConnectionSlot, Stage
+from exporter.web.connections.stream import Stream
 
+#: How many connections are accepted before the event loop sees to others.
 _AT_ONCE = 64
+#: How long nothing is accepted after the process has run out of descriptors or memory.
 _PAUSE_SECONDS = 0.5
 _TLS_HANDSHAKE = b"\x16"
 #: RFC 8446, 5.1: type, version and length, then at most so much.
@@ -24,48 +29,49 @@ _NO_TLS = (
     b"Client sent an HTTP request to an HTTPS server.\n"
 )
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_SHUTDOWN_SECONDS = 2.0
 _NOTSENT_LOWAT = 25  # TCP_NOTSENT_LOWAT of linux/tcp.h, which Python has a name for since 3.12
-#: What the kernel keeps of an answer beyond what is on its way: that counts as memory of the exporter too.
+#: What the kernel keeps of a response beyond what is on its way: that counts as memory of the exporter too.
 _UNSENT_BYTES = 128 * 1024
 
-# A TLS connection's buffer, 256 KiB otherwise: a scraper sends a kilobyte, and whoever stalls its handshake holds it.
-asyncio.sslproto.SSLProtocol.max_size = 32 * 1024
-
 _log = Logger()
-_Factory = Callable[[ConnectionSlot], asyncio.Protocol]
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What a new connection has to pass: TLS with `context`, if any, and a certificate that `admits` lets in."""
+
+    context: ssl.SSLContext | None
+    admits: Callable[[Mapping[str, Any] | None], bool]
 
 
 class Listener:
-    """Takes connections from listening sockets until closed.
-
-    `door` is asked for each connection how it is to be received: with a TLS context or None, and a protocol.
-    """
+    """Accepts connections until closed, and has `serve` serve each. `security` is asked at each connection."""
 
     def __init__(
         self,
         sockets: Sequence[socket.socket],
         limits: ConnectionLimits,
         turns: FairQueue,
-        door: Callable[[], tuple[ssl.SSLContext | None, _Factory]],
+        security: Callable[[], Security],
+        serve: Callable[[Stream, ConnectionSlot], Awaitable[None]],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sockets = list(sockets)
         self._limits = limits
         self._turns = turns
-        self._door = door
-        self._tasks: set[asyncio.Task[bool]] = set()
+        self._security = security
+        self._serve = serve
+        #: One task for each connection, until it has ended.
+        self.tasks: set[asyncio.Task[None]] = set()
         for one in self._sockets:
             one.setblocking(False)
             self._loop.add_reader(one, self._accept, one)
 
     def close(self) -> None:
-        """Accept no more, and end those that have not come further than here."""
+        """Accept no more. Connections go on."""
         for one in self._sockets:
             self._loop.remove_reader(one)
         self._sockets = []
-        for task in self._tasks:
-            task.cancel()
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_AT_ONCE):
@@ -87,76 +93,76 @@ class Listener:
             self._loop.add_reader(listener, self._accept, listener)
 
     def _receive(self, connection: socket.socket, address: object) -> None:
-        connection.setblocking(False)
         with contextlib.suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an answer goes out in pieces
+            # a response goes out in pieces, and asyncio sets this only for sockets that it has made
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _UNSENT_BYTES)
-        client = client_of(address[0]) if isinstance(address, tuple) else ""
-        slot = self._limits.enter(connection.close, client)
-        task = self._loop.create_task(self._greet(connection, slot))
+        ip = str(address[0]) if isinstance(address, tuple) else ""
+        stream = Stream(connection)
+        slot = self._limits.enter(stream.close, client_of(ip), ip)
+        task = self._loop.create_task(self._run(stream, slot))
         slot.cut = functools.partial(_cancel, task)
-        self._tasks.add(task)
-        task.add_done_callback(functools.partial(self._greeted, connection, slot))
+        self.tasks.add(task)
+        task.add_done_callback(functools.partial(self._ended, stream, slot))
 
-    async def _greet(self, connection: socket.socket, slot: ConnectionSlot) -> bool:
-        """Hand the connection over to its protocol; return whether that was done."""
-        context, factory = self._door()
+    async def _run(self, stream: Stream, slot: ConnectionSlot) -> None:
+        security = self._security()
+        if security.context is not None and not await self._secure(stream, slot, security.context, security.admits):
+            return
+        with contextlib.suppress(OSError):  # a connection that breaks is no fault of this program
+            await self._serve(stream, slot)
+
+    def _ended(self, stream: Stream, slot: ConnectionSlot, task: "asyncio.Task[None]") -> None:
+        self.tasks.discard(task)
+        self._limits.leave(slot)
+        slot.forget()
+        stream.close()
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("connection.failed", exception="".join(traceback.format_exception(error)))
+
+    async def _secure(
+        self,
+        stream: Stream,
+        slot: ConnectionSlot,
+        context: ssl.SSLContext,
+        admits: Callable[[Mapping[str, Any] | None], bool],
+    ) -> bool:
+        """Do the TLS handshake; return whether it succeeded and the client's certificate is admitted."""
         try:
-            if context is None:
-                await self._loop.connect_accepted_socket(lambda: factory(slot), connection)
-                return True
-            if not await self._speaks_tls(connection):
+            if not await _speaks_tls(stream):
                 return False
             self._limits.move(slot, Stage.HANDSHAKE)
-            await self._turns.take(slot.client, slot.use)  # a handshake costs more than most answers
-            await self._loop.connect_accepted_socket(
-                lambda: factory(slot), connection, ssl=context, ssl_shutdown_timeout=_SHUTDOWN_SECONDS
-            )
-        except OSError:  # a handshake that fails is one too
-            self._limits.cut["tls"] += context is not None
+            await self._turns.wait(slot.client, slot.use)  # a handshake costs more than most responses
+            admitted = admits(await stream.start_tls(context))
+        except OSError:  # a handshake that fails raises one too
+            admitted = False
+        if admitted:
+            self._limits.move(slot, Stage.WAITING)
+        else:
+            self._limits.cut["tls"] += 1
+        return admitted
+
+
+async def _speaks_tls(stream: Stream) -> bool:
+    """Wait for the whole first message, without taking it: a handshake that stalls before that costs only a socket.
+
+    A client that speaks plain HTTP is told so.
+    """
+    wanted = 1
+    while True:
+        first = await stream.peek(wanted)
+        if first[:1] not in {b"", _TLS_HANDSHAKE}:
+            with contextlib.suppress(OSError):
+                stream.send(_NO_TLS)
+                await stream.finish()
+        if len(first) < wanted or first[:1] != _TLS_HANDSHAKE:
             return False
-        return True
-
-    def _greeted(self, connection: socket.socket, slot: ConnectionSlot, task: asyncio.Task[bool]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled() or not task.result():
-            self._limits.leave(slot)
-            connection.close()
-
-    async def _speaks_tls(self, connection: socket.socket) -> bool:
-        """Wait for the whole first message, without taking it: a handshake that stalls here costs a socket only."""
-        wanted = 1
-        while True:
-            first = await self._look(connection, wanted)
-            if first[:1] not in {b"", _TLS_HANDSHAKE}:
-                with contextlib.suppress(OSError):
-                    connection.recv(64 * 1024)  # what is not read when a socket is closed makes the answer be lost
-                    connection.send(_NO_TLS)
-                    connection.shutdown(socket.SHUT_WR)
-            if len(first) < wanted or first[:1] != _TLS_HANDSHAKE:
-                return False
-            if wanted > _TLS_HEAD_BYTES:
-                return True
-            length = int.from_bytes(first[3:_TLS_HEAD_BYTES], "big")
-            wanted = _TLS_HEAD_BYTES if wanted == 1 else _TLS_HEAD_BYTES + min(length, _TLS_RECORD_BYTES)
-
-    async def _look(self, connection: socket.socket, wanted: int) -> bytes:
-        """Wait until so many bytes have come, and look at them; they are fewer when no more will come."""
-        readable: asyncio.Future[None] = self._loop.create_future()
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
-        self._loop.add_reader(connection, _settle, readable)
-        try:
-            await readable
-        finally:
-            self._loop.remove_reader(connection)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        return connection.recv(wanted, socket.MSG_PEEK)
+        if wanted > _TLS_HEAD_BYTES:
+            return True
+        length = int.from_bytes(first[3:_TLS_HEAD_BYTES], "big")
+        wanted = _TLS_HEAD_BYTES if wanted == 1 else _TLS_HEAD_BYTES + min(length, _TLS_RECORD_BYTES)
 
 
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _cancel(task: asyncio.Task[bool]) -> None:
+def _cancel(task: "asyncio.Task[None]") -> None:
     task.cancel()

@@ -15,7 +15,7 @@ def order(waiting: list[tuple[str, str]], uses: dict[str, int] | None = None, fi
     came: list[str] = []
 
     async def wait(turns: FairQueue, client: str, connection: str) -> None:
-        await turns.take(client, connections.setdefault(connection, Use()))
+        await turns.wait(client, connections.setdefault(connection, Use()))
         came.append(connection)
 
     async def all_of_them() -> None:
@@ -59,7 +59,7 @@ def test_the_loop_looks_at_its_sockets_after_a_few() -> None:
 
         async def wait() -> None:
             nonlocal through
-            await turns.take("a", Use())
+            await turns.wait("a", Use())
             through += 1
 
         def tick() -> None:
@@ -79,7 +79,7 @@ def test_one_that_has_gone_takes_no_turn() -> None:
         turns, came = FairQueue(), []
 
         async def wait(name: str) -> None:
-            await turns.take("a", Use())
+            await turns.wait("a", Use())
             came.append(name)
 
         tasks = [asyncio.ensure_future(wait(str(number))) for number in range(6)]
@@ -103,7 +103,7 @@ def test_clients_that_are_remembered_are_bounded() -> None:
     async def ask(clock: Callable[[], float]) -> int:
         turns = FairQueue(clock)
         for number in range(3 * _CLIENTS_KEPT):
-            await turns.take(f"client{number}", Use())
+            await turns.wait(f"client{number}", Use())
         return len(turns._clients)
 
     assert asyncio.run(ask(lambda: 0.0)) <= _CLIENTS_KEPT

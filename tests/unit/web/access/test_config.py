@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.types import Receive, Scope, Send
 
 from exporter.cli.main import main
 from exporter.config.settings import SettingsError
 from exporter.web.access.config import CIPHERS, CURVES, WebConfig, load
 from exporter.web.access.tls import make_context
+from exporter.web.protocol.message import Request, Response
 from exporter.web.server import Server
 from tests.support.command import run
 from tests.support.product import needs
@@ -53,9 +53,6 @@ GOOD: dict[str, str | bytes] = {
     "a client certificate if given, without an authority": _TLS + "  client_auth_type: VerifyClientCertIfGiven\n",
     "a client certificate without an authority: the system's": _TLS
     + "  client_auth_type: RequireAndVerifyClientCert\n",
-    "any client certificate": _TLS + "  client_auth_type: RequireAnyClientCert\n",
-    "any client certificate, the old name": _TLS + "  client_auth_type: RequireClientCert\n",
-    "a client certificate asked for": _TLS + "  client_auth_type: RequestClientCert\n",
     "no client certificate": _TLS + "  client_auth_type: NoClientCert\n",
     "an authority": _TLS + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: other.crt\n",
     "allowed names": _TLS
@@ -65,7 +62,6 @@ GOOD: dict[str, str | bytes] = {
     "the client's order": _TLS
     + "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]\n"
     + "  prefer_server_cipher_suites: false\n  min_version: TLS12\n  max_version: TLS12\n",
-    "all curves": _TLS + "  curve_preferences:\n" + "".join(f"  - {name}\n" for name in CURVES),
     "one curve": _TLS + "  min_version: TLS13\n  curve_preferences: [CurveP521]\n",
     "old versions": _TLS + "  min_version: TLS10\n  max_version: TLS11\n",
     "suites that HTTP/2 forbids, without HTTP/2": _TLS
@@ -109,7 +105,7 @@ BAD: dict[str, tuple[str | bytes, int | None, str]] = {
     "no certificate": ("tls_server_config:\n  cert_file: ''\n  key_file: server.key\n", 1, "cert or cert_file"),
     "no key": ("tls_server_config:\n  cert_file: server.crt\n", 1, "key or key_file"),
     "an empty inline certificate": ("tls_server_config:\n  cert: ''\n  key_file: server.key\n", 1, "cert or cert_file"),
-    "only a policy": ("tls_server_config:\n  client_auth_type: RequireAnyClientCert\n", 1, "cert or cert_file"),
+    "only a policy": ("tls_server_config:\n  client_auth_type: RequireAndVerifyClientCert\n", 1, "cert or cert_file"),
     "a certificate that is not there": (_TLS.replace("server.crt", "gone.crt"), 2, "no such file"),
     "a key that is not there": (_TLS.replace("server.key", "gone.key"), 3, "no such file"),
     "a key of another certificate": (_TLS.replace("server.key", "other.key"), 3, "of another certificate"),
@@ -137,6 +133,14 @@ BAD: dict[str, tuple[str | bytes, int | None, str]] = {
         "client_allowed_sans",
     ),
     "an invented cipher suite": (_TLS + "  cipher_suites:\n  - TLS_NONE\n", 5, "unknown cipher"),
+    "any client certificate": (_TLS + "  client_auth_type: RequireAnyClientCert\n", 4, "without verifying it"),
+    "any client certificate, the old name": (
+        _TLS + "  client_auth_type: RequireClientCert\n",
+        4,
+        "without verifying it",
+    ),
+    "a client certificate asked for": (_TLS + "  client_auth_type: RequestClientCert\n", 4, "without verifying it"),
+    "all curves": (_TLS + "  curve_preferences:\n" + "".join(f"  - {name}\n" for name in CURVES), 4, "one curve only"),
     "an invented curve": (_TLS + "  curve_preferences:\n  - CurveP1\n", 5, "unknown curve"),
     "an invented version": (_TLS + "  min_version: TLS14\n", 4, "unknown TLS version"),
     "versions the wrong way round": (_TLS + "  min_version: TLS13\n  max_version: TLS12\n", 1, "above"),
@@ -158,7 +162,7 @@ BAD: dict[str, tuple[str | bytes, int | None, str]] = {
         "printable",
     ),
     "neither certificate nor key": (
-        "tls_server_config:\n  cert_file: ''\n  key_file: ''\n  client_auth_type: RequireAnyClientCert\n",
+        "tls_server_config:\n  cert_file: ''\n  key_file: ''\n  client_auth_type: RequireAndVerifyClientCert\n",
         1,
         "cert or cert_file",
     ),
@@ -253,7 +257,7 @@ def verdict(directory: Path) -> Result:
     return CliRunner().invoke(main, ["check-config", str(directory / "web.yml")])
 
 
-async def unanswered(_scope: Scope, _receive: Receive, _send: Send) -> None:
+async def unanswered(_request: Request) -> Response:
     raise AssertionError("nobody asks")
 
 

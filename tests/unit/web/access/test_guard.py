@@ -11,21 +11,21 @@ def test_no_more_is_let_through_than_time_and_burst_allow(interval: float, burst
     let_through = 0
     for pause in pauses:
         now += pause
-        let_through += bucket.take()
+        let_through += bucket.take_token()
         assert let_through <= burst + now / interval + 1e-6
     assert burst or not let_through
 
 
 def test_an_interval_of_zero_limits_nothing() -> None:
     bucket = TokenBucket(0, 0, lambda: 0.0)
-    assert all(bucket.take() for _ in range(100))
+    assert all(bucket.take_token() for _ in range(100))
 
 
 def test_tokens_come_back_one_by_one() -> None:
     now = 0.0
     bucket = TokenBucket(1, 2, lambda: now)
-    assert [bucket.take() for _ in range(3)] == [True, True, False]
+    assert [bucket.take_token() for _ in range(3)] == [True, True, False]
     now = 1.0
-    assert [bucket.take() for _ in range(2)] == [True, False]
+    assert [bucket.take_token() for _ in range(2)] == [True, False]
     now = 100.0
-    assert [bucket.take() for _ in range(3)] == [True, True, False]
+    assert [bucket.take_token() for _ in range(3)] == [True, True, False]

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.web.connections.chunks import PIECE_BYTES, in_pieces
+from exporter.web.protocol.pieces import PIECE_BYTES, in_pieces
 
 _SIZES = st.integers(0, 3 * PIECE_BYTES) | st.sampled_from((0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1))
 

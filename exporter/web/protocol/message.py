@@ -1,0 +1,65 @@
+"""A request and a response, as the pages and the access checks see them."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+
+_TEXT = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request without its body: no route of the exporter has a use for one.
+
+    `path` is the target up to the first `?`, with percent escapes decoded. `headers` have names in lower case; of
+    several with one name the first counts. `client` is the IP address of the peer.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response with a body of `length` bytes: `parts`, which are shared with other responses and never copied whole.
+
+    `headers` are complete, but for those that HTTP itself adds (`connection`).
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    parts: Iterable[bytes]
+    length: int
+
+    @classmethod
+    def of_parts(
+        cls,
+        parts: Iterable[bytes],
+        length: int,
+        content_type: str,
+        *,
+        status: int = HTTPStatus.OK,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> "Response":
+        """Make a response whose body is read part by part while it is sent."""
+        own = (("content-length", str(length)), ("content-type", content_type))
+        return cls(status, (*headers, *own), parts, length)
+
+    def with_headers(self, headers: Sequence[tuple[str, str]]) -> "Response":
+        """The same response with these headers instead of its own of the same names."""
+        new = dict(headers)
+        kept = [(name, new.pop(name, value)) for name, value in self.headers]
+        return replace(self, headers=(*kept, *new.items()))
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def text(
+    content: str, status: int = HTTPStatus.OK, *, content_type: str = _TEXT, headers: Sequence[tuple[str, str]] = ()
+) -> Response:
+    """Make a response of one text."""
+    raw = content.encode()
+    return Response.of_parts((raw,), len(raw), content_type, status=status, headers=headers)
