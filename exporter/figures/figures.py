@@ -1,6 +1,6 @@
-"""All that follows from one `Snapshot`, each figure worked out when it is first asked for and then kept.
+"""The figures of one `Snapshot`. Each is computed when it is first asked for, and kept.
 
-Metrics, the document and the pages show the same figures: they are not to be worked out three times.
+Metrics, the document and the pages show the same figures.
 """
 
 from collections import Counter

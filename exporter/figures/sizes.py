@@ -1,4 +1,4 @@
-"""What is shared, unique and used by whom: pure functions of a `Snapshot`."""
+"""Sizes of images, layers, containers, volumes, directories and the build cache: pure functions of a `Snapshot`."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -132,7 +132,7 @@ def layers(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str,
 
 
 def _size(group: list[Layer], sizes: Mapping[LayerKey, int], use: Use, usage: Usage) -> int | None:
-    """Docker's sizes added up; what nothing refers to has none, so there it is what its files occupy."""
+    """The sum of Docker's sizes. A layer that nothing refers to has none: there it is the size of its files."""
     if use in (Use.PENDING, Use.ORPHANED):
         return usage.size
     keys = [layer.key for layer in group]
@@ -174,7 +174,7 @@ def _container(
 def _below(
     container: Container, sizes: Mapping[LayerKey, int], virtual: dict[tuple[str, str], int | None]
 ) -> int | None:
-    """The size of what a container stands on: its layers stay when `docker rmi -f` removes the image."""
+    """The size of the layers below a container. They stay when `docker rmi -f` removes the image."""
     if container.chain:
         chain = [sizes.get(LayerKey(container.driver, layer)) for layer in container.chain]
         return None if None in chain else sum(size for size in chain if size is not None)

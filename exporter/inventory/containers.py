@@ -12,7 +12,7 @@ from dataclasses import replace
 from exporter.core.measured import Tree
 from exporter.core.model import Container, ContainerId, ContainerState, ImageId, Log
 from exporter.inventory.areas import CONTAINERS
-from exporter.inventory.container_mounts import origin, read_mounts, settle, volumes_from
+from exporter.inventory.container_mounts import origin, read_mounts, resolve_mounts, volumes_from
 from exporter.inventory.files.reader import Json, Reader, flag, is_id, moment, table, text
 
 _CONFIGS = ("config.v2.json", "config.json")
@@ -29,7 +29,7 @@ def read_containers(
 ) -> tuple[Container, ...]:
     """Read every container; one whose config does not parse keeps what `previous` knew of it."""
     found = (_kept(reader, ContainerId(name), previous) for name in reader.objects(CONTAINERS.path, is_id))
-    return settle(found, volumes)
+    return resolve_mounts(found, volumes)
 
 
 def _kept(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
@@ -117,7 +117,7 @@ def _limit(driver: str, options: Json) -> int | None:
 
 
 def _cached_limit(options: Json) -> int:
-    """How large the copy can grow that Docker 20.10 and newer keep of a log it cannot read back."""
+    """The limit of the copy that Docker 20.10 and newer keep of a log that its driver cannot read back, in bytes."""
     size, files = _bytes(text(options, "cache-max-size")), _count(text(options, "cache-max-file"))
     return (size or _LOCAL_LIMIT[0]) * (files or _LOCAL_LIMIT[1])
 

@@ -1,4 +1,4 @@
-"""Whether a data root can be read, which directory it is, and what of it does not answer."""
+"""Opens a data root, and says why it cannot be read or which filesystems in it do not answer."""
 
 import glob
 import os
@@ -21,7 +21,7 @@ class RootError(Exception):
 
 
 def open_mounted(path: str) -> DataRoot:
-    """Open a data root, knowing what is mounted below; raises OSError, also where it does not answer."""
+    """Open a data root and note what is mounted below it; raises OSError, also where it does not answer."""
     if not HANG_PROBE.answers(path):
         raise TimeoutError(None, "the filesystem does not answer")
     root = DataRoot(path)
@@ -71,7 +71,7 @@ def _rootless(path: str) -> str:
 
 
 def identify(path: str) -> tuple[int, int] | None:
-    """Say which directory is the root now, so that a caller sees it replaced; None when there is none."""
+    """The device and inode of the root, so that a caller sees that it was replaced; None when there is none."""
     if HANG_PROBE.hangs(path):
         return None
     try:
@@ -82,7 +82,7 @@ def identify(path: str) -> tuple[int, int] | None:
 
 
 def note_silent(root: DataRoot, problems: Problems) -> None:
-    """Count what is mounted on the way to metadata and does not answer, unless its reader has."""
+    """Count the filesystems on the way to metadata that do not answer, unless a reader has counted them."""
     known = {one.path for one in problems.kept if one.reason is Reason.TIMEOUT}
     for mount in sorted(root.silent):
         if "/".join(mount) not in known:
@@ -91,7 +91,7 @@ def note_silent(root: DataRoot, problems: Problems) -> None:
 
 
 def root_entry(root: DataRoot) -> Measured:
-    """The root directory itself, without what is in it, and the mounts that no walk comes across."""
+    """The root directory without its entries, and the number of mounts at the top, which no walk meets."""
     status = root.lstat(())
     identity = (status.st_dev, status.st_ino, status.st_ctime_ns)
     tops = sum(len(mount) == 1 for mount in root.mounts)

@@ -28,7 +28,7 @@ _LOCAL_SOURCE = re.compile(r"/volumes/([^/]+)/_data/?\Z")
 
 
 def read_volumes(reader: Reader) -> tuple[Volume, ...]:
-    """List the volumes; what stands in `volumes` for a bind mount is none."""
+    """List the volumes. An entry of `volumes` that stands for a bind mount (Docker 1.3 to 1.6) is none."""
     known = _database(reader)
     volumes = []
     for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES):
@@ -41,7 +41,7 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
 
 
 def _database(reader: Reader) -> dict[str, Json]:
-    """What `metadata.db` says of each volume, read again whenever it was written to."""
+    """The entries of `metadata.db` by volume; read again whenever it was written to."""
     return dict(reader.database(_DATABASE, "volumes", _volumes) or {})
 
 

@@ -190,7 +190,7 @@ class Scanner:
         done = [one for one in self._runs if not one.pending]
         for one in done:
             self._runs.remove(one)
-            self._finish(one)
+            self._note_outcome(one, one.stats.collectors if one.reported else self._count_run(one))
         if done and not self._runs:
             self._owners, self._newest = {}, {}  # made anew: a table never shrinks
         return done
@@ -233,7 +233,7 @@ class Scanner:
             return replace(known, progress=self._progress_now())
         return replace(
             known,
-            measured=self._measurements.settled,
+            measured=self._measurements.for_sums,
             differences=dict(self._measurements.differences),
             logs=dict(self._metadata.logs),
             collectors=dict(self._outcomes.collectors),
@@ -272,9 +272,6 @@ class Scanner:
         grew = self._measurements.note_result(result, collector)
         if grew is not None:
             owner.grew[task.tree] = grew
-
-    def _finish(self, run: ScanRun) -> None:
-        self._note_outcome(run, run.stats.collectors if run.reported else self._count_run(run))
 
     def _count_run(self, run: ScanRun) -> Collection[Collector]:
         """Count a run, once; return the collectors that had anything to do."""

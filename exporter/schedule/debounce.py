@@ -1,4 +1,4 @@
-"""Changes collected until it is quiet, or until they have waited long enough."""
+"""Collects changes until none comes for a second, for five seconds at most."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from exporter.core.measured import Tree
 
 QUIET_SECONDS = 1.0
 LATEST_SECONDS = 5.0
-#: More entries than this are not worth telling apart.
+#: With more entries than this, everything is scanned.
 MOST_ENTRIES = 4096
 
 
@@ -34,7 +34,7 @@ class Debounce:
 
     @property
     def due(self) -> float | None:
-        """When what has been collected is to be scanned; None when there is nothing."""
+        """When the collected changes are to be scanned; None when there are none."""
         if self._first is None:
             return None
         return min(self._last + QUIET_SECONDS, self._first + LATEST_SECONDS)

@@ -220,7 +220,7 @@ class Scheduler:
 
     def _look_at_space(self, now: float) -> None:
         below = [one.mountpoint for one in self._scanner.filesystems[1:]]
-        if self._space.vanishes(now, self._config.root, below, self._scanner.measured.values()):
+        if self._space.is_losing_space(now, self._config.root, below, self._scanner.measured.values()):
             self._remeasure.hurry(now)
 
     def _scan_findings(self, now: float) -> None:
@@ -298,14 +298,6 @@ class Scheduler:
             self._remeasure.plan(self._scanner.plan, self._scanner.inventory, self._scanner.failed, now, date)
         if any(one.doubtful for one in done):
             self._remeasure.recheck(now)
-        audits = [one for one in self._scanner.runs if one.trigger is Trigger.AUDIT]
-        if not any(one.grew for one in (*done, *audits)):
-            return
-        failed = {*self._scanner.failed}
-        for one in (*done, *audits):  # one large tree of a run may take hours
-            for tree, grew in one.grew.items():
-                # Longer pauses follow only on a tree that was remeasured whole: one that events told of may go on
-                # to grow, and one that may not be read now may be readable soon.
-                soon = grew or tree in failed or one.trigger is not Trigger.AUDIT
-                self._remeasure.done(tree, now, date, grew=soon, hangs=tree in one.hung)
-            one.grew.clear()
+        runs = [*done, *(one for one in self._scanner.runs if one.trigger is Trigger.AUDIT)]
+        if any(one.grew for one in runs):
+            self._remeasure.note_runs(runs, {*self._scanner.failed}, now, date)

@@ -14,7 +14,7 @@ from exporter.inventory.files.reader import Reader, is_id
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one layer's files are: `content`, and `home` around it where there is more than files."""
+    """Where one layer is: `content` has its files; `home` is the directory around it, None where that has no more."""
 
     content: Tree
     home: Tree | None = None
@@ -45,7 +45,7 @@ class LayerStore:
             return None
         if not self.driver.inner:
             return Place(directory)
-        # What is being made has no such directory yet, and when it comes no event of the store tells of that.
+        # A layer that is being made has no such directory yet. When it comes, no event of the store tells of it.
         return self._reader.once(
             "place", directory, lambda: self._inner_place(directory), lasts=lambda place: place.home is not None
         )
@@ -57,7 +57,7 @@ class LayerStore:
         return Place(directory)
 
     def changes(self, name: LayerId, parents: tuple[LayerId, ...]) -> Changes | None:
-        """What Docker compares to size a layer with nearest parents `parents`; None where it adds up files.
+        """What Docker compares to size a layer; None where it adds up files. `parents` are in order, nearest first.
 
         aufs and a layer without a parent: the sum. vfs: the full copy against the parent's. overlay: the
         upper directory against the merged view of the parent, which has the same lower directory.

@@ -48,7 +48,7 @@ class BuildSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Builds:
-    """What BuildKit wrote down. `doubtful`: it could not all be read, so it may need any layer."""
+    """BuildKit's databases. `doubtful`: not all could be read, so any layer may be needed."""
 
     snapshots: Mapping[str, BuildSnapshot]
     records: Sequence[tuple[str, Mapping[str, object]]]
@@ -88,7 +88,7 @@ def _snapshots(bucket: Bucket) -> dict[str, BuildSnapshot]:
 
 
 def _records(bucket: Bucket) -> tuple[tuple[str, Mapping[str, object]], ...]:
-    """The records that stand for data of their own, with those of their values that are looked at."""
+    """The records that have data of their own, with the values that are used here."""
     found = []
     for key, one in bucket.buckets.items():
         values = {name: (decode(one.values.get(name, b"")) or {}).get("value") for name in _VALUES}
@@ -110,7 +110,7 @@ _VALUES = (
 
 
 def build_cache(builds: Builds, databases: Sequence[Database], present: bool) -> BuildCache:
-    """Put together what the cache is and what it needs."""
+    """Make the build cache of the databases; `present` says whether BuildKit has a directory."""
     needs = {one.driver: frozenset(_needs(builds, one)) for one in databases}
     imaged = {LayerKey(one.driver, layer) for one in databases for image in one.images for layer in image.layers}
     records = tuple(_record(name, values, builds, databases, imaged) for name, values in builds.records)
@@ -128,7 +128,7 @@ def _needs(builds: Builds, database: Database) -> Iterator[LayerId]:
 
 
 def parents(builds: Builds, database: Database) -> dict[LayerId, tuple[LayerId, ...]]:
-    """What each snapshot's directory is based on, for drivers that Docker asks for a difference."""
+    """The layer below each snapshot, for drivers that Docker has compare."""
     found: dict[LayerId, tuple[LayerId, ...]] = {}
     for one in builds.snapshots.values():
         below = builds.snapshots.get(one.parent)

@@ -118,7 +118,7 @@ class GraphPart:
         return {name: parents for name, parents in owned.items() if name in self.store.names}
 
     def _referred(self, containers: Sequence[Container]) -> set[str]:
-        """The ids that something names as a layer it stands on, also where the graph has lost them."""
+        """The ids of layers that something is based on, also where the graph has lost them."""
         graph, store = self._graph, self.store
         wanted = set(graph.missing)
         for container in containers:

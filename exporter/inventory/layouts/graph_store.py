@@ -54,7 +54,7 @@ def detect(root: DataRoot) -> bool:
 
 
 def find_stores(root: DataRoot, reader: Reader) -> list[LayerStore]:
-    """The drivers whose directories or tags are in the root, also where that is no directory: then a problem."""
+    """The drivers whose directories or tags are in the root. A file there is a problem of the reader."""
     there = [one for one in _drivers() if _is_there(root, one.layers[:1]) or _tag_file(root, one)]
     return [LayerStore(driver, reader) for driver in there]
 
@@ -126,7 +126,7 @@ def _parent(reader: Reader, image: ImageId, config: Json) -> ImageId | None:
 
 
 def _size(reader: Reader, image: ImageId) -> int | None:
-    """The file `layersize`: decimal text; absent or negative, Docker asks the driver for the difference."""
+    """The file `layersize`, a decimal number. Where it is absent or negative, Docker asks the driver to compare."""
     path = (*GRAPH, image, "layersize")
     raw = reader.bytes(path, optional=True)
     if raw is None:
@@ -140,9 +140,9 @@ def _size(reader: Reader, image: ImageId) -> int | None:
 
 
 def read_references(reader: Reader, driver: Driver, taken: Collection[str] = ()) -> References:
-    """Read `repositories-<driver>`. From Docker 1.6 on digests stand beside tags: their keys have a colon.
+    """Read `repositories-<driver>`. From Docker 1.6 on it has digests beside tags: their keys have a colon.
 
-    What refers to an image that a newer Docker has `taken` over is left out.
+    References to images that a newer Docker has `taken` over are left out.
     """
     path = (TAGS + driver.name,)
     tags: dict[str, list[tuple[str, str]]] = {}
@@ -181,7 +181,7 @@ class GraphStore:
         return self.store.driver.name
 
     def claim(self, graph: Mapping[str, GraphEntry], homeless: frozenset[str]) -> frozenset[str]:
-        """Take what this driver has and, of the `homeless`, what it refers to; return the latter."""
+        """Add the images whose layers this driver has, and those of `homeless` that it refers to; return the latter."""
         mine = {image for image in graph if image in self.store.names}
         wanted: set[str] = {parent for image in mine if (parent := graph[image].parent)}
         wanted.update(image for image in graph if self.references.names(image))
@@ -190,7 +190,7 @@ class GraphStore:
         return claimed
 
     def adopt(self, graph: Mapping[str, GraphEntry], images: set[str] | frozenset[str]) -> None:
-        """Take these entries of the graph as this driver's own."""
+        """Add these entries of the graph to this driver."""
         self.entries.update((image, graph[image]) for image in sorted(images))
 
     def images(self, reader: Reader) -> list[Image]:
@@ -241,7 +241,7 @@ class GraphStore:
 
 
 def share_out(stores: list[GraphStore], graph: Mapping[str, GraphEntry]) -> None:
-    """Give every entry of the graph to the drivers that have its layer, or else to those that refer to it."""
+    """Give each entry of the graph to the drivers that have its layer, else to those that refer to it."""
     homeless = frozenset(image for image in graph if not any(image in store.store.names for store in stores))
     claimed: frozenset[str] = frozenset()
     for store in stores:

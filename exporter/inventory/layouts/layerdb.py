@@ -14,7 +14,7 @@ from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.buildkit import Builds, is_build_name
 from exporter.inventory.layouts.claims import Claims, describe_layer
 from exporter.inventory.layouts.layerdb_images import read_images
-from exporter.inventory.layouts.layerdb_store import IMAGE, Database, Entry, find_drivers, read_layers
+from exporter.inventory.layouts.layerdb_store import IMAGE, Database, LayerEntry, find_drivers, read_layers
 from exporter.inventory.layouts.part import ContainerLayers, Known, Part, Reading
 
 #: The engine adds files to an entry after it was made (the time of a tag, the name of an init layer), and no event
@@ -166,7 +166,7 @@ class _Describer:
             return describe_layer(database.store, name, use, self._parents.get(name, ()))
         return self._known(entry, use)
 
-    def _known(self, entry: Entry, use: Use) -> Layer:
+    def _known(self, entry: LayerEntry, use: Use) -> Layer:
         below = self._cache(entry.parent)
         layer = describe_layer(self._database.store, entry.cache, use, below, recorded=entry.size)
         home = (*self._database.base, "layerdb", "sha256", entry.chain)

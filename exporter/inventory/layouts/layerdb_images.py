@@ -97,7 +97,7 @@ def _image(  # noqa: PLR0913 - an image has that many sides
 
 
 def _list_the_uncovered(database: Database) -> None:
-    """An intermediate image that alone has a layer is listed: without it no figure would hold that layer."""
+    """List an intermediate image that alone has a layer: else no figure would include that layer."""
     covered = {layer for image in database.images if image.listed for layer in image.layers}
     for at, image in enumerate(database.images):
         if not image.listed and not covered.issuperset(image.layers):

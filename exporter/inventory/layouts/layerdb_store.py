@@ -25,7 +25,7 @@ _STALE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LayerEntry:
     """What `layerdb/sha256/<chain>` says: the driver's directory, the chain below, the layer's own size in bytes."""
 
     chain: str
@@ -52,7 +52,7 @@ class Database:
 
     driver: str
     store: LayerStore
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, LayerEntry] = field(default_factory=dict)
     mounts: dict[str, MountEntry] = field(default_factory=dict)
     images: list[Image] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
@@ -65,10 +65,10 @@ class Database:
         return (*IMAGE, self.driver)
 
     def has(self, name: LayerId) -> bool:
-        """Whether the driver has a layer; of one that is not known that cannot be told, and nothing is missed."""
+        """Whether the driver has a layer on disk. Of a driver that is not known this is taken to be so."""
         return name in self.store.names or not self.store.driver.layers
 
-    def chain(self, top: str) -> Iterator[Entry]:
+    def chain(self, top: str) -> Iterator[LayerEntry]:
         """The entries from a chain id down, as far as they are there; a ring of parents is walked once."""
         seen: set[str] = set()
         while top and top not in seen and (entry := self.entries.get(top)) is not None:
@@ -120,21 +120,21 @@ def _read_entries(reader: Reader, database: Database) -> None:
 
 
 def _age(root: DataRoot, tree: Tree) -> float:
-    """For how long nothing was written to a directory, in seconds."""
+    """For how many seconds nothing was written to a directory."""
     latest = 0.0
     try:
         for path in (tree, *((*tree, name) for name in root.names(tree))):
             latest = max(latest, root.lstat(path).st_mtime)
     except OSError:
-        return 0.0  # it comes or goes just now
+        return 0.0  # it is just being made or removed
     return time.time() - latest
 
 
-def _entry(reader: Reader, tree: Tree) -> Entry | None:
+def _entry(reader: Reader, tree: Tree) -> LayerEntry | None:
     return reader.once("entry", tree, lambda: _read_entry(reader, tree))
 
 
-def _read_entry(reader: Reader, tree: Tree) -> Entry | None:
+def _read_entry(reader: Reader, tree: Tree) -> LayerEntry | None:
     cache = reader.line((*tree, "cache-id"))
     if not _DIRECTORY.fullmatch(cache):
         reader.problem(Reason.DECODE, (*tree, "cache-id"), "names no directory")
@@ -143,7 +143,9 @@ def _read_entry(reader: Reader, tree: Tree) -> Entry | None:
     known = size.isascii() and size.isdecimal() and len(size) < 20 and int(size) <= _LARGEST_SIZE
     if not known:
         reader.problem(Reason.DECODE, (*tree, "size"), "not a number")
-    return Entry(tree[-1], LayerId(cache), hex_digits(reader.line((*tree, "parent"))), int(size) if known else None)
+    return LayerEntry(
+        tree[-1], LayerId(cache), hex_digits(reader.line((*tree, "parent"))), int(size) if known else None
+    )
 
 
 def _mount(reader: Reader, tree: Tree) -> MountEntry:
