@@ -1,6 +1,6 @@
-"""Strict reading of YAML files: what is not expected is an error that names its line, and shows no value.
+"""Reads YAML files strictly: an unknown key or a value of another type is an error that names the line.
 
-Values may be secrets (a private key, a hash), so no message quotes one. Only keys are named.
+Values may be secrets (a private key, a hash), so no message quotes one. Messages name keys only.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 
 
 class YamlEntry:
-    """One value of a settings file with the place it stands at; each method takes it as one type, or raises."""
+    """One value of a file, with its line. Each method returns it as one type, or raises SettingsError."""
 
     def __init__(self, file: str, name: str, node: yaml.Node, key: yaml.Node | None = None) -> None:
         self.line = (key or node).start_mark.line + 1  # a value may begin below its key
@@ -61,7 +61,7 @@ class YamlEntry:
         yield from ((name, entry) for name, entry in merged.items() if name not in seen)
 
     def _merged(self, node: yaml.Node) -> Iterator[tuple[str, "YamlEntry"]]:
-        """What `<<` brings in: of a list of mappings, the first that has a key counts."""
+        """The entries that a merge key (`<<`) adds: of a list of mappings, the first that has a key counts."""
         nodes = reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]
         for one in nodes:
             merging = (*self._merging, self._node)
@@ -72,7 +72,7 @@ class YamlEntry:
             yield from entry.mapping()
 
     def known(self, **takers: Callable[["YamlEntry"], Value]) -> dict[str, Value]:
-        """Take a mapping whose keys are those given, each by its function; those without a value are left out."""
+        """Read a mapping with these keys, the value of each by its function; keys without a value are left out."""
         taken: dict[str, Value] = {}
         for key, entry in self.mapping():
             if key not in takers:

@@ -88,7 +88,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """What a container sees from outside its own layers.
+    """A mount of a container.
 
     `kind` is bind, volume, tmpfs, image, secret or config. `source` is a host path, or the name of the volume or the
     other thing; that of a volume that nothing names any more is "". `path` is where a volume's data was on the host,
@@ -154,7 +154,7 @@ class Container:
 
     @property
     def going(self) -> bool:
-        """Whether it is being removed: what is gone of it already is no loss."""
+        """Whether it is being removed: files of it that are gone are no error."""
         return self.state in (ContainerState.DEAD, ContainerState.REMOVING)
 
 
@@ -200,7 +200,7 @@ class BuildRecord:
 
 @dataclass(frozen=True, slots=True)
 class BuildCache:
-    """What BuildKit keeps: its records, and by driver the layers that these need.
+    """BuildKit's cache: its records, and by driver the layers that these need.
 
     `files` are its own files, `content` its blobs. What it has in a driver's directory are layers with that use.
     """
@@ -213,7 +213,7 @@ class BuildCache:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Everything that the metadata of one data root says, before anything is measured.
+    """The content of the metadata of one data root, before anything is measured.
 
     `stores` counts the entries of the drivers' store directories by (driver, store); `missing` names, by
     driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,

@@ -29,7 +29,7 @@ class CollectorScan:
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """How changes are noticed: with kernel watches, `inotify`, or by looking, `polling`."""
+    """How changes are noticed: by kernel watches (inotify), or by `polling`."""
 
     polling: bool = True
     watches: int = 0
@@ -38,7 +38,7 @@ class Watching:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the first scan is."""
+    """The progress of the first scan."""
 
     trees: int = 0
     trees_done: int = 0
@@ -47,9 +47,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One data root at one time: what its metadata says and how big its trees are.
+    """One data root at one time: the content of its metadata and the sizes of its trees.
 
-    `error` says why the root could not be read; then there is nothing else in it. `differences` are the
+    `error` says why the root could not be read; then all else is empty. `differences` are the
     sizes of layers that Docker sizes by comparing, `logs` those of the containers' logs in bytes. `measured`
     lacks the trees that could not be measured. `audited` says by area when its least recently measured
     writable tree was measured. `progress` is None once everything was measured.
@@ -78,7 +78,7 @@ class Snapshot:
 
 @dataclass(slots=True)
 class Counters:
-    """What the exporter has counted since it started; only a restart resets it."""
+    """The counters of the exporter since it started; they survive a restart of the scanning process."""
 
     scans: dict[tuple[Collector, Trigger], int] = field(default_factory=dict)
     errors: dict[tuple[Collector, Reason], int] = field(default_factory=dict)

@@ -26,7 +26,7 @@ class Collector(StrEnum):
 
 
 class Trigger(StrEnum):
-    """What made a scan run."""
+    """The reason why a scan ran."""
 
     STARTUP = "startup"
     EVENT = "event"
@@ -37,7 +37,7 @@ class Trigger(StrEnum):
 
 
 class Use(StrEnum):
-    """What needs a layer that is on disk; shared inodes are attributed in this order."""
+    """The use of a layer that is on disk; shared inodes count for the first of these that has them."""
 
     IMAGE = "image"
     CONTAINER = "container"

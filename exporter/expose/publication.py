@@ -1,4 +1,4 @@
-"""What a finished scan hands to those who serve it: rendered pages, and a summary for people. Or to `once`."""
+"""The result of a scan as it is sent to the serving process: rendered pages and a summary; and that of `once`."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from exporter.figures.figures import Figures
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What changes only when a figure or an object does: rendered and compressed once."""
+    """The part that changes only when a figure or an object does: rendered and compressed once."""
 
     text: Page
     openmetrics: Page
@@ -29,10 +29,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Everything that the serving process needs to know; without a `body`, the one before still stands.
+    """Everything that the serving process serves; without a `body`, the previous one stays.
 
-    `text` and `openmetrics` are the exporter's own families. `counters` are what a new scanner starts from,
-    `processes` those that measure.
+    `text` and `openmetrics` are the exporter's own families. A new scanning process starts from
+    `counters`; `processes` are the process ids of the workers.
     """
 
     text: bytes
@@ -87,7 +87,7 @@ def exposition(
     shown: Shown,
     style: Format,
 ) -> bytes:
-    """Render all that one scan tells, for whoever reads it when no process of the exporter runs any more."""
+    """Render the whole exposition of one scan, for `once`."""
     made = [
         *families(Figures(snapshot), shown),
         *status_families(snapshot, counters),

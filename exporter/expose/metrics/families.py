@@ -1,4 +1,4 @@
-"""The figures of a `Snapshot` to metric families: pure, and every series is made here."""
+"""Turns the figures of a `Snapshot` into metric families. Every series of an object is made here."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
