@@ -15,7 +15,7 @@ from exporter.core.log import Logger
 from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.mountinfo import foreign_trees, mount_around, read_mounts
 from exporter.measure.pool.dispatch import Dispatcher
-from exporter.measure.pool.protocol import Answer, ComparedTrees, FailedWork, MeasuredTree, RootId, SharedWork, Working
+from exporter.measure.pool.protocol import Answer, ComparedTrees, FailedWork, MeasuredTree, SharedWork, UseRoot, Working
 from exporter.measure.pool.queue import WorkQueue
 from exporter.measure.pool.supervisor import WorkerSupervisor
 from exporter.measure.pool.task import SMALL_ENTRIES, Result, Task, WorkItem
@@ -36,7 +36,7 @@ class Pool:
         """A worker that makes no progress for `stall_seconds` is given up on."""
         self._supervisor = WorkerSupervisor(workers)
         self._stall = stall_seconds
-        self._root = RootId("", 0, 0)
+        self._root = UseRoot("", 0, 0)
         self._waiting = WorkQueue()
         self._dispatcher = Dispatcher(self._supervisor, self._waiting, self._send)
         self._items: dict[int, WorkItem] = {}
@@ -89,7 +89,7 @@ class Pool:
         """Measure this root from now on; tasks of another one are forgotten."""
         if self._root != (path, device, inode):
             self.forget()
-        self._root = RootId(path, device, inode)
+        self._root = UseRoot(path, device, inode)
 
     def forget(self) -> None:
         """Drop all tasks that are not done."""
@@ -137,7 +137,7 @@ class Pool:
 
     def _send(self, worker: WorkerHandle, items: list[WorkItem]) -> None:
         self._items.update({item.number: item for item in items})
-        worker.give([item.order(self._root) for item in items])
+        worker.give(self._root, [item.order() for item in items])
 
     # -- answers of workers ------------------------------------------------------------------------------------------
 

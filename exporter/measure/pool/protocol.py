@@ -18,8 +18,8 @@ NUMBER_BYTES = 8
 SHARE_AFTER_SECONDS = 0.02
 
 
-class RootId(NamedTuple):
-    """The data root that a piece of work is of: its path, and the directory that stood there when it was planned."""
+class UseRoot(NamedTuple):
+    """The data root of the orders that follow: its path, and the directory that was there when they were planned."""
 
     path: str
     device: int
@@ -33,7 +33,6 @@ class MeasureTree(NamedTuple):
     """
 
     number: int
-    root: RootId
     pace: float
     tree: Tree
     starts: list[Start] | None
@@ -45,7 +44,6 @@ class CompareTrees(NamedTuple):
     """Take the size of the difference between the tree `new` and the stack of trees `old`, uppermost first."""
 
     number: int
-    root: RootId
     pace: float
     new: Tree
     old: tuple[Tree, ...]
@@ -113,10 +111,10 @@ class FailedWork(NamedTuple):
 
 
 Work = MeasureTree | CompareTrees
-Order = Work | ShareWork
+Order = UseRoot | Work | ShareWork
 Answer = SharedWork | Working | MeasuredTree | ComparedTrees | FailedWork
 
-_ORDERS: Messages[Order] = Messages(MeasureTree, CompareTrees, ShareWork)
+_ORDERS: Messages[Order] = Messages(UseRoot, MeasureTree, CompareTrees, ShareWork)
 _ANSWERS: Messages[Answer] = Messages(SharedWork, Working, MeasuredTree, ComparedTrees, FailedWork)
 
 

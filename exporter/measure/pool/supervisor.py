@@ -119,6 +119,7 @@ class WorkerSupervisor:
         for worker in everyone:
             self._forget(worker)
             worker.kill()
+            worker.close_pipes()
         until = time.monotonic() + _FAREWELL_SECONDS
         for worker in everyone:
             worker.ended(max(0.0, until - time.monotonic()))

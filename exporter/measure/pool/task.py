@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from exporter.core.measured import Changes, Identity, Measured, Reason, Tree
 from exporter.core.model import LayerId, LayerKey
 from exporter.measure.exclusions import NOTHING, Exclusions
-from exporter.measure.pool.protocol import CompareTrees, Errors, MeasureTree, RootId, Work
+from exporter.measure.pool.protocol import CompareTrees, Errors, MeasureTree, Work
 from exporter.measure.total import Total
 from exporter.measure.walk import WHOLE, Start
 
@@ -102,12 +102,12 @@ class WorkItem:
         """Whether the attempt that it belongs to is over."""
         return self.attempt != self.task.attempt
 
-    def order(self, root: RootId) -> Work:
+    def order(self) -> Work:
         """The order for a worker. Of a tree that is expected to be small, it gives back what exceeds that."""
         task = self.task
         pace = task.pace if self.paced else 1.0
         if task.changes is not None:
-            return CompareTrees(self.number, root, pace, task.changes.new, task.changes.old)
+            return CompareTrees(self.number, pace, task.changes.new, task.changes.old)
         most = SMALL_ENTRIES if task.pace < pace else 0
         starts = None if self.starts == [WHOLE] else self.starts
-        return MeasureTree(self.number, root, pace, task.tree, starts, task.prune.reachable(), most)
+        return MeasureTree(self.number, pace, task.tree, starts, task.prune.reachable(), most)

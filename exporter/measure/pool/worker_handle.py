@@ -12,7 +12,16 @@ from pathlib import Path
 
 from exporter.core.framing import FrameReader
 from exporter.core.measured import Tree
-from exporter.measure.pool.protocol import NUMBER_BYTES, Answer, Order, ShareWork, Work, decode_answers, encode_orders
+from exporter.measure.pool.protocol import (
+    NUMBER_BYTES,
+    Answer,
+    Order,
+    ShareWork,
+    UseRoot,
+    Work,
+    decode_answers,
+    encode_orders,
+)
 
 #: The number of the system call ioprio_set(2), which differs by machine.
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "loongarch64": 30, "ppc64le": 273, "s390x": 282}
@@ -48,6 +57,7 @@ class WorkerHandle:
         self._unsent = bytearray()
         self._frames = FrameReader()
         self._begun = -1
+        self._root: UseRoot | None = None
         self.pid = self._process.pid
         #: The numbers of its work items, in the order in which it does them.
         self.work: list[int] = []
@@ -63,12 +73,13 @@ class WorkerHandle:
         self.began = self.moved = time.monotonic()
         _lower_io_priority(self.pid)
 
-    def give(self, orders: list[Work]) -> None:
-        """Give it work items to do after those that it has."""
+    def give(self, root: UseRoot, orders: list[Work]) -> None:
+        """Give it work items of a data root, to do after those that it has."""
         if not self.work:
             self.began = self.moved = time.monotonic()
         self.work += [order.number for order in orders]
-        self._send([*orders])
+        self._send([*orders] if root == self._root else [root, *orders])
+        self._root = root
 
     def ask_to_share(self) -> None:
         """Ask it to give back half of the work that it has not begun."""
@@ -133,13 +144,17 @@ class WorkerHandle:
             self._process.wait(wait)
         except subprocess.TimeoutExpired:
             return False
+        self.close_pipes()
+        return True
+
+    def close_pipes(self) -> None:
+        """Close this side of its pipes; to be called once it is killed."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
         if self._begins >= 0:
             os.close(self._begins)
             self._begins = -1
-        return True
 
     def _send(self, orders: list[Order]) -> None:
         self._unsent += encode_orders(orders)

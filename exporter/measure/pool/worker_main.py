@@ -27,6 +27,7 @@ from exporter.measure.pool.protocol import (
     MeasureTree,
     SharedWork,
     ShareWork,
+    UseRoot,
     Work,
     Working,
     decode_orders,
@@ -74,6 +75,7 @@ class Worker:
         self._poll = select.poll()
         self._poll.register(source, select.POLLIN)
         self._frames = FrameReader()
+        self._root = UseRoot("", 0, 0)
         self._queue: deque[Work] = deque()
         self._unsent: list[Answer] = []
         self._walk: Walk | None = None
@@ -104,6 +106,8 @@ class Worker:
         for order in decode_orders(self._frames.feed(piece)):
             if isinstance(order, ShareWork):
                 self._share()
+            elif isinstance(order, UseRoot):
+                self._root = order  # a worker that has work of another root is ended, not given this one
             else:
                 self._queue.append(order)
 
@@ -161,8 +165,8 @@ class Worker:
         self._told = time.monotonic() + SHARE_AFTER_SECONDS - _PROGRESS_SECONDS
         tree = order.tree if isinstance(order, MeasureTree) else order.new
         try:
-            with DataRoot(order.root.path) as root:
-                if (root.device, root.inode) != (order.root.device, order.root.inode):
+            with DataRoot(self._root.path) as root:
+                if (root.device, root.inode) != (self._root.device, self._root.inode):
                     self._fail(Reason.VANISHED, (), "another root")
                 elif isinstance(order, MeasureTree):
                     self._measure(root, order)
