@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exporter.core.measured import Tree, Usage
-from exporter.core.model import Container, ContainerState, Image, Layer, LayerKey, Snapshot, Use
+from exporter.core.model import Container, ContainerState, Image, Layer, LayerId, LayerKey, Snapshot, Use
 from exporter.figures.sizes import Disjoint
 from exporter.inventory.areas import table
 
@@ -106,8 +106,9 @@ class _CleanUp:
         for category, step in steps:
             step(category)
             now = self._held()
-            for key in held - now:
-                self._free(category, self._layers.get(key))
+            for driver, names in held.items():
+                for name in names - now[driver]:
+                    self._free(category, self._layers.get(LayerKey(driver, name)))
             held = now
         orphans = [layer for layer in self._inventory.layers if layer.use is Use.ORPHANED]
         for layer in orphans:
@@ -126,15 +127,17 @@ class _CleanUp:
             self.owners.update(dict.fromkeys(tree for tree in (volume.home, volume.tree) if tree))
         self.owners.update(dict.fromkeys((*inventory.build_cache.files, *inventory.build_cache.content)))
 
-    def _held(self) -> set[LayerKey]:
-        """The layers that the remaining objects need."""
-        held = {LayerKey(image.driver, layer) for image in self._images.values() for layer in image.layers}
+    def _held(self) -> dict[str, set[LayerId]]:
+        """The layers that the remaining objects need, by driver."""
+        held: dict[str, set[LayerId]] = defaultdict(set)
+        for image in self._images.values():
+            held[image.driver].update(image.layers)
         for one in self._containers:
             own = (name for name in (one.layer, one.init) if name is not None)
-            held.update(LayerKey(one.driver, name) for name in (*own, *one.chain))
+            held[one.driver].update((*own, *one.chain))
         if self._building:
             for driver, names in self._inventory.build_cache.needs.items():
-                held.update(LayerKey(driver, name) for name in names)
+                held[driver].update(names)
         return held
 
     def _free(self, category: Category, layer: Layer | None) -> None:

@@ -81,20 +81,24 @@ def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:
 
 def images(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str, str], ImageFigures]:
     """The figures of every image by (driver, id). Sharing is counted among the listed images only."""
-    sharers = Counter(LayerKey(image.driver, layer) for image in _listed(snapshot) for layer in image.layers)
+    keys = [[LayerKey(image.driver, layer) for layer in image.layers] for image in snapshot.inventory.images]
+    sharers = Counter(
+        key for image, layers in zip(snapshot.inventory.images, keys, strict=True) if image.listed for key in layers
+    )
     users = Counter((one.driver, one.image_id) for one in snapshot.inventory.containers if one.image_id)
     return {
-        (image.driver, image.id): _image(image, sizes, sharers, users[image.driver, image.id])
-        for image in snapshot.inventory.images
+        (image.driver, image.id): _image(image, layers, sizes, sharers, users[image.driver, image.id])
+        for image, layers in zip(snapshot.inventory.images, keys, strict=True)
     }
 
 
-def _listed(snapshot: Snapshot) -> Iterable[Image]:
-    return (image for image in snapshot.inventory.images if image.listed)
-
-
-def _image(image: Image, sizes: Mapping[LayerKey, int], sharers: Counter[LayerKey], containers: int) -> ImageFigures:
-    keys = [LayerKey(image.driver, layer) for layer in image.layers]
+def _image(
+    image: Image,
+    keys: list[LayerKey],
+    sizes: Mapping[LayerKey, int],
+    sharers: Counter[LayerKey],
+    containers: int,
+) -> ImageFigures:
     sized = (bool(keys) or not image.broken) and all(key in sizes for key in keys)
     known = sized and not (image.broken and image.digest)
     shared = sized and image.listed
