@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from exporter.config.limits import EVERYTHING, Shown
+from exporter.core.messages import Messages
 from exporter.core.model import Counters, Filesystem, Snapshot
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.live import filesystem_families
@@ -42,6 +43,10 @@ class Publication:
     processes: tuple[int, ...] = ()
 
 
+#: How a scanning process sends its publications.
+PUBLICATIONS: Messages[Publication] = Messages(Publication)
+
+
 def publish(
     snapshot: Snapshot,
     counters: Counters,
@@ -66,13 +71,13 @@ def _body(snapshot: Snapshot, shown: Shown) -> Body:
     """Render family by family, so that ten thousand samples are never held at once."""
     text: list[bytes] = []
     openmetrics: list[bytes] = []
-    account = Figures(snapshot)
-    for family in families(account, shown):
+    figures = Figures(snapshot)
+    for family in families(figures, shown):
         as_text, as_openmetrics, samples = render_both(family)
         text += (as_text, samples)
         openmetrics += (as_openmetrics, samples)
     pages = Page.of(text), Page.of(openmetrics)
-    return Body(*pages, summarize(account), describe(account), snapshot.filesystems)
+    return Body(*pages, summarize(figures), describe(figures), snapshot.filesystems)
 
 
 def exposition(

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from exporter.core.measured import Usage
-from exporter.core.model import Snapshot, Use
+from exporter.core.model import LayerKey, Snapshot, Use
 from exporter.figures import sizes
 from exporter.figures.reclaim import Reclaim, reclaim
-from exporter.figures.sizes import BuildCacheFigures, ContainerFigures, ImageFigures, LayerKey, LayerSum
+from exporter.figures.sizes import BuildCacheFigures, ContainerFigures, ImageFigures, LayerSum
 
 
 class Figures:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exporter.core.measured import Tree, Usage
-from exporter.core.model import Container, ContainerState, Image, Layer, LayerId, Snapshot, Use
+from exporter.core.model import Container, ContainerState, Image, Layer, LayerKey, Snapshot, Use
 from exporter.figures.sizes import Disjoint
-
-_Key = tuple[str, LayerId]
+from exporter.inventory.areas import table
 
 
 class Category(StrEnum):
@@ -91,7 +90,7 @@ class _Plan:
         self._images: dict[tuple[str, str], Image] = {(one.driver, one.id): one for one in inventory.images}
         self._containers: list[Container] = list(inventory.containers)
         self._building = True
-        self._layers: dict[_Key, Layer] = {(one.driver, one.id): one for one in inventory.layers}
+        self._layers: dict[LayerKey, Layer] = {one.key: one for one in inventory.layers}
 
     def run(self) -> None:
         """Decide of every tree of an object when it goes."""
@@ -127,15 +126,15 @@ class _Plan:
             self.owners.update(dict.fromkeys(tree for tree in (volume.home, volume.tree) if tree))
         self.owners.update(dict.fromkeys((*inventory.build_cache.files, *inventory.build_cache.content)))
 
-    def _held(self) -> set[_Key]:
+    def _held(self) -> set[LayerKey]:
         """The layers that what is left still needs."""
-        held = {(image.driver, layer) for image in self._images.values() for layer in image.layers}
+        held = {LayerKey(image.driver, layer) for image in self._images.values() for layer in image.layers}
         for one in self._containers:
             own = (name for name in (one.layer, one.init) if name is not None)
-            held.update((one.driver, name) for name in (*own, *one.chain))
+            held.update(LayerKey(one.driver, name) for name in (*own, *one.chain))
         if self._building:
             for driver, names in self._inventory.build_cache.needs.items():
-                held.update((driver, name) for name in names)
+                held.update(LayerKey(driver, name) for name in names)
         return held
 
     def _free(self, category: Category, layer: Layer | None) -> None:
@@ -154,7 +153,7 @@ class _Plan:
     @staticmethod
     def _is_due(tree: Tree) -> bool:
         """Whether a tree must have been measured: metadata need not be there at all."""
-        return tree[0] != "image" and tree[-2:-1] != ("l",)
+        return table().around(tree).audited
 
     def _used(self) -> set[tuple[str, str]]:
         return {(one.driver, one.image_id) for one in self._containers if one.image_id is not None}

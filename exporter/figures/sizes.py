@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from exporter.core.measured import Measured, Tree, Usage
-from exporter.core.model import BuildRecord, Container, Image, ImageState, Layer, LayerId, Snapshot, Use
-
-LayerKey = tuple[str, LayerId]
+from exporter.core.model import BuildRecord, Container, Image, ImageState, Layer, LayerKey, Snapshot, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:
     """Every layer's own size as Docker counts it; layers whose size cannot be known are left out."""
     sizes: dict[LayerKey, int] = {}
     for layer in snapshot.inventory.layers:
-        key = (layer.driver, layer.id)
+        key = layer.key
         if layer.recorded_size is not None:
             sizes[key] = layer.recorded_size
         elif layer.changes is not None:
@@ -83,7 +81,7 @@ def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:
 
 def images(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str, str], ImageFigures]:
     """The figures of every image by (driver, id). Sharing is counted among the listed images only."""
-    sharers = Counter((image.driver, layer) for image in _listed(snapshot) for layer in image.layers)
+    sharers = Counter(LayerKey(image.driver, layer) for image in _listed(snapshot) for layer in image.layers)
     users = Counter((one.driver, one.image_id) for one in snapshot.inventory.containers if one.image_id)
     return {
         (image.driver, image.id): _image(image, sizes, sharers, users[image.driver, image.id])
@@ -96,7 +94,7 @@ def _listed(snapshot: Snapshot) -> Iterable[Image]:
 
 
 def _image(image: Image, sizes: Mapping[LayerKey, int], sharers: Counter[LayerKey], containers: int) -> ImageFigures:
-    keys = [(image.driver, layer) for layer in image.layers]
+    keys = [LayerKey(image.driver, layer) for layer in image.layers]
     sized = (bool(keys) or not image.broken) and all(key in sizes for key in keys)
     known = sized and not (image.broken and image.digest)
     shared = sized and image.listed
@@ -137,7 +135,7 @@ def _size(group: list[Layer], sizes: Mapping[LayerKey, int], use: Use, usage: Us
     """Docker's sizes added up; what nothing refers to has none, so there it is what its files occupy."""
     if use in (Use.PENDING, Use.ORPHANED):
         return usage.size
-    keys = [(layer.driver, layer.id) for layer in group]
+    keys = [layer.key for layer in group]
     return sum(sizes[key] for key in keys) if all(key in sizes for key in keys) else None
 
 
@@ -146,7 +144,7 @@ def containers(
 ) -> dict[str, ContainerFigures]:
     """The figures of every container by its id."""
     virtual = {key: figures.virtual for key, figures in image_figures.items()}
-    contents = {(layer.driver, layer.id): layer.content for layer in snapshot.inventory.layers}
+    contents = {layer.key: layer.content for layer in snapshot.inventory.layers}
     return {
         container.id: _container(snapshot, container, sizes, virtual, contents)
         for container in snapshot.inventory.containers
@@ -162,7 +160,7 @@ def _container(
 ) -> ContainerFigures:
     if container.layer is None:
         return ContainerFigures(None, None, None)
-    key = (container.driver, container.layer)
+    key = LayerKey(container.driver, container.layer)
     size = sizes.get(key)
     measured = _measured(snapshot, contents.get(key))
     image = _below(container, sizes, virtual)
@@ -178,7 +176,7 @@ def _below(
 ) -> int | None:
     """The size of what a container stands on: its layers stay when `docker rmi -f` removes the image."""
     if container.chain:
-        chain = [sizes.get((container.driver, layer)) for layer in container.chain]
+        chain = [sizes.get(LayerKey(container.driver, layer)) for layer in container.chain]
         return None if None in chain else sum(size for size in chain if size is not None)
     return virtual.get((container.driver, container.image_id)) if container.image_id else None
 

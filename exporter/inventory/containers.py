@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from exporter.core.measured import Tree
 from exporter.core.model import Container, ContainerId, ContainerState, ImageId, Log
+from exporter.inventory.areas import CONTAINERS
 from exporter.inventory.container_mounts import origin, read_mounts, settle, volumes_from
 from exporter.inventory.files.reader import Json, Reader, flag, is_id, moment, table, text
 
@@ -27,16 +28,16 @@ def read_containers(
     reader: Reader, volumes: frozenset[str], previous: Mapping[ContainerId, Container]
 ) -> tuple[Container, ...]:
     """Read every container; one whose config does not parse keeps what `previous` knew of it."""
-    found = (_kept(reader, ContainerId(name), previous) for name in reader.objects(("containers",), is_id))
+    found = (_kept(reader, ContainerId(name), previous) for name in reader.objects(CONTAINERS.path, is_id))
     return settle(found, volumes)
 
 
 def _kept(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
-    return reader.once("container", ("containers", container), lambda: _read(reader, container, previous))
+    return reader.once("container", (*CONTAINERS.path, container), lambda: _read(reader, container, previous))
 
 
 def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
-    home = ("containers", container)
+    home = (*CONTAINERS.path, container)
     names = reader.names(home)
     name = next((name for name in _CONFIGS if name in names), _CONFIGS[-1])
     config = reader.json((*home, name))

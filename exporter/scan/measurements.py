@@ -3,16 +3,13 @@
 from collections.abc import Collection
 
 from exporter.core.data_root import DataRoot
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Measured, Reason, Tree
-from exporter.core.model import Collector, LayerId, Problem
-from exporter.inventory.stores import Dirty
+from exporter.core.model import Collector, LayerKey, Problem
 from exporter.measure.cache import Cache, identities
 from exporter.measure.pool.task import Result, Task
 from exporter.scan.hard_links import unaccounted, without_unaccounted
 from exporter.scan.plan import Plan
-
-#: A driver's layer whose size is a difference.
-Key = tuple[str, LayerId]
 
 
 class Measurements:
@@ -23,7 +20,7 @@ class Measurements:
         self.changes = 0
         self.measured: dict[Tree, Measured] = {}
         #: What Docker sizes by comparing, in bytes.
-        self.differences: dict[Key, int] = {}
+        self.differences: dict[LayerKey, int] = {}
         self._problems: dict[Tree, list[Problem]] = {}
         #: Trees that have changed since they were measured, in ways of which nothing more will tell: a layer that was
         #: still being made then, and one to whose files others have been linked.
@@ -105,12 +102,12 @@ class Measurements:
         cache.update(trees, sizes)
         cache.save()
 
-    def comparisons(self, measured_anew: Collection[Tree], *, unknown: bool) -> set[Key]:
+    def comparisons(self, measured_anew: Collection[Tree], *, unknown: bool) -> set[LayerKey]:
         """The differences that these trees make worth taking again, and those that are `unknown`, if asked for."""
         found = {key for key, changes in self.plan.differences.items() if changes.new in measured_anew}
         return found | {key for key in self.plan.differences if unknown and key not in self.differences}
 
-    def tasks(self, trees: Collection[Tree], comparisons: Collection[Key], pace: float) -> list[Task]:
+    def tasks(self, trees: Collection[Tree], comparisons: Collection[LayerKey], pace: float) -> list[Task]:
         """What the pool is to do."""
         prune = self.plan.prune
         tasks = [Task(tree, prune.at(tree), pace=pace, weight=self._weight(tree)) for tree in sorted(trees)]
@@ -124,8 +121,8 @@ class Measurements:
         known = self.measured.get(tree)
         return known.entries if known else 0
 
-    def take(self, result: Result, collector: Collector) -> bool | None:
-        """Take up one figure; return whether a tree has grown, None where it was a difference."""
+    def note_result(self, result: Result, collector: Collector) -> bool | None:
+        """Note one figure; return whether its tree has changed its size, None where it was a difference."""
         task = result.task
         if task.changes is not None:
             if result.size is not None and self.differences.get(task.key) != result.size:

@@ -1,22 +1,17 @@
 """Which trees a data root is measured as. They are disjoint, and together they are all of it."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from exporter.core.data_root import DataRoot
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Changes, Tree
-from exporter.core.model import Collector, Inventory, LayerId, Use
+from exporter.core.model import Collector, Inventory, LayerKey, Use
+from exporter.inventory.areas import RootAreas, table
 from exporter.inventory.drivers import driver_named
-from exporter.inventory.stores import Dirty
 from exporter.measure.exclusions import Exclusions
 
-_COLLECTORS = {
-    "containers": Collector.CONTAINERS,
-    "volumes": Collector.VOLUMES,
-    "buildkit": Collector.BUILD_CACHE,
-    "image": Collector.IMAGES,
-}
 _LAYER_COLLECTORS = {Use.CONTAINER: Collector.CONTAINERS, Use.BUILD_CACHE: Collector.BUILD_CACHE}
 
 
@@ -35,7 +30,7 @@ class Plan:
     trees: Mapping[Tree, Collector] = field(default_factory=dict)
     prune: Exclusions = field(default_factory=Exclusions)
     immutable: frozenset[Tree] = frozenset()
-    differences: Mapping[tuple[str, LayerId], Changes] = field(default_factory=dict)
+    differences: Mapping[LayerKey, Changes] = field(default_factory=dict)
     sources: Mapping[Tree, frozenset[Tree]] = field(default_factory=dict)
     unfinished: frozenset[Tree] = frozenset()
 
@@ -55,25 +50,25 @@ class Plan:
         return {tree for tree, sources in self.sources.items() if not sources.isdisjoint(stale)}
 
 
-def make_plan(root: DataRoot, inventory: Inventory, stores: Sequence[Tree]) -> Plan:
+def make_plan(root: DataRoot, inventory: Inventory, areas: RootAreas) -> Plan:
     """Plan the trees of what is there: objects, entries of stores, and the rest by top-level entry."""
     trees: dict[Tree, Collector] = {}
     immutable: set[Tree] = set()
-    differences: dict[tuple[str, LayerId], Changes] = {}
+    differences: dict[LayerKey, Changes] = {}
     for layer in inventory.layers:
         collector = _LAYER_COLLECTORS.get(layer.use, Collector.IMAGES)
         trees.update(dict.fromkeys(layer.trees, collector))
         if layer.use is Use.IMAGE or layer.chain:
             immutable.update(layer.trees)
         if layer.changes is not None:
-            differences[layer.driver, layer.id] = layer.changes
+            differences[layer.key] = layer.changes
     trees.update({volume.tree: Collector.VOLUMES for volume in inventory.volumes if volume.tree})
     checkpoints = (one.checkpoints for one in inventory.containers if one.checkpoints)
     trees.update(dict.fromkeys(checkpoints, Collector.CONTAINERS))
     prune = Exclusions()
-    for store in stores:
+    for store in areas.stores:
         prune.add(store, store=True)
-        collector = _COLLECTORS.get(store[0], Collector.DIRECTORIES)
+        collector = table().of(store).collector
         for name in _names(root, store):
             trees.setdefault((*store, name), collector)
     for name in inventory.directories:
@@ -81,7 +76,7 @@ def make_plan(root: DataRoot, inventory: Inventory, stores: Sequence[Tree]) -> P
     for mount in root.mounts:
         prune.add(mount, mount=True)
     for tree in trees:
-        if tree[:-1] not in stores:
+        if not areas.is_store(tree[:-1]):
             prune.add(tree)
     there = {tree: collector for tree, collector in trees.items() if tree not in root.mounts}
     return Plan(there, prune, frozenset(immutable), differences, dict(_sources(inventory)), _unfinished(inventory))
@@ -93,12 +88,12 @@ def _sources(inventory: Inventory) -> Iterator[tuple[Tree, frozenset[Tree]]]:
     What is orphaned was made from any of the layers, or from one that is gone by now.
     """
     linking = [one for one in inventory.layers if driver_named(one.driver).links_files and one.content is not None]
-    contents = {(one.driver, one.id): one.content for one in linking if one.content is not None}
-    parents = {(one.driver, one.id): one.parent for one in linking if one.chain and one.parent}
+    contents = {one.key: one.content for one in linking if one.content is not None}
+    parents = {one.key: one.parent for one in linking if one.chain and one.parent}
     for image in inventory.images:
-        parents.update(((image.driver, layer), parent) for layer, parent in pairwise(image.layers))
+        parents.update((LayerKey(image.driver, layer), parent) for layer, parent in pairwise(image.layers))
     for layer, parent in parents.items():
-        if layer in contents and (source := contents.get((layer[0], parent))) is not None:
+        if layer in contents and (source := contents.get(LayerKey(layer.driver, parent))) is not None:
             yield contents[layer], frozenset([source])
     finished = frozenset(one.content for one in linking if one.content is not None and one.use is Use.IMAGE)
     for one in linking:

@@ -17,7 +17,7 @@ class Budget:
     _paid: float | None = None
     _spent: float = 0.0
 
-    def settle(self, now: float, cpu: float) -> None:
+    def update(self, now: float, cpu: float) -> None:
         """Pay in for the time since the last call, and take out what `cpu`, a running total, has grown by."""
         if self._paid is None:
             self._paid, self._spent, self.balance = now, cpu, self.share * _SAVED_SECONDS

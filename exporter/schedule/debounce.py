@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree
-from exporter.inventory.stores import Dirty
 
 QUIET_SECONDS = 1.0
 LATEST_SECONDS = 5.0
@@ -44,7 +44,7 @@ class Debounce:
         """What was collected so far."""
         return Dirty(frozenset(self._entries), self._everything)
 
-    def take(self) -> Dirty:
+    def take_dirty(self) -> Dirty:
         """Return what was collected, and begin anew."""
         dirty = self.waiting
         self._entries, self._everything, self._first = set(), False, None

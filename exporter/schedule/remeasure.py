@@ -7,15 +7,15 @@ Files that only ever come and go, and image layers, are never audited.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from exporter.core.area import AreaTable
 from exporter.core.measured import Measured, Tree
-from exporter.core.model import Inventory, LayerId, Use
+from exporter.core.model import Inventory, LayerKey, Use
+from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.drivers import INIT
 from exporter.inventory.files.reader import is_id
 from exporter.measure.pool.task import SMALL_ENTRIES
 from exporter.scan.plan import Plan
 
-#: Stores of mount points, short names, and files with a few lines.
-_SMALL = (("aufs", "layers"), ("aufs", "mnt"), ("devicemapper", "mnt"), ("overlay2", "l"), ("fuse-overlayfs", "l"))
 _LONGEST_SECONDS = 900.0
 _STOPPED_SECONDS = 3600.0
 _BATCH_ENTRIES = 20_000
@@ -69,7 +69,7 @@ class RemeasureSchedule:
         late = [(entry.due, tree) for tree, entry in self._entries.items() if entry.due <= now]
         return [tree for _, tree in sorted(late)]
 
-    def take(self, now: float, measured: Mapping[Tree, Measured], *, large: bool) -> list[Tree]:
+    def next_batch(self, now: float, measured: Mapping[Tree, Measured], *, large: bool) -> list[Tree]:
         """What to measure now of what is due: small trees together, or one `large` one."""
         batch: list[Tree] = []
         weight = 0
@@ -120,9 +120,9 @@ class RemeasureSchedule:
         """Have what these containers write to measured: one may have run and ended between two looks."""
         changed = {*containers}
         users = [one for one in inventory.containers if one.id in changed]
-        layers = {(one.driver, one.layer) for one in users}
+        layers = {LayerKey(one.driver, one.layer) for one in users if one.layer is not None}
         names = {mount.source for one in users for mount in one.mounts if mount.kind == "volume"}
-        trees = [tree for layer in inventory.layers if (layer.driver, layer.id) in layers for tree in layer.trees]
+        trees = [tree for layer in inventory.layers if layer.key in layers for tree in layer.trees]
         trees += [volume.tree for volume in inventory.volumes if volume.tree and volume.name in names]
         self._next = None
         for tree in trees:
@@ -155,12 +155,10 @@ class RemeasureSchedule:
         return dates
 
 
-def _comes_complete(tree: Tree) -> bool:
-    """Whether what stands there is metadata that is renamed into place, or so small that it does not grow."""
-    if len(tree) == 1:
-        return False
-    in_small = any(tree[: len(store)] == store and tree != store for store in _SMALL)
-    return in_small or tree[0] == "image" or (tree[0] == "graph" and is_id(tree[1]))
+def _may_grow(table: AreaTable, tree: Tree) -> bool:
+    """Whether what stands there can grow unseen, by what its area says of it."""
+    area = table.around(tree)
+    return area.audited and not (area.immutable and is_id(tree[len(area.path)]))
 
 
 def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str, bool]]]:
@@ -168,26 +166,25 @@ def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str
     running = [one for one in inventory.containers if one.runs is not False]
     awake = {one.id for one in running}
     mounted = {mount.source for one in running for mount in one.mounts if mount.kind == "volume"}
+    known = table()
     for tree in plan.trees.keys() - plan.immutable:
-        if not _comes_complete(tree):
+        if _may_grow(known, tree):
             yield tree, ("", True)
     for one in inventory.containers:
-        yield ("containers", one.id), ("", one.id in awake)
+        yield (*CONTAINERS.path, one.id), ("", one.id in awake)
         if one.checkpoints is not None:
             yield one.checkpoints, ("", one.id in awake)
     for volume in inventory.volumes:
-        yield ("volumes", volume.name), ("", False)
+        yield (*VOLUMES.path, volume.name), ("", False)
         if volume.tree is not None:
             yield volume.tree, ("volumes", volume.name in mounted)
-    yield from _growing_layers(inventory, {(one.driver, one.layer) for one in running})
+    yield from _growing_layers(inventory, {LayerKey(one.driver, one.layer) for one in running if one.layer is not None})
 
 
-def _growing_layers(
-    inventory: Inventory, live: Collection[tuple[str, LayerId | None]]
-) -> Iterator[tuple[Tree, tuple[str, bool]]]:
+def _growing_layers(inventory: Inventory, live: Collection[LayerKey]) -> Iterator[tuple[Tree, tuple[str, bool]]]:
     for layer in inventory.layers:
         if layer.use is Use.IMAGE or layer.chain:
             continue
-        active = (layer.driver, layer.id) in live or layer.use in (Use.PENDING, Use.BUILD_CACHE)
+        active = layer.key in live or layer.use in (Use.PENDING, Use.BUILD_CACHE)
         area = "containers" if layer.use is Use.CONTAINER and not layer.id.endswith(INIT) else ""
         yield from ((tree, (area, active)) for tree in layer.trees)

@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -83,7 +83,7 @@ class Mailbox(FileSystemEventHandler):
         with contextlib.suppress(OSError):  # full: it will wake anyway
             os.write(self._writable, b".")
 
-    def take(self) -> tuple[list[str], bool, int]:
+    def take_paths(self) -> tuple[list[str], bool, int]:
         """Return the paths, whether there may have been more than these, and the number of overflows."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self.readable, 4096):
@@ -162,8 +162,11 @@ class Watcher:
         """The watched directories below the root."""
         return frozenset(self._directories)
 
-    def start(self, root: str, directories: Iterable[Tree]) -> str:
-        """Watch directories below `root`, and that itself; return why that is not possible, or ""."""
+    def start(self, root: str, directories: Iterable[Tree], deep: Collection[Tree] = ()) -> str:
+        """Watch directories below `root`, and that itself; return why that is not possible, or "".
+
+        Of those that are `deep`, the directories in them are watched, too.
+        """
         self.stop()
         self._root = root
         before = set(threading.enumerate())
@@ -174,7 +177,7 @@ class Watcher:
             for tree in ((), *directories):
                 path = os.path.join(root, *tree)
                 self._directories[tree] = _place(path)
-                observer.schedule(self.mailbox, path, recursive=tree == ("containers",), event_filter=_FILTER)
+                observer.schedule(self.mailbox, path, recursive=tree in deep, event_filter=_FILTER)
         except OSError as error:
             self._threads = []
             self._directories.clear()

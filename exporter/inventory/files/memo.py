@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree
-from exporter.inventory.stores import Dirty
 
 T = TypeVar("T")
 _Key = tuple[str, Tree]

@@ -24,12 +24,12 @@ def test_what_is_collected_is_handed_over_once() -> None:
     debounce.add(1, {("a",)})
     debounce.add(2, {("b",)})
     assert debounce.waiting.entries == {("a",), ("b",)}
-    assert debounce.take().entries == {("a",), ("b",)}
-    assert not debounce.take().entries
+    assert debounce.take_dirty().entries == {("a",), ("b",)}
+    assert not debounce.take_dirty().entries
     assert debounce.due is None
     debounce.add(10, {("c",)})
     assert debounce.due == 11
-    assert debounce.take().entries == {("c",)}
+    assert debounce.take_dirty().entries == {("c",)}
 
 
 def test_no_change_makes_nothing_wait() -> None:
@@ -47,7 +47,7 @@ def test_everything_stands_until_it_is_taken() -> None:
     debounce.add(2, set(), everything=True)
     debounce.add(3, {("b",)})
     assert debounce.due == 4
-    dirty = debounce.take()
+    dirty = debounce.take_dirty()
     assert (dirty.everything, dirty.entries) == (True, frozenset())
     debounce.add(5, {("c",)})
     assert not debounce.waiting.everything
@@ -66,7 +66,7 @@ _SHARES = st.sampled_from([0.01, 0.05, 0.25, 1.0])
 @given(_SHARES, st.floats(0, 1e6), st.floats(0, 1e6))
 def test_a_budget_begins_with_what_a_minute_gives(share: float, now: float, cpu: float) -> None:
     budget = Budget(share)
-    budget.settle(now, cpu)
+    budget.update(now, cpu)
     assert budget.balance == share * 60
     assert budget.wait() == budget.wait(audit=True) == 0
 
@@ -76,11 +76,11 @@ def test_a_budget_is_what_came_in_less_what_went_and_at_most_what_a_minute_gives
     share: float, turns: list[tuple[int, int]]
 ) -> None:
     budget, now, cpu, balance = Budget(share), 5.0, 3.0, share * 60
-    budget.settle(now, cpu)
+    budget.update(now, cpu)
     for pause, cost in turns:
         now, cpu = now + pause, cpu + cost
         balance = min(balance + pause * share - cost, share * 60)
-        budget.settle(now, cpu)
+        budget.update(now, cpu)
         assert budget.balance == pytest.approx(balance)
         assert budget.wait() == pytest.approx(max(0.0, -balance / share))
         assert budget.wait(audit=True) == pytest.approx(max(0.0, 10 - balance / share))

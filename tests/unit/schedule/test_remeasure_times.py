@@ -162,13 +162,13 @@ def test_a_batch_of_small_trees_is_bounded_and_all_of_them_have_their_turn(sizes
     measured: dict[Tree, Measured] = {("t", str(at)): _entries(size) for at, size in enumerate(sizes)}
     schedule, left = _schedule(measured), set(measured)
     while left:
-        batch = schedule.take(_INTERVAL, measured, large=False)
+        batch = schedule.next_batch(_INTERVAL, measured, large=False)
         assert batch
         assert {*batch} <= left
         assert sum(measured[tree].entries for tree in batch[:-1]) <= 20_000, "the last one may exceed it"
         left -= {*batch}
         assert not left or sum(measured[tree].entries for tree in batch) > 20_000, "and what fits is not put off"
-    assert not schedule.take(_INTERVAL, measured, large=False)
+    assert not schedule.next_batch(_INTERVAL, measured, large=False)
 
 
 def test_a_large_tree_is_measured_alone_and_only_where_large_ones_are_asked_for() -> None:
@@ -178,10 +178,10 @@ def test_a_large_tree_is_measured_alone_and_only_where_large_ones_are_asked_for(
         ("c",): _entries(SMALL_ENTRIES + 1),
     }
     schedule = _schedule([*measured, ("unmeasured",)])
-    assert schedule.take(_INTERVAL, measured, large=True) == [("a",)]
-    assert schedule.take(_INTERVAL, measured, large=False) == [("b",), ("unmeasured",)]
-    assert schedule.take(_INTERVAL, measured, large=True) == [("c",)]
-    assert schedule.take(_INTERVAL, measured, large=True) == []
+    assert schedule.next_batch(_INTERVAL, measured, large=True) == [("a",)]
+    assert schedule.next_batch(_INTERVAL, measured, large=False) == [("b",), ("unmeasured",)]
+    assert schedule.next_batch(_INTERVAL, measured, large=True) == [("c",)]
+    assert schedule.next_batch(_INTERVAL, measured, large=True) == []
 
 
 @given(st.lists(st.booleans(), max_size=12), st.sampled_from([15.0, 60.0, 900.0, 2000.0]))

@@ -26,12 +26,12 @@ def test_a_change_waits_for_quiet_but_never_longer_than_five_seconds(pauses: lis
     debounce, now, first = Debounce(), 100.0, 100.0
     for pause in pauses:
         if debounce.due is not None and debounce.due <= now:
-            debounce.take()
+            debounce.take_dirty()
             first = now
         debounce.add(now, {("containers", "c")})
         assert debounce.due == min(now + 1, first + 5)
         now += pause
-    assert debounce.take().entries == {("containers", "c")}
+    assert debounce.take_dirty().entries == {("containers", "c")}
     assert debounce.due is None
 
 
@@ -39,7 +39,7 @@ def test_more_entries_than_are_worth_telling_apart_are_everything() -> None:
     debounce = Debounce()
     debounce.add(0, {(str(number),) for number in range(MOST_ENTRIES)})
     debounce.add(0, {("one more",)})
-    dirty = debounce.take()
+    dirty = debounce.take_dirty()
     assert dirty.everything
     assert not dirty.entries
 
@@ -48,22 +48,22 @@ def test_more_entries_than_are_worth_telling_apart_are_everything() -> None:
 def test_what_is_spent_stays_within_the_share(turns: list[tuple[float, float]]) -> None:
     """As long as nothing is spent when there is nothing to spend, the average keeps to the share."""
     budget, now, cpu, largest = Budget(0.05), 0.0, 0.0, 0.0
-    budget.settle(now, cpu)
+    budget.update(now, cpu)
     for pause, cost in turns:
         now += pause
         if not budget.wait():
             cpu += cost
             largest = max(largest, cost)
-        budget.settle(now, cpu)
+        budget.update(now, cpu)
     assert cpu <= 0.05 * (now + 60) + largest + 1e-6
 
 
 def test_an_overdrawn_account_says_how_long_to_wait() -> None:
     budget = Budget(0.05)
-    budget.settle(0, 0)
-    budget.settle(0, 4)
+    budget.update(0, 0)
+    budget.update(0, 4)
     assert budget.wait() == 20
-    budget.settle(20, 4)
+    budget.update(20, 4)
     assert budget.wait() == 0
     assert budget.wait(audit=True) == 10  # so much is left to what events tell of
 
@@ -219,12 +219,12 @@ def test_large_trees_are_audited_one_by_one_and_small_ones_beside_them(tmp_path:
     busy: Tree = ("aufs", "diff", hex_id("busy"))
     done: Tree = ("aufs", "diff", hex_id("done"))
     measured = {busy: Measured(Usage(), entries=40_000_000), done: Measured(Usage(), entries=6000)}
-    assert remeasure.take(3600, measured, large=True) == [busy]
-    small = remeasure.take(3600, measured, large=False)
+    assert remeasure.next_batch(3600, measured, large=True) == [busy]
+    small = remeasure.next_batch(3600, measured, large=False)
     assert small
     assert not {busy, done} & {*small}
-    assert remeasure.take(3600, measured, large=True) == [done]
-    assert not remeasure.take(3600, measured, large=True)
+    assert remeasure.next_batch(3600, measured, large=True) == [done]
+    assert not remeasure.next_batch(3600, measured, large=True)
 
 
 def test_links_to_nobody_knows_where_have_all_that_grows_measured_but_not_again_and_again(

@@ -11,7 +11,7 @@ import pytest
 
 from exporter.core.measured import Changes, Tree
 from exporter.core.model import Inventory, Layer, Use
-from exporter.inventory.layouts import graph_claims as module
+from exporter.inventory.layouts import graph as module
 from tests.support.product import scan
 from tests.support.roots import GraphRoot, graph_root, hex_id
 

@@ -1,4 +1,4 @@
-"""The graph drivers: which directory holds which layer.
+"""The layers that a graph driver has on disk.
 
 Facts: Docker 1.0 to 20.10, daemon/graphdriver/*.
 """
@@ -8,86 +8,8 @@ from dataclasses import dataclass
 
 from exporter.core.measured import Changes, Tree
 from exporter.core.model import LayerId
+from exporter.inventory.drivers import INIT, Driver
 from exporter.inventory.files.reader import Reader, is_id
-
-INIT = "-init"
-REMOVING = "-removing"
-
-
-@dataclass(frozen=True, slots=True)
-class Driver:
-    """One graph driver's directories below the root.
-
-    `layers` is the directory with one entry for each layer; `walkable` says that the entry is its files.
-    `full_copies`: a layer holds everything below it once more. `sums_files`: Docker sizes a layer by adding up
-    its files. `stores` are the directories that the driver keeps, by the short names they are counted under.
-    `parents` holds one file for each layer that lists the layers below it, nearest first. `inner` are the
-    directories in a layer's own that hold its files, the first that is there; `links` that of the short names.
-    `links_files`: an image layer begins as hard links to all files of its parent.
-    """
-
-    name: str
-    layers: Tree
-    stores: tuple[tuple[str, Tree], ...] = ()
-    walkable: bool = True
-    parents: Tree | None = None
-    full_copies: bool = False
-    sums_files: bool = False
-    inner: tuple[str, ...] = ()
-    links: Tree | None = None
-    links_files: bool = False
-
-    def stray(self, name: str) -> bool:
-        """Whether an entry of the layers' directory is the driver's own and no layer."""
-        return name in _OWN.get(self.name, ())
-
-
-_OWN = {
-    "overlay2": ("l",),
-    "fuse-overlayfs": ("l",),
-    "devicemapper": ("base", "deviceset-metadata", "transaction-metadata"),
-}
-
-AUFS = Driver(
-    "aufs",
-    ("aufs", "diff"),
-    tuple((store, ("aufs", store)) for store in ("layers", "diff", "mnt")),
-    parents=("aufs", "layers"),
-    sums_files=True,
-)
-VFS = Driver("vfs", ("vfs", "dir"), (("dir", ("vfs", "dir")),), full_copies=True)
-OVERLAY = Driver("overlay", ("overlay",), (("overlay", ("overlay",)),), inner=("root", "upper"), links_files=True)
-OVERLAY2 = Driver(
-    "overlay2",
-    ("overlay2",),
-    (("overlay2", ("overlay2",)), ("l", ("overlay2", "l"))),
-    sums_files=True,
-    inner=("diff",),
-    links=("overlay2", "l"),
-)
-FUSE_OVERLAYFS = Driver(
-    "fuse-overlayfs",
-    ("fuse-overlayfs",),
-    (("fuse-overlayfs", ("fuse-overlayfs",)), ("l", ("fuse-overlayfs", "l"))),
-    inner=("diff",),
-    links=("fuse-overlayfs", "l"),
-)
-ZFS = Driver("zfs", ("zfs", "graph"), (("graph", ("zfs", "graph")),), walkable=False)
-BTRFS = Driver("btrfs", ("btrfs", "subvolumes"), (("subvolumes", ("btrfs", "subvolumes")),), walkable=False)
-DEVICEMAPPER = Driver(
-    "devicemapper",
-    ("devicemapper", "metadata"),
-    tuple((store, ("devicemapper", store)) for store in ("metadata", "mnt")),
-    walkable=False,
-)
-
-GRAPH_DRIVERS = (AUFS, BTRFS, DEVICEMAPPER, OVERLAY, VFS)
-_DRIVERS = {one.name: one for one in (*GRAPH_DRIVERS, OVERLAY2, FUSE_OVERLAYFS, ZFS)}
-
-
-def driver_named(name: str) -> Driver:
-    """The driver of this name; of one that is not known only the name is, and what Docker wrote down."""
-    return _DRIVERS.get(name) or Driver(name, (), walkable=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +29,7 @@ class LayerStore:
         entries = reader.names(driver.layers) if driver.layers else []
         if driver.walkable:
             entries = [name for name in entries if self._is_layer((*driver.layers, name))]
-        self.names = frozenset(LayerId(name) for name in entries if not driver.stray(name))
+        self.names = frozenset(LayerId(name) for name in entries if name not in driver.own)
 
     def _is_layer(self, tree: Tree) -> bool:
         return self._reader.once("layer", tree, lambda: self._reader.is_directory(tree))
@@ -148,7 +70,7 @@ class LayerStore:
         if below is None:
             return None
         old = [below.content]
-        if self.driver is OVERLAY and (lower := self.lower(present[0]) or self.lower(name)) is not None:
+        if self.driver.lower_file and (lower := self.lower(present[0]) or self.lower(name)) is not None:
             old.append(lower)
         return Changes(place.content, tuple(old))
 

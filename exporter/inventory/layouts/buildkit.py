@@ -10,16 +10,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from exporter.core.area import Area, Signature
 from exporter.core.measured import Tree
-from exporter.core.model import BuildCache, BuildRecord, LayerId
+from exporter.core.model import BuildCache, BuildRecord, Collector, LayerId, LayerKey
 from exporter.inventory.drivers import INIT
 from exporter.inventory.files.bolt import Bucket
 from exporter.inventory.files.reader import Reader, decode
-from exporter.inventory.layouts.layerdb import Database
+from exporter.inventory.layouts.layerdb_store import Database
 
 HOME: Tree = ("buildkit",)
+#: BuildKit writes to its databases in place and keeps them open: no event tells of that, so it is not watched.
+AREA = Area(HOME, "BuildKit's cache records and contents", Collector.BUILD_CACHE, store=True, signature=Signature())
 _CONTENT: Tree = ("buildkit", "content")
-_SNAPSHOTS: Tree = ("buildkit", "snapshots.db")
+SNAPSHOTS: Tree = ("buildkit", "snapshots.db")
 _RECORDS: tuple[Tree, ...] = (("buildkit", "metadata_v2.db"), ("buildkit", "metadata.db"))
 _NAME = re.compile(r"[0-9a-z]{25}", re.ASCII)
 _SHA256 = "sha256:"
@@ -61,7 +64,7 @@ def read_builds(reader: Reader) -> Builds:
     """Read BuildKit's databases; nothing where there is no BuildKit."""
     if not reader.root.is_directory(HOME):
         return Builds({}, ())
-    snapshots = reader.database(_SNAPSHOTS, "", _snapshots)
+    snapshots = reader.database(SNAPSHOTS, "", _snapshots)
     names = reader.names(HOME)
     file = next((one for one in _RECORDS if one[-1] in names), _RECORDS[0])
     records = reader.database(file, "_main", _records)
@@ -109,7 +112,7 @@ _VALUES = (
 def build_cache(builds: Builds, databases: Sequence[Database], present: bool) -> BuildCache:
     """Put together what the cache is and what it needs."""
     needs = {one.driver: frozenset(_needs(builds, one)) for one in databases}
-    imaged = {(one.driver, layer) for one in databases for image in one.images for layer in image.layers}
+    imaged = {LayerKey(one.driver, layer) for one in databases for image in one.images for layer in image.layers}
     records = tuple(_record(name, values, builds, databases, imaged) for name, values in builds.records)
     return BuildCache(records, needs, (_CONTENT,) if present else (), (HOME,) if present else ())
 
@@ -142,7 +145,7 @@ def _record(
     values: Mapping[str, object],
     builds: Builds,
     databases: Sequence[Database],
-    imaged: set[tuple[str, LayerId]],
+    imaged: set[LayerKey],
 ) -> BuildRecord:
     key = values["cache.snapshot"]
     snapshot = builds.snapshots.get(key if isinstance(key, str) and key else name)
@@ -151,7 +154,7 @@ def _record(
     for database in databases if snapshot is not None else ():
         assert snapshot is not None, "asked for"
         entry = database.entries.get(snapshot.chain or snapshot.name.removeprefix(_SHA256))
-        shared = shared or (entry is not None and (database.driver, entry.cache) in imaged)
+        shared = shared or (entry is not None and LayerKey(database.driver, entry.cache) in imaged)
         place = database.store.place(snapshot.directory) if snapshot.directory in database.store.names else None
         if place is not None and database.store.driver.sums_files:
             content = place.content
