@@ -11,10 +11,12 @@ DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
 # Parts of docker.io in Debian 12, and packages of their own in Debian 13
 DOCKER_CLIENT := docker-cli:/usr/bin/docker docker-buildx:/usr/libexec/docker/cli-plugins/docker-buildx
 APT_TEST := prometheus strace curl openssl systemd docker.io $(DOCKER_CLIENT) busybox-static chromium lintian debootstrap
+#: In a virtual environment of its own: what it needs is no business of the lock files.
+MUTATION_TOOL := cosmic-ray==8.7.0
 APT_BENCHMARK := docker.io $(DOCKER_CLIENT) busybox-static gdu prometheus
 
 .PHONY: help setup demo demo-prometheus test test-unit test-process test-system test-pythons test-newest test-oldest test-debian \
-	benchmark soak dashboards picture lint format lock wheel deb clean apt-test
+	benchmark soak dashboards mutants picture lint format lock wheel deb clean apt-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -93,6 +95,11 @@ soak: setup ## Run a real engine for ten minutes with each driver while Promethe
 	@scripts/ensure-apt $(APT_BENCHMARK)
 	$(BIN)/python -m benchmarks.soak --driver overlay2
 	$(BIN)/python -m benchmarks.soak --driver vfs
+
+mutants: setup ## Change what works figures out, and print the changes that no test notices (hours; PARTS="bolt reclaim")
+	@[ -x .venv-mutants/bin/cosmic-ray ] || { $(PYTHON) -m venv --clear .venv-mutants && \
+		.venv-mutants/bin/pip install --quiet --disable-pip-version-check $(MUTATION_TOOL); }
+	@.venv-mutants/bin/python scripts/mutants "$(CURDIR)/$(BIN)/python" $(PARTS)
 
 picture: setup ## Draw docs/images/dashboard.png from a running make demo-prometheus (needs npm)
 	@scripts/ensure-apt chromium $(if $(shell command -v npm),,npm)

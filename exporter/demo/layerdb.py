@@ -129,9 +129,7 @@ class LayerdbWriter:
             "Image": f"sha256:{self.images.get(image, digest(image))}",
             "Config": {"Image": image, "Labels": {}},
         }
-        about |= {
-            "State": {"Running": False, "StartedAt": self.created, "FinishedAt": self.created, **(state or {})}
-        }
+        about |= {"State": {"Running": False, "StartedAt": self.created, "FinishedAt": self.created, **(state or {})}}
         about |= config or {}
         self.mount(identity, mount, top, writable or {})
         home = self.path / "containers" / identity

@@ -198,6 +198,20 @@ def test_a_database_that_is_damaged_and_still_is_not_read_again() -> None:
     assert reads == 1
 
 
+def test_a_page_that_is_broken_because_of_a_commit_is_read_again() -> None:
+    """The page was written over while it was read; the next attempt finds the database whole."""
+    new, broken = bolt({"a": b"new"}), _database(_page(3, 16, 0, b""))
+    new, committed = meta(0, 9) + meta(1, 8) + new[2 * PAGE :], False
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal committed
+        content = new if committed else broken
+        committed = committed or (offset, length) == (3 * PAGE, PAGE)
+        return content[offset : offset + length]
+
+    assert read_bolt(read).values == {b"a": b"new"}
+
+
 def test_no_more_is_read_of_a_database_than_an_engines_can_be_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 16 + PAGE)
     assert _values(bolt({"a": b"1"})) == {b"a": b"1"}
