@@ -51,9 +51,9 @@ class Scheduler:
         self._pool = pool
         self._counters = counters
         self._identity: tuple[int, int] | None = None
-        self._budget = Budget(config.duty_cycle)
+        self._budget = Budget(config.scan.duty_cycle)
         self._debounce = Debounce()
-        self._remeasure = RemeasureSchedule(config.scan_interval)
+        self._remeasure = RemeasureSchedule(config.scan.interval)
         self._space = DiskPressure()
         self._areas = RootAreas()
         self._trigger = Trigger.EVENT
@@ -69,10 +69,10 @@ class Scheduler:
         now = time.monotonic()
         self._identity = identify(self._config.root)
         self.reconciler, self._debounce = Reconciler(), Debounce()
-        self._remeasure, self._space = RemeasureSchedule(self._config.scan_interval), DiskPressure()
+        self._remeasure, self._space = RemeasureSchedule(self._config.scan.interval), DiskPressure()
         self._unconfirmed, self._live = None, False
         self._scanned.clear()
-        self._next_identity, self._next_look = now + _LOOK_SECONDS, now + self._config.look_interval
+        self._next_identity, self._next_look = now + _LOOK_SECONDS, now + self._config.watch.look_interval
         self.news = True
         try:
             with self._scanner.open_root() as root:
@@ -118,7 +118,7 @@ class Scheduler:
             if self._unconfirmed is not None and now >= self._unconfirmed[0]:
                 self._scan_findings(now)
             if now >= self._next_look:
-                self._next_look = now + self._config.look_interval
+                self._next_look = now + self._config.watch.look_interval
                 self._look_for_changes(now)
             if now >= self._remeasure_at(now):
                 self._remeasure_due(now)
@@ -164,7 +164,7 @@ class Scheduler:
         due = self._debounce.due
         if due is None:
             return math.inf
-        return min(max(due, now + self._budget.wait()), due + self._config.look_interval)
+        return min(max(due, now + self._budget.wait()), due + self._config.watch.look_interval)
 
     def _scan(self, now: float) -> None:
         """Scan what events have named."""
@@ -256,7 +256,9 @@ class Scheduler:
         due = self._remeasure.next_due
         if due is None:
             return math.inf
-        return min(max(due, now + self._budget.wait(audit=True)), max(due, self._audited) + self._config.look_interval)
+        return min(
+            max(due, now + self._budget.wait(audit=True)), max(due, self._audited) + self._config.watch.look_interval
+        )
 
     def _remeasure_due(self, now: float) -> None:
         """Have what is due measured again: the small trees at once, and beside them one large one at a pace."""

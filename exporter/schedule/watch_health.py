@@ -26,11 +26,11 @@ class WatchHealth:
 
     def start(self, root: str, areas: RootAreas) -> None:
         """Watch the areas that a root has now; where that is impossible, try again after a while."""
-        if not self._config.watch:
+        if not self._config.watch.enabled:
             return
         error = self._watcher.start(root, areas.watched, areas.deep)
         if error:
-            fallback = f"a look every {self._config.look_interval:g} s"
+            fallback = f"a look every {self._config.watch.look_interval:g} s"
             _log.warning("watch.impossible", error=error, fallback=fallback)
             self._retry = time.monotonic() + _RETRY_SECONDS
 
@@ -45,7 +45,7 @@ class WatchHealth:
         `homes` returns the directories in deep areas with their inodes; it is asked only where something has
         `changed`, or where some were not watched before.
         """
-        if not self._config.watch:
+        if not self._config.watch.enabled:
             return
         watcher, was_deaf = self._watcher, self._watcher.deaf
         reason = watcher.fault(areas.watched) if watcher.running else ""

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.settings import Config
+from exporter.config.settings import Config, WatchSettings
 from exporter.core.measured import Tree
 from exporter.core.model import Counters
 from exporter.inventory.areas import RootAreas
@@ -70,7 +70,7 @@ def test_what_lacks_a_watch_is_said_and_not_tried_again_at_once(root: Path, watc
 
 
 def test_where_watching_is_off_nothing_is_watched(root: Path, watcher: Watcher) -> None:
-    watch_health = WatchHealth(Config(str(root), watch=False), watcher, Counters())
+    watch_health = WatchHealth(Config(str(root), watch=WatchSettings(enabled=False)), watcher, Counters())
     watch_health.start(str(root), _AREAS)
     watch_health.check(str(root), _AREAS, dict, changed=True)
     assert not watcher.running
