@@ -219,6 +219,18 @@ def test_what_starts_and_what_stops_is_measured_at_once_and_then_by_its_new_paus
         assert schedule.next_due == now + pause
 
 
+def test_what_was_started_again_and_is_quiet_has_the_pauses_of_what_runs() -> None:
+    tree: Tree = ("overlay2", "web")
+    ended, runs = (
+        Inventory(layers=(layer("web", Use.CONTAINER),), containers=(_container("web", state),))
+        for state in (_EXITED, _RUNNING)
+    )
+    schedule = _schedule([tree], ended)
+    schedule.plan(_plan([tree]), runs, [], 10, 0)
+    schedule.done(tree, 10, 0, grew=False)
+    assert schedule.next_due == 10 + 2 * _INTERVAL
+
+
 def test_what_a_container_may_have_written_is_measured_at_once() -> None:
     inventory = Inventory(
         layers=(layer("web", Use.CONTAINER), layer("other", Use.CONTAINER), layer("web", Use.CONTAINER, driver="vfs")),
