@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.core.measured import Measured, Tree, Usage
@@ -151,13 +151,19 @@ def test_the_longest_overdue_is_measured_first() -> None:
 
 def test_what_is_being_measured_is_not_due_meanwhile() -> None:
     schedule = _schedule([("a",), ("b",)])
+    assert schedule.next_due == _INTERVAL
     schedule.begun([("a",), ("none",)], 100)
     assert schedule.due(100) == [("b",)]
+    schedule.begun([("b",)], 200)
+    assert schedule.next_due == 100 + _HOUR
+    schedule = _schedule([("a",), ("b",)])
+    schedule.begun([("a",)], 100)
     assert schedule.due(100 + _HOUR - 1) == [("b",)]
     assert schedule.due(100 + _HOUR) == [("b",), ("a",)]
 
 
 @given(st.lists(st.integers(0, SMALL_ENTRIES), min_size=1, max_size=60))
+@example([SMALL_ENTRIES] * 12)
 def test_a_batch_of_small_trees_is_bounded_and_all_of_them_have_their_turn(sizes: list[int]) -> None:
     measured: dict[Tree, Measured] = {("t", str(at)): _entries(size) for at, size in enumerate(sizes)}
     schedule, left = _schedule(measured), set(measured)
