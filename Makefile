@@ -15,8 +15,8 @@ APT_TEST := prometheus strace curl openssl systemd docker.io $(DOCKER_CLIENT) bu
 MUTATION_TOOL := cosmic-ray==8.7.0
 APT_BENCHMARK := docker.io $(DOCKER_CLIENT) busybox-static gdu prometheus
 
-.PHONY: help setup demo demo-prometheus test test-unit test-process test-system benchmark soak dashboards mutants picture lint format lock wheel deb clean apt-test \
-	test-debian
+.PHONY: help setup demo demo-prometheus test test-unit test-process test-system test-pythons test-newest test-oldest test-debian \
+	benchmark soak dashboards mutants picture lint format lock wheel deb clean apt-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -64,6 +64,25 @@ test-process: setup apt-test ## Run the tests of the exporter as processes
 test-system: setup apt-test ## Run the tests with Docker engines, Prometheus, Chromium, systemd and the Debian package
 	$(PYTEST) tests/system
 
+test-pythons: apt-test ## Run the unit and process suites with each Python from 3.11 on that this machine has
+	@scripts/pythons | while read -r version python; do \
+		echo "== Python $$version ($$python)"; \
+		$(MAKE) --no-print-directory test-unit test-process PYTHON=$$python VENV=.venv-$$version </dev/null || exit; \
+	done
+
+test-newest: ## Run the unit suite with the newest Python that this machine has
+	@read -r version python < <(scripts/pythons --newest) && \
+		$(MAKE) --no-print-directory test-unit PYTHON=$$python VENV=.venv-$$version
+
+test-oldest: .venv-oldest/.oldest ## Run the unit suite with the oldest dependencies that pyproject.toml allows
+	$(MAKE) --no-print-directory test-unit VENV=.venv-oldest
+
+.venv-oldest/.oldest: requirements-dev.lock pyproject.toml scripts/oldest
+	@$(MAKE) --no-print-directory setup VENV=.venv-oldest
+	@.venv-oldest/bin/pip install --quiet --disable-pip-version-check $$(.venv-oldest/bin/python scripts/oldest)
+	@.venv-oldest/bin/pip check
+	@touch $@
+
 SUITE ?= trixie
 test-debian: ## Run make demo and make test on a bare Debian SUITE (trixie, bookworm), in a root of its own
 	@scripts/test-debian $(SUITE)
@@ -109,4 +128,4 @@ deb: setup ## Build the Debian package into dist/
 	@scripts/make-deb $(BIN)/pip
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) .venv-mutants dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -222,10 +222,12 @@ def _hanging_trees(top: Path, stack: contextlib.ExitStack, count: int, *, deadly
 
 def _outcomes(results: list[Result]) -> dict[str, str]:
     """By tree, why it was not measured, or that it was."""
-    return {
-        result.task.tree[-1]: "measured" if result.measured else next(iter(result.task.troubled().counts))
-        for result in results
-    }
+    return {result.task.tree[-1]: "measured" if result.measured else _reason(result.task) for result in results}
+
+
+def _reason(task: Task) -> Reason:
+    assert task.trouble is not None
+    return next(iter(task.trouble.counts))
 
 
 @_root

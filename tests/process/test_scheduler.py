@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exporter.config.settings import Config
+from exporter.config.settings import Config, ScanSettings, WatchSettings
 from exporter.core.measured import Tree
 from exporter.core.model import Counters, Trigger
 from exporter.demo.writer import State
@@ -42,7 +42,7 @@ class _Kept:
         """Whether that tree is being audited, and the keeper content to wait for something."""
 
         def waits() -> bool:
-            audited = {task.tree for one in self.scanner.rounds if one.trigger is Trigger.AUDIT for task in one.pending}
+            audited = {task.tree for one in self.scanner.runs if one.trigger is Trigger.AUDIT for task in one.pending}
             return tree in audited and self.scheduler.due() > time.monotonic()
 
         return waits
@@ -64,8 +64,9 @@ def keep(pool: Pool) -> Iterator[_Keep]:
     """Make keepers; whatever becomes of the test, their threads end with it."""
     made = []
 
-    def one(root: Path, **settings: Any) -> _Kept:
-        made.append(_Kept(pool, Config(str(root), **{"look_interval": 0.5, "duty_cycle": 1} | settings)))
+    def one(root: Path, *, look_interval: float = 0.5, **scan: Any) -> _Kept:
+        settings = ScanSettings(**{"duty_cycle": 1} | scan)
+        made.append(_Kept(pool, Config(str(root), settings, WatchSettings(look_interval=look_interval))))
         return made[-1]
 
     yield one
@@ -175,7 +176,7 @@ def test_what_events_tell_does_not_starve_when_there_is_nothing_to_spend(built: 
 
 def test_audits_do_not_starve_when_there_is_nothing_to_spend(built: GraphRoot, keep: _Keep) -> None:
     """Whatever events have cost: some small trees are audited each look, and the keeper waits meanwhile."""
-    kept = keep(built.path, look_interval=1, duty_cycle=1e-6, scan_interval=1)
+    kept = keep(built.path, look_interval=1, duty_cycle=1e-6, interval=1)
     kept.turn_until(lambda: kept.layers() == 1)
     for size in (5000, 6000):
         (built.path / "tmp/file").write_bytes(b"x" * size)
@@ -192,5 +193,5 @@ def test_an_audit_that_waits_for_another_keeps_nobody_busy(built: GraphRoot, kee
     with process_of(hex_id("web")) as pid:
         volumes = {"/v": "/var/lib/docker/volumes/large/_data"}
         built.container("web", image="base", volumes=volumes, state=State(running=True, pid=pid))
-        kept = keep(built.path, scan_interval=0)
+        kept = keep(built.path, interval=0)
         kept.turn_until(kept.waits_for(large))

@@ -24,7 +24,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def watcher(root: Path) -> "Watcher":
     watcher = Watcher()
-    assert watcher.start(str(root), [("containers",), ("graph",)]) == ""
+    assert watcher.start(str(root), [("containers",), ("graph",)], [("containers",)]) == ""
     return watcher
 
 
@@ -34,7 +34,7 @@ def _paths(watcher: Watcher, name: str) -> set[str]:
 
     def came() -> bool:
         select.select([watcher.mailbox.readable], [], [], 1)
-        found.update(watcher.mailbox.take()[0])
+        found.update(watcher.mailbox.take_paths()[0])
         return any(path.endswith(name) for path in found)
 
     eventually(came, otherwise=lambda: found)
@@ -148,7 +148,7 @@ def test_an_overflow_in_the_log_of_the_library_is_counted(root: Path, watcher: W
     import logging  # noqa: PLC0415 - only here
 
     logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; filesystem events were lost")
-    assert watcher.mailbox.take()[2] == 1
+    assert watcher.mailbox.take_paths()[2] == 1
     watcher.stop()
 
 
@@ -170,12 +170,12 @@ def test_events_behind_others_wake_nobody_for_a_moment(monkeypatch: pytest.Monke
         return bool(select.select([mailbox.readable], [], [], 0)[0])
 
     assert wakes("a")
-    assert mailbox.take()[0] == ["a"]
+    assert mailbox.take_paths()[0] == ["a"]
     assert not wakes("b")
     assert mailbox.due > clock.now
     clock.now = mailbox.due
-    assert mailbox.take()[0] == ["b"]
+    assert mailbox.take_paths()[0] == ["b"]
     clock.now += 1
-    assert mailbox.take()[0] == []
+    assert mailbox.take_paths()[0] == []
     assert wakes("c")
     mailbox.close()

@@ -1,4 +1,4 @@
-"""One HTTP connection: requests come in, each waits for its turn, and its response goes out in pieces.
+"""One HTTP connection: requests are read, each in its turn, and responses are sent in pieces.
 
 A connection holds one piece of a response at most. It reads no further request before the response to the one before
 is in the kernel, so that a client which sends many at once, or reads slowly, takes no memory for them.
@@ -57,9 +57,6 @@ class Connection:
         """Serve requests; return True when the client ends the connection, False after a last response."""
         while (request := await self._next_request()) is not None:
             self._move(Stage.SERVING)
-            await self._wait_for_turn()
-            if self.stream.is_reset:
-                return True
             await self._respond(request)
             if self._shared.stopping or not self._http.start_next():
                 return False
@@ -68,18 +65,30 @@ class Connection:
     async def _next_request(self) -> Request | None:
         """Wait for a request; None when the client sends no more. Raises BadRequestError.
 
-        A head that comes byte by byte does not prolong the time for it.
+        It is read and parsed when it is this connection's turn: to parse what many send takes time, too. A head that
+        comes byte by byte does not prolong the time for it.
         """
+        if self._http.has_unread:
+            self._move(Stage.SERVING)
+            await self._wait_for_turn()
         while (request := self._http.request(self._slot.address)) is None:
-            if self._slot.stage is not Stage.WAITING:
+            if self._slot.stage is Stage.SERVING:
                 self._move(Stage.WAITING if self._http.has_unread else Stage.IDLE)
-            data = await self.stream.receive()
+            data = await self._receive()
             if not data:
                 return None
-            if self._slot.stage is Stage.IDLE:
-                self._move(Stage.WAITING)
             self._http.receive(data)
         return request
+
+    async def _receive(self) -> bytes:
+        while True:
+            await self.stream.readable()
+            if self._slot.stage is Stage.IDLE:
+                self._move(Stage.WAITING)
+            await self._wait_for_turn()
+            data = self.stream.receive()
+            if data is not None:
+                return data
 
     async def _respond(self, request: Request) -> None:
         response = await self._response(request)

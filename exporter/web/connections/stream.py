@@ -39,16 +39,11 @@ class Stream:
         """What is held below this stream when it can send no more, bytes: a TLS record, or nothing."""
         return _RECORD_BYTES if isinstance(self._socket, ssl.SSLSocket) else 0
 
-    @property
-    def is_reset(self) -> bool:
-        """Whether the peer has reset the connection. It costs one call of the kernel."""
-        return bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-
     async def peek(self, wanted: int) -> bytes:
         """Wait until `wanted` bytes have come and return them, without taking them; fewer when no more will come."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
         try:
-            await self._readable()
+            await self.readable()
         finally:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         return self._socket.recv(wanted, socket.MSG_PEEK)
@@ -61,21 +56,21 @@ class Stream:
             try:
                 wrapped.do_handshake()
             except ssl.SSLWantReadError:
-                await self._readable()
+                await self.readable()
             except ssl.SSLWantWriteError:
                 await self.writable()
             else:
                 return wrapped.getpeercert()
 
-    async def receive(self) -> bytes:
-        """Wait for bytes, at most 16 KiB; none are the end of what the peer sends."""
-        while True:
-            try:
-                return self._socket.recv(_READ_BYTES)
-            except (*_NOT_NOW, ssl.SSLWantReadError):
-                await self._readable()
-            except ssl.SSLWantWriteError:
-                await self.writable()
+    def receive(self) -> bytes | None:
+        """Return the bytes that have come, at most 16 KiB; None where there are none yet.
+
+        No bytes at all are the end of what the peer sends.
+        """
+        try:
+            return self._socket.recv(_READ_BYTES)
+        except (*_NOT_NOW, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
 
     def send(self, data: bytes | memoryview) -> int:
         """Send what there is room for now; return how many bytes that were. After 0, wait until it is `writable`.
@@ -86,6 +81,11 @@ class Stream:
             return self._socket.send(data)
         except (*_NOT_NOW, ssl.SSLWantWriteError):
             return 0
+
+    async def readable(self) -> None:
+        """Wait until there may be bytes to receive."""
+        if not isinstance(self._socket, ssl.SSLSocket) or not self._socket.pending():
+            await self._ready(self._loop.add_reader, self._loop.remove_reader)
 
     async def writable(self) -> None:
         """Wait until there is room for more."""
@@ -101,8 +101,9 @@ class Stream:
         left = _DISCARD_BYTES
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while left > 0 and (data := await self.receive()):
-                    left -= len(data)
+                while left > 0 and (data := self.receive()) != b"":
+                    left -= len(data or b"")
+                    await self.readable()
 
     def close(self) -> None:
         """Close the socket at once. It may be closed already, by either side."""
@@ -120,9 +121,6 @@ class Stream:
         finally:
             self._socket = socket.socket(fileno=self._socket.detach())
             self._socket.setblocking(False)
-
-    async def _readable(self) -> None:
-        await self._ready(self._loop.add_reader, self._loop.remove_reader)
 
     async def _ready(self, add: Callable[..., None], remove: Callable[..., object]) -> None:
         ready: asyncio.Future[None] = self._loop.create_future()

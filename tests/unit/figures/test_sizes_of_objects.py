@@ -6,7 +6,17 @@ from fractions import Fraction
 import pytest
 
 from exporter.core.measured import Changes, Usage
-from exporter.core.model import BuildCache, BuildRecord, ContainerState, ImageId, ImageState, Layer, LayerId, Use
+from exporter.core.model import (
+    BuildCache,
+    BuildRecord,
+    ContainerState,
+    ImageId,
+    ImageState,
+    Layer,
+    LayerId,
+    LayerKey,
+    Use,
+)
 from exporter.figures.figures import Figures
 from tests.support.snapshots import ELSEWHERE, container, image, layer, shared, snapshot, tree, volume
 
@@ -29,8 +39,8 @@ def test_a_layers_size_is_what_docker_wrote_down_before_what_was_compared_before
     told = snapshot({one.content: tree(9) for one in layers[:5] if one.content is not None}, layers=layers)
     made = Figures(told).layer_sizes
     assert made == {("overlay2", "a"): 0, ("overlay2", "c"): 9}
-    compared = replace(told, differences={("overlay2", LayerId("b")): 4})
-    assert Figures(compared).layer_sizes["overlay2", LayerId("b")] == 4
+    compared = replace(told, differences={LayerKey("overlay2", LayerId("b")): 4})
+    assert Figures(compared).layer_sizes[LayerKey("overlay2", LayerId("b"))] == 4
 
 
 def test_a_layer_that_images_share_counts_in_full_for_each_and_in_parts_for_their_shares() -> None:

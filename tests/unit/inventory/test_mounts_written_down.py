@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from exporter.core.model import Container, Mount
-from exporter.inventory.container_mounts import origin, read_mounts, settle, volumes_from
+from exporter.inventory.container_mounts import origin, read_mounts, resolve_mounts, volumes_from
 from tests.support.snapshots import container
 
 Json = dict[str, Any]
@@ -162,14 +162,14 @@ def test_binds_and_volumes_of_others_are_a_containers_own_too_and_its_own_come_f
     data = _named("data", _BIND, _TMPFS, _VOLUME)
     own = Mount("bind", "/own", "/s", "rw")
     for wanted, mode in (("data", "rw"), ("/data", "rw"), ("data:rw", "rw"), ("data:ro", "ro")):
-        found = settle([data, _named("heir", own, volumes_from=(wanted,))], frozenset())
+        found = resolve_mounts([data, _named("heir", own, volumes_from=(wanted,))], frozenset())
         assert found[0].mounts == data.mounts
         assert found[1].mounts == (own, Mount("volume", "v", "/v", mode))
 
 
 def test_what_is_inherited_is_inherited_on_and_a_ring_ends() -> None:
     first, second = _named("a", _BIND, volumes_from=("b",)), _named("b", _VOLUME, volumes_from=("a", "gone"))
-    found = settle([first, second, _named("c", volumes_from=("a:ro",))], frozenset())
+    found = resolve_mounts([first, second, _named("c", volumes_from=("a:ro",))], frozenset())
     assert [[(one.destination, one.mode) for one in each.mounts] for each in found] == [
         [("/s", "rw"), ("/v", "rw")],
         [("/s", "rw"), ("/v", "rw")],
@@ -183,7 +183,7 @@ def test_a_path_of_a_volumes_data_is_the_volume_where_it_lies_in_this_root() -> 
 
     def settled(mount: Mount, volumes: set[str], *roots: str) -> Mount:
         others = [_named(f"other{at}", origin=root) for at, root in enumerate(roots)]
-        return settle([_named("web", mount), *others], frozenset(volumes))[0].mounts[0]
+        return resolve_mounts([_named("web", mount), *others], frozenset(volumes))[0].mounts[0]
 
     assert settled(path, {"data"}) == volume
     assert settled(path, {"data"}, "/var/lib/docker", "") == volume

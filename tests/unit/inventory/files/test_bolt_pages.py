@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.demo.bolt import PAGE, Tree, bolt, fnv, leaf, meta
@@ -42,6 +42,7 @@ def test_what_lies_in_the_leaves_below_branches_is_all_read() -> None:
 
 
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.binary(max_size=6000), max_size=5))
+@example({"a": b"x" * (3 * PAGE), "b": b"y"})
 def test_values_of_any_length_are_read_also_over_many_pages(values: dict[str, bytes]) -> None:
     assert _values(bolt(dict(values))) == {name.encode(): value for name, value in values.items()}
 
