@@ -10,10 +10,10 @@
 # rslave matters. Docker mounts every container's root filesystem below the data root. A private copy of those mounts
 # in this container would keep each of them busy for as long as it runs: "device or resource busy" at docker rm. With
 # slave propagation an unmount on the host is an unmount here too. (bind-propagation needs the host's mount to be
-# shared, as systemd makes it.) Where that cannot be had, bind-recursive=disabled leaves the mounts out altogether.
+# shared, as systemd makes it.) Where that is not possible, bind-recursive=disabled leaves the mounts out.
 #
 # The one capability lets a user who is not root read what belongs to root, and nothing else. It is a file capability
-# of the interpreter, so do not set no-new-privileges: that would switch it off.
+# of the interpreter, so do not set no-new-privileges, which disables it.
 
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /src

@@ -11,10 +11,12 @@ DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
 # Parts of docker.io in Debian 12, and packages of their own in Debian 13
 DOCKER_CLIENT := docker-cli:/usr/bin/docker docker-buildx:/usr/libexec/docker/cli-plugins/docker-buildx
 APT_TEST := prometheus strace curl openssl systemd docker.io $(DOCKER_CLIENT) busybox-static chromium lintian debootstrap
+#: In a virtual environment of its own: what it needs is no business of the lock files.
+MUTATION_TOOL := cosmic-ray==8.7.0
 APT_BENCHMARK := docker.io $(DOCKER_CLIENT) busybox-static gdu prometheus
 
-.PHONY: help setup demo demo-prometheus test benchmark soak dashboards picture lint format lock wheel deb clean apt-test \
-	test-debian
+.PHONY: help setup demo demo-prometheus test test-unit test-process test-system test-pythons test-newest test-oldest test-debian \
+	benchmark soak dashboards mutants picture lint format lock wheel deb clean apt-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -43,8 +45,43 @@ apt-test:
 	@scripts/ensure-apt $(APT_TEST)
 	@[ "$$(id -u)" -ne 0 ] || scripts/debian-root >/dev/null || echo "no Debian root: tests that need one are skipped" >&2
 
-test: setup apt-test ## Set up what the tests need, apt packages included, and run them all
-	$(BIN)/pytest
+# Tests that share something expensive are of one group, and so run in one of the processes.
+JOBS ?= $(shell nproc)
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not machine"
+ALONE := $(BIN)/pytest -m machine
+
+test: setup apt-test ## Set up what the tests need, apt packages included, and run all three suites
+	$(PYTEST)
+	$(ALONE) tests/process
+
+test-unit: setup ## Run the tests that need nothing but files: under a minute
+	$(PYTEST) tests/unit
+
+test-process: setup apt-test ## Run the tests of the exporter as processes
+	$(PYTEST) tests/process
+	$(ALONE) tests/process
+
+test-system: setup apt-test ## Run the tests with Docker engines, Prometheus, Chromium, systemd and the Debian package
+	$(PYTEST) tests/system
+
+test-pythons: apt-test ## Run the unit and process suites with each Python from 3.11 on that this machine has
+	@scripts/pythons | while read -r version python; do \
+		echo "== Python $$version ($$python)"; \
+		$(MAKE) --no-print-directory test-unit test-process PYTHON=$$python VENV=.venv-$$version </dev/null || exit; \
+	done
+
+test-newest: ## Run the unit suite with the newest Python that this machine has
+	@read -r version python < <(scripts/pythons --newest) && \
+		$(MAKE) --no-print-directory test-unit PYTHON=$$python VENV=.venv-$$version
+
+test-oldest: .venv-oldest/.oldest ## Run the unit suite with the oldest dependencies that pyproject.toml allows
+	$(MAKE) --no-print-directory test-unit VENV=.venv-oldest
+
+.venv-oldest/.oldest: requirements-dev.lock pyproject.toml scripts/oldest
+	@$(MAKE) --no-print-directory setup VENV=.venv-oldest
+	@.venv-oldest/bin/pip install --quiet --disable-pip-version-check $$(.venv-oldest/bin/python scripts/oldest)
+	@.venv-oldest/bin/pip check
+	@touch $@
 
 SUITE ?= trixie
 test-debian: ## Run make demo and make test on a bare Debian SUITE (trixie, bookworm), in a root of its own
@@ -58,6 +95,11 @@ soak: setup ## Run a real engine for ten minutes with each driver while Promethe
 	@scripts/ensure-apt $(APT_BENCHMARK)
 	$(BIN)/python -m benchmarks.soak --driver overlay2
 	$(BIN)/python -m benchmarks.soak --driver vfs
+
+mutants: setup ## Change what works figures out, and print the changes that no test notices (hours; PARTS="bolt reclaim")
+	@[ -x .venv-mutants/bin/cosmic-ray ] || { $(PYTHON) -m venv --clear .venv-mutants && \
+		.venv-mutants/bin/pip install --quiet --disable-pip-version-check $(MUTATION_TOOL); }
+	@.venv-mutants/bin/python scripts/mutants "$(CURDIR)/$(BIN)/python" $(PARTS)
 
 picture: setup ## Draw docs/images/dashboard.png from a running make demo-prometheus (needs npm)
 	@scripts/ensure-apt chromium $(if $(shell command -v npm),,npm)
@@ -86,4 +128,4 @@ deb: setup ## Build the Debian package into dist/
 	@scripts/make-deb $(BIN)/pip
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -22,7 +22,7 @@ from benchmarks.subject import Subject, subject
 
 _GROWTH = 1.1
 #: How long after the last change the figures may take to be right: until the next audit.
-_SETTLE_SECONDS = 90.0
+_RIGHT_SECONDS = 90.0
 #: Metrics on the exporter itself, which differ between processes.
 _OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_info", "filesystem_", "web_")
 
@@ -37,20 +37,20 @@ class Churn:
         (self._content / "bin").mkdir(parents=True)
         shutil.copy(shutil.which("busybox") or "", self._content / "bin/busybox")
         (self._content / "bin/sh").symlink_to("busybox")
-        self.rounds = 0
+        self.steps = 0
 
     def run(self, until: float) -> None:
         """Change the engine until a time of the monotonic clock."""
         while time.monotonic() < until:
-            self.rounds += 1
+            self.steps += 1
             image = self._image()
             self._start(image)
-            if self.rounds % 4 == 0:
+            if self.steps % 4 == 0:
                 self._remove()
 
     def _image(self) -> str:
         """Make an image; every third one by a build of two layers."""
-        number, chance = self.rounds, self._chance
+        number, chance = self.steps, self._chance
         image = f"image{number % 5}:{number}"
         (self._content / "data").write_bytes(chance.randbytes(chance.randrange(200_000)))
         packed = subprocess.run(["tar", "-C", str(self._content), "-c", "."], capture_output=True, check=True).stdout
@@ -62,7 +62,7 @@ class Churn:
 
     def _start(self, image: str) -> None:
         """Run a container that writes, logs and ends; every fifth runs until it is removed."""
-        number = self.rounds
+        number = self.steps
         script = f"i=0; while [ $i -lt 200 ]; do echo line $i; echo $i > /w$i; i=$((i+1)); done; echo x > /v/{number}"
         if number % 5 == 0:
             script += "; while :; do echo more >> /grows; echo more; /bin/busybox sleep 1; done"
@@ -74,7 +74,7 @@ class Churn:
         for container in found[: self._chance.randrange(len(found) + 1)]:
             docker(self._address, "rm", "-f", container)
         docker(self._address, "image", "prune", "-af")
-        if self.rounds % 8 == 0:
+        if self.steps % 8 == 0:
             docker(self._address, "volume", "prune", "-f")
 
     def stop(self) -> None:
@@ -117,7 +117,7 @@ def main() -> None:
                 churn.run(until)
                 watcher.join()
                 churn.stop()
-                settled = _settle(running, root, failures)
+                right_after = _until_right(running, root, failures)
                 failures += _complaints(running)
                 scrapes = server.judge(failures)
                 cpu = running.sums()["process_cpu_seconds_total"]
@@ -126,20 +126,20 @@ def main() -> None:
     if late > _GROWTH * early:
         failures.append(f"memory grew from {early} to {late} bytes")
     print(
-        f"{chosen.driver}, {chosen.seconds:.0f} s: {churn.rounds} images and containers, {scrapes}, "
+        f"{chosen.driver}, {chosen.seconds:.0f} s: {churn.steps} images and containers, {scrapes}, "
         f"memory {early / 1e6:.1f} to {late / 1e6:.1f} MB, {cpu:.0f} s of CPU, "
-        f"right after {settled:.0f} s, {len(failures)} failures"
+        f"right after {right_after:.0f} s, {len(failures)} failures"
     )
     for failure in failures:
         print(failure)
     sys.exit(bool(failures))
 
 
-def _settle(running: Subject, root: Path, failures: list[str]) -> float:
+def _until_right(running: Subject, root: Path, failures: list[str]) -> float:
     """Compare with du and a fresh process until nothing differs; return the seconds that it took."""
     start = time.monotonic()
     while wrong := _wrong(running, root):
-        if time.monotonic() - start > _SETTLE_SECONDS:
+        if time.monotonic() - start > _RIGHT_SECONDS:
             failures += wrong
             break
         time.sleep(1)

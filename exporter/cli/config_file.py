@@ -12,7 +12,7 @@ import click
 from exporter.config.settings import SettingsError
 
 if TYPE_CHECKING:
-    from exporter.config.yaml_reader import Entry  # see _apply
+    from exporter.config.yaml_reader import YamlEntry  # see _apply
 
 _FLAG = "--config.file"
 
@@ -52,7 +52,7 @@ def flags(group: click.Group) -> dict[str, click.Option]:
     return {key: option for command in group.commands.values() for key, option in _keys(command)}
 
 
-def take(top: "Entry", known: dict[str, click.Option]) -> dict[str, Any]:
+def take(top: "YamlEntry", known: dict[str, click.Option]) -> dict[str, Any]:
     """The values by their keys; raises SettingsError for what no flag would take."""
     values: dict[str, Any] = {}
     for key, entry in top.mapping():
@@ -73,7 +73,7 @@ def _keys(command: click.Command) -> Iterator[tuple[str, click.Option]]:
             yield option.opts[0].removeprefix("--"), option
 
 
-def _value(option: click.Option, entry: "Entry") -> Any:
+def _value(option: click.Option, entry: "YamlEntry") -> Any:
     """Take a value as the flag would; a switch is true or false, and a flag that may come again is a list or one."""
     if option.is_flag:
         return entry.boolean()

@@ -1,4 +1,4 @@
-"""The flags that several commands have, and how a flag is made: each is an environment variable, too."""
+"""Every flag of every command, declared once. A flag is an environment variable as well, where `option` made it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,18 +7,21 @@ import click
 
 from exporter.cli.config_file import config_file_option
 from exporter.config.limits import DEFAULT_SERIES, LIMITED, Shown
-from exporter.config.settings import DEFAULT_ROOT
+from exporter.config.settings import DEFAULT_PORT, DEFAULT_ROOT, LogSettings, ScanSettings, WatchSettings
 
 _ENVIRONMENT = "DOCKER_STORAGE_EXPORTER_"
-Command = Callable[..., None]
+Function = Callable[..., Any]
+Decorator = Callable[[Function], Function]
 
 
-def option(flag: str, name: str, **settings: Any) -> Callable[[Command], Command]:
+def option(flag: str, name: str, **settings: Any) -> Decorator:
     """An option that is also an environment variable, and says so in --help."""
     words = flag.partition("/")[0].removeprefix("--")  # a switch has the name of what it switches on
     variable = _ENVIRONMENT + words.replace(".", "_").replace("-", "_").upper()
-    return click.option(flag, name, envvar=variable, show_envvar=True, show_default=True, **settings)
+    return click.option(flag, name, envvar=variable, show_envvar=True, **{"show_default": True, **settings})
 
+
+# -- what is read, and how -------------------------------------------------------------------------------------------
 
 config_file = config_file_option(_ENVIRONMENT + "CONFIG_FILE")
 root = option(
@@ -28,37 +31,124 @@ root = option(
     metavar="DIRECTORY",  # no click.Path: that refuses what access(2) denies, which knows nothing of capabilities
     help="The Docker data root to read. Nothing below it is ever written.",
 )
+scan_interval = option(
+    "--scan.interval",
+    "interval",
+    default=ScanSettings().interval,
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="How often to measure directories that a running container may write to. Those that do not change are "
+    "measured less often, down to every 15 minutes.",
+)
+duty_cycle = option(
+    "--scan.duty-cycle",
+    "duty_cycle",
+    default=ScanSettings().duty_cycle,
+    type=click.FloatRange(min=0.001, max=1),
+    metavar="FRACTION",
+    help="The share of one core that scans may use on average, after the first scan.",
+)
+workers = option(
+    "--scan.workers",
+    "workers",
+    default=ScanSettings().workers,
+    type=click.IntRange(min=0),
+    metavar="NUMBER",
+    help="How many processes measure at once; 0 is one for each core.",
+)
+tree_timeout = option(
+    "--scan.tree-timeout",
+    "tree_timeout",
+    default=ScanSettings().tree_timeout,
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="Give up on a directory tree when measuring it has made no progress for this long.",
+)
+cache_file = option(
+    "--cache.file",
+    "cache_file",
+    default="",
+    metavar="FILE",
+    help="Where the sizes of image layers are kept across restarts.  [default: in the state directory; 'none': off]",
+)
+orphaned_after = option(
+    "--layers.orphaned-after",
+    "orphaned_after",
+    default=ScanSettings().orphaned_after,
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Call a layer orphaned after nothing has referred to it for this long.",
+)
+watch = option(
+    "--watch/--no-watch",
+    "watch",
+    default=WatchSettings().enabled,
+    help="Let the kernel report changes (inotify). Without it, changes are found by looking regularly.",
+)
+look_interval = option(
+    "--watch.look-interval",
+    "look_interval",
+    default=WatchSettings().look_interval,
+    type=click.FloatRange(min=0.5),
+    metavar="SECONDS",
+    help="How often to look for changes that the kernel has not reported.",
+)
+
+# -- what is served, and where ---------------------------------------------------------------------------------------
+
 intermediate = option(
     "--collector.images.intermediate",
     "intermediate",
     is_flag=True,
     help="Serve the sizes of intermediate images too: those without a tag that other images are built on.",
 )
-workers = option(
-    "--scan.workers",
-    "workers",
-    default=0,
-    type=click.IntRange(min=0),
-    metavar="NUMBER",
-    help="How many processes measure at once; 0 is one for each core.",
-)
-timeout = option(
-    "--scan.tree-timeout",
-    "tree_timeout",
-    default=30.0,
-    type=click.FloatRange(min=1),
-    metavar="SECONDS",
-    help="Give up on a directory tree when its measuring has made no progress for this long.",
-)
 each_layer = option(
     "--collector.layers.each",
     "each_layer",
     is_flag=True,
-    help="Serve every layer with its size, not only their sums.",
+    help="Serve the size of every layer, not only sums of layers.",
+)
+listen = option(
+    "--web.listen-address",
+    "listen",
+    multiple=True,
+    default=(f":{DEFAULT_PORT}",),
+    metavar="HOST:PORT",
+    help="The address to serve on; repeat it for several. Without a host, on every address of the machine. "
+    "Ignored when systemd passes sockets.",
+)
+web_config_file = option(
+    "--web.config.file",
+    "web_config_file",
+    default="",
+    metavar="FILE",
+    help="TLS, passwords, headers and rate limit, in the format that Prometheus exporters share.",
+)
+lifecycle = option(
+    "--web.enable-lifecycle",
+    "lifecycle",
+    is_flag=True,
+    help="Let POST /-/reload scan everything again and read the web configuration again, as SIGHUP does.",
+)
+style = option(
+    "--format",
+    "style",
+    default="text",
+    type=click.Choice(["text", "openmetrics"]),
+    help="The exposition format.",
+)
+output = option(
+    "--output",
+    "output",
+    default=None,
+    type=click.Path(dir_okay=False, readable=False),
+    metavar="FILE",
+    help="Write to this file instead of standard output, replacing it as a whole: for node_exporter's textfile "
+    "collector.",
 )
 
 
-def limits(command: Command) -> Command:
+def limits(command: Function) -> Function:
     """The limits on series, one option for each collector."""
     for name in reversed(LIMITED):
         command = option(
@@ -67,7 +157,7 @@ def limits(command: Command) -> Command:
             default=DEFAULT_SERIES,
             type=click.IntRange(min=0),
             metavar="NUMBER",
-            help=f"Serve at most so many series of {name.replace('_', ' ')}, those of the largest; 0 is no limit.",
+            help=f"Serve at most this many series of {name.replace('_', ' ')}, the largest first; 0 is no limit.",
         )(command)
     return command
 
@@ -77,11 +167,109 @@ def shown(*, intermediate: bool, each_layer: bool, limits: Mapping[str, int]) ->
     return Shown(intermediate, each_layer, tuple((name, limits[f"most_{name}"]) for name in LIMITED))
 
 
-grace = option(
-    "--layers.orphaned-after",
-    "orphaned_after",
-    default=600.0,
-    type=click.FloatRange(min=0),
-    metavar="SECONDS",
-    help="How long nothing must have referred to a layer before it is called orphaned.",
+# -- the log ---------------------------------------------------------------------------------------------------------
+
+log_level = option(
+    "--log.level",
+    "log_level",
+    default=LogSettings().level,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="The least important log lines to write.",
 )
+log_format = option(
+    "--log.format",
+    "log_format",
+    default=LogSettings().style,
+    type=click.Choice(["logfmt", "json"]),
+    help="The form of log lines.",
+)
+
+# -- the terminal commands -------------------------------------------------------------------------------------------
+
+
+def _quiet(flag: str, name: str, **settings: Any) -> Decorator:
+    """An option whose default is not worth showing."""
+    return option(flag, name, show_default=False, **settings)
+
+
+from_url = _quiet("--from", "url", default="", metavar="URL", help="Ask this running exporter instead of scanning.")
+from_user = _quiet("--from.user", "user", default="", metavar="NAME", help="The user name, if the exporter wants one.")
+from_password_file = _quiet(
+    "--from.password-file",
+    "password_file",
+    default=None,
+    metavar="FILE",
+    type=click.File(errors="surrogateescape"),
+    help="A file whose first line is the password.",
+)
+from_ca_file = _quiet(
+    "--from.ca-file",
+    "ca_file",
+    default=None,
+    metavar="FILE",
+    help="The certificate authority that signed the exporter's certificate, PEM.",
+)
+from_cert_file = _quiet(
+    "--from.cert-file", "cert_file", default=None, metavar="FILE", help="A client certificate, PEM."
+)
+from_key_file = _quiet(
+    "--from.key-file", "key_file", default=None, metavar="FILE", help="Its key, if that is another file."
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs (docs/terminal.md).")
+exact = click.option("--bytes", "exact", is_flag=True, help="Print sizes in bytes.")
+
+tree = click.option("--tree", is_flag=True, help="Draw the tree, as docker images -tree of Docker 1.x did.")
+full_ids = click.option("--no-trunc", "full", is_flag=True, help="Print ids in full (in the tree).")
+all_images = click.option("--all", "-a", "intermediate", is_flag=True, help="List intermediate images too.")
+orphaned = click.option("--orphaned", is_flag=True, help="List only layers that nothing refers to.")
+host_root = click.option(
+    "--host-root", default="", metavar="DIR", help="Where the data root is on the host, if it is elsewhere there."
+)
+prefix = click.option(
+    "--prefix", default="", metavar="DIR", help="Where the host's / is mounted here; goes before bind mounts' paths."
+)
+measure_binds = click.option(
+    "--measure-binds", "measure", is_flag=True, help="Measure the directories that are bind-mounted."
+)
+docker = click.option(
+    "--docker/--no-docker",
+    "docker",
+    default=True,
+    help="Save with Docker's own commands; with --no-docker as files, for a host where no daemon starts.",
+)
+
+# -- demo and rules --------------------------------------------------------------------------------------------------
+
+busy = click.option(
+    "--busy", is_flag=True, help="Keep changing it until Ctrl-C: layers come, logs grow, images are pruned."
+)
+host = click.option(
+    "--host",
+    "host",
+    type=click.Choice(("wiki", "build")),
+    default="wiki",
+    show_default=True,
+    help="wiki: Docker 1.5 with aufs, two images, 37 layers. build: Docker 20.10 with overlay2 and BuildKit.",
+)
+job = option(
+    "--job", "job", default="docker-storage", metavar="NAME", help="The job name of the exporters in Prometheus."
+)
+thresholds = option(
+    "--threshold",
+    "thresholds",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a threshold: a size (2GiB), a share (15%) or a time (6h). Repeat it for several; --list names all.",
+)
+runbooks = option(
+    "--runbooks", "runbooks", default="docs/runbooks/", metavar="URL", help="Where the runbooks are served."
+)
+speed = option(
+    "--speed",
+    "speed",
+    default=1.0,
+    type=click.FloatRange(min=1),
+    metavar="FACTOR",
+    help="Divide all durations in the rules by this, to try the alerts out.",
+)
+listed = click.option("--list", "listed", is_flag=True, help="List the thresholds instead of printing rules.")

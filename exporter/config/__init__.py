@@ -1,1 +1,1 @@
-"""What the user asks for: settings, the YAML reader, limits on series, and where state may be kept."""
+"""Settings, the YAML reader, limits on series, and where state may be kept."""

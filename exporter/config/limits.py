@@ -1,10 +1,10 @@
-"""How many series a collector may have: the largest objects are kept, and how many were left out is told."""
+"""Limits on the series of a collector: the largest objects are kept, and the number of the others is counted."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-#: What has a limit of its own.
+#: The collectors that have a limit.
 LIMITED = ("build_cache", "containers", "directories", "images", "layers", "volumes")
 DEFAULT_SERIES = 20_000
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What is shown of the objects. `most` limits the series by collector; 0, or none, is no limit."""
+    """Which objects are served. `most` is the limit on series by collector; 0, or no entry, is no limit."""
 
     intermediate: bool = False
     each_layer: bool = False
@@ -25,7 +25,7 @@ EVERYTHING = Shown()
 
 @dataclass(slots=True)
 class Limited:
-    """Keeps within the limits, and counts by collector the objects that it left out."""
+    """Applies the limits, and counts the objects that were left out by collector."""
 
     shown: Shown
     dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LIMITED, 0))
@@ -33,7 +33,7 @@ class Limited:
     def keep(
         self, collector: str, objects: Sequence[T], size: Callable[[T], int], series: Callable[[T], int]
     ) -> Sequence[T]:
-        """Return the largest objects whose `series` at most are within the limit, in the order they came in."""
+        """Return the largest objects whose `series` add up to no more than the limit, in their original order."""
         most = dict(self.shown.most).get(collector, 0)
         if not most or sum(map(series, objects)) <= most:
             return objects

@@ -1,6 +1,6 @@
-"""Every setting, as one frozen value that the command line builds and the rest is given."""
+"""Every setting, as one frozen value that a command makes of its flags. Times are seconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.config.limits import EVERYTHING, Shown
 
@@ -13,24 +13,53 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
-    """The effective configuration. Times are seconds; `duty_cycle` is a fraction of one core.
+class ScanSettings:
+    """How often is measured, and what it may cost. `duty_cycle` is a fraction of one core.
 
-    `workers` 0 is one for each core. `cache_file` is empty where nothing is to be kept.
+    `workers` 0 is one for each core. `cache_file` is "" where nothing is kept across restarts. A layer to which nothing
+    refers is called orphaned after `orphaned_after`.
     """
 
-    root: str = DEFAULT_ROOT
-    listen: tuple[str, ...] = (f":{DEFAULT_PORT}",)
-    scan_interval: float = 60.0
+    interval: float = 60.0
     duty_cycle: float = 0.05
     workers: int = 0
     tree_timeout: float = 30.0
     cache_file: str = ""
-    watch: bool = True
-    look_interval: float = 15.0
     orphaned_after: float = 600.0
-    shown: Shown = EVERYTHING
-    log_level: str = "info"
-    log_format: str = "logfmt"
-    web_config_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """Whether the kernel is asked to tell of changes, and how often is looked for those that it does not tell of."""
+
+    enabled: bool = True
+    look_interval: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """Where is served. `config_file` is "" without TLS and passwords; `lifecycle` allows POST /-/reload."""
+
+    listen: tuple[str, ...] = (f":{DEFAULT_PORT}",)
+    config_file: str = ""
     lifecycle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """The least important level that is logged, and the form of a line: logfmt or json."""
+
+    level: str = "info"
+    style: str = "logfmt"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The effective configuration of a command."""
+
+    root: str = DEFAULT_ROOT
+    scan: ScanSettings = field(default_factory=ScanSettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)
+    web: WebSettings = field(default_factory=WebSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    shown: Shown = EVERYTHING

@@ -1,4 +1,4 @@
-"""Where the exporter may write: never below the data root, by whatever name or mount that is reached."""
+"""Finds out where the exporter may write: never below the data root, under whatever name or mount it is reached."""
 
 import hashlib
 import os
@@ -31,7 +31,7 @@ def cache_file_for(given: str, root: str) -> str:
 
 
 def is_below(path: str, root: str) -> bool:
-    """Whether a file would be written below the data root, by whatever name or mount that is reached."""
+    """Whether a file would be written below the data root, under whatever name or mount it is reached."""
     if _names_below(os.path.abspath(path), os.path.abspath(root)):
         return True
     if not HANG_PROBE.answers(root):

@@ -1,6 +1,6 @@
-"""Strict reading of YAML files: what is not expected is an error that names its line, and shows no value.
+"""Reads YAML files strictly: an unknown key or a value of another type is an error that names the line.
 
-Values may be secrets (a private key, a hash), so no message quotes one. Only keys are named.
+Values may be secrets (a private key, a hash), so no message quotes one. Messages name keys only.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,8 +20,8 @@ _TRUE = ("yes", "true", "on")
 Value = TypeVar("Value")
 
 
-class Entry:
-    """One value of a settings file with the place it stands at; each method takes it as one type, or raises."""
+class YamlEntry:
+    """One value of a file, with its line. Each method returns it as one type, or raises SettingsError."""
 
     def __init__(self, file: str, name: str, node: yaml.Node, key: yaml.Node | None = None) -> None:
         self.line = (key or node).start_mark.line + 1  # a value may begin below its key
@@ -39,40 +39,40 @@ class Entry:
         """Whether there is no value: null, or nothing after the colon."""
         return isinstance(self._node, yaml.ScalarNode) and self._node.tag == _NULL
 
-    def mapping(self) -> Iterator[tuple[str, "Entry"]]:
+    def mapping(self) -> Iterator[tuple[str, "YamlEntry"]]:
         """Yield the keys with their entries; a key that comes twice is an error."""
         if self.empty:
             return
         if not isinstance(self._node, yaml.MappingNode):
             raise self.error(f"{self.name}: a mapping (key: value) is expected")
         seen: set[str] = set()
-        merged: dict[str, Entry] = {}
+        merged: dict[str, YamlEntry] = {}
         for key, node in self._node.value:
             if key.tag == _MERGE:
                 merged = {**dict(self._merged(node)), **merged}
                 continue
-            at = Entry(self._file, self.name, key)
+            at = YamlEntry(self._file, self.name, key)
             if not isinstance(key, yaml.ScalarNode):
                 raise at.error(f"{self.name}: a key must be plain text")
             if key.value in seen:
                 raise at.error(f"{key.value}: is given twice")
             seen.add(key.value)
-            yield key.value, Entry(self._file, key.value, node, key)
+            yield key.value, YamlEntry(self._file, key.value, node, key)
         yield from ((name, entry) for name, entry in merged.items() if name not in seen)
 
-    def _merged(self, node: yaml.Node) -> Iterator[tuple[str, "Entry"]]:
-        """What `<<` brings in: of a list of mappings, the first that has a key counts."""
+    def _merged(self, node: yaml.Node) -> Iterator[tuple[str, "YamlEntry"]]:
+        """The entries that a merge key (`<<`) adds: of a list of mappings, the first that has a key counts."""
         nodes = reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]
         for one in nodes:
             merging = (*self._merging, self._node)
             if any(one is above for above in merging) or not isinstance(one, yaml.MappingNode):
                 raise self.error(f"{self.name}: << takes another mapping, or a list of them")
-            entry = Entry(self._file, self.name, one)
+            entry = YamlEntry(self._file, self.name, one)
             entry._merging = merging
             yield from entry.mapping()
 
-    def known(self, **takers: Callable[["Entry"], Value]) -> dict[str, Value]:
-        """Take a mapping whose keys are those given, each by its function; those without a value are left out."""
+    def known(self, **takers: Callable[["YamlEntry"], Value]) -> dict[str, Value]:
+        """Read a mapping with these keys, the value of each by its function; keys without a value are left out."""
         taken: dict[str, Value] = {}
         for key, entry in self.mapping():
             if key not in takers:
@@ -81,11 +81,11 @@ class Entry:
                 taken[key] = takers[key](entry)
         return taken
 
-    def sequence(self) -> list["Entry"]:
+    def sequence(self) -> list["YamlEntry"]:
         """The entries of a list."""
         if not isinstance(self._node, yaml.SequenceNode):
             raise self.error(f"{self.name}: a list is expected")
-        return [Entry(self._file, self.name, one) for one in self._node.value]
+        return [YamlEntry(self._file, self.name, one) for one in self._node.value]
 
     @property
     def is_mapping(self) -> bool:
@@ -128,7 +128,7 @@ class Entry:
         return self._node.tag in {_INT, _FLOAT}
 
 
-def read(file: str) -> Entry:
+def read(file: str) -> YamlEntry:
     """Read a YAML file; its top is an entry. Raises SettingsError."""
     try:
         with open(file, "rb") as source:
@@ -151,4 +151,4 @@ def read(file: str) -> Entry:
     if node is None:
         start = yaml.Mark(file, 0, 0, 0, None, 0)
         node = yaml.ScalarNode(_NULL, "", start, start)
-    return Entry(file, "the file", node)
+    return YamlEntry(file, "the file", node)

@@ -1,1 +1,1 @@
-"""Ground that every other package stands on: the model, the data root as a descriptor, the log, text and units."""
+"""What every other package may import: the model, the data root, messages, the log, text and units."""

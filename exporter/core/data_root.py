@@ -8,11 +8,12 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self
 
 from exporter.core.measured import Reason, Tree
+from exporter.core.mountinfo import MountPoint
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -66,6 +67,8 @@ class DataRoot:
         #: on the way to metadata, and when `answers` says of the path that they do not.
         self.mounts: frozenset[Tree] = frozenset()
         self.answers: Callable[[str], bool] = lambda _: True
+        #: The mount table that this was told from.
+        self.mountinfo: Sequence[MountPoint] = ()
         #: The mounts that were to be touched and did not answer.
         self.silent: set[Tree] = set()
         self._asked: set[Tree] = set()

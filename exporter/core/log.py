@@ -1,7 +1,7 @@
 """Log lines are events with fields, on standard error.
 
-A log that nobody reads holds nobody up: lines that there is no room for are lost, and the next one says how many.
-structlog makes the lines, and is loaded with the first of them: most commands write none.
+Writing never blocks: where the reader does not keep up, lines are dropped, and the next line says how many.
+structlog formats the lines. It is imported with the first one, because most commands write none.
 """
 
 import contextlib
@@ -17,34 +17,34 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 _STANDARD_ERROR = 2
-#: What a pipe, or a socket, that has any room has room for.
+#: A pipe or socket that is writable takes at least this much at once.
 _PIECE_BYTES = select.PIPE_BUF
 
 Fields = Mapping[str, object]
 
 
 class Logger:
-    """Writes events. A name ends in what happened (`scan.done`), and is the same in every line of its kind."""
+    """Writes events. An event has a name of two parts, subject and what happened (`scan.done`), and fields."""
 
     def debug(self, event: str, **fields: object) -> None:
-        """Write what only helps to find a fault."""
+        """Write an event that helps to find a fault in the exporter."""
         _log.tell(logging.DEBUG, event, fields)
 
     def info(self, event: str, **fields: object) -> None:
-        """Write what happened as it should."""
+        """Write an event of normal operation."""
         _log.tell(logging.INFO, event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
-        """Write what should not happen, and was coped with."""
+        """Write a fault that the exporter handled."""
         _log.tell(logging.WARNING, event, fields)
 
     def error(self, event: str, **fields: object) -> None:
-        """Write what somebody has to look at."""
+        """Write a fault that an operator has to act on."""
         _log.tell(logging.ERROR, event, fields)
 
 
 class Sink:
-    """A descriptor that is written to only while it takes something at once."""
+    """A descriptor that is written to without blocking."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -53,10 +53,10 @@ class Sink:
         self._cut = False
 
     def write(self, line: str) -> bool:
-        """Write a line; say whether all of it went out."""
+        """Write a line; return whether all of it was written."""
         raw = (b"\n" if self._cut else b"") + line.encode("utf-8", "backslashreplace") + b"\n"
         at = 0
-        with contextlib.suppress(OSError):  # nobody will ever read it
+        with contextlib.suppress(OSError):  # the reader is gone
             while at < len(raw) and self._poll.poll(0):
                 at += os.write(self._descriptor, raw[at : at + _PIECE_BYTES])
         if at:
@@ -70,14 +70,14 @@ class _Log:
     def __init__(self) -> None:
         self.level = logging.INFO
         self.json = False
-        # Where it is closed, the next file that is opened has its number.
+        # If standard error is closed, the next file that is opened gets its number.
         self._sink = Sink(_STANDARD_ERROR if sys.stderr is not None else os.open(os.devnull, os.O_WRONLY))
         self._lost = 0
         self._lock = threading.Lock()
         self._maker: FilteringBoundLogger | None = None
 
     def tell(self, level: int, event: str, fields: Fields) -> None:
-        """Write a line, behind one that tells how many were lost."""
+        """Write a line; before it, if lines were dropped, one that says how many."""
         if level < self.level:
             return
         with self._lock:
@@ -92,9 +92,9 @@ class _Log:
 
 
 def _maker(*, as_json: bool) -> "FilteringBoundLogger":
-    """What returns an event as a line."""
-    # structlog imports rich wherever it is installed, for coloured tracebacks that no log of this program has: that
-    # would cost each process 4 MB. A module that is None is one that is not there.
+    """A logger that returns the formatted line."""
+    # structlog imports rich where it is installed, for coloured tracebacks, which this log does not have. That would
+    # take 4 MB of each process. A module that is None in sys.modules counts as not installed.
     unseen = "rich" not in sys.modules
     if unseen:
         sys.modules["rich"] = None  # type: ignore[assignment]
@@ -135,7 +135,7 @@ class _Library(logging.Handler):
 def configure(level: str, style: str) -> None:
     """Set up the log of this process before its first line: `level` by name, `style` logfmt or json.
 
-    Of libraries it takes warnings and what is worse.
+    Messages of libraries are logged from level warning on.
     """
     _log.level = logging.getLevelNamesMapping()[level.upper()]
     _log.json = style == "json"
@@ -143,7 +143,7 @@ def configure(level: str, style: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Make a text of one line that moves no cursor: what is not printable is shown as an escape."""
+    """Replace characters that are not printable by escapes: the result is one line and cannot control a terminal."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )

@@ -1,4 +1,4 @@
-"""What measuring gives: the smallest nouns, importable by a worker process without the rest of the house."""
+"""The values that measuring returns. A worker process imports this without the rest of the model."""
 
 from array import array
 from collections.abc import Container, Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import Self
 #: Path components below the data root, of a directory tree or a file that is measured as one thing.
 Tree = tuple[str, ...]
 
-#: (st_dev, st_ino, st_ctime_ns) of a tree's root: what tells it from another one that has its name.
+#: (st_dev, st_ino, st_ctime_ns) of a tree's root, to tell it from another tree that gets the same path later.
 Identity = tuple[int, int, int]
 
 
@@ -41,7 +41,7 @@ class Usage:
         return Usage(self.size + other.size, self.allocated + other.allocated, self.inodes + other.inodes)
 
 
-#: What is kept of such an inode: its number, st_size, bytes allocated, and how many links it has and were seen.
+#: Kept of such an inode: its number, st_size, bytes allocated, and in one number the links that it has and those seen.
 _PACKED_NUMBERS = 4
 LINK_BYTES = 8 * _PACKED_NUMBERS
 _HALF = 32
@@ -50,7 +50,7 @@ _MOST = (1 << _HALF) - 1
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Inodes that may also be linked from other trees, packed: 32 bytes each, for they can be many."""
+    """Inodes that may also be linked from other trees, packed into 32 bytes each, because there may be millions."""
 
     packed: bytes = b""
 
@@ -78,11 +78,11 @@ class Links:
             yield numbers[at], both >> _HALF, both & _MOST
 
     def inodes(self) -> set[int]:
-        """All of them."""
+        """The numbers of all these inodes."""
         return {*self._numbers()[::_PACKED_NUMBERS]}
 
     def without(self, inodes: Container[int]) -> "Links":
-        """The others."""
+        """These without some inodes, given by number."""
         numbers, kept = self._numbers(), array("Q")
         for at in range(0, len(numbers), _PACKED_NUMBERS):
             if numbers[at] not in inodes:
@@ -103,7 +103,7 @@ NO_LINKS = Links()
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One tree, measured: every inode once, other filesystems left out.
+    """The sums of one tree: every inode once, without other filesystems.
 
     `links` are the inodes that may also be linked from other trees: sums over several trees need them.
     `entries` is how many directory entries were looked at.
@@ -117,15 +117,15 @@ class Measured:
 
     @property
     def device(self) -> int:
-        """The st_dev that all of it is on."""
+        """The st_dev of the tree."""
         return self.identity[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What Docker's NaiveDiffDriver asks: how large is that which differs in `new` from `old`.
+    """The two sides that Docker's NaiveDiffDriver compares to size a layer.
 
-    `old` is a stack of trees, uppermost first; an entry is compared with the first that has its path.
+    `old` is a stack of trees, uppermost first; an entry of `new` is compared with the first that has its path.
     """
 
     new: Tree

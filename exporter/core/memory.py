@@ -1,4 +1,4 @@
-"""Memory that is not needed any more."""
+"""How the C library keeps memory that is freed: without these, a fifth of a process is memory that it does not use."""
 
 import contextlib
 import ctypes
@@ -7,13 +7,13 @@ _M_MMAP_THRESHOLD = -3
 _LARGE_BYTES = 1 << 16
 
 
-def keep_apart() -> None:
-    """Have what is large mapped by itself from now on: it goes back when it is gone, and leaves no holes behind."""
+def map_large_blocks() -> None:
+    """Lower M_MMAP_THRESHOLD (mallopt(3)), so that large blocks go back to the kernel when they are freed."""
     with contextlib.suppress(AttributeError, OSError):  # another C library has no such function
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
-def give_back() -> None:
-    """Return to the system what a page took that is gone: glibc keeps it otherwise, a fifth of a process."""
+def trim() -> None:
+    """Return freed memory to the kernel (malloc_trim(3)), such as that of a page that was replaced."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)

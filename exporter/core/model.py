@@ -1,374 +1,54 @@
-"""What a data root holds, as frozen values without I/O: the nouns of every other module.
-
-Sizes are bytes, times are Unix seconds, ids are the full ids that Docker uses. Names that came from the
-disk may hold lone surrogates (bytes that are not UTF-8); only `metrics.labels` makes them presentable.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import NewType
-
-from exporter.core.measured import Changes, Measured, Reason, Tree
-
-LayerId = NewType("LayerId", str)
-ImageId = NewType("ImageId", str)
-ContainerId = NewType("ContainerId", str)
-
-
-class Collector(StrEnum):
-    """The parts of a scan that succeed or fail, and are timed, on their own."""
-
-    IMAGES = "images"
-    CONTAINERS = "containers"
-    VOLUMES = "volumes"
-    DIRECTORIES = "directories"
-    BUILD_CACHE = "build_cache"
-
-
-class Trigger(StrEnum):
-    """What made a scan run."""
-
-    STARTUP = "startup"
-    EVENT = "event"
-    AUDIT = "audit"
-    RECONCILE = "reconcile"
-    OVERFLOW = "overflow"
-    MANUAL = "manual"
-
-
-class Use(StrEnum):
-    """What needs a layer that is on disk; shared inodes are attributed in this order."""
-
-    IMAGE = "image"
-    CONTAINER = "container"
-    BUILD_CACHE = "build_cache"
-    PENDING = "pending"
-    ORPHANED = "orphaned"
-
-
-class ImageState(StrEnum):
-    """The state of an image, as `docker images` and a prune see it."""
-
-    USED = "used"
-    UNUSED = "unused"
-    DANGLING = "dangling"
-    INTERMEDIATE = "intermediate"
-
-
-class ContainerState(StrEnum):
-    """The state that the daemon last wrote (Docker 1.9 daemon/state.go, StateString; `removing` since 1.13).
-
-    `stale` is a container that is written down as running and does not run; `unknown` one of which that, or
-    anything, cannot be told.
-    """
-
-    CREATED = "created"
-    RUNNING = "running"
-    PAUSED = "paused"
-    RESTARTING = "restarting"
-    REMOVING = "removing"
-    EXITED = "exited"
-    DEAD = "dead"
-    STALE = "stale"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that could not be read; `path` is relative to the data root."""
-
-    collector: Collector
-    reason: Reason
-    path: str
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A layer that is on disk in a graph driver's directory; `id` is the name of its directory there.
-
-    `content` holds its files; `home` is the directory around it where the driver keeps more than files.
-    Both are None for drivers whose layers are no directory trees. `recorded_size` is what Docker wrote down.
-    Without it the size is that of `changes`, or all of `content` where `changes` is None. `chain` is the chain
-    id (Docker 1.10 on), `metadata` what is kept of it elsewhere and goes with it.
-    """
-
-    driver: str
-    id: LayerId
-    use: Use
-    content: Tree | None = None
-    home: Tree | None = None
-    recorded_size: int | None = None
-    changes: Changes | None = None
-    size_known: bool = True
-    chain: str = ""
-    parent: LayerId | None = None
-    metadata: tuple[Tree, ...] = ()
-
-    @property
-    def trees(self) -> tuple[Tree, ...]:
-        """The trees that make up this layer, disjoint."""
-        return tuple(tree for tree in (self.content, self.home) if tree is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image and its chain of layers, its own first, as far up as it is on disk without a gap.
-
-    `references` are (repository, tag), sorted; `digests` are `repository@sha256:...`. `listed` is false for
-    intermediate images, `dangling` is what Docker calls so if no container uses it. An empty chain is an image
-    whose own layer is gone, a `broken` one has layers that are not on disk. `digest` is the full id as Docker
-    writes it; `metadata` is what is kept of the image besides its layers.
-    """
-
-    driver: str
-    id: ImageId
-    layers: tuple[LayerId, ...]
-    references: tuple[tuple[str, str], ...] = ()
-    digests: tuple[str, ...] = ()
-    listed: bool = True
-    created: float | None = None
-    os: str = ""
-    architecture: str = ""
-    docker_version: str = ""
-    parent: ImageId | None = None
-    dangling: bool = False
-    broken: bool = False
-    digest: str = ""
-    metadata: tuple[Tree, ...] = ()
-
-    @property
-    def named(self) -> bool:
-        """Whether a tag or a digest names it."""
-        return bool(self.references or self.digests)
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """What a container sees from outside its own layers.
-
-    `kind` is bind, volume, tmpfs, image, secret or config. `source` is a host path, or the name of the volume or the
-    other thing; that of a volume that nothing names any more is "". `path` is where a volume's data was on the host,
-    `driver` who keeps it, as far as it is written down.
-    """
-
-    kind: str
-    source: str
-    destination: str
-    mode: str
-    path: str = ""
-    driver: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """A container's log: None where it cannot be told. `files` includes rotated ones."""
-
-    driver: str = ""
-    files: tuple[Tree, ...] = ()
-    limit: int | None = None
-    bounded: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A container as its metadata files describe it; None and "" stand for what they do not say.
-
-    `pid` and `started` are what the daemon wrote of its process. `layer` is its writable layer, `init` the one
-    that Docker prepares below that, `chain` the image layers below both, nearest first. `metadata` is what is
-    kept of it besides its layers, with its checkpoints. `volumes_from` are containers whose mounts are its own, too,
-    and stand in `mounts` once all containers are read; `origin` is the data root's path as the engine wrote it.
-    """
-
-    driver: str
-    id: ContainerId
-    name: str = ""
-    image_id: ImageId | None = None
-    image: str = ""
-    state: ContainerState = ContainerState.UNKNOWN
-    created: float | None = None
-    finished: float | None = None
-    log: Log = Log()
-    compose_project: str = ""
-    compose_service: str = ""
-    mounts: tuple[Mount, ...] = ()
-    volumes_from: tuple[str, ...] = ()
-    origin: str = ""
-    layer: LayerId | None = None
-    pid: int = 0
-    started: float | None = None
-    init: LayerId | None = None
-    chain: tuple[LayerId, ...] = ()
-    checkpoints: Tree | None = None
-    metadata: tuple[Tree, ...] = ()
-
-    @property
-    def runs(self) -> bool | None:
-        """Whether it runs; paused and restarting ones do, as in Docker's own `State.Running`. None: unknown."""
-        if self.state is ContainerState.UNKNOWN:
-            return None
-        return self.state in (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
-
-    @property
-    def going(self) -> bool:
-        """Whether it is being removed: what is gone of it already is no loss."""
-        return self.state in (ContainerState.DEAD, ContainerState.REMOVING)
-
-
-@dataclass(frozen=True, slots=True)
-class Volume:
-    """A volume that Docker keeps; `tree` is None where its data is not a directory below the root.
-
-    `mount_type`, `device` and `options` are what the local driver mounts on that directory while a container uses it.
-    """
-
-    name: str
-    anonymous: bool = False
-    driver: str = "local"
-    mount_type: str = ""
-    device: str = ""
-    options: str = ""
-    compose_project: str = ""
-    tree: Tree | None = None
-    home: Tree | None = None
-
-    @property
-    def directory(self) -> Tree | None:
-        """Where its data is, at least while a container uses it."""
-        return (*self.home, "_data") if self.home and (self.device or self.mount_type) else self.tree
-
-
-@dataclass(frozen=True, slots=True)
-class BuildRecord:
-    """One record of BuildKit's cache. `size` is what BuildKit wrote down, in bytes; else that of `content`.
-
-    `shared`: its layer is one of an image as well.
-    """
-
-    id: str
-    kind: str = "regular"
-    size: int | None = None
-    content: Tree | None = None
-    created: float | None = None
-    last_used: float | None = None
-    usage_count: int | None = None
-    shared: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class BuildCache:
-    """What BuildKit keeps: its records, and by driver the layers that these need.
-
-    `files` are its own files, `content` its blobs. What it has in a driver's directory are layers with that use.
-    """
-
-    records: tuple[BuildRecord, ...] = ()
-    needs: Mapping[str, frozenset[LayerId]] = field(default_factory=dict)
-    content: tuple[Tree, ...] = ()
-    files: tuple[Tree, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """Everything that the metadata of one data root says, before anything is measured.
-
-    `stores` counts the entries of the drivers' store directories by (driver, store); `missing` names, by
-    driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,
-    `nested` the data roots of remapped users below this one.
-    """
-
-    layouts: tuple[str, ...] = ()
-    unmeasured: tuple[str, ...] = ()
-    nested: tuple[str, ...] = ()
-    drivers: tuple[str, ...] = ()
-    layers: tuple[Layer, ...] = ()
-    images: tuple[Image, ...] = ()
-    containers: tuple[Container, ...] = ()
-    volumes: tuple[Volume, ...] = ()
-    build_cache: BuildCache = BuildCache()
-    stores: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    missing: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    directories: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Filesystem:
-    """A filesystem that a part of the root lies on, as /proc/self/mountinfo names it."""
-
-    path: str
-    device: str
-    mountpoint: str
-    fstype: str
-
-
-@dataclass(frozen=True, slots=True)
-class CollectorScan:
-    """How one collector fared in the last scan. `success` allows for files that vanished."""
-
-    seconds: float = 0.0
-    entries: int = 0
-    success: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Watching:
-    """How changes are noticed: with kernel watches, `inotify`, or by looking, `polling`."""
-
-    polling: bool = True
-    watches: int = 0
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the first scan is."""
-
-    trees: int = 0
-    trees_done: int = 0
-    entries: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One data root at one time: what its metadata says and how big its trees are.
-
-    `error` says why the root could not be read; then there is nothing else in it. `differences` are the
-    sizes of layers that Docker sizes by comparing, `logs` those of the containers' logs in bytes. `measured`
-    lacks the trees that could not be measured. `audited` says by area when its least recently measured
-    writable tree was measured. `progress` is None once everything was measured.
-    """
-
-    root: str
-    taken: float
-    error: str = ""
-    inventory: Inventory = Inventory()
-    device: int = 0
-    measured: Mapping[Tree, Measured] = field(default_factory=dict)
-    differences: Mapping[tuple[str, LayerId], int] = field(default_factory=dict)
-    logs: Mapping[ContainerId, int] = field(default_factory=dict)
-    collectors: Mapping[Collector, CollectorScan] = field(default_factory=dict)
-    filesystems: tuple[Filesystem, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    watching: Watching | None = None
-    audited: Mapping[str, float] = field(default_factory=dict)
-    progress: Progress | None = None
-
-    @property
-    def skipped_mounts(self) -> int:
-        """How many mount points were not entered."""
-        return sum(one.skipped_mounts for one in self.measured.values())
-
-
-@dataclass(slots=True)
-class Counters:
-    """What the exporter has counted since it started; only a restart resets it."""
-
-    scans: dict[tuple[Collector, Trigger], int] = field(default_factory=dict)
-    errors: dict[tuple[Collector, Reason], int] = field(default_factory=dict)
-    last_success: dict[Collector, float] = field(default_factory=dict)
-    events: dict[str, int] = field(default_factory=dict)
-    overflows: int = 0
-    missed: int = 0
-    restarts: dict[str, int] = field(default_factory=dict)
-    last_event: float | None = None
+"""The model: frozen values without I/O that every other package uses. Defined in `objects`, `snapshot` and `states`."""
+
+from exporter.core.objects import (
+    BuildCache,
+    BuildRecord,
+    Container,
+    Image,
+    Inventory,
+    Layer,
+    Log,
+    Mount,
+    Problem,
+    Volume,
+)
+from exporter.core.snapshot import CollectorScan, Counters, Filesystem, Progress, Snapshot, Watching
+from exporter.core.states import (
+    Collector,
+    ContainerId,
+    ContainerState,
+    ImageId,
+    ImageState,
+    LayerId,
+    LayerKey,
+    Trigger,
+    Use,
+)
+
+__all__ = [
+    "BuildCache",
+    "BuildRecord",
+    "Collector",
+    "CollectorScan",
+    "Container",
+    "ContainerId",
+    "ContainerState",
+    "Counters",
+    "Filesystem",
+    "Image",
+    "ImageId",
+    "ImageState",
+    "Inventory",
+    "Layer",
+    "LayerId",
+    "LayerKey",
+    "Log",
+    "Mount",
+    "Problem",
+    "Progress",
+    "Snapshot",
+    "Trigger",
+    "Use",
+    "Volume",
+    "Watching",
+]

@@ -63,10 +63,10 @@ def mount_of(path: str, mounts: Sequence[MountPoint]) -> MountPoint | None:
 
 
 def foreign_mounts(root: str, mounts: Sequence[MountPoint]) -> list[MountPoint]:
-    """The mounts below `root` that show something else than what the directory itself holds.
+    """The mounts below `root` that show other files than the directory itself.
 
     Old Dockers mount a driver's directory on itself to make it private (Docker 1.5 pkg/mount,
-    MakePrivate): that shows the same files, and is none.
+    MakePrivate): such a mount shows the same files and does not count.
     """
     by_number = {mount.number: mount for mount in mounts}
     below = [mount for mount in mounts if mount.path != root and _covers(root, mount.path)]
@@ -86,12 +86,12 @@ def _covers(directory: str, path: str) -> bool:
 
 
 def foreign_trees(root: str, mounts: Sequence[MountPoint]) -> frozenset[Tree]:
-    """Where below `root` something else is mounted, as paths below it."""
+    """The paths below `root` at which other filesystems are mounted."""
     return frozenset(tuple(os.path.relpath(one.path, root).split("/")) for one in foreign_mounts(root, mounts))
 
 
 def mount_around(tree: Tree, mounts: Collection[Tree]) -> Tree:
-    """The one of the mounts below the root on which a tree lies; () where that is the root's own filesystem."""
+    """The mount below the root on which a tree lies; () for the root's own filesystem."""
     return next((tree[:end] for end in range(len(tree), 0, -1) if tree[:end] in mounts), ())
 
 

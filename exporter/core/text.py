@@ -1,4 +1,4 @@
-"""Names from the disk as label values: valid UTF-8, at most 200 characters, and different stays different."""
+"""Turns names from the disk into label values: valid UTF-8, at most 200 characters, different for different names."""
 
 import hashlib
 import re
@@ -11,12 +11,12 @@ _ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 
 
 def label(name: str) -> str:
-    """Make a name presentable: escaped and not too long."""
+    """Turn a name into a label value: escaped, and shortened if it is too long."""
     return shorten(escape(name))
 
 
 def shorten(value: str) -> str:
-    """Cut what is too long to show, so that it ends in a digest of the whole."""
+    """Cut a text that is too long; the result ends in a digest of the whole text."""
     if len(value) <= MAX_LENGTH:
         return value
     digest = hashlib.sha256(value.encode()).hexdigest()[:_DIGEST]
@@ -24,7 +24,7 @@ def shorten(value: str) -> str:
 
 
 def escape(name: str) -> str:
-    r"""Make valid UTF-8 of a name.
+    r"""Turn a name into valid UTF-8.
 
     Bytes that are not UTF-8 become `\xNN`; so that no two names become one, a name that holds such bytes or
     such an escape has its backslashes doubled.
@@ -33,7 +33,7 @@ def escape(name: str) -> str:
 
 
 def unescape(value: str) -> str:
-    """Give back the name that `escape` made this of."""
+    """Return the name that `escape` was given."""
     return _ESCAPE.sub(_original, value) if _looks_escaped(value) else value
 
 
@@ -65,7 +65,7 @@ def _is_text(name: str) -> bool:
 
 
 def short_ids(ids: Iterable[str]) -> Mapping[str, str]:
-    """Shorten ids to their first 12 digits, or as many as tell them apart."""
+    """Shorten ids to their first 12 digits, or to as many as are needed to tell them apart."""
     ordered = sorted(set(ids))
     short: dict[str, str] = {}
     for index, one in enumerate(ordered):

@@ -1,11 +1,11 @@
-"""Sizes and times as people read them."""
+"""Formats sizes and lengths of time for people."""
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _STEP = 1000
 
 
 def human(size: float) -> str:
-    """Bytes as Docker writes them: powers of 1000 and four digits (units.HumanSize)."""
+    """Format bytes as Docker does: powers of 1000 and four digits (go-units HumanSize)."""
     unit = 0
     while size >= _STEP and unit < len(_UNITS) - 1:
         size /= _STEP
@@ -14,7 +14,7 @@ def human(size: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """A length of time in the largest unit of which it has at least two."""
+    """Format a length of time in the largest unit of which there are at least two."""
     whole = max(0, int(seconds))
     for unit, length in (("y", 365 * 86400), ("d", 86400), ("h", 3600), ("min", 60)):
         if whole >= 2 * length:

@@ -80,7 +80,7 @@ class BusyHost:
             self._job()
         if self.steps % 40 == 3 and self.steps < 40 * _ORPHANS:  # a crash leaves a layer behind
             self.writer.directory(digest(f"left over {self.steps}"), {"usr/lib/app.so": 30 * _MEGABYTE})
-        if self.steps == 20:  # someone made room by hand
+        if self.steps == 20:  # an administrator deleted a directory
             self.writer.layer("lost", _MEGABYTE, "debian").image("lost:1", "lost", ["registry.example/lost:1"])
             self.writer.forget_directory(self.writer.cache("lost"))
         if self.steps % 120 == 0:

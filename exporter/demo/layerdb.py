@@ -76,10 +76,10 @@ class LayerdbWriter:
         chain = digest(f"sha256:{self.chains[parent]} sha256:{diff}") if parent else diff
         entry = self.base / "layerdb/tmp" / f"write-set-{name.replace('/', '-')}"
         entry.mkdir()
-        told = {"diff": f"sha256:{diff}", "size": str(size), "cache-id": cache, "tar-split.json.gz": "x"}
+        metadata = {"diff": f"sha256:{diff}", "size": str(size), "cache-id": cache, "tar-split.json.gz": "x"}
         if parent:
-            told["parent"] = f"sha256:{self.chains[parent]}"
-        for file, text in told.items():
+            metadata["parent"] = f"sha256:{self.chains[parent]}"
+        for file, text in metadata.items():
             (entry / file).write_text(text)
         entry.rename(self.base / "layerdb/sha256" / chain)
         self.chains[name], self._diffs[name] = chain, [*self._diffs.get(parent, []), f"sha256:{diff}"]
@@ -119,14 +119,22 @@ class LayerdbWriter:
     ) -> Self:
         """Write a container with its writable layer."""
         identity, mount = digest("container" + name), digest("mount" + name)
-        told: dict[str, Any] = {"ID": identity, "Name": f"/{name}", "Driver": self.driver, "Created": self.created}
-        told |= {"Image": f"sha256:{self.images.get(image, digest(image))}", "Config": {"Image": image, "Labels": {}}}
-        told |= {"State": {"Running": False, "StartedAt": self.created, "FinishedAt": self.created, **(state or {})}}
-        told |= config or {}
+        about: dict[str, Any] = {
+            "ID": identity,
+            "Name": f"/{name}",
+            "Driver": self.driver,
+            "Created": self.created,
+        }
+        about |= {
+            "Image": f"sha256:{self.images.get(image, digest(image))}",
+            "Config": {"Image": image, "Labels": {}},
+        }
+        about |= {"State": {"Running": False, "StartedAt": self.created, "FinishedAt": self.created, **(state or {})}}
+        about |= config or {}
         self.mount(identity, mount, top, writable or {})
         home = self.path / "containers" / identity
         home.mkdir()
-        (home / "config.v2.json").write_text(json.dumps(told))
+        (home / "config.v2.json").write_text(json.dumps(about))
         (home / "hostconfig.json").write_text(json.dumps({"LogConfig": {"Type": "json-file"}, **(host or {})}))
         if log is not None:
             self.put(home, {f"{identity}-json.log": log})

@@ -1,1 +1,1 @@
-"""A `Snapshot` and its figures become bytes: the exposition, the JSON document, what the pages say."""
+"""Turns a `Snapshot` and its figures into bytes: the exposition, the JSON document, the content of the pages."""

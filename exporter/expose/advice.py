@@ -1,4 +1,4 @@
-"""What to do about what could not be read, by reason; and what to do to have space back, by category."""
+"""Advice for operators: about a file that could not be read, by reason; about freeing space, by category."""
 
 from collections.abc import Mapping
 

@@ -1,10 +1,10 @@
-"""What the pages for people say of a snapshot: the largest of everything, bounded however large the root is."""
+"""A summary of a snapshot for the HTML pages: the largest objects of each kind, a fixed number of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from exporter.core.model import CollectorScan, Problem, Use
+from exporter.core.model import CollectorScan, Problem, Snapshot, Use
 from exporter.core.text import label, shorten
 from exporter.expose.snapshot_api import encode
 from exporter.expose.snapshot_api.rows import (
@@ -18,7 +18,7 @@ from exporter.expose.snapshot_api.rows import (
 )
 from exporter.figures.figures import Figures
 
-#: So many rows of a table are shown on /status, the largest first.
+#: How many rows a table on /status has at most, the largest first.
 ROWS = 50
 _REFERENCES = 20
 #: The error of a root before the first look at it.
@@ -27,7 +27,7 @@ NOT_YET = "is not looked at yet"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the pages say. Names are presentable, rows are the largest first and `counts` says of how many."""
+    """The content of the pages. Names are valid UTF-8, rows are sorted by size, and `counts` is how many there are."""
 
     root: str
     error: str = ""
@@ -51,18 +51,54 @@ class Summary:
     problem_count: int = 0
 
     def count(self, what: str) -> int:
-        """How many there are of what `counts` counts."""
+        """How many objects of a kind there are."""
         return dict(self.counts).get(what, 0)
 
 
 _Row = TypeVar("_Row", DirectoryRow, ImageRow, ContainerRow, VolumeRow, LayerRow)
 
 
-def summarize(account: Figures) -> Summary:
-    """Say what is largest in a snapshot, in names that can be shown."""
-    snapshot = account.snapshot
+def summarize(figures: Figures) -> Summary:
+    """Select the largest objects of a snapshot, with names that can be shown."""
+    snapshot = figures.snapshot
+    summary = _root_summary(snapshot)
+    if not snapshot.measured:
+        return summary
+    directories = tuple(encode.directories(figures))
+    images = [row for row in encode.images(figures) if row.listed]
+    containers = list(encode.containers(figures))
+    mounts = [(shorten(row.name or row.id[:12]), mount) for row in containers for mount in row.mounts]
+    orphans = [row for row in encode.layers(figures) if row.use is Use.ORPHANED]
+    return replace(
+        summary,
+        taken=snapshot.taken,
+        counts=(
+            ("layers", len(snapshot.inventory.layers)),
+            ("images", len(images)),
+            ("containers", len(containers)),
+            ("volumes", len(snapshot.inventory.volumes)),
+            ("orphaned layers", len(orphans)),
+            ("directories", len(directories)),
+            ("mounts", len(mounts)),
+        ),
+        directories=_largest((row.allocated, row.name, row) for row in directories),
+        used=sum(row.allocated for row in directories),
+        reclaimable=tuple(encode.reclaimable(figures.reclaim)),
+        images=tuple(map(_short_image, _largest((row.virtual, row.id, row) for row in images))),
+        containers=tuple(map(_short_container, _largest((row.writable, row.id, row) for row in containers))),
+        logs=tuple(map(_short_container, _largest((row.log, row.id, row) for row in containers))),
+        mounts=tuple(mounts[:ROWS]),
+        volumes=_largest((row.size, row.name, row) for row in encode.volumes(figures)),
+        orphans=_largest((row.allocated, row.id, row) for row in orphans),
+        missing=sum(map(len, snapshot.inventory.missing.values())),
+        collectors=tuple((collector, scan) for collector, scan in snapshot.collectors.items()),
+    )
+
+
+def _root_summary(snapshot: Snapshot) -> Summary:
+    """The part of a summary that is there before the first scan is done."""
     inventory = snapshot.inventory
-    begun = Summary(
+    return Summary(
         label(snapshot.root),
         snapshot.error,
         inventory.layouts,
@@ -71,41 +107,10 @@ def summarize(account: Figures) -> Summary:
         problems=tuple(map(_presentable, snapshot.problems[:ROWS])),
         problem_count=len(snapshot.problems),
     )
-    if not snapshot.measured:
-        return begun
-    directories = tuple(encode.directories(account))
-    images = [row for row in encode.images(account) if row.listed]
-    containers = list(encode.containers(account))
-    mounts = [(shorten(row.name or row.id[:12]), mount) for row in containers for mount in row.mounts]
-    orphans = [row for row in encode.layers(account) if row.use is Use.ORPHANED]
-    return replace(
-        begun,
-        taken=snapshot.taken,
-        counts=(
-            ("layers", len(inventory.layers)),
-            ("images", len(images)),
-            ("containers", len(containers)),
-            ("volumes", len(inventory.volumes)),
-            ("orphaned layers", len(orphans)),
-            ("directories", len(directories)),
-            ("mounts", len(mounts)),
-        ),
-        directories=_largest((row.allocated, row.name, row) for row in directories),
-        used=sum(row.allocated for row in directories),
-        reclaimable=tuple(encode.reclaimable(account.reclaim)),
-        images=tuple(map(_short_image, _largest((row.virtual, row.id, row) for row in images))),
-        containers=tuple(map(_short_container, _largest((row.writable, row.id, row) for row in containers))),
-        logs=tuple(map(_short_container, _largest((row.log, row.id, row) for row in containers))),
-        mounts=tuple(mounts[:ROWS]),
-        volumes=_largest((row.size, row.name, row) for row in encode.volumes(account)),
-        orphans=_largest((row.allocated, row.id, row) for row in orphans),
-        missing=sum(map(len, inventory.missing.values())),
-        collectors=tuple((collector, scan) for collector, scan in snapshot.collectors.items()),
-    )
 
 
 def _largest(rows: Iterable[tuple[int | None, str, _Row]]) -> tuple[_Row, ...]:
-    """The first of the rows by size; those of unknown size come last, but they come."""
+    """The largest rows; rows of unknown size are last."""
     ordered = sorted(rows, key=lambda row: (row[0] is None, -(row[0] or 0), row[1]))
     return tuple(row for _, _, row in ordered[:ROWS])
 

@@ -1,10 +1,11 @@
-"""What a finished scan hands to those who serve it: rendered pages, and a summary for people. Or to `once`."""
+"""The result of a scan as it is sent to the serving process: rendered pages and a summary; and that of `once`."""
 
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from exporter.config.limits import EVERYTHING, Shown
+from exporter.core.messages import Messages
 from exporter.core.model import Counters, Filesystem, Snapshot
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.live import filesystem_families
@@ -17,7 +18,7 @@ from exporter.figures.figures import Figures
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What changes only when a figure or an object does: rendered and compressed once."""
+    """The part that changes only when a figure or an object does: rendered and compressed once."""
 
     text: Page
     openmetrics: Page
@@ -28,10 +29,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Everything that the serving process needs to know; without a `body`, the one before still stands.
+    """Everything that the serving process serves; without a `body`, the previous one stays.
 
-    `text` and `openmetrics` are the exporter's own families. `counters` are what a new scanner starts from,
-    `processes` those that measure.
+    `text` and `openmetrics` are the exporter's own families. A new scanning process starts from
+    `counters`; `processes` are the process ids of the workers.
     """
 
     text: bytes
@@ -40,6 +41,10 @@ class Publication:
     body: Body | None = None
     counters: Counters = field(default_factory=Counters)
     processes: tuple[int, ...] = ()
+
+
+#: How a scanning process sends its publications.
+PUBLICATIONS: Messages[Publication] = Messages(Publication)
 
 
 def publish(
@@ -66,13 +71,13 @@ def _body(snapshot: Snapshot, shown: Shown) -> Body:
     """Render family by family, so that ten thousand samples are never held at once."""
     text: list[bytes] = []
     openmetrics: list[bytes] = []
-    account = Figures(snapshot)
-    for family in families(account, shown):
+    figures = Figures(snapshot)
+    for family in families(figures, shown):
         as_text, as_openmetrics, samples = render_both(family)
         text += (as_text, samples)
         openmetrics += (as_openmetrics, samples)
     pages = Page.of(text), Page.of(openmetrics)
-    return Body(*pages, summarize(account), describe(account), snapshot.filesystems)
+    return Body(*pages, summarize(figures), describe(figures), snapshot.filesystems)
 
 
 def exposition(
@@ -82,7 +87,7 @@ def exposition(
     shown: Shown,
     style: Format,
 ) -> bytes:
-    """Render all that one scan tells, for whoever reads it when no process of the exporter runs any more."""
+    """Render the whole exposition of one scan, for `once`."""
     made = [
         *families(Figures(snapshot), shown),
         *status_families(snapshot, counters),

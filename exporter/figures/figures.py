@@ -1,6 +1,6 @@
-"""All that follows from one `Snapshot`, each figure worked out when it is first asked for and then kept.
+"""The figures of one `Snapshot`. Each is computed when it is first asked for, and kept.
 
-Metrics, the document and the pages show the same figures: they are not to be worked out three times.
+Metrics, the document and the pages show the same figures.
 """
 
 from collections import Counter
@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from exporter.core.measured import Usage
-from exporter.core.model import Snapshot, Use
+from exporter.core.model import LayerKey, Snapshot, Use
 from exporter.figures import sizes
 from exporter.figures.reclaim import Reclaim, reclaim
-from exporter.figures.sizes import BuildCacheFigures, ContainerFigures, ImageFigures, LayerKey, LayerSum
+from exporter.figures.sizes import BuildCacheFigures, ContainerFigures, ImageFigures, LayerSum
 
 
 class Figures:

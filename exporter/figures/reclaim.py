@@ -1,7 +1,7 @@
-"""What a clean-up would free, and what belongs to nothing: pure functions of a `Snapshot`.
+"""What a clean-up would free, and what belongs to no object: pure functions of a `Snapshot`.
 
-The categories are taken one after the other, each as Docker's own prune would, after those before it; so they are
-disjoint. Docker 20.10: daemon/images/image_prune.go and image_delete.go, daemon/prune.go, volume/service.
+The categories are removed one after the other, each as Docker's own prune would do it, so they are disjoint.
+Docker 20.10: daemon/images/image_prune.go and image_delete.go, daemon/prune.go, volume/service.
 """
 
 from collections import defaultdict
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exporter.core.measured import Tree, Usage
-from exporter.core.model import Container, ContainerState, Image, Layer, LayerId, Snapshot, Use
+from exporter.core.model import Container, ContainerState, Image, Layer, LayerId, LayerKey, Snapshot, Use
 from exporter.figures.sizes import Disjoint
-
-_Key = tuple[str, LayerId]
+from exporter.inventory.areas import table
 
 
 class Category(StrEnum):
@@ -45,23 +44,23 @@ class Reclaim:
 
 def reclaim(snapshot: Snapshot) -> Reclaim:
     """Work out what each prune would free."""
-    plan = _Plan(snapshot)
-    plan.run()
+    clean_up = _CleanUp(snapshot)
+    clean_up.run()
     disjoint = Disjoint()
     by_stage: dict[Category | None, list[Tree]] = defaultdict(list)
     rest: list[Tree] = []
     for tree in snapshot.measured:
-        owner = _owner(plan.owners, tree)
-        (rest if owner is None else by_stage[plan.owners[owner]]).append(tree)
+        owner = _owner(clean_up.owners, tree)
+        (rest if owner is None else by_stage[clean_up.owners[owner]]).append(tree)
     kept = by_stage[None]
-    # An inode is freed with the last of its links: what goes last is added first.
+    # An inode is freed with its last link, so what is removed last is added first.
     _total(snapshot, disjoint, kept)
     freed: dict[Category, Freed] = {}
     for category in reversed(Category):
         usage = _total(snapshot, disjoint, by_stage[category])
-        known = category not in plan.unknown
-        freed[category] = Freed(usage.allocated if known else None, plan.objects[category])
-    # Links that only what belongs to nothing has with objects are the objects'.
+        known = category not in clean_up.unknown
+        freed[category] = Freed(usage.allocated if known else None, clean_up.objects[category])
+    # An inode that an object has a link to, too, counts for the object.
     unattributed = _total(snapshot, disjoint, (tree for tree in rest if _here(snapshot, tree))).allocated
     return Reclaim({category: freed[category] for category in Category}, unattributed)
 
@@ -79,8 +78,8 @@ def _owner(owners: Mapping[Tree, Category | None], tree: Tree) -> Tree | None:
     return next((tree[:end] for end in range(len(tree), 0, -1) if tree[:end] in owners), None)
 
 
-class _Plan:
-    """Takes one category after the other away, and notes what goes with it."""
+class _CleanUp:
+    """Removes one category after the other, and notes which trees go with each."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -91,10 +90,10 @@ class _Plan:
         self._images: dict[tuple[str, str], Image] = {(one.driver, one.id): one for one in inventory.images}
         self._containers: list[Container] = list(inventory.containers)
         self._building = True
-        self._layers: dict[_Key, Layer] = {(one.driver, one.id): one for one in inventory.layers}
+        self._layers: dict[LayerKey, Layer] = {one.key: one for one in inventory.layers}
 
     def run(self) -> None:
-        """Decide of every tree of an object when it goes."""
+        """Decide for every tree of an object with which category it is removed."""
         self._keep_everything()
         held = self._held()
         steps = (
@@ -107,8 +106,9 @@ class _Plan:
         for category, step in steps:
             step(category)
             now = self._held()
-            for key in held - now:
-                self._free(category, self._layers.get(key))
+            for driver, names in held.items():
+                for name in names - now[driver]:
+                    self._free(category, self._layers.get(LayerKey(driver, name)))
             held = now
         orphans = [layer for layer in self._inventory.layers if layer.use is Use.ORPHANED]
         for layer in orphans:
@@ -127,25 +127,27 @@ class _Plan:
             self.owners.update(dict.fromkeys(tree for tree in (volume.home, volume.tree) if tree))
         self.owners.update(dict.fromkeys((*inventory.build_cache.files, *inventory.build_cache.content)))
 
-    def _held(self) -> set[_Key]:
-        """The layers that what is left still needs."""
-        held = {(image.driver, layer) for image in self._images.values() for layer in image.layers}
+    def _held(self) -> dict[str, set[LayerId]]:
+        """The layers that the remaining objects need, by driver."""
+        held: dict[str, set[LayerId]] = defaultdict(set)
+        for image in self._images.values():
+            held[image.driver].update(image.layers)
         for one in self._containers:
             own = (name for name in (one.layer, one.init) if name is not None)
-            held.update((one.driver, name) for name in (*own, *one.chain))
+            held[one.driver].update((*own, *one.chain))
         if self._building:
             for driver, names in self._inventory.build_cache.needs.items():
-                held.update((driver, name) for name in names)
+                held[driver].update(names)
         return held
 
     def _free(self, category: Category, layer: Layer | None) -> None:
         if layer is None:
             return
-        self._take(category, (*layer.trees, *layer.metadata))
-        if not layer.trees:  # the driver's layers are no directories: nobody can tell from here
+        self._remove_trees(category, (*layer.trees, *layer.metadata))
+        if not layer.trees:  # the driver's layers are no directories: their sizes are not known
             self.unknown.add(category)
 
-    def _take(self, category: Category, trees: Iterable[Tree]) -> None:
+    def _remove_trees(self, category: Category, trees: Iterable[Tree]) -> None:
         for tree in trees:
             self.owners[tree] = category
             if self._is_due(tree) and tree not in self._snapshot.measured:
@@ -153,8 +155,8 @@ class _Plan:
 
     @staticmethod
     def _is_due(tree: Tree) -> bool:
-        """Whether a tree must have been measured: metadata need not be there at all."""
-        return tree[0] != "image" and tree[-2:-1] != ("l",)
+        """Whether a tree must have been measured. Small metadata need not be there."""
+        return table().around(tree).audited
 
     def _used(self) -> set[tuple[str, str]]:
         return {(one.driver, one.image_id) for one in self._containers if one.image_id is not None}
@@ -182,7 +184,7 @@ class _Plan:
             if key in used or children[key] or not wanted(image, key in heads):
                 continue
             del self._images[key]
-            self._take(category, image.metadata)
+            self._remove_trees(category, image.metadata)
             self.objects[category] += image.listed
             if image.parent is not None and (parent := (image.driver, image.parent)) in self._images:
                 children[parent] -= 1
@@ -193,7 +195,7 @@ class _Plan:
         staying = (ContainerState.STALE, ContainerState.REMOVING)
         for one in [one for one in self._containers if one.runs is False and one.state not in staying]:
             self._containers.remove(one)
-            self._take(category, one.metadata)
+            self._remove_trees(category, one.metadata)
             self.objects[category] += 1
 
     def _prune_volumes(self, category: Category) -> None:
@@ -201,7 +203,7 @@ class _Plan:
         used = {mount.source for one in self._containers for mount in one.mounts if mount.kind == "volume"}
         for volume in self._inventory.volumes:
             if volume.name not in used and volume.driver == "local":
-                self._take(category, (tree for tree in (volume.home, volume.tree) if tree))
+                self._remove_trees(category, (tree for tree in (volume.home, volume.tree) if tree))
                 self.objects[category] += 1
 
     def _prune_builds(self, category: Category) -> None:

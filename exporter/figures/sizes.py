@@ -1,4 +1,4 @@
-"""What is shared, unique and used by whom: pure functions of a `Snapshot`."""
+"""Sizes of images, layers, containers, volumes, directories and the build cache: pure functions of a `Snapshot`."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from exporter.core.measured import Measured, Tree, Usage
-from exporter.core.model import BuildRecord, Container, Image, ImageState, Layer, LayerId, Snapshot, Use
-
-LayerKey = tuple[str, LayerId]
+from exporter.core.model import BuildRecord, Container, Image, ImageState, Layer, LayerKey, Snapshot, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:
     """Every layer's own size as Docker counts it; layers whose size cannot be known are left out."""
     sizes: dict[LayerKey, int] = {}
     for layer in snapshot.inventory.layers:
-        key = (layer.driver, layer.id)
+        key = layer.key
         if layer.recorded_size is not None:
             sizes[key] = layer.recorded_size
         elif layer.changes is not None:
@@ -83,20 +81,24 @@ def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:
 
 def images(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str, str], ImageFigures]:
     """The figures of every image by (driver, id). Sharing is counted among the listed images only."""
-    sharers = Counter((image.driver, layer) for image in _listed(snapshot) for layer in image.layers)
+    keys = [[LayerKey(image.driver, layer) for layer in image.layers] for image in snapshot.inventory.images]
+    sharers = Counter(
+        key for image, layers in zip(snapshot.inventory.images, keys, strict=True) if image.listed for key in layers
+    )
     users = Counter((one.driver, one.image_id) for one in snapshot.inventory.containers if one.image_id)
     return {
-        (image.driver, image.id): _image(image, sizes, sharers, users[image.driver, image.id])
-        for image in snapshot.inventory.images
+        (image.driver, image.id): _image(image, layers, sizes, sharers, users[image.driver, image.id])
+        for image, layers in zip(snapshot.inventory.images, keys, strict=True)
     }
 
 
-def _listed(snapshot: Snapshot) -> Iterable[Image]:
-    return (image for image in snapshot.inventory.images if image.listed)
-
-
-def _image(image: Image, sizes: Mapping[LayerKey, int], sharers: Counter[LayerKey], containers: int) -> ImageFigures:
-    keys = [(image.driver, layer) for layer in image.layers]
+def _image(
+    image: Image,
+    keys: list[LayerKey],
+    sizes: Mapping[LayerKey, int],
+    sharers: Counter[LayerKey],
+    containers: int,
+) -> ImageFigures:
     sized = (bool(keys) or not image.broken) and all(key in sizes for key in keys)
     known = sized and not (image.broken and image.digest)
     shared = sized and image.listed
@@ -134,10 +136,10 @@ def layers(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str,
 
 
 def _size(group: list[Layer], sizes: Mapping[LayerKey, int], use: Use, usage: Usage) -> int | None:
-    """Docker's sizes added up; what nothing refers to has none, so there it is what its files occupy."""
+    """The sum of Docker's sizes. A layer that nothing refers to has none: there it is the size of its files."""
     if use in (Use.PENDING, Use.ORPHANED):
         return usage.size
-    keys = [(layer.driver, layer.id) for layer in group]
+    keys = [layer.key for layer in group]
     return sum(sizes[key] for key in keys) if all(key in sizes for key in keys) else None
 
 
@@ -146,7 +148,7 @@ def containers(
 ) -> dict[str, ContainerFigures]:
     """The figures of every container by its id."""
     virtual = {key: figures.virtual for key, figures in image_figures.items()}
-    contents = {(layer.driver, layer.id): layer.content for layer in snapshot.inventory.layers}
+    contents = {layer.key: layer.content for layer in snapshot.inventory.layers}
     return {
         container.id: _container(snapshot, container, sizes, virtual, contents)
         for container in snapshot.inventory.containers
@@ -162,7 +164,7 @@ def _container(
 ) -> ContainerFigures:
     if container.layer is None:
         return ContainerFigures(None, None, None)
-    key = (container.driver, container.layer)
+    key = LayerKey(container.driver, container.layer)
     size = sizes.get(key)
     measured = _measured(snapshot, contents.get(key))
     image = _below(container, sizes, virtual)
@@ -176,9 +178,9 @@ def _container(
 def _below(
     container: Container, sizes: Mapping[LayerKey, int], virtual: dict[tuple[str, str], int | None]
 ) -> int | None:
-    """The size of what a container stands on: its layers stay when `docker rmi -f` removes the image."""
+    """The size of the layers below a container. They stay when `docker rmi -f` removes the image."""
     if container.chain:
-        chain = [sizes.get((container.driver, layer)) for layer in container.chain]
+        chain = [sizes.get(LayerKey(container.driver, layer)) for layer in container.chain]
         return None if None in chain else sum(size for size in chain if size is not None)
     return virtual.get((container.driver, container.image_id)) if container.image_id else None
 

@@ -1,1 +1,1 @@
-"""What is there: metadata files of a data root become an `Inventory`. Nothing here measures a directory tree."""
+"""Reads the metadata files of a data root to an `Inventory`. Nothing here measures a directory tree."""

@@ -56,22 +56,22 @@ def origin(config: Json) -> str:
     return ""
 
 
-def settle(containers: Iterable[Container], volumes: frozenset[str]) -> tuple[Container, ...]:
-    """Add what containers have of each other, and tell volumes' data from other directories of the host."""
+def resolve_mounts(containers: Iterable[Container], volumes: frozenset[str]) -> tuple[Container, ...]:
+    """Add the mounts that containers have from others, and tell volumes from other directories of the host."""
     found = tuple(containers)
     named = {one.name: one for one in found} | {one.id: one for one in found}
     roots = frozenset(one.origin for one in found if one.origin)
-    return tuple(_settled(one, named, volumes, roots) for one in found)
+    return tuple(_resolved(one, named, volumes, roots) for one in found)
 
 
-def _settled(
+def _resolved(
     container: Container, named: Mapping[str, Container], volumes: frozenset[str], roots: frozenset[str]
 ) -> Container:
     mounts = {one.destination: one for one in container.mounts}
     for mount in _inherited(container, named, {container.id}):
         mounts.setdefault(mount.destination, mount)
-    settled = tuple(_named(mounts[destination], volumes, roots) for destination in sorted(mounts))
-    return container if settled == container.mounts else replace(container, mounts=settled)
+    resolved = tuple(_named(mounts[destination], volumes, roots) for destination in sorted(mounts))
+    return container if resolved == container.mounts else replace(container, mounts=resolved)
 
 
 def _named(mount: Mount, volumes: frozenset[str], roots: frozenset[str]) -> Mount:

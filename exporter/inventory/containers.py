@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from exporter.core.measured import Tree
 from exporter.core.model import Container, ContainerId, ContainerState, ImageId, Log
-from exporter.inventory.container_mounts import origin, read_mounts, settle, volumes_from
+from exporter.inventory.areas import CONTAINERS
+from exporter.inventory.container_mounts import origin, read_mounts, resolve_mounts, volumes_from
 from exporter.inventory.files.reader import Json, Reader, flag, is_id, moment, table, text
 
 _CONFIGS = ("config.v2.json", "config.json")
@@ -27,16 +28,16 @@ def read_containers(
     reader: Reader, volumes: frozenset[str], previous: Mapping[ContainerId, Container]
 ) -> tuple[Container, ...]:
     """Read every container; one whose config does not parse keeps what `previous` knew of it."""
-    found = (_kept(reader, ContainerId(name), previous) for name in reader.objects(("containers",), is_id))
-    return settle(found, volumes)
+    found = (_kept(reader, ContainerId(name), previous) for name in reader.objects(CONTAINERS.path, is_id))
+    return resolve_mounts(found, volumes)
 
 
 def _kept(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
-    return reader.once("container", ("containers", container), lambda: _read(reader, container, previous))
+    return reader.once("container", (*CONTAINERS.path, container), lambda: _read(reader, container, previous))
 
 
 def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
-    home = ("containers", container)
+    home = (*CONTAINERS.path, container)
     names = reader.names(home)
     name = next((name for name in _CONFIGS if name in names), _CONFIGS[-1])
     config = reader.json((*home, name))
@@ -116,7 +117,7 @@ def _limit(driver: str, options: Json) -> int | None:
 
 
 def _cached_limit(options: Json) -> int:
-    """How large the copy can grow that Docker 20.10 and newer keep of a log it cannot read back."""
+    """The limit of the copy that Docker 20.10 and newer keep of a log that its driver cannot read back, in bytes."""
     size, files = _bytes(text(options, "cache-max-size")), _count(text(options, "cache-max-file"))
     return (size or _LOCAL_LIMIT[0]) * (files or _LOCAL_LIMIT[1])
 

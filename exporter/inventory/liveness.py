@@ -1,4 +1,4 @@
-"""Whether a container that is written down as running does run, as far as /proc tells.
+"""Whether a container that was written down as running still runs, as far as /proc tells.
 
 What the daemon wrote last is stale after it died. Evidence, in this order: a process whose cgroup names the
 container (cgroups(7); Docker puts the id into the path with every cgroup driver), or whose parent's command line

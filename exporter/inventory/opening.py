@@ -1,45 +1,40 @@
-"""Whether a data root can be read, which directory it is, and what of it does not answer."""
+"""Opens a data root, and says why it cannot be read or which filesystems in it do not answer."""
 
 import glob
 import os
-from collections.abc import Sequence
 
 from exporter.config.settings import DEFAULT_ROOT
 from exporter.core.data_root import DataRoot
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.measured import Measured, Reason, Usage
 from exporter.core.model import Collector
-from exporter.core.mountinfo import MountPoint, foreign_trees, read_mounts
-from exporter.inventory.read import Problems, detect, nested_roots
+from exporter.core.mountinfo import foreign_trees, read_mounts
+from exporter.inventory.areas import table
+from exporter.inventory.files.reader import Problems
+from exporter.inventory.read import detect, nested_roots
 
 _MOST_NAMED = 5
-#: What is read in which top-level entry; the rest is measured only.
-_COLLECTORS = {
-    "containers": Collector.CONTAINERS,
-    "graph": Collector.IMAGES,
-    "image": Collector.IMAGES,
-    "volumes": Collector.VOLUMES,
-}
 
 
 class RootError(Exception):
     """The data root cannot be read at all, for a reason to tell a person."""
 
 
-def open_mounted(path: str, mounts: Sequence[MountPoint] | None = None) -> DataRoot:
-    """Open a data root, knowing what is mounted below; raises OSError, also where it does not answer."""
+def open_mounted(path: str) -> DataRoot:
+    """Open a data root and note what is mounted below it; raises OSError, also where it does not answer."""
     if not HANG_PROBE.answers(path):
         raise TimeoutError(None, "the filesystem does not answer")
     root = DataRoot(path)
-    root.mounts = foreign_trees(root.path, read_mounts() if mounts is None else mounts)
+    root.mountinfo = read_mounts()
+    root.mounts = foreign_trees(root.path, root.mountinfo)
     root.answers = HANG_PROBE.answers
     return root
 
 
-def open_root(path: str, mounts: Sequence[MountPoint] | None = None) -> DataRoot:
+def open_root(path: str) -> DataRoot:
     """Open a data root that holds a known layout; raises RootError with the reason otherwise."""
     try:
-        root = open_mounted(path, mounts)
+        root = open_mounted(path)
     except FileNotFoundError:
         raise RootError(f"does not exist{_rootless(path)}") from None
     except NotADirectoryError:
@@ -76,7 +71,7 @@ def _rootless(path: str) -> str:
 
 
 def identify(path: str) -> tuple[int, int] | None:
-    """Say which directory is the root now, so that a caller sees it replaced; None when there is none."""
+    """The device and inode of the root, so that a caller sees that it was replaced; None when there is none."""
     if HANG_PROBE.hangs(path):
         return None
     try:
@@ -87,16 +82,16 @@ def identify(path: str) -> tuple[int, int] | None:
 
 
 def note_silent(root: DataRoot, problems: Problems) -> None:
-    """Count what is mounted on the way to metadata and does not answer, unless its reader has."""
+    """Count the filesystems on the way to metadata that do not answer, unless a reader has counted them."""
     known = {one.path for one in problems.kept if one.reason is Reason.TIMEOUT}
     for mount in sorted(root.silent):
         if "/".join(mount) not in known:
-            collector = _COLLECTORS.get(mount[0], Collector.DIRECTORIES)
+            collector = table().of(mount).objects or Collector.DIRECTORIES
             problems.add(collector, Reason.TIMEOUT, mount, "the filesystem that is mounted there does not answer")
 
 
 def root_entry(root: DataRoot) -> Measured:
-    """The root directory itself, without what is in it, and the mounts that no walk comes across."""
+    """The root directory without its entries, and the number of mounts at the top, which no walk meets."""
     status = root.lstat(())
     identity = (status.st_dev, status.st_ino, status.st_ctime_ns)
     tops = sum(len(mount) == 1 for mount in root.mounts)

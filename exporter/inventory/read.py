@@ -1,48 +1,31 @@
-"""What is there: the metadata of a data root to an `Inventory`. Layouts coexist in a root; all are read."""
+"""Reads the metadata of a data root to an `Inventory`: all layouts that are detected, and joins their parts."""
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from exporter.core.area import DRIVER
 from exporter.core.data_root import DataRoot
-from exporter.core.model import (
-    BuildCache,
-    Collector,
-    Container,
-    Image,
-    Inventory,
-    Layer,
-    LayerId,
-    Use,
-)
-from exporter.inventory import buildkit
+from exporter.core.model import BuildCache, Collector, Container, Image, Inventory, Layer, LayerId
+from exporter.inventory import layouts
+from exporter.inventory.areas import table
 from exporter.inventory.containers import read_containers
-from exporter.inventory.drivers import LayerStore, driver_named
+from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.reader import Problems, Reader
-from exporter.inventory.layouts import containerd, graph, graph_claims, layerdb, layerdb_claims
+from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
-from exporter.inventory.layouts.layerdb import Database
+from exporter.inventory.layouts.part import DriverPart, Known, Part, Reading
 from exporter.inventory.volumes import read_volumes
 
-__all__ = ["Grace", "Memo", "Problems", "detect", "nested_roots", "read_inventory"]
-
-_LAYOUTS: Mapping[str, Callable[[DataRoot], bool]] = {
-    graph.LAYOUT: graph.detect,
-    layerdb.LAYOUT: layerdb.detect,
-    containerd.LAYOUT: containerd.detect,
-}
-#: Told apart but not measured by object: their directories are, and the log says so.
-_UNMEASURED = (containerd.LAYOUT,)
 #: A root of a remapped user (Docker 1.10 on, daemon/daemon_unix.go, setupDaemonRoot).
 _REMAPPED = re.compile(r"[0-9]+\.[0-9]+", re.ASCII)
 
 
 def detect(root: DataRoot) -> tuple[str, ...]:
     """Name the layouts that a root holds; none, and it is no data root."""
-    return tuple(name for name, there in _LAYOUTS.items() if there(root))
+    return tuple(layout.name for layout in layouts.LAYOUTS if layout.detect(root))
 
 
 def nested_roots(root: DataRoot) -> tuple[str, ...]:
@@ -51,150 +34,169 @@ def nested_roots(root: DataRoot) -> tuple[str, ...]:
         names = [name for name in root.names(()) if _REMAPPED.fullmatch(name)]
     except OSError:
         return ()
-    marks = ("image", "containers", "graph")
-    return tuple(name for name in names if any(root.is_directory((name, mark)) for mark in marks))
+    known = [one.path for one in table().areas if one.objects in (Collector.CONTAINERS, Collector.IMAGES)]
+    marks = {path for path in known if len(path) == 1}
+    return tuple(name for name in names if any(root.is_directory((name, *mark)) for mark in marks))
 
 
-class _Root:
-    """One reading of a root: its readers, and by driver what the layouts say of it."""
+@dataclass(slots=True)
+class _Parts:
+    """What the detected layouts say of a root, by layout, oldest first; and of each driver, newest first."""
 
-    def __init__(self, root: DataRoot, problems: Problems, memo: Memo) -> None:
-        self.root = root
-        self.problems = problems
-        self.readers = {one: Reader(root, one, problems, memo) for one in Collector}
-        self.stores: dict[str, LayerStore] = {}
-        self.shelves: dict[str, graph.GraphStore] = {}
-        self.databases: dict[str, Database] = {}
-        self.builds = buildkit.Builds({}, ())
+    by_layout: dict[str, Part] = field(default_factory=dict)
+    by_driver: dict[str, list[DriverPart]] = field(default_factory=dict)
 
-    def read(self, previous: Inventory, layouts: tuple[str, ...]) -> None:
-        """Read the images of all layouts, and find the drivers."""
-        images = self.readers[Collector.IMAGES]
-        known: dict[str, Image] = {image.id: image for image in previous.images}
-        for name in layerdb.find_drivers(self.root):
-            store = self.stores[name] = LayerStore(driver_named(name), images)
-            self.databases[name] = layerdb.read_database(images, store, known)
-        if graph.LAYOUT in layouts:
-            self._read_graph(images, known)
-        self.builds = buildkit.read_builds(self.readers[Collector.BUILD_CACHE])
+    @property
+    def stores(self) -> dict[str, LayerStore]:
+        """The layers that each driver has on disk."""
+        return {driver: parts[0].store for driver, parts in self.by_driver.items()}
 
-    def _read_graph(self, images: Reader, known: Mapping[str, Image]) -> None:
-        """Read the graph, but for what a newer Docker has taken over as layers of its own."""
-        stores = graph.find_stores(self.root, images)
-        taken = {entry.cache for one in self.databases.values() for entry in one.entries.values()}
-        entries = {
-            name: entry for name, entry in graph.read_graph(images, stores, known).items() if LayerId(name) not in taken
-        }
-        shelves = [
-            graph.GraphStore(store, graph.read_references(images, store.driver, taken), taken) for store in stores
-        ]
-        graph.share_out(shelves, entries)
-        for shelf in shelves:
-            if shelf.driver not in self.databases or shelf.entries:
-                self.shelves[shelf.driver] = shelf
-            self.stores.setdefault(shelf.driver, shelf.store)
+    @property
+    def images(self) -> list[Image]:
+        """All images."""
+        parts = (part for layout in self.by_layout.values() for part in layout.drivers)
+        return [image for part in parts for image in part.images]
 
-    def settle(self, container: Container) -> Container:
-        """Find a container's layers; one that does not say its driver has that of its layer."""
-        container = layerdb_claims.adopt(self.databases, container)
-        if container.layer is not None:
-            return container
-        name = LayerId(container.id)
-        having = [driver for driver, store in self.stores.items() if name in store.names]
-        driver = container.driver or next(iter(having), next(iter(self.stores)) if len(self.stores) == 1 else "")
-        return replace(container, driver=driver, layer=name if driver in having else None)
+    @property
+    def build_cache(self) -> BuildCache | None:
+        """The build cache, from the newest layout that has one."""
+        caches = [part.build_cache for part in self.by_layout.values() if part.build_cache is not None]
+        return caches[-1] if caches else None
 
-    def classify(
-        self, driver: str, containers: list[Container], cache: BuildCache, volumes: frozenset[str], grace: Grace
-    ) -> list[Layer]:
-        """Say what needs each layer of one driver."""
-        store = self.stores[driver]
-        claims = Claims(doubts=[lambda: any(reader.unlisted for reader in self.readers.values())])
-        describe: Callable[[LayerId, Use], Layer] = partial(graph_claims.describe, store, parents=())
-        if driver in self.databases:
-            describe = layerdb_claims.claim(self.databases[driver], self.builds, cache, containers, claims)
-        if driver in self.shelves:
-            graph_claims.claim(self.root, self.shelves[driver], containers, claims)
-        others = {LayerId(name) for name in volumes} if store.driver.full_copies else set()
-        return classify(self.root, store, claims, grace, describe, others)
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """The layouts whose objects are not known."""
+        return tuple(name for name, part in self.by_layout.items() if part.known is Known.NOTHING)
 
-    def missing(self, driver: str, containers: list[Container]) -> frozenset[str]:
-        """The layers of one driver that are referred to and not there."""
-        database, shelf = self.databases.get(driver), self.shelves.get(driver)
-        if database is not None:
-            found = database.missing | {*layerdb_claims.missing_of_containers(database, containers)}
-        else:
-            found = set()
-        if shelf is not None:
-            found |= shelf.missing
-            if database is None:
-                found |= {*graph_claims.missing_of_containers(shelf, containers)}
-        return frozenset(found)
 
-    def counts(self) -> dict[tuple[str, str], int]:
-        """Count the entries of each store directory, as `ls -A | wc -l` would.
+def _read_layouts(reading: Reading) -> _Parts:
+    """Read all layouts that are detected, newest first."""
+    parts = _Parts()
+    detected = detect(reading.root)
+    found: dict[str, Part] = {}
+    for layout in reversed(layouts.LAYOUTS):
+        if layout.name not in detected:
+            continue
+        part = found[layout.name] = layout.read(reading)
+        for driver_part in part.drivers:
+            parts.by_driver.setdefault(driver_part.store.driver.name, []).append(driver_part)
+        reading.drivers.update(parts.by_driver)
+        reading.layers |= part.layers
+    parts.by_layout = {name: found[name] for name in detected}
+    return parts
 
-        `graph` is one directory for all drivers: where several have images, each counts those that are its own.
-        """
-        reader = self.readers[Collector.IMAGES]
-        counts: dict[tuple[str, str], int] = {}
-        shelves = list(self.shelves.values())
-        users = [shelf for shelf in shelves if shelf.entries] or shelves[:1]
-        if self.root.is_directory(graph.GRAPH):
-            entries = len(reader.names(graph.GRAPH))
-            counts.update({(one.driver, "graph"): len(one.entries) if len(users) > 1 else entries for one in users})
-        for driver, store in self.stores.items():
-            found = list(store.driver.stores)
-            if driver in self.databases:
-                found += self.databases[driver].stores()
-            counts.update({(driver, name): len(reader.names(tree)) for name, tree in found if self._there(tree)})
-        return counts
 
-    def _there(self, tree: tuple[str, ...]) -> bool:
-        return self.root.is_directory(tree)
+def _place_container(container: Container, parts: _Parts, stores: Mapping[str, LayerStore]) -> Container:
+    """Find a container's layers: the newest layout that knows it says where they are.
+
+    Else its layer has its id (Docker 1.0 to 1.9, and what was taken over from these). A container that does not say
+    its driver has that of its layer, or the only one there is.
+    """
+    own = parts.by_driver.get(container.driver, [])
+    for part in (*own, *(part for many in parts.by_driver.values() for part in many)):
+        found = part.container_layers(container.id)
+        if found is not None:
+            container = replace(
+                container,
+                driver=part.store.driver.name,
+                layer=found.layer,
+                init=found.init,
+                chain=found.chain,
+                metadata=(*container.metadata, *found.metadata),
+            )
+            break
+    if container.layer is not None:
+        return container
+    name = LayerId(container.id)
+    having = [driver for driver, store in stores.items() if name in store.names]
+    driver = container.driver or next(iter(having), next(iter(stores)) if len(stores) == 1 else "")
+    return replace(container, driver=driver, layer=name if driver in having else None)
+
+
+def _classify(
+    reading: Reading,
+    parts: Sequence[DriverPart],
+    containers: Sequence[Container],
+    volumes: Iterable[str],
+    grace: Grace,
+) -> list[Layer]:
+    """Say what needs each layer of one driver."""
+    store = parts[0].store
+    claims = Claims(doubts=[lambda: any(reader.unlisted for reader in reading.readers.values())])
+    for part in parts:
+        claims.join(part.claim(containers))
+    others = map(LayerId, volumes) if store.driver.full_copies else ()
+    return classify(reading.root, store, claims, grace, others)
+
+
+def _missing(parts: Sequence[DriverPart], containers: Iterable[Container]) -> frozenset[str]:
+    """The layers of one driver that are referred to and not on disk.
+
+    Of containers that are being removed nothing is missing. What the others stand on, the newest layout knows.
+    """
+    found = {layer for part in parts for layer in part.missing}
+    for container in containers:
+        if not container.going:
+            found.update(parts[0].missing_below(container))
+            found.update(() if container.layer is not None else (container.id,))
+    return frozenset(found)
+
+
+def _count_entries(reading: Reading, parts: _Parts) -> dict[tuple[str, str], int]:
+    """Count the entries of each store, as `ls -A | wc -l` would, by driver and short name."""
+    reader = reading.readers[Collector.IMAGES]
+    counts: dict[tuple[str, str], int] = {}
+    for part in parts.by_layout.values():
+        counts.update(part.counts)
+    of_layouts = [area for layout in layouts.LAYOUTS for area in layout.areas if DRIVER in area.path]
+    for driver, store in parts.stores.items():
+        for area in (*store.driver.areas, *of_layouts):
+            tree = tuple(driver if name == DRIVER else name for name in area.path)
+            if area.counted and reading.root.is_directory(tree):
+                counts[driver, area.counted] = len(reader.names(tree))
+    return counts
 
 
 def read_inventory(
     root: DataRoot, previous: Inventory, grace: Grace, problems: Problems, memo: Memo
 ) -> tuple[Inventory, dict[Collector, int]]:
-    """Read what metadata `memo` does not know; return all, and how many files each collector touched.
+    """Read the metadata that `memo` does not know; return all, and how many files each collector looked at.
 
     Objects whose files do not parse at the moment keep what `previous` knew of them.
     """
-    layouts = detect(root)
-    unmeasured = tuple(name for name in layouts if name in _UNMEASURED)
-    if unmeasured:  # a layer that this layout does not know may be another's: never call it orphaned
-        grace = Grace(math.inf)
-    reading = _Root(root, problems, memo)
-    volumes = read_volumes(reading.readers[Collector.VOLUMES])
+    readers = {one: Reader(root, one, problems, memo) for one in Collector}
+    volumes = read_volumes(readers[Collector.VOLUMES])
     names = frozenset(volume.name for volume in volumes)
     known = {container.id: container for container in previous.containers}
-    found = read_containers(reading.readers[Collector.CONTAINERS], names, known)
-    reading.read(previous, layouts)
-    images = [image for shelf in reading.shelves.values() for image in shelf.images(reading.readers[Collector.IMAGES])]
-    images += [image for database in reading.databases.values() for image in database.images]
-    containers = tuple(map(reading.settle, found))
-    cache = buildkit.build_cache(reading.builds, list(reading.databases.values()), root.is_directory(buildkit.HOME))
-    drivers = tuple(sorted(reading.stores))
-    layers: list[Layer] = []
-    missing = {}
-    for driver in drivers:
-        mine = [container for container in containers if container.driver == driver]
-        layers += reading.classify(driver, mine, cache, names, grace)
-        missing[driver] = reading.missing(driver, mine)
+    found = read_containers(readers[Collector.CONTAINERS], names, known)
+    builds = buildkit.read_builds(readers[Collector.BUILD_CACHE])
+    reading = Reading(root, readers, {image.id: image for image in previous.images}, builds)
+    parts = _read_layouts(reading)
+    if parts.unmeasured:  # any layer may be one of such a layout: never call it orphaned
+        grace = Grace(math.inf)
+    stores = parts.stores
+    containers = tuple(_place_container(container, parts, stores) for container in found)
+    by_driver: dict[str, list[Container]] = {driver: [] for driver in sorted(stores)}
+    for container in containers:
+        by_driver.get(container.driver, []).append(container)
+    layers = [
+        layer
+        for driver, mine in by_driver.items()
+        for layer in _classify(reading, parts.by_driver[driver], mine, names, grace)
+    ]
     inventory = Inventory(
-        layouts=layouts,
-        unmeasured=unmeasured,
+        layouts=tuple(parts.by_layout),
+        unmeasured=parts.unmeasured,
         nested=nested_roots(root),
-        drivers=drivers,
+        drivers=tuple(by_driver),
         layers=tuple(layers),
-        images=tuple(images),
+        images=tuple(parts.images),
         containers=containers,
         volumes=volumes,
-        build_cache=cache,
-        stores=reading.counts(),
-        missing=missing,
+        build_cache=parts.build_cache or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),
+        stores=_count_entries(reading, parts),
+        missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=tuple(Reader(root, Collector.DIRECTORIES, problems).names(())),
     )
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)
-    return inventory, {one: reading.readers[one].looked_at for one in measured}
+    return inventory, {one: readers[one].looked_at for one in measured}

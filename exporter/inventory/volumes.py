@@ -11,25 +11,27 @@ from dataclasses import replace
 
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Volume
+from exporter.inventory.areas import VOLUMES
+from exporter.inventory.drivers import VFS
 from exporter.inventory.files.bolt import Bucket
 from exporter.inventory.files.reader import Json, Reader, decode, flag, is_id, table, text
 
 #: Before Docker 17.06 the file held the options as they were given.
 _OLD_KEYS = {"MountType": "type", "MountDevice": "device", "MountOpts": "o"}
 _OWN_FILES = ("metadata.db", "backingFsBlockDev")
-_DATABASE: Tree = ("volumes", "metadata.db")
+_DATABASE: Tree = (*VOLUMES.path, "metadata.db")
 _ANONYMOUS = "com.docker.volume.anonymous"
 _COMPOSE = "com.docker.compose.project"
-_VFS: Tree = ("vfs", "dir")
+_VFS: Tree = VFS.layers
 _VFS_SOURCE = re.compile(r"/vfs/dir/([0-9a-f]{64})/?\Z", re.ASCII)
 _LOCAL_SOURCE = re.compile(r"/volumes/([^/]+)/_data/?\Z")
 
 
 def read_volumes(reader: Reader) -> tuple[Volume, ...]:
-    """List the volumes; what stands in `volumes` for a bind mount is none."""
+    """List the volumes. An entry of `volumes` that stands for a bind mount (Docker 1.3 to 1.6) is none."""
     known = _database(reader)
     volumes = []
-    for name in reader.objects(("volumes",), lambda _: True, ignored=_OWN_FILES):
+    for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES):
         volume = _kept(reader, name)
         if volume is not None:
             volumes.append(_told(volume, known.pop(name, {})))
@@ -39,7 +41,7 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
 
 
 def _database(reader: Reader) -> dict[str, Json]:
-    """What `metadata.db` says of each volume, read again whenever it was written to."""
+    """The entries of `metadata.db` by volume; read again whenever it was written to."""
     return dict(reader.database(_DATABASE, "volumes", _volumes) or {})
 
 
@@ -61,11 +63,11 @@ def _told(volume: Volume, about: Json) -> Volume:
 
 
 def _kept(reader: Reader, name: str) -> Volume | None:
-    return reader.once("volume", ("volumes", name), lambda: _read(reader, name), also=((*_VFS, name),))
+    return reader.once("volume", (*VOLUMES.path, name), lambda: _read(reader, name), also=((*_VFS, name),))
 
 
 def _read(reader: Reader, name: str) -> Volume | None:
-    home = ("volumes", name)
+    home = (*VOLUMES.path, name)
     anonymous = is_id(name)
     if reader.is_directory((*home, "_data")):
         about = reader.json((*home, "opts.json"), optional=True) or {}

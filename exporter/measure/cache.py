@@ -9,11 +9,11 @@ import base64
 import contextlib
 import json
 import os
-import tempfile
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from exporter.core.atomic_write import atomic_write
 from exporter.core.measured import LINK_BYTES, Identity, Links, Measured, Tree, Usage
 
 _VERSION = 2
@@ -65,7 +65,8 @@ class Cache:
             return
         self.changed = False
         try:
-            _replace(self.path, _encode(self._trees, self._sizes))
+            os.makedirs(os.path.dirname(os.path.abspath(self.path)), mode=0o700, exist_ok=True)
+            atomic_write(self.path, _encode(self._trees, self._sizes), mode=0o600)
         except OSError as error:
             self.error = error.strerror or str(error)
             self.path = None
@@ -82,18 +83,6 @@ def _read(path: str) -> bytes:
     if len(content) > _MAX_BYTES:
         raise ValueError
     return content
-
-
-def _replace(path: str, content: bytes) -> None:
-    os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".cache-", dir=os.path.dirname(os.path.abspath(path)))
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _encode(trees: Mapping[Tree, Measured], sizes: Mapping[Tree, Sized]) -> bytes:

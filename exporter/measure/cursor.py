@@ -1,4 +1,4 @@
-"""Going down and up a directory tree with a bounded number of open descriptors, at any depth."""
+"""Moves down and up in a directory tree of any depth with a bounded number of open descriptors."""
 
 import errno
 import os
@@ -8,10 +8,10 @@ from typing import Protocol
 from exporter.core.data_root import open_directory
 from exporter.core.measured import Tree
 
-#: Called with (error, path of the entry below the root) for everything that could not be looked at.
+#: Called with (error, path of the entry below the root) for each entry that could not be read.
 OnError = Callable[[OSError, Tree], None]
 
-#: Ancestors kept open. Deeper trees are walked all the same: the others are reopened through "..".
+#: How many ancestors stay open. The others are closed, and reopened through ".." on the way up.
 KEPT_OPEN = 48
 
 
@@ -79,7 +79,7 @@ class Cursor:
 
 
 def list_names(descriptor: int, path: Tree, on_error: OnError) -> list[str]:
-    """List a directory; an empty list where that fails."""
+    """The names in a directory; an empty list where it cannot be listed."""
     try:
         return os.listdir(descriptor)
     except OSError as error:
@@ -87,8 +87,10 @@ def list_names(descriptor: int, path: Tree, on_error: OnError) -> list[str]:
         return []
 
 
-def look(descriptor: int, names: Iterable[str], path: Tree, on_error: OnError) -> Iterator[tuple[str, os.stat_result]]:
-    """Stat entries of a directory, themselves and not what they point to; what fails is left out."""
+def stat_entries(
+    descriptor: int, names: Iterable[str], path: Tree, on_error: OnError
+) -> Iterator[tuple[str, os.stat_result]]:
+    """Stat entries of a directory without following links; yields (name, status) of those that could be."""
     for name in names:
         try:
             yield name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)
@@ -96,11 +98,11 @@ def look(descriptor: int, names: Iterable[str], path: Tree, on_error: OnError) -
             on_error(error, (*path, name))
 
 
-class ConnectionSlot(Protocol):
-    """What a depth-first walk does at each directory."""
+class TreeVisitor(Protocol):
+    """The part of a depth-first walk that differs from walk to walk."""
 
     def visit(self, path: Tree) -> list[str]:
-        """Look at the directory the cursor stands at; return the names of the directories to enter."""
+        """Read the directory that the cursor is at; return the names of the directories to enter."""
 
     def entered(self, name: str, status: os.stat_result) -> bool:
         """Follow the cursor down; return whether to visit that directory."""
@@ -109,14 +111,14 @@ class ConnectionSlot(Protocol):
         """Follow the cursor up."""
 
 
-def depth_first(cursor: Cursor, tree: Tree, slot: ConnectionSlot, on_error: OnError) -> None:
-    """Visit the cursor's directory and all below it, without recursion; `tree` is its path below the root."""
+def depth_first(cursor: Cursor, tree: Tree, visitor: TreeVisitor, on_error: OnError) -> None:
+    """Visit the cursor's directory and all directories below it; `tree` is its path below the root."""
     path = list(tree)
-    pending = [slot.visit(tree)]
+    pending = [visitor.visit(tree)]
     while pending:
         if not pending[-1]:
             pending.pop()
-            if pending and not _leave(cursor, slot, path, on_error):
+            if pending and not _leave(cursor, visitor, path, on_error):
                 return
             continue
         name = pending[-1].pop()
@@ -126,13 +128,13 @@ def depth_first(cursor: Cursor, tree: Tree, slot: ConnectionSlot, on_error: OnEr
             on_error(error, (*path, name))
             continue
         path.append(name)
-        pending.append(slot.visit(tuple(path)) if slot.entered(name, status) else [])
+        pending.append(visitor.visit(tuple(path)) if visitor.entered(name, status) else [])
 
 
-def _leave(cursor: Cursor, slot: ConnectionSlot, path: list[str], on_error: OnError) -> bool:
+def _leave(cursor: Cursor, visitor: TreeVisitor, path: list[str], on_error: OnError) -> bool:
     try:
         cursor.leave()
-        slot.left()
+        visitor.left()
     except OSError as error:
         on_error(error, tuple(path))
         return False

@@ -1,4 +1,4 @@
-"""The size of a layer as the difference to the one below it, as Docker's NaiveDiffDriver takes it.
+"""The size of a layer as the difference to the one below it, as Docker's NaiveDiffDriver computes it.
 
 Docker 1.0 to 1.9: daemon/graphdriver/fsdiff.go (DiffSize) and pkg/archive/changes.go (addChanges,
 ChangesSize). The drivers vfs and overlay size layers this way.
@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Changes, Tree
-from exporter.measure.cursor import Cursor, OnError, depth_first, list_names, look
+from exporter.measure.cursor import Cursor, OnError, depth_first, list_names, stat_entries
 
 _SECOND = 1_000_000_000
-#: In a large directory, look up from the work this often.
+#: In a large directory, `on_step` is called after so many entries.
 _CHUNK = 256
 
 
 class _Older:
-    """The side compared with, moved in step with the newer one; it may not have the directory at all."""
+    """A tree that is compared with, moved in step with the newer one; it may lack the directory."""
 
     def __init__(self, cursor: Cursor | None) -> None:
         self._cursor = cursor
@@ -56,16 +56,16 @@ class _Older:
 
 
 def difference(
-    root: DataRoot, changes: Changes, on_error: OnError, look_up: Callable[[], None] = lambda: None
+    root: DataRoot, changes: Changes, on_error: OnError, on_step: Callable[[], None] = lambda: None
 ) -> tuple[int, int]:
     """Sum st_size of everything but directories that `changes.new` adds or alters, each inode once.
 
-    Returns (bytes, entries looked at). Raises OSError when `new` cannot be opened; a tree of `old` that
-    is missing is an empty one, as Docker takes it. `look_up` is called again and again.
+    Returns (bytes, entries looked at). Raises OSError when `new` cannot be opened. A tree of `old` that is missing
+    counts as an empty one, as in Docker. `on_step` is called between directories, and often in a large one.
     """
     newer = Cursor(root.open(changes.new))
     older = [_Older(_cursor(root, tree)) for tree in changes.old]
-    comparison = _Comparison(newer, older, on_error, look_up)
+    comparison = _Comparison(newer, older, on_error, on_step)
     try:
         depth_first(newer, changes.new, comparison, on_error)
     finally:
@@ -85,8 +85,8 @@ def _cursor(root: DataRoot, tree: Tree) -> Cursor | None:
 class _Comparison:
     """Adds up what differs, directory by directory, with the older sides moving along."""
 
-    def __init__(self, newer: Cursor, older: Sequence[_Older], on_error: OnError, look_up: Callable[[], None]) -> None:
-        self._look_up = look_up
+    def __init__(self, newer: Cursor, older: Sequence[_Older], on_error: OnError, on_step: Callable[[], None]) -> None:
+        self._on_step = on_step
         self.size = 0
         self.entries = 0
         self._newer = newer
@@ -109,9 +109,9 @@ class _Comparison:
         names = list_names(descriptor, path, self._on_error)
         self.entries += len(names)
         directories: list[str] = []
-        for number, (name, status) in enumerate(look(descriptor, names, path, self._on_error)):
+        for number, (name, status) in enumerate(stat_entries(descriptor, names, path, self._on_error)):
             if number % _CHUNK == 0:
-                self._look_up()
+                self._on_step()
             if status.st_dev != self._device:
                 continue
             if stat.S_ISDIR(status.st_mode):

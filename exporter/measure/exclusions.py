@@ -1,7 +1,7 @@
 """Where a walk must not go."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from exporter.core.measured import Tree
 
@@ -35,29 +35,16 @@ class Exclusions:
             node = node.below.get(name, NOTHING)
         return node
 
-    def is_mount(self, tree: Tree) -> bool:
-        """Whether something is mounted at `tree`, or on the way to it."""
-        node = self
-        for name in tree:
-            node = node.below.get(name, NOTHING)
-            if node.mount:
-                return True
-        return False
-
-    def pack(self) -> tuple[Any, ...]:
-        """Make plain values of it, to send, without what no walk from here comes to."""
+    def reachable(self) -> "Exclusions | None":
+        """A copy without what no walk from here comes to; None where nothing is left out."""
+        if not self.below and not self.store:
+            return None
         below = {
-            name: ({}, True, one.mount, False) if one.leaf else one.pack()
+            name: Exclusions(leaf=True, mount=one.mount) if one.leaf else one.reachable() or Exclusions()
             for name, one in self.below.items()
             if not self.store or one.mount
         }
-        return (below, self.leaf, self.mount, self.store)
-
-    @classmethod
-    def unpack(cls, packed: tuple[Any, ...]) -> "Exclusions":
-        """Make a prune tree of what `pack` made."""
-        below, leaf, mount, store = packed
-        return cls({name: cls.unpack(one) for name, one in below.items()}, leaf, mount, store)
+        return Exclusions(below, self.leaf, self.mount, self.store)
 
 
 NOTHING: Final = Exclusions()

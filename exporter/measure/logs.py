@@ -9,41 +9,42 @@ from exporter.core.data_root import DataRoot, open_directory
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import ContainerId
 
-_CONTAINERS: Tree = ("containers",)
-
 
 def log_sizes(
-    root: DataRoot, logs: Mapping[ContainerId, tuple[Tree, ...]], on_problem: Callable[[Reason, Tree], None]
+    root: DataRoot,
+    store: Tree,
+    logs: Mapping[ContainerId, tuple[Tree, ...]],
+    on_problem: Callable[[Reason, Tree], None],
 ) -> dict[ContainerId, int]:
-    """Add up st_size of each container's log files, rotated ones included, in bytes.
+    """Add up st_size of each container's log files, rotated ones included, in bytes. `store` has the containers.
 
     A file that is gone counts nothing: it was rotated away, or its container is removed, and the next scan
-    knows. `containers` is opened once: there may be a thousand in it, and this is done every few seconds.
+    knows. `store` is opened once: there may be a thousand in it, and this is done every few seconds.
     """
     sizes = dict.fromkeys(logs, 0)
-    with suppress(OSError), root.directory(_CONTAINERS) as descriptor:
+    with suppress(OSError), root.directory(store) as descriptor:
         for container, files in logs.items():
             if files:
-                sizes[container] = _size(root, descriptor, container, files, on_problem)
+                sizes[container] = _size(root, descriptor, (*store, container), files, on_problem)
     return sizes
 
 
 def _size(
     root: DataRoot,
     containers: int,
-    container: ContainerId,
+    container: Tree,
     files: tuple[Tree, ...],
     on_problem: Callable[[Reason, Tree], None],
 ) -> int:
     size = 0
     try:
-        home = open_directory(container, containers)
+        home = open_directory(container[-1], containers)
     except OSError:
         return 0
     try:
         for file in files:
             try:
-                own = len(file) == 3
+                own = file[:-1] == container
                 status = os.stat(file[-1], dir_fd=home, follow_symlinks=False) if own else root.lstat(file)
             except OSError:
                 continue

@@ -1,7 +1,7 @@
-"""One tree to one `Measured`: what `du -x` would say, in one pass, with nothing remembered per file.
+"""Measures one tree in one pass, as `du -x` does, and keeps nothing in memory for a file with one link.
 
-A walk can give away directories that it has not entered yet, and files of a huge one that it has not looked at,
-so that another worker takes them.
+A walk can give away directories that it has not entered yet, and files of a huge directory that it has not counted yet,
+to another worker.
 """
 
 import errno
@@ -9,54 +9,54 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Protocol
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Identity, Measured, Tree
 from exporter.measure.cursor import Cursor, OnError
+from exporter.measure.entries import DirectoryEntry, entries_named
 from exporter.measure.exclusions import NOTHING, Exclusions
 from exporter.measure.total import Total
 
-#: In a large directory, look up from the work this often: on a slow disk that may be some seconds.
+#: In a large directory, `on_step` is called after so many entries: on a slow disk these may take some seconds.
 _CHUNK = 512
-#: So many files of a huge directory are given away at once: some 60 ms of work, and half a megabyte of names.
-_HANDFUL = 32_768
+#: How many files of a huge directory are given away at once: about 60 ms of work, and half a megabyte of names.
+_GIVEN_FILES = 32_768
 
-#: Where a walk begins: at a path below its tree with all that is there, or with only these files of that directory.
+#: Where a walk begins: at a path below its tree, with everything there, or with only these files of that directory.
 Start = tuple[Tree, tuple[str, ...]]
 WHOLE: Start = ((), ())
 
 
-def measure(root: DataRoot, tree: Tree, prune: Exclusions, on_error: OnError) -> Measured:
-    """Measure what stands at `tree`, a directory with all below it or a single file, in one go.
+def measure(root: DataRoot, tree: Tree, exclusions: Exclusions, on_error: OnError) -> Measured:
+    """Measure `tree`, a directory with everything below it or a single file, without interruption.
 
-    `prune` is relative to `tree`. Raises OSError when `tree` itself cannot be looked at; what fails below
-    it goes to `on_error` and is left out.
+    `exclusions` is relative to `tree`. Raises OSError when `tree` itself cannot be read; errors below it go to
+    `on_error`, and what they are about is left out.
     """
     total = Total()
-    identity = Walk(root, tree, prune, on_error, total).run([WHOLE])
+    identity = Walk(root, tree, exclusions, on_error, total).run([WHOLE])
     return total.result(identity)
 
 
 class Walk:
     """Measures one tree, or parts of one, into a `Total`."""
 
-    def __init__(  # noqa: PLR0913 - what a walk is about
+    def __init__(  # noqa: PLR0913 - a walk's inputs
         self,
         root: DataRoot,
         tree: Tree,
-        prune: Exclusions,
+        exclusions: Exclusions,
         on_error: OnError,
         total: Total,
-        look_up: Callable[[], None] = lambda: None,
+        on_step: Callable[[], None] = lambda: None,
     ) -> None:
-        """`look_up` is called again and again during the walk; it may call `give`."""
+        """`on_step` is called between directories, and often in a large one; it may call `give`."""
         self._root = root
         self._tree = tree
-        self._prune = prune
+        self._exclusions = exclusions
         self._on_error = on_error
         self._total = total
-        self._look_up = look_up
+        self._on_step = on_step
         self._starts: list[Start] = []
         self._path: list[str] = []
         #: By level, the names of the directories to enter; the first level is that of `self._path[:self._base]`.
@@ -69,7 +69,7 @@ class Walk:
     def run(self, starts: Sequence[Start]) -> Identity:
         """Measure what is at each of `starts`; `WHOLE` is the tree itself.
 
-        Returns the identity of the tree. Raises OSError when the tree itself cannot be looked at.
+        Returns the identity of the tree. Raises OSError when the tree itself cannot be read.
         """
         status = self._root.lstat(self._tree)
         self._device = status.st_dev
@@ -77,7 +77,7 @@ class Walk:
         while self._starts:
             start, files = self._starts.pop()
             if files:
-                self._some(start, files)
+                self._count_files(start, files)
                 continue
             try:
                 self._below(start, status)
@@ -88,7 +88,7 @@ class Walk:
         return status.st_dev, status.st_ino, status.st_ctime_ns
 
     def give(self) -> list[Start]:
-        """Give away half of what is not begun, of what is nearest to the top."""
+        """Give away half of the directories that are not begun, those nearest to the top."""
         if self._starts:
             half = (len(self._starts) + 1) // 2
             given, self._starts = self._starts[:half], self._starts[half:]
@@ -114,10 +114,10 @@ class Walk:
         return [((*above, name), ()) for name in names]
 
     def _give_files(self) -> list[Start]:
-        """Give away files of the huge directory that is being looked at."""
+        """Give away files of the huge directory that is being counted."""
         names: list[str] = []
         try:
-            for entry in islice(self._listing or (), _HANDFUL):
+            for entry in islice(self._listing or (), _GIVEN_FILES):
                 if entry.is_dir(follow_symlinks=False):
                     self._directories.append(entry.name)
                     self._total.entries += 1
@@ -127,16 +127,16 @@ class Walk:
             self._on_error(error, (*self._tree, *self._path))
         return [(tuple(self._path), tuple(names))] if names else []
 
-    def _some(self, start: Tree, files: tuple[str, ...]) -> None:
-        """Count some files of one directory; the directory itself is counted by who gave them away."""
+    def _count_files(self, start: Tree, files: tuple[str, ...]) -> None:
+        """Count some files of one directory. The walk that gave them away counts the directory itself."""
         try:
             with self._root.directory((*self._tree, *start)) as descriptor:
                 if os.fstat(descriptor).st_dev != self._device:
-                    return  # something was mounted there meanwhile, and is counted there
+                    return  # a filesystem was mounted there meanwhile; the walk that gave the files away counts that
                 self._path = list(start)
-                given = iter([_Given(name, descriptor) for name in files])
+                given = entries_named(files, descriptor)
                 while self._chunk(given, []):
-                    self._look_up()
+                    self._on_step()
         except OSError as error:
             self._on_error(error, (*self._tree, *start))
 
@@ -152,13 +152,13 @@ class Walk:
             self._path, self._base = list(start), len(start)
             self._pending = []
             if self._enters(status):
-                self._descend(cursor, self._prune.at(start))
+                self._descend(cursor, self._exclusions.at(start))
         finally:
             self._pending = []
             cursor.close()
 
     def _enters(self, status: os.stat_result) -> bool:
-        """Count a directory that was opened; say whether it is on the tree's device."""
+        """Count a directory that was opened; return whether it is on the tree's device."""
         if status.st_dev != self._device:
             self._total.skipped_mounts += 1
             return False
@@ -166,18 +166,18 @@ class Walk:
         self._total.inodes += 1
         return True
 
-    def _descend(self, cursor: Cursor, prune: Exclusions) -> None:
-        prunes, pending, path = [prune], self._pending, self._path
-        look_up, enter, visit, device, total = self._look_up, cursor.enter, self._visit, self._device, self._total
-        pending.append(visit(cursor.descriptor, prune))
+    def _descend(self, cursor: Cursor, exclusions: Exclusions) -> None:
+        excluded, pending, path = [exclusions], self._pending, self._path
+        on_step, enter, visit, device, total = self._on_step, cursor.enter, self._visit, self._device, self._total
+        pending.append(visit(cursor.descriptor, exclusions))
         while pending:
             if not pending[-1]:
                 pending.pop()
-                prunes.pop()
+                excluded.pop()
                 if pending and not self._left(cursor):
                     return
                 continue
-            look_up()
+            on_step()
             if not pending[-1]:
                 continue  # given away
             name = pending[-1].pop()
@@ -187,8 +187,8 @@ class Walk:
                 self._not_entered((*path, name), error)
                 continue
             path.append(name)
-            inner = prunes[-1].below.get(name, NOTHING)
-            prunes.append(inner)
+            inner = excluded[-1].below.get(name, NOTHING)
+            excluded.append(inner)
             if status.st_dev == device:
                 total.blocks += status.st_blocks
                 total.inodes += 1
@@ -198,7 +198,7 @@ class Walk:
                 pending.append([])
 
     def _left(self, cursor: Cursor) -> bool:
-        """Go up; where the directory was moved meanwhile, begin again at each that is left, by its path."""
+        """Go up. Where the directory was moved meanwhile, go on at the path of each directory that is not begun."""
         try:
             cursor.leave()
         except OSError as error:
@@ -210,7 +210,7 @@ class Walk:
         return True
 
     def _not_entered(self, path: Tree, error: OSError) -> None:
-        """A directory that may not be opened is there all the same, and counts itself."""
+        """Count a directory that may not be opened: its own blocks and inode are known."""
         self._on_error(error, (*self._tree, *path))
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
             return
@@ -220,36 +220,36 @@ class Walk:
             return
         self._enters(status)
 
-    def _visit(self, descriptor: int, prune: Exclusions) -> list[str]:
+    def _visit(self, descriptor: int, exclusions: Exclusions) -> list[str]:
         """Count what is in one directory; return the names of the directories to enter.
 
-        They are counted when they are entered, so that each is looked at once.
+        Those are counted when they are entered, so that each is read once.
         """
         directories: list[str] = []
         try:
             with os.scandir(descriptor) as listing:
                 entries: Iterator[os.DirEntry[str]] = listing
-                if prune.below or prune.store:
-                    entries = self._unpruned(listing, prune)
+                if exclusions.below or exclusions.store:
+                    entries = self._included(listing, exclusions)
                 while self._chunk(entries, directories):
                     self._listing, self._directories = entries, directories
-                    self._look_up()
+                    self._on_step()
         except OSError as error:
             self._on_error(error, (*self._tree, *self._path))
         self._listing = None
         return directories
 
-    def _unpruned(self, listing: Iterator[os.DirEntry[str]], prune: Exclusions) -> Iterator[os.DirEntry[str]]:
-        """Leave out what is not to be looked at here."""
+    def _included(self, listing: Iterator[os.DirEntry[str]], exclusions: Exclusions) -> Iterator[os.DirEntry[str]]:
+        """Leave out the entries that are excluded here."""
         for entry in listing:
-            below = prune.below.get(entry.name)
+            below = exclusions.below.get(entry.name)
             if below is not None and below.leaf:
                 self._total.skipped_mounts += below.mount
-            elif not prune.store:
+            elif not exclusions.store:
                 yield entry
 
-    def _chunk(self, listing: "Iterator[_Entry]", directories: list[str]) -> bool:
-        """Count so many entries; say whether there may be more. The hottest loop of the program."""
+    def _chunk(self, listing: Iterator[DirectoryEntry], directories: list[str]) -> bool:
+        """Count up to `_CHUNK` entries; return whether there may be more. The hottest loop of the program."""
         total, device = self._total, self._device
         size = blocks = inodes = others = 0
         known = len(directories)
@@ -285,35 +285,3 @@ class Walk:
         total.size += status.st_size
         total.blocks += status.st_blocks
         total.inodes += 1
-
-
-class _Entry(Protocol):
-    """What is counted: what `os.scandir` yields, or a file that was given away."""
-
-    @property
-    def name(self) -> str: ...
-
-    def is_dir(self, *, follow_symlinks: bool = True) -> bool: ...
-
-    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result: ...
-
-
-class _Given:
-    """A file that was given away, looked at as an entry of a listing is."""
-
-    __slots__ = ("_parent", "name")
-
-    def __init__(self, name: str, parent: int) -> None:
-        self.name = name
-        self._parent = parent
-
-    def is_dir(self, *, follow_symlinks: bool = True) -> bool:  # noqa: ARG002 - as that of os.DirEntry
-        """It was none when it was listed."""
-        return False
-
-    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        """Look at it; raises OSError."""
-        status = os.stat(self.name, dir_fd=self._parent, follow_symlinks=follow_symlinks)
-        if stat.S_ISDIR(status.st_mode):
-            raise FileNotFoundError(errno.ENOENT, "a directory took its place")
-        return status

@@ -11,7 +11,7 @@ from exporter.core.measured import Measured, Tree, Usage
 
 
 def unaccounted(measured: Mapping[Tree, Measured], trees: Collection[Tree]) -> dict[Tree, set[int]]:
-    """Of `trees`, the inodes with more links than all that is measured knows of; trees without any are left out."""
+    """By tree, those of its inodes that have more links than were seen in all measured trees together."""
     left: dict[tuple[int, int], int] = {}
     for tree in trees:
         device = measured[tree].device
@@ -33,14 +33,14 @@ def unaccounted(measured: Mapping[Tree, Measured], trees: Collection[Tree]) -> d
 
 
 def gained_links(before: Measured | None, now: Measured | None) -> bool:
-    """Whether a tree has inodes with links elsewhere that it had not, or not as such, when it was measured before."""
+    """Whether a tree has inodes with links in other trees that it had not when it was measured before."""
     if now is None or not now.links:
         return False
     return before is None or (now.links != before.links and not now.links.inodes() <= before.links.inodes())
 
 
 def without_unaccounted(measured: Mapping[Tree, Measured], trees: Collection[Tree]) -> dict[Tree, Measured]:
-    """All that is measured, `trees` without the inodes that a tree which does not know it yet counts as its own."""
+    """All measured trees; `trees` without the inodes of `unaccounted`, which another tree still counts as its own."""
     made = {tree: _without(measured[tree], inodes) for tree, inodes in unaccounted(measured, trees).items()}
     return {**measured, **made}
 

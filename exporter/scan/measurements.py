@@ -1,18 +1,15 @@
-"""What has been measured of a plan's trees, and what of them could not be."""
+"""What was measured of a plan's trees, and what could not be."""
 
 from collections.abc import Collection
 
 from exporter.core.data_root import DataRoot
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Measured, Reason, Tree
-from exporter.core.model import Collector, LayerId, Problem
-from exporter.inventory.stores import Dirty
+from exporter.core.model import Collector, LayerKey, Problem
 from exporter.measure.cache import Cache, identities
 from exporter.measure.pool.task import Result, Task
 from exporter.scan.hard_links import unaccounted, without_unaccounted
 from exporter.scan.plan import Plan
-
-#: A driver's layer whose size is a difference.
-Key = tuple[str, LayerId]
 
 
 class Measurements:
@@ -23,10 +20,10 @@ class Measurements:
         self.changes = 0
         self.measured: dict[Tree, Measured] = {}
         #: What Docker sizes by comparing, in bytes.
-        self.differences: dict[Key, int] = {}
+        self.differences: dict[LayerKey, int] = {}
         self._problems: dict[Tree, list[Problem]] = {}
-        #: Trees that have changed since they were measured, in ways of which nothing more will tell: a layer that was
-        #: still being made then, and one to whose files others have been linked.
+        #: Trees that have changed since they were measured, and no event will tell: layers that were still being made
+        #: then, and layers whose files got links from others.
         self._stale: set[Tree] = set()
 
     @property
@@ -40,18 +37,18 @@ class Measurements:
         return list(self._problems)
 
     @property
-    def settled(self) -> dict[Tree, Measured]:
-        """What is measured, for sums: no inode counts twice because it was linked between two measurings."""
+    def for_sums(self) -> dict[Tree, Measured]:
+        """What is measured, so that sums count no inode twice that got a link after its tree was measured."""
         provisional = self.plan.unfinished | self.plan.behind(self._stale)
         return without_unaccounted(self.measured, provisional & self.measured.keys())
 
     def doubtful(self, linked: Collection[Tree]) -> bool:
-        """Whether trees have links that no measured tree knows of, and it is not known to which of them they lead."""
+        """Whether `linked` trees have inodes with more links than all measured trees know, and it is not known why."""
         known = self.plan.unfinished | self.plan.sources.keys()
         return bool(unaccounted(self.measured, ({*linked} - known) & self.measured.keys()))
 
     def adopt(self, plan: Plan, root_entry: Measured, dirty: Dirty) -> set[Tree]:
-        """Go by this plan from now on; forget what is not planned any more, and return what is to be measured."""
+        """Replace the plan, forget what is not in the new one, and return the trees that are to be measured."""
         wanted = plan.to_measure(dirty, self.plan, self.measured.keys() | self._problems.keys())
         gone = self.measured.keys() - plan.trees.keys() - {()}
         for tree in gone:
@@ -71,7 +68,7 @@ class Measurements:
         return wanted
 
     def recall(self, root: DataRoot, wanted: Collection[Tree], cache: Cache) -> set[Tree]:
-        """Take from the cache what it has of the image layers among the wanted trees; return those it has."""
+        """Use what the cache has of the image layers among the wanted trees; return the trees of these."""
         found = identities([tree for tree in wanted if tree in self.plan.immutable], root.lstat)
         recalled = {
             tree: known for tree, identity in found.items() if (known := cache.tree(tree, identity)) is not None
@@ -84,11 +81,11 @@ class Measurements:
         return set(recalled)
 
     def linked(self, wanted: Collection[Tree]) -> set[Tree]:
-        """The trees to be measured, too, because those that are new among the wanted ones are linked to their files."""
+        """The trees that must be measured again because a new one among the wanted has hard links to their files."""
         return self._outdated(self.plan, [tree for tree in wanted if tree not in self.measured])
 
     def _outdated(self, plan: Plan, linking: Collection[Tree]) -> set[Tree]:
-        """Note that what is known of the trees whose files these are linked to does not hold any more; return those."""
+        """Note that the figures of the trees to whose files these have hard links are outdated; return those."""
         sources = {one for tree in linking for one in plan.sources.get(tree, ())} & plan.trees.keys()
         self._stale |= sources & self.measured.keys()
         return sources
@@ -105,15 +102,15 @@ class Measurements:
         cache.update(trees, sizes)
         cache.save()
 
-    def comparisons(self, measured_anew: Collection[Tree], *, unknown: bool) -> set[Key]:
-        """The differences that these trees make worth taking again, and those that are `unknown`, if asked for."""
+    def comparisons(self, measured_anew: Collection[Tree], *, unknown: bool) -> set[LayerKey]:
+        """The layers to compare again because one of these trees was; with `unknown`, also those never compared."""
         found = {key for key, changes in self.plan.differences.items() if changes.new in measured_anew}
         return found | {key for key in self.plan.differences if unknown and key not in self.differences}
 
-    def tasks(self, trees: Collection[Tree], comparisons: Collection[Key], pace: float) -> list[Task]:
-        """What the pool is to do."""
-        prune = self.plan.prune
-        tasks = [Task(tree, prune.at(tree), pace=pace, weight=self._weight(tree)) for tree in sorted(trees)]
+    def tasks(self, trees: Collection[Tree], comparisons: Collection[LayerKey], pace: float) -> list[Task]:
+        """The tasks for the pool. `pace` is the fraction of a core that a large tree may use."""
+        exclusions = self.plan.exclusions
+        tasks = [Task(tree, exclusions.at(tree), pace=pace, weight=self._weight(tree)) for tree in sorted(trees)]
         for key in sorted(comparisons):
             changes = self.plan.differences[key]
             if changes.new in self.plan.trees:
@@ -124,8 +121,8 @@ class Measurements:
         known = self.measured.get(tree)
         return known.entries if known else 0
 
-    def take(self, result: Result, collector: Collector) -> bool | None:
-        """Take up one figure; return whether a tree has grown, None where it was a difference."""
+    def note_result(self, result: Result, collector: Collector) -> bool | None:
+        """Note one figure; return whether its tree has changed its size, None where it was a difference."""
         task = result.task
         if task.changes is not None:
             if result.size is not None and self.differences.get(task.key) != result.size:
@@ -154,5 +151,5 @@ class Measurements:
 
 
 def _differs(one: Measured, other: Measured) -> bool:
-    """Whether a figure differs; how much had to be looked at for it is none."""
+    """Whether a figure differs. The number of entries that were looked at is no figure."""
     return (one.usage, one.links, one.skipped_mounts) != (other.usage, other.links, other.skipped_mounts)

@@ -1,4 +1,4 @@
-"""What the log says of scanning: what an operator could act on, once."""
+"""Logs what an operator can act on, each thing once."""
 
 import time
 
@@ -20,7 +20,7 @@ _log = Logger()
 
 
 class ScanLog:
-    """Remembers what was said, so that it is not said again."""
+    """Remembers what was logged, so that it is not logged again."""
 
     def __init__(self) -> None:
         self._error: str | None = None
@@ -64,7 +64,7 @@ class ScanLog:
             self._tell_scan(snapshot)
 
     def _lasting(self, snapshot: Snapshot) -> list[Problem]:
-        """The problems worth a line: what was caught half written or half removed is gone at the next look.
+        """The problems to log. What was half written or half removed when it was read is gone at the next look.
 
         What vanished while it was read is counted, and that is all.
         """

@@ -1,4 +1,4 @@
-"""What one scan costs and what it could not read, until it is done."""
+"""One scan that is under way: what it costs, and what it could not read."""
 
 import time
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class ScanStats:
         return [one for one in Collector if self.entries.get(one) or one in failed]
 
     def spend(self, collector: Collector, seconds: float, entries: int) -> None:
-        """Note that a collector was busy until `seconds` after the start."""
+        """Note that a collector looked at `entries` and was done `seconds` after the start."""
         self.seconds[collector] = max(self.seconds.get(collector, 0.0), seconds)
         self.entries[collector] = self.entries.get(collector, 0) + entries
 
@@ -38,11 +38,12 @@ class ScanStats:
 
 @dataclass(slots=True, eq=False)
 class ScanRun:
-    """One scan under way: what it still waits for, and of what it has measured, whether that has changed.
+    """One scan under way.
 
-    `hung` are the trees that did not answer. `reported` is set when it was not waited for any longer. `whole` is a
-    scan of everything. `linked` are the trees that have come to have links elsewhere; `doubtful` says in the end that
-    a tree may not know of these yet.
+    `pending`: the tasks that are not done. `grew`: by measured tree, whether its size has changed. `hung`: the trees
+    that did not answer. `reported`: the scan was counted although tasks are pending. `whole`: it is a scan of
+    everything. `linked`: the trees that have got links to other trees; `doubtful`: in the end it is not known to which
+    trees these lead.
     """
 
     trigger: Trigger
@@ -57,7 +58,7 @@ class ScanRun:
     hung: set[Tree] = field(default_factory=set)
 
     def note(self, collector: Collector, task: Task, entries: int) -> None:
-        """Add what one tree cost and could not be read of it."""
+        """Add what one tree cost, and what of it could not be read."""
         self.stats.spend(collector, time.monotonic() - self.began, entries)
         for reason, count in task.trouble.counts.items() if task.trouble else ():
             self.stats.fail(collector, reason, count)

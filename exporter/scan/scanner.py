@@ -1,35 +1,39 @@
-"""Owns what is known of a data root: a scan reads what is dirty, has it measured and makes the next `Snapshot`.
+"""Holds what is known of a data root. A scan reads what is dirty, has it measured and makes the next `Snapshot`.
 
-Nothing here waits for a disk that hangs: `begin` reads metadata and hands trees to the pool, `collect`
-takes what has been measured, `snapshot` says what is known at any time.
+`begin` reads metadata and gives trees to the pool, `collect` receives what has been measured, `snapshot` returns
+what is known at any time. None of them waits for a filesystem that hangs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from exporter.core.clock import SYSTEM_CLOCK, Clock
+from exporter.core.data_root import DataRoot
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.model import (
     Collector,
-    CollectorScan,
     Counters,
     Filesystem,
     Inventory,
+    LayerKey,
     Problem,
     Progress,
     Snapshot,
     Trigger,
 )
-from exporter.core.mountinfo import filesystems, read_mounts
+from exporter.core.mountinfo import filesystems
+from exporter.inventory.areas import RootAreas, find_areas
+from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.opening import RootError, open_root, root_entry
-from exporter.inventory.read import Grace, detect
-from exporter.inventory.reader_state import Metadata
-from exporter.inventory.stores import Dirty, stores
+from exporter.inventory.read import detect
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Result, Task
 from exporter.scan.hard_links import gained_links
-from exporter.scan.measurements import Key, Measurements
+from exporter.scan.measurements import Measurements
+from exporter.scan.metadata import Metadata
+from exporter.scan.outcomes import Outcomes
 from exporter.scan.plan import Plan, make_plan
 from exporter.scan.scan_run import ScanRun, ScanStats
 
@@ -61,10 +65,10 @@ class Scanner:
         self._metadata = Metadata(self._grace, self._proc)
         self._measurements = Measurements()
         self._changes = 0
-        self._collectors: dict[Collector, CollectorScan] = {}
-        self._rounds: list[ScanRun] = []
+        self._outcomes = Outcomes(self.counters, clock)
+        self._runs: list[ScanRun] = []
         self._owners: dict[Task, ScanRun] = {}
-        self._newest: dict[tuple[Tree, Key], Task] = {}
+        self._newest: dict[tuple[Tree, LayerKey], Task] = {}
         self._complete = False
         self._progress = Progress()
 
@@ -103,9 +107,9 @@ class Scanner:
         return [*self._metadata.problems, *self._measurements.problems]
 
     @property
-    def rounds(self) -> list[ScanRun]:
+    def runs(self) -> list[ScanRun]:
         """What is being measured."""
-        return self._rounds
+        return self._runs
 
     @property
     def failed(self) -> list[Tree]:
@@ -127,75 +131,84 @@ class Scanner:
             self.begin(trigger, Dirty(everything=True))
         except RootError:
             return self.snapshot()
-        while self._rounds:
+        while self._runs:
             self.collect(1.0)
         return self.snapshot()
 
-    def begin(self, trigger: Trigger, dirty: Dirty) -> None:
-        """Read the metadata that is dirty and have all that is new or dirty measured.
-
-        Raises RootError when the root cannot be read: then nothing of it is known any more.
-        """
-        mounts = read_mounts()
+    def open_root(self) -> DataRoot:
+        """Open the root. Raises RootError when it cannot be read: then nothing of it is known any more."""
         try:
-            root = open_root(self.path, mounts)
+            return open_root(self.path)
         except RootError as error:
             self.lose(str(error))
             raise
+
+    def begin(
+        self, trigger: Trigger, dirty: Dirty, root: DataRoot | None = None, areas: RootAreas | None = None
+    ) -> None:
+        """Read the metadata that is dirty and have all that is new or dirty measured.
+
+        `root` and its `areas` are those that the caller has open and found; else raises as `open_root`.
+        """
+        if root is None:
+            with self.open_root() as opened:
+                self.begin(trigger, dirty, opened)
+            return
         stats = ScanStats()
-        with root:
-            if self._known.error or self.identity not in (None, (root.device, root.inode)):
-                self.lose("")
-            self.identity = root.device, root.inode
-            self._pool.use(root.path, root.device, root.inode)
-            self._metadata.read(root, dirty, stats)
-            inventory = self.inventory
-            wanted = self._measurements.adopt(make_plan(root, inventory, stores(root)), root_entry(root), dirty)
-            if len(self._cache) and not (dirty.everything and self._complete):
-                wanted -= self._measurements.recall(root, wanted - self.measured.keys(), self._cache)
-            linked = self._measurements.linked(wanted)
-            self._metadata.conclude(root, stats)
-            layers = [one.trees for one in inventory.layers]
-            found = filesystems(root.path, inventory.directories, layers, mounts, root.device)
+        if self._known.error or self.identity not in (None, (root.device, root.inode)):
+            self.lose("")
+        self.identity = root.device, root.inode
+        self._pool.use(root.path, root.device, root.inode)
+        self._metadata.read(root, dirty, stats)
+        plan = make_plan(root, self.inventory, areas or find_areas(root))
+        wanted = self._measurements.adopt(plan, root_entry(root), dirty)
+        if len(self._cache) and not (dirty.everything and self._complete):
+            wanted -= self._measurements.recall(root, wanted - self.measured.keys(), self._cache)
+        linked = self._measurements.linked(wanted)
+        self._metadata.finish_reading(root, stats)
+        self._note_filesystems(root)
+        comparisons = self._measurements.comparisons(wanted, unknown=True)
+        tasks = self._measurements.tasks(wanted | linked, comparisons, pace=1.0)
+        self._start(trigger, stats, tasks, whole=dirty.everything)
+
+    def _note_filesystems(self, root: DataRoot) -> None:
+        layers = [one.trees for one in self.inventory.layers]
+        found = filesystems(root.path, self.inventory.directories, layers, root.mountinfo, root.device)
         self._changes += found != self._known.filesystems
         self._known = Snapshot(self.path, self._clock.now(), device=root.device, filesystems=found)
-        comparisons = self._measurements.comparisons(wanted, unknown=True)
-        self._start(
-            trigger, stats, self._measurements.tasks(wanted | linked, comparisons, pace=1.0), whole=dirty.everything
-        )
 
-    def audit(self, trees: Iterable[Tree], pace: float) -> None:
-        """Measure trees again, without a look at the metadata."""
+    def remeasure(self, trees: Iterable[Tree], pace: float) -> None:
+        """Measure trees again without reading metadata. `pace` is the fraction of a core that large ones may use."""
         wanted = {tree for tree in trees if tree in self.plan.trees}
         comparisons = self._measurements.comparisons(wanted, unknown=False)
         self._start(Trigger.AUDIT, ScanStats(), self._measurements.tasks(wanted, comparisons, pace))
 
     def collect(self, timeout: float) -> list[ScanRun]:
-        """Take what has been measured, waiting for it up to `timeout` seconds; return the rounds now done."""
+        """Receive what has been measured, waiting up to `timeout` seconds for it; return the runs now done."""
         for result in self._pool.results(timeout):
-            self._take(result)
-        done = [one for one in self._rounds if not one.pending]
+            self._note_result(result)
+        done = [one for one in self._runs if not one.pending]
         for one in done:
-            self._rounds.remove(one)
-            self._finish(one)
-        if done and not self._rounds:
+            self._runs.remove(one)
+            self._note_outcome(one, one.stats.collectors if one.reported else self._count_run(one))
+        if done and not self._runs:
             self._owners, self._newest = {}, {}  # made anew: a table never shrinks
         return done
 
-    def give_up_on(self, one: ScanRun) -> None:
-        """Count a round as done although trees of it are not: what hangs must not hold up the rest."""
-        self._finish(one)
-        one.reported = True
-        one.stats = ScanStats()
-        self._finish(one)
+    def stop_waiting(self, run: ScanRun) -> None:
+        """Count a run as done although trees of it are not: one that hangs must not hold up the others."""
+        looked = self._count_run(run)
+        run.reported = True
+        self._note_outcome(run, looked)
+        run.stats = ScanStats()  # of what is still to come
 
     def refresh(self) -> None:
         """Note that the root was looked at and is as it was."""
         self._known = replace(self._known, taken=self._clock.now())
 
-    def look_at_logs(self, *, everything: bool) -> set[Tree]:
-        """Look at the logs of what may run, or at `everything`; return whose have changed, as directories."""
-        return self._metadata.look_at_logs(self.path, everything=everything)
+    def look_at_logs(self, root: DataRoot, *, everything: bool) -> set[Tree]:
+        """Look at the logs of what may run, or at `everything`; return the directories of those that have changed."""
+        return self._metadata.look_at_logs(root, everything=everything)
 
     def lose(self, error: str) -> None:
         """Forget all: the root is gone, or another one stands there."""
@@ -203,9 +216,9 @@ class Scanner:
         self._changes = self.changes + 1
         self._measurements = Measurements()
         self._metadata = Metadata(self._grace, self._proc)
-        self._collectors.clear()
+        self._outcomes.collectors.clear()
         self.identity = None
-        self._rounds.clear()
+        self._runs.clear()
         self._owners.clear()
         self._newest.clear()
         self._complete = False
@@ -220,10 +233,10 @@ class Scanner:
             return replace(known, progress=self._progress_now())
         return replace(
             known,
-            measured=self._measurements.settled,
+            measured=self._measurements.for_sums,
             differences=dict(self._measurements.differences),
             logs=dict(self._metadata.logs),
-            collectors=dict(self._collectors),
+            collectors=dict(self._outcomes.collectors),
             progress=self._progress,
         )
 
@@ -237,11 +250,11 @@ class Scanner:
         self._newest.update({(task.tree, task.key): task for task in tasks})
         if not self._complete:
             self._progress = Progress(trees=len(self.plan.trees))
-        self._rounds.append(current)
+        self._runs.append(current)
         self._pool.submit(tasks)
 
-    def _take(self, result: Result) -> None:
-        """Take up one figure, unless it is of a tree that is gone or that is being measured once more."""
+    def _note_result(self, result: Result) -> None:
+        """Note one figure, unless its tree is gone or is being measured once more."""
         task = result.task
         owner = self._owners.pop(task, None)
         collector = self.plan.trees.get(task.tree)
@@ -256,41 +269,32 @@ class Scanner:
         owner.note(collector, task, result.entries)
         if gained_links(self.measured.get(task.tree), result.measured):
             owner.linked.add(task.tree)
-        grew = self._measurements.take(result, collector)
+        grew = self._measurements.note_result(result, collector)
         if grew is not None:
             owner.grew[task.tree] = grew
 
-    def _finish(self, one: ScanRun) -> None:
-        """Count a scan that is done, or is not waited for any longer."""
-        looked: Iterable[Collector] = one.stats.collectors
-        if not one.reported:
-            startup = not self._complete and one.trigger is not Trigger.AUDIT
-            if startup:
-                self._complete = True
-                self._progress = Progress(len(self.plan.trees), len(self.plan.trees), self._pool.entries)
-                self._changes += 1
-                looked = Collector  # also those that found nothing to look at
-            for collector in looked:
-                self._collectors[collector] = one.stats.result(collector)
-                key = (collector, one.trigger)
-                self.counters.scans[key] = self.counters.scans.get(key, 0) + 1
-        one.doubtful = not one.whole and self._measurements.doubtful(one.linked)
-        for at, count in one.stats.errors.items():
-            self.counters.errors[at] = self.counters.errors.get(at, 0) + count
-        failing = self._failing()
-        for collector, was in self._collectors.items():
-            success = collector not in failing
-            self._collectors[collector] = replace(was, success=success)
-            if success and (was.success is False or collector in looked):
-                self.counters.last_success[collector] = self._clock.now()
+    def _count_run(self, run: ScanRun) -> Collection[Collector]:
+        """Count a run, once; return the collectors that had anything to do."""
+        looked: Collection[Collector] = run.stats.collectors
+        if not self._complete and run.trigger is not Trigger.AUDIT:
+            self._complete = True
+            self._progress = Progress(len(self.plan.trees), len(self.plan.trees), self._pool.entries)
+            self._changes += 1
+            looked = tuple(Collector)  # in the first scan also those that found nothing
+        self._outcomes.count_run(run, looked)
+        return looked
+
+    def _note_outcome(self, run: ScanRun, looked: Collection[Collector]) -> None:
+        run.doubtful = not run.whole and self._measurements.doubtful(run.linked)
+        self._outcomes.note_end(run, looked, self._failing())
 
     def _failing(self) -> set[Collector]:
         """The collectors with anything that could not be read or measured, but for what vanished."""
         failing = {one.collector for one in self._problems if one.reason is not Reason.VANISHED}
-        hanging = (task.tree for one in self._rounds if one.reported for task in one.pending)
+        hanging = (task.tree for one in self._runs if one.reported for task in one.pending)
         return failing | {self.plan.trees[tree] for tree in hanging if tree in self.plan.trees}
 
     def _progress_now(self) -> Progress:
-        waiting = sum(len(one.pending) for one in self._rounds)
+        waiting = sum(len(one.pending) for one in self._runs)
         total = len(self.plan.trees)
         return Progress(total, max(0, total - waiting), self._pool.entries)

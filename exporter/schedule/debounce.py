@@ -1,13 +1,13 @@
-"""Changes collected until it is quiet, or until they have waited long enough."""
+"""Collects changes until none comes for a second, for five seconds at most."""
 
 from dataclasses import dataclass, field
 
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree
-from exporter.inventory.stores import Dirty
 
 QUIET_SECONDS = 1.0
 LATEST_SECONDS = 5.0
-#: More entries than this are not worth telling apart.
+#: With more entries than this, everything is scanned.
 MOST_ENTRIES = 4096
 
 
@@ -34,7 +34,7 @@ class Debounce:
 
     @property
     def due(self) -> float | None:
-        """When what has been collected is to be scanned; None when there is nothing."""
+        """When the collected changes are to be scanned; None when there are none."""
         if self._first is None:
             return None
         return min(self._last + QUIET_SECONDS, self._first + LATEST_SECONDS)
@@ -44,7 +44,7 @@ class Debounce:
         """What was collected so far."""
         return Dirty(frozenset(self._entries), self._everything)
 
-    def take(self) -> Dirty:
+    def take_dirty(self) -> Dirty:
         """Return what was collected, and begin anew."""
         dirty = self.waiting
         self._entries, self._everything, self._first = set(), False, None

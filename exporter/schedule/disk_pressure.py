@@ -15,10 +15,10 @@ _LONGEST_PAUSE_SECONDS = 900.0
 
 @dataclass(slots=True)
 class Disk:
-    """Compares the space that went on one filesystem with the growth that was seen there, both in bytes.
+    """Compares the bytes that one filesystem lost with the growth that was measured there.
 
-    What fills it may lie elsewhere than below the root: as long as measuring again explains nothing, it is asked
-    for ever more rarely.
+    The space may be used by files outside the root: as long as measuring again explains nothing, the pauses until the
+    next time get longer.
     """
 
     used: int
@@ -26,8 +26,8 @@ class Disk:
     _pause: float = 0.0
     _until: float = 0.0
 
-    def vanishes(self, now: float, used: int, explained: int) -> bool:
-        """Whether more than 64 MiB went since the last time this said so, beyond what the trees have grown."""
+    def is_losing_space(self, now: float, used: int, explained: int) -> bool:
+        """Whether more than 64 MiB were lost since this was true the last time, beyond what the trees have grown."""
         went, grew = used - self.used, explained - self.explained
         if went < grew:
             self.used, self.explained = used, explained
@@ -43,13 +43,13 @@ class Disk:
 
 
 class DiskPressure:
-    """The filesystem of the root, and those below it that hold trees."""
+    """Watches the free space of the root's filesystem, and of those below it that hold trees."""
 
     def __init__(self) -> None:
         self._disks: dict[int, Disk] = {}
 
-    def vanishes(self, now: float, root: str, below: Iterable[str], trees: Collection[Measured]) -> bool:
-        """Whether space vanishes on one of them; `below` are the directories on which the others are mounted."""
+    def is_losing_space(self, now: float, root: str, below: Iterable[str], trees: Collection[Measured]) -> bool:
+        """Whether one of them loses space that is not explained; `below` are the mount points of the others."""
         found = [looked for path in (root, *below) if (looked := _look(path)) is not None]
         used = dict(reversed(found))
         if not found:
@@ -60,8 +60,8 @@ class DiskPressure:
         for tree in trees:
             explained[tree.device if tree.device in used else rest] += tree.usage.allocated
         self._disks = {device: self._disks.get(device) or Disk(used[device], explained[device]) for device in used}
-        vanishing = [disk.vanishes(now, used[device], explained[device]) for device, disk in self._disks.items()]
-        return any(vanishing)
+        losing = [disk.is_losing_space(now, used[device], explained[device]) for device, disk in self._disks.items()]
+        return any(losing)
 
 
 def _look(path: str) -> tuple[int, int] | None:

@@ -1,31 +1,33 @@
-"""Measures again what can grow without an event: writable layers, volumes, and the rest of the top level.
+"""Says when to measure again what can grow without an event: writable layers, volumes, and other directories.
 
-Each tree has a time when it is due next: what runs and grew is due soon, what is quiet later and later.
-Files that only ever come and go, and image layers, are never audited.
+Each tree has a time when it is due. A tree that grew is due again soon, the others after ever longer pauses. Image
+layers, and areas of small files that are written once, are never measured again.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from exporter.core.area import AreaTable
 from exporter.core.measured import Measured, Tree
-from exporter.core.model import Inventory, LayerId, Use
+from exporter.core.model import Inventory, LayerKey, Trigger, Use
+from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.drivers import INIT
 from exporter.inventory.files.reader import is_id
 from exporter.measure.pool.task import SMALL_ENTRIES
 from exporter.scan.plan import Plan
+from exporter.scan.scan_run import ScanRun
 
-#: Stores of mount points, short names, and files with a few lines.
-_SMALL = (("aufs", "layers"), ("aufs", "mnt"), ("devicemapper", "mnt"), ("overlay2", "l"), ("fuse-overlayfs", "l"))
 _LONGEST_SECONDS = 900.0
 _STOPPED_SECONDS = 3600.0
 _BATCH_ENTRIES = 20_000
 
 
 @dataclass(slots=True)
-class _Entry:
-    """When a tree was measured, by date, and when it is due again, on the clock that cannot be set back.
+class _DueTree:
+    """One tree: `dated` is when it was measured (Unix seconds), `due` when it is due (monotonic clock).
 
-    `hangs` is set while it could not be measured because it does not answer.
+    `area`: the kind under which its age is served; "" for none. `active`: something that runs may write to it.
+    `hangs`: the last time it could not be measured because its filesystem did not answer.
     """
 
     area: str
@@ -41,12 +43,12 @@ class RemeasureSchedule:
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
-        self._entries: dict[Tree, _Entry] = {}
+        self._entries: dict[Tree, _DueTree] = {}
         self._next: float | None = None
         self._next_recheck = 0.0
 
     def plan(self, plan: Plan, inventory: Inventory, failed: Iterable[Tree], now: float, date: float) -> None:
-        """Take up what is new and drop what is gone. Trees that could not be measured are audited, too."""
+        """Add the trees that are new and drop those that are gone. Trees that could not be measured are due as well."""
         wanted = dict.fromkeys(failed, ("", True)) | dict(_growing(plan, inventory))
         wanted = {tree: how for tree, how in wanted.items() if tree in plan.trees}
         self._next = None
@@ -56,11 +58,11 @@ class RemeasureSchedule:
             entry = self._entries.get(tree)
             if entry is None:
                 pause = self._interval if active else _STOPPED_SECONDS
-                self._entries[tree] = _Entry(area, active, pause, date, now + pause)
+                self._entries[tree] = _DueTree(area, active, pause, date, now + pause)
             elif entry.active != active:
                 entry.active = active
                 entry.interval = self._interval if active else _STOPPED_SECONDS
-                entry.due = now  # what has stopped is measured once more, for what it wrote last
+                entry.due = now  # what has stopped may have written since it was measured
 
     def due(self, now: float) -> list[Tree]:
         """The trees that are due, the longest overdue first."""
@@ -69,8 +71,8 @@ class RemeasureSchedule:
         late = [(entry.due, tree) for tree, entry in self._entries.items() if entry.due <= now]
         return [tree for _, tree in sorted(late)]
 
-    def take(self, now: float, measured: Mapping[Tree, Measured], *, large: bool) -> list[Tree]:
-        """What to measure now of what is due: small trees together, or one `large` one."""
+    def next_batch(self, now: float, measured: Mapping[Tree, Measured], *, large: bool) -> list[Tree]:
+        """The trees to measure now: small ones together, or one `large` one."""
         batch: list[Tree] = []
         weight = 0
         for tree in self.due(now):
@@ -100,9 +102,9 @@ class RemeasureSchedule:
                 entry.due = now + _STOPPED_SECONDS
 
     def done(self, tree: Tree, now: float, date: float, *, grew: bool, hangs: bool = False) -> None:
-        """Note that a tree was measured: one that has changed is looked at again soon.
+        """Note that a tree was measured. One that has changed is due again soon.
 
-        One that `hangs` was not, and is left alone for ever longer.
+        One that `hangs` was not measured, and is due after ever longer pauses.
         """
         entry = self._entries.get(tree)
         self._next = None
@@ -116,13 +118,25 @@ class RemeasureSchedule:
             entry.dated = date
         entry.due = now + entry.interval
 
+    def note_runs(self, runs: Iterable[ScanRun], failed: Collection[Tree], now: float, date: float) -> None:
+        """Note what these runs have measured by now: one large tree of a run may take hours.
+
+        Longer pauses follow only on a tree that was remeasured whole. One that events told of may go on to grow, and
+        one that `failed` may be readable soon.
+        """
+        for run in runs:
+            for tree, grew in run.grew.items():
+                soon = grew or tree in failed or run.trigger is not Trigger.AUDIT
+                self.done(tree, now, date, grew=soon, hangs=tree in run.hung)
+            run.grew.clear()
+
     def used(self, containers: Iterable[str], inventory: Inventory, now: float) -> None:
-        """Have what these containers write to measured: one may have run and ended between two looks."""
+        """Make the trees due that these containers write to: one may have run and ended between two looks."""
         changed = {*containers}
         users = [one for one in inventory.containers if one.id in changed]
-        layers = {(one.driver, one.layer) for one in users}
+        layers = {LayerKey(one.driver, one.layer) for one in users if one.layer is not None}
         names = {mount.source for one in users for mount in one.mounts if mount.kind == "volume"}
-        trees = [tree for layer in inventory.layers if (layer.driver, layer.id) in layers for tree in layer.trees]
+        trees = [tree for layer in inventory.layers if layer.key in layers for tree in layer.trees]
         trees += [volume.tree for volume in inventory.volumes if volume.tree and volume.name in names]
         self._next = None
         for tree in trees:
@@ -130,14 +144,14 @@ class RemeasureSchedule:
                 entry.due = min(entry.due, now)
 
     def hurry(self, now: float) -> None:
-        """Space vanishes that nothing explains: what runs is due at once. Only what then has grown is so again soon."""
+        """Make everything due that a running container may write to: disk space has gone that nothing explains."""
         self._next = None
         for entry in self._entries.values():
             if entry.active and not entry.hangs:
                 entry.due = min(entry.due, now)
 
     def recheck(self, now: float) -> None:
-        """A tree has links to files of others, nobody knows which: all are due now, or a while after the last time."""
+        """Make all trees due: one has hard links to files of others, and it is not known of which. Not too often."""
         at = max(now, self._next_recheck)
         if at == now:
             self._next_recheck = now + _LONGEST_SECONDS
@@ -155,12 +169,10 @@ class RemeasureSchedule:
         return dates
 
 
-def _comes_complete(tree: Tree) -> bool:
-    """Whether what stands there is metadata that is renamed into place, or so small that it does not grow."""
-    if len(tree) == 1:
-        return False
-    in_small = any(tree[: len(store)] == store and tree != store for store in _SMALL)
-    return in_small or tree[0] == "image" or (tree[0] == "graph" and is_id(tree[1]))
+def _may_grow(table: AreaTable, tree: Tree) -> bool:
+    """Whether what stands there can grow unseen, by what its area says of it."""
+    area = table.around(tree)
+    return area.audited and not (area.immutable and is_id(tree[len(area.path)]))
 
 
 def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str, bool]]]:
@@ -168,26 +180,25 @@ def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str
     running = [one for one in inventory.containers if one.runs is not False]
     awake = {one.id for one in running}
     mounted = {mount.source for one in running for mount in one.mounts if mount.kind == "volume"}
+    known = table()
     for tree in plan.trees.keys() - plan.immutable:
-        if not _comes_complete(tree):
+        if _may_grow(known, tree):
             yield tree, ("", True)
     for one in inventory.containers:
-        yield ("containers", one.id), ("", one.id in awake)
+        yield (*CONTAINERS.path, one.id), ("", one.id in awake)
         if one.checkpoints is not None:
             yield one.checkpoints, ("", one.id in awake)
     for volume in inventory.volumes:
-        yield ("volumes", volume.name), ("", False)
+        yield (*VOLUMES.path, volume.name), ("", False)
         if volume.tree is not None:
             yield volume.tree, ("volumes", volume.name in mounted)
-    yield from _growing_layers(inventory, {(one.driver, one.layer) for one in running})
+    yield from _growing_layers(inventory, {LayerKey(one.driver, one.layer) for one in running if one.layer is not None})
 
 
-def _growing_layers(
-    inventory: Inventory, live: Collection[tuple[str, LayerId | None]]
-) -> Iterator[tuple[Tree, tuple[str, bool]]]:
+def _growing_layers(inventory: Inventory, live: Collection[LayerKey]) -> Iterator[tuple[Tree, tuple[str, bool]]]:
     for layer in inventory.layers:
         if layer.use is Use.IMAGE or layer.chain:
             continue
-        active = (layer.driver, layer.id) in live or layer.use in (Use.PENDING, Use.BUILD_CACHE)
+        active = layer.key in live or layer.use in (Use.PENDING, Use.BUILD_CACHE)
         area = "containers" if layer.use is Use.CONTAINER and not layer.id.endswith(INIT) else ""
         yield from ((tree, (area, active)) for tree in layer.trees)

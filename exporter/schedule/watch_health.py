@@ -1,4 +1,4 @@
-"""Makes the watches of a data root, and makes them anew where they have become blind, deaf or dead."""
+"""Starts the watches of a data root, and restarts them when they do not cover it any more."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from exporter.config.settings import Config
 from exporter.core.log import Logger
 from exporter.core.measured import Tree
 from exporter.core.model import Counters
-from exporter.inventory.stores import watched
+from exporter.inventory.areas import RootAreas
 from exporter.schedule.watcher import Watcher
 
 _RETRY_SECONDS = 60.0
@@ -16,7 +16,7 @@ _log = Logger()
 
 
 class WatchHealth:
-    """Looks after one watcher; every restart is counted by its reason."""
+    """Checks one watcher and restarts it; every restart is counted by its reason."""
 
     def __init__(self, config: Config, watcher: Watcher, counters: Counters) -> None:
         self._config = config
@@ -24,13 +24,13 @@ class WatchHealth:
         self._counters = counters
         self._retry = 0.0
 
-    def start(self, root: str, stores: tuple[Tree, ...]) -> None:
-        """Watch the stores there are now; where that is impossible, try again after a while."""
-        if not self._config.watch:
+    def start(self, root: str, areas: RootAreas) -> None:
+        """Watch the areas that a root has now; where that is impossible, try again after a while."""
+        if not self._config.watch.enabled:
             return
-        error = self._watcher.start(root, watched(stores))
+        error = self._watcher.start(root, areas.watched, areas.deep)
         if error:
-            fallback = f"a look every {self._config.look_interval:g} s"
+            fallback = f"a look every {self._config.watch.look_interval:g} s"
             _log.warning("watch.impossible", error=error, fallback=fallback)
             self._retry = time.monotonic() + _RETRY_SECONDS
 
@@ -39,31 +39,30 @@ class WatchHealth:
         self._counters.restarts[reason] = self._counters.restarts.get(reason, 0) + 1
         _log.info("watch.restarted", reason=reason)
 
-    def look(
-        self, root: str, stores: tuple[Tree, ...], homes: Callable[[], Mapping[Tree, int]], *, changed: bool
-    ) -> None:
-        """Restart what does not watch these stores any more. Where nothing has `changed`, nothing is deaf.
+    def check(self, root: str, areas: RootAreas, homes: Callable[[], Mapping[Tree, int]], *, changed: bool) -> None:
+        """Restart the watches where they do not cover these areas any more.
 
-        `homes` says which directories of containers there are, with their inodes.
+        `homes` returns the directories in deep areas with their inodes; it is asked only where something has
+        `changed`, or where some were not watched before.
         """
-        if not self._config.watch:
+        if not self._config.watch.enabled:
             return
         watcher, was_deaf = self._watcher, self._watcher.deaf
-        reason = watcher.fault(watched(stores)) if watcher.running else ""
+        reason = watcher.fault(areas.watched) if watcher.running else ""
         if not reason and was_deaf and time.monotonic() >= self._retry:
             reason = "limit"
         if reason:
-            self._restart(reason, root, stores)
+            self._restart(reason, root, areas)
         if not watcher.running or (watcher.complete and not changed):
             return
         if not watcher.check(homes()) and not (reason or was_deaf):
             reason = "directory"
-            self._restart(reason, root, stores)
+            self._restart(reason, root, areas)
             watcher.check(homes())
         if watcher.deaf and (reason or not was_deaf):
             _log.warning("watch.incomplete", advice="raise fs.inotify.max_user_watches")
             self._retry = time.monotonic() + _RETRY_SECONDS
 
-    def _restart(self, reason: str, root: str, stores: tuple[Tree, ...]) -> None:
+    def _restart(self, reason: str, root: str, areas: RootAreas) -> None:
         self.count(reason)
-        self.start(root, stores)
+        self.start(root, areas)

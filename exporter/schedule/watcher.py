@@ -1,6 +1,7 @@
-"""watchdog on the directories in which objects come and go; it only makes things fast, never right.
+"""Kernel watches, by watchdog, on the directories in which objects come and go.
 
-What can go wrong with kernel watches, and what is done about it, is told at each check.
+They make the figures fresh sooner; looks find the same changes without them. Each check says which fault of kernel
+watches it is for.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -50,10 +51,10 @@ _Place = tuple[int, int] | None
 
 
 class Mailbox(FileSystemEventHandler):
-    """Where watchdog's threads put what they saw. They do nothing else: one exception would end them.
+    """Collects the paths of events. watchdog's threads only add to it: an exception would end them.
 
-    A busy engine raises hundreds of events a second: after some were taken, nobody is woken for a moment, and
-    who takes them comes again at `due`.
+    A busy engine raises hundreds of events a second. After `take_paths`, `readable` is not written to until `due`, so
+    that the caller takes many at once.
     """
 
     def __init__(self) -> None:
@@ -65,7 +66,7 @@ class Mailbox(FileSystemEventHandler):
         self.readable, self._writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Put down which paths an event names."""
+        """Note the paths that an event names."""
         self._events += 1
         for path in (event.src_path, event.dest_path):
             if path:
@@ -74,7 +75,7 @@ class Mailbox(FileSystemEventHandler):
             self.wake()
 
     def overflow(self) -> None:
-        """Put down that the kernel's queue was too small."""
+        """Note that the kernel's queue overflowed, so that events were lost."""
         self._lost += 1
         self.wake()
 
@@ -83,7 +84,7 @@ class Mailbox(FileSystemEventHandler):
         with contextlib.suppress(OSError):  # full: it will wake anyway
             os.write(self._writable, b".")
 
-    def take(self) -> tuple[list[str], bool, int]:
+    def take_paths(self) -> tuple[list[str], bool, int]:
         """Return the paths, whether there may have been more than these, and the number of overflows."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self.readable, 4096):
@@ -162,8 +163,11 @@ class Watcher:
         """The watched directories below the root."""
         return frozenset(self._directories)
 
-    def start(self, root: str, directories: Iterable[Tree]) -> str:
-        """Watch directories below `root`, and that itself; return why that is not possible, or ""."""
+    def start(self, root: str, directories: Iterable[Tree], deep: Collection[Tree] = ()) -> str:
+        """Watch directories below `root`, and that itself; return why that is not possible, or "".
+
+        Of those that are `deep`, the directories in them are watched, too.
+        """
         self.stop()
         self._root = root
         before = set(threading.enumerate())
@@ -174,7 +178,7 @@ class Watcher:
             for tree in ((), *directories):
                 path = os.path.join(root, *tree)
                 self._directories[tree] = _place(path)
-                observer.schedule(self.mailbox, path, recursive=tree == ("containers",), event_filter=_FILTER)
+                observer.schedule(self.mailbox, path, recursive=tree in deep, event_filter=_FILTER)
         except OSError as error:
             self._threads = []
             self._directories.clear()
@@ -211,7 +215,7 @@ class Watcher:
         return any(not thread.is_alive() for thread in self._threads)
 
     def check(self, containers: Mapping[Tree, int]) -> bool:
-        """Look which watches the kernel has; return whether the directories themselves have theirs.
+        """Ask the kernel which watches there are; return whether the directories themselves have theirs.
 
         An unmount takes them away, and brings none back. `containers` are the inodes of the directories of
         containers, which are watched with theirs; one that is removed by now is not missed.

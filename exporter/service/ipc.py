@@ -1,28 +1,48 @@
-"""What the serving process and the scanning process say to each other: a length and a pickle.
+"""The orders of the serving process to the scanning process, which answers with publications (`expose.publication`).
 
-Both ends are this program, and what came from the disk is inside as plain values.
+Importing this loads next to nothing: the scanning process starts its workers before it loads the rest of itself.
 """
 
-import pickle
-from dataclasses import dataclass, field
+import os
+from typing import NamedTuple
 
 from exporter.config.settings import Config
+from exporter.core.framing import FrameReader
+from exporter.core.messages import Messages
 from exporter.core.model import Counters
 
-LENGTH_BYTES = 8
-#: After the order, on the same pipe: scan everything again.
-RELOAD = b"r"
 
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What the serving process tells a new scanning process: the settings and where to count on from."""
+class StartScanning(NamedTuple):
+    """The first order to a scanning process: the settings, and the counters to start from."""
 
     config: Config
-    counters: Counters = field(default_factory=Counters)
+    counters: Counters
 
 
-def frame(message: object) -> bytes:
-    """Encode a message for the pipe, with its length in front."""
-    raw = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    return len(raw).to_bytes(LENGTH_BYTES, "big") + raw
+class ScanAgain(NamedTuple):
+    """Scan everything again."""
+
+
+Order = StartScanning | ScanAgain
+ORDERS: Messages[Order] = Messages(StartScanning, ScanAgain)
+
+_READ_BYTES = 1 << 16
+
+
+class OrderReader:
+    """The scanning process' end of the pipe that orders come through."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._frames = FrameReader()
+
+    def fileno(self) -> int:
+        """The descriptor, for a selector."""
+        return self._descriptor
+
+    def read(self) -> list[Order] | None:
+        """Wait for bytes; return the orders that are complete, None at the end. Raises ProtocolError."""
+        piece = os.read(self._descriptor, _READ_BYTES)
+        if not piece:
+            return None
+        return [order for frame in self._frames.feed(piece) for order in ORDERS.decode(frame)]

@@ -1,4 +1,4 @@
-"""The space that filesystems have, asked at each scrape; one that hangs holds up nobody."""
+"""Asks filesystems for their space at each scrape, without waiting for one that hangs."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,14 @@ _STATVFS_SECONDS = 0.5
 
 
 class Filesystems:
-    """Asks in threads: one that hangs is left out and not asked twice."""
+    """Asks in threads. A filesystem that hangs is left out, and not asked again before it answers."""
 
     def __init__(self) -> None:
         self._asked: dict[str, tuple[float, asyncio.Future[os.statvfs_result | None]]] = {}
         self._idle: list[_Asker] = []
 
     async def read(self, filesystems: Sequence[Filesystem]) -> list[tuple[Filesystem, os.statvfs_result]]:
-        """Return those that answered in time."""
+        """Return the filesystems that answered in time, with their answers."""
         asked = [(one, *self._ask(one.path)) for one in filesystems]
         if asked:
             # One that has hung for longer than this holds up no later scrape.
@@ -48,9 +48,9 @@ class Filesystems:
 
 
 class _Asker(threading.Thread):
-    """Asks for the space of one filesystem after the other. To start a thread at each scrape would hold up the loop.
+    """Asks one filesystem after the other. It is kept: starting a thread at each scrape would delay the event loop.
 
-    It is a daemon, not one of a pool: that would keep the process from ending while it hangs.
+    It is a daemon thread: one of a thread pool would keep the process from ending while it hangs.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What systemd and a service say to each other: sockets handed over, and how the service fares.
+"""The protocols between systemd and a service: sockets that are passed, and notifications about the state.
 
 Source: the manuals sd_listen_fds(3), sd_notify(3) and sd_watchdog_enabled(3).
 """
@@ -17,7 +17,7 @@ def sockets() -> list[socket.socket]:
         return []
     number = os.environ.get("LISTEN_FDS", "")
     for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
-        os.environ.pop(variable, None)  # they are not for those that this process starts
+        os.environ.pop(variable, None)  # not for the processes that this one starts
     if not (number.isascii() and number.isdecimal()):
         return []
     taken = []
@@ -28,7 +28,7 @@ def sockets() -> list[socket.socket]:
 
 
 def notify(*states: str) -> None:
-    """Tell systemd how the service fares: READY=1, STOPPING=1, WATCHDOG=1, ...; nothing where nobody listens."""
+    """Send a notification to systemd: READY=1, STOPPING=1, WATCHDOG=1, ...; does nothing without systemd."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
@@ -45,7 +45,7 @@ def reloading() -> None:
 
 
 def watchdog_seconds() -> float | None:
-    """How often systemd wants to hear that the service is alive: twice in the time after which it kills it."""
+    """Seconds between two WATCHDOG=1: half of the time after which systemd kills a silent service. None: none."""
     wanted = os.environ.get("WATCHDOG_USEC", "")
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()) or not wanted.isdecimal():
         return None

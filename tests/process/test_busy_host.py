@@ -2,8 +2,7 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -11,14 +10,13 @@ import pytest
 
 from exporter.demo.writer import State
 from exporter.measure.pool.task import SMALL_ENTRIES
-from tests.support.exporter import Exporter, exporter
+from tests.support.exporter import exporter
 from tests.support.fresh import becomes_as_fresh
 from tests.support.hanging import hanging
 from tests.support.mounts import mounted
 from tests.support.product import Samples, process_of
 from tests.support.roots import GraphRoot, graph_root, hex_id
 
-_DEADLINE_SECONDS = 30
 _MIB = 1 << 20
 _root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -32,14 +30,6 @@ def _running(built: GraphRoot, *names: str) -> Iterator[list[Path]]:
             state = State(running=True, pid=stack.enter_context(process_of(hex_id(name))))
             built.container(name, image="base", writable={"w": 4}, state=state)
         yield [built.path / "aufs/diff" / hex_id(name) for name in names]
-
-
-def _until(running: Exporter, there: Callable[[Samples], bool]) -> Samples:
-    until = time.monotonic() + _DEADLINE_SECONDS
-    while not there(figures := running.figures()):
-        assert time.monotonic() < until, figures.text
-        time.sleep(0.1)
-    return figures
 
 
 def _writable(figures: Samples, container: str) -> float:
@@ -61,8 +51,8 @@ def test_growth_that_only_the_disk_tells_of_is_served_before_its_audit(tmp_path:
         audits = running.figures().sum("scans_total", trigger="audit")
         with (layer / "w").open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, 100 * _MIB)
-            figures = _until(running, lambda figures: _writable(figures, "web") == 100 * _MIB)
-        assert figures.sum("scans_total", trigger="audit") > audits
+            running.until(lambda figures: _writable(figures, "web") == 100 * _MIB)
+            running.becomes("scans_total", audits + 1, trigger="audit")  # it is counted when all of it is measured
 
 
 @_root
@@ -73,16 +63,16 @@ def test_a_tree_that_hangs_is_left_alone_and_the_others_are_measured(tmp_path: P
         becomes_as_fresh(running, built.path)
         (bad / "inside").mkdir()
         with hanging(bad / "inside", deadly=True):
-            _until(running, lambda figures: figures.sum("scan_errors_total", reason="timeout") >= 3)
+            running.until(lambda figures: figures.sum("scan_errors_total", reason="timeout") >= 3)
             (web / "w").write_bytes(b"x" * 5000)
-            figures = _until(running, lambda figures: _writable(figures, "web") == 5000)
+            figures = running.until(lambda figures: _writable(figures, "web") == 5000)
             assert _writable(figures, "bad") == 4, "what was last known"
             assert figures("scan_success", collector="containers") == 0
-        _until(running, lambda figures: figures("scan_success", collector="containers") == 1)
+        running.until(lambda figures: figures("scan_success", collector="containers") == 1)
         becomes_as_fresh(running, built.path)
         running.process.send_signal(signal.SIGTERM)
         running.log_line("exporter.stopped|stopped")
-    assert sum("worker.lost" in line for line in running.lines) == 1
+    assert sum("worker.lost" in line and hex_id("bad") in line for line in running.lines) == 1
 
 
 @_root
@@ -101,7 +91,7 @@ def test_a_large_tree_that_is_audited_holds_up_no_small_one(tmp_path: Path) -> N
 
         def served(size: int) -> None:
             (web / "w").write_bytes(b"x" * size)
-            _until(running, lambda figures: _writable(figures, "web") == size)
+            running.until(lambda figures: _writable(figures, "web") == size)
 
         for size in (5000, 6000, 7000, 8000):
             served(size)

@@ -9,6 +9,7 @@ import pytest
 from tests.support.command import run
 from tests.support.product import Samples, needs
 from tests.support.roots import graph_root, hex_id
+from tests.support.waiting import DEADLINE
 
 
 def test_once_prints_the_exposition(tmp_path: Path) -> None:
@@ -24,7 +25,7 @@ def test_once_prints_the_exposition(tmp_path: Path) -> None:
 def test_once_fails_where_it_cannot_write(tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "exporter", "once", "--root", str(graph_root(tmp_path).path)]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=DEADLINE)
     assert done.returncode != 0
     assert "cannot write standard output: No space left on device" in done.stderr
 
@@ -73,7 +74,8 @@ def test_once_fails_on_what_is_no_root(tmp_path: Path, kind: str) -> None:
 def test_once_fails_on_a_root_that_may_not_be_read(tmp_path: Path) -> None:
     built = graph_root(tmp_path)
     code = (
-        "import os, sys; from exporter.cli import main; import exporter.once, exporter.publication, structlog\n"
+        "import os, sys; from exporter.cli.main import main\n"
+        "import exporter.cli.once, exporter.expose.publication, structlog\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "main(['once', '--root', sys.argv[1]])"
     )

@@ -16,13 +16,14 @@ import pytest
 from tests.support.exporter import exporter
 from tests.support.paths import TOP
 from tests.support.roots import GraphRoot, graph_root, hex_id
+from tests.support.waiting import DEADLINE
 
 _COMMANDS = ("df", "images", "images --tree", "containers", "layers", "layers --orphaned", "backup", "whose tmp")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "exporter", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE)
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_on_a_terminal_there_are_progress_and_bars(built: GraphRoot) -> None:
                     seen += piece
             except OSError:  # how the end of a pseudo-terminal reads
                 pass
-        assert process.wait(60) == 0
+        assert process.wait(DEADLINE) == 0
     assert b"measuring" in seen
     assert "█".encode() in seen
 
@@ -146,10 +147,10 @@ def test_ctrl_c_ends_it_in_silence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         command = [sys.executable, "-m", "exporter", "df", "--from", f"127.0.0.1:{server.getsockname()[1]}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-            server.settimeout(60)
+            server.settimeout(DEADLINE)
             with server.accept()[0]:
                 process.send_signal(signal.SIGINT)
-                assert process.communicate(timeout=60)[0] == b""
+                assert process.communicate(timeout=DEADLINE)[0] == b""
     assert process.returncode == 130
 
 
@@ -165,7 +166,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path, command: str)
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(60) == 0
+        assert process.wait(DEADLINE) == 0
 
 
 def test_nobody_there_is_an_error_in_one_line() -> None:

@@ -12,14 +12,14 @@ from exporter.core.measured import Changes, Measured, Reason
 from exporter.figures.sizes import Disjoint
 from exporter.measure.exclusions import Exclusions
 from exporter.measure.pool import pool as pools
+from exporter.measure.pool import supervisor, worker_handle
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.supervisor import MAX_STUCK
 from exporter.measure.pool.task import Result, Task
 from exporter.measure.walk import measure
 from tests.support.hanging import hanging
 from tests.support.usage import allocated, inodes
-
-_DEADLINE_SECONDS = 20
+from tests.support.waiting import eventually, with_growing_patience
 
 
 @pytest.fixture
@@ -44,12 +44,26 @@ def _use(pool: Pool, top: Path) -> None:
 
 def _results(pool: Pool, count: int, meanwhile: Callable[[], None] = lambda: None) -> list[Result]:
     results: list[Result] = []
-    until = time.monotonic() + _DEADLINE_SECONDS
-    while len(results) < count:
-        assert time.monotonic() < until, "the pool never finished"
-        results += pool.results(0.05)
+
+    def finished() -> bool:
+        results.extend(pool.results(0.05))
         meanwhile()
+        return len(results) >= count
+
+    eventually(finished, otherwise=lambda: "the pool never finished")
     return results
+
+
+def _measuring(pool: Pool, entries: int) -> list[Result]:
+    """Wait until so many entries were looked at; return what was finished by then."""
+    done: list[Result] = []
+
+    def there() -> bool:
+        done.extend(pool.results(0.05))
+        return pool.entries >= entries
+
+    eventually(there)
+    return done
 
 
 def test_trees_that_are_shared_out_are_what_du_says(top: Path) -> None:
@@ -99,7 +113,11 @@ def test_a_tree_at_which_workers_die_is_an_error(top: Path) -> None:
 
 
 def test_a_worker_that_hangs_is_given_up_on_and_the_rest_is_measured(top: Path) -> None:
-    with Pool(2, 0.5) as pool:
+    with_growing_patience(lambda seconds: _one_of_two_hangs(top, seconds))
+
+
+def _one_of_two_hangs(top: Path, seconds: float) -> None:
+    with Pool(2, seconds) as pool:
         _use(pool, top)
         pool.submit([Task(("one",), pace=0.01, weight=10_000)])
         hung = pool.processes[0]
@@ -138,10 +156,7 @@ def test_what_is_large_and_not_urgent_holds_nothing_up(large: Path, weight: int)
     with Pool(1, 30) as pool:
         _use(pool, large)
         pool.submit([Task(("large",), pace=0.002, weight=weight)])
-        done: list[Result] = []
-        until = time.monotonic() + _DEADLINE_SECONDS
-        while pool.entries < 1000 and time.monotonic() < until:
-            done += pool.results(0.05)
+        done = _measuring(pool, 1000)
         pool.submit([Task(("two",))])
         done += _results(pool, 1)
     assert [result.task.tree for result in done] == [("two",)]
@@ -154,8 +169,12 @@ def test_a_comparison_of_what_is_large_is_done_at_a_pace_as_well(large: Path) ->
         slow, urgent = (Task(("large",), changes=changes, pace=pace, weight=20_000) for pace in (0.002, 1))
         pool.submit([slow])
         done: list[Result] = []
-        while not pool.cpu:  # until it has said that it is at it
-            done += pool.results(0.05)
+
+        def at_it() -> bool:
+            done.extend(pool.results(0.05))
+            return pool.cpu > 0
+
+        eventually(at_it)
         pool.submit([urgent])
         done += _results(pool, 1)
     assert done[0].task is urgent
@@ -174,19 +193,21 @@ def test_workers_that_die_when_they_share_a_tree_count_nothing_twice(large: Path
         _use(pool, large)
         pool.warm()
         killed: list[int] = []
-        until = time.monotonic() + _DEADLINE_SECONDS
-        while not killed:
-            assert time.monotonic() < until, "the tree was never shared"
+
+        def measured_with_a_kill() -> bool:
             task = Task(("large",))
             pool.submit([task])
 
-            def kill(task: Task = task) -> None:
+            def kill() -> None:
                 if task.parts > 1 and not killed:
                     killed.append(pool.processes[0])
                     os.kill(killed[0], signal.SIGKILL)
 
             (result,) = _results(pool, 1, kill)
             assert result.measured == _alone(large, "large")
+            return bool(killed)
+
+        eventually(measured_with_a_kill, otherwise=lambda: "the tree was never shared")
 
 
 _root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -194,17 +215,19 @@ _root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 def _hanging_trees(top: Path, stack: contextlib.ExitStack, count: int, *, deadly: bool) -> list[Task]:
     for number in range(count):
-        (top / f"bad{number}/inside").mkdir(parents=True)
+        (top / f"bad{number}/inside").mkdir(parents=True, exist_ok=True)
         stack.enter_context(hanging(top / f"bad{number}/inside", deadly=deadly))
     return [Task((f"bad{number}",)) for number in range(count)]
 
 
 def _outcomes(results: list[Result]) -> dict[str, str]:
     """By tree, why it was not measured, or that it was."""
-    return {
-        result.task.tree[-1]: "measured" if result.measured else next(iter(result.task.troubled().counts))
-        for result in results
-    }
+    return {result.task.tree[-1]: "measured" if result.measured else _reason(result.task) for result in results}
+
+
+def _reason(task: Task) -> Reason:
+    assert task.trouble is not None
+    return next(iter(task.trouble.counts))
 
 
 @_root
@@ -214,9 +237,7 @@ def test_a_tree_that_hangs_is_given_up_on_however_rarely_results_are_asked_for(t
         pool = stack.enter_context(Pool(1, 0.3))
         _use(pool, top)
         pool.submit(bad)
-        until = time.monotonic() + _DEADLINE_SECONDS
-        while not (results := pool.results(0.5)):
-            assert time.monotonic() < until
+        results = eventually(lambda: pool.results(0.5))
     assert _outcomes(results) == {"bad0": Reason.TIMEOUT}
 
 
@@ -224,10 +245,14 @@ def test_a_tree_that_hangs_is_given_up_on_however_rarely_results_are_asked_for(t
 @pytest.mark.parametrize(("killed", "reason"), [(False, Reason.TIMEOUT), (True, Reason.IO)])
 def test_only_the_tree_at_which_a_worker_is_lost_is_blamed(top: Path, killed: bool, reason: Reason) -> None:
     """And not the first of the many that it was given at once."""
+    with_growing_patience(lambda seconds: _one_of_many_is_lost(top, killed, reason, seconds))
+
+
+def _one_of_many_is_lost(top: Path, killed: bool, reason: Reason, seconds: float) -> None:
     good = [Task(("one", f"d{number % 6}", f"s{number}")) for number in range(40)]
     with contextlib.ExitStack() as stack:
         bad = _hanging_trees(top, stack, 1, deadly=False)
-        pool = stack.enter_context(Pool(1, 30 if killed else 0.5))
+        pool = stack.enter_context(Pool(1, 30 if killed else seconds))
         _use(pool, top)
         pool.submit([*good[:7], *bad, *good[7:]])
 
@@ -249,7 +274,11 @@ def _waits_for_an_answer(process: int) -> bool:
 
 @_root
 def test_no_other_worker_is_sent_to_where_one_hangs(top: Path) -> None:
-    with Pool(2, 0.5) as pool, contextlib.ExitStack() as stack:
+    with_growing_patience(lambda seconds: _two_hang(top, seconds))
+
+
+def _two_hang(top: Path, seconds: float) -> None:
+    with Pool(2, seconds) as pool, contextlib.ExitStack() as stack:
         bad = _hanging_trees(top, stack, 2, deadly=True)
         _use(pool, top)
         pool.submit(bad)
@@ -263,7 +292,11 @@ def test_no_other_worker_is_sent_to_where_one_hangs(top: Path) -> None:
 
 @_root
 def test_when_too_many_workers_hang_that_is_said_of_all_trees_until_they_end(top: Path) -> None:
-    with Pool(2, 0.2) as pool:
+    with_growing_patience(lambda seconds: _too_many_hang(top, seconds), first=0.2)
+
+
+def _too_many_hang(top: Path, seconds: float) -> None:
+    with Pool(2, seconds) as pool:
         with contextlib.ExitStack() as stack:
             bad = _hanging_trees(top, stack, MAX_STUCK + 4, deadly=True)
             _use(pool, top)
@@ -272,20 +305,24 @@ def test_when_too_many_workers_hang_that_is_said_of_all_trees_until_they_end(top
             pool.submit([Task(("one",))])
             assert _outcomes(_results(pool, 1)) == {"one": Reason.TIMEOUT}
             assert not pool.processes
-        until = time.monotonic() + _DEADLINE_SECONDS
-        outcomes = {"one": "timeout"}
-        while outcomes != {"one": "measured"} and time.monotonic() < until:
+
+        def measured() -> bool:
             pool.submit([Task(("one",))])
-            outcomes = _outcomes(_results(pool, 1))
-        assert outcomes == {"one": "measured"}
+            return _outcomes(_results(pool, 1)) == {"one": "measured"}
+
+        eventually(measured)
 
 
 @_root
 def test_a_filesystem_below_the_root_that_hangs_costs_one_worker(top: Path) -> None:
     (top / "store").mkdir()
+    with_growing_patience(lambda seconds: _a_store_hangs(top, seconds))
+
+
+def _a_store_hangs(top: Path, seconds: float) -> None:
     with contextlib.ExitStack() as stack:
         stack.enter_context(hanging(top / "store"))
-        pool = stack.enter_context(Pool(1, 0.5))
+        pool = stack.enter_context(Pool(1, seconds))
         _use(pool, top)
         workers: set[int] = set()
         pool.submit([*(Task(("store", f"v{number}")) for number in range(30)), Task(("one",))])
@@ -297,19 +334,31 @@ def test_a_filesystem_below_the_root_that_hangs_costs_one_worker(top: Path) -> N
 def test_workers_that_were_stopped_together_with_who_listens_do_not_hang(
     large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a container or a machine is paused."""
-    monkeypatch.setattr(pools, "_LONGEST_ABSENCE_SECONDS", 0)
-    with Pool(1, 1) as pool:
+    """As a container or a machine is paused: for an hour, by the pool's clock."""
+    clock = _Ahead()
+    for module in (pools, supervisor, worker_handle):
+        monkeypatch.setattr(module, "time", clock)
+    with Pool(1, 600) as pool:
         _use(pool, large)
         pool.submit([Task(("large",), pace=0.5, weight=20_000)])
-        while pool.entries < 1000:
-            pool.results(0.05)
+        _measuring(pool, 1000)
         (worker,) = pool.processes
         os.kill(worker, signal.SIGSTOP)
-        time.sleep(1.1)
+        clock.ahead += 3600
+        early = pool.results()
         os.kill(worker, signal.SIGCONT)
-        (result,) = _results(pool, 1)
+        (result,) = early or _results(pool, 1)
+        assert pool.processes == [worker]
     assert result.measured is not None
+
+
+class _Ahead:
+    """A clock that goes on as the system's does, from another time."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
 
 
 def test_a_tree_that_is_gone_has_vanished(top: Path) -> None:

@@ -16,15 +16,16 @@ from tests.support import pki
 from tests.support.exporter import exporter
 from tests.support.product import needs
 from tests.support.roots import graph_root
+from tests.support.waiting import DEADLINE
 
-pytestmark = needs("openssl")
+pytestmark = [pytest.mark.xdist_group("remote"), needs("openssl")]
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "exporter", "images", "--json", *arguments]
     clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=60, env={**clean, **environment}
+        command, capture_output=True, text=True, check=False, timeout=DEADLINE, env={**clean, **environment}
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exporter.config.settings import Config
+from exporter.config.settings import Config, ScanSettings, WatchSettings
 from exporter.core.measured import Tree
 from exporter.core.model import Counters, Trigger
 from exporter.demo.writer import State
@@ -15,8 +15,7 @@ from exporter.scan.scanner import Scanner
 from exporter.schedule.scheduler import Scheduler
 from tests.support.product import process_of
 from tests.support.roots import GraphRoot, graph_root, hex_id
-
-_DEADLINE_SECONDS = 30
+from tests.support.waiting import DEADLINE, eventually
 
 
 class _Kept:
@@ -29,11 +28,12 @@ class _Kept:
         self.scheduler.start()
 
     def turn_until(self, there: Callable[[], bool]) -> None:
-        until = time.monotonic() + _DEADLINE_SECONDS
-        while not there():
-            assert time.monotonic() < until
-            time.sleep(max(0.0, min(0.05, self.scheduler.due() - time.monotonic())))
+        def turned() -> bool:
             self.scheduler.step()
+            return there()
+
+        if not there():
+            eventually(turned)
 
     def layers(self) -> int:
         return len(self.scheduler.snapshot().inventory.layers) if self.scheduler.snapshot().measured else 0
@@ -42,7 +42,7 @@ class _Kept:
         """Whether that tree is being audited, and the keeper content to wait for something."""
 
         def waits() -> bool:
-            audited = {task.tree for one in self.scanner.rounds if one.trigger is Trigger.AUDIT for task in one.pending}
+            audited = {task.tree for one in self.scanner.runs if one.trigger is Trigger.AUDIT for task in one.pending}
             return tree in audited and self.scheduler.due() > time.monotonic()
 
         return waits
@@ -64,8 +64,9 @@ def keep(pool: Pool) -> Iterator[_Keep]:
     """Make keepers; whatever becomes of the test, their threads end with it."""
     made = []
 
-    def one(root: Path, **settings: Any) -> _Kept:
-        made.append(_Kept(pool, Config(str(root), **{"look_interval": 0.5, "duty_cycle": 1} | settings)))
+    def one(root: Path, *, look_interval: float = 0.5, **scan: Any) -> _Kept:
+        settings = ScanSettings(**{"duty_cycle": 1} | scan)
+        made.append(_Kept(pool, Config(str(root), settings, WatchSettings(look_interval=look_interval))))
         return made[-1]
 
     yield one
@@ -85,7 +86,7 @@ def _end_thread(of: str, path: Path | None = None) -> None:
     threads = [one for one in threading.enumerate() if type(one).__name__.endswith(of)]
     (victim, *_) = (one for one in threads if path is None or one.watch.path == str(path))  # type: ignore[attr-defined]
     victim.stop()  # type: ignore[attr-defined]
-    victim.join(_DEADLINE_SECONDS)
+    victim.join(DEADLINE)
 
 
 @pytest.mark.parametrize("which", ["Emitter", "Observer"])
@@ -134,8 +135,8 @@ def test_what_events_have_told_is_no_finding_of_a_later_look(built: GraphRoot, k
     file.write_text(file.read_text().replace('"/web"', '"/other"'))
     kept.turn_until(lambda: kept.scheduler.snapshot().inventory.containers[0].name == "other")
     kept.turn_until(lambda: kept.scheduler.reconciler.thorough)
-    judged = time.monotonic() + 1
-    kept.turn_until(lambda: time.monotonic() > judged)
+    looks = kept.scheduler.reconciler._looks
+    kept.turn_until(lambda: kept.scheduler.reconciler._looks > looks + 10)  # all that was found is judged by then
     assert kept.counters.missed == 0
 
 
@@ -175,12 +176,12 @@ def test_what_events_tell_does_not_starve_when_there_is_nothing_to_spend(built: 
 
 def test_audits_do_not_starve_when_there_is_nothing_to_spend(built: GraphRoot, keep: _Keep) -> None:
     """Whatever events have cost: some small trees are audited each look, and the keeper waits meanwhile."""
-    kept = keep(built.path, look_interval=1, duty_cycle=1e-6, scan_interval=1)
+    kept = keep(built.path, look_interval=1, duty_cycle=1e-6, interval=1)
     kept.turn_until(lambda: kept.layers() == 1)
     for size in (5000, 6000):
         (built.path / "tmp/file").write_bytes(b"x" * size)
         kept.turn_until(lambda: kept.scanner.measured["tmp",].usage.size == size)  # noqa: B023 - called at once
-        assert kept.scheduler.due() > time.monotonic()
+        kept.turn_until(lambda: kept.scheduler.due() > time.monotonic())
 
 
 def test_an_audit_that_waits_for_another_keeps_nobody_busy(built: GraphRoot, keep: _Keep) -> None:
@@ -192,5 +193,5 @@ def test_an_audit_that_waits_for_another_keeps_nobody_busy(built: GraphRoot, kee
     with process_of(hex_id("web")) as pid:
         volumes = {"/v": "/var/lib/docker/volumes/large/_data"}
         built.container("web", image="base", volumes=volumes, state=State(running=True, pid=pid))
-        kept = keep(built.path, scan_interval=0)
+        kept = keep(built.path, interval=0)
         kept.turn_until(kept.waits_for(large))

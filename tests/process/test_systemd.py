@@ -17,6 +17,7 @@ import pytest
 from tests.support.paths import TOP
 from tests.support.product import needs
 from tests.support.roots import graph_root
+from tests.support.waiting import DEADLINE
 
 _PACKAGING = TOP / "packaging"
 _SERVICE = _PACKAGING / "docker-storage-exporter.service"
@@ -38,7 +39,7 @@ class Manager:
         self.address = str(directory / "notify")
         self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._channel.bind(self.address)
-        self._channel.settimeout(30)
+        self._channel.settimeout(DEADLINE)
 
     def hear(self, wanted: str) -> list[str]:
         heard: list[str] = []
@@ -88,7 +89,7 @@ def test_systemd_hears_of_each_step(tmp_path: Path, manager: Manager) -> None:
         assert any(re.fullmatch(r"MONOTONIC_USEC=[0-9]+", one) for one in heard)
         process.send_signal(signal.SIGTERM)
         manager.hear("STOPPING=1")
-        assert process.wait(10) == 0
+        assert process.wait(DEADLINE) == 0
 
 
 def test_a_socket_of_systemd_is_served_and_stays_open_across_a_restart(tmp_path: Path, manager: Manager) -> None:
@@ -99,13 +100,13 @@ def test_a_socket_of_systemd_is_served_and_stays_open_across_a_restart(tmp_path:
             command = ("-c", _ACTIVATE, str(listener.fileno()))
             with running(root, *command, pass_fds=(listener.fileno(),), NOTIFY_SOCKET=manager.address) as process:
                 manager.hear("READY=1")
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/healthy", timeout=10) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/healthy", timeout=DEADLINE) as answer:
                     assert answer.status == 200
                 children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
                 for child in children:
                     assert "LISTEN_FDS" not in Path(f"/proc/{child}/environ").read_text()
                 process.send_signal(signal.SIGTERM)
-                assert process.wait(10) == 0
+                assert process.wait(DEADLINE) == 0
 
 
 @needs("systemd-analyze")

@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.chroots import PATH, fresh_root
+from tests.support.waiting import DEADLINE, eventually
 
 _SYSTEMD = "usr/lib/systemd/systemd"
 _CGROUPS = Path("/sys/fs/cgroup")
-_START_SECONDS = 60
 #: What is kept of all that a machine starts: nothing may be set on the kernel, which is that of others too.
 _KEPT = ("systemd-journald.service", "systemd-journald.socket", "systemd-journald-dev-log.socket")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -57,7 +56,7 @@ class Machine:
         self.root = root
         self._process = process
 
-    def run(self, *command: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, seconds: float = DEADLINE) -> subprocess.CompletedProcess[str]:
         """Run a command as its root would in a shell."""
         within = ["nsenter", "-t", str(self._process), "-a", "-r", "-w"]
         clean = ["env", "-i", f"PATH={PATH}", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8"]
@@ -141,34 +140,34 @@ def machine(scratch: Path) -> Iterator[Machine]:
         command += [one.word for one in hierarchies]
         with (scratch / "console").open("wb") as console:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
-        after.callback(process.wait, 30)
+        after.callback(process.wait, DEADLINE)
         after.callback(process.kill)
         yield _started(root, process, scratch / "console")
 
 
 def _started(root: Path, process: "subprocess.Popen[bytes]", console: Path) -> Machine:
-    until = time.monotonic() + _START_SECONDS
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while process.poll() is None and time.monotonic() < until:
+
+    def active() -> Machine | None:
         child = children.read_text().split()
         if child and "systemd" in Path(f"/proc/{child[0]}/comm").read_text():
             one = Machine(root, int(child[0]))
-            if one.run("systemctl", "is-active", "basic.target").stdout.strip() == "active":
-                return one
-        time.sleep(0.05)
+            return one if one.run("systemctl", "is-active", "basic.target").stdout.strip() == "active" else None
+        return None
+
+    found = eventually(lambda: process.poll() is not None or active(), otherwise=console.read_text)
+    if isinstance(found, Machine):
+        return found
     pytest.skip(f"systemd does not start here: {console.read_text()[-500:]}")
 
 
 def _remove(groups: list[Path]) -> None:
-    until = time.monotonic() + 10
     for group in groups:
         for directory, _, _ in os.walk(group, topdown=False):
-            while True:
-                try:
-                    os.rmdir(directory)
-                except OSError:
-                    if time.monotonic() > until:
-                        break
-                    time.sleep(0.05)
-                else:
-                    break
+            eventually(lambda: _removed(directory))  # noqa: B023 - called at once
+
+
+def _removed(directory: str) -> bool:
+    with contextlib.suppress(OSError):
+        os.rmdir(directory)
+    return not os.path.exists(directory)

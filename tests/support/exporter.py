@@ -7,15 +7,13 @@ import select
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.support.product import Samples
-
-_DEADLINE_SECONDS = 30
+from tests.support.waiting import DEADLINE, eventually
 
 
 class Exporter:
@@ -28,7 +26,11 @@ class Exporter:
         self.lines: list[str] = []
         self._searched = 0
         self._rest = b""
-        self.port = int(self.log_line(r"127\.0\.0\.1:(\d+)")[1])
+        try:
+            self.port = int(self.log_line(r"127\.0\.0\.1:(\d+)")[1])
+        except BaseException:
+            self.close()
+            raise
 
     def log_line(self, pattern: str) -> re.Match[str]:
         """Wait for a line; the next call goes on behind it. Several may come at once."""
@@ -44,7 +46,7 @@ class Exporter:
     def _read(self) -> bool:
         assert self.process.stderr is not None
         descriptor = self.process.stderr.fileno()
-        ready = select.select([descriptor], [], [], _DEADLINE_SECONDS)[0]
+        ready = select.select([descriptor], [], [], DEADLINE)[0]
         piece = os.read(descriptor, 65536) if ready else b""
         *lines, self._rest = (self._rest + piece).split(b"\n")
         self.lines += [line.decode() + "\n" for line in lines]
@@ -53,7 +55,7 @@ class Exporter:
     def get(self, path: str = "/metrics", **headers: str) -> tuple[int, str, bytes]:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
                 return answer.status, answer.headers["content-type"], answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -62,20 +64,42 @@ class Exporter:
     def figures(self) -> Samples:
         return Samples(self.get()[2].decode())
 
-    def wait_for(self, name: str, value: float) -> Samples:
-        until = time.monotonic() + _DEADLINE_SECONDS
-        while time.monotonic() < until:
-            figures = self.figures()
-            if [found for _, found in figures.all(name)] == [value]:
-                return figures
-            time.sleep(0.05)
-        raise AssertionError(f"{name} never became {value}: {figures.all(name)}")
+    def until(self, there: Callable[[Samples], bool], otherwise: str = "") -> Samples:
+        """Ask for figures until they are so, and return them."""
+        figures = self.figures()
 
-    def stop(self, number: int = signal.SIGTERM) -> float:
-        start = time.monotonic()
+        def ask() -> bool:
+            nonlocal figures
+            figures = self.figures()
+            return there(figures)
+
+        eventually(ask, otherwise=lambda: otherwise or figures.text)
+        return figures
+
+    def wait_for(self, name: str, value: float, /, **labels: str) -> Samples:
+        """Wait until a metric has one series, with this value."""
+        return self.until(
+            lambda figures: [found for _, found in figures.all(name, **labels)] == [value],
+            f"{name} never became {value}",
+        )
+
+    def becomes(self, name: str, least: float, /, **labels: str) -> Samples:
+        """Wait until the series of a metric come to at least this value together."""
+        return self.until(
+            lambda figures: figures.sum(name, **labels) >= least, f"{name} {labels} never came to {least}"
+        )
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Have it end in an orderly way."""
         self.process.send_signal(number)
-        assert self.process.wait(10) == 0
-        return time.monotonic() - start
+        assert self.process.wait(DEADLINE) == 0
+
+    def close(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self.process.wait()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
 
 
 @contextlib.contextmanager
@@ -85,7 +109,4 @@ def exporter(root: Path, *flags: str, under: tuple[str, ...] = ()) -> Iterator[E
     try:
         yield running
     finally:
-        running.process.kill()
-        running.process.wait()
-        if running.process.stderr is not None:
-            running.process.stderr.close()
+        running.close()

@@ -2,13 +2,11 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from tests.support.exporter import Exporter
 from tests.support.product import Samples
 
-_DEADLINE_SECONDS = 30
 _OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_info", "filesystem_", "web_")
 
 
@@ -25,13 +23,14 @@ def fresh(root: Path) -> set[str]:
 
 def becomes_as_fresh(running: Exporter, root: Path) -> Samples:
     """Wait until the figures are those of a fresh process on the same root."""
-    until = time.monotonic() + _DEADLINE_SECONDS
     expected = fresh(root)
-    while True:
-        figures = running.figures()
+
+    def same(figures: Samples) -> bool:
         found = objects(figures.text)
-        if found == expected and len(found) > 20:
-            return figures
-        if time.monotonic() > until:
-            assert found == expected
-        time.sleep(0.1)
+        return found == expected and len(found) > 20
+
+    try:
+        return running.until(same)
+    except AssertionError:
+        assert objects(running.figures().text) == expected
+        raise

@@ -16,10 +16,10 @@ from typing import Any
 
 from exporter.rules import Settings, rules
 from tests.support.paths import TOP
+from tests.support.waiting import DEADLINE, eventually
 
 DASHBOARDS = ("docker-storage.json", "docker-storage-fleet.json")
 JOB = "docker-storage"
-_START_SECONDS = 60
 #: What Grafana puts before a character that is special in a regular expression, inside a PromQL string.
 _SPECIAL = re.compile(r"[$^*{}\[\]'+?.()|]")
 #: At a scrape each second, with four of them in the window.
@@ -84,7 +84,7 @@ class Prometheus:
     def ask(self, path: str, **parameters: object) -> Any:
         query = urllib.parse.urlencode(parameters, doseq=True)
         try:
-            with urllib.request.urlopen(f"http://{self.address}/api/v1/{path}?{query}", timeout=20) as answer:
+            with urllib.request.urlopen(f"http://{self.address}/api/v1/{path}?{query}", timeout=DEADLINE) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{parameters}: {error.read().decode()}") from None
@@ -146,10 +146,9 @@ class Live:
         with path.open("wb") as log:
             process = subprocess.Popen(command, stderr=log)
         self._started.append(process)
-        until = time.monotonic() + _START_SECONDS
-        while time.monotonic() < until:
-            if found := re.search(pattern, path.read_text()):
-                return process, found
+
+        def found() -> re.Match[str] | None:
             assert process.poll() is None, path.read_text()
-            time.sleep(0.05)
-        raise AssertionError(path.read_text())
+            return re.search(pattern, path.read_text())
+
+        return process, eventually(found, otherwise=path.read_text)

@@ -6,6 +6,7 @@ from exporter.core.data_root import DataRoot, reason_of
 from exporter.core.measured import Reason, Tree
 from exporter.measure.difference import difference
 from exporter.measure.pool.pool import Pool
+from exporter.measure.pool.protocol import Errors
 from exporter.measure.pool.task import Result, Task
 from exporter.measure.total import TooManyLinksError, Total
 from exporter.measure.walk import WHOLE, Walk
@@ -82,5 +83,5 @@ def _compared(root: DataRoot, task: Task) -> Result:
 
 
 def _note(task: Task, error: OSError, at: Tree) -> None:
-    task.troubled().add(reason_of(error))
-    task.troubled().kept.append((reason_of(error), at, error.strerror or ""))
+    reason = reason_of(error)
+    task.note(Errors({reason: 1}, [(reason, at, error.strerror or "")]))

@@ -23,6 +23,7 @@ _OWN = [f"usr/lib/{_NAME}", f"usr/bin/{_NAME}", f"usr/share/doc/{_NAME}", f"usr/
 _OWN += [f"usr/share/man/man1/{_NAME}.1.gz"]
 _SETTINGS = (f"etc/default/{_NAME}", f"etc/{_NAME}")
 pytestmark = [
+    pytest.mark.xdist_group("packages"),
     needs("dpkg-deb"),
     pytest.mark.skipif(os.geteuid() != 0, reason="a root of its own needs root"),
     pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="this is not Debian"),

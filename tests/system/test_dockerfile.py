@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from exporter.demo import build_demo
 from tests.support.chroots import PATH, fresh_root, let_it_reach_the_network, run_in
 from tests.support.paths import TOP
 from tests.support.product import Samples, needs
+from tests.support.waiting import DEADLINE, eventually
 
 _ARGUMENTS = {"REVISION": "0123456789ab"}
 _PIP = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
@@ -172,7 +172,7 @@ def _serves_until_it_is_stopped(image: Stage, as_user: list[str]) -> None:
             asked = (*within, image.entrypoint[0], "-c", script)
             _wait_for(process, lambda: bool(Samples(_run(*asked).stdout).all("image_virtual_size_bytes")))
             process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
+            assert process.wait(DEADLINE) == 0
         finally:
             process.kill()
 
@@ -182,8 +182,8 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def _wait_for(process: "subprocess.Popen[bytes]", condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
+    def fulfilled() -> bool:
         assert process.poll() is None
-        assert time.monotonic() < until
-        time.sleep(0.1)
+        return condition()
+
+    eventually(fulfilled)

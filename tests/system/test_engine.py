@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.engine import Engine, engine
+from tests.support.engine import Engine, engine, wrong_since
 from tests.support.product import Samples, figures_of, scan
+from tests.support.waiting import eventually, often
 
 _MULTI_STAGE = """
 FROM base:1 AS build
@@ -35,7 +35,10 @@ _CATEGORIES = {
 }
 
 
-@pytest.fixture(params=["overlay2", "vfs"], scope="module")
+@pytest.fixture(
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(f"engine {name}")) for name in ("overlay2", "vfs")],
+    scope="module",
+)
 def busy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine with images of both builders, shared layers, containers in all states, and volumes."""
     with (
@@ -96,6 +99,7 @@ def test_every_image_is_as_large_as_the_engine_says(busy: Engine) -> None:
     assert tags == {tag for image in told for tag in image["RepoTags"] or () if tag != "<none>:<none>"}
 
 
+@wrong_since(26, what="an image's SharedSize is worked out in another way")
 def test_images_share_what_the_engine_says_they_share(busy: Engine) -> None:
     figures, told = _settled(busy), busy.ask("/system/df")
     for image in told["Images"]:
@@ -154,6 +158,7 @@ def test_nothing_of_a_healthy_engine_is_orphaned_or_pending(busy: Engine) -> Non
     assert figures.sum("directory_allocated_bytes") == busy.du()
 
 
+@wrong_since(23, what="docker volume prune removes anonymous volumes only, without --all")
 def test_each_prune_frees_what_was_promised(busy: Engine) -> None:
     """The last of this engine's tests: nothing that it pruned is there for another."""
     promised = {name: _settled(busy)("reclaimable_bytes", category=name) for name in _CATEGORIES}
@@ -186,16 +191,9 @@ def test_an_engine_that_is_killed_leaves_nothing_live_that_is_called_orphaned(tm
         one.base()
         one.run("run", "-d", "--network", "none", "--name", "stays", "-v", "data:/v", "base:1", "sleep", "1000")
         for number in range(3):
-            work = threading.Thread(target=_churn, args=(one, number))
-            work.start()
-            time.sleep(chance.uniform(0.3, 2.0))
-            process = int(one.run("inspect", "stays", "--format", "{{.State.Pid}}"))
-            one.kill()
-            work.join()
+            process = _kill_at_work(one, number, chance.randint(1, 9))
             os.kill(process, signal.SIGKILL)
-            until = time.monotonic() + 10
-            while _runs(process) and time.monotonic() < until:
-                time.sleep(0.01)
+            eventually(lambda: not _runs(process))  # noqa: B023 - called at once
             dead = scan(one.root, orphaned_after=0)
             orphaned = {layer.id for layer in dead.inventory.layers if layer.use == "orphaned"}
             states = {container.name: container.state for container in dead.inventory.containers}
@@ -214,6 +212,24 @@ def _runs(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def _kill_at_work(one: Engine, number: int, changes: int) -> int:
+    """Kill the engine when so much has changed since a build has begun; the process of the container that runs."""
+    before = _entries(one)
+    work = threading.Thread(target=_churn, args=(one, number))
+    work.start()
+    often(lambda: len(_entries(one) ^ before) >= changes or not work.is_alive())
+    process = int(one.run("inspect", "stays", "--format", "{{.State.Pid}}"))
+    one.kill()
+    work.join()
+    return process
+
+
+def _entries(one: Engine) -> set[str]:
+    """What the driver and the builder have at this moment: it changes with each step of a build."""
+    stores = (one.driver, f"{one.driver}/dir", f"image/{one.driver}/layerdb/tmp", f"image/{one.driver}/layerdb/sha256")
+    return {str(path) for store in stores for path in (one.root / store).glob("*")}
 
 
 def _churn(one: Engine, number: int) -> None:

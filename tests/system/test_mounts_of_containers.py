@@ -1,21 +1,21 @@
 """With a real engine: the exporter, in a mount namespace as its unit makes it, keeps no container's mount alive."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.product import needs
+from tests.support.waiting import DEADLINE, eventually, often
 
-_DEADLINE_SECONDS = 60
 pytestmark = [
     needs("dockerd"),
     needs("busybox"),
@@ -48,15 +48,19 @@ def engine(short: Path) -> Iterator[tuple[str, Path]]:
     with (short / "log").open("wb") as log:
         daemon = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        until = time.monotonic() + _DEADLINE_SECONDS
-        while subprocess.run(["docker", "-H", address, "info"], capture_output=True, check=False).returncode:
-            if daemon.poll() is not None or time.monotonic() > until:
-                pytest.skip("the engine does not start here: " + (short / "log").read_text()[-300:])
-            time.sleep(0.2)
+        info = ["docker", "-H", address, "info"]
+
+        def answers_or_ended() -> bool:
+            answers = subprocess.run(info, capture_output=True, check=False).returncode == 0
+            return answers or daemon.poll() is not None
+
+        eventually(answers_or_ended, otherwise=(short / "log").read_text)
+        if daemon.poll() is not None:
+            pytest.skip("the engine does not start here: " + (short / "log").read_text()[-300:])
         yield address, root
     finally:
         daemon.send_signal(signal.SIGTERM)
-        daemon.wait(_DEADLINE_SECONDS)
+        daemon.wait(DEADLINE)
 
 
 @contextlib.contextmanager
@@ -71,7 +75,7 @@ def exporter_in_namespace(root: Path, propagation: str, *flags: str) -> Iterator
         yield process
     finally:
         process.terminate()
-        process.communicate(timeout=_DEADLINE_SECONDS)
+        process.communicate(timeout=DEADLINE)
 
 
 def family(process: int) -> list[int]:
@@ -115,10 +119,7 @@ def end(address: str, name: str, root: Path) -> None:
     before = set(mounts(os.getpid(), root))
     docker(address, "kill", name)
     docker(address, "wait", name)
-    until = time.monotonic() + _DEADLINE_SECONDS
-    while not set(mounts(os.getpid(), root)) < before:
-        assert time.monotonic() < until, "the engine unmounts it"
-        time.sleep(0.05)
+    eventually(lambda: set(mounts(os.getpid(), root)) < before, otherwise=lambda: "the engine unmounts it")
 
 
 @pytest.mark.parametrize(("propagation", "kept"), [("slave", False), ("private", True)])
@@ -175,18 +176,19 @@ def test_a_layer_that_is_being_walked_can_be_removed(engine: tuple[str, Path], t
     for number in range(3000):
         (layer / f"d{number}" / "below").mkdir(parents=True)
     with exporter_in_namespace(root, "slave", "--scan.interval", "1", "--scan.duty-cycle", "1") as process:
-        until = time.monotonic() + _DEADLINE_SECONDS
-        caught = 0
-        while not caught:
-            assert time.monotonic() < until, "it is walked again and again"
-            (layer / "d0" / "below" / str(time.monotonic_ns())).touch()
+        numbers = itertools.count()
+
+        def caught_in_it() -> int:
+            (layer / "d0" / "below" / str(next(numbers))).touch()
             for one in family(process.pid):
                 if open_below(one, layer):
                     os.kill(one, signal.SIGSTOP)
                     if open_below(one, layer):
-                        caught = one
-                        break
+                        return one
                     os.kill(one, signal.SIGCONT)
+            return 0
+
+        caught = often(caught_in_it)
         docker(address, "rm", "--force", "web")
         assert not layer.parent.exists(), "the engine has removed the directory"
         os.kill(caught, signal.SIGCONT)

@@ -1,7 +1,6 @@
 """A real Prometheus with the rules loaded scrapes real exporters on the busy example hosts."""
 
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,8 +9,8 @@ from exporter.demo import Busy, BusyHost, running
 from exporter.rules import Settings, rules
 from tests.support.live import DASHBOARDS, Live, Prometheus, annotations, queries
 from tests.support.product import needs
+from tests.support.waiting import eventually
 
-_DEADLINE_SECONDS = 100
 #: A development version has none, and Prometheus leaves out labels without a value.
 _WITHOUT_VALUE = {"revision"}
 #: What has no series here, and why.
@@ -19,7 +18,7 @@ _RIGHTLY_EMPTY = {
     "docker-storage.json: Exporter restarts": "none restarts",
     "docker-storage.json: Large drops": "no prune here frees 2 % of this machine's disk",
 }
-pytestmark = needs("prometheus")
+pytestmark = [pytest.mark.xdist_group("prometheus of the demo"), needs("prometheus")]
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +31,13 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         with running(wiki.root), running(build.root):
             targets = {"wiki": live.exporter(wiki.root)[1], "build": live.exporter(build.root)[1]}
             client = live.prometheus(targets, Settings(speed=900))
-            until = time.monotonic() + _DEADLINE_SECONDS
-            while ("DockerContainerLogRunaway", "wiki") not in client.firing() or wiki.steps < 60:
-                assert time.monotonic() < until, client.ask("alerts")
+
+            def told() -> bool:
                 wiki.step()
                 build.step()
-                time.sleep(0.25)
+                return wiki.steps >= 60 and ("DockerContainerLogRunaway", "wiki") in client.firing()
+
+            eventually(told, otherwise=lambda: client.ask("alerts"))
             yield client
     finally:
         live.close()

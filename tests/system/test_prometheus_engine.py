@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,10 +19,10 @@ from tests.support.engine import Engine, engine
 from tests.support.live import DASHBOARDS, Live, Prometheus, Query, annotations, dashboard, interpolated, queries
 from tests.support.product import needs
 from tests.support.roots import GraphRoot, hex_id
+from tests.support.waiting import eventually
 
-pytestmark = needs("prometheus")
+pytestmark = [pytest.mark.xdist_group("prometheus of an engine"), needs("prometheus")]
 
-_DEADLINE_SECONDS = 120
 _QUIET = ("--network", "none")
 #: Addresses as Prometheus shows them: regular expressions must take them as they are. Both read the same root.
 _BUSY, _TWIN = "10.1.0.1:9588", "host+x [twin]"
@@ -138,7 +137,7 @@ def _watched(live: Live, sick: Sick, one: Engine) -> Iterator[Hosts]:
     targets[_GONE] = live.exporter(live.scratch / "nothing")[1]
     twin, targets[_TWIN] = live.exporter(one.root, "--no-watch")
     prometheus = live.prometheus(targets, _SETTINGS)
-    _until(lambda: prometheus.instant('docker_storage_scan_success{instance="sick"}'))
+    eventually(lambda: prometheus.instant('docker_storage_scan_success{instance="sick"}'))
     sick.fall_ill()
 
     fired: set[tuple[str, str]] = set()
@@ -148,7 +147,7 @@ def _watched(live: Live, sick: Sick, one: Engine) -> Iterator[Hosts]:
         fired.update(prometheus.firing())
         return fired >= _MUST_FIRE
 
-    _until(all_have_fired, lambda: _MUST_FIRE - fired)
+    eventually(all_have_fired, otherwise=lambda: _MUST_FIRE - fired)
 
     def restart() -> None:
         twin.kill()
@@ -156,13 +155,6 @@ def _watched(live: Live, sick: Sick, one: Engine) -> Iterator[Hosts]:
         live.exporter(one.root, "--no-watch", "--web.listen-address", targets[_TWIN])
 
     yield Hosts(prometheus, one, restart)
-
-
-def _until(done: Callable[[], object], what: Callable[[], object] = str) -> None:
-    until = time.monotonic() + _DEADLINE_SECONDS
-    while not done():
-        assert time.monotonic() < until, what()
-        time.sleep(0.25)
 
 
 def _fill(one: Engine) -> None:
@@ -269,7 +261,7 @@ def test_every_alert_that_must_fire_does_and_says_of_what(hosts: Hosts) -> None:
     def healthy() -> set[str]:
         return {name for name, instance in hosts.prometheus.firing() if instance == _BUSY} - _OF_THE_DISK
 
-    _until(lambda: not healthy(), healthy)  # a quarter of an hour is less than a second here
+    eventually(lambda: not healthy(), otherwise=healthy)  # a quarter of an hour is less than a second here
     for one in hosts.prometheus.ask("alerts")["alerts"]:
         text = one["annotations"]["summary"] + one["annotations"]["description"]
         assert one["labels"]["instance"] in text
@@ -281,4 +273,4 @@ def test_every_alert_that_must_fire_does_and_says_of_what(hosts: Hosts) -> None:
 def test_a_restart_is_annotated(hosts: Hosts) -> None:
     (restarts,) = (one for one in annotations(DASHBOARDS[0]) if one.where.endswith("Exporter restarts"))
     hosts.restart()
-    _until(lambda: {one["metric"]["instance"] for one in hosts.prometheus.answer(restarts)} == {_TWIN})
+    eventually(lambda: {one["metric"]["instance"] for one in hosts.prometheus.answer(restarts)} == {_TWIN})

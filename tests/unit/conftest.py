@@ -43,8 +43,7 @@ sys.addaudithook(_audit)
 
 @contextmanager
 def _guard(item: pytest.Item) -> Iterator[None]:
-    if "unit/web/" not in item.nodeid:  # until the tests of certificates are in tests/process
-        _guarded.append(item.nodeid)
+    _guarded.append(item.nodeid)
     try:
         yield
     finally:

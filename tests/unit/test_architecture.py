@@ -78,14 +78,7 @@ def test_the_outermost_package_imports_nothing() -> None:
     assert _SOURCES.imports("exporter") == set()
 
 
-#: To be emptied: what is on its way to its level.
-_PENDING = {"cli.commands", "inventory", "inventory.files", "inventory.layouts"}
-
-
-@pytest.mark.parametrize(
-    "package",
-    [pytest.param(one, marks=pytest.mark.xfail(strict=False)) if one in _PENDING else one for one in sorted(levels())],
-)
+@pytest.mark.parametrize("package", sorted(levels()))
 def test_imports_go_downwards(package: str) -> None:
     assert upward(_SOURCES, levels(), package) == []
 
@@ -94,7 +87,6 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
     assert circle(_SOURCES) == []
 
 
-@pytest.mark.xfail(strict=False)
 def test_no_two_classes_have_one_name() -> None:
     names = [
         node.name

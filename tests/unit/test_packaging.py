@@ -45,3 +45,8 @@ def test_help_lists_every_target() -> None:
     assert declared is not None
     shown = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
     assert shown == set(declared[1].replace("\\", "").split()) - {"apt-test"}
+
+
+def test_the_newest_release_in_the_changelog_is_the_version() -> None:
+    released = re.findall(r"^## ([0-9.]+) - \d{4}-\d\d-\d\d$", (TOP / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0] == _project()["version"]

@@ -4,54 +4,19 @@ A container's data is in three places: on mounts (host directories and volumes),
 writable layer, which goes with the container; and in its image, which a registry may have or not.
 """
 
-import os
-import posixpath
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
+from exporter.cli.commands.backup_plan import BackupPlan, Places, Saved, called, registry_evidence
 from exporter.cli.commands.containers import is_running
 from exporter.cli.commands.index import Index, container_name
-from exporter.cli.commands.tables import Answer, Lines, Table, quote, size
-from exporter.core.data_root import DataRoot
-from exporter.core.text import unescape
-from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, MountRow, VolumeRow
-from exporter.measure.exclusions import NOTHING
-from exporter.measure.walk import measure
-
-#: The names that Docker itself allows; others are asked for by id.
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
-_REFERENCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:-]*", re.ASCII)
-_TAR = "tar --numeric-owner --sparse --acls --xattrs --xattrs-include='*' -czf"
-#: What lies there is made anew by the kernel, or by what runs.
-_VOLATILE = ("/proc", "/sys", "/dev", "/run", "/var/run")
-#: But disks are mounted there, too: removable ones, and those of Docker Desktop's host.
-_DISKS = ("/run/media", "/run/desktop/mnt")
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where things are on this host: the root, where it is not as the document says, and a prefix of all else."""
-
-    root: str = ""
-    prefix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """One thing to save: `kind` is bind, volume, tmpfs, writable or image; `path` is where it is on this host."""
-
-    kind: str
-    name: str
-    path: str
-    size: int | None
-    note: str
-    command: str
+from exporter.cli.commands.tables import Answer, Lines, Table, size
+from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, MountRow
 
 
 def backup(index: Index, places: Places, binds: dict[str, int], *, docker: bool) -> Answer:
     """Plan a backup. `binds` are sizes of bind mounts' sources; without `docker` layers are copied as files."""
-    plan = _Plan(index, places, binds, docker=docker)
+    plan = BackupPlan(index, places, binds, docker=docker)
     per_container = [(one, plan.mounts(one), plan.writable(one)) for one in _ordered(index)]
     unused = [plan.volume(one, "mounted by no container") for one in index.document.volumes if not one.containers]
     images = [plan.image(one) for one in index.document.images if one.listed]
@@ -69,7 +34,7 @@ def backup(index: Index, places: Places, binds: dict[str, int], *, docker: bool)
         ],
         "unused_volumes": [asdict(one) for one in unused],
         "images": [
-            {"id": row.id, "references": row.references, "digests": row.digests, "registry": _registry(row)}
+            {"id": row.id, "references": row.references, "digests": row.digests, "registry": registry_evidence(row)}
             | {"must_save": must, "virtual": row.virtual, "command": one.command}
             for row, one, must in images
         ],
@@ -92,190 +57,12 @@ _TOTALS = {
     "images": "images that no registry reference names",
     "known": "together, as far as it is known",
 }
-_KINDS = {
-    "tmpfs": "in memory: gone when the container stops",
-    "image": "files of an image: saved with it",
-    "secret": "the swarm keeps it",
-    "config": "the swarm keeps it",
-}
 _Images = list[tuple[ImageRow, Saved, bool]]
 _Rows = list[tuple[ContainerRow, list[tuple[MountRow, Saved]], Saved]]
 
 
 def _ordered(index: Index) -> list[ContainerRow]:
     return sorted(index.document.containers, key=lambda one: (not is_running(one), container_name(one), one.id))
-
-
-class _Plan:
-    """Makes what is to be saved of one object; file names are given once."""
-
-    def __init__(self, index: Index, places: Places, binds: dict[str, int], *, docker: bool) -> None:
-        self._index = index
-        self._places = places
-        self._binds = binds
-        self._docker = docker
-        self._by_path: dict[str, str] = {}
-        self._files: set[str] = set()
-
-    @property
-    def settings(self) -> str:
-        """The command that saves how the containers were started."""
-        if self._docker:
-            return "docker inspect $(docker ps --all --quiet) > containers.json"
-        root = quote(self._places.root or self._index.document.root)
-        return f"{_TAR} containers.tar.gz --exclude='*.log*' -C {root} ./containers"
-
-    def mounts(self, container: ContainerRow) -> list[tuple[MountRow, Saved]]:
-        """Everything that is mounted into a container."""
-        return [(mount, self._mount(mount)) for mount in container.mounts]
-
-    def _mount(self, mount: MountRow) -> Saved:
-        if mount.kind == "volume":
-            volume = self._index.volumes.get(mount.source)
-            return self._lost(mount) if volume is None else self.volume(volume, "")
-        if mount.kind != "bind":
-            return Saved(mount.kind, mount.source, "", None, _KINDS.get(mount.kind, f"of kind {mount.kind}"), "")
-        if not mount.source:
-            return Saved("bind", "", "", None, "what it is cannot be read", "")
-        path = _join(self._places.prefix, mount.source)
-        note = self._no_data(mount.source)
-        command = "" if note else self._tar("bind", mount.source, path)
-        return Saved("bind", mount.source, path, None if note else self._binds.get(path), note, command)
-
-    def _no_data(self, source: str) -> str:
-        """Why a directory of the host is not copied as it is; "" where it is."""
-        if source.endswith(".sock") or (_is_below(source, _VOLATILE) and not _is_below(source, _DISKS)):
-            return "of the running system: nothing to save"
-        roots = (self._index.document.root, *self._index.document.origins)
-        if any(_is_below(root, (source,)) for root in roots):
-            return "holds the data root: save its parts"
-        return ""
-
-    def _lost(self, mount: MountRow) -> Saved:
-        """A volume that has no directory in this root."""
-        if not mount.source:
-            return Saved("volume", "", "", None, "a volume, but not written down which", "")
-        if not mount.host_path or mount.driver in ("", "local"):
-            path = _join(self._places.prefix, mount.host_path) if mount.driver not in ("", "local") else ""
-            return Saved("volume", mount.source, path, None, "not on this disk: gone, or of a volume plugin", "")
-        path = _join(self._places.prefix, mount.host_path)
-        return self._visiting(mount.source, path, f"of the volume plugin {mount.driver}")
-
-    def _visiting(self, name: str, path: str, what: str) -> Saved:
-        """What is mounted on the host only while a container uses it; what is there without it is not meant."""
-        command = f"mountpoint --quiet {quote(path)} && {self._tar('volume', name, path)}"
-        return Saved("volume", name, path, None, f"{what}: there only while a container uses it", command)
-
-    def volume(self, volume: VolumeRow, note: str) -> Saved:
-        """A volume's data."""
-        path = self._index.path(volume.directory, self._places.root)
-        if volume.driver not in ("", "local"):
-            note = f"driver {volume.driver}; {note}".removesuffix("; ")
-        if not path:
-            return Saved("volume", volume.name, "", None, f"{note}; not below the data root".removeprefix("; "), "")
-        if volume.device and {"bind", "rbind"} & set(volume.options.split(",")):
-            path = _join(self._places.prefix, volume.device)
-            note = f"its data is {volume.device}; {note}".removesuffix("; ")
-            command = self._tar("volume", volume.name, path)
-            return Saved("volume", volume.name, path, self._binds.get(path), note, command)
-        if volume.mount_type == "tmpfs":
-            return Saved("volume", volume.name, path, None, _KINDS["tmpfs"], "")
-        if volume.mount_type or volume.device:
-            return self._visiting(volume.name, path, f"{volume.mount_type} {volume.device}".strip())
-        return Saved("volume", volume.name, path, volume.size, note, self._tar("volume", volume.name, path))
-
-    def writable(self, container: ContainerRow) -> Saved:
-        """What lies in the writable layer only."""
-        layer = self._index.layers.get((container.driver, container.layer))
-        path = self._index.path(layer.directory, self._places.root) if layer else ""
-        name, file = _called(container), self._file("container", container_name(container))
-        command = ""
-        if self._docker:
-            command = f"docker export {name} | gzip > {file}"
-        elif path:
-            command = self._tar("writable", container_name(container), path)
-        note = "lost with the container, unless exported or committed" if container.writable else ""
-        return Saved("writable", container_name(container), path, container.writable, note, command)
-
-    def image(self, image: ImageRow) -> tuple[ImageRow, Saved, bool]:
-        """An image, and whether nothing but this disk is sure to have it."""
-        name = image.references[0] if image.references else image.id
-        file = self._file("image", self._index.image_name(image))
-        safe = [one for one in image.references if _REFERENCE.fullmatch(one)]
-        command = f"docker save {' '.join(safe) or image.id} | gzip > {file}" if self._docker and image.layer else ""
-        must = bool(image.layer) and _registry(image) == "none"
-        return image, Saved("image", name, "", image.virtual, "", command), must
-
-    @property
-    def stores(self) -> str:
-        """The command that saves all images without Docker; "" where that saves them."""
-        drivers = self._index.document.drivers
-        kept = [row.name for row in self._index.document.directories if row.name in ("graph", "image", *drivers)]
-        kept += [row.name for row in self._index.document.directories if row.name.startswith("repositories-")]
-        if self._docker or not kept:
-            return ""
-        root = quote(self._places.root or self._index.document.root)
-        return f"{_TAR} images.tar.gz --one-file-system -C {root} {' '.join(quote(f'./{one}') for one in kept)}"
-
-    def _tar(self, kind: str, name: str, path: str) -> str:
-        """One command for each path, however often that is mounted."""
-        if path not in self._by_path:
-            parent, last = posixpath.split(path.rstrip("/") or "/")
-            file = self._file(kind, name)
-            self._by_path[path] = f"{_TAR} {file} -C {quote(parent or '/')} {quote('./' + last)}"
-        return self._by_path[path]
-
-    def _file(self, kind: str, name: str) -> str:
-        """A file name made of what cannot hurt."""
-        stem = f"{kind}-{re.sub(r'[^A-Za-z0-9_.-]+', '_', name).strip('_')[:80]}"
-        number, found = 1, stem
-        while found in self._files:
-            number += 1
-            found = f"{stem}-{number}"
-        self._files.add(found)
-        return found + ".tar.gz"
-
-
-def measure_binds(index: Index, places: Places) -> dict[str, int]:
-    """Measure the sources of all bind mounts on this machine; one that cannot be read whole has no size."""
-    sizes: dict[str, int] = {}
-    sources = [one.source for row in index.document.containers for one in row.mounts if one.kind == "bind"]
-    sources += [one.device for one in index.document.volumes if one.device.startswith("/")]
-    for path in {_join(places.prefix, one) for one in sources if one}:
-        if (found := _measured(unescape(path))) is not None:
-            sizes[path] = found
-    return sizes
-
-
-def _measured(path: str) -> int | None:
-    parent, last = os.path.split(os.path.realpath(path))
-    errors: list[object] = []
-    try:
-        with DataRoot(parent) as root:
-            found = measure(root, (last,) if last else (), NOTHING, lambda *error: errors.append(error))
-    except (OSError, ValueError):  # gone, or no path at all
-        return None
-    return None if errors else found.usage.size
-
-
-def _is_below(path: str, tops: Iterable[str]) -> bool:
-    return any(f"{path.rstrip('/')}/".startswith(f"{top.rstrip('/')}/") for top in tops)
-
-
-def _join(prefix: str, source: str) -> str:
-    return prefix.rstrip("/") + source if prefix else source
-
-
-def _called(container: ContainerRow) -> str:
-    name = unescape(container.name)
-    return name if _NAME.fullmatch(name) else container.id
-
-
-def _registry(image: ImageRow) -> str:
-    """What speaks for a registry having it: a digest proves it, a tag may be local only."""
-    if image.digests:
-        return "digest"
-    return "tag" if image.references else "none"
 
 
 def _totals(rows: _Rows, unused: list[Saved], images: list[Saved]) -> dict[str, int | None]:
@@ -322,13 +109,13 @@ def _image_table(index: Index, images: list[tuple[ImageRow, bool]]) -> Table:
         "gone": "its own layer is gone: it cannot be saved",
     }
     rows = [
-        (index.image_name(row), index.short(row.id), row.virtual, said[_registry(row) if row.layer else "gone"])
+        (index.image_name(row), index.short(row.id), row.virtual, said[registry_evidence(row) if row.layer else "gone"])
         for row, _ in images
     ]
     return Table("Images", ("IMAGE", "IMAGE ID", ">VIRTUAL", "BACKUP"), rows)
 
 
-def _commands(plan: _Plan, rows: _Rows, unused: list[Saved], images: _Images) -> Iterator[str]:
+def _commands(plan: BackupPlan, rows: _Rows, unused: list[Saved], images: _Images) -> Iterator[str]:
     """Commands to copy, each once."""
     done: set[str] = set()
     if rows:
@@ -337,10 +124,10 @@ def _commands(plan: _Plan, rows: _Rows, unused: list[Saved], images: _Images) ->
         wanted = list(dict.fromkeys(one.command for _, one in mounts if one.command and one.command not in done))
         done.update(wanted)
         if is_running(container) and wanted:
-            yield f"# {_called(container)} is running: stop it first, or dump its database, for files that agree"
+            yield f"# {called(container)} is running: stop it first, or dump its database, for files that agree"
         yield from wanted
         if writable.size and writable.command:
-            yield f"# {size(writable.size)} that {_called(container)} wrote outside its mounts"
+            yield f"# {size(writable.size)} that {called(container)} wrote outside its mounts"
             yield writable.command
     yield from (row.command for row in unused if row.command and row.command not in done)
     yield from (row.command for _, row, must in images if must and row.command)
@@ -350,5 +137,5 @@ def _commands(plan: _Plan, rows: _Rows, unused: list[Saved], images: _Images) ->
     yield from (
         f"# unless a registry has it: {row.command}"
         for image, row, _ in images
-        if row.command and _registry(image) == "tag"
+        if row.command and registry_evidence(image) == "tag"
     )

@@ -7,8 +7,8 @@ from functools import cached_property
 
 from exporter.core.text import short_ids
 from exporter.expose.snapshot_api.rows import ContainerRow, Document, ImageRow, LayerRow, VolumeRow
+from exporter.inventory.drivers import INIT
 
-INIT = "-init"
 NONE = "<none>"
 
 

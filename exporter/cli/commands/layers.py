@@ -5,41 +5,14 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from exporter.cli.commands.index import INIT, Index, container_name
+from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.tables import Answer, Lines, Table, size
 from exporter.core.text import escape, unescape
 from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, LayerRow
+from exporter.inventory.areas import CONTAINERS, VOLUMES, table
+from exporter.inventory.drivers import INIT
 
 _HEADINGS = ("LAYER", "USE", ">SIZE", ">ON DISK", "BELONGS TO", "DIRECTORY")
-
-#: What lies at the top of a root and belongs to no single object.
-PARTS = {
-    "aufs": "layers of the aufs driver",
-    "btrfs": "layers of the btrfs driver",
-    "builder": "the classic builder's files",
-    "buildkit": "BuildKit's cache records and contents",
-    "containerd": "containerd's files",
-    "containers": "the containers' settings and logs",
-    "devicemapper": "layers of the devicemapper driver",
-    "engine-id": "the engine's id",
-    "execdriver": "the states of running containers (up to Docker 1.10)",
-    "graph": "the images' descriptions (up to Docker 1.9)",
-    "image": "the images' descriptions (from Docker 1.10 on)",
-    "init": "dockerinit (up to Docker 1.10)",
-    "linkgraph.db": "the containers' names and links (up to Docker 1.9)",
-    "network": "the engine's networks",
-    "overlay": "layers of the overlay driver",
-    "overlay2": "layers of the overlay2 driver",
-    "plugins": "the engine's plugins",
-    "runtimes": "the engine's runtimes",
-    "swarm": "the swarm's state",
-    "tmp": "the engine's temporary files: leftovers of loads and imports",
-    "tmp-old": "temporary files that the engine has put aside to remove",
-    "trust": "keys for signed images",
-    "vfs": "layers of the vfs driver, and volumes of Docker up to 1.8",
-    "volumes": "the volumes",
-    "zfs": "layers of the zfs driver",
-}
 
 
 def layers(index: Index, wanted: str, *, orphaned: bool) -> Answer:
@@ -122,7 +95,7 @@ def _layers_of(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[La
 def _about(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[str]:
     if isinstance(row, ContainerRow):
         about = f"container {row.id} {container_name(row)}, {row.state}, of image {row.image or row.image_id[:12]}"
-        return [about, f"  settings and logs: {index.path('containers/' + row.id)}"]
+        return [about, f"  settings and logs: {index.path('/'.join((*CONTAINERS.path, row.id)))}"]
     if isinstance(row, ImageRow):
         users = ", ".join(map(container_name, index.containers_from(row))) or "none"
         called = ", ".join((*row.references, *row.digests)) or "no name"
@@ -204,23 +177,28 @@ def _owners(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     for name in parts[:6]:
         found += _named(index, name)
-    if not found and parts[0].startswith("repositories-"):
-        return [{"kind": "part", "id": parts[0], "text": "the images' tags (up to Docker 1.9)"}]
-    if not found and parts[0] not in PARTS and parts[0] not in {one.name for one in index.document.directories}:
-        return []
     if not found:
-        directory = next((one for one in index.document.directories if one.name == parts[0]), None)
-        taken = f"; {size(directory.allocated)} on disk in all" if directory else ""
-        text = PARTS.get(parts[0], "not known")
-        found = [{"kind": "part", "id": parts[0], "text": f"{parts[0]}: {text}{taken}"}]
+        found = _part(index, parts[0])
     return found
+
+
+def _part(index: Index, name: str) -> list[dict[str, str]]:
+    """What stands at the top of a root by this name and belongs to no single object."""
+    area = table().of((name,))
+    directory = next((one for one in index.document.directories if one.name == name), None)
+    if area.path != (name,) and area.label:  # one of many files of a kind
+        return [{"kind": "part", "id": name, "text": area.label}]
+    if not area.label and directory is None:
+        return []
+    allocated = f"; {size(directory.allocated)} on disk in all" if directory else ""
+    return [{"kind": "part", "id": name, "text": f"{name}: {area.label or 'not known'}{allocated}"}]
 
 
 def _volume(index: Index, parts: tuple[str, ...]) -> dict[str, str] | None:
     """The volume whose data or description this is."""
     for one in index.document.volumes:
         data = tuple(one.directory.split("/")) if one.directory else ("",)
-        if parts[: len(data)] == data or parts[:2] == ("volumes", one.name):
+        if parts[: len(data)] == data or parts[: len(VOLUMES.path) + 1] == (*VOLUMES.path, one.name):
             users = [
                 container_name(container)
                 for container in index.document.containers

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import click
 import msgspec
 
-from exporter.cli.once import scan, statvfs
 from exporter.config.settings import Config
 from exporter.core.log import printable
 from exporter.expose.snapshot_api import rows
@@ -22,6 +21,7 @@ from exporter.expose.snapshot_api.encode import describe, ending, space
 from exporter.expose.snapshot_api.rows import Document
 from exporter.figures.figures import Figures
 from exporter.measure.pool.pool import Pool, default_workers
+from exporter.scan.one_shot import scan_once, statvfs
 from exporter.scan.scanner import Scanner
 
 _TIMEOUT_SECONDS = 30
@@ -44,9 +44,10 @@ class Remote:
 
 def from_disk(config: Config) -> Document:
     """Scan a data root; what could not be read is in the document."""
-    with Pool(config.workers or default_workers(), config.tree_timeout) as pool:
+    settings = config.scan
+    with Pool(settings.workers or default_workers(), settings.tree_timeout) as pool:
         pool.warm()
-        snapshot = scan(Scanner(config.root, config.orphaned_after, pool), config.tree_timeout)
+        snapshot = scan_once(Scanner(config.root, settings.orphaned_after, pool), settings.tree_timeout)
     filesystems = [space(one, statvfs(one)) for one in snapshot.filesystems]
     taken = snapshot.taken if snapshot.measured else None
     return parse(describe(Figures(snapshot)).finish(ending(taken, filesystems)))

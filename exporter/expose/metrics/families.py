@@ -1,4 +1,4 @@
-"""The figures of a `Snapshot` to metric families: pure, and every series is made here."""
+"""Turns the figures of a `Snapshot` into metric families. Every series of an object is made here."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,24 +52,24 @@ def single(metric: c.Metric, value: float | None) -> Family:
     return family(metric, [((), value)])
 
 
-def families(account: Figures, shown: Shown = EVERYTHING) -> Iterator[Family]:
+def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Family]:
     """Make the families of a snapshot's objects; none before it is measured."""
-    snapshot = account.snapshot
+    snapshot = figures.snapshot
     if not snapshot.measured:
         return
     limited = Limited(shown)
-    yield from _directories(account, limited)
-    yield from _layers(account)
+    yield from _directories(figures, limited)
+    yield from _layers(figures)
     if shown.each_layer:
-        yield from _each_layer(account, limited)
+        yield from _each_layer(figures, limited)
     inventory = snapshot.inventory
     ids = {one.id for one in inventory.images} | {one.id for one in inventory.containers}
     short = short_ids(ids | {one.image_id for one in inventory.containers if one.image_id})
-    yield from _images(account, short.__getitem__, limited)
-    yield from _containers(account, short.__getitem__, limited)
-    yield from _volumes(account, limited)
-    yield from _build_cache(account, limited)
-    yield from _reclaimable(account.reclaim)
+    yield from _images(figures, short.__getitem__, limited)
+    yield from _containers(figures, short.__getitem__, limited)
+    yield from _volumes(figures, limited)
+    yield from _build_cache(figures, limited)
+    yield from _reclaimable(figures.reclaim)
     yield family(c.SERIES_DROPPED, (((name,), count) for name, count in limited.dropped.items()))
 
 
@@ -84,8 +84,8 @@ def _series(columns: Sequence[Column[T]]) -> Callable[[T], int]:
     return lambda one: sum(value is not None for _, samples in columns for _, value in samples(one))
 
 
-def _directories(account: Figures, limited: Limited) -> Iterator[Family]:
-    usages = account.directories
+def _directories(figures: Figures, limited: Limited) -> Iterator[Family]:
+    usages = figures.directories
     columns: list[Column[str]] = [
         (c.DIRECTORY_SIZE, lambda name: [((name,), usages[name].size)]),
         (c.DIRECTORY_ALLOCATED, lambda name: [((name,), usages[name].allocated)]),
@@ -95,8 +95,8 @@ def _directories(account: Figures, limited: Limited) -> Iterator[Family]:
     yield from _table(kept, columns)
 
 
-def _layers(account: Figures) -> Iterator[Family]:
-    inventory, sums = account.snapshot.inventory, account.layers
+def _layers(figures: Figures) -> Iterator[Family]:
+    inventory, sums = figures.snapshot.inventory, figures.layers
     walked = {layer.driver for layer in inventory.layers if layer.trees}
     empty = {driver for driver in inventory.drivers if not any(one.driver == driver for one in inventory.layers)}
     usages = {key: total.usage for key, total in sums.items() if key[0] in walked | empty}
@@ -108,8 +108,8 @@ def _layers(account: Figures) -> Iterator[Family]:
     yield family(c.MISSING_LAYERS, (((driver,), len(lost)) for driver, lost in inventory.missing.items()))
 
 
-def _each_layer(account: Figures, limited: Limited) -> Iterator[Family]:
-    sizes, layers = account.layer_sizes, account.snapshot.inventory.layers
+def _each_layer(figures: Figures, limited: Limited) -> Iterator[Family]:
+    sizes, layers = figures.layer_sizes, figures.snapshot.inventory.layers
     short = short_ids({one.id for one in layers} | {one.parent for one in layers if one.parent})
 
     def key(one: Layer) -> tuple[str, str]:
@@ -119,15 +119,15 @@ def _each_layer(account: Figures, limited: Limited) -> Iterator[Family]:
         return short[one.parent] if one.parent else "", one.use, one.chain
 
     columns: list[Column[Layer]] = [
-        (c.LAYER_SIZE, lambda one: [(key(one), sizes.get((one.driver, one.id)))]),
+        (c.LAYER_SIZE, lambda one: [(key(one), sizes.get(one.key))]),
         (c.LAYER_INFO, lambda one: [((*key(one), *facts(one)), 1)]),
     ]
-    kept = limited.keep("layers", layers, lambda one: sizes.get((one.driver, one.id), 0), _series(columns))
+    kept = limited.keep("layers", layers, lambda one: sizes.get(one.key, 0), _series(columns))
     yield from _table(kept, columns)
 
 
-def _images(account: Figures, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
-    inventory, images = account.snapshot.inventory, account.images
+def _images(figures: Figures, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
+    inventory, images = figures.snapshot.inventory, figures.images
     states = Counter((driver, figure.state) for (driver, _), figure in images.items())
     yield family(
         c.IMAGES,
@@ -165,8 +165,8 @@ def image_name(image: Image) -> str:
     return names[0] if names else "<none>"
 
 
-def _containers(account: Figures, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
-    snapshot, containers = account.snapshot, account.containers
+def _containers(figures: Figures, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
+    snapshot, containers = figures.snapshot, figures.containers
     inventory = snapshot.inventory
     states = Counter((one.driver, one.state) for one in inventory.containers)
     drivers = dict.fromkeys((*inventory.drivers, *(one.driver for one in inventory.containers)))
@@ -178,12 +178,12 @@ def _containers(account: Figures, short: Callable[[str], str], limited: Limited)
     def size(one: Container) -> int:
         return (containers[one.id].writable_size or 0) + snapshot.logs.get(one.id, 0)
 
-    columns = _container_columns(account, short)
+    columns = _container_columns(figures, short)
     yield from _table(limited.keep("containers", inventory.containers, size, _series(columns)), columns)
 
 
-def _container_columns(account: Figures, short: Callable[[str], str]) -> list[Column[Container]]:
-    snapshot, containers = account.snapshot, account.containers
+def _container_columns(figures: Figures, short: Callable[[str], str]) -> list[Column[Container]]:
+    snapshot, containers = figures.snapshot, figures.containers
 
     def key(one: Container) -> tuple[str, str]:
         return one.driver, short(one.id)
@@ -230,8 +230,8 @@ def _container_facts(container: Container, short: Callable[[str], str]) -> tuple
     )
 
 
-def _volumes(account: Figures, limited: Limited) -> Iterator[Family]:
-    inventory, users, sizes = account.snapshot.inventory, account.volume_containers, account.volumes
+def _volumes(figures: Figures, limited: Limited) -> Iterator[Family]:
+    inventory, users, sizes = figures.snapshot.inventory, figures.volume_containers, figures.volumes
     states = Counter((_used(users[one.name]), _yes(one.anonymous)) for one in inventory.volumes)
     yield family(
         c.VOLUMES,
@@ -257,8 +257,8 @@ def _part(usage: Usage | None, what: Literal["size", "allocated", "inodes"]) -> 
     return None if usage is None else getattr(usage, what)
 
 
-def _build_cache(account: Figures, limited: Limited) -> Iterator[Family]:
-    cache, known = account.snapshot.inventory.build_cache, account.build_cache
+def _build_cache(figures: Figures, limited: Limited) -> Iterator[Family]:
+    cache, known = figures.snapshot.inventory.build_cache, figures.build_cache
     yield single(c.BUILD_CACHE_RECORDS, len(cache.records))
     yield single(c.BUILD_CACHE_SIZE, known.size)
     yield family(c.BUILD_CACHE_ALLOCATED, (((name,), bytes_) for name, bytes_ in known.allocated.items()))

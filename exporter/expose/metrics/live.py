@@ -1,4 +1,4 @@
-"""What is read at the scrape itself: the filesystems below, and the exporter's own processes."""
+"""Families that are read at each scrape: filesystems, the web server, and the exporter's own processes."""
 
 import os
 import resource
@@ -15,7 +15,7 @@ from exporter.expose.metrics.families import family, single
 
 @dataclass(frozen=True, slots=True)
 class WebStatus:
-    """How the web server fares; `stale` says that its configuration file is broken and an older one in force."""
+    """The state of the web server; `stale`: its configuration file is broken and an older version is in force."""
 
     reloads_succeeded: int
     reloads_failed: int
@@ -52,7 +52,7 @@ def web_families(web: WebStatus) -> Iterator[Family]:
 
 
 class Processes:
-    """This process, the scanning process and its workers, added up.
+    """CPU time and memory of this process, the scanning process and its workers together.
 
     The CPU time of processes that end is in the account of the one that waits for them, so the sum never goes
     back. Nobody waits for the workers of a scanning process that was killed: theirs is kept as it was last seen.

@@ -1,4 +1,4 @@
-"""The exporter's own families: how the last scans fared, and how the figures are kept fresh."""
+"""The exporter's own families: the last scans, and how changes are noticed."""
 
 import platform
 from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import Any
 
 from exporter.core.gzip_body import GzipBody
 from exporter.core.measured import Tree
-from exporter.core.model import Container, Filesystem, Image, Snapshot
+from exporter.core.model import Container, Filesystem, Image, LayerKey, Snapshot
 from exporter.core.text import escape
 from exporter.core.version import VERSION
 from exporter.expose.snapshot_api.rows import (
@@ -59,9 +59,9 @@ class EncodedSnapshot:
         yield end
 
 
-def describe(account: Figures) -> EncodedSnapshot:
+def describe(figures: Figures) -> EncodedSnapshot:
     """Make the document of a snapshot, but for what `ending` makes."""
-    return EncodedSnapshot(GzipBody.of(piece.encode() for piece in _pieces(account)))
+    return EncodedSnapshot(GzipBody.of(piece.encode() for piece in _pieces(figures)))
 
 
 def ending(taken: float | None, filesystems: Iterable[FilesystemRow]) -> bytes:
@@ -78,8 +78,8 @@ def space(one: Filesystem, status: os.statvfs_result | None) -> FilesystemRow:
     return FilesystemRow(*names, status.f_blocks * unit, status.f_bfree * unit, status.f_bavail * unit)
 
 
-def _pieces(account: Figures) -> Iterator[str]:
-    snapshot = account.snapshot
+def _pieces(figures: Figures) -> Iterator[str]:
+    snapshot = figures.snapshot
     inventory, measured = snapshot.inventory, bool(snapshot.measured)
     head = {
         "schema": SCHEMA,
@@ -90,16 +90,16 @@ def _pieces(account: Figures) -> Iterator[str]:
         "unmeasured": inventory.unmeasured,
         "drivers": inventory.drivers,
         "origins": sorted({escape(one.origin) for one in inventory.containers if one.origin}),
-        "unattributed": account.reclaim.unattributed if measured else None,
+        "unattributed": figures.reclaim.unattributed if measured else None,
     }
     yield json.dumps(head, separators=(",", ":"))[:-1]
     parts: dict[str, Iterable[Any]] = {
-        "directories": directories(account),
-        "reclaimable": reclaimable(account.reclaim) if measured else (),
-        "layers": layers(account),
-        "images": images(account),
-        "containers": containers(account),
-        "volumes": volumes(account),
+        "directories": directories(figures),
+        "reclaimable": reclaimable(figures.reclaim) if measured else (),
+        "layers": layers(figures),
+        "images": images(figures),
+        "containers": containers(figures),
+        "volumes": volumes(figures),
         "missing": missing(snapshot),
     }
     for name, rows in parts.items():
@@ -125,9 +125,9 @@ def _plain(row: Any) -> dict[str, Any]:
     return found
 
 
-def directories(account: Figures) -> Iterator[DirectoryRow]:
+def directories(figures: Figures) -> Iterator[DirectoryRow]:
     """The top-level entries."""
-    for name, usage in account.directories.items():
+    for name, usage in figures.directories.items():
         yield DirectoryRow(escape(name), usage.size, usage.allocated, usage.inodes)
 
 
@@ -137,12 +137,12 @@ def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:
         yield ReclaimableRow(category, freed.allocated, freed.objects)
 
 
-def layers(account: Figures) -> Iterator[LayerRow]:
+def layers(figures: Figures) -> Iterator[LayerRow]:
     """The layers, each behind its parent's children, so that the ids that repeat are near each other."""
-    snapshot, sizes = account.snapshot, account.layer_sizes
+    snapshot, sizes = figures.snapshot, figures.layer_sizes
     parents = _parents(snapshot)
     for layer in snapshot.inventory.layers:
-        key = (layer.driver, layer.id)
+        key = layer.key
         usages = [snapshot.measured[tree].usage for tree in layer.trees if tree in snapshot.measured]
         known = usages if layer.trees and len(usages) == len(layer.trees) else []
         yield LayerRow(
@@ -159,20 +159,19 @@ def layers(account: Figures) -> Iterator[LayerRow]:
         )
 
 
-def _parents(snapshot: Snapshot) -> Mapping[tuple[str, str], str]:
-    return {
-        (image.driver, own): parent for image in snapshot.inventory.images for own, parent in pairwise(image.layers)
-    }
+def _parents(snapshot: Snapshot) -> Mapping[LayerKey, str]:
+    images = snapshot.inventory.images
+    return {LayerKey(image.driver, own): parent for image in images for own, parent in pairwise(image.layers)}
 
 
 def _path(tree: Tree | None) -> str:
     return escape("/".join(tree or ()))
 
 
-def images(account: Figures) -> Iterator[ImageRow]:
+def images(figures: Figures) -> Iterator[ImageRow]:
     """All images, intermediate ones too."""
-    for image in account.snapshot.inventory.images:
-        yield _image(image, account.images[image.driver, image.id])
+    for image in figures.snapshot.inventory.images:
+        yield _image(image, figures.images[image.driver, image.id])
 
 
 def _image(image: Image, figures: ImageFigures) -> ImageRow:
@@ -194,11 +193,11 @@ def _image(image: Image, figures: ImageFigures) -> ImageRow:
     )
 
 
-def containers(account: Figures) -> Iterator[ContainerRow]:
+def containers(figures: Figures) -> Iterator[ContainerRow]:
     """The containers with their mounts."""
-    snapshot = account.snapshot
+    snapshot = figures.snapshot
     for container in snapshot.inventory.containers:
-        yield _container(container, account.containers[container.id], snapshot.logs.get(container.id))
+        yield _container(container, figures.containers[container.id], snapshot.logs.get(container.id))
 
 
 def _container(container: Container, figures: ContainerFigures, log: int | None) -> ContainerRow:
@@ -228,15 +227,15 @@ def _container(container: Container, figures: ContainerFigures, log: int | None)
     )
 
 
-def volumes(account: Figures) -> Iterator[VolumeRow]:
+def volumes(figures: Figures) -> Iterator[VolumeRow]:
     """The volumes."""
-    for volume in account.snapshot.inventory.volumes:
-        usage = account.volumes[volume.name]
+    for volume in figures.snapshot.inventory.volumes:
+        usage = figures.volumes[volume.name]
         yield VolumeRow(
             name=escape(volume.name),
             anonymous=volume.anonymous,
             driver=escape(volume.driver),
-            containers=account.volume_containers[volume.name],
+            containers=figures.volume_containers[volume.name],
             size=usage.size if usage else None,
             allocated=usage.allocated if usage else None,
             inodes=usage.inodes if usage else None,

@@ -1,10 +1,10 @@
-"""What was read of each object, kept until its entry is dirty: a scan reads only what changed."""
+"""Keeps what was read of each object until its entry is dirty, so that a scan reads only what changed."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree
-from exporter.inventory.stores import Dirty
 
 T = TypeVar("T")
 _Key = tuple[str, Tree]
@@ -15,9 +15,9 @@ class Memo:
 
     def __init__(self) -> None:
         self._values: dict[_Key, Any] = {}
-        #: Tuples, for there are thousands, and hardly one has more than one key.
+        #: Tuples, because there are thousands, and few have more than one key.
         self._of_entry: dict[Tree, tuple[_Key, ...]] = {}
-        #: What these entries lie in: when a whole store is another one, so are all its entries.
+        #: The directories that these entries lie in: when one of those was replaced, so were its entries.
         self._above: set[Tree] = set()
         self._used: set[_Key] = set()
 
@@ -50,7 +50,7 @@ class Memo:
         return value
 
     def end(self) -> None:
-        """Forget what this scan had no use for."""
+        """Forget what this scan has not asked for."""
         for key in self._values.keys() - self._used:
             del self._values[key]
         for entry in [entry for entry, keys in self._of_entry.items() if self._used.isdisjoint(keys)]:

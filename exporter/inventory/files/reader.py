@@ -74,7 +74,10 @@ class Reader:
         also: tuple[Tree, ...] = (),
         lasts: Callable[[T], bool] = lambda _: True,
     ) -> T:
-        """Return what `read` said of this entry before, unless it is dirty, or had a problem then, or does not last."""
+        """Return what `read` returned for this entry before.
+
+        It is called again where the entry is dirty, had a problem then, or has a value that does not last.
+        """
 
         def attempt() -> tuple[T, bool]:
             before = self._problems.total
@@ -206,7 +209,7 @@ class Reader:
 
 
 def decode(raw: bytes) -> Json | None:
-    """Decode as leniently as Go does: one name that is not Unicode must not hide what stands beside it."""
+    """Decode JSON as leniently as Go does: a name that is not Unicode must not hide the others."""
     try:
         value = json.loads(raw.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError):

@@ -1,17 +1,18 @@
 """What needs each layer that a driver has on disk.
 
-A layout claims the layers that it knows the need of. What is left is `pending` until it is sure that nothing
-refers to it, and has not for the whole grace time: a wrong "orphaned" makes people delete live data.
+A layout claims the layers that images, containers or the build cache need. Every other layer is `pending`. It is
+`orphaned` once nothing has referred to it for the whole grace time: people delete what is called so.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
-from exporter.core.model import Layer, LayerId, Use
-from exporter.inventory.drivers import LayerStore
+from exporter.core.model import Layer, LayerId, LayerKey, Use
+from exporter.inventory.drivers.layer_store import LayerStore
 
 
 @dataclass(slots=True)
@@ -20,9 +21,9 @@ class Grace:
 
     seconds: float
     clock: Clock = SYSTEM_CLOCK
-    seen: dict[tuple[str, str], float] = field(default_factory=dict)
+    seen: dict[LayerKey, float] = field(default_factory=dict)
 
-    def over(self, layer: tuple[str, str], quiet_since: float) -> bool:
+    def over(self, layer: LayerKey, quiet_since: float) -> bool:
         """Whether nothing has referred to a layer for the whole grace time.
 
         Either this process has watched it that long, or nothing was made, renamed or removed in the
@@ -35,7 +36,7 @@ class Grace:
             self.seen[layer] = now - self.seconds if quiet else now
         return now - self.seen[layer] >= self.seconds
 
-    def keep(self, layers: set[tuple[str, str]]) -> None:
+    def keep(self, layers: set[LayerKey]) -> None:
         """Forget all but these."""
         for gone in self.seen.keys() - layers:
             del self.seen[gone]
@@ -45,47 +46,76 @@ class Grace:
 class Claims:
     """What the layouts of one driver say of its layers.
 
-    `pending` are named by something that is on its way or damaged. `references` is where something that refers
-    to a layer can come or go. `doubts` say whether any layer may be referred to by something that cannot be read
-    or is on its way; they are asked only where it matters.
+    `layers`: the claimed ones. `pending`: names of layers that something on its way, or damaged, refers to.
+    `references`: the directories and files in which a reference to a layer can come or go. `doubts`: each says
+    whether something that cannot be read, or is on its way, may refer to any layer; they are called only where that
+    matters. `describe`: describes a layer that is not claimed.
     """
 
     layers: dict[LayerId, Layer] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
     references: list[Tree] = field(default_factory=list)
     doubts: list[Callable[[], bool]] = field(default_factory=list)
+    describe: Callable[[LayerId, Use], Layer] | None = None
 
-    def add(self, layers: Mapping[LayerId, Layer]) -> None:
-        """Take up claims; the first on a layer stands."""
-        self.layers = {**layers, **self.layers}
+    def join(self, older: "Claims") -> None:
+        """Add what an older layout says: a claim that is there already stands."""
+        self.layers = {**older.layers, **self.layers}
+        self.pending |= older.pending
+        self.references += older.references
+        self.doubts += older.doubts
+        self.describe = self.describe or older.describe
 
 
-def classify(  # noqa: PLR0913 - what a driver's layers are judged by
-    root: DataRoot,
-    store: LayerStore,
-    claims: Claims,
-    grace: Grace,
-    describe: Callable[[LayerId, Use], Layer],
-    others: Iterable[LayerId],
+def describe_layer(
+    store: LayerStore, name: LayerId, use: Use, parents: tuple[LayerId, ...], recorded: int | None = None
+) -> Layer:
+    """Describe one layer.
+
+    `recorded` is the size in bytes that Docker wrote down; without it, Docker may compare the layer with `parents`,
+    nearest first.
+    """
+    place = store.place(name)
+    changes = store.changes(name, parents) if recorded is None else None
+    # A full copy whose parent is gone has no difference that could be taken.
+    lost = bool(parents) and changes is None and not store.driver.sums_files
+    link = store.link(name)
+    return Layer(
+        driver=store.driver.name,
+        id=name,
+        use=use,
+        content=place.content if place else None,
+        home=place.home if place else None,
+        recorded_size=recorded,
+        changes=changes,
+        size_known=recorded is not None or (place is not None and not lost),
+        parent=parents[-1] if parents else None,
+        metadata=(link,) if link else (),
+    )
+
+
+def classify(
+    root: DataRoot, store: LayerStore, claims: Claims, grace: Grace, others: Iterable[LayerId] = ()
 ) -> list[Layer]:
-    """Describe every layer that one driver has on disk, the claimed and the rest.
+    """Describe every layer that one driver has on disk, the claimed ones and the others.
 
-    `others` are entries of the driver's directory that are something else.
+    `others` are entries of the driver's directory that are no layers.
     """
     driver = store.driver.name
+    describe = claims.describe or partial(describe_layer, store, parents=())
     rest = store.names - claims.layers.keys() - {*others}
     layers = [layer for name, layer in claims.layers.items() if name in store.names or not store.driver.layers]
     quiet = max((changed(root, tree) for tree in (*claims.references, store.driver.layers)), default=0.0) if rest else 0
-    waiting: set[tuple[str, str]] = set()
+    waiting: set[LayerKey] = set()
     doubtful = bool(rest) and any(doubt() for doubt in claims.doubts)
     for name in rest:
         orphaned = False
         if name not in claims.pending and not doubtful:
-            key = (driver, name)
+            key = LayerKey(driver, name)
             waiting.add(key)
             orphaned = grace.over(key, max(quiet, _used(root, store, name)))
         layers.append(describe(name, Use.ORPHANED if orphaned else Use.PENDING))
-    grace.keep({key for key in grace.seen if key[0] != driver} | waiting)
+    grace.keep({key for key in grace.seen if key.driver != driver} | waiting)
     return sorted(layers, key=lambda layer: layer.id)
 
 

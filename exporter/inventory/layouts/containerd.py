@@ -7,11 +7,12 @@ other image store. With a containerd of the host, the root has `rootfs/<snapshot
 
 from collections.abc import Iterator
 
+from exporter.core.area import Area
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
-from exporter.inventory.layouts import graph, layerdb
+from exporter.inventory.layouts import graph_store, layerdb_store
+from exporter.inventory.layouts.part import Known, Part, Reading
 
-LAYOUT = "containerd"
 _HOME: Tree = ("containerd", "daemon")
 _CONTENT: Tree = (*_HOME, "io.containerd.content.v1.content", "blobs", "sha256")
 _SNAPSHOTTER = "io.containerd.snapshotter.v1."
@@ -19,14 +20,24 @@ _SNAPSHOTTER = "io.containerd.snapshotter.v1."
 _ENGINE = ("engine-id", "buildkit", "containers")
 
 
-def detect(root: DataRoot) -> bool:
-    """Say whether this root's images are, or were, kept by containerd."""
-    if any(_entries(root, tree) for tree in (_CONTENT, ("rootfs",), *_snapshots(root))):
-        return True
-    if layerdb.detect(root) or graph.detect(root):
-        return False
-    there = _entries(root, ())
-    return root.is_directory(_HOME) or all(name in there for name in _ENGINE[1:]) or _ENGINE[0] in there
+class ContainerdLayout:
+    """The store below `containerd/daemon`, or that of a containerd of the host."""
+
+    name = "containerd"
+    areas = (Area(_HOME[:1], "containerd's files"),)
+
+    def detect(self, root: DataRoot) -> bool:
+        """Say whether this root's images are, or were, kept by containerd."""
+        if any(_entries(root, tree) for tree in (_CONTENT, ("rootfs",), *_snapshots(root))):
+            return True
+        if layerdb_store.find_drivers(root) or graph_store.detect(root):
+            return False
+        there = _entries(root, ())
+        return root.is_directory(_HOME) or all(name in there for name in _ENGINE[1:]) or _ENGINE[0] in there
+
+    def read(self, _reading: Reading) -> Part:
+        """Read nothing: the objects of this store are not known."""
+        return Part(known=Known.NOTHING)
 
 
 def _snapshots(root: DataRoot) -> Iterator[Tree]:

@@ -1,247 +1,144 @@
-"""The graph layout of Docker 1.0 to 1.9: `graph/<id>/`, `repositories-<driver>`, the driver's directories.
+"""The graph layout of Docker 1.0 to 1.9: what needs each layer, and how Docker sizes it."""
 
-Facts: Docker 1.5 graph/graph.go (restore, Get), image/image.go (LoadImage, GetParentsSize), graph/tags.go,
-graph/list.go (Images). Docker 1.9 keeps the same files.
-"""
+import time
+from collections.abc import Iterator, Mapping, Sequence
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-
+from exporter.core.area import DRIVER, Area, Signature
 from exporter.core.data_root import DataRoot
-from exporter.core.measured import Reason, Tree
-from exporter.core.model import Image, ImageId, LayerId
-from exporter.inventory.drivers import GRAPH_DRIVERS, Driver, LayerStore
-from exporter.inventory.files.reader import Json, Reader, is_id, moment, table, text
+from exporter.core.model import Collector, Container, ContainerId, Image, Layer, LayerId, Use
+from exporter.inventory.drivers import INIT
+from exporter.inventory.drivers.layer_store import LayerStore
+from exporter.inventory.files.reader import Reader, is_id
+from exporter.inventory.layouts import graph_store
+from exporter.inventory.layouts.claims import Claims, changed, describe_layer
+from exporter.inventory.layouts.graph_store import DOWNLOADS, GRAPH, TAGS, GraphStore
+from exporter.inventory.layouts.part import ContainerLayers, Part, Reading
 
-LAYOUT = "graph"
-GRAPH = ("graph",)
-DOWNLOADS = "_tmp"
-_TAGS = "repositories-"
-#: What Docker 1.10 to 17.x left behind when it took a graph over (migrate/v1/migratev1.go).
-_MIGRATION = (".migration-v1-images.json", ".migration-v1-tags")
-_LARGEST_SIZE = 2**63 - 1
+_STALE_DOWNLOAD_SECONDS = 24 * 3600
 
 
-@dataclass(frozen=True, slots=True)
-class GraphEntry:
-    """What `graph/<id>` says of an image: its own layer's size is None where Docker did not write it down."""
+class GraphLayout:
+    """`graph/<id>/`, `repositories-<driver>`, and the directories of the drivers that Docker 1.0 to 1.9 had."""
 
-    id: ImageId
-    parent: ImageId | None = None
-    size: int | None = None
-    created: float | None = None
-    os: str = ""
-    architecture: str = ""
-    docker_version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class References:
-    """What `repositories-<driver>` says: tags and digests of each image id."""
-
-    tags: Mapping[str, list[tuple[str, str]]]
-    digests: Mapping[str, list[str]]
-
-    def names(self, image: str) -> bool:
-        """Whether anything names this image."""
-        return image in self.tags or image in self.digests
-
-
-def detect(root: DataRoot) -> bool:
-    """Say whether the root holds this layout: a `graph` directory, or tags of a known driver."""
-    return root.is_directory(GRAPH) or any(_tag_file(root, driver) for driver in GRAPH_DRIVERS)
-
-
-def find_stores(root: DataRoot, reader: Reader) -> list[LayerStore]:
-    """The drivers whose directories or tags are in the root, also where that is no directory: then a problem."""
-    drivers = [one for one in GRAPH_DRIVERS if _is_there(root, one.layers[:1]) or _tag_file(root, one)]
-    return [LayerStore(driver, reader) for driver in drivers]
-
-
-def _tag_file(root: DataRoot, driver: Driver) -> bool:
-    return _is_there(root, (_TAGS + driver.name,))
-
-
-def _is_there(root: DataRoot, tree: Tree) -> bool:
-    try:
-        root.lstat(tree)
-    except OSError:
-        return False
-    return True
-
-
-def read_graph(reader: Reader, stores: list[LayerStore], previous: Mapping[str, Image]) -> dict[str, GraphEntry]:
-    """Read every entry of `graph/`; one whose json is damaged is served with what else is known of it."""
-    return {
-        name: _kept_entry(reader, ImageId(name), stores, previous)
-        for name in reader.objects(GRAPH, is_id, ignored=(DOWNLOADS, *_MIGRATION))
-    }
-
-
-def _kept_entry(reader: Reader, image: ImageId, stores: list[LayerStore], previous: Mapping[str, Image]) -> GraphEntry:
-    return reader.once("image", (*GRAPH, image), lambda: _entry(reader, image, stores, previous))
-
-
-def _entry(reader: Reader, image: ImageId, stores: list[LayerStore], previous: Mapping[str, Image]) -> GraphEntry:
-    config = reader.json((*GRAPH, image, "json"))
-    size = _size(reader, image)
-    if config is None:
-        parent = next((parent for store in stores for parent in store.listed_parents(LayerId(image))), None)
-        known = previous.get(image) or Image("", image, ())
-        return GraphEntry(
-            image,
-            ImageId(parent) if parent else None,
-            size,
-            known.created,
-            known.os,
-            known.architecture,
-            known.docker_version,
-        )
-    if text(config, "id") != image:
-        reader.problem(Reason.DECODE, (*GRAPH, image, "json"), "names another id than its directory")
-    return GraphEntry(
-        id=image,
-        parent=_parent(reader, image, config),
-        size=size,
-        created=moment(config, "created"),
-        os=text(config, "os"),
-        architecture=text(config, "architecture"),
-        docker_version=text(config, "docker_version"),
+    name = "graph"
+    areas = (
+        Area(
+            GRAPH,
+            "the images' descriptions (up to Docker 1.9)",
+            store=True,
+            watched=True,
+            signature=Signature(changes=True, files=("json", "layersize"), told=True),
+            immutable=True,  # renamed into place when it is complete; downloads in `_tmp` grow
+            objects=Collector.IMAGES,
+            images=True,
+            counted="graph",
+        ),
+        Area((TAGS + DRIVER,), "the images' tags (up to Docker 1.9)", images=True),
     )
 
+    def detect(self, root: DataRoot) -> bool:
+        """Say whether the root has a `graph` directory, or tags of a known driver."""
+        return graph_store.detect(root)
 
-def _parent(reader: Reader, image: ImageId, config: Json) -> ImageId | None:
-    parent = config.get("parent") or None
-    if parent is None:
-        return None
-    if not is_id(parent):
-        reader.problem(Reason.DECODE, (*GRAPH, image, "json"), "parent is no id")
-        return None
-    return ImageId(str(parent))
-
-
-def _size(reader: Reader, image: ImageId) -> int | None:
-    """The file `layersize`: decimal text; absent or negative, Docker asks the driver for the difference."""
-    path = (*GRAPH, image, "layersize")
-    raw = reader.bytes(path, optional=True)
-    if raw is None:
-        return None
-    digits = raw.strip()
-    if not digits.removeprefix(b"-").isdigit() or len(digits) > len(str(_LARGEST_SIZE)):
-        reader.problem(Reason.DECODE, path, "not a number")
-        return None
-    size = int(digits)
-    return size if 0 <= size <= _LARGEST_SIZE else None
+    def read(self, reading: Reading) -> Part:
+        """Read the graph, but for what a newer Docker has taken over as layers of its own."""
+        reader, taken = reading.readers[Collector.IMAGES], reading.layers
+        stores = graph_store.find_stores(reading.root, reader)
+        entries = graph_store.read_graph(reader, stores, reading.previous)
+        entries = {name: entry for name, entry in entries.items() if LayerId(name) not in taken}
+        found = [GraphStore(store, graph_store.read_references(reader, store.driver, taken), taken) for store in stores]
+        graph_store.share_out(found, entries)
+        kept = [one for one in found if one.entries or one.driver not in reading.drivers]
+        parts = [GraphPart(reading.root, one, one.images(reader)) for one in kept]
+        return Part(parts, counts=_counts(reader, kept))
 
 
-def read_references(reader: Reader, driver: Driver, taken: Collection[str] = ()) -> References:
-    """Read `repositories-<driver>`. From Docker 1.6 on digests stand beside tags: their keys have a colon.
-
-    What refers to an image that a newer Docker has `taken` over is left out.
-    """
-    path = (_TAGS + driver.name,)
-    tags: dict[str, list[tuple[str, str]]] = {}
-    digests: dict[str, list[str]] = {}
-    for repository, keys in table(reader.json(path, optional=True) or {}, "Repositories").items():
-        for key, image in table(keys).items():
-            if not is_id(image):
-                reader.problem(Reason.DECODE, path, "a tag of something that is no id")
-            elif image in taken:
-                continue
-            elif ":" in key:
-                digests.setdefault(str(image), []).append(f"{repository}@{key}")
-            else:
-                tags.setdefault(str(image), []).append((repository, key))
-    return References(tags, digests)
+def _counts(reader: Reader, found: Sequence[GraphStore]) -> dict[tuple[str, str], int]:
+    """Count the entries of `graph`: where several drivers have images, each counts those that are its own."""
+    if not reader.root.is_directory(GRAPH):
+        return {}
+    entries = len(reader.names(GRAPH))
+    users = [one for one in found if one.entries] or found[:1]
+    return {(one.driver, "graph"): len(one.entries) if len(users) > 1 else entries for one in users}
 
 
-class GraphStore:
-    """The images of one driver: those of the graph whose layer it has, with their chains.
+class GraphPart:
+    """What the graph says of the layers of one driver."""
 
-    Docker keeps only the ids that its driver has (graph.go, restore). An id whose layer no driver has is a
-    missing layer of the drivers that refer to it, by a tag or a child; of `default` when none does.
-    """
-
-    def __init__(self, store: LayerStore, references: References, taken: Collection[str] = ()) -> None:
-        """`taken` are the ids that a newer Docker has taken over as layers of its own."""
-        self._taken = taken
-        self.store = store
-        self.references = references
-        self.entries: dict[str, GraphEntry] = {}
-        self.missing: set[str] = set()
+    def __init__(self, root: DataRoot, graph: GraphStore, images: Sequence[Image]) -> None:
+        self.images = images
+        self._root = root
+        self._graph = graph
 
     @property
-    def driver(self) -> str:
-        """The driver's name."""
-        return self.store.driver.name
+    def store(self) -> LayerStore:
+        """The layers that the driver has on disk."""
+        return self._graph.store
 
-    def claim(self, graph: Mapping[str, GraphEntry], homeless: frozenset[str]) -> frozenset[str]:
-        """Take what this driver has and, of the `homeless`, what it refers to; return the latter."""
-        mine = {image for image in graph if image in self.store.names}
-        wanted: set[str] = {parent for image in mine if (parent := graph[image].parent)}
-        wanted.update(image for image in graph if self.references.names(image))
-        claimed = frozenset(wanted & homeless)
-        self.adopt(graph, mine | claimed)
-        return claimed
+    @property
+    def missing(self) -> set[str]:
+        """The layers that images or names refer to and that are not on disk."""
+        return self._graph.missing
 
-    def adopt(self, graph: Mapping[str, GraphEntry], images: set[str] | frozenset[str]) -> None:
-        """Take these entries of the graph as this driver's own."""
-        self.entries.update((image, graph[image]) for image in sorted(images))
+    def container_layers(self, _container: ContainerId) -> ContainerLayers | None:
+        """Say nothing: a container's layer has its id, and nothing else names it."""
+        return None
 
-    def images(self, reader: Reader) -> list[Image]:
-        """List the images with their chains, and note what is missing on the way."""
-        parents = {entry.parent for entry in self.entries.values()}
-        self.missing.update(image for image in self.references.tags if image not in self.entries)
-        chains = {image: self._chain(reader, image) for image in self.entries}
-        listed = {image for image in self.entries if self.references.names(image) or image not in parents}
-        covered = {layer for image in listed for layer in chains[image]}
-        # A ring of parents has no head: without this no figure would hold its layers.
-        listed.update(image for image in self.entries if chains[image] and image not in covered)
-        return [self._image(entry, chains[image], listed=image in listed) for image, entry in self.entries.items()]
+    def missing_below(self, container: Container) -> Iterator[str]:
+        """The layer of a container's image, where it is not on disk."""
+        if container.image_id is not None and container.image_id not in self._graph.entries:
+            yield container.image_id
 
-    def _chain(self, reader: Reader, image: str) -> tuple[LayerId, ...]:
-        """The layers from an image's own upwards, to the first that is not on disk: Docker counts no further."""
-        chain: dict[LayerId, None] = {}
-        at: str | None = image
-        while at is not None:
-            entry = self.entries.get(at)
-            if entry is None or at not in self.store.names:
-                self.missing.update({at} - {*self._taken})
-                break
-            if at in chain:
-                if at == image:  # once for each member of the ring, not for all that lead into it
-                    reader.problem(Reason.LOOP, (*GRAPH, image, "json"), "is its own ancestor")
-                break
-            chain[LayerId(at)] = None
-            at = entry.parent
-        return tuple(chain)
-
-    def _image(self, entry: GraphEntry, chain: tuple[LayerId, ...], *, listed: bool) -> Image:
-        return Image(
-            driver=self.driver,
-            id=entry.id,
-            layers=chain,
-            references=tuple(sorted(self.references.tags.get(entry.id, ()))),
-            digests=tuple(sorted(self.references.digests.get(entry.id, ()))),
-            listed=listed,
-            dangling=listed and not self.references.names(entry.id),
-            broken=not chain,
-            parent=entry.parent,
-            metadata=((*GRAPH, entry.id),),
-            created=entry.created,
-            os=entry.os,
-            architecture=entry.architecture,
-            docker_version=entry.docker_version,
+    def claim(self, containers: Sequence[Container]) -> Claims:
+        """Claim the layers of images and of `containers`."""
+        store = self.store
+        found = {name: self._image_layer(name) for name in store.names if name in self._graph.entries}
+        for name, parents in self._of_containers(containers).items():
+            found.setdefault(name, describe_layer(store, name, Use.CONTAINER, parents))
+        return Claims(
+            found,
+            pending=self._referred(containers),
+            references=[GRAPH, ("containers",), ("volumes",), (TAGS + store.driver.name,)],
+            doubts=[lambda: _downloads(self._root)],
         )
 
+    def _image_layer(self, name: LayerId) -> Layer:
+        entry = self._graph.entries[name]
+        if entry.size is not None:
+            return describe_layer(self.store, name, Use.IMAGE, (), recorded=entry.size)
+        return describe_layer(self.store, name, Use.IMAGE, (LayerId(entry.parent),) if entry.parent else ())
 
-def share_out(shelves: list[GraphStore], graph: Mapping[str, GraphEntry]) -> None:
-    """Give every entry of the graph to the drivers that have its layer, or else to those that refer to it."""
-    homeless = frozenset(image for image in graph if not any(image in shelf.store.names for shelf in shelves))
-    claimed: frozenset[str] = frozenset()
-    for shelf in shelves:
-        claimed |= shelf.claim(graph, homeless)
-    rest = homeless - claimed
-    if shelves and rest:
-        default = max(shelves, key=lambda shelf: (len(shelf.entries), shelf.driver))
-        default.adopt(graph, rest)
+    def _of_containers(self, containers: Sequence[Container]) -> Mapping[LayerId, tuple[LayerId, ...]]:
+        """The layers that containers own, each with the layers to compare it with, nearest first."""
+        owned: dict[LayerId, tuple[LayerId, ...]] = {}
+        for container in containers:
+            own, init = LayerId(container.id), LayerId(container.id + INIT)
+            image = (LayerId(container.image_id),) if container.image_id else ()
+            owned |= {own: (init, *image), init: image}
+        return {name: parents for name, parents in owned.items() if name in self.store.names}
+
+    def _referred(self, containers: Sequence[Container]) -> set[str]:
+        """The ids of layers that something is based on, also where the graph has lost them."""
+        graph, store = self._graph, self.store
+        wanted = set(graph.missing)
+        for container in containers:
+            wanted.update(store.listed_parents(LayerId(container.id)))
+            wanted.update(() if container.image_id is None else (container.image_id,))
+        for image, entry in graph.entries.items():
+            if entry.parent is not None and entry.parent not in graph.entries:
+                wanted.add(entry.parent)
+                wanted.update(store.listed_parents(LayerId(image)))
+        if store.driver.lower_file:
+            lowers = (store.lower(name) for name in store.names if is_id(name.removesuffix(INIT)))
+            wanted.update(lower[1] for lower in lowers if lower is not None)
+        return wanted
+
+
+def _downloads(root: DataRoot) -> bool:
+    """Whether a download may be under way: it may bring a reference to a layer that is there already."""
+    try:
+        names = root.names((*GRAPH, DOWNLOADS))
+    except OSError:
+        return False
+    started = (changed(root, (*GRAPH, DOWNLOADS, name)) for name in names)
+    return any(time.time() - one < _STALE_DOWNLOAD_SECONDS for one in started)

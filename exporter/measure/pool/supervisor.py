@@ -1,4 +1,4 @@
-"""The worker processes of a pool: started when there is work, ended when there is none, given up when they hang."""
+"""Starts the worker processes of a pool, ends those that are idle, and gives up on those that hang."""
 
 import contextlib
 import selectors
@@ -8,7 +8,7 @@ from exporter.core.log import Logger
 from exporter.core.measured import Tree
 from exporter.measure.pool.worker_handle import WorkerHandle
 
-#: So many workers that hang, and do not end although they are killed, are borne.
+#: No more workers are started while so many hang in the kernel and do not end although they were killed.
 MAX_STUCK = 8
 _IDLE_SECONDS = 5.0
 _FAREWELL_SECONDS = 0.5
@@ -18,118 +18,119 @@ _log = Logger()
 
 
 class WorkerSupervisor:
-    """At most `size` workers, and one for what is done at a pace."""
+    """At most `size` workers for work that is done at once, and one for work at a pace."""
 
     def __init__(self, size: int) -> None:
         self.size = max(1, size)
-        self.hands: list[WorkerHandle] = []
+        self.workers: list[WorkerHandle] = []
         self._abandoned: list[WorkerHandle] = []
         self._selector = selectors.DefaultSelector()
         self._cpu = 0.0
 
     @property
     def cpu(self) -> float:
-        """Seconds of CPU time that all workers have used, as far as they said."""
-        return self._cpu + sum(hand.cpu for hand in self.hands)
+        """Seconds of CPU time that all workers have reported."""
+        return self._cpu + sum(worker.cpu for worker in self.workers)
 
     @property
     def stalled(self) -> float:
-        """For how many seconds nothing that is done at once has moved, with something to do."""
-        moved = [hand.moved for hand in self.hands if hand.work and not hand.paced]
+        """Seconds since a worker with urgent work last gave a sign of life; 0 where none has any."""
+        moved = [worker.moved for worker in self.workers if worker.work and not worker.paced]
         return time.monotonic() - max(moved) if moved else 0.0
 
     @property
     def stuck(self) -> list[Tree]:
-        """The trees in which workers hang that were given up on and have not ended."""
-        return [hand.stuck_in for hand in self._abandoned if hand.stuck_in is not None]
+        """The trees in which workers hang that were killed and have not ended."""
+        return [worker.stuck_in for worker in self._abandoned if worker.stuck_in is not None]
 
     @property
     def lost(self) -> bool:
-        """Whether no worker is left and no other one is hired, for too many hang."""
-        return not self.hands and len(self.stuck) >= MAX_STUCK
+        """Whether no worker is left and none is started, because too many hang."""
+        return not self.workers and len(self.stuck) >= MAX_STUCK
 
     @property
     def idle(self) -> WorkerHandle | None:
-        """One that has nothing to do."""
-        return next((hand for hand in self.hands if not hand.work), None)
+        """A worker that has nothing to do."""
+        return next((worker for worker in self.workers if not worker.work), None)
 
     @property
     def spare(self) -> bool:
-        """Whether one has nothing to do, or may yet be hired."""
-        return self._room() or self.idle is not None
+        """Whether a worker has nothing to do, or another one may be started."""
+        return self._has_room() or self.idle is not None
 
     def fileno(self) -> int:
-        """Readable when `listen` has something to say."""
+        """A descriptor that is readable when `listen` returns at once."""
         return self._selector.fileno()
 
-    def hire(self, *, paced: bool = False) -> WorkerHandle | None:
-        """Start a worker; None where there are enough, or the system has no process to spare: then it is tried again.
+    def start_worker(self, *, paced: bool = False) -> WorkerHandle | None:
+        """Start a worker; None where there are enough, or the system starts no process.
 
-        One more may be there for what is done at a pace.
+        With `paced`, one more than `size` may be started.
         """
-        if len(self.stuck) >= MAX_STUCK or not (paced or self._room()):
+        if len(self.stuck) >= MAX_STUCK or not (paced or self._has_room()):
             return None
         try:
-            hand = WorkerHandle()
+            worker = WorkerHandle()
         except OSError as error:
             _log.warning("worker.not_started", error=error.strerror)
             return None
-        self.hands.append(hand)
-        self._selector.register(hand.output, selectors.EVENT_READ, hand)
-        return hand
+        self.workers.append(worker)
+        self._selector.register(worker.output, selectors.EVENT_READ, worker)
+        return worker
 
     def listen(self, timeout: float) -> list[WorkerHandle]:
-        """Wait for up to `timeout` seconds; return those that have said something, or have gone."""
-        for hand in self.hands:
-            self._watch_input(hand)
+        """Wait for up to `timeout` seconds; return the workers that have written something, or have ended."""
+        for worker in self.workers:
+            self._watch_input(worker)
         ready = self._selector.select(timeout)
         for key, _ in ready:
             if key.fd != key.data.output:
                 key.data.flush()
         return [key.data for key, _ in ready if key.fd == key.data.output]
 
-    def _watch_input(self, hand: WorkerHandle) -> None:
-        """Wake up when there is room for what is not sent yet."""
-        watched = hand.input in self._selector.get_map()
-        if hand.unsent and not watched:
-            self._selector.register(hand.input, selectors.EVENT_WRITE, hand)
-        elif watched and not hand.unsent:
-            self._selector.unregister(hand.input)
+    def _watch_input(self, worker: WorkerHandle) -> None:
+        """Have the selector report when there is room for what is not sent yet."""
+        watched = worker.input in self._selector.get_map()
+        if worker.unsent and not watched:
+            self._selector.register(worker.input, selectors.EVENT_WRITE, worker)
+        elif watched and not worker.unsent:
+            self._selector.unregister(worker.input)
 
-    def let_go(self, hand: WorkerHandle, stuck_in: Tree | None = None) -> None:
-        """End a worker. One that hangs in the kernel, in a tree, is only waited for as long as a kill may take."""
-        self._forget(hand)
-        self.hands.remove(hand)
-        self._cpu += hand.cpu
-        hand.kill()
-        hand.stuck_in = stuck_in
-        if not hand.ended(0.0 if stuck_in is None else _KILL_SECONDS):
-            self._abandoned.append(hand)
+    def end_worker(self, worker: WorkerHandle, stuck_in: Tree | None = None) -> None:
+        """Kill a worker. One that hangs in a tree, in the kernel, is waited for only as long as a kill takes."""
+        self._forget(worker)
+        self.workers.remove(worker)
+        self._cpu += worker.cpu
+        worker.kill()
+        worker.stuck_in = stuck_in
+        if not worker.ended(0.0 if stuck_in is None else _KILL_SECONDS):
+            self._abandoned.append(worker)
 
-    def look_after(self) -> None:
-        """Let those go that have had nothing to do for a while, and note which of the abandoned have ended."""
+    def reap(self) -> None:
+        """End the workers that have had nothing to do for a while, and forget the abandoned ones that have ended."""
         now = time.monotonic()
-        for hand in [hand for hand in self.hands if not hand.work and now - hand.moved > _IDLE_SECONDS]:
-            self.let_go(hand)
-        self._abandoned = [hand for hand in self._abandoned if not hand.ended()]
+        for worker in [worker for worker in self.workers if not worker.work and now - worker.moved > _IDLE_SECONDS]:
+            self.end_worker(worker)
+        self._abandoned = [worker for worker in self._abandoned if not worker.ended()]
 
     def close(self) -> None:
         """End all workers at once: they only read."""
-        everyone = [*self.hands, *self._abandoned]
-        for hand in everyone:
-            self._forget(hand)
-            hand.kill()
+        everyone = [*self.workers, *self._abandoned]
+        for worker in everyone:
+            self._forget(worker)
+            worker.kill()
+            worker.close_pipes()
         until = time.monotonic() + _FAREWELL_SECONDS
-        for hand in everyone:
-            hand.ended(max(0.0, until - time.monotonic()))
-        self.hands.clear()
+        for worker in everyone:
+            worker.ended(max(0.0, until - time.monotonic()))
+        self.workers.clear()
         self._abandoned.clear()
         self._selector.close()
 
-    def _room(self) -> bool:
-        return sum(not hand.paced for hand in self.hands) < self.size
+    def _has_room(self) -> bool:
+        return sum(not worker.paced for worker in self.workers) < self.size
 
-    def _forget(self, hand: WorkerHandle) -> None:
-        for descriptor in (hand.output, hand.input):
+    def _forget(self, worker: WorkerHandle) -> None:
+        for descriptor in (worker.output, worker.input):
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(descriptor)

@@ -1,16 +1,18 @@
-"""What a pool is asked for, and what it answers."""
+"""What a pool is asked to measure, and what it answers."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from exporter.core.measured import Changes, Identity, Measured, Reason, Tree
-from exporter.core.model import LayerId
+from exporter.core.model import LayerId, LayerKey
 from exporter.measure.exclusions import NOTHING, Exclusions
+from exporter.measure.pool.protocol import CompareTrees, Errors, MeasureTree, Work
 from exporter.measure.total import Total
-from exporter.measure.walk import Start
+from exporter.measure.walk import WHOLE, Start
 
 #: Trees with fewer entries are measured at once, not at a pace: that takes a few milliseconds.
 SMALL_ENTRIES = 5000
+#: The key of a task that measures a tree.
+NO_LAYER = LayerKey("", LayerId(""))
 
 
 @dataclass(slots=True)
@@ -21,24 +23,23 @@ class Trouble:
     kept: list[tuple[Reason, Tree, str]] = field(default_factory=list)
 
     def add(self, reason: Reason, count: int = 1) -> None:
-        """Count."""
+        """Count errors of one reason."""
         self.counts[reason] = self.counts.get(reason, 0) + count
 
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One tree to measure, or one difference to take.
+    """One tree to measure, or one difference to compute.
 
-    `pace` is the fraction of a core that it may use where it is large; `weight` is how many entries it had when it
-    was last measured. An attempt that is over is told from the next one by `attempt`: what was handed out for it,
-    and comes back later, counts for nothing. There may be tens of thousands at once: what few of them need is made
-    when it is needed.
+    `pace` is the fraction of a core that it may use where it is large. `weight` is the number of directory entries it
+    had when it was last measured. `attempt` is incremented when an attempt ends; answers to an earlier attempt are
+    ignored. There may be tens of thousands of tasks: fields that few of them need are filled on demand.
     """
 
     tree: Tree
     prune: Exclusions = field(default_factory=lambda: NOTHING)
     changes: Changes | None = None
-    key: tuple[str, LayerId] = ("", LayerId(""))
+    key: LayerKey = NO_LAYER
     pace: float = 1.0
     weight: int = 0
     total: Total | None = None
@@ -47,30 +48,35 @@ class Task:
     attempt: int = 0
     crashes: int = 0
     trouble: Trouble | None = None
-    failed: bool = False
 
     @property
     def large(self) -> bool:
         """Whether it is known to take long."""
         return self.weight > SMALL_ENTRIES
 
-    def troubled(self) -> Trouble:
-        """Where to put down what could not be read."""
+    def note(self, errors: Errors | None) -> None:
+        """Add what a worker could not read."""
+        if errors is not None:
+            trouble = self._troubled()
+            for reason, count in errors.counts.items():
+                trouble.add(reason, count)
+            trouble.kept += errors.kept
+
+    def fail(self, reason: Reason, tree: Tree, detail: str) -> None:
+        """Note why the figure cannot be had, and in which tree; () is the task's own."""
+        trouble = self._troubled()
+        trouble.add(reason)
+        trouble.kept.append((reason, tree or self.tree, detail))
+
+    def _troubled(self) -> Trouble:
         if self.trouble is None:
             self.trouble = Trouble()
         return self.trouble
 
-    def fail(self, reason: Reason, tree: Tree, detail: str) -> None:
-        """Note that the figure cannot be had."""
-        self.failed = True
-        trouble = self.troubled()
-        trouble.add(reason)
-        trouble.kept.append((reason, tree or self.tree, detail))
-
 
 @dataclass(slots=True)
 class Result:
-    """What came of a task: `measured` or the difference's `size`, None where that could not be had."""
+    """The result of a task: `measured`, or the difference's `size` in bytes; both None where it failed."""
 
     task: Task
     measured: Measured | None = None
@@ -93,14 +99,15 @@ class WorkItem:
 
     @property
     def void(self) -> bool:
-        """Whether it is of an attempt that is over."""
+        """Whether the attempt that it belongs to is over."""
         return self.attempt != self.task.attempt
 
-    def order(self, root: tuple[str, int, int]) -> tuple[Any, ...]:
-        """What a worker is told. What was thought to be small gives back what is too much for that."""
+    def order(self) -> Work:
+        """The order for a worker. Of a tree that is expected to be small, it gives back what exceeds that."""
         task = self.task
         pace = task.pace if self.paced else 1.0
         if task.changes is not None:
-            return ("compare", self.number, root, pace, task.changes.new, task.changes.old)
+            return CompareTrees(self.number, pace, task.changes.new, task.changes.old)
         most = SMALL_ENTRIES if task.pace < pace else 0
-        return ("measure", self.number, root, pace, task.tree, self.starts, task.prune.pack(), most)
+        starts = None if self.starts == [WHOLE] else self.starts
+        return MeasureTree(self.number, pace, task.tree, starts, task.prune.reachable(), most)

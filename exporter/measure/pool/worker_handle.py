@@ -1,4 +1,4 @@
-"""One worker process as its crew sees it."""
+"""The pool's side of one worker process: its pipes, the work that it has, and its last sign of life."""
 
 import contextlib
 import ctypes
@@ -9,37 +9,38 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
+from exporter.core.framing import FrameReader
 from exporter.core.measured import Tree
-from exporter.measure.pool.worker_main import NUMBER_BYTES, Frames, frame
+from exporter.measure.pool.protocol import (
+    NUMBER_BYTES,
+    Answer,
+    Order,
+    ShareWork,
+    UseRoot,
+    Work,
+    decode_answers,
+    encode_orders,
+)
 
-#: ioprio_set(2) by machine; its numbers were given out one architecture at a time.
+#: The number of the system call ioprio_set(2), which differs by machine.
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "loongarch64": 30, "ppc64le": 273, "s390x": 282}
 _WHO_PROCESS = 1
 _CLASS_IDLE = 3 << 13
-_HOUSE = str(Path(__file__).parents[3])
+_TOP = str(Path(__file__).parents[3])
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from exporter.measure.pool.worker_main import main; main()"
-_PEACE_SECONDS = 0.2
-#: What a worker is given, or gives, is to fit into its pipe.
+_NOTHING_TO_SHARE_SECONDS = 0.2
+#: Most orders and answers fit into a pipe of this size.
 _PIPE_BYTES = 1 << 20
 
 
 class WorkerHandle:
-    """A worker process: what it was given, and when it last gave a sign of life."""
+    """A worker process: the numbers of its work items, in `work`, and when it last gave a sign of life, in `moved`."""
 
     def __init__(self) -> None:
         self._begins, begins = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with this program
-                # Without site: half of a worker's start would be the search for packages that it does not use.
-                [sys.executable, "-S", "-E", "-c", _START, _HOUSE, str(begins)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                bufsize=0,
-                process_group=0,  # of this session: see exporter/service.py
-                pass_fds=[begins],
-            )
+            self._process = _start_worker(begins)
         except OSError:
             os.close(self._begins)
             raise
@@ -51,45 +52,47 @@ class WorkerHandle:
         self.output = self._process.stdout.fileno()
         os.set_blocking(self.input, False)
         for pipe in (self.input, self.output):
-            with contextlib.suppress(OSError):  # the user may have too many large pipes: then it takes longer
+            with contextlib.suppress(OSError):  # pipe-user-pages-soft limits them: a smaller one is only slower
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._unsent = bytearray()
-        self._frames = Frames()
+        self._frames = FrameReader()
         self._begun = -1
+        self._root: UseRoot | None = None
         self.pid = self._process.pid
-        #: Numbers of the pieces it has, in the order in which it does them.
+        #: The numbers of its work items, in the order in which it does them.
         self.work: list[int] = []
-        #: Whether that is work at a pace, which takes next to nothing of a core.
+        #: Whether that is work at a pace.
         self.paced = False
-        #: Where it hung when it was given up on.
+        #: The tree in which it hung when it was killed.
         self.stuck_in: Tree | None = None
         self.cpu = 0.0
-        #: How many entries it has looked at for the piece that it is at.
+        #: How many entries it has looked at for the item that it is working on.
         self.at = 0
         self.asked = False
         self.ask_after = 0.0
         self.began = self.moved = time.monotonic()
         _lower_io_priority(self.pid)
 
-    def give(self, number: int, message: tuple[Any, ...]) -> None:
-        """Give it one piece of work."""
+    def give(self, root: UseRoot, orders: list[Work]) -> None:
+        """Give it work items of a data root, to do after those that it has."""
         if not self.work:
             self.began = self.moved = time.monotonic()
-        self.work.append(number)
-        self._send(message)
+        self.work += [order.number for order in orders]
+        self._send([*orders] if root == self._root else [root, *orders])
+        self._root = root
 
-    def ask(self) -> None:
-        """Ask it to give back half of what it has not begun."""
+    def ask_to_share(self) -> None:
+        """Ask it to give back half of the work that it has not begun."""
         self.asked = True
-        self._send(("give",))
+        self._send([ShareWork()])
 
-    def given(self, *, anything: bool) -> None:
-        """Note its answer. One that had nothing to give is left in peace for a while."""
+    def note_shared(self, *, anything: bool) -> None:
+        """Note its answer. After one without any work, it is not asked again for a while."""
         self.asked = False
-        self.ask_after = time.monotonic() + (0 if anything else _PEACE_SECONDS)
+        self.ask_after = time.monotonic() + (0 if anything else _NOTHING_TO_SHARE_SECONDS)
 
     def done(self, number: int) -> None:
-        """Take one piece off its list."""
+        """Note that it does not have a work item any more."""
         if number in self.work:
             self.work.remove(number)
             self.at = 0
@@ -98,7 +101,7 @@ class WorkerHandle:
 
     @property
     def begun(self) -> int:
-        """The piece that it has begun last, as far as that is not done: what it hangs in, or has died of."""
+        """The item that it is working on: the one that it began last, or the first where it has reported none."""
         self._note_begun()
         return self._begun if self._begun in self.work else self.work[0]
 
@@ -107,55 +110,72 @@ class WorkerHandle:
             while said := os.read(self._begins, NUMBER_BYTES << 10):
                 self._begun = int.from_bytes(said[-NUMBER_BYTES:], "big")
 
-    def hear(self) -> list[tuple[Any, ...]] | None:
-        """Return what it has said; None when it is gone."""
+    def receive(self) -> list[Answer] | None:
+        """Read what it has written; None when it has ended. Raises ProtocolError."""
         piece = os.read(self.output, 1 << 18)
         if not piece:
             return None
-        self._note_begun()  # so that there is always room for more
+        self._note_begun()  # read often, so that this pipe never fills
         self.moved = time.monotonic()
-        return self._frames.feed(piece)
+        return decode_answers(self._frames.feed(piece))
 
     @property
     def unsent(self) -> bool:
-        """Whether something waits for room in the pipe."""
+        """Whether orders wait for room in the pipe."""
         return bool(self._unsent)
 
     def flush(self) -> None:
-        """Send what did not fit into the pipe before."""
+        """Send the orders that did not fit into the pipe before."""
         try:
             while self._unsent:
                 del self._unsent[: os.write(self.input, self._unsent)]
         except BlockingIOError:
-            pass  # it reads when it looks up from its work
+            pass  # it reads between two directories
         except BrokenPipeError:
-            self._unsent.clear()  # it is gone: its output says so too
+            self._unsent.clear()  # it has ended, and so does its output
 
     def kill(self) -> None:
-        """End it at once: it only reads, there is nothing to finish."""
+        """Kill it. It only reads the disk, so nothing is left half done."""
         self._process.kill()
 
     def ended(self, wait: float = 0.0) -> bool:
-        """Whether it is gone, or goes within `wait` seconds. One that hangs in the kernel may stay."""
+        """Whether it has ended, or ends within `wait` seconds. One that hangs in the kernel does not."""
         try:
             self._process.wait(wait)
         except subprocess.TimeoutExpired:
             return False
+        self.close_pipes()
+        return True
+
+    def close_pipes(self) -> None:
+        """Close this side of its pipes; to be called once it is killed."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
         if self._begins >= 0:
             os.close(self._begins)
             self._begins = -1
-        return True
 
-    def _send(self, message: tuple[Any, ...]) -> None:
-        self._unsent += frame(message)
+    def _send(self, orders: list[Order]) -> None:
+        self._unsent += encode_orders(orders)
         self.flush()
 
 
+def _start_worker(begins: int) -> "subprocess.Popen[bytes]":
+    """Start the process. `begins` is the pipe for the numbers of the items that it begins; raises OSError."""
+    return subprocess.Popen(  # noqa: S603 - this interpreter, with this program
+        # Without site: half of a worker's start would be the search for packages that it does not use.
+        [sys.executable, "-S", "-E", "-c", _START, _TOP, str(begins)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        process_group=0,  # of this session: see service/scan_supervisor.py
+        pass_fds=[begins],
+    )
+
+
 def _lower_io_priority(process: int) -> None:
-    """Put a process into the idle I/O class; where that cannot be done, niceness alone must do."""
+    """Put a process into the idle I/O class, where the machine's system call is known."""
     number = _IOPRIO_SET.get(platform.machine())
     if number is not None:
         ctypes.CDLL(None).syscall(number, _WHO_PROCESS, process, _CLASS_IDLE)

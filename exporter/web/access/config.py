@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from exporter.config.yaml_reader import Entry, read
+from exporter.config.yaml_reader import YamlEntry, read
 
 ClientAuth = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"]
 _CLIENT_AUTH: dict[str, ClientAuth] = {
@@ -114,7 +114,7 @@ def load(file: str) -> WebConfig:
     directory = os.path.dirname(os.path.abspath(file))
     sections: _Fields = top.known(
         tls_server_config=lambda entry: (entry, _tls_fields(entry, directory)),
-        http_server_config=lambda entry: entry.known(http2=Entry.boolean, headers=_headers),
+        http_server_config=lambda entry: entry.known(http2=YamlEntry.boolean, headers=_headers),
         basic_auth_users=_users,
         rate_limit=lambda entry: entry.known(interval=_duration, burst=_burst),
     )
@@ -133,14 +133,14 @@ def load(file: str) -> WebConfig:
     )
 
 
-def _tls_fields(entry: Entry, directory: str) -> _Fields:
+def _tls_fields(entry: YamlEntry, directory: str) -> _Fields:
     lines: dict[str, int] = {}
 
-    def text(one: Entry) -> str:
+    def text(one: YamlEntry) -> str:
         lines[one.name] = one.line
         return one.text()
 
-    def path(one: Entry) -> str:
+    def path(one: YamlEntry) -> str:
         return os.path.join(directory, text(one)) if one.text() else ""
 
     fields: _Fields = entry.known(
@@ -156,13 +156,13 @@ def _tls_fields(entry: Entry, directory: str) -> _Fields:
         max_version=_version,
         cipher_suites=lambda one: _listed(one, CIPHERS, "cipher"),
         curve_preferences=lambda one: _curve(one, lines),
-        prefer_server_cipher_suites=Entry.boolean,
+        prefer_server_cipher_suites=YamlEntry.boolean,
     )
     fields["lines"] = lines
     return fields
 
 
-def _tls(entry: Entry, fields: _Fields, *, http2: bool) -> TlsConfig | None:
+def _tls(entry: YamlEntry, fields: _Fields, *, http2: bool) -> TlsConfig | None:
     """Check what only shows when the fields are seen together."""
     used = ("cert", "key", "client_ca", "cert_file", "key_file", "client_ca_file", "client_auth_type")
     if not any(fields.get(one) for one in used):
@@ -192,7 +192,7 @@ def _tls(entry: Entry, fields: _Fields, *, http2: bool) -> TlsConfig | None:
     return tls
 
 
-def _check_ciphers(entry: Entry, tls: TlsConfig, *, http2: bool) -> None:
+def _check_ciphers(entry: YamlEntry, tls: TlsConfig, *, http2: bool) -> None:
     if tls.ciphers and tls.min_version != "TLS13" and http2 and not _HTTP2_CIPHERS & set(tls.ciphers):
         raise entry.error(
             "cipher_suites is missing an HTTP/2-required AES_128_GCM_SHA256 cipher "
@@ -202,7 +202,7 @@ def _check_ciphers(entry: Entry, tls: TlsConfig, *, http2: bool) -> None:
         raise entry.error(f"cipher_suites has no cipher suite for {tls.max_version}")
 
 
-def _client_auth(entry: Entry) -> ClientAuth:
+def _client_auth(entry: YamlEntry) -> ClientAuth:
     if entry.text() in _UNVERIFIED:
         raise entry.error(
             f"client_auth_type {entry.text()}: Python's ssl cannot accept a certificate without verifying it; "
@@ -213,13 +213,13 @@ def _client_auth(entry: Entry) -> ClientAuth:
     return _CLIENT_AUTH[entry.text()]
 
 
-def _version(entry: Entry) -> str:
+def _version(entry: YamlEntry) -> str:
     if entry.text() not in VERSIONS:
         raise entry.error(f"{entry.name}: unknown TLS version; expected one of {', '.join(VERSIONS)}")
     return entry.text()
 
 
-def _curve(entry: Entry, lines: dict[str, int]) -> str:
+def _curve(entry: YamlEntry, lines: dict[str, int]) -> str:
     lines[entry.name] = entry.line
     curves = _listed(entry, CURVES, "curve")
     if len(curves) > 1:
@@ -230,14 +230,14 @@ def _curve(entry: Entry, lines: dict[str, int]) -> str:
     return curves[0] if curves else ""
 
 
-def _listed(entry: Entry, names: dict[str, str], what: str) -> tuple[str, ...]:
+def _listed(entry: YamlEntry, names: dict[str, str], what: str) -> tuple[str, ...]:
     for one in entry.sequence():
         if one.text() not in names:
             raise one.error(f"{entry.name}: unknown {what} {one.text()!r}; known are {', '.join(names)}")
     return entry.texts()
 
 
-def _users(entry: Entry) -> tuple[tuple[str, str], ...]:
+def _users(entry: YamlEntry) -> tuple[tuple[str, str], ...]:
     users = []
     for name, one in entry.mapping():
         if one.empty or not _BCRYPT.fullmatch(one.text()):
@@ -246,7 +246,7 @@ def _users(entry: Entry) -> tuple[tuple[str, str], ...]:
     return tuple(users)
 
 
-def _headers(entry: Entry) -> tuple[tuple[str, str], ...]:
+def _headers(entry: YamlEntry) -> tuple[tuple[str, str], ...]:
     headers = []
     for name, one in entry.mapping():
         if name not in _HEADERS:
@@ -261,7 +261,7 @@ def _headers(entry: Entry) -> tuple[tuple[str, str], ...]:
     return tuple(headers)
 
 
-def _duration(entry: Entry) -> float:
+def _duration(entry: YamlEntry) -> float:
     """A duration as Go writes it, in seconds; a bare number is nanoseconds, as in Go."""
     if entry.is_number:
         seconds = min(entry.integer(), 2**64) / 1e9
@@ -277,7 +277,7 @@ def _duration(entry: Entry) -> float:
     return seconds
 
 
-def _burst(entry: Entry) -> int:
+def _burst(entry: YamlEntry) -> int:
     if not 0 <= entry.integer() <= _MOST:
         raise entry.error(f"{entry.name}: must not be negative, nor above {_MOST}")
     return entry.integer()

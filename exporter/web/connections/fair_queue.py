@@ -20,7 +20,7 @@ _CLIENTS_KEPT = 1024
 _IPV6_NETWORK = 64
 
 
-class Use:
+class TurnCount:
     """How many turns a client, or a connection, has had of late."""
 
     __slots__ = ("_amount", "_at")
@@ -45,11 +45,11 @@ class FairQueue:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._numbers = itertools.count(0, -1)  # a heap gives the smallest first
-        self._waiting: dict[str, list[tuple[float, int, asyncio.Future[None], Use]]] = {}
-        self._clients: dict[str, Use] = {}
+        self._waiting: dict[str, list[tuple[float, int, asyncio.Future[None], TurnCount]]] = {}
+        self._clients: dict[str, TurnCount] = {}
         self._scheduled = False
 
-    async def wait(self, client: str, connection: Use) -> None:
+    async def wait(self, client: str, connection: TurnCount) -> None:
         """Wait for a turn; `client` is what `client_of` gives."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
@@ -83,14 +83,14 @@ class FairQueue:
         turn.set_result(None)
         return True
 
-    def _use(self, client: str) -> Use:
+    def _use(self, client: str) -> TurnCount:
         use = self._clients.get(client)
         if use is None:
             if len(self._clients) >= _CLIENTS_KEPT:
                 now = self._clock()
                 kept = {one: use for one, use in self._clients.items() if one in self._waiting or use.at(now)}
                 self._clients = kept if len(kept) < _CLIENTS_KEPT else {}
-            use = self._clients[client] = Use()
+            use = self._clients[client] = TurnCount()
         return use
 
 

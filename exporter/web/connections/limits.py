@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 
-from exporter.web.connections.fair_queue import Use
+from exporter.web.connections.fair_queue import TurnCount
 
 #: How many connections there may be, and how many of them in a TLS handshake.
 MAX_CONNECTIONS = 512
@@ -51,7 +51,7 @@ class ConnectionSlot:
         self.cut = cut
         self.client = client
         self.address = address
-        self.use = Use()
+        self.use = TurnCount()
         self.held = 0
         self.stage = Stage.WAITING
         self.timer: asyncio.TimerHandle | None = None

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cli.commands.backup import Places, backup, measure_binds
+from exporter.cli.commands.backup import backup
+from exporter.cli.commands.backup_plan import Places, measure_binds
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.tables import Lines, quote
 from exporter.core.text import escape

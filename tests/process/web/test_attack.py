@@ -8,7 +8,6 @@ import resource
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from tests.support import pki
 from tests.support.exporter import Exporter, exporter
 from tests.support.product import Samples, needs
 from tests.support.roots import graph_root
+from tests.support.waiting import DEADLINE, eventually
 
-_BOUND_SECONDS = 10
 _GROWTH_BYTES = 64 * 1024 * 1024
 _LARGE_PAGE_BYTES = 700_000
 _SLOW_READERS = 100
@@ -37,7 +36,7 @@ def _many_files() -> None:
 def open_many(stack: contextlib.ExitStack, running: Exporter, number: int, first: bytes = b"") -> list[socket.socket]:
     opened = []
     for _ in range(number):
-        one = stack.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=10))
+        one = stack.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=DEADLINE))
         with contextlib.suppress(OSError):
             one.sendall(first)
         opened.append(one)
@@ -107,22 +106,21 @@ def test_bodies_that_never_end(running: Exporter) -> None:
                 while piece := one.recv(1 << 16):
                     received += piece
             assert received.startswith(b"HTTP/1.1 200 OK"), "it is answered, and the rest is not waited for"
-        until = time.monotonic() + _BOUND_SECONDS
-        while scrape(running)("web_connections") > 10:
-            assert time.monotonic() < until
+        running.until(lambda figures: figures("web_connections") <= 10)
 
 
 def test_many_connections_one_after_the_other(running: Exporter) -> None:
     before = resident(running)
     for number in range(1000):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", running.port), timeout=10) as one:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", running.port), timeout=DEADLINE) as one,
+        ):
             if number % 3:
                 one.sendall(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"[: number % 40])
             if number % 2:
                 one.shutdown(socket.SHUT_WR)
-    until = time.monotonic() + _BOUND_SECONDS
-    while scrape(running)("web_connections") > 10:
-        assert time.monotonic() < until
+    running.until(lambda figures: figures("web_connections") <= 10)
     assert resident(running) - before < _GROWTH_BYTES
 
 
@@ -151,7 +149,7 @@ def test_malformed_requests_are_refused_and_fill_no_log(running: Exporter) -> No
                 raw[random_one.randrange(min(len(raw), 200))] = random_one.randrange(256)
         with (
             contextlib.suppress(OSError),
-            socket.create_connection(("127.0.0.1", running.port), timeout=_BOUND_SECONDS) as one,
+            socket.create_connection(("127.0.0.1", running.port), timeout=DEADLINE) as one,
         ):
             one.sendall(raw)
             one.shutdown(socket.SHUT_WR)
@@ -175,15 +173,13 @@ def test_readers_over_tls_that_do_not_read(tmp_path: Path) -> None:
         built.image(f"i{number}", size=1, tag=f"name{number}:{'t' * 120}")
 
     def ask() -> bytes:
-        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=_BOUND_SECONDS, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=DEADLINE, context=context)
         with contextlib.closing(connection):
             connection.request("GET", "/metrics")
             return connection.getresponse().read()
 
     with exporter(built.path, "--web.config.file", str(web)) as server, contextlib.ExitStack() as stack:
-        until = time.monotonic() + 30
-        while len(page := ask()) < _LARGE_PAGE_BYTES:
-            assert time.monotonic() < until, len(page)
+        eventually(lambda: len(ask()) >= _LARGE_PAGE_BYTES)
         before = resident(server)
         for _ in range(_SLOW_READERS):
             plain = socket.socket()
@@ -212,7 +208,7 @@ def test_stalled_handshakes_and_wrong_passwords(tmp_path: Path) -> None:
 
     def ask(user: str, password: str, path: str = "/metrics") -> tuple[int, bytes]:
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
-        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=_BOUND_SECONDS, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=DEADLINE, context=context)
         with contextlib.closing(connection):
             connection.request("GET", path, headers={"authorization": f"Basic {token}"})
             answer = connection.getresponse()
@@ -250,10 +246,10 @@ def test_a_descriptor_limit_stops_nobody_for_long(tmp_path: Path) -> None:
         resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (40, 40))
         with contextlib.ExitStack() as stack:
             open_many(stack, running, 100)
-        until = time.monotonic() + 30
-        while True:
+
+        def answers() -> bool:
             with contextlib.suppress(OSError):
-                if running.get("/-/healthy")[0] == 200:
-                    break
-            assert time.monotonic() < until
-            time.sleep(0.1)
+                return running.get("/-/healthy")[0] == 200
+            return False
+
+        eventually(answers)

@@ -11,8 +11,8 @@ from exporter.web.connections.addresses import listen
 from exporter.web.protocol.message import Request, Response
 from exporter.web.protocol.pieces import PIECE_BYTES
 from exporter.web.server import Server
+from tests.support.waiting import DEADLINE
 
-_SECONDS = 20
 _PAGE = bytes(range(256)) * 8192
 
 
@@ -64,7 +64,7 @@ async def fetch(port: int, path: str, method: str = "GET") -> tuple[bytes, bytes
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(DEADLINE):
             await test()
 
     asyncio.run(bounded())

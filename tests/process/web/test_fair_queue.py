@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.web.connections.fair_queue import _CLIENTS_KEPT, AT_ONCE, FairQueue, Use, client_of
+from exporter.web.connections.fair_queue import _CLIENTS_KEPT, AT_ONCE, FairQueue, TurnCount, client_of
 
 
 def order(waiting: list[tuple[str, str]], uses: dict[str, int] | None = None, first: str = "") -> list[str]:
     """Who of (client, connection) gets a turn when, all of them having come at once; `uses` have asked before."""
-    connections: dict[str, Use] = {}
+    connections: dict[str, TurnCount] = {}
     came: list[str] = []
 
     async def wait(turns: FairQueue, client: str, connection: str) -> None:
-        await turns.wait(client, connections.setdefault(connection, Use()))
+        await turns.wait(client, connections.setdefault(connection, TurnCount()))
         came.append(connection)
 
     async def all_of_them() -> None:
@@ -59,7 +59,7 @@ def test_the_loop_looks_at_its_sockets_after_a_few() -> None:
 
         async def wait() -> None:
             nonlocal through
-            await turns.wait("a", Use())
+            await turns.wait("a", TurnCount())
             through += 1
 
         def tick() -> None:
@@ -79,7 +79,7 @@ def test_one_that_has_gone_takes_no_turn() -> None:
         turns, came = FairQueue(), []
 
         async def wait(name: str) -> None:
-            await turns.wait("a", Use())
+            await turns.wait("a", TurnCount())
             came.append(name)
 
         tasks = [asyncio.ensure_future(wait(str(number))) for number in range(6)]
@@ -93,7 +93,7 @@ def test_one_that_has_gone_takes_no_turn() -> None:
 
 
 def test_what_was_asked_long_ago_is_forgotten() -> None:
-    use = Use()
+    use = TurnCount()
     for _ in range(5):
         use.add(10.0)
     assert (use.at(10.0), use.at(12.0), use.at(99.0)) == (5, 3, 0)
@@ -103,7 +103,7 @@ def test_clients_that_are_remembered_are_bounded() -> None:
     async def ask(clock: Callable[[], float]) -> int:
         turns = FairQueue(clock)
         for number in range(3 * _CLIENTS_KEPT):
-            await turns.wait(f"client{number}", Use())
+            await turns.wait(f"client{number}", TurnCount())
         return len(turns._clients)
 
     assert asyncio.run(ask(lambda: 0.0)) <= _CLIENTS_KEPT

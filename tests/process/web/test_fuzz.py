@@ -15,11 +15,11 @@ from tests.support import pki
 from tests.support.exporter import Exporter, exporter
 from tests.support.product import needs
 from tests.support.roots import graph_root
+from tests.support.waiting import DEADLINE
 
 _CASES = 600
 _AT_ONCE = 24
 _READ_SECONDS = 0.3
-_CONNECT_SECONDS = 10
 _SAYS_NO_MORE = 0.2
 _METHODS = (
     b"GET",
@@ -135,7 +135,7 @@ def attempt(port: int, context: ssl.SSLContext | None, seed: int) -> bytes:
     source = random.Random(seed)
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.suppress(OSError))  # it may be cut at any point
-        connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_SECONDS))
+        connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE))
         if context:
             connection = stack.enter_context(context.wrap_socket(connection, server_hostname="127.0.0.1"))
         connection.settimeout(_READ_SECONDS)

@@ -17,9 +17,9 @@ from exporter.web.protocol.message import Request, Response, text
 from exporter.web.server import Server
 from tests.support import pki
 from tests.support.product import needs
+from tests.support.waiting import DEADLINE
 
 pytestmark = needs("openssl")
-_SECONDS = 30
 _LARGE = bytes(4 << 20)
 _RESET = struct.pack("ii", 1, 0)  # linger for 0 seconds: close(2) resets the connection
 _ASKED = "GET {} HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -81,7 +81,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: one.errors.append(context))
     serving = asyncio.create_task(one.server.serve(one.sockets))
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(DEADLINE):
             yield one
     finally:
         one.server.stop()

@@ -45,3 +45,9 @@ class GraphRoot:
 def graph_root(path: Path, driver: str = "aufs") -> GraphRoot:
     """Start an empty data root in a new directory."""
     return GraphRoot(path / "docker" if path.exists() else path, driver)
+
+
+def change(built: GraphRoot, name: str = "more") -> None:
+    """Do what a pull and a start do: an image with a layer on `base`, and a container of it."""
+    built.image(name, parent="base", size=9, files={"b": 5000}, tag=f"{name}:1")
+    built.container(f"{name}-c", image=name, writable={"c": 70_000})

@@ -62,8 +62,9 @@ def test_a_dangling_image_that_a_container_uses_or_an_image_is_built_on_stays() 
         image("child", parent="parent", references=(("a", "1"),)),
     )
     one = container("web", image_id=ImageId("used"), metadata=())
-    told = snapshot({}, images=images, containers=(one,))
-    assert _freed(told) == {"images_unused": (0, 1), "containers_stopped": (0, 1)}
+    other = container("db", metadata=())
+    told = snapshot({}, images=images, containers=(one, other))
+    assert _freed(told) == {"images_unused": (0, 1), "containers_stopped": (0, 2)}
 
 
 def test_a_container_of_another_driver_holds_no_image_of_the_same_id() -> None:

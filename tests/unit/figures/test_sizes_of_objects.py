@@ -6,7 +6,17 @@ from fractions import Fraction
 import pytest
 
 from exporter.core.measured import Changes, Usage
-from exporter.core.model import BuildCache, BuildRecord, ContainerState, ImageId, ImageState, Layer, LayerId, Use
+from exporter.core.model import (
+    BuildCache,
+    BuildRecord,
+    ContainerState,
+    ImageId,
+    ImageState,
+    Layer,
+    LayerId,
+    LayerKey,
+    Use,
+)
 from exporter.figures.figures import Figures
 from tests.support.snapshots import ELSEWHERE, container, image, layer, shared, snapshot, tree, volume
 
@@ -29,8 +39,8 @@ def test_a_layers_size_is_what_docker_wrote_down_before_what_was_compared_before
     told = snapshot({one.content: tree(9) for one in layers[:5] if one.content is not None}, layers=layers)
     made = Figures(told).layer_sizes
     assert made == {("overlay2", "a"): 0, ("overlay2", "c"): 9}
-    compared = replace(told, differences={("overlay2", LayerId("b")): 4})
-    assert Figures(compared).layer_sizes["overlay2", LayerId("b")] == 4
+    compared = replace(told, differences={LayerKey("overlay2", LayerId("b")): 4})
+    assert Figures(compared).layer_sizes[LayerKey("overlay2", LayerId("b"))] == 4
 
 
 def test_a_layer_that_images_share_counts_in_full_for_each_and_in_parts_for_their_shares() -> None:
@@ -82,10 +92,17 @@ def test_of_an_image_that_has_lost_layers_the_shares_of_the_others_are_still_tol
         image("gap", "base", broken=True, digest="sha256:1"),
         image("old", "base", broken=True),
         image("gone", broken=True),
+        image("whole", "base", digest="sha256:2"),
     )
     found = Figures(snapshot({}, layers=_recorded(base=1000), images=images)).images
     sizes = {name: (one.virtual, one.unique, one.proportional) for (_, name), one in found.items()}
-    assert sizes == {"gap": (None, 0, 500.0), "old": (1000, 0, 500.0), "gone": (None, None, None)}
+    third = float(Fraction(1000, 3))
+    assert sizes == {
+        "gap": (None, 0, third),
+        "old": (1000, 0, third),
+        "gone": (None, None, None),
+        "whole": (1000, 0, third),
+    }
 
 
 def test_an_image_is_used_before_it_is_dangling_and_intermediate_before_both() -> None:
@@ -175,8 +192,9 @@ def test_a_container_counts_once_for_each_volume_however_often_it_mounts_it() ->
         container("twice", volumes=("data", "data", "log")),
         container("once", volumes=("data",), state=ContainerState.RUNNING),
     )
-    found = Figures(snapshot({}, containers=containers)).volume_containers
-    assert found == {"data": 2, "log": 1}
+    assert Figures(snapshot({}, containers=containers)).volume_containers == {"data": 2, "log": 1}
+    bound = [replace(one, mounts=tuple(replace(mount, kind="bind") for mount in one.mounts)) for one in containers]
+    assert Figures(snapshot({}, containers=tuple(bound))).volume_containers == {}
 
 
 def test_the_build_cache_is_the_sum_of_the_records_whose_layers_are_no_images() -> None:
@@ -207,3 +225,16 @@ def test_the_build_caches_disk_space_is_its_snapshots_then_its_blobs_then_its_ow
     }
     found = Figures(snapshot(measured, build_cache=cache, layers=layers)).build_cache
     assert found.allocated == {"snapshots": 20, "content": 2 * (300 - 10 + 4000 - 5), "metadata": 42}
+
+
+def test_where_there_is_no_build_cache_it_occupies_nothing() -> None:
+    found = Figures(snapshot({("overlay2", "base"): tree(1000)}, layers=(layer("base"),))).build_cache
+    assert (found.size, found.allocated) == (0, {"snapshots": 0, "content": 0, "metadata": 0})
+
+
+def test_what_could_not_be_measured_is_no_part_of_a_sum() -> None:
+    layers = (layer("a", recorded_size=5), layer("gone", recorded_size=70))
+    told = snapshot({("overlay2", "a"): tree(5)}, layers=layers)
+    assert Figures(told).layers["overlay2", Use.IMAGE].usage == Usage(5, 10, 1)
+    assert Figures(told).layers["overlay2", Use.IMAGE].size == 75
+    assert "." not in Figures(replace(told, measured={("overlay2", "a"): tree(5)})).directories

@@ -93,7 +93,7 @@ def test_what_is_sent_is_what_arrives_and_alone_without_the_inodes_that_need_no_
     total = Total(1, 2, 3, 4, 5)
     _met(total, [(7, 2), (7, 2), (8, 2)])
     assert Total.unpack(total.pack()) == total
-    assert Total.unpack(total.pack(alone=True)).settled == set()
+    assert Total.unpack(total.pack(alone=True)).complete == set()
     assert Total.unpack(total.pack(alone=True)).result(_IDENTITY) == total.result(_IDENTITY)
 
 

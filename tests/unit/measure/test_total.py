@@ -87,7 +87,7 @@ def test_a_link_that_several_parts_share_is_remembered_once(tmp_path: Path, monk
         for part in parts:
             part.first_link((tmp_path / f"file{number}").stat())
     parts[0].join(Total.unpack(parts[1].pack()))
-    assert len(parts[0].settled) == 3
+    assert len(parts[0].complete) == 3
 
 
 def test_more_links_than_are_remembered_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,7 @@ def test_what_vanishes_is_reported_and_the_rest_counted(tree: Path) -> None:
 def flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory that is huge as far as the walk is concerned."""
     monkeypatch.setattr(walking, "_CHUNK", 16)
-    monkeypatch.setattr(walking, "_HANDFUL", 30)
+    monkeypatch.setattr(walking, "_GIVEN_FILES", 30)
     flat = tmp_path / "flat"
     flat.mkdir()
     for number in range(300):
@@ -176,7 +176,7 @@ def test_a_tree_in_any_parts_is_the_whole(wood: Path, seed: int, chunk: int) -> 
     prune.add(("huge1", "d"))
     with pytest.MonkeyPatch.context() as patch, DataRoot(str(wood)) as root:
         patch.setattr(walking, "_CHUNK", chunk)
-        patch.setattr(walking, "_HANDFUL", chunk)
+        patch.setattr(walking, "_GIVEN_FILES", chunk)
         whole = measure(root, ("tree",), prune, _no_error)
         waiting, totals = [WHOLE], []
 

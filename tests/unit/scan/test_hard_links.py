@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Links, Measured, Tree, Usage
 from exporter.core.model import Snapshot, Trigger, Use
 from exporter.figures.sizes import Disjoint, directories
-from exporter.inventory.stores import Dirty
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.scan.hard_links import gained_links, unaccounted, without_unaccounted
@@ -71,7 +71,7 @@ def test_a_tree_gains_links_only_where_they_were_none_before() -> None:
 def _scans(scanner: Scanner, *entries: Tree) -> Iterator[Snapshot]:
     """Scan entries as events would have it; what would be served whenever something was measured, and in the end."""
     scanner.begin(Trigger.EVENT, Dirty(frozenset(entries)))
-    while scanner.rounds:
+    while scanner.runs:
         scanner.collect(1.0)
         yield scanner.snapshot()
 
@@ -211,7 +211,7 @@ def test_volumes_that_are_linked_leave_a_doubt(built: GraphRoot, pool: Pool) -> 
     scanner.scan()
     shutil.copytree(first, second, copy_function=os.link)
     assert [one.doubtful for one in _rounds(scanner, Dirty(frozenset([("volumes", "second")])))] == [True]
-    scanner.audit([("volumes", "first", "_data")], 1.0)
+    scanner.remeasure([("volumes", "first", "_data")], 1.0)
     assert [one.doubtful for one in _collected(scanner)] == [False]
     assert _allocated(scanner.snapshot()) == allocated(built.path)
     assert [one.doubtful for one in _rounds(scanner, Dirty(everything=True))] == [False]
@@ -224,6 +224,6 @@ def _rounds(scanner: Scanner, dirty: Dirty) -> list[ScanRun]:
 
 def _collected(scanner: Scanner) -> list[ScanRun]:
     done: list[ScanRun] = []
-    while scanner.rounds:
+    while scanner.runs:
         done += scanner.collect(1.0)
     return done

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree
 from exporter.core.model import Trigger
 from exporter.figures.sizes import directories
-from exporter.inventory.stores import Dirty
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
@@ -36,7 +36,7 @@ class _Pull:
 
     def scan(self, *entries: Tree) -> None:
         self.begin(*entries)
-        while self.scanner.rounds:
+        while self.scanner.runs:
             self.scanner.collect(1.0)
 
     def allocated(self) -> int:
@@ -62,7 +62,7 @@ def test_half_a_layer_is_not_kept_for_the_next_start(built: GraphRoot, pool: Poo
     pull.begin(("graph", _LAYER))
     pull.scanner.save_cache()
     assert len(Cache(file)) == 1
-    while pull.scanner.rounds:
+    while pull.scanner.runs:
         pull.scanner.collect(1.0)
     pull.scanner.save_cache()
     assert len(Cache(file)) == 2

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from exporter.core.dirty import Dirty
 from exporter.core.model import Trigger
 from exporter.figures.sizes import directories
-from exporter.inventory.stores import Dirty
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
 from tests.support.product import scan
@@ -38,7 +38,7 @@ def test_a_change_costs_what_changed(driver: str, tmp_path: Path, pool: Pool) ->
     built.container("new", image="app", writable={"w": 1})
     changed = inodes(built.path) - before
     scanner.begin(Trigger.EVENT, Dirty(frozenset({("containers", hex_id("new"))})))
-    while scanner.rounds:
+    while scanner.runs:
         scanner.collect(1.0)
     snapshot = scanner.snapshot()
     assert sum(one.inodes for one in directories(snapshot).values()) == before + changed

@@ -24,12 +24,12 @@ def test_what_is_collected_is_handed_over_once() -> None:
     debounce.add(1, {("a",)})
     debounce.add(2, {("b",)})
     assert debounce.waiting.entries == {("a",), ("b",)}
-    assert debounce.take().entries == {("a",), ("b",)}
-    assert not debounce.take().entries
+    assert debounce.take_dirty().entries == {("a",), ("b",)}
+    assert not debounce.take_dirty().entries
     assert debounce.due is None
     debounce.add(10, {("c",)})
     assert debounce.due == 11
-    assert debounce.take().entries == {("c",)}
+    assert debounce.take_dirty().entries == {("c",)}
 
 
 def test_no_change_makes_nothing_wait() -> None:
@@ -47,7 +47,7 @@ def test_everything_stands_until_it_is_taken() -> None:
     debounce.add(2, set(), everything=True)
     debounce.add(3, {("b",)})
     assert debounce.due == 4
-    dirty = debounce.take()
+    dirty = debounce.take_dirty()
     assert (dirty.everything, dirty.entries) == (True, frozenset())
     debounce.add(5, {("c",)})
     assert not debounce.waiting.everything
@@ -66,7 +66,7 @@ _SHARES = st.sampled_from([0.01, 0.05, 0.25, 1.0])
 @given(_SHARES, st.floats(0, 1e6), st.floats(0, 1e6))
 def test_a_budget_begins_with_what_a_minute_gives(share: float, now: float, cpu: float) -> None:
     budget = Budget(share)
-    budget.settle(now, cpu)
+    budget.update(now, cpu)
     assert budget.balance == share * 60
     assert budget.wait() == budget.wait(audit=True) == 0
 
@@ -76,11 +76,11 @@ def test_a_budget_is_what_came_in_less_what_went_and_at_most_what_a_minute_gives
     share: float, turns: list[tuple[int, int]]
 ) -> None:
     budget, now, cpu, balance = Budget(share), 5.0, 3.0, share * 60
-    budget.settle(now, cpu)
+    budget.update(now, cpu)
     for pause, cost in turns:
         now, cpu = now + pause, cpu + cost
         balance = min(balance + pause * share - cost, share * 60)
-        budget.settle(now, cpu)
+        budget.update(now, cpu)
         assert budget.balance == pytest.approx(balance)
         assert budget.wait() == pytest.approx(max(0.0, -balance / share))
         assert budget.wait(audit=True) == pytest.approx(max(0.0, 10 - balance / share))
@@ -91,25 +91,25 @@ def test_a_large_audit_may_take_half_of_the_share() -> None:
 
 
 def test_space_counts_as_vanished_beyond_64_mib_of_what_the_trees_have_grown() -> None:
-    assert not Disk(1000, 500).vanishes(0, 1000 + _LEAST, 500)
-    assert Disk(1000, 500).vanishes(0, 1001 + _LEAST, 500)
-    assert not Disk(1000, 500).vanishes(0, 1001 + _LEAST, 501)
-    assert Disk(1000, 500).vanishes(0, 1001 + _LEAST, 499)
+    assert not Disk(1000, 500).is_losing_space(0, 1000 + _LEAST, 500)
+    assert Disk(1000, 500).is_losing_space(0, 1001 + _LEAST, 500)
+    assert not Disk(1000, 500).is_losing_space(0, 1001 + _LEAST, 501)
+    assert Disk(1000, 500).is_losing_space(0, 1001 + _LEAST, 499)
 
 
 def test_space_that_is_told_is_the_new_level() -> None:
     disk = Disk(0, 0)
-    assert disk.vanishes(0, 2 * _LEAST, 0)
+    assert disk.is_losing_space(0, 2 * _LEAST, 0)
     assert (disk.used, disk.explained) == (2 * _LEAST, 0)
-    assert not disk.vanishes(1000, 3 * _LEAST, 0)
-    assert disk.vanishes(2000, 3 * _LEAST + 1, 0)
+    assert not disk.is_losing_space(1000, 3 * _LEAST, 0)
+    assert disk.is_losing_space(2000, 3 * _LEAST + 1, 0)
 
 
 def test_trees_that_grew_by_more_than_what_went_are_the_new_level() -> None:
     disk = Disk(0, 0)
-    assert not disk.vanishes(0, _LEAST, _LEAST + 1)
+    assert not disk.is_losing_space(0, _LEAST, _LEAST + 1)
     assert (disk.used, disk.explained) == (_LEAST, _LEAST + 1)
-    assert not disk.vanishes(1, 2 * _LEAST, 2 * _LEAST)
+    assert not disk.is_losing_space(1, 2 * _LEAST, 2 * _LEAST)
     assert (disk.used, disk.explained) == (_LEAST, _LEAST + 1), "what is explained to the byte is not noted"
 
 
@@ -117,23 +117,23 @@ def test_after_space_was_told_it_is_not_told_before_the_pause_is_over() -> None:
     disk, used = Disk(0, 0), 0
     for now, told in ((0, True), (29, False), (30, True), (89, False), (90, True), (209, False), (210, True)):
         used += 2 * _LEAST
-        assert disk.vanishes(now, used, 0) == told, now
+        assert disk.is_losing_space(now, used, 0) == told, now
 
 
 @pytest.mark.parametrize(("grew", "told"), [(_LEAST, True), (_LEAST - 1, False)])
 def test_growth_that_an_audit_explains_ends_the_pause(grew: int, told: bool) -> None:
     disk = Disk(0, 0)
-    assert disk.vanishes(0, 2 * _LEAST, 0)
-    assert disk.vanishes(1, 5 * _LEAST, grew) == told
+    assert disk.is_losing_space(0, 2 * _LEAST, 0)
+    assert disk.is_losing_space(1, 5 * _LEAST, grew) == told
 
 
 @pytest.mark.parametrize(("quiet", "pause"), [(900, 60), (901, 30)])
 def test_a_quarter_of_an_hour_after_the_pause_it_is_short_again(quiet: int, pause: int) -> None:
     disk = Disk(0, 0)
-    assert disk.vanishes(0, 2 * _LEAST, 0)
-    assert disk.vanishes(30 + quiet, 4 * _LEAST, 0)
-    assert not disk.vanishes(30 + quiet + pause - 1, 6 * _LEAST, 0)
-    assert disk.vanishes(30 + quiet + pause, 6 * _LEAST, 0)
+    assert disk.is_losing_space(0, 2 * _LEAST, 0)
+    assert disk.is_losing_space(30 + quiet, 4 * _LEAST, 0)
+    assert not disk.is_losing_space(30 + quiet + pause - 1, 6 * _LEAST, 0)
+    assert disk.is_losing_space(30 + quiet + pause, 6 * _LEAST, 0)
 
 
 @dataclass
@@ -159,36 +159,36 @@ def disks(monkeypatch: pytest.MonkeyPatch) -> _Filesystems:
 
 def test_growth_explains_space_on_the_filesystem_that_it_is_on(disks: _Filesystems) -> None:
     pressure = DiskPressure()
-    assert not pressure.vanishes(0, "/root", ["/below"], [])
+    assert not pressure.is_losing_space(0, "/root", ["/below"], [])
     disks.said["/below"] = (2, 2 * _LEAST)
-    assert not pressure.vanishes(1, "/root", ["/below"], [_tree(2, _LEAST), _tree(2, _LEAST)])
+    assert not pressure.is_losing_space(1, "/root", ["/below"], [_tree(2, _LEAST), _tree(2, _LEAST)])
     disks.said["/below"] = (2, 4 * _LEAST)
-    assert pressure.vanishes(2, "/root", ["/below"], [_tree(2, 2 * _LEAST), _tree(1, 2 * _LEAST)])
+    assert pressure.is_losing_space(2, "/root", ["/below"], [_tree(2, 2 * _LEAST), _tree(1, 2 * _LEAST)])
 
 
 def test_growth_on_a_filesystem_that_is_not_looked_at_is_that_of_the_root(disks: _Filesystems) -> None:
     pressure = DiskPressure()
-    assert not pressure.vanishes(0, "/root", ["/below"], [])
+    assert not pressure.is_losing_space(0, "/root", ["/below"], [])
     disks.said["/root"] = (1, 2 * _LEAST)
-    assert not pressure.vanishes(1, "/root", ["/below"], [_tree(9, 2 * _LEAST)])
+    assert not pressure.is_losing_space(1, "/root", ["/below"], [_tree(9, 2 * _LEAST)])
 
 
 def test_what_does_not_say_how_full_it_is_is_left_out(disks: _Filesystems) -> None:
     pressure = DiskPressure()
     disks.said["/root"] = None
-    assert not pressure.vanishes(0, "/root", ["/below"], [])
+    assert not pressure.is_losing_space(0, "/root", ["/below"], [])
     disks.said["/below"] = None
-    assert not pressure.vanishes(1, "/root", ["/below"], [])
+    assert not pressure.is_losing_space(1, "/root", ["/below"], [])
     disks.said["/below"] = (2, 2 * _LEAST)
-    assert pressure.vanishes(2, "/root", ["/below"], [])
+    assert pressure.is_losing_space(2, "/root", ["/below"], [])
 
 
 def test_a_filesystem_that_is_mounted_twice_counts_once(disks: _Filesystems) -> None:
     pressure = DiskPressure()
     disks.said["/below"] = (1, 0)
-    assert not pressure.vanishes(0, "/root", ["/below"], [])
+    assert not pressure.is_losing_space(0, "/root", ["/below"], [])
     disks.said |= {"/root": (1, 2 * _LEAST), "/below": (1, 9 * _LEAST)}
-    assert not pressure.vanishes(1, "/root", ["/below"], [_tree(1, 2 * _LEAST)]), "the root's word stands"
+    assert not pressure.is_losing_space(1, "/root", ["/below"], [_tree(1, 2 * _LEAST)]), "the root's word stands"
 
 
 def test_what_is_used_is_what_is_not_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from exporter.core.data_root import DataRoot
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Measured, Tree
-from exporter.inventory.stores import Dirty, stores
-from exporter.schedule.reconcile import Findings, Reconciler
+from exporter.inventory.areas import RootAreas, find_areas
+from exporter.schedule.findings import Findings
+from exporter.schedule.reconcile import Reconciler
 from tests.support.clock import FakeClock
 from tests.support.product import scan
 from tests.support.roots import GraphRoot, graph_root, hex_id
@@ -21,15 +23,15 @@ class _Looks:
         self.measured: dict[Tree, Measured] = dict(scan(path).measured)
         self()
 
-    def settle(self, *entries: Tree, everything: bool = False) -> None:
+    def mark_seen(self, *entries: Tree, everything: bool = False) -> None:
         """Have a scan of these."""
         self.measured = dict(scan(self.path).measured)
         with DataRoot(str(self.path)) as root:
-            self.reconciler.settle(root, stores(root), Dirty(frozenset(entries), everything), ())
+            self.reconciler.mark_seen(root, find_areas(root), Dirty(frozenset(entries), everything), ())
 
     def __call__(self) -> Findings:
         with DataRoot(str(self.path)) as root:
-            return self.reconciler.look(root, stores(root), self.measured)
+            return self.reconciler.compare_signatures(root, find_areas(root), self.measured)
 
 
 @pytest.fixture
@@ -113,9 +115,9 @@ def test_what_the_engine_adds_to_an_entry_of_image_metadata_is_found(built: Grap
 
 def test_a_store_that_cannot_be_seen_any_more_is_found(looks: _Looks) -> None:
     with DataRoot(str(looks.path)) as root:
-        left = [store for store in stores(root) if store != ("containers",)]
-        assert looks.reconciler.look(root, left, looks.measured).stores == {("containers",)}
-        assert looks.reconciler.look(root, stores(root), looks.measured).stores == {("containers",)}
+        left = RootAreas(tuple(store for store in find_areas(root).stores if store != ("containers",)))
+        assert looks.reconciler.compare_signatures(root, left, looks.measured).stores == {("containers",)}
+        assert looks.reconciler.compare_signatures(root, find_areas(root), looks.measured).stores == {("containers",)}
 
 
 def test_permission_that_changes_is_found(looks: _Looks) -> None:
@@ -127,13 +129,13 @@ def test_what_was_told_is_no_finding_and_what_comes_later_is_one(looks: _Looks) 
     home = looks.path / "containers" / hex_id("web")
     (looks.path / "graph" / hex_id("told")).mkdir()
     (home / "config.json").write_text("{}")
-    looks.settle(("graph", hex_id("told")), ("containers", hex_id("web")))
+    looks.mark_seen(("graph", hex_id("told")), ("containers", hex_id("web")))
     findings = looks()
     assert not findings.stores
     assert not findings.entries
     (looks.path / "graph" / hex_id("later")).mkdir()
     (home / "config.json").write_text("{ }")
-    looks.settle(("volumes", "another"))
+    looks.mark_seen(("volumes", "another"))
     findings = looks()
     assert findings.stores == {("graph",)}
     assert findings.entries == {("containers", hex_id("web"))}
@@ -144,16 +146,16 @@ def test_of_a_store_that_was_told_of_as_a_whole_nothing_is_a_finding(looks: _Loo
     shutil.rmtree(looks.path / "containers")
     (looks.path / "copy").rename(looks.path / "containers")
     shutil.rmtree(looks.path / "volumes")
-    looks.settle(("containers",), ("volumes",), ("copy",))
+    looks.mark_seen(("containers",), ("volumes",), ("copy",))
     findings = looks()
     assert not findings.stores
     assert not findings.entries
     (looks.path / "graph" / hex_id("new")).mkdir()
-    looks.settle(everything=True)
+    looks.mark_seen(everything=True)
     assert not looks().stores
 
 
 def test_a_store_that_is_new_is_scanned_as_a_whole(looks: _Looks) -> None:
     (looks.path / "overlay2" / "l").mkdir(parents=True)
-    looks.settle(("graph", "something"))
+    looks.mark_seen(("graph", "something"))
     assert looks().stores == {()}, "the root itself was not told of"

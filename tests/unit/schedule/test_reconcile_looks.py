@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from exporter.core.data_root import DataRoot
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Measured, Tree, Usage
-from exporter.inventory.stores import Dirty, stores
-from exporter.schedule.reconcile import Findings, Reconciler, filled_later, told
+from exporter.inventory.areas import find_areas
+from exporter.schedule.findings import Findings, filled_later
+from exporter.schedule.reconcile import Reconciler
 
 _ID = "a" * 64
 _LOOKS_UNTIL_THOROUGH = 8
@@ -39,11 +41,13 @@ class _Host:
     ) -> Findings:
         with DataRoot(str(self.path)) as root:
             root.mounts = frozenset(mounts)
-            return self.reconciler.look(root, stores(root), measured or {}, immutable=immutable, watching=watching)
+            return self.reconciler.compare_signatures(
+                root, find_areas(root), measured or {}, immutable=immutable, watching=watching
+            )
 
-    def settle(self, *entries: Tree, everything: bool = False, listings: Collection[Tree] = ()) -> None:
+    def mark_seen(self, *entries: Tree, everything: bool = False, listings: Collection[Tree] = ()) -> None:
         with DataRoot(str(self.path)) as root:
-            self.reconciler.settle(root, stores(root), Dirty(frozenset(entries), everything), listings)
+            self.reconciler.mark_seen(root, find_areas(root), Dirty(frozenset(entries), everything), listings)
 
     def measured(self, *tree: str) -> dict[Tree, Measured]:
         status = self.path.joinpath(*tree).lstat()
@@ -248,7 +252,7 @@ def test_what_is_scanned_is_no_finding_of_the_next_look(host: _Host) -> None:
     (host.path / "graph/new").mkdir()
     host.write(f"graph/{_ID}/json", "{ }")
     host.write(f"containers/{_ID}/config.v2.json", "{ }")
-    host.settle(("graph", "new"), ("graph", _ID))
+    host.mark_seen(("graph", "new"), ("graph", _ID))
     findings = host.look()
     assert findings.stores == set()
     assert findings.entries == {("containers", _ID)}
@@ -259,7 +263,7 @@ def test_a_listing_alone_can_be_taken_as_seen(host: _Host) -> None:
     (host.path / "graph/new").mkdir()
     (host.path / "volumes/new").mkdir()
     host.write(f"graph/{_ID}/json", "{ }")
-    host.settle(listings=[("graph",)])
+    host.mark_seen(listings=[("graph",)])
     findings = host.look()
     assert findings.stores == {("volumes",)}
     assert ("graph", _ID) in findings.entries
@@ -269,7 +273,7 @@ def test_where_everything_is_scanned_nothing_is_found(host: _Host) -> None:
     host.look()
     (host.path / "graph/new").mkdir()
     host.write(f"containers/{_ID}/config.v2.json", "{ }")
-    host.settle(everything=True)
+    host.mark_seen(everything=True)
     findings = host.look()
     assert not findings.stores
     assert not findings.entries
@@ -282,7 +286,7 @@ def test_what_was_measured_is_compared_after_a_scan_of_its_store_as_well(host: _
     host.look()
     (host.path / "overlay2/layer").rename(host.path / "overlay2/old")
     (host.path / "overlay2/layer").mkdir()
-    host.settle(("overlay2", "old"))
+    host.mark_seen(("overlay2", "old"))
     findings = host.look(measured=measured)
     assert not findings.stores
     assert findings.entries == {("overlay2", "layer")}
@@ -290,9 +294,9 @@ def test_what_was_measured_is_compared_after_a_scan_of_its_store_as_well(host: _
 
 
 def test_before_the_first_look_a_scan_is_no_matter(host: _Host) -> None:
-    host.settle(everything=True)
+    host.mark_seen(everything=True)
     assert not host.look()
 
 
 def test_a_scan_of_an_entry_reads_the_listing_that_it_is_in() -> None:
-    assert told(Dirty(frozenset({("a",), ("b", "c")}))) == {("a",), (), ("b", "c"), ("b",)}
+    assert Dirty(frozenset({("a",), ("b", "c")})).read_again() == {("a",), (), ("b", "c"), ("b",)}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.core.measured import Measured, Tree, Usage
@@ -151,24 +151,30 @@ def test_the_longest_overdue_is_measured_first() -> None:
 
 def test_what_is_being_measured_is_not_due_meanwhile() -> None:
     schedule = _schedule([("a",), ("b",)])
+    assert schedule.next_due == _INTERVAL
     schedule.begun([("a",), ("none",)], 100)
     assert schedule.due(100) == [("b",)]
+    schedule.begun([("b",)], 200)
+    assert schedule.next_due == 100 + _HOUR
+    schedule = _schedule([("a",), ("b",)])
+    schedule.begun([("a",)], 100)
     assert schedule.due(100 + _HOUR - 1) == [("b",)]
     assert schedule.due(100 + _HOUR) == [("b",), ("a",)]
 
 
 @given(st.lists(st.integers(0, SMALL_ENTRIES), min_size=1, max_size=60))
+@example([SMALL_ENTRIES] * 12)
 def test_a_batch_of_small_trees_is_bounded_and_all_of_them_have_their_turn(sizes: list[int]) -> None:
     measured: dict[Tree, Measured] = {("t", str(at)): _entries(size) for at, size in enumerate(sizes)}
     schedule, left = _schedule(measured), set(measured)
     while left:
-        batch = schedule.take(_INTERVAL, measured, large=False)
+        batch = schedule.next_batch(_INTERVAL, measured, large=False)
         assert batch
         assert {*batch} <= left
         assert sum(measured[tree].entries for tree in batch[:-1]) <= 20_000, "the last one may exceed it"
         left -= {*batch}
         assert not left or sum(measured[tree].entries for tree in batch) > 20_000, "and what fits is not put off"
-    assert not schedule.take(_INTERVAL, measured, large=False)
+    assert not schedule.next_batch(_INTERVAL, measured, large=False)
 
 
 def test_a_large_tree_is_measured_alone_and_only_where_large_ones_are_asked_for() -> None:
@@ -178,10 +184,10 @@ def test_a_large_tree_is_measured_alone_and_only_where_large_ones_are_asked_for(
         ("c",): _entries(SMALL_ENTRIES + 1),
     }
     schedule = _schedule([*measured, ("unmeasured",)])
-    assert schedule.take(_INTERVAL, measured, large=True) == [("a",)]
-    assert schedule.take(_INTERVAL, measured, large=False) == [("b",), ("unmeasured",)]
-    assert schedule.take(_INTERVAL, measured, large=True) == [("c",)]
-    assert schedule.take(_INTERVAL, measured, large=True) == []
+    assert schedule.next_batch(_INTERVAL, measured, large=True) == [("a",)]
+    assert schedule.next_batch(_INTERVAL, measured, large=False) == [("b",), ("unmeasured",)]
+    assert schedule.next_batch(_INTERVAL, measured, large=True) == [("c",)]
+    assert schedule.next_batch(_INTERVAL, measured, large=True) == []
 
 
 @given(st.lists(st.booleans(), max_size=12), st.sampled_from([15.0, 60.0, 900.0, 2000.0]))
@@ -217,6 +223,18 @@ def test_what_starts_and_what_stops_is_measured_at_once_and_then_by_its_new_paus
         schedule.done(tree, now, 0, grew=True)
         schedule.plan(_plan([tree]), inventory, [], now + 1, 0)
         assert schedule.next_due == now + pause
+
+
+def test_what_was_started_again_and_is_quiet_has_the_pauses_of_what_runs() -> None:
+    tree: Tree = ("overlay2", "web")
+    ended, runs = (
+        Inventory(layers=(layer("web", Use.CONTAINER),), containers=(_container("web", state),))
+        for state in (_EXITED, _RUNNING)
+    )
+    schedule = _schedule([tree], ended)
+    schedule.plan(_plan([tree]), runs, [], 10, 0)
+    schedule.done(tree, 10, 0, grew=False)
+    assert schedule.next_due == 10 + 2 * _INTERVAL
 
 
 def test_what_a_container_may_have_written_is_measured_at_once() -> None:

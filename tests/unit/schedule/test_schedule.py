@@ -26,12 +26,12 @@ def test_a_change_waits_for_quiet_but_never_longer_than_five_seconds(pauses: lis
     debounce, now, first = Debounce(), 100.0, 100.0
     for pause in pauses:
         if debounce.due is not None and debounce.due <= now:
-            debounce.take()
+            debounce.take_dirty()
             first = now
         debounce.add(now, {("containers", "c")})
         assert debounce.due == min(now + 1, first + 5)
         now += pause
-    assert debounce.take().entries == {("containers", "c")}
+    assert debounce.take_dirty().entries == {("containers", "c")}
     assert debounce.due is None
 
 
@@ -39,7 +39,7 @@ def test_more_entries_than_are_worth_telling_apart_are_everything() -> None:
     debounce = Debounce()
     debounce.add(0, {(str(number),) for number in range(MOST_ENTRIES)})
     debounce.add(0, {("one more",)})
-    dirty = debounce.take()
+    dirty = debounce.take_dirty()
     assert dirty.everything
     assert not dirty.entries
 
@@ -48,22 +48,22 @@ def test_more_entries_than_are_worth_telling_apart_are_everything() -> None:
 def test_what_is_spent_stays_within_the_share(turns: list[tuple[float, float]]) -> None:
     """As long as nothing is spent when there is nothing to spend, the average keeps to the share."""
     budget, now, cpu, largest = Budget(0.05), 0.0, 0.0, 0.0
-    budget.settle(now, cpu)
+    budget.update(now, cpu)
     for pause, cost in turns:
         now += pause
         if not budget.wait():
             cpu += cost
             largest = max(largest, cost)
-        budget.settle(now, cpu)
+        budget.update(now, cpu)
     assert cpu <= 0.05 * (now + 60) + largest + 1e-6
 
 
 def test_an_overdrawn_account_says_how_long_to_wait() -> None:
     budget = Budget(0.05)
-    budget.settle(0, 0)
-    budget.settle(0, 4)
+    budget.update(0, 0)
+    budget.update(0, 4)
     assert budget.wait() == 20
-    budget.settle(20, 4)
+    budget.update(20, 4)
     assert budget.wait() == 0
     assert budget.wait(audit=True) == 10  # so much is left to what events tell of
 
@@ -143,7 +143,7 @@ def test_the_oldest_measurement_of_an_area_is_told(tmp_path: Path, pool: Pool) -
 
 def test_growth_that_was_measured_explains_the_space_that_went(tmp_path: Path) -> None:
     space = DiskPressure()
-    assert not space.vanishes(0, str(tmp_path), [], [])
+    assert not space.is_losing_space(0, str(tmp_path), [], [])
     with (tmp_path / "large").open("wb") as file:
         for _ in range(200):
             file.write(bytes(1 << 20))
@@ -151,9 +151,9 @@ def test_growth_that_was_measured_explains_the_space_that_went(tmp_path: Path) -
         status = Path(file.name).stat()
         size = status.st_blocks * 512
         grown = Measured(Usage(size, size, 1), (status.st_dev, status.st_ino, 0))
-        assert not space.vanishes(1, str(tmp_path), [], [grown])
-    assert not space.vanishes(2, str(tmp_path / "gone"), [], [])
-    assert not DiskPressure().vanishes(3, str(tmp_path), [], [grown])
+        assert not space.is_losing_space(1, str(tmp_path), [], [grown])
+    assert not space.is_losing_space(2, str(tmp_path / "gone"), [], [])
+    assert not DiskPressure().is_losing_space(3, str(tmp_path), [], [grown])
 
 
 _MIB = 1 << 20
@@ -161,27 +161,27 @@ _MIB = 1 << 20
 
 def test_space_that_went_is_told_once_and_again_when_more_went() -> None:
     disk = Disk(used=1000 * _MIB, explained=100 * _MIB)
-    assert not disk.vanishes(15, 1064 * _MIB, 100 * _MIB)
-    assert disk.vanishes(30, 1065 * _MIB, 100 * _MIB)
-    assert not disk.vanishes(45, 1065 * _MIB, 165 * _MIB)  # the audit has found it
-    assert not disk.vanishes(60, 1129 * _MIB, 165 * _MIB)
-    assert disk.vanishes(75, 1195 * _MIB, 165 * _MIB)
+    assert not disk.is_losing_space(15, 1064 * _MIB, 100 * _MIB)
+    assert disk.is_losing_space(30, 1065 * _MIB, 100 * _MIB)
+    assert not disk.is_losing_space(45, 1065 * _MIB, 165 * _MIB)  # the audit has found it
+    assert not disk.is_losing_space(60, 1129 * _MIB, 165 * _MIB)
+    assert disk.is_losing_space(75, 1195 * _MIB, 165 * _MIB)
 
 
 def test_space_that_is_freed_and_used_again_vanishes() -> None:
     disk = Disk(used=1000 * _MIB, explained=100 * _MIB)
-    assert not disk.vanishes(15, 900 * _MIB, 100 * _MIB)
-    assert disk.vanishes(30, 970 * _MIB, 100 * _MIB)
+    assert not disk.is_losing_space(15, 900 * _MIB, 100 * _MIB)
+    assert disk.is_losing_space(30, 970 * _MIB, 100 * _MIB)
 
 
 def test_what_grows_elsewhere_is_asked_for_ever_more_rarely() -> None:
     """A neighbour writes 10 MiB a second for an hour; then a container begins to."""
     disk = Disk(0, 0)
-    told = [now for now in range(0, 3600, 15) if disk.vanishes(now, now * 10 * _MIB, 0)]
+    told = [now for now in range(0, 3600, 15) if disk.is_losing_space(now, now * 10 * _MIB, 0)]
     pauses = [later - earlier for earlier, later in itertools.pairwise(told)]
     assert pauses == [30, 60, 120, 240, 480, 900, 900]
     explained = 100 * _MIB  # what the last audit has found
-    assert disk.vanishes(told[-1] + 15, (told[-1] * 10 + 200) * _MIB, explained)
+    assert disk.is_losing_space(told[-1] + 15, (told[-1] * 10 + 200) * _MIB, explained)
 
 
 def test_each_filesystem_has_its_own_account(tmp_path: Path) -> None:
@@ -190,11 +190,11 @@ def test_each_filesystem_has_its_own_account(tmp_path: Path) -> None:
     if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("there is only one filesystem here")
     space, size = DiskPressure(), 80 * _MIB
-    assert not space.vanishes(0, str(tmp_path), [str(other)], [])
+    assert not space.is_losing_space(0, str(tmp_path), [str(other)], [])
     with tempfile.NamedTemporaryFile(dir=other) as file:
         os.posix_fallocate(file.fileno(), 0, size)
         elsewhere = Measured(Usage(size, size, 1), (tmp_path.stat().st_dev, 1, 0))
-        assert space.vanishes(1, str(tmp_path), [str(other)], [elsewhere])
+        assert space.is_losing_space(1, str(tmp_path), [str(other)], [elsewhere])
 
 
 def test_what_hangs_is_audited_ever_more_rarely_whatever_runs(tmp_path: Path, pool: Pool) -> None:
@@ -219,12 +219,12 @@ def test_large_trees_are_audited_one_by_one_and_small_ones_beside_them(tmp_path:
     busy: Tree = ("aufs", "diff", hex_id("busy"))
     done: Tree = ("aufs", "diff", hex_id("done"))
     measured = {busy: Measured(Usage(), entries=40_000_000), done: Measured(Usage(), entries=6000)}
-    assert remeasure.take(3600, measured, large=True) == [busy]
-    small = remeasure.take(3600, measured, large=False)
+    assert remeasure.next_batch(3600, measured, large=True) == [busy]
+    small = remeasure.next_batch(3600, measured, large=False)
     assert small
     assert not {busy, done} & {*small}
-    assert remeasure.take(3600, measured, large=True) == [done]
-    assert not remeasure.take(3600, measured, large=True)
+    assert remeasure.next_batch(3600, measured, large=True) == [done]
+    assert not remeasure.next_batch(3600, measured, large=True)
 
 
 def test_links_to_nobody_knows_where_have_all_that_grows_measured_but_not_again_and_again(

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from exporter.cli.commands.backup import Places, backup, measure_binds
+from exporter.cli.commands.backup import backup
+from exporter.cli.commands.backup_plan import Places, measure_binds
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.tables import Answer, Lines
 from exporter.demo import build_demo

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cli.commands.backup import Places, backup
+from exporter.cli.commands.backup import backup
+from exporter.cli.commands.backup_plan import Places
 from exporter.cli.commands.containers import containers
 from exporter.cli.commands.df import df
 from exporter.cli.commands.images import images, tree

@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.demo.bolt import PAGE, Tree, bolt, fnv, leaf, meta
@@ -42,6 +42,7 @@ def test_what_lies_in_the_leaves_below_branches_is_all_read() -> None:
 
 
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.binary(max_size=6000), max_size=5))
+@example({"a": b"x" * (3 * PAGE), "b": b"y"})
 def test_values_of_any_length_are_read_also_over_many_pages(values: dict[str, bytes]) -> None:
     assert _values(bolt(dict(values))) == {name.encode(): value for name, value in values.items()}
 
@@ -196,6 +197,20 @@ def test_a_database_that_is_damaged_and_still_is_not_read_again() -> None:
     with pytest.raises(BoltError, match="unknown kind"):
         read_bolt(read)
     assert reads == 1
+
+
+def test_a_page_that_is_broken_because_of_a_commit_is_read_again() -> None:
+    """The page was written over while it was read; the next attempt finds the database whole."""
+    new, broken = bolt({"a": b"new"}), _database(_page(3, 16, 0, b""))
+    new, committed = meta(0, 9) + meta(1, 8) + new[2 * PAGE :], False
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal committed
+        content = new if committed else broken
+        committed = committed or (offset, length) == (3 * PAGE, PAGE)
+        return content[offset : offset + length]
+
+    assert read_bolt(read).values == {b"a": b"new"}
 
 
 def test_no_more_is_read_of_a_database_than_an_engines_can_be_large(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,6 @@
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree
 from exporter.inventory.files.memo import Memo
-from exporter.inventory.stores import Dirty, entry_of
-
-_STORES = ((("containers",)), ("image", "overlay2"), ("image", "overlay2", "layerdb", "sha256"), ("overlay2",))
 
 
 class _Reads:
@@ -56,16 +54,6 @@ def test_what_nobody_asks_for_is_forgotten() -> None:
     reads.scan()
     reads.scan(ask=("b",))
     assert reads.scan() == {"a": 3, "b": 2}
-
-
-def test_a_path_belongs_to_the_entry_of_the_innermost_store() -> None:
-    assert entry_of(("containers", "c", "config.json"), _STORES) == ("containers", "c")
-    assert entry_of(("overlay2", "x", "diff", "y"), _STORES) == ("overlay2", "x")
-    assert entry_of(("image", "overlay2", "repositories.json"), _STORES) == ("image", "overlay2", "repositories.json")
-    layer = ("image", "overlay2", "layerdb", "sha256", "l")
-    assert entry_of((*layer, "size"), _STORES) == layer
-    assert entry_of(("tmp", "x"), _STORES) == ("tmp",)
-    assert entry_of(("containers",), _STORES) == ("containers",)
 
 
 def test_a_dirty_entry_covers_what_lies_in_it() -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
-from exporter.core.model import Collector, Layer, LayerId, Use
-from exporter.inventory.drivers import LayerStore, driver_named
+from exporter.core.model import Collector, Layer, LayerId, LayerKey, Use
+from exporter.inventory.drivers import driver_named
+from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.reader import Problems, Reader
 from exporter.inventory.layouts.claims import Claims, Grace, changed, classify
@@ -53,9 +54,10 @@ class _Host:
         """What each layer of a driver's is found to be used for."""
         with DataRoot(str(self.path)) as root:
             store = LayerStore(driver_named(driver), Reader(root, Collector.IMAGES, Problems(), Memo()))
-            claims = Claims(pending={*pending}, references=[_REFERENCES], doubts=[lambda: False, lambda: doubt])
-            claims.add({LayerId(name): _layer(LayerId(name), Use.IMAGE) for name in claimed})
-            found = classify(root, store, claims, self.grace, _layer, [LayerId(name) for name in others])
+            layers = {LayerId(name): _layer(LayerId(name), Use.IMAGE) for name in claimed}
+            doubts = [lambda: False, lambda: doubt]
+            claims = Claims(layers, {*pending}, [_REFERENCES], doubts, _layer)
+            found = classify(root, store, claims, self.grace, [LayerId(name) for name in others])
         assert [layer.id for layer in found] == sorted(layer.id for layer in found)
         return {layer.id: layer.use.value for layer in found}
 
@@ -192,10 +194,9 @@ def test_a_driver_that_is_not_known_has_the_layers_that_are_claimed(host: _Host,
 
 
 def test_the_first_claim_on_a_layer_stands() -> None:
-    claims = Claims()
     first, second = (_layer(LayerId("a"), use) for use in (Use.IMAGE, Use.CONTAINER))
-    claims.add({LayerId("a"): first})
-    claims.add({LayerId("a"): second, LayerId("b"): second})
+    claims = Claims({LayerId("a"): first})
+    claims.join(Claims({LayerId("a"): second, LayerId("b"): second}))
     assert claims.layers == {"a": first, "b": second}
 
 
@@ -225,4 +226,4 @@ def test_the_grace_is_over_exactly_when_a_layer_was_unneeded_for_all_of_it(
             since = None
             continue
         since = clock.uptime if since is None else since
-        assert grace.over(("overlay2", "a"), 1000.0) == (clock.uptime - since >= seconds)
+        assert grace.over(LayerKey("overlay2", LayerId("a")), 1000.0) == (clock.uptime - since >= seconds)

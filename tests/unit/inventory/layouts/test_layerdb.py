@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from exporter.core.dirty import Dirty
 from exporter.core.model import Trigger
 from exporter.demo.bolt import write_bolt
-from exporter.inventory.layouts.layerdb import chain_ids
-from exporter.inventory.stores import Dirty
+from exporter.inventory.layouts.layerdb_images import chain_ids
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
 from tests.support.proc import FakeProc

@@ -1,13 +1,16 @@
 """What needs each layer of Docker 1.10 and newer, and what is found of it where several things do."""
 
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from exporter.core.measured import Changes
-from exporter.core.model import Container, Inventory, Layer, Use
+from exporter.core.model import Container, Inventory, Layer, LayerId, Use
+from tests.support.clock import FakeClock
 from tests.support.product import scan
 from tests.support.roots.layerdb import DbRoot, digest
 
@@ -152,3 +155,33 @@ def test_the_layers_that_are_being_removed_or_made_are_pending(tmp_path: Path) -
         cache: Use.PENDING,
         built.cache("left"): Use.ORPHANED,
     }
+
+
+_GRACE_SECONDS = 600.0
+_REFERENCES = (
+    *("containers", "buildkit", "buildkit/snapshots.db", "overlay2", "image/overlay2/repositories.json"),
+    *(
+        f"image/overlay2/{name}"
+        for name in ("imagedb/content/sha256", "layerdb/sha256", "layerdb/mounts", "layerdb/tmp")
+    ),
+)
+
+
+@pytest.mark.parametrize("place", _REFERENCES)
+@pytest.mark.parametrize(("age", "expected"), [(_GRACE_SECONDS - 1, "pending"), (_GRACE_SECONDS, "orphaned")])
+def test_a_layer_is_not_orphaned_while_something_that_names_it_may_just_have_gone(
+    tmp_path: Path, place: str, age: float, expected: str
+) -> None:
+    """Where something that refers to a layer comes or goes, a date tells of it."""
+    built = DbRoot(tmp_path).layer("a", 1).image("a", "a", ["a:1"]).layer("left", 1).build("x" * 25)
+    written = time.time() + 5000
+    os.utime(built.path / place, (written, written))
+    clock = FakeClock(date=(built.path / place).stat().st_mtime + age)
+    layers = scan(built.path, orphaned_after=_GRACE_SECONDS, clock=clock.clock).inventory.layers
+    assert {one.id: one.use.value for one in layers}[LayerId(built.cache("left"))] == expected
+
+
+def test_a_container_without_anything_below_it_has_the_size_of_its_files(tmp_path: Path) -> None:
+    built = DbRoot(tmp_path, "vfs").container("web", "gone")
+    (built.base / "layerdb/mounts" / digest("containerweb") / "init-id").unlink()
+    assert _layers(built)[digest("mountweb")].size_known

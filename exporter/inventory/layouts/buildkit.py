@@ -10,16 +10,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from exporter.core.area import Area, Signature
 from exporter.core.measured import Tree
-from exporter.core.model import BuildCache, BuildRecord, LayerId
+from exporter.core.model import BuildCache, BuildRecord, Collector, LayerId, LayerKey
 from exporter.inventory.drivers import INIT
 from exporter.inventory.files.bolt import Bucket
 from exporter.inventory.files.reader import Reader, decode
-from exporter.inventory.layouts.layerdb import Database
+from exporter.inventory.layouts.layerdb_store import Database
 
 HOME: Tree = ("buildkit",)
+#: BuildKit writes to its databases in place and keeps them open: no event tells of that, so it is not watched.
+AREA = Area(HOME, "BuildKit's cache records and contents", Collector.BUILD_CACHE, store=True, signature=Signature())
 _CONTENT: Tree = ("buildkit", "content")
-_SNAPSHOTS: Tree = ("buildkit", "snapshots.db")
+SNAPSHOTS: Tree = ("buildkit", "snapshots.db")
 _RECORDS: tuple[Tree, ...] = (("buildkit", "metadata_v2.db"), ("buildkit", "metadata.db"))
 _NAME = re.compile(r"[0-9a-z]{25}", re.ASCII)
 _SHA256 = "sha256:"
@@ -45,7 +48,7 @@ class BuildSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Builds:
-    """What BuildKit wrote down. `doubtful`: it could not all be read, so it may need any layer."""
+    """BuildKit's databases. `doubtful`: not all could be read, so any layer may be needed."""
 
     snapshots: Mapping[str, BuildSnapshot]
     records: Sequence[tuple[str, Mapping[str, object]]]
@@ -61,7 +64,7 @@ def read_builds(reader: Reader) -> Builds:
     """Read BuildKit's databases; nothing where there is no BuildKit."""
     if not reader.root.is_directory(HOME):
         return Builds({}, ())
-    snapshots = reader.database(_SNAPSHOTS, "", _snapshots)
+    snapshots = reader.database(SNAPSHOTS, "", _snapshots)
     names = reader.names(HOME)
     file = next((one for one in _RECORDS if one[-1] in names), _RECORDS[0])
     records = reader.database(file, "_main", _records)
@@ -85,7 +88,7 @@ def _snapshots(bucket: Bucket) -> dict[str, BuildSnapshot]:
 
 
 def _records(bucket: Bucket) -> tuple[tuple[str, Mapping[str, object]], ...]:
-    """The records that stand for data of their own, with those of their values that are looked at."""
+    """The records that have data of their own, with the values that are used here."""
     found = []
     for key, one in bucket.buckets.items():
         values = {name: (decode(one.values.get(name, b"")) or {}).get("value") for name in _VALUES}
@@ -107,9 +110,9 @@ _VALUES = (
 
 
 def build_cache(builds: Builds, databases: Sequence[Database], present: bool) -> BuildCache:
-    """Put together what the cache is and what it needs."""
+    """Make the build cache of the databases; `present` says whether BuildKit has a directory."""
     needs = {one.driver: frozenset(_needs(builds, one)) for one in databases}
-    imaged = {(one.driver, layer) for one in databases for image in one.images for layer in image.layers}
+    imaged = {LayerKey(one.driver, layer) for one in databases for image in one.images for layer in image.layers}
     records = tuple(_record(name, values, builds, databases, imaged) for name, values in builds.records)
     return BuildCache(records, needs, (_CONTENT,) if present else (), (HOME,) if present else ())
 
@@ -125,7 +128,7 @@ def _needs(builds: Builds, database: Database) -> Iterator[LayerId]:
 
 
 def parents(builds: Builds, database: Database) -> dict[LayerId, tuple[LayerId, ...]]:
-    """What each snapshot's directory is based on, for drivers that Docker asks for a difference."""
+    """The layer below each snapshot, for drivers that Docker has compare."""
     found: dict[LayerId, tuple[LayerId, ...]] = {}
     for one in builds.snapshots.values():
         below = builds.snapshots.get(one.parent)
@@ -142,7 +145,7 @@ def _record(
     values: Mapping[str, object],
     builds: Builds,
     databases: Sequence[Database],
-    imaged: set[tuple[str, LayerId]],
+    imaged: set[LayerKey],
 ) -> BuildRecord:
     key = values["cache.snapshot"]
     snapshot = builds.snapshots.get(key if isinstance(key, str) and key else name)
@@ -151,7 +154,7 @@ def _record(
     for database in databases if snapshot is not None else ():
         assert snapshot is not None, "asked for"
         entry = database.entries.get(snapshot.chain or snapshot.name.removeprefix(_SHA256))
-        shared = shared or (entry is not None and (database.driver, entry.cache) in imaged)
+        shared = shared or (entry is not None and LayerKey(database.driver, entry.cache) in imaged)
         place = database.store.place(snapshot.directory) if snapshot.directory in database.store.names else None
         if place is not None and database.store.driver.sums_files:
             content = place.content

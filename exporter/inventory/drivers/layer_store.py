@@ -1,4 +1,4 @@
-"""The graph drivers: which directory holds which layer.
+"""The layers that a graph driver has on disk.
 
 Facts: Docker 1.0 to 20.10, daemon/graphdriver/*.
 """
@@ -8,91 +8,13 @@ from dataclasses import dataclass
 
 from exporter.core.measured import Changes, Tree
 from exporter.core.model import LayerId
+from exporter.inventory.drivers import INIT, Driver
 from exporter.inventory.files.reader import Reader, is_id
-
-INIT = "-init"
-REMOVING = "-removing"
-
-
-@dataclass(frozen=True, slots=True)
-class Driver:
-    """One graph driver's directories below the root.
-
-    `layers` is the directory with one entry for each layer; `walkable` says that the entry is its files.
-    `full_copies`: a layer holds everything below it once more. `sums_files`: Docker sizes a layer by adding up
-    its files. `stores` are the directories that the driver keeps, by the short names they are counted under.
-    `parents` holds one file for each layer that lists the layers below it, nearest first. `inner` are the
-    directories in a layer's own that hold its files, the first that is there; `links` that of the short names.
-    `links_files`: an image layer begins as hard links to all files of its parent.
-    """
-
-    name: str
-    layers: Tree
-    stores: tuple[tuple[str, Tree], ...] = ()
-    walkable: bool = True
-    parents: Tree | None = None
-    full_copies: bool = False
-    sums_files: bool = False
-    inner: tuple[str, ...] = ()
-    links: Tree | None = None
-    links_files: bool = False
-
-    def stray(self, name: str) -> bool:
-        """Whether an entry of the layers' directory is the driver's own and no layer."""
-        return name in _OWN.get(self.name, ())
-
-
-_OWN = {
-    "overlay2": ("l",),
-    "fuse-overlayfs": ("l",),
-    "devicemapper": ("base", "deviceset-metadata", "transaction-metadata"),
-}
-
-AUFS = Driver(
-    "aufs",
-    ("aufs", "diff"),
-    tuple((store, ("aufs", store)) for store in ("layers", "diff", "mnt")),
-    parents=("aufs", "layers"),
-    sums_files=True,
-)
-VFS = Driver("vfs", ("vfs", "dir"), (("dir", ("vfs", "dir")),), full_copies=True)
-OVERLAY = Driver("overlay", ("overlay",), (("overlay", ("overlay",)),), inner=("root", "upper"), links_files=True)
-OVERLAY2 = Driver(
-    "overlay2",
-    ("overlay2",),
-    (("overlay2", ("overlay2",)), ("l", ("overlay2", "l"))),
-    sums_files=True,
-    inner=("diff",),
-    links=("overlay2", "l"),
-)
-FUSE_OVERLAYFS = Driver(
-    "fuse-overlayfs",
-    ("fuse-overlayfs",),
-    (("fuse-overlayfs", ("fuse-overlayfs",)), ("l", ("fuse-overlayfs", "l"))),
-    inner=("diff",),
-    links=("fuse-overlayfs", "l"),
-)
-ZFS = Driver("zfs", ("zfs", "graph"), (("graph", ("zfs", "graph")),), walkable=False)
-BTRFS = Driver("btrfs", ("btrfs", "subvolumes"), (("subvolumes", ("btrfs", "subvolumes")),), walkable=False)
-DEVICEMAPPER = Driver(
-    "devicemapper",
-    ("devicemapper", "metadata"),
-    tuple((store, ("devicemapper", store)) for store in ("metadata", "mnt")),
-    walkable=False,
-)
-
-GRAPH_DRIVERS = (AUFS, BTRFS, DEVICEMAPPER, OVERLAY, VFS)
-_DRIVERS = {one.name: one for one in (*GRAPH_DRIVERS, OVERLAY2, FUSE_OVERLAYFS, ZFS)}
-
-
-def driver_named(name: str) -> Driver:
-    """The driver of this name; of one that is not known only the name is, and what Docker wrote down."""
-    return _DRIVERS.get(name) or Driver(name, (), walkable=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one layer's files are: `content`, and `home` around it where there is more than files."""
+    """Where one layer is: `content` has its files; `home` is the directory around it, None where that has no more."""
 
     content: Tree
     home: Tree | None = None
@@ -107,7 +29,7 @@ class LayerStore:
         entries = reader.names(driver.layers) if driver.layers else []
         if driver.walkable:
             entries = [name for name in entries if self._is_layer((*driver.layers, name))]
-        self.names = frozenset(LayerId(name) for name in entries if not driver.stray(name))
+        self.names = frozenset(LayerId(name) for name in entries if name not in driver.own)
 
     def _is_layer(self, tree: Tree) -> bool:
         return self._reader.once("layer", tree, lambda: self._reader.is_directory(tree))
@@ -123,7 +45,7 @@ class LayerStore:
             return None
         if not self.driver.inner:
             return Place(directory)
-        # What is being made has no such directory yet, and when it comes no event of the store tells of that.
+        # A layer that is being made has no such directory yet. When it comes, no event of the store tells of it.
         return self._reader.once(
             "place", directory, lambda: self._inner_place(directory), lasts=lambda place: place.home is not None
         )
@@ -135,7 +57,7 @@ class LayerStore:
         return Place(directory)
 
     def changes(self, name: LayerId, parents: tuple[LayerId, ...]) -> Changes | None:
-        """What Docker compares to size a layer with nearest parents `parents`; None where it adds up files.
+        """What Docker compares to size a layer; None where it adds up files. `parents` are in order, nearest first.
 
         aufs and a layer without a parent: the sum. vfs: the full copy against the parent's. overlay: the
         upper directory against the merged view of the parent, which has the same lower directory.
@@ -148,7 +70,7 @@ class LayerStore:
         if below is None:
             return None
         old = [below.content]
-        if self.driver is OVERLAY and (lower := self.lower(present[0]) or self.lower(name)) is not None:
+        if self.driver.lower_file and (lower := self.lower(present[0]) or self.lower(name)) is not None:
             old.append(lower)
         return Changes(place.content, tuple(old))
 

@@ -8,8 +8,8 @@ import pytest
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
 from exporter.core.model import Inventory
+from exporter.inventory.areas import RootAreas, find_areas
 from exporter.inventory.drivers import driver_named
-from exporter.inventory.stores import entry_of, stores, watched
 from exporter.scan.plan import make_plan
 from tests.support.product import scan
 from tests.support.roots.layerdb import digest
@@ -36,28 +36,29 @@ def _made(path: Path, *names: str) -> set[Tree]:
     return {tuple(name.split("/")) for name in names}
 
 
-def _found(path: Path) -> tuple[Tree, ...]:
+def _found(path: Path) -> RootAreas:
     with DataRoot(str(path)) as root:
-        return stores(root)
+        return find_areas(root)
 
 
 @pytest.mark.parametrize("driver", _DRIVERS)
 def test_every_directory_of_a_driver_is_a_store_and_the_layers_are_watched(tmp_path: Path, driver: str) -> None:
     made = _made(tmp_path, *_DRIVERS[driver])
-    assert {*_found(tmp_path)} == made
-    assert {*watched(_found(tmp_path))} == {one for one in made if "/".join(one) not in _WITH_ANOTHER}
+    assert {*_found(tmp_path).stores} == made
+    assert {*_found(tmp_path).watched} == {one for one in made if "/".join(one) not in _WITH_ANOTHER}
 
 
 @pytest.mark.parametrize("driver", _DRIVERS)
 def test_a_driver_knows_the_directory_of_its_layers_and_those_that_are_counted(tmp_path: Path, driver: str) -> None:
     known = driver_named(driver)
     assert "/".join(known.layers) == _DRIVERS[driver][0]
-    assert {"/".join(tree) for _, tree in known.stores} <= {*_DRIVERS[driver]}
+    counts = {area.counted: area.path for area in known.areas if area.counted}
+    assert {"/".join(tree) for tree in counts.values()} <= {*_DRIVERS[driver]}
     _made(tmp_path, *_DRIVERS[driver], *(f"image/{driver}/{name}" for name in _METADATA))
     for number, name in enumerate(_DRIVERS[driver]):
         _made(tmp_path, *(f"{name}/{digest(f'{name}{at}')}" for at in range(number + 1)))
     counted = {store: count for (_, store), count in scan(tmp_path).inventory.stores.items()}
-    expected = {store: len([*(tmp_path / Path(*tree)).iterdir()]) for store, tree in known.stores}
+    expected = {store: len([*(tmp_path / Path(*tree)).iterdir()]) for store, tree in counts.items()}
     assert {store: counted[store] for store in expected} == expected
     assert expected
 
@@ -66,38 +67,38 @@ def test_a_driver_knows_the_directory_of_its_layers_and_those_that_are_counted(t
 def test_every_entry_of_a_store_is_measured_as_a_tree_of_its_own(tmp_path: Path, driver: str) -> None:
     entries = _made(tmp_path, *(f"{name}/entry" for name in _DRIVERS[driver]))
     with DataRoot(str(tmp_path)) as root:
-        plan = make_plan(root, Inventory(directories=tuple(root.names(()))), stores(root))
+        plan = make_plan(root, Inventory(directories=tuple(root.names(()))), find_areas(root))
     assert entries <= plan.trees.keys()
 
 
 def test_the_metadata_of_every_driver_that_has_images_is_watched(tmp_path: Path) -> None:
     made = _made(tmp_path, *(f"image/{driver}/{name}" for driver in _DRIVERS for name in _METADATA))
     also = {("image", driver) for driver in _DRIVERS}
-    assert {*_found(tmp_path)} == made | also
-    assert {*watched(_found(tmp_path))} == made | also | {("image",)}
+    assert {*_found(tmp_path).stores} == made | also
+    assert {*_found(tmp_path).watched} == made | also | {("image",)}
 
 
 def test_what_was_downloaded_from_is_a_store_and_not_watched(tmp_path: Path) -> None:
     names = ("distribution/diffid-by-digest/sha256", "distribution/v2metadata-by-diffid/sha256")
     made = _made(tmp_path, *(f"image/overlay2/{name}" for name in names))
-    assert made <= {*_found(tmp_path)}
-    assert {*watched(_found(tmp_path))} == {("image",), ("image", "overlay2")}
+    assert made <= {*_found(tmp_path).stores}
+    assert {*_found(tmp_path).watched} == {("image",), ("image", "overlay2")}
 
 
 def test_objects_of_every_layout_have_stores_and_what_is_no_directory_is_none(tmp_path: Path) -> None:
     made = _made(tmp_path, "graph", "containers", "volumes", "buildkit")
-    assert {*_found(tmp_path)} == made
-    assert {*watched(_found(tmp_path))} == made - {("buildkit",)}
+    assert {*_found(tmp_path).stores} == made
+    assert {*_found(tmp_path).watched} == made - {("buildkit",)}
     (tmp_path / "overlay2").write_text("")
     (tmp_path / "vfs").symlink_to("containers")
-    assert {*_found(tmp_path)} == made
+    assert {*_found(tmp_path).stores} == made
 
 
 def test_a_path_belongs_to_the_entry_of_the_innermost_store_that_it_lies_in() -> None:
-    found: tuple[Tree, ...] = (("overlay2",), ("overlay2", "l"), ("containers",))
-    assert entry_of(("overlay2", "x", "diff", "f"), found) == ("overlay2", "x")
-    assert entry_of(("overlay2", "l", "SHORT"), found) == ("overlay2", "l", "SHORT")
-    assert entry_of(("overlay2", "l"), found) == ("overlay2", "l")
-    assert entry_of(("containers",), found) == ("containers",)
-    assert entry_of(("tmp", "a", "b"), found) == ("tmp",)
-    assert entry_of((), found) == ()
+    found = RootAreas((("overlay2",), ("overlay2", "l"), ("containers",)))
+    assert found.entry_of(("overlay2", "x", "diff", "f")) == ("overlay2", "x")
+    assert found.entry_of(("overlay2", "l", "SHORT")) == ("overlay2", "l", "SHORT")
+    assert found.entry_of(("overlay2", "l")) == ("overlay2", "l")
+    assert found.entry_of(("containers",)) == ("containers",)
+    assert found.entry_of(("tmp", "a", "b")) == ("tmp",)
+    assert found.entry_of(()) == ()

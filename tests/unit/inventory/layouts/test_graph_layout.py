@@ -11,7 +11,8 @@ import pytest
 
 from exporter.core.measured import Changes, Tree
 from exporter.core.model import Inventory, Layer, Use
-from exporter.inventory.layouts import graph_claims as module
+from exporter.inventory.layouts import graph as module
+from tests.support.clock import FakeClock
 from tests.support.product import scan
 from tests.support.roots import GraphRoot, graph_root, hex_id
 
@@ -166,3 +167,17 @@ def test_a_layer_that_is_an_image_and_named_like_a_container_is_the_images(tmp_p
     home.mkdir()
     (home / "config.json").write_text(json.dumps({"ID": hex_id("both"), "Driver": "aufs", "Image": hex_id("both")}))
     assert _layer(built, hex_id("both")).use is Use.IMAGE
+
+
+@pytest.mark.parametrize("place", ["graph", "containers", "volumes", "repositories-aufs", "aufs/diff"])
+@pytest.mark.parametrize(("age", "expected"), [(599, "pending"), (600, "orphaned")])
+def test_a_layer_is_not_orphaned_while_something_that_names_it_may_just_have_gone(
+    tmp_path: Path, place: str, age: float, expected: str
+) -> None:
+    built = graph_root(tmp_path).image("app")
+    _left(built)
+    written = time.time() + 5000
+    os.utime(built.path / place, (written, written))
+    clock = FakeClock(date=(built.path / place).stat().st_mtime + age)
+    layers = scan(built.path, orphaned_after=600, clock=clock.clock).inventory.layers
+    assert {str(one.id): one.use.value for one in layers}[hex_id("left")] == expected

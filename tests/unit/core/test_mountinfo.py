@@ -1,15 +1,10 @@
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from exporter.core.model import Filesystem
 from exporter.core.mountinfo import MountPoint, filesystems, foreign_mounts, mount_of, read_mounts
-from tests.support.product import Samples
-from tests.support.roots import graph_root
 
 _LINES = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 30 22 254:0 /var/lib/docker/aufs /var/lib/docker/aufs rw - ext4 /dev/vda rw
@@ -56,32 +51,3 @@ def test_a_path_lies_on_the_nearest_mount(mounts: list[MountPoint]) -> None:
     assert found is not None
     assert found.fstype == "aufs"
     assert read_mounts("/nowhere/mountinfo") == []
-
-
-def _may_mount() -> bool:
-    unshare = shutil.which("unshare")
-    return (
-        unshare is not None
-        and subprocess.run([unshare, "-m", "true"], capture_output=True, check=False).returncode == 0
-    )
-
-
-@pytest.mark.skipif(os.getuid() != 0 or not _may_mount(), reason="needs to mount in a namespace of its own")
-def test_what_is_mounted_within_is_not_entered(tmp_path: Path) -> None:
-    built = graph_root(tmp_path).image("app", size=1)
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "large").write_bytes(b"x" * 1_000_000)
-    root = built.path
-    (root / "tmp/tmpfs").mkdir()
-    (root / "tmp/bind").mkdir()
-    script = (
-        f"mount -t tmpfs none {root}/tmp/tmpfs && head -c 500000 /dev/zero > {root}/tmp/tmpfs/file && "
-        f"mount --bind {outside} {root}/tmp/bind && mount --bind {root}/aufs {root}/aufs && "
-        f"exec {sys.executable} -m exporter once --root {root}"
-    )
-    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=True)
-    figures = Samples(done.stdout)
-    assert figures("skipped_mounts") == 2
-    assert figures("directory_size_bytes", directory="tmp") == 0
-    assert figures("directory_inodes", directory="aufs") > 3

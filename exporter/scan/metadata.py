@@ -1,25 +1,29 @@
-"""What the metadata of a data root says: its objects, which of them run, and how large their logs are."""
+"""What the metadata of a data root says: its objects, which containers run, and how large their logs are."""
 
 import time
 from collections.abc import Iterable
 from dataclasses import replace
 
 from exporter.core.data_root import DataRoot
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree
 from exporter.core.model import Collector, Container, ContainerId, Inventory, Problem
+from exporter.inventory.areas import CONTAINERS
+from exporter.inventory.files.memo import Memo
+from exporter.inventory.files.reader import Problems
+from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.liveness import Liveness
-from exporter.inventory.opening import note_silent, open_mounted
-from exporter.inventory.read import Grace, Memo, Problems, read_inventory
-from exporter.inventory.stores import Dirty
+from exporter.inventory.opening import note_silent
+from exporter.inventory.read import read_inventory
 from exporter.measure.logs import log_sizes
 from exporter.scan.scan_run import ScanStats
 
 
 class Metadata:
-    """What was read of one root; `changes` goes up whenever that may have changed."""
+    """What was read of one root. `changes` goes up whenever that may have changed."""
 
     def __init__(self, grace: Grace, proc: str = "/proc") -> None:
-        """`grace` is older than this: it goes on when another root stands in the place of the first.
+        """`grace` is kept by the caller: it holds on when another root takes the place of this one.
 
         `proc` is where the processes of containers are looked for.
         """
@@ -47,8 +51,8 @@ class Metadata:
         for collector, count in touched.items():
             stats.spend(collector, time.perf_counter() - start, count)
 
-    def conclude(self, root: DataRoot, stats: ScanStats) -> None:
-        """Look at the logs; count what of the root could not be read, by now."""
+    def finish_reading(self, root: DataRoot, stats: ScanStats) -> None:
+        """Look at the logs, and count everything that could not be read."""
         self.logs = _log_sizes(root, self.inventory.containers, self._found)
         note_silent(root, self._found)
         for (collector, reason), count in self._found.counts.items():
@@ -56,22 +60,18 @@ class Metadata:
         self.changes += self.problems != self._found.kept
         self.problems = self._found.kept
 
-    def look_at_logs(self, path: str, *, everything: bool) -> set[Tree]:
-        """Look at the logs of what may run, or at `everything`; return whose have changed, as directories."""
+    def look_at_logs(self, root: DataRoot, *, everything: bool) -> set[Tree]:
+        """Look at the logs of what may run, or at `everything`; return the directories of those that have changed."""
         before = self.logs
         ran = {one.id for one in self.inventory.containers if everything or one.runs is not False}
         # Without a daemon no file tells of a container that ends.
         self._replace(replace(self.inventory, containers=self._liveness.judge(self._written)))
         containers = [one for one in self.inventory.containers if one.id in ran or one.runs is not False]
-        try:
-            with open_mounted(path) as root:
-                found = _log_sizes(root, containers, Problems())
-        except OSError:
-            return set()
+        found = _log_sizes(root, containers, Problems())
         self.logs = found if everything else {**before, **found}
         changed = {key for key, size in self.logs.items() if before.get(key) != size}
         self.changes += bool(changed)
-        return {("containers", key) for key in changed}
+        return {(*CONTAINERS.path, key) for key in changed}
 
     def _replace(self, inventory: Inventory) -> None:
         if inventory != self.inventory:
@@ -81,4 +81,4 @@ class Metadata:
 
 def _log_sizes(root: DataRoot, containers: Iterable[Container], problems: Problems) -> dict[ContainerId, int]:
     known = {one.id: one.log.files for one in containers if one.log.driver or one.log.files}
-    return log_sizes(root, known, lambda why, at: problems.add(Collector.CONTAINERS, why, at))
+    return log_sizes(root, CONTAINERS.path, known, lambda why, at: problems.add(Collector.CONTAINERS, why, at))

@@ -1,0 +1,228 @@
+"""What of a host has to be saved, object by object: where it is, how large it is, and the command that saves it."""
+
+import os
+import posixpath
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from exporter.cli.commands.index import Index, container_name
+from exporter.cli.commands.tables import quote
+from exporter.core.data_root import DataRoot
+from exporter.core.text import unescape
+from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, MountRow, VolumeRow
+from exporter.inventory.areas import table
+from exporter.measure.exclusions import NOTHING
+from exporter.measure.walk import measure
+
+#: The names that Docker itself allows; others are asked for by id.
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
+_REFERENCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:-]*", re.ASCII)
+_TAR = "tar --numeric-owner --sparse --acls --xattrs --xattrs-include='*' -czf"
+#: Files there are made by the kernel or by running programs.
+_VOLATILE = ("/proc", "/sys", "/dev", "/run", "/var/run")
+#: Disks are mounted there all the same: removable ones, and those of Docker Desktop's host.
+_DISKS = ("/run/media", "/run/desktop/mnt")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the data root is on this host, if not where the document says, and a prefix of all other paths."""
+
+    root: str = ""
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """One thing to save: `kind` is bind, volume, tmpfs, writable or image; `path` is where it is on this host."""
+
+    kind: str
+    name: str
+    path: str
+    size: int | None
+    note: str
+    command: str
+
+
+_KINDS = {
+    "tmpfs": "in memory: gone when the container stops",
+    "image": "files of an image: saved with it",
+    "secret": "the swarm keeps it",
+    "config": "the swarm keeps it",
+}
+
+
+class BackupPlan:
+    """Makes the `Saved` of one object after the other; each file name is given once."""
+
+    def __init__(self, index: Index, places: Places, binds: dict[str, int], *, docker: bool) -> None:
+        self._index = index
+        self._places = places
+        self._binds = binds
+        self._docker = docker
+        self._by_path: dict[str, str] = {}
+        self._files: set[str] = set()
+
+    @property
+    def settings(self) -> str:
+        """The command that saves how the containers were started."""
+        if self._docker:
+            return "docker inspect $(docker ps --all --quiet) > containers.json"
+        root = quote(self._places.root or self._index.document.root)
+        return f"{_TAR} containers.tar.gz --exclude='*.log*' -C {root} ./containers"
+
+    def mounts(self, container: ContainerRow) -> list[tuple[MountRow, Saved]]:
+        """The mounts of a container."""
+        return [(mount, self._mount(mount)) for mount in container.mounts]
+
+    def _mount(self, mount: MountRow) -> Saved:
+        if mount.kind == "volume":
+            volume = self._index.volumes.get(mount.source)
+            return self._lost(mount) if volume is None else self.volume(volume, "")
+        if mount.kind != "bind":
+            return Saved(mount.kind, mount.source, "", None, _KINDS.get(mount.kind, f"of kind {mount.kind}"), "")
+        if not mount.source:
+            return Saved("bind", "", "", None, "what it is cannot be read", "")
+        path = _join(self._places.prefix, mount.source)
+        note = self._no_data(mount.source)
+        command = "" if note else self._tar("bind", mount.source, path)
+        return Saved("bind", mount.source, path, None if note else self._binds.get(path), note, command)
+
+    def _no_data(self, source: str) -> str:
+        """Why a directory of the host is not copied as it is; "" where it is."""
+        if source.endswith(".sock") or (_is_below(source, _VOLATILE) and not _is_below(source, _DISKS)):
+            return "of the running system: nothing to save"
+        roots = (self._index.document.root, *self._index.document.origins)
+        if any(_is_below(root, (source,)) for root in roots):
+            return "holds the data root: save its parts"
+        return ""
+
+    def _lost(self, mount: MountRow) -> Saved:
+        """A volume that has no directory in this root."""
+        if not mount.source:
+            return Saved("volume", "", "", None, "a volume, but not written down which", "")
+        if not mount.host_path or mount.driver in ("", "local"):
+            path = _join(self._places.prefix, mount.host_path) if mount.driver not in ("", "local") else ""
+            return Saved("volume", mount.source, path, None, "not on this disk: gone, or of a volume plugin", "")
+        path = _join(self._places.prefix, mount.host_path)
+        return self._visiting(mount.source, path, f"of the volume plugin {mount.driver}")
+
+    def _visiting(self, name: str, path: str, what: str) -> Saved:
+        """A filesystem that is mounted on the host only while a container uses the volume."""
+        command = f"mountpoint --quiet {quote(path)} && {self._tar('volume', name, path)}"
+        return Saved("volume", name, path, None, f"{what}: there only while a container uses it", command)
+
+    def volume(self, volume: VolumeRow, note: str) -> Saved:
+        """A volume's data."""
+        path = self._index.path(volume.directory, self._places.root)
+        if volume.driver not in ("", "local"):
+            note = f"driver {volume.driver}; {note}".removesuffix("; ")
+        if not path:
+            return Saved("volume", volume.name, "", None, f"{note}; not below the data root".removeprefix("; "), "")
+        if volume.device and {"bind", "rbind"} & set(volume.options.split(",")):
+            path = _join(self._places.prefix, volume.device)
+            note = f"its data is {volume.device}; {note}".removesuffix("; ")
+            command = self._tar("volume", volume.name, path)
+            return Saved("volume", volume.name, path, self._binds.get(path), note, command)
+        if volume.mount_type == "tmpfs":
+            return Saved("volume", volume.name, path, None, _KINDS["tmpfs"], "")
+        if volume.mount_type or volume.device:
+            return self._visiting(volume.name, path, f"{volume.mount_type} {volume.device}".strip())
+        return Saved("volume", volume.name, path, volume.size, note, self._tar("volume", volume.name, path))
+
+    def writable(self, container: ContainerRow) -> Saved:
+        """The files that only the writable layer has."""
+        layer = self._index.layers.get((container.driver, container.layer))
+        path = self._index.path(layer.directory, self._places.root) if layer else ""
+        name, file = called(container), self._file("container", container_name(container))
+        command = ""
+        if self._docker:
+            command = f"docker export {name} | gzip > {file}"
+        elif path:
+            command = self._tar("writable", container_name(container), path)
+        note = "lost with the container, unless exported or committed" if container.writable else ""
+        return Saved("writable", container_name(container), path, container.writable, note, command)
+
+    def image(self, image: ImageRow) -> tuple[ImageRow, Saved, bool]:
+        """An image, and whether this disk may be the only place that has it."""
+        name = image.references[0] if image.references else image.id
+        file = self._file("image", self._index.image_name(image))
+        safe = [one for one in image.references if _REFERENCE.fullmatch(one)]
+        command = f"docker save {' '.join(safe) or image.id} | gzip > {file}" if self._docker and image.layer else ""
+        must = bool(image.layer) and registry_evidence(image) == "none"
+        return image, Saved("image", name, "", image.virtual, "", command), must
+
+    @property
+    def stores(self) -> str:
+        """The command that saves all images as files; "" where Docker's own command saves them."""
+        names = {name: table().of((name,)) for name in (row.name for row in self._index.document.directories)}
+        areas = [name for name, area in names.items() if area.images and area.path == (name,)]
+        files = [name for name, area in names.items() if area.images and area.path != (name,)]
+        drivers = self._index.document.drivers
+        kept = [*(name for name in names if name in areas or name in drivers), *files]
+        if self._docker or not kept:
+            return ""
+        root = quote(self._places.root or self._index.document.root)
+        return f"{_TAR} images.tar.gz --one-file-system -C {root} {' '.join(quote(f'./{one}') for one in kept)}"
+
+    def _tar(self, kind: str, name: str, path: str) -> str:
+        """The command for a path: the same one, however often that is mounted."""
+        if path not in self._by_path:
+            parent, last = posixpath.split(path.rstrip("/") or "/")
+            file = self._file(kind, name)
+            self._by_path[path] = f"{_TAR} {file} -C {quote(parent or '/')} {quote('./' + last)}"
+        return self._by_path[path]
+
+    def _file(self, kind: str, name: str) -> str:
+        """A file name of characters that mean nothing to a shell."""
+        stem = f"{kind}-{re.sub(r'[^A-Za-z0-9_.-]+', '_', name).strip('_')[:80]}"
+        number, found = 1, stem
+        while found in self._files:
+            number += 1
+            found = f"{stem}-{number}"
+        self._files.add(found)
+        return found + ".tar.gz"
+
+
+def measure_binds(index: Index, places: Places) -> dict[str, int]:
+    """Measure the sources of all bind mounts on this machine; one that cannot be read whole has no size."""
+    sizes: dict[str, int] = {}
+    sources = [one.source for row in index.document.containers for one in row.mounts if one.kind == "bind"]
+    sources += [one.device for one in index.document.volumes if one.device.startswith("/")]
+    for path in {_join(places.prefix, one) for one in sources if one}:
+        if (found := _measured(unescape(path))) is not None:
+            sizes[path] = found
+    return sizes
+
+
+def _measured(path: str) -> int | None:
+    parent, last = os.path.split(os.path.realpath(path))
+    errors: list[object] = []
+    try:
+        with DataRoot(parent) as root:
+            found = measure(root, (last,) if last else (), NOTHING, lambda *error: errors.append(error))
+    except (OSError, ValueError):  # gone, or no path at all
+        return None
+    return None if errors else found.usage.size
+
+
+def _is_below(path: str, tops: Iterable[str]) -> bool:
+    return any(f"{path.rstrip('/')}/".startswith(f"{top.rstrip('/')}/") for top in tops)
+
+
+def _join(prefix: str, source: str) -> str:
+    return prefix.rstrip("/") + source if prefix else source
+
+
+def called(container: ContainerRow) -> str:
+    """What Docker finds a container by: its name, or its id where the name is none that Docker allows."""
+    name = unescape(container.name)
+    return name if _NAME.fullmatch(name) else container.id
+
+
+def registry_evidence(image: ImageRow) -> str:
+    """Why a registry may have an image: "digest" proves that it had, "tag" may be local only, "none"."""
+    if image.digests:
+        return "digest"
+    return "tag" if image.references else "none"

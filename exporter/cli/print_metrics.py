@@ -1,0 +1,61 @@
+"""What `once` does: it scans, prints the exposition, and names what could not be read."""
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from exporter.config.settings import Config
+from exporter.core import log
+from exporter.core.atomic_write import atomic_write
+from exporter.core.measured import Reason
+from exporter.core.model import Snapshot
+from exporter.measure.pool.pool import Pool
+from exporter.scan.one_shot import scan_once, statvfs
+from exporter.scan.scanner import Scanner
+
+if TYPE_CHECKING:
+    from exporter.expose.metrics.render import Format
+
+#: node_exporter, which reads the file, runs as another user.
+_MODE = 0o644
+
+
+def print_metrics(pool: Pool, config: Config, style: "Format", output: str | None) -> int:
+    """Scan once and write the metrics to `output`, or standard output; return the exit status.
+
+    Raises OSError when the file cannot be written.
+    """
+    scanner = Scanner(config.root, config.scan.orphaned_after, pool)
+    timeout = config.scan.tree_timeout
+    snapshot = scan_once(scanner, timeout, lambda: importlib.import_module("exporter.expose.publication"))
+    from exporter.expose.publication import exposition  # noqa: PLC0415 - imported while the workers measured
+
+    statuses = [(one, status) for one in snapshot.filesystems if (status := statvfs(one)) is not None]
+    _write(exposition(snapshot, scanner.counters, statuses, config.shown, style), output)
+    return _report_problems(snapshot)
+
+
+def _write(content: bytes, output: str | None) -> None:
+    if output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    atomic_write(output, content, mode=_MODE)
+
+
+def _report_problems(snapshot: Snapshot) -> int:
+    """Write what could not be read to standard error; return the exit status. A file that vanished is no error."""
+    if snapshot.error:
+        click.echo(f"{snapshot.root}: {snapshot.error}", err=True)
+        return 1
+    problems = [problem for problem in snapshot.problems if problem.reason is not Reason.VANISHED]
+    for problem in problems:
+        line = f"{snapshot.root}/{problem.path}: {problem.reason.value} {problem.detail}"
+        click.echo(log.printable(line.rstrip()), err=True)
+    for name in snapshot.inventory.nested:
+        click.echo(f"{snapshot.root}: {name} is the root of a remapped user: pass --root for it as well", err=True)
+    for layout in snapshot.inventory.unmeasured:
+        click.echo(f"{snapshot.root}: layout {layout} is measured by directory only", err=True)
+    return 1 if problems or snapshot.inventory.unmeasured else 0

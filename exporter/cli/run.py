@@ -1,0 +1,66 @@
+"""`run`: serves the metrics until it is stopped."""
+
+from typing import Any
+
+import click
+
+from exporter.cli import options
+from exporter.config.settings import Config, LogSettings, ScanSettings, SettingsError, WatchSettings, WebSettings
+
+
+@click.command()
+@options.config_file
+@options.root
+@options.listen
+@options.web_config_file
+@options.lifecycle
+@options.scan_interval
+@options.duty_cycle
+@options.workers
+@options.tree_timeout
+@options.cache_file
+@options.watch
+@options.look_interval
+@options.intermediate
+@options.each_layer
+@options.limits
+@options.orphaned_after
+@options.log_level
+@options.log_format
+def run(**flags: Any) -> None:
+    """Serve the metrics at /metrics until stopped.
+
+    A missing or unreadable data root is no reason to fail: the exporter serves docker_storage_up 0, and reads the
+    root as soon as it is there.
+    """
+    import asyncio  # noqa: PLC0415 - the other commands need none of these
+
+    from exporter.core import log  # noqa: PLC0415
+    from exporter.service.main import serve  # noqa: PLC0415
+    from exporter.web.connections.addresses import AddressError  # noqa: PLC0415
+
+    log.configure(flags["log_level"], flags["log_format"])
+    try:
+        asyncio.run(serve(_config(**flags)))
+    except (AddressError, SettingsError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _config(root: str, intermediate: bool, each_layer: bool, **flags: Any) -> Config:
+    """The configuration that the flags ask for; raises SettingsError."""
+    from exporter.config.state_paths import cache_file_for  # noqa: PLC0415 - see above
+
+    def given(*names: str) -> dict[str, Any]:
+        return {name: flags[name] for name in names}
+
+    return Config(
+        root=root,
+        scan=ScanSettings(
+            **given("interval", "duty_cycle", "workers", "tree_timeout", "orphaned_after"),
+            cache_file=cache_file_for(flags["cache_file"], root),
+        ),
+        watch=WatchSettings(enabled=flags["watch"], look_interval=flags["look_interval"]),
+        web=WebSettings(**given("listen", "lifecycle"), config_file=flags["web_config_file"]),
+        log=LogSettings(level=flags["log_level"], style=flags["log_format"]),
+        shown=options.shown(intermediate=intermediate, each_layer=each_layer, limits=flags),
+    )

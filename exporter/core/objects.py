@@ -1,0 +1,234 @@
+"""What the metadata of a data root describes: images, layers, containers, volumes, build cache.
+
+Sizes are bytes, times are Unix seconds, ids are the full ids that Docker uses. Names that came from the disk may hold
+lone surrogates (bytes that are not UTF-8): `core.text.label` turns them into valid UTF-8 before they are shown.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from exporter.core.measured import Changes, Reason, Tree
+from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, LayerId, LayerKey, Use
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that could not be read; `path` is relative to the data root."""
+
+    collector: Collector
+    reason: Reason
+    path: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that is on disk in a graph driver's directory; `id` is the name of its directory there.
+
+    `content` holds its files; `home` is the directory around it where the driver keeps more than files.
+    Both are None for drivers whose layers are no directory trees. `recorded_size` is what Docker wrote down.
+    Without it the size is that of `changes`, or all of `content` where `changes` is None. `chain` is the chain
+    id (Docker 1.10 on), `metadata` what is kept of it elsewhere and goes with it.
+    """
+
+    driver: str
+    id: LayerId
+    use: Use
+    content: Tree | None = None
+    home: Tree | None = None
+    recorded_size: int | None = None
+    changes: Changes | None = None
+    size_known: bool = True
+    chain: str = ""
+    parent: LayerId | None = None
+    metadata: tuple[Tree, ...] = ()
+
+    @property
+    def key(self) -> LayerKey:
+        """What tells it from all other layers."""
+        return LayerKey(self.driver, self.id)
+
+    @property
+    def trees(self) -> tuple[Tree, ...]:
+        """The trees that make up this layer, disjoint."""
+        return tuple(tree for tree in (self.content, self.home) if tree is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image and its chain of layers, its own first, as far up as it is on disk without a gap.
+
+    `references` are (repository, tag), sorted; `digests` are `repository@sha256:...`. `listed` is false for
+    intermediate images, `dangling` is what Docker calls so if no container uses it. An empty chain is an image
+    whose own layer is gone, a `broken` one has layers that are not on disk. `digest` is the full id as Docker
+    writes it; `metadata` is what is kept of the image besides its layers.
+    """
+
+    driver: str
+    id: ImageId
+    layers: tuple[LayerId, ...]
+    references: tuple[tuple[str, str], ...] = ()
+    digests: tuple[str, ...] = ()
+    listed: bool = True
+    created: float | None = None
+    os: str = ""
+    architecture: str = ""
+    docker_version: str = ""
+    parent: ImageId | None = None
+    dangling: bool = False
+    broken: bool = False
+    digest: str = ""
+    metadata: tuple[Tree, ...] = ()
+
+    @property
+    def named(self) -> bool:
+        """Whether a tag or a digest names it."""
+        return bool(self.references or self.digests)
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A mount of a container.
+
+    `kind` is bind, volume, tmpfs, image, secret or config. `source` is a host path, or the name of the volume or the
+    other thing; that of a volume that nothing names any more is "". `path` is where a volume's data was on the host,
+    `driver` who keeps it, as far as it is written down.
+    """
+
+    kind: str
+    source: str
+    destination: str
+    mode: str
+    path: str = ""
+    driver: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A container's log: None where it cannot be told. `files` includes rotated ones."""
+
+    driver: str = ""
+    files: tuple[Tree, ...] = ()
+    limit: int | None = None
+    bounded: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container as its metadata files describe it; None and "" stand for what they do not say.
+
+    `pid` and `started` are what the daemon wrote of its process. `layer` is its writable layer, `init` the one
+    that Docker prepares below that, `chain` the image layers below both, nearest first. `metadata` is what is
+    kept of it besides its layers, with its checkpoints. `volumes_from` are containers whose mounts are its own, too,
+    and stand in `mounts` once all containers are read; `origin` is the data root's path as the engine wrote it.
+    """
+
+    driver: str
+    id: ContainerId
+    name: str = ""
+    image_id: ImageId | None = None
+    image: str = ""
+    state: ContainerState = ContainerState.UNKNOWN
+    created: float | None = None
+    finished: float | None = None
+    log: Log = Log()
+    compose_project: str = ""
+    compose_service: str = ""
+    mounts: tuple[Mount, ...] = ()
+    volumes_from: tuple[str, ...] = ()
+    origin: str = ""
+    layer: LayerId | None = None
+    pid: int = 0
+    started: float | None = None
+    init: LayerId | None = None
+    chain: tuple[LayerId, ...] = ()
+    checkpoints: Tree | None = None
+    metadata: tuple[Tree, ...] = ()
+
+    @property
+    def runs(self) -> bool | None:
+        """Whether it runs; paused and restarting ones do, as in Docker's own `State.Running`. None: unknown."""
+        if self.state is ContainerState.UNKNOWN:
+            return None
+        return self.state in (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
+
+    @property
+    def going(self) -> bool:
+        """Whether it is being removed: files of it that are gone are no error."""
+        return self.state in (ContainerState.DEAD, ContainerState.REMOVING)
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume that Docker keeps; `tree` is None where its data is not a directory below the root.
+
+    `mount_type`, `device` and `options` are what the local driver mounts on that directory while a container uses it.
+    """
+
+    name: str
+    anonymous: bool = False
+    driver: str = "local"
+    mount_type: str = ""
+    device: str = ""
+    options: str = ""
+    compose_project: str = ""
+    tree: Tree | None = None
+    home: Tree | None = None
+
+    @property
+    def directory(self) -> Tree | None:
+        """Where its data is, at least while a container uses it."""
+        return (*self.home, "_data") if self.home and (self.device or self.mount_type) else self.tree
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRecord:
+    """One record of BuildKit's cache. `size` is what BuildKit wrote down, in bytes; else that of `content`.
+
+    `shared`: its layer is one of an image as well.
+    """
+
+    id: str
+    kind: str = "regular"
+    size: int | None = None
+    content: Tree | None = None
+    created: float | None = None
+    last_used: float | None = None
+    usage_count: int | None = None
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildCache:
+    """BuildKit's cache: its records, and by driver the layers that these need.
+
+    `files` are its own files, `content` its blobs. What it has in a driver's directory are layers with that use.
+    """
+
+    records: tuple[BuildRecord, ...] = ()
+    needs: Mapping[str, frozenset[LayerId]] = field(default_factory=dict)
+    content: tuple[Tree, ...] = ()
+    files: tuple[Tree, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The content of the metadata of one data root, before anything is measured.
+
+    `stores` counts the entries of the drivers' store directories by (driver, store); `missing` names, by
+    driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,
+    `nested` the data roots of remapped users below this one.
+    """
+
+    layouts: tuple[str, ...] = ()
+    unmeasured: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    images: tuple[Image, ...] = ()
+    containers: tuple[Container, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    build_cache: BuildCache = BuildCache()
+    stores: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    missing: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    directories: tuple[str, ...] = ()

@@ -1,0 +1,90 @@
+"""What one scan of a data root finds, and what the exporter counts from its start on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from exporter.core.measured import Measured, Reason, Tree
+from exporter.core.objects import Inventory, Problem
+from exporter.core.states import Collector, ContainerId, LayerKey, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Filesystem:
+    """A filesystem that a part of the root lies on, as /proc/self/mountinfo names it."""
+
+    path: str
+    device: str
+    mountpoint: str
+    fstype: str
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorScan:
+    """How one collector fared in the last scan. `success` allows for files that vanished."""
+
+    seconds: float = 0.0
+    entries: int = 0
+    success: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """How changes are noticed: by kernel watches (inotify), or by `polling`."""
+
+    polling: bool = True
+    watches: int = 0
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The progress of the first scan."""
+
+    trees: int = 0
+    trees_done: int = 0
+    entries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One data root at one time: the content of its metadata and the sizes of its trees.
+
+    `error` says why the root could not be read; then all else is empty. `differences` are the
+    sizes of layers that Docker sizes by comparing, `logs` those of the containers' logs in bytes. `measured`
+    lacks the trees that could not be measured. `audited` says by area when its least recently measured
+    writable tree was measured. `progress` is None once everything was measured.
+    """
+
+    root: str
+    taken: float
+    error: str = ""
+    inventory: Inventory = field(default_factory=Inventory)
+    device: int = 0
+    measured: Mapping[Tree, Measured] = field(default_factory=dict)
+    differences: Mapping[LayerKey, int] = field(default_factory=dict)
+    logs: Mapping[ContainerId, int] = field(default_factory=dict)
+    collectors: Mapping[Collector, CollectorScan] = field(default_factory=dict)
+    filesystems: tuple[Filesystem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    watching: Watching | None = None
+    audited: Mapping[str, float] = field(default_factory=dict)
+    progress: Progress | None = None
+
+    @property
+    def skipped_mounts(self) -> int:
+        """How many mount points were not entered."""
+        return sum(one.skipped_mounts for one in self.measured.values())
+
+
+@dataclass(slots=True)
+class Counters:
+    """The counters of the exporter since it started; they survive a restart of the scanning process."""
+
+    scans: dict[tuple[Collector, Trigger], int] = field(default_factory=dict)
+    errors: dict[tuple[Collector, Reason], int] = field(default_factory=dict)
+    last_success: dict[Collector, float] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)
+    overflows: int = 0
+    missed: int = 0
+    restarts: dict[str, int] = field(default_factory=dict)
+    last_event: float | None = None

@@ -1,0 +1,73 @@
+"""The words for what is in a data root and what a scan does: ids, states, uses, collectors and triggers."""
+
+from enum import StrEnum
+from typing import NamedTuple, NewType
+
+LayerId = NewType("LayerId", str)
+ImageId = NewType("ImageId", str)
+ContainerId = NewType("ContainerId", str)
+
+
+class LayerKey(NamedTuple):
+    """What tells a layer from all others of a root: the drivers of one root may have layers with the same id."""
+
+    driver: str
+    id: LayerId
+
+
+class Collector(StrEnum):
+    """The parts of a scan that succeed or fail, and are timed, on their own."""
+
+    IMAGES = "images"
+    CONTAINERS = "containers"
+    VOLUMES = "volumes"
+    DIRECTORIES = "directories"
+    BUILD_CACHE = "build_cache"
+
+
+class Trigger(StrEnum):
+    """The reason why a scan ran."""
+
+    STARTUP = "startup"
+    EVENT = "event"
+    AUDIT = "audit"
+    RECONCILE = "reconcile"
+    OVERFLOW = "overflow"
+    MANUAL = "manual"
+
+
+class Use(StrEnum):
+    """The use of a layer that is on disk; shared inodes count for the first of these that has them."""
+
+    IMAGE = "image"
+    CONTAINER = "container"
+    BUILD_CACHE = "build_cache"
+    PENDING = "pending"
+    ORPHANED = "orphaned"
+
+
+class ImageState(StrEnum):
+    """The state of an image, as `docker images` and a prune see it."""
+
+    USED = "used"
+    UNUSED = "unused"
+    DANGLING = "dangling"
+    INTERMEDIATE = "intermediate"
+
+
+class ContainerState(StrEnum):
+    """The state that the daemon last wrote (Docker 1.9 daemon/state.go, StateString; `removing` since 1.13).
+
+    `stale` is a container that is written down as running and does not run; `unknown` one of which that, or
+    anything, cannot be told.
+    """
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    REMOVING = "removing"
+    EXITED = "exited"
+    DEAD = "dead"
+    STALE = "stale"
+    UNKNOWN = "unknown"

@@ -1,0 +1,109 @@
+"""The table of areas: what each known directory or file of a data root is, and which of them a root has.
+
+Whatever needs to know what a path is asks this table. The rows of graph drivers and layouts stand with those.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+
+from exporter.core.area import DRIVER, Area, AreaTable, Signature
+from exporter.core.data_root import DataRoot
+from exporter.core.measured import Tree
+from exporter.core.model import Collector
+from exporter.inventory import drivers, layouts
+from exporter.inventory.layouts import buildkit
+
+CONTAINERS = Area(
+    ("containers",),
+    "the containers' settings and logs",
+    Collector.CONTAINERS,
+    store=True,
+    watched=True,
+    deep=True,
+    signature=Signature(changes=True, files=("config.v2.json", "hostconfig.json", "config.json"), told=True),
+    objects=Collector.CONTAINERS,
+)
+VOLUMES = Area(
+    ("volumes",),
+    "the volumes",
+    Collector.VOLUMES,
+    store=True,
+    watched=True,
+    signature=Signature(changes=True, files=("_data", "opts.json", "config.json", "json")),
+    objects=Collector.VOLUMES,
+)
+#: What belongs to no single object.
+_OTHERS = {
+    "builder": "the classic builder's files",
+    "engine-id": "the engine's id",
+    "execdriver": "the states of running containers (up to Docker 1.10)",
+    "init": "dockerinit (up to Docker 1.10)",
+    "linkgraph.db": "the containers' names and links (up to Docker 1.9)",
+    "network": "the engine's networks",
+    "plugins": "the engine's plugins",
+    "runtimes": "the engine's runtimes",
+    "swarm": "the swarm's state",
+    "tmp": "the engine's temporary files: leftovers of loads and imports",
+    "tmp-old": "temporary files that the engine has put aside to remove",
+    "trust": "keys for signed images",
+}
+_COMMON = (CONTAINERS, VOLUMES, buildkit.AREA, *(Area((name,), label) for name, label in _OTHERS.items()))
+
+
+@cache
+def table() -> AreaTable:
+    """The rows of this module, of all graph drivers and of all layouts."""
+    of_drivers = (area for driver in drivers.DRIVERS for area in driver.areas)
+    of_layouts = (area for layout in layouts.LAYOUTS for area in layout.areas)
+    return AreaTable((*_COMMON, *of_drivers, *of_layouts))
+
+
+@dataclass(frozen=True, slots=True)
+class RootAreas:
+    """The areas that one root has as directories. `stores` and `watched` are in the order of their paths."""
+
+    stores: tuple[Tree, ...] = ()
+    watched: tuple[Tree, ...] = ()
+    _stores: frozenset[Tree] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_stores", frozenset(self.stores))
+
+    def is_store(self, tree: Tree) -> bool:
+        """Whether a path is that of a store."""
+        return tree in self._stores
+
+    def entry_of(self, path: Tree) -> Tree:
+        """The entry of a store, or of the root, in which a path lies."""
+        ends = range(len(path) - 1, 0, -1)
+        return path[: next((end for end in ends if path[:end] in self._stores), 0) + 1]
+
+    @property
+    def deep(self) -> frozenset[Tree]:
+        """The watched directories whose own directories have a watch, too."""
+        return frozenset(tree for tree in self.watched if table().of(tree).deep)
+
+
+def find_areas(root: DataRoot) -> RootAreas:
+    """Find the stores and the watched directories of a root; one that is not there, or is no directory, is left out."""
+    wanted = [area for area in table().areas if area.store or area.watched]
+    found = {tree: area for area in wanted for tree in _paths(root, area.path) if root.is_directory(tree)}
+    trees = sorted(found)
+    return RootAreas(
+        tuple(tree for tree in trees if found[tree].store), tuple(tree for tree in trees if found[tree].watched)
+    )
+
+
+def _paths(root: DataRoot, path: Tree) -> Iterator[Tree]:
+    """The paths below a root that an area's path stands for."""
+    at = next((at for at, name in enumerate(path) if DRIVER in name), None)
+    if at is None:
+        yield path
+        return
+    beginning = path[at].partition(DRIVER)[0]
+    try:
+        names = root.names(path[:at])
+    except OSError:  # not there, or it may not be read: then its reader counts that
+        return
+    yield from ((*path[:at], name, *path[at + 1 :]) for name in names if name.startswith(beginning))

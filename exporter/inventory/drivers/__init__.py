@@ -1,0 +1,129 @@
+"""The graph drivers: which directories each has below the data root, and which of them holds which layer.
+
+Facts: Docker 1.0 to 20.10, daemon/graphdriver/*. To add a driver, add one `Driver` with its areas to `DRIVERS`.
+"""
+
+from dataclasses import dataclass
+
+from exporter.core.area import Area
+from exporter.core.measured import Tree
+
+#: What follows a container's id in the name of its init layer, which Docker makes below the writable layer.
+INIT = "-init"
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """One graph driver.
+
+    `areas`: its directories below the root.
+    `layers`: the directory with one entry for each layer.
+    `walkable`: such an entry is a directory with the layer's files.
+    `parents`: the directory with one file for each layer that lists the layers below it, nearest first.
+    `full_copies`: a layer holds everything below it once more.
+    `sums_files`: Docker sizes a layer by adding up its files.
+    `inner`: the directories in a layer's own that can hold its files; the first that is there does.
+    `links`: the directory of the layers' short names.
+    `links_files`: an image layer begins as hard links to all files of its parent.
+    `lower_file`: a layer's file `lower-id` names the layer whose `root` is merged below it.
+    `own`: entries of `layers` that are no layers.
+    `graph`: Docker 1.0 to 1.9 had it, so the graph layout may use it.
+    """
+
+    name: str
+    layers: Tree
+    areas: tuple[Area, ...] = ()
+    walkable: bool = True
+    parents: Tree | None = None
+    full_copies: bool = False
+    sums_files: bool = False
+    inner: tuple[str, ...] = ()
+    links: Tree | None = None
+    links_files: bool = False
+    lower_file: bool = False
+    own: tuple[str, ...] = ()
+    graph: bool = False
+
+
+def _named(name: str, more: str = "") -> Area:
+    """The driver's own directory, where its layers are further down."""
+    return Area((name,), label=f"layers of the {name} driver{more}")
+
+
+def _layers(*path: str) -> Area:
+    """A directory with one entry for each layer."""
+    label = f"layers of the {path[0]} driver" if len(path) == 1 else ""
+    return Area(path, label, store=True, watched=True, counted=path[-1])
+
+
+def _small(*path: str) -> Area:
+    """Mount points or short names, which come and go together with the layers."""
+    return Area(path, store=True, audited=False, counted=path[-1])
+
+
+AUFS = Driver(
+    "aufs",
+    ("aufs", "diff"),
+    (
+        _named("aufs"),
+        Area(("aufs", "layers"), store=True, watched=True, audited=False, counted="layers"),
+        _layers("aufs", "diff"),
+        _small("aufs", "mnt"),
+    ),
+    parents=("aufs", "layers"),
+    sums_files=True,
+    graph=True,
+)
+BTRFS = Driver(
+    "btrfs", ("btrfs", "subvolumes"), (_named("btrfs"), _layers("btrfs", "subvolumes")), walkable=False, graph=True
+)
+DEVICEMAPPER = Driver(
+    "devicemapper",
+    ("devicemapper", "metadata"),
+    (_named("devicemapper"), _layers("devicemapper", "metadata"), _small("devicemapper", "mnt")),
+    walkable=False,
+    own=("base", "deviceset-metadata", "transaction-metadata"),
+    graph=True,
+)
+OVERLAY = Driver(
+    "overlay",
+    ("overlay",),
+    (_layers("overlay"),),
+    inner=("root", "upper"),
+    links_files=True,
+    lower_file=True,
+    graph=True,
+)
+VFS = Driver(
+    "vfs",
+    ("vfs", "dir"),
+    (_named("vfs", ", and volumes of Docker up to 1.8"), _layers("vfs", "dir")),
+    full_copies=True,
+    graph=True,
+)
+OVERLAY2 = Driver(
+    "overlay2",
+    ("overlay2",),
+    (_layers("overlay2"), _small("overlay2", "l")),
+    sums_files=True,
+    inner=("diff",),
+    links=("overlay2", "l"),
+    own=("l",),
+)
+FUSE_OVERLAYFS = Driver(
+    "fuse-overlayfs",
+    ("fuse-overlayfs",),
+    (_layers("fuse-overlayfs"), _small("fuse-overlayfs", "l")),
+    inner=("diff",),
+    links=("fuse-overlayfs", "l"),
+    own=("l",),
+)
+ZFS = Driver("zfs", ("zfs", "graph"), (_named("zfs"), _layers("zfs", "graph")), walkable=False)
+
+#: The known drivers, oldest first.
+DRIVERS = (AUFS, BTRFS, DEVICEMAPPER, OVERLAY, VFS, OVERLAY2, FUSE_OVERLAYFS, ZFS)
+
+
+def driver_named(name: str) -> Driver:
+    """The driver of this name; of one that is not known, only the name is, and what Docker wrote down."""
+    return next((one for one in DRIVERS if one.name == name), None) or Driver(name, (), walkable=False)

@@ -1,0 +1,252 @@
+"""Reads the files of the graph layout: `graph/<id>/` and `repositories-<driver>`.
+
+Facts: Docker 1.5 graph/graph.go (restore, Get), image/image.go (LoadImage, GetParentsSize), graph/tags.go,
+graph/list.go (Images). Docker 1.9 keeps the same files.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from exporter.core.data_root import DataRoot
+from exporter.core.measured import Reason, Tree
+from exporter.core.model import Image, ImageId, LayerId
+from exporter.inventory import drivers
+from exporter.inventory.drivers import Driver
+from exporter.inventory.drivers.layer_store import LayerStore
+from exporter.inventory.files.reader import Json, Reader, is_id, moment, table, text
+
+GRAPH = ("graph",)
+DOWNLOADS = "_tmp"
+TAGS = "repositories-"
+#: What Docker 1.10 to 17.x left behind when it took a graph over (migrate/v1/migratev1.go).
+_MIGRATION = (".migration-v1-images.json", ".migration-v1-tags")
+_LARGEST_SIZE = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class GraphEntry:
+    """What `graph/<id>` says of an image: its own layer's size is None where Docker did not write it down."""
+
+    id: ImageId
+    parent: ImageId | None = None
+    size: int | None = None
+    created: float | None = None
+    os: str = ""
+    architecture: str = ""
+    docker_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """What `repositories-<driver>` says: tags and digests of each image id."""
+
+    tags: Mapping[str, list[tuple[str, str]]]
+    digests: Mapping[str, list[str]]
+
+    def names(self, image: str) -> bool:
+        """Whether anything names this image."""
+        return image in self.tags or image in self.digests
+
+
+def detect(root: DataRoot) -> bool:
+    """Say whether the root holds this layout: a `graph` directory, or tags of a known driver."""
+    return root.is_directory(GRAPH) or any(_tag_file(root, driver) for driver in _drivers())
+
+
+def find_stores(root: DataRoot, reader: Reader) -> list[LayerStore]:
+    """The drivers whose directories or tags are in the root. A file there is a problem of the reader."""
+    there = [one for one in _drivers() if _is_there(root, one.layers[:1]) or _tag_file(root, one)]
+    return [LayerStore(driver, reader) for driver in there]
+
+
+def _drivers() -> list[Driver]:
+    return [one for one in drivers.DRIVERS if one.graph]
+
+
+def _tag_file(root: DataRoot, driver: Driver) -> bool:
+    return _is_there(root, (TAGS + driver.name,))
+
+
+def _is_there(root: DataRoot, tree: Tree) -> bool:
+    try:
+        root.lstat(tree)
+    except OSError:
+        return False
+    return True
+
+
+def read_graph(reader: Reader, stores: list[LayerStore], previous: Mapping[str, Image]) -> dict[str, GraphEntry]:
+    """Read every entry of `graph/`; one whose json is damaged is served with what else is known of it."""
+    return {
+        name: _kept_entry(reader, ImageId(name), stores, previous)
+        for name in reader.objects(GRAPH, is_id, ignored=(DOWNLOADS, *_MIGRATION))
+    }
+
+
+def _kept_entry(reader: Reader, image: ImageId, stores: list[LayerStore], previous: Mapping[str, Image]) -> GraphEntry:
+    return reader.once("image", (*GRAPH, image), lambda: _entry(reader, image, stores, previous))
+
+
+def _entry(reader: Reader, image: ImageId, stores: list[LayerStore], previous: Mapping[str, Image]) -> GraphEntry:
+    config = reader.json((*GRAPH, image, "json"))
+    size = _size(reader, image)
+    if config is None:
+        parent = next((parent for store in stores for parent in store.listed_parents(LayerId(image))), None)
+        known = previous.get(image) or Image("", image, ())
+        return GraphEntry(
+            image,
+            ImageId(parent) if parent else None,
+            size,
+            known.created,
+            known.os,
+            known.architecture,
+            known.docker_version,
+        )
+    if text(config, "id") != image:
+        reader.problem(Reason.DECODE, (*GRAPH, image, "json"), "names another id than its directory")
+    return GraphEntry(
+        id=image,
+        parent=_parent(reader, image, config),
+        size=size,
+        created=moment(config, "created"),
+        os=text(config, "os"),
+        architecture=text(config, "architecture"),
+        docker_version=text(config, "docker_version"),
+    )
+
+
+def _parent(reader: Reader, image: ImageId, config: Json) -> ImageId | None:
+    parent = config.get("parent") or None
+    if parent is None:
+        return None
+    if not is_id(parent):
+        reader.problem(Reason.DECODE, (*GRAPH, image, "json"), "parent is no id")
+        return None
+    return ImageId(str(parent))
+
+
+def _size(reader: Reader, image: ImageId) -> int | None:
+    """The file `layersize`, a decimal number. Where it is absent or negative, Docker asks the driver to compare."""
+    path = (*GRAPH, image, "layersize")
+    raw = reader.bytes(path, optional=True)
+    if raw is None:
+        return None
+    digits = raw.strip()
+    if not digits.removeprefix(b"-").isdigit() or len(digits) > len(str(_LARGEST_SIZE)):
+        reader.problem(Reason.DECODE, path, "not a number")
+        return None
+    size = int(digits)
+    return size if 0 <= size <= _LARGEST_SIZE else None
+
+
+def read_references(reader: Reader, driver: Driver, taken: Collection[str] = ()) -> References:
+    """Read `repositories-<driver>`. From Docker 1.6 on it has digests beside tags: their keys have a colon.
+
+    References to images that a newer Docker has `taken` over are left out.
+    """
+    path = (TAGS + driver.name,)
+    tags: dict[str, list[tuple[str, str]]] = {}
+    digests: dict[str, list[str]] = {}
+    for repository, keys in table(reader.json(path, optional=True) or {}, "Repositories").items():
+        for key, image in table(keys).items():
+            if not is_id(image):
+                reader.problem(Reason.DECODE, path, "a tag of something that is no id")
+            elif image in taken:
+                continue
+            elif ":" in key:
+                digests.setdefault(str(image), []).append(f"{repository}@{key}")
+            else:
+                tags.setdefault(str(image), []).append((repository, key))
+    return References(tags, digests)
+
+
+class GraphStore:
+    """The images of one driver: those of the graph whose layer it has, with their chains.
+
+    Docker keeps only the ids that its driver has (graph.go, restore). An id whose layer no driver has is a
+    missing layer of the drivers that refer to it, by a tag or a child; of `default` when none does.
+    """
+
+    def __init__(self, store: LayerStore, references: References, taken: Collection[str] = ()) -> None:
+        """`taken` are the ids that a newer Docker has taken over as layers of its own."""
+        self._taken = taken
+        self.store = store
+        self.references = references
+        self.entries: dict[str, GraphEntry] = {}
+        self.missing: set[str] = set()
+
+    @property
+    def driver(self) -> str:
+        """The driver's name."""
+        return self.store.driver.name
+
+    def claim(self, graph: Mapping[str, GraphEntry], homeless: frozenset[str]) -> frozenset[str]:
+        """Add the images whose layers this driver has, and those of `homeless` that it refers to; return the latter."""
+        mine = {image for image in graph if image in self.store.names}
+        wanted: set[str] = {parent for image in mine if (parent := graph[image].parent)}
+        wanted.update(image for image in graph if self.references.names(image))
+        claimed = frozenset(wanted & homeless)
+        self.adopt(graph, mine | claimed)
+        return claimed
+
+    def adopt(self, graph: Mapping[str, GraphEntry], images: set[str] | frozenset[str]) -> None:
+        """Add these entries of the graph to this driver."""
+        self.entries.update((image, graph[image]) for image in sorted(images))
+
+    def images(self, reader: Reader) -> list[Image]:
+        """List the images with their chains, and note what is missing on the way."""
+        parents = {entry.parent for entry in self.entries.values()}
+        self.missing.update(image for image in self.references.tags if image not in self.entries)
+        chains = {image: self._chain(reader, image) for image in self.entries}
+        listed = {image for image in self.entries if self.references.names(image) or image not in parents}
+        covered = {layer for image in listed for layer in chains[image]}
+        # A ring of parents has no head: without this no figure would hold its layers.
+        listed.update(image for image in self.entries if chains[image] and image not in covered)
+        return [self._image(entry, chains[image], listed=image in listed) for image, entry in self.entries.items()]
+
+    def _chain(self, reader: Reader, image: str) -> tuple[LayerId, ...]:
+        """The layers from an image's own upwards, to the first that is not on disk: Docker counts no further."""
+        chain: dict[LayerId, None] = {}
+        at: str | None = image
+        while at is not None:
+            entry = self.entries.get(at)
+            if entry is None or at not in self.store.names:
+                self.missing.update({at} - {*self._taken})
+                break
+            if at in chain:
+                if at == image:  # once for each member of the ring, not for all that lead into it
+                    reader.problem(Reason.LOOP, (*GRAPH, image, "json"), "is its own ancestor")
+                break
+            chain[LayerId(at)] = None
+            at = entry.parent
+        return tuple(chain)
+
+    def _image(self, entry: GraphEntry, chain: tuple[LayerId, ...], *, listed: bool) -> Image:
+        return Image(
+            driver=self.driver,
+            id=entry.id,
+            layers=chain,
+            references=tuple(sorted(self.references.tags.get(entry.id, ()))),
+            digests=tuple(sorted(self.references.digests.get(entry.id, ()))),
+            listed=listed,
+            dangling=listed and not self.references.names(entry.id),
+            broken=not chain,
+            parent=entry.parent,
+            metadata=((*GRAPH, entry.id),),
+            created=entry.created,
+            os=entry.os,
+            architecture=entry.architecture,
+            docker_version=entry.docker_version,
+        )
+
+
+def share_out(stores: list[GraphStore], graph: Mapping[str, GraphEntry]) -> None:
+    """Give each entry of the graph to the drivers that have its layer, else to those that refer to it."""
+    homeless = frozenset(image for image in graph if not any(image in store.store.names for store in stores))
+    claimed: frozenset[str] = frozenset()
+    for store in stores:
+        claimed |= store.claim(graph, homeless)
+    rest = homeless - claimed
+    if stores and rest:
+        default = max(stores, key=lambda store: (len(store.entries), store.driver))
+        default.adopt(graph, rest)

@@ -1,0 +1,167 @@
+"""Reads the images of the layerdb layout: `image/<driver>/imagedb` and `repositories.json`.
+
+Facts: Docker 20.10 image/fs.go (imagedb), layer/layer.go (CreateChainID), reference/store.go (repositories.json),
+image/image.go (the config). Docker 1.10 keeps the same files.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from exporter.core.measured import Reason, Tree
+from exporter.core.model import Image, ImageId
+from exporter.inventory.files.reader import Json, Reader, decode, is_id, items, moment, table, text
+from exporter.inventory.layouts.layerdb_store import SHA256, Database, hex_digits
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """What `imagedb` says of an image; `chains` are its chain ids, its own first, None where that is not known."""
+
+    image: Image
+    chains: tuple[str, ...] | None = None
+
+
+def chain_ids(diffs: Iterable[str]) -> tuple[str, ...]:
+    """The chain ids of a stack of diff ids, lowest first, as hex, highest first (layer/layer.go, CreateChainID)."""
+    chains: list[str] = []
+    for diff in diffs:
+        below = f"{SHA256}{chains[-1]} " if chains else ""
+        chains.append(hashlib.sha256(f"{below}{diff}".encode()).hexdigest() if below else diff.removeprefix(SHA256))
+    return tuple(reversed(chains))
+
+
+def read_images(reader: Reader, database: Database, previous: Mapping[str, Image]) -> None:
+    """Read the images of one driver; one whose config is damaged keeps what `previous` knew of it."""
+    content = (*database.base, "imagedb", "content", "sha256")
+    names = []
+    for name in reader.names(content):
+        if is_id(name):
+            names.append(name)
+        elif not name.startswith("."):  # ioutils.AtomicWriteFile's temporary files
+            reader.problem(Reason.DECODE, (*content, name), "not the name of an image")
+    listing = (*database.base, "repositories.json")
+    tags, digests = _references(reader, listing)
+    if lost := {*tags, *digests} - {*names}:  # Docker removes a name before its image: is that still there?
+        tags, digests = _read_references(reader, listing)
+        database.missing |= lost & {*tags, *digests}
+    configs = [_config(reader, database.base, ImageId(name)) for name in names]
+    parents = {one.image.parent for one in configs}
+    for config in configs:
+        references, known = (
+            tuple(sorted(tags.get(config.image.id, ()))),
+            tuple(sorted(digests.get(config.image.id, ()))),
+        )
+        listed = bool(references or known) or config.image.id not in parents
+        database.images.append(_image(database, config, references, known, listed, previous))
+    _list_the_uncovered(database)
+
+
+def _image(  # noqa: PLR0913 - an image has that many sides
+    database: Database,
+    config: ImageConfig,
+    references: tuple[tuple[str, str], ...],
+    digests: tuple[str, ...],
+    listed: bool,
+    previous: Mapping[str, Image],
+) -> Image:
+    bare = config.image
+    known = previous.get(bare.id)
+    if config.chains is not None:
+        entries = [(chain, database.entries.get(chain)) for chain in config.chains]
+        layers = tuple(entry.cache for _, entry in entries if entry is not None and database.has(entry.cache))
+        lost = {chain for chain, entry in entries if entry is None or not database.has(entry.cache)}
+        database.missing |= lost
+    elif known is not None and known.layers:
+        bare, layers, lost = known, tuple(name for name in known.layers if database.has(name)), set()
+    else:
+        database.doubtful = True
+        layers, lost = (), {bare.id}
+    return Image(
+        driver=database.driver,
+        id=bare.id,
+        layers=layers,
+        references=references,
+        digests=digests,
+        listed=listed,
+        created=bare.created,
+        os=bare.os,
+        architecture=bare.architecture,
+        docker_version=bare.docker_version,
+        parent=config.image.parent,
+        dangling=listed and not references,
+        broken=bool(lost),
+        digest=SHA256 + bare.id,
+        metadata=tuple((*database.base, "imagedb", part, "sha256", bare.id) for part in ("content", "metadata")),
+    )
+
+
+def _list_the_uncovered(database: Database) -> None:
+    """List an intermediate image that alone has a layer: else no figure would include that layer."""
+    covered = {layer for image in database.images if image.listed for layer in image.layers}
+    for at, image in enumerate(database.images):
+        if not image.listed and not covered.issuperset(image.layers):
+            database.images[at] = replace(image, listed=True)
+
+
+def _config(reader: Reader, base: Tree, image: ImageId) -> ImageConfig:
+    tree = (*base, "imagedb", "content", "sha256", image)
+    about = (*base, "imagedb", "metadata", "sha256", image)
+    return reader.once("config", tree, lambda: _read_config(reader, tree, about), also=(about,))
+
+
+def _read_config(reader: Reader, tree: Tree, about: Tree) -> ImageConfig:
+    image = ImageId(tree[-1])
+    parent = hex_digits(reader.line((*about, "parent")))
+    bare = Image("", image, (), parent=ImageId(parent) if parent else None)
+    raw = reader.bytes(tree)
+    if raw is None:
+        return ImageConfig(bare)
+    if hashlib.sha256(raw).hexdigest() != image:
+        reader.problem(Reason.DECODE, tree, "is not what its name says")
+        return ImageConfig(bare)
+    config = decode(raw)
+    if config is None:
+        reader.problem(Reason.DECODE, tree, "not a JSON object")
+        return ImageConfig(bare)
+    diffs = items(config, "rootfs", "diff_ids")
+    good = [diff for diff in diffs if isinstance(diff, str) and diff.startswith(SHA256) and hex_digits(diff)]
+    if len(good) != len(diffs):
+        reader.problem(Reason.DECODE, tree, "a diff id that is none")
+        return ImageConfig(bare)
+    bare = Image(
+        "",
+        image,
+        (),
+        created=moment(config, "created"),
+        os=text(config, "os"),
+        architecture=text(config, "architecture"),
+        docker_version=text(config, "docker_version"),
+        parent=bare.parent,
+    )
+    return ImageConfig(bare, chain_ids(good))
+
+
+_Tags = dict[str, list[tuple[str, str]]]
+
+
+def _references(reader: Reader, tree: Tree) -> tuple[_Tags, dict[str, list[str]]]:
+    return reader.once("references", tree, lambda: _read_references(reader, tree))
+
+
+def _read_references(reader: Reader, tree: Tree) -> tuple[_Tags, dict[str, list[str]]]:
+    """Tags and digests by image id; a key is the whole reference, with the repository in front."""
+    tags: _Tags = {}
+    digests: dict[str, list[str]] = {}
+    content: Json = reader.json(tree, optional=True) or {}
+    for repository, keys in table(content, "Repositories").items():
+        for key, digest in table(keys).items():
+            image = hex_digits(digest) if isinstance(digest, str) else ""
+            rest = key.removeprefix(repository)
+            if not image or not rest or rest[0] not in ":@":
+                reader.problem(Reason.DECODE, tree, "a reference that is none")
+            elif rest[0] == "@":
+                digests.setdefault(image, []).append(key)
+            else:
+                tags.setdefault(image, []).append((repository, rest[1:]))
+    return tags, digests

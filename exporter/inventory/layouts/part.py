@@ -1,0 +1,94 @@
+"""What a layout is given to read a root, and what it returns: a `Part` of the inventory."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from exporter.core.data_root import DataRoot
+from exporter.core.measured import Tree
+from exporter.core.model import BuildCache, Collector, Container, ContainerId, Image, LayerId
+from exporter.inventory.drivers.layer_store import LayerStore
+from exporter.inventory.files.reader import Reader
+from exporter.inventory.layouts.buildkit import Builds
+from exporter.inventory.layouts.claims import Claims
+
+
+class Known(StrEnum):
+    """How much of its objects a layout could read."""
+
+    WHOLE = "whole"
+    PART = "part"
+    NOTHING = "nothing"
+
+
+@dataclass(slots=True)
+class Reading:
+    """One reading of a root.
+
+    `previous`: the images that the last reading found, by id. `builds`: what BuildKit wrote down. `drivers` and
+    `layers`: those of the layouts that were read before. Newer layouts are read first: an engine that changes to a
+    newer layout takes layers over, and leaves the old descriptions of these behind.
+    """
+
+    root: DataRoot
+    readers: Mapping[Collector, Reader]
+    previous: Mapping[str, Image]
+    builds: Builds
+    drivers: set[str] = field(default_factory=set)
+    layers: set[LayerId] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerLayers:
+    """Where a container's layers are.
+
+    `layer` and `init` are None where they are not on disk; `chain` are the image layers below, nearest first;
+    `metadata` is what describes these layers.
+    """
+
+    layer: LayerId | None
+    init: LayerId | None = None
+    chain: tuple[LayerId, ...] = ()
+    metadata: tuple[Tree, ...] = ()
+
+
+class DriverPart(Protocol):
+    """What one layout says of the layers of one graph driver."""
+
+    @property
+    def store(self) -> LayerStore:
+        """The layers that the driver has on disk."""
+
+    @property
+    def images(self) -> Sequence[Image]:
+        """The images whose layers the driver keeps."""
+
+    @property
+    def missing(self) -> Iterable[str]:
+        """The layers that images or names refer to and that are not on disk."""
+
+    def container_layers(self, container: ContainerId) -> ContainerLayers | None:
+        """Find the layers of a container; None where the layout does not know it."""
+
+    def missing_below(self, container: Container) -> Iterable[str]:
+        """The layers that a container stands on and that are not on disk."""
+
+    def claim(self, containers: Sequence[Container]) -> Claims:
+        """Say what needs each layer. `containers` are those of this driver, with their layers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one layout says of a root.
+
+    `build_cache`: None where the layout keeps none. `layers`: those that it describes, if it can take over layers of
+    an older layout. `counts`: the entries of stores that all drivers share, by driver and short name. `known`: where
+    it is `NOTHING`, any layer may be one of its.
+    """
+
+    drivers: Sequence[DriverPart] = ()
+    build_cache: BuildCache | None = None
+    layers: frozenset[LayerId] = frozenset()
+    counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    known: Known = Known.WHOLE

@@ -1,0 +1,138 @@
+"""The messages between a pool and its workers. A pool sends orders, a worker answers.
+
+`number` is that of the piece of work (`WorkItem`), `cpu` the seconds of CPU time that the worker has used so far.
+"""
+
+from typing import NamedTuple
+
+from exporter.core.framing import Frame
+from exporter.core.measured import Identity, Reason, Tree
+from exporter.core.messages import Messages
+from exporter.measure.exclusions import Exclusions
+from exporter.measure.total import PackedTotal
+from exporter.measure.walk import Start
+
+#: Bytes of the number of a piece, as a worker tells it on a pipe of its own when it begins that piece.
+NUMBER_BYTES = 8
+#: A piece that takes longer than this is worth sharing with a worker that has nothing to do.
+SHARE_AFTER_SECONDS = 0.02
+
+
+class UseRoot(NamedTuple):
+    """The data root of the orders that follow: its path, and the directory that was there when they were planned."""
+
+    path: str
+    device: int
+    inode: int
+
+
+class MeasureTree(NamedTuple):
+    """Measure what is at `starts` of a tree, or the whole tree for None, using the fraction `pace` of a core.
+
+    After `most` entries, unless that is 0, the worker gives the rest back: the tree was thought to be small.
+    """
+
+    number: int
+    pace: float
+    tree: Tree
+    starts: list[Start] | None
+    exclusions: Exclusions | None
+    most: int
+
+
+class CompareTrees(NamedTuple):
+    """Take the size of the difference between the tree `new` and the stack of trees `old`, uppermost first."""
+
+    number: int
+    pace: float
+    new: Tree
+    old: tuple[Tree, ...]
+
+
+class ShareWork(NamedTuple):
+    """Give back half of the work that is not begun."""
+
+
+class Errors(NamedTuple):
+    """What could not be read: how often for each reason, and of some the path and the system's message."""
+
+    counts: dict[Reason, int]
+    kept: list[tuple[Reason, Tree, str]]
+
+
+class SharedWork(NamedTuple):
+    """What a worker gives back: `whole` pieces that it has not begun, and `starts` that are left of piece `number`.
+
+    `paced` tells that the rest of that piece turned out to be too much for work that is done at once.
+    """
+
+    whole: list[int]
+    number: int
+    starts: list[Start]
+    paced: bool
+
+
+class Working(NamedTuple):
+    """A worker is at a piece of work, and has looked at so many entries for it."""
+
+    number: int
+    entries: int
+    cpu: float
+
+
+class MeasuredTree(NamedTuple):
+    """The sums over what is at the starts of a piece; `errors` is None where all could be read."""
+
+    number: int
+    identity: Identity
+    total: PackedTotal
+    errors: Errors | None
+    cpu: float
+
+
+class ComparedTrees(NamedTuple):
+    """The size of a difference in bytes, and how many entries were looked at."""
+
+    number: int
+    size: int
+    entries: int
+    errors: Errors | None
+    cpu: float
+
+
+class FailedWork(NamedTuple):
+    """A piece of work has no result; `tree` is where that showed, () for nowhere in particular."""
+
+    number: int
+    reason: Reason
+    tree: Tree
+    detail: str
+    cpu: float
+
+
+Work = MeasureTree | CompareTrees
+Order = UseRoot | Work | ShareWork
+Answer = SharedWork | Working | MeasuredTree | ComparedTrees | FailedWork
+
+_ORDERS: Messages[Order] = Messages(UseRoot, MeasureTree, CompareTrees, ShareWork)
+_ANSWERS: Messages[Answer] = Messages(SharedWork, Working, MeasuredTree, ComparedTrees, FailedWork)
+
+
+def encode_orders(orders: list[Order]) -> bytes:
+    """Encode orders for a worker."""
+    return b"".join(_ORDERS.encode(orders))
+
+
+def decode_orders(frames: list[Frame]) -> list[Order]:
+    """What a pool has sent; raises ProtocolError."""
+    return [order for frame in frames for order in _ORDERS.decode(frame)]
+
+
+def encode_answers(answers: list[Answer]) -> bytes:
+    """Encode answers for a pool."""
+    return b"".join(_ANSWERS.encode(answers))
+
+
+def decode_answers(frames: list[Frame]) -> list[Answer]:
+    """What a worker has sent; raises ProtocolError."""
+    return [answer for frame in frames for answer in _ANSWERS.decode(frame)]

@@ -1,0 +1,63 @@
+"""One scan that someone waits for, with a progress bar on a terminal."""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+
+from exporter.core.dirty import Dirty
+from exporter.core.model import Filesystem, Snapshot, Trigger
+from exporter.core.stall_detector import StallDetector
+from exporter.inventory.opening import RootError
+from exporter.scan.progress_bar import Bar, on_terminal
+from exporter.scan.scanner import Scanner
+
+_TURN_SECONDS = 0.2
+
+
+def scan_once(scanner: Scanner, timeout: float, meanwhile: Callable[[], object] = lambda: None) -> Snapshot:
+    """Scan everything and wait for it; where standard error is a terminal, show the progress there.
+
+    `meanwhile` is called while the workers measure. A filesystem may hang while its metadata is read: after `timeout`
+    seconds without a context switch the snapshot has that as its error. A thread that hangs in the kernel cannot be
+    ended, so the scan has a thread of its own, which is left behind.
+    """
+    outcome: Future[Snapshot] = Future()
+    thread = threading.Thread(target=_fulfil, args=(outcome, scanner, meanwhile), daemon=True)
+    thread.start()
+    detector = StallDetector(os.getpid(), timeout, time.monotonic(), thread.native_id)
+    while not wait([outcome], timeout / 4).done:
+        if detector.is_stuck(time.monotonic()):
+            return Snapshot(scanner.path, time.time(), error="a filesystem in it does not answer")
+    return outcome.result()
+
+
+def _fulfil(outcome: Future[Snapshot], scanner: Scanner, meanwhile: Callable[[], object]) -> None:
+    try:
+        outcome.set_result(_scan(scanner, meanwhile))
+    except BaseException as error:  # noqa: BLE001 - raised again where the result is waited for
+        outcome.set_exception(error)
+
+
+def _scan(scanner: Scanner, meanwhile: Callable[[], object]) -> Snapshot:
+    try:
+        scanner.begin(Trigger.STARTUP, Dirty(everything=True))
+    except RootError:
+        return scanner.snapshot()
+    threading.Thread(target=meanwhile, daemon=True).start()
+    with Bar() if on_terminal() else contextlib.nullcontext() as bar:
+        while scanner.runs:
+            scanner.collect(_TURN_SECONDS)
+            if bar is not None and (now := scanner.snapshot().progress) is not None:
+                bar.show(now)
+    return scanner.snapshot()
+
+
+def statvfs(filesystem: Filesystem) -> os.statvfs_result | None:
+    """Ask a filesystem for its space; None where it does not answer, or has none."""
+    try:
+        return os.statvfs(filesystem.path)
+    except OSError:
+        return None

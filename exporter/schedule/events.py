@@ -1,0 +1,22 @@
+"""Which entries of a data root the paths of kernel events are about."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from exporter.core.measured import Tree
+from exporter.core.model import Counters
+from exporter.inventory.areas import RootAreas, table
+
+
+def changed_entries(paths: Iterable[Tree], areas: RootAreas, counters: Counters) -> set[Tree]:
+    """The entries of stores and of the root in which these paths lie; count the events by what they are about."""
+    known = table()
+    entries: set[Tree] = set()
+    for tree, count in Counter(paths).items():
+        area = known.of(tree)
+        if area.deep and len(tree) > len(area.path) + 2:
+            continue  # a file in a directory of an entry's: it tells of no object
+        name = area.objects.value if area.objects else "layers" if len(tree) > 1 else "root"
+        counters.events[name] = counters.events.get(name, 0) + count
+        entries.add(areas.entry_of(tree))
+    return entries

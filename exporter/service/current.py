@@ -1,0 +1,86 @@
+"""The state that is served, and the parts of an answer that are read when a scrape asks for them."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from exporter.core.model import Counters, Snapshot
+from exporter.expose.metrics.live import Processes, WebStatus, filesystem_families, web_families
+from exporter.expose.metrics.render import Format, render
+from exporter.expose.page_summary import NOT_YET
+from exporter.expose.publication import Body, Publication, publish
+from exporter.expose.snapshot_api.encode import ending, space
+from exporter.expose.snapshot_api.rows import FilesystemRow
+from exporter.service.statvfs import Filesystems
+
+
+class Current:
+    """The publication that is served now: the only state of the serving process that changes."""
+
+    def __init__(self, root: str) -> None:
+        first = publish(Snapshot(root, time.time(), error=NOT_YET), Counters())
+        assert first.body is not None, "published with its body"
+        self._status = first
+        self._body = first.body
+        self._filesystems = Filesystems()
+        self._processes = Processes()
+        self._readings: dict[Format, asyncio.Future[bytes]] = {}
+        #: The process id of the scanning process; None where none runs.
+        self.scanner: int | None = None
+        self.web: Callable[[], WebStatus] | None = None
+
+    @property
+    def body(self) -> Body:
+        """The rendered pages and the document."""
+        return self._body
+
+    @property
+    def taken(self) -> float | None:
+        """When the snapshot was taken, Unix time; None before the first scan is done."""
+        return self._status.taken
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a snapshot of the data root."""
+        return self._status.taken is not None
+
+    @property
+    def counters(self) -> Counters:
+        """The counters as they were published last."""
+        return self._status.counters
+
+    def replace(self, publication: Publication) -> None:
+        """Serve another publication; one without a body leaves the body as it is."""
+        self._status = publication
+        if publication.body is not None:
+            self._body = publication.body
+
+    async def space(self) -> list[FilesystemRow]:
+        """The filesystems below the root; those that answer in time have sizes."""
+        filesystems = self._body.filesystems
+        answered = {one.path: status for one, status in await self._filesystems.read(filesystems)}
+        return [space(one, answered.get(one.path)) for one in filesystems]
+
+    async def document_end(self) -> bytes:
+        """The end of the document at /api/v1/snapshot, read now."""
+        return ending(self.taken, await self.space())
+
+    async def live(self, style: Format) -> bytes:
+        """The exporter's own families with those of filesystems and processes, which are read now.
+
+        Scrapes that arrive during a reading share it.
+        """
+        reading = self._readings.get(style)
+        if reading is None:
+            reading = self._readings[style] = asyncio.ensure_future(self._read(style))
+            reading.add_done_callback(lambda _: self._readings.pop(style))
+        return await asyncio.shield(reading)
+
+    async def _read(self, style: Format) -> bytes:
+        status = self._status
+        statuses = await self._filesystems.read(self._body.filesystems)
+        web = web_families(self.web()) if self.web else ()
+        processes = self._processes.families(self.scanner, status.processes)
+        families = [*filesystem_families(statuses), *web, *processes]
+        known = status.openmetrics if style == "openmetrics" else status.text
+        return known + render((one for one in families if one.samples), style)

@@ -1,0 +1,46 @@
+"""Waiting for what a test has caused, by asking again and again. A deadline only bounds how long a failure takes."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+#: In seconds: so long that a machine on which everything takes a hundred times as long passes.
+DEADLINE = 240.0
+_PAUSE_SECONDS = 0.05
+T = TypeVar("T")
+
+
+def eventually(
+    ask: Callable[[], T | None], *, otherwise: Callable[[], object] = lambda: "", seconds: float = DEADLINE
+) -> T:
+    """Ask until the answer is true, and return it; fail with what `otherwise` says when that never happens."""
+    until = time.monotonic() + seconds
+    while not (answer := ask()):
+        if time.monotonic() > until:
+            raise AssertionError(f"it never became so: {otherwise()}")
+        time.sleep(_PAUSE_SECONDS)
+    return answer
+
+
+def often(ask: Callable[[], T | None], *, seconds: float = DEADLINE) -> T:
+    """Ask without a pause, for what is there for moments only."""
+    until = time.monotonic() + seconds
+    while not (answer := ask()):
+        if time.monotonic() > until:
+            raise AssertionError("it was never so")
+    return answer
+
+
+def with_growing_patience(scenario: Callable[[float], None], first: float = 0.5) -> None:
+    """Play a scenario with a short timeout of the product, and with longer ones where the machine is too slow for it.
+
+    With the longest one nothing is given up on but what hangs: then all that the scenario asserts must hold.
+    """
+    for seconds in (first, first * 6, first * 36):
+        try:
+            scenario(seconds)
+        except AssertionError:
+            if seconds > first * 6:
+                raise
+        else:
+            return

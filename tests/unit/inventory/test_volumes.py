@@ -1,0 +1,156 @@
+"""Volumes in each form that Docker kept them in, and what the database of later ones says besides."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.core.model import Volume
+from exporter.demo.bolt import write_bolt
+from exporter.inventory.volumes import volume_of
+from tests.support.product import scan
+from tests.support.roots.layerdb import DbRoot, digest
+
+_ID = digest("volume")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return DbRoot(tmp_path).path
+
+
+def _volumes(root: Path) -> dict[str, Volume]:
+    return {one.name: one for one in scan(root).inventory.volumes}
+
+
+def _put(root: Path, name: str, content: Mapping[str, Any] | None = None) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if content is None:
+        path.mkdir(parents=True)
+    else:
+        path.write_text(json.dumps(content))
+
+
+def _database(root: Path, **about: Mapping[str, Any]) -> None:
+    rows = {name: json.dumps(one).encode() for name, one in about.items()}
+    write_bolt(root / "volumes/metadata.db", {"volumes": rows})
+
+
+def test_a_volume_has_its_data_beside_what_is_kept_of_it(root: Path) -> None:
+    _put(root, "volumes/data/_data")
+    _put(root, f"volumes/{_ID}/_data")
+    assert _volumes(root) == {
+        "data": Volume("data", tree=("volumes", "data", "_data"), home=("volumes", "data")),
+        _ID: Volume(_ID, anonymous=True, tree=("volumes", _ID, "_data"), home=("volumes", _ID)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "mounted"),
+    [
+        ({}, ("", "", "")),
+        ({"MountOpts": "o"}, ("", "", "o")),
+        ({"MountType": "nfs"}, ("nfs", "", "")),
+        ({"MountDevice": ":/export"}, ("", ":/export", "")),
+        ({"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}, ("tmpfs", "tmpfs", "size=1m")),
+        ({"MountType": "nfs", "type": "tmpfs"}, ("nfs", "", "")),
+    ],
+)
+def test_a_volume_that_something_is_mounted_on_has_no_data_of_its_own(
+    root: Path, options: Mapping[str, str], mounted: tuple[str, str, str]
+) -> None:
+    _put(root, "volumes/data/_data")
+    _put(root, "volumes/data/opts.json", options)
+    found = _volumes(root)["data"]
+    assert (found.mount_type, found.device, found.options) == mounted
+    data = ("volumes", "data", "_data")
+    assert found.tree == (None if mounted[0] or mounted[1] else data)
+    assert found.directory == data, "it is there while a container uses the volume"
+
+
+def test_old_volumes_have_their_data_with_the_driver_vfs(root: Path) -> None:
+    _put(root, f"volumes/{_ID}/config.json", {"IsBindMount": False})
+    _put(root, f"vfs/dir/{_ID}")
+    _put(root, "volumes/named/config.json", {})
+    _put(root, "vfs/dir/named")
+    _put(root, f"volumes/{digest('bind')}/config.json", {"IsBindMount": True})
+    _put(root, f"volumes/{digest('gone')}/json", {})
+    found = _volumes(root)
+    assert {name: one.tree for name, one in found.items()} == {
+        _ID: ("vfs", "dir", _ID),
+        "named": None,
+        digest("gone"): None,
+    }
+    assert found[_ID].directory == ("vfs", "dir", _ID)
+
+
+def test_data_that_is_no_directory_is_a_problem(root: Path) -> None:
+    _put(root, "volumes/data/_data", {})
+    snapshot = scan(root)
+    assert [(one.path, one.reason) for one in snapshot.problems] == [("volumes/data/_data", "not_regular")]
+    assert [one.tree for one in snapshot.inventory.volumes] == [None]
+
+
+def test_files_of_the_engine_among_the_volumes_are_none(root: Path) -> None:
+    _put(root, "volumes/backingFsBlockDev", {})
+    _database(root)
+    assert _volumes(root) == {}
+    assert not scan(root).problems
+
+
+def test_the_database_tells_driver_labels_and_what_was_made_without_a_name(root: Path) -> None:
+    for name in ("data", "nameless", "plain", "damaged"):
+        _put(root, f"volumes/{name}/_data")
+    _database(
+        root,
+        data={"Driver": "local", "Labels": {"com.docker.compose.project": "shop"}},
+        nameless={"Driver": "", "Labels": {"com.docker.volume.anonymous": ""}},
+        damaged={"Driver": 5, "Labels": [1]},
+    )
+    found = _volumes(root)
+    assert {name: (one.driver, one.anonymous, one.compose_project) for name, one in found.items()} == {
+        "data": ("local", False, "shop"),
+        "nameless": ("local", True, ""),
+        "plain": ("local", False, ""),
+        "damaged": ("local", False, ""),
+    }
+
+
+def test_volumes_of_plugins_are_known_from_the_database_alone_and_local_ones_are_not(root: Path) -> None:
+    _put(root, "volumes/here/_data")
+    labels = {"com.docker.compose.project": "shop"}
+    _database(
+        root,
+        here={"Driver": "rexray"},
+        away={"Driver": "nfs", "Labels": labels},
+        gone={"Driver": "local"},
+        odd={"Driver": ""},
+        **{_ID: {"Driver": "nfs"}},
+    )
+    found = _volumes(root)
+    assert found["here"] == Volume("here", driver="rexray", tree=("volumes", "here", "_data"), home=("volumes", "here"))
+    assert found["away"] == Volume("away", driver="nfs", compose_project="shop")
+    assert found[_ID] == Volume(_ID, anonymous=True, driver="nfs")
+    assert found.keys() == {"here", "away", _ID}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("/var/lib/docker/volumes/data/_data", ("/var/lib/docker", "data")),
+        ("/var/lib/docker/volumes/data/_data/", ("/var/lib/docker", "data")),
+        (f"/var/lib/docker/vfs/dir/{_ID}", ("/var/lib/docker", _ID)),
+        (f"/var/lib/docker/vfs/dir/{_ID}/", ("/var/lib/docker", _ID)),
+        ("/var/lib/docker/volumes/data/_data/inner", ("", "")),
+        ("/var/lib/docker/volumes/data", ("", "")),
+        ("/var/lib/docker/volumes//_data", ("", "")),
+        ("/var/lib/docker/vfs/dir/short", ("", "")),
+        ("/srv/data", ("", "")),
+        ("/volumes/data/_data\n", ("", "")),
+    ],
+)
+def test_a_host_path_is_a_volumes_data_where_it_ends_as_one(source: str, expected: tuple[str, str]) -> None:
+    assert volume_of(source) == expected
