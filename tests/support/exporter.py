@@ -26,7 +26,11 @@ class Exporter:
         self.lines: list[str] = []
         self._searched = 0
         self._rest = b""
-        self.port = int(self.log_line(r"127\.0\.0\.1:(\d+)")[1])
+        try:
+            self.port = int(self.log_line(r"127\.0\.0\.1:(\d+)")[1])
+        except BaseException:
+            self.close()
+            raise
 
     def log_line(self, pattern: str) -> re.Match[str]:
         """Wait for a line; the next call goes on behind it. Several may come at once."""
@@ -90,6 +94,13 @@ class Exporter:
         self.process.send_signal(number)
         assert self.process.wait(DEADLINE) == 0
 
+    def close(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self.process.wait()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+
 
 @contextlib.contextmanager
 def exporter(root: Path, *flags: str, under: tuple[str, ...] = ()) -> Iterator[Exporter]:
@@ -98,7 +109,4 @@ def exporter(root: Path, *flags: str, under: tuple[str, ...] = ()) -> Iterator[E
     try:
         yield running
     finally:
-        running.process.kill()
-        running.process.wait()
-        if running.process.stderr is not None:
-            running.process.stderr.close()
+        running.close()

@@ -55,6 +55,7 @@ def test_prometheus_scrapes_over_tls_with_a_password(certificates: Path, tmp_pat
 @needs("curl")
 def test_curl(certificates: Path) -> None:
     with serving(certificates, f"{TLS}basic_auth_users:\n  prom: {HASH}\n") as running:
+        running.log_line("event=scan.done")
         command = ["curl", "-sS", "--compressed", "--cacert", str(certificates / "ca.crt"), "-u", "prom:secret"]
         done = subprocess.run(
             [*command, f"https://localhost:{running.port}/metrics"], capture_output=True, text=True, check=False

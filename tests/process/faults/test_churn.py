@@ -52,6 +52,7 @@ def test_ten_thousand_containers_that_come_and_go_while_it_is_scraped(built: Gra
         exporter(built.path, "--scan.duty-cycle", "1") as running,
         subprocess.Popen([sys.executable, "-c", _MANY, str(built.path)], stdin=subprocess.PIPE, text=True) as busy,
     ):
+        running.wait_for("up", 1)
         assert busy.stdin is not None
         go = busy.stdin
         go.write(" ".join(names) + "\n")
