@@ -93,6 +93,7 @@ class Connection:
     async def _respond(self, request: Request) -> None:
         response = await self._response(request)
         self._was_slow = False
+        self.stream.join_packets(join=True)
         sent = 0
         for piece in in_pieces(self._http.response(request, response, last=self._shared.stopping)):
             if sent >= _BYTES_IN_A_TURN:
@@ -100,6 +101,7 @@ class Connection:
                 await self._wait_for_turn()
             await self._send(piece)
             sent += len(piece)
+        self.stream.join_packets(join=False)
 
     async def _response(self, request: Request) -> Response:
         try:

@@ -149,19 +149,18 @@ async def _speaks_tls(stream: Stream) -> bool:
 
     A client that speaks plain HTTP is told so.
     """
-    wanted = 1
-    while True:
-        first = await stream.peek(wanted)
-        if first[:1] not in {b"", _TLS_HANDSHAKE}:
-            with contextlib.suppress(OSError):
-                stream.send(_NO_TLS)
-                await stream.finish()
-        if len(first) < wanted or first[:1] != _TLS_HANDSHAKE:
-            return False
-        if wanted > _TLS_HEAD_BYTES:
-            return True
-        length = int.from_bytes(first[3:_TLS_HEAD_BYTES], "big")
-        wanted = _TLS_HEAD_BYTES if wanted == 1 else _TLS_HEAD_BYTES + min(length, _TLS_RECORD_BYTES)
+    first = await stream.peek(1)
+    if first not in {b"", _TLS_HANDSHAKE}:
+        with contextlib.suppress(OSError):
+            stream.send(_NO_TLS)
+            await stream.finish()
+    if first != _TLS_HANDSHAKE:
+        return False
+    head = await stream.peek(_TLS_HEAD_BYTES)
+    length = min(int.from_bytes(head[3:_TLS_HEAD_BYTES], "big"), _TLS_RECORD_BYTES)
+    if len(head) < _TLS_HEAD_BYTES or not length:
+        return False
+    return len(await stream.peek(_TLS_HEAD_BYTES + length)) == _TLS_HEAD_BYTES + length
 
 
 def _cancel(task: "asyncio.Task[None]") -> None:

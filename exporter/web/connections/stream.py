@@ -41,6 +41,10 @@ class Stream:
 
     async def peek(self, wanted: int) -> bytes:
         """Wait until `wanted` bytes have come and return them, without taking them; fewer when no more will come."""
+        with contextlib.suppress(*_NOT_NOW):
+            come = self._socket.recv(wanted, socket.MSG_PEEK)
+            if len(come) == wanted:
+                return come
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
         try:
             await self.readable()
@@ -53,14 +57,17 @@ class Stream:
         wrapped = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
         self._socket = wrapped
         while True:
+            self.join_packets(join=True)
             try:
                 wrapped.do_handshake()
             except ssl.SSLWantReadError:
+                self.join_packets(join=False)
                 await self.readable()
             except ssl.SSLWantWriteError:
+                self.join_packets(join=False)
                 await self.writable()
             else:
-                return wrapped.getpeercert()
+                return wrapped.getpeercert()  # the session tickets go out with the first response
 
     def receive(self) -> bytes | None:
         """Return the bytes that have come, at most 16 KiB; None where there are none yet.
@@ -81,6 +88,13 @@ class Stream:
             return self._socket.send(data)
         except (*_NOT_NOW, ssl.SSLWantWriteError):
             return 0
+
+    def join_packets(self, *, join: bool) -> None:
+        """Have the kernel keep what does not fill a packet, for 0.2 s at the most, or send what it has kept.
+
+        OpenSSL writes each record by itself. Each would wake the client, which then competes for the processor.
+        """
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, join)
 
     async def readable(self) -> None:
         """Wait until there may be bytes to receive."""
