@@ -1,4 +1,4 @@
-"""One HTTP connection: requests are read, each in its turn, and responses are sent in pieces.
+"""One HTTP connection: requests are parsed, each in its turn, and responses are sent in pieces.
 
 A connection holds one piece of a response at most. It reads no further request before the response to the one before
 is in the kernel, so that a client which sends many at once, or reads slowly, takes no memory for them.
@@ -65,8 +65,8 @@ class Connection:
     async def _next_request(self) -> Request | None:
         """Wait for a request; None when the client sends no more. Raises BadRequestError.
 
-        It is read and parsed when it is this connection's turn: to parse what many send takes time, too. A head that
-        comes byte by byte does not prolong the time for it.
+        It is parsed when it is this connection's turn: to parse what many send takes time, too. A head that comes byte
+        by byte does not prolong the time for it.
         """
         if self._http.has_unread:
             self._move(Stage.SERVING)
@@ -85,9 +85,10 @@ class Connection:
             await self.stream.readable()
             if self._slot.stage is Stage.IDLE:
                 self._move(Stage.WAITING)
-            await self._wait_for_turn()
             data = self.stream.receive()
             if data is not None:
+                if data:
+                    await self._wait_for_turn()
                 return data
 
     async def _respond(self, request: Request) -> None:

@@ -67,7 +67,8 @@ class Stream:
                 self.join_packets(join=False)
                 await self.writable()
             else:
-                return wrapped.getpeercert()  # the session tickets go out with the first response
+                self.join_packets(join=False)  # with TLS 1.2 the client waits for these
+                return wrapped.getpeercert()
 
     def receive(self) -> bytes | None:
         """Return the bytes that have come, at most 16 KiB; None where there are none yet.
