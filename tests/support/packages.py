@@ -1,6 +1,5 @@
 """The Debian package as people build it."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +16,9 @@ def build_packages(directory: Path) -> list[Path]:
     if subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() != str(sys.version_info[:2]):
         pytest.skip("the package is for another version of Python than the system's")
     pip = Path(sys.executable).parent / "pip"
-    done = subprocess.run([TOP / "scripts" / "make-deb", str(pip)], capture_output=True, text=True, check=False)
+    done = subprocess.run([TOP / "scripts" / "make-deb", pip, directory], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    first = Path(shutil.move(TOP / done.stdout.split()[-1], directory))
+    first = Path(done.stdout.split()[-1])
     second = first.with_name(first.name.replace(VERSION, VERSION + "+1"))
     subprocess.run(["dpkg-deb", "--raw-extract", first, directory / "next"], check=True)
     control = directory / "next/DEBIAN/control"

@@ -73,6 +73,9 @@ def _fill(one: Engine) -> None:
     one.run("pause", "held")
     one.run("volume", "create", "--label", "com.docker.compose.project=shop", "lonely")
     one.run("rmi", "-f", "many:1")
+    one.ask(
+        "/system/df"
+    )  # BuildKit works the sizes of its records out, and writes them down, when it is asked for them
     one.build("spare:1", "FROM base:1\nRUN dd if=/dev/zero of=/spare bs=1k count=40\nRUN rm /spare\n")
 
 
