@@ -2,7 +2,7 @@
 
 import click
 
-from exporter.cli.config_file import flags, take
+from exporter.cli.config_file import flag_values, flags
 from exporter.config.settings import SettingsError
 
 
@@ -30,7 +30,7 @@ def _check(file: str, group: click.Group) -> str:
 
     top = read(file)
     if top.is_mapping and any(key in flags(group) for key, _ in top.mapping()):
-        return f"a good settings file with {len(take(top, flags(group)))} settings"
+        return f"a good settings file with {len(flag_values(top, flags(group)))} settings"
     config = load(file)
     if config.tls:
         make_context(config.tls, file)

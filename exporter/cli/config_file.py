@@ -41,7 +41,7 @@ def _apply(context: click.Context, _parameter: click.Parameter, file: str | None
     assert isinstance(group, click.Group), "the commands belong to a group"
     own = dict(_keys(context.command))
     try:
-        values = take(read(file), {**flags(group), **own})
+        values = flag_values(read(file), {**flags(group), **own})
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     context.default_map = {str(option.name): values[key] for key, option in own.items() if key in values}
@@ -52,7 +52,7 @@ def flags(group: click.Group) -> dict[str, click.Option]:
     return {key: option for command in group.commands.values() for key, option in _keys(command)}
 
 
-def take(top: "YamlEntry", known: dict[str, click.Option]) -> dict[str, Any]:
+def flag_values(top: "YamlEntry", known: dict[str, click.Option]) -> dict[str, Any]:
     """The values by their keys; raises SettingsError for what no flag would take."""
     values: dict[str, Any] = {}
     for key, entry in top.mapping():

@@ -7,13 +7,13 @@ import contextlib
 import os
 import threading
 
-_PATIENCE_SECONDS = 1.0
+_TIMEOUT_SECONDS = 1.0
 
 
 class HangProbe:
     """Remembers which paths were asked and have not answered yet: those are not asked twice."""
 
-    def __init__(self, seconds: float = _PATIENCE_SECONDS) -> None:
+    def __init__(self, seconds: float = _TIMEOUT_SECONDS) -> None:
         self._seconds = seconds
         self._asked: dict[str, threading.Thread] = {}
 

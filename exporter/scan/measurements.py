@@ -90,7 +90,7 @@ class Measurements:
         self._stale |= sources & self.measured.keys()
         return sources
 
-    def keep(self, cache: Cache) -> None:
+    def store_in(self, cache: Cache) -> None:
         """Keep what is measured of image layers, for the next start."""
         complete = self.plan.immutable - self._stale
         trees = {tree: self.measured[tree] for tree in complete if tree in self.measured}

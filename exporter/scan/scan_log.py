@@ -9,7 +9,7 @@ from exporter.measure.cache import Cache
 from exporter.scan.progress_bar import Bar, on_terminal
 
 _LOGGED_PROBLEMS = 20
-_MOST_TOLD = 20_000
+_MOST_LOGGED = 20_000
 _PROGRESS_SECONDS = 5.0
 #: A first scan that takes no longer needs no bar.
 _QUICK_SECONDS = 2.0
@@ -24,14 +24,14 @@ class ScanLog:
 
     def __init__(self) -> None:
         self._error: str | None = None
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._seen: dict[Problem, float] = {}
         self._began = self._progress = time.monotonic()
         self._complete = False
         self._done, self._moved = 0, self._began
         self._bar = Bar() if on_terminal() else None
 
-    def tell(self, snapshot: Snapshot, *, changed: bool, news: bool) -> None:
+    def log_snapshot(self, snapshot: Snapshot, *, changed: bool, news: bool) -> None:
         """Log a root that comes or goes, the first scan's progress, and what is new about the content."""
         if self._bar is not None and (snapshot.error or snapshot.measured):
             self._bar.finish()
@@ -59,9 +59,9 @@ class ScanLog:
                 detail=problem.detail,
             )
         if not snapshot.measured:
-            self._tell_progress(snapshot)
+            self._log_progress(snapshot)
         elif changed and news:
-            self._tell_scan(snapshot)
+            self._log_scan(snapshot)
 
     def _lasting(self, snapshot: Snapshot) -> list[Problem]:
         """The problems to log. What was half written or half removed when it was read is gone at the next look.
@@ -73,7 +73,7 @@ class ScanLog:
         self._seen = {one: self._seen.get(one, now) for one in there}
         return [one for one, since in self._seen.items() if not self._complete or now - since >= _LASTING_SECONDS]
 
-    def cache(self, cache: Cache) -> None:
+    def log_cache_error(self, cache: Cache) -> None:
         """Log that nothing can be kept."""
         if cache.error:
             self._once("cache.off", error=cache.error, advice="set --cache.file to where it can be written")
@@ -83,7 +83,7 @@ class ScanLog:
         if self._bar is not None:
             self._bar.finish()
 
-    def _tell_progress(self, snapshot: Snapshot) -> None:
+    def _log_progress(self, snapshot: Snapshot) -> None:
         """Every so often, say how far the first scan is and when it may be done; on a terminal, by a bar."""
         now = time.monotonic()
         progress = snapshot.progress
@@ -111,7 +111,7 @@ class ScanLog:
             seconds_left=None if left is None else round(left),
         )
 
-    def _tell_scan(self, snapshot: Snapshot) -> None:
+    def _log_scan(self, snapshot: Snapshot) -> None:
         inventory = snapshot.inventory
         say = _log.debug if self._complete else _log.info
         self._complete = True
@@ -128,6 +128,6 @@ class ScanLog:
 
     def _once(self, event: str, **fields: str) -> None:
         key = repr((event, fields))
-        if key not in self._told and len(self._told) < _MOST_TOLD:
-            self._told.add(key)
+        if key not in self._logged and len(self._logged) < _MOST_LOGGED:
+            self._logged.add(key)
             _log.warning(event, **fields)

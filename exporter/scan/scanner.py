@@ -242,7 +242,7 @@ class Scanner:
 
     def save_cache(self) -> None:
         """Keep what is measured of image layers, for the next start."""
-        self._measurements.keep(self._cache)
+        self._measurements.store_in(self._cache)
 
     def _start(self, trigger: Trigger, stats: ScanStats, tasks: list[Task], *, whole: bool = False) -> None:
         current = ScanRun(trigger, stats, pending=set(tasks), whole=whole)

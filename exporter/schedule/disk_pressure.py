@@ -50,7 +50,7 @@ class DiskPressure:
 
     def is_losing_space(self, now: float, root: str, below: Iterable[str], trees: Collection[Measured]) -> bool:
         """Whether one of them loses space that is not explained; `below` are the mount points of the others."""
-        found = [looked for path in (root, *below) if (looked := _look(path)) is not None]
+        found = [space for path in (root, *below) if (space := _used_space(path)) is not None]
         used = dict(reversed(found))
         if not found:
             return False
@@ -64,7 +64,7 @@ class DiskPressure:
         return any(losing)
 
 
-def _look(path: str) -> tuple[int, int] | None:
+def _used_space(path: str) -> tuple[int, int] | None:
     """The device number of a filesystem and how many bytes are used on it; None where it does not say."""
     if not HANG_PROBE.answers(path):
         return None

@@ -20,9 +20,9 @@ from exporter.schedule.findings import Findings
 _Signature = tuple[int, ...]
 
 #: With events, the entries that these tell of, and files in them, are compared only every so many looks.
-_THOROUGH_LOOKS = 8
+_THOROUGH_EVERY = 8
 #: Timestamps have the granularity of the kernel's tick: what changed just now may change again unseen.
-_UNSETTLED_SECONDS = 0.05
+_RECENT_SECONDS = 0.05
 
 
 class Reconciler:
@@ -31,11 +31,11 @@ class Reconciler:
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._signatures: dict[Tree, _Signature] = {}
-        self._unsettled: set[Tree] = set()
+        self._recent: set[Tree] = set()
         self._areas = RootAreas()
         #: The stores whose listings were marked as seen since the last look. Their entries were not.
         self._seen: set[Tree] = set()
-        self._looks = 0
+        self._comparisons = 0
         #: Whether the last look compared everything.
         self.thorough = True
 
@@ -53,14 +53,14 @@ class Reconciler:
         Of what was `measured`, the directories of `immutable` trees must be unchanged, the others must be the same.
         While watches work (`watching`), most looks leave out what these tell of.
         """
-        before, unsettled = self._signatures, self._unsettled
-        self._signatures, self._unsettled = {}, set()
+        before, recent = self._signatures, self._recent
+        self._signatures, self._recent = {}, set()
         all_stores = ((), *areas.stores)
         stores_before, self._areas = self._areas.stores, areas
         for store in all_stores:
             self._note(store, _listing_signature(root, store))
-        self.thorough = not watching or self._looks % _THOROUGH_LOOKS == 0
-        self._looks += 1
+        self.thorough = not watching or self._comparisons % _THOROUGH_EVERY == 0
+        self._comparisons += 1
         known = {} if self.thorough else before
         for store in all_stores:
             # Of a store that is another directory than it was, nothing is known.
@@ -74,7 +74,7 @@ class Reconciler:
         findings.stores = changed & {*all_stores, *stores_before}
         findings.new = findings.stores.difference(stores_before) - {()}
         findings.entries = {key for key in changed - findings.stores if key in before and key in self._signatures}
-        findings.again = unsettled - changed
+        findings.again = recent - changed
         for store in findings.stores | self._seen:
             findings.entries |= _replaced(root, store, measured, immutable)
         self._seen = set()
@@ -138,8 +138,8 @@ class Reconciler:
         if signature is None:
             return
         self._signatures[key] = signature
-        if abs(self._clock.now() * 1e9 - max(signature[2:])) < _UNSETTLED_SECONDS * 1e9:
-            self._unsettled.add(key)
+        if abs(self._clock.now() * 1e9 - max(signature[2:])) < _RECENT_SECONDS * 1e9:
+            self._recent.add(key)
 
 
 def _listing_signature(root: DataRoot, store: Tree) -> _Signature | None:

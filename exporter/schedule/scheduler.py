@@ -29,7 +29,7 @@ from exporter.schedule.remeasure import RemeasureSchedule
 from exporter.schedule.watch_health import WatchHealth
 from exporter.schedule.watcher import Watcher, limit
 
-_LOOK_SECONDS = 1.0
+_IDENTITY_SECONDS = 1.0
 #: How long a change that a look found may still be told by an event that is on its way.
 _LATE_EVENT_SECONDS = 0.5
 #: A scan is published without the trees whose measuring made no progress for so long.
@@ -61,7 +61,7 @@ class Scheduler:
         self._scanned: list[Dirty] = []
         #: What the last look has found, and until when an event may still tell of it.
         self._unconfirmed: tuple[float, Findings] | None = None
-        self._next_identity = self._next_look = self._audited = 0.0
+        self._next_identity = self._next_comparison = self._audited = 0.0
         self._live = False
 
     def start(self) -> None:
@@ -72,7 +72,7 @@ class Scheduler:
         self._remeasure, self._space = RemeasureSchedule(self._config.scan.interval), DiskPressure()
         self._unconfirmed, self._live = None, False
         self._scanned.clear()
-        self._next_identity, self._next_look = now + _LOOK_SECONDS, now + self._config.watch.look_interval
+        self._next_identity, self._next_comparison = now + _IDENTITY_SECONDS, now + self._config.watch.look_interval
         self.news = True
         try:
             with self._scanner.open_root() as root:
@@ -90,7 +90,7 @@ class Scheduler:
         if (collected := self.watcher.mailbox.due) > time.monotonic():
             times.append(collected)
         if self._live:
-            times.append(self._next_look)
+            times.append(self._next_comparison)
             if self._unconfirmed is not None:
                 times.append(self._unconfirmed[0])
             now = time.monotonic()
@@ -105,7 +105,7 @@ class Scheduler:
         """Do what is due."""
         now = time.monotonic()
         if now >= self._next_identity:
-            self._next_identity = now + _LOOK_SECONDS
+            self._next_identity = now + _IDENTITY_SECONDS
             if self._replaced():
                 return
         self._collect_results(now)
@@ -117,9 +117,9 @@ class Scheduler:
                 self._scan(now)
             if self._unconfirmed is not None and now >= self._unconfirmed[0]:
                 self._scan_findings(now)
-            if now >= self._next_look:
-                self._next_look = now + self._config.watch.look_interval
-                self._look_for_changes(now)
+            if now >= self._next_comparison:
+                self._next_comparison = now + self._config.watch.look_interval
+                self._find_changes(now)
             if now >= self._remeasure_at(now):
                 self._remeasure_due(now)
 
@@ -192,9 +192,9 @@ class Scheduler:
             self.start()
             return
         if found != self._areas:
-            self._next_look = time.monotonic()  # a new area is to be watched
+            self._next_comparison = time.monotonic()  # a new area is to be watched
 
-    def _look_for_changes(self, now: float) -> None:
+    def _find_changes(self, now: float) -> None:
         """Look for what no event has told, at the logs, at the watches, and at the free space."""
         try:
             with open_mounted(self._config.root) as root:
@@ -216,9 +216,9 @@ class Scheduler:
             self._scanner.remeasure(grown, 1.0)
         if findings:
             self._unconfirmed = (now + _LATE_EVENT_SECONDS, findings)
-        self._look_at_space(now)
+        self._check_free_space(now)
 
-    def _look_at_space(self, now: float) -> None:
+    def _check_free_space(self, now: float) -> None:
         below = [one.mountpoint for one in self._scanner.filesystems[1:]]
         if self._space.is_losing_space(now, self._config.root, below, self._scanner.measured.values()):
             self._remeasure.hurry(now)
@@ -287,7 +287,7 @@ class Scheduler:
         self._update_schedule(done, now)
         if done and not self._live:
             self._live = True
-            self._look_at_space(now)
+            self._check_free_space(now)
         foreground = [one for one in self._scanner.runs if one.trigger is not Trigger.AUDIT and not one.reported]
         self.news = self.news or (bool(done) and not foreground)
 

@@ -81,7 +81,7 @@ class ScanLoop:
             return
         snapshot = self._scheduler.snapshot()
         changed = self._scanner.changes != self._published_changes and (news or not snapshot.measured)
-        self._log.tell(snapshot, changed=changed, news=news)
+        self._log.log_snapshot(snapshot, changed=changed, news=news)
         self._publish(snapshot, with_body=changed)
         if changed:
             self._published_changes = self._scanner.changes
@@ -94,7 +94,7 @@ class ScanLoop:
         if self._config.scan.cache_file and now - self._saved > _SAVE_SECONDS:
             self._scanner.save_cache()
             self._saved = now
-            self._log.cache(self._cache)
+            self._log.log_cache_error(self._cache)
 
     def _publish(self, snapshot: Snapshot, *, with_body: bool) -> None:
         publication = publish(

@@ -82,7 +82,7 @@ class Authenticator:
                 return Verdict.BUSY
             self._waiting[place] = self._waiting.get(place, 0) + 1
             pending = self._pending[digest] = self._checks.compare(hashed, password)
-            pending.add_done_callback(lambda done: self._settle(done, digest, hashed, place, known=known))
+            pending.add_done_callback(lambda done: self._remember_verdict(done, digest, hashed, place, known=known))
         right = await asyncio.shield(pending)
         if self._closed and not right:
             return Verdict.BUSY
@@ -96,7 +96,7 @@ class Authenticator:
         chosen = hashlib.blake2b(user.encode("utf-8", "surrogatepass"), key=self._key, digest_size=8).digest()
         return self._decoys[int.from_bytes(chosen, "big") % len(self._decoys)]
 
-    def _settle(
+    def _remember_verdict(
         self, done: asyncio.Future[bool], digest: bytes, hashed: str, place: tuple[str, str], *, known: bool
     ) -> None:
         del self._pending[digest]

@@ -55,10 +55,10 @@ def _work(loop: asyncio.AbstractEventLoop, waiting: "queue.SimpleQueue[_Check | 
             continue  # nobody waits for it any more
         right = matches(hashed, password)
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(_settle, verdict, right)
+            loop.call_soon_threadsafe(_set_verdict, verdict, right)
 
 
-def _settle(verdict: asyncio.Future[bool], right: bool) -> None:
+def _set_verdict(verdict: asyncio.Future[bool], right: bool) -> None:
     if not verdict.done():
         verdict.set_result(right)
 

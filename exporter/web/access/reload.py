@@ -86,10 +86,10 @@ def _everybody(_certificate: Mapping[str, Any] | None) -> bool:
 
 
 def _signature(files: tuple[str, ...]) -> _Signature:
-    return tuple(_look(file) for file in files)
+    return tuple(_file_signature(file) for file in files)
 
 
-def _look(file: str) -> tuple[int, ...] | None:
+def _file_signature(file: str) -> tuple[int, ...] | None:
     try:
         status = os.stat(file)
     except (OSError, ValueError):
