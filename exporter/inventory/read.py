@@ -176,9 +176,7 @@ def read_inventory(
         grace = Grace(math.inf)
     stores = parts.stores
     containers = tuple(_place_container(container, parts, stores) for container in found)
-    by_driver: dict[str, list[Container]] = {driver: [] for driver in sorted(stores)}
-    for container in containers:
-        by_driver.get(container.driver, []).append(container)
+    by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     layers = [
         layer
         for driver, mine in by_driver.items()
