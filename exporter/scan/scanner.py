@@ -16,7 +16,6 @@ from exporter.core.model import (
     Counters,
     Filesystem,
     Inventory,
-    LayerKey,
     Problem,
     Progress,
     Snapshot,
@@ -35,6 +34,7 @@ from exporter.scan.measurements import Measurements
 from exporter.scan.metadata import Metadata
 from exporter.scan.outcomes import Outcomes
 from exporter.scan.plan import Plan, make_plan
+from exporter.scan.runs import Runs
 from exporter.scan.scan_run import ScanRun, ScanStats
 
 
@@ -66,9 +66,7 @@ class Scanner:
         self._measurements = Measurements()
         self._changes = 0
         self._outcomes = Outcomes(self.counters, clock)
-        self._runs: list[ScanRun] = []
-        self._owners: dict[Task, ScanRun] = {}
-        self._newest: dict[tuple[Tree, LayerKey], Task] = {}
+        self._runs = Runs()
         self._complete = False
         self._progress = Progress()
 
@@ -108,8 +106,8 @@ class Scanner:
 
     @property
     def runs(self) -> list[ScanRun]:
-        """What is being measured."""
-        return self._runs
+        """The scans under way."""
+        return self._runs.under_way
 
     @property
     def failed(self) -> list[Tree]:
@@ -131,7 +129,7 @@ class Scanner:
             self.begin(trigger, Dirty(everything=True))
         except RootError:
             return self.snapshot()
-        while self._runs:
+        while self.runs:
             self.collect(1.0)
         return self.snapshot()
 
@@ -187,12 +185,9 @@ class Scanner:
         """Receive what has been measured, waiting up to `timeout` seconds for it; return the runs now done."""
         for result in self._pool.results(timeout):
             self._note_result(result)
-        done = [one for one in self._runs if not one.pending]
+        done = self._runs.remove_done()
         for one in done:
-            self._runs.remove(one)
             self._note_outcome(one, one.stats.collectors if one.reported else self._count_run(one))
-        if done and not self._runs:
-            self._owners, self._newest = {}, {}  # made anew: a table never shrinks
         return done
 
     def stop_waiting(self, run: ScanRun) -> None:
@@ -218,9 +213,7 @@ class Scanner:
         self._metadata = Metadata(self._grace, self._proc)
         self._outcomes.collectors.clear()
         self.identity = None
-        self._runs.clear()
-        self._owners.clear()
-        self._newest.clear()
+        self._runs.forget()
         self._complete = False
         self._known = Snapshot(self.path, self._clock.now(), error=error)
 
@@ -246,32 +239,24 @@ class Scanner:
 
     def _start(self, trigger: Trigger, stats: ScanStats, tasks: list[Task], *, whole: bool = False) -> None:
         current = ScanRun(trigger, stats, pending=set(tasks), whole=whole)
-        self._owners.update(dict.fromkeys(tasks, current))
-        self._newest.update({(task.tree, task.key): task for task in tasks})
         if not self._complete:
             self._progress = Progress(trees=len(self.plan.trees))
-        self._runs.append(current)
+        self._runs.add(current, tasks)
         self._pool.submit(tasks)
 
     def _note_result(self, result: Result) -> None:
         """Note one figure, unless its tree is gone or is being measured once more."""
         task = result.task
-        owner = self._owners.pop(task, None)
+        run = self._runs.finish(task)
         collector = self.plan.trees.get(task.tree)
-        if owner is None:
+        if run is None or collector is None:
             return
-        owner.pending.discard(task)
-        newest = self._newest.get((task.tree, task.key)) is task
-        if newest:
-            del self._newest[task.tree, task.key]
-        if collector is None or not newest:
-            return
-        owner.note(collector, task, result.entries)
+        run.note(collector, task, result.entries)
         if gained_links(self.measured.get(task.tree), result.measured):
-            owner.linked.add(task.tree)
+            run.linked.add(task.tree)
         grew = self._measurements.note_result(result, collector)
         if grew is not None:
-            owner.grew[task.tree] = grew
+            run.grew[task.tree] = grew
 
     def _count_run(self, run: ScanRun) -> Collection[Collector]:
         """Count a run, once; return the collectors that had anything to do."""
@@ -291,10 +276,10 @@ class Scanner:
     def _failing(self) -> set[Collector]:
         """The collectors with anything that could not be read or measured, but for what vanished."""
         failing = {one.collector for one in self._problems if one.reason is not Reason.VANISHED}
-        hanging = (task.tree for one in self._runs if one.reported for task in one.pending)
+        hanging = (task.tree for one in self.runs if one.reported for task in one.pending)
         return failing | {self.plan.trees[tree] for tree in hanging if tree in self.plan.trees}
 
     def _progress_now(self) -> Progress:
-        waiting = sum(len(one.pending) for one in self._runs)
+        waiting = sum(len(one.pending) for one in self.runs)
         total = len(self.plan.trees)
         return Progress(total, max(0, total - waiting), self._pool.entries)

@@ -6,7 +6,7 @@ be called next.
 
 import math
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 
 from exporter.config.settings import Config
@@ -14,18 +14,16 @@ from exporter.core.dirty import Dirty
 from exporter.core.log import Logger
 from exporter.core.measured import Tree
 from exporter.core.model import Counters, Snapshot, Trigger, Watching
-from exporter.inventory.areas import CONTAINERS, RootAreas, find_areas
+from exporter.inventory.areas import RootAreas, find_areas
 from exporter.inventory.opening import RootError, identify, open_mounted
 from exporter.measure.pool.pool import Pool
-from exporter.scan.scan_run import ScanRun
 from exporter.scan.scanner import Scanner
+from exporter.schedule.audits import Audits
 from exporter.schedule.cpu_budget import Budget
 from exporter.schedule.debounce import Debounce
-from exporter.schedule.disk_pressure import DiskPressure
 from exporter.schedule.events import changed_entries
 from exporter.schedule.findings import Findings, missed_events, untold
 from exporter.schedule.reconcile import Reconciler
-from exporter.schedule.remeasure import RemeasureSchedule
 from exporter.schedule.watch_health import WatchHealth
 from exporter.schedule.watcher import Watcher, limit
 
@@ -53,15 +51,14 @@ class Scheduler:
         self._identity: tuple[int, int] | None = None
         self._budget = Budget(config.scan.duty_cycle)
         self._debounce = Debounce()
-        self._remeasure = RemeasureSchedule(config.scan.interval)
-        self._space = DiskPressure()
+        self._audits = Audits(config, scanner, self._budget)
         self._areas = RootAreas()
         self._trigger = Trigger.EVENT
         #: What was scanned since the last look because events told of it.
         self._scanned: list[Dirty] = []
         #: What the last look has found, and until when an event may still tell of it.
         self._unconfirmed: tuple[float, Findings] | None = None
-        self._next_identity = self._next_comparison = self._audited = 0.0
+        self._next_identity = self._next_comparison = 0.0
         self._live = False
 
     def start(self) -> None:
@@ -69,7 +66,7 @@ class Scheduler:
         now = time.monotonic()
         self._identity = identify(self._config.root)
         self.reconciler, self._debounce = Reconciler(), Debounce()
-        self._remeasure, self._space = RemeasureSchedule(self._config.scan.interval), DiskPressure()
+        self._audits.reset()
         self._unconfirmed, self._live = None, False
         self._scanned.clear()
         self._next_identity, self._next_comparison = now + _IDENTITY_SECONDS, now + self._config.watch.look_interval
@@ -95,8 +92,8 @@ class Scheduler:
                 times.append(self._unconfirmed[0])
             now = time.monotonic()
             times.append(self._scan_at(now))
-            if not self._remeasuring():  # else `step` is called when that is done
-                times.append(self._remeasure_at(now))
+            if not self._audits.sizes_under_way():  # else `step` is called when they are done
+                times.append(self._audits.next_time(now))
         if self._scanner.runs:
             times.append(time.monotonic() + _LATE_EVENT_SECONDS)
         return min(times)
@@ -120,8 +117,8 @@ class Scheduler:
             if now >= self._next_comparison:
                 self._next_comparison = now + self._config.watch.look_interval
                 self._find_changes(now)
-            if now >= self._remeasure_at(now):
-                self._remeasure_due(now)
+            if now >= self._audits.next_time(now):
+                self._audits.begin_due(now)
 
     def rescan(self) -> None:
         """Scan everything again; during the first scan, and without a root, that is under way anyhow."""
@@ -131,7 +128,7 @@ class Scheduler:
     def snapshot(self) -> Snapshot:
         """What is known now, with how it is kept fresh."""
         watching = Watching(self.watcher.deaf, self.watcher.held, limit())
-        return replace(self._scanner.snapshot(), watching=watching, audited=self._remeasure.oldest())
+        return replace(self._scanner.snapshot(), watching=watching, audited=self._audits.oldest())
 
     def _replaced(self) -> bool:
         """Start again when the root is another directory than it was, or has come or gone."""
@@ -172,13 +169,8 @@ class Scheduler:
         dirty = self._debounce.take_dirty()
         self._scanned.append(dirty)
         self._begin(trigger, dirty)
-        self._remeasure.begun(dirty.entries, now)
-        self._note_users(dirty.entries, now)
-
-    def _note_users(self, entries: Iterable[Tree], now: float) -> None:
-        changed = [entry[-1] for entry in entries if entry[:-1] == CONTAINERS.path]
-        if changed:
-            self._remeasure.used(changed, self._scanner.inventory, now)
+        self._audits.note_scan(dirty.entries, now)
+        self._audits.note_changes(dirty.entries, now)
 
     def _begin(self, trigger: Trigger, dirty: Dirty, listings: Collection[Tree] = ()) -> None:
         """Scan what is dirty. The next look finds neither that again, nor the `listings` of stores."""
@@ -216,12 +208,7 @@ class Scheduler:
             self._scanner.remeasure(grown, 1.0)
         if findings:
             self._unconfirmed = (now + _LATE_EVENT_SECONDS, findings)
-        self._check_free_space(now)
-
-    def _check_free_space(self, now: float) -> None:
-        below = [one.mountpoint for one in self._scanner.filesystems[1:]]
-        if self._space.is_losing_space(now, self._config.root, below, self._scanner.measured.values()):
-            self._remeasure.hurry(now)
+        self._audits.check_free_space(now)
 
     def _scan_findings(self, now: float) -> None:
         """Scan what a look has found and no event has told by now, and count it."""
@@ -244,35 +231,12 @@ class Scheduler:
             listings = found & {*self._areas.stores, ()}
             dirty = Dirty(waiting.entries | (found - listings))
             self._begin(Trigger.RECONCILE, dirty, listings)
-            self._note_users(left, now)
+            self._audits.note_changes(left, now)
 
     def _homes(self) -> dict[Tree, int]:
         """The directories in deep areas, with their inodes: each has a watch of its own."""
         deep, measured = self._areas.deep, self._scanner.measured
         return {tree: known.identity[1] for tree, known in measured.items() if tree[:-1] in deep}
-
-    def _remeasure_at(self, now: float) -> float:
-        """When to measure again what is due: later where the CPU budget is spent, but some small trees each look."""
-        due = self._remeasure.next_due
-        if due is None:
-            return math.inf
-        return min(
-            max(due, now + self._budget.wait(audit=True)), max(due, self._audited) + self._config.watch.look_interval
-        )
-
-    def _remeasure_due(self, now: float) -> None:
-        """Have what is due measured again: the small trees at once, and beside them one large one at a pace."""
-        self._audited = now
-        sizes = {False} if self._budget.wait(audit=True) else {False, True}
-        for large in sizes - self._remeasuring():
-            batch = self._remeasure.next_batch(now, self._scanner.measured, large=large)
-            if batch:
-                self._scanner.remeasure(batch, self._budget.pace)
-
-    def _remeasuring(self) -> set[bool]:
-        """Whether large trees, and whether small ones, are being measured again."""
-        runs = [one for one in self._scanner.runs if one.trigger is Trigger.AUDIT]
-        return {task.large for one in runs for task in one.pending}
 
     def _collect_results(self, now: float) -> None:
         """Collect what has been measured, and note which scans are done."""
@@ -284,20 +248,9 @@ class Scheduler:
             if one.pending and (overdue or self._pool.stalled > _STALLED_SECONDS):
                 self._scanner.stop_waiting(one)
                 done.append(one)
-        self._update_schedule(done, now)
+        self._audits.update(done, now)
         if done and not self._live:
             self._live = True
-            self._check_free_space(now)
+            self._audits.check_free_space(now)
         foreground = [one for one in self._scanner.runs if one.trigger is not Trigger.AUDIT and not one.reported]
         self.news = self.news or (bool(done) and not foreground)
-
-    def _update_schedule(self, done: Iterable[ScanRun], now: float) -> None:
-        """Note what was measured, and with that when each tree is due again."""
-        date = time.time()
-        if any(one.trigger is not Trigger.AUDIT for one in done):
-            self._remeasure.plan(self._scanner.plan, self._scanner.inventory, self._scanner.failed, now, date)
-        if any(one.doubtful for one in done):
-            self._remeasure.recheck(now)
-        runs = [*done, *(one for one in self._scanner.runs if one.trigger is Trigger.AUDIT)]
-        if any(one.grew for one in runs):
-            self._remeasure.note_runs(runs, {*self._scanner.failed}, now, date)
