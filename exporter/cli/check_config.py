@@ -1,4 +1,4 @@
-"""`check-config`: whether a web configuration or a settings file is good, before the exporter is given it."""
+"""`check-config`: checks a web configuration or a settings file before the exporter uses it."""
 
 import click
 
@@ -25,7 +25,7 @@ def check_config(context: click.Context, file: str) -> None:
 
 def _check(file: str, group: click.Group) -> str:
     from exporter.config.yaml_reader import read  # noqa: PLC0415
-    from exporter.web.access.config import load  # noqa: PLC0415 - only this command and a run with such a file need TLS
+    from exporter.web.access.config import load  # noqa: PLC0415 - other commands need it only with such a file
     from exporter.web.access.tls import make_context  # noqa: PLC0415
 
     top = read(file)

@@ -1,4 +1,4 @@
-"""Logs what an operator can act on, each thing once."""
+"""Logs the state and the problems of a data root that an operator can act on, each problem once."""
 
 import time
 
@@ -11,16 +11,16 @@ from exporter.scan.progress_bar import Bar, on_terminal
 _LOGGED_PROBLEMS = 20
 _MOST_LOGGED = 20_000
 _PROGRESS_SECONDS = 5.0
-#: A first scan that takes no longer needs no bar.
+#: No bar is drawn for a first scan that takes no longer.
 _QUICK_SECONDS = 2.0
-#: An engine under load takes some seconds to remove a container; what it has half removed is nothing to act on.
+#: A problem is logged only if it lasts so long: an engine under load needs some seconds to remove a container.
 _LASTING_SECONDS = 10.0
 
 _log = Logger()
 
 
 class ScanLog:
-    """Remembers what was logged, so that it is not logged again."""
+    """Logs each event once: it remembers those that were logged."""
 
     def __init__(self) -> None:
         self._error: str | None = None
@@ -32,7 +32,7 @@ class ScanLog:
         self._bar = Bar() if on_terminal() else None
 
     def log_snapshot(self, snapshot: Snapshot, *, changed: bool, news: bool) -> None:
-        """Log a root that comes or goes, the first scan's progress, and what is new about the content."""
+        """Log that the root became readable or unreadable, the progress of the first scan, and new problems."""
         if self._bar is not None and (snapshot.error or snapshot.measured):
             self._bar.finish()
         if snapshot.error:
@@ -64,9 +64,9 @@ class ScanLog:
             self._log_scan(snapshot)
 
     def _lasting(self, snapshot: Snapshot) -> list[Problem]:
-        """The problems to log. What was half written or half removed when it was read is gone at the next look.
+        """The problems to log. A file that was half written or half removed is no problem at the next look.
 
-        What vanished while it was read is counted, and that is all.
+        Files that vanished while they were read are counted but not logged.
         """
         now = time.monotonic()
         there = [one for one in snapshot.problems if one.reason is not Reason.VANISHED]
@@ -74,7 +74,7 @@ class ScanLog:
         return [one for one, since in self._seen.items() if not self._complete or now - since >= _LASTING_SECONDS]
 
     def log_cache_error(self, cache: Cache) -> None:
-        """Log that nothing can be kept."""
+        """Log that the cache cannot be written."""
         if cache.error:
             self._once("cache.off", error=cache.error, advice="set --cache.file to where it can be written")
 
@@ -84,7 +84,7 @@ class ScanLog:
             self._bar.finish()
 
     def _log_progress(self, snapshot: Snapshot) -> None:
-        """Every so often, say how far the first scan is and when it may be done; on a terminal, by a bar."""
+        """Log the progress of the first scan every few seconds; on a terminal, show it as a bar."""
         now = time.monotonic()
         progress = snapshot.progress
         if progress is None:
@@ -101,7 +101,7 @@ class ScanLog:
         spent = now - self._began
         left = spent * (progress.trees - progress.trees_done) / progress.trees_done if progress.trees_done else None
         if left is not None and left < now - self._moved:
-            left = None  # what is left is larger than what is done
+            left = None  # the trees left are larger than those done: no estimate
         _log.info(
             "scan.progress",
             entries=progress.entries,
