@@ -185,7 +185,7 @@ def test_tls_and_passwords_work_under_the_unit(service: Machine) -> None:
     )
     assert made.returncode == 0, made.stderr
     (settings / "k.pem").chmod(0o600)
-    web = "tls_server_config:\n  cert_file: c.pem\n  key_file: k.pem\n  curve_preferences: [X25519]\n"
+    web = "tls_server_config:\n  cert_file: c.pem\n  key_file: k.pem\n  curve_preferences: [CurveP256]\n"
     web += "  client_auth_type: VerifyClientCertIfGiven\n"
     (settings / "web.yml").write_text(web)
     before = (settings / "config.yml").read_text()

@@ -78,7 +78,10 @@ def _protocol(context: ssl.SSLContext, config: TlsConfig) -> None:
         try:
             context.set_ecdh_curve(CURVES[config.curve])
         except (ValueError, ssl.SSLError):
-            raise _BadError("curve_preferences: this OpenSSL does not have the curve", "curve_preferences") from None
+            raise _BadError(
+                "curve_preferences: this Python's ssl cannot be given that curve; name CurveP256, or leave the key out",
+                "curve_preferences",
+            ) from None
 
 
 def _clients(context: ssl.SSLContext, config: TlsConfig) -> None:
