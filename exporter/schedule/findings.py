@@ -26,20 +26,20 @@ class Findings:
         return bool(self.stores or self.entries or self.again)
 
 
-def untold(findings: Findings, scans: Iterable[Dirty]) -> set[Tree]:
+def not_scanned(findings: Findings, scans: Iterable[Dirty]) -> set[Tree]:
     """The changed stores and entries that none of these scans has read."""
     return (findings.stores | findings.entries).difference(*(scan.read_again() for scan in scans))
 
 
 def missed_events(
-    untold: Collection[Tree], findings: Findings, areas: RootAreas, immutable: Collection[Tree]
+    not_scanned: Collection[Tree], findings: Findings, areas: RootAreas, immutable: Collection[Tree]
 ) -> set[Tree]:
-    """Those of the `untold` findings for which a working kernel watch would have raised an event."""
+    """The findings, of those `not_scanned`, for which a working kernel watch would have raised an event."""
     watched = {(), *areas.watched}
     unwatched = {*areas.stores} - watched
     return {
         key
-        for key in untold
+        for key in not_scanned
         if not (
             key in unwatched
             or key[:-1] in unwatched

@@ -121,7 +121,7 @@ class Reconciler:
                 if entry in signatures or entry in mounts:
                     continue
                 old = known.get(entry)
-                if old is not None and wanted.told and is_id(name):
+                if old is not None and wanted.has_events and is_id(name):
                     signatures[entry] = old
                     continue
                 try:

@@ -22,7 +22,7 @@ from exporter.schedule.audits import Audits
 from exporter.schedule.cpu_budget import Budget
 from exporter.schedule.debounce import Debounce
 from exporter.schedule.events import changed_entries
-from exporter.schedule.findings import Findings, missed_events, untold
+from exporter.schedule.findings import Findings, missed_events, not_scanned
 from exporter.schedule.reconcile import Reconciler
 from exporter.schedule.watch_health import WatchHealth
 from exporter.schedule.watcher import Watcher, limit
@@ -219,7 +219,7 @@ class Scheduler:
         scans = (waiting, *self._scanned)
         if any(one.everything for one in scans):
             return
-        left = untold(findings, scans)
+        left = not_scanned(findings, scans)
         missed = missed_events(left, findings, self._areas, self._scanner.plan.immutable)
         self._counters.missed += len(missed)
         if missed:

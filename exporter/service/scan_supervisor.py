@@ -14,7 +14,7 @@ from exporter.expose.publication import PUBLICATIONS
 from exporter.service.current import Current
 from exporter.service.ipc import ORDERS, ScanAgain, StartScanning
 
-_FAREWELL_SECONDS = 1.0
+_END_SECONDS = 1.0
 _FIRST_RESTART_SECONDS = 1.0
 _LAST_RESTART_SECONDS = 60.0
 
@@ -104,6 +104,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     assert process.stdin is not None, "opened as a pipe"
     process.stdin.close()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), _FAREWELL_SECONDS)
+        await asyncio.wait_for(process.wait(), _END_SECONDS)
     with contextlib.suppress(ProcessLookupError):
         process.kill()  # it only reads the root, so nothing is left half done
