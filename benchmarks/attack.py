@@ -1,6 +1,6 @@
-"""`python -m benchmarks.attack`: what a scrape takes, over TLS with a password, while the exporter is attacked.
+"""`python -m benchmarks.attack`: the time of scrapes, over TLS with a password, while the exporter is attacked.
 
-Each scrape is on a connection of its own. They are measured from the moment an attack begins.
+Each scrape uses a new connection. Scrapes are measured from the beginning of an attack on.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ _LARGE: tuple[Attack, ...] = (attackers.nothing, attackers.slow_readers, attacke
 
 
 def main() -> None:
-    """Print how long scrapes take, attack by attack, and what the serving process grew by."""
+    """Print, for each attack, the times of scrapes and the growth of the serving process."""
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         web = _web_config(scratch)
@@ -73,7 +73,7 @@ def _each(attacks: tuple[Attack, ...], target: Target, running: Subject) -> None
 
 @contextlib.contextmanager
 def _exporter(root: Path, web: Path) -> Iterator[tuple[Subject, Target]]:
-    """Start one, and wait until it has let the user in and has measured everything."""
+    """Start an exporter, and wait until its first scan is done. The password has been accepted once by then."""
     running = Subject(root, "--cache.file", "none", "--web.config.file", str(web))
     target = Target(int(running.url.rpartition(":")[2]), str(web.parent / "server.crt"))
     try:
@@ -91,7 +91,7 @@ def _exporter(root: Path, web: Path) -> Iterator[tuple[Subject, Target]]:
 
 @contextlib.contextmanager
 def _under(attack: Attack, target: Target, before: int, running: Subject) -> Iterator[None]:
-    """Attack until the end of the block, having measured and printed what scrapes take."""
+    """Begin an attack, measure scrapes during it and print their times. It ends with the block."""
     spawning = multiprocessing.get_context("spawn")
     ready = spawning.Event()
     attacker = spawning.Process(target=attackers.run, args=(attack, target, ready), daemon=True)

@@ -1,4 +1,4 @@
-"""What `attack` does to an exporter: each a function that runs in a process of its own, bounded in number and time."""
+"""The attacks of `benchmarks.attack`: functions, each run in a process of its own and limited in number and time."""
 
 import base64
 import contextlib
@@ -21,7 +21,7 @@ _HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
 @dataclass(frozen=True)
 class Target:
-    """An exporter on loopback, with the authority that its certificate is of."""
+    """An exporter on loopback. `authority`: the file of the certificate to trust."""
 
     port: int
     authority: str
@@ -31,11 +31,11 @@ class Target:
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
 
     def context(self) -> ssl.SSLContext:
-        """What a client that trusts it uses; each handshake is a whole one."""
+        """Make a client's TLS context that trusts it. No session is resumed: each handshake is complete."""
         return ssl.create_default_context(cafile=self.authority)
 
     def ask(self, context: ssl.SSLContext, user: str = USER, password: str = PASSWORD, path: str = "/metrics") -> int:
-        """Ask with a new connection; return the status."""
+        """Send a request on a new connection; return the status."""
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=context)
         with contextlib.closing(connection):
             connection.request("GET", path, headers={"authorization": _authorization(user, password)})
@@ -48,7 +48,7 @@ Attack = Callable[[Target, Callable[[], None]], None]
 
 
 def run(attack: Attack, target: Target, ready: Event) -> None:
-    """Attack; `ready` is set when it is in full swing. What it holds, it holds until this process ends."""
+    """Run an attack. `ready` is set once it is fully under way. Its connections stay open until this process ends."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
     attack(target, ready.set)
@@ -57,33 +57,33 @@ def run(attack: Attack, target: Target, ready: Event) -> None:
 
 
 def nothing(_target: Target, _begun: Callable[[], None]) -> None:
-    """No attack: what is measured is a scrape alone."""
+    """No attack: scrapes are measured alone."""
 
 
 def idle(target: Target, begun: Callable[[], None]) -> None:
-    """500 connections that say nothing."""
+    """500 connections without any request."""
     _hold((target.plain() for _ in range(500)), begun)
 
 
 def stalled_handshakes(target: Target, begun: Callable[[], None]) -> None:
-    """200 TLS handshakes of which half the first message comes."""
+    """200 TLS handshakes that stop within the first message."""
     _hold((_said(target.plain(), _HELLO) for _ in range(200)), begun)
 
 
 def slow_readers(target: Target, begun: Callable[[], None], headers: str = "") -> None:
-    """50 connections that ask 50 times at once, with the right password, and read nothing."""
+    """50 connections with 50 pipelined requests each, with the right password. They read nothing."""
     context = target.context()
     head = _head("/metrics", headers)
     _hold((_said(_wrapped(target, context, window=4096), head * 50) for _ in range(50)), begun)
 
 
 def slow_readers_of_gzip(target: Target, begun: Callable[[], None]) -> None:
-    """The same, of compressed pages."""
+    """`slow_readers` that ask for compressed pages."""
     slow_readers(target, begun, "accept-encoding: gzip\r\n")
 
 
 def slow_heads(target: Target, begun: Callable[[], None]) -> None:
-    """200 requests whose head comes byte by byte and never ends."""
+    """200 requests that send their head byte by byte and never end it."""
     context = target.context()
     held = [_said(_wrapped(target, context), b"GET /metrics HTTP/1.1\r\nx: ") for _ in range(200)]
     begun()
@@ -91,7 +91,7 @@ def slow_heads(target: Target, begun: Callable[[], None]) -> None:
 
 
 def slow_bodies(target: Target, begun: Callable[[], None]) -> None:
-    """100 requests with a body that comes byte by byte and never ends."""
+    """100 requests that send their body byte by byte and never end it."""
     context = target.context()
     head = _head("/metrics", "content-length: 1000000\r\n")
     held = [_said(_wrapped(target, context), head) for _ in range(100)]
@@ -100,7 +100,7 @@ def slow_bodies(target: Target, begun: Callable[[], None]) -> None:
 
 
 def wrong_passwords(target: Target, begun: Callable[[], None]) -> None:
-    """8 threads that guess, 4 at the known user's password and 4 at unknown users'."""
+    """8 threads that guess passwords: 4 for the known user, 4 for unknown users."""
 
     def guess(user: str) -> None:
         context = target.context()
@@ -123,7 +123,7 @@ def connections_in_sequence(target: Target, begun: Callable[[], None]) -> None:
 
 
 def handshakes(target: Target, begun: Callable[[], None]) -> None:
-    """1000 whole TLS handshakes, 8 at a time."""
+    """1000 complete TLS handshakes, 8 at a time."""
 
     def shake() -> None:
         context = target.context()
@@ -137,7 +137,7 @@ def handshakes(target: Target, begun: Callable[[], None]) -> None:
 
 
 def keen_readers(target: Target, begun: Callable[[], None]) -> None:
-    """200 connections, with the right password, that ask again as soon as they have an answer."""
+    """200 connections, with the right password, that send the next request as soon as they have a response."""
 
     def ask(number: int) -> None:
         context = target.context()
@@ -158,7 +158,7 @@ def keen_readers(target: Target, begun: Callable[[], None]) -> None:
 
 
 def games(target: Target, begun: Callable[[], None]) -> None:
-    """Half-closed sockets, close_notify and garbage at every point of a TLS connection, again and again."""
+    """1000 TLS connections that are half-closed, send close_notify or send garbage at different points."""
     context = target.context()
     source = random.Random(7)  # noqa: S311 - the same each time
     begun()
@@ -182,7 +182,7 @@ def games(target: Target, begun: Callable[[], None]) -> None:
 
 
 def hostile_heads(target: Target, begun: Callable[[], None]) -> None:
-    """Requests of the wrong form: huge, of other protocols, ambiguous."""
+    """Invalid requests: huge ones, ones of other protocols, ambiguous ones."""
     context = target.context()
     begun()
     until = time.monotonic() + _SECONDS

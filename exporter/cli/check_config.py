@@ -1,8 +1,8 @@
-"""`check-config`: whether a web configuration or a settings file is good, before the exporter is given it."""
+"""`check-config`: checks a web configuration or a settings file before the exporter uses it."""
 
 import click
 
-from exporter.cli.config_file import flags, take
+from exporter.cli.config_file import flag_values, flags
 from exporter.config.settings import SettingsError
 
 
@@ -25,12 +25,12 @@ def check_config(context: click.Context, file: str) -> None:
 
 def _check(file: str, group: click.Group) -> str:
     from exporter.config.yaml_reader import read  # noqa: PLC0415
-    from exporter.web.access.config import load  # noqa: PLC0415 - only this command and a run with such a file need TLS
+    from exporter.web.access.config import load  # noqa: PLC0415 - other commands need it only with such a file
     from exporter.web.access.tls import make_context  # noqa: PLC0415
 
     top = read(file)
     if top.is_mapping and any(key in flags(group) for key, _ in top.mapping()):
-        return f"a good settings file with {len(take(top, flags(group)))} settings"
+        return f"a good settings file with {len(flag_values(top, flags(group)))} settings"
     config = load(file)
     if config.tls:
         make_context(config.tls, file)

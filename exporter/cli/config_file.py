@@ -1,7 +1,7 @@
-"""A YAML file with a value for every flag: what the command line and the environment do not say, it says.
+"""The settings file: YAML with values for flags. The command line and the environment take precedence.
 
-Its keys are the names of the flags without dashes in front (`scan.interval: 30`). One file does for all commands: each
-takes what it has a flag for.
+Its keys are the names of the flags without the leading dashes (`scan.interval: 30`). All commands can use one file: a
+command ignores the keys of other commands' flags.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ _FLAG = "--config.file"
 
 
 def config_file_option(variable: str) -> Callable[[Any], Any]:
-    """The option, for a function or a command, that reads the file before all other options get their values."""
+    """The option --config.file. It is eager: the file is read before the other options get their values."""
     return click.option(
         _FLAG,
         "config_file",
@@ -35,25 +35,25 @@ def config_file_option(variable: str) -> Callable[[Any], Any]:
 def _apply(context: click.Context, _parameter: click.Parameter, file: str | None) -> None:
     if not file:
         return
-    from exporter.config.yaml_reader import read  # noqa: PLC0415 - YAML takes memory, and most have no such file
+    from exporter.config.yaml_reader import read  # noqa: PLC0415 - PyYAML is needed only with such a file
 
     group = context.find_root().command
     assert isinstance(group, click.Group), "the commands belong to a group"
     own = dict(_keys(context.command))
     try:
-        values = take(read(file), {**flags(group), **own})
+        values = flag_values(read(file), {**flags(group), **own})
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     context.default_map = {str(option.name): values[key] for key, option in own.items() if key in values}
 
 
 def flags(group: click.Group) -> dict[str, click.Option]:
-    """The keys that a settings file may have, with their options: the flags of all commands."""
+    """The keys that a settings file may have, with their options: those of the flags of all commands."""
     return {key: option for command in group.commands.values() for key, option in _keys(command)}
 
 
-def take(top: "YamlEntry", known: dict[str, click.Option]) -> dict[str, Any]:
-    """The values by their keys; raises SettingsError for what no flag would take."""
+def flag_values(top: "YamlEntry", known: dict[str, click.Option]) -> dict[str, Any]:
+    """The values of a settings file by key. Raises SettingsError for an unknown key or an invalid value."""
     values: dict[str, Any] = {}
     for key, entry in top.mapping():
         if key not in known:
@@ -74,11 +74,11 @@ def _keys(command: click.Command) -> Iterator[tuple[str, click.Option]]:
 
 
 def _value(option: click.Option, entry: "YamlEntry") -> Any:
-    """Take a value as the flag would; a switch is true or false, and a flag that may come again is a list or one."""
+    """Convert a value as its flag does. A switch is a boolean; a flag that may be repeated is a value or a list."""
     if option.is_flag:
         return entry.boolean()
     if isinstance(option.type, click.File):
-        return entry.text()  # it is opened, and closed again, when the command runs
+        return entry.text()  # the command opens the file when it runs
     if option.multiple:
         texts = entry.texts() if entry.is_sequence else (entry.text(),)
         return [option.type.convert(text, option, None) for text in texts]

@@ -1,4 +1,4 @@
-"""The command line. Each command has a module of its own and imports the code behind it only when it runs."""
+"""The command line. Each command has a module of its own, which imports the code that it needs when it runs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Every flag of every command, declared once. A flag is an environment variable as well, where `option` made it."""
+"""The flags of all commands, each declared once. Those made by `option` have an environment variable as well."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,8 +15,8 @@ Decorator = Callable[[Function], Function]
 
 
 def option(flag: str, name: str, **settings: Any) -> Decorator:
-    """An option that is also an environment variable, and says so in --help."""
-    words = flag.partition("/")[0].removeprefix("--")  # a switch has the name of what it switches on
+    """An option with an environment variable, which --help names."""
+    words = flag.partition("/")[0].removeprefix("--")  # a switch is named by its positive form
     variable = _ENVIRONMENT + words.replace(".", "_").replace("-", "_").upper()
     return click.option(flag, name, envvar=variable, show_envvar=True, **{"show_default": True, **settings})
 
@@ -28,7 +28,7 @@ root = option(
     "--root",
     "root",
     default=DEFAULT_ROOT,
-    metavar="DIRECTORY",  # no click.Path: that refuses what access(2) denies, which knows nothing of capabilities
+    metavar="DIRECTORY",  # not click.Path: it checks with access(2), which ignores capabilities
     help="The Docker data root to read. Nothing below it is ever written.",
 )
 scan_interval = option(
@@ -163,7 +163,7 @@ def limits(command: Function) -> Function:
 
 
 def shown(*, intermediate: bool, each_layer: bool, limits: Mapping[str, int]) -> Shown:
-    """What the flags above ask to be served."""
+    """Make the settings of what is served from these flags."""
     return Shown(intermediate, each_layer, tuple((name, limits[f"most_{name}"]) for name in LIMITED))
 
 
@@ -188,7 +188,7 @@ log_format = option(
 
 
 def _quiet(flag: str, name: str, **settings: Any) -> Decorator:
-    """An option whose default is not worth showing."""
+    """An option without its default in --help."""
     return option(flag, name, show_default=False, **settings)
 
 

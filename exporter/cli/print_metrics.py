@@ -1,4 +1,4 @@
-"""What `once` does: it scans, prints the exposition, and names what could not be read."""
+"""The work of `once`: scan, print the exposition, and name the files that could not be read."""
 
 import importlib
 import sys
@@ -46,7 +46,7 @@ def _write(content: bytes, output: str | None) -> None:
 
 
 def _report_problems(snapshot: Snapshot) -> int:
-    """Write what could not be read to standard error; return the exit status. A file that vanished is no error."""
+    """Write the problems to standard error; return the exit status. A file that vanished is no problem."""
     if snapshot.error:
         click.echo(f"{snapshot.root}: {snapshot.error}", err=True)
         return 1

@@ -47,7 +47,7 @@ def run(**flags: Any) -> None:
 
 
 def _config(root: str, intermediate: bool, each_layer: bool, **flags: Any) -> Config:
-    """The configuration that the flags ask for; raises SettingsError."""
+    """Make the configuration from the flags; raises SettingsError."""
     from exporter.config.state_paths import cache_file_for  # noqa: PLC0415 - see above
 
     def given(*names: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The commands for people at a terminal. Importing this must stay cheap: `run` imports it too, and needs none of it."""
+"""The commands for people at a terminal. `run` imports this module too, so it imports little itself."""
 
 import os
 import sys
@@ -31,7 +31,7 @@ _SOURCE = (
 
 
 def _command(function: _Function) -> click.Command:
-    """Make a command of a function that takes a `Document` and the command's own flags, and returns an `Answer`."""
+    """Make a command from a function. It is called with a `Document` and its own flags; it returns an `Answer`."""
 
     @wraps(function)
     def run(as_json: bool, exact: bool, **settings: Any) -> None:
@@ -86,9 +86,9 @@ def _print(document: "Document", answer: "Answer", name: str, *, as_json: bool, 
 
 
 def _report_problems(document: "Document", *, objects: bool) -> bool:
-    """Write what could not be read to standard error; return whether there was anything.
+    """Write the problems of a document to standard error; return whether there were any.
 
-    With `objects`, that includes layouts whose objects are not listed.
+    With `objects`, layouts whose objects are not listed are problems as well.
     """
     from exporter.core.log import printable  # noqa: PLC0415
     from exporter.expose.advice import ADVICE  # noqa: PLC0415 - see above

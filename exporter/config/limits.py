@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Which objects are served. `most` is the limit on series by collector; 0, or no entry, is no limit."""
+    """Which objects are served. `most`: the limit on series of each collector; 0 or no entry is no limit."""
 
     intermediate: bool = False
     each_layer: bool = False
@@ -25,7 +25,7 @@ EVERYTHING = Shown()
 
 @dataclass(slots=True)
 class Limited:
-    """Applies the limits, and counts the objects that were left out by collector."""
+    """Applies the limits. `dropped`: how many objects of each collector were left out."""
 
     shown: Shown
     dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LIMITED, 0))

@@ -1,4 +1,4 @@
-"""Every setting, as one frozen value that a command makes of its flags. Times are seconds."""
+"""All settings, as frozen values. A command makes them from its flags. Times are in seconds."""
 
 from dataclasses import dataclass, field
 
@@ -14,10 +14,10 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ScanSettings:
-    """How often is measured, and what it may cost. `duty_cycle` is a fraction of one core.
+    """How often trees are measured, and the CPU time for it. `duty_cycle` is a fraction of one core.
 
-    `workers` 0 is one for each core. `cache_file` is "" where nothing is kept across restarts. A layer to which nothing
-    refers is called orphaned after `orphaned_after`.
+    `workers`: 0 is one for each core. `cache_file`: "" keeps nothing across restarts. `orphaned_after`: a layer
+    counts as orphaned once nothing has referred to it for so long.
     """
 
     interval: float = 60.0
@@ -30,7 +30,7 @@ class ScanSettings:
 
 @dataclass(frozen=True, slots=True)
 class WatchSettings:
-    """Whether the kernel is asked to tell of changes, and how often is looked for those that it does not tell of."""
+    """`enabled`: use kernel watches. `look_interval`: the time between two looks for changes without an event."""
 
     enabled: bool = True
     look_interval: float = 15.0
@@ -38,7 +38,7 @@ class WatchSettings:
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """Where is served. `config_file` is "" without TLS and passwords; `lifecycle` allows POST /-/reload."""
+    """`listen`: addresses. `config_file`: "" without TLS and passwords. `lifecycle`: allow POST /-/reload."""
 
     listen: tuple[str, ...] = (f":{DEFAULT_PORT}",)
     config_file: str = ""
@@ -47,7 +47,7 @@ class WebSettings:
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """The least important level that is logged, and the form of a line: logfmt or json."""
+    """`level`: the lowest level that is logged. `style`: the format of a line, logfmt or json."""
 
     level: str = "info"
     style: str = "logfmt"

@@ -1,4 +1,4 @@
-"""Finds out where the exporter may write: never below the data root, under whatever name or mount it is reached."""
+"""Decides where the exporter may write: never below the data root, also not through a link or a bind mount."""
 
 import hashlib
 import os
@@ -9,9 +9,10 @@ from exporter.core.hang_probe import HANG_PROBE
 
 
 def cache_file_for(given: str, root: str) -> str:
-    """Where to keep the cache: as given, or below systemd's or root's or the user's state directory; "" for nowhere.
+    """The path of the cache; "" for none. `given` is the flag: a path, "none", or "" for the default.
 
-    Raises SettingsError where the given one is below the data root.
+    The default is in the state directory of systemd, of root, or of the user. Raises SettingsError if the given path
+    is below the data root.
     """
     if given == "none":
         return ""
@@ -31,11 +32,11 @@ def cache_file_for(given: str, root: str) -> str:
 
 
 def is_below(path: str, root: str) -> bool:
-    """Whether a file would be written below the data root, under whatever name or mount it is reached."""
+    """Whether a file would be written below the data root, also through a link or a bind mount."""
     if _names_below(os.path.abspath(path), os.path.abspath(root)):
         return True
     if not HANG_PROBE.answers(root):
-        return False  # it hangs, and so would whoever asks which directory it is
+        return False  # it hangs, and realpath would hang as well
     path = os.path.realpath(path)
     return _names_below(path, os.path.realpath(root)) or any(_same(str(one), root) for one in Path(path).parents)
 
@@ -47,10 +48,10 @@ def _names_below(path: str, top: str) -> bool:
 def _same(one: str, other: str) -> bool:
     try:
         return os.path.samefile(one, other)
-    except OSError:  # one of them is not there yet
+    except OSError:  # one of them does not exist yet
         return False
 
 
 def _resolved(root: str) -> str:
-    """The root's real path; the one that was given where it hangs."""
+    """The real path of the root; if it hangs, the given path made absolute."""
     return os.path.realpath(root) if HANG_PROBE.answers(root) else os.path.abspath(root)

@@ -1,6 +1,6 @@
 """Reads YAML files strictly: an unknown key or a value of another type is an error that names the line.
 
-Values may be secrets (a private key, a hash), so no message quotes one. Messages name keys only.
+Values may be secrets (a private key, a hash), so messages name keys and never quote a value.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import yaml
 
 from exporter.config.settings import SettingsError
 
-#: A settings file is a page or two; a certificate chain inline makes it a few more.
+#: A settings file has a page or two, and some more with an inline certificate chain.
 _MAX_BYTES = 1024 * 1024
 _NULL, _BOOL = "tag:yaml.org,2002:null", "tag:yaml.org,2002:bool"
 _MERGE = "tag:yaml.org,2002:merge"
@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 
 
 class YamlEntry:
-    """One value of a file, with its line. Each method returns it as one type, or raises SettingsError."""
+    """One value of a file, with its line. Each method converts it to one type, or raises SettingsError."""
 
     def __init__(self, file: str, name: str, node: yaml.Node, key: yaml.Node | None = None) -> None:
         self.line = (key or node).start_mark.line + 1  # a value may begin below its key
@@ -31,7 +31,7 @@ class YamlEntry:
         self._merging: tuple[yaml.Node, ...] = ()
 
     def error(self, text: str) -> SettingsError:
-        """An error at this place, to be raised."""
+        """Make an error that names this line, to be raised by the caller."""
         return SettingsError(f"{self._file}:{self.line}: {text}")
 
     @property
@@ -61,7 +61,7 @@ class YamlEntry:
         yield from ((name, entry) for name, entry in merged.items() if name not in seen)
 
     def _merged(self, node: yaml.Node) -> Iterator[tuple[str, "YamlEntry"]]:
-        """The entries that a merge key (`<<`) adds: of a list of mappings, the first that has a key counts."""
+        """The entries that a merge key (`<<`) adds. In a list of mappings, the first that has a key counts."""
         nodes = reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]
         for one in nodes:
             merging = (*self._merging, self._node)
@@ -72,7 +72,7 @@ class YamlEntry:
             yield from entry.mapping()
 
     def known(self, **takers: Callable[["YamlEntry"], Value]) -> dict[str, Value]:
-        """Read a mapping with these keys, the value of each by its function; keys without a value are left out."""
+        """Read a mapping. `takers`: a function by key that reads the value. Keys without a value are left out."""
         taken: dict[str, Value] = {}
         for key, entry in self.mapping():
             if key not in takers:
@@ -98,7 +98,7 @@ class YamlEntry:
         return isinstance(self._node, yaml.SequenceNode)
 
     def text(self) -> str:
-        """The value as it is written, which may look like a number."""
+        """The value as written in the file. A number or a date is text here."""
         if not isinstance(self._node, yaml.ScalarNode) or self._node.tag == _NULL:
             raise self.error(f"{self.name}: text is expected")
         return str(self._node.value)
@@ -129,7 +129,7 @@ class YamlEntry:
 
 
 def read(file: str) -> YamlEntry:
-    """Read a YAML file; its top is an entry. Raises SettingsError."""
+    """Read a YAML file; return its top entry. Raises SettingsError."""
     try:
         with open(file, "rb") as source:
             content = source.read(_MAX_BYTES + 1)
@@ -142,7 +142,7 @@ def read(file: str) -> YamlEntry:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
-        # the mark's own text would quote the file, and may quote a secret
+        # The text of the mark is left out: it quotes the file, and may quote a secret.
         raise SettingsError(f"{file}{line}: not YAML: {error.context or error.problem or 'malformed'}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise SettingsError(f"{file}: not YAML: it has characters that YAML does not allow") from None

@@ -15,33 +15,33 @@ DRIVER = "<driver>"
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a look compares of each entry of a store, besides which entries there are.
+    """The parts of each entry that a look compares, besides the listing of the store.
 
     A directory must be the same one (device and inode), a file must have the same time and size, too.
     `changes`: a directory must have the same ctime, so that files that came or went in it are seen.
     `files`: the files in an entry that Docker rewrites in place; their inodes, sizes and ctimes are compared.
-    `told`: kernel watches tell of all this, or an entry comes complete by a rename. While watches work, only
-    every eighth look compares such entries.
+    `has_events`: kernel watches report all these changes, or a rename makes a complete entry. While watches work, only
+    every eighth look compares these entries.
     """
 
     changes: bool = False
     files: tuple[str, ...] = ()
-    told: bool = False
+    has_events: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """One known directory or file of a data root. What a row says holds for all below it that has no row of its own.
+    """One known directory or file of a data root. A row also applies to all paths below it without a row of their own.
 
     `path`: its components; one may hold `DRIVER`.
-    `label`: what a person calls it.
+    `label`: its name for people.
     `collector`: the collector for which it is measured.
     `store`: a directory with one entry for each object; each entry is measured as a tree of its own.
     `watched`: the directory has a kernel watch of its own.
     `deep`: the directories in it have a watch, too.
-    `signature`: what a look compares of its entries; None: only which entries there are.
-    `audited`: what it holds may grow without an event, and is measured again from time to time. Everything else is
-    small metadata that is written once, and need not be there.
+    `signature`: the parts of its entries that a look compares; None: only the listing.
+    `audited`: its content may grow without an event, so it is measured again from time to time. Other areas have small
+    metadata that is written once.
     `immutable`: an entry whose name is an id does not change once it was written, so it is not audited.
     `objects`: the kind of objects that are described there. Events, and filesystems that do not answer, are counted
     under it.
@@ -63,7 +63,7 @@ class Area:
     counted: str = ""
 
 
-#: The data root itself: its entries are watched and looked at, and measured each as one tree.
+#: The data root itself: its entries are watched and compared, and each is measured as one tree.
 ROOT = Area((), watched=True, signature=Signature())
 
 

@@ -67,7 +67,7 @@ class DataRoot:
         #: on the way to metadata, and when `answers` says of the path that they do not.
         self.mounts: frozenset[Tree] = frozenset()
         self.answers: Callable[[str], bool] = lambda _: True
-        #: The mount table that this was told from.
+        #: The mount table from which `mounts` was made.
         self.mountinfo: Sequence[MountPoint] = ()
         #: The mounts that were to be touched and did not answer.
         self.silent: set[Tree] = set()
@@ -103,7 +103,7 @@ class DataRoot:
         return descriptor
 
     def lstat(self, tree: Tree) -> os.stat_result:
-        """Stat what stands at a path below the root, itself and not what it points to; raises OSError."""
+        """Call lstat for a path below the root: a symbolic link is not followed. Raises OSError."""
         if not tree:
             return os.fstat(self.descriptor)
         _check(tree[-1])
@@ -134,7 +134,7 @@ class DataRoot:
     def regular(self, tree: Tree) -> Iterator[int]:
         """Open a regular file for the length of a `with` block; raises OSError or UnreadableError.
 
-        It is looked at before it is opened: opening a device can do things, opening a FIFO can hang.
+        lstat comes before the open: opening a device may have side effects, opening a FIFO may hang.
         """
         _check(tree[-1])
         self._require_answer(tree)
@@ -183,7 +183,7 @@ def _require_small(status: os.stat_result) -> None:
 
 
 def _check(name: str) -> None:
-    """Refuse what is no name of one directory entry: the callers' patterns should have."""
+    """Raise for a string that is not the name of one directory entry. The callers should have refused it before."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         message = f"not a file name: {name!r}"
         raise ValueError(message)

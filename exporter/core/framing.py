@@ -19,7 +19,7 @@ MAX_FRAME_BYTES = 1 << 30
 
 
 class ProtocolError(Exception):
-    """Another process of the exporter sent what is no frame, or no message that is expected of it."""
+    """Another process of the exporter sent an invalid frame or an unexpected message."""
 
 
 class Frame(NamedTuple):
@@ -47,7 +47,7 @@ class _Encoder(json.JSONEncoder):
 
 
 def frame(body: object) -> list[bytes]:
-    """Encode a value for the other end, as pieces that are written one after the other."""
+    """Encode a value as pieces of bytes, to be written in this order."""
     encoder = _Encoder()
     value = encoder.encode(body)
     lengths = [len(part) for part in encoder.parts]
@@ -58,13 +58,13 @@ def frame(body: object) -> list[bytes]:
 
 
 class FrameReader:
-    """Cuts what is read from a pipe into frames."""
+    """Splits the bytes read from a pipe into frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, piece: bytes) -> list[Frame]:
-        """Add what was read; return the frames that are complete now. Raises ProtocolError."""
+        """Add bytes that were read; return the frames that are now complete. Raises ProtocolError."""
         self._buffer += piece
         frames: list[Frame] = []
         start, buffered = 0, len(self._buffer)

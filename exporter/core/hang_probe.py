@@ -1,24 +1,24 @@
-"""Whether a filesystem answers at all: asked in a thread, so that one that hangs holds nobody up.
+"""Finds out whether a filesystem hangs, by a call in a thread that is abandoned after a timeout.
 
-A dead NFS server or a FUSE filesystem that nobody serves keeps whoever looks at it in the kernel.
+A call on the filesystem of a dead NFS server, or of a FUSE process that is stopped, does not return from the kernel.
 """
 
 import contextlib
 import os
 import threading
 
-_PATIENCE_SECONDS = 1.0
+_TIMEOUT_SECONDS = 1.0
 
 
 class HangProbe:
-    """Remembers which paths were asked and have not answered yet: those are not asked twice."""
+    """Remembers the paths whose call has not returned. For these no second call is made."""
 
-    def __init__(self, seconds: float = _PATIENCE_SECONDS) -> None:
+    def __init__(self, seconds: float = _TIMEOUT_SECONDS) -> None:
         self._seconds = seconds
         self._asked: dict[str, threading.Thread] = {}
 
     def answers(self, path: str) -> bool:
-        """Have a directory opened and listed; whether that, or its failure, comes in time."""
+        """Open and list a directory in a thread; return whether that succeeds or fails within the timeout."""
         if self.hangs(path):
             return False
         asking = threading.Thread(target=_ask, args=(path,), daemon=True)
@@ -29,7 +29,7 @@ class HangProbe:
         return not asking.is_alive()
 
     def hangs(self, path: str) -> bool:
-        """Whether an answer is still being waited for."""
+        """Whether a call for this path has not returned yet."""
         asking = self._asked.get(path)
         if asking is not None and not asking.is_alive():
             del self._asked[path]

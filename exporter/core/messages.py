@@ -1,4 +1,4 @@
-"""Typed messages in frames: named tuples and dataclasses, of which each field is checked when it comes in.
+"""Typed messages in frames: named tuples and dataclasses. Each field is checked when a message is decoded.
 
 A field is a str, int, float, bool, bytes, an enumeration of texts, another such class, a tuple, list, set or mapping of
 these, or one of these or None. The types are read from the annotations once, before the first message.
@@ -38,7 +38,7 @@ class Messages(Generic[Message]):
         self._known: list[_Form] = []
 
     def encode(self, messages: Sequence[Message]) -> list[bytes]:
-        """Make one frame of messages, as pieces that are written one after the other."""
+        """Encode messages as one frame: pieces of bytes, to be written in this order."""
         forms, numbers = self._forms(), self._numbers
         body = []
         for message in messages:

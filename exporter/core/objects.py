@@ -45,7 +45,7 @@ class Layer:
 
     @property
     def key(self) -> LayerKey:
-        """What tells it from all other layers."""
+        """The key of this layer within a root."""
         return LayerKey(self.driver, self.id)
 
     @property
@@ -105,7 +105,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A container's log: None where it cannot be told. `files` includes rotated ones."""
+    """A container's log. None: not known. `files` includes rotated ones."""
 
     driver: str = ""
     files: tuple[Tree, ...] = ()
@@ -154,7 +154,7 @@ class Container:
 
     @property
     def going(self) -> bool:
-        """Whether it is being removed: files of it that are gone are no error."""
+        """Whether it is being removed. Then missing files of it are no error."""
         return self.state in (ContainerState.DEAD, ContainerState.REMOVING)
 
 

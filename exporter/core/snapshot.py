@@ -1,4 +1,4 @@
-"""What one scan of a data root finds, and what the exporter counts from its start on."""
+"""The result of one scan of a data root, and the counters since the start of the exporter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

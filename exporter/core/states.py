@@ -1,4 +1,4 @@
-"""The words for what is in a data root and what a scan does: ids, states, uses, collectors and triggers."""
+"""The basic types of the model: ids, states, uses, collectors and triggers."""
 
 from enum import StrEnum
 from typing import NamedTuple, NewType
@@ -9,7 +9,7 @@ ContainerId = NewType("ContainerId", str)
 
 
 class LayerKey(NamedTuple):
-    """What tells a layer from all others of a root: the drivers of one root may have layers with the same id."""
+    """The key of a layer within a root. The id alone is not unique: two drivers may have layers with the same id."""
 
     driver: str
     id: LayerId

@@ -65,7 +65,7 @@ def _is_text(name: str) -> bool:
 
 
 def short_ids(ids: Iterable[str]) -> Mapping[str, str]:
-    """Shorten ids to their first 12 digits, or to as many as are needed to tell them apart."""
+    """Shorten ids to their first 12 digits, or to more where 12 are not unique."""
     ordered = sorted(set(ids))
     short: dict[str, str] = {}
     for index, one in enumerate(ordered):

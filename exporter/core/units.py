@@ -14,7 +14,7 @@ def human(size: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """Format a length of time in the largest unit of which there are at least two."""
+    """Format a duration in the largest unit that gives a value of at least two."""
     whole = max(0, int(seconds))
     for unit, length in (("y", 365 * 86400), ("d", 86400), ("h", 3600), ("min", 60)):
         if whole >= 2 * length:

@@ -1,4 +1,4 @@
-"""Which version of the exporter this is, and of which commit it was built."""
+"""The version of the exporter, and the commit that it was built from."""
 
 import os
 import re
@@ -10,12 +10,12 @@ _DIGITS = 12
 
 try:
     VERSION = version("docker-storage-exporter")
-except PackageNotFoundError:  # run from a source tree that nobody installed
+except PackageNotFoundError:  # run from a source tree without an installation
     VERSION = "0.0.0"
 
 
 def read_revision(package: str = _PACKAGE) -> str:
-    """Return the commit of a package's directory in 12 digits, "" where nothing tells it.
+    """Return the commit of a package's directory in 12 digits, "" if it is unknown.
 
     A wheel has it in core/revision.txt (packaging/revision.py writes it, with "-dirty" for a tree with changes). Run
     from a checkout, the package has no such file: there it is the commit that git has checked out now.

@@ -80,7 +80,9 @@ def full_id(prefix: str) -> str:
     return prefix + hashlib.sha256(prefix.encode()).hexdigest()[: 64 - len(prefix)]
 
 
-LOUD = full_id("b27d3c9e8812")
+_MYSQL_SERVER, _WIKI, _DUMP, _OLD_WIKI = map(full_id, ("a1f0c6a2be11", "b27d3c9e8812", "c3aa41e07713", "d4be52f16614"))
+#: The container whose log grows in `--busy`.
+LOUD = _WIKI
 
 
 def _chain(writer: GraphWriter, chain: tuple[tuple[str, int], ...]) -> None:
@@ -95,34 +97,42 @@ def _chain(writer: GraphWriter, chain: tuple[tuple[str, int], ...]) -> None:
 
 def _containers(writer: GraphWriter) -> dict[str, str]:
     """Write the containers and their volumes; return their names by id."""
-    mysql, wiki, dump, old = map(full_id, ("a1f0c6a2be11", "b27d3c9e8812", "c3aa41e07713", "d4be52f16614"))
     data = writer.volume(full_id("e5c07f3a1b15"), {"ibdata1": 79 * _MEGABYTE, "ib_logfile0": 50 * _MEGABYTE})
     backup = writer.volume(full_id("f6d1804b2c16"), {"wiki-2015-01-31.sql.gz": 74 * _MEGABYTE})
     writer.bind_entry(full_id("07e2915c3d17"), "/srv/mediawiki/images")
-    running = {"running": True, "started": "2015-02-01T08:00:00.5Z"}
+    _running_containers(writer, data)
+    _stopped_containers(writer, data, backup)
+    return {_MYSQL_SERVER: "mysql", _WIKI: "mediawiki", _DUMP: "nightly-dump", _OLD_WIKI: "mediawiki-before-upgrade"}
+
+
+def _running_containers(writer: GraphWriter, data: str) -> None:
+    started = "2015-02-01T08:00:00.5Z"
     writer.container(
-        mysql,
+        _MYSQL_SERVER,
         _MYSQL,
         name="mysql",
         image_name="mysql:5.7.5",
-        state=State(pid=2177, **running),  # type: ignore[arg-type]
+        state=State(running=True, pid=2177, started=started),
         writable={"run/mysqld/mysqld.pid": b"1\n", "tmp/sort.tmp": 12 * _MEGABYTE},
         log=31 * _MEGABYTE,
         volumes={"/var/lib/mysql": data},
     )
     writer.container(
-        wiki,
+        _WIKI,
         _MEDIAWIKI,
         name="mediawiki",
         image_name="nickstenning/mediawiki",
-        state=State(pid=2301, **running),  # type: ignore[arg-type]
+        state=State(running=True, pid=2301, started=started),
         writable={"var/log/nginx/access.log": 96 * _MEGABYTE, "etc/.wh.motd": b""},
         log=8 * _MEGABYTE,
         volumes={"/data/images": "/srv/mediawiki/images"},
         binds=["/srv/mediawiki/images:/data/images"],
     )
+
+
+def _stopped_containers(writer: GraphWriter, data: str, backup: str) -> None:
     writer.container(
-        dump,
+        _DUMP,
         _MYSQL,
         name="nightly-dump",
         image_name="mysql:5.7.5",
@@ -132,14 +142,13 @@ def _containers(writer: GraphWriter) -> dict[str, str]:
         read_only=["/var/lib/mysql"],
     )
     writer.container(
-        old,
+        _OLD_WIKI,
         _MEDIAWIKI,
         name="mediawiki-before-upgrade",
         image_name="nickstenning/mediawiki",
         state=State(exit_code=137),
         writable={"usr/src/mediawiki/cache/l10n.db": 330 * _MEGABYTE},
     )
-    return {mysql: "mysql", wiki: "mediawiki", dump: "nightly-dump", old: "mediawiki-before-upgrade"}
 
 
 def _rest(writer: GraphWriter, containers: dict[str, str]) -> None:

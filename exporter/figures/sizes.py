@@ -22,7 +22,7 @@ class ImageFigures:
 
 @dataclass(frozen=True, slots=True)
 class ContainerFigures:
-    """What a container's writable layer holds; None where it could not be measured."""
+    """The sizes of a container in bytes. None: the layers could not be measured."""
 
     writable_size: int | None
     writable: Usage | None
@@ -202,7 +202,7 @@ def directories(snapshot: Snapshot) -> dict[str, Usage]:
 
 
 def volumes(snapshot: Snapshot) -> dict[str, Usage | None]:
-    """What every volume holds, by name; None where its data could not be measured."""
+    """The usage of every volume, by name; None if its data could not be measured."""
     return {
         volume.name: measured.usage if (measured := _measured(snapshot, volume.tree)) else None
         for volume in snapshot.inventory.volumes

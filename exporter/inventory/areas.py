@@ -1,4 +1,4 @@
-"""The table of areas: what each known directory or file of a data root is, and which of them a root has.
+"""The table of areas: the known directories and files of a data root, and those that a given root has.
 
 Whatever needs to know what a path is asks this table. The rows of graph drivers and layouts stand with those.
 """
@@ -21,7 +21,7 @@ CONTAINERS = Area(
     store=True,
     watched=True,
     deep=True,
-    signature=Signature(changes=True, files=("config.v2.json", "hostconfig.json", "config.json"), told=True),
+    signature=Signature(changes=True, files=("config.v2.json", "hostconfig.json", "config.json"), has_events=True),
     objects=Collector.CONTAINERS,
 )
 VOLUMES = Area(

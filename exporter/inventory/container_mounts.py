@@ -48,7 +48,7 @@ def volumes_from(config: Json, host: Json) -> tuple[str, ...]:
 
 
 def origin(config: Json) -> str:
-    """The data root as the engine called it, told by the paths of the container's own files; "" if it is not."""
+    """The data root as the engine called it, found from the paths of the container's own files; "" if unknown."""
     for key in ("LogPath", "HostnamePath", "HostsPath", "ResolvConfPath"):
         root, found, _ = text(config, key).rpartition("/containers/")
         if found:

@@ -27,7 +27,7 @@ _LARGEST_PID = 2**31
 def read_containers(
     reader: Reader, volumes: frozenset[str], previous: Mapping[ContainerId, Container]
 ) -> tuple[Container, ...]:
-    """Read every container; one whose config does not parse keeps what `previous` knew of it."""
+    """Read every container. One with an invalid config is taken from `previous`."""
     found = (_kept(reader, ContainerId(name), previous) for name in reader.objects(CONTAINERS.path, is_id))
     return resolve_mounts(found, volumes)
 
@@ -117,7 +117,7 @@ def _limit(driver: str, options: Json) -> int | None:
 
 
 def _cached_limit(options: Json) -> int:
-    """The limit of the copy that Docker 20.10 and newer keep of a log that its driver cannot read back, in bytes."""
+    """The size limit in bytes of the local copy of a log. Docker 20.10 on keeps one if the log driver cannot read."""
     size, files = _bytes(text(options, "cache-max-size")), _count(text(options, "cache-max-file"))
     return (size or _LOCAL_LIMIT[0]) * (files or _LOCAL_LIMIT[1])
 

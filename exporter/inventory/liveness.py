@@ -32,7 +32,7 @@ class Liveness:
     _dead: set[tuple[ContainerId, int, float | None]] = field(default_factory=set)
 
     def judge(self, containers: Iterable[Container]) -> tuple[Container, ...]:
-        """Give each container the state that it is in; `state` must be what the daemon wrote last."""
+        """Give each container its actual state. `state` must be the one that the daemon wrote last."""
         listed = tuple(containers)
         doubtful = [one for one in listed if one.state in _RUNNING]
         alive = {one.id for one in doubtful if self._names(one.pid, one.id)}

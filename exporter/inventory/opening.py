@@ -17,11 +17,11 @@ _MOST_NAMED = 5
 
 
 class RootError(Exception):
-    """The data root cannot be read at all, for a reason to tell a person."""
+    """The data root cannot be read. The message is for people."""
 
 
 def open_mounted(path: str) -> DataRoot:
-    """Open a data root and note what is mounted below it; raises OSError, also where it does not answer."""
+    """Open a data root and read the mount points below it; raises OSError, also if its filesystem hangs."""
     if not HANG_PROBE.answers(path):
         raise TimeoutError(None, "the filesystem does not answer")
     root = DataRoot(path)
@@ -32,7 +32,7 @@ def open_mounted(path: str) -> DataRoot:
 
 
 def open_root(path: str) -> DataRoot:
-    """Open a data root that holds a known layout; raises RootError with the reason otherwise."""
+    """Open a data root with a known layout; raises RootError if that is not possible."""
     try:
         root = open_mounted(path)
     except FileNotFoundError:
@@ -71,7 +71,7 @@ def _rootless(path: str) -> str:
 
 
 def identify(path: str) -> tuple[int, int] | None:
-    """The device and inode of the root, so that a caller sees that it was replaced; None when there is none."""
+    """The device and inode of the root, by which a caller detects a replacement; None if it does not exist."""
     if HANG_PROBE.hangs(path):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Reads the metadata of a data root to an `Inventory`: all layouts that are detected, and joins their parts."""
+"""Reads the metadata of a data root: every detected layout gives a part, and the parts make an `Inventory`."""
 
 import math
 import re
@@ -24,7 +24,7 @@ _REMAPPED = re.compile(r"[0-9]+\.[0-9]+", re.ASCII)
 
 
 def detect(root: DataRoot) -> tuple[str, ...]:
-    """Name the layouts that a root holds; none, and it is no data root."""
+    """The names of the layouts in a root. Empty: it is no data root."""
     return tuple(layout.name for layout in layouts.LAYOUTS if layout.detect(root))
 
 
@@ -41,7 +41,7 @@ def nested_roots(root: DataRoot) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class _Parts:
-    """What the detected layouts say of a root, by layout, oldest first; and of each driver, newest first."""
+    """The parts of the detected layouts: by layout, oldest first, and by driver, newest first."""
 
     by_layout: dict[str, Part] = field(default_factory=dict)
     by_driver: dict[str, list[DriverPart]] = field(default_factory=dict)
@@ -87,10 +87,10 @@ def _read_layouts(reading: Reading) -> _Parts:
 
 
 def _place_container(container: Container, parts: _Parts, stores: Mapping[str, LayerStore]) -> Container:
-    """Find a container's layers: the newest layout that knows it says where they are.
+    """Find a container's layers, in the newest layout that knows the container.
 
-    Else its layer has its id (Docker 1.0 to 1.9, and what was taken over from these). A container that does not say
-    its driver has that of its layer, or the only one there is.
+    If none does, its layer has its id (Docker 1.0 to 1.9, and containers migrated from there). A container without a
+    driver gets that of its layer, or the only driver of the root.
     """
     own = parts.by_driver.get(container.driver, [])
     for part in (*own, *(part for many in parts.by_driver.values() for part in many)):
@@ -120,7 +120,7 @@ def _classify(
     volumes: Iterable[str],
     grace: Grace,
 ) -> list[Layer]:
-    """Say what needs each layer of one driver."""
+    """Find the use of each layer of one driver."""
     store = parts[0].store
     claims = Claims(doubts=[lambda: any(reader.unlisted for reader in reading.readers.values())])
     for part in parts:
@@ -130,9 +130,9 @@ def _classify(
 
 
 def _missing(parts: Sequence[DriverPart], containers: Iterable[Container]) -> frozenset[str]:
-    """The layers of one driver that are referred to and not on disk.
+    """The layers of one driver that images or containers refer to and that are not on disk.
 
-    Of containers that are being removed nothing is missing. What the others stand on, the newest layout knows.
+    Containers that are being removed do not count. The newest layout knows the layers below the other containers.
     """
     found = {layer for part in parts for layer in part.missing}
     for container in containers:
@@ -160,9 +160,9 @@ def _count_entries(reading: Reading, parts: _Parts) -> dict[tuple[str, str], int
 def read_inventory(
     root: DataRoot, previous: Inventory, grace: Grace, problems: Problems, memo: Memo
 ) -> tuple[Inventory, dict[Collector, int]]:
-    """Read the metadata that `memo` does not know; return all, and how many files each collector looked at.
+    """Read the metadata that is not in `memo`; return the inventory, and how many files each collector read.
 
-    Objects whose files do not parse at the moment keep what `previous` knew of them.
+    An object whose files cannot be parsed at the moment is taken from `previous`.
     """
     readers = {one: Reader(root, one, problems, memo) for one in Collector}
     volumes = read_volumes(readers[Collector.VOLUMES])
@@ -172,13 +172,11 @@ def read_inventory(
     builds = buildkit.read_builds(readers[Collector.BUILD_CACHE])
     reading = Reading(root, readers, {image.id: image for image in previous.images}, builds)
     parts = _read_layouts(reading)
-    if parts.unmeasured:  # any layer may be one of such a layout: never call it orphaned
+    if parts.unmeasured:  # any layer may belong to that layout: none is called orphaned
         grace = Grace(math.inf)
     stores = parts.stores
     containers = tuple(_place_container(container, parts, stores) for container in found)
-    by_driver: dict[str, list[Container]] = {driver: [] for driver in sorted(stores)}
-    for container in containers:
-        by_driver.get(container.driver, []).append(container)
+    by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     layers = [
         layer
         for driver, mine in by_driver.items()

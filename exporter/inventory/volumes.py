@@ -1,4 +1,4 @@
-"""Volumes in the forms that Docker kept them in, told apart by what is there.
+"""Reads volumes in all formats that Docker has used. The format is detected from the files.
 
 Docker 1.0 to 1.2 (daemon/volumes.go): `volumes/<id>/json`, a graph of its own. 1.3 to 1.6
 (volumes/volume.go): `volumes/<id>/config.json` with `Path` and `IsBindMount`. Both have the data in
@@ -35,7 +35,7 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
         volume = _kept(reader, name)
         if volume is not None:
             volumes.append(_told(volume, known.pop(name, {})))
-    # What another driver keeps has no directory here; a local volume without one is gone.
+    # A volume of another driver has no directory here. A local volume without one is gone.
     others = [(name, about) for name, about in sorted(known.items()) if text(about, "Driver") not in ("", "local")]
     return (*volumes, *(_told(Volume(name, is_id(name)), about) for name, about in others))
 
@@ -50,7 +50,7 @@ def _volumes(bucket: Bucket) -> dict[str, Json]:
 
 
 def _told(volume: Volume, about: Json) -> Volume:
-    """Add what the database says."""
+    """Add the data of the database."""
     if not about:
         return volume
     labels = table(about, "Labels")

@@ -28,7 +28,7 @@ class Cache:
     """Measured trees and differences of image layers that survive a restart."""
 
     def __init__(self, path: str | None) -> None:
-        """Without a path nothing is kept."""
+        """`path`: the file; None keeps nothing."""
         self.path = path
         self._trees: dict[Tree, Measured] = {}
         self._sizes: dict[Tree, Sized] = {}
@@ -143,7 +143,7 @@ def _number(value: Any) -> int:
 
 
 def identities(trees: list[Tree], lstat: Callable[[Tree], os.stat_result]) -> dict[Tree, Identity]:
-    """Look at each tree's root; those that cannot be looked at are left out."""
+    """The identities of the roots of trees. A tree whose lstat fails is left out."""
     found: dict[Tree, Identity] = {}
     for tree in trees:
         with contextlib.suppress(OSError):

@@ -83,7 +83,7 @@ def _cursor(root: DataRoot, tree: Tree) -> Cursor | None:
 
 
 class _Comparison:
-    """Adds up what differs, directory by directory, with the older sides moving along."""
+    """Sums up the differences, directory by directory, in parallel with the older trees."""
 
     def __init__(self, newer: Cursor, older: Sequence[_Older], on_error: OnError, on_step: Callable[[], None]) -> None:
         self._on_step = on_step

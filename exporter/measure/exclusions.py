@@ -36,7 +36,7 @@ class Exclusions:
         return node
 
     def reachable(self) -> "Exclusions | None":
-        """A copy without what no walk from here comes to; None where nothing is left out."""
+        """A copy without the parts that no walk from here reaches; None if nothing is left out."""
         if not self.below and not self.store:
             return None
         below = {

@@ -1,4 +1,4 @@
-"""The sizes of containers' logs: one look at each file, never a walk."""
+"""The sizes of containers' logs: one stat for each file, never a walk."""
 
 import os
 import stat

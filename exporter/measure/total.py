@@ -29,7 +29,7 @@ class PackedTotal(NamedTuple):
 
 @dataclass(slots=True)
 class Total:
-    """Sums of one walk. Inodes with several links are held until all their links were seen.
+    """Sums of one walk. Inodes with several links are kept until all their links were seen.
 
     `links` is inode -> [size, blocks, links it has, links seen].
     """
@@ -97,7 +97,7 @@ class Total:
         self.inodes -= 1
 
     def result(self, identity: Identity) -> Measured:
-        """Say what the whole tree comes to."""
+        """The figures of the whole tree."""
         return Measured(
             usage=Usage(self.size, self.blocks * 512, self.inodes),
             identity=identity,

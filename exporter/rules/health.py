@@ -11,6 +11,11 @@ _AGE = "{{ $value | humanizeDuration }}"
 def health_alerts(settings: Settings) -> list[Alert]:
     """Make the alerts: unreadable root, stale or failing scans, degraded watching, unknown layouts, no exporter."""
     select, limits = Select(settings), settings.thresholds
+    return [*_scan_alerts(select, limits), *_service_alerts(select, limits)]
+
+
+def _scan_alerts(select: Select, limits: Thresholds) -> list[Alert]:
+    """The alerts on scans: figures are missing, old or incomplete."""
     return [
         Alert(
             "DockerStorageRootUnreadable",
@@ -39,6 +44,12 @@ def health_alerts(settings: Settings) -> list[Alert]:
             f"The collector {{{{ $labels.collector }}}} on {_AT} cannot read some files: the objects that they describe"
             " are missing from the figures. The exporter's log names the files.",
         ),
+    ]
+
+
+def _service_alerts(select: Select, limits: Thresholds) -> list[Alert]:
+    """The alerts on what the exporter can do: watch the root, read its layout, answer scrapes."""
+    return [
         Alert(
             "DockerStorageWatchDegraded",
             "info",

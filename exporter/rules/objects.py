@@ -15,7 +15,10 @@ _BRIDGED_SECONDS = 900
 def object_alerts(settings: Settings) -> list[Alert]:
     """Make the alerts on containers, layers and what is reclaimable."""
     select, limits = Select(settings), settings.thresholds
-    orphaned = select(c.LAYERS_ALLOCATED, 'use="orphaned"')
+    return [*_container_alerts(select, limits), *_layer_alerts(select, limits)]
+
+
+def _container_alerts(select: Select, limits: Thresholds) -> list[Alert]:
     return [
         Alert(
             "DockerContainerLogRunaway",
@@ -46,6 +49,12 @@ def object_alerts(settings: Settings) -> list[Alert]:
             f"{_CONTAINER} has written {_SIZE} into its writable layer: that data is lost with the container, and is in"
             " no backup of volumes.",
         ),
+    ]
+
+
+def _layer_alerts(select: Select, limits: Thresholds) -> list[Alert]:
+    orphaned = select(c.LAYERS_ALLOCATED, 'use="orphaned"')
+    return [
         Alert(
             "DockerStorageOrphanedLayers",
             "warning",

@@ -1,1 +1,1 @@
-"""One scan: reads what is dirty, has it measured, and makes the next `Snapshot`."""
+"""One scan: it reads dirty metadata, has dirty trees measured, and makes the next `Snapshot`."""

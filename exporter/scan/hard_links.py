@@ -1,7 +1,7 @@
-"""Inodes with links from several trees that were not measured at the same time.
+"""Hard links between trees that were not measured at the same time.
 
-A file that had one link when its tree was measured counts as that tree's own; when it is linked from another tree
-afterwards, it would count for that one, too, until the first tree is measured again.
+An inode that had one link when its tree was measured counts for that tree alone. If another tree gets a link to it
+later, the inode would count twice until the first tree is measured again.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,7 +11,7 @@ from exporter.core.measured import Measured, Tree, Usage
 
 
 def unaccounted(measured: Mapping[Tree, Measured], trees: Collection[Tree]) -> dict[Tree, set[int]]:
-    """By tree, those of its inodes that have more links than were seen in all measured trees together."""
+    """By tree, the inodes with more links than all measured trees together have seen."""
     left: dict[tuple[int, int], int] = {}
     for tree in trees:
         device = measured[tree].device
@@ -33,14 +33,14 @@ def unaccounted(measured: Mapping[Tree, Measured], trees: Collection[Tree]) -> d
 
 
 def gained_links(before: Measured | None, now: Measured | None) -> bool:
-    """Whether a tree has inodes with links in other trees that it had not when it was measured before."""
+    """Whether a tree has inodes with several links that it did not have at its last measurement."""
     if now is None or not now.links:
         return False
     return before is None or (now.links != before.links and not now.links.inodes() <= before.links.inodes())
 
 
 def without_unaccounted(measured: Mapping[Tree, Measured], trees: Collection[Tree]) -> dict[Tree, Measured]:
-    """All measured trees; `trees` without the inodes of `unaccounted`, which another tree still counts as its own."""
+    """All measured trees, but `trees` without their `unaccounted` inodes: another tree still counts these."""
     made = {tree: _without(measured[tree], inodes) for tree, inodes in unaccounted(measured, trees).items()}
     return {**measured, **made}
 

@@ -1,4 +1,4 @@
-"""What was measured of a plan's trees, and what could not be."""
+"""The figures of the trees of a plan, and the trees that could not be measured."""
 
 from collections.abc import Collection
 
@@ -19,36 +19,36 @@ class Measurements:
         self.plan = Plan()
         self.changes = 0
         self.measured: dict[Tree, Measured] = {}
-        #: What Docker sizes by comparing, in bytes.
+        #: The sizes in bytes that Docker finds by comparing two trees.
         self.differences: dict[LayerKey, int] = {}
         self._problems: dict[Tree, list[Problem]] = {}
-        #: Trees that have changed since they were measured, and no event will tell: layers that were still being made
-        #: then, and layers whose files got links from others.
+        #: Trees with outdated figures: layers that were measured while they were made, and layers to whose files
+        #: other trees got hard links later.
         self._stale: set[Tree] = set()
 
     @property
     def problems(self) -> list[Problem]:
-        """What could not be measured, as far as it was kept."""
+        """The problems of measuring, as far as they were kept."""
         return [one for many in self._problems.values() for one in many]
 
     @property
     def failed(self) -> list[Tree]:
-        """The trees that could not be measured, or not all of them."""
+        """The trees that could not be measured completely."""
         return list(self._problems)
 
     @property
     def for_sums(self) -> dict[Tree, Measured]:
-        """What is measured, so that sums count no inode twice that got a link after its tree was measured."""
+        """The measured trees for sums: an inode that got a link after its tree was measured counts once."""
         provisional = self.plan.unfinished | self.plan.behind(self._stale)
         return without_unaccounted(self.measured, provisional & self.measured.keys())
 
     def doubtful(self, linked: Collection[Tree]) -> bool:
-        """Whether `linked` trees have inodes with more links than all measured trees know, and it is not known why."""
+        """Whether `linked` trees have unaccounted inodes, and the plan does not explain with which trees they share."""
         known = self.plan.unfinished | self.plan.sources.keys()
         return bool(unaccounted(self.measured, ({*linked} - known) & self.measured.keys()))
 
     def adopt(self, plan: Plan, root_entry: Measured, dirty: Dirty) -> set[Tree]:
-        """Replace the plan, forget what is not in the new one, and return the trees that are to be measured."""
+        """Replace the plan, forget the trees that are not in it, and return the trees to measure."""
         wanted = plan.to_measure(dirty, self.plan, self.measured.keys() | self._problems.keys())
         gone = self.measured.keys() - plan.trees.keys() - {()}
         for tree in gone:
@@ -57,7 +57,7 @@ class Measurements:
             del self.differences[key]
         for tree in self._problems.keys() - plan.trees.keys():
             del self._problems[tree]
-        # A pull that takes a while is seen when it begins, and no event tells of the files that it goes on to write.
+        # A layer that is being pulled is measured at its beginning. The files written later raise no event.
         finished = (plan.immutable - self.plan.immutable) | (plan.sources.keys() & self.plan.unfinished)
         finished &= self.measured.keys()
         wanted |= finished | self._outdated(plan, finished)
@@ -68,7 +68,7 @@ class Measurements:
         return wanted
 
     def recall(self, root: DataRoot, wanted: Collection[Tree], cache: Cache) -> set[Tree]:
-        """Use what the cache has of the image layers among the wanted trees; return the trees of these."""
+        """Use the cached figures of image layers among the wanted trees; return the trees of these layers."""
         found = identities([tree for tree in wanted if tree in self.plan.immutable], root.lstat)
         recalled = {
             tree: known for tree, identity in found.items() if (known := cache.tree(tree, identity)) is not None
@@ -81,17 +81,17 @@ class Measurements:
         return set(recalled)
 
     def linked(self, wanted: Collection[Tree]) -> set[Tree]:
-        """The trees that must be measured again because a new one among the wanted has hard links to their files."""
+        """The trees to measure again because a new tree among the wanted ones has hard links to their files."""
         return self._outdated(self.plan, [tree for tree in wanted if tree not in self.measured])
 
     def _outdated(self, plan: Plan, linking: Collection[Tree]) -> set[Tree]:
-        """Note that the figures of the trees to whose files these have hard links are outdated; return those."""
+        """Note that the sources of these trees have outdated figures; return the sources."""
         sources = {one for tree in linking for one in plan.sources.get(tree, ())} & plan.trees.keys()
         self._stale |= sources & self.measured.keys()
         return sources
 
-    def keep(self, cache: Cache) -> None:
-        """Keep what is measured of image layers, for the next start."""
+    def store_in(self, cache: Cache) -> None:
+        """Save the figures of image layers for the next start."""
         complete = self.plan.immutable - self._stale
         trees = {tree: self.measured[tree] for tree in complete if tree in self.measured}
         sizes = {
@@ -103,7 +103,7 @@ class Measurements:
         cache.save()
 
     def comparisons(self, measured_anew: Collection[Tree], *, unknown: bool) -> set[LayerKey]:
-        """The layers to compare again because one of these trees was; with `unknown`, also those never compared."""
+        """The layers to compare again after these trees were measured; with `unknown`, also those never compared."""
         found = {key for key, changes in self.plan.differences.items() if changes.new in measured_anew}
         return found | {key for key in self.plan.differences if unknown and key not in self.differences}
 
@@ -122,7 +122,7 @@ class Measurements:
         return known.entries if known else 0
 
     def note_result(self, result: Result, collector: Collector) -> bool | None:
-        """Note one figure; return whether its tree has changed its size, None where it was a difference."""
+        """Note one result; return whether the size of its tree has changed, None for a comparison."""
         task = result.task
         if task.changes is not None:
             if result.size is not None and self.differences.get(task.key) != result.size:
@@ -151,5 +151,5 @@ class Measurements:
 
 
 def _differs(one: Measured, other: Measured) -> bool:
-    """Whether a figure differs. The number of entries that were looked at is no figure."""
+    """Whether a figure differs. The number of entries read is no figure."""
     return (one.usage, one.links, one.skipped_mounts) != (other.usage, other.links, other.skipped_mounts)

@@ -1,4 +1,4 @@
-"""What the metadata of a data root says: its objects, which containers run, and how large their logs are."""
+"""The metadata of a data root: its objects, which containers run, and the sizes of their logs."""
 
 import time
 from collections.abc import Iterable
@@ -20,17 +20,14 @@ from exporter.scan.scan_run import ScanStats
 
 
 class Metadata:
-    """What was read of one root. `changes` goes up whenever that may have changed."""
+    """The metadata of one root. `changes` goes up whenever it may have changed."""
 
     def __init__(self, grace: Grace, proc: str = "/proc") -> None:
-        """`grace` is kept by the caller: it holds on when another root takes the place of this one.
-
-        `proc` is where the processes of containers are looked for.
-        """
+        """`grace` belongs to the caller: it outlives this root. `proc`: the mount point of procfs."""
         self.inventory = Inventory()
         #: The sizes of the containers' logs in bytes.
         self.logs: dict[ContainerId, int] = {}
-        #: What could not be read, as far as it is kept.
+        #: The problems of reading, as far as they are kept.
         self.problems: list[Problem] = []
         self.changes = 0
         self._grace = grace
@@ -40,7 +37,7 @@ class Metadata:
         self._found = Problems()
 
     def read(self, root: DataRoot, dirty: Dirty, stats: ScanStats) -> None:
-        """Read what is dirty of the objects."""
+        """Read the dirty objects."""
         start = time.perf_counter()
         self._found = Problems()
         self._memo.begin(dirty)
@@ -52,7 +49,7 @@ class Metadata:
             stats.spend(collector, time.perf_counter() - start, count)
 
     def finish_reading(self, root: DataRoot, stats: ScanStats) -> None:
-        """Look at the logs, and count everything that could not be read."""
+        """Read the sizes of the logs, and count all problems of this scan."""
         self.logs = _log_sizes(root, self.inventory.containers, self._found)
         note_silent(root, self._found)
         for (collector, reason), count in self._found.counts.items():
@@ -60,11 +57,14 @@ class Metadata:
         self.changes += self.problems != self._found.kept
         self.problems = self._found.kept
 
-    def look_at_logs(self, root: DataRoot, *, everything: bool) -> set[Tree]:
-        """Look at the logs of what may run, or at `everything`; return the directories of those that have changed."""
+    def read_log_sizes(self, root: DataRoot, *, everything: bool) -> set[Tree]:
+        """Read the sizes of logs: of containers that may run, or all (`everything`).
+
+        Returns the directories of the containers whose log has changed.
+        """
         before = self.logs
         ran = {one.id for one in self.inventory.containers if everything or one.runs is not False}
-        # Without a daemon no file tells of a container that ends.
+        # If no daemon runs, no file changes when a container ends.
         self._replace(replace(self.inventory, containers=self._liveness.judge(self._written)))
         containers = [one for one in self.inventory.containers if one.id in ran or one.runs is not False]
         found = _log_sizes(root, containers, Problems())

@@ -1,4 +1,4 @@
-"""One scan that someone waits for, with a progress bar on a terminal."""
+"""A single scan for a command that waits for it, with a progress bar on a terminal."""
 
 import contextlib
 import os
@@ -18,11 +18,11 @@ _TURN_SECONDS = 0.2
 
 
 def scan_once(scanner: Scanner, timeout: float, meanwhile: Callable[[], object] = lambda: None) -> Snapshot:
-    """Scan everything and wait for it; where standard error is a terminal, show the progress there.
+    """Scan everything and wait for it. If standard error is a terminal, show the progress there.
 
-    `meanwhile` is called while the workers measure. A filesystem may hang while its metadata is read: after `timeout`
-    seconds without a context switch the snapshot has that as its error. A thread that hangs in the kernel cannot be
-    ended, so the scan has a thread of its own, which is left behind.
+    `meanwhile` is called while the workers measure. If a filesystem hangs while metadata is read, there is no context
+    switch for `timeout` seconds; the returned snapshot then has an error. A thread that hangs in the kernel cannot be
+    ended. So the scan runs in a thread of its own, which is abandoned.
     """
     outcome: Future[Snapshot] = Future()
     thread = threading.Thread(target=_fulfil, args=(outcome, scanner, meanwhile), daemon=True)
@@ -37,7 +37,7 @@ def scan_once(scanner: Scanner, timeout: float, meanwhile: Callable[[], object] 
 def _fulfil(outcome: Future[Snapshot], scanner: Scanner, meanwhile: Callable[[], object]) -> None:
     try:
         outcome.set_result(_scan(scanner, meanwhile))
-    except BaseException as error:  # noqa: BLE001 - raised again where the result is waited for
+    except BaseException as error:  # noqa: BLE001 - `scan_once` raises it again
         outcome.set_exception(error)
 
 
@@ -56,7 +56,7 @@ def _scan(scanner: Scanner, meanwhile: Callable[[], object]) -> Snapshot:
 
 
 def statvfs(filesystem: Filesystem) -> os.statvfs_result | None:
-    """Ask a filesystem for its space; None where it does not answer, or has none."""
+    """The space of a filesystem; None if statvfs fails."""
     try:
         return os.statvfs(filesystem.path)
     except OSError:

@@ -1,4 +1,4 @@
-"""The trees as which a data root is measured: they are disjoint and together cover all of it."""
+"""Divides a data root into the trees that are measured. They are disjoint, and together they are the whole root."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,15 +17,15 @@ _LAYER_COLLECTORS = {Use.CONTAINER: Collector.CONTAINERS, Use.BUILD_CACHE: Colle
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure.
+    """The trees to measure.
 
-    `trees`: each tree with the collector for which it is measured. The root itself is none of them.
-    `exclusions`: what the walks leave out.
-    `immutable`: the trees of image layers, which never change once they were made.
-    `differences`: the layers that Docker sizes by comparing, with what it compares.
-    `sources`: by tree, the trees to whose files it has hard links. Such a file had one link when its own tree was
-    measured before.
-    `unfinished`: the trees of layers that are being made, so that they may have such links to any tree.
+    `trees`: each tree with its collector. The root itself is not among them.
+    `exclusions`: the directories that walks leave out.
+    `immutable`: the trees of image layers, which never change after they were made.
+    `differences`: the layers whose size Docker finds by a comparison, with the trees that it compares.
+    `sources`: by tree, the trees to whose files it has hard links. If a source was measured before, its file had one
+    link then.
+    `unfinished`: the trees of layers that are being made. They may have hard links to files of any tree.
     """
 
     trees: Mapping[Tree, Collector] = field(default_factory=dict)
@@ -40,19 +40,19 @@ class Plan:
         return next((tree[:end] for end in range(len(tree) - 1, 0, -1) if tree[:end] in self.trees), None)
 
     def to_measure(self, dirty: Dirty, before: "Plan", known: Collection[Tree]) -> set[Tree]:
-        """The trees that are dirty or new, and those around a tree that is new in the plan or gone from it."""
+        """The trees that are dirty or new, and each tree that contains one that the plan has got or lost."""
         wanted = {tree for tree in self.trees if tree not in known or dirty.covers(tree)}
         around = {self.enclosing(entry) for entry in dirty.entries}
         around |= {self.enclosing(tree) for tree in self.trees.keys() ^ before.trees.keys()}
         return wanted | {tree for tree in around if tree is not None}
 
     def behind(self, stale: Collection[Tree]) -> set[Tree]:
-        """The trees with hard links to files of a `stale` one, which still counts these files as its own."""
+        """The trees with hard links to files of a `stale` tree: the old figure of that one includes these files."""
         return {tree for tree, sources in self.sources.items() if not sources.isdisjoint(stale)}
 
 
 def make_plan(root: DataRoot, inventory: Inventory, areas: RootAreas) -> Plan:
-    """Plan the trees of what is there: objects, entries of stores, and the rest by top-level entry."""
+    """Make the plan of a root: trees of objects, entries of stores, and the rest by top-level entry."""
     trees: dict[Tree, Collector] = {}
     immutable: set[Tree] = set()
     differences: dict[LayerKey, Changes] = {}
@@ -111,5 +111,5 @@ def _unfinished(inventory: Inventory) -> frozenset[Tree]:
 def _names(root: DataRoot, store: Tree) -> list[str]:
     try:
         return root.names(store)
-    except OSError:  # gone since it was found, or it may not be read: then its reader has counted that
+    except OSError:  # it is gone, or may not be read: then a reader has counted the error
         return []

@@ -1,4 +1,4 @@
-"""How far a first scan is, as a bar on a terminal."""
+"""The progress of a first scan as a bar on a terminal."""
 
 import sys
 from contextlib import ExitStack
@@ -8,7 +8,7 @@ from exporter.core.model import Progress
 
 
 class Bar:
-    """A bar on standard error, drawn as soon as there is something to show; use as a context manager."""
+    """A bar on standard error, drawn from the first `show` on. Use it as a context manager."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -22,7 +22,7 @@ class Bar:
         self.finish()
 
     def show(self, progress: Progress) -> None:
-        """Draw how many trees are done, how many entries that are, and how long it may still take."""
+        """Draw the number of measured trees and entries, and the estimated time left."""
         if self._bar is None:
             import click  # noqa: PLC0415 - the scanning process has no other use for it
 
@@ -39,11 +39,11 @@ class Bar:
         self._bar.render_progress()  # also where no tree is done yet
 
     def finish(self) -> None:
-        """Go on to the next line, where a bar was drawn."""
+        """Remove the bar. If one was drawn, end its line."""
         self._drawn.close()
         self._bar = None
 
 
 def on_terminal() -> bool:
-    """Whether someone sees a bar."""
+    """Whether standard error is a terminal."""
     return sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""Logs what an operator can act on, each thing once."""
+"""Logs the state and the problems of a data root that an operator can act on, each problem once."""
 
 import time
 
@@ -9,30 +9,30 @@ from exporter.measure.cache import Cache
 from exporter.scan.progress_bar import Bar, on_terminal
 
 _LOGGED_PROBLEMS = 20
-_MOST_TOLD = 20_000
+_MOST_LOGGED = 20_000
 _PROGRESS_SECONDS = 5.0
-#: A first scan that takes no longer needs no bar.
+#: No bar is drawn for a first scan that takes no longer.
 _QUICK_SECONDS = 2.0
-#: An engine under load takes some seconds to remove a container; what it has half removed is nothing to act on.
+#: A problem is logged only if it lasts so long: an engine under load needs some seconds to remove a container.
 _LASTING_SECONDS = 10.0
 
 _log = Logger()
 
 
 class ScanLog:
-    """Remembers what was logged, so that it is not logged again."""
+    """Logs each event once: it remembers those that were logged."""
 
     def __init__(self) -> None:
         self._error: str | None = None
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._seen: dict[Problem, float] = {}
         self._began = self._progress = time.monotonic()
         self._complete = False
         self._done, self._moved = 0, self._began
         self._bar = Bar() if on_terminal() else None
 
-    def tell(self, snapshot: Snapshot, *, changed: bool, news: bool) -> None:
-        """Log a root that comes or goes, the first scan's progress, and what is new about the content."""
+    def log_snapshot(self, snapshot: Snapshot, *, changed: bool, news: bool) -> None:
+        """Log that the root became readable or unreadable, the progress of the first scan, and new problems."""
         if self._bar is not None and (snapshot.error or snapshot.measured):
             self._bar.finish()
         if snapshot.error:
@@ -59,22 +59,22 @@ class ScanLog:
                 detail=problem.detail,
             )
         if not snapshot.measured:
-            self._tell_progress(snapshot)
+            self._log_progress(snapshot)
         elif changed and news:
-            self._tell_scan(snapshot)
+            self._log_scan(snapshot)
 
     def _lasting(self, snapshot: Snapshot) -> list[Problem]:
-        """The problems to log. What was half written or half removed when it was read is gone at the next look.
+        """The problems to log. A file that was half written or half removed is no problem at the next look.
 
-        What vanished while it was read is counted, and that is all.
+        Files that vanished while they were read are counted but not logged.
         """
         now = time.monotonic()
         there = [one for one in snapshot.problems if one.reason is not Reason.VANISHED]
         self._seen = {one: self._seen.get(one, now) for one in there}
         return [one for one, since in self._seen.items() if not self._complete or now - since >= _LASTING_SECONDS]
 
-    def cache(self, cache: Cache) -> None:
-        """Log that nothing can be kept."""
+    def log_cache_error(self, cache: Cache) -> None:
+        """Log that the cache cannot be written."""
         if cache.error:
             self._once("cache.off", error=cache.error, advice="set --cache.file to where it can be written")
 
@@ -83,8 +83,8 @@ class ScanLog:
         if self._bar is not None:
             self._bar.finish()
 
-    def _tell_progress(self, snapshot: Snapshot) -> None:
-        """Every so often, say how far the first scan is and when it may be done; on a terminal, by a bar."""
+    def _log_progress(self, snapshot: Snapshot) -> None:
+        """Log the progress of the first scan every few seconds; on a terminal, show it as a bar."""
         now = time.monotonic()
         progress = snapshot.progress
         if progress is None:
@@ -101,7 +101,7 @@ class ScanLog:
         spent = now - self._began
         left = spent * (progress.trees - progress.trees_done) / progress.trees_done if progress.trees_done else None
         if left is not None and left < now - self._moved:
-            left = None  # what is left is larger than what is done
+            left = None  # the trees left are larger than those done: no estimate
         _log.info(
             "scan.progress",
             entries=progress.entries,
@@ -111,7 +111,7 @@ class ScanLog:
             seconds_left=None if left is None else round(left),
         )
 
-    def _tell_scan(self, snapshot: Snapshot) -> None:
+    def _log_scan(self, snapshot: Snapshot) -> None:
         inventory = snapshot.inventory
         say = _log.debug if self._complete else _log.info
         self._complete = True
@@ -128,6 +128,6 @@ class ScanLog:
 
     def _once(self, event: str, **fields: str) -> None:
         key = repr((event, fields))
-        if key not in self._told and len(self._told) < _MOST_TOLD:
-            self._told.add(key)
+        if key not in self._logged and len(self._logged) < _MOST_LOGGED:
+            self._logged.add(key)
             _log.warning(event, **fields)

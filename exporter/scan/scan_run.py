@@ -1,4 +1,4 @@
-"""One scan that is under way: what it costs, and what it could not read."""
+"""One scan that is under way: its tasks, its cost and its errors."""
 
 import time
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from exporter.measure.pool.task import Task
 
 @dataclass(slots=True)
 class ScanStats:
-    """Seconds, entries looked at and errors of one scan, by collector."""
+    """Seconds, entries read and errors of one scan, by collector."""
 
     seconds: dict[Collector, float] = field(default_factory=dict)
     entries: dict[Collector, int] = field(default_factory=dict)
@@ -18,12 +18,12 @@ class ScanStats:
 
     @property
     def collectors(self) -> list[Collector]:
-        """The collectors that had anything to do."""
+        """The collectors that read an entry or had an error."""
         failed = {collector for collector, _ in self.errors}
         return [one for one in Collector if self.entries.get(one) or one in failed]
 
     def spend(self, collector: Collector, seconds: float, entries: int) -> None:
-        """Note that a collector looked at `entries` and was done `seconds` after the start."""
+        """Note that a collector read `entries` entries and was done `seconds` after the start."""
         self.seconds[collector] = max(self.seconds.get(collector, 0.0), seconds)
         self.entries[collector] = self.entries.get(collector, 0) + entries
 
@@ -32,7 +32,7 @@ class ScanStats:
         self.errors[collector, reason] = self.errors.get((collector, reason), 0) + count
 
     def result(self, collector: Collector) -> CollectorScan:
-        """Say what a collector cost."""
+        """The time and the entries of a collector."""
         return CollectorScan(self.seconds.get(collector, 0.0), self.entries.get(collector, 0))
 
 
@@ -41,9 +41,9 @@ class ScanRun:
     """One scan under way.
 
     `pending`: the tasks that are not done. `grew`: by measured tree, whether its size has changed. `hung`: the trees
-    that did not answer. `reported`: the scan was counted although tasks are pending. `whole`: it is a scan of
-    everything. `linked`: the trees that have got links to other trees; `doubtful`: in the end it is not known to which
-    trees these lead.
+    whose filesystem did not answer. `reported`: the scan was counted although tasks are pending. `whole`: it scans
+    everything. `linked`: the trees that have got hard links to other trees. `doubtful`: at the end of the scan, those
+    other trees are not known.
     """
 
     trigger: Trigger
@@ -58,7 +58,7 @@ class ScanRun:
     hung: set[Tree] = field(default_factory=set)
 
     def note(self, collector: Collector, task: Task, entries: int) -> None:
-        """Add what one tree cost, and what of it could not be read."""
+        """Add the cost and the errors of one tree."""
         self.stats.spend(collector, time.monotonic() - self.began, entries)
         for reason, count in task.trouble.counts.items() if task.trouble else ():
             self.stats.fail(collector, reason, count)

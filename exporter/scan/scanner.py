@@ -1,7 +1,8 @@
-"""Holds what is known of a data root. A scan reads what is dirty, has it measured and makes the next `Snapshot`.
+"""Keeps the state of a data root: its metadata and its measurements.
 
-`begin` reads metadata and gives trees to the pool, `collect` receives what has been measured, `snapshot` returns
-what is known at any time. None of them waits for a filesystem that hangs.
+`begin` starts a scan: it reads the dirty metadata and submits trees to the pool. `collect` receives the results.
+`snapshot` returns the state at any time. Measuring happens in the pool, so a filesystem that hangs there blocks none
+of them.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,7 +17,6 @@ from exporter.core.model import (
     Counters,
     Filesystem,
     Inventory,
-    LayerKey,
     Problem,
     Progress,
     Snapshot,
@@ -35,13 +35,14 @@ from exporter.scan.measurements import Measurements
 from exporter.scan.metadata import Metadata
 from exporter.scan.outcomes import Outcomes
 from exporter.scan.plan import Plan, make_plan
+from exporter.scan.runs import Runs
 from exporter.scan.scan_run import ScanRun, ScanStats
 
 
 class Scanner:
-    """Knows one data root."""
+    """The state of one data root, and the scans of it."""
 
-    def __init__(  # noqa: PLR0913 - what is known of a root comes from here
+    def __init__(  # noqa: PLR0913 - settings, and what tests replace
         self,
         path: str,
         orphaned_after: float,
@@ -54,7 +55,7 @@ class Scanner:
     ) -> None:
         self.path = path
         self.counters = counters or Counters()
-        #: (st_dev, st_ino) of the directory that was read last; None where nothing is known.
+        #: (st_dev, st_ino) of the directory that was scanned; None before a scan.
         self.identity: tuple[int, int] | None = None
         self._clock = clock
         self._proc = proc
@@ -66,9 +67,7 @@ class Scanner:
         self._measurements = Measurements()
         self._changes = 0
         self._outcomes = Outcomes(self.counters, clock)
-        self._runs: list[ScanRun] = []
-        self._owners: dict[Task, ScanRun] = {}
-        self._newest: dict[tuple[Tree, LayerKey], Task] = {}
+        self._runs = Runs()
         self._complete = False
         self._progress = Progress()
 
@@ -79,12 +78,12 @@ class Scanner:
 
     @property
     def inventory(self) -> Inventory:
-        """The objects that are there."""
+        """The objects of the root."""
         return self._metadata.inventory
 
     @property
     def filesystems(self) -> tuple[Filesystem, ...]:
-        """The root's filesystem, and those of what is known to have one of its own."""
+        """The filesystem of the root, and those of directories and layers on other filesystems."""
         return self._known.filesystems
 
     @property
@@ -94,12 +93,12 @@ class Scanner:
 
     @property
     def plan(self) -> Plan:
-        """The trees that the root is measured as."""
+        """The trees into which the root is divided."""
         return self._measurements.plan
 
     @property
     def measured(self) -> dict[Tree, Measured]:
-        """What is known of the trees of the plan."""
+        """The figures of the trees of the plan."""
         return self._measurements.measured
 
     @property
@@ -108,35 +107,35 @@ class Scanner:
 
     @property
     def runs(self) -> list[ScanRun]:
-        """What is being measured."""
-        return self._runs
+        """The scans under way."""
+        return self._runs.under_way
 
     @property
     def failed(self) -> list[Tree]:
-        """The trees that could not be measured, or not all of them."""
+        """The trees that could not be measured completely."""
         return self._measurements.failed
 
     def probe(self) -> tuple[str, ...]:
-        """Name the layouts of the root without scanning it; raises RootError when it cannot be read."""
+        """Detect the layouts of the root without a scan; raises RootError if it cannot be read."""
         with open_root(self.path) as root:
             return detect(root)
 
     def announced(self, layouts: tuple[str, ...]) -> Snapshot:
-        """What there is to say before anything is read."""
+        """The snapshot before the first scan: it has the layouts only."""
         return Snapshot(self.path, self._clock.now(), inventory=Inventory(layouts=layouts))
 
     def scan(self, trigger: Trigger = Trigger.STARTUP) -> Snapshot:
-        """Read and measure everything, and wait for it. A root that cannot be read gives one that says why."""
+        """Scan everything and wait for it. If the root cannot be read, the snapshot has the error."""
         try:
             self.begin(trigger, Dirty(everything=True))
         except RootError:
             return self.snapshot()
-        while self._runs:
+        while self.runs:
             self.collect(1.0)
         return self.snapshot()
 
     def open_root(self) -> DataRoot:
-        """Open the root. Raises RootError when it cannot be read: then nothing of it is known any more."""
+        """Open the root. If it cannot be read, forget its state and raise RootError."""
         try:
             return open_root(self.path)
         except RootError as error:
@@ -146,9 +145,9 @@ class Scanner:
     def begin(
         self, trigger: Trigger, dirty: Dirty, root: DataRoot | None = None, areas: RootAreas | None = None
     ) -> None:
-        """Read the metadata that is dirty and have all that is new or dirty measured.
+        """Read the dirty metadata, and submit the new and the dirty trees to the pool.
 
-        `root` and its `areas` are those that the caller has open and found; else raises as `open_root`.
+        `root` and `areas`: if the caller has the root open. Without them the root is opened; raises RootError.
         """
         if root is None:
             with self.open_root() as opened:
@@ -184,48 +183,43 @@ class Scanner:
         self._start(Trigger.AUDIT, ScanStats(), self._measurements.tasks(wanted, comparisons, pace))
 
     def collect(self, timeout: float) -> list[ScanRun]:
-        """Receive what has been measured, waiting up to `timeout` seconds for it; return the runs now done."""
+        """Receive results, after waiting up to `timeout` seconds for one; return the runs that are now done."""
         for result in self._pool.results(timeout):
             self._note_result(result)
-        done = [one for one in self._runs if not one.pending]
+        done = self._runs.remove_done()
         for one in done:
-            self._runs.remove(one)
             self._note_outcome(one, one.stats.collectors if one.reported else self._count_run(one))
-        if done and not self._runs:
-            self._owners, self._newest = {}, {}  # made anew: a table never shrinks
         return done
 
     def stop_waiting(self, run: ScanRun) -> None:
-        """Count a run as done although trees of it are not: one that hangs must not hold up the others."""
-        looked = self._count_run(run)
+        """Count a run as done although trees are pending: a tree that hangs must not delay the others."""
+        collectors = self._count_run(run)
         run.reported = True
-        self._note_outcome(run, looked)
-        run.stats = ScanStats()  # of what is still to come
+        self._note_outcome(run, collectors)
+        run.stats = ScanStats()  # for the pending trees
 
     def refresh(self) -> None:
-        """Note that the root was looked at and is as it was."""
+        """Note that a look found no changes: the snapshot gets the present time."""
         self._known = replace(self._known, taken=self._clock.now())
 
-    def look_at_logs(self, root: DataRoot, *, everything: bool) -> set[Tree]:
-        """Look at the logs of what may run, or at `everything`; return the directories of those that have changed."""
-        return self._metadata.look_at_logs(root, everything=everything)
+    def read_log_sizes(self, root: DataRoot, *, everything: bool) -> set[Tree]:
+        """Read the sizes of logs, see `Metadata.read_log_sizes`."""
+        return self._metadata.read_log_sizes(root, everything=everything)
 
     def lose(self, error: str) -> None:
-        """Forget all: the root is gone, or another one stands there."""
+        """Forget the state: the root is gone, or it is another directory now."""
         self._pool.forget()
         self._changes = self.changes + 1
         self._measurements = Measurements()
         self._metadata = Metadata(self._grace, self._proc)
         self._outcomes.collectors.clear()
         self.identity = None
-        self._runs.clear()
-        self._owners.clear()
-        self._newest.clear()
+        self._runs.forget()
         self._complete = False
         self._known = Snapshot(self.path, self._clock.now(), error=error)
 
     def snapshot(self) -> Snapshot:
-        """Say what is known now; without figures as long as the first scan is not done."""
+        """The present state. It has no figures before the end of the first scan."""
         if self._known.error:
             return self._known
         known = replace(self._known, inventory=self.inventory, problems=tuple(self._problems))
@@ -241,60 +235,52 @@ class Scanner:
         )
 
     def save_cache(self) -> None:
-        """Keep what is measured of image layers, for the next start."""
-        self._measurements.keep(self._cache)
+        """Save the figures of image layers for the next start."""
+        self._measurements.store_in(self._cache)
 
     def _start(self, trigger: Trigger, stats: ScanStats, tasks: list[Task], *, whole: bool = False) -> None:
         current = ScanRun(trigger, stats, pending=set(tasks), whole=whole)
-        self._owners.update(dict.fromkeys(tasks, current))
-        self._newest.update({(task.tree, task.key): task for task in tasks})
         if not self._complete:
             self._progress = Progress(trees=len(self.plan.trees))
-        self._runs.append(current)
+        self._runs.add(current, tasks)
         self._pool.submit(tasks)
 
     def _note_result(self, result: Result) -> None:
-        """Note one figure, unless its tree is gone or is being measured once more."""
+        """Note one result, unless its tree is gone or is being measured once more."""
         task = result.task
-        owner = self._owners.pop(task, None)
+        run = self._runs.finish(task)
         collector = self.plan.trees.get(task.tree)
-        if owner is None:
+        if run is None or collector is None:
             return
-        owner.pending.discard(task)
-        newest = self._newest.get((task.tree, task.key)) is task
-        if newest:
-            del self._newest[task.tree, task.key]
-        if collector is None or not newest:
-            return
-        owner.note(collector, task, result.entries)
+        run.note(collector, task, result.entries)
         if gained_links(self.measured.get(task.tree), result.measured):
-            owner.linked.add(task.tree)
+            run.linked.add(task.tree)
         grew = self._measurements.note_result(result, collector)
         if grew is not None:
-            owner.grew[task.tree] = grew
+            run.grew[task.tree] = grew
 
     def _count_run(self, run: ScanRun) -> Collection[Collector]:
-        """Count a run, once; return the collectors that had anything to do."""
-        looked: Collection[Collector] = run.stats.collectors
+        """Count a run; return the collectors for which it is counted."""
+        collectors: Collection[Collector] = run.stats.collectors
         if not self._complete and run.trigger is not Trigger.AUDIT:
             self._complete = True
             self._progress = Progress(len(self.plan.trees), len(self.plan.trees), self._pool.entries)
             self._changes += 1
-            looked = tuple(Collector)  # in the first scan also those that found nothing
-        self._outcomes.count_run(run, looked)
-        return looked
+            collectors = tuple(Collector)  # the first scan also counts for collectors without objects
+        self._outcomes.count_run(run, collectors)
+        return collectors
 
-    def _note_outcome(self, run: ScanRun, looked: Collection[Collector]) -> None:
+    def _note_outcome(self, run: ScanRun, collectors: Collection[Collector]) -> None:
         run.doubtful = not run.whole and self._measurements.doubtful(run.linked)
-        self._outcomes.note_end(run, looked, self._failing())
+        self._outcomes.note_end(run, collectors, self._failing())
 
     def _failing(self) -> set[Collector]:
-        """The collectors with anything that could not be read or measured, but for what vanished."""
+        """The collectors with problems other than vanished files, or with trees that hang."""
         failing = {one.collector for one in self._problems if one.reason is not Reason.VANISHED}
-        hanging = (task.tree for one in self._runs if one.reported for task in one.pending)
+        hanging = (task.tree for one in self.runs if one.reported for task in one.pending)
         return failing | {self.plan.trees[tree] for tree in hanging if tree in self.plan.trees}
 
     def _progress_now(self) -> Progress:
-        waiting = sum(len(one.pending) for one in self._runs)
+        waiting = sum(len(one.pending) for one in self.runs)
         total = len(self.plan.trees)
         return Progress(total, max(0, total - waiting), self._pool.entries)

@@ -1,1 +1,1 @@
-"""When to scan what: events, a comparison of signatures, and repeated measuring of what grows unseen."""
+"""Decides what to scan and when: by events, by comparison of signatures, and by audits of growing trees."""

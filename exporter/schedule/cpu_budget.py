@@ -1,10 +1,10 @@
-"""How much CPU time scanning may take after the first scan: a fraction of one core, on average."""
+"""The CPU time that scans may use after the first one: a fraction of one core, on average."""
 
 from dataclasses import dataclass
 
-#: What was not used is kept, up to the share of this many seconds, so that a rare scan need not wait.
+#: Unused CPU time is saved, at most the share of this many seconds. So a rare scan need not wait.
 _SAVED_SECONDS = 60.0
-#: Measuring trees again leaves the share of this many seconds for what events tell of.
+#: Audits leave the share of this many seconds unused, for scans after events.
 _RESERVED_SECONDS = 10.0
 
 
@@ -18,7 +18,7 @@ class Budget:
     _spent: float = 0.0
 
     def update(self, now: float, cpu: float) -> None:
-        """Add the share of the time since the last call, and subtract what was spent; `cpu` is a running total."""
+        """Add the share of the time since the last call; subtract the CPU time spent. `cpu`: the total so far."""
         if self._paid is None:
             self._paid, self._spent, self.balance = now, cpu, self.share * _SAVED_SECONDS
             return
@@ -28,9 +28,9 @@ class Budget:
 
     @property
     def pace(self) -> float:
-        """The fraction of a core that measuring one large tree again may use: half, so that events are not delayed."""
+        """The fraction of a core for the audit of a large tree: half the share, so that events are not delayed."""
         return self.share / 2
 
     def wait(self, *, audit: bool = False) -> float:
-        """For how many seconds nothing may be spent; with `audit`, nothing on measuring trees again."""
+        """The seconds until a scan may begin; with `audit`, until an audit may."""
         return max(0.0, (_RESERVED_SECONDS if audit else 0.0) - self.balance / self.share)

@@ -1,4 +1,4 @@
-"""Collects changes until none comes for a second, for five seconds at most."""
+"""Collects changes until none has come for a second, or for five seconds."""
 
 from dataclasses import dataclass, field
 
@@ -41,11 +41,11 @@ class Debounce:
 
     @property
     def waiting(self) -> Dirty:
-        """What was collected so far."""
+        """The changes collected so far."""
         return Dirty(frozenset(self._entries), self._everything)
 
     def take_dirty(self) -> Dirty:
-        """Return what was collected, and begin anew."""
+        """Return the collected changes and forget them."""
         dirty = self.waiting
         self._entries, self._everything, self._first = set(), False, None
         return dirty

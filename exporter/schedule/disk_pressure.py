@@ -1,4 +1,4 @@
-"""Whether a disk fills faster than what was measured explains."""
+"""Finds out whether a disk fills faster than the measured growth of trees explains."""
 
 import os
 from collections import defaultdict
@@ -15,10 +15,10 @@ _LONGEST_PAUSE_SECONDS = 900.0
 
 @dataclass(slots=True)
 class Disk:
-    """Compares the bytes that one filesystem lost with the growth that was measured there.
+    """Compares the free bytes that one filesystem lost with the growth of the trees on it.
 
-    The space may be used by files outside the root: as long as measuring again explains nothing, the pauses until the
-    next time get longer.
+    Files outside the root may use the space. So while measuring again does not explain the loss, each pause until the
+    next attempt is longer than the one before.
     """
 
     used: int
@@ -27,7 +27,7 @@ class Disk:
     _until: float = 0.0
 
     def is_losing_space(self, now: float, used: int, explained: int) -> bool:
-        """Whether more than 64 MiB were lost since this was true the last time, beyond what the trees have grown."""
+        """Whether more than 64 MiB were lost since the last True, not counting the growth of the trees."""
         went, grew = used - self.used, explained - self.explained
         if went < grew:
             self.used, self.explained = used, explained
@@ -43,18 +43,18 @@ class Disk:
 
 
 class DiskPressure:
-    """Watches the free space of the root's filesystem, and of those below it that hold trees."""
+    """Checks the free space of the root's filesystem, and of those mounted below it that hold trees."""
 
     def __init__(self) -> None:
         self._disks: dict[int, Disk] = {}
 
     def is_losing_space(self, now: float, root: str, below: Iterable[str], trees: Collection[Measured]) -> bool:
-        """Whether one of them loses space that is not explained; `below` are the mount points of the others."""
-        found = [looked for path in (root, *below) if (looked := _look(path)) is not None]
+        """Whether one of them loses unexplained space. `below`: the mount points of those below the root."""
+        found = [space for path in (root, *below) if (space := _used_space(path)) is not None]
         used = dict(reversed(found))
         if not found:
             return False
-        # What is on no other one is on the root's: each of btrfs' subvolumes has a device number of its own.
+        # A tree with another device number is on the root's filesystem: each btrfs subvolume has its own number.
         rest = found[0][0]
         explained: dict[int, int] = defaultdict(int)
         for tree in trees:
@@ -64,8 +64,8 @@ class DiskPressure:
         return any(losing)
 
 
-def _look(path: str) -> tuple[int, int] | None:
-    """The device number of a filesystem and how many bytes are used on it; None where it does not say."""
+def _used_space(path: str) -> tuple[int, int] | None:
+    """The device number of a filesystem and its used bytes; None if statvfs hangs or fails."""
     if not HANG_PROBE.answers(path):
         return None
     try:

@@ -1,4 +1,4 @@
-"""What a look at a data root has found, and which of that no event told."""
+"""The changes that a look at a data root has found, and those of them without an event."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -10,10 +10,11 @@ from exporter.inventory.areas import RootAreas, table
 
 @dataclass(slots=True)
 class Findings:
-    """What has changed since the last look.
+    """The changes since the last look.
 
-    `stores`: stores whose listing has. `entries`: entries that have themselves. `new`: those of the stores that were
-    not there. `again`: what had changed so shortly before the last look that it may have changed again unseen.
+    `stores`: stores with another listing. `entries`: entries with another signature. `new`: those of `stores` that did
+    not exist. `again`: keys that changed just before the last look: they may have changed once more within the same
+    timestamp, so they are read again.
     """
 
     stores: set[Tree] = field(default_factory=set)
@@ -25,25 +26,25 @@ class Findings:
         return bool(self.stores or self.entries or self.again)
 
 
-def untold(findings: Findings, scans: Iterable[Dirty]) -> set[Tree]:
-    """The stores and entries of `findings` that none of these scans has read again."""
+def not_scanned(findings: Findings, scans: Iterable[Dirty]) -> set[Tree]:
+    """The changed stores and entries that none of these scans has read."""
     return (findings.stores | findings.entries).difference(*(scan.read_again() for scan in scans))
 
 
 def missed_events(
-    untold: Collection[Tree], findings: Findings, areas: RootAreas, immutable: Collection[Tree]
+    not_scanned: Collection[Tree], findings: Findings, areas: RootAreas, immutable: Collection[Tree]
 ) -> set[Tree]:
-    """Those of the `untold` findings of which a working kernel watch would have told."""
+    """The findings, of those `not_scanned`, for which a working kernel watch would have raised an event."""
     watched = {(), *areas.watched}
     unwatched = {*areas.stores} - watched
     return {
         key
-        for key in untold
+        for key in not_scanned
         if not (
             key in unwatched
             or key[:-1] in unwatched
             or filled_later(key[:-1])
-            # Databases are written in place by a process that keeps them open: no event could have told.
+            # A process writes databases in place and keeps them open, which raises no event of these watches.
             or (key[-1:] and key[-1].endswith(".db"))
             or key in immutable
             or (key in findings.new and key[:-1] not in watched)
@@ -52,6 +53,6 @@ def missed_events(
 
 
 def filled_later(store: Tree) -> bool:
-    """Whether the entries of a store get more files after they were made, of which no event of the store tells."""
+    """Whether entries of a store get files after they were made. The watch of the store has no event for these."""
     signature = table().of(store).signature
     return signature is not None and signature.changes and not signature.files

@@ -1,7 +1,7 @@
-"""Compares signatures of a data root with those of the last look, and so finds changes that no event told of.
+"""Compares signatures of a data root with those of the last look. So changes without an event are found.
 
-A look compares the listings of all stores, the entries of some, and files that Docker rewrites in place: each
-area says which. On a host with a thousand containers this is some four thousand lstats.
+A look compares the listings of all stores, the entries of some, and files that Docker rewrites in place. The table of
+areas says which. A host with a thousand containers needs about four thousand calls of lstat.
 """
 
 import os
@@ -19,10 +19,11 @@ from exporter.schedule.findings import Findings
 
 _Signature = tuple[int, ...]
 
-#: With events, the entries that these tell of, and files in them, are compared only every so many looks.
-_THOROUGH_LOOKS = 8
-#: Timestamps have the granularity of the kernel's tick: what changed just now may change again unseen.
-_UNSETTLED_SECONDS = 0.05
+#: While events arrive, entries that have events, and their files, are compared only in every eighth look.
+_THOROUGH_EVERY = 8
+#: Timestamps have the granularity of the kernel's tick. So after a change within so many seconds, another one may
+#: leave the same timestamp.
+_RECENT_SECONDS = 0.05
 
 
 class Reconciler:
@@ -31,11 +32,11 @@ class Reconciler:
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._signatures: dict[Tree, _Signature] = {}
-        self._unsettled: set[Tree] = set()
+        self._recent: set[Tree] = set()
         self._areas = RootAreas()
-        #: The stores whose listings were marked as seen since the last look. Their entries were not.
+        #: The stores that `mark_seen` has signed since the last look. Their entries are compared with `measured`.
         self._seen: set[Tree] = set()
-        self._looks = 0
+        self._comparisons = 0
         #: Whether the last look compared everything.
         self.thorough = True
 
@@ -50,20 +51,20 @@ class Reconciler:
     ) -> Findings:
         """Compare with the last look; the first one finds nothing.
 
-        Of what was `measured`, the directories of `immutable` trees must be unchanged, the others must be the same.
-        While watches work (`watching`), most looks leave out what these tell of.
+        `measured`: an entry of a changed store is a finding if it is not the directory that was measured. In an
+        `immutable` tree its ctime counts, too. `watching`: the watches work, so most looks leave out what has events.
         """
-        before, unsettled = self._signatures, self._unsettled
-        self._signatures, self._unsettled = {}, set()
+        before, recent = self._signatures, self._recent
+        self._signatures, self._recent = {}, set()
         all_stores = ((), *areas.stores)
         stores_before, self._areas = self._areas.stores, areas
         for store in all_stores:
             self._note(store, _listing_signature(root, store))
-        self.thorough = not watching or self._looks % _THOROUGH_LOOKS == 0
-        self._looks += 1
+        self.thorough = not watching or self._comparisons % _THOROUGH_EVERY == 0
+        self._comparisons += 1
         known = {} if self.thorough else before
         for store in all_stores:
-            # Of a store that is another directory than it was, nothing is known.
+            # If the store is another directory now, the signatures of its entries are of no use.
             same = before.get(store, ())[:2] == self._signatures.get(store, ())[:2]
             self._sign_entries(root, store, known if same else {})
         findings = Findings()
@@ -74,16 +75,17 @@ class Reconciler:
         findings.stores = changed & {*all_stores, *stores_before}
         findings.new = findings.stores.difference(stores_before) - {()}
         findings.entries = {key for key in changed - findings.stores if key in before and key in self._signatures}
-        findings.again = unsettled - changed
+        findings.again = recent - changed
         for store in findings.stores | self._seen:
             findings.entries |= _replaced(root, store, measured, immutable)
         self._seen = set()
         return findings
 
     def mark_seen(self, root: DataRoot, areas: RootAreas, dirty: Dirty, listings: Collection[Tree]) -> None:
-        """Note that a scan is about to read `dirty` entries with the listings they are in, and more `listings`.
+        """Sign what a scan is about to read, so that the next look does not find it again.
 
-        The next look does not find them again. All of a store that is new is scanned as well.
+        It reads the `dirty` entries, the listings that contain them, and the `listings` of more stores. All entries
+        of a new store are signed.
         """
         if not self._signatures:
             return
@@ -106,8 +108,8 @@ class Reconciler:
     ) -> None:
         """Sign the entries of a store, or those with these names, as its area says. Stores are signed already.
 
-        Of directories that are as `known`, the files are not looked at: of a thousand containers, that is the
-        most of a look. What something is mounted on is left out.
+        The files of a directory are not read again if the directory has its `known` signature: with a thousand
+        containers, they would be most of the work. Mount points are left out.
         """
         wanted = table().of(store).signature
         if wanted is None:
@@ -119,7 +121,7 @@ class Reconciler:
                 if entry in signatures or entry in mounts:
                     continue
                 old = known.get(entry)
-                if old is not None and wanted.told and is_id(name):
+                if old is not None and wanted.has_events and is_id(name):
                     signatures[entry] = old
                     continue
                 try:
@@ -138,8 +140,8 @@ class Reconciler:
         if signature is None:
             return
         self._signatures[key] = signature
-        if abs(self._clock.now() * 1e9 - max(signature[2:])) < _UNSETTLED_SECONDS * 1e9:
-            self._unsettled.add(key)
+        if abs(self._clock.now() * 1e9 - max(signature[2:])) < _RECENT_SECONDS * 1e9:
+            self._recent.add(key)
 
 
 def _listing_signature(root: DataRoot, store: Tree) -> _Signature | None:
@@ -147,18 +149,18 @@ def _listing_signature(root: DataRoot, store: Tree) -> _Signature | None:
         status = root.lstat(store)
     except OSError:
         return None
-    # Who may read it counts as well: permissions that were regained show what was hidden.
+    # With mode and owner: once the permission to read it is back, its content must be read again.
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid
 
 
 def _plain_signature(status: os.stat_result) -> _Signature:
-    """Of a directory without files to look at, only that it is the same one: its content is audited."""
+    """The signature of an entry without known files. A directory has its identity only: its content is audited."""
     times = (status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else (0,)
     return status.st_dev, status.st_ino, *times
 
 
 def _entry_signature(parent: int, name: str, status: os.stat_result, files: Sequence[str]) -> _Signature:
-    """Sign an entry and files in it. Only signatures are taken: what a name may lead to elsewhere is never read."""
+    """Sign an entry and files in it. No file is opened, and no symbolic link is followed at its end."""
     signature = [status.st_dev, status.st_ino, status.st_ctime_ns]
     for file in files:
         try:
@@ -170,10 +172,10 @@ def _entry_signature(parent: int, name: str, status: os.stat_result, files: Sequ
 
 
 def _replaced(root: DataRoot, store: Tree, measured: Mapping[Tree, Measured], immutable: Collection[Tree]) -> set[Tree]:
-    """The entries of a store that are not the directories or files that were measured.
+    """The entries of a store that are other directories or files than those measured.
 
-    overlay2 puts a file beside the files of an image layer when the first layer is made on it: that is found here
-    because it comes with that layer, which is new in the same store.
+    overlay2 adds a file to the directory of an image layer when the first layer on top of it is made. That changes
+    the store as well, so it is found here.
     """
     found: set[Tree] = set()
     try:

@@ -1,7 +1,7 @@
-"""Says when to measure again what can grow without an event: writable layers, volumes, and other directories.
+"""Decides when to measure trees again that can grow without an event: writable layers, volumes, directories.
 
-Each tree has a time when it is due. A tree that grew is due again soon, the others after ever longer pauses. Image
-layers, and areas of small files that are written once, are never measured again.
+Each tree has a time when it is due. A tree that grew is due again soon, others after longer and longer pauses. Image
+layers, and areas of small files that are written once, are never due.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -24,10 +24,10 @@ _BATCH_ENTRIES = 20_000
 
 @dataclass(slots=True)
 class _DueTree:
-    """One tree: `dated` is when it was measured (Unix seconds), `due` when it is due (monotonic clock).
+    """One tree. `dated`: when it was measured (Unix seconds). `due`: when it is due (monotonic clock).
 
-    `area`: the kind under which its age is served; "" for none. `active`: something that runs may write to it.
-    `hangs`: the last time it could not be measured because its filesystem did not answer.
+    `area`: the label with which its age is served; "" for none. `active`: something that runs may write to it.
+    `hangs`: the last measurement failed because its filesystem did not answer.
     """
 
     area: str
@@ -39,7 +39,7 @@ class _DueTree:
 
 
 class RemeasureSchedule:
-    """The schedule of one root's growing trees. `now` is of a monotonic clock, `date` is Unix time."""
+    """The schedule of the growing trees of one root. `now` is of the monotonic clock, `date` is Unix time."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
@@ -48,7 +48,7 @@ class RemeasureSchedule:
         self._next_recheck = 0.0
 
     def plan(self, plan: Plan, inventory: Inventory, failed: Iterable[Tree], now: float, date: float) -> None:
-        """Add the trees that are new and drop those that are gone. Trees that could not be measured are due as well."""
+        """Add new trees and drop those that are gone. `failed`: trees that could not be measured; they get due too."""
         wanted = dict.fromkeys(failed, ("", True)) | dict(_growing(plan, inventory))
         wanted = {tree: how for tree, how in wanted.items() if tree in plan.trees}
         self._next = None
@@ -62,7 +62,7 @@ class RemeasureSchedule:
             elif entry.active != active:
                 entry.active = active
                 entry.interval = self._interval if active else _STOPPED_SECONDS
-                entry.due = now  # what has stopped may have written since it was measured
+                entry.due = now  # the last writes may be newer than the measurement
 
     def due(self, now: float) -> list[Tree]:
         """The trees that are due, the longest overdue first."""
@@ -102,9 +102,9 @@ class RemeasureSchedule:
                 entry.due = now + _STOPPED_SECONDS
 
     def done(self, tree: Tree, now: float, date: float, *, grew: bool, hangs: bool = False) -> None:
-        """Note that a tree was measured. One that has changed is due again soon.
+        """Note that a tree was measured. If it `grew`, it is due again soon.
 
-        One that `hangs` was not measured, and is due after ever longer pauses.
+        If it `hangs`, it was not measured; the pauses get longer as for a tree that did not grow.
         """
         entry = self._entries.get(tree)
         self._next = None
@@ -119,10 +119,10 @@ class RemeasureSchedule:
         entry.due = now + entry.interval
 
     def note_runs(self, runs: Iterable[ScanRun], failed: Collection[Tree], now: float, date: float) -> None:
-        """Note what these runs have measured by now: one large tree of a run may take hours.
+        """Note the trees that these runs have measured so far: a large tree may keep a run going for hours.
 
-        Longer pauses follow only on a tree that was remeasured whole. One that events told of may go on to grow, and
-        one that `failed` may be readable soon.
+        The pause of a tree gets longer only after an audit that measured all of it. A tree with events may continue to
+        grow, and one that `failed` may soon be readable.
         """
         for run in runs:
             for tree, grew in run.grew.items():
@@ -131,7 +131,7 @@ class RemeasureSchedule:
             run.grew.clear()
 
     def used(self, containers: Iterable[str], inventory: Inventory, now: float) -> None:
-        """Make the trees due that these containers write to: one may have run and ended between two looks."""
+        """Make the trees due that these containers write to: a container may start and end between two looks."""
         changed = {*containers}
         users = [one for one in inventory.containers if one.id in changed]
         layers = {LayerKey(one.driver, one.layer) for one in users if one.layer is not None}
@@ -144,14 +144,14 @@ class RemeasureSchedule:
                 entry.due = min(entry.due, now)
 
     def hurry(self, now: float) -> None:
-        """Make everything due that a running container may write to: disk space has gone that nothing explains."""
+        """Make all trees due that a running container may write to: the disk lost space without an explanation."""
         self._next = None
         for entry in self._entries.values():
             if entry.active and not entry.hangs:
                 entry.due = min(entry.due, now)
 
     def recheck(self, now: float) -> None:
-        """Make all trees due: one has hard links to files of others, and it is not known of which. Not too often."""
+        """Make all trees due, at most every 15 minutes: one has hard links to files of an unknown tree."""
         at = max(now, self._next_recheck)
         if at == now:
             self._next_recheck = now + _LONGEST_SECONDS
@@ -170,13 +170,13 @@ class RemeasureSchedule:
 
 
 def _may_grow(table: AreaTable, tree: Tree) -> bool:
-    """Whether what stands there can grow unseen, by what its area says of it."""
+    """Whether a tree can grow without an event, according to the table of areas."""
     area = table.around(tree)
     return area.audited and not (area.immutable and is_id(tree[len(area.path)]))
 
 
 def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str, bool]]]:
-    """The trees that can grow, each with its area and whether something runs that may make it grow."""
+    """The trees that can grow, each with its area and whether something running may write to it."""
     running = [one for one in inventory.containers if one.runs is not False]
     awake = {one.id for one in running}
     mounted = {mount.source for one in running for mount in one.mounts if mount.kind == "volume"}

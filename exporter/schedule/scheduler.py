@@ -1,12 +1,12 @@
-"""Decides which parts of a data root are scanned, and when: after events, after looks, and again after a while.
+"""Decides which parts of a data root are scanned, and when: after events, after looks, and in audits.
 
-The caller's thread does all of it and only the caller waits: `step` does what is due, `due` says when `step` is to
-be called next.
+All of it runs in the caller's thread and nothing here waits: `step` does the work that is due, `due` returns when
+`step` must be called next.
 """
 
 import math
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 
 from exporter.config.settings import Config
@@ -14,32 +14,30 @@ from exporter.core.dirty import Dirty
 from exporter.core.log import Logger
 from exporter.core.measured import Tree
 from exporter.core.model import Counters, Snapshot, Trigger, Watching
-from exporter.inventory.areas import CONTAINERS, RootAreas, find_areas
+from exporter.inventory.areas import RootAreas, find_areas
 from exporter.inventory.opening import RootError, identify, open_mounted
 from exporter.measure.pool.pool import Pool
-from exporter.scan.scan_run import ScanRun
 from exporter.scan.scanner import Scanner
+from exporter.schedule.audits import Audits
 from exporter.schedule.cpu_budget import Budget
 from exporter.schedule.debounce import Debounce
-from exporter.schedule.disk_pressure import DiskPressure
 from exporter.schedule.events import changed_entries
-from exporter.schedule.findings import Findings, missed_events, untold
+from exporter.schedule.findings import Findings, missed_events, not_scanned
 from exporter.schedule.reconcile import Reconciler
-from exporter.schedule.remeasure import RemeasureSchedule
 from exporter.schedule.watch_health import WatchHealth
 from exporter.schedule.watcher import Watcher, limit
 
-_LOOK_SECONDS = 1.0
-#: How long a change that a look found may still be told by an event that is on its way.
+_IDENTITY_SECONDS = 1.0
+#: A change that a look finds counts as missed by the watches if no event for it comes within this time.
 _LATE_EVENT_SECONDS = 0.5
-#: A scan is published without the trees whose measuring made no progress for so long.
+#: After so long without progress, a scan is published without the trees that are still being measured.
 _STALLED_SECONDS = 5.0
 
 _log = Logger()
 
 
 class Scheduler:
-    """Runs the scans of one scanner. `news` is set when there is something to publish."""
+    """Runs the scans of one scanner. `news` is set when there are changes to publish."""
 
     def __init__(self, config: Config, scanner: Scanner, pool: Pool, counters: Counters) -> None:
         self.news = False
@@ -53,26 +51,25 @@ class Scheduler:
         self._identity: tuple[int, int] | None = None
         self._budget = Budget(config.scan.duty_cycle)
         self._debounce = Debounce()
-        self._remeasure = RemeasureSchedule(config.scan.interval)
-        self._space = DiskPressure()
+        self._audits = Audits(config, scanner, self._budget)
         self._areas = RootAreas()
         self._trigger = Trigger.EVENT
-        #: What was scanned since the last look because events told of it.
+        #: The scans after events since the last look.
         self._scanned: list[Dirty] = []
-        #: What the last look has found, and until when an event may still tell of it.
+        #: The findings of the last look, and until when their events may still arrive.
         self._unconfirmed: tuple[float, Findings] | None = None
-        self._next_identity = self._next_look = self._audited = 0.0
+        self._next_identity = self._next_comparison = 0.0
         self._live = False
 
     def start(self) -> None:
-        """Watch the root and scan it for the first time; one that cannot be read is tried again and again."""
+        """Watch the root and begin its first scan. A root that cannot be read is tried again every second."""
         now = time.monotonic()
         self._identity = identify(self._config.root)
         self.reconciler, self._debounce = Reconciler(), Debounce()
-        self._remeasure, self._space = RemeasureSchedule(self._config.scan.interval), DiskPressure()
+        self._audits.reset()
         self._unconfirmed, self._live = None, False
         self._scanned.clear()
-        self._next_identity, self._next_look = now + _LOOK_SECONDS, now + self._config.watch.look_interval
+        self._next_identity, self._next_comparison = now + _IDENTITY_SECONDS, now + self._config.watch.look_interval
         self.news = True
         try:
             with self._scanner.open_root() as root:
@@ -90,51 +87,51 @@ class Scheduler:
         if (collected := self.watcher.mailbox.due) > time.monotonic():
             times.append(collected)
         if self._live:
-            times.append(self._next_look)
+            times.append(self._next_comparison)
             if self._unconfirmed is not None:
                 times.append(self._unconfirmed[0])
             now = time.monotonic()
             times.append(self._scan_at(now))
-            if not self._remeasuring():  # else `step` is called when that is done
-                times.append(self._remeasure_at(now))
+            if not self._audits.sizes_under_way():  # else `step` is called when they are done
+                times.append(self._audits.next_time(now))
         if self._scanner.runs:
             times.append(time.monotonic() + _LATE_EVENT_SECONDS)
         return min(times)
 
     def step(self) -> None:
-        """Do what is due."""
+        """Do the work that is due."""
         now = time.monotonic()
         if now >= self._next_identity:
-            self._next_identity = now + _LOOK_SECONDS
+            self._next_identity = now + _IDENTITY_SECONDS
             if self._replaced():
                 return
         self._collect_results(now)
         self._collect_events(now)
         if self._live:
-            # Without what watchdog's threads use: that cannot be put off.
+            # The CPU time of watchdog's threads is not counted: it cannot be postponed.
             self._budget.update(now, time.thread_time() + self._pool.cpu)
             if now >= self._scan_at(now):
                 self._scan(now)
             if self._unconfirmed is not None and now >= self._unconfirmed[0]:
                 self._scan_findings(now)
-            if now >= self._next_look:
-                self._next_look = now + self._config.watch.look_interval
-                self._look_for_changes(now)
-            if now >= self._remeasure_at(now):
-                self._remeasure_due(now)
+            if now >= self._next_comparison:
+                self._next_comparison = now + self._config.watch.look_interval
+                self._find_changes(now)
+            if now >= self._audits.next_time(now):
+                self._audits.begin_due(now)
 
     def rescan(self) -> None:
-        """Scan everything again; during the first scan, and without a root, that is under way anyhow."""
+        """Scan everything again. Does nothing before the end of the first scan: that one reads everything."""
         if self._live:
             self._begin(Trigger.MANUAL, Dirty(everything=True))
 
     def snapshot(self) -> Snapshot:
-        """What is known now, with how it is kept fresh."""
+        """The known state of the root, with the state of watches and audits."""
         watching = Watching(self.watcher.deaf, self.watcher.held, limit())
-        return replace(self._scanner.snapshot(), watching=watching, audited=self._remeasure.oldest())
+        return replace(self._scanner.snapshot(), watching=watching, audited=self._audits.oldest())
 
     def _replaced(self) -> bool:
-        """Start again when the root is another directory than it was, or has come or gone."""
+        """Start anew if the root is another directory than before, has appeared or has gone."""
         identity = identify(self._config.root)
         failed = bool(self._scanner.error)
         # Another directory may have been mounted over the root between a look at it and its scan.
@@ -148,7 +145,7 @@ class Scheduler:
         return True
 
     def _collect_events(self, now: float) -> None:
-        """Note what events have told since the last call."""
+        """Note the changes that events have reported since the last call."""
         paths, many, overflows = self.watcher.mailbox.take_paths()
         if overflows:
             self._counters.overflows += overflows
@@ -160,28 +157,23 @@ class Scheduler:
         self._debounce.add(now, entries, everything=many)
 
     def _scan_at(self, now: float) -> float:
-        """When to scan what events have told: later where the CPU budget is spent, by one look interval at most."""
+        """When to scan after events: later if the CPU budget is spent, but by one look interval at most."""
         due = self._debounce.due
         if due is None:
             return math.inf
         return min(max(due, now + self._budget.wait()), due + self._config.watch.look_interval)
 
     def _scan(self, now: float) -> None:
-        """Scan what events have named."""
+        """Scan the entries that events have reported."""
         trigger, self._trigger = self._trigger, Trigger.EVENT
         dirty = self._debounce.take_dirty()
         self._scanned.append(dirty)
         self._begin(trigger, dirty)
-        self._remeasure.begun(dirty.entries, now)
-        self._note_users(dirty.entries, now)
-
-    def _note_users(self, entries: Iterable[Tree], now: float) -> None:
-        changed = [entry[-1] for entry in entries if entry[:-1] == CONTAINERS.path]
-        if changed:
-            self._remeasure.used(changed, self._scanner.inventory, now)
+        self._audits.note_scan(dirty.entries, now)
+        self._audits.note_changes(dirty.entries, now)
 
     def _begin(self, trigger: Trigger, dirty: Dirty, listings: Collection[Tree] = ()) -> None:
-        """Scan what is dirty. The next look finds neither that again, nor the `listings` of stores."""
+        """Begin a scan of `dirty`. The next look does not find that again, nor these `listings` of stores."""
         try:
             with self._scanner.open_root() as root:
                 found = find_areas(root)
@@ -192,10 +184,10 @@ class Scheduler:
             self.start()
             return
         if found != self._areas:
-            self._next_look = time.monotonic()  # a new area is to be watched
+            self._next_comparison = time.monotonic()  # a new area is to be watched
 
-    def _look_for_changes(self, now: float) -> None:
-        """Look for what no event has told, at the logs, at the watches, and at the free space."""
+    def _find_changes(self, now: float) -> None:
+        """Find changes without an event; check the logs, the watches and the free space."""
         try:
             with open_mounted(self._config.root) as root:
                 found = find_areas(root)
@@ -205,9 +197,9 @@ class Scheduler:
                 self._areas = found
                 changed = bool(findings) or self.reconciler.thorough
                 self._watch_health.check(root.path, found, self._homes, changed=changed)
-                grown = self._scanner.look_at_logs(root, everything=self.reconciler.thorough)
+                grown = self._scanner.read_log_sizes(root, everything=self.reconciler.thorough)
         except OSError:
-            self.start()  # it is gone, or may not be read any more
+            self.start()  # the root is gone or may no longer be read
             return
         self._scanned.clear()
         self._scanner.refresh()
@@ -216,15 +208,10 @@ class Scheduler:
             self._scanner.remeasure(grown, 1.0)
         if findings:
             self._unconfirmed = (now + _LATE_EVENT_SECONDS, findings)
-        self._look_at_space(now)
-
-    def _look_at_space(self, now: float) -> None:
-        below = [one.mountpoint for one in self._scanner.filesystems[1:]]
-        if self._space.is_losing_space(now, self._config.root, below, self._scanner.measured.values()):
-            self._remeasure.hurry(now)
+        self._audits.check_free_space(now)
 
     def _scan_findings(self, now: float) -> None:
-        """Scan what a look has found and no event has told by now, and count it."""
+        """Scan and count the findings of a look for which no event has arrived."""
         assert self._unconfirmed is not None, "called when there are any"
         _, findings = self._unconfirmed
         self._unconfirmed = None
@@ -232,50 +219,27 @@ class Scheduler:
         scans = (waiting, *self._scanned)
         if any(one.everything for one in scans):
             return
-        left = untold(findings, scans)
+        left = not_scanned(findings, scans)
         missed = missed_events(left, findings, self._areas, self._scanner.plan.immutable)
         self._counters.missed += len(missed)
         if missed:
             _log.debug("watch.missed", entries=sorted("/".join(key) or "." for key in missed))
         if left or findings.again:
-            # What events have told and still waits for quiet is read now as well, and again when it is quiet: a new
-            # listing beside old metadata would show images without their names, and it may be half written.
+            # Entries that events have reported and that are still debounced are read now as well: a new listing beside
+            # old metadata would show images without their names. They may be half written, so they stay dirty.
             found = left | findings.again
             listings = found & {*self._areas.stores, ()}
             dirty = Dirty(waiting.entries | (found - listings))
             self._begin(Trigger.RECONCILE, dirty, listings)
-            self._note_users(left, now)
+            self._audits.note_changes(left, now)
 
     def _homes(self) -> dict[Tree, int]:
-        """The directories in deep areas, with their inodes: each has a watch of its own."""
+        """The directories in deep areas, with their inodes. Each has a watch of its own."""
         deep, measured = self._areas.deep, self._scanner.measured
         return {tree: known.identity[1] for tree, known in measured.items() if tree[:-1] in deep}
 
-    def _remeasure_at(self, now: float) -> float:
-        """When to measure again what is due: later where the CPU budget is spent, but some small trees each look."""
-        due = self._remeasure.next_due
-        if due is None:
-            return math.inf
-        return min(
-            max(due, now + self._budget.wait(audit=True)), max(due, self._audited) + self._config.watch.look_interval
-        )
-
-    def _remeasure_due(self, now: float) -> None:
-        """Have what is due measured again: the small trees at once, and beside them one large one at a pace."""
-        self._audited = now
-        sizes = {False} if self._budget.wait(audit=True) else {False, True}
-        for large in sizes - self._remeasuring():
-            batch = self._remeasure.next_batch(now, self._scanner.measured, large=large)
-            if batch:
-                self._scanner.remeasure(batch, self._budget.pace)
-
-    def _remeasuring(self) -> set[bool]:
-        """Whether large trees, and whether small ones, are being measured again."""
-        runs = [one for one in self._scanner.runs if one.trigger is Trigger.AUDIT]
-        return {task.large for one in runs for task in one.pending}
-
     def _collect_results(self, now: float) -> None:
-        """Collect what has been measured, and note which scans are done."""
+        """Collect results of the pool, and note which scans are done."""
         done = self._scanner.collect(0.0)
         for one in self._scanner.runs:
             if one.reported or one.trigger is Trigger.AUDIT:
@@ -284,20 +248,9 @@ class Scheduler:
             if one.pending and (overdue or self._pool.stalled > _STALLED_SECONDS):
                 self._scanner.stop_waiting(one)
                 done.append(one)
-        self._update_schedule(done, now)
+        self._audits.update(done, now)
         if done and not self._live:
             self._live = True
-            self._look_at_space(now)
+            self._audits.check_free_space(now)
         foreground = [one for one in self._scanner.runs if one.trigger is not Trigger.AUDIT and not one.reported]
         self.news = self.news or (bool(done) and not foreground)
-
-    def _update_schedule(self, done: Iterable[ScanRun], now: float) -> None:
-        """Note what was measured, and with that when each tree is due again."""
-        date = time.time()
-        if any(one.trigger is not Trigger.AUDIT for one in done):
-            self._remeasure.plan(self._scanner.plan, self._scanner.inventory, self._scanner.failed, now, date)
-        if any(one.doubtful for one in done):
-            self._remeasure.recheck(now)
-        runs = [*done, *(one for one in self._scanner.runs if one.trigger is Trigger.AUDIT)]
-        if any(one.grew for one in runs):
-            self._remeasure.note_runs(runs, {*self._scanner.failed}, now, date)

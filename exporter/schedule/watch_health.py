@@ -1,4 +1,4 @@
-"""Starts the watches of a data root, and restarts them when they do not cover it any more."""
+"""Starts the watches of a data root, and restarts them when they no longer cover it."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ class WatchHealth:
         self._retry = 0.0
 
     def start(self, root: str, areas: RootAreas) -> None:
-        """Watch the areas that a root has now; where that is impossible, try again after a while."""
+        """Watch these areas of a root. If that fails, it is tried again after a minute."""
         if not self._config.watch.enabled:
             return
         error = self._watcher.start(root, areas.watched, areas.deep)
@@ -40,10 +40,10 @@ class WatchHealth:
         _log.info("watch.restarted", reason=reason)
 
     def check(self, root: str, areas: RootAreas, homes: Callable[[], Mapping[Tree, int]], *, changed: bool) -> None:
-        """Restart the watches where they do not cover these areas any more.
+        """Restart the watches if they no longer cover these areas.
 
-        `homes` returns the directories in deep areas with their inodes; it is asked only where something has
-        `changed`, or where some were not watched before.
+        `homes` returns the directories in deep areas with their inodes. It is called only if a look found changes
+        (`changed`), or if some directories had no watch at the last check.
         """
         if not self._config.watch.enabled:
             return

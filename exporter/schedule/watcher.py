@@ -1,7 +1,7 @@
 """Kernel watches, by watchdog, on the directories in which objects come and go.
 
-They make the figures fresh sooner; looks find the same changes without them. Each check says which fault of kernel
-watches it is for.
+With watches, changes are served sooner; looks find the same changes without them. Each check names the fault of
+kernel watches that it detects.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from watchdog.observers.api import BaseObserver
 from exporter.core.measured import Tree
 from exporter.schedule.debounce import MOST_ENTRIES
 
-#: One filter for all: two watches of one directory with different ones leave one of them deaf.
+#: One filter for all watches: of two watches on one directory with different filters, one would get no events.
 _FILTER: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirDeletedEvent,
@@ -51,14 +51,14 @@ _Place = tuple[int, int] | None
 
 
 class Mailbox(FileSystemEventHandler):
-    """Collects the paths of events. watchdog's threads only add to it: an exception would end them.
+    """Collects the paths of events. watchdog's threads only append paths: an exception would end them.
 
-    A busy engine raises hundreds of events a second. After `take_paths`, `readable` is not written to until `due`, so
-    that the caller takes many at once.
+    A busy engine causes hundreds of events a second. So after `take_paths`, nothing is written to `readable` until
+    `due`, and the next call gets many paths at once.
     """
 
     def __init__(self) -> None:
-        #: On a monotonic clock; what comes later wakes.
+        #: Monotonic clock. Only an event after this time wakes the reader.
         self.due = 0.0
         self._paths: deque[str] = deque(maxlen=2 * MOST_ENTRIES)
         self._lost = 0
@@ -66,7 +66,7 @@ class Mailbox(FileSystemEventHandler):
         self.readable, self._writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Note the paths that an event names."""
+        """Append the paths of an event."""
         self._events += 1
         for path in (event.src_path, event.dest_path):
             if path:
@@ -80,12 +80,12 @@ class Mailbox(FileSystemEventHandler):
         self.wake()
 
     def wake(self) -> None:
-        """Wake who waits for `readable`."""
-        with contextlib.suppress(OSError):  # full: it will wake anyway
+        """Make `readable` readable."""
+        with contextlib.suppress(OSError):  # the pipe is full, so it is readable
             os.write(self._writable, b".")
 
     def take_paths(self) -> tuple[list[str], bool, int]:
-        """Return the paths, whether there may have been more than these, and the number of overflows."""
+        """Return the paths, whether they are too many (then some may be lost), and how often the queue overflowed."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self.readable, 4096):
                 pass
@@ -106,7 +106,7 @@ class Mailbox(FileSystemEventHandler):
 
 
 class _Overflows(logging.Handler):
-    """watchdog tells of a queue overflow in its log alone."""
+    """Detects an overflow of the kernel's queue: watchdog only logs it."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         super().__init__(logging.WARNING)
@@ -126,9 +126,9 @@ class Watcher:
         self._threads: list[threading.Thread] = []
         self._directories: dict[Tree, _Place] = {}
         self._root = ""
-        #: The inodes of the directories that had a watch in the kernel when that was looked at last.
+        #: The inodes of the directories that had a kernel watch at the last check.
         self._held: list[int] = []
-        #: Whether that was all of them; None as long as nobody has looked since the start.
+        #: Whether all directories had one; None before the first check after a start.
         self._whole: bool | None = None
         handler = _Overflows(self.mailbox)
         logging.getLogger("watchdog").propagate = False
@@ -137,24 +137,24 @@ class Watcher:
 
     @property
     def running(self) -> bool:
-        """Whether there are watches at all."""
+        """Whether watches were started."""
         return self._observer is not None
 
     @property
     def held(self) -> int:
-        """How many watches there are in the kernel."""
+        """The number of kernel watches at the last check."""
         return len(self._held)
 
     @property
     def complete(self) -> bool:
-        """Whether all that is to be watched is known to be."""
+        """Whether the last check found a watch on every directory."""
         return self.running and self._whole is True
 
     @property
     def deaf(self) -> bool:
-        """Whether there is something without a watch, so that not every change raises an event.
+        """Whether some directory has no watch, so that changes in it raise no event.
 
-        A recursive watch that meets the limit, or a directory that may not be read, is silently not watched.
+        watchdog's recursive watch silently leaves out a directory beyond the limit, or one that may not be read.
         """
         return not self.running or self._whole is False
 
@@ -164,9 +164,9 @@ class Watcher:
         return frozenset(self._directories)
 
     def start(self, root: str, directories: Iterable[Tree], deep: Collection[Tree] = ()) -> str:
-        """Watch directories below `root`, and that itself; return why that is not possible, or "".
+        """Watch `root` and directories below it. Return why that is not possible, or "".
 
-        Of those that are `deep`, the directories in them are watched, too.
+        The directories inside those that are `deep` are watched as well.
         """
         self.stop()
         self._root = root
@@ -191,7 +191,7 @@ class Watcher:
         return ""
 
     def stop(self) -> None:
-        """Take all watches away."""
+        """Remove all watches."""
         if self._observer is not None:
             _stop(self._observer)
         self._observer = None
@@ -200,9 +200,10 @@ class Watcher:
         self._held, self._whole = [], None
 
     def fault(self, directories: Iterable[Tree]) -> str:
-        """Why the watches are to be made anew, as a reason to count; "" where these directories are watched.
+        """Why the watches must be restarted, as the label of a metric; "" if these directories are watched.
 
-        A directory that is removed ends its thread; one that was replaced or mounted over is watched where it was.
+        The thread of a removed directory ends. A watch on a directory that was replaced, or that something was mounted
+        on, stays on the old directory.
         """
         if self.directories != {(), *directories} or any(
             _place(os.path.join(self._root, *tree)) != place for tree, place in self._directories.items()
@@ -211,14 +212,14 @@ class Watcher:
         return "thread" if self.dead() else ""
 
     def dead(self) -> bool:
-        """Whether a thread of watchdog's has ended, which it does for good."""
+        """Whether a thread of watchdog has ended. It is never restarted by itself."""
         return any(not thread.is_alive() for thread in self._threads)
 
     def check(self, containers: Mapping[Tree, int]) -> bool:
-        """Ask the kernel which watches there are; return whether the directories themselves have theirs.
+        """Read from /proc which watches the kernel has. Return whether all directories given to `start` have one.
 
-        An unmount takes them away, and brings none back. `containers` are the inodes of the directories of
-        containers, which are watched with theirs; one that is removed by now is not missed.
+        An unmount removes the watches on that filesystem. `containers`: the directories inside deep ones, with their
+        inodes. They need watches as well, unless they have been removed meanwhile.
         """
         self._held = _held()
         inodes = {*self._held}
@@ -229,7 +230,7 @@ class Watcher:
         return own
 
     def tree_of(self, path: str) -> Tree | None:
-        """The path of an event below the root; None for the root itself, and what is not below it."""
+        """The path of an event relative to the root; None for the root itself and for paths outside it."""
         above = self._root.rstrip("/") + "/"
         return tuple(path[len(above) :].split("/")) if path.startswith(above) and path != above else None
 
@@ -244,7 +245,7 @@ def _held() -> list[int]:
 
 
 def limit() -> int | None:
-    """How many watches one user may have."""
+    """The maximum number of watches of one user; None if it cannot be read."""
     try:
         with open(_LIMIT, encoding="ascii") as file:
             return int(file.read())
@@ -253,7 +254,7 @@ def limit() -> int | None:
 
 
 def _place(path: str) -> _Place:
-    """Which directory stands at a path: device and inode, as another disk may have the same inode number."""
+    """The identity of the directory at a path: inode numbers are unique only together with the device."""
     try:
         status = os.stat(path, follow_symlinks=False)
     except OSError:

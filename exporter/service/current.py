@@ -1,4 +1,4 @@
-"""The state that is served, and the parts of an answer that are read when a scrape asks for them."""
+"""The state that is served, and the parts of a response that are read anew for each scrape."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from exporter.service.statvfs import Filesystems
 
 
 class Current:
-    """The publication that is served now: the only state of the serving process that changes."""
+    """The publication that is served. No other state of the serving process depends on the data root."""
 
     def __init__(self, root: str) -> None:
         first = publish(Snapshot(root, time.time(), error=NOT_YET), Counters())
@@ -62,13 +62,13 @@ class Current:
         return [space(one, answered.get(one.path)) for one in filesystems]
 
     async def document_end(self) -> bytes:
-        """The end of the document at /api/v1/snapshot, read now."""
+        """The end of the document at /api/v1/snapshot: its time and the free space, read now."""
         return ending(self.taken, await self.space())
 
     async def live(self, style: Format) -> bytes:
-        """The exporter's own families with those of filesystems and processes, which are read now.
+        """The families of the exporter itself, and those of filesystems and processes, which are read now.
 
-        Scrapes that arrive during a reading share it.
+        Scrapes at the same time share one reading.
         """
         reading = self._readings.get(style)
         if reading is None:

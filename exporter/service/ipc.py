@@ -1,6 +1,6 @@
-"""The orders of the serving process to the scanning process, which answers with publications (`expose.publication`).
+"""The orders of the serving process to the scanning process. It sends back publications (`expose.publication`).
 
-Importing this loads next to nothing: the scanning process starts its workers before it loads the rest of itself.
+This module imports little: the scanning process needs it to start its workers, before it imports anything larger.
 """
 
 import os
@@ -30,7 +30,7 @@ _READ_BYTES = 1 << 16
 
 
 class OrderReader:
-    """The scanning process' end of the pipe that orders come through."""
+    """The reading end of the pipe of orders, in the scanning process."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

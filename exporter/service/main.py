@@ -15,7 +15,7 @@ from exporter.web.app import make_app
 from exporter.web.connections.addresses import listen
 from exporter.web.server import Server
 
-#: The port is opened after so many seconds even if nothing is published yet: a disk may hang.
+#: After this time the port is opened even if nothing is published yet: a disk may hang.
 _FIRST_PUBLICATION_SECONDS = 2.0
 
 _log = Logger()

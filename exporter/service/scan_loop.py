@@ -1,7 +1,7 @@
 """The loop of the scanning process: it scans, and publishes the results on its standard output.
 
-Scanning has a process of its own, so that neither reading metadata nor rendering ten thousand series holds the
-interpreter lock of the process that answers scrapes.
+Scanning has a process of its own: reading metadata and rendering ten thousand series would hold the interpreter lock
+of the process that answers scrapes.
 """
 
 import os
@@ -62,10 +62,10 @@ class ScanLoop:
         self._log.close()
         self._scanner.save_cache()
         self._pool.close()
-        os._exit(0)  # a thread of the watcher's may hang
+        os._exit(0)  # without joining threads: one of the watcher may hang
 
     def _publish_first(self) -> None:
-        """Publish before the first scan whether there is a root to scan."""
+        """Publish, before the first scan, whether the root can be read and its layouts."""
         try:
             layouts = self._scanner.probe()
         except RootError as error:
@@ -74,14 +74,14 @@ class ScanLoop:
             self._publish(self._scanner.announced(layouts), with_body=True)
 
     def _publish_news(self) -> None:
-        """Publish what is new; during the first scan, its progress."""
+        """Publish the state if it is new; during a scan, publish its progress every second."""
         now = time.monotonic()
         news = self._scheduler.news
         if not news and not (self._scanner.runs and now - self._published > _PROGRESS_SECONDS):
             return
         snapshot = self._scheduler.snapshot()
         changed = self._scanner.changes != self._published_changes and (news or not snapshot.measured)
-        self._log.tell(snapshot, changed=changed, news=news)
+        self._log.log_snapshot(snapshot, changed=changed, news=news)
         self._publish(snapshot, with_body=changed)
         if changed:
             self._published_changes = self._scanner.changes
@@ -94,7 +94,7 @@ class ScanLoop:
         if self._config.scan.cache_file and now - self._saved > _SAVE_SECONDS:
             self._scanner.save_cache()
             self._saved = now
-            self._log.cache(self._cache)
+            self._log.log_cache_error(self._cache)
 
     def _publish(self, snapshot: Snapshot, *, with_body: bool) -> None:
         publication = publish(

@@ -1,6 +1,6 @@
 """The scanning process, which the serving process starts.
 
-It starts its workers before it imports the rest of itself: both take about as long, side by side.
+It starts its workers first and imports its other modules meanwhile: both take about the same time.
 """
 
 import os
@@ -16,7 +16,7 @@ _NICEST = 19
 
 
 def _first_order(orders: OrderReader) -> StartScanning:
-    """Wait for the first order. Any others that have come with it are carried out by the first scan."""
+    """Wait for the first order. Orders after it in the same read ask for a scan: the first scan is one."""
     while not (received := orders.read()):
         if received is None:
             sys.exit(0)

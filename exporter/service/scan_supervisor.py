@@ -14,7 +14,7 @@ from exporter.expose.publication import PUBLICATIONS
 from exporter.service.current import Current
 from exporter.service.ipc import ORDERS, ScanAgain, StartScanning
 
-_FAREWELL_SECONDS = 1.0
+_END_SECONDS = 1.0
 _FIRST_RESTART_SECONDS = 1.0
 _LAST_RESTART_SECONDS = 60.0
 
@@ -55,8 +55,8 @@ class ScanSupervisor:
             "exporter.service.scan_process",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            # Ctrl-C is for the serving process, which then ends this one. It gets no session of its own: where the
-            # kernel divides cores between sessions (sched_autogroup), its niceness would not count.
+            # Ctrl-C reaches the serving process only, which then ends this one. It gets no session of its own: if
+            # the kernel divides cores between sessions (sched_autogroup), niceness has no effect between them.
             process_group=0,
         )
         self._current.scanner = process.pid
@@ -79,7 +79,7 @@ class ScanSupervisor:
             process.kill()
 
     async def _receive(self, process: asyncio.subprocess.Process) -> None:
-        """Serve what the process publishes, until it ends or sends anything else."""
+        """Serve what the process publishes, until it ends or breaks the protocol."""
         assert process.stdin is not None, "opened as a pipe"
         assert process.stdout is not None, "opened as a pipe"
         try:
@@ -100,10 +100,10 @@ class ScanSupervisor:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Close the input of a scanning process, on which it saves its cache and ends; kill it if it does not."""
+    """Close the input of a scanning process: it then saves its cache and ends. Kill it if it does not."""
     assert process.stdin is not None, "opened as a pipe"
     process.stdin.close()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), _FAREWELL_SECONDS)
+        await asyncio.wait_for(process.wait(), _END_SECONDS)
     with contextlib.suppress(ProcessLookupError):
         process.kill()  # it only reads the root, so nothing is left half done

@@ -1,4 +1,4 @@
-"""Asks filesystems for their space at each scrape, without waiting for one that hangs."""
+"""Calls statvfs for each scrape, in threads: a filesystem that hangs delays nothing else."""
 
 import asyncio
 import contextlib
@@ -14,17 +14,17 @@ _STATVFS_SECONDS = 0.5
 
 
 class Filesystems:
-    """Asks in threads. A filesystem that hangs is left out, and not asked again before it answers."""
+    """Calls statvfs in threads. A filesystem that hangs is left out; its call stays the only one until it returns."""
 
     def __init__(self) -> None:
         self._asked: dict[str, tuple[float, asyncio.Future[os.statvfs_result | None]]] = {}
         self._idle: list[_Asker] = []
 
     async def read(self, filesystems: Sequence[Filesystem]) -> list[tuple[Filesystem, os.statvfs_result]]:
-        """Return the filesystems that answered in time, with their answers."""
+        """Return the filesystems whose call returned in time, with the results."""
         asked = [(one, *self._ask(one.path)) for one in filesystems]
         if asked:
-            # One that has hung for longer than this holds up no later scrape.
+            # Calls that began more than this long ago are not waited for.
             left = max(since for _, since, _ in asked) + _STATVFS_SECONDS - time.monotonic()
             await asyncio.wait({answer for _, _, answer in asked}, timeout=max(0.0, left))
         answers = [(one, answer.result() if answer.done() else None) for one, _, answer in asked]
@@ -48,9 +48,9 @@ class Filesystems:
 
 
 class _Asker(threading.Thread):
-    """Asks one filesystem after the other. It is kept: starting a thread at each scrape would delay the event loop.
+    """A thread that calls statvfs. It is used again: starting a thread for each scrape would delay the event loop.
 
-    It is a daemon thread: one of a thread pool would keep the process from ending while it hangs.
+    It is a daemon thread, so that a call that hangs does not keep the process from ending.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class _Asker(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Answer until the loop that asks is closed."""
+        """Call statvfs for each path of the queue, until the event loop is closed."""
         with contextlib.suppress(RuntimeError):
             while True:
                 path, answer = self.questions.get()

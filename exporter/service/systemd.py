@@ -1,4 +1,4 @@
-"""The protocols between systemd and a service: sockets that are passed, and notifications about the state.
+"""The protocols between systemd and a service: passed sockets, and notifications of the state.
 
 Source: the manuals sd_listen_fds(3), sd_notify(3) and sd_watchdog_enabled(3).
 """
@@ -12,7 +12,7 @@ _FIRST_DESCRIPTOR = 3
 
 
 def sockets() -> list[socket.socket]:
-    """The listening sockets that systemd has opened for this process; none if it has not."""
+    """The listening sockets that systemd has passed to this process; empty without socket activation."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return []
     number = os.environ.get("LISTEN_FDS", "")
@@ -45,7 +45,7 @@ def reloading() -> None:
 
 
 def watchdog_seconds() -> float | None:
-    """Seconds between two WATCHDOG=1: half of the time after which systemd kills a silent service. None: none."""
+    """Seconds between two WATCHDOG=1: half of the timeout of systemd's watchdog. None without a watchdog."""
     wanted = os.environ.get("WATCHDOG_USEC", "")
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()) or not wanted.isdecimal():
         return None

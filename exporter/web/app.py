@@ -133,7 +133,7 @@ class _Pages:
 
 
 class _Rendered:
-    """A page for people. It is rendered again when what it shows has changed, and for its age once a second."""
+    """A page for people. It is rendered again after a change, and once a second because it shows its age."""
 
     def __init__(self, make: Callable[[Summary, list[FilesystemRow]], str]) -> None:
         self._make = make

@@ -1,4 +1,4 @@
-"""POST /-/reload, for those who allow it."""
+"""POST /-/reload, if --web.enable-lifecycle allows it."""
 
 from collections.abc import Callable
 from http import HTTPStatus

@@ -19,7 +19,7 @@ _GRACE_SECONDS = 0.5
 
 
 class Server:
-    """Serves what `handler` answers, to those whom the file `config_file` admits. Raises SettingsError.
+    """Serves the responses of `handler` to clients that `config_file` admits. Raises SettingsError.
 
     The file is read again whenever it has changed. Without one everybody is admitted, over plain HTTP.
     """

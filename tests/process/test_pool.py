@@ -19,7 +19,7 @@ from exporter.measure.pool.task import Result, Task
 from exporter.measure.walk import measure
 from tests.support.hanging import hanging
 from tests.support.usage import allocated, inodes
-from tests.support.waiting import eventually, with_growing_patience
+from tests.support.waiting import eventually, with_growing_timeout
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_a_tree_at_which_workers_die_is_an_error(top: Path) -> None:
 
 
 def test_a_worker_that_hangs_is_given_up_on_and_the_rest_is_measured(top: Path) -> None:
-    with_growing_patience(lambda seconds: _one_of_two_hangs(top, seconds))
+    with_growing_timeout(lambda seconds: _one_of_two_hangs(top, seconds))
 
 
 def _one_of_two_hangs(top: Path, seconds: float) -> None:
@@ -245,7 +245,7 @@ def test_a_tree_that_hangs_is_given_up_on_however_rarely_results_are_asked_for(t
 @pytest.mark.parametrize(("killed", "reason"), [(False, Reason.TIMEOUT), (True, Reason.IO)])
 def test_only_the_tree_at_which_a_worker_is_lost_is_blamed(top: Path, killed: bool, reason: Reason) -> None:
     """And not the first of the many that it was given at once."""
-    with_growing_patience(lambda seconds: _one_of_many_is_lost(top, killed, reason, seconds))
+    with_growing_timeout(lambda seconds: _one_of_many_is_lost(top, killed, reason, seconds))
 
 
 def _one_of_many_is_lost(top: Path, killed: bool, reason: Reason, seconds: float) -> None:
@@ -274,7 +274,7 @@ def _waits_for_an_answer(process: int) -> bool:
 
 @_root
 def test_no_other_worker_is_sent_to_where_one_hangs(top: Path) -> None:
-    with_growing_patience(lambda seconds: _two_hang(top, seconds))
+    with_growing_timeout(lambda seconds: _two_hang(top, seconds))
 
 
 def _two_hang(top: Path, seconds: float) -> None:
@@ -292,7 +292,7 @@ def _two_hang(top: Path, seconds: float) -> None:
 
 @_root
 def test_when_too_many_workers_hang_that_is_said_of_all_trees_until_they_end(top: Path) -> None:
-    with_growing_patience(lambda seconds: _too_many_hang(top, seconds), first=0.2)
+    with_growing_timeout(lambda seconds: _too_many_hang(top, seconds), first=0.2)
 
 
 def _too_many_hang(top: Path, seconds: float) -> None:
@@ -316,7 +316,7 @@ def _too_many_hang(top: Path, seconds: float) -> None:
 @_root
 def test_a_filesystem_below_the_root_that_hangs_costs_one_worker(top: Path) -> None:
     (top / "store").mkdir()
-    with_growing_patience(lambda seconds: _a_store_hangs(top, seconds))
+    with_growing_timeout(lambda seconds: _a_store_hangs(top, seconds))
 
 
 def _a_store_hangs(top: Path, seconds: float) -> None:

@@ -19,7 +19,7 @@ from tests.support.waiting import DEADLINE, eventually
 
 
 class _Kept:
-    """A keeper that is turned by hand."""
+    """A scheduler whose steps the test calls itself."""
 
     def __init__(self, pool: Pool, config: Config) -> None:
         self.counters = Counters()
@@ -39,7 +39,7 @@ class _Kept:
         return len(self.scheduler.snapshot().inventory.layers) if self.scheduler.snapshot().measured else 0
 
     def waits_for(self, tree: Tree) -> Callable[[], bool]:
-        """Whether that tree is being audited, and the keeper content to wait for something."""
+        """Whether that tree is being audited, while the scheduler has nothing else to do."""
 
         def waits() -> bool:
             audited = {task.tree for one in self.scanner.runs if one.trigger is Trigger.AUDIT for task in one.pending}
@@ -61,7 +61,7 @@ def built(tmp_path: Path) -> GraphRoot:
 
 @pytest.fixture
 def keep(pool: Pool) -> Iterator[_Keep]:
-    """Make keepers; whatever becomes of the test, their threads end with it."""
+    """Make schedulers; their threads end with the test, also if it fails."""
     made = []
 
     def one(root: Path, *, look_interval: float = 0.5, **scan: Any) -> _Kept:
@@ -135,8 +135,8 @@ def test_what_events_have_told_is_no_finding_of_a_later_look(built: GraphRoot, k
     file.write_text(file.read_text().replace('"/web"', '"/other"'))
     kept.turn_until(lambda: kept.scheduler.snapshot().inventory.containers[0].name == "other")
     kept.turn_until(lambda: kept.scheduler.reconciler.thorough)
-    looks = kept.scheduler.reconciler._looks
-    kept.turn_until(lambda: kept.scheduler.reconciler._looks > looks + 10)  # all that was found is judged by then
+    before = kept.scheduler.reconciler._comparisons
+    kept.turn_until(lambda: kept.scheduler.reconciler._comparisons > before + 10)  # by then all findings are counted
     assert kept.counters.missed == 0
 
 
@@ -175,7 +175,7 @@ def test_what_events_tell_does_not_starve_when_there_is_nothing_to_spend(built: 
 
 
 def test_audits_do_not_starve_when_there_is_nothing_to_spend(built: GraphRoot, keep: _Keep) -> None:
-    """Whatever events have cost: some small trees are audited each look, and the keeper waits meanwhile."""
+    """Whatever events have cost: some small trees are audited each look, and the scheduler waits meanwhile."""
     kept = keep(built.path, look_interval=1, duty_cycle=1e-6, interval=1)
     kept.turn_until(lambda: kept.layers() == 1)
     for size in (5000, 6000):

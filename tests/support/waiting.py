@@ -31,7 +31,7 @@ def often(ask: Callable[[], T | None], *, seconds: float = DEADLINE) -> T:
     return answer
 
 
-def with_growing_patience(scenario: Callable[[float], None], first: float = 0.5) -> None:
+def with_growing_timeout(scenario: Callable[[float], None], first: float = 0.5) -> None:
     """Play a scenario with a short timeout of the product, and with longer ones where the machine is too slow for it.
 
     With the longest one nothing is given up on but what hangs: then all that the scenario asserts must hold.

@@ -79,12 +79,12 @@ def _fill(one: Engine) -> None:
     one.build("spare:1", "FROM base:1\nRUN dd if=/dev/zero of=/spare bs=1k count=40\nRUN rm /spare\n")
 
 
-def _settled(one: Engine) -> Samples:
+def _figures(one: Engine) -> Samples:
     return figures_of(one.root, each_layer=True)
 
 
 def test_every_image_is_as_large_as_the_engine_says(busy: Engine) -> None:
-    figures = _settled(busy)
+    figures = _figures(busy)
     told = busy.ask("/images/json?all=1")
     everything = figures_of(busy.root, intermediate=True)
     for image in told:
@@ -104,7 +104,7 @@ def test_every_image_is_as_large_as_the_engine_says(busy: Engine) -> None:
 
 @wrong_since(26, what="an image's SharedSize is worked out in another way")
 def test_images_share_what_the_engine_says_they_share(busy: Engine) -> None:
-    figures, told = _settled(busy), busy.ask("/system/df")
+    figures, told = _figures(busy), busy.ask("/system/df")
     for image in told["Images"]:
         name = image["Id"].removeprefix("sha256:")[:12]
         assert figures("image_unique_size_bytes", image_id=name) == image["Size"] - image["SharedSize"], image
@@ -116,7 +116,7 @@ def test_images_share_what_the_engine_says_they_share(busy: Engine) -> None:
 
 
 def test_every_container_is_as_the_engine_says(busy: Engine) -> None:
-    figures = _settled(busy)
+    figures = _figures(busy)
     for container in busy.ask("/containers/json?all=1&size=1"):
         name = container["Id"][:12]
         about = busy.ask(f"/containers/{container['Id']}/json?size=1")
@@ -137,7 +137,7 @@ def test_every_container_is_as_the_engine_says(busy: Engine) -> None:
 
 
 def test_volumes_and_build_cache_are_as_the_engine_says(busy: Engine) -> None:
-    figures, told = _settled(busy), busy.ask("/system/df")
+    figures, told = _figures(busy), busy.ask("/system/df")
     assert {labels["volume"] for labels, _ in figures.all("volume_info")} == {one["Name"] for one in told["Volumes"]}
     for volume in told["Volumes"]:
         assert figures("volume_size_bytes", volume=volume["Name"]) == volume["UsageData"]["Size"]
@@ -164,7 +164,7 @@ def test_nothing_of_a_healthy_engine_is_orphaned_or_pending(busy: Engine) -> Non
 @wrong_since(23, what="docker volume prune removes anonymous volumes only, without --all")
 def test_each_prune_frees_what_was_promised(busy: Engine) -> None:
     """The last of this engine's tests: nothing that it pruned is there for another."""
-    promised = {name: _settled(busy)("reclaimable_bytes", category=name) for name in _CATEGORIES}
+    promised = {name: _figures(busy)("reclaimable_bytes", category=name) for name in _CATEGORIES}
     assert all(promised.values()), promised
     freed: dict[str, int] = {}
     for name, command in _CATEGORIES.items():
@@ -174,7 +174,7 @@ def test_each_prune_frees_what_was_promised(busy: Engine) -> None:
         # Databases and directories of the engine's own do not belong to what is pruned.
         freed[name] = before - busy.du() + _databases(busy) - files
     assert freed == promised, busy.run("volume", "ls")
-    left = [name for name in _CATEGORIES if _settled(busy)("reclaimable_objects", category=name)]
+    left = [name for name in _CATEGORIES if _figures(busy)("reclaimable_objects", category=name)]
     assert left in ([], ["images_unused"]), "what only the containers used that were pruned after the images"
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.support.engine import Engine, engine
 from tests.support.exporter import exporter
 from tests.support.fresh import becomes_as_fresh
-from tests.support.waiting import with_growing_patience
+from tests.support.waiting import with_growing_timeout
 
 
 @pytest.mark.parametrize("driver", ["overlay2", "vfs"])
@@ -16,7 +16,7 @@ def test_the_first_container_of_an_image_is_followed(tmp_path: Path, driver: str
     """overlay2 writes a file beside the files of the image's layer when a layer is made on it."""
     with TemporaryDirectory(prefix="e-") as short, engine(tmp_path, Path(short), driver) as one:
         # An event that comes after the next look counts as missed: where events are slow, the looks are rarer.
-        with_growing_patience(lambda seconds: _followed(one, seconds), first=1)
+        with_growing_timeout(lambda seconds: _followed(one, seconds), first=1)
 
 
 def _followed(one: Engine, look_interval: float) -> None:

@@ -1,7 +1,7 @@
-"""`backup`: what of a host has to be saved, where it is, and the commands that save it.
+"""`backup`: the data of a host that a backup needs, where it is, and the commands that save it.
 
 A container's data is in three places: on mounts (host directories and volumes), which are copied as files; in its
-writable layer, which goes with the container; and in its image, which a registry may have or not.
+writable layer, which is removed with the container; and in its image, which a registry may have or not.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, MountRow
 
 
 def backup(index: Index, places: Places, binds: dict[str, int], *, docker: bool) -> Answer:
-    """Plan a backup. `binds` are sizes of bind mounts' sources; without `docker` layers are copied as files."""
+    """Plan a backup. `binds`: sizes of the sources of bind mounts. Without `docker`, layers are copied as files."""
     plan = BackupPlan(index, places, binds, docker=docker)
     per_container = [(one, plan.mounts(one), plan.writable(one)) for one in _ordered(index)]
     unused = [plan.volume(one, "mounted by no container") for one in index.document.volumes if not one.containers]
@@ -66,7 +66,7 @@ def _ordered(index: Index) -> list[ContainerRow]:
 
 
 def _totals(rows: _Rows, unused: list[Saved], images: list[Saved]) -> dict[str, int | None]:
-    """Bytes by kind; what several containers mount counts once. None where one of them has an unknown size."""
+    """Bytes by kind. A source that several containers mount counts once. None if a size of the kind is unknown."""
     mounts = {(one.kind, one.name): one for _, mounts, _ in rows for _, one in mounts}
     mounts |= {(one.kind, one.name): one for one in unused}
     totals = {
@@ -79,7 +79,7 @@ def _totals(rows: _Rows, unused: list[Saved], images: list[Saved]) -> dict[str, 
 
 
 def _sum(rows: Iterable[Saved]) -> int | None:
-    """What cannot be saved, as it is in memory, takes nothing."""
+    """The sum of sizes; None if one is unknown. An unknown size counts as 0 if there is nothing to copy (tmpfs)."""
     sizes = [one.size for one in rows if one.size is not None or one.command or not one.name]
     return None if None in sizes else sum(one or 0 for one in sizes)
 
@@ -116,7 +116,7 @@ def _image_table(index: Index, images: list[tuple[ImageRow, bool]]) -> Table:
 
 
 def _commands(plan: BackupPlan, rows: _Rows, unused: list[Saved], images: _Images) -> Iterator[str]:
-    """Commands to copy, each once."""
+    """The commands, each once, in the order in which to run them."""
     done: set[str] = set()
     if rows:
         yield plan.settings

@@ -1,4 +1,4 @@
-"""What of a host has to be saved, object by object: where it is, how large it is, and the command that saves it."""
+"""Plans the backup of each object: its path, its size, and the command that saves it."""
 
 import os
 import posixpath
@@ -15,19 +15,19 @@ from exporter.inventory.areas import table
 from exporter.measure.exclusions import NOTHING
 from exporter.measure.walk import measure
 
-#: The names that Docker itself allows; others are asked for by id.
+#: The names that Docker allows. An object with another name is addressed by its id.
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
 _REFERENCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:-]*", re.ASCII)
 _TAR = "tar --numeric-owner --sparse --acls --xattrs --xattrs-include='*' -czf"
-#: Files there are made by the kernel or by running programs.
+#: The kernel or running programs make the files in these directories.
 _VOLATILE = ("/proc", "/sys", "/dev", "/run", "/var/run")
-#: Disks are mounted there all the same: removable ones, and those of Docker Desktop's host.
+#: Exceptions: removable disks, and the disks of Docker Desktop's host, are mounted here.
 _DISKS = ("/run/media", "/run/desktop/mnt")
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the data root is on this host, if not where the document says, and a prefix of all other paths."""
+    """Where files are on this host: the data root, if not where the document says, and a prefix of other paths."""
 
     root: str = ""
     prefix: str = ""
@@ -54,7 +54,7 @@ _KINDS = {
 
 
 class BackupPlan:
-    """Makes the `Saved` of one object after the other; each file name is given once."""
+    """Makes a `Saved` for each object. No two commands write the same file."""
 
     def __init__(self, index: Index, places: Places, binds: dict[str, int], *, docker: bool) -> None:
         self._index = index
@@ -79,7 +79,7 @@ class BackupPlan:
     def _mount(self, mount: MountRow) -> Saved:
         if mount.kind == "volume":
             volume = self._index.volumes.get(mount.source)
-            return self._lost(mount) if volume is None else self.volume(volume, "")
+            return self._without_directory(mount) if volume is None else self.volume(volume, "")
         if mount.kind != "bind":
             return Saved(mount.kind, mount.source, "", None, _KINDS.get(mount.kind, f"of kind {mount.kind}"), "")
         if not mount.source:
@@ -90,7 +90,7 @@ class BackupPlan:
         return Saved("bind", mount.source, path, None if note else self._binds.get(path), note, command)
 
     def _no_data(self, source: str) -> str:
-        """Why a directory of the host is not copied as it is; "" where it is."""
+        """Why a directory of the host is not to be copied; "" if it is."""
         if source.endswith(".sock") or (_is_below(source, _VOLATILE) and not _is_below(source, _DISKS)):
             return "of the running system: nothing to save"
         roots = (self._index.document.root, *self._index.document.origins)
@@ -98,7 +98,7 @@ class BackupPlan:
             return "holds the data root: save its parts"
         return ""
 
-    def _lost(self, mount: MountRow) -> Saved:
+    def _without_directory(self, mount: MountRow) -> Saved:
         """A volume that has no directory in this root."""
         if not mount.source:
             return Saved("volume", "", "", None, "a volume, but not written down which", "")
@@ -106,10 +106,10 @@ class BackupPlan:
             path = _join(self._places.prefix, mount.host_path) if mount.driver not in ("", "local") else ""
             return Saved("volume", mount.source, path, None, "not on this disk: gone, or of a volume plugin", "")
         path = _join(self._places.prefix, mount.host_path)
-        return self._visiting(mount.source, path, f"of the volume plugin {mount.driver}")
+        return self._mounted_in_use(mount.source, path, f"of the volume plugin {mount.driver}")
 
-    def _visiting(self, name: str, path: str, what: str) -> Saved:
-        """A filesystem that is mounted on the host only while a container uses the volume."""
+    def _mounted_in_use(self, name: str, path: str, what: str) -> Saved:
+        """A volume on a filesystem that Docker mounts only while a container uses the volume."""
         command = f"mountpoint --quiet {quote(path)} && {self._tar('volume', name, path)}"
         return Saved("volume", name, path, None, f"{what}: there only while a container uses it", command)
 
@@ -128,7 +128,7 @@ class BackupPlan:
         if volume.mount_type == "tmpfs":
             return Saved("volume", volume.name, path, None, _KINDS["tmpfs"], "")
         if volume.mount_type or volume.device:
-            return self._visiting(volume.name, path, f"{volume.mount_type} {volume.device}".strip())
+            return self._mounted_in_use(volume.name, path, f"{volume.mount_type} {volume.device}".strip())
         return Saved("volume", volume.name, path, volume.size, note, self._tar("volume", volume.name, path))
 
     def writable(self, container: ContainerRow) -> Saved:
@@ -145,7 +145,7 @@ class BackupPlan:
         return Saved("writable", container_name(container), path, container.writable, note, command)
 
     def image(self, image: ImageRow) -> tuple[ImageRow, Saved, bool]:
-        """An image, and whether this disk may be the only place that has it."""
+        """An image, and whether it must be saved: this disk may have the only copy."""
         name = image.references[0] if image.references else image.id
         file = self._file("image", self._index.image_name(image))
         safe = [one for one in image.references if _REFERENCE.fullmatch(one)]
@@ -155,7 +155,7 @@ class BackupPlan:
 
     @property
     def stores(self) -> str:
-        """The command that saves all images as files; "" where Docker's own command saves them."""
+        """The command that copies all images as files; "" if `docker save` is used."""
         names = {name: table().of((name,)) for name in (row.name for row in self._index.document.directories)}
         areas = [name for name, area in names.items() if area.images and area.path == (name,)]
         files = [name for name, area in names.items() if area.images and area.path != (name,)]
@@ -167,7 +167,7 @@ class BackupPlan:
         return f"{_TAR} images.tar.gz --one-file-system -C {root} {' '.join(quote(f'./{one}') for one in kept)}"
 
     def _tar(self, kind: str, name: str, path: str) -> str:
-        """The command for a path: the same one, however often that is mounted."""
+        """The tar command for a path. A path that is mounted several times has one command."""
         if path not in self._by_path:
             parent, last = posixpath.split(path.rstrip("/") or "/")
             file = self._file(kind, name)
@@ -175,7 +175,7 @@ class BackupPlan:
         return self._by_path[path]
 
     def _file(self, kind: str, name: str) -> str:
-        """A file name of characters that mean nothing to a shell."""
+        """A file name without characters that are special to a shell."""
         stem = f"{kind}-{re.sub(r'[^A-Za-z0-9_.-]+', '_', name).strip('_')[:80]}"
         number, found = 1, stem
         while found in self._files:
@@ -186,7 +186,7 @@ class BackupPlan:
 
 
 def measure_binds(index: Index, places: Places) -> dict[str, int]:
-    """Measure the sources of all bind mounts on this machine; one that cannot be read whole has no size."""
+    """Measure the sources of all bind mounts on this machine. One that cannot be read completely has no size."""
     sizes: dict[str, int] = {}
     sources = [one.source for row in index.document.containers for one in row.mounts if one.kind == "bind"]
     sources += [one.device for one in index.document.volumes if one.device.startswith("/")]
@@ -202,7 +202,7 @@ def _measured(path: str) -> int | None:
     try:
         with DataRoot(parent) as root:
             found = measure(root, (last,) if last else (), NOTHING, lambda *error: errors.append(error))
-    except (OSError, ValueError):  # gone, or no path at all
+    except (OSError, ValueError):  # it is gone, or not a valid path
         return None
     return None if errors else found.usage.size
 
@@ -216,13 +216,13 @@ def _join(prefix: str, source: str) -> str:
 
 
 def called(container: ContainerRow) -> str:
-    """What Docker finds a container by: its name, or its id where the name is none that Docker allows."""
+    """The argument by which Docker finds a container: its name if Docker allows that name, else its id."""
     name = unescape(container.name)
     return name if _NAME.fullmatch(name) else container.id
 
 
 def registry_evidence(image: ImageRow) -> str:
-    """Why a registry may have an image: "digest" proves that it had, "tag" may be local only, "none"."""
+    """Whether a registry may have an image: "digest" (one had it), "tag" (it may be local only) or "none"."""
     if image.digests:
         return "digest"
     return "tag" if image.references else "none"

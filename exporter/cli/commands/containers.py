@@ -1,4 +1,4 @@
-"""`containers`: what each wrote, its log with what bounds that, and whether it runs."""
+"""`containers`: the writable layer of each container, its log with the limit of that, and its state."""
 
 import time
 from dataclasses import asdict
@@ -12,7 +12,7 @@ _RUNNING = ("running", "paused", "restarting")
 
 
 def containers(index: Index) -> Answer:
-    """List containers, first those that take most by themselves."""
+    """List containers, those with the largest writable layer and log first."""
     rows = sorted(index.document.containers, key=lambda one: (-(one.writable or 0) - (one.log or 0), one.id))
     lines = [
         (
@@ -34,7 +34,7 @@ def containers(index: Index) -> Answer:
 
 
 def is_running(container: ContainerRow) -> bool:
-    """Whether it is written down as running; paused and restarting ones are."""
+    """Whether its state is running, paused or restarting."""
     return container.state in _RUNNING
 
 

@@ -1,4 +1,4 @@
-"""`df`: the du table of the root, and what of it can be had back."""
+"""`df`: the sizes of the top-level entries of the root, and the space that prunes would free."""
 
 import time
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from exporter.expose.snapshot_api.rows import Document, FilesystemRow
 
 
 def df(document: Document) -> Answer:
-    """Say what the parts of a root take, the largest first, and what could be freed."""
+    """List the top-level entries of the root, the largest first, and the reclaimable space."""
     rows = sorted(document.directories, key=lambda row: (-row.allocated, row.name))
     total = [sum(getattr(row, what) for row in rows) for what in ("size", "allocated", "inodes")]
     freed = sum(row.bytes or 0 for row in document.reclaimable)
@@ -56,7 +56,7 @@ def _filesystems(rows: tuple[FilesystemRow, ...]) -> Table:
 
 
 def _unmeasured(document: Document) -> list[Lines]:
-    """Say what stands in the root and is not told apart."""
+    """Name the layouts whose objects are not listed."""
     return [
         Lines("", [f"The layout {name} is measured by directory only: its objects are not listed."])
         for name in document.unmeasured

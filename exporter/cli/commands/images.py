@@ -1,4 +1,4 @@
-"""`images`: as `docker images` with what sharing hides, and the tree that `docker images -tree` of Docker 1.x drew."""
+"""`images`: a list like that of `docker images`, and a tree like that of `docker images -tree` in Docker 1.x."""
 
 import time
 from collections import defaultdict
@@ -12,7 +12,7 @@ from exporter.expose.snapshot_api.rows import ImageRow
 
 
 def images(index: Index, *, intermediate: bool) -> Answer:
-    """List images, newest first, a line for each tag as `docker images` does."""
+    """List images, newest first, with a line for each tag, as `docker images` does."""
     rows = sorted(
         (one for one in index.document.images if one.listed or intermediate),
         key=lambda one: (-(one.created or 0), one.id),
@@ -21,7 +21,7 @@ def images(index: Index, *, intermediate: bool) -> Answer:
     lines = []
     for one in rows:
         for number, (repository, tag) in enumerate(_references(one)):
-            first = not number  # sizes once for each image, so that a column adds up
+            first = not number  # sizes in the first line of an image only, so that columns add up
             figures = (one.virtual, one.unique, _rounded(one.proportional)) if one.listed else (one.virtual, "", "")
             lines.append((repository, tag, index.short(one.id), _age(one.created), *figures, one.state, one.containers))
             if not first:
@@ -47,9 +47,9 @@ def _age(created: float | None) -> str:
 
 @dataclass(slots=True)
 class Node:
-    """A line of the tree: in the graph layout an image, otherwise a layer with the images that end there.
+    """A line of the tree: in the graph layout an image, otherwise a layer with the images whose last layer it is.
 
-    An image that was built on another without a layer of its own has a line below that one's, and an `id` of its own.
+    An image without a layer of its own, built on another image, has a line of its own below that image.
     """
 
     id: str
@@ -62,7 +62,7 @@ class Node:
 
     @property
     def tags(self) -> list[str]:
-        """The references of the images here."""
+        """The references of its images."""
         return [name for image in self.images for name in image.references]
 
 
@@ -81,7 +81,7 @@ def tree(index: Index, *, full: bool) -> Answer:
 
 
 def _forest(index: Index, driver: str) -> list[Node]:
-    """Everything that stands on a layer of this driver's images; each node in one place only."""
+    """The root nodes of one driver. Each node is in one place only."""
     nodes: dict[str, Node] = {}
     parents: dict[str, str] = {}
     lost: list[Node] = []
@@ -99,11 +99,11 @@ def _forest(index: Index, driver: str) -> list[Node]:
         if not chain:
             lost.append(Node(image.id, "", driver, None, image.created or 0, [image]))
     _place(nodes, parents, [one for one in index.document.images if one.driver == driver and one.layer in nodes])
-    return _planted(nodes, parents) + lost
+    return _roots(nodes, parents) + lost
 
 
 def _place(nodes: dict[str, Node], parents: dict[str, str], images: list[ImageRow]) -> None:
-    """Give each image its line: that of its layer, or one of its own below the image that it was built on."""
+    """Add each image to the node of its last layer, or to a new node below the image that it was built on."""
     by_id, below = {one.id: one for one in images}, dict(parents)
     lines: dict[str, str] = {}
     for image in images:
@@ -122,7 +122,7 @@ def _place(nodes: dict[str, Node], parents: dict[str, str], images: list[ImageRo
             parents[lines[image.id]] = lines[built_on.id]
 
 
-def _planted(nodes: dict[str, Node], parents: dict[str, str]) -> list[Node]:
+def _roots(nodes: dict[str, Node], parents: dict[str, str]) -> list[Node]:
     children: dict[str, list[Node]] = defaultdict(list)
     for node in nodes.values():
         if parents.get(node.id) in nodes:
@@ -130,15 +130,15 @@ def _planted(nodes: dict[str, Node], parents: dict[str, str]) -> list[Node]:
     roots = [node for node in nodes.values() if parents.get(node.id) not in nodes]
     seen: set[str] = set()
     for root in roots:
-        _hang(root, children, seen)
-    for node in nodes.values():  # a ring of parents has no root: it is cut where it is come upon
+        _attach_children(root, children, seen)
+    for node in nodes.values():  # a cycle of parents has no root: the first node found becomes one
         if node.id not in seen:
             roots.append(node)
-            _hang(node, children, seen)
+            _attach_children(node, children, seen)
     return sorted(roots, key=_order)
 
 
-def _hang(root: Node, children: dict[str, list[Node]], seen: set[str]) -> None:
+def _attach_children(root: Node, children: dict[str, list[Node]], seen: set[str]) -> None:
     waiting = [root]
     seen.add(root.id)
     while waiting:
@@ -149,7 +149,7 @@ def _hang(root: Node, children: dict[str, list[Node]], seen: set[str]) -> None:
 
 
 def _order(node: Node) -> tuple[float, str]:
-    """Newest first, as `docker images` sorts; ids tell apart what is of one second."""
+    """Sort key: newest first, as in `docker images`; by id within one second."""
     return -int(node.created), node.id
 
 
@@ -158,7 +158,7 @@ def _plus(one: int | None, other: int | None) -> int | None:
 
 
 def _draw(index: Index, roots: list[Node], full: bool) -> Iterator[str]:
-    """Without recursion: a chain may be longer than Python's stack allows."""
+    """The lines of the tree. No recursion: a chain may be longer than Python's stack allows."""
     waiting = [(node, "", node is roots[-1]) for node in reversed(roots)]
     while waiting:
         node, prefix, last = waiting.pop()
@@ -168,7 +168,7 @@ def _draw(index: Index, roots: list[Node], full: bool) -> Iterator[str]:
 
 
 def _label(index: Index, node: Node, full: bool) -> str:
-    """The id is the images', or `<none>` and the layer's own where none ends at a layer."""
+    """The text of a line: the ids of its images, or `<none>` and the id of the layer without one."""
     ids = [one.id if full else index.short(one.id) for one in node.images]
     layer = index.layers.get((node.driver, node.layer))
     if not ids and layer is not None:
@@ -179,7 +179,7 @@ def _label(index: Index, node: Node, full: bool) -> str:
 
 
 def _data(root: Node) -> list[dict[str, object]]:
-    """The nodes in the order of the lines, each with its depth: nesting would be as deep as the chain."""
+    """The nodes for --json, in the order of the lines, with their depth. Nested, they would be as deep as a chain."""
     rows: list[dict[str, object]] = []
     waiting = [(root, 0)]
     while waiting:

@@ -1,4 +1,4 @@
-"""A `Document` by id and by path: who has which layer, and what a beginning of an id means."""
+"""Finds objects of a `Document`: by id, by the beginning of an id, by name, and by layer."""
 
 import posixpath
 from collections import defaultdict
@@ -13,7 +13,7 @@ NONE = "<none>"
 
 
 class Index:
-    """Looks things up in one document. Layers are asked for as (driver, id)."""
+    """Finds objects of one document. The key of a layer is (driver, id)."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -28,12 +28,12 @@ class Index:
         return dict(short_ids(ids))
 
     def short(self, one: str) -> str:
-        """As many of an id's first digits as tell it from the others, at least 12."""
+        """The beginning of an id that is unique in the document, at least 12 digits."""
         bare = one.removesuffix(INIT)
         return self._short.get(bare, bare[:12]) + one[len(bare) :]
 
     def chain(self, image: ImageRow) -> list[LayerRow]:
-        """The layers of an image that are on disk, its own first."""
+        """The layers of an image that are on disk, the uppermost first."""
         found: dict[str, LayerRow] = {}
         at = image.layer
         while at and at not in found and (layer := self.layers.get((image.driver, at))):
@@ -60,7 +60,7 @@ class Index:
         return owners
 
     def images_with(self, layer: LayerRow) -> list[ImageRow]:
-        """The listed images that stand on a layer."""
+        """The listed images that contain a layer."""
         return self._images.get((layer.driver, layer.id), [])
 
     def container_of(self, layer: LayerRow) -> ContainerRow | None:
@@ -72,7 +72,7 @@ class Index:
         return [one for one in self.document.containers if (one.driver, one.image_id) == (image.driver, image.id)]
 
     def owner(self, layer: LayerRow) -> str:
-        """Whose a layer is, in words."""
+        """The owner of a layer, as text."""
         container = self.container_of(layer)
         if container is not None:
             kind = "init layer of container" if layer.id.endswith(INIT) else "container"
@@ -88,7 +88,7 @@ class Index:
         return next(iter((*image.references, *image.digests)), self.short(image.id))
 
     def meant(self, beginning: str) -> Iterator[LayerRow | ImageRow | ContainerRow]:
-        """Every object that an id's beginning, a container's name or an image's reference can mean."""
+        """All objects with this beginning of an id, name of a container or reference of an image."""
         wanted = beginning.removeprefix("sha256:")
         for container in self.document.containers:
             if container.id.startswith(wanted) or container.name == beginning.removeprefix("/"):

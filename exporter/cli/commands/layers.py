@@ -1,4 +1,4 @@
-"""`layers`: whose each layer is and where it lies. `whose`: the other way round, from a path to its owner."""
+"""`layers`: the owner and the directory of each layer. `whose`: the owner of a path."""
 
 import os
 import posixpath
@@ -16,7 +16,7 @@ _HEADINGS = ("LAYER", "USE", ">SIZE", ">ON DISK", "BELONGS TO", "DIRECTORY")
 
 
 def layers(index: Index, wanted: str, *, orphaned: bool) -> Answer:
-    """List layers: all, the orphaned ones, or those of what `wanted` means."""
+    """List layers: all, the orphaned ones, or those of the objects that `wanted` names."""
     if wanted:
         return _meant(index, escape(wanted))
     rows = [one for one in index.document.layers if not orphaned or one.use == "orphaned"]
@@ -68,7 +68,7 @@ def _meant(index: Index, wanted: str) -> Answer:
 
 
 def _identity(row: LayerRow | ImageRow | ContainerRow) -> str:
-    """Old Dockers give an image and its layer, and a container and its layer, one id."""
+    """The id without the suffix of an init layer. In the graph layout a layer has the id of its object."""
     return row.id.removesuffix(INIT)
 
 
@@ -108,10 +108,10 @@ def _about(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[str]:
 
 
 def whose(index: Index, given: str) -> Answer:
-    """Say whose a path below the root is; paths are taken as they are written, and as they are resolved here."""
+    """Name the owners of a path below the root. The path is tried as given and with its links resolved."""
     relative = _below(index.document.root, given)
     if relative is None:
-        relative = _once_below(index.document.origins, given)
+        relative = _below_origins(index.document.origins, given)
     if relative is None and (mounting := _mounting(index, escape(os.path.abspath(given)))):
         lines = [f"{one['kind']}: {one['text']}" for one in mounting]
         return Answer({"path": escape(given), "relative": None, "owners": mounting}, [Lines("", lines)])
@@ -130,7 +130,7 @@ def whose(index: Index, given: str) -> Answer:
 
 
 def _below(root: str, given: str) -> str | None:
-    """The path relative to the root: "" is the root itself, None what is not below it."""
+    """The path relative to the root: "" for the root itself, None if it is not below the root."""
     if not os.path.isabs(given):
         if not os.path.lexists(given):
             return posixpath.normpath(given).removeprefix(".") if not given.startswith("..") else None
@@ -144,8 +144,8 @@ def _below(root: str, given: str) -> str | None:
     return None
 
 
-def _once_below(origins: tuple[str, ...], given: str) -> str | None:
-    """The same for a path as the engine knew it, when its disk was mounted where it belongs."""
+def _below_origins(origins: tuple[str, ...], given: str) -> str | None:
+    """The same for a path below the data root's former place: the engine's, before its disk was mounted elsewhere."""
     path = escape(os.path.normpath(given))
     for origin in origins:
         if path == origin or path.startswith(origin.rstrip("/") + "/"):
@@ -154,7 +154,7 @@ def _once_below(origins: tuple[str, ...], given: str) -> str | None:
 
 
 def _mounting(index: Index, path: str) -> list[dict[str, str]]:
-    """The containers that have this path of the host as a bind mount."""
+    """The containers with this path of the host as a bind mount."""
     return [
         {
             "kind": "bind mount",
@@ -168,7 +168,7 @@ def _mounting(index: Index, path: str) -> list[dict[str, str]]:
 
 
 def _owners(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
-    """Every object that the path belongs to, the narrowest first."""
+    """All objects that the path belongs to, the most specific first."""
     if not parts:
         return [{"kind": "root", "id": "", "text": f"the data root {index.document.root} itself"}]
     volume = _volume(index, parts)
@@ -183,7 +183,7 @@ def _owners(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def _part(index: Index, name: str) -> list[dict[str, str]]:
-    """What stands at the top of a root by this name and belongs to no single object."""
+    """The part of a data root for a top-level entry that belongs to no single object."""
     area = table().of((name,))
     directory = next((one for one in index.document.directories if one.name == name), None)
     if area.path != (name,) and area.label:  # one of many files of a kind
@@ -195,7 +195,7 @@ def _part(index: Index, name: str) -> list[dict[str, str]]:
 
 
 def _volume(index: Index, parts: tuple[str, ...]) -> dict[str, str] | None:
-    """The volume whose data or description this is."""
+    """The volume that the path belongs to."""
     for one in index.document.volumes:
         data = tuple(one.directory.split("/")) if one.directory else ("",)
         if parts[: len(data)] == data or parts[: len(VOLUMES.path) + 1] == (*VOLUMES.path, one.name):
@@ -210,7 +210,7 @@ def _volume(index: Index, parts: tuple[str, ...]) -> dict[str, str] | None:
 
 
 def _named(index: Index, name: str) -> list[dict[str, str]]:
-    """The objects that this component of a path is the id of, also while it is made or removed."""
+    """The objects whose id is this component of a path, with or without a suffix such as `-removing`."""
     bare = name.removesuffix("-removing").removesuffix(INIT)
     found: list[dict[str, str]] = []
     owning = {one.id for row in index.document.layers if row.id == bare and (one := index.container_of(row))}

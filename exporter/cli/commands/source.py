@@ -1,4 +1,4 @@
-"""Where a `Document` comes from: a scan of the disk, here and now, or a running exporter."""
+"""Gets a `Document`: by a scan of the disk, or from a running exporter."""
 
 import contextlib
 import http.client
@@ -25,14 +25,14 @@ from exporter.scan.one_shot import scan_once, statvfs
 from exporter.scan.scanner import Scanner
 
 _TIMEOUT_SECONDS = 30
-#: A document of 100,000 objects has a tenth of this.
+#: A document of 100,000 objects has a tenth of this size.
 _LARGEST_BYTES = 512 * 1024 * 1024
 _CHUNK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A running exporter and how to be let in. `url` is its address, with or without a path."""
+    """A running exporter and the credentials for it. `url` is its address, with or without a path."""
 
     url: str
     user: str = ""
@@ -43,7 +43,7 @@ class Remote:
 
 
 def from_disk(config: Config) -> Document:
-    """Scan a data root; what could not be read is in the document."""
+    """Scan a data root. The document contains the problems."""
     settings = config.scan
     with Pool(settings.workers or default_workers(), settings.tree_timeout) as pool:
         pool.warm()
@@ -54,7 +54,7 @@ def from_disk(config: Config) -> Document:
 
 
 def from_exporter(remote: Remote) -> Document:
-    """Ask a running exporter for its snapshot; raises click.ClickException with what went wrong."""
+    """Get the snapshot of a running exporter; raises click.ClickException with the reason and advice."""
     parts = _split(remote.url if "://" in remote.url else f"http://{remote.url}")
     netloc = parts.netloc.rpartition("@")[2]
     path = parts.path.rstrip("/")
@@ -85,7 +85,7 @@ _STATUS_ADVICE = {
     401: ": give --from.user and --from.password-file, or others",
     404: ": is it an older exporter, or none?",
 }
-#: By what OpenSSL calls the error: what to do.
+#: Advice by the reason that OpenSSL gives.
 _TLS_ADVICE = {
     "CERTIFICATE_VERIFY_FAILED": "is it signed by --from.ca-file, for this name?",
     "WRONG_VERSION_NUMBER": "does it speak http?",
@@ -93,7 +93,7 @@ _TLS_ADVICE = {
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "it may want a client certificate: --from.cert-file",
     "TLSV1_ALERT_UNKNOWN_CA": "it does not know who signed --from.cert-file",
 }
-#: X509_V_ERR_*: what OpenSSL refuses only if it verifies strictly (openssl/x509_vfy.h of OpenSSL 3).
+#: The errors of strict verification, X509_V_ERR_* (openssl/x509_vfy.h of OpenSSL 3).
 _STRICT = range(79, 95)
 _STRICT_ADVICE = "name the authority's file with --from.ca-file: an authority that is named is not verified strictly"
 _REFUSED = "it may want another client certificate: --from.cert-file"
@@ -104,13 +104,13 @@ def _split(url: str) -> urllib.parse.SplitResult:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
             return parts
-    except ValueError:  # a port that is no number, an address that is none
+    except ValueError:  # an invalid port or IPv6 address
         pass
     raise click.ClickException("--from must be the http or https address of an exporter")
 
 
 def _said(reason: object, *, encrypted: bool) -> str:
-    """An error in one line, with what to do about it."""
+    """An error in one line, with advice."""
     if isinstance(reason, ssl.SSLError):
         why = getattr(reason, "verify_message", "") or (reason.reason or "").replace("_", " ").lower()
         advice = _TLS_ADVICE.get(reason.reason or "", "")
@@ -118,14 +118,14 @@ def _said(reason: object, *, encrypted: bool) -> str:
             advice = _STRICT_ADVICE
         return f"TLS: {why or reason}{f'; {advice}' if advice else ''}"
     said = str(reason) or type(reason).__name__
-    # In TLS 1.3 the client sends its request before the server has judged its certificate. A refusal then ends the
-    # connection while the client reads, or while it still writes.
+    # In TLS 1.3 the client may send its request before the server has verified its certificate. If the server then
+    # refuses it, the connection ends while the client writes or reads.
     ended = isinstance(reason, (ConnectionResetError, BrokenPipeError))
     return f"{said}; {_REFUSED}" if encrypted and ended else said
 
 
 def _receive(request: urllib.request.Request, context: ssl.SSLContext | None) -> Iterator[bytes]:
-    """The answer, unpacked; raises ValueError when there is no end to it."""
+    """Yield the body of the response, decompressed; raises ValueError if it is too large or incomplete."""
     opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _NoRedirect())
     with contextlib.closing(opener.open(request, timeout=_TIMEOUT_SECONDS)) as answer:
         packed = answer.headers.get("content-encoding") == "gzip"
@@ -142,21 +142,21 @@ def _receive(request: urllib.request.Request, context: ssl.SSLContext | None) ->
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A password must not follow a redirection to someone else."""
+    """Follows no redirection: the password must not be sent to another server."""
 
     def redirect_request(self, *_: object) -> None:
-        """Follow none: it is answered as the error that it is."""
+        """Return None: the redirection is then raised as an HTTPError."""
 
 
 def _context(remote: Remote) -> ssl.SSLContext:
-    """How to speak TLS; raises click.ClickException that names the file that is of no use."""
+    """Make the TLS context; raises click.ClickException with the file that cannot be used."""
     try:
         context = ssl.create_default_context(cafile=remote.ca_file)
     except (OSError, ValueError) as error:
         raise click.ClickException(f"--from.ca-file {remote.ca_file}: {_useless(error)}") from None
     if remote.ca_file:
-        # An authority that was named is trusted as it is, as curl and Prometheus do. Python 3.13 began to refuse one
-        # without the extensions that RFC 5280 asks for (keyUsage), and to trust a listed intermediate one.
+        # A named authority is trusted as curl and Prometheus trust it. Python 3.13 by default refuses one without the
+        # extensions that RFC 5280 requires (keyUsage) and trusts a listed intermediate; older ones do neither.
         context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     try:
@@ -175,7 +175,7 @@ def _useless(error: Exception) -> str:
 
 
 def parse(raw: bytes) -> Document:
-    """Read a document; raises click.ClickException when this is none that this program understands."""
+    """Decode a document; raises click.ClickException if it is none, or has another schema version."""
     try:
         schema = msgspec.json.decode(raw, type=_Head).schema
         if schema != rows.SCHEMA:

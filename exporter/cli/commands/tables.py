@@ -1,4 +1,4 @@
-"""Tables for people: drawn by rich on a terminal, aligned columns otherwise. No name gets to command the terminal."""
+"""Tables for people: drawn by rich on a terminal, else aligned columns. Names never send control sequences."""
 
 import re
 import shlex
@@ -24,13 +24,13 @@ _BAR_CELLS = 20
 _WIDEST = 1_000_000
 _BAR = "█"
 
-#: A cell: a number is a size, None one that is not known.
+#: A cell. A number is a size in bytes or a count, None an unknown one.
 Cell = str | int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under headings; a heading that begins with `>` is that of a column of numbers, `>#` of counts."""
+    """Rows under headings. `>` at the start of a heading marks a column of sizes, `>#` one of counts."""
 
     title: str
     headings: tuple[str, ...]
@@ -51,7 +51,7 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command has to say: `data` for programs, `parts` for people; `failed` makes the exit status 1."""
+    """The result of a command. `data` is printed with --json, else `parts`. `failed`: the exit status is 1."""
 
     data: Mapping[str, Any]
     parts: Sequence[Table | Lines] = field(default_factory=list)
@@ -105,14 +105,14 @@ def _rich(part: Table | Lines, exact: bool, console: Console) -> None:
     table = _drawn(part, exact, bars=part.bars is not None)
     if part.bars is not None and _width(console, table) > console.width:
         table = _drawn(part, exact, bars=False)
-    # What is wider than the terminal runs over, as docker's own tables do: ids and paths are there to be copied.
+    # Lines may be longer than the terminal is wide, as those of docker are: ids and paths must stay copyable.
     wide = Console(file=console.file, highlight=False, markup=False, emoji=False)
     wide.width = max(console.width, _width(console, table))
     wide.print(table, crop=False)
 
 
 def _width(console: Console, table: RichTable) -> int:
-    """How wide a table is where nothing makes it narrower."""
+    """The width of a table without a limit."""
     return Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
 
 
@@ -169,14 +169,14 @@ def _safe(text: str) -> str:
 
 
 def size(value: int | None) -> str:
-    """A size in running text."""
+    """A size, as part of a sentence."""
     return UNKNOWN if value is None else human(value)
 
 
 def quote(value: str) -> str:
-    r"""Quote a name of a `Document` for a shell: exactly its bytes, and nothing that a terminal would obey.
+    r"""Quote a name of a `Document` for bash, so that it stands for exactly the bytes on disk.
 
-    What no terminal should get is written as bash's `$'\xNN'`.
+    A name with control characters or other unprintable bytes is written as `$'\xNN'`.
     """
     original = unescape(value)
     if original.isprintable() and _PLAIN.fullmatch(original):

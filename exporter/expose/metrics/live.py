@@ -54,8 +54,8 @@ def web_families(web: WebStatus) -> Iterator[Family]:
 class Processes:
     """CPU time and memory of this process, the scanning process and its workers together.
 
-    The CPU time of processes that end is in the account of the one that waits for them, so the sum never goes
-    back. Nobody waits for the workers of a scanning process that was killed: theirs is kept as it was last seen.
+    The kernel adds the CPU time of an ended process to that of the parent that waits for it, so the sum never
+    decreases. The workers of a killed scanning process have no such parent: their last known CPU time is kept.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Processes:
         self._lost = self._shown = 0.0
 
     def families(self, scanner: int | None, workers: Iterable[int]) -> Iterator[Family]:
-        """Make the families, when there is this scanning process, and workers of it or still of the one before."""
+        """Make the families. `workers` may still be those of the former scanning process."""
         if scanner != self._scanner:
             self._lost += sum(self._workers.values())
             self._ended, self._workers = frozenset(self._workers) or self._ended, {}
@@ -75,7 +75,7 @@ class Processes:
         times = os.times()
         cpu = times.user + times.system + times.children_user + times.children_system + self._lost
         cpu += sum(self._workers.values()) + (_cpu(scanner) if scanner else 0)
-        self._shown = max(self._shown, cpu)  # one may end between two readings, and be in neither account
+        self._shown = max(self._shown, cpu)  # a process may end between two readings and be in neither
         yield single(c.PROCESS_CPU, self._shown)
         yield single(c.PROCESS_MEMORY, sum(map(_resident, [os.getpid(), *children])))
         yield single(c.PROCESS_START, _STARTED)
@@ -84,7 +84,7 @@ class Processes:
 
 
 def _descriptors() -> int | None:
-    """Count the open descriptors; None where /proc does not say, as for a process that may not be traced."""
+    """Count the open descriptors; None if /proc does not show them, as for a process that may not be traced."""
     try:
         return len(os.listdir("/proc/self/fd")) - 1
     except OSError:

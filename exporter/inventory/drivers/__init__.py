@@ -125,5 +125,5 @@ DRIVERS = (AUFS, BTRFS, DEVICEMAPPER, OVERLAY, VFS, OVERLAY2, FUSE_OVERLAYFS, ZF
 
 
 def driver_named(name: str) -> Driver:
-    """The driver of this name; of one that is not known, only the name is, and what Docker wrote down."""
+    """The driver with this name. For an unknown driver: one with the name only, without areas of its own."""
     return next((one for one in DRIVERS if one.name == name), None) or Driver(name, (), walkable=False)

@@ -45,7 +45,7 @@ class LayerStore:
             return None
         if not self.driver.inner:
             return Place(directory)
-        # A layer that is being made has no such directory yet. When it comes, no event of the store tells of it.
+        # A layer that is being made has no such directory yet. The later mkdir raises no event of the store.
         return self._reader.once(
             "place", directory, lambda: self._inner_place(directory), lasts=lambda place: place.home is not None
         )

@@ -154,10 +154,10 @@ class _Tree:
             raise BoltError("has a ring of pages")
         self._visited.add(number)
         start = number * self._page_size
-        itself, flags, count, overflow = _unpack(_PAGE, self._take(start, _PAGE.size), 0)
+        itself, flags, count, overflow = _unpack(_PAGE, self._bytes_at(start, _PAGE.size), 0)
         if itself != number:
             raise BoltError("has a page in the wrong place")
-        page = self._take(start, (overflow + 1) * self._page_size)
+        page = self._bytes_at(start, (overflow + 1) * self._page_size)
         if flags & _LEAF:
             yield page, count
         elif flags & _BRANCH:
@@ -167,7 +167,7 @@ class _Tree:
         else:
             raise BoltError("has a page of an unknown kind")
 
-    def _take(self, start: int, length: int) -> bytes:
+    def _bytes_at(self, start: int, length: int) -> bytes:
         self._left -= length
         if self._left < 0 or start >= 1 << 62:
             raise BoltError("is too large")

@@ -1,4 +1,4 @@
-"""Keeps what was read of each object until its entry is dirty, so that a scan reads only what changed."""
+"""Caches the data of each object until its entry is dirty, so that a scan reads only changed objects."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
@@ -11,7 +11,7 @@ _Key = tuple[str, Tree]
 
 
 class Memo:
-    """Values by kind and entry. Between `begin` and `end`, what is not asked for is forgotten."""
+    """Values by kind and entry. Values that are not requested between `begin` and `end` are dropped."""
 
     def __init__(self) -> None:
         self._values: dict[_Key, Any] = {}
@@ -22,7 +22,7 @@ class Memo:
         self._used: set[_Key] = set()
 
     def begin(self, dirty: Dirty) -> None:
-        """Forget what is dirty."""
+        """Drop the dirty values."""
         self._used = set()
         gone: Iterable[Tree] = dirty.entries
         if dirty.everything or not self._above.isdisjoint(dirty.entries):
@@ -50,7 +50,7 @@ class Memo:
         return value
 
     def end(self) -> None:
-        """Forget what this scan has not asked for."""
+        """Drop the values that this scan has not requested."""
         for key in self._values.keys() - self._used:
             del self._values[key]
         for entry in [entry for entry, keys in self._of_entry.items() if self._used.isdisjoint(keys)]:

@@ -38,7 +38,7 @@ def is_id(text: object) -> bool:
 
 
 class Problems:
-    """Collects what could not be read: every one is counted, the first thousand are kept for people."""
+    """Collects problems: all are counted, and the first thousand are kept with path and detail."""
 
     def __init__(self) -> None:
         self.counts: dict[tuple[Collector, Reason], int] = {}
@@ -55,7 +55,7 @@ class Problems:
 
 
 class Reader:
-    """Reads metadata files of one data root for one collector; `looked_at` counts what it touched."""
+    """Reads metadata files of one data root for one collector. `looked_at`: the number of entries and files read."""
 
     def __init__(self, root: DataRoot, collector: Collector, problems: Problems, memo: Memo | None = None) -> None:
         self.root = root
@@ -167,7 +167,7 @@ class Reader:
         return decoded
 
     def line(self, tree: Tree) -> str:
-        """Read a file of one word; "" where it is missing or holds anything else."""
+        """Read a file with one word; "" if it is missing or has other content."""
         raw = (self.bytes(tree, optional=True) or b"").strip()
         word = raw.decode("ascii", "replace") if len(raw) <= _LONGEST_LINE else ""
         return word if word.isprintable() and not any(map(str.isspace, word)) else ""

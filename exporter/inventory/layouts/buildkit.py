@@ -61,7 +61,7 @@ def is_build_name(name: str) -> bool:
 
 
 def read_builds(reader: Reader) -> Builds:
-    """Read BuildKit's databases; nothing where there is no BuildKit."""
+    """Read BuildKit's databases; the result is empty without BuildKit."""
     if not reader.root.is_directory(HOME):
         return Builds({}, ())
     snapshots = reader.database(SNAPSHOTS, "", _snapshots)

@@ -59,7 +59,7 @@ class Claims:
     describe: Callable[[LayerId, Use], Layer] | None = None
 
     def join(self, older: "Claims") -> None:
-        """Add what an older layout says: a claim that is there already stands."""
+        """Add the claims of an older layout. An existing claim is not replaced."""
         self.layers = {**older.layers, **self.layers}
         self.pending |= older.pending
         self.references += older.references
@@ -120,13 +120,13 @@ def classify(
 
 
 def _used(root: DataRoot, store: LayerStore, name: LayerId) -> float:
-    """When a layer's directory was last written to, as far as its upper directories tell."""
+    """The newest modification time of the upper directories of a layer."""
     home = (*store.driver.layers, name)
     return max(changed(root, home), *(changed(root, (*home, inner)) for inner in (*store.driver.inner, "work")))
 
 
 def changed(root: DataRoot, tree: Tree) -> float:
-    """When an entry was last written to or renamed, Unix seconds; 0 where there is none."""
+    """When an entry was last written to or renamed, Unix seconds; 0 if it does not exist."""
     try:
         status = root.lstat(tree)
     except OSError:

@@ -27,7 +27,7 @@ class ContainerdLayout:
     areas = (Area(_HOME[:1], "containerd's files"),)
 
     def detect(self, root: DataRoot) -> bool:
-        """Say whether this root's images are, or were, kept by containerd."""
+        """Whether containerd keeps, or has kept, the images of this root."""
         if any(_entries(root, tree) for tree in (_CONTENT, ("rootfs",), *_snapshots(root))):
             return True
         if layerdb_store.find_drivers(root) or graph_store.detect(root):

@@ -27,7 +27,7 @@ class GraphLayout:
             "the images' descriptions (up to Docker 1.9)",
             store=True,
             watched=True,
-            signature=Signature(changes=True, files=("json", "layersize"), told=True),
+            signature=Signature(changes=True, files=("json", "layersize"), has_events=True),
             immutable=True,  # renamed into place when it is complete; downloads in `_tmp` grow
             objects=Collector.IMAGES,
             images=True,
@@ -41,7 +41,7 @@ class GraphLayout:
         return graph_store.detect(root)
 
     def read(self, reading: Reading) -> Part:
-        """Read the graph, but for what a newer Docker has taken over as layers of its own."""
+        """Read the graph without the images that a newer Docker has migrated to its own layout."""
         reader, taken = reading.readers[Collector.IMAGES], reading.layers
         stores = graph_store.find_stores(reading.root, reader)
         entries = graph_store.read_graph(reader, stores, reading.previous)

@@ -76,7 +76,7 @@ def _is_there(root: DataRoot, tree: Tree) -> bool:
 
 
 def read_graph(reader: Reader, stores: list[LayerStore], previous: Mapping[str, Image]) -> dict[str, GraphEntry]:
-    """Read every entry of `graph/`; one whose json is damaged is served with what else is known of it."""
+    """Read every entry of `graph/`. An entry with a damaged json file has the data of its other files."""
     return {
         name: _kept_entry(reader, ImageId(name), stores, previous)
         for name in reader.objects(GRAPH, is_id, ignored=(DOWNLOADS, *_MIGRATION))
@@ -200,7 +200,7 @@ class GraphStore:
         chains = {image: self._chain(reader, image) for image in self.entries}
         listed = {image for image in self.entries if self.references.names(image) or image not in parents}
         covered = {layer for image in listed for layer in chains[image]}
-        # A ring of parents has no head: without this no figure would hold its layers.
+        # A cycle of parents has no topmost image: without this, no figure would include its layers.
         listed.update(image for image in self.entries if chains[image] and image not in covered)
         return [self._image(entry, chains[image], listed=image in listed) for image, entry in self.entries.items()]
 

@@ -65,7 +65,7 @@ class LayerdbLayout:
         return bool(find_drivers(root))
 
     def read(self, reading: Reading) -> Part:
-        """Read what each driver's `image/<driver>` holds."""
+        """Read `image/<driver>` of each driver."""
         reader = reading.readers[Collector.IMAGES]
         databases = [read_layers(reader, LayerStore(driver_named(name), reader)) for name in find_drivers(reading.root)]
         for database in databases:
@@ -104,7 +104,7 @@ class LayerdbPart:
         return self._database.missing
 
     def container_layers(self, container: ContainerId) -> ContainerLayers | None:
-        """Find the layers of a container by what `layerdb/mounts` says of it."""
+        """Find the layers of a container in `layerdb/mounts`."""
         database, mount = self._database, self._database.mounts.get(container)
         if mount is None:
             return None
@@ -143,7 +143,7 @@ class LayerdbPart:
 
 
 class _Describer:
-    """Describes the layers of one driver with what its database knows of them."""
+    """Describes the layers of one driver from its database."""
 
     def __init__(self, database: Database, builds: Builds) -> None:
         self._database = database

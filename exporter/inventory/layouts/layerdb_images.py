@@ -32,7 +32,7 @@ def chain_ids(diffs: Iterable[str]) -> tuple[str, ...]:
 
 
 def read_images(reader: Reader, database: Database, previous: Mapping[str, Image]) -> None:
-    """Read the images of one driver; one whose config is damaged keeps what `previous` knew of it."""
+    """Read the images of one driver. An image with a damaged config is taken from `previous`."""
     content = (*database.base, "imagedb", "content", "sha256")
     names = []
     for name in reader.names(content):

@@ -93,7 +93,7 @@ def find_drivers(root: DataRoot) -> list[str]:
 
 
 def read_layers(reader: Reader, store: LayerStore) -> Database:
-    """Read what `image/<driver>/layerdb` says of one driver's layers."""
+    """Read the layers of one driver from `image/<driver>/layerdb`."""
     database = Database(store.driver.name, store)
     _read_entries(reader, database)
     mounts = (*database.base, "layerdb", "mounts")

@@ -1,4 +1,4 @@
-"""What a layout is given to read a root, and what it returns: a `Part` of the inventory."""
+"""The arguments with which a layout reads a root, and its result: a `Part` of the inventory."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -31,7 +31,7 @@ class Dispatcher:
         self._send = send
 
     def dispatch(self) -> None:
-        """Give work to the workers that have none or little; where there is none left, have busy workers share."""
+        """Give work to the workers with little or none. If no work is waiting, ask busy workers to share theirs."""
         size, urgent, paced = self._supervisor.size, self._waiting.urgent, self._waiting.paced
         while urgent and (worker := self._free(_AHEAD if len(urgent) > size else 1)) is not None:
             self._send(worker, self._waiting.pop_urgent(max(1, min(_AHEAD, len(urgent) // (2 * size)))))

@@ -25,7 +25,7 @@ from exporter.measure.walk import WHOLE, Start
 
 _CRASHES = 2
 #: `results` is called every second, unless this process was stopped.
-_LONGEST_ABSENCE_SECONDS = 5.0
+_LONGEST_GAP_SECONDS = 5.0
 _log = Logger()
 
 
@@ -42,7 +42,7 @@ class Pool:
         self._items: dict[int, WorkItem] = {}
         self._finished: list[Result] = []
         self._number = 0
-        self._attended = time.monotonic()
+        self._last_call = time.monotonic()
         self._entries = 0
 
     def __enter__(self) -> Self:
@@ -73,7 +73,7 @@ class Pool:
 
     @property
     def entries(self) -> int:
-        """How many directory entries were looked at so far, also in trees that are not done."""
+        """The number of directory entries read so far, also in trees that are not done."""
         return self._entries + sum(worker.at for worker in self._supervisor.workers)
 
     def fileno(self) -> int:
@@ -108,8 +108,8 @@ class Pool:
         self._dispatch()
 
     def results(self, timeout: float = 0.0) -> list[Result]:
-        """Return what has been measured, waiting for it up to `timeout` seconds."""
-        self._excuse()
+        """Return results, after waiting up to `timeout` seconds for one."""
+        self._restart_stall_timers()
         if not self._finished:
             for worker in self._supervisor.listen(timeout):
                 if worker in self._supervisor.workers:  # not ended for what another one has just reported
@@ -118,7 +118,7 @@ class Pool:
         self._supervisor.reap()
         self._dispatch()
         finished, self._finished = self._finished, []
-        self._attended = time.monotonic()
+        self._last_call = time.monotonic()
         return finished
 
     def close(self) -> None:
@@ -212,7 +212,7 @@ class Pool:
     # -- the ends of tasks and of attempts ---------------------------------------------------------------------------
 
     def _fail(self, task: Task, reason: Reason, tree: Tree, detail: str) -> None:
-        """Note that a task's figure cannot be had; what is still being measured for it is not needed."""
+        """Note that a task has failed, and drop its other work items."""
         task.fail(reason, tree, detail)
         self._finish(task, None)
 
@@ -222,7 +222,7 @@ class Pool:
         self._end_attempt(task)
 
     def _end_attempt(self, task: Task) -> None:
-        """Forget what is measured of a task, and end the workers that still work on it."""
+        """Drop the partial results of a task, and end the workers that still work on it."""
         shared, task.parts = task.parts > 1, 1
         task.attempt += 1
         task.total = None
@@ -236,10 +236,10 @@ class Pool:
 
     # -- workers that hang or die ------------------------------------------------------------------------------------
 
-    def _excuse(self) -> None:
-        """After a long absence no worker counts as hung: all may have been stopped, as when a container is paused."""
+    def _restart_stall_timers(self) -> None:
+        """After a long gap between two calls, no worker counts as hung: all may have been stopped (`docker pause`)."""
         now = time.monotonic()
-        if now - self._attended > max(self._stall, _LONGEST_ABSENCE_SECONDS):
+        if now - self._last_call > max(self._stall, _LONGEST_GAP_SECONDS):
             for worker in self._supervisor.workers:
                 worker.moved = now
 
@@ -279,7 +279,7 @@ class Pool:
                 self._waiting.put(item)
 
     def _refuse(self, stuck: list[Tree]) -> None:
-        """Send no other worker into trees in which one hangs, or to filesystems below the root that they are on."""
+        """Fail the waiting work in trees in which a worker hangs, and on the mounted filesystems of these trees."""
         mounts = foreign_trees(self._root.path, read_mounts())
         around = {mount_around(tree, mounts) for tree in stuck} - {()}
         self._time_out(lambda tree: tree in stuck or mount_around(tree, mounts) in around, "a worker hangs there")

@@ -11,7 +11,7 @@ from exporter.measure.pool.worker_handle import WorkerHandle
 #: No more workers are started while so many hang in the kernel and do not end although they were killed.
 MAX_STUCK = 8
 _IDLE_SECONDS = 5.0
-_FAREWELL_SECONDS = 0.5
+_END_SECONDS = 0.5
 _KILL_SECONDS = 0.1
 
 _log = Logger()
@@ -120,7 +120,7 @@ class WorkerSupervisor:
             self._forget(worker)
             worker.kill()
             worker.close_pipes()
-        until = time.monotonic() + _FAREWELL_SECONDS
+        until = time.monotonic() + _END_SECONDS
         for worker in everyone:
             worker.ended(max(0.0, until - time.monotonic()))
         self.workers.clear()

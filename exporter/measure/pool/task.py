@@ -1,4 +1,4 @@
-"""What a pool is asked to measure, and what it answers."""
+"""The tasks of a pool and their results."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Basic authentication against bcrypt hashes: each password is compared once, and the verdict remembered."""
+"""Basic authentication against bcrypt hashes. A password is compared once; the verdict is remembered."""
 
 import asyncio
 import base64
@@ -12,13 +12,13 @@ from enum import Enum
 from exporter.web.access.bcrypt_threads import Checks, cost_of
 
 _REFUSALS_KEPT = 512
-#: How many may wait for a verdict: of one client for one user, and of all together.
+#: How many comparisons may be pending: from one client for one user, and in all.
 _WAITING_EACH = 4
 _WAITING = 64
 
 
 class Verdict(Enum):
-    """What becomes of a request."""
+    """The result of checking a request."""
 
     ADMITTED = "admitted"
     REFUSED = "refused"
@@ -26,10 +26,10 @@ class Verdict(Enum):
 
 
 class Authenticator:
-    """Knows the users and remembers whom it has let in.
+    """Checks user names and passwords, and remembers the verdicts.
 
-    Right passwords are remembered apart from wrong ones, so that no number of wrong ones makes a user who has once
-    been let in wait. Only digests with a key of this process are kept.
+    Accepted passwords are remembered apart from refused ones. So a flood of wrong passwords never makes the exporter
+    compare an accepted one again. Only digests with a random key of this process are kept, never passwords.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Authenticator:
         self._closed = False
 
     def use(self, users: Mapping[str, str]) -> None:
-        """Know these users, by their bcrypt hashes, from now on; verdicts on other hashes are forgotten."""
+        """Replace the users (name: bcrypt hash). If they differ from the former ones, all verdicts are forgotten."""
         if users == self._users:
             return
         self._users = dict(users)
@@ -54,11 +54,11 @@ class Authenticator:
 
     @property
     def needed(self) -> bool:
-        """Whether there are users at all."""
+        """Whether a password is required: at least one user is configured."""
         return bool(self._users)
 
     async def judge(self, header: str | None, client: str) -> Verdict:
-        """Judge a request by its Authorization header; `client` is its address."""
+        """Check the Authorization header of a request; `client` is the address that it came from."""
         found = credentials(header)
         if found is None:
             return Verdict.REFUSED
@@ -82,21 +82,21 @@ class Authenticator:
                 return Verdict.BUSY
             self._waiting[place] = self._waiting.get(place, 0) + 1
             pending = self._pending[digest] = self._checks.compare(hashed, password)
-            pending.add_done_callback(lambda done: self._settle(done, digest, hashed, place, known=known))
+            pending.add_done_callback(lambda done: self._remember_verdict(done, digest, hashed, place, known=known))
         right = await asyncio.shield(pending)
         if self._closed and not right:
             return Verdict.BUSY
         return Verdict.ADMITTED if right and known else Verdict.REFUSED
 
     def _decoy(self, user: str) -> str:
-        """A hash for an unknown user, that of one of the known ones but for what is hashed.
+        """A hash for an unknown user. It has the cost of a known user's hash, and no password matches it.
 
-        So an unknown user waits as long as some known one, and always as long as the time before.
+        The same name always gets the same cost. So response times do not tell which users exist.
         """
         chosen = hashlib.blake2b(user.encode("utf-8", "surrogatepass"), key=self._key, digest_size=8).digest()
         return self._decoys[int.from_bytes(chosen, "big") % len(self._decoys)]
 
-    def _settle(
+    def _remember_verdict(
         self, done: asyncio.Future[bool], digest: bytes, hashed: str, place: tuple[str, str], *, known: bool
     ) -> None:
         del self._pending[digest]
@@ -106,7 +106,7 @@ class Authenticator:
         if done.cancelled() or done.exception() is not None:
             return
         if known and hashed not in self._users.values():
-            return  # it was changed meanwhile
+            return  # the user got another hash meanwhile
         if done.result() and known:
             self._admitted.add(digest)
             return
@@ -121,7 +121,7 @@ class Authenticator:
         return mac.digest()
 
     def close(self) -> None:
-        """Let the threads end; whoever still waits for a verdict is told to come again."""
+        """Stop the threads. Requests that still wait for a comparison are answered as busy."""
         self._closed = True
         self._checks.close()
         for pending in self._pending.values():
@@ -130,7 +130,7 @@ class Authenticator:
 
 
 def credentials(header: str | None) -> tuple[str, bytes] | None:
-    """Take user and password out of an Authorization header; None if it has none."""
+    """The user and the password of an Authorization header; None if it has none."""
     scheme, _, encoded = (header or "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,6 +1,6 @@
-"""The web configuration file, in the format that Prometheus exporters share (exporter-toolkit's).
+"""The web configuration file, in the format of the exporter-toolkit, which Prometheus exporters share.
 
-Source: prometheus/exporter-toolkit, docs/web-configuration.md, and what its web/tls_config.go accepts.
+Source: prometheus/exporter-toolkit, docs/web-configuration.md and web/tls_config.go.
 """
 
 import os
@@ -17,12 +17,12 @@ _CLIENT_AUTH: dict[str, ClientAuth] = {
     "VerifyClientCertIfGiven": "VerifyClientCertIfGiven",
     "RequireAndVerifyClientCert": "RequireAndVerifyClientCert",
 }
-#: Known to exporter-toolkit. The last is the name that RequireAnyClientCert had in old files.
+#: exporter-toolkit accepts these, Python's ssl cannot. The last is the old name of RequireAnyClientCert.
 _UNVERIFIED = ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
 VERSIONS = ("TLS10", "TLS11", "TLS12", "TLS13")
-#: Go's names of curves to OpenSSL's.
+#: Names of curves: Go's and OpenSSL's.
 CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
-#: Go's names of cipher suites to OpenSSL's; those of TLS 1.3, which cannot be chosen, to nothing.
+#: Names of cipher suites: Go's and OpenSSL's. Those of TLS 1.3 cannot be chosen and have "".
 CIPHERS = {
     "TLS_AES_128_GCM_SHA256": "",
     "TLS_AES_256_GCM_SHA384": "",
@@ -53,7 +53,7 @@ _HEADERS: dict[str, tuple[str, ...]] = {
 _BCRYPT = re.compile(r"\$2[abxy]?\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h)")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-#: What Go's types for a number and a duration hold.
+#: The largest values of Go's int64 and time.Duration.
 _MOST = 2**63 - 1
 _LONGEST_SECONDS = _MOST / 1e9
 _Fields = dict[str, Any]
@@ -63,8 +63,8 @@ _Fields = dict[str, Any]
 class TlsConfig:
     """tls_server_config: PEM texts or absolute paths of PEM files, and what to accept from clients.
 
-    A file wins over the text beside it. `allowed_sans` None admits every name, an empty one nobody. `curve` is one of
-    `CURVES`, or empty for OpenSSL's own choice. `lines` says where the fields stand.
+    If both a file and a text are given, the file is used. `allowed_sans`: None allows every client certificate, an
+    empty set allows none. `curve` is one of `CURVES`, or "" for OpenSSL's default. `lines`: the line of each field.
     """
 
     cert: str = field(default="", repr=False)
@@ -83,16 +83,16 @@ class TlsConfig:
     lines: tuple[tuple[str, int], ...] = ()
 
     def line(self, *names: str) -> int | None:
-        """The line of the first of these fields that there is."""
+        """The line of the first of these fields that is set."""
         known = dict(self.lines)
         return next((known[one] for one in names if one in known), None)
 
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """A web configuration: `users` are names with bcrypt hashes.
+    """A web configuration. `users`: names with bcrypt hashes.
 
-    `interval` is the seconds that each token of the rate limit takes, 0 without one; `burst` how many are saved up.
+    `interval`: seconds between two tokens of the rate limit, 0 without a limit. `burst`: the most tokens kept.
     """
 
     tls: TlsConfig | None = None
@@ -103,7 +103,7 @@ class WebConfig:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files it refers to."""
+        """The files that it names."""
         tls = self.tls or TlsConfig()
         return tuple(one for one in (tls.cert_file, tls.key_file, tls.client_ca_file) if one)
 
@@ -163,7 +163,7 @@ def _tls_fields(entry: YamlEntry, directory: str) -> _Fields:
 
 
 def _tls(entry: YamlEntry, fields: _Fields, *, http2: bool) -> TlsConfig | None:
-    """Check what only shows when the fields are seen together."""
+    """Make the TLS settings, and check that the fields agree. None if no TLS is configured."""
     used = ("cert", "key", "client_ca", "cert_file", "key_file", "client_ca_file", "client_auth_type")
     if not any(fields.get(one) for one in used):
         return None

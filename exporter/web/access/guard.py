@@ -1,4 +1,4 @@
-"""Checks every request before its page is made: rate limit, basic authentication. Adds the configured headers."""
+"""Checks each request before it is answered: rate limit, then basic authentication. Adds the configured headers."""
 
 import time
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from exporter.web.access.basic_auth import Authenticator, Verdict
 from exporter.web.protocol.message import Handler, Request, Response, text
 
 if TYPE_CHECKING:
-    from exporter.web.access.config import WebConfig  # it imports PyYAML, which takes memory; not all have such a file
+    from exporter.web.access.config import WebConfig  # it imports PyYAML, which is needed only with such a file
 
 _CHALLENGE = ("www-authenticate", 'Basic realm="docker-storage-exporter"')
 
 
 class TokenBucket:
-    """A token bucket: a token comes every `interval` seconds, `burst` are kept. An interval of 0 limits nothing."""
+    """A token bucket: one token every `interval` seconds, at most `burst` are kept. An interval of 0 is no limit."""
 
     def __init__(self, interval: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.shape = (interval, burst)
@@ -24,7 +24,7 @@ class TokenBucket:
         self._filled = clock()
 
     def take_token(self) -> bool:
-        """Take a token; return False where there is none."""
+        """Take a token; return False if none is left."""
         interval, burst = self.shape
         if not interval:
             return True
@@ -38,25 +38,25 @@ class TokenBucket:
 
 
 class Guard:
-    """A handler around another one. `use` changes at any time what it asks of a request."""
+    """A handler that checks requests and passes them on. `use` may change the configuration at any time."""
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
         self._bucket = TokenBucket(0, 0)
         self._headers: tuple[tuple[str, str], ...] = ()
         self.authenticator = Authenticator()
-        #: How many requests had no right password, or came while too many were checked.
+        #: How many requests had no valid password, or came while too many passwords were being checked.
         self.refused = 0
 
     def use(self, config: "WebConfig") -> None:
-        """Apply a configuration from now on. What has not changed keeps its state."""
+        """Apply another configuration. A rate limit that has not changed keeps its tokens."""
         if self._bucket.shape != (config.interval, config.burst):
             self._bucket = TokenBucket(config.interval, config.burst)
         self._headers = config.headers
         self.authenticator.use(dict(config.users))
 
     async def __call__(self, request: Request) -> Response:
-        """Refuse a request, or have it answered."""
+        """Refuse a request or pass it on."""
         response = await self._refusal(request) or await self._handler(request)
         return response.with_headers(self._headers) if self._headers else response
 

@@ -1,4 +1,4 @@
-"""Keeps to a web configuration file: read at the start, and again when it or a file that it names has changed."""
+"""Reads the web configuration file at the start, and again after it or a file that it names has changed."""
 
 import functools
 import os
@@ -17,7 +17,7 @@ _Signature = tuple[tuple[int, ...] | None, ...]
 
 @dataclass(slots=True)
 class Reloads:
-    """How often the web configuration was read again; `failed` says whether the last time was in vain."""
+    """How often the web configuration was read again. `failed`: whether the last time failed."""
 
     success: int = 0
     failure: int = 0
@@ -25,10 +25,10 @@ class Reloads:
 
 
 class WebConfiguration:
-    """What the web configuration file says now. A broken one changes nothing but the count of failures.
+    """The web configuration in force. If the file becomes invalid, the last valid configuration stays in force.
 
-    Without a file there is no TLS, and everybody is let in. Its modules are imported only with one: they take
-    memory. Raises SettingsError when made, of a file that is wrong from the start.
+    Without a file there is neither TLS nor a password. The modules that read it are imported only if there is a file,
+    to save memory. The constructor raises SettingsError if the file is invalid.
     """
 
     def __init__(self, file: str, guard: Guard) -> None:
@@ -44,12 +44,12 @@ class WebConfiguration:
             self._read()
 
     def follow(self) -> None:
-        """Read the file again if it or one that it names has changed; to be called before each use."""
+        """Read the file again if it, or a file that it names, has changed. Called for each new connection."""
         if self._file and _signature(self._files) != self._signature:
             self.reload()
 
     def reload(self) -> bool:
-        """Read the file again in any case; return whether it is good."""
+        """Read the file again in any case; return whether it is valid."""
         if not self._file:
             return True
         self._signature = _signature(self._files)
@@ -69,13 +69,13 @@ class WebConfiguration:
         from exporter.web.access.config import load  # noqa: PLC0415 - see above
         from exporter.web.access.tls import admitted, make_context  # noqa: PLC0415
 
-        seen = _signature((self._file,))  # before it is read: what changes meanwhile shows the next time
+        seen = _signature((self._file,))  # before reading: a change during it is found the next time
         config = load(self._file)
         self._files = (self._file, *config.files)
         self._signature = (*seen, *_signature(config.files))
         tls = config.tls
         context = make_context(tls, self._file) if tls else None
-        # From here on nothing can fail: all of it changes, or nothing.
+        # Nothing below can fail, so the whole configuration changes or none of it.
         self.context = context
         self.admits = functools.partial(admitted, tls) if tls else _everybody
         self._guard.use(config)
@@ -86,10 +86,10 @@ def _everybody(_certificate: Mapping[str, Any] | None) -> bool:
 
 
 def _signature(files: tuple[str, ...]) -> _Signature:
-    return tuple(_look(file) for file in files)
+    return tuple(_file_signature(file) for file in files)
 
 
-def _look(file: str) -> tuple[int, ...] | None:
+def _file_signature(file: str) -> tuple[int, ...] | None:
     try:
         status = os.stat(file)
     except (OSError, ValueError):

@@ -18,13 +18,13 @@ _VERSIONS = {
     "TLS13": ssl.TLSVersion.TLSv1_3,
 }
 _OTHER = "the key is that of another certificate"
-#: What OpenSSL says, in words. The second is of a key of another kind.
+#: By the reason that OpenSSL gives. The last two are those of a key of another kind, such as EC with RSA.
 _KEY_ERRORS = {"KEY_VALUES_MISMATCH": _OTHER, "NO_CERTIFICATE_ASSIGNED": _OTHER, "KEY_TYPE_MISMATCH": _OTHER}
 _CLIENT_CA = ("client_ca_file", "client_ca")
 
 
 def make_context(config: TlsConfig, file: str) -> ssl.SSLContext:
-    """Make the context; raises SettingsError, in which `file` is the web configuration that asks for it."""
+    """Make the context. Raises SettingsError; its message names `file`, the web configuration, and the line."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
@@ -40,7 +40,7 @@ def make_context(config: TlsConfig, file: str) -> ssl.SSLContext:
 
 
 class _BadError(Exception):
-    """A file of the configuration cannot be used, or something that one of the fields `names` has."""
+    """A value or a file of the configuration cannot be used. `names`: the fields that it comes from."""
 
     def __init__(self, text: str, *names: str) -> None:
         super().__init__(text)
@@ -50,7 +50,7 @@ class _BadError(Exception):
 def _certificate(context: ssl.SSLContext, config: TlsConfig) -> None:
     with _file(config.cert, config.cert_file, "cert") as cert, _file(config.key, config.key_file, "key") as key:
         try:
-            # an encrypted key would be asked for on the terminal
+            # Without a password callback, OpenSSL asks for the password of an encrypted key on the terminal.
             context.load_cert_chain(cert, key, password=lambda: "")
         except (ssl.SSLError, ValueError, OSError) as error:
             reason = str(getattr(error, "reason", None) or "no PEM")
@@ -61,14 +61,14 @@ def _certificate(context: ssl.SSLContext, config: TlsConfig) -> None:
 def _protocol(context: ssl.SSLContext, config: TlsConfig) -> None:
     old = config.min_version in {"TLS10", "TLS11"}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # whoever allows an old version has chosen it
+        warnings.simplefilter("ignore", DeprecationWarning)  # an old version is allowed on purpose
         context.maximum_version = _VERSIONS[config.max_version]
         context.minimum_version = _VERSIONS[config.min_version]
     ciphers = [CIPHERS[one] for one in config.ciphers if CIPHERS[one]]
     if config.ciphers and not ciphers:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
     if ciphers or old:
-        # OpenSSL's security level 1 has no TLS 1.0 and 1.1 at all
+        # OpenSSL 3 allows TLS 1.0 and 1.1 at security level 0 only.
         context.set_ciphers(":".join(ciphers or ["DEFAULT"]) + (":@SECLEVEL=0" if old else ""))
     if not config.prefer_server:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -93,7 +93,7 @@ def _clients(context: ssl.SSLContext, config: TlsConfig) -> None:
         _trust(context, config)
     else:
         context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
-    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # as Go: what is listed is trusted
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # as in Go: a listed intermediate is trusted
 
 
 def _trust(context: ssl.SSLContext, config: TlsConfig) -> None:
@@ -108,7 +108,7 @@ def _trust(context: ssl.SSLContext, config: TlsConfig) -> None:
 
 @contextlib.contextmanager
 def _file(text: str, path: str, name: str) -> Iterator[str]:
-    """A file to read: the one that is named, or one in memory alone with what stands in the configuration."""
+    """The path of a PEM file: the configured file, or a file in memory with the configured text."""
     if path:
         try:
             with open(path, "rb"):
@@ -127,7 +127,7 @@ def _file(text: str, path: str, name: str) -> Iterator[str]:
 
 
 def admitted(config: TlsConfig, certificate: Mapping[str, Any] | None) -> bool:
-    """Whether a client with this certificate, as `getpeercert` gives it, has one of the allowed names."""
+    """Whether a client certificate, in the form of `getpeercert`, has one of the allowed names."""
     if config.allowed_sans is None:
         return True
     names = (certificate or {}).get("subjectAltName", ())

@@ -33,7 +33,7 @@ class Shared:
 
 
 class Connection:
-    """Serves the requests of one client on `stream`. `slot` tells the limits how far it is."""
+    """Serves the requests of one client on `stream`. `slot`: its entry in the limits."""
 
     def __init__(self, stream: Stream, slot: ConnectionSlot, shared: Shared) -> None:
         self.stream = stream

@@ -50,7 +50,7 @@ class FairQueue:
         self._scheduled = False
 
     async def wait(self, client: str, connection: TurnCount) -> None:
-        """Wait for a turn; `client` is what `client_of` gives."""
+        """Wait for a turn. `client`: the value of `client_of`."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         place = (connection.at(self._clock()), next(self._numbers), turn, connection)

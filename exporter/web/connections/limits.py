@@ -1,4 +1,4 @@
-"""Bounds how many connections there are, for how long, and how many bytes wait to be sent on them.
+"""Limits the number of connections, their duration, and the bytes that wait to be sent on them.
 
 When all places are taken, a new connection gets the place of another: the one that has waited longest without a
 request, of the client that has the most of those. So a scraper is served however many connections an attacker opens.
@@ -42,7 +42,7 @@ REASONS = ("full", "slow", "timeout", "tls")
 
 
 class ConnectionSlot:
-    """The place of one connection. `cut` ends it at once; `held` is how many bytes wait to be sent.
+    """The entry of one connection. `cut` ends it at once; `held`: the number of bytes that wait to be sent.
 
     `client` is whom it belongs to (see `client_of`), `address` its IP address.
     """
@@ -57,7 +57,7 @@ class ConnectionSlot:
         self.timer: asyncio.TimerHandle | None = None
 
     def forget(self) -> None:
-        """Drop the reference to the connection, which has ended: it would keep it in memory."""
+        """Drop the reference to the ended connection, so that its memory is freed."""
         self.cut = _nothing
 
 
@@ -122,7 +122,7 @@ class ConnectionLimits:
     def _limit_held(self) -> None:
         draining = [one for one in self.slots if one.stage is Stage.DRAINING]
         held = sum(one.held for one in draining)
-        for slot in draining[:-1]:  # not the last to come: it has had no time to read
+        for slot in draining[:-1]:  # not the newest: it has had no time to read
             if held <= MAX_HELD_BYTES:
                 return
             self._end(slot, "slow")

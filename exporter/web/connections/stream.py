@@ -22,7 +22,7 @@ _NOT_NOW = (BlockingIOError, InterruptedError)
 
 
 class Stream:
-    """A connection. Its methods raise OSError, of which ssl.SSLError is a kind, when the connection is broken."""
+    """A connection. Its methods raise OSError (ssl.SSLError is one) if the connection is broken."""
 
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
@@ -40,7 +40,7 @@ class Stream:
         return _RECORD_BYTES if isinstance(self._socket, ssl.SSLSocket) else 0
 
     async def peek(self, wanted: int) -> bytes:
-        """Wait until `wanted` bytes have come and return them, without taking them; fewer when no more will come."""
+        """Wait for `wanted` bytes and return them without removing them. Fewer at the end of the stream."""
         with contextlib.suppress(*_NOT_NOW):
             come = self._socket.recv(wanted, socket.MSG_PEEK)
             if len(come) == wanted:
@@ -103,7 +103,7 @@ class Stream:
             await self._ready(self._loop.add_reader, self._loop.remove_reader)
 
     async def writable(self) -> None:
-        """Wait until there is room for more."""
+        """Wait until more can be sent."""
         await self._ready(self._loop.add_writer, self._loop.remove_writer)
 
     async def finish(self, seconds: float = _DISCARD_SECONDS) -> None:

@@ -1,4 +1,4 @@
-"""How the pages look, and their tables: plain HTML without scripts, in which every value is escaped."""
+"""The layout of the pages and their tables: HTML without scripts, in which every value is escaped."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ _PAGE = Template(
     '<a href="/-/healthy">healthy</a></nav></header>$content</body></html>\n'
 )
 _FULL = 0.9
-#: Shorter texts are not broken within a word.
+#: A line break within a word is allowed only in longer texts.
 _LONG_WORD = 12
 
 
@@ -71,7 +71,7 @@ class Html:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A bar: a part of a whole. `alarm` colours one that is nearly full."""
+    """A bar that shows `part` of `whole`. With `alarm`, a bar that is at least 90% full has another colour."""
 
     part: float | None
     whole: float
@@ -80,7 +80,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A number that is no size."""
+    """A count. A plain integer in a cell is a size in bytes."""
 
     value: int
 
@@ -100,7 +100,7 @@ def section(title: str, content: str, *, wide: bool = False) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """A table. A heading that begins with `>` is that of numbers, an empty row of headings is left out."""
+    """A table. `>` at the start of a heading aligns its column right. If all headings are empty, none is shown."""
     right = [heading.startswith(">") for heading in headings]
     head = "".join(
         f'<th{_NUMBER if number else ""} scope="col">{escape(heading.lstrip(">"))}</th>'
@@ -134,5 +134,5 @@ def _bar(share: Share) -> str:
 
 
 def shown(text: str) -> str:
-    """A name from the disk as HTML: escaped, not too long, and without what could turn the text around it."""
+    """A name from the disk as HTML: escaped, shortened, without characters that change the direction of text."""
     return escape(printable(shorten(text)))

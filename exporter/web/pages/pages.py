@@ -1,4 +1,4 @@
-"""The pages for people: the overview at `/`, and everything with advice at `/status`."""
+"""The pages for people: the overview at `/`, and the details and problems with advice at `/status`."""
 
 import time
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _LOG_DRIVERS_ON_DISK = ("", "json-file", "local")
 
 
 def landing(summary: Summary) -> str:
-    """The page at `/`: what is read, how old the figures are, and what is largest."""
+    """The page at `/`: the data root, the age of the figures, and the largest objects of each kind."""
     containers = [(container_name(one), one.writable) for one in summary.containers]
     parts = (
         ("Data root by top-level entry, on disk", [(one.name, one.allocated) for one in summary.directories]),
@@ -35,7 +35,7 @@ def landing(summary: Summary) -> str:
 
 
 def status(summary: Summary, filesystems: Sequence[FilesystemRow]) -> str:
-    """The page at `/status`: every table of the terminal's commands, what went wrong, and what to do."""
+    """The page at `/status`: the tables that the terminal commands print, and the problems with advice."""
     sections = (
         _problems(summary),
         _filesystems(filesystems),
@@ -64,7 +64,7 @@ def _notice(summary: Summary) -> str:
 
 
 def _root_advice(error: str) -> str:
-    """What to do about a root that is not there, is not one, or cannot be read: HTML."""
+    """Advice, as HTML, for a root that is missing, is no data root, or cannot be read."""
     if "ermission" in error or "permitted" in error:
         return shown(ADVICE[Reason.PERMISSION])
     if error.startswith("cannot be"):
@@ -100,7 +100,7 @@ def _ranking(title: str, rows: Sequence[tuple[str, int | None]]) -> str:
 
 
 def _more(title: str, headings: Sequence[str], rows: Sequence[Sequence[Cell]], count: int, command: str) -> str:
-    """A wide table of the largest, and how to see the rest; nothing for no rows."""
+    """A wide table of the largest objects, with the command that lists all. "" without rows."""
     if not rows:
         return ""
     rest = f", {count - len(rows):,} more not shown" if count > len(rows) else ""
@@ -109,10 +109,10 @@ def _more(title: str, headings: Sequence[str], rows: Sequence[Sequence[Cell]], c
 
 
 def _problems(summary: Summary) -> str:
-    """What could not be read, by reason, with what to do."""
+    """The files that could not be read, by reason, with advice."""
     if not summary.problem_count and not summary.missing:
         if summary.error:
-            return ""  # the notice above says it
+            return ""  # the notice at the top has it
         said = "Everything could be read." if summary.taken is not None else "Nothing that could not be read so far."
         return section("Errors", f'<p class="good">{said}</p>', wide=True)
     content = ""
@@ -234,7 +234,7 @@ def _limit(row: ContainerRow) -> Cell:
 
 
 def _mounts(summary: Summary) -> str:
-    """What a backup must cover besides the writable layers."""
+    """The mounts of containers: a backup needs them besides the writable layers."""
     headings = ("CONTAINER", "KIND", "SOURCE", "IN THE CONTAINER", "MODE")
     rows = [(name, one.kind, one.source, one.destination, one.mode) for name, one in summary.mounts]
     return _more("Mounts that a backup must cover", headings, rows, summary.count("mounts"), "backup")

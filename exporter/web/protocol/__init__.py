@@ -1,1 +1,1 @@
-"""HTTP/1.1 without input and output: what a request and a response are, and how they look as bytes."""
+"""HTTP/1.1 without input and output: requests and responses, and their form as bytes."""

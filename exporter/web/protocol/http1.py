@@ -38,7 +38,7 @@ class Http1:
         return bool(self._state.trailing_data[0])
 
     def request(self, client: str) -> Request | None:
-        """The next request, when its head is complete; None as long as it is not. Raises BadRequestError."""
+        """The next request; None until its head is complete. Raises BadRequestError."""
         event = self._event()
         if not isinstance(event, h11.Request):
             return None

@@ -43,7 +43,7 @@ class Response:
         status: int = HTTPStatus.OK,
         headers: Sequence[tuple[str, str]] = (),
     ) -> "Response":
-        """Make a response whose body is read part by part while it is sent."""
+        """Make a response with a body that is produced in parts while it is sent."""
         own = (("content-length", str(length)), ("content-type", content_type))
         return cls(status, (*headers, *own), parts, length)
 

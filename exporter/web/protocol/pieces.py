@@ -1,4 +1,4 @@
-"""Cuts a response into pieces of one size: what a connection holds does not depend on the size of a page."""
+"""Splits a response into pieces of one size, so that the memory of a connection does not depend on the page."""
 
 from collections.abc import Iterable, Iterator
 

@@ -181,13 +181,13 @@ def test_a_path_of_a_volumes_data_is_the_volume_where_it_lies_in_this_root() -> 
     path = Mount("bind", "/var/lib/docker/volumes/data/_data", "/x", "ro")
     volume = Mount("volume", "data", "/x", "ro", path=path.source)
 
-    def settled(mount: Mount, volumes: set[str], *roots: str) -> Mount:
+    def resolved(mount: Mount, volumes: set[str], *roots: str) -> Mount:
         others = [_named(f"other{at}", origin=root) for at, root in enumerate(roots)]
         return resolve_mounts([_named("web", mount), *others], frozenset(volumes))[0].mounts[0]
 
-    assert settled(path, {"data"}) == volume
-    assert settled(path, {"data"}, "/var/lib/docker", "") == volume
-    assert settled(path, {"data"}, "/mnt/docker") == path
-    assert settled(path, {"more"}) == path
+    assert resolved(path, {"data"}) == volume
+    assert resolved(path, {"data"}, "/var/lib/docker", "") == volume
+    assert resolved(path, {"data"}, "/mnt/docker") == path
+    assert resolved(path, {"more"}) == path
     tmpfs = Mount("tmpfs", path.source, "/x", "rw")
-    assert settled(tmpfs, {"data"}) == tmpfs
+    assert resolved(tmpfs, {"data"}) == tmpfs

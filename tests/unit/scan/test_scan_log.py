@@ -28,10 +28,10 @@ def test_the_estimate_of_a_first_scan_is_not_told_once_it_is_refuted(monkeypatch
     monkeypatch.setattr(scan_log, "on_terminal", lambda: False)
     told = _Told()
     monkeypatch.setattr(scan_log, "_log", told)
-    telling = ScanLog()
+    logged = ScanLog()
     for seconds, done in ((60, 9), (63, 9), (66, 9), (72, 9), (600, 9)):
         clock.now = 100.0 + seconds
-        telling.tell(Snapshot("/r", 0, progress=Progress(10, done, 1000)), changed=False, news=False)
+        logged.log_snapshot(Snapshot("/r", 0, progress=Progress(10, done, 1000)), changed=False, news=False)
     assert [(line["seconds"], line["seconds_left"]) for line in told.lines] == [
         (60, 7),
         (66, 7),

@@ -153,7 +153,7 @@ def _tree(device: int, allocated: int) -> Measured:
 @pytest.fixture
 def disks(monkeypatch: pytest.MonkeyPatch) -> _Filesystems:
     disks = _Filesystems({"/root": (1, 0), "/below": (2, 0)})
-    monkeypatch.setattr(module, "_look", disks)
+    monkeypatch.setattr(module, "_used_space", disks)
     return disks
 
 
@@ -193,5 +193,5 @@ def test_a_filesystem_that_is_mounted_twice_counts_once(disks: _Filesystems) -> 
 
 def test_what_is_used_is_what_is_not_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((4096, 512, 100, 30, 20, 9, 9, 9, 0, 255)))
-    assert module._look(str(tmp_path)) == (tmp_path.stat().st_dev, 70 * 512)
-    assert module._look(str(tmp_path / "none")) is None
+    assert module._used_space(str(tmp_path)) == (tmp_path.stat().st_dev, 70 * 512)
+    assert module._used_space(str(tmp_path / "none")) is None

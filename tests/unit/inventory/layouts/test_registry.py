@@ -17,17 +17,17 @@ from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
 from tests.support.roots import graph_root, hex_id
 
-_SHELF = Driver("shelf", ("shelf", "books"), sums_files=True)
+_VAULT = Driver("vault", ("vault", "books"), sums_files=True)
 
 
-class _ShelfPart:
+class _VaultPart:
     """Each directory is a layer; one with a file `title` is an image, and one with `<container>` is a container's."""
 
     def __init__(self, store: LayerStore, root: DataRoot) -> None:
         self.store = store
         self.missing = {"lent"}
-        named = sorted(name for name in store.names if "title" in root.names((*_SHELF.layers, name)))
-        self.images = [Image("shelf", ImageId(name), (LayerId(name),), (("book", name),)) for name in named]
+        named = sorted(name for name in store.names if "title" in root.names((*_VAULT.layers, name)))
+        self.images = [Image("vault", ImageId(name), (LayerId(name),), (("book", name),)) for name in named]
 
     def container_layers(self, container: ContainerId) -> ContainerLayers | None:
         name = LayerId(f"of-{container}")
@@ -42,22 +42,22 @@ class _ShelfPart:
         return Claims({name: describe_layer(self.store, name, use, (), 7) for name, use in uses.items()})
 
 
-class _ShelfLayout:
-    name = "shelf"
+class _VaultLayout:
+    name = "vault"
     areas = (
-        Area(("shelf",), "books"),
-        Area(_SHELF.layers, collector=Collector.IMAGES, store=True, watched=True, objects=Collector.IMAGES),
+        Area(("vault",), "books"),
+        Area(_VAULT.layers, collector=Collector.IMAGES, store=True, watched=True, objects=Collector.IMAGES),
     )
 
     def detect(self, root: DataRoot) -> bool:
-        return root.is_directory(("shelf",))
+        return root.is_directory(("vault",))
 
     def read(self, reading: Reading) -> Part:
-        store = LayerStore(_SHELF, reading.readers[Collector.IMAGES])
-        return Part([_ShelfPart(store, reading.root)], counts={("shelf", "books"): len(store.names)})
+        store = LayerStore(_VAULT, reading.readers[Collector.IMAGES])
+        return Part([_VaultPart(store, reading.root)], counts={("vault", "books"): len(store.names)})
 
 
-class _ClosedLayout(_ShelfLayout):
+class _ClosedLayout(_VaultLayout):
     def read(self, _reading: Reading) -> Part:
         return Part(known=Known.NOTHING)
 
@@ -68,8 +68,8 @@ def built(tmp_path: Path) -> Path:
     built.container("web", image="base", writable={"w": 1})
     built.container("reader", image="base")
     for name, file in (("atlas", "title"), (f"of-{hex_id('reader')}", "note"), ("left", "page")):
-        (built.path / "shelf/books" / name).mkdir(parents=True)
-        (built.path / "shelf/books" / name / file).write_text("x" * 10)
+        (built.path / "vault/books" / name).mkdir(parents=True)
+        (built.path / "vault/books" / name / file).write_text("x" * 10)
     return built.path
 
 
@@ -81,8 +81,8 @@ def _register(monkeypatch: pytest.MonkeyPatch, layout: layouts.Layout) -> Iterat
 
 
 @pytest.fixture
-def shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    yield from _register(monkeypatch, _ShelfLayout())
+def vault(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    yield from _register(monkeypatch, _VaultLayout())
 
 
 @pytest.fixture
@@ -90,25 +90,25 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield from _register(monkeypatch, _ClosedLayout())
 
 
-@pytest.mark.usefixtures("shelf")
+@pytest.mark.usefixtures("vault")
 def test_the_objects_of_a_layout_of_ones_own_come_out_beside_the_others(built: Path, pool: Pool) -> None:
     scanner = Scanner(str(built), 0, pool)
     snapshot = scanner.scan()
     inventory = snapshot.inventory
-    assert inventory.layouts == ("graph", "shelf")
+    assert inventory.layouts == ("graph", "vault")
     assert not inventory.unmeasured
-    assert {"aufs", "shelf"} <= {*inventory.drivers}
+    assert {"aufs", "vault"} <= {*inventory.drivers}
     assert [one.references for one in inventory.images] == [(("base", "1"),), (("book", "atlas"),)]
-    used = {layer.id: layer.use for layer in inventory.layers if layer.driver == "shelf"}
+    used = {layer.id: layer.use for layer in inventory.layers if layer.driver == "vault"}
     assert used == {"atlas": Use.IMAGE, f"of-{hex_id('reader')}": Use.CONTAINER, "left": Use.ORPHANED}
     places = {one.name: (one.driver, one.layer, one.chain) for one in inventory.containers}
     assert places == {
-        "reader": ("shelf", f"of-{hex_id('reader')}", ("atlas",)),
+        "reader": ("vault", f"of-{hex_id('reader')}", ("atlas",)),
         "web": ("aufs", hex_id("web"), ()),
     }
-    assert inventory.missing["shelf"] == {"lent", "below-reader"}
-    assert inventory.stores["shelf", "books"] == 3
-    for tree in {("shelf", "books", "atlas"), ("shelf", "books", "left")}:
+    assert inventory.missing["vault"] == {"lent", "below-reader"}
+    assert inventory.stores["vault", "books"] == 3
+    for tree in {("vault", "books", "atlas"), ("vault", "books", "left")}:
         assert scanner.plan.trees[tree] is Collector.IMAGES
         assert snapshot.measured[tree].usage.size == 10
 
@@ -117,5 +117,5 @@ def test_the_objects_of_a_layout_of_ones_own_come_out_beside_the_others(built: P
 def test_a_layout_that_knows_none_of_its_objects_is_named_and_no_layer_is_orphaned(built: Path, pool: Pool) -> None:
     (built / "aufs/diff/left").mkdir()
     inventory = Scanner(str(built), 0, pool).scan().inventory
-    assert inventory.unmeasured == ("shelf",)
+    assert inventory.unmeasured == ("vault",)
     assert {layer.use for layer in inventory.layers if layer.id == "left"} == {Use.PENDING}

@@ -5,10 +5,10 @@ from exporter.web.connections.limits import MAX_CONNECTIONS, MAX_HANDSHAKES, Con
 
 
 def run(test: Callable[[ConnectionLimits], None]) -> None:
-    async def with_lobby() -> None:
+    async def with_limits() -> None:
         test(ConnectionLimits())
 
-    asyncio.run(with_lobby())
+    asyncio.run(with_limits())
 
 
 def enter(limits: ConnectionLimits, client: str, gone: list[str], name: str = "") -> ConnectionSlot:
@@ -18,9 +18,9 @@ def enter(limits: ConnectionLimits, client: str, gone: list[str], name: str = ""
 def test_the_oldest_that_asks_for_nothing_makes_room() -> None:
     def test(limits: ConnectionLimits) -> None:
         gone: list[str] = []
-        visitors = [enter(limits, "a", gone, str(number)) for number in range(MAX_CONNECTIONS)]
-        limits.move(visitors[0], Stage.SERVING)
-        limits.move(visitors[1], Stage.IDLE)
+        slots = [enter(limits, "a", gone, str(number)) for number in range(MAX_CONNECTIONS)]
+        limits.move(slots[0], Stage.SERVING)
+        limits.move(slots[1], Stage.IDLE)
         enter(limits, "a", gone)
         enter(limits, "b", gone)
         assert gone == ["2", "3"]

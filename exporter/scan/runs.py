@@ -1,0 +1,49 @@
+"""The scans that are under way, and the scan to which each task of the pool belongs."""
+
+from collections.abc import Collection
+
+from exporter.core.measured import Tree
+from exporter.core.model import LayerKey
+from exporter.measure.pool.task import Task
+from exporter.scan.scan_run import ScanRun
+
+
+class Runs:
+    """Keeps the runs in the order in which they began. Two runs may have a task for the same tree."""
+
+    def __init__(self) -> None:
+        self.under_way: list[ScanRun] = []
+        self._owners: dict[Task, ScanRun] = {}
+        self._newest: dict[tuple[Tree, LayerKey], Task] = {}
+
+    def add(self, run: ScanRun, tasks: Collection[Task]) -> None:
+        """Add a run with its tasks."""
+        self._owners.update(dict.fromkeys(tasks, run))
+        self._newest.update({(task.tree, task.key): task for task in tasks})
+        self.under_way.append(run)
+
+    def finish(self, task: Task) -> ScanRun | None:
+        """Note that a task is done; return the run to which its figure belongs.
+
+        None where the figure is out of date: its run was forgotten, or a later task measures the same again.
+        """
+        run = self._owners.pop(task, None)
+        if run is None:
+            return None
+        run.pending.discard(task)
+        if self._newest.get((task.tree, task.key)) is not task:
+            return None
+        del self._newest[task.tree, task.key]
+        return run
+
+    def remove_done(self) -> list[ScanRun]:
+        """Remove the runs without pending tasks, and return them."""
+        done = [one for one in self.under_way if not one.pending]
+        self.under_way = [one for one in self.under_way if one.pending]
+        if done and not self.under_way:
+            self.forget()  # a dict keeps the memory of its largest size
+        return done
+
+    def forget(self) -> None:
+        """Forget all runs."""
+        self.under_way, self._owners, self._newest = [], {}, {}
