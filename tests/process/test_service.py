@@ -85,10 +85,12 @@ def test_a_change_on_the_disk_is_served_soon(tmp_path: Path) -> None:
         running.wait_for("image_virtual_size_bytes", 7)
         built.image("more", parent="app", size=1)
         running.wait_for("image_virtual_size_bytes", 8)
-        (built.path / "graph" / hex_id("more") / "layersize").write_text("2")  # no event tells of this
-        figures = running.wait_for("image_virtual_size_bytes", 9)
+        # No event tells of this. Just after an event, its entry is read once more, which may find the first of them.
+        for size in (2, 3, 4):
+            (built.path / "graph" / hex_id("more") / "layersize").write_text(str(size))
+            figures = running.wait_for("image_virtual_size_bytes", 7 + size)
     assert figures("scans_total", collector="images", trigger="event") >= 1
-    assert figures("watch_missed_changes_total") == 1
+    assert 1 <= figures("watch_missed_changes_total") <= 3
 
 
 def test_a_scanner_that_is_killed_is_started_again_and_counts_on(tmp_path: Path) -> None:

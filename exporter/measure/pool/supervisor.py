@@ -11,7 +11,7 @@ from exporter.measure.pool.worker_handle import WorkerHandle
 #: No more workers are started while so many hang in the kernel and do not end although they were killed.
 MAX_STUCK = 8
 _IDLE_SECONDS = 5.0
-_END_SECONDS = 0.5
+_END_SECONDS = 5.0
 _KILL_SECONDS = 0.1
 
 _log = Logger()
@@ -120,9 +120,11 @@ class WorkerSupervisor:
             self._forget(worker)
             worker.kill()
             worker.close_pipes()
-        until = time.monotonic() + _END_SECONDS
+        start = time.monotonic()
         for worker in everyone:
-            worker.ended(max(0.0, until - time.monotonic()))
+            # One that does not hang needs only a moment of a core to end, and is the last to get one.
+            seconds = _END_SECONDS if worker.stuck_in is None else _KILL_SECONDS
+            worker.ended(max(0.0, start + seconds - time.monotonic()))
         self.workers.clear()
         self._abandoned.clear()
         self._selector.close()
