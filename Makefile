@@ -46,7 +46,8 @@ apt-test:
 	@[ "$$(id -u)" -ne 0 ] || scripts/debian-root >/dev/null || echo "no Debian root: tests that need one are skipped" >&2
 
 # Tests that share something expensive are of one group, and so run in one of the processes.
-JOBS ?= $(shell nproc)
+# One process more than there are cores: many tests wait for the exporter most of the time.
+JOBS ?= $(shell expr $$(nproc) + 1)
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not machine"
 ALONE := $(BIN)/pytest -m machine
 

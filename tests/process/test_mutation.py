@@ -18,7 +18,7 @@ from tests.support.roots import GraphRoot, graph_root, hex_id
 from tests.support.usage import allocated
 
 #: So many times is each collector's part scanned while everything changes.
-_SCANS = 20
+_SCANS = 12
 _BIG = 8 * 1024 * 1024
 #: What comes and goes, all of it at once, has less than this.
 _MOST = 4 * 1024 * 1024

@@ -106,10 +106,10 @@ def test_all_of_it_can_come_from_the_environment_or_a_file(files: Path, port: in
         ({"--from.ca-file": "{files}/stranger.crt"}, "--from.ca-file"),
         ({"--from.ca-file": ""}, "--from.ca-file"),
         ({"--from": "https://127.0.0.1:{port}"}, "--from.ca-file, for this name"),
-        ({"--from.cert-file": "", "--from.key-file": ""}, "want another client certificate"),
+        ({"--from.cert-file": "", "--from.key-file": ""}, "it wants a client certificate: --from.cert-file"),
         (
             {"--from.cert-file": "{files}/other.crt", "--from.key-file": "{files}/other.key"},
-            "want another client certificate",
+            "it does not know who signed --from.cert-file",
         ),
         ({"--from": "http://localhost:{port}"}, "answers 400 Bad Request: does it speak https?"),
         ({"--from.ca-file": "{files}/none"}, "--from.ca-file {files}/none: No such file or directory"),
@@ -146,12 +146,15 @@ def test_an_authority_without_key_usage_is_trusted_when_it_is_named(files: Path,
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(
-    not ssl.create_default_context().verify_flags & ssl.VerifyFlags.VERIFY_X509_STRICT,
-    reason="this Python trusts it anyway",
-)
-def test_where_it_is_only_the_systems_the_message_says_to_name_it(files: Path, plain_port: int) -> None:
+def test_where_it_is_only_the_systems_it_is_trusted_or_the_message_says_to_name_it(
+    files: Path, plain_port: int
+) -> None:
+    """Python verifies strictly from 3.13 on."""
+    strict = ssl.create_default_context().verify_flags & ssl.VerifyFlags.VERIFY_X509_STRICT
     done = run("--from", f"https://localhost:{plain_port}", SSL_CERT_FILE=str(files / "plain.crt"))
+    if not strict:
+        assert done.returncode == 0
+        return
     assert done.returncode == 1
     assert "name the authority's file with --from.ca-file" in done.stderr
     assert len(done.stderr.splitlines()) == 1

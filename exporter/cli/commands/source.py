@@ -111,7 +111,7 @@ def _split(url: str) -> urllib.parse.SplitResult:
 
 def _said(reason: object, *, encrypted: bool) -> str:
     """An error in one line, with advice."""
-    if isinstance(reason, ssl.SSLError):
+    if isinstance(reason, ssl.SSLError) and not isinstance(reason, ssl.SSLEOFError):
         why = getattr(reason, "verify_message", "") or (reason.reason or "").replace("_", " ").lower()
         advice = _TLS_ADVICE.get(reason.reason or "", "")
         if getattr(reason, "verify_code", 0) in _STRICT:
@@ -120,7 +120,7 @@ def _said(reason: object, *, encrypted: bool) -> str:
     said = str(reason) or type(reason).__name__
     # In TLS 1.3 the client may send its request before the server has verified its certificate. If the server then
     # refuses it, the connection ends while the client writes or reads.
-    ended = isinstance(reason, (ConnectionResetError, BrokenPipeError))
+    ended = isinstance(reason, (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError))
     return f"{said}; {_REFUSED}" if encrypted and ended else said
 
 

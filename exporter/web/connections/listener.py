@@ -20,6 +20,8 @@ from exporter.web.connections.stream import Stream
 _AT_ONCE = 64
 #: How long nothing is accepted after the process has run out of descriptors or memory.
 _PAUSE_SECONDS = 0.5
+#: How long a client whose handshake has failed may still send.
+_ALERT_SECONDS = 1.0
 _TLS_HANDSHAKE = b"\x16"
 #: RFC 8446, 5.1: type, version and length, then at most so much.
 _TLS_HEAD_BYTES = 5
@@ -141,6 +143,8 @@ class Listener:
             self._limits.move(slot, Stage.WAITING)
         else:
             self._limits.cut["tls"] += 1
+            with contextlib.suppress(OSError):  # else the client, which may have sent its request, loses the alert
+                await stream.finish(_ALERT_SECONDS)
         return admitted
 
 

@@ -61,14 +61,14 @@ class Stream:
             try:
                 wrapped.do_handshake()
             except ssl.SSLWantReadError:
-                self.join_packets(join=False)
-                await self.readable()
+                wait = self.readable
             except ssl.SSLWantWriteError:
-                self.join_packets(join=False)
-                await self.writable()
+                wait = self.writable
             else:
-                self.join_packets(join=False)  # with TLS 1.2 the client waits for these
                 return wrapped.getpeercert()
+            finally:
+                self.join_packets(join=False)  # with TLS 1.2 the client waits for these; an alert goes out as well
+            await wait()
 
     def receive(self) -> bytes | None:
         """Return the bytes that have come, at most 16 KiB; None where there are none yet.

@@ -39,6 +39,18 @@ def test_each_policy_for_client_certificates(
             assert get(running, client(certificates, one)) == bad, one
 
 
+def test_who_is_refused_is_told_the_reason_also_after_sending_a_request(certificates: Path) -> None:
+    """In TLS 1.3 a client may send before the server has its certificate: the alert has to come in all the same."""
+    context = client(certificates)
+    with serving(certificates, TLS + _VERIFIED) as running:
+        for _ in range(50):
+            connected = socket.create_connection(("127.0.0.1", running.port), DEADLINE)
+            with context.wrap_socket(connected, server_hostname="localhost") as one:
+                one.sendall(b"GET / HTTP/1.1\r\nhost: x\r\na: " + b"x" * 8000 + b"\r\n\r\n")
+                with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+                    one.recv(1)
+
+
 def test_a_certificate_that_is_trusted_itself_needs_no_authority(certificates: Path) -> None:
     policy = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: self-signed.crt\n"
     with serving(certificates, TLS + policy) as running:
