@@ -16,7 +16,7 @@ from tests.support import pki
 from tests.support.exporter import exporter
 from tests.support.product import needs
 from tests.support.roots import graph_root
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, eventually
 
 pytestmark = [pytest.mark.xdist_group("remote"), needs("openssl")]
 
@@ -55,7 +55,8 @@ def port(files: Path) -> Iterator[int]:
     (files / "web.yml").write_text(web)
     built = graph_root(files).image("app", size=13, tag="app:1")
     with exporter(built.path, "--web.config.file", str(files / "web.yml")) as running:
-        running.log_line("event=scan.done")
+        # The line of the first scan is written just before its figures are served.
+        eventually(lambda: run(*flags(good(files, running.port))).returncode == 0)
         yield running.port
 
 
@@ -137,7 +138,8 @@ def plain_port(files: Path) -> Iterator[int]:
     web = "tls_server_config: {cert_file: plain-server.crt, key_file: plain-server.key}\n"
     (files / "plain.yml").write_text(web)
     with exporter(graph_root(files / "plain").path, "--web.config.file", str(files / "plain.yml")) as running:
-        running.log_line("event=scan.done")
+        trusted = ("--from", f"https://localhost:{running.port}", "--from.ca-file", str(files / "plain.crt"))
+        eventually(lambda: "the first scan is not finished" not in run(*trusted).stderr)
         yield running.port
 
 
