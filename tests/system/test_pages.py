@@ -3,25 +3,10 @@ import subprocess
 import zlib
 from pathlib import Path
 
-import pytest
-
+from tests.support.evil import evil_root
 from tests.support.exporter import exporter
 from tests.support.product import needs
-from tests.support.roots import GraphRoot, graph_root, hex_id
 from tests.support.waiting import DEADLINE
-
-_EVIL = "<script>document.title='owned'</script><img src=x onerror=alert(1)>\"'&"
-
-
-@pytest.fixture
-def evil(tmp_path: Path) -> GraphRoot:
-    built = graph_root(tmp_path).image("app", size=7)
-    built.writer.tag(_EVIL, "1", hex_id("app"))
-    built.container(_EVIL, image="app", image_name=_EVIL, writable={"w": 3}, volumes={_EVIL: "/srv/" + _EVIL})
-    (built.path / "\u202e<b>.txt").write_text("x")
-    (built.path / "graph" / hex_id("broken")).mkdir()
-    (built.path / "graph" / hex_id("broken") / "json").write_text("{")
-    return built
 
 
 def _first_pixel(picture: bytes) -> tuple[int, ...]:
@@ -36,7 +21,8 @@ def _first_pixel(picture: bytes) -> tuple[int, ...]:
 
 
 @needs("chromium")
-def test_chromium_shows_it_light_and_dark_and_runs_nothing(evil: GraphRoot, tmp_path: Path) -> None:
+def test_chromium_shows_it_light_and_dark_and_runs_nothing(tmp_path: Path) -> None:
+    evil = evil_root(tmp_path)
     browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     pixels = []
     with exporter(evil.path) as running:

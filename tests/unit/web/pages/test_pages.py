@@ -13,10 +13,9 @@ from exporter.expose.page_summary import NOT_YET, ROWS, Summary, summarize
 from exporter.expose.snapshot_api.rows import FilesystemRow, LayerRow, VolumeRow
 from exporter.figures.figures import Figures
 from exporter.web.pages.pages import landing, status
+from tests.support.evil import EVIL, evil_root
 from tests.support.product import scan
 from tests.support.roots import GraphRoot, graph_root, hex_id
-
-_EVIL = "<script>document.title='owned'</script><img src=x onerror=alert(1)>\"'&"
 
 
 class Elements(HTMLParser):
@@ -37,13 +36,7 @@ class Elements(HTMLParser):
 
 @pytest.fixture
 def evil(tmp_path: Path) -> GraphRoot:
-    built = graph_root(tmp_path).image("app", size=7)
-    built.writer.tag(_EVIL, "1", hex_id("app"))
-    built.container(_EVIL, image="app", image_name=_EVIL, writable={"w": 3}, volumes={_EVIL: "/srv/" + _EVIL})
-    (built.path / "\u202e<b>.txt").write_text("x")
-    (built.path / "graph" / hex_id("broken")).mkdir()
-    (built.path / "graph" / hex_id("broken") / "json").write_text("{")
-    return built
+    return evil_root(tmp_path)
 
 
 def test_every_value_from_the_disk_is_escaped(evil: GraphRoot) -> None:
@@ -52,7 +45,7 @@ def test_every_value_from_the_disk_is_escaped(evil: GraphRoot) -> None:
         found = Elements(page)
         assert not found.names & {"script", "img", "b2"}
         assert not found.attributes - {"lang", "charset", "name", "content", "href", "class", "style", "scope"}
-        assert _EVIL in found.text
+        assert EVIL in found.text
         assert "\u202e" not in page
     assert ADVICE[Reason.DECODE] in Elements(status(summary, [])).text
 
@@ -62,7 +55,7 @@ def _hostile(value: object) -> object:
     if isinstance(value, Reason | Collector):
         return value
     if isinstance(value, str):
-        return _EVIL
+        return EVIL
     if isinstance(value, tuple):
         return tuple(map(_hostile, value))
     if is_dataclass(value) and not isinstance(value, type):
@@ -78,21 +71,21 @@ def test_a_text_is_escaped_wherever_it_stands(evil: GraphRoot) -> None:
     names = {"root", "error", "drivers", "directories", "reclaimable", "images", "containers", "mounts", "problems"}
     assert all(getattr(summary, name) for name in names - {"error"})
     counts = summary.counts
-    for error in ("", _EVIL):
-        hostile = _hostile(replace(summary, error=error and _EVIL, orphans=(LAYER,), volumes=(VOLUME,)))
+    for error in ("", EVIL):
+        hostile = _hostile(replace(summary, error=error and EVIL, orphans=(LAYER,), volumes=(VOLUME,)))
         assert isinstance(hostile, Summary)
-        hostile = replace(hostile, error=error, counts=counts, unmeasured=(_EVIL,))
-        space = [FilesystemRow(_EVIL, _EVIL, _EVIL, _EVIL, 10, 5, 5)]
+        hostile = replace(hostile, error=error, counts=counts, unmeasured=(EVIL,))
+        space = [FilesystemRow(EVIL, EVIL, EVIL, EVIL, 10, 5, 5)]
         for page in (landing(hostile), status(hostile, space)):
             found = Elements(page)
-            assert found.text.count(_EVIL) > 5
+            assert found.text.count(EVIL) > 5
             assert not found.names & {"script", "img"}
             assert not found.attributes - {"lang", "charset", "name", "content", "href", "class", "style", "scope"}
-            assert _EVIL not in page
+            assert EVIL not in page
 
 
-LAYER = LayerRow(_EVIL, _EVIL, _EVIL, _EVIL, _EVIL, 1, 1, 1, _EVIL, _EVIL)
-VOLUME = VolumeRow(_EVIL, False, _EVIL, 1, 1, 1, 1, _EVIL)
+LAYER = LayerRow(EVIL, EVIL, EVIL, EVIL, EVIL, 1, 1, 1, EVIL, EVIL)
+VOLUME = VolumeRow(EVIL, False, EVIL, 1, 1, 1, 1, EVIL)
 
 
 def test_what_cannot_be_read_at_all_comes_with_advice(tmp_path: Path) -> None:
