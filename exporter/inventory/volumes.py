@@ -19,6 +19,8 @@ from exporter.inventory.files.reader import Json, Reader, decode, flag, is_id, t
 #: Before Docker 17.06 the file held the options as they were given.
 _OLD_KEYS = {"MountType": "type", "MountDevice": "device", "MountOpts": "o"}
 _OWN_FILES = ("metadata.db", "backingFsBlockDev")
+#: Docker 1.0 to 1.2 keep volumes as a graph, and make and remove its entries in this directory (graph/graph.go, Mktemp).
+_UNFINISHED = "_tmp"
 _DATABASE: Tree = (*VOLUMES.path, "metadata.db")
 _ANONYMOUS = "com.docker.volume.anonymous"
 _COMPOSE = "com.docker.compose.project"
@@ -28,7 +30,10 @@ _LOCAL_SOURCE = re.compile(r"/volumes/([^/]+)/_data/?\Z")
 
 
 def read_volumes(reader: Reader) -> tuple[Volume, ...]:
-    """List the volumes. An entry of `volumes` that stands for a bind mount (Docker 1.3 to 1.6) is none."""
+    """List the volumes.
+
+    An entry of `volumes` that stands for a bind mount (Docker 1.3 to 1.6) is none, nor is `_tmp` of Docker 1.0 to 1.2.
+    """
     known = _database(reader)
     volumes = []
     for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES):
@@ -80,6 +85,8 @@ def _read(reader: Reader, name: str) -> Volume | None:
         config = reader.json((*home, "config.json"))
         if config is not None and flag(config, "IsBindMount"):
             return None
+    elif name == _UNFINISHED:
+        return None
     elif "_data" in names:
         reader.problem(Reason.NOT_REGULAR, (*home, "_data"), "not a directory")
     tree = (*_VFS, name) if anonymous and reader.is_directory((*_VFS, name)) else None

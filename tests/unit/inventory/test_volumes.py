@@ -11,6 +11,7 @@ from exporter.core.model import Volume
 from exporter.demo.bolt import write_bolt
 from exporter.inventory.volumes import volume_of
 from tests.support.product import scan
+from tests.support.recorded import unpack_case
 from tests.support.roots.layerdb import DbRoot, digest
 
 _ID = digest("volume")
@@ -87,6 +88,14 @@ def test_old_volumes_have_their_data_with_the_driver_vfs(root: Path) -> None:
     assert found[_ID].directory == ("vfs", "dir", _ID)
 
 
+def test_what_docker_1_0_makes_and_removes_among_its_volumes_is_none(root: Path) -> None:
+    _put(root, f"volumes/{_ID}/json", {"id": _ID})
+    _put(root, f"vfs/dir/{_ID}")
+    _put(root, f"volumes/_tmp/{digest('half made')}/json", {})
+    assert _volumes(root).keys() == {_ID}
+    assert scan(root).problems == ()
+
+
 def test_data_that_is_no_directory_is_a_problem(root: Path) -> None:
     _put(root, "volumes/data/_data", {})
     snapshot = scan(root)
@@ -117,6 +126,23 @@ def test_the_database_tells_driver_labels_and_what_was_made_without_a_name(root:
         "plain": ("local", False, ""),
         "damaged": ("local", False, ""),
     }
+
+
+def test_a_database_of_0_bytes_is_one_that_the_engine_makes_anew(root: Path) -> None:
+    _put(root, "volumes/data/_data")
+    (root / "volumes/metadata.db").touch()
+    found = scan(root)
+    assert [one.name for one in found.inventory.volumes] == ["data"]
+    assert found.problems == ()
+
+
+def test_a_database_of_zeros_is_none(root: Path) -> None:
+    (root / "volumes/metadata.db").write_bytes(bytes(32768))
+    assert [one.path for one in scan(root).problems] == ["volumes/metadata.db"]
+
+
+def test_the_case_of_an_empty_database_has_no_problem(tmp_path: Path) -> None:
+    assert scan(unpack_case(23, tmp_path)).problems == ()
 
 
 def test_volumes_of_plugins_are_known_from_the_database_alone_and_local_ones_are_not(root: Path) -> None:
