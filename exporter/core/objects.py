@@ -121,6 +121,7 @@ class Container:
     that Docker prepares below that, `chain` the image layers below both, nearest first. `metadata` is what is
     kept of it besides its layers, with its checkpoints. `volumes_from` are containers whose mounts are its own, too,
     and stand in `mounts` once all containers are read; `origin` is the data root's path as the engine wrote it.
+    `writable_limit` is the size in bytes that `--storage-opt size` allows its layer, None where it has no such option.
     """
 
     driver: str
@@ -134,6 +135,9 @@ class Container:
     log: Log = Log()
     compose_project: str = ""
     compose_service: str = ""
+    stack: str = ""
+    swarm_service: str = ""
+    writable_limit: int | None = None
     mounts: tuple[Mount, ...] = ()
     volumes_from: tuple[str, ...] = ()
     origin: str = ""

@@ -19,7 +19,7 @@ from exporter.inventory.files.reader import Json, Reader, decode, flag, is_id, t
 #: Before Docker 17.06 the file held the options as they were given.
 _OLD_KEYS = {"MountType": "type", "MountDevice": "device", "MountOpts": "o"}
 _OWN_FILES = ("metadata.db", "backingFsBlockDev")
-#: Docker 1.0 to 1.2 keep volumes as a graph, and make and remove its entries in this directory (graph/graph.go, Mktemp).
+#: Docker 1.0 to 1.2 keep volumes as a graph, which makes and removes its entries in here (graph/graph.go, Mktemp).
 _UNFINISHED = "_tmp"
 _DATABASE: Tree = (*VOLUMES.path, "metadata.db")
 _ANONYMOUS = "com.docker.volume.anonymous"
