@@ -196,7 +196,8 @@ def test_a_database_of_0_bytes_holds_nothing(built: DbRoot, file: str) -> None:
     built.layer("left", 1)
     found = scan(built.path, orphaned_after=0)
     assert found.problems == ()
-    assert {one.id: one.use.value for one in found.inventory.layers}[built.cache("left")] == "orphaned"
+    uses: dict[str, str] = {one.id: one.use.value for one in found.inventory.layers}
+    assert uses[built.cache("left")] == "orphaned"
 
 
 def test_only_names_as_buildkit_gives_them_are_its_own(built: DbRoot) -> None:
