@@ -3,7 +3,7 @@
 Docker 1.0 to 1.2 (daemon/volumes.go): `volumes/<id>/json`, a graph of its own. 1.3 to 1.6
 (volumes/volume.go): `volumes/<id>/config.json` with `Path` and `IsBindMount`. Both have the data in
 `vfs/dir/<id>`. From 1.7 on (volume/local/local.go): `volumes/<name>/_data`. What Docker 1.13 and newer know of a
-volume besides is in `volumes/metadata.db` (volume/service/db.go): driver and labels, anonymity since 23.0.
+volume besides is in `volumes/metadata.db` (volume/service/db.go): driver, options and labels, anonymity since 23.0.
 """
 
 import re
@@ -64,6 +64,7 @@ def _told(volume: Volume, about: Json) -> Volume:
         anonymous=volume.anonymous or _ANONYMOUS in labels,
         driver=text(about, "Driver") or volume.driver,
         compose_project=text(labels, _COMPOSE),
+        optioned=volume.optioned or bool(table(about, "Options")),
     )
 
 
@@ -75,11 +76,12 @@ def _read(reader: Reader, name: str) -> Volume | None:
     home = (*VOLUMES.path, name)
     anonymous = is_id(name)
     if reader.is_directory((*home, "_data")):
-        about = reader.json((*home, "opts.json"), optional=True) or {}
+        about, optioned = _options(reader, home)
         keys = ("MountType", "MountDevice", "MountOpts")
         kind, device, options = (text(about, key) or text(about, _OLD_KEYS[key]) for key in keys)
         data = None if kind or device else (*home, "_data")  # as needsMount of volume/local/local_unix.go
-        return Volume(name, anonymous, mount_type=kind, device=device, options=options, tree=data, home=home)
+        facts = Volume(name, anonymous, mount_type=kind, device=device, options=options, optioned=optioned)
+        return replace(facts, tree=data, home=home)
     names = reader.names(home)
     if "config.json" in names:
         config = reader.json((*home, "config.json"))
@@ -91,6 +93,19 @@ def _read(reader: Reader, name: str) -> Volume | None:
         reader.problem(Reason.NOT_REGULAR, (*home, "_data"), "not a directory")
     tree = (*_VFS, name) if anonymous and reader.is_directory((*_VFS, name)) else None
     return Volume(name, anonymous, tree=tree, home=home)
+
+
+def _options(reader: Reader, home: Tree) -> tuple[Json, bool]:
+    """What `opts.json` says, and whether that is an option. Of a file that cannot be read this is taken to be so."""
+    about = reader.json((*home, "opts.json"), optional=True)
+    if about is None:
+        return {}, "opts.json" in reader.names(home)
+    return about, _any_value(about)
+
+
+def _any_value(value: object) -> bool:
+    """Whether any option is set: Docker writes down those that are not, as "" or 0 (volume/local, optsConfig)."""
+    return any(map(_any_value, value.values())) if isinstance(value, dict) else bool(value)
 
 
 def volume_of(source: str) -> tuple[str, str]:

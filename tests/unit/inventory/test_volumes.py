@@ -72,6 +72,38 @@ def test_a_volume_that_something_is_mounted_on_has_no_data_of_its_own(
     assert found.directory == data, "it is there while a container uses the volume"
 
 
+@pytest.mark.parametrize(
+    ("options", "optioned"),
+    [
+        ({}, False),
+        ({"MountType": "", "MountOpts": "", "MountDevice": "", "Quota": {"Size": 0}}, False),
+        ({"Quota": {"Size": 1048576}}, True),
+        ({"MountOpts": "uid=1"}, True),
+        ({"type": "tmpfs"}, True),
+    ],
+)
+def test_a_volume_has_driver_options_where_any_is_set(
+    root: Path, options: Mapping[str, object], optioned: bool
+) -> None:
+    _put(root, "volumes/data/_data")
+    assert not _volumes(root)["data"].optioned
+    _put(root, "volumes/data/opts.json", options)
+    assert _volumes(root)["data"].optioned is optioned
+
+
+def test_a_volume_whose_options_cannot_be_read_may_have_some(root: Path) -> None:
+    _put(root, "volumes/data/_data")
+    (root / "volumes/data/opts.json").write_text("{")
+    assert _volumes(root)["data"].optioned
+
+
+def test_options_that_only_the_database_has_are_options(root: Path) -> None:
+    _put(root, "volumes/data/_data")
+    _put(root, "volumes/plain/_data")
+    _database(root, data={"Driver": "local", "Options": {"o": "uid=1"}}, plain={"Driver": "local", "Options": None})
+    assert {name: one.optioned for name, one in _volumes(root).items()} == {"data": True, "plain": False}
+
+
 def test_old_volumes_have_their_data_with_the_driver_vfs(root: Path) -> None:
     _put(root, f"volumes/{_ID}/config.json", {"IsBindMount": False})
     _put(root, f"vfs/dir/{_ID}")
