@@ -7,6 +7,7 @@ lone surrogates (bytes that are not UTF-8): `core.text.label` turns them into va
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from exporter.core.engine_version import EngineVersion
 from exporter.core.measured import Changes, Reason, Tree
 from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, LayerId, LayerKey, Use
 
@@ -124,6 +125,9 @@ class Container:
     kept of it besides its layers, with its checkpoints. `volumes_from` are containers whose mounts are its own, too,
     and stand in `mounts` once all containers are read; `origin` is the data root's path as the engine wrote it.
     `writable_limit` is the size in bytes that `--storage-opt size` allows its layer, None where it has no such option.
+    `unloaded` says why the engine does not load it when it starts, "" if it does. Such a container is in no list of the
+    engine, no prune removes it, and the engine does not know what it uses. `written_by` is what its files tell of the
+    engine that wrote them last.
     """
 
     driver: str
@@ -150,6 +154,8 @@ class Container:
     chain: tuple[LayerId, ...] = ()
     checkpoints: Tree | None = None
     metadata: tuple[Tree, ...] = ()
+    unloaded: str = ""
+    written_by: EngineVersion = EngineVersion()
 
     @property
     def runs(self) -> bool | None:
@@ -225,7 +231,7 @@ class Inventory:
 
     `stores` counts the entries of the drivers' store directories by (driver, store); `missing` names, by
     driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,
-    `nested` the data roots of remapped users below this one.
+    `nested` the data roots of remapped users below this one. `engine` is what is known of the engine's version.
     """
 
     layouts: tuple[str, ...] = ()
@@ -240,3 +246,4 @@ class Inventory:
     stores: Mapping[tuple[str, str], int] = field(default_factory=dict)
     missing: Mapping[str, frozenset[str]] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
+    engine: EngineVersion = EngineVersion()

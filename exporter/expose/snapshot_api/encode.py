@@ -26,6 +26,7 @@ from exporter.expose.snapshot_api.rows import (
     VolumeRow,
 )
 from exporter.figures.figures import Figures
+from exporter.figures.prunes import NAMES
 from exporter.figures.reclaim import Reclaim
 from exporter.figures.sizes import ContainerFigures, ImageFigures
 
@@ -134,7 +135,10 @@ def directories(figures: Figures) -> Iterator[DirectoryRow]:
 def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:
     """What could be freed, by category, in the order in which prunes are reckoned."""
     for category, freed in found.freed.items():
-        yield ReclaimableRow(category, freed.allocated, freed.objects)
+        how = freed.how
+        yield ReclaimableRow(
+            category, freed.allocated, freed.objects, NAMES[category], how.text, how.commands, freed.why
+        )
 
 
 def layers(figures: Figures) -> Iterator[LayerRow]:
@@ -156,6 +160,7 @@ def layers(figures: Figures) -> Iterator[LayerRow]:
             inodes=sum(usage.inodes for usage in known) if known else None,
             directory=_path(layer.content),
             home=_path(layer.home or layer.content),
+            held=layer.held,
         )
 
 

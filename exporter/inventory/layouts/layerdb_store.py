@@ -36,11 +36,15 @@ class LayerEntry:
 
 @dataclass(frozen=True, slots=True)
 class MountEntry:
-    """What `layerdb/mounts/<container>` says: the driver's directories, and the chain below them."""
+    """What `layerdb/mounts/<container>` says: the driver's directories, and the chain below them.
+
+    `damaged`: an engine does not load it, or its container.
+    """
 
     layer: LayerId | None = None
     init: LayerId | None = None
     parent: str = ""
+    damaged: bool = False
 
 
 @dataclass(slots=True)

@@ -8,7 +8,8 @@ import pytest
 
 from exporter.core.measured import Measured, Tree
 from exporter.core.model import BuildCache, BuildRecord, ContainerState, ImageId, Layer, LayerId, Snapshot, Use
-from exporter.figures.reclaim import Category, Freed, reclaim
+from exporter.figures.prunes import Category
+from exporter.figures.reclaim import Freed, reclaim
 from tests.support.snapshots import ELSEWHERE, container, image, layer, shared, snapshot, tree, volume
 
 _IMAGES = (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED)
