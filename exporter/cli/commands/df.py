@@ -3,6 +3,7 @@
 import time
 from dataclasses import asdict
 
+from exporter.cli.commands.remarks import remarks
 from exporter.cli.commands.tables import Answer, Lines, Table
 from exporter.core.units import age
 from exporter.expose.advice import FREEING
@@ -21,6 +22,7 @@ def df(document: Document) -> Answer:
         "reclaimable_total": freed,
         "unattributed": document.unattributed,
         "filesystems": [asdict(row) for row in document.filesystems],
+        "remarks": [asdict(row) for row in document.remarks],
     }
     parts = [
         Table(
@@ -38,7 +40,7 @@ def df(document: Document) -> Answer:
         ),
         _filesystems(document.filesystems),
     ]
-    return Answer(data, [*parts, *_unmeasured(document)])
+    return Answer(data, [*parts, *_unmeasured(document), *remarks(document)])
 
 
 def _when(document: Document) -> str:

@@ -6,14 +6,16 @@ the names of `repositories-<driver>` once, and then makes `.migration-v1-tags`. 
 `graph/<id>/.migration-diffid`. It removes nothing: what was moved is never read again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Reason, Tree
+from exporter.core.model import ImageId, LayerId
 from exporter.inventory.files.reader import Reader, is_id
 
+GRAPH: Tree = ("graph",)
 IMAGES: Tree = (".migration-v1-images.json",)
 TAGS: Tree = (".migration-v1-tags",)
 DIFF_ID = ".migration-diffid"
@@ -27,13 +29,37 @@ class Migration:
     read. `names`: the names were moved. `began`: there is a list, or the names were moved.
     """
 
-    images: Mapping[str, str] | None = field(default_factory=dict)
+    images: Mapping[ImageId, ImageId] | None = field(default_factory=dict)
     names: bool = False
     began: bool = False
 
-    def moved(self, image: str) -> bool:
-        """Whether an image of the graph was moved, by the list."""
-        return self.images is not None and image in self.images
+
+class Moved:
+    """Tells which entries of a graph an engine has moved.
+
+    `taken` are the layers that the newer layout has. `homeless`: the entries whose layer no driver has.
+    """
+
+    def __init__(self, reader: Reader, migration: Migration, taken: Collection[LayerId]) -> None:
+        self.migration = migration
+        self._reader = reader
+        self._taken = taken
+
+    def has(self, image: str, *, homeless: bool) -> bool:
+        """Whether an image of the graph was moved. An engine of 1.10 or newer does not look at it again.
+
+        One without a layer could not be moved, and no engine lists it.
+        """
+        images = self.migration.images
+        if image in (images or ()) or LayerId(image) in self._taken:
+            return True
+        if homeless and self.migration.began:
+            return True
+        return (images is None or (homeless and bool(self._taken))) and self._marked(image)
+
+    def _marked(self, image: str) -> bool:
+        entry = (*GRAPH, image)
+        return self._reader.once("moved", entry, lambda: _exists(self._reader.root, (*entry, DIFF_ID)))
 
 
 def read_migration(reader: Reader) -> Migration:
@@ -44,12 +70,12 @@ def read_migration(reader: Reader) -> Migration:
     return Migration(reader.once("migration", IMAGES, partial(_images, reader)), names, began=True)
 
 
-def _images(reader: Reader) -> Mapping[str, str] | None:
+def _images(reader: Reader) -> Mapping[ImageId, ImageId] | None:
     content = reader.json(IMAGES)
     if content is None:
         return None
     new = {old: str(one).removeprefix("sha256:") for old, one in content.items()}
-    found = {old: one for old, one in new.items() if is_id(old) and is_id(one)}
+    found = {ImageId(old): ImageId(one) for old, one in new.items() if is_id(old) and is_id(one)}
     if len(found) < len(new):
         reader.problem(Reason.DECODE, IMAGES, "an image id that is none")
     return found
