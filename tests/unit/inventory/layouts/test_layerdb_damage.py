@@ -117,7 +117,7 @@ def test_an_entry_that_is_being_removed_is_not_checked(tmp_path: Path) -> None:
 
 
 def test_the_reported_case_has_two_damaged_images(tmp_path: Path) -> None:
-    root = unpack_case("10", tmp_path)
+    root = unpack_case(10, tmp_path)
     figures, document = figures_of(root), document_of(root)
     assert figures.sum("missing_layers") == 2
     assert figures("scan_errors_total", collector="images", reason="decode") == 2
