@@ -27,11 +27,15 @@ class EngineVersion:
         return False if self.before is not None and self.before <= version else None
 
 
+#: Nothing is known.
+NO_EVIDENCE = EngineVersion()
+
+
 def combined(evidence: Iterable[EngineVersion]) -> EngineVersion:
     """What all evidence together says.
 
-    Where it contradicts itself, only the limits below that stay: an engine can be replaced by an older one, which leaves
-    files of the newer one behind.
+    Where it contradicts itself, only the limits below that stay: an engine can be replaced by an older one, which
+    leaves files of the newer one behind.
     """
     found = tuple(evidence)
     lower = [one.since for one in found if one.since is not None]

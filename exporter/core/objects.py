@@ -7,9 +7,9 @@ lone surrogates (bytes that are not UTF-8): `core.text.label` turns them into va
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exporter.core.engine_version import EngineVersion
+from exporter.core.engine_version import NO_EVIDENCE, EngineVersion
 from exporter.core.measured import Changes, Reason, Tree
-from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, LayerId, LayerKey, Use
+from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, LayerId, LayerKey, RemarkKind, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ class Image:
 
     `references` are (repository, tag), sorted; `digests` are `repository@sha256:...`. `listed` is false for
     intermediate images, `dangling` is what Docker calls so if no container uses it. An empty chain is an image
-    whose own layer is gone, a `broken` one has layers that are not on disk. `digest` is the full id as Docker
+    whose own layer is gone, a `broken` one has layers that are not on disk. The engine does not load an `unloaded`
+    one: no list of the engine has it, and no prune takes it. `digest` is the full id as Docker
     writes it; `metadata` is what is kept of the image besides its layers.
     """
 
@@ -80,6 +81,7 @@ class Image:
     parent: ImageId | None = None
     dangling: bool = False
     broken: bool = False
+    unloaded: bool = False
     digest: str = ""
     metadata: tuple[Tree, ...] = ()
 
@@ -155,7 +157,7 @@ class Container:
     checkpoints: Tree | None = None
     metadata: tuple[Tree, ...] = ()
     unloaded: str = ""
-    written_by: EngineVersion = EngineVersion()
+    written_by: EngineVersion = NO_EVIDENCE
 
     @property
     def runs(self) -> bool | None:
@@ -226,12 +228,22 @@ class BuildCache:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """Something in a root that is not what usually is in its place: `path` is its path below the root."""
+
+    kind: RemarkKind
+    path: Tree
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """The content of the metadata of one data root, before anything is measured.
 
     `stores` counts the entries of the drivers' store directories by (driver, store); `missing` names, by
     driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,
-    `nested` the data roots of remapped users below this one. `engine` is what is known of the engine's version.
+    `nested` the data roots of remapped users below this one. `remarks`: what is there and is not a part as usual.
+    `engine` is what is known of the engine's version.
     """
 
     layouts: tuple[str, ...] = ()
@@ -246,4 +258,5 @@ class Inventory:
     stores: Mapping[tuple[str, str], int] = field(default_factory=dict)
     missing: Mapping[str, frozenset[str]] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
-    engine: EngineVersion = EngineVersion()
+    remarks: tuple[Remark, ...] = ()
+    engine: EngineVersion = NO_EVIDENCE

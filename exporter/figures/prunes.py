@@ -1,9 +1,9 @@
 """The categories of reclaimable space: their order, their names, and the commands that free them.
 
 Everything that names a prune takes it from here: metrics, the terminal, pages, documents, dashboards.
-The commands are those of the engine that wrote the root: Docker before 1.13 has no prunes (client: cli/command of 1.13),
-and from 23.0 on `docker volume prune` takes anonymous volumes only (volume/service/service.go, withPrune). With all
-versions `docker builder prune` without `--all` keeps what is not dangling.
+The commands are those of the engine that wrote the root: Docker before 1.13 has no prunes, and from 23.0 on
+`docker volume prune` takes anonymous volumes only (volume/service/service.go, withPrune). With all versions
+`docker builder prune` without `--all` keeps what is not dangling.
 """
 
 import shlex

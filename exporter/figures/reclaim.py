@@ -17,7 +17,6 @@ from exporter.figures.prunes import Category, Command, command
 from exporter.figures.sizes import Disjoint
 from exporter.inventory.areas import table
 
-
 #: The engine removes what no container that it knows uses.
 _NEED_CONTAINERS = frozenset({Category.IMAGES_DANGLING, Category.IMAGES_UNUSED, Category.VOLUMES_UNUSED})
 
@@ -110,7 +109,7 @@ class _CleanUp:
         self._names: dict[Category, list[str]] = defaultdict(list)
         self._by_name = inventory.engine.has(PRUNES) is False
         self._why = _not_loaded(inventory.containers)
-        self._images: dict[tuple[str, str], Image] = {(one.driver, one.id): one for one in inventory.images}
+        self._images = {(one.driver, one.id): one for one in inventory.images if not one.unloaded}
         self._containers: list[Container] = list(inventory.containers)
         self._building = True
         self._layers: dict[LayerKey, Layer] = {one.key: one for one in inventory.layers}

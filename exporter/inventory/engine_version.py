@@ -1,4 +1,4 @@
-"""Finds the version of the engine that wrote a data root. No file names it: this is what an engine leaves at a start.
+"""Finds the version of the engine that wrote a data root. No file names it; these are what an engine leaves there.
 
 | evidence | Docker | source |
 |---|---|---|
@@ -7,9 +7,9 @@
 | `plugins` | 1.13 and newer | plugin/manager.go (NewManager), made at each start |
 | images of layerdb | 1.10 and newer | layer/filestore.go |
 | images in `graph` alone | 1.9 and older | 1.10 moves them to layerdb when it starts (migrate/v1) |
-| `network` | 1.9 and newer | libnetwork, datastore/datastore.go: `network/files/local-kv.db` |
+| `network` | 1.9 and newer | libnetwork datastore/datastore.go (local-kv.db) |
 | `SecretReferences` in config.v2.json | 1.13 and newer | container/container_unix.go |
-| `KernelMemory` 0 in hostconfig.json | 1.9 to 20.10 | api/types/container/hostconfig.go: from 23.0 on it is left out where it is 0 |
+| `KernelMemory` 0 in hostconfig.json | 1.9 to 20.10 | api/types/container/host_config.go; 23.0 leaves a 0 out |
 
 The files of a container are written again whenever its state changes, and from 17.10 on at each start of the engine
 (daemon/container.go, Register). `docker_version` of an image is that of the engine that built it, wherever that was.

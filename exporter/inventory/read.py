@@ -7,11 +7,23 @@ from dataclasses import dataclass, field, replace
 
 from exporter.core.area import DRIVER
 from exporter.core.data_root import DataRoot
-from exporter.core.model import BuildCache, Collector, Container, Image, Inventory, Layer, LayerId
+from exporter.core.model import (
+    BuildCache,
+    Collector,
+    Container,
+    Image,
+    ImageId,
+    Inventory,
+    Layer,
+    LayerId,
+    Remark,
+    RemarkKind,
+)
 from exporter.inventory import layouts
 from exporter.inventory.areas import table
 from exporter.inventory.containers import read_containers
 from exporter.inventory.drivers.layer_store import LayerStore
+from exporter.inventory.engine_version import engine_version
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.reader import Problems, Reader
 from exporter.inventory.layouts import buildkit
@@ -63,6 +75,26 @@ class _Parts:
         caches = [part.build_cache for part in self.by_layout.values() if part.build_cache is not None]
         return caches[-1] if caches else None
 
+    def of_new_image(self, container: Container) -> Container:
+        """Name the image of a container by its new id, where an engine has moved the image and not the container."""
+        if container.image_id is None:
+            return container
+        new = next(
+            (
+                part.renamed[container.image_id]
+                for part in self.by_layout.values()
+                if container.image_id in part.renamed
+            ),
+            "",
+        )
+        return replace(container, image_id=ImageId(new)) if new else container
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What the layouts say of entries of the root that are no parts any more."""
+        names = (name for part in self.by_layout.values() for name in part.leftovers)
+        return tuple(Remark(RemarkKind.LEFTOVER, (name,)) for name in names)
+
     @property
     def unmeasured(self) -> tuple[str, ...]:
         """The layouts whose objects are not known."""
@@ -111,6 +143,14 @@ def _place_container(container: Container, parts: _Parts, stores: Mapping[str, L
     having = [driver for driver, store in stores.items() if name in store.names]
     driver = container.driver or next(iter(having), next(iter(stores)) if len(stores) == 1 else "")
     return replace(container, driver=driver, layer=name if driver in having else None)
+
+
+def _unloaded(container: Container, parts: _Parts) -> Container:
+    """Add why the engine does not load a container because of its layers, as the newest layout of its driver says."""
+    own = parts.by_driver.get(container.driver)
+    if container.unloaded or not own:
+        return container
+    return replace(container, unloaded=own[0].why_not_loaded(container.id))
 
 
 def _classify(
@@ -175,13 +215,15 @@ def read_inventory(
     if parts.unmeasured:  # any layer may belong to that layout: none is called orphaned
         grace = Grace(math.inf)
     stores = parts.stores
-    containers = tuple(_place_container(container, parts, stores) for container in found)
+    placed = (_place_container(container, parts, stores) for container in found)
+    containers = tuple(_unloaded(parts.of_new_image(container), parts) for container in placed)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     layers = [
         layer
         for driver, mine in by_driver.items()
         for layer in _classify(reading, parts.by_driver[driver], mine, names, grace)
     ]
+    directories = tuple(Reader(root, Collector.DIRECTORIES, problems).names(()))
     inventory = Inventory(
         layouts=tuple(parts.by_layout),
         unmeasured=parts.unmeasured,
@@ -194,7 +236,9 @@ def read_inventory(
         build_cache=parts.build_cache or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),
         stores=_count_entries(reading, parts),
         missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
-        directories=tuple(Reader(root, Collector.DIRECTORIES, problems).names(())),
+        directories=directories,
+        remarks=parts.remarks,
+        engine=engine_version(directories, parts.by_layout, containers),
     )
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)
     return inventory, {one: readers[one].looked_at for one in measured}

@@ -12,8 +12,8 @@ from exporter.inventory.files.reader import Json, Reader, decode
 def why_not_loaded(reader: Reader, path: Tree, config: Json | None, host: Json | None) -> str:
     """Why the engine does not load the container with this configuration file; "" if it does.
 
-    `config` and `host` are what the files say, None where they cannot be read. A file that only this program cannot read
-    says nothing about the engine.
+    `config` and `host` are what the files say, None where they cannot be read. A file that only this program cannot
+    read says nothing about the engine.
     """
     if config is None:
         return _damage(reader, path)

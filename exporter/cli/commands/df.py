@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
+from exporter.cli.commands.remarks import remarks
 from exporter.cli.commands.tables import Answer, Lines, Table
 from exporter.core.text import SHORT
 from exporter.core.units import age, human
@@ -23,8 +24,9 @@ def df(document: Document) -> Answer:
         "reclaimable_total": freed,
         "unattributed": document.unattributed,
         "filesystems": [asdict(row) for row in document.filesystems],
+        "remarks": [asdict(row) for row in document.remarks],
     }
-    parts = [
+    parts: list[Table | Lines] = [
         Table(
             f"{document.root}{_when(document)}",
             (">ON DISK", ">SIZE", ">#INODES", "PART"),
@@ -44,7 +46,7 @@ def df(document: Document) -> Answer:
         *_notes(document),
         _filesystems(document.filesystems),
     ]
-    return Answer(data, [*parts, *_unmeasured(document)])
+    return Answer(data, [*parts, *_unmeasured(document), *remarks(document)])
 
 
 def _silent(document: Document) -> list[str]:

@@ -38,8 +38,8 @@ class FilesystemRow:
 class ReclaimableRow:
     """What a prune of one category would free, after those before it.
 
-    `what` and `how` say for people what it is and what frees it. `commands` are what to run: one, or one for each age of
-    the engine where that is not known, as `how` says. `why` says why nothing is known and nothing is advised.
+    `what` and `how` say for people what it is and what frees it. `commands` are what to run: one, or one for each age
+    of the engine where that is not known, as `how` says. `why` says why nothing is known and nothing is advised.
     """
 
     category: str
@@ -55,8 +55,8 @@ class ReclaimableRow:
 class LayerRow:
     """A layer on disk. `id` names its directory; `chain` is its chain id where the layout has such.
 
-    `directory` holds its files, `home` all that the driver keeps of it; "" where these are no directories. `held` is the
-    id of a container that is gone, and whose entry of `layerdb/mounts` still holds the layer.
+    `directory` holds its files, `home` all that the driver keeps of it; "" where these are no directories. `held` is
+    the id of a container that is gone, and whose entry of `layerdb/mounts` still holds the layer.
     """
 
     driver: str
@@ -170,6 +170,18 @@ class MissingRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RemarkRow:
+    """An entry of the root that is not what usually is in its place.
+
+    `kind`: `leftover` (an engine of 1.10 or newer has moved its images, and reads it no more).
+    """
+
+    kind: str
+    path: str
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ProblemRow:
     """One thing that could not be read; `path` is relative to the root."""
 
@@ -205,3 +217,4 @@ class Document:
     filesystems: tuple[FilesystemRow, ...]
     taken: float | None
     origins: tuple[str, ...] = ()
+    remarks: tuple[RemarkRow, ...] = ()

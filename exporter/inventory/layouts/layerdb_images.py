@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, ImageId
 from exporter.inventory.files.reader import Json, Reader, decode, is_id, items, moment, table, text
-from exporter.inventory.layouts.layerdb_store import SHA256, Database, hex_digits
+from exporter.inventory.layouts.layerdb_store import SHA256, Database, chain_id, hex_digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,7 @@ def chain_ids(diffs: Iterable[str]) -> tuple[str, ...]:
     """The chain ids of a stack of diff ids, lowest first, as hex, highest first (layer/layer.go, CreateChainID)."""
     chains: list[str] = []
     for diff in diffs:
-        below = f"{SHA256}{chains[-1]} " if chains else ""
-        chains.append(hashlib.sha256(f"{below}{diff}".encode()).hexdigest() if below else diff.removeprefix(SHA256))
+        chains.append(chain_id(chains[-1] if chains else "", diff.removeprefix(SHA256)))
     return tuple(reversed(chains))
 
 
@@ -72,11 +71,13 @@ def _image(  # noqa: PLR0913 - an image has that many sides
         layers = tuple(entry.cache for _, entry in entries if entry is not None and database.has(entry.cache))
         lost = {chain for chain, entry in entries if entry is None or not database.has(entry.cache)}
         database.missing |= lost
+        unloaded = any(entry is None for _, entry in entries)
     elif known is not None and known.layers:
         bare, layers, lost = known, tuple(name for name in known.layers if database.has(name)), set()
+        unloaded = True
     else:
         database.doubtful = True
-        layers, lost = (), {bare.id}
+        layers, lost, unloaded = (), {bare.id}, True
     return Image(
         driver=database.driver,
         id=bare.id,
@@ -91,6 +92,7 @@ def _image(  # noqa: PLR0913 - an image has that many sides
         parent=config.image.parent,
         dangling=listed and not references,
         broken=bool(lost),
+        unloaded=unloaded,  # image/store.go, restore
         digest=SHA256 + bare.id,
         metadata=tuple((*database.base, "imagedb", part, "sha256", bare.id) for part in ("content", "metadata")),
     )
