@@ -60,7 +60,7 @@ def reclaim(snapshot: Snapshot) -> Reclaim:
         usage = _total(snapshot, disjoint, by_stage[category])
         freed[category] = clean_up.freed(category, usage.allocated)
     # An inode that an object has a link to, too, counts for the object.
-    unattributed = _total(snapshot, disjoint, (tree for tree in rest if _here(snapshot, tree))).allocated
+    unattributed = _total(snapshot, disjoint, (tree for tree in rest if snapshot.is_here(tree))).allocated
     return Reclaim({category: freed[category] for category in Category}, unattributed)
 
 
@@ -82,10 +82,6 @@ def _image_names(image: Image) -> tuple[str, ...]:
     """What `docker rmi` needs to remove an image: all its tags, else its digests, else its id."""
     tags = tuple(f"{repository}:{tag}" for repository, tag in image.references)
     return tags or image.digests or (image.id[:SHORT],)
-
-
-def _here(snapshot: Snapshot, tree: Tree) -> bool:
-    return snapshot.measured[tree].device == snapshot.device
 
 
 def _total(snapshot: Snapshot, disjoint: Disjoint, trees: Iterable[Tree]) -> Usage:
@@ -188,7 +184,8 @@ class _CleanUp:
         if layer is None:
             return
         self._remove_trees(category, (*layer.trees, *layer.metadata))
-        if not layer.trees:  # the driver's layers are no directories: their sizes are not known
+        # Layers of some drivers are no directories, or share blocks: what goes with them is not known.
+        if layer.shares or not layer.trees:
             self.unknown.add(category)
 
     def _remove_trees(self, category: Category, trees: Iterable[Tree]) -> None:
