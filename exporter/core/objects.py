@@ -7,6 +7,7 @@ lone surrogates (bytes that are not UTF-8): `core.text.label` turns them into va
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from exporter.core.knowledge import Knowledge
 from exporter.core.measured import Changes, Reason, Tree
 from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, LayerId, LayerKey, Use
 
@@ -60,7 +61,8 @@ class Image:
 
     `references` are (repository, tag), sorted; `digests` are `repository@sha256:...`. `listed` is false for
     intermediate images, `dangling` is what Docker calls so if no container uses it. An empty chain is an image
-    whose own layer is gone, a `broken` one has layers that are not on disk. `digest` is the full id as Docker
+    whose own layer is gone, a `broken` one has layers that are not on disk. `cut`: a description on the way up was not
+    read, so there may be more layers. `digest` is the full id as Docker
     writes it; `metadata` is what is kept of the image besides its layers.
     """
 
@@ -79,6 +81,7 @@ class Image:
     broken: bool = False
     digest: str = ""
     metadata: tuple[Tree, ...] = ()
+    cut: bool = False
 
     @property
     def named(self) -> bool:
@@ -217,7 +220,7 @@ class Inventory:
 
     `stores` counts the entries of the drivers' store directories by (driver, store); `missing` names, by
     driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,
-    `nested` the data roots of remapped users below this one.
+    `nested` the data roots of remapped users below this one. `knowledge`: what of all this was not read whole.
     """
 
     layouts: tuple[str, ...] = ()
@@ -232,3 +235,4 @@ class Inventory:
     stores: Mapping[tuple[str, str], int] = field(default_factory=dict)
     missing: Mapping[str, frozenset[str]] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
+    knowledge: Knowledge = field(default_factory=Knowledge)

@@ -28,10 +28,10 @@ class Category(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """What one category frees: bytes of disk blocks, None where that is not known, and how many objects."""
+    """What one category frees: bytes of disk blocks, and how many objects; None where that is not known."""
 
     allocated: int | None
-    objects: int
+    objects: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Reclaim:
     """All categories, and the bytes below the root that belong to no object."""
 
     freed: Mapping[Category, Freed]
-    unattributed: int
+    unattributed: int | None
 
 
 def reclaim(snapshot: Snapshot) -> Reclaim:

@@ -20,6 +20,8 @@ from exporter.inventory.files.reader import Json, Reader, decode, flag, is_id, t
 _OLD_KEYS = {"MountType": "type", "MountDevice": "device", "MountOpts": "o"}
 _OWN_FILES = ("metadata.db", "backingFsBlockDev")
 _DATABASE: Tree = (*VOLUMES.path, "metadata.db")
+#: Directories that engines make which also make the database (Docker 1.13 on, plugin/manager.go; BuildKit since 18.06).
+_SINCE_DATABASE: tuple[Tree, ...] = (("plugins", "storage"), ("buildkit", "executor"))
 _ANONYMOUS = "com.docker.volume.anonymous"
 _COMPOSE = "com.docker.compose.project"
 _VFS: Tree = VFS.layers
@@ -31,7 +33,7 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     """List the volumes. An entry of `volumes` that stands for a bind mount (Docker 1.3 to 1.6) is none."""
     known = _database(reader)
     volumes = []
-    for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES):
+    for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, required=True):
         volume = _kept(reader, name)
         if volume is not None:
             volumes.append(_told(volume, known.pop(name, {})))
@@ -42,6 +44,8 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
 
 def _database(reader: Reader) -> dict[str, Json]:
     """The entries of `metadata.db` by volume; read again whenever it was written to."""
+    if any(reader.root.is_directory(tree) for tree in _SINCE_DATABASE):
+        reader.expect(_DATABASE)
     return dict(reader.database(_DATABASE, "volumes", _volumes) or {})
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from exporter.core.gzip_body import GzipBody
+from exporter.core.knowledge import Knowledge
 from exporter.core.measured import Tree
 from exporter.core.model import Container, Filesystem, Image, LayerKey, Snapshot
 from exporter.core.text import escape
@@ -17,16 +18,19 @@ from exporter.expose.snapshot_api.rows import (
     ContainerRow,
     DirectoryRow,
     FilesystemRow,
+    GapRow,
     ImageRow,
     LayerRow,
     MissingRow,
+    UnknownRow,
     MountRow,
     ProblemRow,
     ReclaimableRow,
     VolumeRow,
 )
 from exporter.figures.figures import Figures
-from exporter.figures.reclaim import Reclaim
+from exporter.figures.needs import Figure
+from exporter.figures.reclaim import Category, Reclaim
 from exporter.figures.sizes import ContainerFigures, ImageFigures
 
 
@@ -100,11 +104,13 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "images": images(figures),
         "containers": containers(figures),
         "volumes": volumes(figures),
-        "missing": missing(snapshot),
+        "missing": missing(figures),
     }
     for name, rows in parts.items():
         yield from _list(name, rows if measured else ())
     yield from _list("problems", problems(snapshot))
+    yield from _list("gaps", gaps(inventory.knowledge))
+    yield from _list("unknown", unknown(figures) if measured else ())
 
 
 def _list(name: str, rows: Iterable[Any]) -> Iterator[str]:
@@ -246,9 +252,23 @@ def volumes(figures: Figures) -> Iterator[VolumeRow]:
         )
 
 
-def missing(snapshot: Snapshot) -> Iterator[MissingRow]:
-    """The layers that are not on disk."""
-    for driver, names in snapshot.inventory.missing.items():
+def gaps(knowledge: Knowledge) -> Iterator[GapRow]:
+    """What was not read."""
+    for gap in knowledge.gaps:
+        yield GapRow(gap.input, escape(gap.path), escape(gap.why), escape(gap.driver), escape(gap.object_id))
+
+
+def unknown(figures: Figures) -> Iterator[UnknownRow]:
+    """The figures that are not known, for all drivers and for each."""
+    for figure in (*Figure, *Category):
+        for driver in ("", *figures.snapshot.inventory.drivers):
+            if why := figures.why_not(figure, driver):
+                yield UnknownRow(figure, driver, escape(why))
+
+
+def missing(figures: Figures) -> Iterator[MissingRow]:
+    """The layers that are not on disk, of the drivers of which that is known."""
+    for driver, names in figures.missing.items():
         for name in sorted(names):
             yield MissingRow(driver, escape(name))
 
