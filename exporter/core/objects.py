@@ -29,7 +29,8 @@ class Layer:
     `content` holds its files; `home` is the directory around it where the driver keeps more than files.
     Both are None for drivers whose layers are no directory trees. `recorded_size` is what Docker wrote down.
     Without it the size is that of `changes`, or all of `content` where `changes` is None. `chain` is the chain
-    id (Docker 1.10 on), `metadata` what is kept of it elsewhere and goes with it.
+    id (Docker 1.10 on), `metadata` what is kept of it elsewhere and goes with it. `held` is the id of a container that
+    is gone while its entry of `layerdb/mounts` is still there: because of that no engine removes the layer.
     """
 
     driver: str
@@ -43,6 +44,7 @@ class Layer:
     chain: str = ""
     parent: LayerId | None = None
     metadata: tuple[Tree, ...] = ()
+    held: str = ""
 
     @property
     def key(self) -> LayerKey:
@@ -124,6 +126,7 @@ class Container:
     that Docker prepares below that, `chain` the image layers below both, nearest first. `metadata` is what is
     kept of it besides its layers, with its checkpoints. `volumes_from` are containers whose mounts are its own, too,
     and stand in `mounts` once all containers are read; `origin` is the data root's path as the engine wrote it.
+    `writable_limit` is the size in bytes that `--storage-opt size` allows its layer, None where it has no such option.
     """
 
     driver: str
@@ -137,6 +140,9 @@ class Container:
     log: Log = Log()
     compose_project: str = ""
     compose_service: str = ""
+    stack: str = ""
+    swarm_service: str = ""
+    writable_limit: int | None = None
     mounts: tuple[Mount, ...] = ()
     volumes_from: tuple[str, ...] = ()
     origin: str = ""
@@ -166,6 +172,7 @@ class Volume:
     """A volume that Docker keeps; `tree` is None where its data is not a directory below the root.
 
     `mount_type`, `device` and `options` are what the local driver mounts on that directory while a container uses it.
+    `optioned`: it was made with driver options, such as a size or a device. No prune of Docker 18.06 on takes such one.
     """
 
     name: str
@@ -177,6 +184,7 @@ class Volume:
     compose_project: str = ""
     tree: Tree | None = None
     home: Tree | None = None
+    optioned: bool = False
 
     @property
     def directory(self) -> Tree | None:

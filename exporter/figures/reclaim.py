@@ -1,7 +1,8 @@
 """What a clean-up would free, and what belongs to no object: pure functions of a `Snapshot`.
 
-The categories are removed one after the other, each as Docker's own prune would do it, so they are disjoint.
-Docker 20.10: daemon/images/image_prune.go and image_delete.go, daemon/prune.go, volume/service.
+The categories are removed one after the other, in the order of `docker system prune`, each as Docker's own prune would
+do it, so they are disjoint. Docker 20.10: daemon/images/image_prune.go and image_delete.go, daemon/prune.go,
+volume/service/service.go (Prune).
 """
 
 from collections import defaultdict
@@ -18,9 +19,9 @@ from exporter.inventory.areas import table
 class Category(StrEnum):
     """What can be freed, in the order in which it is."""
 
+    CONTAINERS_STOPPED = "containers_stopped"
     IMAGES_DANGLING = "images_dangling"
     IMAGES_UNUSED = "images_unused"
-    CONTAINERS_STOPPED = "containers_stopped"
     VOLUMES_UNUSED = "volumes_unused"
     BUILD_CACHE = "build_cache"
     LAYERS_ORPHANED = "layers_orphaned"
@@ -97,9 +98,9 @@ class _CleanUp:
         self._keep_everything()
         held = self._held()
         steps = (
+            (Category.CONTAINERS_STOPPED, self._prune_containers),
             (Category.IMAGES_DANGLING, self._prune_dangling),
             (Category.IMAGES_UNUSED, self._prune_unused),
-            (Category.CONTAINERS_STOPPED, self._prune_containers),
             (Category.VOLUMES_UNUSED, self._prune_volumes),
             (Category.BUILD_CACHE, self._prune_builds),
         )
@@ -128,8 +129,15 @@ class _CleanUp:
         self.owners.update(dict.fromkeys((*inventory.build_cache.files, *inventory.build_cache.content)))
 
     def _held(self) -> dict[str, set[LayerId]]:
-        """The layers that the remaining objects need, by driver."""
+        """The layers that the remaining objects need, by driver, and those that an entry of `layerdb/mounts` holds.
+
+        An engine reads such an entry when it starts, whether its container is there or not, and removes no layer that
+        one stands on (Docker 20.10 layer/layer_store.go, loadMount).
+        """
         held: dict[str, set[LayerId]] = defaultdict(set)
+        for layer in self._inventory.layers:
+            if layer.held:
+                held[layer.driver].add(layer.id)
         for image in self._images.values():
             held[image.driver].update(image.layers)
         for one in self._containers:
@@ -199,10 +207,10 @@ class _CleanUp:
             self.objects[category] += 1
 
     def _prune_volumes(self, category: Category) -> None:
-        """`docker volume prune --all`: the local volumes that no container that is left mounts."""
+        """`docker volume prune --all`: local volumes without driver options that no container that is left mounts."""
         used = {mount.source for one in self._containers for mount in one.mounts if mount.kind == "volume"}
         for volume in self._inventory.volumes:
-            if volume.name not in used and volume.driver == "local":
+            if volume.name not in used and volume.driver == "local" and not volume.optioned:
                 self._remove_trees(category, (tree for tree in (volume.home, volume.tree) if tree))
                 self.objects[category] += 1
 

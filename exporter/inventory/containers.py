@@ -63,6 +63,9 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
         log=_log(reader, home, names, config, host),
         compose_project=text(config, "Config", "Labels", "com.docker.compose.project"),
         compose_service=text(config, "Config", "Labels", "com.docker.compose.service"),
+        stack=text(config, "Config", "Labels", "com.docker.stack.namespace"),
+        swarm_service=text(config, "Config", "Labels", "com.docker.swarm.service.name"),
+        writable_limit=_writable_limit(host),
         mounts=read_mounts(config, host),
         volumes_from=volumes_from(config, host),
         origin=origin(config),
@@ -127,13 +130,27 @@ def _cached_limit(options: Json) -> int:
     return (size or _LOCAL_LIMIT[0]) * (files or _LOCAL_LIMIT[1])
 
 
+def _writable_limit(host: Json) -> int | None:
+    """The option `size` of `--storage-opt` in bytes; None for none.
+
+    Docker 1.12 and newer have it, in `hostconfig.json`. All drivers read it with units.RAMInBytes, in powers of 1024,
+    and its name in any case (daemon/graphdriver/overlay2/overlay.go, parseStorageOpt). 0 is no limit.
+    """
+    options = table(host, "StorageOpt")
+    given = next((value for name, value in options.items() if name.lower() == "size"), "")
+    return _bytes(given, 1024) if isinstance(given, str) else None
+
+
 def _count(files: str) -> int | None:
     return int(files) if files.isascii() and files.isdecimal() and len(files) < 7 else None
 
 
-def _bytes(size: str) -> int | None:
-    """Docker's human sizes, powers of 1000 (units.FromHumanSize); None for no or a malformed limit."""
+def _bytes(size: str, unit: int = 1000) -> int | None:
+    """A size as Docker reads it: in powers of 1000 (units.FromHumanSize), or of 1024 (units.RAMInBytes).
+
+    None for no or a malformed limit.
+    """
     found = _SIZE.fullmatch(size)
     if found is None:
         return None
-    return int(float(found[1]) * 1000 ** " kmgtp".index(found[2].lower() or " ")) or None
+    return int(float(found[1]) * unit ** " kmgtp".index(found[2].lower() or " ")) or None

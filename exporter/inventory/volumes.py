@@ -3,7 +3,7 @@
 Docker 1.0 to 1.2 (daemon/volumes.go): `volumes/<id>/json`, a graph of its own. 1.3 to 1.6
 (volumes/volume.go): `volumes/<id>/config.json` with `Path` and `IsBindMount`. Both have the data in
 `vfs/dir/<id>`. From 1.7 on (volume/local/local.go): `volumes/<name>/_data`. What Docker 1.13 and newer know of a
-volume besides is in `volumes/metadata.db` (volume/service/db.go): driver and labels, anonymity since 23.0.
+volume besides is in `volumes/metadata.db` (volume/service/db.go): driver, options and labels, anonymity since 23.0.
 """
 
 import re
@@ -19,6 +19,8 @@ from exporter.inventory.files.reader import Json, Reader, decode, flag, is_id, t
 #: Before Docker 17.06 the file held the options as they were given.
 _OLD_KEYS = {"MountType": "type", "MountDevice": "device", "MountOpts": "o"}
 _OWN_FILES = ("metadata.db", "backingFsBlockDev")
+#: Docker 1.0 to 1.2 keep volumes as a graph, which makes and removes its entries in here (graph/graph.go, Mktemp).
+_UNFINISHED = "_tmp"
 _DATABASE: Tree = (*VOLUMES.path, "metadata.db")
 #: Directories that engines make which also make the database (Docker 1.13 on, plugin/manager.go; BuildKit since 18.06).
 _SINCE_DATABASE: tuple[Tree, ...] = (("plugins", "storage"), ("buildkit", "executor"))
@@ -30,7 +32,10 @@ _LOCAL_SOURCE = re.compile(r"/volumes/([^/]+)/_data/?\Z")
 
 
 def read_volumes(reader: Reader) -> tuple[Volume, ...]:
-    """List the volumes. An entry of `volumes` that stands for a bind mount (Docker 1.3 to 1.6) is none."""
+    """List the volumes.
+
+    An entry of `volumes` that stands for a bind mount (Docker 1.3 to 1.6) is none, nor is `_tmp` of Docker 1.0 to 1.2.
+    """
     known = _database(reader)
     volumes = []
     for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, required=True):
@@ -63,6 +68,7 @@ def _told(volume: Volume, about: Json) -> Volume:
         anonymous=volume.anonymous or _ANONYMOUS in labels,
         driver=text(about, "Driver") or volume.driver,
         compose_project=text(labels, _COMPOSE),
+        optioned=volume.optioned or bool(table(about, "Options")),
     )
 
 
@@ -74,20 +80,36 @@ def _read(reader: Reader, name: str) -> Volume | None:
     home = (*VOLUMES.path, name)
     anonymous = is_id(name)
     if reader.is_directory((*home, "_data")):
-        about = reader.json((*home, "opts.json"), optional=True) or {}
+        about, optioned = _options(reader, home)
         keys = ("MountType", "MountDevice", "MountOpts")
         kind, device, options = (text(about, key) or text(about, _OLD_KEYS[key]) for key in keys)
         data = None if kind or device else (*home, "_data")  # as needsMount of volume/local/local_unix.go
-        return Volume(name, anonymous, mount_type=kind, device=device, options=options, tree=data, home=home)
+        facts = Volume(name, anonymous, mount_type=kind, device=device, options=options, optioned=optioned)
+        return replace(facts, tree=data, home=home)
     names = reader.names(home)
     if "config.json" in names:
         config = reader.json((*home, "config.json"))
         if config is not None and flag(config, "IsBindMount"):
             return None
+    elif name == _UNFINISHED:
+        return None
     elif "_data" in names:
         reader.problem(Reason.NOT_REGULAR, (*home, "_data"), "not a directory")
     tree = (*_VFS, name) if anonymous and reader.is_directory((*_VFS, name)) else None
     return Volume(name, anonymous, tree=tree, home=home)
+
+
+def _options(reader: Reader, home: Tree) -> tuple[Json, bool]:
+    """What `opts.json` says, and whether that is an option. Of a file that cannot be read this is taken to be so."""
+    about = reader.json((*home, "opts.json"), optional=True)
+    if about is None:
+        return {}, "opts.json" in reader.names(home)
+    return about, _any_value(about)
+
+
+def _any_value(value: object) -> bool:
+    """Whether any option is set: Docker writes down those that are not, as "" or 0 (volume/local, optsConfig)."""
+    return any(map(_any_value, value.values())) if isinstance(value, dict) else bool(value)
 
 
 def volume_of(source: str) -> tuple[str, str]:

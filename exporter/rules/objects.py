@@ -49,6 +49,19 @@ def _container_alerts(select: Select, limits: Thresholds) -> list[Alert]:
             f"{_CONTAINER} has written {_SIZE} into its writable layer: that data is lost with the container, and is in"
             " no backup of volumes.",
         ),
+        Alert(
+            "DockerContainerWritableLayerNearLimit",
+            "warning",
+            900,
+            named(
+                f"{select(c.CONTAINER_WRITABLE_ALLOCATED)} / ({select(c.CONTAINER_WRITABLE_LIMIT)} > 0)"
+                f" > {number(limits.writable_limit)}",
+                select,
+            ),
+            "The writable layer of {{ $labels.name }} on {{ $labels.instance }} is almost full",
+            f"The writable layer of {_CONTAINER} has reached {{{{ $value | humanizePercentage }}}} of the size that"
+            " --storage-opt allows it. When it is full the container cannot write, whatever space the disk has.",
+        ),
     ]
 
 

@@ -38,6 +38,7 @@ class Thresholds:
     log: float = _threshold(_GIB, "the size above which logs are reported")
     log_fills: float = _threshold(6 * 3600, "the time within which a growing log would fill the disk")
     writable: float = _threshold(10 * _GIB, "the size of a container's writable layer")
+    writable_limit: float = _threshold(0.90, "the share of its --storage-opt size that a writable layer may reach")
     orphaned: float = _threshold(_GIB, "disk blocks of layers that nothing refers to")
     reclaimable: float = _threshold(0.50, "the share of Docker's data that a prune would free")
     reclaimable_used: float = _threshold(0.70, "how full the disk must be for that alert")

@@ -1,5 +1,6 @@
 """`df`: the sizes of the top-level entries of the root, and the space that prunes would free."""
 
+import posixpath
 import time
 from dataclasses import asdict
 
@@ -26,7 +27,10 @@ def df(document: Document) -> Answer:
         Table(
             f"{document.root}{_when(document)}",
             (">ON DISK", ">SIZE", ">#INODES", "PART"),
-            [(row.allocated, row.size, row.inodes, row.name) for row in rows],
+            [
+                *((row.allocated, row.size, row.inodes, row.name) for row in rows),
+                *((None, None, None, name) for name in _silent(document)),
+            ],
             footer=(total[1], total[0], total[2], "total"),
             bars=0,
         ),
@@ -39,6 +43,13 @@ def df(document: Document) -> Answer:
         _filesystems(document.filesystems),
     ]
     return Answer(data, [*parts, *_unmeasured(document)])
+
+
+def _silent(document: Document) -> list[str]:
+    """The entries of the root on which a filesystem is mounted that does not answer."""
+    known = {row.name for row in document.directories}
+    tops = ((posixpath.split(one.mountpoint), one.size) for one in document.filesystems)
+    return [name for (parent, name), size in tops if size is None and parent == document.root and name not in known]
 
 
 def _when(document: Document) -> str:

@@ -15,7 +15,7 @@ def images(index: Index, *, intermediate: bool) -> Answer:
     """List images, newest first, with a line for each tag, as `docker images` does."""
     rows = sorted(
         (one for one in index.document.images if one.listed or intermediate),
-        key=lambda one: (-(one.created or 0), one.id),
+        key=lambda one: (-_created(one), one.id),
     )
     virtual = [one.unique for one in rows if one.listed]
     lines = []
@@ -45,18 +45,23 @@ def _age(created: float | None) -> str:
     return "" if created is None else f"{age(time.time() - created)} ago"
 
 
+#: Go's time zero in Unix seconds: what Docker takes for the creation of an image that does not say it.
+_TIME_ZERO = -62135596800.0
+
+
 @dataclass(slots=True)
 class Node:
     """A line of the tree: in the graph layout an image, otherwise a layer with the images whose last layer it is.
 
-    An image without a layer of its own, built on another image, has a line of its own below that image.
+    An image without a layer of its own, built on another image, has a line of its own below that image. `created` is
+    the creation of its newest image in Unix seconds; without one, of the newest image that stands on the layer.
     """
 
     id: str
     layer: str
     driver: str
     virtual: int | None
-    created: float = 0.0
+    created: float = _TIME_ZERO
     images: list[ImageRow] = field(default_factory=list)
     children: list["Node"] = field(default_factory=list)
 
@@ -93,11 +98,11 @@ def _forest(index: Index, driver: str) -> list[Node]:
         for layer in reversed(chain):
             below = layer.size if layer is chain[-1] else _plus(below, layer.size)
             node = nodes.setdefault(layer.id, Node(layer.id, layer.id, driver, below))
-            node.created = max(node.created, image.created or 0)
+            node.created = max(node.created, _created(image))
             if layer.parent:
                 parents[layer.id] = layer.parent
         if not chain:
-            lost.append(Node(image.id, "", driver, None, image.created or 0, [image]))
+            lost.append(Node(image.id, "", driver, None, _created(image), [image]))
     _place(nodes, parents, [one for one in index.document.images if one.driver == driver and one.layer in nodes])
     return _roots(nodes, parents) + lost
 
@@ -114,9 +119,9 @@ def _place(nodes: dict[str, Node], parents: dict[str, str], images: list[ImageRo
             stands_on = nodes[image.layer]
             nodes[lines[image.id]] = Node(lines[image.id], image.layer, image.driver, stands_on.virtual)
         node = nodes[lines[image.id]]
-        node.created = max(node.created, image.created or 0)
+        node.created = max(node.created, _created(image)) if node.images else _created(image)
         node.images.append(image)
-    for image in sorted(images, key=lambda one: (one.created or 0, one.id), reverse=True):
+    for image in sorted(images, key=lambda one: (_created(one), one.id), reverse=True):
         built_on = by_id.get(image.parent)
         if built_on is not None and built_on.layer in (image.layer, below.get(image.layer)):
             parents[lines[image.id]] = lines[built_on.id]
@@ -148,8 +153,16 @@ def _attach_children(root: Node, children: dict[str, list[Node]], seen: set[str]
         waiting += node.children
 
 
+def _created(image: ImageRow) -> float:
+    return _TIME_ZERO if image.created is None else image.created
+
+
 def _order(node: Node) -> tuple[float, str]:
-    """Sort key: newest first, as in `docker images`; by id within one second."""
+    """Sort key: newest first, as in `docker images`; by id within one second.
+
+    Docker 1.x sorts all images by their own creation in whole seconds (graph/list.go, Images), and draws those of one
+    second in no fixed order.
+    """
     return -int(node.created), node.id
 
 

@@ -135,6 +135,9 @@ CONTAINER_WRITABLE_ALLOCATED = _gauge(
 CONTAINER_WRITABLE_INODES = _gauge(
     "container_writable_inodes", "Inodes of the directory of the writable layer.", *_CONTAINER
 )
+CONTAINER_WRITABLE_LIMIT = _gauge(
+    "container_writable_limit_bytes", "The size that --storage-opt allows the writable layer.", *_CONTAINER
+)
 CONTAINER_VIRTUAL_SIZE = _gauge(
     "container_virtual_size_bytes", "Size of the writable layer and of the image.", *_CONTAINER
 )
@@ -159,6 +162,8 @@ CONTAINER_INFO = _info(
     "log_driver",
     "compose_project",
     "compose_service",
+    "stack",
+    "swarm_service",
 )
 CONTAINER_MOUNT_INFO = _info(
     "container_mount_info",

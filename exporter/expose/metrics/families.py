@@ -194,6 +194,7 @@ def _container_columns(figures: Figures, short: Callable[[str], str]) -> list[Co
         (c.CONTAINER_WRITABLE_SIZE, lambda one: [(key(one), containers[one.id].writable_size)]),
         (c.CONTAINER_WRITABLE_ALLOCATED, lambda one: [(key(one), _part(writable(one), "allocated"))]),
         (c.CONTAINER_WRITABLE_INODES, lambda one: [(key(one), _part(writable(one), "inodes"))]),
+        (c.CONTAINER_WRITABLE_LIMIT, lambda one: [(key(one), one.writable_limit)]),
         (c.CONTAINER_VIRTUAL_SIZE, lambda one: [(key(one), containers[one.id].virtual)]),
         (c.CONTAINER_LOG_SIZE, lambda one: [(key(one), snapshot.logs.get(one.id))]),
         (c.CONTAINER_LOG_LIMIT, lambda one: [(key(one), one.log.limit)]),
@@ -226,6 +227,8 @@ def _container_facts(container: Container, short: Callable[[str], str]) -> tuple
         container.log.driver,
         container.compose_project,
         container.compose_service,
+        container.stack,
+        container.swarm_service,
     )
 
 

@@ -230,6 +230,9 @@ def _container(container: Container, figures: ContainerFigures, log: int | None)
             MountRow(*map(escape, (one.kind, one.source, one.destination, one.mode, one.path, one.driver)))
             for one in container.mounts
         ),
+        stack=escape(container.stack),
+        swarm_service=escape(container.swarm_service),
+        writable_limit=container.writable_limit,
     )
 
 

@@ -102,7 +102,10 @@ class MountRow:
 
 @dataclass(frozen=True, slots=True)
 class ContainerRow:
-    """A container. `writable` is what it wrote, `writable_allocated` the blocks of that layer's directory."""
+    """A container. `writable` is what it wrote, `writable_allocated` the blocks of that layer's directory.
+
+    `writable_limit` is the size that `--storage-opt size` allows; `stack` and `swarm_service` are those of its service.
+    """
 
     driver: str
     id: str
@@ -123,6 +126,9 @@ class ContainerRow:
     compose_project: str
     compose_service: str
     mounts: tuple[MountRow, ...]
+    stack: str = ""
+    swarm_service: str = ""
+    writable_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

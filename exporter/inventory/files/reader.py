@@ -226,7 +226,8 @@ class Reader:
     def database(self, tree: Tree, bucket: str, convert: Callable[[Bucket], T]) -> T | None:
         """Convert one bucket of a bolt database, read again whenever it was written to; None where that fails.
 
-        A database that is not there has an empty bucket.
+        A database that is not there has an empty bucket, and so has a file of 0 bytes: the engine makes a new database
+        in it when it starts (etcd-io/bbolt v1.3 db.go, Open).
         """
         try:
             status = self.root.lstat(tree)
@@ -235,6 +236,8 @@ class Reader:
         except OSError as error:
             self.problem(reason_of(error), tree, error.strerror or "")
             return None
+        if stat.S_ISREG(status.st_mode) and not status.st_size:
+            return convert(Bucket())
         version = f"database {status.st_ino} {status.st_size} {status.st_mtime_ns}"
         return self.once(version, tree, lambda: self._database(tree, bucket, convert))
 

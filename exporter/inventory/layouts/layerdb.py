@@ -1,6 +1,6 @@
 """The layout of Docker 1.10 to 28: what images, containers and BuildKit need of each layer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from exporter.core.area import DRIVER, Area, Signature
@@ -143,8 +143,12 @@ class LayerdbPart:
                     names.setdefault(name, Use.CONTAINER)
         for name in (*self._cache.needs.get(database.driver, ()), *_left_by_builds(database)):
             names.setdefault(name, Use.BUILD_CACHE)
+        held = _held(database, {one.id for one in containers})
+        for name in held:
+            names.setdefault(name, Use.CONTAINER)
+        found = {name: describer(name, use) for name, use in names.items() if database.has(name)}
         return Claims(
-            {name: describer(name, use) for name, use in names.items() if database.has(name)},
+            {name: replace(layer, held=held[name]) if name in held else layer for name, layer in found.items()},
             pending={*database.moving},
             references=[*database.references(), ("containers",), buildkit.HOME, buildkit.SNAPSHOTS],
             doubts=[lambda: database.doubtful or self._builds.doubtful],
@@ -182,6 +186,21 @@ class _Describer:
         home = (*self._database.base, "layerdb", "sha256", entry.chain)
         parent = below[0] if below else None
         return replace(layer, chain=entry.chain, parent=parent, metadata=(*layer.metadata, home))
+
+
+def _held(database: Database, containers: Collection[str]) -> dict[LayerId, str]:
+    """The layers that an entry of `layerdb/mounts` holds whose container is not there, with that container's id.
+
+    An engine reads such an entry like any other (Docker 20.10 layer/layer_store.go, loadMount): the layers below it are
+    in use for as long as the entry is there.
+    """
+    held: dict[LayerId, str] = {}
+    for name, mount in database.mounts.items():
+        if is_id(name) and name not in containers:
+            below = (entry.cache for entry in database.chain(mount.parent))
+            own = (layer for layer in (mount.layer, mount.init) if layer is not None)
+            held.update(dict.fromkeys((*own, *below), name))
+    return held
 
 
 def _left_by_builds(database: Database) -> Iterator[LayerId]:

@@ -44,8 +44,11 @@ def test_a_layer_goes_with_the_last_category_that_needs_it() -> None:
     told = snapshot(
         _measured(layers, base=1, lib=20, app=300, old=4000), layers=layers, images=images, containers=(one,)
     )
-    # The image that the container uses is no prune's of images, and the container goes only after them.
-    assert _freed(told) == {"images_dangling": (4000, 1), "images_unused": (20, 1), "containers_stopped": (0, 1)}
+    # The stopped container goes first, and then nothing uses its image any more.
+    assert _freed(told) == {"containers_stopped": (0, 1), "images_dangling": (4000, 1), "images_unused": (321, 2)}
+    running = replace(told.inventory, containers=(replace(one, state=ContainerState.RUNNING),))
+    kept = replace(told, inventory=running)
+    assert _freed(kept) == {"images_dangling": (4000, 1), "images_unused": (20, 1)}
 
 
 def test_the_metadata_of_what_is_removed_goes_with_it() -> None:
@@ -61,16 +64,16 @@ def test_a_dangling_image_that_a_container_uses_or_an_image_is_built_on_stays() 
         image("parent", listed=False),
         image("child", parent="parent", references=(("a", "1"),)),
     )
-    one = container("web", image_id=ImageId("used"), metadata=())
+    one = container("web", image_id=ImageId("used"), state=ContainerState.RUNNING, metadata=())
     other = container("db", metadata=())
     told = snapshot({}, images=images, containers=(one, other))
-    assert _freed(told) == {"images_unused": (0, 1), "containers_stopped": (0, 2)}
+    assert _freed(told) == {"containers_stopped": (0, 1), "images_unused": (0, 1)}
 
 
 def test_a_container_of_another_driver_holds_no_image_of_the_same_id() -> None:
-    one = container("web", image_id=ImageId("app"), driver="vfs", metadata=())
+    one = container("web", image_id=ImageId("app"), driver="vfs", state=ContainerState.RUNNING, metadata=())
     told = snapshot({}, images=(image("app", dangling=True),), containers=(one,))
-    assert _freed(told) == {"images_dangling": (0, 1), "containers_stopped": (0, 1)}
+    assert _freed(told) == {"images_dangling": (0, 1)}
 
 
 def test_nameless_parents_go_with_the_last_of_their_children_and_only_listed_images_count() -> None:
@@ -84,12 +87,9 @@ def test_nameless_parents_go_with_the_last_of_their_children_and_only_listed_ima
     )
     measured = {("image", one.id): tree(10**at) for at, one in enumerate(images)}
     assert _freed(snapshot(measured, images=images)) == {"images_dangling": (101111, 3), "images_unused": (10000, 1)}
-    with_use = snapshot(measured, images=images, containers=(container("web", image_id=ImageId("d"), metadata=()),))
-    assert _freed(with_use) == {
-        "images_dangling": (100100, 2),
-        "images_unused": (10000, 1),
-        "containers_stopped": (0, 1),
-    }
+    user = container("web", image_id=ImageId("d"), state=ContainerState.RUNNING, metadata=())
+    with_use = snapshot(measured, images=images, containers=(user,))
+    assert _freed(with_use) == {"images_dangling": (100100, 2), "images_unused": (10000, 1)}
 
 
 def test_an_image_with_a_digest_alone_is_unused_and_not_removed_with_its_child() -> None:
@@ -141,6 +141,19 @@ def test_a_volume_that_any_container_that_is_left_mounts_stays_and_so_does_one_o
     measured |= {("volumes", one.name): tree(1) for one in volumes}
     told = snapshot(measured, containers=containers, volumes=volumes)
     assert _freed(told) == {"volumes_unused": (8, 2)}
+
+
+def test_a_volume_with_driver_options_stays() -> None:
+    volumes = (volume("plain"), volume("bound", optioned=True))
+    measured = {("volumes", one.name): tree(1) for one in volumes} | {one.tree: tree(7) for one in volumes if one.tree}
+    assert _freed(snapshot(measured, volumes=volumes)) == {"volumes_unused": (8, 1)}
+
+
+def test_a_layer_that_the_entry_of_a_lost_container_holds_is_freed_by_nothing() -> None:
+    layers = (layer("base", held="lost"), layer("app"), layer("own", Use.CONTAINER, held="lost"))
+    images = (image("one", "app", "base", dangling=True, metadata=()),)
+    told = snapshot(_measured(layers, base=1, app=20, own=300), layers=layers, images=images)
+    assert _freed(told) == {"images_dangling": (20, 1)}
 
 
 def test_a_bind_mount_with_the_name_of_a_volume_does_not_hold_it() -> None:

@@ -19,7 +19,8 @@ def _blocks(*paths: Path) -> int:
 
 def test_an_image_is_freed_with_the_layers_that_nothing_else_needs(tmp_path: Path) -> None:
     built = DbRoot(tmp_path).layer("base", 5000).layer("app", 9000, "base").layer("new", 100, "base")
-    built.image("old", "app").image("new", "new", ["app:1"]).container("web", "new", "new")
+    built.image("old", "app").image("new", "new", ["app:1"])
+    built.container("web", "new", "new", state={"Running": True, "Pid": 2**30})
     figures = figures_of(built.path)
     image = built.base / "imagedb/content/sha256" / built.images["old"]
     layer = built.blocks(built.cache("app")) + _blocks(_entry(built, "app"))

@@ -189,6 +189,17 @@ def test_a_database_that_cannot_be_read_may_need_any_layer(built: DbRoot, file: 
     assert uses[built.cache("left")] == "pending"
 
 
+@pytest.mark.parametrize("file", ["snapshots.db", "metadata_v2.db", "containerdmeta.db", "cache.db", "history.db"])
+def test_a_database_of_0_bytes_holds_nothing(built: DbRoot, file: str) -> None:
+    _written(built, {}, {})
+    (built.path / "buildkit" / file).write_bytes(b"")
+    built.layer("left", 1)
+    found = scan(built.path, orphaned_after=0)
+    assert found.problems == ()
+    uses: dict[str, str] = {one.id: one.use.value for one in found.inventory.layers}
+    assert uses[built.cache("left")] == "orphaned"
+
+
 def test_only_names_as_buildkit_gives_them_are_its_own(built: DbRoot) -> None:
     for name in (_A, f"{_A}-init", "a" * 24, "a" * 26, "A" * 25, digest("x")):
         built.directory(name, {})

@@ -11,6 +11,7 @@ from exporter.core.model import Volume
 from exporter.demo.bolt import write_bolt
 from exporter.inventory.volumes import volume_of
 from tests.support.product import scan
+from tests.support.recorded import unpack_case
 from tests.support.roots.layerdb import DbRoot, digest
 
 _ID = digest("volume")
@@ -71,6 +72,38 @@ def test_a_volume_that_something_is_mounted_on_has_no_data_of_its_own(
     assert found.directory == data, "it is there while a container uses the volume"
 
 
+@pytest.mark.parametrize(
+    ("options", "optioned"),
+    [
+        ({}, False),
+        ({"MountType": "", "MountOpts": "", "MountDevice": "", "Quota": {"Size": 0}}, False),
+        ({"Quota": {"Size": 1048576}}, True),
+        ({"MountOpts": "uid=1"}, True),
+        ({"type": "tmpfs"}, True),
+    ],
+)
+def test_a_volume_has_driver_options_where_any_is_set(
+    root: Path, options: Mapping[str, object], optioned: bool
+) -> None:
+    _put(root, "volumes/data/_data")
+    assert not _volumes(root)["data"].optioned
+    _put(root, "volumes/data/opts.json", options)
+    assert _volumes(root)["data"].optioned is optioned
+
+
+def test_a_volume_whose_options_cannot_be_read_may_have_some(root: Path) -> None:
+    _put(root, "volumes/data/_data")
+    (root / "volumes/data/opts.json").write_text("{")
+    assert _volumes(root)["data"].optioned
+
+
+def test_options_that_only_the_database_has_are_options(root: Path) -> None:
+    _put(root, "volumes/data/_data")
+    _put(root, "volumes/plain/_data")
+    _database(root, data={"Driver": "local", "Options": {"o": "uid=1"}}, plain={"Driver": "local", "Options": None})
+    assert {name: one.optioned for name, one in _volumes(root).items()} == {"data": True, "plain": False}
+
+
 def test_old_volumes_have_their_data_with_the_driver_vfs(root: Path) -> None:
     _put(root, f"volumes/{_ID}/config.json", {"IsBindMount": False})
     _put(root, f"vfs/dir/{_ID}")
@@ -85,6 +118,14 @@ def test_old_volumes_have_their_data_with_the_driver_vfs(root: Path) -> None:
         digest("gone"): None,
     }
     assert found[_ID].directory == ("vfs", "dir", _ID)
+
+
+def test_what_docker_1_0_makes_and_removes_among_its_volumes_is_none(root: Path) -> None:
+    _put(root, f"volumes/{_ID}/json", {"id": _ID})
+    _put(root, f"vfs/dir/{_ID}")
+    _put(root, f"volumes/_tmp/{digest('half made')}/json", {})
+    assert _volumes(root).keys() == {_ID}
+    assert scan(root).problems == ()
 
 
 def test_data_that_is_no_directory_is_a_problem(root: Path) -> None:
@@ -117,6 +158,23 @@ def test_the_database_tells_driver_labels_and_what_was_made_without_a_name(root:
         "plain": ("local", False, ""),
         "damaged": ("local", False, ""),
     }
+
+
+def test_a_database_of_0_bytes_is_one_that_the_engine_makes_anew(root: Path) -> None:
+    _put(root, "volumes/data/_data")
+    (root / "volumes/metadata.db").touch()
+    found = scan(root)
+    assert [one.name for one in found.inventory.volumes] == ["data"]
+    assert found.problems == ()
+
+
+def test_a_database_of_zeros_is_none(root: Path) -> None:
+    (root / "volumes/metadata.db").write_bytes(bytes(32768))
+    assert [one.path for one in scan(root).problems] == ["volumes/metadata.db"]
+
+
+def test_the_case_of_an_empty_database_has_no_problem(tmp_path: Path) -> None:
+    assert scan(unpack_case(23, tmp_path)).problems == ()
 
 
 def test_volumes_of_plugins_are_known_from_the_database_alone_and_local_ones_are_not(root: Path) -> None:

@@ -29,6 +29,7 @@ def test_the_documentation_and_the_catalogue_are_the_same() -> None:
 def test_every_metric_of_the_catalogue_is_served_and_no_other(tmp_path: Path, pool: Pool) -> None:
     built = DbRoot(tmp_path).layer("base", 3).image("base", "base", ["base:1"]).volume("v", 3)
     host = {"LogConfig": {"Type": "json-file", "Config": {"max-size": "10m"}}, "Tmpfs": {"/t": ""}}
+    host["StorageOpt"] = {"size": "10G"}
     built.container("c", "base", "base", host=host).build("a" * 25, size=3)
     checkpoint = built.path / "containers" / digest("containerc") / "checkpoints/one"
     checkpoint.mkdir(parents=True)

@@ -69,11 +69,19 @@ def test_what_a_build_has_mounted_is_its_own_with_all_below(tmp_path: Path) -> N
     }
 
 
-def test_a_containers_mount_is_no_builds(tmp_path: Path) -> None:
-    """The engine removes the entry of a container last: without its metadata the layers belong to nothing."""
-    built = DbRoot(tmp_path).layer("a", 1).container("web", "gone", "a")
+def test_the_entry_of_a_container_that_is_gone_holds_its_layers_and_those_below_for_ever(tmp_path: Path) -> None:
+    built = DbRoot(tmp_path).layer("a", 1).layer("left", 1).layer("other", 1).image("other", "other", ["o:1"])
+    built.container("web", "gone", "a").container("stays", "other", "other")
     shutil.rmtree(built.path / "containers" / digest("containerweb"))
-    assert {*_uses(built).values()} == {"orphaned"}
+    mount = digest("mountweb")
+    assert _uses(built) == {
+        **{name: "container" for one in (mount, digest("mountstays")) for name in (one, f"{one}-init")},
+        "a": "container",
+        "left": "orphaned",
+        "other": "image",
+    }
+    held = {name: layer.held for name, layer in _layers(built).items() if layer.held}
+    assert held == dict.fromkeys((mount, f"{mount}-init", built.cache("a")), digest("containerweb"))
 
 
 def test_a_layer_is_told_with_its_chain_its_parent_its_size_and_what_is_kept_of_it(tmp_path: Path) -> None:
