@@ -52,7 +52,8 @@ class Gap:
     """One thing that was not read.
 
     `path` is relative to the data root. `driver`: only objects of this graph driver are affected; "" for all.
-    `object_id`: the object that is not known; "" where it may be any number of objects.
+    `object_id`: the object that is not known; "" where it may be any number of objects. `damaged`: it was read, and is
+    not what an engine writes, so an engine cannot use it either.
     """
 
     input: Input
@@ -60,6 +61,7 @@ class Gap:
     why: str
     driver: str = ""
     object_id: str = ""
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,9 +65,7 @@ class Figures:
             (driver, state): counts[driver, state]
             for driver in self.snapshot.inventory.drivers
             for state in ImageState
-            if self.is_known(
-                Figure.IMAGE_LISTED if state is ImageState.INTERMEDIATE else Figure.IMAGE_STATES, driver
-            )
+            if self.is_known(Figure.IMAGE_LISTED if state is ImageState.INTERMEDIATE else Figure.IMAGE_STATES, driver)
         }
 
     @cached_property
@@ -104,7 +102,8 @@ class Figures:
     def volume_containers(self) -> Mapping[str, int | None]:
         """How many containers mount each volume; None where that is not known."""
         users, known = sizes.volume_containers(self.snapshot), self.is_known(Figure.VOLUME_USERS)
-        return {one.name: users[one.name] if known else None for one in self.snapshot.inventory.volumes}
+        names = {*users, *(one.name for one in self.snapshot.inventory.volumes)}
+        return {name: users[name] if known else None for name in names}
 
     @cached_property
     def build_cache(self) -> BuildCacheFigures:

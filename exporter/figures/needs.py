@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from exporter.core.knowledge import REFER_TO_LAYERS, Input, Knowledge
+from exporter.core.knowledge import REFER_TO_LAYERS, Gap, Input, Knowledge
 from exporter.figures.reclaim import Category
 from exporter.inventory.drivers import driver_named
 
@@ -36,7 +36,8 @@ NEEDS: Mapping[Figure | Category, tuple[Input, ...]] = {
     Figure.IMAGE_NAMES: (Input.NAMES,),
     Figure.IMAGE_LISTED: _LISTED,
     Figure.IMAGE_STATES: (*_USERS, *_LISTED),
-    Figure.IMAGE_SHARES: (*_LISTED, Input.LAYER_STORES),
+    # What an image shares follows from the descriptions: a layer that was not read is one of images without a size.
+    Figure.IMAGE_SHARES: _LISTED,
     Figure.LAYERS_OF_IMAGES: (Input.IMAGE_CONFIGS, Input.LAYER_STORES, Input.IMAGE_STORE),
     # A layer counts for an image first, then for a container, then for the build cache.
     Figure.LAYERS_OF_OTHERS: REFER_TO_LAYERS,
@@ -57,12 +58,19 @@ NEEDS: Mapping[Figure | Category, tuple[Input, ...]] = {
 
 def is_known(knowledge: Knowledge, figure: Figure | Category, driver: str = "") -> bool:
     """Whether all inputs of a figure were read whole, for one graph driver or for all ("")."""
-    return knowledge.whole(inputs_of(figure, driver), driver)
+    return not why_not(knowledge, figure, driver)
 
 
 def why_not(knowledge: Knowledge, figure: Figure | Category, driver: str = "") -> str:
     """One line that says which input of a figure was not read whole; "" where all were."""
+    if figure is Figure.MISSING_LAYERS:
+        # An engine does not load a layer whose entry is damaged: that layer is counted as missing.
+        knowledge = Knowledge(tuple(gap for gap in knowledge.gaps if not _counts_as_missing(gap)))
     return knowledge.why(inputs_of(figure, driver), driver)
+
+
+def _counts_as_missing(gap: Gap) -> bool:
+    return gap.damaged and gap.input is Input.LAYER_STORES
 
 
 def inputs_of(figure: Figure | Category, driver: str = "") -> tuple[Input, ...]:

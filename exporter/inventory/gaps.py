@@ -32,7 +32,8 @@ def _gap(unread: Unread) -> Gap | None:
     if source is None:
         return None
     driver = unread.driver or _driver(area, unread.tree)
-    return Gap(source, "/".join(unread.tree) or ".", unread.why, driver, unread.object_id or "".join(deeper[:1]))
+    path, object_id = "/".join(unread.tree) or ".", unread.object_id or "".join(deeper[:1])
+    return Gap(source, path, unread.why, driver, object_id, unread.damaged)
 
 
 def _driver(area: Area, tree: Tree) -> str:

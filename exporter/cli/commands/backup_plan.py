@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.cli.commands.index import Index, container_name
+from exporter.cli.commands.remarks import leftovers
 from exporter.cli.commands.tables import quote
 from exporter.core.data_root import DataRoot
 from exporter.core.hang_probe import HANG_PROBE
@@ -158,10 +159,12 @@ class BackupPlan:
     @property
     def stores(self) -> str:
         """The command that copies all images as files; "" if `docker save` is used."""
-        names = {name: table().of((name,)) for name in (row.name for row in self._index.document.directories)}
+        document = self._index.document
+        there = [row.name for row in document.directories if row.name not in leftovers(document)]
+        names = {name: table().of((name,)) for name in there}
         areas = [name for name, area in names.items() if area.images and area.path == (name,)]
         files = [name for name, area in names.items() if area.images and area.path != (name,)]
-        drivers = self._index.document.drivers
+        drivers = document.drivers
         kept = [*(name for name in names if name in areas or name in drivers), *files]
         if self._docker or not kept:
             return ""

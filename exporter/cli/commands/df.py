@@ -4,7 +4,8 @@ import posixpath
 import time
 from dataclasses import asdict
 
-from exporter.cli.commands.tables import Answer, Lines, Table
+from exporter.cli.commands.remarks import remarks
+from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table, exact_sum, not_known, total
 from exporter.core.units import age
 from exporter.expose.advice import FREEING
 from exporter.expose.snapshot_api.rows import Document, FilesystemRow
@@ -13,36 +14,39 @@ from exporter.expose.snapshot_api.rows import Document, FilesystemRow
 def df(document: Document) -> Answer:
     """List the top-level entries of the root, the largest first, and the reclaimable space."""
     rows = sorted(document.directories, key=lambda row: (-row.allocated, row.name))
-    total = [sum(getattr(row, what) for row in rows) for what in ("size", "allocated", "inodes")]
-    freed = sum(row.bytes or 0 for row in document.reclaimable)
+    sums = [sum(getattr(row, what) for row in rows) for what in ("size", "allocated", "inodes")]
+    bytes_, objects = ([getattr(row, what) for row in document.reclaimable] for what in ("bytes", "objects"))
     data = {
         "directories": [asdict(row) for row in rows],
-        "total": dict(zip(("size", "allocated", "inodes"), total, strict=True)),
+        "total": dict(zip(("size", "allocated", "inodes"), sums, strict=True)),
         "reclaimable": [asdict(row) for row in document.reclaimable],
-        "reclaimable_total": freed,
+        "reclaimable_total": exact_sum(bytes_),
         "unattributed": document.unattributed,
         "filesystems": [asdict(row) for row in document.filesystems],
+        "remarks": [asdict(row) for row in document.remarks],
     }
-    parts = [
+    silent = _silent(document)
+    parts: list[Table | Lines] = [
         Table(
             f"{document.root}{_when(document)}",
             (">ON DISK", ">SIZE", ">#INODES", "PART"),
             [
                 *((row.allocated, row.size, row.inodes, row.name) for row in rows),
-                *((None, None, None, name) for name in _silent(document)),
+                *((None, None, None, name) for name in silent),
             ],
-            footer=(total[1], total[0], total[2], "total"),
+            footer=(*((AtLeast(one) if silent else one) for one in (sums[1], sums[0], sums[2])), "total"),
             bars=0,
         ),
         Table(
             "Reclaimable, each after the ones above it",
             (">BYTES", ">#OBJECTS", "WHAT", "HOW"),
             [(row.bytes, row.objects, *FREEING.get(row.category, (row.category, ""))) for row in document.reclaimable],
-            footer=(freed, sum(row.objects for row in document.reclaimable), "total", ""),
+            footer=(total(bytes_), total(objects), "total", ""),
         ),
+        *not_known(document, *(row.category for row in document.reclaimable)),
         _filesystems(document.filesystems),
     ]
-    return Answer(data, [*parts, *_unmeasured(document)])
+    return Answer(data, [*parts, *_unmeasured(document), *remarks(document)])
 
 
 def _silent(document: Document) -> list[str]:

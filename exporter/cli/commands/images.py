@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from exporter.cli.commands.index import NONE, Index
-from exporter.cli.commands.tables import Answer, Lines, Table, size
+from exporter.cli.commands.tables import Answer, Lines, Table, exact_sum, not_known, size, total
 from exporter.core.units import age
 from exporter.expose.snapshot_api.rows import ImageRow
+
+#: The figures of a list of images, besides what each image says of itself.
+_FIGURES = ("image_states", "image_shares", "image_users")
 
 
 def images(index: Index, *, intermediate: bool) -> Answer:
@@ -17,7 +20,7 @@ def images(index: Index, *, intermediate: bool) -> Answer:
         (one for one in index.document.images if one.listed or intermediate),
         key=lambda one: (-_created(one), one.id),
     )
-    virtual = [one.unique for one in rows if one.listed]
+    listed = [one for one in rows if one.listed]
     lines = []
     for one in rows:
         for number, (repository, tag) in enumerate(_references(one)):
@@ -27,9 +30,13 @@ def images(index: Index, *, intermediate: bool) -> Answer:
             if not first:
                 lines[-1] = (repository, tag, index.short(one.id), "", "", "", "", one.state, one.containers)
     headings = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", ">VIRTUAL", ">UNIQUE", ">SHARE", "STATE", ">#CONTAINERS")
-    shared = sum(one.proportional or 0 for one in rows)
-    footer = ("total", "", "", "", "", sum(one or 0 for one in virtual), round(shared), "", "")
-    return Answer({"images": [asdict(one) for one in rows]}, [Table("", headings, lines, footer=footer)])
+    # Shares are fractions: rounded alone, they would not add up.
+    shared = exact_sum(one.proportional for one in listed)
+    if shared is None:
+        shared = total(_rounded(one.proportional) for one in listed)
+    footer = ("total", "", "", "", "", total(one.unique for one in listed), shared, "", "")
+    table = Table("", headings, lines, footer=footer)
+    return Answer({"images": [asdict(one) for one in rows]}, [table, *not_known(index.document, *_FIGURES)])
 
 
 def _references(image: ImageRow) -> list[tuple[str, str]]:

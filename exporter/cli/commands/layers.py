@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from exporter.cli.commands.index import Index, container_name
-from exporter.cli.commands.tables import Answer, Lines, Table, size
+from exporter.cli.commands.remarks import said_of
+from exporter.cli.commands.tables import Answer, Lines, Table, not_known, size
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.text import escape, unescape
 from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, LayerRow
@@ -23,8 +24,12 @@ def layers(index: Index, wanted: str, *, orphaned: bool) -> Answer:
     rows = [one for one in index.document.layers if not orphaned or one.use == "orphaned"]
     rows.sort(key=lambda one: (-(one.allocated or 0), one.id))
     parts: list[Table | Lines] = [_table(index, "", rows)]
-    if orphaned and not rows:
+    unknown = not_known(index.document, "layers_of_others")
+    if orphaned and unknown:
+        parts = [Lines("", ["It cannot be told which layers are orphaned."])]
+    elif orphaned and not rows:
         parts = [Lines("", ["No layer is orphaned."])]
+    parts += unknown
     return Answer({"layers": [_data(index, one) for one in rows]}, parts)
 
 
@@ -134,7 +139,10 @@ def _below(root: str, given: str) -> str | None:
     """The path relative to the root: "" for the root itself, None if it is not below the root."""
     if not os.path.isabs(given):
         if not HANG_PROBE.answers(os.path.abspath(given)) or not os.path.lexists(given):
-            return posixpath.normpath(given).removeprefix(".") if not given.startswith("..") else None
+            relative = posixpath.normpath(given)
+            if relative.partition("/")[0] == "..":
+                return None
+            return "" if relative == "." else relative
         given = os.path.abspath(given)
     pairs = ((os.path.normpath(given), os.path.normpath(root)), (_resolved(given), _resolved(root)))
     for path, top in pairs:
@@ -180,6 +188,8 @@ def _owners(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
     volume = _volume(index, parts)
     if volume is not None:
         return [volume]
+    if remark := said_of(index.document, "/".join(parts)):
+        return [{"kind": "part", "id": parts[0], "text": remark}]
     found: list[dict[str, str]] = []
     for name in parts[:6]:
         found += _named(index, name)

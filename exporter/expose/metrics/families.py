@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.config.limits import EVERYTHING, Limited, Shown
+from exporter.core.knowledge import Input
 from exporter.core.measured import Usage
 from exporter.core.model import BuildRecord, Container, ContainerState, Image, Layer, Snapshot, Volume
 from exporter.core.text import label, short_ids
@@ -168,10 +169,12 @@ def _containers(figures: Figures, short: Callable[[str], str], limited: Limited)
     inventory = snapshot.inventory
     states = Counter((one.driver, one.state) for one in inventory.containers)
     drivers = dict.fromkeys((*inventory.drivers, *(one.driver for one in inventory.containers)))
-    known = figures.is_known(Figure.CONTAINER_STATES)
+    known = set(ContainerState) if figures.is_known(Figure.CONTAINER_STATES) else set()
+    if inventory.knowledge.whole((Input.CONTAINERS,)):
+        known.add(ContainerState.UNKNOWN)
     yield family(
         c.CONTAINERS,
-        (((driver, state), states[driver, state]) for driver in drivers for state in ContainerState if known),
+        (((driver, state), states[driver, state]) for driver in drivers for state in ContainerState if state in known),
     )
 
     def size(one: Container) -> int:

@@ -22,10 +22,11 @@ from exporter.expose.snapshot_api.rows import (
     ImageRow,
     LayerRow,
     MissingRow,
-    UnknownRow,
     MountRow,
     ProblemRow,
     ReclaimableRow,
+    RemarkRow,
+    UnknownRow,
     VolumeRow,
 )
 from exporter.figures.figures import Figures
@@ -105,6 +106,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "containers": containers(figures),
         "volumes": volumes(figures),
         "missing": missing(figures),
+        "remarks": remarks(snapshot),
     }
     for name, rows in parts.items():
         yield from _list(name, rows if measured else ())
@@ -274,6 +276,12 @@ def missing(figures: Figures) -> Iterator[MissingRow]:
     for driver, names in figures.missing.items():
         for name in sorted(names):
             yield MissingRow(driver, escape(name))
+
+
+def remarks(snapshot: Snapshot) -> Iterator[RemarkRow]:
+    """What is there and is not a part as usual."""
+    for remark in snapshot.inventory.remarks:
+        yield RemarkRow(remark.kind, escape("/".join(remark.path)), escape(remark.target))
 
 
 def problems(snapshot: Snapshot) -> Iterator[ProblemRow]:

@@ -49,6 +49,7 @@ class Unread(NamedTuple):
     why: str
     driver: str = ""
     object_id: str = ""
+    damaged: bool = False
 
 
 class Problems:
@@ -83,6 +84,8 @@ class Reader:
     def __init__(self, root: DataRoot, collector: Collector, problems: Problems, memo: Memo | None = None) -> None:
         self.root = root
         self.looked_at = 0
+        #: Whether a directory could not be listed: then there may be objects that nobody knows.
+        self.unlisted = False
         self._collector = collector
         self._problems = problems
         self._memo = memo or Memo()
@@ -120,7 +123,7 @@ class Reader:
         """
         self._problems.add(self._collector, reason, tree, detail)
         if not harmless and reason is not Reason.VANISHED:
-            self._unread(None, tree, detail or reason)
+            self._unread(None, tree, detail or reason, damaged=reason is Reason.DECODE)
 
     def gap(self, source: Input, tree: Tree, why: str, *, driver: str = "", object_id: str = "") -> None:
         """Note something that is not known and is no problem with a file: `why` is a clause for people."""
@@ -135,8 +138,17 @@ class Reader:
         except OSError:  # whoever reads it counts that
             pass
 
-    def _unread(self, source: Input | None, tree: Tree, why: str, driver: str = "", object_id: str = "") -> None:
-        self._problems.unread.append(Unread(source, self._collector, tree, why, driver, object_id))
+    def _unread(  # noqa: PLR0913 - a gap has that many sides
+        self,
+        source: Input | None,
+        tree: Tree,
+        why: str,
+        driver: str = "",
+        object_id: str = "",
+        *,
+        damaged: bool = False,
+    ) -> None:
+        self._problems.unread.append(Unread(source, self._collector, tree, why, driver, object_id, damaged))
 
     def names(self, tree: Tree, *, required: bool = False) -> list[str]:
         """List a directory; a missing one is empty, and so is, as a problem, one that cannot be read.
@@ -150,6 +162,7 @@ class Reader:
             if required:
                 self._unread(None, tree, MISSING)
         except OSError as error:
+            self.unlisted = True
             self.problem(reason_of(error), tree, error.strerror or "")
         return []
 

@@ -123,7 +123,7 @@ def _cell(cell: Cell) -> str:
     if isinstance(cell, int):
         return f"<td{_NUMBER}>{human(cell)}</td>"
     if cell is None or isinstance(cell, Count):
-        return f'<td{_NUMBER}><span class="dim" title="not known">?</span></td>'
+        return f'<td{_NUMBER}><span class="dim">?</span></td>'
     return f'<td class="name">{shown(cell)}</td>' if len(cell) > _LONG_WORD else f"<td>{shown(cell)}</td>"
 
 

@@ -1,10 +1,10 @@
 """The pages for people: the overview at `/`, and the details and problems with advice at `/status`."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from exporter.core.knowledge import INPUT_LABELS, Input
+from exporter.core.knowledge import INPUT_LABELS
 from exporter.core.measured import Reason
 from exporter.core.units import age, human
 from exporter.expose.advice import ADVICE, FREEING
@@ -104,9 +104,7 @@ def _counted(count: int | None) -> str:
     return "?" if count is None else f"{count:,}"
 
 
-def _more(
-    title: str, headings: Sequence[str], rows: Sequence[Sequence[Cell]], count: int | None, command: str
-) -> str:
+def _more(title: str, headings: Sequence[str], rows: Sequence[Sequence[Cell]], count: int | None, command: str) -> str:
     """A wide table of the largest objects, with the command that lists all. "" without rows."""
     if not rows:
         return ""
@@ -138,6 +136,9 @@ def _problems(summary: Summary) -> str:
     return section("Errors, and what to do", content, wide=True)
 
 
+_LABELS: Mapping[str, str] = {str(one): label for one, label in INPUT_LABELS.items()}
+
+
 def _gaps(gaps: Sequence[GapRow]) -> str:
     """What was not read, and so what is not known."""
     if not gaps:
@@ -146,7 +147,7 @@ def _gaps(gaps: Sequence[GapRow]) -> str:
         '<p><b class="warn">not known</b> Figures that need what is listed here are left out or shown as ?. Nothing is '
         "called unused, orphaned or reclaimable because of it.</p>"
     )
-    rows = [(one.path, INPUT_LABELS[Input(one.input)], one.why) for one in gaps]
+    rows = [(one.path, _LABELS.get(one.input, one.input), one.why) for one in gaps]
     return said + table(("PATH", "PART OF", "WHY"), rows)
 
 

@@ -14,7 +14,7 @@ from tests.support.snapshots import ELSEWHERE, container, image, layer, shared, 
 _IMAGES = (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED)
 
 
-def _freed(told: Snapshot) -> dict[str, tuple[int | None, int]]:
+def _freed(told: Snapshot) -> dict[str, tuple[int | None, int | None]]:
     """The categories in which something is freed: bytes of size (half of those allocated) and objects."""
     found = reclaim(told).freed
     return {
