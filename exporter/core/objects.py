@@ -7,6 +7,7 @@ lone surrogates (bytes that are not UTF-8): `core.text.label` turns them into va
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from exporter.core.engine_version import NO_EVIDENCE, EngineVersion
 from exporter.core.knowledge import Knowledge
 from exporter.core.measured import Changes, Reason, Tree
 from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, LayerId, LayerKey, RemarkKind, Use
@@ -30,7 +31,8 @@ class Layer:
     Both are None for drivers whose layers are no directory trees. `recorded_size` is what Docker wrote down.
     Without it the size is that of `changes`, or all of `content` where `changes` is None. `chain` is the chain
     id (Docker 1.10 on), `metadata` what is kept of it elsewhere and goes with it. `held` is the id of a container that
-    is gone while its entry of `layerdb/mounts` is still there: because of that no engine removes the layer.
+    is gone while its entry of `layerdb/mounts` is still there: because of that no engine removes the layer. `shares`:
+    it shares disk blocks with other layers, so that what its removal frees is not known.
     """
 
     driver: str
@@ -45,6 +47,7 @@ class Layer:
     parent: LayerId | None = None
     metadata: tuple[Tree, ...] = ()
     held: str = ""
+    shares: bool = False
 
     @property
     def key(self) -> LayerKey:
@@ -64,7 +67,8 @@ class Image:
     `references` are (repository, tag), sorted; `digests` are `repository@sha256:...`. `listed` is false for
     intermediate images, `dangling` is what Docker calls so if no container uses it. An empty chain is an image
     whose own layer is gone, a `broken` one has layers that are not on disk. `cut`: a description on the way up was not
-    read, so there may be more layers. `digest` is the full id as Docker
+    read, so there may be more layers. The engine does not load an `unloaded` one: no list of the engine has it, and no
+    prune takes it. `digest` is the full id as Docker
     writes it; `metadata` is what is kept of the image besides its layers.
     """
 
@@ -81,6 +85,7 @@ class Image:
     parent: ImageId | None = None
     dangling: bool = False
     broken: bool = False
+    unloaded: bool = False
     digest: str = ""
     metadata: tuple[Tree, ...] = ()
     cut: bool = False
@@ -127,6 +132,9 @@ class Container:
     kept of it besides its layers, with its checkpoints. `volumes_from` are containers whose mounts are its own, too,
     and stand in `mounts` once all containers are read; `origin` is the data root's path as the engine wrote it.
     `writable_limit` is the size in bytes that `--storage-opt size` allows its layer, None where it has no such option.
+    `unloaded` says why the engine does not load it when it starts, "" if it does. Such a container is in no list of the
+    engine, no prune removes it, and the engine does not know what it uses. `written_by` is what its files tell of the
+    engine that wrote them last.
     """
 
     driver: str
@@ -153,6 +161,8 @@ class Container:
     chain: tuple[LayerId, ...] = ()
     checkpoints: Tree | None = None
     metadata: tuple[Tree, ...] = ()
+    unloaded: str = ""
+    written_by: EngineVersion = NO_EVIDENCE
 
     @property
     def runs(self) -> bool | None:
@@ -237,8 +247,10 @@ class Inventory:
 
     `stores` counts the entries of the drivers' store directories by (driver, store); `missing` names, by
     driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,
-    `nested` the data roots of remapped users below this one. `knowledge`: what of all this was not read whole.
-    `remarks`: what is there and is not a part as usual.
+    `nested` the data roots of remapped users below this one. `elsewhere`: the entries of the root whose files are on
+    devices or filesystems of their own, which are not measured. `remarks`: what is there and is not a part as usual.
+    `engine` is what is known of the engine's version.
+    `knowledge`: what of all this was not read whole.
     """
 
     layouts: tuple[str, ...] = ()
@@ -253,5 +265,7 @@ class Inventory:
     stores: Mapping[tuple[str, str], int] = field(default_factory=dict)
     missing: Mapping[str, frozenset[str]] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
+    elsewhere: frozenset[str] = frozenset()
     knowledge: Knowledge = field(default_factory=Knowledge)
     remarks: tuple[Remark, ...] = ()
+    engine: EngineVersion = NO_EVIDENCE

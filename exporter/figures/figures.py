@@ -12,7 +12,8 @@ from exporter.core.measured import Usage
 from exporter.core.model import ImageState, LayerKey, Snapshot, Use
 from exporter.figures import needs, sizes
 from exporter.figures.needs import Figure
-from exporter.figures.reclaim import Category, Freed, Reclaim, reclaim
+from exporter.figures.prunes import Category
+from exporter.figures.reclaim import Freed, Reclaim, reclaim
 from exporter.figures.sizes import BuildCacheFigures, ContainerFigures, ImageFigures, LayerSum
 
 
@@ -89,8 +90,8 @@ class Figures:
         return sizes.containers(self.snapshot, self.layer_sizes, self.images)
 
     @cached_property
-    def directories(self) -> Mapping[str, Usage]:
-        """The usage of every top-level entry, and of the root itself as `.`."""
+    def directories(self) -> Mapping[str, Usage | None]:
+        """The usage of every top-level entry, and of the root itself as `.`; None where it is not known."""
         return sizes.directories(self.snapshot)
 
     @cached_property
@@ -120,7 +121,8 @@ class Figures:
         """What a clean-up would free."""
         found = reclaim(self.snapshot)
         freed = {
-            category: one if self.is_known(category) else Freed(None, None) for category, one in found.freed.items()
+            category: Freed(None, None, why=one.why or why) if (why := self.why_not(category)) else one
+            for category, one in found.freed.items()
         }
         known = self.is_known(Figure.UNATTRIBUTED)
         return replace(found, freed=freed, unattributed=found.unattributed if known else None)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from exporter.core.knowledge import REFER_TO_LAYERS, Gap, Input, Knowledge
-from exporter.figures.reclaim import Category
+from exporter.core.knowledge import REFER_TO_LAYERS, Input, Knowledge
+from exporter.figures.prunes import Category
 from exporter.inventory.drivers import driver_named
 
 
@@ -56,6 +56,14 @@ NEEDS: Mapping[Figure | Category, tuple[Input, ...]] = {
 }
 
 
+#: Figures that are certain where something of these inputs is damaged: an engine does not load it. A layer whose entry
+#: is damaged counts as missing, and a container that is not loaded is pruned by nothing.
+_CERTAIN_OF_DAMAGED: Mapping[Figure | Category, tuple[Input, ...]] = {
+    Figure.MISSING_LAYERS: (Input.LAYER_STORES,),
+    Category.CONTAINERS_STOPPED: (Input.CONTAINER_CONFIGS, Input.LAYER_STORES),
+}
+
+
 def is_known(knowledge: Knowledge, figure: Figure | Category, driver: str = "") -> bool:
     """Whether all inputs of a figure were read whole, for one graph driver or for all ("")."""
     return not why_not(knowledge, figure, driver)
@@ -63,14 +71,10 @@ def is_known(knowledge: Knowledge, figure: Figure | Category, driver: str = "") 
 
 def why_not(knowledge: Knowledge, figure: Figure | Category, driver: str = "") -> str:
     """One line that says which input of a figure was not read whole; "" where all were."""
-    if figure is Figure.MISSING_LAYERS:
-        # An engine does not load a layer whose entry is damaged: that layer is counted as missing.
-        knowledge = Knowledge(tuple(gap for gap in knowledge.gaps if not _counts_as_missing(gap)))
+    certain = _CERTAIN_OF_DAMAGED.get(figure, ())
+    if certain:
+        knowledge = Knowledge(tuple(gap for gap in knowledge.gaps if not (gap.damaged and gap.input in certain)))
     return knowledge.why(inputs_of(figure, driver), driver)
-
-
-def _counts_as_missing(gap: Gap) -> bool:
-    return gap.damaged and gap.input is Input.LAYER_STORES
 
 
 def inputs_of(figure: Figure | Category, driver: str = "") -> tuple[Input, ...]:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.core.area import DRIVER
@@ -25,6 +25,7 @@ from exporter.inventory import layouts
 from exporter.inventory.areas import table
 from exporter.inventory.containers import read_containers
 from exporter.inventory.drivers.layer_store import LayerStore
+from exporter.inventory.engine_version import engine_version
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.reader import MISSING, Problems, Reader
 from exporter.inventory.gaps import knowledge
@@ -143,6 +144,7 @@ def _place_container(container: Container, parts: _Parts, stores: Mapping[str, L
         return container
     name = LayerId(container.id)
     having = [driver for driver, store in stores.items() if name in store.names]
+    having += [driver for driver, store in stores.items() if not store.listed]
     driver = container.driver or next(iter(having), next(iter(stores)) if len(stores) == 1 else "")
     return replace(container, driver=driver, layer=name if driver in having else None)
 
@@ -155,6 +157,14 @@ def _note_unplaced(reader: Reader, containers: Iterable[Container], parts: _Part
         if one.layer is None and not one.going and written and all(not part.container_layers(one.id) for part in mine):
             tree = ("image", one.driver, "layerdb", "mounts", one.id)
             reader.gap(Input.LAYER_STORES, tree, MISSING, driver=one.driver, object_id=one.id)
+
+
+def _unloaded(container: Container, parts: _Parts) -> Container:
+    """Add why the engine does not load a container because of its layers, as the newest layout of its driver says."""
+    own = parts.by_driver.get(container.driver)
+    if container.unloaded or not own:
+        return container
+    return replace(container, unloaded=own[0].why_not_loaded(container.id))
 
 
 def _classify(  # noqa: PLR0913 - what a layer's use depends on
@@ -212,6 +222,25 @@ def _count(reader: Reader, key: tuple[str, str], tree: Tree) -> dict[tuple[str, 
         return {}
 
 
+def _elsewhere(root: DataRoot, stores: Mapping[str, LayerStore], layers: Iterable[Layer]) -> Iterator[str]:
+    """The directories of drivers whose layers are on thin volumes or datasets of their own."""
+    used = {layer.driver for layer in layers}
+    for name, store in stores.items():
+        driver = store.driver
+        if name in used and driver.layers and not driver.walkable and not _is_there(root, driver.pool):
+            yield driver.layers[0]
+
+
+def _is_there(root: DataRoot, tree: Tree | None) -> bool:
+    if tree is None:
+        return False
+    try:
+        root.lstat(tree)
+    except OSError:
+        return False
+    return True
+
+
 def read_inventory(
     root: DataRoot, previous: Inventory, grace: Grace, problems: Problems, memo: Memo
 ) -> tuple[Inventory, dict[Collector, int]]:
@@ -233,7 +262,7 @@ def read_inventory(
             readers[Collector.IMAGES].gap(Input.IMAGE_STORE, (), f"the layout {name} is measured by directory only")
     stores = parts.stores
     placed = (_place_container(container, parts, stores) for container in found)
-    containers = tuple(parts.of_new_image(container) for container in placed)
+    containers = tuple(_unloaded(parts.of_new_image(container), parts) for container in placed)
     _note_unplaced(readers[Collector.CONTAINERS], containers, parts)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     layers = [
@@ -241,6 +270,7 @@ def read_inventory(
         for driver, mine in by_driver.items()
         for layer in _classify(reading, problems, parts.by_driver[driver], mine, names, grace)
     ]
+    directories = tuple(Reader(root, Collector.DIRECTORIES, problems).names(()))
     inventory = Inventory(
         layouts=tuple(parts.by_layout),
         unmeasured=parts.unmeasured,
@@ -253,8 +283,10 @@ def read_inventory(
         build_cache=parts.build_cache or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),
         stores=_count_entries(reading, parts),
         missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
-        directories=tuple(Reader(root, Collector.DIRECTORIES, problems).names(())),
+        directories=directories,
+        elsewhere=frozenset(_elsewhere(root, stores, layers)),
         remarks=parts.remarks,
+        engine=engine_version(directories, parts.by_layout, containers),
     )
     inventory = replace(inventory, knowledge=knowledge(problems.unread))
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)

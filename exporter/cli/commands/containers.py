@@ -1,6 +1,7 @@
 """`containers`: the writable layer of each container, its log with the limit of that, and its state."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from exporter.cli.commands.index import Index, container_name
@@ -41,6 +42,12 @@ def containers(index: Index) -> Answer:
 def _has_log(container: ContainerRow) -> bool:
     """Whether its log is on this disk, or may be."""
     return container.log is not None or container.log_driver in _ON_DISK
+
+
+def _sum(sizes: Iterable[int | None]) -> int | None:
+    """The sum; None if a size is not known."""
+    known = [*sizes]
+    return None if None in known else sum(size for size in known if size is not None)
 
 
 def is_running(container: ContainerRow) -> bool:

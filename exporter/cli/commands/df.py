@@ -2,30 +2,35 @@
 
 import posixpath
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from exporter.cli.commands.remarks import remarks
-from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table, exact_sum, not_known, total
-from exporter.core.units import age
-from exporter.expose.advice import FREEING
-from exporter.expose.snapshot_api.rows import Document, FilesystemRow
+from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table, exact_sum, total
+from exporter.core.text import SHORT
+from exporter.core.units import age, human
+from exporter.expose.snapshot_api.rows import Document, FilesystemRow, LayerRow, ReclaimableRow
+
+_MEASURES = ("size", "allocated", "inodes")
 
 
 def df(document: Document) -> Answer:
     """List the top-level entries of the root, the largest first, and the reclaimable space."""
-    rows = sorted(document.directories, key=lambda row: (-row.allocated, row.name))
-    sums = [sum(getattr(row, what) for row in rows) for what in ("size", "allocated", "inodes")]
+    rows = sorted(document.directories, key=lambda row: (-(row.allocated or 0), row.name))
     bytes_, objects = ([getattr(row, what) for row in document.reclaimable] for what in ("bytes", "objects"))
+    silent = _silent(document)
+    whole = not silent and all(row.allocated is not None for row in rows)
+    known = [sum(getattr(row, what) or 0 for row in rows) for what in _MEASURES]
+    sums = [one if whole else AtLeast(one) for one in known]
     data = {
         "directories": [asdict(row) for row in rows],
-        "total": dict(zip(("size", "allocated", "inodes"), sums, strict=True)),
+        "total": dict(zip(_MEASURES, known if whole else (None, None, None), strict=True)),
         "reclaimable": [asdict(row) for row in document.reclaimable],
         "reclaimable_total": exact_sum(bytes_),
         "unattributed": document.unattributed,
         "filesystems": [asdict(row) for row in document.filesystems],
         "remarks": [asdict(row) for row in document.remarks],
     }
-    silent = _silent(document)
     parts: list[Table | Lines] = [
         Table(
             f"{document.root}{_when(document)}",
@@ -34,16 +39,16 @@ def df(document: Document) -> Answer:
                 *((row.allocated, row.size, row.inodes, row.name) for row in rows),
                 *((None, None, None, name) for name in silent),
             ],
-            footer=(*((AtLeast(one) if silent else one) for one in (sums[1], sums[0], sums[2])), "total"),
+            footer=(sums[1], sums[0], sums[2], "total"),
             bars=0,
         ),
         Table(
-            "Reclaimable, each after the ones above it",
+            "Reclaimable, each row after the ones above it",
             (">BYTES", ">#OBJECTS", "WHAT", "HOW"),
-            [(row.bytes, row.objects, *FREEING.get(row.category, (row.category, ""))) for row in document.reclaimable],
+            [(row.bytes, row.objects, row.what or row.category, row.how) for row in document.reclaimable],
             footer=(total(bytes_), total(objects), "total", ""),
         ),
-        *not_known(document, *(row.category for row in document.reclaimable)),
+        *_notes(document),
         _filesystems(document.filesystems),
     ]
     return Answer(data, [*parts, *_unmeasured(document), *remarks(document)])
@@ -60,6 +65,38 @@ def _when(document: Document) -> str:
     if document.taken is None or (seconds := time.time() - document.taken) < 2:
         return ""
     return f", {age(seconds)} ago"
+
+
+def _notes(document: Document) -> list[Lines]:
+    """What the table of reclaimable space leaves out: why, and commands that are too long for it."""
+    lines = [f"{_names(rows)}: {why}." for why, rows in _by_reason(document.reclaimable).items()]
+    lines += _held([row for row in document.layers if row.held])
+    parts = [Lines("", lines)] if lines else []
+    long = [command for row in document.reclaimable for command in row.commands if command not in row.how]
+    return [*parts, Lines("Commands", long)] if long else parts
+
+
+def _by_reason(rows: Iterable[ReclaimableRow]) -> dict[str, list[ReclaimableRow]]:
+    found: dict[str, list[ReclaimableRow]] = {}
+    for row in rows:
+        if row.why:
+            found.setdefault(row.why, []).append(row)
+    return found
+
+
+def _names(rows: Iterable[ReclaimableRow]) -> str:
+    return ", ".join(row.what or row.category for row in rows)
+
+
+def _held(layers: Sequence[LayerRow]) -> list[str]:
+    """Name the layers that no prune frees, because an entry without a container holds them."""
+    if not layers:
+        return []
+    driver, first = layers[0].driver, layers[0].held
+    held, others = sum(layer.allocated or 0 for layer in layers), len({layer.held for layer in layers}) - 1
+    entries = f"image/{driver}/layerdb/mounts/{first[:SHORT]}..." + (f" and {others} more entries" if others else "")
+    what = "1 layer is" if len(layers) == 1 else f"{len(layers)} layers are"
+    return [f"No prune frees {human(held)} of layers: {what} held by {entries}, of a container that is gone."]
 
 
 def _filesystems(rows: tuple[FilesystemRow, ...]) -> Table:

@@ -31,7 +31,8 @@ from exporter.expose.snapshot_api.rows import (
 )
 from exporter.figures.figures import Figures
 from exporter.figures.needs import Figure
-from exporter.figures.reclaim import Category, Reclaim
+from exporter.figures.prunes import NAMES, Category
+from exporter.figures.reclaim import Reclaim
 from exporter.figures.sizes import ContainerFigures, ImageFigures
 
 
@@ -136,13 +137,17 @@ def _plain(row: Any) -> dict[str, Any]:
 def directories(figures: Figures) -> Iterator[DirectoryRow]:
     """The top-level entries."""
     for name, usage in figures.directories.items():
-        yield DirectoryRow(escape(name), usage.size, usage.allocated, usage.inodes)
+        numbers = (None, None, None) if usage is None else (usage.size, usage.allocated, usage.inodes)
+        yield DirectoryRow(escape(name), *numbers)
 
 
 def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:
     """What could be freed, by category, in the order in which prunes are reckoned."""
     for category, freed in found.freed.items():
-        yield ReclaimableRow(category, freed.allocated, freed.objects)
+        how = freed.how
+        yield ReclaimableRow(
+            category, freed.allocated, freed.objects, NAMES[category], how.text, how.commands, freed.why
+        )
 
 
 def layers(figures: Figures) -> Iterator[LayerRow]:
@@ -164,6 +169,7 @@ def layers(figures: Figures) -> Iterator[LayerRow]:
             inodes=sum(usage.inodes for usage in known) if known else None,
             directory=_path(layer.content),
             home=_path(layer.home or layer.content),
+            held=layer.held,
         )
 
 

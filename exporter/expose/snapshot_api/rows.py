@@ -13,12 +13,15 @@ PATH = "/api/v1/snapshot"
 
 @dataclass(frozen=True, slots=True)
 class DirectoryRow:
-    """A top-level entry of the root, or the root directory itself, `.`; they add up to `du -sx`."""
+    """A top-level entry of the root, or the root directory itself, `.`; they add up to `du -sx`.
+
+    None: its files are not below the root (layers of zfs and devicemapper).
+    """
 
     name: str
-    size: int
-    allocated: int
-    inodes: int
+    size: int | None
+    allocated: int | None
+    inodes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +39,27 @@ class FilesystemRow:
 
 @dataclass(frozen=True, slots=True)
 class ReclaimableRow:
-    """What a prune of one category would free, after those before it."""
+    """What a prune of one category would free, after those before it.
+
+    `what` and `how` say for people what it is and what frees it. `commands` are what to run: one, or one for each age
+    of the engine where that is not known, as `how` says. `why` says why nothing is known and nothing is advised.
+    """
 
     category: str
     bytes: int | None
     objects: int | None
+    what: str = ""
+    how: str = ""
+    commands: tuple[str, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
     """A layer on disk. `id` names its directory; `chain` is its chain id where the layout has such.
 
-    `directory` holds its files, `home` all that the driver keeps of it; "" where these are no directories.
+    `directory` holds its files, `home` all that the driver keeps of it; "" where these are no directories. `held` is
+    the id of a container that is gone, and whose entry of `layerdb/mounts` still holds the layer.
     """
 
     driver: str
@@ -60,6 +72,7 @@ class LayerRow:
     inodes: int | None
     directory: str
     home: str
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,12 +129,12 @@ class Reader:
         """Note something that is not known and is no problem with a file: `why` is a clause for people."""
         self._unread(source, tree, why, driver, object_id)
 
-    def expect(self, tree: Tree) -> None:
-        """Note a gap where a file is missing that an engine always writes."""
+    def expect(self, tree: Tree, *, damaged: bool = False) -> None:
+        """Note a gap where a file is missing that an engine always writes. `damaged`: it cannot do without, either."""
         try:
             self.root.lstat(tree)
         except FileNotFoundError:
-            self._unread(None, tree, MISSING)
+            self._unread(None, tree, MISSING, damaged=damaged)
         except OSError:  # whoever reads it counts that
             pass
 
@@ -156,6 +156,10 @@ class Reader:
         `required`: every engine that has written to such a root has made it. Where it is missing, its content is not
         known.
         """
+        return self.listing(tree, required=required) or []
+
+    def listing(self, tree: Tree, *, required: bool = False) -> list[str] | None:
+        """List a directory; None, as a problem, where it cannot be read. See `names`."""
         try:
             return self.root.names(tree)
         except FileNotFoundError:
@@ -164,6 +168,7 @@ class Reader:
         except OSError as error:
             self.unlisted = True
             self.problem(reason_of(error), tree, error.strerror or "")
+            return None
         return []
 
     def objects(

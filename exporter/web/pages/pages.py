@@ -7,7 +7,7 @@ from itertools import groupby
 from exporter.core.knowledge import INPUT_LABELS
 from exporter.core.measured import Reason
 from exporter.core.units import age, human
-from exporter.expose.advice import ADVICE, FREEING
+from exporter.expose.advice import ADVICE
 from exporter.expose.page_summary import NOT_YET, Summary
 from exporter.expose.snapshot_api.rows import ContainerRow, FilesystemRow, GapRow, ImageRow
 from exporter.web.pages.html import Cell, Count, Html, Share, page, section, shown, table
@@ -80,10 +80,9 @@ def _tiles(summary: Summary) -> str:
     if summary.taken is None:
         return f'<p class="facts">{" · ".join(facts)}</p>'
     facts.append(f"snapshot {age(time.time() - summary.taken)} old")
-    tiles: list[tuple[str, str | Html]] = [("on disk", human(summary.used))]
+    tiles: list[tuple[str, str | Html]] = [("on disk", "?" if summary.used is None else human(summary.used))]
     tiles += [(name, _counted(summary.count(name))) for name in ("layers", "images", "containers", "volumes")]
-    freed = sum(row.bytes or 0 for row in summary.reclaimable)
-    tiles += [("reclaimable", human(freed))] if summary.reclaimable else []
+    tiles += [("reclaimable", _freed(summary))] if summary.reclaimable else []
     errors = summary.problem_count + (summary.missing or 0)
     tiles += [("errors", Html(f'<a href="/status">{errors:,}</a>'))] if errors else []
     cells = "".join(
@@ -181,9 +180,15 @@ def _scans(summary: Summary) -> str:
 
 
 def _directories(summary: Summary) -> str:
-    largest = summary.directories[0].allocated if summary.directories else 0
+    largest = (summary.directories[0].allocated or 0) if summary.directories else 0
     rows = [
-        (row.name, Share(row.allocated, largest), row.allocated, row.size, Count(row.inodes))
+        (
+            row.name,
+            Share(row.allocated, largest),
+            row.allocated,
+            row.size,
+            None if row.inodes is None else Count(row.inodes),
+        )
         for row in summary.directories
     ]
     if not rows:
@@ -198,15 +203,21 @@ def _reclaimable(summary: Summary) -> str:
     largest = max((row.bytes or 0 for row in summary.reclaimable), default=0)
     rows = []
     for row in summary.reclaimable:
-        name, command = FREEING.get(row.category, (row.category, ""))
-        rows.append(
-            (name, Share(row.bytes, largest), row.bytes, Count(row.objects), Html(f"<code>{shown(command)}</code>"))
-        )
-    total = sum(row.bytes or 0 for row in summary.reclaimable)
+        how = Html(f"<code>{shown(row.how)}</code>") if row.how else row.why
+        objects = None if row.objects is None else Count(row.objects)
+        rows.append((row.what or row.category, Share(row.bytes, largest), row.bytes, objects, how))
     headings = ("WHAT", "", ">BYTES", ">OBJECTS", "HOW")
     return _more("Reclaimable, each after the ones above it", headings, rows, len(rows), "df").replace(
-        f"{len(rows):,} in all", f"{human(total)} in all"
+        f"{len(rows):,} in all", f"{_freed(summary)} in all"
     )
+
+
+def _freed(summary: Summary) -> str:
+    """What all prunes free, or at least free; `?` where nothing is known."""
+    known = [row.bytes for row in summary.reclaimable if row.bytes is not None]
+    if not known:
+        return "?"
+    return human(sum(known)) if len(known) == len(summary.reclaimable) else f"≥ {human(sum(known))}"
 
 
 def _images(summary: Summary) -> str:
