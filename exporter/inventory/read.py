@@ -129,17 +129,22 @@ def _classify(
     return classify(reading.root, store, claims, grace, others)
 
 
-def _missing(parts: Sequence[DriverPart], containers: Iterable[Container]) -> frozenset[str]:
-    """The layers of one driver that images or containers refer to and that are not on disk.
+def _with_missing(container: Container, parts: _Parts) -> Container:
+    """Note the layers of a container that are not on disk. One that is being removed has none.
 
-    Containers that are being removed do not count. The newest layout knows the layers below the other containers.
+    The newest layout knows the layers below the container.
     """
-    found = {layer for part in parts for layer in part.missing}
-    for container in containers:
-        if not container.going:
-            found.update(parts[0].missing_below(container))
-            found.update(() if container.layer is not None else (container.id,))
-    return frozenset(found)
+    own = parts.by_driver.get(container.driver)
+    if own is None or container.going:
+        return container
+    missing = (*own[0].missing_below(container), *(() if container.layer is not None else (container.id,)))
+    return replace(container, missing=missing)
+
+
+def _missing(parts: Sequence[DriverPart], containers: Iterable[Container]) -> frozenset[str]:
+    """The layers of one driver that images or containers refer to and that are not on disk."""
+    of_containers = (layer for container in containers for layer in container.missing)
+    return frozenset((*(layer for part in parts for layer in part.missing), *of_containers))
 
 
 def _count_entries(reading: Reading, parts: _Parts) -> dict[tuple[str, str], int]:
@@ -175,7 +180,7 @@ def read_inventory(
     if parts.unmeasured:  # any layer may belong to that layout: none is called orphaned
         grace = Grace(math.inf)
     stores = parts.stores
-    containers = tuple(_place_container(container, parts, stores) for container in found)
+    containers = tuple(_with_missing(_place_container(container, parts, stores), parts) for container in found)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     layers = [
         layer

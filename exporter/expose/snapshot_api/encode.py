@@ -90,6 +90,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "unmeasured": inventory.unmeasured,
         "drivers": inventory.drivers,
         "origins": sorted({escape(one.origin) for one in inventory.containers if one.origin}),
+        "nested": [escape(name) for name in inventory.nested],
         "unattributed": figures.reclaim.unattributed if measured else None,
     }
     yield json.dumps(head, separators=(",", ":"))[:-1]
@@ -156,6 +157,7 @@ def layers(figures: Figures) -> Iterator[LayerRow]:
             inodes=sum(usage.inodes for usage in known) if known else None,
             directory=_path(layer.content),
             home=_path(layer.home or layer.content),
+            held=layer.held,
         )
 
 
@@ -190,6 +192,7 @@ def _image(image: Image, figures: ImageFigures) -> ImageRow:
         layer=image.layers[0] if image.layers else "",
         depth=len(image.layers),
         parent=image.parent or "",
+        missing=tuple(map(escape, image.missing)),
     )
 
 
@@ -227,6 +230,9 @@ def _container(container: Container, figures: ContainerFigures, log: int | None)
         stack=escape(container.stack),
         swarm_service=escape(container.swarm_service),
         writable_limit=container.writable_limit,
+        init=escape(container.init or ""),
+        base=escape(next(iter(container.chain), "")),
+        missing=tuple(map(escape, container.missing)),
     )
 
 

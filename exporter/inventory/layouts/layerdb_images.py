@@ -70,13 +70,13 @@ def _image(  # noqa: PLR0913 - an image has that many sides
     if config.chains is not None:
         entries = [(chain, database.entries.get(chain)) for chain in config.chains]
         layers = tuple(entry.cache for _, entry in entries if entry is not None and database.has(entry.cache))
-        lost = {chain for chain, entry in entries if entry is None or not database.has(entry.cache)}
-        database.missing |= lost
+        lost = [chain for chain, entry in entries if entry is None or not database.has(entry.cache)]
+        database.missing.update(lost)
     elif known is not None and known.layers:
-        bare, layers, lost = known, tuple(name for name in known.layers if database.has(name)), set()
+        bare, layers, lost = known, tuple(name for name in known.layers if database.has(name)), []
     else:
         database.doubtful = True
-        layers, lost = (), {bare.id}
+        layers, lost = (), [bare.id]
     return Image(
         driver=database.driver,
         id=bare.id,
@@ -91,6 +91,7 @@ def _image(  # noqa: PLR0913 - an image has that many sides
         parent=config.image.parent,
         dangling=listed and not references,
         broken=bool(lost),
+        missing=() if config.chains is None else tuple(lost),
         digest=SHA256 + bare.id,
         metadata=tuple((*database.base, "imagedb", part, "sha256", bare.id) for part in ("content", "metadata")),
     )
