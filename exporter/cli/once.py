@@ -38,24 +38,29 @@ def once(  # noqa: PLR0913 - one parameter for each flag
 
     What cannot be read is named on standard error, and the exit status is 1; the rest is printed all the same.
     """
-    if output is not None:
-        from exporter.config.state_paths import is_below  # noqa: PLC0415
-
-        if is_below(output, root):
-            raise click.ClickException("--output must not be below the data root: nothing is written there")
     config = Config(
         root=root,
         scan=ScanSettings(workers=workers, tree_timeout=tree_timeout, orphaned_after=orphaned_after),
         shown=options.shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
     )
+    from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415
     from exporter.measure.pool.pool import Pool, default_workers  # noqa: PLC0415
 
     try:
-        with Pool(workers or default_workers(), tree_timeout) as pool:
+        with HANG_PROBE.outside(), Pool(workers or default_workers(), tree_timeout) as pool:
             pool.warm()
+            _refuse_below(root, output)
             from exporter.cli.print_metrics import print_metrics  # noqa: PLC0415 - while the workers start
 
             status = print_metrics(pool, config, style, output)
     except OSError as error:
         raise click.ClickException(f"cannot write {output or 'standard output'}: {error.strerror}") from None
     os._exit(status)  # the output is written; an orderly end of the interpreter would add a tenth of the scan's time
+
+
+def _refuse_below(root: str, output: str | None) -> None:
+    if output is not None:
+        from exporter.config.state_paths import is_below  # noqa: PLC0415
+
+        if is_below(output, root):
+            raise click.ClickException("--output must not be below the data root: nothing is written there")

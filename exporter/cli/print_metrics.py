@@ -13,7 +13,7 @@ from exporter.core.atomic_write import atomic_write
 from exporter.core.measured import Reason
 from exporter.core.model import Snapshot
 from exporter.measure.pool.pool import Pool
-from exporter.scan.one_shot import scan_once, statvfs
+from exporter.scan.one_shot import scan_once, with_space
 from exporter.scan.scanner import Scanner
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def print_metrics(pool: Pool, config: Config, style: "Format", output: str | Non
     snapshot = scan_once(scanner, timeout, lambda: importlib.import_module("exporter.expose.publication"))
     from exporter.expose.publication import exposition  # noqa: PLC0415 - imported while the workers measured
 
-    statuses = [(one, status) for one in snapshot.filesystems if (status := statvfs(one)) is not None]
+    snapshot, spaces = with_space(snapshot)
+    statuses = [(one, status) for one, status in spaces if status is not None]
     _write(exposition(snapshot, scanner.counters, statuses, config.shown, style), output)
     return _report_problems(snapshot)
 

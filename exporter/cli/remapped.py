@@ -6,7 +6,7 @@ from exporter.core.log import printable
 
 
 def remapped_line(root: str, name: str) -> str:
-    """Say which `--root` to pass for the data root of a remapped user (dockerd --userns-remap); its objects are its own."""
+    """Say which `--root` to pass for the data root of a remapped user (dockerd --userns-remap)."""
     return printable(
         f"{root}: {name} is the root of a remapped user, and its objects are not listed: "
         f"pass --root {os.path.join(root, name)} for them"

@@ -35,9 +35,12 @@ def _command(function: _Function) -> click.Command:
 
     @wraps(function)
     def run(as_json: bool, exact: bool, **settings: Any) -> None:
+        from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415 - see above
+
         source = ("root", "url", "user", "password_file", "ca_file", "cert_file", "key_file")
-        document = _document(**{name: settings.pop(name) for name in source})
-        answer = function(document, **settings)
+        with HANG_PROBE.outside():
+            document = _document(**{name: settings.pop(name) for name in source})
+            answer = function(document, **settings)
         try:
             _print(document, answer, function.__name__, as_json=as_json, exact=exact)
             sys.stdout.flush()

@@ -1,50 +1,118 @@
-"""Finds out whether a filesystem hangs, by a call in a thread that is abandoned after a timeout.
+"""Finds out whether a filesystem hangs, by a call that is abandoned after a timeout.
 
 A call on the filesystem of a dead NFS server, or of a FUSE process that is stopped, does not return from the kernel.
 """
 
-import contextlib
 import os
 import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from exporter.core.asker import CALLS, LOOK, STATVFS, Answer, Asker, AskerError
 
 _TIMEOUT_SECONDS = 1.0
 
 
+class _Question(Protocol):
+    """One call."""
+
+    answer: Answer
+
+    def returned(self, seconds: float) -> bool:
+        """Whether the call returns within so many seconds; then `answer` is set. May raise AskerError."""
+
+
 class HangProbe:
-    """Remembers the paths whose call has not returned. For these no second call is made."""
+    """Remembers the paths whose call has not returned. For these no second call is made.
+
+    The calls are made in threads. A process with such a thread cannot end before the call returns, and some calls
+    cannot be interrupted. So a process that is to end makes them in other processes: `outside`.
+    """
 
     def __init__(self, seconds: float = _TIMEOUT_SECONDS) -> None:
         self._seconds = seconds
-        self._asked: dict[str, threading.Thread] = {}
+        self._asked: dict[str, _Question] = {}
+        self._asker: Asker | None = None
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Make the calls in other processes, for the length of a `with` block."""
+        with Asker() as asker:
+            self._asker = asker
+            try:
+                yield
+            finally:
+                self._asker = None
 
     def answers(self, path: str) -> bool:
-        """Open and list a directory in a thread; return whether that succeeds or fails within the timeout."""
-        if self.hangs(path):
-            return False
-        asking = threading.Thread(target=_ask, args=(path,), daemon=True)
-        asking.start()
-        asking.join(self._seconds)
-        if asking.is_alive():
-            self._asked[path] = asking
-        return not asking.is_alive()
+        """Open and list a directory; return whether that succeeds or fails within the timeout."""
+        return path in self._ask(LOOK, [path])
+
+    def statvfs(self, paths: Iterable[str]) -> dict[str, os.statvfs_result | None]:
+        """Call statvfs for all paths at once. One that fails is None; one that hangs is left out."""
+        answers = self._ask(STATVFS, dict.fromkeys(paths))
+        return {path: os.statvfs_result(answer) if answer else None for path, answer in answers.items()}
 
     def hangs(self, path: str) -> bool:
         """Whether a call for this path has not returned yet."""
-        asking = self._asked.get(path)
-        if asking is not None and not asking.is_alive():
-            del self._asked[path]
-            return False
-        return asking is not None
+        asked = self._asked.get(path)
+        with suppress(AskerError):  # it is lost, and with it the answer
+            if asked is not None and asked.returned(0.0):
+                del self._asked[path]
+                return False
+        return asked is not None
+
+    def _ask(self, kind: str, paths: Iterable[str]) -> dict[str, Answer]:
+        """The answers of the calls that return within the timeout, by path."""
+        questions = {path: self._begin(kind, path) for path in paths if not self.hangs(path)}
+        until = time.monotonic() + self._seconds
+        answers: dict[str, Answer] = {}
+        for path, question in questions.items():
+            left = max(0.0, until - time.monotonic())
+            try:
+                returned, asked = question.returned(left), question
+            except AskerError:
+                asked = self._without_asker(kind, path)
+                returned = asked.returned(self._seconds)
+            if returned:
+                answers[path] = asked.answer
+            else:
+                self._asked[path] = asked
+        return answers
+
+    def _begin(self, kind: str, path: str) -> _Question:
+        if self._asker is not None:
+            try:
+                return self._asker.ask(kind, path)
+            except AskerError:
+                return self._without_asker(kind, path)
+        return _InThread(kind, path)
+
+    def _without_asker(self, kind: str, path: str) -> _Question:
+        """Ask in a thread from now on: the asker is lost."""
+        self._asker = None
+        return _InThread(kind, path)
 
 
-def _ask(path: str) -> None:
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            with os.scandir(descriptor) as entries:
-                next(entries, None)
-        finally:
-            os.close(descriptor)
+class _InThread(threading.Thread):
+    """A call in a thread of its own. It is a daemon thread: the interpreter does not wait for it."""
+
+    def __init__(self, kind: str, path: str) -> None:
+        super().__init__(daemon=True)
+        self._call, self._path = CALLS[kind], path
+        self.answer: Answer = ()
+        self.start()
+
+    def run(self) -> None:
+        """Make the call."""
+        self.answer = self._call(self._path)
+
+    def returned(self, seconds: float) -> bool:
+        """Whether the call returns within so many seconds."""
+        self.join(seconds)
+        return not self.is_alive()
 
 
 #: Of this process: a thread that is stuck in the kernel stays there, whoever had it started.

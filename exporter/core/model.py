@@ -10,6 +10,7 @@ from exporter.core.objects import (
     Log,
     Mount,
     Problem,
+    Remark,
     Volume,
 )
 from exporter.core.snapshot import CollectorScan, Counters, Filesystem, Progress, Snapshot, Watching
@@ -21,6 +22,7 @@ from exporter.core.states import (
     ImageState,
     LayerId,
     LayerKey,
+    RemarkKind,
     Trigger,
     Use,
 )
@@ -46,6 +48,8 @@ __all__ = [
     "Mount",
     "Problem",
     "Progress",
+    "Remark",
+    "RemarkKind",
     "Snapshot",
     "Trigger",
     "Use",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.core.measured import Changes, Reason, Tree
-from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, LayerId, LayerKey, Use
+from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, LayerId, LayerKey, RemarkKind, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +224,21 @@ class BuildCache:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """Something in a root that is not what usually is in its place: `path` is its path below the root."""
+
+    kind: RemarkKind
+    path: Tree
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """The content of the metadata of one data root, before anything is measured.
 
     `stores` counts the entries of the drivers' store directories by (driver, store); `missing` names, by
     driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,
-    `nested` the data roots of remapped users below this one.
+    `nested` the data roots of remapped users below this one. `remarks`: what is there and is not a part as usual.
     """
 
     layouts: tuple[str, ...] = ()
@@ -244,3 +253,4 @@ class Inventory:
     stores: Mapping[tuple[str, str], int] = field(default_factory=dict)
     missing: Mapping[str, frozenset[str]] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()

@@ -71,3 +71,12 @@ class ContainerState(StrEnum):
     DEAD = "dead"
     STALE = "stale"
     UNKNOWN = "unknown"
+
+
+class RemarkKind(StrEnum):
+    """What is there in the place of a part of a root.
+
+    `leftover`: an engine of 1.10 or newer has moved the images of an older one, and reads this no more.
+    """
+
+    LEFTOVER = "leftover"

@@ -105,7 +105,7 @@ def _image(
     proportional = sum((Fraction(sizes[key], sharers[key]) for key in keys), Fraction()) if shared else None
     return ImageFigures(
         virtual=sum(sizes[key] for key in keys) if known else None,
-        unique=sum(sizes[key] for key in keys if sharers[key] == 1) if shared else None,
+        unique=sum(sizes[key] for key in keys if sharers[key] == 1) if shared and known else None,
         proportional=None if proportional is None else float(proportional),
         containers=containers,
         state=_state(image, containers),

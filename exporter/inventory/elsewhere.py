@@ -1,8 +1,8 @@
 """Says where the data root may be, for a directory that is none.
 
 Docker's packages: snap keeps the root in /var/snap/docker/common/var-lib-docker (docker-snap, bin/dockerd-wrapper),
-rootless engines in $XDG_DATA_HOME/docker (Docker 20.10 homedir.GetDataHome). containerd 1.0 on names its directories after
-its plugins, `io.containerd.<type>.<name>`. Podman: containers/storage store.go.
+rootless engines in $XDG_DATA_HOME/docker (Docker 20.10 homedir.GetDataHome). containerd from 1.0 on names its directories
+after its plugins, `io.containerd.<type>.<name>`. Podman: containers/storage store.go.
 """
 
 import glob

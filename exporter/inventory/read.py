@@ -7,7 +7,18 @@ from dataclasses import dataclass, field, replace
 
 from exporter.core.area import DRIVER
 from exporter.core.data_root import DataRoot
-from exporter.core.model import BuildCache, Collector, Container, Image, Inventory, Layer, LayerId
+from exporter.core.model import (
+    BuildCache,
+    Collector,
+    Container,
+    Image,
+    ImageId,
+    Inventory,
+    Layer,
+    LayerId,
+    Remark,
+    RemarkKind,
+)
 from exporter.inventory import layouts
 from exporter.inventory.areas import table
 from exporter.inventory.containers import read_containers
@@ -62,6 +73,26 @@ class _Parts:
         """The build cache, from the newest layout that has one."""
         caches = [part.build_cache for part in self.by_layout.values() if part.build_cache is not None]
         return caches[-1] if caches else None
+
+    def of_new_image(self, container: Container) -> Container:
+        """Name the image of a container by its new id, where an engine has moved the image and not the container."""
+        if container.image_id is None:
+            return container
+        new = next(
+            (
+                part.renamed[container.image_id]
+                for part in self.by_layout.values()
+                if container.image_id in part.renamed
+            ),
+            "",
+        )
+        return replace(container, image_id=ImageId(new)) if new else container
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What the layouts say of entries of the root that are no parts any more."""
+        names = (name for part in self.by_layout.values() for name in part.leftovers)
+        return tuple(Remark(RemarkKind.LEFTOVER, (name,)) for name in names)
 
     @property
     def unmeasured(self) -> tuple[str, ...]:
@@ -180,7 +211,8 @@ def read_inventory(
     if parts.unmeasured:  # any layer may belong to that layout: none is called orphaned
         grace = Grace(math.inf)
     stores = parts.stores
-    containers = tuple(_with_missing(_place_container(container, parts, stores), parts) for container in found)
+    placed = (_place_container(container, parts, stores) for container in found)
+    containers = tuple(_with_missing(parts.of_new_image(container), parts) for container in placed)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     layers = [
         layer
@@ -200,6 +232,7 @@ def read_inventory(
         stores=_count_entries(reading, parts),
         missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=tuple(Reader(root, Collector.DIRECTORIES, problems).names(())),
+        remarks=parts.remarks,
     )
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)
     return inventory, {one: readers[one].looked_at for one in measured}

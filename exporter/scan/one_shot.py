@@ -6,9 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from dataclasses import replace
 
 from exporter.core.dirty import Dirty
-from exporter.core.model import Filesystem, Snapshot, Trigger
+from exporter.core.hang_probe import HANG_PROBE
+from exporter.core.measured import Reason
+from exporter.core.model import Collector, Filesystem, Problem, Snapshot, Trigger
 from exporter.core.stall_detector import StallDetector
 from exporter.inventory.opening import RootError
 from exporter.scan.progress_bar import Bar, on_terminal
@@ -55,9 +58,24 @@ def _scan(scanner: Scanner, meanwhile: Callable[[], object]) -> Snapshot:
     return scanner.snapshot()
 
 
-def statvfs(filesystem: Filesystem) -> os.statvfs_result | None:
-    """The space of a filesystem; None if statvfs fails."""
-    try:
-        return os.statvfs(filesystem.path)
-    except OSError:
-        return None
+Space = tuple[Filesystem, os.statvfs_result | None]
+
+
+def with_space(snapshot: Snapshot) -> tuple[Snapshot, list[Space]]:
+    """The filesystems of a snapshot with their space; None if statvfs fails or hangs.
+
+    One that hangs is a problem of the snapshot that is returned.
+    """
+    found = HANG_PROBE.statvfs(one.path for one in snapshot.filesystems)
+    known = {one.path for one in snapshot.problems if one.reason is Reason.TIMEOUT}
+    silent = [_relative(snapshot.root, one.path) for one in snapshot.filesystems if one.path not in found]
+    said = "the filesystem that is mounted there does not answer"
+    problems = [Problem(Collector.DIRECTORIES, Reason.TIMEOUT, path, said) for path in silent if path not in known]
+    spaces = [(one, found.get(one.path)) for one in snapshot.filesystems]
+    return replace(snapshot, problems=(*snapshot.problems, *problems)), spaces
+
+
+def _relative(root: str, mountpoint: str) -> str:
+    """The path of a mount point below the root; "" for the filesystem that the root itself is on."""
+    top = os.path.normpath(root)
+    return os.path.relpath(mountpoint, top) if mountpoint.startswith(f"{top}/") else ""

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from exporter.cli.commands.backup_plan import BackupPlan, Places, Saved, called, registry_evidence
 from exporter.cli.commands.containers import is_running
 from exporter.cli.commands.index import Index, container_name
+from exporter.cli.commands.remarks import remarks
 from exporter.cli.commands.tables import Answer, Lines, Table, size
 from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, MountRow
 
@@ -46,6 +47,7 @@ def backup(index: Index, places: Places, binds: dict[str, int], *, docker: bool)
     parts.append(_volume_table(unused))
     parts.append(_image_table(index, [(row, must) for row, _, must in images]))
     parts.append(Table("Total", ("WHAT", ">BYTES"), [(_TOTALS[what], value) for what, value in totals.items()]))
+    parts += remarks(index.document)
     parts.append(Lines("Commands", list(_commands(plan, per_container, unused, images)), style="cyan"))
     return Answer(data, parts)
 

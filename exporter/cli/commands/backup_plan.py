@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.cli.commands.index import Index, container_name
+from exporter.cli.commands.remarks import leftovers
 from exporter.cli.commands.tables import quote
 from exporter.core.data_root import DataRoot
+from exporter.core.hang_probe import HANG_PROBE
+from exporter.core.mountinfo import foreign_trees, read_mounts
 from exporter.core.text import unescape
 from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, MountRow, VolumeRow
 from exporter.inventory.areas import table
-from exporter.measure.exclusions import NOTHING
+from exporter.measure.exclusions import Exclusions
 from exporter.measure.walk import measure
 
 #: The names that Docker allows. An object with another name is addressed by its id.
@@ -156,10 +159,12 @@ class BackupPlan:
     @property
     def stores(self) -> str:
         """The command that copies all images as files; "" if `docker save` is used."""
-        names = {name: table().of((name,)) for name in (row.name for row in self._index.document.directories)}
+        document = self._index.document
+        there = [row.name for row in document.directories if row.name not in leftovers(document)]
+        names = {name: table().of((name,)) for name in there}
         areas = [name for name, area in names.items() if area.images and area.path == (name,)]
         files = [name for name, area in names.items() if area.images and area.path != (name,)]
-        drivers = self._index.document.drivers
+        drivers = document.drivers
         kept = [*(name for name in names if name in areas or name in drivers), *files]
         if self._docker or not kept:
             return ""
@@ -197,11 +202,17 @@ def measure_binds(index: Index, places: Places) -> dict[str, int]:
 
 
 def _measured(path: str) -> int | None:
-    parent, last = os.path.split(os.path.realpath(path))
+    if not HANG_PROBE.answers(path):
+        return None
+    real = os.path.realpath(path)
+    parent, last = os.path.split(real)
+    mounted = Exclusions()  # not entered, as by du -x, and not asked: they may hang
+    for tree in foreign_trees(real, read_mounts()):
+        mounted.add(tree, mount=True)
     errors: list[object] = []
     try:
         with DataRoot(parent) as root:
-            found = measure(root, (last,) if last else (), NOTHING, lambda *error: errors.append(error))
+            found = measure(root, (last,) if last else (), mounted, lambda *error: errors.append(error))
     except (OSError, ValueError):  # it is gone, or not a valid path
         return None
     return None if errors else found.usage.size

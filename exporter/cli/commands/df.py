@@ -1,8 +1,10 @@
 """`df`: the sizes of the top-level entries of the root, and the space that prunes would free."""
 
+import posixpath
 import time
 from dataclasses import asdict
 
+from exporter.cli.commands.remarks import remarks
 from exporter.cli.commands.tables import Answer, Lines, Table
 from exporter.core.units import age
 from exporter.expose.advice import FREEING
@@ -21,12 +23,16 @@ def df(document: Document) -> Answer:
         "reclaimable_total": freed,
         "unattributed": document.unattributed,
         "filesystems": [asdict(row) for row in document.filesystems],
+        "remarks": [asdict(row) for row in document.remarks],
     }
     parts = [
         Table(
             f"{document.root}{_when(document)}",
             (">ON DISK", ">SIZE", ">#INODES", "PART"),
-            [(row.allocated, row.size, row.inodes, row.name) for row in rows],
+            [
+                *((row.allocated, row.size, row.inodes, row.name) for row in rows),
+                *((None, None, None, name) for name in _silent(document)),
+            ],
             footer=(total[1], total[0], total[2], "total"),
             bars=0,
         ),
@@ -38,7 +44,14 @@ def df(document: Document) -> Answer:
         ),
         _filesystems(document.filesystems),
     ]
-    return Answer(data, [*parts, *_unmeasured(document)])
+    return Answer(data, [*parts, *_unmeasured(document), *remarks(document)])
+
+
+def _silent(document: Document) -> list[str]:
+    """The entries of the root on which a filesystem is mounted that does not answer."""
+    known = {row.name for row in document.directories}
+    tops = ((posixpath.split(one.mountpoint), one.size) for one in document.filesystems)
+    return [name for (parent, name), size in tops if size is None and parent == document.root and name not in known]
 
 
 def _when(document: Document) -> str:

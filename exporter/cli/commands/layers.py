@@ -7,7 +7,9 @@ from dataclasses import asdict
 
 from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.missing import missing_data, missing_layers
+from exporter.cli.commands.remarks import said_of
 from exporter.cli.commands.tables import Answer, Lines, Table, size
+from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.text import escape, unescape
 from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, LayerRow
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
@@ -128,7 +130,7 @@ def whose(index: Index, given: str) -> Answer:
         return Answer({"path": escape(given), "relative": None, "owners": []}, [Lines("", [line])], failed=True)
     parts = tuple(escape(relative).split("/")) if relative else ()
     owners = _owners(index, parts)
-    resolved = _below(os.path.realpath(index.document.root), os.path.realpath(given))
+    resolved = _below(_resolved(index.document.root), _resolved(given))
     unknown = not owners or owners[0]["kind"] == "part"
     if unknown and resolved and resolved != relative:  # a link, such as those in overlay2/l
         owners = _owners(index, tuple(escape(resolved).split("/")))
@@ -140,16 +142,24 @@ def whose(index: Index, given: str) -> Answer:
 def _below(root: str, given: str) -> str | None:
     """The path relative to the root: "" for the root itself, None if it is not below the root."""
     if not os.path.isabs(given):
-        if not os.path.lexists(given):
-            return posixpath.normpath(given).removeprefix(".") if not given.startswith("..") else None
+        if not HANG_PROBE.answers(os.path.abspath(given)) or not os.path.lexists(given):
+            relative = posixpath.normpath(given)
+            if relative.partition("/")[0] == "..":
+                return None
+            return "" if relative == "." else relative
         given = os.path.abspath(given)
-    pairs = ((os.path.normpath(given), os.path.normpath(root)), (os.path.realpath(given), os.path.realpath(root)))
+    pairs = ((os.path.normpath(given), os.path.normpath(root)), (_resolved(given), _resolved(root)))
     for path, top in pairs:
         if path == top:
             return ""
         if path.startswith(top.rstrip("/") + "/"):
             return path[len(top.rstrip("/")) + 1 :]
     return None
+
+
+def _resolved(path: str) -> str:
+    """A path with its links resolved; as given, if a filesystem on the way does not answer."""
+    return os.path.realpath(path) if HANG_PROBE.answers(os.path.abspath(path)) else path
 
 
 def _below_origins(origins: tuple[str, ...], given: str) -> str | None:
@@ -182,6 +192,8 @@ def _owners(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
     volume = _volume(index, parts)
     if volume is not None:
         return [volume]
+    if remark := said_of(index.document, "/".join(parts)):
+        return [{"kind": "part", "id": parts[0], "text": remark}]
     found: list[dict[str, str]] = []
     for name in parts[:6]:
         found += _named(index, name)

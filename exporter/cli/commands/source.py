@@ -21,7 +21,7 @@ from exporter.expose.snapshot_api.encode import describe, ending, space
 from exporter.expose.snapshot_api.rows import Document
 from exporter.figures.figures import Figures
 from exporter.measure.pool.pool import Pool, default_workers
-from exporter.scan.one_shot import scan_once, statvfs
+from exporter.scan.one_shot import scan_once, with_space
 from exporter.scan.scanner import Scanner
 
 _TIMEOUT_SECONDS = 30
@@ -48,7 +48,8 @@ def from_disk(config: Config) -> Document:
     with Pool(settings.workers or default_workers(), settings.tree_timeout) as pool:
         pool.warm()
         snapshot = scan_once(Scanner(config.root, settings.orphaned_after, pool), settings.tree_timeout)
-    filesystems = [space(one, statvfs(one)) for one in snapshot.filesystems]
+    snapshot, spaces = with_space(snapshot)
+    filesystems = [space(one, status) for one, status in spaces]
     taken = snapshot.taken if snapshot.measured else None
     return parse(describe(Figures(snapshot)).finish(ending(taken, filesystems)))
 

@@ -23,6 +23,7 @@ from exporter.expose.snapshot_api.rows import (
     MountRow,
     ProblemRow,
     ReclaimableRow,
+    RemarkRow,
     VolumeRow,
 )
 from exporter.figures.figures import Figures
@@ -102,6 +103,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "containers": containers(figures),
         "volumes": volumes(figures),
         "missing": missing(snapshot),
+        "remarks": remarks(snapshot),
     }
     for name, rows in parts.items():
         yield from _list(name, rows if measured else ())
@@ -260,6 +262,12 @@ def missing(snapshot: Snapshot) -> Iterator[MissingRow]:
     for driver, names in snapshot.inventory.missing.items():
         for name in sorted(names):
             yield MissingRow(driver, escape(name))
+
+
+def remarks(snapshot: Snapshot) -> Iterator[RemarkRow]:
+    """What is there and is not a part as usual."""
+    for remark in snapshot.inventory.remarks:
+        yield RemarkRow(remark.kind, escape("/".join(remark.path)), escape(remark.target))
 
 
 def problems(snapshot: Snapshot) -> Iterator[ProblemRow]:

@@ -169,6 +169,18 @@ class MissingRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RemarkRow:
+    """An entry of the root that is not what usually is in its place.
+
+    `kind`: `leftover` (an engine of 1.10 or newer has moved its images, and reads it no more).
+    """
+
+    kind: str
+    path: str
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ProblemRow:
     """One thing that could not be read; `path` is relative to the root."""
 
@@ -206,3 +218,4 @@ class Document:
     taken: float | None
     origins: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
+    remarks: tuple[RemarkRow, ...] = ()

@@ -10,8 +10,10 @@ from exporter.inventory.drivers import INIT
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader, is_id
 from exporter.inventory.layouts import graph_store
+from exporter.inventory.layouts import migration as migration_files
 from exporter.inventory.layouts.claims import Claims, changed, describe_layer
 from exporter.inventory.layouts.graph_store import DOWNLOADS, GRAPH, TAGS, GraphStore
+from exporter.inventory.layouts.migration import Migration, Moved, read_migration
 from exporter.inventory.layouts.part import ContainerLayers, Part, Reading
 
 _STALE_DOWNLOAD_SECONDS = 24 * 3600
@@ -41,16 +43,38 @@ class GraphLayout:
         return graph_store.detect(root)
 
     def read(self, reading: Reading) -> Part:
-        """Read the graph without the images that a newer Docker has migrated to its own layout."""
-        reader, taken = reading.readers[Collector.IMAGES], reading.layers
+        """Read the graph without the images that a newer Docker has moved to its own layout."""
+        reader = reading.readers[Collector.IMAGES]
         stores = graph_store.find_stores(reading.root, reader)
-        entries = graph_store.read_graph(reader, stores, reading.previous)
-        entries = {name: entry for name, entry in entries.items() if LayerId(name) not in taken}
-        found = [GraphStore(store, graph_store.read_references(reader, store.driver, taken), taken) for store in stores]
+        names = reader.objects(GRAPH, is_id, ignored=(DOWNLOADS,))
+        migration = read_migration(reader)
+        moved = Moved(reader, migration, reading.layers)
+        homeless = {name for name in names if not any(LayerId(name) in store.names for store in stores)}
+        live = [name for name in names if not moved.has(name, homeless=name in homeless)]
+        entries = graph_store.read_graph(reader, live, stores, reading.previous)
+
+        def gone(image: str) -> bool:
+            return image not in entries and moved.has(image, homeless=True)
+
+        found = [GraphStore(store, graph_store.read_references(reader, store.driver, gone), gone) for store in stores]
         graph_store.share_out(found, entries)
         kept = [one for one in found if one.entries or one.driver not in reading.drivers]
-        parts = [GraphPart(reading.root, one, one.images(reader)) for one in kept]
-        return Part(parts, counts=_counts(reader, kept))
+        # What an engine has moved may be described in a directory of `image` that is not there, or cannot be read.
+        lost = migration.began and not reading.drivers
+        parts = [GraphPart(reading.root, one, one.images(reader), doubtful=lost) for one in kept]
+        leftovers = () if entries or reader.unlisted else _leftovers(reading.root, migration)
+        return Part(
+            parts, counts=_counts(reader, kept or found), leftovers=leftovers, renamed=dict(migration.images or {})
+        )
+
+
+def _leftovers(root: DataRoot, migration: Migration) -> tuple[str, ...]:
+    """The entries of the root that nothing reads any more once the move of all images and names has ended."""
+    tags = graph_store.tag_files(root)
+    if not migration.began or (tags and not migration.names):
+        return ()
+    there = (*GRAPH, *tags, *migration_files.IMAGES, *migration_files.TAGS)
+    return tuple(name for name in there if name in root.names(()))
 
 
 def _counts(reader: Reader, found: Sequence[GraphStore]) -> dict[tuple[str, str], int]:
@@ -65,8 +89,10 @@ def _counts(reader: Reader, found: Sequence[GraphStore]) -> dict[tuple[str, str]
 class GraphPart:
     """What the graph says of the layers of one driver."""
 
-    def __init__(self, root: DataRoot, graph: GraphStore, images: Sequence[Image]) -> None:
+    def __init__(self, root: DataRoot, graph: GraphStore, images: Sequence[Image], *, doubtful: bool = False) -> None:
+        """`doubtful`: something that is not known may need any layer."""
         self.images = images
+        self._doubtful = doubtful
         self._root = root
         self._graph = graph
 
@@ -99,7 +125,7 @@ class GraphPart:
             found,
             pending=self._referred(containers),
             references=[GRAPH, ("containers",), ("volumes",), (TAGS + store.driver.name,)],
-            doubts=[lambda: _downloads(self._root)],
+            doubts=[lambda: self._doubtful or _downloads(self._root)],
         )
 
     def _image_layer(self, name: LayerId) -> Layer:

@@ -4,7 +4,7 @@ Facts: Docker 1.5 graph/graph.go (restore, Get), image/image.go (LoadImage, GetP
 graph/list.go (Images). Docker 1.9 keeps the same files.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from exporter.core.data_root import DataRoot
@@ -18,8 +18,6 @@ from exporter.inventory.files.reader import Json, Reader, is_id, moment, table, 
 GRAPH = ("graph",)
 DOWNLOADS = "_tmp"
 TAGS = "repositories-"
-#: What Docker 1.10 to 17.x left behind when it took a graph over (migrate/v1/migratev1.go).
-_MIGRATION = (".migration-v1-images.json", ".migration-v1-tags")
 _LARGEST_SIZE = 2**63 - 1
 
 
@@ -59,6 +57,11 @@ def find_stores(root: DataRoot, reader: Reader) -> list[LayerStore]:
     return [LayerStore(driver, reader) for driver in there]
 
 
+def tag_files(root: DataRoot) -> list[str]:
+    """The names of the files with tags that are in the root."""
+    return [TAGS + one.name for one in _drivers() if _tag_file(root, one)]
+
+
 def _drivers() -> list[Driver]:
     return [one for one in drivers.DRIVERS if one.graph]
 
@@ -75,12 +78,11 @@ def _is_there(root: DataRoot, tree: Tree) -> bool:
     return True
 
 
-def read_graph(reader: Reader, stores: list[LayerStore], previous: Mapping[str, Image]) -> dict[str, GraphEntry]:
-    """Read every entry of `graph/`. An entry with a damaged json file has the data of its other files."""
-    return {
-        name: _kept_entry(reader, ImageId(name), stores, previous)
-        for name in reader.objects(GRAPH, is_id, ignored=(DOWNLOADS, *_MIGRATION))
-    }
+def read_graph(
+    reader: Reader, names: Iterable[str], stores: list[LayerStore], previous: Mapping[str, Image]
+) -> dict[str, GraphEntry]:
+    """Read these entries of `graph/`. An entry with a damaged json file has the data of its other files."""
+    return {name: _kept_entry(reader, ImageId(name), stores, previous) for name in names}
 
 
 def _kept_entry(reader: Reader, image: ImageId, stores: list[LayerStore], previous: Mapping[str, Image]) -> GraphEntry:
@@ -139,10 +141,15 @@ def _size(reader: Reader, image: ImageId) -> int | None:
     return size if 0 <= size <= _LARGEST_SIZE else None
 
 
-def read_references(reader: Reader, driver: Driver, taken: Collection[str] = ()) -> References:
+def nothing(_image: str) -> bool:
+    """Say of no image that it was moved."""
+    return False
+
+
+def read_references(reader: Reader, driver: Driver, moved: Callable[[str], bool] = nothing) -> References:
     """Read `repositories-<driver>`. From Docker 1.6 on it has digests beside tags: their keys have a colon.
 
-    References to images that a newer Docker has `taken` over are left out.
+    References to images that a newer Docker has `moved` are left out.
     """
     path = (TAGS + driver.name,)
     tags: dict[str, list[tuple[str, str]]] = {}
@@ -151,7 +158,7 @@ def read_references(reader: Reader, driver: Driver, taken: Collection[str] = ())
         for key, image in table(keys).items():
             if not is_id(image):
                 reader.problem(Reason.DECODE, path, "a tag of something that is no id")
-            elif image in taken:
+            elif moved(str(image)):
                 continue
             elif ":" in key:
                 digests.setdefault(str(image), []).append(f"{repository}@{key}")
@@ -167,9 +174,9 @@ class GraphStore:
     missing layer of the drivers that refer to it, by a tag or a child; of `default` when none does.
     """
 
-    def __init__(self, store: LayerStore, references: References, taken: Collection[str] = ()) -> None:
-        """`taken` are the ids that a newer Docker has taken over as layers of its own."""
-        self._taken = taken
+    def __init__(self, store: LayerStore, references: References, moved: Callable[[str], bool] = nothing) -> None:
+        """`moved` says which ids a newer Docker has made images of its own: their layers may be gone again."""
+        self._moved = moved
         self.store = store
         self.references = references
         self.entries: dict[str, GraphEntry] = {}
@@ -211,7 +218,7 @@ class GraphStore:
         while at is not None:
             entry = self.entries.get(at)
             if entry is None or at not in self.store.names:
-                self.missing.update({at} - {*self._taken})
+                self.missing.update(() if self._moved(at) else {at})
                 break
             if at in chain:
                 if at == image:  # once for each member of the ring, not for all that lead into it

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, ImageId
 from exporter.inventory.files.reader import Json, Reader, decode, is_id, items, moment, table, text
-from exporter.inventory.layouts.layerdb_store import SHA256, Database, hex_digits
+from exporter.inventory.layouts.layerdb_store import SHA256, Database, chain_id, hex_digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,7 @@ def chain_ids(diffs: Iterable[str]) -> tuple[str, ...]:
     """The chain ids of a stack of diff ids, lowest first, as hex, highest first (layer/layer.go, CreateChainID)."""
     chains: list[str] = []
     for diff in diffs:
-        below = f"{SHA256}{chains[-1]} " if chains else ""
-        chains.append(hashlib.sha256(f"{below}{diff}".encode()).hexdigest() if below else diff.removeprefix(SHA256))
+        chains.append(chain_id(chains[-1] if chains else "", diff.removeprefix(SHA256)))
     return tuple(reversed(chains))
 
 

@@ -1,11 +1,13 @@
 """Reads the layers of the layerdb layout: `image/<driver>/layerdb`.
 
-Facts: Docker 20.10 layer/filestore.go. Docker 1.10 keeps the same files.
+Facts: Docker 20.10 layer/filestore.go, layer/layer_store.go (loadLayer) and layer/layer.go (CreateChainID). Docker 1.10
+keeps the same files.
 """
 
+import hashlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from exporter.core.data_root import DataRoot
@@ -20,34 +22,46 @@ _REMOVING = re.compile(r"[0-9a-f]{64}-[^/]*removing", re.ASCII)
 _WRITE_SET = "write-set-"
 _DIRECTORY = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}", re.ASCII)
 _LARGEST_SIZE = 2**63 - 1
+#: As strconv.ParseInt takes it: without blanks around it.
+_SIZE = re.compile(rb"[+-]?[0-9]{1,19}")
 #: A layer that has not been written to for this time was given up.
 _STALE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class LayerEntry:
-    """What `layerdb/sha256/<chain>` says: the driver's directory, the chain below, the layer's own size in bytes."""
+    """What `layerdb/sha256/<chain>` says: the driver's directory, the chain below, the layer's own size in bytes.
+
+    `good`: an engine loads it. `cache` is "" where that cannot be read.
+    """
 
     chain: str
     cache: LayerId
     parent: str = ""
     size: int | None = None
+    good: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class MountEntry:
-    """What `layerdb/mounts/<container>` says: the driver's directories, and the chain below them."""
+    """What `layerdb/mounts/<container>` says: the driver's directories, and the chain below them.
+
+    `good`: an engine loads it.
+    """
 
     layer: LayerId | None = None
     init: LayerId | None = None
     parent: str = ""
+    good: bool = True
 
 
 @dataclass(slots=True)
 class Database:
     """What `image/<driver>` says. `moving` are directories of layers that are being written or removed.
 
-    `doubtful`: something could not be read, or is being written, that may refer to any layer.
+    `damaged`: the chain ids whose entry is not what its name says, or cannot be read. An engine drops them, and the
+    images and containers on them. `doubtful`: something could not be read, or is being written, that may refer to any
+    layer.
     """
 
     driver: str
@@ -57,6 +71,7 @@ class Database:
     images: list[Image] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
     moving: set[str] = field(default_factory=set)
+    damaged: set[str] = field(default_factory=set)
     doubtful: bool = False
 
     @property
@@ -99,6 +114,8 @@ def read_layers(reader: Reader, store: LayerStore) -> Database:
     mounts = (*database.base, "layerdb", "mounts")
     for name in reader.objects(mounts, lambda name: _DIRECTORY.fullmatch(name) is not None):
         database.mounts[name] = _mount(reader, (*mounts, name))
+    # What is not known of them may be any layer.
+    database.doubtful = database.doubtful or not all(one.good for one in database.mounts.values())
     return database
 
 
@@ -106,12 +123,14 @@ def _read_entries(reader: Reader, database: Database) -> None:
     store = (*database.base, "layerdb", "sha256")
     for name in reader.objects(store, lambda name: is_id(name) or _REMOVING.fullmatch(name) is not None):
         entry = _entry(reader, (*store, name))
-        if entry is None:
-            database.doubtful = True
-        elif is_id(name):
+        if entry.good:
             database.entries[name] = entry
-        else:
-            database.moving.add(entry.cache)
+            continue
+        if is_id(name):
+            database.damaged.add(name)
+        # Its own directory is not orphaned, and the layers below it may not be known.
+        database.doubtful = database.doubtful or is_id(name) or not entry.cache
+        database.moving.update({entry.cache} - {""})
     writing = (*database.base, "layerdb", "tmp")
     for name in reader.names(writing):
         if name.startswith(_WRITE_SET):
@@ -130,22 +149,61 @@ def _age(root: DataRoot, tree: Tree) -> float:
     return time.time() - latest
 
 
-def _entry(reader: Reader, tree: Tree) -> LayerEntry | None:
+def _entry(reader: Reader, tree: Tree) -> LayerEntry:
     return reader.once("entry", tree, lambda: _read_entry(reader, tree))
 
 
-def _read_entry(reader: Reader, tree: Tree) -> LayerEntry | None:
-    cache = reader.line((*tree, "cache-id"))
+def _read_entry(reader: Reader, tree: Tree) -> LayerEntry:
+    """Read one entry. One that is being removed, or that an engine does not load, is not `good`."""
+    raw = reader.bytes((*tree, "cache-id"))
+    cache = _word(raw)
     if not _DIRECTORY.fullmatch(cache):
-        reader.problem(Reason.DECODE, (*tree, "cache-id"), "names no directory")
-        return None
-    size = reader.line((*tree, "size"))
-    known = size.isascii() and size.isdecimal() and len(size) < 20 and int(size) <= _LARGEST_SIZE
-    if not known:
-        reader.problem(Reason.DECODE, (*tree, "size"), "not a number")
-    return LayerEntry(
-        tree[-1], LayerId(cache), hex_digits(reader.line((*tree, "parent"))), int(size) if known else None
-    )
+        if raw is not None:
+            reader.problem(Reason.DECODE, (*tree, "cache-id"), "names no directory")
+        return LayerEntry(tree[-1], LayerId(""), good=False)
+    if not is_id(tree[-1]):
+        return LayerEntry(tree[-1], LayerId(cache), good=False)
+    size, readable = _size(reader, (*tree, "size"))
+    parent, fits = _parent(reader, tree)
+    return LayerEntry(tree[-1], LayerId(cache), parent, size, good=readable and fits)
+
+
+def _size(reader: Reader, path: Tree) -> tuple[int | None, bool]:
+    """The size in bytes, None where there is none, and whether an engine loads the layer with this file."""
+    raw = reader.bytes(path)
+    if raw is None:
+        return None, False
+    readable = _SIZE.fullmatch(raw) is not None and abs(int(raw)) <= _LARGEST_SIZE
+    size = int(raw) if readable and int(raw) >= 0 else None
+    if size is None:
+        reader.problem(Reason.DECODE, path, "not a number of bytes")
+    return size, readable
+
+
+def _parent(reader: Reader, tree: Tree) -> tuple[str, bool]:
+    """The chain id below, and whether the entry's name is the digest of that and of `diff`."""
+    below = reader.bytes((*tree, "parent"), optional=True)
+    files = {"diff": reader.bytes((*tree, "diff")), **({} if below is None else {"parent": below})}
+    digests = {name: "" if raw is None else hex_digits(_word(raw)) for name, raw in files.items()}
+    for name, found in digests.items():
+        if not found and files[name] is not None:
+            reader.problem(Reason.DECODE, (*tree, name), "not a SHA-256 digest")
+    diff, parent = digests["diff"], digests.get("parent", "")
+    if not all(digests.values()):
+        return parent, False
+    if chain_id(parent, diff) != tree[-1]:
+        reader.problem(Reason.DECODE, tree, "its name is not the digest of its files parent and diff")
+        return parent, False
+    return parent, True
+
+
+def _word(raw: bytes | None) -> str:
+    return (raw or b"").decode("utf-8", "replace").strip()
+
+
+def chain_id(parent: str, diff: str) -> str:
+    """The chain id of a layer, from the chain id below it, "" at the bottom, and its diff id; all as hex."""
+    return hashlib.sha256(f"{SHA256}{parent} {SHA256}{diff}".encode()).hexdigest() if parent else diff
 
 
 def _mount(reader: Reader, tree: Tree) -> MountEntry:
@@ -153,14 +211,28 @@ def _mount(reader: Reader, tree: Tree) -> MountEntry:
 
 
 def _read_mount(reader: Reader, tree: Tree) -> MountEntry:
-    layer, init = (reader.line((*tree, name)) for name in ("mount-id", "init-id"))
-    if not _DIRECTORY.fullmatch(layer):
-        reader.problem(Reason.DECODE, (*tree, "mount-id"), "names no directory")
+    """Read one entry of `mounts`. An engine does not load a container whose entry is not `good`."""
+    raw = {name: reader.bytes((*tree, name), optional=name != "mount-id") for name in ("mount-id", "init-id", "parent")}
+    words = {name: _word(text) for name, text in raw.items() if text is not None}
+    good = "mount-id" in words
+    for name, word in words.items():
+        wanted, fits = _MOUNT_FILES[name]
+        if not fits(word):
+            reader.problem(Reason.DECODE, (*tree, name), wanted)
+            good = False
+    layer, init = (words.get(name, "") for name in ("mount-id", "init-id"))
     named = [LayerId(name) if _DIRECTORY.fullmatch(name) else None for name in (layer, init)]
-    return MountEntry(named[0], named[1], hex_digits(reader.line((*tree, "parent"))))
+    return MountEntry(named[0], named[1], hex_digits(words.get("parent", "")), good)
 
 
 def hex_digits(digest: str) -> str:
     """The hex digits of a SHA-256 digest as Docker writes it; "" for everything else."""
     name = digest.removeprefix(SHA256)
     return name if is_id(name) else ""
+
+
+_MOUNT_FILES: dict[str, tuple[str, Callable[[str], object]]] = {
+    "mount-id": ("names no directory", _DIRECTORY.fullmatch),
+    "init-id": ("names no directory", _DIRECTORY.fullmatch),
+    "parent": ("not a SHA-256 digest", hex_digits),
+}

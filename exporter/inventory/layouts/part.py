@@ -7,7 +7,7 @@ from typing import Protocol
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
-from exporter.core.model import BuildCache, Collector, Container, ContainerId, Image, LayerId
+from exporter.core.model import BuildCache, Collector, Container, ContainerId, Image, ImageId, LayerId
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.layouts.buildkit import Builds
@@ -84,7 +84,8 @@ class Part:
 
     `build_cache`: None where the layout keeps none. `layers`: those that it describes, if it can take over layers of
     an older layout. `counts`: the entries of stores that all drivers share, by driver and short name. `known`: where
-    it is `NOTHING`, any layer may be one of its.
+    it is `NOTHING`, any layer may be one of its. `leftovers`: the entries of the root that were its own and that no
+    engine reads any more. `renamed`: the new ids of images by their old ids, where an engine has moved them.
     """
 
     drivers: Sequence[DriverPart] = ()
@@ -92,3 +93,5 @@ class Part:
     layers: frozenset[LayerId] = frozenset()
     counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     known: Known = Known.WHOLE
+    leftovers: tuple[str, ...] = ()
+    renamed: Mapping[ImageId, ImageId] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """Filesystems in a data root that do not answer."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import run
 from tests.support.exporter import exporter
 from tests.support.fresh import becomes_as_fresh
 from tests.support.hanging import hanging as _hanging
-from tests.support.roots import GraphRoot, change
+from tests.support.recorded import unpack_case
+from tests.support.roots import GraphRoot, change, graph_root
 from tests.support.waiting import DEADLINE
 
 _root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -75,6 +78,79 @@ def test_a_root_that_hangs_from_the_start(built: GraphRoot, tmp_path: Path, monk
         becomes_as_fresh(running, built.path)
 
 
+_COMMANDS = (
+    "once",
+    "df",
+    "images",
+    "images --tree",
+    "containers",
+    "layers",
+    "whose volumes/inside",
+    "backup",
+    "backup --no-docker --measure-binds",
+)
+
+
+@_root
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_a_command_ends_and_prints_the_rest(tmp_path: Path, command: str) -> None:
+    """On one filesystem the question can be killed, on the other it cannot: its process does not end."""
+    built = graph_root(tmp_path / "docker").image("base", size=10, tag="app:1")
+    built.container("web", image="base", writable={"w": 3}, volumes={"/srv": str(tmp_path / "host/inside")})
+    hung = [built.path / "volumes", built.path / "containers", built.path / "more", tmp_path / "host"]
+    for one in hung:
+        one.mkdir(exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        for one in hung:
+            stack.enter_context(_hanging(one, deadly=one.name in ("containers", "host")))
+        done = run(*command.split(), "--root", str(built.path))
+    assert done.returncode == 1
+    for name in ("volumes", "containers", "more"):
+        assert f"{built.path}/{name}: timeout" in done.stderr
+    expected = {
+        "once": "docker_storage_images{",
+        "df": "aufs",
+        "images": "app",
+        "layers": "app:1",
+        "whose": "volumes",
+        "backup": "app:1",
+    }
+    assert expected.get(command.partition(" ")[0], "") in done.stdout
+
+
+@_root
+def test_df_names_what_does_not_answer(built: GraphRoot) -> None:
+    with _hanging(built.path / "containers", deadly=True):
+        table = run("df", "--root", str(built.path)).stdout
+        rows = json.loads(run("df", "--json", "--root", str(built.path)).stdout)
+    assert any(line.split() == ["?", "?", "?", "containers"] for line in table.splitlines())
+    assert any(line.split()[:3] == ["?", "?", "fuse"] for line in table.splitlines())
+    assert {one["size"] for one in rows["filesystems"] if one["fstype"] == "fuse"} == {None}
+
+
+@_root
+def test_a_bind_mount_is_measured_without_what_hangs_in_it(tmp_path: Path) -> None:
+    """It is left out, as by du -x."""
+    source = tmp_path / "host"
+    (source / "inside").mkdir(parents=True)
+    (source / "file").write_bytes(b"x" * 7)
+    built = graph_root(tmp_path / "docker").image("base", size=10, tag="app:1")
+    built.container("web", image="base", volumes={"/srv": str(source)})
+    with _hanging(source / "inside", deadly=True):
+        rows = json.loads(run("backup", "--json", "--measure-binds", "--root", str(built.path)).stdout)
+    assert rows["totals"]["binds"] == 7
+
+
+@_root
+def test_a_root_that_hangs_and_cannot_be_killed(tmp_path: Path) -> None:
+    built = graph_root(tmp_path / "docker").image("base", size=10, tag="app:1")
+    with _hanging(built.path, deadly=True):
+        for command in ("once", "df", "whose volumes"):
+            done = run(*command.split(), "--root", str(built.path))
+            assert done.returncode == 1
+            assert "does not answer" in done.stderr
+
+
 @_root
 def test_a_single_scan_of_what_hangs_ends(built: GraphRoot) -> None:
     """The filesystem stops answering after it was asked whether it does."""
@@ -87,3 +163,15 @@ def test_a_single_scan_of_what_hangs_ends(built: GraphRoot) -> None:
     assert done.returncode == 1
     assert "does not answer" in done.stderr
     assert "docker_storage_up 0" in done.stdout
+
+
+@_root
+@pytest.mark.parametrize("place", ["volumes", "containers", "image/overlay2/imagedb", "overlay2"])
+def test_case_25(tmp_path: Path, place: str) -> None:
+    root = unpack_case(25, tmp_path)
+    with _hanging(root / place):
+        for command in ("once", "df", "backup"):
+            done = run(command, "--root", str(root))
+            assert done.returncode == 1
+            assert f"{root}/{place}: timeout" in done.stderr
+            assert "app:1" in done.stdout or command != "backup" or "imagedb" in place

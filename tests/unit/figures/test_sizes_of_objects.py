@@ -98,7 +98,7 @@ def test_of_an_image_that_has_lost_layers_the_shares_of_the_others_are_still_tol
     sizes = {name: (one.virtual, one.unique, one.proportional) for (_, name), one in found.items()}
     third = float(Fraction(1000, 3))
     assert sizes == {
-        "gap": (None, 0, third),
+        "gap": (None, None, third),
         "old": (1000, 0, third),
         "gone": (None, None, None),
         "whole": (1000, 0, third),

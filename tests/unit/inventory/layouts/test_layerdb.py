@@ -179,7 +179,9 @@ def test_layers_that_were_taken_over_from_the_graph_count_once(tmp_path: Path) -
     home = built.path / "graph" / digest("v1")
     home.mkdir(parents=True)
     (home / "json").write_text(json.dumps({"id": digest("v1")}))
-    (built.path / "graph/.migration-v1-images.json").write_text("{}")
+    moved = {digest("v1"): f"sha256:{built.images['base']}"}
+    (built.path / ".migration-v1-images.json").write_text(json.dumps(moved))
+    (built.path / ".migration-v1-tags").write_text("")
     (built.path / "repositories-aufs").write_text(json.dumps({"Repositories": {"base": {"1": digest("v1")}}}))
     figures = figures_of(built.path)
     assert {labels["layout"] for labels, _ in figures.all("root_info")} == {"graph", "layerdb"}

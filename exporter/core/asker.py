@@ -1,0 +1,178 @@
+"""Makes calls that may hang in processes of their own, for a command that must end whatever hangs.
+
+A process does not end before all its threads have, and a thread may wait in the kernel for an answer of a filesystem
+without being killed for it (a request that a FUSE server has taken, Linux fs/fuse/dev.c, request_wait_answer). So
+each call is made in a process that is left behind if it hangs. The asker is the process that forks these. It is small
+and has one thread, and it never makes such a call itself.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+#: The numbers of a `statvfs_result`; empty for a call that has none, or has failed.
+Answer = tuple[int, ...]
+LOOK, STATVFS = "look", "statvfs"
+_TOP = str(Path(__file__).parents[2])
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from exporter.core.asker import serve; serve()"
+_READY = b"ready\n"
+_PIECE = 1 << 16
+
+
+class AskerError(Exception):
+    """The asker has ended, or could not be started."""
+
+
+def _look(path: str) -> Answer:
+    """Open and list a directory."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            with os.scandir(descriptor) as entries:
+                next(entries, None)
+        finally:
+            os.close(descriptor)
+    return ()
+
+
+def _statvfs(path: str) -> Answer:
+    with contextlib.suppress(OSError):
+        return tuple(os.statvfs(path))
+    return ()
+
+
+CALLS: dict[str, Callable[[str], Answer]] = {LOOK: _look, STATVFS: _statvfs}
+
+
+class Asker:
+    """The process that forks. Use as a context manager: at its end, calls that hang are killed or left behind."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lost = False
+        self._received = b""
+        self._ready = False
+        self._answers: dict[int, Answer] = {}
+        self._asked = 0
+        with contextlib.suppress(OSError):
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with this program
+                [sys.executable, "-S", "-E", "-c", _START, _TOP],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # what is left behind must not hold the pipe of a reader of errors
+                bufsize=0,
+                process_group=0,  # Ctrl-C does not reach it; it ends when its input does
+            )
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process; None if it could not be started."""
+        return self._process.pid if self._process else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._lost = True
+        if self._process is not None:
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self._process.wait()
+
+    def ask(self, kind: str, path: str) -> "Asked":
+        """Begin a call; raises AskerError."""
+        with self._lock:
+            while not self._ready:  # it has not hung: nothing was asked yet
+                self._receive(None)
+            self._asked += 1
+            process = self._running()
+            assert process.stdin is not None, "opened as a pipe"
+            try:
+                process.stdin.write(f"{self._asked} {kind} {os.fsencode(path).hex()}\n".encode())
+            except OSError as error:
+                raise AskerError from error
+            return Asked(self, self._asked)
+
+    def answer(self, number: int, seconds: float) -> Answer | None:
+        """The answer to a question, if it comes within so many seconds; raises AskerError."""
+        until = time.monotonic() + seconds
+        with self._lock:
+            while number not in self._answers:
+                if not self._receive(max(0.0, until - time.monotonic())):
+                    return None
+            return self._answers[number]
+
+    def _running(self) -> "subprocess.Popen[bytes]":
+        if self._process is None or self._lost:
+            raise AskerError
+        return self._process
+
+    def _receive(self, seconds: float | None) -> bool:
+        """Receive what it has written, and whether it had, within so many seconds. None: wait for it."""
+        output = self._running().stdout
+        assert output is not None, "opened as a pipe"
+        waiting = select.poll()
+        waiting.register(output, select.POLLIN)
+        if not waiting.poll(None if seconds is None else seconds * 1000):
+            return False
+        piece = output.read(_PIECE)
+        if not piece:
+            self._lost = True
+            raise AskerError
+        *lines, self._received = (self._received + piece).split(b"\n")
+        for line in lines:
+            number, *answer = map(int, line.split()) if line != _READY[:-1] else (0,)
+            self._ready = self._ready or not number
+            self._answers[number] = tuple(answer)
+        return True
+
+
+class Asked:
+    """A call that an asker makes."""
+
+    def __init__(self, asker: Asker, number: int) -> None:
+        self._asker, self._number = asker, number
+        self.answer: Answer = ()
+
+    def returned(self, seconds: float) -> bool:
+        """Whether the call returns within so many seconds; raises AskerError."""
+        answer = self._asker.answer(self._number, seconds)
+        self.answer = answer or ()
+        return answer is not None
+
+
+def serve() -> None:
+    """The asker's process: fork for each line of the input, until that ends."""
+    os.write(1, _READY)
+    children: set[int] = set()
+    received = b""
+    while piece := os.read(0, _PIECE):
+        *lines, received = (received + piece).split(b"\n")
+        for line in lines:
+            children.add(_fork(line))
+        children = {child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)}
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+
+
+def _fork(line: bytes) -> int:
+    child = os.fork()
+    if child:
+        return child
+    try:
+        number, kind, path = line.decode().split(" ")
+        answer = CALLS[kind](os.fsdecode(bytes.fromhex(path)))
+        os.write(1, " ".join(map(str, (number, *answer))).encode() + b"\n")
+    finally:
+        os._exit(0)

@@ -1,0 +1,50 @@
+"""Questions to filesystems, asked in other processes."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+from exporter.core.asker import LOOK, STATVFS, Asker
+from exporter.core.hang_probe import HangProbe
+from tests.support.waiting import DEADLINE
+
+
+def test_the_answers_are_those_of_statvfs(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"a \n\xff")
+    odd.mkdir()
+    probe = HangProbe(DEADLINE)
+    with probe.outside():
+        found = probe.statvfs([str(odd), str(tmp_path / "gone")])
+        assert probe.answers(str(odd))
+        assert probe.answers(str(tmp_path / "gone"))
+    assert found[str(tmp_path / "gone")] is None
+    assert (status := found[str(odd)]) is not None
+    assert (status.f_blocks, status.f_frsize) == (os.statvfs(odd).f_blocks, os.statvfs(odd).f_frsize)
+
+
+def test_many_threads_may_ask(tmp_path: Path) -> None:
+    answered: list[bool] = []
+    with Asker() as asker:
+        asking = [
+            threading.Thread(target=lambda: answered.append(asker.ask(LOOK, str(tmp_path)).returned(DEADLINE)))
+            for _ in range(20)
+        ]
+        for one in asking:
+            one.start()
+        for one in asking:
+            one.join()
+    assert answered == [True] * 20
+
+
+def test_without_the_asker_threads_ask(tmp_path: Path) -> None:
+    """It was killed, when memory was short, say: the next question finds that out."""
+    probe = HangProbe(DEADLINE)
+    with Asker() as asker:
+        assert asker.ask(STATVFS, str(tmp_path)).returned(DEADLINE)
+        assert asker.pid is not None
+        os.kill(asker.pid, signal.SIGKILL)
+        with probe.outside():
+            probe._asker = asker
+            assert probe.answers(str(tmp_path))
+            assert probe.answers(str(tmp_path))
