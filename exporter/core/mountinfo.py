@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from exporter.core.measured import Tree
 from exporter.core.model import Filesystem
 
+#: Types of filesystems in which a directory can have a device number of its own.
+WITH_SUBVOLUMES = ("btrfs", "bcachefs")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 

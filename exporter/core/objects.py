@@ -29,7 +29,8 @@ class Layer:
     Both are None for drivers whose layers are no directory trees. `recorded_size` is what Docker wrote down.
     Without it the size is that of `changes`, or all of `content` where `changes` is None. `chain` is the chain
     id (Docker 1.10 on), `metadata` what is kept of it elsewhere and goes with it. `held` is the id of a container that
-    is gone while its entry of `layerdb/mounts` is still there: because of that no engine removes the layer.
+    is gone while its entry of `layerdb/mounts` is still there: because of that no engine removes the layer. `shares`:
+    it shares disk blocks with other layers, so that what its removal frees is not known.
     """
 
     driver: str
@@ -44,6 +45,7 @@ class Layer:
     parent: LayerId | None = None
     metadata: tuple[Tree, ...] = ()
     held: str = ""
+    shares: bool = False
 
     @property
     def key(self) -> LayerKey:
@@ -238,7 +240,8 @@ class Inventory:
 
     `stores` counts the entries of the drivers' store directories by (driver, store); `missing` names, by
     driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,
-    `nested` the data roots of remapped users below this one. `remarks`: what is there and is not a part as usual.
+    `nested` the data roots of remapped users below this one. `elsewhere`: the entries of the root whose files are on
+    devices or filesystems of their own, which are not measured. `remarks`: what is there and is not a part as usual.
     """
 
     layouts: tuple[str, ...] = ()
@@ -253,4 +256,5 @@ class Inventory:
     stores: Mapping[tuple[str, str], int] = field(default_factory=dict)
     missing: Mapping[str, frozenset[str]] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
+    elsewhere: frozenset[str] = frozenset()
     remarks: tuple[Remark, ...] = ()

@@ -52,7 +52,9 @@ class Snapshot:
     `error` says why the root could not be read; then all else is empty. `differences` are the
     sizes of layers that Docker sizes by comparing, `logs` those of the containers' logs in bytes. `measured`
     lacks the trees that could not be measured. `audited` says by area when its least recently measured
-    writable tree was measured. `progress` is None once everything was measured.
+    writable tree was measured. `progress` is None once everything was measured. `mounts` are the paths at which other
+    filesystems are mounted; `subvolumes`: directories of the root's own filesystem can have device numbers of their
+    own.
     """
 
     root: str
@@ -60,6 +62,8 @@ class Snapshot:
     error: str = ""
     inventory: Inventory = field(default_factory=Inventory)
     device: int = 0
+    mounts: frozenset[Tree] = frozenset()
+    subvolumes: bool = False
     measured: Mapping[Tree, Measured] = field(default_factory=dict)
     differences: Mapping[LayerKey, int] = field(default_factory=dict)
     logs: Mapping[ContainerId, int] = field(default_factory=dict)
@@ -69,6 +73,12 @@ class Snapshot:
     watching: Watching | None = None
     audited: Mapping[str, float] = field(default_factory=dict)
     progress: Progress | None = None
+
+    def is_here(self, tree: Tree) -> bool:
+        """Whether a measured tree is on the root's own filesystem."""
+        if any(tree[:end] in self.mounts for end in range(1, len(tree) + 1)):
+            return False
+        return self.subvolumes or self.measured[tree].device == self.device
 
     @property
     def skipped_mounts(self) -> int:

@@ -37,7 +37,7 @@ class Summary:
     taken: float | None = None
     counts: tuple[tuple[str, int], ...] = ()
     directories: tuple[DirectoryRow, ...] = ()
-    used: int = 0
+    used: int | None = 0
     reclaimable: tuple[ReclaimableRow, ...] = ()
     images: tuple[ImageRow, ...] = ()
     containers: tuple[ContainerRow, ...] = ()
@@ -82,7 +82,7 @@ def summarize(figures: Figures) -> Summary:
             ("mounts", len(mounts)),
         ),
         directories=_largest((row.allocated, row.name, row) for row in directories),
-        used=sum(row.allocated for row in directories),
+        used=_sum(row.allocated for row in directories),
         reclaimable=tuple(encode.reclaimable(figures.reclaim)),
         images=tuple(map(_short_image, _largest((row.virtual, row.id, row) for row in images))),
         containers=tuple(map(_short_container, _largest((row.writable, row.id, row) for row in containers))),
@@ -107,6 +107,12 @@ def _root_summary(snapshot: Snapshot) -> Summary:
         problems=tuple(map(_presentable, snapshot.problems[:ROWS])),
         problem_count=len(snapshot.problems),
     )
+
+
+def _sum(sizes: Iterable[int | None]) -> int | None:
+    """The sum; None if a size is not known."""
+    known = [*sizes]
+    return None if None in known else sum(size for size in known if size is not None)
 
 
 def _largest(rows: Iterable[tuple[int | None, str, _Row]]) -> tuple[_Row, ...]:

@@ -41,8 +41,8 @@ class Figures:
         return sizes.containers(self.snapshot, self.layer_sizes, self.images)
 
     @cached_property
-    def directories(self) -> Mapping[str, Usage]:
-        """The usage of every top-level entry, and of the root itself as `.`."""
+    def directories(self) -> Mapping[str, Usage | None]:
+        """The usage of every top-level entry, and of the root itself as `.`; None where it is not known."""
         return sizes.directories(self.snapshot)
 
     @cached_property

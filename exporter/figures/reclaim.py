@@ -62,12 +62,8 @@ def reclaim(snapshot: Snapshot) -> Reclaim:
         known = category not in clean_up.unknown
         freed[category] = Freed(usage.allocated if known else None, clean_up.objects[category])
     # An inode that an object has a link to, too, counts for the object.
-    unattributed = _total(snapshot, disjoint, (tree for tree in rest if _here(snapshot, tree))).allocated
+    unattributed = _total(snapshot, disjoint, (tree for tree in rest if snapshot.is_here(tree))).allocated
     return Reclaim({category: freed[category] for category in Category}, unattributed)
-
-
-def _here(snapshot: Snapshot, tree: Tree) -> bool:
-    return snapshot.measured[tree].device == snapshot.device
 
 
 def _total(snapshot: Snapshot, disjoint: Disjoint, trees: Iterable[Tree]) -> Usage:
@@ -152,7 +148,8 @@ class _CleanUp:
         if layer is None:
             return
         self._remove_trees(category, (*layer.trees, *layer.metadata))
-        if not layer.trees:  # the driver's layers are no directories: their sizes are not known
+        # Layers of some drivers are no directories, or share blocks: what goes with them is not known.
+        if layer.shares or not layer.trees:
             self.unknown.add(category)
 
     def _remove_trees(self, category: Category, trees: Iterable[Tree]) -> None:

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from exporter.core.measured import Measured, Tree, Usage
 from exporter.core.model import BuildRecord, Container, Image, ImageState, Layer, LayerKey, Snapshot, Use
+from exporter.inventory.drivers import driver_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,11 @@ class ContainerFigures:
 
 @dataclass(frozen=True, slots=True)
 class LayerSum:
-    """The layers of one driver and use. `size` is None where one of them has an unknown size."""
+    """The layers of one driver and use. `size` and `usage` are None where those of one of them are not known."""
 
     count: int
     size: int | None
-    usage: Usage
+    usage: Usage | None
 
 
 @dataclass(slots=True)
@@ -62,6 +63,9 @@ class Disjoint:
             usage = self.add(tree) if tree.links.packed else tree.usage
             size, allocated, inodes = size + usage.size, allocated + usage.allocated, inodes + usage.inodes
         return Usage(size, allocated, inodes)
+
+
+_UNCLAIMED = (Use.PENDING, Use.ORPHANED)
 
 
 def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:
@@ -121,7 +125,10 @@ def _state(image: Image, containers: int) -> ImageState:
 
 
 def layers(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str, Use], LayerSum]:
-    """The layers on disk by driver and use, every combination; shared inodes count for the first use."""
+    """The layers on disk by driver and use; shared inodes count for the first use.
+
+    Of a driver whose layers cannot be listed, those that nothing refers to are not known.
+    """
     groups: dict[tuple[str, Use], list[Layer]] = defaultdict(list)
     for layer in snapshot.inventory.layers:
         groups[layer.driver, layer.use].append(layer)
@@ -130,15 +137,18 @@ def layers(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str,
         disjoint = Disjoint()
         for use in Use:
             group = groups[driver, use]
-            usage = disjoint.total(_trees(snapshot, (tree for layer in group for tree in layer.trees)))
+            if use in _UNCLAIMED and not driver_named(driver).listed:
+                continue
+            total = disjoint.total(_trees(snapshot, (tree for layer in group for tree in layer.trees)))
+            usage = total if all(layer.trees for layer in group) else None
             sums[driver, use] = LayerSum(len(group), _size(group, sizes, use, usage), usage)
     return sums
 
 
-def _size(group: list[Layer], sizes: Mapping[LayerKey, int], use: Use, usage: Usage) -> int | None:
+def _size(group: list[Layer], sizes: Mapping[LayerKey, int], use: Use, usage: Usage | None) -> int | None:
     """The sum of Docker's sizes. A layer that nothing refers to has none: there it is the size of its files."""
-    if use in (Use.PENDING, Use.ORPHANED):
-        return usage.size
+    if use in _UNCLAIMED:
+        return None if usage is None else usage.size
     keys = [layer.key for layer in group]
     return sum(sizes[key] for key in keys) if all(key in sizes for key in keys) else None
 
@@ -185,19 +195,21 @@ def _below(
     return virtual.get((container.driver, container.image_id)) if container.image_id else None
 
 
-def directories(snapshot: Snapshot) -> dict[str, Usage]:
+def directories(snapshot: Snapshot) -> dict[str, Usage | None]:
     """The usage of every top-level entry, and of the root itself as `.`: their sum is `du -sx` of the root.
 
-    Left out, as `du -x` does: an entry that is another filesystem; and one that could not be looked at.
+    Left out, as `du -x` does: an entry that is another filesystem; and one that could not be looked at. A subvolume of
+    btrfs is no other filesystem. None: the files are not below the root.
     """
     disjoint = Disjoint()
-    tops = [name for name in snapshot.inventory.directories if (name,) in snapshot.measured]
-    parts: dict[str, list[Measured]] = {name: [] for name in tops}
+    here = [name for name in snapshot.inventory.directories if (name,) in snapshot.measured]
+    parts: dict[str, list[Measured]] = {name: [] for name in here if snapshot.is_here((name,))}
     for tree, measured in snapshot.measured.items():
-        if tree and measured.device == snapshot.device and tree[0] in parts:
+        if tree and tree[0] in parts and snapshot.is_here(tree):
             parts[tree[0]].append(measured)
-    usages = {".": snapshot.measured[()].usage} if () in snapshot.measured else {}
+    usages: dict[str, Usage | None] = {".": snapshot.measured[()].usage} if () in snapshot.measured else {}
     usages.update({name: disjoint.total(parts[name]) for name in sorted(parts)})
+    usages.update(dict.fromkeys(snapshot.inventory.elsewhere & parts.keys()))
     return usages
 
 

@@ -2,11 +2,12 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.core.area import DRIVER
 from exporter.core.data_root import DataRoot
+from exporter.core.measured import Tree
 from exporter.core.model import (
     BuildCache,
     Collector,
@@ -140,6 +141,7 @@ def _place_container(container: Container, parts: _Parts, stores: Mapping[str, L
         return container
     name = LayerId(container.id)
     having = [driver for driver, store in stores.items() if name in store.names]
+    having += [driver for driver, store in stores.items() if not store.listed]
     driver = container.driver or next(iter(having), next(iter(stores)) if len(stores) == 1 else "")
     return replace(container, driver=driver, layer=name if driver in having else None)
 
@@ -193,6 +195,25 @@ def _count_entries(reading: Reading, parts: _Parts) -> dict[tuple[str, str], int
     return counts
 
 
+def _elsewhere(root: DataRoot, stores: Mapping[str, LayerStore], layers: Iterable[Layer]) -> Iterator[str]:
+    """The directories of drivers whose layers are on thin volumes or datasets of their own."""
+    used = {layer.driver for layer in layers}
+    for name, store in stores.items():
+        driver = store.driver
+        if name in used and driver.layers and not driver.walkable and not _is_there(root, driver.pool):
+            yield driver.layers[0]
+
+
+def _is_there(root: DataRoot, tree: Tree | None) -> bool:
+    if tree is None:
+        return False
+    try:
+        root.lstat(tree)
+    except OSError:
+        return False
+    return True
+
+
 def read_inventory(
     root: DataRoot, previous: Inventory, grace: Grace, problems: Problems, memo: Memo
 ) -> tuple[Inventory, dict[Collector, int]]:
@@ -232,6 +253,7 @@ def read_inventory(
         stores=_count_entries(reading, parts),
         missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=tuple(Reader(root, Collector.DIRECTORIES, problems).names(())),
+        elsewhere=frozenset(_elsewhere(root, stores, layers)),
         remarks=parts.remarks,
     )
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)

@@ -22,7 +22,7 @@ from exporter.core.model import (
     Snapshot,
     Trigger,
 )
-from exporter.core.mountinfo import filesystems
+from exporter.core.mountinfo import WITH_SUBVOLUMES, filesystems, mount_of
 from exporter.inventory.areas import RootAreas, find_areas
 from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.opening import RootError, open_root, root_entry
@@ -174,7 +174,15 @@ class Scanner:
         layers = [one.trees for one in self.inventory.layers]
         found = filesystems(root.path, self.inventory.directories, layers, root.mountinfo, root.device)
         self._changes += found != self._known.filesystems
-        self._known = Snapshot(self.path, self._clock.now(), device=root.device, filesystems=found)
+        around = mount_of(root.path, root.mountinfo)
+        self._known = Snapshot(
+            self.path,
+            self._clock.now(),
+            device=root.device,
+            mounts=root.mounts,
+            subvolumes=around is not None and around.fstype in WITH_SUBVOLUMES,
+            filesystems=found,
+        )
 
     def remeasure(self, trees: Iterable[Tree], pace: float) -> None:
         """Measure trees again without reading metadata. `pace` is the fraction of a core that large ones may use."""

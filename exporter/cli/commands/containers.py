@@ -1,6 +1,7 @@
 """`containers`: the writable layer of each container, its log with the limit of that, and its state."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from exporter.cli.commands.index import Index, container_name
@@ -29,8 +30,14 @@ def containers(index: Index) -> Answer:
         for one in rows
     ]
     headings = ("NAME", "CONTAINER ID", "IMAGE", "STATE", ">WRITABLE", ">LOG", "LOG LIMIT", ">VIRTUAL", ">#MOUNTS")
-    total = ("total", "", "", "", sum(one.writable or 0 for one in rows), sum(one.log or 0 for one in rows), "", "", "")
+    total = ("total", "", "", "", _sum(one.writable for one in rows), sum(one.log or 0 for one in rows), "", "", "")
     return Answer({"containers": [asdict(one) for one in rows]}, [Table("", headings, lines, footer=total)])
+
+
+def _sum(sizes: Iterable[int | None]) -> int | None:
+    """The sum; None if a size is not known."""
+    known = [*sizes]
+    return None if None in known else sum(size for size in known if size is not None)
 
 
 def is_running(container: ContainerRow) -> bool:

@@ -13,8 +13,9 @@ from exporter.expose.snapshot_api.rows import Document, FilesystemRow
 
 def df(document: Document) -> Answer:
     """List the top-level entries of the root, the largest first, and the reclaimable space."""
-    rows = sorted(document.directories, key=lambda row: (-row.allocated, row.name))
-    total = [sum(getattr(row, what) for row in rows) for what in ("size", "allocated", "inodes")]
+    rows = sorted(document.directories, key=lambda row: (-(row.allocated or 0), row.name))
+    whole = all(row.allocated is not None for row in rows)
+    total = [sum(getattr(row, what) for row in rows) if whole else None for what in ("size", "allocated", "inodes")]
     freed = sum(row.bytes or 0 for row in document.reclaimable)
     data = {
         "directories": [asdict(row) for row in rows],

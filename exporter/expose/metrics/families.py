@@ -85,7 +85,7 @@ def _series(columns: Sequence[Column[T]]) -> Callable[[T], int]:
 
 
 def _directories(figures: Figures, limited: Limited) -> Iterator[Family]:
-    usages = figures.directories
+    usages = {name: usage for name, usage in figures.directories.items() if usage is not None}
     columns: list[Column[str]] = [
         (c.DIRECTORY_SIZE, lambda name: [((name,), usages[name].size)]),
         (c.DIRECTORY_ALLOCATED, lambda name: [((name,), usages[name].allocated)]),
@@ -97,9 +97,7 @@ def _directories(figures: Figures, limited: Limited) -> Iterator[Family]:
 
 def _layers(figures: Figures) -> Iterator[Family]:
     inventory, sums = figures.snapshot.inventory, figures.layers
-    walked = {layer.driver for layer in inventory.layers if layer.trees}
-    empty = {driver for driver in inventory.drivers if not any(one.driver == driver for one in inventory.layers)}
-    usages = {key: total.usage for key, total in sums.items() if key[0] in walked | empty}
+    usages = {key: total.usage for key, total in sums.items() if total.usage is not None}
     yield family(c.STORE_ENTRIES, inventory.stores.items())
     yield family(c.LAYERS, ((key, total.count) for key, total in sums.items()))
     yield family(c.LAYERS_SIZE, ((key, total.size) for key, total in sums.items()))

@@ -131,7 +131,8 @@ def _plain(row: Any) -> dict[str, Any]:
 def directories(figures: Figures) -> Iterator[DirectoryRow]:
     """The top-level entries."""
     for name, usage in figures.directories.items():
-        yield DirectoryRow(escape(name), usage.size, usage.allocated, usage.inodes)
+        numbers = (None, None, None) if usage is None else (usage.size, usage.allocated, usage.inodes)
+        yield DirectoryRow(escape(name), *numbers)
 
 
 def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:

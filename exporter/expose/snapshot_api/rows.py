@@ -13,12 +13,15 @@ PATH = "/api/v1/snapshot"
 
 @dataclass(frozen=True, slots=True)
 class DirectoryRow:
-    """A top-level entry of the root, or the root directory itself, `.`; they add up to `du -sx`."""
+    """A top-level entry of the root, or the root directory itself, `.`; they add up to `du -sx`.
+
+    None: its files are not below the root (layers of zfs and devicemapper).
+    """
 
     name: str
-    size: int
-    allocated: int
-    inodes: int
+    size: int | None
+    allocated: int | None
+    inodes: int | None
 
 
 @dataclass(frozen=True, slots=True)

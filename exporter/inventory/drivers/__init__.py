@@ -19,6 +19,10 @@ class Driver:
     `areas`: its directories below the root.
     `layers`: the directory with one entry for each layer.
     `walkable`: such an entry is a directory with the layer's files.
+    `listed`: there is an entry for each layer, whether something is mounted from it or not.
+    `subvolumes`: a layer is a snapshot of the one below it. It holds everything below it once more by name, and shares
+    the blocks with it; its directory has a device number of its own.
+    `pool`: the file with the files of all layers, where the driver was not given a device for that.
     `parents`: the directory with one file for each layer that lists the layers below it, nearest first.
     `full_copies`: a layer holds everything below it once more.
     `sums_files`: Docker sizes a layer by adding up its files.
@@ -34,6 +38,9 @@ class Driver:
     layers: Tree
     areas: tuple[Area, ...] = ()
     walkable: bool = True
+    listed: bool = True
+    subvolumes: bool = False
+    pool: Tree | None = None
     parents: Tree | None = None
     full_copies: bool = False
     sums_files: bool = False
@@ -75,13 +82,14 @@ AUFS = Driver(
     graph=True,
 )
 BTRFS = Driver(
-    "btrfs", ("btrfs", "subvolumes"), (_named("btrfs"), _layers("btrfs", "subvolumes")), walkable=False, graph=True
+    "btrfs", ("btrfs", "subvolumes"), (_named("btrfs"), _layers("btrfs", "subvolumes")), subvolumes=True, graph=True
 )
 DEVICEMAPPER = Driver(
     "devicemapper",
     ("devicemapper", "metadata"),
     (_named("devicemapper"), _layers("devicemapper", "metadata"), _small("devicemapper", "mnt")),
     walkable=False,
+    pool=("devicemapper", "devicemapper", "data"),
     own=("base", "deviceset-metadata", "transaction-metadata"),
     graph=True,
 )
@@ -118,7 +126,8 @@ FUSE_OVERLAYFS = Driver(
     links=("fuse-overlayfs", "l"),
     own=("l",),
 )
-ZFS = Driver("zfs", ("zfs", "graph"), (_named("zfs"), _layers("zfs", "graph")), walkable=False)
+#: A layer is a dataset. Its directory is there while it is mounted (Docker 20.10 daemon/graphdriver/zfs, Get and Put).
+ZFS = Driver("zfs", ("zfs", "graph"), (_named("zfs"), _layers("zfs", "graph")), walkable=False, listed=False)
 
 #: The known drivers, oldest first.
 DRIVERS = (AUFS, BTRFS, DEVICEMAPPER, OVERLAY, VFS, OVERLAY2, FUSE_OVERLAYFS, ZFS)
@@ -126,4 +135,4 @@ DRIVERS = (AUFS, BTRFS, DEVICEMAPPER, OVERLAY, VFS, OVERLAY2, FUSE_OVERLAYFS, ZF
 
 def driver_named(name: str) -> Driver:
     """The driver with this name. For an unknown driver: one with the name only, without areas of its own."""
-    return next((one for one in DRIVERS if one.name == name), None) or Driver(name, (), walkable=False)
+    return next((one for one in DRIVERS if one.name == name), None) or Driver(name, (), walkable=False, listed=False)

@@ -21,15 +21,23 @@ class Place:
 
 
 class LayerStore:
-    """The layers that one driver has on disk, as directory names, and where their files are."""
+    """The layers that one driver has on disk, as directory names, and where their files are.
+
+    `names` are those that can be seen; `listed`: these are all.
+    """
 
     def __init__(self, driver: Driver, reader: Reader) -> None:
         self.driver = driver
         self._reader = reader
-        entries = reader.names(driver.layers) if driver.layers else []
+        entries = reader.listing(driver.layers) if driver.listed else None
+        self.listed = entries is not None
         if driver.walkable:
-            entries = [name for name in entries if self._is_layer((*driver.layers, name))]
-        self.names = frozenset(LayerId(name) for name in entries if name not in driver.own)
+            entries = [name for name in entries or () if self._is_layer((*driver.layers, name))]
+        self.names = frozenset(LayerId(name) for name in entries or () if name not in driver.own)
+
+    def has(self, name: str) -> bool:
+        """Whether the driver has a layer on disk. Where it cannot be listed, this is taken to be so."""
+        return name in self.names or not self.listed
 
     def _is_layer(self, tree: Tree) -> bool:
         return self._reader.once("layer", tree, lambda: self._reader.is_directory(tree))
@@ -41,7 +49,7 @@ class LayerStore:
         layer that something was mounted from. overlay2 (1.12 daemon/graphdriver/overlay2): `diff`.
         """
         directory = (*self.driver.layers, name)
-        if not self.driver.walkable:
+        if not self.driver.walkable or name not in self.names:
             return None
         if not self.driver.inner:
             return Place(directory)

@@ -97,6 +97,10 @@ class Reader:
 
     def names(self, tree: Tree) -> list[str]:
         """List a directory; a missing one is empty, and so is, as a problem, one that cannot be read."""
+        return self.listing(tree) or []
+
+    def listing(self, tree: Tree) -> list[str] | None:
+        """List a directory; None, as a problem, where it cannot be read."""
         try:
             return self.root.names(tree)
         except FileNotFoundError:
@@ -104,7 +108,7 @@ class Reader:
         except OSError as error:
             self.unlisted = True
             self.problem(reason_of(error), tree, error.strerror or "")
-            return []
+            return None
 
     def objects(self, tree: Tree, accept: Callable[[str], bool], ignored: tuple[str, ...] = ()) -> list[str]:
         """List the directories in a directory of objects whose names `accept` takes; the rest are problems."""

@@ -91,6 +91,7 @@ def describe_layer(
         size_known=recorded is not None or (place is not None and not lost),
         parent=parents[-1] if parents else None,
         metadata=(link,) if link else (),
+        shares=store.driver.subvolumes,
     )
 
 
@@ -104,7 +105,7 @@ def classify(
     driver = store.driver.name
     describe = claims.describe or partial(describe_layer, store, parents=())
     rest = store.names - claims.layers.keys() - {*others}
-    layers = [layer for name, layer in claims.layers.items() if name in store.names or not store.driver.layers]
+    layers = [layer for name, layer in claims.layers.items() if store.has(name)]
     quiet = max((changed(root, tree) for tree in (*claims.references, store.driver.layers)), default=0.0) if rest else 0
     waiting: set[LayerKey] = set()
     doubtful = bool(rest) and any(doubt() for doubt in claims.doubts)

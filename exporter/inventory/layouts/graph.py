@@ -49,7 +49,7 @@ class GraphLayout:
         names = reader.objects(GRAPH, is_id, ignored=(DOWNLOADS,))
         migration = read_migration(reader)
         moved = Moved(reader, migration, reading.layers)
-        homeless = {name for name in names if not any(LayerId(name) in store.names for store in stores)}
+        homeless = {name for name in names if not any(store.has(name) for store in stores)}
         live = [name for name in names if not moved.has(name, homeless=name in homeless)]
         entries = graph_store.read_graph(reader, live, stores, reading.previous)
 
@@ -118,7 +118,8 @@ class GraphPart:
     def claim(self, containers: Sequence[Container]) -> Claims:
         """Claim the layers of images and of `containers`."""
         store = self.store
-        found = {name: self._image_layer(name) for name in store.names if name in self._graph.entries}
+        names = [LayerId(name) for name in self._graph.entries if store.has(name)]
+        found = {name: self._image_layer(name) for name in names}
         for name, parents in self._of_containers(containers).items():
             found.setdefault(name, describe_layer(store, name, Use.CONTAINER, parents))
         return Claims(
@@ -141,7 +142,7 @@ class GraphPart:
             own, init = LayerId(container.id), LayerId(container.id + INIT)
             image = (LayerId(container.image_id),) if container.image_id else ()
             owned |= {own: (init, *image), init: image}
-        return {name: parents for name, parents in owned.items() if name in self.store.names}
+        return {name: parents for name, parents in owned.items() if self.store.has(name)}
 
     def _referred(self, containers: Sequence[Container]) -> set[str]:
         """The ids of layers that something is based on, also where the graph has lost them."""

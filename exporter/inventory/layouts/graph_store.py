@@ -217,7 +217,7 @@ class GraphStore:
         at: str | None = image
         while at is not None:
             entry = self.entries.get(at)
-            if entry is None or at not in self.store.names:
+            if entry is None or not self.store.has(at):
                 self.missing.update(() if self._moved(at) else {at})
                 break
             if at in chain:
@@ -261,5 +261,5 @@ def share_out(stores: list[GraphStore], graph: Mapping[str, GraphEntry]) -> None
         claimed |= store.claim(graph, homeless)
     rest = homeless - claimed
     if stores and rest:
-        default = max(stores, key=lambda store: (len(store.entries), store.driver))
+        default = max(stores, key=lambda store: (not store.store.listed, len(store.entries), store.driver))
         default.adopt(graph, rest)

@@ -80,8 +80,8 @@ class Database:
         return (*IMAGE, self.driver)
 
     def has(self, name: LayerId) -> bool:
-        """Whether the driver has a layer on disk. Of a driver that is not known this is taken to be so."""
-        return name in self.store.names or not self.store.driver.layers
+        """Whether the driver has a layer on disk, as far as it can be told."""
+        return self.store.has(name)
 
     def chain(self, top: str) -> Iterator[LayerEntry]:
         """The entries from a chain id down, as far as they are there; a ring of parents is walked once."""

@@ -79,7 +79,7 @@ def _tiles(summary: Summary) -> str:
     if summary.taken is None:
         return f'<p class="facts">{" · ".join(facts)}</p>'
     facts.append(f"snapshot {age(time.time() - summary.taken)} old")
-    tiles: list[tuple[str, str | Html]] = [("on disk", human(summary.used))]
+    tiles: list[tuple[str, str | Html]] = [("on disk", "?" if summary.used is None else human(summary.used))]
     tiles += [(name, f"{summary.count(name):,}") for name in ("layers", "images", "containers", "volumes")]
     freed = sum(row.bytes or 0 for row in summary.reclaimable)
     tiles += [("reclaimable", human(freed))] if summary.reclaimable else []
@@ -160,9 +160,15 @@ def _scans(summary: Summary) -> str:
 
 
 def _directories(summary: Summary) -> str:
-    largest = summary.directories[0].allocated if summary.directories else 0
+    largest = (summary.directories[0].allocated or 0) if summary.directories else 0
     rows = [
-        (row.name, Share(row.allocated, largest), row.allocated, row.size, Count(row.inodes))
+        (
+            row.name,
+            Share(row.allocated, largest),
+            row.allocated,
+            row.size,
+            None if row.inodes is None else Count(row.inodes),
+        )
         for row in summary.directories
     ]
     if not rows:

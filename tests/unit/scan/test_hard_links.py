@@ -77,7 +77,7 @@ def _scans(scanner: Scanner, *entries: Tree) -> Iterator[Snapshot]:
 
 
 def _allocated(snapshot: Snapshot) -> int:
-    return sum(usage.allocated for usage in directories(snapshot).values())
+    return sum(usage.allocated for usage in directories(snapshot).values() if usage)
 
 
 def _agrees(path: Path, snapshots: Iterator[Snapshot]) -> Snapshot:

@@ -40,7 +40,7 @@ class _Pull:
             self.scanner.collect(1.0)
 
     def allocated(self) -> int:
-        return sum(one.allocated for one in directories(self.scanner.snapshot()).values())
+        return sum(one.allocated for one in directories(self.scanner.snapshot()).values() if one)
 
 
 @pytest.fixture

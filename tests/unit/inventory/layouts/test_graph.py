@@ -187,7 +187,7 @@ def test_a_driver_directory_that_is_a_link_is_an_error_and_not_followed(tmp_path
     figures = figures_of(built.path)
     assert figures("scan_errors_total", collector="images", reason="not_regular") >= 1
     assert figures("image_tag_info", repository="app") == 1
-    assert figures("missing_layers", driver="aufs") == 1
+    assert figures.sum("missing_layers") == 0, "nobody has looked"
 
 
 def test_an_object_that_vanishes_between_the_listing_and_the_look_is_no_error(tmp_path: Path) -> None:
