@@ -1,8 +1,8 @@
 """Says where the data root may be, for a directory that is none.
 
 Docker's packages: snap keeps the root in /var/snap/docker/common/var-lib-docker (docker-snap, bin/dockerd-wrapper),
-rootless engines in $XDG_DATA_HOME/docker (Docker 20.10 homedir.GetDataHome). containerd from 1.0 on names its directories
-after its plugins, `io.containerd.<type>.<name>`. Podman: containers/storage store.go.
+rootless engines in $XDG_DATA_HOME/docker (Docker 20.10 homedir.GetDataHome). containerd 1.0 and newer names its
+directories after its plugins, `io.containerd.<type>.<name>`. Podman: containers/storage store.go.
 """
 
 import glob
@@ -46,7 +46,7 @@ def _what_it_is(names: list[str]) -> str:
 
 
 def _found(paths: list[str]) -> str:
-    return f"pass --root {' or '.join(paths[:_MOST_NAMED])}, where there is one; " if paths else ""
+    return f"near it is a data root: pass --root {' or '.join(paths[:_MOST_NAMED])}; " if paths else ""
 
 
 def _near(path: str, names: list[str], detect: Detect) -> list[str]:

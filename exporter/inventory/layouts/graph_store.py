@@ -231,7 +231,7 @@ class GraphStore:
     def _missing_of(self, entry: GraphEntry, chain: tuple[LayerId, ...]) -> tuple[str, ...]:
         """The layer of an image's chain that is not on disk: what is above that is not known."""
         end: str | None = self.entries[chain[-1]].parent if chain else entry.id
-        return () if end is None or end in chain or end in self._taken else (end,)
+        return () if end is None or end in chain or self._moved(end) else (end,)
 
     def _image(self, entry: GraphEntry, chain: tuple[LayerId, ...], *, listed: bool) -> Image:
         return Image(
