@@ -27,6 +27,7 @@ from exporter.expose.snapshot_api.rows import (
     VolumeRow,
 )
 from exporter.figures.figures import Figures
+from exporter.figures.prunes import NAMES
 from exporter.figures.reclaim import Reclaim
 from exporter.figures.sizes import ContainerFigures, ImageFigures
 
@@ -138,7 +139,10 @@ def directories(figures: Figures) -> Iterator[DirectoryRow]:
 def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:
     """What could be freed, by category, in the order in which prunes are reckoned."""
     for category, freed in found.freed.items():
-        yield ReclaimableRow(category, freed.allocated, freed.objects)
+        how = freed.how
+        yield ReclaimableRow(
+            category, freed.allocated, freed.objects, NAMES[category], how.text, how.commands, freed.why
+        )
 
 
 def layers(figures: Figures) -> Iterator[LayerRow]:

@@ -39,11 +39,19 @@ class FilesystemRow:
 
 @dataclass(frozen=True, slots=True)
 class ReclaimableRow:
-    """What a prune of one category would free, after those before it."""
+    """What a prune of one category would free, after those before it.
+
+    `what` and `how` say for people what it is and what frees it. `commands` are what to run: one, or one for each age
+    of the engine where that is not known, as `how` says. `why` says why nothing is known and nothing is advised.
+    """
 
     category: str
     bytes: int | None
-    objects: int
+    objects: int | None
+    what: str = ""
+    how: str = ""
+    commands: tuple[str, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ class LayerRow:
     """A layer on disk. `id` names its directory; `chain` is its chain id where the layout has such.
 
     `directory` holds its files, `home` all that the driver keeps of it; "" where these are no directories. `held` is
-    the id of a container that is gone, whose entry of `layerdb/mounts` still needs the layer.
+    the id of a container that is gone, and whose entry of `layerdb/mounts` still holds the layer.
     """
 
     driver: str
