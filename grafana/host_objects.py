@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as board
 
+from exporter.figures.prunes import PRUNE, Category
 from grafana.panels import BYTES, COUNT, RATE, TIME, Column, bars, figure, graph, listing
 from grafana.queries import (
     CONTAINER,
@@ -86,7 +87,7 @@ def images() -> Panels:
     saved = f"{total(virtual)} - {total(share)} or 0 * {total(metric('images'))}"
     text = "Additional size of the images if they shared no layers. It falls when images no longer share a base."
     yield graph("Saved by sharing", text, BYTES, [(saved, "{{instance}}")], size=(8, 9))
-    text = "Dangling images have no name and no container: docker image prune removes them."
+    text = f"Dangling images have no name and no container: {PRUNE[Category.IMAGES_DANGLING]} removes them."
     states = total(metric("images"), "state")
     yield graph("Images by state", text, COUNT, [(states, "{{instance}} {{state}}")], size=(8, 9))
     text = "All names of all images: an image is removed only with its last name."
@@ -137,7 +138,8 @@ def containers() -> Panels:
         CONTAINER,
         Column("Stopped for", TIME, container(f"(time() - {metric('container_finished_timestamp_seconds')})")),
     )
-    text = "Writable layer and log of stopped containers; 0 means running. docker container prune frees it."
+    prune = PRUNE[Category.CONTAINERS_STOPPED]
+    text = f"Writable layer and log of stopped containers; 0 means running. {prune} frees it."
     yield listing("Stopped but holding space", text, names, columns, size=(12, 9))
     states = total(metric("containers"), "state")
     text = "Containers by state. Many created, exited or dead ones mean that nothing removes them."
@@ -163,7 +165,7 @@ def volumes() -> Panels:
     by = "{{instance}} {{name}}"
     text = "Size of volumes. Anonymous ones are shown by the first digits of their name."
     yield graph("Volume sizes", text, BYTES, [(short_volume(lasting_top(size, VOLUME, size)), by)])
-    text = "Size of volumes that no container mounts; 0 means in use. Check the content before docker volume prune."
+    text = "Size of volumes that no container mounts; 0 means in use. Check the content before you prune volumes."
     yield bars("Unused volumes", text, BYTES, short_volume(top(where(size, VOLUME, f"{users} == bool 0"))), by)
     named, none = volume(size), f"0 * {total(metric('volumes'))}"
     missing = '"compose_project", "no project", "compose_project", ""'
@@ -197,14 +199,18 @@ def _mounts() -> Builder[board.Panel]:
 def clean_up() -> Panels:
     """The row Clean-up: what can be freed, and by which command."""
     by = "{{instance}} {{category}}"
-    text = "What the prune of each category frees after those before it: the categories add up."
+    order = ", ".join(Category)
+    text = f"What the prune of each category frees after those before it, so they add up. The order is {order}."
     reclaimable = total(metric("reclaimable_bytes"), "category")
     yield graph("Reclaimable by category", text, BYTES, [(reclaimable, by)], stacked=True)
     columns = [Column("Frees", BYTES, reclaimable)]
     columns += [Column("Objects", COUNT, total(metric("reclaimable_objects"), "category"))]
-    text = "Bytes and objects by category. No prune removes layers_orphaned: see DockerStorageOrphanedLayers."
+    text = (
+        "Bytes and objects by category; docker-storage-exporter df has the command for each. A category is absent "
+        "where it is not known. No prune removes layers_orphaned: see DockerStorageOrphanedLayers."
+    )
     yield listing("Reclaimable", text, {"instance": "Host", "category": "Category"}, columns, size=(12, 9))
-    text = "BuildKit's cache by component. docker builder prune frees it."
+    text = f"BuildKit's cache by component. {PRUNE[Category.BUILD_CACHE]} frees what images do not need."
     cache = total(metric("build_cache_allocated_bytes"), "component")
     yield graph("Build cache", text, BYTES, [(cache, "{{instance}} {{component}}")], stacked=True, size=(16, 8))
     text = "Records of the build cache, as docker system df counts them."
@@ -226,6 +232,6 @@ def _records() -> Builder[board.Panel]:
         Column("Last used", TIME, record(used)),
         Column("Age", TIME, record(created)),
     )
-    text = "The largest records. docker builder prune removes those that are not in use."
+    text = f"The largest records. {PRUNE[Category.BUILD_CACHE]} removes those that no build uses."
     names = {"instance": "Host", "record_id": "Record", "type": "Type", "shared": "Shared"}
     return listing("Largest build cache records", text, names, columns)

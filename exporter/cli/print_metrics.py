@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from exporter.cli.remapped import remapped_line
 from exporter.config.settings import Config
 from exporter.core import log
 from exporter.core.atomic_write import atomic_write
@@ -56,7 +57,7 @@ def _report_problems(snapshot: Snapshot) -> int:
         line = f"{snapshot.root}/{problem.path}: {problem.reason.value} {problem.detail}"
         click.echo(log.printable(line.rstrip()), err=True)
     for name in snapshot.inventory.nested:
-        click.echo(f"{snapshot.root}: {name} is the root of a remapped user: pass --root for it as well", err=True)
+        click.echo(remapped_line(snapshot.root, name), err=True)
     for layout in snapshot.inventory.unmeasured:
         click.echo(f"{snapshot.root}: layout {layout} is measured by directory only", err=True)
     return 1 if problems or snapshot.inventory.unmeasured else 0

@@ -95,12 +95,15 @@ def _report_problems(document: "Document", *, objects: bool) -> bool:
 
     With `objects`, layouts whose objects are not listed are problems as well.
     """
+    from exporter.cli.remapped import remapped_line  # noqa: PLC0415
     from exporter.core.log import printable  # noqa: PLC0415
     from exporter.expose.advice import ADVICE  # noqa: PLC0415 - see above
 
     if document.error or document.taken is None:
         click.echo(printable(f"{document.root}: {document.error or 'the first scan is not finished'}"), err=True)
         return True
+    for name in document.nested:
+        click.echo(remapped_line(document.root, name), err=True)
     unlisted = document.unmeasured if objects else ()
     for name in unlisted:
         said = f"{document.root}: the layout {name} is measured by directory only: its images and layers are not listed"

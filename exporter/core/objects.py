@@ -7,6 +7,7 @@ lone surrogates (bytes that are not UTF-8): `core.text.label` turns them into va
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from exporter.core.engine_version import NO_EVIDENCE, EngineVersion
 from exporter.core.measured import Changes, Reason, Tree
 from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, LayerId, LayerKey, RemarkKind, Use
 
@@ -64,8 +65,10 @@ class Image:
 
     `references` are (repository, tag), sorted; `digests` are `repository@sha256:...`. `listed` is false for
     intermediate images, `dangling` is what Docker calls so if no container uses it. An empty chain is an image
-    whose own layer is gone, a `broken` one has layers that are not on disk. `digest` is the full id as Docker
-    writes it; `metadata` is what is kept of the image besides its layers.
+    whose own layer is gone, a `broken` one has layers that are not on disk; `missing` are the ids or chain ids of
+    these, as far as they are known. The engine does not load an `unloaded` one: no list of the engine has it, and no
+    prune takes it. `digest` is the full id as Docker writes it; `metadata` is what is kept of the image besides its
+    layers.
     """
 
     driver: str
@@ -81,6 +84,8 @@ class Image:
     parent: ImageId | None = None
     dangling: bool = False
     broken: bool = False
+    missing: tuple[str, ...] = ()
+    unloaded: bool = False
     digest: str = ""
     metadata: tuple[Tree, ...] = ()
 
@@ -122,10 +127,14 @@ class Container:
     """A container as its metadata files describe it; None and "" stand for what they do not say.
 
     `pid` and `started` are what the daemon wrote of its process. `layer` is its writable layer, `init` the one
-    that Docker prepares below that, `chain` the image layers below both, nearest first. `metadata` is what is
-    kept of it besides its layers, with its checkpoints. `volumes_from` are containers whose mounts are its own, too,
+    that Docker prepares below that, `chain` the image layers below both, nearest first, `missing` the ids or chain ids
+    of those that are not on disk. `metadata` is what is kept of it besides its layers, with its checkpoints.
+    `volumes_from` are containers whose mounts are its own, too,
     and stand in `mounts` once all containers are read; `origin` is the data root's path as the engine wrote it.
     `writable_limit` is the size in bytes that `--storage-opt size` allows its layer, None where it has no such option.
+    `unloaded` says why the engine does not load it when it starts, "" if it does. Such a container is in no list of the
+    engine, no prune removes it, and the engine does not know what it uses. `written_by` is what its files tell of the
+    engine that wrote them last.
     """
 
     driver: str
@@ -150,8 +159,11 @@ class Container:
     started: float | None = None
     init: LayerId | None = None
     chain: tuple[LayerId, ...] = ()
+    missing: tuple[str, ...] = ()
     checkpoints: Tree | None = None
     metadata: tuple[Tree, ...] = ()
+    unloaded: str = ""
+    written_by: EngineVersion = NO_EVIDENCE
 
     @property
     def runs(self) -> bool | None:
@@ -243,6 +255,7 @@ class Inventory:
     driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,
     `nested` the data roots of remapped users below this one. `elsewhere`: the entries of the root whose files are on
     devices or filesystems of their own, which are not measured. `remarks`: what is there and is not a part as usual.
+    `engine` is what is known of the engine's version.
     """
 
     layouts: tuple[str, ...] = ()
@@ -259,3 +272,4 @@ class Inventory:
     directories: tuple[str, ...] = ()
     elsewhere: frozenset[str] = frozenset()
     remarks: tuple[Remark, ...] = ()
+    engine: EngineVersion = NO_EVIDENCE

@@ -1,4 +1,4 @@
-"""Advice for operators: about a file that could not be read, by reason; about freeing space, by category."""
+"""Advice for operators about a file that could not be read, by reason."""
 
 from collections.abc import Mapping
 
@@ -28,14 +28,4 @@ ADVICE: Mapping[Reason, str] = {
         "Measuring made no progress: see whether a mount below hangs (NFS, FUSE). For a slow disk, raise "
         "--scan.tree-timeout."
     ),
-}
-
-#: What each category of reclaimable space is called, and what frees it.
-FREEING: Mapping[str, tuple[str, str]] = {
-    "images_dangling": ("dangling images", "docker image prune"),
-    "images_unused": ("images without a container", "docker image prune --all"),
-    "containers_stopped": ("stopped containers", "docker container prune"),
-    "volumes_unused": ("volumes without a container", "docker volume prune"),
-    "build_cache": ("build cache", "docker builder prune"),
-    "layers_orphaned": ("layers that nothing refers to", "docker-storage-exporter layers --orphaned"),
 }

@@ -83,7 +83,7 @@ def summarize(figures: Figures) -> Summary:
         ),
         directories=_largest((row.allocated, row.name, row) for row in directories),
         used=_sum(row.allocated for row in directories),
-        reclaimable=tuple(encode.reclaimable(figures.reclaim)),
+        reclaimable=tuple(replace(row, commands=()) for row in encode.reclaimable(figures.reclaim)),
         images=tuple(map(_short_image, _largest((row.virtual, row.id, row) for row in images))),
         containers=tuple(map(_short_container, _largest((row.writable, row.id, row) for row in containers))),
         logs=tuple(map(_short_container, _largest((row.log, row.id, row) for row in containers))),

@@ -7,32 +7,31 @@ volume/service/service.go (Prune).
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 
+from exporter.core.engine_version import PRUNES
 from exporter.core.measured import Tree, Usage
 from exporter.core.model import Container, ContainerState, Image, Layer, LayerId, LayerKey, Snapshot, Use
+from exporter.core.text import SHORT, escape, label
+from exporter.figures.prunes import Category, Command, command
 from exporter.figures.sizes import Disjoint
 from exporter.inventory.areas import table
 
-
-class Category(StrEnum):
-    """What can be freed, in the order in which it is."""
-
-    CONTAINERS_STOPPED = "containers_stopped"
-    IMAGES_DANGLING = "images_dangling"
-    IMAGES_UNUSED = "images_unused"
-    VOLUMES_UNUSED = "volumes_unused"
-    BUILD_CACHE = "build_cache"
-    LAYERS_ORPHANED = "layers_orphaned"
+#: The engine removes what no container that it knows uses.
+_NEED_CONTAINERS = frozenset({Category.IMAGES_DANGLING, Category.IMAGES_UNUSED, Category.VOLUMES_UNUSED})
 
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """What one category frees: bytes of disk blocks, None where that is not known, and how many objects."""
+    """What one category frees: bytes of disk blocks, and how many objects; None where that is not known.
+
+    `how` frees it. `why` says why nothing is known of a category, and so nothing is advised.
+    """
 
     allocated: int | None
-    objects: int
+    objects: int | None
+    how: Command = field(default=Command(""), compare=False)
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +58,30 @@ def reclaim(snapshot: Snapshot) -> Reclaim:
     freed: dict[Category, Freed] = {}
     for category in reversed(Category):
         usage = _total(snapshot, disjoint, by_stage[category])
-        known = category not in clean_up.unknown
-        freed[category] = Freed(usage.allocated if known else None, clean_up.objects[category])
+        freed[category] = clean_up.freed(category, usage.allocated)
     # An inode that an object has a link to, too, counts for the object.
     unattributed = _total(snapshot, disjoint, (tree for tree in rest if snapshot.is_here(tree))).allocated
     return Reclaim({category: freed[category] for category in Category}, unattributed)
+
+
+def _not_loaded(containers: Iterable[Container]) -> str:
+    """Why no prune of images or volumes is advised: containers that the engine does not load. "" without such."""
+    lost = [one for one in containers if one.unloaded]
+    if not lost:
+        return ""
+    first = lost[0]
+    name = f"{label(first.name)} ({first.id[:SHORT]})" if first.name else first.id[:SHORT]
+    more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
+    return (
+        f"the engine does not load the container {name}: {first.unloaded}{more}. It does not know what this container "
+        "uses, and a prune would remove that. Restore or remove the container first"
+    )
+
+
+def _image_names(image: Image) -> tuple[str, ...]:
+    """What `docker rmi` needs to remove an image: all its tags, else its digests, else its id."""
+    tags = tuple(f"{repository}:{tag}" for repository, tag in image.references)
+    return tags or image.digests or (image.id[:SHORT],)
 
 
 def _total(snapshot: Snapshot, disjoint: Disjoint, trees: Iterable[Tree]) -> Usage:
@@ -84,7 +102,10 @@ class _CleanUp:
         self.owners: dict[Tree, Category | None] = {}
         self.objects: dict[Category, int] = dict.fromkeys(Category, 0)
         self.unknown: set[Category] = set()
-        self._images: dict[tuple[str, str], Image] = {(one.driver, one.id): one for one in inventory.images}
+        self._names: dict[Category, list[str]] = defaultdict(list)
+        self._by_name = inventory.engine.has(PRUNES) is False
+        self._why = _not_loaded(inventory.containers)
+        self._images = {(one.driver, one.id): one for one in inventory.images if not one.unloaded}
         self._containers: list[Container] = list(inventory.containers)
         self._building = True
         self._layers: dict[LayerKey, Layer] = {one.key: one for one in inventory.layers}
@@ -101,6 +122,8 @@ class _CleanUp:
             (Category.BUILD_CACHE, self._prune_builds),
         )
         for category, step in steps:
+            if self._why and category in _NEED_CONTAINERS:
+                continue  # nobody is told to run it, so it does not count as run for those after it
             step(category)
             now = self._held()
             for driver, names in held.items():
@@ -111,6 +134,19 @@ class _CleanUp:
         for layer in orphans:
             self._free(Category.LAYERS_ORPHANED, layer)
         self.objects[Category.LAYERS_ORPHANED] = len(orphans)
+
+    def freed(self, category: Category, allocated: int) -> Freed:
+        """What a category frees, if the trees that go with it have so many bytes of blocks."""
+        if self._why and category in _NEED_CONTAINERS:
+            return Freed(None, None, why=self._why)
+        how = command(category, self._inventory.engine, self._names[category])
+        return Freed(None if category in self.unknown else allocated, self.objects[category], how)
+
+    def _count(self, category: Category, names: Iterable[str]) -> None:
+        """Count an object that a category removes, and note what an engine without prunes calls it."""
+        self.objects[category] += 1
+        if self._by_name:
+            self._names[category].extend(map(escape, names))
 
     def _keep_everything(self) -> None:
         inventory = self._inventory
@@ -190,7 +226,8 @@ class _CleanUp:
                 continue
             del self._images[key]
             self._remove_trees(category, image.metadata)
-            self.objects[category] += image.listed
+            if image.listed:
+                self._count(category, _image_names(image))
             if image.parent is not None and (parent := (image.driver, image.parent)) in self._images:
                 children[parent] -= 1
                 pending.append(parent)
@@ -199,9 +236,11 @@ class _CleanUp:
         """`docker container prune`: those that do not run. What may run, or be started again, stays."""
         staying = (ContainerState.STALE, ContainerState.REMOVING)
         for one in [one for one in self._containers if one.runs is False and one.state not in staying]:
+            if one.unloaded:
+                continue
             self._containers.remove(one)
             self._remove_trees(category, one.metadata)
-            self.objects[category] += 1
+            self._count(category, (one.id[:SHORT],))
 
     def _prune_volumes(self, category: Category) -> None:
         """`docker volume prune --all`: local volumes without driver options that no container that is left mounts."""
@@ -209,7 +248,7 @@ class _CleanUp:
         for volume in self._inventory.volumes:
             if volume.name not in used and volume.driver == "local" and not volume.optioned:
                 self._remove_trees(category, (tree for tree in (volume.home, volume.tree) if tree))
-                self.objects[category] += 1
+                self._count(category, (volume.name,))
 
     def _prune_builds(self, category: Category) -> None:
         """`docker builder prune --all`: all records, and the layers that only they need. Its files do not shrink."""

@@ -13,7 +13,9 @@ from exporter.core.measured import Tree
 from exporter.core.model import Container, ContainerId, ContainerState, ImageId, Log
 from exporter.inventory.areas import CONTAINERS
 from exporter.inventory.container_mounts import origin, read_mounts, resolve_mounts, volumes_from
+from exporter.inventory.engine_version import written_by
 from exporter.inventory.files.reader import Json, Reader, flag, is_id, moment, table, text
+from exporter.inventory.unloaded import why_not_loaded
 
 _CONFIGS = ("config.v2.json", "config.json")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
@@ -41,10 +43,12 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
     names = reader.names(home)
     name = next((name for name in _CONFIGS if name in names), _CONFIGS[-1])
     config = reader.json((*home, name))
-    host = reader.json((*home, "hostconfig.json"), optional=True) or {}
+    asked = reader.json((*home, "hostconfig.json"), optional=True)
+    unloaded = why_not_loaded(reader, (*home, name), config, asked)
+    host = asked or {}
     if config is None:
         lost = Container("", container, mounts=read_mounts({}, host), volumes_from=volumes_from({}, host))
-        return previous.get(container) or replace(lost, metadata=(home,))
+        return replace(previous.get(container) or replace(lost, metadata=(home,)), unloaded=unloaded)
     image = text(config, "Image").removeprefix("sha256:")
     return Container(
         driver=text(config, "Driver"),
@@ -70,6 +74,8 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
         if "checkpoints" in names and reader.is_directory((*home, "checkpoints"))
         else None,
         metadata=(home,),
+        unloaded=unloaded,
+        written_by=written_by(config, host),
     )
 
 

@@ -1,20 +1,17 @@
 """Opens a data root, and says why it cannot be read or which filesystems in it do not answer."""
 
-import glob
 import os
 from collections.abc import Mapping
 
-from exporter.config.settings import DEFAULT_ROOT
 from exporter.core.data_root import DataRoot
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.measured import Measured, Reason, Tree, Usage
 from exporter.core.model import Collector
 from exporter.core.mountinfo import MountPoint, foreign_trees, is_local, read_mounts
-from exporter.inventory.areas import VOLUMES, table
+from exporter.inventory.areas import CONTAINERS, VOLUMES, table
+from exporter.inventory.elsewhere import lead_on
 from exporter.inventory.files.reader import Problems
 from exporter.inventory.read import detect, nested_roots
-
-_MOST_NAMED = 5
 
 
 class RootError(Exception):
@@ -57,16 +54,16 @@ def open_root(path: str, *, network: bool = False) -> DataRoot:
     try:
         root = open_mounted(path, network=network)
     except FileNotFoundError:
-        raise RootError(f"does not exist{_rootless(path)}") from None
+        raise RootError(f"does not exist{lead_on(path, (), _is_data_root)}") from None
     except NotADirectoryError:
-        raise RootError("is not a directory") from None
+        raise RootError(f"is not a directory{lead_on(path, (), _is_data_root)}") from None
     except OSError as error:
         raise RootError(f"cannot be opened: {error.strerror}") from None
     try:
-        root.names(())
+        names = root.names(())
         if detect(root):
             return root
-        message = f"holds no known Docker layout{_remapped(root) or _rootless(path)}"
+        message = f"holds no known Docker layout{_remapped(root) or lead_on(root.path, names, _is_data_root)}"
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
     root.__exit__()
@@ -83,12 +80,12 @@ def _remapped(root: DataRoot) -> str:
     )
 
 
-def _rootless(path: str) -> str:
-    """Name the roots of rootless engines, where the default root was asked for and is not there."""
-    if path != DEFAULT_ROOT:
-        return ""
-    found = sorted(glob.glob("/home/*/.local/share/docker"))[:_MOST_NAMED]
-    return f"; rootless engines keep theirs elsewhere: pass --root {' or '.join(found)}" if found else ""
+def _is_data_root(path: str) -> bool:
+    try:
+        with open_mounted(path) as root:
+            return bool(detect(root)) and root.is_directory(CONTAINERS.path)
+    except OSError:
+        return False
 
 
 def identify(path: str) -> tuple[int, int] | None:

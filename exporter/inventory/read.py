@@ -24,6 +24,7 @@ from exporter.inventory import layouts
 from exporter.inventory.areas import table
 from exporter.inventory.containers import read_containers
 from exporter.inventory.drivers.layer_store import LayerStore
+from exporter.inventory.engine_version import engine_version
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.reader import Problems, Reader
 from exporter.inventory.layouts import buildkit
@@ -146,6 +147,14 @@ def _place_container(container: Container, parts: _Parts, stores: Mapping[str, L
     return replace(container, driver=driver, layer=name if driver in having else None)
 
 
+def _unloaded(container: Container, parts: _Parts) -> Container:
+    """Add why the engine does not load a container because of its layers, as the newest layout of its driver says."""
+    own = parts.by_driver.get(container.driver)
+    if container.unloaded or not own:
+        return container
+    return replace(container, unloaded=own[0].why_not_loaded(container.id))
+
+
 def _classify(
     reading: Reading,
     parts: Sequence[DriverPart],
@@ -162,17 +171,22 @@ def _classify(
     return classify(reading.root, store, claims, grace, others)
 
 
-def _missing(parts: Sequence[DriverPart], containers: Iterable[Container]) -> frozenset[str]:
-    """The layers of one driver that images or containers refer to and that are not on disk.
+def _with_missing(container: Container, parts: _Parts) -> Container:
+    """Note the layers of a container that are not on disk. One that is being removed has none.
 
-    Containers that are being removed do not count. The newest layout knows the layers below the other containers.
+    The newest layout knows the layers below the container.
     """
-    found = {layer for part in parts for layer in part.missing}
-    for container in containers:
-        if not container.going:
-            found.update(parts[0].missing_below(container))
-            found.update(() if container.layer is not None else (container.id,))
-    return frozenset(found)
+    own = parts.by_driver.get(container.driver)
+    if own is None or container.going:
+        return container
+    missing = (*own[0].missing_below(container), *(() if container.layer is not None else (container.id,)))
+    return replace(container, missing=missing)
+
+
+def _missing(parts: Sequence[DriverPart], containers: Iterable[Container]) -> frozenset[str]:
+    """The layers of one driver that images or containers refer to and that are not on disk."""
+    of_containers = (layer for container in containers for layer in container.missing)
+    return frozenset((*(layer for part in parts for layer in part.missing), *of_containers))
 
 
 def _count_entries(reading: Reading, parts: _Parts) -> dict[tuple[str, str], int]:
@@ -232,13 +246,15 @@ def read_inventory(
         grace = Grace(math.inf)
     stores = parts.stores
     placed = (_place_container(container, parts, stores) for container in found)
-    containers = tuple(parts.of_new_image(container) for container in placed)
+    placed = (_with_missing(parts.of_new_image(container), parts) for container in placed)
+    containers = tuple(_unloaded(container, parts) for container in placed)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     layers = [
         layer
         for driver, mine in by_driver.items()
         for layer in _classify(reading, parts.by_driver[driver], mine, names, grace)
     ]
+    directories = tuple(Reader(root, Collector.DIRECTORIES, problems).names(()))
     inventory = Inventory(
         layouts=tuple(parts.by_layout),
         unmeasured=parts.unmeasured,
@@ -251,9 +267,10 @@ def read_inventory(
         build_cache=parts.build_cache or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),
         stores=_count_entries(reading, parts),
         missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
-        directories=tuple(Reader(root, Collector.DIRECTORIES, problems).names(())),
+        directories=directories,
         elsewhere=frozenset(_elsewhere(root, stores, layers)),
         remarks=(*parts.remarks, *_unwalked(root)),
+        engine=engine_version(directories, parts.by_layout, containers),
     )
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)
     return inventory, {one: readers[one].looked_at for one in measured}

@@ -2,13 +2,14 @@
 
 import posixpath
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from exporter.cli.commands.remarks import remarks
 from exporter.cli.commands.tables import Answer, Lines, Table
-from exporter.core.units import age
-from exporter.expose.advice import FREEING
-from exporter.expose.snapshot_api.rows import Document, FilesystemRow
+from exporter.core.text import SHORT
+from exporter.core.units import age, human
+from exporter.expose.snapshot_api.rows import Document, FilesystemRow, LayerRow, ReclaimableRow
 
 
 def df(document: Document) -> Answer:
@@ -26,7 +27,7 @@ def df(document: Document) -> Answer:
         "filesystems": [asdict(row) for row in document.filesystems],
         "remarks": [asdict(row) for row in document.remarks],
     }
-    parts = [
+    parts: list[Table | Lines] = [
         Table(
             f"{document.root}{_when(document)}",
             (">ON DISK", ">SIZE", ">#INODES", "PART"),
@@ -38,11 +39,12 @@ def df(document: Document) -> Answer:
             bars=0,
         ),
         Table(
-            "Reclaimable, each after the ones above it",
+            "Reclaimable, each row after the ones above it",
             (">BYTES", ">#OBJECTS", "WHAT", "HOW"),
-            [(row.bytes, row.objects, *FREEING.get(row.category, (row.category, ""))) for row in document.reclaimable],
-            footer=(freed, sum(row.objects for row in document.reclaimable), "total", ""),
+            [(row.bytes, row.objects, row.what or row.category, row.how) for row in document.reclaimable],
+            footer=(freed, sum(row.objects or 0 for row in document.reclaimable), "total", ""),
         ),
+        *_notes(document),
         _filesystems(document.filesystems),
     ]
     return Answer(data, [*parts, *_unmeasured(document), *remarks(document)])
@@ -59,6 +61,38 @@ def _when(document: Document) -> str:
     if document.taken is None or (seconds := time.time() - document.taken) < 2:
         return ""
     return f", {age(seconds)} ago"
+
+
+def _notes(document: Document) -> list[Lines]:
+    """What the table of reclaimable space leaves out: why, and commands that are too long for it."""
+    lines = [f"{_names(rows)}: {why}." for why, rows in _by_reason(document.reclaimable).items()]
+    lines += _held([row for row in document.layers if row.held])
+    parts = [Lines("", lines)] if lines else []
+    long = [command for row in document.reclaimable for command in row.commands if command not in row.how]
+    return [*parts, Lines("Commands", long)] if long else parts
+
+
+def _by_reason(rows: Iterable[ReclaimableRow]) -> dict[str, list[ReclaimableRow]]:
+    found: dict[str, list[ReclaimableRow]] = {}
+    for row in rows:
+        if row.why:
+            found.setdefault(row.why, []).append(row)
+    return found
+
+
+def _names(rows: Iterable[ReclaimableRow]) -> str:
+    return ", ".join(row.what or row.category for row in rows)
+
+
+def _held(layers: Sequence[LayerRow]) -> list[str]:
+    """Name the layers that no prune frees, because an entry without a container holds them."""
+    if not layers:
+        return []
+    driver, first = layers[0].driver, layers[0].held
+    total, others = sum(layer.allocated or 0 for layer in layers), len({layer.held for layer in layers}) - 1
+    entries = f"image/{driver}/layerdb/mounts/{first[:SHORT]}..." + (f" and {others} more entries" if others else "")
+    what = "1 layer is" if len(layers) == 1 else f"{len(layers)} layers are"
+    return [f"No prune frees {human(total)} of layers: {what} held by {entries}, of a container that is gone."]
 
 
 def _filesystems(rows: tuple[FilesystemRow, ...]) -> Table:

@@ -27,6 +27,7 @@ from exporter.expose.snapshot_api.rows import (
     VolumeRow,
 )
 from exporter.figures.figures import Figures
+from exporter.figures.prunes import NAMES
 from exporter.figures.reclaim import Reclaim
 from exporter.figures.sizes import ContainerFigures, ImageFigures
 
@@ -91,6 +92,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "unmeasured": inventory.unmeasured,
         "drivers": inventory.drivers,
         "origins": sorted({escape(one.origin) for one in inventory.containers if one.origin}),
+        "nested": [escape(name) for name in inventory.nested],
         "unattributed": figures.reclaim.unattributed if measured else None,
     }
     yield json.dumps(head, separators=(",", ":"))[:-1]
@@ -137,7 +139,10 @@ def directories(figures: Figures) -> Iterator[DirectoryRow]:
 def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:
     """What could be freed, by category, in the order in which prunes are reckoned."""
     for category, freed in found.freed.items():
-        yield ReclaimableRow(category, freed.allocated, freed.objects)
+        how = freed.how
+        yield ReclaimableRow(
+            category, freed.allocated, freed.objects, NAMES[category], how.text, how.commands, freed.why
+        )
 
 
 def layers(figures: Figures) -> Iterator[LayerRow]:
@@ -159,6 +164,7 @@ def layers(figures: Figures) -> Iterator[LayerRow]:
             inodes=sum(usage.inodes for usage in known) if known else None,
             directory=_path(layer.content),
             home=_path(layer.home or layer.content),
+            held=layer.held,
         )
 
 
@@ -193,6 +199,7 @@ def _image(image: Image, figures: ImageFigures) -> ImageRow:
         layer=image.layers[0] if image.layers else "",
         depth=len(image.layers),
         parent=image.parent or "",
+        missing=tuple(map(escape, image.missing)),
     )
 
 
@@ -230,6 +237,9 @@ def _container(container: Container, figures: ContainerFigures, log: int | None)
         stack=escape(container.stack),
         swarm_service=escape(container.swarm_service),
         writable_limit=container.writable_limit,
+        init=escape(container.init or ""),
+        base=escape(next(iter(container.chain), "")),
+        missing=tuple(map(escape, container.missing)),
     )
 
 

@@ -39,18 +39,27 @@ class FilesystemRow:
 
 @dataclass(frozen=True, slots=True)
 class ReclaimableRow:
-    """What a prune of one category would free, after those before it."""
+    """What a prune of one category would free, after those before it.
+
+    `what` and `how` say for people what it is and what frees it. `commands` are what to run: one, or one for each age
+    of the engine where that is not known, as `how` says. `why` says why nothing is known and nothing is advised.
+    """
 
     category: str
     bytes: int | None
-    objects: int
+    objects: int | None
+    what: str = ""
+    how: str = ""
+    commands: tuple[str, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
     """A layer on disk. `id` names its directory; `chain` is its chain id where the layout has such.
 
-    `directory` holds its files, `home` all that the driver keeps of it; "" where these are no directories.
+    `directory` holds its files, `home` all that the driver keeps of it; "" where these are no directories. `held` is
+    the id of a container that is gone, and whose entry of `layerdb/mounts` still holds the layer.
     """
 
     driver: str
@@ -63,13 +72,15 @@ class LayerRow:
     inodes: int | None
     directory: str
     home: str
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:
     """An image. `layer` is the uppermost of its `depth` layers, "" where that is gone; `listed` as `docker images`.
 
-    `parent` is the image that it was built on, "" where that is not known.
+    `parent` is the image that it was built on, "" where that is not known. `missing` are its layers that are not on
+    disk: chain ids, or ids of images in the old layout.
     """
 
     driver: str
@@ -86,6 +97,7 @@ class ImageRow:
     layer: str
     depth: int
     parent: str = ""
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +120,8 @@ class ContainerRow:
     """A container. `writable` is what it wrote, `writable_allocated` the blocks of that layer's directory.
 
     `writable_limit` is the size that `--storage-opt size` allows; `stack` and `swarm_service` are those of its service.
+    `init` is the layer that Docker prepares below its own, `base` the uppermost of its image's layers that are on disk,
+    `missing` are its layers that are not.
     """
 
     driver: str
@@ -132,6 +146,9 @@ class ContainerRow:
     stack: str = ""
     swarm_service: str = ""
     writable_limit: int | None = None
+    init: str = ""
+    base: str = ""
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +207,7 @@ class Document:
     """A whole data root. `taken` is None as long as the first scan is not done: then there are no objects.
 
     `origins` are the paths by which engines called the root: another than `root` on a disk that is mounted elsewhere.
+    `nested` are the data roots of remapped users below this one, by the names of their directories.
     """
 
     schema: int
@@ -211,4 +229,5 @@ class Document:
     filesystems: tuple[FilesystemRow, ...]
     taken: float | None
     origins: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
     remarks: tuple[RemarkRow, ...] = ()

@@ -110,6 +110,10 @@ class GraphPart:
         """Say nothing: a container's layer has its id, and nothing else names it."""
         return None
 
+    def why_not_loaded(self, _container: ContainerId) -> str:
+        """Return "": an engine of this layout loads a container without a look at its layers."""
+        return ""
+
     def missing_below(self, container: Container) -> Iterator[str]:
         """The layer of a container's image, where it is not on disk."""
         if container.image_id is not None and container.image_id not in self._graph.entries:

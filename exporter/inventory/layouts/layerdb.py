@@ -112,6 +112,20 @@ class LayerdbPart:
         home: Tree = (*database.base, "layerdb", "mounts", container)
         return ContainerLayers(layer, init, tuple(entry.cache for entry in database.chain(mount.parent)), (home,))
 
+    def why_not_loaded(self, container: ContainerId) -> str:
+        """Why the engine does not load a container because of its layers; "" if it does.
+
+        Docker 20.10 layer/layer_store.go (loadMount) and daemon/daemon.go (restore).
+        """
+        database, mount = self._database, self._database.mounts.get(container)
+        home = f"image/{database.driver}/layerdb/mounts"
+        if mount is None:
+            return f"it has no entry in {home}" if database.mounts_listed else ""
+        if not mount.good:
+            return f"its entry in {home} is damaged"
+        *_, bottom = mount.parent, *(entry.parent for entry in database.chain(mount.parent))
+        return "a layer below it is damaged or missing" if bottom else ""
+
     def missing_below(self, container: Container) -> Iterator[str]:
         """The image layers below a container that are not on disk. `docker rmi -f` removes the image, not these."""
         database, mount = self._database, self._database.mounts.get(container.id)

@@ -60,8 +60,8 @@ class Database:
     """What `image/<driver>` says. `moving` are directories of layers that are being written or removed.
 
     `damaged`: the chain ids whose entry is not what its name says, or cannot be read. An engine drops them, and the
-    images and containers on them. `doubtful`: something could not be read, or is being written, that may refer to any
-    layer.
+    images and containers on them. `mounts_listed`: it is known which entries `mounts` has. `doubtful`: something could
+    not be read, or is being written, that may refer to any layer.
     """
 
     driver: str
@@ -72,6 +72,7 @@ class Database:
     missing: set[str] = field(default_factory=set)
     moving: set[str] = field(default_factory=set)
     damaged: set[str] = field(default_factory=set)
+    mounts_listed: bool = True
     doubtful: bool = False
 
     @property
@@ -112,8 +113,11 @@ def read_layers(reader: Reader, store: LayerStore) -> Database:
     database = Database(store.driver.name, store)
     _read_entries(reader, database)
     mounts = (*database.base, "layerdb", "mounts")
+    unlisted, reader.unlisted = reader.unlisted, False
     for name in reader.objects(mounts, lambda name: _DIRECTORY.fullmatch(name) is not None):
         database.mounts[name] = _mount(reader, (*mounts, name))
+    database.mounts_listed = reader.root.is_directory(mounts) and not reader.unlisted
+    reader.unlisted = reader.unlisted or unlisted
     # What is not known of them may be any layer.
     database.doubtful = database.doubtful or not all(one.good for one in database.mounts.values())
     return database

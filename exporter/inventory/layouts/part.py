@@ -71,6 +71,9 @@ class DriverPart(Protocol):
     def container_layers(self, container: ContainerId) -> ContainerLayers | None:
         """Find the layers of a container; None where the layout does not know it."""
 
+    def why_not_loaded(self, container: ContainerId) -> str:
+        """Why the engine does not load a container because of its layers; "" if it does."""
+
     def missing_below(self, container: Container) -> Iterable[str]:
         """The layers that a container stands on and that are not on disk."""
 

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from exporter.core.measured import Reason
 from exporter.core.units import age, human
-from exporter.expose.advice import ADVICE, FREEING
+from exporter.expose.advice import ADVICE
 from exporter.expose.page_summary import NOT_YET, Summary
 from exporter.expose.snapshot_api.rows import ContainerRow, FilesystemRow, ImageRow
 from exporter.web.pages.html import Cell, Count, Html, Share, page, section, shown, table
@@ -183,10 +183,9 @@ def _reclaimable(summary: Summary) -> str:
     largest = max((row.bytes or 0 for row in summary.reclaimable), default=0)
     rows = []
     for row in summary.reclaimable:
-        name, command = FREEING.get(row.category, (row.category, ""))
-        rows.append(
-            (name, Share(row.bytes, largest), row.bytes, Count(row.objects), Html(f"<code>{shown(command)}</code>"))
-        )
+        how = Html(f"<code>{shown(row.how)}</code>") if row.how else row.why
+        objects = None if row.objects is None else Count(row.objects)
+        rows.append((row.what or row.category, Share(row.bytes, largest), row.bytes, objects, how))
     total = sum(row.bytes or 0 for row in summary.reclaimable)
     headings = ("WHAT", "", ">BYTES", ">OBJECTS", "HOW")
     return _more("Reclaimable, each after the ones above it", headings, rows, len(rows), "df").replace(

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
+from exporter.core.engine_version import EngineVersion
 from exporter.core.measured import Measured, Tree
 from exporter.core.model import BuildCache, BuildRecord, ContainerState, ImageId, Layer, LayerId, Snapshot, Use
-from exporter.figures.reclaim import Category, Freed, reclaim
+from exporter.figures.prunes import Category
+from exporter.figures.reclaim import Freed, reclaim
 from tests.support.snapshots import ELSEWHERE, container, image, layer, shared, snapshot, tree, volume
 
 _IMAGES = (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED)
 
 
-def _freed(told: Snapshot) -> dict[str, tuple[int | None, int]]:
+def _freed(told: Snapshot) -> dict[str, tuple[int | None, int | None]]:
     """The categories in which something is freed: bytes of size (half of those allocated) and objects."""
     found = reclaim(told).freed
     return {
@@ -154,6 +156,77 @@ def test_a_layer_that_the_entry_of_a_lost_container_holds_is_freed_by_nothing() 
     images = (image("one", "app", "base", dangling=True, metadata=()),)
     told = snapshot(_measured(layers, base=1, app=20, own=300), layers=layers, images=images)
     assert _freed(told) == {"images_dangling": (20, 1)}
+
+
+def test_while_the_engine_does_not_load_a_container_no_prune_of_images_or_volumes_is_advised() -> None:
+    layers = (layer("base"), layer("own", Use.CONTAINER), layer("lost", Use.CONTAINER), layer("stage", Use.BUILD_CACHE))
+    images = (image("one", "base", dangling=True, metadata=()), image("two", references=(("a", "1"),)))
+    containers = (
+        container("done", layer=LayerId("own"), metadata=()),
+        container("web", layer=LayerId("lost"), metadata=(), unloaded="hostconfig.json is empty"),
+    )
+    cache = BuildCache((BuildRecord("one"),), {"overlay2": frozenset({LayerId("stage"), LayerId("base")})})
+    told = snapshot(
+        _measured(layers, base=1, own=20, lost=300, stage=4000),
+        layers=layers,
+        images=images,
+        containers=containers,
+        volumes=(volume("data"),),
+        build_cache=cache,
+    )
+    assert _freed(told) == {
+        "containers_stopped": (20, 1),
+        "images_dangling": (None, None),
+        "images_unused": (None, None),
+        "volumes_unused": (None, None),
+        "build_cache": (4000, 1),
+    }
+    found = reclaim(told).freed
+    for category in (*_IMAGES, Category.VOLUMES_UNUSED):
+        assert found[category].how.commands == ()
+        assert "the container web: hostconfig.json is empty" in found[category].why
+    for category in (Category.CONTAINERS_STOPPED, Category.BUILD_CACHE):
+        assert found[category].why == ""
+        assert found[category].how.commands
+
+
+def test_an_image_that_the_engine_does_not_load_is_pruned_by_nothing_and_holds_nothing() -> None:
+    layers = (layer("base"), layer("app"), layer("lost"))
+    images = (
+        image("lost", "lost", "base", references=(("l", "1"),), broken=True, unloaded=True),
+        image("app", "app", "base", references=(("a", "1"),), metadata=()),
+    )
+    told = snapshot(_measured(layers, base=1, app=20, lost=300), layers=layers, images=images)
+    assert _freed(told) == {"images_unused": (21, 1)}
+
+
+def test_an_engine_without_prunes_is_told_what_to_remove_by_name() -> None:
+    images = (
+        image("child000000000", parent="parent", references=(("a", "1"), ("b", "2"))),
+        image("parent", references=(("p", "1"),)),
+        image("digest", digests=("d@sha256:1",)),
+        image("none0000000000", dangling=True),
+    )
+    told = snapshot(
+        {},
+        images=images,
+        containers=(container("done00000000000"), container("runs", state=ContainerState.RUNNING)),
+        volumes=(volume("data"),),
+        engine=EngineVersion((1, 9), (1, 10)),
+    )
+    commands = {category.value: freed.how.commands for category, freed in reclaim(told).freed.items()}
+    assert commands == {
+        "containers_stopped": ("docker rm done00000000",),
+        "images_dangling": ("docker rmi none00000000",),
+        "images_unused": (commands["images_unused"][0],),
+        "volumes_unused": ("docker volume rm data",),
+        "build_cache": ("docker builder prune --all",),
+        "layers_orphaned": (),
+    }
+    words = commands["images_unused"][0].split()
+    assert words[:2] == ["docker", "rmi"]
+    assert {*words[2:]} == {"a:1", "b:2", "p:1", "d@sha256:1"}
+    assert words.index("p:1") > words.index("b:2") > words.index("a:1"), "a parent after its children"
 
 
 def test_a_bind_mount_with_the_name_of_a_volume_does_not_hold_it() -> None:

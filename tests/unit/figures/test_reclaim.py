@@ -7,7 +7,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.figures.reclaim import Category, reclaim
+from exporter.figures.prunes import Category
+from exporter.figures.reclaim import reclaim
 from tests.support.product import figures_of, scan
 from tests.support.roots.layerdb import DbRoot
 from tests.support.usage import allocated

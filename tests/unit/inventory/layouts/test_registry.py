@@ -33,6 +33,9 @@ class _VaultPart:
         name = LayerId(f"of-{container}")
         return ContainerLayers(name, chain=(LayerId("atlas"),)) if name in self.store.names else None
 
+    def why_not_loaded(self, container: ContainerId) -> str:
+        return f"{container} is bound" if container == "bound" else ""
+
     def missing_below(self, container: Container) -> list[str]:
         return [f"below-{container.name}"]
 

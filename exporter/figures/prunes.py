@@ -1,0 +1,94 @@
+"""The categories of reclaimable space: their order, their names, and the commands that free them.
+
+Everything that names a prune takes it from here: metrics, the terminal, pages, documents, dashboards.
+The commands are those of the engine that wrote the root: Docker before 1.13 has no prunes, and from 23.0 on
+`docker volume prune` takes anonymous volumes only (volume/service/service.go, withPrune). With all versions
+`docker builder prune` without `--all` keeps what is not dangling.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from exporter.core.engine_version import ANONYMOUS_ONLY, PRUNES, VOLUMES, EngineVersion
+
+
+class Category(StrEnum):
+    """What can be freed, in the order in which it is counted: that of `docker system prune`."""
+
+    CONTAINERS_STOPPED = "containers_stopped"
+    IMAGES_DANGLING = "images_dangling"
+    IMAGES_UNUSED = "images_unused"
+    VOLUMES_UNUSED = "volumes_unused"
+    BUILD_CACHE = "build_cache"
+    LAYERS_ORPHANED = "layers_orphaned"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How a category is freed: `text` says it in a few words, `commands` are what to run, one form for each engine."""
+
+    text: str
+    commands: tuple[str, ...] = ()
+
+
+#: What each category is called.
+NAMES: Mapping[Category, str] = {
+    Category.CONTAINERS_STOPPED: "stopped containers",
+    Category.IMAGES_DANGLING: "dangling images",
+    Category.IMAGES_UNUSED: "images without a container",
+    Category.VOLUMES_UNUSED: "volumes without a container",
+    Category.BUILD_CACHE: "build cache",
+    Category.LAYERS_ORPHANED: "layers that nothing refers to",
+}
+#: The prune of each category, in the form that takes all of it.
+PRUNE: Mapping[Category, str] = {
+    Category.CONTAINERS_STOPPED: "docker container prune",
+    Category.IMAGES_DANGLING: "docker image prune",
+    Category.IMAGES_UNUSED: "docker image prune --all",
+    Category.VOLUMES_UNUSED: "docker volume prune --all",
+    Category.BUILD_CACHE: "docker builder prune --all",
+}
+#: The same for volumes with Docker before 23.0, which takes all without `--all` and does not know that flag.
+OLD_VOLUME_PRUNE = "docker volume prune"
+_BY_NAME: Mapping[Category, str] = {
+    Category.CONTAINERS_STOPPED: "docker rm",
+    Category.IMAGES_DANGLING: "docker rmi",
+    Category.IMAGES_UNUSED: "docker rmi",
+    Category.VOLUMES_UNUSED: "docker volume rm",
+}
+#: No command of Docker's: the engine does not know these layers.
+_ORPHANED = "docker-storage-exporter layers --orphaned"
+_LONGEST_TEXT = 80
+
+
+def command(category: Category, engine: EngineVersion, names: Sequence[str]) -> Command:
+    """How this engine frees a category. `names` are the objects of it, for an engine that removes them by name."""
+    if category is Category.LAYERS_ORPHANED:
+        return Command(_ORPHANED)
+    if category in _BY_NAME and engine.has(PRUNES) is False:
+        return _by_name(category, engine, names)
+    prune = PRUNE[category]
+    if category is not Category.VOLUMES_UNUSED:
+        return Command(prune, (prune,))
+    known = engine.has(ANONYMOUS_ONLY)
+    if known is None:
+        text = f"{prune} (Docker 23 and newer), {OLD_VOLUME_PRUNE} (older)"
+        return Command(text, (prune, OLD_VOLUME_PRUNE))
+    prune = prune if known else OLD_VOLUME_PRUNE
+    return Command(prune, (prune,))
+
+
+def _by_name(category: Category, engine: EngineVersion, names: Sequence[str]) -> Command:
+    if not names:
+        return Command("")
+    remove, note = _BY_NAME[category], ""
+    if category is Category.VOLUMES_UNUSED:
+        known = engine.has(VOLUMES)
+        if known is False:
+            return Command("Docker before 1.9 has no command for volumes")
+        note = "" if known else " (Docker 1.9 and newer)"
+    whole = " ".join((remove, *map(shlex.quote, names)))
+    text = whole if len(whole) <= _LONGEST_TEXT else f"{remove} with {len(names)} names: see df"
+    return Command(text + note, (whole,))

@@ -1,0 +1,54 @@
+"""Finds the version of the engine that wrote a data root. No file names it; these are what an engine leaves there.
+
+| evidence | Docker | source |
+|---|---|---|
+| `engine-id` | 23.0 and newer | daemon/daemon.go (NewDaemon), made at each start where it is not there |
+| `trust`, without `engine-id` | 1.3 to 20.10 | daemon/daemon.go (NewDaemon), made at each start |
+| `plugins` | 1.13 and newer | plugin/manager.go (NewManager), made at each start |
+| images of layerdb | 1.10 and newer | layer/filestore.go |
+| images in `graph` alone | 1.9 and older | 1.10 moves them to layerdb when it starts (migrate/v1) |
+| `network` | 1.9 and newer | libnetwork datastore/datastore.go (local-kv.db) |
+| `SecretReferences` in config.v2.json | 1.13 and newer | container/container_unix.go |
+| `KernelMemory` 0 in hostconfig.json | 1.9 to 20.10 | api/types/container/host_config.go; 23.0 leaves a 0 out |
+
+The files of a container are written again whenever its state changes, and from 17.10 on at each start of the engine
+(daemon/container.go, Register). `docker_version` of an image is that of the engine that built it, wherever that was.
+"""
+
+from collections.abc import Collection, Iterable
+
+from exporter.core.engine_version import EngineVersion, combined
+from exporter.core.model import Container
+from exporter.inventory.files.reader import Json
+
+
+def written_by(config: Json, host: Json) -> EngineVersion:
+    """The versions that can have written the files of a container last."""
+    secrets = (1, 13) if "SecretReferences" in config else None
+    if "KernelMemory" not in host:
+        return EngineVersion(secrets)
+    return EngineVersion(secrets or (1, 9), (23, 0) if host["KernelMemory"] == 0 else None)
+
+
+def engine_version(names: Collection[str], layouts: Collection[str], containers: Iterable[Container]) -> EngineVersion:
+    """The versions that the engine can have.
+
+    `names` are the entries of the root. The containers that the engine does not load do not count: it never writes
+    their files again.
+    """
+    loaded = (one.written_by for one in containers if not one.unloaded)
+    return combined((_by_entries(names, layouts), *loaded))
+
+
+def _by_entries(names: Collection[str], layouts: Collection[str]) -> EngineVersion:
+    if "engine-id" in names:
+        return EngineVersion((23, 0))
+    old = "trust" in names
+    if "graph" in layouts and len(layouts) == 1:
+        if "network" in names:
+            return EngineVersion((1, 9), (1, 10))
+        return EngineVersion(None, (1, 9) if old else (1, 10))
+    since = (1, 13) if "plugins" in names else (1, 10) if "layerdb" in layouts else None
+    if not old:
+        return EngineVersion(since)
+    return EngineVersion(since, (23, 0) if "plugins" in names else (1, 13))
