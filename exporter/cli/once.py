@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @options.tree_timeout
 @options.intermediate
 @options.each_layer
+@options.network
 @options.limits
 @options.orphaned_after
 def once(  # noqa: PLR0913 - one parameter for each flag
@@ -31,6 +32,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     tree_timeout: float,
     intermediate: bool,
     each_layer: bool,
+    network: bool,
     orphaned_after: float,
     **limits: int,
 ) -> None:
@@ -40,7 +42,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     """
     config = Config(
         root=root,
-        scan=ScanSettings(workers=workers, tree_timeout=tree_timeout, orphaned_after=orphaned_after),
+        scan=ScanSettings(workers=workers, tree_timeout=tree_timeout, orphaned_after=orphaned_after, network=network),
         shown=options.shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
     )
     from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415

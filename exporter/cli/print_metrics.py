@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from exporter.cli.gap_lines import gap_lines
+from exporter.cli.remapped import remapped_line
 from exporter.config.settings import Config
 from exporter.core import log
 from exporter.core.atomic_write import atomic_write
@@ -27,7 +29,7 @@ def print_metrics(pool: Pool, config: Config, style: "Format", output: str | Non
 
     Raises OSError when the file cannot be written.
     """
-    scanner = Scanner(config.root, config.scan.orphaned_after, pool)
+    scanner = Scanner(config.root, config.scan.orphaned_after, pool, network=config.scan.network)
     timeout = config.scan.tree_timeout
     snapshot = scan_once(scanner, timeout, lambda: importlib.import_module("exporter.expose.publication"))
     from exporter.expose.publication import exposition  # noqa: PLC0415 - imported while the workers measured
@@ -56,7 +58,10 @@ def _report_problems(snapshot: Snapshot) -> int:
         line = f"{snapshot.root}/{problem.path}: {problem.reason.value} {problem.detail}"
         click.echo(log.printable(line.rstrip()), err=True)
     for name in snapshot.inventory.nested:
-        click.echo(f"{snapshot.root}: {name} is the root of a remapped user: pass --root for it as well", err=True)
+        click.echo(remapped_line(snapshot.root, name), err=True)
     for layout in snapshot.inventory.unmeasured:
         click.echo(f"{snapshot.root}: layout {layout} is measured by directory only", err=True)
-    return 1 if problems or snapshot.inventory.unmeasured else 0
+    gaps = [(one.input.value, one.path, one.why) for one in snapshot.inventory.knowledge.gaps]
+    for line in gap_lines(snapshot.root, gaps, {one.path for one in problems}):
+        click.echo(line, err=True)
+    return 1 if problems or snapshot.inventory.unmeasured or gaps else 0

@@ -186,17 +186,22 @@ def _classify(  # noqa: PLR0913 - what a layer's use depends on
     return classify(reading.root, store, claims, grace, others)
 
 
-def _missing(parts: Sequence[DriverPart], containers: Iterable[Container]) -> frozenset[str]:
-    """The layers of one driver that images or containers refer to and that are not on disk.
+def _with_missing(container: Container, parts: _Parts) -> Container:
+    """Note the layers of a container that are not on disk. One that is being removed has none.
 
-    Containers that are being removed do not count. The newest layout knows the layers below the other containers.
+    The newest layout knows the layers below the container.
     """
-    found = {layer for part in parts for layer in part.missing}
-    for container in containers:
-        if not container.going:
-            found.update(parts[0].missing_below(container))
-            found.update(() if container.layer is not None else (container.id,))
-    return frozenset(found)
+    own = parts.by_driver.get(container.driver)
+    if own is None or container.going:
+        return container
+    missing = (*own[0].missing_below(container), *(() if container.layer is not None else (container.id,)))
+    return replace(container, missing=missing)
+
+
+def _missing(parts: Sequence[DriverPart], containers: Iterable[Container]) -> frozenset[str]:
+    """The layers of one driver that images or containers refer to and that are not on disk."""
+    of_containers = (layer for container in containers for layer in container.missing)
+    return frozenset((*(layer for part in parts for layer in part.missing), *of_containers))
 
 
 def _count_entries(reading: Reading, parts: _Parts) -> dict[tuple[str, str], int]:
@@ -220,6 +225,10 @@ def _count(reader: Reader, key: tuple[str, str], tree: Tree) -> dict[tuple[str, 
         return {key: len(reader.root.names(tree))}
     except OSError:
         return {}
+
+
+def _unwalked(root: DataRoot) -> Iterator[Remark]:
+    return (Remark(RemarkKind.UNWALKED, tree, fstype) for tree, fstype in sorted(root.unwalked.items()))
 
 
 def _elsewhere(root: DataRoot, stores: Mapping[str, LayerStore], layers: Iterable[Layer]) -> Iterator[str]:
@@ -262,7 +271,8 @@ def read_inventory(
             readers[Collector.IMAGES].gap(Input.IMAGE_STORE, (), f"the layout {name} is measured by directory only")
     stores = parts.stores
     placed = (_place_container(container, parts, stores) for container in found)
-    containers = tuple(_unloaded(parts.of_new_image(container), parts) for container in placed)
+    placed = (_with_missing(parts.of_new_image(container), parts) for container in placed)
+    containers = tuple(_unloaded(container, parts) for container in placed)
     _note_unplaced(readers[Collector.CONTAINERS], containers, parts)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     layers = [
@@ -285,7 +295,7 @@ def read_inventory(
         missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=directories,
         elsewhere=frozenset(_elsewhere(root, stores, layers)),
-        remarks=parts.remarks,
+        remarks=(*parts.remarks, *_unwalked(root)),
         engine=engine_version(directories, parts.by_layout, containers),
     )
     inventory = replace(inventory, knowledge=knowledge(problems.unread))

@@ -96,6 +96,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "unmeasured": inventory.unmeasured,
         "drivers": inventory.drivers,
         "origins": sorted({escape(one.origin) for one in inventory.containers if one.origin}),
+        "nested": [escape(name) for name in inventory.nested],
         "unattributed": figures.reclaim.unattributed if measured else None,
     }
     yield json.dumps(head, separators=(",", ":"))[:-1]
@@ -185,10 +186,11 @@ def _path(tree: Tree | None) -> str:
 def images(figures: Figures) -> Iterator[ImageRow]:
     """All images, intermediate ones too."""
     for image in figures.snapshot.inventory.images:
-        yield _image(image, figures.images[image.driver, image.id])
+        missing = figures.missing.get(image.driver, frozenset())
+        yield _image(image, figures.images[image.driver, image.id], missing)
 
 
-def _image(image: Image, figures: ImageFigures) -> ImageRow:
+def _image(image: Image, figures: ImageFigures, missing: frozenset[str]) -> ImageRow:
     return ImageRow(
         driver=image.driver,
         id=image.id,
@@ -204,6 +206,7 @@ def _image(image: Image, figures: ImageFigures) -> ImageRow:
         layer=image.layers[0] if image.layers else "",
         depth=len(image.layers),
         parent=image.parent or "",
+        missing=tuple(escape(one) for one in image.missing if one in missing),
     )
 
 
@@ -211,10 +214,13 @@ def containers(figures: Figures) -> Iterator[ContainerRow]:
     """The containers with their mounts."""
     snapshot = figures.snapshot
     for container in snapshot.inventory.containers:
-        yield _container(container, figures.containers[container.id], snapshot.logs.get(container.id))
+        missing, log = figures.missing.get(container.driver, frozenset()), snapshot.logs.get(container.id)
+        yield _container(container, figures.containers[container.id], log, missing)
 
 
-def _container(container: Container, figures: ContainerFigures, log: int | None) -> ContainerRow:
+def _container(
+    container: Container, figures: ContainerFigures, log: int | None, missing: frozenset[str]
+) -> ContainerRow:
     return ContainerRow(
         driver=escape(container.driver),
         id=container.id,
@@ -241,6 +247,9 @@ def _container(container: Container, figures: ContainerFigures, log: int | None)
         stack=escape(container.stack),
         swarm_service=escape(container.swarm_service),
         writable_limit=container.writable_limit,
+        init=escape(container.init or ""),
+        base=escape(next(iter(container.chain), "")),
+        missing=tuple(escape(one) for one in container.missing if one in missing),
     )
 
 

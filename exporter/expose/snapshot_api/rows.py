@@ -79,7 +79,8 @@ class LayerRow:
 class ImageRow:
     """An image. `layer` is the uppermost of its `depth` layers, "" where that is gone; `listed` as `docker images`.
 
-    `parent` is the image that it was built on, "" where that is not known.
+    `parent` is the image that it was built on, "" where that is not known. `missing` are its layers that are not on
+    disk: chain ids, or ids of images in the old layout.
     """
 
     driver: str
@@ -96,6 +97,7 @@ class ImageRow:
     layer: str
     depth: int
     parent: str = ""
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ class ContainerRow:
     """A container. `writable` is what it wrote, `writable_allocated` the blocks of that layer's directory.
 
     `writable_limit` is the size that `--storage-opt size` allows; `stack` and `swarm_service` are those of its service.
+    `init` is the layer that Docker prepares below its own, `base` the uppermost of its image's layers that are on disk,
+    `missing` are its layers that are not.
     """
 
     driver: str
@@ -142,6 +146,9 @@ class ContainerRow:
     stack: str = ""
     swarm_service: str = ""
     writable_limit: int | None = None
+    init: str = ""
+    base: str = ""
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +206,8 @@ class UnknownRow:
 class RemarkRow:
     """An entry of the root that is not what usually is in its place.
 
-    `kind`: `leftover` (an engine of 1.10 or newer has moved its images, and reads it no more).
+    `kind`: `leftover` (an engine of 1.10 or newer has moved its images, and reads it no more), `link` (to `target`, and
+    not followed) or `unwalked` (a mount of type `target`, which is not measured).
     """
 
     kind: str
@@ -223,6 +231,7 @@ class Document:
 
     `gaps` is what was not read, `unknown` the figures that are not known because of that.
     `origins` are the paths by which engines called the root: another than `root` on a disk that is mounted elsewhere.
+    `nested` are the data roots of remapped users below this one, by the names of their directories.
     """
 
     schema: int
@@ -244,6 +253,7 @@ class Document:
     filesystems: tuple[FilesystemRow, ...]
     taken: float | None
     origins: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
     remarks: tuple[RemarkRow, ...] = ()
     gaps: tuple[GapRow, ...] = ()
     unknown: tuple[UnknownRow, ...] = ()

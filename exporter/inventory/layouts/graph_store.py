@@ -241,6 +241,11 @@ class GraphStore:
         lost = parent is not None and parent not in self.entries and not self._moved(parent)
         return lost and LayerId(parent or "") in self.store.names
 
+    def _missing_of(self, entry: GraphEntry, chain: tuple[LayerId, ...]) -> tuple[str, ...]:
+        """The layer of an image's chain that is not on disk: what is above that is not known."""
+        end: str | None = self.entries[chain[-1]].parent if chain else entry.id
+        return () if end is None or end in chain or self._moved(end) else (end,)
+
     def _image(self, entry: GraphEntry, chain: tuple[LayerId, ...], *, listed: bool) -> Image:
         return Image(
             driver=self.driver,
@@ -252,6 +257,7 @@ class GraphStore:
             dangling=listed and not self.references.names(entry.id),
             broken=not chain,
             cut=self._is_cut(chain),
+            missing=self._missing_of(entry, chain),
             parent=entry.parent,
             metadata=((*GRAPH, entry.id),),
             created=entry.created,

@@ -91,15 +91,15 @@ def _image(  # noqa: PLR0913 - an image has that many sides
     if config.chains is not None:
         entries = [(chain, database.entries.get(chain)) for chain in config.chains]
         layers = tuple(entry.cache for _, entry in entries if entry is not None and database.has(entry.cache))
-        lost = {chain for chain, entry in entries if entry is None or not database.has(entry.cache)}
-        database.missing |= lost
+        lost = [chain for chain, entry in entries if entry is None or not database.has(entry.cache)]
+        database.missing.update(lost)
         unloaded = any(entry is None for _, entry in entries)
     elif known is not None and known.layers:
-        bare, layers, lost = known, tuple(name for name in known.layers if database.has(name)), set()
+        bare, layers, lost = known, tuple(name for name in known.layers if database.has(name)), []
         unloaded = True
     else:
         database.doubtful = True
-        layers, lost, unloaded = (), {bare.id}, True
+        layers, lost, unloaded = (), [bare.id], True
     return Image(
         driver=database.driver,
         id=bare.id,
@@ -114,6 +114,7 @@ def _image(  # noqa: PLR0913 - an image has that many sides
         parent=config.image.parent,
         dangling=listed and not references,
         broken=bool(lost),
+        missing=() if config.chains is None else tuple(lost),
         unloaded=unloaded,  # image/store.go, restore
         digest=SHA256 + bare.id,
         metadata=tuple((*database.base, "imagedb", part, "sha256", bare.id) for part in ("content", "metadata")),
