@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @options.tree_timeout
 @options.intermediate
 @options.each_layer
+@options.network
 @options.limits
 @options.orphaned_after
 def once(  # noqa: PLR0913 - one parameter for each flag
@@ -33,6 +34,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     tree_timeout: float,
     intermediate: bool,
     each_layer: bool,
+    network: bool,
     orphaned_after: float,
     **limits: int,
 ) -> None:
@@ -42,7 +44,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     """
     config = Config(
         root=root,
-        scan=ScanSettings(workers=workers, tree_timeout=tree_timeout, orphaned_after=orphaned_after),
+        scan=ScanSettings(workers=workers, tree_timeout=tree_timeout, orphaned_after=orphaned_after, network=network),
         shown=options.shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
     )
     further = _parse(labels) if labels else {}

@@ -108,6 +108,13 @@ each_layer = option(
     is_flag=True,
     help="Serve the size of every layer, not only sums of layers.",
 )
+network = option(
+    "--collector.volumes.network",
+    "network",
+    is_flag=True,
+    help="Measure volumes on network filesystems (NFS, CIFS, FUSE and others) too. Each file of them is asked for over "
+    "the network.",
+)
 listen = option(
     "--web.listen-address",
     "listen",

@@ -34,7 +34,7 @@ def print_metrics(
     `labels` are added to all series.
     Raises OSError when the file cannot be written.
     """
-    scanner = Scanner(config.root, config.scan.orphaned_after, pool)
+    scanner = Scanner(config.root, config.scan.orphaned_after, pool, network=config.scan.network)
     timeout = config.scan.tree_timeout
     snapshot = scan_once(scanner, timeout, lambda: importlib.import_module("exporter.expose.publication"))
     from exporter.expose.publication import exposition  # noqa: PLC0415 - imported while the workers measured

@@ -235,11 +235,16 @@ class BuildCache:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something in a root that is not what usually is in its place: `path` is its path below the root."""
+    """Something in a root that is not what usually is in its place: `path` is its path below the root.
+
+    `target`: where a link points, as it is written there, or the type of the filesystem. `where`: the path on this
+    machine that a link leads to; "" where that cannot be seen.
+    """
 
     kind: RemarkKind
     path: Tree
     target: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,6 +204,10 @@ def _count_entries(reading: Reading, parts: _Parts) -> dict[tuple[str, str], int
     return counts
 
 
+def _unwalked(root: DataRoot) -> Iterator[Remark]:
+    return (Remark(RemarkKind.UNWALKED, tree, fstype) for tree, fstype in sorted(root.unwalked.items()))
+
+
 def _elsewhere(root: DataRoot, stores: Mapping[str, LayerStore], layers: Iterable[Layer]) -> Iterator[str]:
     """The directories of drivers whose layers are on thin volumes or datasets of their own."""
     used = {layer.driver for layer in layers}
@@ -265,7 +269,7 @@ def read_inventory(
         missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=directories,
         elsewhere=frozenset(_elsewhere(root, stores, layers)),
-        remarks=parts.remarks,
+        remarks=(*parts.remarks, *_unwalked(root)),
         engine=engine_version(directories, parts.by_layout, containers),
     )
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)

@@ -183,7 +183,8 @@ class MissingRow:
 class RemarkRow:
     """An entry of the root that is not what usually is in its place.
 
-    `kind`: `leftover` (an engine of 1.10 or newer has moved its images, and reads it no more).
+    `kind`: `leftover` (an engine of 1.10 or newer has moved its images, and reads it no more), `link` (to `target`, and
+    not followed) or `unwalked` (a mount of type `target`, which is not measured).
     """
 
     kind: str
