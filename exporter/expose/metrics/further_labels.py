@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.samples import Sample
 
 from exporter.core.text import label
 from exporter.expose.metrics.catalogue import CATALOGUE
@@ -36,5 +37,5 @@ def parse_labels(settings: Sequence[str]) -> dict[str, str]:
 def with_labels(families: Iterable[Family], labels: Mapping[str, str]) -> Iterator[Family]:
     """Add labels to every sample. A sample that has a label of that name keeps its own."""
     for family in families:
-        family.samples = [sample._replace(labels={**labels, **sample.labels}) for sample in family.samples]
+        family.samples = [Sample(one.name, {**labels, **one.labels}, one.value) for one in family.samples]
         yield family
