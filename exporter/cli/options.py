@@ -108,6 +108,13 @@ each_layer = option(
     is_flag=True,
     help="Serve the size of every layer, not only sums of layers.",
 )
+network = option(
+    "--collector.volumes.network",
+    "network",
+    is_flag=True,
+    help="Measure volumes on network filesystems (NFS, CIFS, FUSE and others) too. Each file of them is asked for over "
+    "the network.",
+)
 listen = option(
     "--web.listen-address",
     "listen",
@@ -145,6 +152,14 @@ output = option(
     metavar="FILE",
     help="Write to this file instead of standard output, replacing it as a whole: for node_exporter's textfile "
     "collector.",
+)
+labels = option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Add a label to all series; repeat it for several. Where two roots are written into one directory of the "
+    "textfile collector, each needs one, such as root=/var/lib/docker.",
 )
 
 

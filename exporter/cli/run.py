@@ -23,6 +23,7 @@ from exporter.config.settings import Config, LogSettings, ScanSettings, Settings
 @options.look_interval
 @options.intermediate
 @options.each_layer
+@options.network
 @options.limits
 @options.orphaned_after
 @options.log_level
@@ -56,7 +57,7 @@ def _config(root: str, intermediate: bool, each_layer: bool, **flags: Any) -> Co
     return Config(
         root=root,
         scan=ScanSettings(
-            **given("interval", "duty_cycle", "workers", "tree_timeout", "orphaned_after"),
+            **given("interval", "duty_cycle", "workers", "tree_timeout", "orphaned_after", "network"),
             cache_file=cache_file_for(flags["cache_file"], root),
         ),
         watch=WatchSettings(enabled=flags["watch"], look_interval=flags["look_interval"]),

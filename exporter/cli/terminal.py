@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exporter.cli import options
-from exporter.config.settings import Config
+from exporter.config.settings import Config, ScanSettings
 
 if TYPE_CHECKING:
     from exporter.cli.commands.tables import Answer
@@ -19,6 +19,7 @@ _Function = Callable[..., "Answer"]
 #: The flags of all these commands, in the order of --help.
 _SOURCE = (
     options.root,
+    options.network,
     options.from_url,
     options.from_user,
     options.from_password_file,
@@ -37,7 +38,7 @@ def _command(function: _Function) -> click.Command:
     def run(as_json: bool, exact: bool, **settings: Any) -> None:
         from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415 - see above
 
-        source = ("root", "url", "user", "password_file", "ca_file", "cert_file", "key_file")
+        source = ("root", "network", "url", "user", "password_file", "ca_file", "cert_file", "key_file")
         with HANG_PROBE.outside():
             document = _document(**{name: settings.pop(name) for name in source})
             answer = function(document, **settings)
@@ -59,6 +60,7 @@ def _command(function: _Function) -> click.Command:
 
 def _document(  # noqa: PLR0913 - one parameter for each flag
     root: str,
+    network: bool,
     url: str,
     user: str,
     password_file: Any,
@@ -69,7 +71,7 @@ def _document(  # noqa: PLR0913 - one parameter for each flag
     from exporter.cli.commands.source import Remote, from_disk, from_exporter  # noqa: PLC0415 - see above
 
     if not url:
-        return from_disk(Config(root=root))
+        return from_disk(Config(root=root, scan=ScanSettings(network=network)))
     password = password_file.readline().rstrip("\r\n") if password_file else ""
     return from_exporter(Remote(url, user, password, ca_file, cert_file, key_file))
 
@@ -93,12 +95,16 @@ def _report_problems(document: "Document", *, objects: bool) -> bool:
 
     With `objects`, layouts whose objects are not listed are problems as well.
     """
+    from exporter.cli.gap_lines import gap_lines  # noqa: PLC0415
+    from exporter.cli.remapped import remapped_line  # noqa: PLC0415
     from exporter.core.log import printable  # noqa: PLC0415
     from exporter.expose.advice import ADVICE  # noqa: PLC0415 - see above
 
     if document.error or document.taken is None:
         click.echo(printable(f"{document.root}: {document.error or 'the first scan is not finished'}"), err=True)
         return True
+    for name in document.nested:
+        click.echo(remapped_line(document.root, name), err=True)
     unlisted = document.unmeasured if objects else ()
     for name in unlisted:
         said = f"{document.root}: the layout {name} is measured by directory only: its images and layers are not listed"
@@ -109,7 +115,10 @@ def _report_problems(document: "Document", *, objects: bool) -> bool:
     for reason, advice in ADVICE.items():
         if any(one.reason == reason for one in problems):
             click.echo(f"{reason}: {advice}", err=True)
-    return bool(problems or unlisted)
+    gaps = [(one.input, one.path, one.why) for one in document.gaps]
+    for line in gap_lines(document.root, gaps, {one.path for one in problems}):
+        click.echo(line, err=True)
+    return bool(problems or document.unmeasured or gaps)
 
 
 @_command

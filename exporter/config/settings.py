@@ -17,7 +17,8 @@ class ScanSettings:
     """How often trees are measured, and the CPU time for it. `duty_cycle` is a fraction of one core.
 
     `workers`: 0 is one for each core. `cache_file`: "" keeps nothing across restarts. `orphaned_after`: a layer
-    counts as orphaned once nothing has referred to it for so long.
+    counts as orphaned once nothing has referred to it for so long. `network`: volumes on network filesystems are
+    measured, too.
     """
 
     interval: float = 60.0
@@ -26,6 +27,7 @@ class ScanSettings:
     tree_timeout: float = 30.0
     cache_file: str = ""
     orphaned_after: float = 600.0
+    network: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Self
 
@@ -66,6 +66,8 @@ class DataRoot:
         #: Where other things are mounted, as far as the caller has said: they may hang, and are only touched
         #: on the way to metadata, and when `answers` says of the path that they do not.
         self.mounts: frozenset[Tree] = frozenset()
+        #: The mounts of volumes that are not to be measured, with the types of their filesystems.
+        self.unwalked: Mapping[Tree, str] = {}
         self.answers: Callable[[str], bool] = lambda _: True
         #: The mount table from which `mounts` was made.
         self.mountinfo: Sequence[MountPoint] = ()
@@ -110,6 +112,14 @@ class DataRoot:
         self._require_answer(tree)
         with self.directory(tree[:-1]) as parent:
             return os.stat(tree[-1], dir_fd=parent, follow_symlinks=False)
+
+    def link(self, tree: Tree) -> str | None:
+        """Where a symbolic link points, as it is written there; None where none stands, or it cannot be read."""
+        try:
+            with self.directory(tree[:-1]) as parent:
+                return os.readlink(tree[-1], dir_fd=parent)
+        except OSError:
+            return None
 
     def is_directory(self, tree: Tree) -> bool:
         """Say whether a real directory stands there; False for all else, an error included."""

@@ -1,7 +1,7 @@
 """The values that measuring returns. A worker process imports this without the rest of the model."""
 
 from array import array
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -11,6 +11,11 @@ Tree = tuple[str, ...]
 
 #: (st_dev, st_ino, st_ctime_ns) of a tree's root, to tell it from another tree that gets the same path later.
 Identity = tuple[int, int, int]
+
+
+def is_within(tree: Tree, tops: Collection[Tree]) -> bool:
+    """Whether a tree is one of `tops`, or lies in one."""
+    return bool(tops) and any(tree[:end] in tops for end in range(1, len(tree) + 1))
 
 
 class Reason(StrEnum):

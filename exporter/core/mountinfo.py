@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from exporter.core.measured import Tree
@@ -10,6 +10,15 @@ from exporter.core.model import Filesystem
 
 #: Types of filesystems in which a directory can have a device number of its own.
 WITH_SUBVOLUMES = ("btrfs", "bcachefs")
+#: Types of filesystems on disks of this machine, in its memory, or made of other directories of it. All others are
+#: taken for network filesystems, unknown ones too: of FUSE, only the type tells what is behind it.
+_LOCAL = frozenset(
+    (
+        *("aufs", "bcachefs", "btrfs", "ecryptfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "fuseblk"),
+        *("fuse.exfat", "fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.ntfs-3g", "hfsplus", "iso9660", "jfs", "nilfs2"),
+        *("ntfs", "ntfs3", "overlay", "ramfs", "reiserfs", "squashfs", "tmpfs", "ubifs", "udf", "vfat", "xfs", "zfs"),
+    )
+)
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -87,9 +96,14 @@ def _covers(directory: str, path: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-def foreign_trees(root: str, mounts: Sequence[MountPoint]) -> frozenset[Tree]:
-    """The paths below `root` at which other filesystems are mounted."""
-    return frozenset(tuple(os.path.relpath(one.path, root).split("/")) for one in foreign_mounts(root, mounts))
+def foreign_trees(root: str, mounts: Sequence[MountPoint]) -> dict[Tree, MountPoint]:
+    """The paths below `root` at which other filesystems are mounted, each with what is seen there."""
+    return {tuple(os.path.relpath(one.path, root).split("/")): one for one in foreign_mounts(root, mounts)}
+
+
+def is_local(fstype: str) -> bool:
+    """Whether a filesystem is known not to be on another machine."""
+    return fstype in _LOCAL
 
 
 def mount_around(tree: Tree, mounts: Collection[Tree]) -> Tree:
@@ -98,15 +112,14 @@ def mount_around(tree: Tree, mounts: Collection[Tree]) -> Tree:
 
 
 def filesystems(
-    root: str, directories: Sequence[str], layers: Sequence[Sequence[Tree]], mounts: Sequence[MountPoint], device: int
+    root: str, parts: Iterable[Tree], others: Iterable[str], mounts: Sequence[MountPoint], device: int
 ) -> tuple[Filesystem, ...]:
-    """The filesystems of the root and of what may have a disk of its own: top-level entries and drivers.
+    """The filesystems of the root, of its `parts` that may have a disk of their own, and of `others` by their path.
 
     `device` is the st_dev of the root. It stands for a mount that mountinfo does not list: in a chroot whose `/` is no
     mount point, and where /proc is not mounted.
     """
-    paths = [root, *(f"{root}/{name}" for name in directories)]
-    paths += [f"{root}/{'/'.join(trees[0][:-1])}" for trees in layers if trees]
+    paths = [root, *(f"{root}/{'/'.join(part)}" for part in parts), *others]
     found: list[MountPoint] = []
     for path in dict.fromkeys(paths):
         mount = mount_of(path, mounts) or _unlisted(root, device, mounts)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.core.engine_version import NO_EVIDENCE, EngineVersion
+from exporter.core.knowledge import Knowledge
 from exporter.core.measured import Changes, Reason, Tree
 from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, LayerId, LayerKey, RemarkKind, Use
 
@@ -65,9 +66,10 @@ class Image:
 
     `references` are (repository, tag), sorted; `digests` are `repository@sha256:...`. `listed` is false for
     intermediate images, `dangling` is what Docker calls so if no container uses it. An empty chain is an image
-    whose own layer is gone, a `broken` one has layers that are not on disk. The engine does not load an `unloaded`
-    one: no list of the engine has it, and no prune takes it. `digest` is the full id as Docker
-    writes it; `metadata` is what is kept of the image besides its layers.
+    whose own layer is gone, a `broken` one has layers that are not on disk; `missing` are the ids or chain ids of
+    these, as far as they are known. `cut`: a description on the way up was not read, so there may be more layers. The
+    engine does not load an `unloaded` one: no list of the engine has it, and no prune takes it. `digest` is the full id
+    as Docker writes it; `metadata` is what is kept of the image besides its layers.
     """
 
     driver: str
@@ -83,9 +85,11 @@ class Image:
     parent: ImageId | None = None
     dangling: bool = False
     broken: bool = False
+    missing: tuple[str, ...] = ()
     unloaded: bool = False
     digest: str = ""
     metadata: tuple[Tree, ...] = ()
+    cut: bool = False
 
     @property
     def named(self) -> bool:
@@ -125,8 +129,9 @@ class Container:
     """A container as its metadata files describe it; None and "" stand for what they do not say.
 
     `pid` and `started` are what the daemon wrote of its process. `layer` is its writable layer, `init` the one
-    that Docker prepares below that, `chain` the image layers below both, nearest first. `metadata` is what is
-    kept of it besides its layers, with its checkpoints. `volumes_from` are containers whose mounts are its own, too,
+    that Docker prepares below that, `chain` the image layers below both, nearest first, `missing` the ids or chain ids
+    of those that are not on disk. `metadata` is what is kept of it besides its layers, with its checkpoints.
+    `volumes_from` are containers whose mounts are its own, too,
     and stand in `mounts` once all containers are read; `origin` is the data root's path as the engine wrote it.
     `writable_limit` is the size in bytes that `--storage-opt size` allows its layer, None where it has no such option.
     `unloaded` says why the engine does not load it when it starts, "" if it does. Such a container is in no list of the
@@ -156,6 +161,7 @@ class Container:
     started: float | None = None
     init: LayerId | None = None
     chain: tuple[LayerId, ...] = ()
+    missing: tuple[str, ...] = ()
     checkpoints: Tree | None = None
     metadata: tuple[Tree, ...] = ()
     unloaded: str = ""
@@ -231,11 +237,16 @@ class BuildCache:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something in a root that is not what usually is in its place: `path` is its path below the root."""
+    """Something in a root that is not what usually is in its place: `path` is its path below the root.
+
+    `target`: where a link points, as it is written there, or the type of the filesystem. `where`: the path on this
+    machine that a link leads to; "" where that cannot be seen.
+    """
 
     kind: RemarkKind
     path: Tree
     target: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +258,7 @@ class Inventory:
     `nested` the data roots of remapped users below this one. `elsewhere`: the entries of the root whose files are on
     devices or filesystems of their own, which are not measured. `remarks`: what is there and is not a part as usual.
     `engine` is what is known of the engine's version.
+    `knowledge`: what of all this was not read whole.
     """
 
     layouts: tuple[str, ...] = ()
@@ -262,5 +274,6 @@ class Inventory:
     missing: Mapping[str, frozenset[str]] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
     elsewhere: frozenset[str] = frozenset()
+    knowledge: Knowledge = field(default_factory=Knowledge)
     remarks: tuple[Remark, ...] = ()
     engine: EngineVersion = NO_EVIDENCE

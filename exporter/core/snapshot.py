@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exporter.core.measured import Measured, Reason, Tree
+from exporter.core.measured import Measured, Reason, Tree, is_within
 from exporter.core.objects import Inventory, Problem
 from exporter.core.states import Collector, ContainerId, LayerKey, Trigger
 
@@ -76,7 +76,7 @@ class Snapshot:
 
     def is_here(self, tree: Tree) -> bool:
         """Whether a measured tree is on the root's own filesystem."""
-        if any(tree[:end] in self.mounts for end in range(1, len(tree) + 1)):
+        if is_within(tree, self.mounts):
             return False
         return self.subvolumes or self.measured[tree].device == self.device
 

@@ -76,7 +76,10 @@ class ContainerState(StrEnum):
 class RemarkKind(StrEnum):
     """What is there in the place of a part of a root.
 
-    `leftover`: an engine of 1.10 or newer has moved the images of an older one, and reads this no more.
+    `leftover`: an engine of 1.10 or newer has moved the images of an older one, and reads this no more. `link`: a
+    symbolic link, which is not followed. `unwalked`: a mount of a network filesystem, which is not measured.
     """
 
     LEFTOVER = "leftover"
+    LINK = "link"
+    UNWALKED = "unwalked"

@@ -1,51 +1,69 @@
 """Opens a data root, and says why it cannot be read or which filesystems in it do not answer."""
 
-import glob
 import os
+from collections.abc import Mapping
 
-from exporter.config.settings import DEFAULT_ROOT
 from exporter.core.data_root import DataRoot
 from exporter.core.hang_probe import HANG_PROBE
-from exporter.core.measured import Measured, Reason, Usage
+from exporter.core.measured import Measured, Reason, Tree, Usage
 from exporter.core.model import Collector
-from exporter.core.mountinfo import foreign_trees, read_mounts
-from exporter.inventory.areas import table
+from exporter.core.mountinfo import MountPoint, foreign_trees, is_local, read_mounts
+from exporter.inventory.areas import CONTAINERS, VOLUMES, table
+from exporter.inventory.elsewhere import lead_on
 from exporter.inventory.files.reader import Problems
 from exporter.inventory.read import detect, nested_roots
-
-_MOST_NAMED = 5
 
 
 class RootError(Exception):
     """The data root cannot be read. The message is for people."""
 
 
-def open_mounted(path: str) -> DataRoot:
-    """Open a data root and read the mount points below it; raises OSError, also if its filesystem hangs."""
+def open_mounted(path: str, *, network: bool = False) -> DataRoot:
+    """Open a data root and read the mount points below it; raises OSError, also if its filesystem hangs.
+
+    `network`: volumes on network filesystems are to be measured, too.
+    """
     if not HANG_PROBE.answers(path):
         raise TimeoutError(None, "the filesystem does not answer")
     root = DataRoot(path)
     root.mountinfo = read_mounts()
-    root.mounts = foreign_trees(root.path, root.mountinfo)
+    found = foreign_trees(root.path, root.mountinfo)
+    root.mounts = frozenset(found)
+    if not network:
+        root.unwalked = _on_networks(root, found)
     root.answers = HANG_PROBE.answers
     return root
 
 
-def open_root(path: str) -> DataRoot:
-    """Open a data root with a known layout; raises RootError if that is not possible."""
+def _on_networks(root: DataRoot, mounts: Mapping[Tree, MountPoint]) -> dict[Tree, str]:
+    """The mounts of volumes, or of all of them, on other machines than the root itself."""
+    own = f"{os.major(root.device)}:{os.minor(root.device)}"
+    ends = len(VOLUMES.path)
+    return {
+        tree: mount.fstype
+        for tree, mount in mounts.items()
+        if tree[:ends] == VOLUMES.path and mount.device_number != own and not is_local(mount.fstype)
+    }
+
+
+def open_root(path: str, *, network: bool = False) -> DataRoot:
+    """Open a data root with a known layout; raises RootError if that is not possible.
+
+    `network`: volumes on network filesystems are to be measured, too.
+    """
     try:
-        root = open_mounted(path)
+        root = open_mounted(path, network=network)
     except FileNotFoundError:
-        raise RootError(f"does not exist{_rootless(path)}") from None
+        raise RootError(f"does not exist{lead_on(path, (), _is_data_root)}") from None
     except NotADirectoryError:
-        raise RootError("is not a directory") from None
+        raise RootError(f"is not a directory{lead_on(path, (), _is_data_root)}") from None
     except OSError as error:
         raise RootError(f"cannot be opened: {error.strerror}") from None
     try:
-        root.names(())
+        names = root.names(())
         if detect(root):
             return root
-        message = f"holds no known Docker layout{_remapped(root) or _rootless(path)}"
+        message = f"holds no known Docker layout{_remapped(root) or lead_on(root.path, names, _is_data_root)}"
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
     root.__exit__()
@@ -62,12 +80,12 @@ def _remapped(root: DataRoot) -> str:
     )
 
 
-def _rootless(path: str) -> str:
-    """Name the roots of rootless engines, where the default root was asked for and is not there."""
-    if path != DEFAULT_ROOT:
-        return ""
-    found = sorted(glob.glob("/home/*/.local/share/docker"))[:_MOST_NAMED]
-    return f"; rootless engines keep theirs elsewhere: pass --root {' or '.join(found)}" if found else ""
+def _is_data_root(path: str) -> bool:
+    try:
+        with open_mounted(path) as root:
+            return bool(detect(root)) and root.is_directory(CONTAINERS.path)
+    except OSError:
+        return False
 
 
 def identify(path: str) -> tuple[int, int] | None:

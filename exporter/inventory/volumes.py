@@ -22,6 +22,8 @@ _OWN_FILES = ("metadata.db", "backingFsBlockDev")
 #: Docker 1.0 to 1.2 keep volumes as a graph, which makes and removes its entries in here (graph/graph.go, Mktemp).
 _UNFINISHED = "_tmp"
 _DATABASE: Tree = (*VOLUMES.path, "metadata.db")
+#: Directories that engines make which also make the database (Docker 1.13 on, plugin/manager.go; BuildKit since 18.06).
+_SINCE_DATABASE: tuple[Tree, ...] = (("plugins", "storage"), ("buildkit", "executor"))
 _ANONYMOUS = "com.docker.volume.anonymous"
 _COMPOSE = "com.docker.compose.project"
 _VFS: Tree = VFS.layers
@@ -36,10 +38,10 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     """
     known = _database(reader)
     volumes = []
-    for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES):
+    for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, required=True):
         volume = _kept(reader, name)
         if volume is not None:
-            volumes.append(_told(volume, known.pop(name, {})))
+            volumes.append(_told(_with_mount(reader, volume), known.pop(name, {})))
     # A volume of another driver has no directory here. A local volume without one is gone.
     others = [(name, about) for name, about in sorted(known.items()) if text(about, "Driver") not in ("", "local")]
     return (*volumes, *(_told(Volume(name, is_id(name)), about) for name, about in others))
@@ -47,11 +49,20 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
 
 def _database(reader: Reader) -> dict[str, Json]:
     """The entries of `metadata.db` by volume; read again whenever it was written to."""
+    if any(reader.root.is_directory(tree) for tree in _SINCE_DATABASE):
+        reader.expect(_DATABASE)
     return dict(reader.database(_DATABASE, "volumes", _volumes) or {})
 
 
 def _volumes(bucket: Bucket) -> dict[str, Json]:
     return {name.decode("utf-8", "surrogateescape"): decode(value) or {} for name, value in bucket.values.items()}
+
+
+def _with_mount(reader: Reader, volume: Volume) -> Volume:
+    """Find the data of a volume with options while it is mounted: `docker system df -v` measures what is there."""
+    data = volume.directory
+    mounted = volume.tree is None and data is not None and data in reader.root.mounts
+    return replace(volume, tree=data) if mounted else volume
 
 
 def _told(volume: Volume, about: Json) -> Volume:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
-from exporter.core.measured import Changes, Tree
+from exporter.core.measured import Changes, Tree, is_within
 from exporter.core.model import Collector, Inventory, LayerKey, Use
 from exporter.inventory.areas import RootAreas, table
 from exporter.inventory.drivers import driver_named
@@ -74,13 +74,35 @@ def make_plan(root: DataRoot, inventory: Inventory, areas: RootAreas) -> Plan:
             trees.setdefault((*store, name), collector)
     for name in inventory.directories:
         trees.setdefault((name,), Collector.DIRECTORIES)
-    for mount in root.mounts:
+    walked = {tree for tree in _of_volumes(inventory) if tree in root.mounts and _answers(root, tree)}
+    for mount in root.mounts - walked:
         exclusions.add(mount, mount=True)
     for tree in trees:
         if not areas.is_store(tree[:-1]):
             exclusions.add(tree)
-    there = {tree: collector for tree, collector in trees.items() if tree not in root.mounts}
+    there = {
+        tree: collector
+        for tree, collector in trees.items()
+        if (tree not in root.mounts or tree in walked) and not is_within(tree, root.unwalked)
+    }
     return Plan(there, exclusions, frozenset(immutable), differences, dict(_sources(inventory)), _unfinished(inventory))
+
+
+def _of_volumes(inventory: Inventory) -> Iterator[Tree]:
+    """The trees of volumes. One that is a mount is measured as a tree of its own, as `docker system df -v` does."""
+    for volume in inventory.volumes:
+        yield from (tree for tree in (volume.tree, volume.home) if tree)
+
+
+def _answers(root: DataRoot, tree: Tree) -> bool:
+    """Whether the filesystem that is mounted there answers, and is to be measured."""
+    if is_within(tree, root.unwalked):
+        return False
+    try:
+        root.lstat(tree)
+    except OSError:
+        return False
+    return True
 
 
 def _sources(inventory: Inventory) -> Iterator[tuple[Tree, frozenset[Tree]]]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
-from exporter.core.measured import Measured, Reason, Tree
+from exporter.core.measured import Measured, Reason, Tree, is_within
 from exporter.core.model import (
     Collector,
     Counters,
@@ -52,13 +52,16 @@ class Scanner:
         *,
         clock: Clock = SYSTEM_CLOCK,
         proc: str = "/proc",
+        network: bool = False,
     ) -> None:
+        """`network`: measure volumes on network filesystems, too."""
         self.path = path
         self.counters = counters or Counters()
         #: (st_dev, st_ino) of the directory that was scanned; None before a scan.
         self.identity: tuple[int, int] | None = None
         self._clock = clock
         self._proc = proc
+        self._network = network
         self._pool = pool
         self._cache = Cache(None) if cache is None else cache
         self._grace = Grace(orphaned_after, clock)
@@ -117,7 +120,7 @@ class Scanner:
 
     def probe(self) -> tuple[str, ...]:
         """Detect the layouts of the root without a scan; raises RootError if it cannot be read."""
-        with open_root(self.path) as root:
+        with open_root(self.path, network=self._network) as root:
             return detect(root)
 
     def announced(self, layouts: tuple[str, ...]) -> Snapshot:
@@ -137,7 +140,7 @@ class Scanner:
     def open_root(self) -> DataRoot:
         """Open the root. If it cannot be read, forget its state and raise RootError."""
         try:
-            return open_root(self.path)
+            return open_root(self.path, network=self._network)
         except RootError as error:
             self.lose(str(error))
             raise
@@ -171,8 +174,13 @@ class Scanner:
         self._start(trigger, stats, tasks, whole=dirty.everything)
 
     def _note_filesystems(self, root: DataRoot) -> None:
-        layers = [one.trees for one in self.inventory.layers]
-        found = filesystems(root.path, self.inventory.directories, layers, root.mountinfo, root.device)
+        inventory = self.inventory
+        parts: list[Tree] = [(name,) for name in inventory.directories]
+        parts += [one.trees[0][:-1] for one in inventory.layers if one.trees]
+        mounted = (one for volume in inventory.volumes for one in (volume.home, volume.tree) if one in root.mounts)
+        parts += [one for one in mounted if one is not None and not is_within(one, root.unwalked)]
+        others = [one.where for one in inventory.remarks if one.where]
+        found = filesystems(root.path, parts, others, root.mountinfo, root.device)
         self._changes += found != self._known.filesystems
         around = mount_of(root.path, root.mountinfo)
         self._known = Snapshot(

@@ -33,7 +33,10 @@ class ScanLoop:
         self._counters = start.counters
         self._pool = pool
         self._cache = Cache(config.scan.cache_file or None)
-        self._scanner = Scanner(config.root, config.scan.orphaned_after, pool, self._cache, start.counters)
+        scan = config.scan
+        self._scanner = Scanner(
+            config.root, scan.orphaned_after, pool, self._cache, start.counters, network=scan.network
+        )
         self._scheduler = Scheduler(config, self._scanner, pool, start.counters)
         self._log = ScanLog()
         self._output = sys.stdout.buffer

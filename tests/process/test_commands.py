@@ -64,8 +64,17 @@ def test_what_cannot_be_read_is_said_with_advice(built: GraphRoot, tmp_path: Pat
     assert "decode: The file is damaged" in done.stderr
     assert "app" in done.stdout, "what is known is shown all the same"
     missing = run("df", "--root", str(tmp_path / "missing"), "--json")
-    assert (missing.returncode, json.loads(missing.stdout)["error"]) == (1, "does not exist")
+    assert missing.returncode == 1
+    assert json.loads(missing.stdout)["error"].startswith("does not exist; `docker info")
     assert "does not exist" in missing.stderr
+
+
+def test_every_command_names_the_roots_of_remapped_users(built: GraphRoot) -> None:
+    graph_root(built.path / "100000.100000").image("inner", size=3)
+    for line in (*_COMMANDS, "once"):
+        done = run(*line.split(), "--root", str(built.path))
+        assert f"--root {built.path}/100000.100000" in done.stderr, line
+        assert done.returncode == 0, line
 
 
 def test_on_a_terminal_there_are_progress_and_bars(built: GraphRoot) -> None:

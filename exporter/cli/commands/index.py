@@ -2,7 +2,7 @@
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from exporter.core.text import short_ids
@@ -55,9 +55,23 @@ class Index:
     def _containers(self) -> dict[tuple[str, str], ContainerRow]:
         owners: dict[tuple[str, str], ContainerRow] = {}
         for one in self.document.containers:
-            for name in (one.layer, one.layer + INIT) if one.layer else ():
+            bases = [name for name in (one.id, one.layer) if name]
+            for name in (*bases, *(base + INIT for base in bases), one.init):
                 owners[one.driver, name] = one
         return owners
+
+    @cached_property
+    def _standing(self) -> dict[tuple[str, str], list[ContainerRow]]:
+        """The containers by each of the image layers that they stand on, as far as these are on disk."""
+        users: dict[tuple[str, str], list[ContainerRow]] = defaultdict(list)
+        for one in self.document.containers:
+            seen: set[str] = set()
+            at = one.base or one.image_id
+            while at and at not in seen and (layer := self.layers.get((one.driver, at))):
+                seen.add(at)
+                users[one.driver, at].append(one)
+                at = layer.parent
+        return users
 
     def images_with(self, layer: LayerRow) -> list[ImageRow]:
         """The listed images that contain a layer."""
@@ -73,15 +87,27 @@ class Index:
 
     def owner(self, layer: LayerRow) -> str:
         """The owner of a layer, as text."""
+        init = "init layer of " if layer.id.endswith(INIT) else ""
         container = self.container_of(layer)
         if container is not None:
-            kind = "init layer of container" if layer.id.endswith(INIT) else "container"
-            return f"{kind} {container_name(container)}"
-        images = self.images_with(layer)
-        if images:
-            rest = f" and {len(images) - 1} more" if len(images) > 1 else ""
-            return f"image {self.image_name(images[0])}{rest}"
+            return f"{init}container {container_name(container)}"
+        if images := self.images_with(layer):
+            return f"image {self.image_name(images[0])}{_more(images)}"
+        if standing := self.standing_on(layer):
+            return f"{self._image_of(standing[0])} of container {container_name(standing[0])}{_more(standing)}"
+        if layer.held:
+            part = "image (removed) of " if layer.chain else init
+            return f"{part}container {layer.held[:12]} (gone, but for its entry in layerdb/mounts)"
         return _NOBODY.get(layer.use, layer.use)
+
+    def standing_on(self, layer: LayerRow) -> list[ContainerRow]:
+        """The containers whose writable layer stands on an image layer, by name."""
+        return sorted(self._standing.get((layer.driver, layer.id), []), key=container_name)
+
+    def _image_of(self, container: ContainerRow) -> str:
+        """The image of a container that no image of the document has the layers of."""
+        known = any((one.driver, one.id) == (container.driver, container.image_id) for one in self.document.images)
+        return "image" if known or not container.image_id else "image (removed)"
 
     def image_name(self, image: ImageRow) -> str:
         """An image's first reference, or its short id."""
@@ -106,11 +132,16 @@ class Index:
 
 
 _NOBODY = {
+    "container": "a container that is not known",
     "image": "an image without a name",
     "build_cache": "the build cache",
     "pending": "not known: it may be coming or going",
     "orphaned": "nothing",
 }
+
+
+def _more(several: Sequence[object]) -> str:
+    return f" and {len(several) - 1} more" if len(several) > 1 else ""
 
 
 def container_name(container: ContainerRow) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from exporter.cli.commands.index import Index, container_name
+from exporter.cli.commands.missing import missing_data, missing_layers
 from exporter.cli.commands.remarks import said_of
-from exporter.cli.commands.tables import Answer, Lines, Table, size
+from exporter.cli.commands.tables import Answer, Lines, Table, not_known, size
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.text import escape, unescape
 from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, LayerRow
@@ -24,9 +25,14 @@ def layers(index: Index, wanted: str, *, orphaned: bool) -> Answer:
     rows = [one for one in index.document.layers if not orphaned or one.use == "orphaned"]
     rows.sort(key=lambda one: (-(one.allocated or 0), one.id))
     parts: list[Table | Lines] = [_table(index, "", rows)]
-    if orphaned and not rows:
+    unknown = not_known(index.document, "layers_of_others")
+    if orphaned and unknown:
+        parts = [Lines("", ["It cannot be told which layers are orphaned."])]
+    elif orphaned and not rows:
         parts = [Lines("", ["No layer is orphaned."])]
-    return Answer({"layers": [_data(index, one) for one in rows]}, parts)
+    missing = [] if orphaned else missing_layers(index)
+    data = {"layers": [_data(index, one) for one in rows], "missing": missing_data(index)}
+    return Answer(data, [*parts, *missing, *unknown], failed=bool(missing))
 
 
 def _table(index: Index, title: str, rows: Iterable[LayerRow]) -> Table:
@@ -105,8 +111,13 @@ def _about(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[str]:
     lines = [f"layer {row.id} of driver {row.driver}: {index.owner(row)}"]
     lines += [f"  chain id: {row.chain}"] if row.chain else []
     lines += [f"  directory: {index.path(row.directory)}"] if row.directory else []
+    lines += [f"  {_HELD}"] if row.held and not index.standing_on(row) else []
     names = [index.image_name(one) for one in index.images_with(row)]
     return [*lines, f"  images: {', '.join(names)}"] if names else lines
+
+
+#: Docker 20.10 layer/layer_store.go, loadMount: such an entry is read like any other when the engine starts.
+_HELD = "its container is gone, but an entry of layerdb/mounts still needs the layer: no prune frees it"
 
 
 def whose(index: Index, given: str) -> Answer:
@@ -235,7 +246,7 @@ def _named(index: Index, name: str) -> list[dict[str, str]]:
             text = f"{index.image_name(image)} ({index.short(image.id)}), {size(image.virtual)}"
             found.append({"kind": "image", "id": image.id, "text": text})
     for layer in index.document.layers:
-        if bare in (layer.id, layer.chain):
+        if bare in (layer.id, layer.chain, layer.held):
             images = ", ".join(index.image_name(one) for one in index.images_with(layer))
             text = f"{index.short(layer.id)}, {size(layer.size)}, {index.owner(layer)}"
             found.append({"kind": "layer", "id": layer.id, "text": f"{text} (images: {images})" if images else text})

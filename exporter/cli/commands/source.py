@@ -47,7 +47,8 @@ def from_disk(config: Config) -> Document:
     settings = config.scan
     with Pool(settings.workers or default_workers(), settings.tree_timeout) as pool:
         pool.warm()
-        snapshot = scan_once(Scanner(config.root, settings.orphaned_after, pool), settings.tree_timeout)
+        scanner = Scanner(config.root, settings.orphaned_after, pool, network=settings.network)
+        snapshot = scan_once(scanner, settings.tree_timeout)
     snapshot, spaces = with_space(snapshot)
     filesystems = [space(one, status) for one, status in spaces]
     taken = snapshot.taken if snapshot.measured else None

@@ -79,7 +79,8 @@ class LayerRow:
 class ImageRow:
     """An image. `layer` is the uppermost of its `depth` layers, "" where that is gone; `listed` as `docker images`.
 
-    `parent` is the image that it was built on, "" where that is not known.
+    `parent` is the image that it was built on, "" where that is not known. `missing` are its layers that are not on
+    disk: chain ids, or ids of images in the old layout.
     """
 
     driver: str
@@ -87,15 +88,16 @@ class ImageRow:
     references: tuple[str, ...]
     digests: tuple[str, ...]
     listed: bool
-    state: str
+    state: str | None
     created: float | None
     virtual: int | None
     unique: int | None
     proportional: float | None
-    containers: int
+    containers: int | None
     layer: str
     depth: int
     parent: str = ""
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ class ContainerRow:
     """A container. `writable` is what it wrote, `writable_allocated` the blocks of that layer's directory.
 
     `writable_limit` is the size that `--storage-opt size` allows; `stack` and `swarm_service` are those of its service.
+    `init` is the layer that Docker prepares below its own, `base` the uppermost of its image's layers that are on disk,
+    `missing` are its layers that are not.
     """
 
     driver: str
@@ -142,6 +146,9 @@ class ContainerRow:
     stack: str = ""
     swarm_service: str = ""
     writable_limit: int | None = None
+    init: str = ""
+    base: str = ""
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +161,7 @@ class VolumeRow:
     name: str
     anonymous: bool
     driver: str
-    containers: int
+    containers: int | None
     size: int | None
     allocated: int | None
     inodes: int | None
@@ -173,10 +180,34 @@ class MissingRow:
 
 
 @dataclass(frozen=True, slots=True)
+class GapRow:
+    """One thing that was not read, of an input of figures.
+
+    `driver`: only its objects are affected; "" for all. `object`: the id of the object; "" where it may be any number.
+    """
+
+    input: str
+    path: str
+    why: str
+    driver: str
+    object: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownRow:
+    """A figure that is not known, and why, in one line. `driver`: of objects of one graph driver; "" of all."""
+
+    figure: str
+    driver: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemarkRow:
     """An entry of the root that is not what usually is in its place.
 
-    `kind`: `leftover` (an engine of 1.10 or newer has moved its images, and reads it no more).
+    `kind`: `leftover` (an engine of 1.10 or newer has moved its images, and reads it no more), `link` (to `target`, and
+    not followed) or `unwalked` (a mount of type `target`, which is not measured).
     """
 
     kind: str
@@ -198,7 +229,9 @@ class ProblemRow:
 class Document:
     """A whole data root. `taken` is None as long as the first scan is not done: then there are no objects.
 
+    `gaps` is what was not read, `unknown` the figures that are not known because of that.
     `origins` are the paths by which engines called the root: another than `root` on a disk that is mounted elsewhere.
+    `nested` are the data roots of remapped users below this one, by the names of their directories.
     """
 
     schema: int
@@ -220,4 +253,11 @@ class Document:
     filesystems: tuple[FilesystemRow, ...]
     taken: float | None
     origins: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
     remarks: tuple[RemarkRow, ...] = ()
+    gaps: tuple[GapRow, ...] = ()
+    unknown: tuple[UnknownRow, ...] = ()
+
+    def why_not(self, figure: str, driver: str = "") -> str:
+        """Why a figure is not known, for one graph driver or for all (""); "" where it is known."""
+        return next((one.why for one in self.unknown if one.figure == figure and one.driver == driver), "")

@@ -32,14 +32,16 @@ def test_a_directory_mounted_on_itself_is_no_foreign_mount(mounts: list[MountPoi
 
 
 def test_a_name_that_any_filesystem_may_have_tells_none_from_another(mounts: list[MountPoint]) -> None:
-    found = filesystems("/var/lib/docker", ["aufs", "tmp", "trust", "volumes"], [], mounts, os.makedev(254, 0))
+    found = filesystems(
+        "/var/lib/docker", [("aufs",), ("tmp",), ("trust",), ("volumes",)], [], mounts, os.makedev(254, 0)
+    )
     assert [one.mountpoint for one in found] == ["/", "/var/lib/docker/tmp", "/var/lib/docker/volumes"]
 
 
 def test_a_filesystem_whose_mount_is_not_listed_is_known_by_its_number(mounts: list[MountPoint]) -> None:
     """As in a chroot whose root is no mount point."""
     listed = [mount for mount in mounts if mount.path not in ("/", "/var/lib/docker/aufs")]
-    found = filesystems("/var/lib/docker", ["aufs", "tmp"], [], listed, os.makedev(254, 9))
+    found = filesystems("/var/lib/docker", [("aufs",), ("tmp",)], [], listed, os.makedev(254, 9))
     assert found[0] == Filesystem("/var/lib/docker", "254:9", "/var/lib/docker", "")
     assert [one.mountpoint for one in found] == ["/var/lib/docker", "/var/lib/docker/tmp"]
     (known, *_) = filesystems("/var/lib/docker", [], [], listed, os.makedev(254, 0))

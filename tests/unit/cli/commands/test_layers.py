@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -5,8 +6,11 @@ import pytest
 
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.layers import layers, whose
+from exporter.cli.commands.tables import Lines
 from tests.support.product import document_of
+from tests.support.recorded import unpack_case
 from tests.support.roots import GraphRoot, graph_root, hex_id
+from tests.support.roots.layerdb import DbRoot, digest
 
 
 @pytest.fixture
@@ -122,3 +126,64 @@ def test_a_path_of_no_object_says_what_it_is(built: GraphRoot, tmp_path: Path) -
     link = tmp_path / "link"
     link.symlink_to(built.path)
     assert whose(index, str(link / "aufs/diff" / hex_id("app"))).data["owners"][0]["id"] == hex_id("app")
+
+
+def owners(built: DbRoot) -> dict[str, str]:
+    index = Index(document_of(built.path, orphaned_after=0))
+    return {one.id: index.owner(one) for one in index.document.layers}
+
+
+@pytest.fixture
+def newer(tmp_path: Path) -> DbRoot:
+    built = DbRoot(tmp_path / "newer").layer("base", 10).layer("app", 3, "base").image("app", "app", ["app:1"])
+    return built.container("web", "app", "app")
+
+
+def test_a_layer_that_only_a_container_stands_on_names_the_container(newer: DbRoot) -> None:
+    newer.remove_image("app")
+    said = owners(newer)
+    assert said[newer.cache("app")] == said[newer.cache("base")] == "image (removed) of container web"
+    assert said[digest("mountweb")] == "container web"
+    newer.container("db", "app", "app")
+    assert owners(newer)[newer.cache("base")] == "image (removed) of container db and 1 more"
+
+
+def test_where_the_image_may_be_there_it_is_not_called_removed(newer: DbRoot) -> None:
+    (newer.base / "imagedb/content/sha256" / newer.images["app"]).write_text("{")
+    assert owners(newer)[newer.cache("base")] == "image of container web"
+
+
+def test_the_init_layer_that_is_left_names_its_container(newer: DbRoot) -> None:
+    shutil.rmtree(newer.layers / digest("mountweb"))
+    assert owners(newer)[f"{digest('mountweb')}-init"] == "init layer of container web"
+
+
+def test_the_old_init_layer_that_is_left_names_its_container(built: GraphRoot) -> None:
+    shutil.rmtree(built.path / "aufs/diff" / hex_id("web"))
+    index = Index(document_of(built.path, orphaned_after=0))
+    assert index.owner(index.layers["aufs", f"{hex_id('web')}-init"]) == "init layer of container web"
+
+
+def test_what_an_entry_without_a_container_holds_is_named_after_that(newer: DbRoot) -> None:
+    identity = digest("containerweb")
+    shutil.rmtree(newer.path / "containers" / identity)
+    newer.remove_image("app")
+    gone = f"container {identity[:12]} (gone, but for its entry in layerdb/mounts)"
+    said = owners(newer)
+    assert said[digest("mountweb")] == gone
+    assert said[f"{digest('mountweb')}-init"] == f"init layer of {gone}"
+    assert said[newer.cache("base")] == f"image (removed) of {gone}"
+    index = Index(document_of(newer.path))
+    about = layers(index, digest("mountweb")[:10], orphaned=False)
+    assert any("no prune frees it" in line for part in about.parts if isinstance(part, Lines) for line in part.lines)
+    named = {one["id"] for one in whose(index, f"image/overlay2/layerdb/mounts/{identity}").data["owners"]}
+    assert named == {digest("mountweb"), f"{digest('mountweb')}-init", newer.cache("app"), newer.cache("base")}
+
+
+def test_the_case_of_a_layer_without_a_name(tmp_path: Path) -> None:
+    index = Index(document_of(unpack_case(27, tmp_path)))
+    assert {index.owner(one) for one in index.document.layers} == {
+        "image (removed) of container web",
+        "container web",
+        "init layer of container web",
+    }

@@ -1,0 +1,13 @@
+"""The line that names the data root of a remapped user below the root that was asked for."""
+
+import os.path
+
+from exporter.core.log import printable
+
+
+def remapped_line(root: str, name: str) -> str:
+    """Say which `--root` to pass for the data root of a remapped user (dockerd --userns-remap)."""
+    return printable(
+        f"{root}: {name} is the root of a remapped user, and its objects are not listed: "
+        f"pass --root {os.path.join(root, name)} for them"
+    )
