@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from exporter.core.measured import Tree
+from exporter.core.measured import Reason, Tree
 from exporter.core.model import Container, ContainerId, ContainerState, ImageId, Log
 from exporter.inventory.areas import CONTAINERS
 from exporter.inventory.container_mounts import origin, read_mounts, resolve_mounts, volumes_from
@@ -51,6 +51,9 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
     asked = reader.json((*home, _HOST_CONFIG), optional=True)
     unloaded = why_not_loaded(reader, (*home, name), config, asked)
     host = asked or {}
+    if config is not None and config.get("ID") != container:
+        reader.problem(Reason.DECODE, (*home, name), "has the id of another container")
+        config = None
     if config is None:
         lost = Container("", container, mounts=read_mounts({}, host), volumes_from=volumes_from({}, host))
         return replace(previous.get(container) or replace(lost, metadata=(home,)), unloaded=unloaded)
