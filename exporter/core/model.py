@@ -11,6 +11,7 @@ from exporter.core.objects import (
     Mount,
     Problem,
     Remark,
+    Temporary,
     Volume,
 )
 from exporter.core.snapshot import CollectorScan, Counters, Filesystem, Progress, Snapshot, Watching
@@ -51,6 +52,7 @@ __all__ = [
     "Remark",
     "RemarkKind",
     "Snapshot",
+    "Temporary",
     "Trigger",
     "Use",
     "Volume",

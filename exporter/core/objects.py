@@ -250,6 +250,20 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True)
+class Temporary:
+    """The old files in one directory of the engine's for temporary files: their number, and their disk blocks in bytes.
+
+    `newest` is the modification time of the newest of them, Unix seconds. Not `whole`: there are more.
+    """
+
+    path: Tree
+    files: int
+    allocated: int
+    newest: float
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """The content of the metadata of one data root, before anything is measured.
 
@@ -257,7 +271,7 @@ class Inventory:
     driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,
     `nested` the data roots of remapped users below this one. `elsewhere`: the entries of the root whose files are on
     devices or filesystems of their own, which are not measured. `remarks`: what is there and is not a part as usual.
-    `engine` is what is known of the engine's version.
+    `engine` is what is known of the engine's version. `temporary` are its old temporary files.
     `knowledge`: what of all this was not read whole.
     """
 
@@ -277,3 +291,4 @@ class Inventory:
     knowledge: Knowledge = field(default_factory=Knowledge)
     remarks: tuple[Remark, ...] = ()
     engine: EngineVersion = NO_EVIDENCE
+    temporary: tuple[Temporary, ...] = ()

@@ -32,6 +32,7 @@ from exporter.inventory.gaps import knowledge
 from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
 from exporter.inventory.layouts.part import DriverPart, Known, Part, Reading
+from exporter.inventory.temporary import read_temporary
 from exporter.inventory.volumes import read_volumes
 
 #: A root of a remapped user (Docker 1.10 on, daemon/daemon_unix.go, setupDaemonRoot).
@@ -297,6 +298,7 @@ def read_inventory(
         elsewhere=frozenset(_elsewhere(root, stores, layers)),
         remarks=(*parts.remarks, *_unwalked(root)),
         engine=engine_version(directories, parts.by_layout, containers),
+        temporary=read_temporary(root, grace.clock.now()),
     )
     inventory = replace(inventory, knowledge=knowledge(problems.unread))
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)

@@ -29,6 +29,7 @@ def df(document: Document) -> Answer:
         "reclaimable_total": exact_sum(bytes_),
         "unattributed": document.unattributed,
         "filesystems": [asdict(row) for row in document.filesystems],
+        "temporary": [asdict(row) for row in document.temporary],
         "remarks": [asdict(row) for row in document.remarks],
     }
     parts: list[Table | Lines] = [
@@ -49,6 +50,7 @@ def df(document: Document) -> Answer:
             footer=(total(bytes_), total(objects), "total", ""),
         ),
         *_notes(document),
+        *_temporary(document),
         _filesystems(document.filesystems),
     ]
     return Answer(data, [*parts, *_unmeasured(document), *remarks(document)])
@@ -86,6 +88,25 @@ def _by_reason(rows: Iterable[ReclaimableRow]) -> dict[str, list[ReclaimableRow]
 
 def _names(rows: Iterable[ReclaimableRow]) -> str:
     return ", ".join(row.what or row.category for row in rows)
+
+
+def _temporary(document: Document) -> list[Table | Lines]:
+    """The engine's old temporary files, which no prune removes."""
+    rows = document.temporary
+    if not rows:
+        return []
+    written = [f"{age(time.time() - row.newest)} ago" for row in rows]
+    return [
+        Table(
+            "Old temporary files: not written to for a day, and removed by no prune",
+            (">BYTES", ">#FILES", "NEWEST", "WHERE", "HOW"),
+            [
+                (row.allocated, row.files, newest, row.path if row.whole else f"{row.path} (and more)", row.how)
+                for row, newest in zip(rows, written, strict=True)
+            ],
+        ),
+        Lines("", ["They are leftovers, unless a load, pull or build is going on: a restart of the daemon ends that."]),
+    ]
 
 
 def _held(layers: Sequence[LayerRow]) -> list[str]:

@@ -213,8 +213,9 @@ def _part(index: Index, name: str) -> list[dict[str, str]]:
         return [{"kind": "part", "id": name, "text": area.label}]
     if not area.label and directory is None:
         return []
+    how = next((f"; old ones: {one.how}" for one in index.document.temporary if one.path == name), "")
     allocated = f"; {size(directory.allocated)} on disk in all" if directory else ""
-    return [{"kind": "part", "id": name, "text": f"{name}: {area.label or 'not known'}{allocated}"}]
+    return [{"kind": "part", "id": name, "text": f"{name}: {area.label or 'not known'}{allocated}{how}"}]
 
 
 def _volume(index: Index, parts: tuple[str, ...]) -> dict[str, str] | None:

@@ -26,6 +26,7 @@ from exporter.expose.snapshot_api.rows import (
     ProblemRow,
     ReclaimableRow,
     RemarkRow,
+    TemporaryRow,
     UnknownRow,
     VolumeRow,
 )
@@ -34,6 +35,7 @@ from exporter.figures.needs import Figure
 from exporter.figures.prunes import NAMES, Category
 from exporter.figures.reclaim import Reclaim
 from exporter.figures.sizes import ContainerFigures, ImageFigures
+from exporter.figures.temporary import how_to_free
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "volumes": volumes(figures),
         "missing": missing(figures),
         "remarks": remarks(snapshot),
+        "temporary": temporary(snapshot),
     }
     for name, rows in parts.items():
         yield from _list(name, rows if measured else ())
@@ -291,6 +294,14 @@ def missing(figures: Figures) -> Iterator[MissingRow]:
     for driver, names in figures.missing.items():
         for name in sorted(names):
             yield MissingRow(driver, escape(name))
+
+
+def temporary(snapshot: Snapshot) -> Iterator[TemporaryRow]:
+    """The engine's old temporary files."""
+    for one in snapshot.inventory.temporary:
+        path = "/".join(one.path)
+        how = how_to_free(snapshot.inventory, escape(snapshot.root), path)
+        yield TemporaryRow(path, one.files, one.allocated, one.newest, one.whole, how)
 
 
 def remarks(snapshot: Snapshot) -> Iterator[RemarkRow]:

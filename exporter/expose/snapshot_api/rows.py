@@ -226,6 +226,21 @@ class ProblemRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TemporaryRow:
+    """The files in `tmp` or `tmp-old` that were not written to for a day: their number, and their disk blocks in bytes.
+
+    `newest` is when the newest of them was written. Not `whole`: there are more. `how` says what frees them.
+    """
+
+    path: str
+    files: int
+    allocated: int
+    newest: float
+    whole: bool
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A whole data root. `taken` is None as long as the first scan is not done: then there are no objects.
 
@@ -254,6 +269,7 @@ class Document:
     taken: float | None
     origins: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
+    temporary: tuple[TemporaryRow, ...] = ()
     remarks: tuple[RemarkRow, ...] = ()
     gaps: tuple[GapRow, ...] = ()
     unknown: tuple[UnknownRow, ...] = ()
