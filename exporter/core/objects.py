@@ -116,12 +116,16 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A container's log. None: not known. `files` includes rotated ones."""
+    """A container's log. None: not known. `files` includes rotated ones.
+
+    `missing`: its driver writes to a file here, and that file is not there.
+    """
 
     driver: str = ""
-    files: tuple[Tree, ...] = ()
+    files: tuple[Tree, ...] | None = ()
     limit: int | None = None
     bounded: bool | None = None
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,15 @@ class Container:
         if self.state is ContainerState.UNKNOWN:
             return None
         return self.state in (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
+
+    @property
+    def log_deleted(self) -> bool:
+        """Whether its log was deleted while the engine writes to it, as far as it runs: the space is not free.
+
+        Between two attempts to restart, the engine has closed the log.
+        """
+        waits = self.state is ContainerState.RESTARTING and not self.pid
+        return self.log.missing and self.runs is not False and not waits
 
     @property
     def going(self) -> bool:
@@ -264,6 +277,15 @@ class Temporary:
 
 
 @dataclass(frozen=True, slots=True)
+class Plugin:
+    """A plugin of the engine; `interfaces` are what it is for: logdriver, volumedriver and others."""
+
+    id: str
+    name: str = ""
+    interfaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """The content of the metadata of one data root, before anything is measured.
 
@@ -290,5 +312,6 @@ class Inventory:
     elsewhere: frozenset[str] = frozenset()
     knowledge: Knowledge = field(default_factory=Knowledge)
     remarks: tuple[Remark, ...] = ()
+    plugins: tuple[Plugin, ...] = ()
     engine: EngineVersion = NO_EVIDENCE
     temporary: tuple[Temporary, ...] = ()

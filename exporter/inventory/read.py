@@ -32,6 +32,7 @@ from exporter.inventory.gaps import knowledge
 from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
 from exporter.inventory.layouts.part import DriverPart, Known, Part, Reading
+from exporter.inventory.plugins import read_plugins
 from exporter.inventory.temporary import read_temporary
 from exporter.inventory.volumes import read_volumes
 
@@ -271,6 +272,7 @@ def read_inventory(
         for name in parts.unmeasured:
             readers[Collector.IMAGES].gap(Input.IMAGE_STORE, (), f"the layout {name} is measured by directory only")
     stores = parts.stores
+    others = Reader(root, Collector.DIRECTORIES, problems)
     placed = (_place_container(container, parts, stores) for container in found)
     placed = (_with_missing(parts.of_new_image(container), parts) for container in placed)
     containers = tuple(_unloaded(container, parts) for container in placed)
@@ -281,7 +283,7 @@ def read_inventory(
         for driver, mine in by_driver.items()
         for layer in _classify(reading, problems, parts.by_driver[driver], mine, names, grace)
     ]
-    directories = tuple(Reader(root, Collector.DIRECTORIES, problems).names(()))
+    directories = tuple(others.names(()))
     inventory = Inventory(
         layouts=tuple(parts.by_layout),
         unmeasured=parts.unmeasured,
@@ -295,6 +297,7 @@ def read_inventory(
         stores=_count_entries(reading, parts),
         missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=directories,
+        plugins=read_plugins(others),
         elsewhere=frozenset(_elsewhere(root, stores, layers)),
         remarks=(*parts.remarks, *_unwalked(root)),
         engine=engine_version(directories, parts.by_layout, containers),

@@ -1,12 +1,12 @@
 """`df`: the sizes of the top-level entries of the root, and the space that prunes would free."""
 
-import posixpath
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from exporter.cli.commands.remarks import remarks
 from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table, exact_sum, total
+from exporter.cli.commands.unexplained import said_of, unexplained
 from exporter.core.text import SHORT
 from exporter.core.units import age, human
 from exporter.expose.snapshot_api.rows import Document, FilesystemRow, LayerRow, ReclaimableRow
@@ -30,6 +30,7 @@ def df(document: Document) -> Answer:
         "unattributed": document.unattributed,
         "filesystems": [asdict(row) for row in document.filesystems],
         "temporary": [asdict(row) for row in document.temporary],
+        "unexplained": unexplained(document),
         "remarks": [asdict(row) for row in document.remarks],
     }
     parts: list[Table | Lines] = [
@@ -53,14 +54,14 @@ def df(document: Document) -> Answer:
         *_temporary(document),
         _filesystems(document.filesystems),
     ]
-    return Answer(data, [*parts, *_unmeasured(document), *remarks(document)])
+    return Answer(data, [*parts, *said_of(unexplained(document)), *_unmeasured(document), *remarks(document)])
 
 
 def _silent(document: Document) -> list[str]:
     """The entries of the root on which a filesystem is mounted that does not answer."""
     known = {row.name for row in document.directories}
-    tops = ((posixpath.split(one.mountpoint), one.size) for one in document.filesystems)
-    return [name for (parent, name), size in tops if size is None and parent == document.root and name not in known]
+    silent = [one.directory for one in document.filesystems if one.size is None]
+    return [name for name in silent if name and "/" not in name and name not in known]
 
 
 def _when(document: Document) -> str:

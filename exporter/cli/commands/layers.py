@@ -11,10 +11,12 @@ from exporter.cli.commands.remarks import said_of
 from exporter.cli.commands.tables import Answer, Lines, Table, not_known, size
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.text import escape, unescape
-from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, LayerRow
+from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, LayerRow, PluginRow
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.drivers import INIT
+from exporter.inventory.files.reader import ID, is_id
 
+_PLUGINS = "plugins"
 _HEADINGS = ("LAYER", "USE", ">SIZE", ">ON DISK", "BELONGS TO", "DIRECTORY")
 
 
@@ -195,6 +197,9 @@ def _owners(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
     volume = _volume(index, parts)
     if volume is not None:
         return [volume]
+    plugin = _plugin(index, parts)
+    if plugin:
+        return plugin
     if remark := said_of(index.document, "/".join(parts)):
         return [{"kind": "part", "id": parts[0], "text": remark}]
     found: list[dict[str, str]] = []
@@ -231,6 +236,23 @@ def _volume(index: Index, parts: tuple[str, ...]) -> dict[str, str] | None:
             text = f"{one.name}, {size(one.size)}, mounted by {', '.join(users) or 'no container'}"
             return {"kind": "volume", "id": one.name, "text": text}
     return None
+
+
+def _plugin(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
+    """The plugin that the path belongs to, and the containers whose ids are in it: a log of theirs, for example."""
+    if len(parts) < 2 or parts[0] != _PLUGINS or not is_id(parts[1]):
+        return []
+    plugin = next((one for one in index.document.plugins if one.id == parts[1]), PluginRow(parts[1], "", ()))
+    found: list[dict[str, str]] = []
+    for identity in ID.findall("/".join(parts[:1:-1])):
+        containers = [one for one in _named(index, identity) if one["kind"] == "container"]
+        if not containers and "logdriver" in plugin.interfaces:
+            text = f"{index.short(identity)}, which is no container of this root: it may have been removed"
+            containers = [{"kind": "container", "id": identity, "text": text}]
+        found += [one for one in containers if one not in found]
+    what = f", for {', '.join(plugin.interfaces)}" if plugin.interfaces else ""
+    text = f"{plugin.name or 'its name cannot be read'} ({index.short(plugin.id)}){what}"
+    return [*found, {"kind": "plugin", "id": plugin.id, "text": text}]
 
 
 def _named(index: Index, name: str) -> list[dict[str, str]]:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +23,7 @@ from exporter.expose.snapshot_api.rows import (
     LayerRow,
     MissingRow,
     MountRow,
+    PluginRow,
     ProblemRow,
     ReclaimableRow,
     RemarkRow,
@@ -80,10 +81,12 @@ def ending(taken: float | None, filesystems: Iterable[FilesystemRow]) -> bytes:
 def space(one: Filesystem, status: os.statvfs_result | None) -> FilesystemRow:
     """A filesystem with the space that it says it has."""
     names = escape(one.path), escape(one.device), escape(one.mountpoint), escape(one.fstype)
+    row = FilesystemRow(*names, own=one.own, directory=escape(one.directory))
     if status is None:
-        return FilesystemRow(*names)
+        return row
     unit = status.f_frsize
-    return FilesystemRow(*names, status.f_blocks * unit, status.f_bfree * unit, status.f_bavail * unit)
+    size, free, available = status.f_blocks * unit, status.f_bfree * unit, status.f_bavail * unit
+    return replace(row, size=size, free=free, available=available)
 
 
 def _pieces(figures: Figures) -> Iterator[str]:
@@ -110,6 +113,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "containers": containers(figures),
         "volumes": volumes(figures),
         "missing": missing(figures),
+        "plugins": plugins(snapshot),
         "remarks": remarks(snapshot),
         "temporary": temporary(snapshot),
     }
@@ -241,6 +245,7 @@ def _container(
         log_driver=escape(container.log.driver),
         log_limit=container.log.limit,
         log_bounded=container.log.bounded,
+        log_deleted=container.log_deleted,
         compose_project=escape(container.compose_project),
         compose_service=escape(container.compose_service),
         mounts=tuple(
@@ -308,6 +313,12 @@ def remarks(snapshot: Snapshot) -> Iterator[RemarkRow]:
     """What is there and is not a part as usual."""
     for remark in snapshot.inventory.remarks:
         yield RemarkRow(remark.kind, escape("/".join(remark.path)), escape(remark.target))
+
+
+def plugins(snapshot: Snapshot) -> Iterator[PluginRow]:
+    """The plugins of the engine."""
+    for plugin in snapshot.inventory.plugins:
+        yield PluginRow(plugin.id, escape(plugin.name), tuple(map(escape, plugin.interfaces)))
 
 
 def problems(snapshot: Snapshot) -> Iterator[ProblemRow]:
