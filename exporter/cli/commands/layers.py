@@ -5,6 +5,7 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import asdict
 
+from exporter.cli.commands.builders import builder_note
 from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.missing import missing_data, missing_layers
 from exporter.cli.commands.remarks import said_of
@@ -113,7 +114,7 @@ def _about(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[str]:
     lines = [f"layer {row.id} of driver {row.driver}: {index.owner(row)}"]
     lines += [f"  chain id: {row.chain}"] if row.chain else []
     lines += [f"  directory: {index.path(row.directory)}"] if row.directory else []
-    lines += [f"  {_HELD}"] if row.held and not index.standing_on(row) else []
+    lines += [f"  {_HELD}"] if index.is_left(row) else []
     names = [index.image_name(one) for one in index.images_with(row)]
     return [*lines, f"  images: {', '.join(names)}"] if names else lines
 
@@ -233,7 +234,9 @@ def _volume(index: Index, parts: tuple[str, ...]) -> dict[str, str] | None:
                 for container in index.document.containers
                 if any(mount.kind == "volume" and mount.source == one.name for mount in container.mounts)
             ]
-            text = f"{one.name}, {size(one.size)}, mounted by {', '.join(users) or 'no container'}"
+            none = "no container" if one.containers is not None else "nobody knows which containers"
+            text = f"{one.name}, {size(one.size)}, mounted by {', '.join(users) or none}"
+            text = "; ".join(part for part in (text, builder_note(one.name)) if part)
             return {"kind": "volume", "id": one.name, "text": text}
     return None
 
