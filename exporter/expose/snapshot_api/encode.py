@@ -259,6 +259,7 @@ def volumes(figures: Figures) -> Iterator[VolumeRow]:
             mount_type=escape(volume.mount_type),
             device=escape(volume.device),
             options=escape(volume.options),
+            link=volume.link,
         )
 
 
@@ -272,7 +273,8 @@ def missing(snapshot: Snapshot) -> Iterator[MissingRow]:
 def remarks(snapshot: Snapshot) -> Iterator[RemarkRow]:
     """What is there and is not a part as usual."""
     for remark in snapshot.inventory.remarks:
-        yield RemarkRow(remark.kind, escape("/".join(remark.path)), escape(remark.target))
+        texts = ("/".join(remark.path), remark.target, remark.where)
+        yield RemarkRow(remark.kind, *map(escape, texts))
 
 
 def problems(snapshot: Snapshot) -> Iterator[ProblemRow]:

@@ -62,7 +62,7 @@ class LayerdbLayout:
 
     def detect(self, root: DataRoot) -> bool:
         """Say whether any driver has images of this layout."""
-        return bool(find_drivers(root))
+        return layerdb_store.detect(root)
 
     def read(self, reading: Reading) -> Part:
         """Read `image/<driver>` of each driver."""
@@ -71,6 +71,7 @@ class LayerdbLayout:
         for database in databases:
             read_images(reader, database, reading.previous)
         cache = buildkit.build_cache(reading.builds, databases, reading.root.is_directory(buildkit.HOME))
+        hidden = [name for name in reader.names(IMAGE) if reader.is_link((*IMAGE, name))]
         doubtful = reading.builds.doubtful or any(one.doubtful for one in databases)
         return Part(
             [LayerdbPart(one, reading.builds, cache) for one in databases],
