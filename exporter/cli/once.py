@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @options.root
 @options.style
 @options.output
+@options.labels
 @options.workers
 @options.tree_timeout
 @options.intermediate
@@ -28,6 +29,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     root: str,
     style: "Format",
     output: str | None,
+    labels: tuple[str, ...],
     workers: int,
     tree_timeout: float,
     intermediate: bool,
@@ -45,6 +47,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
         scan=ScanSettings(workers=workers, tree_timeout=tree_timeout, orphaned_after=orphaned_after, network=network),
         shown=options.shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
     )
+    further = _parse(labels) if labels else {}
     from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415
     from exporter.measure.pool.pool import Pool, default_workers  # noqa: PLC0415
 
@@ -54,10 +57,20 @@ def once(  # noqa: PLR0913 - one parameter for each flag
             _refuse_below(root, output)
             from exporter.cli.print_metrics import print_metrics  # noqa: PLC0415 - while the workers start
 
-            status = print_metrics(pool, config, style, output)
+            status = print_metrics(pool, config, style, output, further)
     except OSError as error:
         raise click.ClickException(f"cannot write {output or 'standard output'}: {error.strerror}") from None
     os._exit(status)  # the output is written; an orderly end of the interpreter would add a tenth of the scan's time
+
+
+def _parse(labels: tuple[str, ...]) -> dict[str, str]:
+    """Read the labels; raises click.UsageError with the reason."""
+    from exporter.expose.metrics.further_labels import parse_labels  # noqa: PLC0415 - few give any
+
+    try:
+        return parse_labels(labels)
+    except ValueError as error:
+        raise click.UsageError(f"--label: {error}") from None
 
 
 def _refuse_below(root: str, output: str | None) -> None:

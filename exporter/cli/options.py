@@ -153,6 +153,14 @@ output = option(
     help="Write to this file instead of standard output, replacing it as a whole: for node_exporter's textfile "
     "collector.",
 )
+labels = option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Add a label to all series; repeat it for several. Where two roots are written into one directory of the "
+    "textfile collector, each needs one, such as root=/var/lib/docker.",
+)
 
 
 def limits(command: Function) -> Function:

@@ -2,10 +2,13 @@
 
 import importlib
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import click
 
+from exporter.cli.gap_lines import gap_lines
 from exporter.cli.remapped import remapped_line
 from exporter.config.settings import Config
 from exporter.core import log
@@ -21,11 +24,15 @@ if TYPE_CHECKING:
 
 #: node_exporter, which reads the file, runs as another user.
 _MODE = 0o644
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def print_metrics(pool: Pool, config: Config, style: "Format", output: str | None) -> int:
+def print_metrics(
+    pool: Pool, config: Config, style: "Format", output: str | None, labels: Mapping[str, str] = _NONE
+) -> int:
     """Scan once and write the metrics to `output`, or standard output; return the exit status.
 
+    `labels` are added to all series.
     Raises OSError when the file cannot be written.
     """
     scanner = Scanner(config.root, config.scan.orphaned_after, pool, network=config.scan.network)
@@ -35,7 +42,7 @@ def print_metrics(pool: Pool, config: Config, style: "Format", output: str | Non
 
     snapshot, spaces = with_space(snapshot)
     statuses = [(one, status) for one, status in spaces if status is not None]
-    _write(exposition(snapshot, scanner.counters, statuses, config.shown, style), output)
+    _write(exposition(snapshot, scanner.counters, statuses, config.shown, style, labels), output)
     return _report_problems(snapshot)
 
 
@@ -60,4 +67,7 @@ def _report_problems(snapshot: Snapshot) -> int:
         click.echo(remapped_line(snapshot.root, name), err=True)
     for layout in snapshot.inventory.unmeasured:
         click.echo(f"{snapshot.root}: layout {layout} is measured by directory only", err=True)
-    return 1 if problems or snapshot.inventory.unmeasured else 0
+    gaps = [(one.input.value, one.path, one.why) for one in snapshot.inventory.knowledge.gaps]
+    for line in gap_lines(snapshot.root, gaps, {one.path for one in problems}):
+        click.echo(line, err=True)
+    return 1 if problems or snapshot.inventory.unmeasured or gaps else 0

@@ -95,6 +95,7 @@ def _report_problems(document: "Document", *, objects: bool) -> bool:
 
     With `objects`, layouts whose objects are not listed are problems as well.
     """
+    from exporter.cli.gap_lines import gap_lines  # noqa: PLC0415
     from exporter.cli.remapped import remapped_line  # noqa: PLC0415
     from exporter.core.log import printable  # noqa: PLC0415
     from exporter.expose.advice import ADVICE  # noqa: PLC0415 - see above
@@ -114,7 +115,10 @@ def _report_problems(document: "Document", *, objects: bool) -> bool:
     for reason, advice in ADVICE.items():
         if any(one.reason == reason for one in problems):
             click.echo(f"{reason}: {advice}", err=True)
-    return bool(problems or unlisted)
+    gaps = [(one.input, one.path, one.why) for one in document.gaps]
+    for line in gap_lines(document.root, gaps, {one.path for one in problems}):
+        click.echo(line, err=True)
+    return bool(problems or document.unmeasured or gaps)
 
 
 @_command

@@ -6,6 +6,7 @@ Nothing here reads the disk. The rows are in `inventory/areas.py`, in the graph 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 from exporter.core.model import Collector
 
@@ -46,6 +47,8 @@ class Area:
     `objects`: the kind of objects that are described there. Events, and filesystems that do not answer, are counted
     under it.
     `images`: it belongs to a copy of all images.
+    `input`: the input of figures that is read there. `entry_input`: the input that is read in its entries, where that
+    is another one.
     `counted`: the short name under which the metric `store_entries` counts its entries; "" for none.
     """
 
@@ -61,6 +64,8 @@ class Area:
     objects: Collector | None = None
     images: bool = False
     counted: str = ""
+    input: Input | None = None
+    entry_input: Input | None = None
 
 
 #: The data root itself: its entries are watched and compared, and each is measured as one tree.

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.core.engine_version import NO_EVIDENCE, EngineVersion
+from exporter.core.knowledge import Knowledge
 from exporter.core.measured import Changes, Reason, Tree
 from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, LayerId, LayerKey, RemarkKind, Use
 
@@ -66,9 +67,9 @@ class Image:
     `references` are (repository, tag), sorted; `digests` are `repository@sha256:...`. `listed` is false for
     intermediate images, `dangling` is what Docker calls so if no container uses it. An empty chain is an image
     whose own layer is gone, a `broken` one has layers that are not on disk; `missing` are the ids or chain ids of
-    these, as far as they are known. The engine does not load an `unloaded` one: no list of the engine has it, and no
-    prune takes it. `digest` is the full id as Docker writes it; `metadata` is what is kept of the image besides its
-    layers.
+    these, as far as they are known. `cut`: a description on the way up was not read, so there may be more layers. The
+    engine does not load an `unloaded` one: no list of the engine has it, and no prune takes it. `digest` is the full id
+    as Docker writes it; `metadata` is what is kept of the image besides its layers.
     """
 
     driver: str
@@ -88,6 +89,7 @@ class Image:
     unloaded: bool = False
     digest: str = ""
     metadata: tuple[Tree, ...] = ()
+    cut: bool = False
 
     @property
     def named(self) -> bool:
@@ -258,6 +260,7 @@ class Inventory:
     `nested` the data roots of remapped users below this one. `elsewhere`: the entries of the root whose files are on
     devices or filesystems of their own, which are not measured. `remarks`: what is there and is not a part as usual.
     `engine` is what is known of the engine's version.
+    `knowledge`: what of all this was not read whole.
     """
 
     layouts: tuple[str, ...] = ()
@@ -273,5 +276,6 @@ class Inventory:
     missing: Mapping[str, frozenset[str]] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
     elsewhere: frozenset[str] = frozenset()
+    knowledge: Knowledge = field(default_factory=Knowledge)
     remarks: tuple[Remark, ...] = ()
     engine: EngineVersion = NO_EVIDENCE

@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from exporter.core.knowledge import Input
 from exporter.core.model import CollectorScan, Problem, Snapshot, Use
 from exporter.core.text import label, shorten
 from exporter.expose.snapshot_api import encode
 from exporter.expose.snapshot_api.rows import (
     ContainerRow,
     DirectoryRow,
+    GapRow,
     ImageRow,
     LayerRow,
     MountRow,
@@ -17,6 +19,7 @@ from exporter.expose.snapshot_api.rows import (
     VolumeRow,
 )
 from exporter.figures.figures import Figures
+from exporter.figures.needs import Figure
 
 #: How many rows a table on /status has at most, the largest first.
 ROWS = 50
@@ -35,7 +38,7 @@ class Summary:
     unmeasured: tuple[str, ...] = ()
     drivers: tuple[str, ...] = ()
     taken: float | None = None
-    counts: tuple[tuple[str, int], ...] = ()
+    counts: tuple[tuple[str, int | None], ...] = ()
     directories: tuple[DirectoryRow, ...] = ()
     used: int | None = 0
     reclaimable: tuple[ReclaimableRow, ...] = ()
@@ -45,13 +48,14 @@ class Summary:
     mounts: tuple[tuple[str, MountRow], ...] = ()
     volumes: tuple[VolumeRow, ...] = ()
     orphans: tuple[LayerRow, ...] = ()
-    missing: int = 0
+    missing: int | None = 0
+    gaps: tuple[GapRow, ...] = ()
     collectors: tuple[tuple[str, CollectorScan], ...] = ()
     problems: tuple[Problem, ...] = ()
     problem_count: int = 0
 
-    def count(self, what: str) -> int:
-        """How many objects of a kind there are."""
+    def count(self, what: str) -> int | None:
+        """How many objects of a kind there are; None where that is not known."""
         return dict(self.counts).get(what, 0)
 
 
@@ -68,16 +72,17 @@ def summarize(figures: Figures) -> Summary:
     images = [row for row in encode.images(figures) if row.listed]
     containers = list(encode.containers(figures))
     mounts = [(shorten(row.name or row.id[:12]), mount) for row in containers for mount in row.mounts]
+    knowledge = snapshot.inventory.knowledge
     orphans = [row for row in encode.layers(figures) if row.use is Use.ORPHANED]
     return replace(
         summary,
         taken=snapshot.taken,
         counts=(
-            ("layers", len(snapshot.inventory.layers)),
-            ("images", len(images)),
-            ("containers", len(containers)),
-            ("volumes", len(snapshot.inventory.volumes)),
-            ("orphaned layers", len(orphans)),
+            ("layers", len(snapshot.inventory.layers) if knowledge.whole((Input.LAYER_STORES,)) else None),
+            ("images", len(images) if figures.is_known(Figure.IMAGE_LISTED) else None),
+            ("containers", len(containers) if knowledge.whole((Input.CONTAINERS,)) else None),
+            ("volumes", len(snapshot.inventory.volumes) if knowledge.whole((Input.VOLUMES,)) else None),
+            ("orphaned layers", len(orphans) if figures.is_known(Figure.LAYERS_OF_OTHERS) else None),
             ("directories", len(directories)),
             ("mounts", len(mounts)),
         ),
@@ -90,7 +95,7 @@ def summarize(figures: Figures) -> Summary:
         mounts=tuple(mounts[:ROWS]),
         volumes=_largest((row.size, row.name, row) for row in encode.volumes(figures)),
         orphans=_largest((row.allocated, row.id, row) for row in orphans),
-        missing=sum(map(len, snapshot.inventory.missing.values())),
+        missing=sum(map(len, figures.missing.values())) if figures.is_known(Figure.MISSING_LAYERS) else None,
         collectors=tuple((collector, scan) for collector, scan in snapshot.collectors.items()),
     )
 
@@ -104,6 +109,7 @@ def _root_summary(snapshot: Snapshot) -> Summary:
         inventory.layouts,
         inventory.unmeasured,
         inventory.drivers,
+        gaps=tuple(encode.gaps(inventory.knowledge))[:ROWS],
         problems=tuple(map(_presentable, snapshot.problems[:ROWS])),
         problem_count=len(snapshot.problems),
     )

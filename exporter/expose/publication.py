@@ -1,13 +1,14 @@
 """The result of a scan as it is sent to the serving process: rendered pages and a summary; and that of `once`."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.config.limits import EVERYTHING, Shown
 from exporter.core.messages import Messages
 from exporter.core.model import Counters, Filesystem, Snapshot
 from exporter.expose.metrics.families import families
+from exporter.expose.metrics.further_labels import with_labels
 from exporter.expose.metrics.live import filesystem_families
 from exporter.expose.metrics.render import Format, Page, render, render_both, render_part
 from exporter.expose.metrics.status import status_families
@@ -80,17 +81,18 @@ def _body(snapshot: Snapshot, shown: Shown) -> Body:
     return Body(*pages, summarize(figures), describe(figures), snapshot.filesystems)
 
 
-def exposition(
+def exposition(  # noqa: PLR0913 - what is known, and how it is to be shown
     snapshot: Snapshot,
     counters: Counters,
     statuses: Iterable[tuple[Filesystem, os.statvfs_result]],
     shown: Shown,
     style: Format,
+    labels: Mapping[str, str],
 ) -> bytes:
-    """Render the whole exposition of one scan, for `once`."""
+    """Render the whole exposition of one scan, for `once`, with further `labels` on all series."""
     made = [
         *families(Figures(snapshot), shown),
         *status_families(snapshot, counters),
         *filesystem_families(statuses),
     ]
-    return render(made, style)
+    return render(with_labels(made, labels) if labels else made, style)

@@ -1,16 +1,19 @@
 """The figures of one `Snapshot`. Each is computed when it is first asked for, and kept.
 
-Metrics, the document and the pages show the same figures.
+Metrics, the document and the pages show the same figures. One whose inputs were not read whole is None, or left out.
 """
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from exporter.core.measured import Usage
-from exporter.core.model import LayerKey, Snapshot, Use
-from exporter.figures import sizes
-from exporter.figures.reclaim import Reclaim, reclaim
+from exporter.core.model import ImageState, LayerKey, Snapshot, Use
+from exporter.figures import needs, sizes
+from exporter.figures.needs import Figure
+from exporter.figures.prunes import Category
+from exporter.figures.reclaim import Freed, Reclaim, reclaim
 from exporter.figures.sizes import BuildCacheFigures, ContainerFigures, ImageFigures, LayerSum
 
 
@@ -19,6 +22,18 @@ class Figures:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self._known: dict[tuple[Figure | Category, str], bool] = {}
+
+    def is_known(self, figure: Figure | Category, driver: str = "") -> bool:
+        """Whether the inputs of a figure were read whole, for one graph driver or for all ("")."""
+        key = figure, driver
+        if key not in self._known:
+            self._known[key] = needs.is_known(self.snapshot.inventory.knowledge, figure, driver)
+        return self._known[key]
+
+    def why_not(self, figure: Figure | Category, driver: str = "") -> str:
+        """One line that says why a figure is not known; "" where it is."""
+        return needs.why_not(self.snapshot.inventory.knowledge, figure, driver)
 
     @cached_property
     def layer_sizes(self) -> Mapping[LayerKey, int]:
@@ -28,12 +43,46 @@ class Figures:
     @cached_property
     def images(self) -> Mapping[tuple[str, str], ImageFigures]:
         """The figures of every image by (driver, id)."""
-        return sizes.images(self.snapshot, self.layer_sizes)
+        found = sizes.images(self.snapshot, self.layer_sizes)
+        named = {(one.driver, str(one.id)): one.named for one in self.snapshot.inventory.images}
+        return {key: self._image(key[0], figures, named=named[key]) for key, figures in found.items()}
+
+    def _image(self, driver: str, figures: ImageFigures, *, named: bool) -> ImageFigures:
+        """Leave out what is not known. A name or a user that was read is one, whatever else was not."""
+        if not self.is_known(Figure.IMAGE_SHARES, driver):
+            figures = replace(figures, unique=None, proportional=None)
+        if not self.is_known(Figure.IMAGE_USERS):
+            figures = replace(figures, containers=None, state=figures.state if _in_use(figures) else None)
+        certain = figures.state is ImageState.USED and named
+        if not (certain or self.is_known(Figure.IMAGE_LISTED, driver)):
+            figures = replace(figures, state=None)
+        return figures
+
+    @cached_property
+    def image_states(self) -> Mapping[tuple[str, ImageState], int]:
+        """How many images of each driver have each state, for the states that are known."""
+        counts = Counter((driver, figures.state) for (driver, _), figures in self.images.items())
+        return {
+            (driver, state): counts[driver, state]
+            for driver in self.snapshot.inventory.drivers
+            for state in ImageState
+            if self.is_known(Figure.IMAGE_LISTED if state is ImageState.INTERMEDIATE else Figure.IMAGE_STATES, driver)
+        }
 
     @cached_property
     def layers(self) -> Mapping[tuple[str, Use], LayerSum]:
-        """The layers on disk by driver and use."""
-        return sizes.layers(self.snapshot, self.layer_sizes)
+        """The layers on disk by driver and use, for the uses that are known."""
+        return {
+            (driver, use): total
+            for (driver, use), total in sizes.layers(self.snapshot, self.layer_sizes).items()
+            if self.is_known(Figure.LAYERS_OF_IMAGES if use is Use.IMAGE else Figure.LAYERS_OF_OTHERS, driver)
+        }
+
+    @cached_property
+    def missing(self) -> Mapping[str, frozenset[str]]:
+        """The layers that are referred to and not on disk, by driver, for the drivers of which that is known."""
+        found = self.snapshot.inventory.missing
+        return {driver: names for driver, names in found.items() if self.is_known(Figure.MISSING_LAYERS, driver)}
 
     @cached_property
     def containers(self) -> Mapping[str, ContainerFigures]:
@@ -51,16 +100,33 @@ class Figures:
         return sizes.volumes(self.snapshot)
 
     @cached_property
-    def volume_containers(self) -> Counter[str]:
-        """How many containers mount each volume."""
-        return sizes.volume_containers(self.snapshot)
+    def volume_containers(self) -> Mapping[str, int | None]:
+        """How many containers mount each volume; None where that is not known."""
+        users, known = sizes.volume_containers(self.snapshot), self.is_known(Figure.VOLUME_USERS)
+        names = {*users, *(one.name for one in self.snapshot.inventory.volumes)}
+        return {name: users[name] if known else None for name in names}
 
     @cached_property
     def build_cache(self) -> BuildCacheFigures:
         """BuildKit's cache."""
-        return sizes.build_cache(self.snapshot)
+        if not self.is_known(Figure.BUILD_CACHE):
+            return BuildCacheFigures(None, {}, {})
+        found = sizes.build_cache(self.snapshot)
+        if self.is_known(Figure.LAYERS_OF_OTHERS):
+            return found
+        return replace(found, allocated={name: size for name, size in found.allocated.items() if name != "snapshots"})
 
     @cached_property
     def reclaim(self) -> Reclaim:
         """What a clean-up would free."""
-        return reclaim(self.snapshot)
+        found = reclaim(self.snapshot)
+        freed = {
+            category: Freed(None, None, why=one.why or why) if (why := self.why_not(category)) else one
+            for category, one in found.freed.items()
+        }
+        known = self.is_known(Figure.UNATTRIBUTED)
+        return replace(found, freed=freed, unattributed=found.unattributed if known else None)
+
+
+def _in_use(figures: ImageFigures) -> bool:
+    return figures.state in (ImageState.USED, ImageState.INTERMEDIATE)

@@ -39,7 +39,7 @@ class Reclaim:
     """All categories, and the bytes below the root that belong to no object."""
 
     freed: Mapping[Category, Freed]
-    unattributed: int
+    unattributed: int | None
 
 
 def reclaim(snapshot: Snapshot) -> Reclaim:

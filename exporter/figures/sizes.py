@@ -12,13 +12,13 @@ from exporter.inventory.drivers import driver_named
 
 @dataclass(frozen=True, slots=True)
 class ImageFigures:
-    """An image's sizes in bytes; None where a layer's size is not known."""
+    """An image's sizes in bytes, its users and its state; None where these are not known."""
 
     virtual: int | None
     unique: int | None
     proportional: float | None
-    containers: int
-    state: ImageState
+    containers: int | None
+    state: ImageState | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,8 @@ def _image(
     containers: int,
 ) -> ImageFigures:
     sized = (bool(keys) or not image.broken) and all(key in sizes for key in keys)
-    known = sized and not (image.broken and image.digest)
-    shared = sized and image.listed
+    known = sized and not (image.broken and image.digest) and not image.cut
+    shared = sized and image.listed and not image.cut
     proportional = sum((Fraction(sizes[key], sharers[key]) for key in keys), Fraction()) if shared else None
     return ImageFigures(
         virtual=sum(sizes[key] for key in keys) if known else None,

@@ -9,6 +9,7 @@ from functools import cache
 
 from exporter.core.area import DRIVER, Area, AreaTable, Signature
 from exporter.core.data_root import DataRoot
+from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 from exporter.core.model import Collector
 from exporter.inventory import drivers, layouts
@@ -23,6 +24,8 @@ CONTAINERS = Area(
     deep=True,
     signature=Signature(changes=True, files=("config.v2.json", "hostconfig.json", "config.json"), has_events=True),
     objects=Collector.CONTAINERS,
+    input=Input.CONTAINERS,
+    entry_input=Input.CONTAINER_CONFIGS,
 )
 VOLUMES = Area(
     ("volumes",),
@@ -32,6 +35,7 @@ VOLUMES = Area(
     watched=True,
     signature=Signature(changes=True, files=("_data", "opts.json", "config.json", "json")),
     objects=Collector.VOLUMES,
+    input=Input.VOLUMES,
 )
 #: What belongs to no single object.
 _OTHERS = {

@@ -18,6 +18,7 @@ from exporter.inventory.files.reader import Json, Reader, flag, is_id, moment, t
 from exporter.inventory.unloaded import why_not_loaded
 
 _CONFIGS = ("config.v2.json", "config.json")
+_HOST_CONFIG = "hostconfig.json"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
 _FILE_LOG = "json-file"
 _LOCAL_LOG = "local"
@@ -30,7 +31,9 @@ def read_containers(
     reader: Reader, volumes: frozenset[str], previous: Mapping[ContainerId, Container]
 ) -> tuple[Container, ...]:
     """Read every container. One with an invalid config is taken from `previous`."""
-    found = (_kept(reader, ContainerId(name), previous) for name in reader.objects(CONTAINERS.path, is_id))
+    found = (
+        _kept(reader, ContainerId(name), previous) for name in reader.objects(CONTAINERS.path, is_id, required=True)
+    )
     return resolve_mounts(found, volumes)
 
 
@@ -43,7 +46,9 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
     names = reader.names(home)
     name = next((name for name in _CONFIGS if name in names), _CONFIGS[-1])
     config = reader.json((*home, name))
-    asked = reader.json((*home, "hostconfig.json"), optional=True)
+    if name == _CONFIGS[0]:  # older engines wrote no host configuration for some containers
+        reader.expect((*home, _HOST_CONFIG), damaged=True)
+    asked = reader.json((*home, _HOST_CONFIG), optional=True)
     unloaded = why_not_loaded(reader, (*home, name), config, asked)
     host = asked or {}
     if config is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from exporter.core.area import DRIVER
 from exporter.core.data_root import DataRoot
+from exporter.core.knowledge import REFER_TO_LAYERS, Input
 from exporter.core.measured import Tree
 from exporter.core.model import (
     BuildCache,
@@ -26,7 +27,8 @@ from exporter.inventory.containers import read_containers
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.engine_version import engine_version
 from exporter.inventory.files.memo import Memo
-from exporter.inventory.files.reader import Problems, Reader
+from exporter.inventory.files.reader import MISSING, Problems, Reader
+from exporter.inventory.gaps import knowledge
 from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
 from exporter.inventory.layouts.part import DriverPart, Known, Part, Reading
@@ -147,6 +149,16 @@ def _place_container(container: Container, parts: _Parts, stores: Mapping[str, L
     return replace(container, driver=driver, layer=name if driver in having else None)
 
 
+def _note_unplaced(reader: Reader, containers: Iterable[Container], parts: _Parts) -> None:
+    """Note the containers whose layers are written down nowhere: any layer of their driver may be one of theirs."""
+    for one in containers:
+        mine = parts.by_driver.get(one.driver, ())
+        written = [part for part in mine if part.describes_containers]
+        if one.layer is None and not one.going and written and all(not part.container_layers(one.id) for part in mine):
+            tree = ("image", one.driver, "layerdb", "mounts", one.id)
+            reader.gap(Input.LAYER_STORES, tree, MISSING, driver=one.driver, object_id=one.id)
+
+
 def _unloaded(container: Container, parts: _Parts) -> Container:
     """Add why the engine does not load a container because of its layers, as the newest layout of its driver says."""
     own = parts.by_driver.get(container.driver)
@@ -155,8 +167,9 @@ def _unloaded(container: Container, parts: _Parts) -> Container:
     return replace(container, unloaded=own[0].why_not_loaded(container.id))
 
 
-def _classify(
+def _classify(  # noqa: PLR0913 - what a layer's use depends on
     reading: Reading,
+    problems: Problems,
     parts: Sequence[DriverPart],
     containers: Sequence[Container],
     volumes: Iterable[str],
@@ -164,7 +177,9 @@ def _classify(
 ) -> list[Layer]:
     """Find the use of each layer of one driver."""
     store = parts[0].store
-    claims = Claims(doubts=[lambda: any(reader.unlisted for reader in reading.readers.values())])
+    needed = (*REFER_TO_LAYERS, Input.VOLUMES) if store.driver.full_copies else REFER_TO_LAYERS
+    known = knowledge(problems.unread)
+    claims = Claims(doubts=[lambda: not known.whole(needed, store.driver.name)])
     for part in parts:
         claims.join(part.claim(containers))
     others = map(LayerId, volumes) if store.driver.full_copies else ()
@@ -200,8 +215,16 @@ def _count_entries(reading: Reading, parts: _Parts) -> dict[tuple[str, str], int
         for area in (*store.driver.areas, *of_layouts):
             tree = tuple(driver if name == DRIVER else name for name in area.path)
             if area.counted and reading.root.is_directory(tree):
-                counts[driver, area.counted] = len(reader.names(tree))
+                counts.update(_count(reader, (driver, area.counted), tree))
     return counts
+
+
+def _count(reader: Reader, key: tuple[str, str], tree: Tree) -> dict[tuple[str, str], int]:
+    """The number of entries of a directory; nothing where it cannot be listed, which its own reader has counted."""
+    try:
+        return {key: len(reader.root.names(tree))}
+    except OSError:
+        return {}
 
 
 def _unwalked(root: DataRoot) -> Iterator[Remark]:
@@ -244,15 +267,18 @@ def read_inventory(
     parts = _read_layouts(reading)
     if parts.unmeasured:  # any layer may belong to that layout: none is called orphaned
         grace = Grace(math.inf)
+        for name in parts.unmeasured:
+            readers[Collector.IMAGES].gap(Input.IMAGE_STORE, (), f"the layout {name} is measured by directory only")
     stores = parts.stores
     placed = (_place_container(container, parts, stores) for container in found)
     placed = (_with_missing(parts.of_new_image(container), parts) for container in placed)
     containers = tuple(_unloaded(container, parts) for container in placed)
+    _note_unplaced(readers[Collector.CONTAINERS], containers, parts)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     layers = [
         layer
         for driver, mine in by_driver.items()
-        for layer in _classify(reading, parts.by_driver[driver], mine, names, grace)
+        for layer in _classify(reading, problems, parts.by_driver[driver], mine, names, grace)
     ]
     directories = tuple(Reader(root, Collector.DIRECTORIES, problems).names(()))
     inventory = Inventory(
@@ -272,5 +298,6 @@ def read_inventory(
         remarks=(*parts.remarks, *_unwalked(root)),
         engine=engine_version(directories, parts.by_layout, containers),
     )
+    inventory = replace(inventory, knowledge=knowledge(problems.unread))
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)
     return inventory, {one: readers[one].looked_at for one in measured}

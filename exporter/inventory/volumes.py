@@ -22,6 +22,8 @@ _OWN_FILES = ("metadata.db", "backingFsBlockDev")
 #: Docker 1.0 to 1.2 keep volumes as a graph, which makes and removes its entries in here (graph/graph.go, Mktemp).
 _UNFINISHED = "_tmp"
 _DATABASE: Tree = (*VOLUMES.path, "metadata.db")
+#: Directories that engines make which also make the database (Docker 1.13 on, plugin/manager.go; BuildKit since 18.06).
+_SINCE_DATABASE: tuple[Tree, ...] = (("plugins", "storage"), ("buildkit", "executor"))
 _ANONYMOUS = "com.docker.volume.anonymous"
 _COMPOSE = "com.docker.compose.project"
 _VFS: Tree = VFS.layers
@@ -36,7 +38,7 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     """
     known = _database(reader)
     volumes = []
-    for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True):
+    for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=True):
         volume = _kept(reader, name)
         if volume is not None:
             volumes.append(_told(_with_mount(reader, volume), known.pop(name, {})))
@@ -47,6 +49,8 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
 
 def _database(reader: Reader) -> dict[str, Json]:
     """The entries of `metadata.db` by volume; read again whenever it was written to."""
+    if any(reader.root.is_directory(tree) for tree in _SINCE_DATABASE):
+        reader.expect(_DATABASE)
     return dict(reader.database(_DATABASE, "volumes", _volumes) or {})
 
 

@@ -44,6 +44,16 @@ def _scan_alerts(select: Select, limits: Thresholds) -> list[Alert]:
             f"The collector {{{{ $labels.collector }}}} on {_AT} cannot read some files: the objects that they describe"
             " are missing from the figures. The exporter's log names the files.",
         ),
+        Alert(
+            "DockerStorageNotKnown",
+            "warning",
+            3600,
+            # Of an image store that is not read, DockerStorageImageStoreUnsupported tells.
+            "{} == 0".format(select(c.KNOWN, 'input!="image_store"')),
+            f"A part of what {_AT} holds is not known",
+            f"The exporter on {_AT} could not read {{{{ $labels.input }}}} whole: figures that need it are absent, and"
+            " nothing is called unused or reclaimable because of it. /status names the files.",
+        ),
     ]
 
 

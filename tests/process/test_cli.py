@@ -48,6 +48,18 @@ def test_nothing_is_written_below_the_root(tmp_path: Path) -> None:
     assert not (built.path / "out.prom").exists()
 
 
+def test_once_gives_all_series_the_labels_that_it_is_told(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("a", size=1, tag="a:1")
+    done = run("once", "--root", str(built.path), "--label", "root=one", "--label", "site=here")
+    assert done.returncode == 0
+    samples = [line for line in done.stdout.splitlines() if not line.startswith("#")]
+    assert samples
+    assert all('site="here"' in line for line in samples)
+    refused = run("once", "--root", str(built.path), "--label", "driver=x")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--label: 'driver' is a label of the exporter's own" in refused.stderr
+
+
 def test_once_says_what_could_not_be_read_and_prints_the_rest(tmp_path: Path) -> None:
     built = graph_root(tmp_path).image("app", size=7, tag="app:1").container("web", image="app")
     (built.path / "containers" / hex_id("web") / "config.json").write_bytes(b"\x00\x1b[2J")

@@ -51,6 +51,7 @@ _MUST_FIRE = {
     ("DockerStorageRootUnreadable", _GONE),
     ("DockerStorageScanStale", _SICK),
     ("DockerStorageScanErrors", _SICK),
+    ("DockerStorageNotKnown", _SICK),
     ("DockerStorageWatchDegraded", _TWIN),
     ("DockerStorageImageStoreUnsupported", _NEW),
     ("DockerStorageExporterDown", _DOWN),

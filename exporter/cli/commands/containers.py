@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from exporter.cli.commands.index import Index, container_name
-from exporter.cli.commands.tables import Answer, Table
+from exporter.cli.commands.tables import Answer, Table, not_known, total
 from exporter.core.units import age, human
 from exporter.expose.snapshot_api.rows import ContainerRow
 
+#: Log drivers that write on this disk; "": not known.
+_ON_DISK = ("", "json-file", "local")
 _RUNNING = ("running", "paused", "restarting")
 
 
@@ -22,7 +24,7 @@ def containers(index: Index) -> Answer:
             _image(index, one),
             _state(one),
             one.writable,
-            one.log if one.log or one.log_driver in ("", "json-file", "local") else one.log_driver,
+            one.log if one.log or one.log_driver in _ON_DISK else one.log_driver,
             _limit(one),
             one.virtual,
             len(one.mounts),
@@ -30,8 +32,16 @@ def containers(index: Index) -> Answer:
         for one in rows
     ]
     headings = ("NAME", "CONTAINER ID", "IMAGE", "STATE", ">WRITABLE", ">LOG", "LOG LIMIT", ">VIRTUAL", ">#MOUNTS")
-    total = ("total", "", "", "", _sum(one.writable for one in rows), sum(one.log or 0 for one in rows), "", "", "")
-    return Answer({"containers": [asdict(one) for one in rows]}, [Table("", headings, lines, footer=total)])
+    sums = total(one.writable for one in rows), total(one.log for one in rows if _has_log(one))
+    table = Table("", headings, lines, footer=("total", "", "", "", *sums, "", "", ""))
+    return Answer(
+        {"containers": [asdict(one) for one in rows]}, [table, *not_known(index.document, "container_states")]
+    )
+
+
+def _has_log(container: ContainerRow) -> bool:
+    """Whether its log is on this disk, or may be."""
+    return container.log is not None or container.log_driver in _ON_DISK
 
 
 def _sum(sizes: Iterable[int | None]) -> int | None:

@@ -6,23 +6,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from exporter.cli.commands.remarks import remarks
-from exporter.cli.commands.tables import Answer, Lines, Table
+from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table, exact_sum, total
 from exporter.core.text import SHORT
 from exporter.core.units import age, human
 from exporter.expose.snapshot_api.rows import Document, FilesystemRow, LayerRow, ReclaimableRow
+
+_MEASURES = ("size", "allocated", "inodes")
 
 
 def df(document: Document) -> Answer:
     """List the top-level entries of the root, the largest first, and the reclaimable space."""
     rows = sorted(document.directories, key=lambda row: (-(row.allocated or 0), row.name))
-    whole = all(row.allocated is not None for row in rows)
-    total = [sum(getattr(row, what) for row in rows) if whole else None for what in ("size", "allocated", "inodes")]
-    freed = sum(row.bytes or 0 for row in document.reclaimable)
+    bytes_, objects = ([getattr(row, what) for row in document.reclaimable] for what in ("bytes", "objects"))
+    silent = _silent(document)
+    whole = not silent and all(row.allocated is not None for row in rows)
+    known = [sum(getattr(row, what) or 0 for row in rows) for what in _MEASURES]
+    sums = [one if whole else AtLeast(one) for one in known]
     data = {
         "directories": [asdict(row) for row in rows],
-        "total": dict(zip(("size", "allocated", "inodes"), total, strict=True)),
+        "total": dict(zip(_MEASURES, known if whole else (None, None, None), strict=True)),
         "reclaimable": [asdict(row) for row in document.reclaimable],
-        "reclaimable_total": freed,
+        "reclaimable_total": exact_sum(bytes_),
         "unattributed": document.unattributed,
         "filesystems": [asdict(row) for row in document.filesystems],
         "remarks": [asdict(row) for row in document.remarks],
@@ -33,16 +37,16 @@ def df(document: Document) -> Answer:
             (">ON DISK", ">SIZE", ">#INODES", "PART"),
             [
                 *((row.allocated, row.size, row.inodes, row.name) for row in rows),
-                *((None, None, None, name) for name in _silent(document)),
+                *((None, None, None, name) for name in silent),
             ],
-            footer=(total[1], total[0], total[2], "total"),
+            footer=(sums[1], sums[0], sums[2], "total"),
             bars=0,
         ),
         Table(
             "Reclaimable, each row after the ones above it",
             (">BYTES", ">#OBJECTS", "WHAT", "HOW"),
             [(row.bytes, row.objects, row.what or row.category, row.how) for row in document.reclaimable],
-            footer=(freed, sum(row.objects or 0 for row in document.reclaimable), "total", ""),
+            footer=(total(bytes_), total(objects), "total", ""),
         ),
         *_notes(document),
         _filesystems(document.filesystems),
@@ -89,10 +93,10 @@ def _held(layers: Sequence[LayerRow]) -> list[str]:
     if not layers:
         return []
     driver, first = layers[0].driver, layers[0].held
-    total, others = sum(layer.allocated or 0 for layer in layers), len({layer.held for layer in layers}) - 1
+    held, others = sum(layer.allocated or 0 for layer in layers), len({layer.held for layer in layers}) - 1
     entries = f"image/{driver}/layerdb/mounts/{first[:SHORT]}..." + (f" and {others} more entries" if others else "")
     what = "1 layer is" if len(layers) == 1 else f"{len(layers)} layers are"
-    return [f"No prune frees {human(total)} of layers: {what} held by {entries}, of a container that is gone."]
+    return [f"No prune frees {human(held)} of layers: {what} held by {entries}, of a container that is gone."]
 
 
 def _filesystems(rows: tuple[FilesystemRow, ...]) -> Table:

@@ -7,9 +7,12 @@ from dataclasses import asdict, dataclass, field
 
 from exporter.cli.commands.index import NONE, Index
 from exporter.cli.commands.missing import missing_data, missing_of_images
-from exporter.cli.commands.tables import Answer, Lines, Table, size
+from exporter.cli.commands.tables import Answer, Lines, Table, exact_sum, not_known, size, total
 from exporter.core.units import age
 from exporter.expose.snapshot_api.rows import ImageRow
+
+#: The figures of a list of images, besides what each image says of itself.
+_FIGURES = ("image_states", "image_shares", "image_users")
 
 
 def images(index: Index, *, intermediate: bool) -> Answer:
@@ -18,7 +21,7 @@ def images(index: Index, *, intermediate: bool) -> Answer:
         (one for one in index.document.images if one.listed or intermediate),
         key=lambda one: (-_created(one), one.id),
     )
-    virtual = [one.unique for one in rows if one.listed]
+    listed = [one for one in rows if one.listed]
     lines = []
     for one in rows:
         for number, (repository, tag) in enumerate(_references(one)):
@@ -28,11 +31,15 @@ def images(index: Index, *, intermediate: bool) -> Answer:
             if not first:
                 lines[-1] = (repository, tag, index.short(one.id), "", "", "", "", one.state, one.containers)
     headings = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", ">VIRTUAL", ">UNIQUE", ">SHARE", "STATE", ">#CONTAINERS")
-    shared = sum(one.proportional or 0 for one in rows)
-    footer = ("total", "", "", "", "", sum(one or 0 for one in virtual), round(shared), "", "")
+    # Shares are fractions: rounded alone, they would not add up.
+    shared = exact_sum(one.proportional for one in listed)
+    if shared is None:
+        shared = total(_rounded(one.proportional) for one in listed)
+    footer = ("total", "", "", "", "", total(one.unique for one in listed), shared, "", "")
+    table = Table("", headings, lines, footer=footer)
     missing = missing_of_images(index)
     data = {"images": [asdict(one) for one in rows], "missing": missing_data(index)}
-    return Answer(data, [Table("", headings, lines, footer=footer), *missing], failed=bool(missing))
+    return Answer(data, [table, *missing, *not_known(index.document, *_FIGURES)], failed=bool(missing))
 
 
 def _references(image: ImageRow) -> list[tuple[str, str]]:

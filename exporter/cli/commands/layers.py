@@ -8,7 +8,7 @@ from dataclasses import asdict
 from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.missing import missing_data, missing_layers
 from exporter.cli.commands.remarks import said_of
-from exporter.cli.commands.tables import Answer, Lines, Table, size
+from exporter.cli.commands.tables import Answer, Lines, Table, not_known, size
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.text import escape, unescape
 from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, LayerRow
@@ -25,11 +25,14 @@ def layers(index: Index, wanted: str, *, orphaned: bool) -> Answer:
     rows = [one for one in index.document.layers if not orphaned or one.use == "orphaned"]
     rows.sort(key=lambda one: (-(one.allocated or 0), one.id))
     parts: list[Table | Lines] = [_table(index, "", rows)]
-    if orphaned and not rows:
+    unknown = not_known(index.document, "layers_of_others")
+    if orphaned and unknown:
+        parts = [Lines("", ["It cannot be told which layers are orphaned."])]
+    elif orphaned and not rows:
         parts = [Lines("", ["No layer is orphaned."])]
     missing = [] if orphaned else missing_layers(index)
     data = {"layers": [_data(index, one) for one in rows], "missing": missing_data(index)}
-    return Answer(data, [*parts, *missing], failed=bool(missing))
+    return Answer(data, [*parts, *missing, *unknown], failed=bool(missing))
 
 
 def _table(index: Index, title: str, rows: Iterable[LayerRow]) -> Table:

@@ -3,7 +3,7 @@
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -16,6 +16,7 @@ from rich.text import Text
 from exporter.core.log import printable
 from exporter.core.text import unescape
 from exporter.core.units import human
+from exporter.expose.snapshot_api.rows import Document
 
 UNKNOWN = "unknown"
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
@@ -23,6 +24,11 @@ _RIGHT = ">"
 _BAR_CELLS = 20
 _WIDEST = 1_000_000
 _BAR = "█"
+
+
+class AtLeast(int):
+    """A sum of which a part is not known: it is at least this."""
+
 
 #: A cell. A number is a size in bytes or a count, None an unknown one.
 Cell = str | int | None
@@ -155,7 +161,8 @@ def _text(cell: Cell, heading: str, exact: bool) -> str:
     if cell is None:
         return "?"
     if isinstance(cell, int):
-        return f"{cell}" if exact or heading.startswith(">#") else human(cell)
+        at_least = "≥ " if isinstance(cell, AtLeast) else ""
+        return at_least + (f"{cell}" if exact or heading.startswith(">#") else human(cell))
     return _safe(cell)
 
 
@@ -166,6 +173,27 @@ def _pad(cell: str, width: int, *, right: bool) -> str:
 
 def _safe(text: str) -> str:
     return printable(text)
+
+
+def total(values: Iterable[int | None]) -> int | None:
+    """The sum for people: `AtLeast` what is known where not all is, None where nothing is."""
+    found = list(values)
+    known = [value for value in found if value is not None]
+    if len(known) == len(found):
+        return sum(known)
+    return AtLeast(sum(known)) if known else None
+
+
+def exact_sum(values: Iterable[int | float | None]) -> int | None:
+    """The sum for programs, rounded: None where a part is not known."""
+    found = list(values)
+    return None if None in found else round(sum(value for value in found if value is not None))
+
+
+def not_known(document: Document, *figures: str) -> list[Lines]:
+    """One line for each reason why one of these figures is not known."""
+    whys = dict.fromkeys(why for figure in figures if (why := document.why_not(figure)))
+    return [Lines("", [f"?: {why}" for why in whys])] if whys else []
 
 
 def size(value: int | None) -> str:

@@ -8,11 +8,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.config.limits import EVERYTHING, Limited, Shown
+from exporter.core.knowledge import Input
 from exporter.core.measured import Usage
-from exporter.core.model import BuildRecord, Container, ContainerState, Image, ImageState, Layer, Snapshot, Volume
+from exporter.core.model import BuildRecord, Container, ContainerState, Image, Layer, Snapshot, Volume
 from exporter.core.text import label, short_ids
 from exporter.expose.metrics import catalogue as c
 from exporter.figures.figures import Figures
+from exporter.figures.needs import Figure
 from exporter.figures.reclaim import Reclaim
 from exporter.figures.sizes import ImageFigures
 
@@ -103,7 +105,7 @@ def _layers(figures: Figures) -> Iterator[Family]:
     yield family(c.LAYERS_SIZE, ((key, total.size) for key, total in sums.items()))
     yield family(c.LAYERS_ALLOCATED, ((key, usage.allocated) for key, usage in usages.items()))
     yield family(c.LAYERS_INODES, ((key, usage.inodes) for key, usage in usages.items()))
-    yield family(c.MISSING_LAYERS, (((driver,), len(lost)) for driver, lost in inventory.missing.items()))
+    yield family(c.MISSING_LAYERS, (((driver,), len(lost)) for driver, lost in figures.missing.items()))
 
 
 def _each_layer(figures: Figures, limited: Limited) -> Iterator[Family]:
@@ -126,11 +128,7 @@ def _each_layer(figures: Figures, limited: Limited) -> Iterator[Family]:
 
 def _images(figures: Figures, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
     inventory, images = figures.snapshot.inventory, figures.images
-    states = Counter((driver, figure.state) for (driver, _), figure in images.items())
-    yield family(
-        c.IMAGES,
-        (((driver, state), states[driver, state]) for driver in inventory.drivers for state in ImageState),
-    )
+    yield family(c.IMAGES, figures.image_states.items())
 
     def key(one: Image) -> tuple[str, str]:
         return one.driver, short(one.id)
@@ -145,7 +143,7 @@ def _images(figures: Figures, short: Callable[[str], str], limited: Limited) -> 
         (c.IMAGE_LAYERS, lambda one: [(key(one), len(one.layers))]),
         (c.IMAGE_CONTAINERS, lambda one: [(key(one), figure(one).containers)]),
         (c.IMAGE_CREATED, lambda one: [(key(one), one.created)]),
-        (c.IMAGE_INFO, lambda one: [((*key(one), *_image_facts(one)), 1)]),
+        (c.IMAGE_INFO, lambda one: [((*key(one), *_image_facts(figures, one)), 1)]),
         (c.IMAGE_TAG_INFO, lambda one: [((*key(one), *reference), 1) for reference in one.references]),
     ]
     shown = [one for one in inventory.images if one.listed or limited.shown.intermediate]
@@ -153,8 +151,9 @@ def _images(figures: Figures, short: Callable[[str], str], limited: Limited) -> 
     yield from _table(kept, columns)
 
 
-def _image_facts(image: Image) -> tuple[str, ...]:
-    return (image_name(image), image.digest or image.id, image.os, image.architecture, image.docker_version)
+def _image_facts(figures: Figures, image: Image) -> tuple[str, ...]:
+    name = image_name(image) if image.named or figures.is_known(Figure.IMAGE_NAMES, image.driver) else ""
+    return (name, image.digest or image.id, image.os, image.architecture, image.docker_version)
 
 
 def image_name(image: Image) -> str:
@@ -168,9 +167,12 @@ def _containers(figures: Figures, short: Callable[[str], str], limited: Limited)
     inventory = snapshot.inventory
     states = Counter((one.driver, one.state) for one in inventory.containers)
     drivers = dict.fromkeys((*inventory.drivers, *(one.driver for one in inventory.containers)))
+    known = set(ContainerState) if figures.is_known(Figure.CONTAINER_STATES) else set()
+    if inventory.knowledge.whole((Input.CONTAINERS,)):
+        known.add(ContainerState.UNKNOWN)
     yield family(
         c.CONTAINERS,
-        (((driver, state), states[driver, state]) for driver in drivers for state in ContainerState),
+        (((driver, state), states[driver, state]) for driver in drivers for state in ContainerState if state in known),
     )
 
     def size(one: Container) -> int:
@@ -234,12 +236,14 @@ def _container_facts(container: Container, short: Callable[[str], str]) -> tuple
 def _volumes(figures: Figures, limited: Limited) -> Iterator[Family]:
     inventory, users, sizes = figures.snapshot.inventory, figures.volume_containers, figures.volumes
     states = Counter((_used(users[one.name]), _yes(one.anonymous)) for one in inventory.volumes)
+    known = figures.is_known(Figure.VOLUME_STATES)
     yield family(
         c.VOLUMES,
         (
             ((state, anonymous), states[state, anonymous])
             for state in ("used", "unused")
             for anonymous in ("true", "false")
+            if known
         ),
     )
     columns: list[Column[Volume]] = [
@@ -260,7 +264,7 @@ def _part(usage: Usage | None, what: Literal["size", "allocated", "inodes"]) -> 
 
 def _build_cache(figures: Figures, limited: Limited) -> Iterator[Family]:
     cache, known = figures.snapshot.inventory.build_cache, figures.build_cache
-    yield single(c.BUILD_CACHE_RECORDS, len(cache.records))
+    yield single(c.BUILD_CACHE_RECORDS, len(cache.records) if figures.is_known(Figure.BUILD_CACHE) else None)
     yield single(c.BUILD_CACHE_SIZE, known.size)
     yield family(c.BUILD_CACHE_ALLOCATED, (((name,), bytes_) for name, bytes_ in known.allocated.items()))
     sizes, short = known.records, short_ids(one.id for one in cache.records)
@@ -285,7 +289,7 @@ def _volume_facts(volume: Volume) -> tuple[str, ...]:
     return (volume.name, _yes(volume.anonymous), volume.driver, volume.compose_project)
 
 
-def _used(containers: int) -> str:
+def _used(containers: int | None) -> str:
     return "used" if containers else "unused"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from prometheus_client.metrics_core import Metric as Family
 
+from exporter.core.knowledge import Input
 from exporter.core.measured import Reason
 from exporter.core.model import Collector, Counters, Snapshot, Trigger
 from exporter.core.version import REVISION, VERSION
@@ -31,6 +32,8 @@ def status_families(snapshot: Snapshot, counters: Counters) -> Iterator[Family]:
         yield family(c.SCAN_DURATION, (((at,), scan.seconds) for at, scan in scans.items()))
         yield family(c.SCAN_ENTRIES, (((at,), scan.entries) for at, scan in scans.items()))
         yield single(c.SKIPPED_MOUNTS, snapshot.skipped_mounts)
+        knowledge = snapshot.inventory.knowledge
+        yield family(c.KNOWN, (((source,), knowledge.whole((source,))) for source in Input))
     if snapshot.progress is not None:
         yield single(c.INITIAL_TREES, snapshot.progress.trees)
         yield single(c.INITIAL_TREES_DONE, snapshot.progress.trees_done)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from exporter.core.gzip_body import GzipBody
+from exporter.core.knowledge import Knowledge
 from exporter.core.measured import Tree
 from exporter.core.model import Container, Filesystem, Image, LayerKey, Snapshot
 from exporter.core.text import escape
@@ -17,6 +18,7 @@ from exporter.expose.snapshot_api.rows import (
     ContainerRow,
     DirectoryRow,
     FilesystemRow,
+    GapRow,
     ImageRow,
     LayerRow,
     MissingRow,
@@ -24,10 +26,12 @@ from exporter.expose.snapshot_api.rows import (
     ProblemRow,
     ReclaimableRow,
     RemarkRow,
+    UnknownRow,
     VolumeRow,
 )
 from exporter.figures.figures import Figures
-from exporter.figures.prunes import NAMES
+from exporter.figures.needs import Figure
+from exporter.figures.prunes import NAMES, Category
 from exporter.figures.reclaim import Reclaim
 from exporter.figures.sizes import ContainerFigures, ImageFigures
 
@@ -103,12 +107,14 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "images": images(figures),
         "containers": containers(figures),
         "volumes": volumes(figures),
-        "missing": missing(snapshot),
+        "missing": missing(figures),
         "remarks": remarks(snapshot),
     }
     for name, rows in parts.items():
         yield from _list(name, rows if measured else ())
     yield from _list("problems", problems(snapshot))
+    yield from _list("gaps", gaps(inventory.knowledge))
+    yield from _list("unknown", unknown(figures) if measured else ())
 
 
 def _list(name: str, rows: Iterable[Any]) -> Iterator[str]:
@@ -180,10 +186,11 @@ def _path(tree: Tree | None) -> str:
 def images(figures: Figures) -> Iterator[ImageRow]:
     """All images, intermediate ones too."""
     for image in figures.snapshot.inventory.images:
-        yield _image(image, figures.images[image.driver, image.id])
+        missing = figures.missing.get(image.driver, frozenset())
+        yield _image(image, figures.images[image.driver, image.id], missing)
 
 
-def _image(image: Image, figures: ImageFigures) -> ImageRow:
+def _image(image: Image, figures: ImageFigures, missing: frozenset[str]) -> ImageRow:
     return ImageRow(
         driver=image.driver,
         id=image.id,
@@ -199,7 +206,7 @@ def _image(image: Image, figures: ImageFigures) -> ImageRow:
         layer=image.layers[0] if image.layers else "",
         depth=len(image.layers),
         parent=image.parent or "",
-        missing=tuple(map(escape, image.missing)),
+        missing=tuple(escape(one) for one in image.missing if one in missing),
     )
 
 
@@ -207,10 +214,13 @@ def containers(figures: Figures) -> Iterator[ContainerRow]:
     """The containers with their mounts."""
     snapshot = figures.snapshot
     for container in snapshot.inventory.containers:
-        yield _container(container, figures.containers[container.id], snapshot.logs.get(container.id))
+        missing, log = figures.missing.get(container.driver, frozenset()), snapshot.logs.get(container.id)
+        yield _container(container, figures.containers[container.id], log, missing)
 
 
-def _container(container: Container, figures: ContainerFigures, log: int | None) -> ContainerRow:
+def _container(
+    container: Container, figures: ContainerFigures, log: int | None, missing: frozenset[str]
+) -> ContainerRow:
     return ContainerRow(
         driver=escape(container.driver),
         id=container.id,
@@ -239,7 +249,7 @@ def _container(container: Container, figures: ContainerFigures, log: int | None)
         writable_limit=container.writable_limit,
         init=escape(container.init or ""),
         base=escape(next(iter(container.chain), "")),
-        missing=tuple(map(escape, container.missing)),
+        missing=tuple(escape(one) for one in container.missing if one in missing),
     )
 
 
@@ -263,9 +273,23 @@ def volumes(figures: Figures) -> Iterator[VolumeRow]:
         )
 
 
-def missing(snapshot: Snapshot) -> Iterator[MissingRow]:
-    """The layers that are not on disk."""
-    for driver, names in snapshot.inventory.missing.items():
+def gaps(knowledge: Knowledge) -> Iterator[GapRow]:
+    """What was not read."""
+    for gap in knowledge.gaps:
+        yield GapRow(gap.input, escape(gap.path), escape(gap.why), escape(gap.driver), escape(gap.object_id))
+
+
+def unknown(figures: Figures) -> Iterator[UnknownRow]:
+    """The figures that are not known, for all drivers and for each."""
+    for figure in (*Figure, *Category):
+        for driver in ("", *figures.snapshot.inventory.drivers):
+            if why := figures.why_not(figure, driver):
+                yield UnknownRow(figure, driver, escape(why))
+
+
+def missing(figures: Figures) -> Iterator[MissingRow]:
+    """The layers that are not on disk, of the drivers of which that is known."""
+    for driver, names in figures.missing.items():
         for name in sorted(names):
             yield MissingRow(driver, escape(name))
 

@@ -88,12 +88,12 @@ class ImageRow:
     references: tuple[str, ...]
     digests: tuple[str, ...]
     listed: bool
-    state: str
+    state: str | None
     created: float | None
     virtual: int | None
     unique: int | None
     proportional: float | None
-    containers: int
+    containers: int | None
     layer: str
     depth: int
     parent: str = ""
@@ -162,7 +162,7 @@ class VolumeRow:
     name: str
     anonymous: bool
     driver: str
-    containers: int
+    containers: int | None
     size: int | None
     allocated: int | None
     inodes: int | None
@@ -179,6 +179,29 @@ class MissingRow:
 
     driver: str
     layer: str
+
+
+@dataclass(frozen=True, slots=True)
+class GapRow:
+    """One thing that was not read, of an input of figures.
+
+    `driver`: only its objects are affected; "" for all. `object`: the id of the object; "" where it may be any number.
+    """
+
+    input: str
+    path: str
+    why: str
+    driver: str
+    object: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownRow:
+    """A figure that is not known, and why, in one line. `driver`: of objects of one graph driver; "" of all."""
+
+    figure: str
+    driver: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +233,7 @@ class ProblemRow:
 class Document:
     """A whole data root. `taken` is None as long as the first scan is not done: then there are no objects.
 
+    `gaps` is what was not read, `unknown` the figures that are not known because of that.
     `origins` are the paths by which engines called the root: another than `root` on a disk that is mounted elsewhere.
     `nested` are the data roots of remapped users below this one, by the names of their directories.
     """
@@ -235,3 +259,9 @@ class Document:
     origins: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
     remarks: tuple[RemarkRow, ...] = ()
+    gaps: tuple[GapRow, ...] = ()
+    unknown: tuple[UnknownRow, ...] = ()
+
+    def why_not(self, figure: str, driver: str = "") -> str:
+        """Why a figure is not known, for one graph driver or for all (""); "" where it is known."""
+        return next((one.why for one in self.unknown if one.figure == figure and one.driver == driver), "")

@@ -6,6 +6,7 @@ Facts: Docker 1.0 to 20.10, daemon/graphdriver/*. To add a driver, add one `Driv
 from dataclasses import dataclass
 
 from exporter.core.area import Area
+from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 
 #: What follows a container's id in the name of its init layer, which Docker makes below the writable layer.
@@ -54,18 +55,18 @@ class Driver:
 
 def _named(name: str, more: str = "") -> Area:
     """The driver's own directory, where its layers are further down."""
-    return Area((name,), label=f"layers of the {name} driver{more}")
+    return Area((name,), label=f"layers of the {name} driver{more}", input=Input.LAYER_STORES)
 
 
 def _layers(*path: str) -> Area:
     """A directory with one entry for each layer."""
     label = f"layers of the {path[0]} driver" if len(path) == 1 else ""
-    return Area(path, label, store=True, watched=True, counted=path[-1])
+    return Area(path, label, store=True, watched=True, counted=path[-1], input=Input.LAYER_STORES)
 
 
 def _small(*path: str) -> Area:
     """Mount points or short names, which come and go together with the layers."""
-    return Area(path, store=True, audited=False, counted=path[-1])
+    return Area(path, store=True, audited=False, counted=path[-1], input=Input.LAYER_STORES)
 
 
 AUFS = Driver(
@@ -73,7 +74,7 @@ AUFS = Driver(
     ("aufs", "diff"),
     (
         _named("aufs"),
-        Area(("aufs", "layers"), store=True, watched=True, audited=False, counted="layers"),
+        Area(("aufs", "layers"), store=True, watched=True, audited=False, counted="layers", input=Input.LAYER_STORES),
         _layers("aufs", "diff"),
         _small("aufs", "mnt"),
     ),

@@ -7,9 +7,10 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from exporter.core.data_root import DataRoot, UnreadableError, reason_of
+from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Collector, Problem
 from exporter.inventory.files.bolt import BoltError, Bucket, read_bolt
@@ -22,6 +23,8 @@ _TORN_AGE_SECONDS = 2.0
 _TORN_WAIT_SECONDS = 0.05
 _KEPT_PROBLEMS = 1000
 _LONGEST_LINE = 300
+#: Why something is not known that every engine makes.
+MISSING = "it is missing"
 
 Json = Mapping[str, object]
 T = TypeVar("T")
@@ -37,13 +40,34 @@ def is_id(text: object) -> bool:
     return isinstance(text, str) and ID.fullmatch(text) is not None
 
 
+class Unread(NamedTuple):
+    """Something that was not read. `input` is None where the table of areas tells it from the path."""
+
+    input: Input | None
+    collector: Collector
+    tree: Tree
+    why: str
+    driver: str = ""
+    object_id: str = ""
+    damaged: bool = False
+
+
 class Problems:
-    """Collects problems: all are counted, and the first thousand are kept with path and detail."""
+    """Collects problems: all are counted, and the first thousand are kept with path and detail.
+
+    `unread` is all that was not read. Not every problem is there, and not all that is there is a problem.
+    """
 
     def __init__(self) -> None:
         self.counts: dict[tuple[Collector, Reason], int] = {}
         self.kept: list[Problem] = []
         self.total = 0
+        self.unread: list[Unread] = []
+
+    @property
+    def noted(self) -> int:
+        """How much was noted until now: a value that was read meanwhile without more may be kept."""
+        return self.total + len(self.unread)
 
     def add(self, collector: Collector, reason: Reason, tree: Tree, detail: str = "") -> None:
         """Note one problem with the entry at `tree`."""
@@ -80,9 +104,9 @@ class Reader:
         """
 
         def attempt() -> tuple[T, bool]:
-            before = self._problems.total
+            before = self._problems.noted
             value = read()
-            return value, self._problems.total == before and lasts(value)
+            return value, self._problems.noted == before and lasts(value)
 
         return self._memo.get(kind, entry, attempt, also)
 
@@ -91,33 +115,72 @@ class Reader:
         self.looked_at += 1
         return tree in self.root.mounts or self.root.is_directory(tree)
 
-    def problem(self, reason: Reason, tree: Tree, detail: str = "") -> None:
-        """Count one problem under this reader's collector."""
+    def problem(self, reason: Reason, tree: Tree, detail: str = "", *, harmless: bool = False) -> None:
+        """Count one problem under this reader's collector.
+
+        What lies there is not known then, unless the problem is `harmless`: the engine ignores what is there, too.
+        What vanished meanwhile is no object any more.
+        """
         self._problems.add(self._collector, reason, tree, detail)
+        if not harmless and reason is not Reason.VANISHED:
+            self._unread(None, tree, detail or reason, damaged=reason is Reason.DECODE)
 
-    def names(self, tree: Tree) -> list[str]:
-        """List a directory; a missing one is empty, and so is, as a problem, one that cannot be read."""
-        return self.listing(tree) or []
+    def gap(self, source: Input, tree: Tree, why: str, *, driver: str = "", object_id: str = "") -> None:
+        """Note something that is not known and is no problem with a file: `why` is a clause for people."""
+        self._unread(source, tree, why, driver, object_id)
 
-    def listing(self, tree: Tree) -> list[str] | None:
-        """List a directory; None, as a problem, where it cannot be read."""
+    def expect(self, tree: Tree, *, damaged: bool = False) -> None:
+        """Note a gap where a file is missing that an engine always writes. `damaged`: it cannot do without, either."""
+        try:
+            self.root.lstat(tree)
+        except FileNotFoundError:
+            self._unread(None, tree, MISSING, damaged=damaged)
+        except OSError:  # whoever reads it counts that
+            pass
+
+    def _unread(  # noqa: PLR0913 - a gap has that many sides
+        self,
+        source: Input | None,
+        tree: Tree,
+        why: str,
+        driver: str = "",
+        object_id: str = "",
+        *,
+        damaged: bool = False,
+    ) -> None:
+        self._problems.unread.append(Unread(source, self._collector, tree, why, driver, object_id, damaged))
+
+    def names(self, tree: Tree, *, required: bool = False) -> list[str]:
+        """List a directory; a missing one is empty, and so is, as a problem, one that cannot be read.
+
+        `required`: every engine that has written to such a root has made it. Where it is missing, its content is not
+        known.
+        """
+        return self.listing(tree, required=required) or []
+
+    def listing(self, tree: Tree, *, required: bool = False) -> list[str] | None:
+        """List a directory; None, as a problem, where it cannot be read. See `names`."""
         try:
             return self.root.names(tree)
         except FileNotFoundError:
-            return []
+            if required:
+                self._unread(None, tree, MISSING)
         except OSError as error:
             self.unlisted = True
             self.problem(reason_of(error), tree, error.strerror or "")
             return None
+        return []
 
-    def objects(self, tree: Tree, accept: Callable[[str], bool], ignored: tuple[str, ...] = ()) -> list[str]:
+    def objects(
+        self, tree: Tree, accept: Callable[[str], bool], ignored: tuple[str, ...] = (), *, required: bool = False
+    ) -> list[str]:
         """List the directories in a directory of objects whose names `accept` takes; the rest are problems."""
         found = []
-        for name in self.names(tree):
+        for name in self.names(tree, required=required):
             if name in ignored:
                 continue
             if not accept(name):
-                self.problem(Reason.DECODE, (*tree, name), "not the name of an object")
+                self.problem(Reason.DECODE, (*tree, name), "not the name of an object", harmless=True)
             elif self._holds_object((*tree, name)):
                 found.append(name)
         return found
@@ -136,7 +199,9 @@ class Reader:
             return False
         if stat.S_ISDIR(status.st_mode):
             return True
-        self.problem(Reason.NOT_REGULAR, tree, "not a directory")
+        # An engine follows a link, and ignores every other file.
+        harmless = not stat.S_ISLNK(status.st_mode)
+        self.problem(Reason.NOT_REGULAR, tree, "not a directory", harmless=harmless)
         return False
 
     def bytes(self, tree: Tree, *, optional: bool = False) -> bytes | None:

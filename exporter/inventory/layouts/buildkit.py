@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.core.area import Area, Signature
+from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, BuildRecord, Collector, LayerId, LayerKey
 from exporter.inventory.drivers import INIT
@@ -20,7 +21,14 @@ from exporter.inventory.layouts.layerdb_store import Database
 
 HOME: Tree = ("buildkit",)
 #: BuildKit writes to its databases in place and keeps them open: no event tells of that, so it is not watched.
-AREA = Area(HOME, "BuildKit's cache records and contents", Collector.BUILD_CACHE, store=True, signature=Signature())
+AREA = Area(
+    HOME,
+    "BuildKit's cache records and contents",
+    Collector.BUILD_CACHE,
+    store=True,
+    signature=Signature(),
+    input=Input.BUILD_CACHE,
+)
 _CONTENT: Tree = ("buildkit", "content")
 SNAPSHOTS: Tree = ("buildkit", "snapshots.db")
 _RECORDS: tuple[Tree, ...] = (("buildkit", "metadata_v2.db"), ("buildkit", "metadata.db"))
@@ -64,9 +72,11 @@ def read_builds(reader: Reader) -> Builds:
     """Read BuildKit's databases; the result is empty without BuildKit."""
     if not reader.root.is_directory(HOME):
         return Builds({}, ())
-    snapshots = reader.database(SNAPSHOTS, "", _snapshots)
     names = reader.names(HOME)
     file = next((one for one in _RECORDS if one[-1] in names), _RECORDS[0])
+    for database in (SNAPSHOTS, file) if names else ():
+        reader.expect(database)
+    snapshots = reader.database(SNAPSHOTS, "", _snapshots)
     records = reader.database(file, "_main", _records)
     return Builds(snapshots or {}, records or (), snapshots is None or records is None)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from exporter.core.area import Area
 from exporter.core.data_root import DataRoot
+from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 from exporter.inventory.layouts import graph_store, layerdb_store
 from exporter.inventory.layouts.part import Known, Part, Reading
@@ -24,7 +25,7 @@ class ContainerdLayout:
     """The store below `containerd/daemon`, or that of a containerd of the host."""
 
     name = "containerd"
-    areas = (Area(_HOME[:1], "containerd's files"),)
+    areas = (Area(_HOME[:1], "containerd's files", input=Input.IMAGE_STORE),)
 
     def detect(self, root: DataRoot) -> bool:
         """Whether containerd keeps, or has kept, the images of this root."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.core.area import DRIVER, Area, Signature
 from exporter.core.data_root import DataRoot
+from exporter.core.knowledge import Input
 from exporter.core.model import Collector, Container, ContainerId, Image, Layer, LayerId, Use
 from exporter.inventory.drivers import INIT
 from exporter.inventory.drivers.layer_store import LayerStore
@@ -34,8 +35,9 @@ class GraphLayout:
             objects=Collector.IMAGES,
             images=True,
             counted="graph",
+            input=Input.IMAGE_CONFIGS,
         ),
-        Area((TAGS + DRIVER,), "the images' tags (up to Docker 1.9)", images=True),
+        Area((TAGS + DRIVER,), "the images' tags (up to Docker 1.9)", images=True, input=Input.NAMES),
     )
 
     def detect(self, root: DataRoot) -> bool:
@@ -57,6 +59,8 @@ class GraphLayout:
             return image not in entries and moved.has(image, homeless=True)
 
         found = [GraphStore(store, graph_store.read_references(reader, store.driver, gone), gone) for store in stores]
+        if entries and not found:
+            reader.gap(Input.LAYER_STORES, GRAPH, "its images have no layers of a known driver")
         graph_store.share_out(found, entries)
         kept = [one for one in found if one.entries or one.driver not in reading.drivers]
         # What an engine has moved may be described in a directory of `image` that is not there, or cannot be read.
@@ -105,6 +109,11 @@ class GraphPart:
     def missing(self) -> set[str]:
         """The layers that images or names refer to and that are not on disk."""
         return self._graph.missing
+
+    @property
+    def describes_containers(self) -> bool:
+        """Whether the layout writes down which layers each container has: they are named by its id."""
+        return False
 
     def container_layers(self, _container: ContainerId) -> ContainerLayers | None:
         """Say nothing: a container's layer has its id, and nothing else names it."""

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from exporter.core.data_root import DataRoot
+from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, ImageId, LayerId
 from exporter.inventory import drivers
 from exporter.inventory.drivers import Driver
 from exporter.inventory.drivers.layer_store import LayerStore
-from exporter.inventory.files.reader import Json, Reader, is_id, moment, table, text
+from exporter.inventory.files.reader import MISSING, Json, Reader, is_id, moment, table, text
 
 GRAPH = ("graph",)
 DOWNLOADS = "_tmp"
@@ -203,8 +204,14 @@ class GraphStore:
     def images(self, reader: Reader) -> list[Image]:
         """List the images with their chains, and note what is missing on the way."""
         parents = {entry.parent for entry in self.entries.values()}
+        if self.entries:
+            reader.expect((TAGS + self.driver,))
+            reader.expect(self.store.driver.layers)
         self.missing.update(image for image in self.references.tags if image not in self.entries)
         chains = {image: self._chain(reader, image) for image in self.entries}
+        for image in sorted(self.missing & self.store.names):  # its layer is there, so its description is lost
+            self.missing.discard(image)
+            reader.gap(Input.IMAGE_CONFIGS, (*GRAPH, image), MISSING, driver=self.driver, object_id=image)
         listed = {image for image in self.entries if self.references.names(image) or image not in parents}
         covered = {layer for image in listed for layer in chains[image]}
         # A cycle of parents has no topmost image: without this, no figure would include its layers.
@@ -222,11 +229,17 @@ class GraphStore:
                 break
             if at in chain:
                 if at == image:  # once for each member of the ring, not for all that lead into it
-                    reader.problem(Reason.LOOP, (*GRAPH, image, "json"), "is its own ancestor")
+                    reader.problem(Reason.LOOP, (*GRAPH, image, "json"), "is its own ancestor", harmless=True)
                 break
             chain[LayerId(at)] = None
             at = entry.parent
         return tuple(chain)
+
+    def _is_cut(self, chain: tuple[LayerId, ...]) -> bool:
+        """Whether a chain ends at an image whose layer is on disk and whose description is lost."""
+        parent = self.entries[chain[-1]].parent if chain else None
+        lost = parent is not None and parent not in self.entries and not self._moved(parent)
+        return lost and LayerId(parent or "") in self.store.names
 
     def _missing_of(self, entry: GraphEntry, chain: tuple[LayerId, ...]) -> tuple[str, ...]:
         """The layer of an image's chain that is not on disk: what is above that is not known."""
@@ -243,6 +256,7 @@ class GraphStore:
             listed=listed,
             dangling=listed and not self.references.names(entry.id),
             broken=not chain,
+            cut=self._is_cut(chain),
             missing=self._missing_of(entry, chain),
             parent=entry.parent,
             metadata=((*GRAPH, entry.id),),

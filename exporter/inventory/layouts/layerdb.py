@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from exporter.core.area import DRIVER, Area, Signature
 from exporter.core.data_root import DataRoot
+from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, Collector, Container, ContainerId, Image, Layer, LayerId, Use
 from exporter.inventory.drivers import driver_named
@@ -22,7 +23,9 @@ from exporter.inventory.layouts.part import ContainerLayers, Known, Part, Readin
 _FILLED_LATER = Signature(changes=True)
 
 
-def _area(*below: str, watched: bool = True, signature: Signature | None = None, counted: str = "") -> Area:
+def _area(
+    *below: str, source: Input, watched: bool = True, signature: Signature | None = None, counted: str = ""
+) -> Area:
     """A directory of `image/<driver>`: small files that are renamed into place and written once."""
     return Area(
         (*IMAGE, DRIVER, *below),
@@ -33,6 +36,7 @@ def _area(*below: str, watched: bool = True, signature: Signature | None = None,
         audited=False,
         objects=Collector.IMAGES,
         counted=counted,
+        input=source,
     )
 
 
@@ -49,15 +53,16 @@ class LayerdbLayout:
             audited=False,
             objects=Collector.IMAGES,
             images=True,
+            input=Input.IMAGE_CONFIGS,
         ),
-        _area(signature=Signature()),
-        _area("distribution", "diffid-by-digest", "sha256", watched=False),
-        _area("distribution", "v2metadata-by-diffid", "sha256", watched=False),
-        _area("layerdb", "sha256", counted="layerdb"),
-        _area("layerdb", "mounts", signature=_FILLED_LATER, counted="mounts"),
-        _area("layerdb", "tmp"),
-        _area("imagedb", "content", "sha256", counted="imagedb"),
-        _area("imagedb", "metadata", "sha256", signature=_FILLED_LATER),
+        _area(source=Input.NAMES, signature=Signature()),
+        _area("distribution", "diffid-by-digest", "sha256", source=Input.LAYER_STORES, watched=False),
+        _area("distribution", "v2metadata-by-diffid", "sha256", source=Input.LAYER_STORES, watched=False),
+        _area("layerdb", "sha256", source=Input.LAYER_STORES, counted="layerdb"),
+        _area("layerdb", "mounts", source=Input.LAYER_STORES, signature=_FILLED_LATER, counted="mounts"),
+        _area("layerdb", "tmp", source=Input.LAYER_STORES),
+        _area("imagedb", "content", "sha256", source=Input.IMAGE_CONFIGS, counted="imagedb"),
+        _area("imagedb", "metadata", "sha256", source=Input.IMAGE_CONFIGS, signature=_FILLED_LATER),
     )
 
     def detect(self, root: DataRoot) -> bool:
@@ -103,6 +108,11 @@ class LayerdbPart:
     def missing(self) -> set[str]:
         """The layers that images or names refer to and that are not on disk."""
         return self._database.missing
+
+    @property
+    def describes_containers(self) -> bool:
+        """Whether the layout writes down which layers each container has: in `layerdb/mounts`."""
+        return True
 
     def container_layers(self, container: ContainerId) -> ContainerLayers | None:
         """Find the layers of a container in `layerdb/mounts`."""

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, ImageId
 from exporter.inventory.files.reader import Json, Reader, decode, is_id, items, moment, table, text
@@ -34,16 +35,19 @@ def read_images(reader: Reader, database: Database, previous: Mapping[str, Image
     """Read the images of one driver. An image with a damaged config is taken from `previous`."""
     content = (*database.base, "imagedb", "content", "sha256")
     names = []
-    for name in reader.names(content):
+    for name in reader.names(content, required=True):
         if is_id(name):
             names.append(name)
         elif not name.startswith("."):  # ioutils.AtomicWriteFile's temporary files
-            reader.problem(Reason.DECODE, (*content, name), "not the name of an image")
+            reader.problem(Reason.DECODE, (*content, name), "not the name of an image", harmless=True)
+    _expect_whole(reader, database, frozenset(names))
     listing = (*database.base, "repositories.json")
+    reader.expect(listing)
     tags, digests = _references(reader, listing)
     if lost := {*tags, *digests} - {*names}:  # Docker removes a name before its image: is that still there?
         tags, digests = _read_references(reader, listing)
-        database.missing |= lost & {*tags, *digests}
+        for name in sorted(lost & {*tags, *digests}):
+            _lost(reader, database, name, "a name refers to it, and it is missing")
     configs = [_config(reader, database.base, ImageId(name)) for name in names]
     parents = {one.image.parent for one in configs}
     for config in configs:
@@ -54,6 +58,24 @@ def read_images(reader: Reader, database: Database, previous: Mapping[str, Image
         listed = bool(references or known) or config.image.id not in parents
         database.images.append(_image(database, config, references, known, listed, previous))
     _list_the_uncovered(database)
+
+
+def _expect_whole(reader: Reader, database: Database, images: frozenset[str]) -> None:
+    """Note what must be there because something else is: an engine removes a description last (image/fs.go, Delete)."""
+    about = (*database.base, "imagedb", "metadata", "sha256")
+    for name in reader.names(about):
+        if is_id(name) and name not in images:
+            _lost(reader, database, name, "only its metadata is there")
+    if images and not database.entries:
+        reader.expect((*database.base, "layerdb", "sha256"))
+    if database.entries and database.store.driver.layers:
+        reader.expect(database.store.driver.layers)
+
+
+def _lost(reader: Reader, database: Database, image: str, why: str) -> None:
+    """Note an image whose description is lost: it may need any layer."""
+    tree = (*database.base, "imagedb", "content", "sha256", image)
+    reader.gap(Input.IMAGE_CONFIGS, tree, why, driver=database.driver, object_id=image)
 
 
 def _image(  # noqa: PLR0913 - an image has that many sides

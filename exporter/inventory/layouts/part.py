@@ -68,6 +68,10 @@ class DriverPart(Protocol):
     def missing(self) -> Iterable[str]:
         """The layers that images or names refer to and that are not on disk."""
 
+    @property
+    def describes_containers(self) -> bool:
+        """Whether the layout writes down which layers each container has. Else a layer has its container's id."""
+
     def container_layers(self, container: ContainerId) -> ContainerLayers | None:
         """Find the layers of a container; None where the layout does not know it."""
 

@@ -80,9 +80,9 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A count. A plain integer in a cell is a size in bytes."""
+    """A count; None: not known. A plain integer in a cell is a size in bytes."""
 
-    value: int
+    value: int | None
 
 
 Cell = str | int | None | Html | Share | Count
@@ -118,12 +118,12 @@ def _cell(cell: Cell) -> str:
         return f"<td>{cell.text}</td>"
     if isinstance(cell, Share):
         return f'<td class="bar">{_bar(cell)}</td>'
-    if isinstance(cell, Count):
+    if isinstance(cell, Count) and cell.value is not None:
         return f"<td{_NUMBER}>{cell.value:,}</td>"
     if isinstance(cell, int):
         return f"<td{_NUMBER}>{human(cell)}</td>"
-    if cell is None:
-        return f'<td{_NUMBER}><span class="dim">not known</span></td>'
+    if cell is None or isinstance(cell, Count):
+        return f'<td{_NUMBER}><span class="dim">?</span></td>'
     return f'<td class="name">{shown(cell)}</td>' if len(cell) > _LONG_WORD else f"<td>{shown(cell)}</td>"
 
 

@@ -1,14 +1,15 @@
 """The pages for people: the overview at `/`, and the details and problems with advice at `/status`."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from exporter.core.knowledge import INPUT_LABELS
 from exporter.core.measured import Reason
 from exporter.core.units import age, human
 from exporter.expose.advice import ADVICE
 from exporter.expose.page_summary import NOT_YET, Summary
-from exporter.expose.snapshot_api.rows import ContainerRow, FilesystemRow, ImageRow
+from exporter.expose.snapshot_api.rows import ContainerRow, FilesystemRow, GapRow, ImageRow
 from exporter.web.pages.html import Cell, Count, Html, Share, page, section, shown, table
 
 _TOP = 10
@@ -80,10 +81,9 @@ def _tiles(summary: Summary) -> str:
         return f'<p class="facts">{" · ".join(facts)}</p>'
     facts.append(f"snapshot {age(time.time() - summary.taken)} old")
     tiles: list[tuple[str, str | Html]] = [("on disk", "?" if summary.used is None else human(summary.used))]
-    tiles += [(name, f"{summary.count(name):,}") for name in ("layers", "images", "containers", "volumes")]
-    freed = sum(row.bytes or 0 for row in summary.reclaimable)
-    tiles += [("reclaimable", human(freed))] if summary.reclaimable else []
-    errors = summary.problem_count + summary.missing
+    tiles += [(name, _counted(summary.count(name))) for name in ("layers", "images", "containers", "volumes")]
+    tiles += [("reclaimable", _freed(summary))] if summary.reclaimable else []
+    errors = summary.problem_count + (summary.missing or 0)
     tiles += [("errors", Html(f'<a href="/status">{errors:,}</a>'))] if errors else []
     cells = "".join(
         f'<div><b>{value.text if isinstance(value, Html) else value}</b><span class="dim">{name}</span></div>'
@@ -99,18 +99,22 @@ def _ranking(title: str, rows: Sequence[tuple[str, int | None]]) -> str:
     return section(title, table(("", "", ""), ((name, Share(size, known[0][1]), size) for name, size in known)))
 
 
-def _more(title: str, headings: Sequence[str], rows: Sequence[Sequence[Cell]], count: int, command: str) -> str:
+def _counted(count: int | None) -> str:
+    return "?" if count is None else f"{count:,}"
+
+
+def _more(title: str, headings: Sequence[str], rows: Sequence[Sequence[Cell]], count: int | None, command: str) -> str:
     """A wide table of the largest objects, with the command that lists all. "" without rows."""
     if not rows:
         return ""
-    rest = f", {count - len(rows):,} more not shown" if count > len(rows) else ""
-    more = f'<p class="more">{count:,} in all{rest}. In a terminal: <code>{_NAME} {command}</code></p>'
+    rest = f", {count - len(rows):,} more not shown" if count is not None and count > len(rows) else ""
+    more = f'<p class="more">{_counted(count)} in all{rest}. In a terminal: <code>{_NAME} {command}</code></p>'
     return section(title, table(headings, rows) + more, wide=True)
 
 
 def _problems(summary: Summary) -> str:
     """The files that could not be read, by reason, with advice."""
-    if not summary.problem_count and not summary.missing:
+    if not (summary.problem_count or summary.missing or summary.gaps):
         if summary.error:
             return ""  # the notice at the top has it
         said = "Everything could be read." if summary.taken is not None else "Nothing that could not be read so far."
@@ -121,6 +125,7 @@ def _problems(summary: Summary) -> str:
             f'<p class="bad">Layers that images or containers refer to are missing: {summary.missing:,}. '
             "What stands on them does not start. Pull the images again, or restore them from a backup.</p>"
         )
+    content += _gaps(summary.gaps)
     ordered = sorted(summary.problems, key=lambda one: (one.reason, one.path))
     for reason, problems in groupby(ordered, lambda one: one.reason):
         content += f'<p><b class="warn">{shown(reason)}</b> {shown(ADVICE[reason])}</p>'
@@ -128,6 +133,21 @@ def _problems(summary: Summary) -> str:
     if summary.problem_count > len(summary.problems):
         content += f'<p class="more">{summary.problem_count:,} in all.</p>'
     return section("Errors, and what to do", content, wide=True)
+
+
+_LABELS: Mapping[str, str] = {str(one): label for one, label in INPUT_LABELS.items()}
+
+
+def _gaps(gaps: Sequence[GapRow]) -> str:
+    """What was not read, and so what is not known."""
+    if not gaps:
+        return ""
+    said = (
+        '<p><b class="warn">not known</b> Figures that need what is listed here are left out or shown as ?. Nothing is '
+        "called unused, orphaned or reclaimable because of it.</p>"
+    )
+    rows = [(one.path, _LABELS.get(one.input, one.input), one.why) for one in gaps]
+    return said + table(("PATH", "PART OF", "WHY"), rows)
 
 
 def _filesystems(rows: Sequence[FilesystemRow]) -> str:
@@ -186,11 +206,18 @@ def _reclaimable(summary: Summary) -> str:
         how = Html(f"<code>{shown(row.how)}</code>") if row.how else row.why
         objects = None if row.objects is None else Count(row.objects)
         rows.append((row.what or row.category, Share(row.bytes, largest), row.bytes, objects, how))
-    total = sum(row.bytes or 0 for row in summary.reclaimable)
     headings = ("WHAT", "", ">BYTES", ">OBJECTS", "HOW")
     return _more("Reclaimable, each after the ones above it", headings, rows, len(rows), "df").replace(
-        f"{len(rows):,} in all", f"{human(total)} in all"
+        f"{len(rows):,} in all", f"{_freed(summary)} in all"
     )
+
+
+def _freed(summary: Summary) -> str:
+    """What all prunes free, or at least free; `?` where nothing is known."""
+    known = [row.bytes for row in summary.reclaimable if row.bytes is not None]
+    if not known:
+        return "?"
+    return human(sum(known)) if len(known) == len(summary.reclaimable) else f"≥ {human(sum(known))}"
 
 
 def _images(summary: Summary) -> str:

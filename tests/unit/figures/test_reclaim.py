@@ -91,6 +91,7 @@ def test_everything_is_attributed_once(tmp_path: Path, data: st.DataObject) -> N
     found = reclaim(snapshot)
     freed = sum(one.allocated or 0 for one in found.freed.values())
     assert all(one.allocated is not None and one.allocated >= 0 for one in found.freed.values())
+    assert found.unattributed is not None
     assert 0 <= freed <= allocated(built.path) - found.unattributed
     figures = figures_of(built.path, orphaned_after=0)
     shares, whole = figures.sum("image_proportional_size_bytes"), figures.sum("layers_size_bytes", use="image")

@@ -73,14 +73,14 @@ def test_a_writable_layer_that_is_gone_is_the_containers(built: DbRoot) -> None:
     assert (answers["layers"].failed, answers["images"].failed) == (True, False)
 
 
-def test_a_name_of_an_image_that_is_gone_is_said_to_be_one(built: DbRoot) -> None:
+def test_a_name_of_an_image_without_a_description_makes_it_unknown_which_layers_are_missing(built: DbRoot) -> None:
     (built.base / "imagedb/content/sha256" / built.images["tool"]).unlink()
-    for command in ("images", "layers"):
-        answer = _answers(built.path)[command]
-        assert answer.failed
-        (line,) = _said(answer)
-        assert built.images["tool"][:12] in line
-        assert "tag or digest" in line
+    (gap,) = document_of(built.path).gaps
+    assert (gap.input, gap.object) == ("image_configs", built.images["tool"])
+    answer = _answers(built.path)["layers"]
+    assert not _said(answer)
+    lines = [line for part in answer.parts if isinstance(part, Lines) for line in part.lines]
+    assert any(line.startswith("?: ") and gap.path in line for line in lines)
 
 
 def test_in_the_old_layout_the_first_layer_that_is_gone_is_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.core.dirty import Dirty
+from exporter.core.knowledge import Input
 from exporter.core.model import Trigger
 from exporter.demo.bolt import write_bolt
 from exporter.inventory.layouts.layerdb_images import chain_ids
@@ -120,8 +121,8 @@ def test_a_damaged_image_is_counted_hides_nothing_and_lets_nothing_be_called_orp
     figures = figures_of(built.path, orphaned_after=0)
     assert figures("scan_errors_total", collector="images", reason="decode") == 1
     assert figures.all("image_tag_info", repository="lost")
-    assert figures("layers", use="orphaned") == 0
-    assert figures("layers", use="pending") == 1
+    assert figures("known", input="image_configs") == 0
+    assert not figures.all("layers", use="orphaned") + figures.all("layers", use="pending")
 
 
 def test_the_build_cache_is_told_by_its_records_and_by_its_names(tmp_path: Path) -> None:
@@ -152,7 +153,8 @@ def test_a_build_cache_that_cannot_be_read_lets_nothing_be_called_orphaned(tmp_p
     (built.path / "buildkit/snapshots.db").write_bytes(b"x" * 9000)
     figures = figures_of(built.path, orphaned_after=0)
     assert figures("scan_errors_total", collector="build_cache", reason="decode") == 1
-    assert (figures("layers", use="pending"), figures("layers", use="orphaned")) == (1, 0)
+    assert figures("known", input="build_cache") == 0
+    assert not figures.all("layers", use="pending") + figures.all("layers", use="orphaned")
 
 
 def test_the_labels_of_volumes_come_from_the_database(tmp_path: Path) -> None:
@@ -241,7 +243,9 @@ def test_containers_that_cannot_be_listed_let_nothing_be_called_orphaned(tmp_pat
     (built.path / "containers").rmdir()
     (built.path / "containers").symlink_to("/")
     figures = figures_of(built.path, orphaned_after=0)
-    assert (figures("layers", use="pending"), figures("layers", use="orphaned")) == (1, 0)
+    assert figures("known", input="containers") == 0
+    assert not figures.all("layers", use="pending") + figures.all("layers", use="orphaned")
+    assert figures("layers", use="image") == 1
 
 
 def test_an_image_whose_name_was_read_before_both_went_is_not_missing(tmp_path: Path, pool: Pool) -> None:
@@ -255,7 +259,8 @@ def test_an_image_whose_name_was_read_before_both_went_is_not_missing(tmp_path: 
     names.write_text(json.dumps({"Repositories": {}}))
     # The event that tells of the names is still to come.
     scanner.begin(Trigger.EVENT, Dirty(frozenset({image.relative_to(built.path).parts})))
-    assert scanner.inventory.missing == {"overlay2": frozenset()}
+    assert not scanner.inventory.knowledge.gaps
     names.write_text(old)
     scanner.begin(Trigger.EVENT, Dirty(everything=True))
-    assert scanner.inventory.missing == {"overlay2": frozenset({built.images["gone"]})}
+    (gap,) = scanner.inventory.knowledge.gaps
+    assert (gap.input, gap.object_id) == (Input.IMAGE_CONFIGS, built.images["gone"])

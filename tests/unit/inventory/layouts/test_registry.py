@@ -29,6 +29,8 @@ class _VaultPart:
         named = sorted(name for name in store.names if "title" in root.names((*_VAULT.layers, name)))
         self.images = [Image("vault", ImageId(name), (LayerId(name),), (("book", name),)) for name in named]
 
+    describes_containers = True
+
     def container_layers(self, container: ContainerId) -> ContainerLayers | None:
         name = LayerId(f"of-{container}")
         return ContainerLayers(name, chain=(LayerId("atlas"),)) if name in self.store.names else None
