@@ -87,9 +87,9 @@ def _read(reader: Reader, name: str) -> Volume | None:
     home = (*VOLUMES.path, name)
     anonymous = is_id(name)
     linked = reader.is_link(home)
-    if linked:  # what is in it is not known, so neither are options
+    if linked:  # what is in it is not known, and so are its options
         return Volume(name, anonymous, home=home, link=True, optioned=True)
-    if reader.is_directory((*home, "_data")) or (linked := reader.is_link((*home, "_data"))):
+    if reader.is_directory((*home, "_data")) or (linked := reader.is_link((*home, "_data"), harmless=True)):
         about, optioned = _options(reader, home)
         keys = ("MountType", "MountDevice", "MountOpts")
         kind, device, options = (text(about, key) or text(about, _OLD_KEYS[key]) for key in keys)

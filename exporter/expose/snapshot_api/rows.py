@@ -209,8 +209,8 @@ class RemarkRow:
     """An entry of the root that is not what usually is in its place.
 
     `kind`: `leftover` (an engine of 1.10 or newer has moved its images, and reads it no more), `link` (to `target`, and
-    not followed) or `unwalked` (a mount of type `target`, which is not measured). `where`: the path that a link leads to
-    on the exporter's machine; "" where that cannot be seen.
+    not followed) or `unwalked` (a mount of type `target`, which is not measured). `where`: the path on the exporter's
+    machine that a link leads to; "" where that cannot be seen.
     """
 
     kind: str
