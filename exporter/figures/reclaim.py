@@ -233,9 +233,12 @@ class _CleanUp:
                 pending.append(parent)
 
     def _prune_containers(self, category: Category) -> None:
-        """`docker container prune`: those that do not run. What may run, or be started again, stays."""
-        staying = (ContainerState.STALE, ContainerState.REMOVING)
-        for one in [one for one in self._containers if one.runs is False and one.state not in staying]:
+        """`docker container prune`: those that do not run. What may run, or be started again, stays.
+
+        A removal that was cut off, or failed, leaves a container `removing`. The engine calls it dead after a failure,
+        and when it is started again, and prunes it (Docker 20.10 daemon/daemon.go, restore).
+        """
+        for one in [one for one in self._containers if one.runs is False and one.state is not ContainerState.STALE]:
             if one.unloaded:
                 continue
             self._containers.remove(one)

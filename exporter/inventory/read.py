@@ -33,6 +33,8 @@ from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
 from exporter.inventory.layouts.part import DriverPart, Known, Part, Reading
 from exporter.inventory.links import links
+from exporter.inventory.plugins import read_plugins
+from exporter.inventory.temporary import read_temporary
 from exporter.inventory.volumes import read_volumes
 
 #: A root of a remapped user (Docker 1.10 on, daemon/daemon_unix.go, setupDaemonRoot).
@@ -278,6 +280,7 @@ def read_inventory(
         for name in parts.unmeasured:
             readers[Collector.IMAGES].gap(Input.IMAGE_STORE, (), f"the layout {name} is measured by directory only")
     stores = parts.stores
+    others = Reader(root, Collector.DIRECTORIES, problems)
     placed = (_place_container(container, parts, stores) for container in found)
     placed = (_with_missing(parts.of_new_image(container), parts) for container in placed)
     containers = tuple(_unloaded(container, parts) for container in placed)
@@ -288,7 +291,7 @@ def read_inventory(
         for driver, mine in by_driver.items()
         for layer in _classify(reading, problems, parts.by_driver[driver], mine, names, grace)
     ]
-    directories = tuple(Reader(root, Collector.DIRECTORIES, problems).names(()))
+    directories = tuple(others.names(()))
     inventory = Inventory(
         layouts=tuple(parts.by_layout),
         unmeasured=parts.unmeasured,
@@ -302,9 +305,11 @@ def read_inventory(
         stores=_count_entries(reading, parts),
         missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=directories,
+        plugins=read_plugins(others),
         elsewhere=frozenset(_elsewhere(root, stores, layers)),
         remarks=(*parts.remarks, *_unwalked(root), *links(root, _met(readers.values()))),
         engine=engine_version(directories, parts.by_layout, containers),
+        temporary=read_temporary(root, grace.clock.now()),
     )
     inventory = replace(inventory, knowledge=knowledge(problems.unread))
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)

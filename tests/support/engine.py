@@ -31,16 +31,9 @@ def require_engine() -> None:
         pytest.skip("docker.io and busybox-static are not installed")
 
 
-def wrong_since(*version: int, what: str) -> pytest.MarkDecorator:
-    """Mark a test that has to fail with this version of the engine and later: the exporter's figure is wrong there.
-
-    The mark goes when the figure is mended: until then a test that passes is an error.
-    """
-    return pytest.mark.xfail(_version() >= version, reason=f"{what} (Docker {version[0]} and later)", strict=True)
-
-
 @functools.cache
-def _version() -> tuple[int, ...]:
+def engine_version() -> tuple[int, ...]:
+    """The version of the engine that tests run, major and minor; (0,) without one."""
     if shutil.which("dockerd") is None:
         return (0,)
     told = subprocess.run(["dockerd", "--version"], capture_output=True, text=True, check=False).stdout
@@ -63,6 +56,12 @@ class Engine:
     def address(self) -> str:
         """Where a client finds it."""
         return f"unix://{self._short}/s"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the daemon."""
+        assert self._process is not None, "it was started"
+        return self._process.pid
 
     def start(self) -> None:
         """Start it and wait until it answers."""

@@ -11,10 +11,12 @@ from exporter.cli.commands.remarks import behind_link, links, said_of
 from exporter.cli.commands.tables import Answer, Lines, Table, not_known, size
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.text import escape, unescape
-from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, LayerRow
+from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, LayerRow, PluginRow
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.drivers import INIT
+from exporter.inventory.files.reader import ID, is_id
 
+_PLUGINS = "plugins"
 _HEADINGS = ("LAYER", "USE", ">SIZE", ">ON DISK", "BELONGS TO", "DIRECTORY")
 
 
@@ -197,6 +199,9 @@ def _owners(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
     volume = _volume(index, parts)
     if volume is not None:
         return [volume]
+    plugin = _plugin(index, parts)
+    if plugin:
+        return plugin
     if remark := said_of(index.document, "/".join(parts)):
         return [*_behind(index, parts), {"kind": "part", "id": parts[0], "text": remark}]
     found: list[dict[str, str]] = []
@@ -215,8 +220,9 @@ def _part(index: Index, name: str) -> list[dict[str, str]]:
         return [{"kind": "part", "id": name, "text": area.label}]
     if not area.label and directory is None:
         return []
+    how = next((f"; old ones: {one.how}" for one in index.document.temporary if one.path == name), "")
     allocated = f"; {size(directory.allocated)} on disk in all" if directory else ""
-    return [{"kind": "part", "id": name, "text": f"{name}: {area.label or 'not known'}{allocated}"}]
+    return [{"kind": "part", "id": name, "text": f"{name}: {area.label or 'not known'}{allocated}{how}"}]
 
 
 def _volume(index: Index, parts: tuple[str, ...]) -> dict[str, str] | None:
@@ -248,6 +254,23 @@ def _said_of_volume(index: Index, name: str, bytes_: int | None) -> dict[str, st
     ]
     nobody = "no known container" if index.document.why_not("volume_users") else "no container"
     return {"kind": "volume", "id": name, "text": f"{name}, {size(bytes_)}, mounted by {', '.join(users) or nobody}"}
+
+
+def _plugin(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
+    """The plugin that the path belongs to, and the containers whose ids are in it: a log of theirs, for example."""
+    if len(parts) < 2 or parts[0] != _PLUGINS or not is_id(parts[1]):
+        return []
+    plugin = next((one for one in index.document.plugins if one.id == parts[1]), PluginRow(parts[1], "", ()))
+    found: list[dict[str, str]] = []
+    for identity in ID.findall("/".join(parts[:1:-1])):
+        containers = [one for one in _named(index, identity) if one["kind"] == "container"]
+        if not containers and "logdriver" in plugin.interfaces:
+            text = f"{index.short(identity)}, which is no container of this root: it may have been removed"
+            containers = [{"kind": "container", "id": identity, "text": text}]
+        found += [one for one in containers if one not in found]
+    what = f", for {', '.join(plugin.interfaces)}" if plugin.interfaces else ""
+    text = f"{plugin.name or 'its name cannot be read'} ({index.short(plugin.id)}){what}"
+    return [*found, {"kind": "plugin", "id": plugin.id, "text": text}]
 
 
 def _named(index: Index, name: str) -> list[dict[str, str]]:

@@ -26,7 +26,11 @@ class DirectoryRow:
 
 @dataclass(frozen=True, slots=True)
 class FilesystemRow:
-    """A filesystem that a part of the root lies on; one that did not answer has no sizes."""
+    """A filesystem that a part of the root lies on; one that did not answer has no sizes.
+
+    `own`: it holds the data root and nothing else. `directory` is where it is mounted below the root, "" for that of
+    the root.
+    """
 
     path: str
     device: str
@@ -35,6 +39,8 @@ class FilesystemRow:
     size: int | None = None
     free: int | None = None
     available: int | None = None
+    own: bool = False
+    directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +125,10 @@ class MountRow:
 class ContainerRow:
     """A container. `writable` is what it wrote, `writable_allocated` the blocks of that layer's directory.
 
-    `writable_limit` is the size that `--storage-opt size` allows; `stack` and `swarm_service` are those of its service.
-    `init` is the layer that Docker prepares below its own, `base` the uppermost of its image's layers that are on disk,
-    `missing` are its layers that are not.
+    `log_deleted`: the engine writes to a log whose file was deleted, unless the container ended without that being
+    written down. `writable_limit` is the size that `--storage-opt size` allows; `stack` and `swarm_service` are those
+    of its service. `init` is the layer that Docker prepares below its own, `base` the uppermost of its image's layers
+    that are on disk, `missing` are its layers that are not.
     """
 
     driver: str
@@ -149,6 +156,7 @@ class ContainerRow:
     init: str = ""
     base: str = ""
     missing: tuple[str, ...] = ()
+    log_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +179,15 @@ class VolumeRow:
     device: str = ""
     options: str = ""
     link: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRow:
+    """A plugin of the engine, installed in `plugins/<id>`; `interfaces` are what it is for, such as logdriver."""
+
+    id: str
+    name: str
+    interfaces: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +247,21 @@ class ProblemRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TemporaryRow:
+    """The files in `tmp` or `tmp-old` that were not written to for a day: their number, and their disk blocks in bytes.
+
+    `newest` is when the newest of them was written. Not `whole`: there are more. `how` says what frees them.
+    """
+
+    path: str
+    files: int
+    allocated: int
+    newest: float
+    whole: bool
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A whole data root. `taken` is None as long as the first scan is not done: then there are no objects.
 
@@ -258,6 +290,8 @@ class Document:
     taken: float | None
     origins: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
+    temporary: tuple[TemporaryRow, ...] = ()
+    plugins: tuple[PluginRow, ...] = ()
     remarks: tuple[RemarkRow, ...] = ()
     gaps: tuple[GapRow, ...] = ()
     unknown: tuple[UnknownRow, ...] = ()

@@ -141,7 +141,7 @@ class LayerdbPart:
         home = f"image/{database.driver}/layerdb/mounts"
         if mount is None:
             return f"it has no entry in {home}" if database.mounts_listed else ""
-        if not mount.good:
+        if not mount.good or not is_id(mount.layer):
             return f"its entry in {home} is damaged"
         *_, bottom = mount.parent, *(entry.parent for entry in database.chain(mount.parent))
         return "a layer below it is damaged or missing" if bottom else ""

@@ -109,9 +109,10 @@ def test_an_image_whose_parent_is_not_there_is_removed_all_the_same() -> None:
 
 
 _STATES = [
-    *((state, True) for state in (ContainerState.CREATED, ContainerState.EXITED, ContainerState.DEAD)),
+    *((state, True) for state in (ContainerState.CREATED, ContainerState.EXITED)),
+    *((state, True) for state in (ContainerState.DEAD, ContainerState.REMOVING)),
     *((state, False) for state in (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)),
-    *((state, False) for state in (ContainerState.STALE, ContainerState.REMOVING, ContainerState.UNKNOWN)),
+    *((state, False) for state in (ContainerState.STALE, ContainerState.UNKNOWN)),
 ]
 
 
