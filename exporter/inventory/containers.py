@@ -25,9 +25,8 @@ def read_containers(
     reader: Reader, volumes: frozenset[str], previous: Mapping[ContainerId, Container]
 ) -> tuple[Container, ...]:
     """Read every container. One with an invalid config is taken from `previous`."""
-    found = (
-        _kept(reader, ContainerId(name), previous) for name in reader.objects(CONTAINERS.path, is_id, required=True)
-    )
+    names = reader.objects(CONTAINERS.path, is_id, required=True, links=True)
+    found = (_kept(reader, ContainerId(name), previous) for name in names)
     return resolve_mounts(found, volumes)
 
 
@@ -37,6 +36,8 @@ def _kept(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
 
 def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
     home = (*CONTAINERS.path, container)
+    if reader.is_link(home):  # an engine follows it
+        return previous.get(container) or Container("", container, metadata=(home,))
     names = reader.names(home)
     name = next((name for name in _CONFIGS if name in names), _CONFIGS[-1])
     config = reader.json((*home, name))

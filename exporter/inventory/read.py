@@ -32,6 +32,7 @@ from exporter.inventory.gaps import knowledge
 from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
 from exporter.inventory.layouts.part import DriverPart, Known, Part, Reading
+from exporter.inventory.links import links
 from exporter.inventory.plugins import read_plugins
 from exporter.inventory.temporary import read_temporary
 from exporter.inventory.volumes import read_volumes
@@ -185,7 +186,9 @@ def _classify(  # noqa: PLR0913 - what a layer's use depends on
     for part in parts:
         claims.join(part.claim(containers))
     others = map(LayerId, volumes) if store.driver.full_copies else ()
-    return classify(reading.root, store, claims, grace, others)
+    layers = classify(reading.root, store, claims, grace, others)
+    # Of a container that is not known it cannot be told that it is gone.
+    return layers if known.whole((Input.CONTAINERS,)) else [replace(one, held="") for one in layers]
 
 
 def _with_missing(container: Container, parts: _Parts) -> Container:
@@ -227,6 +230,11 @@ def _count(reader: Reader, key: tuple[str, str], tree: Tree) -> dict[tuple[str, 
         return {key: len(reader.root.names(tree))}
     except OSError:
         return {}
+
+
+def _met(readers: Iterable[Reader]) -> dict[Tree, str]:
+    """The symbolic links that readers have met."""
+    return {tree: target for reader in readers for tree, target in reader.links.items()}
 
 
 def _unwalked(root: DataRoot) -> Iterator[Remark]:
@@ -299,7 +307,7 @@ def read_inventory(
         directories=directories,
         plugins=read_plugins(others),
         elsewhere=frozenset(_elsewhere(root, stores, layers)),
-        remarks=(*parts.remarks, *_unwalked(root)),
+        remarks=(*parts.remarks, *_unwalked(root), *links(root, _met(readers.values()))),
         engine=engine_version(directories, parts.by_layout, containers),
         temporary=read_temporary(root, grace.clock.now()),
     )
