@@ -103,14 +103,12 @@ class Index:
             return f"{self._image_of(standing[0])} of container {container_name(standing[0])}{_more(standing)}"
         if layer.held:
             part = f"{self._lost_image(layer.driver)} of " if layer.chain else init
-            gone = "not known" if self._unread(("containers",), layer.driver) else "gone"
-            return f"{part}container {layer.held[:12]} ({gone}, but for its entry in layerdb/mounts)"
+            return f"{part}container {layer.held[:12]} (gone, but for its entry in layerdb/mounts)"
         return _NOBODY.get(layer.use, layer.use)
 
     def is_left(self, layer: LayerRow) -> bool:
         """Whether nothing but an entry of `layerdb/mounts` needs a layer, and the container of that entry is gone."""
-        others = self.images_with(layer) or self.standing_on(layer)
-        return bool(layer.held) and not others and not self._unread(("containers",), layer.driver)
+        return bool(layer.held) and not self.images_with(layer) and not self.standing_on(layer)
 
     def standing_on(self, layer: LayerRow) -> list[ContainerRow]:
         """The containers whose writable layer stands on an image layer, by name."""
