@@ -33,6 +33,9 @@ from exporter.inventory.gaps import knowledge
 from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
 from exporter.inventory.layouts.part import DriverPart, Known, Part, Reading
+from exporter.inventory.links import links
+from exporter.inventory.plugins import read_plugins
+from exporter.inventory.temporary import read_temporary
 from exporter.inventory.volumes import read_volumes
 
 #: A root of a remapped user (Docker 1.10 on, daemon/daemon_unix.go, setupDaemonRoot).
@@ -198,7 +201,9 @@ def _classify(  # noqa: PLR0913 - what a layer's use depends on
     for part in parts:
         claims.join(part.claim(containers))
     others = map(LayerId, volumes) if store.driver.full_copies else ()
-    return classify(reading.root, store, claims, grace, others)
+    layers = classify(reading.root, store, claims, grace, others)
+    # Of a container that is not known it cannot be told that it is gone.
+    return layers if known.whole((Input.CONTAINERS,)) else [replace(one, held="") for one in layers]
 
 
 def _with_missing(container: Container, parts: _Parts) -> Container:
@@ -240,6 +245,11 @@ def _count(reader: Reader, key: tuple[str, str], tree: Tree) -> dict[tuple[str, 
         return {key: len(reader.root.names(tree))}
     except OSError:
         return {}
+
+
+def _met(readers: Iterable[Reader]) -> dict[Tree, str]:
+    """The symbolic links that readers have met."""
+    return {tree: target for reader in readers for tree, target in reader.links.items()}
 
 
 def _unwalked(root: DataRoot) -> Iterator[Remark]:
@@ -285,6 +295,7 @@ def read_inventory(
         for name in parts.unmeasured:
             readers[Collector.IMAGES].gap(Input.IMAGE_STORE, (), f"the layout {name} is measured by directory only")
     stores = parts.stores
+    others = Reader(root, Collector.DIRECTORIES, problems)
     laid = (_place_container(container, parts, stores) for container in found)
     placed = tuple(_with_missing(parts.of_new_image(container), parts) for container in laid)
     current = current_driver(root, parts.of_engines(placed))
@@ -296,7 +307,7 @@ def read_inventory(
         for driver, mine in by_driver.items()
         for layer in _classify(reading, problems, parts.by_driver[driver], mine, names, grace)
     ]
-    directories = tuple(Reader(root, Collector.DIRECTORIES, problems).names(()))
+    directories = tuple(others.names(()))
     inventory = Inventory(
         layouts=tuple(parts.by_layout),
         unmeasured=parts.unmeasured,
@@ -310,9 +321,11 @@ def read_inventory(
         stores=_count_entries(reading, parts),
         missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=directories,
+        plugins=read_plugins(others),
         elsewhere=frozenset(_elsewhere(root, stores, layers)),
-        remarks=(*parts.remarks, *_unwalked(root)),
+        remarks=(*parts.remarks, *_unwalked(root), *links(root, _met(readers.values()))),
         engine=engine_version(directories, parts.by_layout, containers),
+        temporary=read_temporary(root, grace.clock.now()),
     )
     inventory = replace(inventory, knowledge=knowledge(problems.unread))
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
+from exporter.core.knowledge import Input
 from exporter.core.text import short_ids
 from exporter.expose.snapshot_api.rows import ContainerRow, Document, ImageRow, LayerRow, VolumeRow
 from exporter.inventory.drivers import INIT
@@ -72,6 +73,11 @@ class Index:
                 users[one.driver, at].append(one)
                 at = layer.parent
         return users
+
+    def why_unlisted(self, source: Input) -> str:
+        """Why not all objects of a kind are known; "" where they are. What is in one object may not be known then."""
+        gaps = (one for one in self.document.gaps if one.input == source and not one.object)
+        return next((f"{one.path}: {one.why}" for one in gaps), "")
 
     def images_with(self, layer: LayerRow) -> list[ImageRow]:
         """The listed images that contain a layer."""

@@ -71,7 +71,7 @@ def is_build_name(name: str) -> bool:
 def read_builds(reader: Reader) -> Builds:
     """Read BuildKit's databases; the result is empty without BuildKit."""
     if not reader.root.is_directory(HOME):
-        return Builds({}, ())
+        return Builds({}, (), doubtful=reader.is_link(HOME))
     names = reader.names(HOME)
     file = next((one for one in _RECORDS if one[-1] in names), _RECORDS[0])
     for database in (SNAPSHOTS, file) if names else ():

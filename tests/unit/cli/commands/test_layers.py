@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,48 @@ def test_paths_as_the_engine_knew_them_are_understood(built: GraphRoot) -> None:
     assert answer.data["owners"][0]["id"] == hex_id("app")
     assert whose(index, "/var/lib/docker").data["owners"][0]["kind"] == "root"
     assert whose(index, "/var/lib/dockers/x").failed
+
+
+_PLUGIN = "e" * 64
+
+
+def _with_plugin(built: GraphRoot, config: object) -> Index:
+    home = built.path / "plugins" / _PLUGIN
+    (home / "rootfs").mkdir(parents=True)
+    (home / "config.json").write_text(json.dumps(config))
+    return Index(document_of(built.path))
+
+
+def test_a_file_of_a_plugin_names_the_plugin_and_the_container_whose_log_it_is(built: GraphRoot) -> None:
+    interface = {"Types": ["docker.logdriver/1.0"]}
+    index = _with_plugin(built, {"plugin": {"Name": "shipper:latest", "Config": {"Interface": interface}}})
+    for file in (f"{hex_id('web')}/json.log", f"{hex_id('web')}-json.log"):
+        owners = whose(index, f"plugins/{_PLUGIN}/rootfs/var/log/docker/{file}").data["owners"]
+        assert [(one["kind"], one["id"]) for one in owners] == [("container", hex_id("web")), ("plugin", _PLUGIN)]
+        assert owners[1]["text"] == f"shipper:latest ({_PLUGIN[:12]}), for logdriver"
+    gone, plugin = whose(index, f"plugins/{_PLUGIN}/rootfs/{hex_id('gone')}/json.log").data["owners"]
+    assert (gone["kind"], gone["id"], plugin["kind"]) == ("container", hex_id("gone"), "plugin")
+    assert "no container of this root" in gone["text"]
+    assert whose(index, "plugins/tmp").data["owners"][0]["kind"] == "part"
+
+
+@pytest.mark.parametrize("config", [{"plugin": {"Name": "shipper:1"}}, {"plugin": {"Config": 5}}, {}, []])
+def test_a_plugin_that_says_little_of_itself(built: GraphRoot, config: object) -> None:
+    answer = whose(_with_plugin(built, config), f"plugins/{_PLUGIN}/rootfs/{hex_id('gone')}")
+    (owner,) = answer.data["owners"]
+    assert (owner["kind"], owner["id"]) == ("plugin", _PLUGIN)
+    assert ("shipper:1" if "shipper" in str(config) else "its name cannot be read") in owner["text"]
+
+
+def test_case_14(tmp_path: Path) -> None:
+    root = unpack_case(14, tmp_path)
+    document = document_of(root)
+    (web,) = document.containers
+    assert (web.log_driver, web.log_bounded, web.log_limit, web.log) == ("shipper:latest", None, None, None)
+    files = [str(one.relative_to(root)) for one in (root / "plugins").rglob("json.log")]
+    owners = [whose(Index(document), file).data["owners"] for file in files]
+    assert {one[-1]["text"] for one in owners} == {f"shipper:latest ({files[0].split('/')[1][:12]}), for logdriver"}
+    assert [one[0]["id"] for one in owners] == [file.split("/")[-2] for file in files]
 
 
 def test_what_is_not_there_is_nobodys(built: GraphRoot) -> None:
