@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from exporter.core.measured import Tree
 from exporter.core.model import Filesystem
 
+#: Filesystems of this host whose device is no path.
+_LOCAL_TYPES = ("tmpfs", "zfs")
 #: Types of filesystems in which a directory can have a device number of its own.
 WITH_SUBVOLUMES = ("btrfs", "bcachefs")
 #: Types of filesystems on disks of this machine, in its memory, or made of other directories of it. All others are
@@ -125,7 +127,23 @@ def filesystems(
         mount = mount_of(path, mounts) or _unlisted(root, device, mounts)
         if not any(_same_filesystem(one, mount) for one in found):
             found.append(mount)
-    return tuple(Filesystem(one.path, one.device, one.path, one.fstype) for one in found)
+    return tuple(
+        Filesystem(one.path, one.device, one.path, one.fstype, _below(root, one.path), _is_own(root, one))
+        for one in found
+    )
+
+
+def _below(root: str, path: str) -> str:
+    return os.path.relpath(path, root) if path != root and _covers(root, path) else ""
+
+
+def _is_own(root: str, mount: MountPoint) -> bool:
+    """Whether the root is the top directory of a filesystem of this host, so that no other files are on it.
+
+    The space of an overlay, and of a network filesystem, is that of a filesystem with other files.
+    """
+    here = mount.device.startswith("/") or mount.fstype in _LOCAL_TYPES
+    return mount.number != "" and mount.path == root and mount.inside == "/" and here
 
 
 def _unlisted(root: str, device: int, mounts: Sequence[MountPoint]) -> MountPoint:

@@ -116,12 +116,16 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A container's log. None: not known. `files` includes rotated ones."""
+    """A container's log. None: not known. `files` includes rotated ones.
+
+    `missing`: its driver writes to a file here, and that file is not there.
+    """
 
     driver: str = ""
-    files: tuple[Tree, ...] = ()
+    files: tuple[Tree, ...] | None = ()
     limit: int | None = None
     bounded: bool | None = None
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,15 @@ class Container:
         return self.state in (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
 
     @property
+    def log_deleted(self) -> bool:
+        """Whether its log was deleted while the engine writes to it, as far as it runs: the space is not free.
+
+        Between two attempts to restart, the engine has closed the log.
+        """
+        waits = self.state is ContainerState.RESTARTING and not self.pid
+        return self.log.missing and self.runs is not False and not waits
+
+    @property
     def going(self) -> bool:
         """Whether it is being removed. Then missing files of it are no error."""
         return self.state in (ContainerState.DEAD, ContainerState.REMOVING)
@@ -194,6 +207,7 @@ class Volume:
     mount_type: str = ""
     device: str = ""
     options: str = ""
+    link: bool = False
     compose_project: str = ""
     tree: Tree | None = None
     home: Tree | None = None
@@ -202,7 +216,8 @@ class Volume:
     @property
     def directory(self) -> Tree | None:
         """Where its data is, at least while a container uses it."""
-        return (*self.home, "_data") if self.home and (self.device or self.mount_type) else self.tree
+        elsewhere = self.device or self.mount_type or self.link
+        return (*self.home, "_data") if self.home and elsewhere else self.tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +265,29 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True)
+class Temporary:
+    """The old files in one directory of the engine's for temporary files: their number, and their disk blocks in bytes.
+
+    `newest` is the modification time of the newest of them, Unix seconds. Not `whole`: there are more.
+    """
+
+    path: Tree
+    files: int
+    allocated: int
+    newest: float
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A plugin of the engine; `interfaces` are what it is for: logdriver, volumedriver and others."""
+
+    id: str
+    name: str = ""
+    interfaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """The content of the metadata of one data root, before anything is measured.
 
@@ -257,7 +295,7 @@ class Inventory:
     driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,
     `nested` the data roots of remapped users below this one. `elsewhere`: the entries of the root whose files are on
     devices or filesystems of their own, which are not measured. `remarks`: what is there and is not a part as usual.
-    `engine` is what is known of the engine's version.
+    `engine` is what is known of the engine's version. `temporary` are its old temporary files.
     `knowledge`: what of all this was not read whole.
     """
 
@@ -276,4 +314,6 @@ class Inventory:
     elsewhere: frozenset[str] = frozenset()
     knowledge: Knowledge = field(default_factory=Knowledge)
     remarks: tuple[Remark, ...] = ()
+    plugins: tuple[Plugin, ...] = ()
     engine: EngineVersion = NO_EVIDENCE
+    temporary: tuple[Temporary, ...] = ()

@@ -10,12 +10,18 @@ from exporter.core.states import Collector, ContainerId, LayerKey, Trigger
 
 @dataclass(frozen=True, slots=True)
 class Filesystem:
-    """A filesystem that a part of the root lies on, as /proc/self/mountinfo names it."""
+    """A filesystem that a part of the root lies on, as /proc/self/mountinfo names it.
+
+    `directory` is where it is mounted below the root, "" for that of the root. `own`: it holds the root and nothing
+    else.
+    """
 
     path: str
     device: str
     mountpoint: str
     fstype: str
+    directory: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

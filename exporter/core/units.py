@@ -1,7 +1,10 @@
-"""Formats sizes and lengths of time for people."""
+"""Formats sizes and lengths of time for people, and reads sizes as Docker does."""
+
+import re
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _STEP = 1000
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
 
 
 def human(size: float) -> str:
@@ -20,3 +23,14 @@ def age(seconds: float) -> str:
         if whole >= 2 * length:
             return f"{whole // length} {unit}"
     return f"{whole} s"
+
+
+def parse_size(size: str, unit: int = 1000) -> int | None:
+    """A size as Docker reads it: in powers of 1000 (units.FromHumanSize), or of 1024 (units.RAMInBytes).
+
+    None for no or a malformed limit.
+    """
+    found = _SIZE.fullmatch(size)
+    if found is None:
+        return None
+    return int(float(found[1]) * unit ** " kmgtp".index(found[2].lower() or " ")) or None

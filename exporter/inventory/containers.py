@@ -1,17 +1,17 @@
 """Containers from their own directories: `config.json` or `config.v2.json`, and `hostconfig.json`.
 
-Facts: Docker 1.0 to 1.9 daemon/container.go (toDisk), daemon/state.go and
-daemon/logger/jsonfilelog. `config.v2.json` took the place of `config.json` in 1.8 to 1.10. Docker 20.10
-daemon/logger/loggerutils/cache (container-cached.log), daemon/logger/local, container/state.go.
+Facts: Docker 1.0 to 1.9 daemon/container.go (toDisk), daemon/state.go. `config.v2.json` took the place of `config.json`
+in 1.8 to 1.10. Docker 20.10 container/state.go.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from exporter.core.measured import Reason, Tree
-from exporter.core.model import Container, ContainerId, ContainerState, ImageId, Log
+from exporter.core.measured import Reason
+from exporter.core.model import Container, ContainerId, ContainerState, ImageId
+from exporter.core.units import parse_size
 from exporter.inventory.areas import CONTAINERS
+from exporter.inventory.container_logs import read_log
 from exporter.inventory.container_mounts import origin, read_mounts, resolve_mounts, volumes_from
 from exporter.inventory.engine_version import written_by
 from exporter.inventory.files.reader import Json, Reader, flag, is_id, moment, table, text
@@ -19,11 +19,6 @@ from exporter.inventory.unloaded import why_not_loaded
 
 _CONFIGS = ("config.v2.json", "config.json")
 _HOST_CONFIG = "hostconfig.json"
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
-_FILE_LOG = "json-file"
-_LOCAL_LOG = "local"
-_LOCAL_LIMIT = (20 * 1024 * 1024, 5)
-_CACHED_LOG = "container-cached.log"
 _LARGEST_PID = 2**31
 
 
@@ -31,9 +26,8 @@ def read_containers(
     reader: Reader, volumes: frozenset[str], previous: Mapping[ContainerId, Container]
 ) -> tuple[Container, ...]:
     """Read every container. One with an invalid config is taken from `previous`."""
-    found = (
-        _kept(reader, ContainerId(name), previous) for name in reader.objects(CONTAINERS.path, is_id, required=True)
-    )
+    names = reader.objects(CONTAINERS.path, is_id, required=True, links=True)
+    found = (_kept(reader, ContainerId(name), previous) for name in names)
     return resolve_mounts(found, volumes)
 
 
@@ -43,6 +37,8 @@ def _kept(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
 
 def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
     home = (*CONTAINERS.path, container)
+    if reader.is_link(home):  # an engine follows it
+        return previous.get(container) or Container("", container, metadata=(home,))
     names = reader.names(home)
     name = next((name for name in _CONFIGS if name in names), _CONFIGS[-1])
     config = reader.json((*home, name))
@@ -54,9 +50,16 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
     if config is not None and config.get("ID") != container:
         reader.problem(Reason.DECODE, (*home, name), "has the id of another container")
         config = None
+    # The first engines wrote none for a container that was never started (Docker 1.0 daemon/container.go).
+    known = {} if config is not None and name != _CONFIGS[0] and _HOST_CONFIG not in names else asked
+    log = read_log(reader, home, config or {}, known)
     if config is None:
-        lost = Container("", container, mounts=read_mounts({}, host), volumes_from=volumes_from({}, host))
-        return replace(previous.get(container) or replace(lost, metadata=(home,)), unloaded=unloaded)
+        before = previous.get(container)
+        if before is None:
+            mounts, others = read_mounts({}, host), volumes_from({}, host)
+            before = Container("", container, mounts=mounts, volumes_from=others, log=log, metadata=(home,))
+        log = replace(before.log, files=log.files) if asked is None else log
+        return replace(before, log=log, unloaded=unloaded)
     image = text(config, "Image").removeprefix("sha256:")
     return Container(
         driver=text(config, "Driver"),
@@ -67,7 +70,7 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
         state=_state(config),
         created=moment(config, "Created"),
         finished=moment(config, "State", "FinishedAt"),
-        log=_log(reader, home, names, config, host),
+        log=log,
         compose_project=text(config, "Config", "Labels", "com.docker.compose.project"),
         compose_service=text(config, "Config", "Labels", "com.docker.compose.service"),
         stack=text(config, "Config", "Labels", "com.docker.stack.namespace"),
@@ -108,37 +111,6 @@ def _state(config: Json) -> ContainerState:
     return ContainerState.EXITED if moment(state, "StartedAt") is not None else ContainerState.CREATED
 
 
-def _log(reader: Reader, home: Tree, names: list[str], config: Json, host: Json) -> Log:
-    own = f"{home[-1]}-json.log"
-    files = [(*home, name) for name in names if name.removesuffix(".gz").startswith((own, _CACHED_LOG))]
-    cached = any(name.startswith(_CACHED_LOG) for name in names)
-    files += [(*home, "local-logs", name) for name in reader.names((*home, "local-logs")) if "local-logs" in names]
-    driver = text(host, "LogConfig", "Type")
-    if not driver and (files or text(config, "LogPath") or "LogConfig" not in host):
-        driver = _FILE_LOG  # Docker 1.0 to 1.5 knew no other; later, an empty type is the daemon's default
-    options = table(host, "LogConfig", "Config")
-    limit = _cached_limit(options) if cached and driver not in (_FILE_LOG, _LOCAL_LOG) else _limit(driver, options)
-    bounded = None if not driver else limit is not None or driver not in (_FILE_LOG, _LOCAL_LOG)
-    return Log(driver, tuple(files), limit, bounded)
-
-
-def _limit(driver: str, options: Json) -> int | None:
-    """How large the log can grow in bytes: `max-size` times `max-file`; None where nothing bounds it."""
-    size = _bytes(text(options, "max-size"))
-    files = _count(text(options, "max-file"))
-    if driver == _LOCAL_LOG:
-        return (size or _LOCAL_LIMIT[0]) * (files or _LOCAL_LIMIT[1])
-    if driver == _FILE_LOG and size is not None:
-        return size * (files or 1)
-    return None
-
-
-def _cached_limit(options: Json) -> int:
-    """The size limit in bytes of the local copy of a log. Docker 20.10 on keeps one if the log driver cannot read."""
-    size, files = _bytes(text(options, "cache-max-size")), _count(text(options, "cache-max-file"))
-    return (size or _LOCAL_LIMIT[0]) * (files or _LOCAL_LIMIT[1])
-
-
 def _writable_limit(host: Json) -> int | None:
     """The option `size` of `--storage-opt` in bytes; None for none.
 
@@ -147,19 +119,4 @@ def _writable_limit(host: Json) -> int | None:
     """
     options = table(host, "StorageOpt")
     given = next((value for name, value in options.items() if name.lower() == "size"), "")
-    return _bytes(given, 1024) if isinstance(given, str) else None
-
-
-def _count(files: str) -> int | None:
-    return int(files) if files.isascii() and files.isdecimal() and len(files) < 7 else None
-
-
-def _bytes(size: str, unit: int = 1000) -> int | None:
-    """A size as Docker reads it: in powers of 1000 (units.FromHumanSize), or of 1024 (units.RAMInBytes).
-
-    None for no or a malformed limit.
-    """
-    found = _SIZE.fullmatch(size)
-    if found is None:
-        return None
-    return int(float(found[1]) * unit ** " kmgtp".index(found[2].lower() or " ")) or None
+    return parse_size(given, 1024) if isinstance(given, str) else None

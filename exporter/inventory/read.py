@@ -24,15 +24,18 @@ from exporter.core.model import (
 from exporter.inventory import layouts
 from exporter.inventory.areas import table
 from exporter.inventory.containers import read_containers
-from exporter.inventory.drivers import DRIVERS
+from exporter.inventory.drivers import DRIVERS, Driver
 from exporter.inventory.drivers.layer_store import LayerStore
-from exporter.inventory.engine_version import engine_version
+from exporter.inventory.engine_version import current_driver, engine_version
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.reader import Problems, Reader
 from exporter.inventory.gaps import knowledge
 from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
 from exporter.inventory.layouts.part import DriverPart, Known, Part, Reading
+from exporter.inventory.links import links
+from exporter.inventory.plugins import read_plugins
+from exporter.inventory.temporary import read_temporary
 from exporter.inventory.volumes import read_volumes
 
 #: A root of a remapped user (Docker 1.10 on, daemon/daemon_unix.go, setupDaemonRoot).
@@ -98,6 +101,14 @@ class _Parts:
         """What the layouts say of entries of the root that are no parts any more."""
         names = (name for part in self.by_layout.values() for name in part.leftovers)
         return tuple(Remark(RemarkKind.LEFTOVER, (name,)) for name in names)
+
+    def of_engines(self, containers: Iterable[Container]) -> list[Driver]:
+        """The drivers that an engine has worked with. Old ones keep volumes in the directory of another driver."""
+        used = {one.driver for one in containers} | {one.driver for one in self.images}
+        found = [
+            parts[0] for driver, parts in self.by_driver.items() if driver in used or parts[0].describes_containers
+        ]
+        return [part.store.driver for part in found]
 
     @property
     def unmeasured(self) -> tuple[str, ...]:
@@ -174,11 +185,17 @@ def _note_unplaced(reader: Reader, containers: Iterable[Container], parts: _Part
             reader.gap(Input.LAYER_STORES, tree, "it names no layers below", driver=one.driver, object_id=one.id)
 
 
-def _unloaded(container: Container, parts: _Parts) -> Container:
-    """Add why the engine does not load a container because of its layers, as the newest layout of its driver says."""
+def _unloaded(container: Container, parts: _Parts, current: str) -> Container:
+    """Add why the engine does not load a container because of its driver or its layers.
+
+    The newest layout of a driver knows the layers. `current` is the driver that the engine works with, "" if unknown.
+    """
     own = parts.by_driver.get(container.driver)
     if container.unloaded or not own:
         return container
+    if current not in ("", container.driver):
+        why = f"it is of the graph driver {container.driver}, and the engine works with {current}"
+        return replace(container, unloaded=why)
     return replace(container, unloaded=own[0].why_not_loaded(container.id))
 
 
@@ -198,7 +215,9 @@ def _classify(  # noqa: PLR0913 - what a layer's use depends on
     for part in parts:
         claims.join(part.claim(containers))
     others = map(LayerId, volumes) if store.driver.full_copies else ()
-    return classify(reading.root, store, claims, grace, others)
+    layers = classify(reading.root, store, claims, grace, others)
+    # Of a container that is not known it cannot be told that it is gone.
+    return layers if known.whole((Input.CONTAINERS,)) else [replace(one, held="") for one in layers]
 
 
 def _with_missing(container: Container, parts: _Parts) -> Container:
@@ -250,6 +269,11 @@ def _count(reader: Reader, key: tuple[str, str], tree: Tree) -> dict[tuple[str, 
         return {}
 
 
+def _met(readers: Iterable[Reader]) -> dict[Tree, str]:
+    """The symbolic links that readers have met."""
+    return {tree: target for reader in readers for tree, target in reader.links.items()}
+
+
 def _unwalked(root: DataRoot) -> Iterator[Remark]:
     return (Remark(RemarkKind.UNWALKED, tree, fstype) for tree, fstype in sorted(root.unwalked.items()))
 
@@ -293,9 +317,11 @@ def read_inventory(
         for name in parts.unmeasured:
             readers[Collector.IMAGES].gap(Input.IMAGE_STORE, (), f"the layout {name} is measured by directory only")
     stores = parts.stores
-    placed = (_place_container(container, parts, stores) for container in found)
-    placed = (_with_missing(parts.of_new_image(container), parts) for container in placed)
-    containers = tuple(_unloaded(container, parts) for container in placed)
+    others = Reader(root, Collector.DIRECTORIES, problems)
+    laid = (_place_container(container, parts, stores) for container in found)
+    placed = tuple(_with_missing(parts.of_new_image(container), parts) for container in laid)
+    current = current_driver(root, parts.of_engines(placed))
+    containers = tuple(_unloaded(container, parts, current) for container in placed)
     _note_undescribed(readers[Collector.IMAGES], parts)
     _note_unplaced(readers[Collector.CONTAINERS], containers, parts)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
@@ -304,23 +330,25 @@ def read_inventory(
         for driver, mine in by_driver.items()
         for layer in _classify(reading, problems, parts.by_driver[driver], mine, names, grace)
     ]
-    directories = tuple(Reader(root, Collector.DIRECTORIES, problems).names(()))
+    directories = tuple(others.names(()))
     inventory = Inventory(
         layouts=tuple(parts.by_layout),
         unmeasured=parts.unmeasured,
         nested=nested_roots(root),
         drivers=tuple(by_driver),
         layers=tuple(layers),
-        images=tuple(parts.images),
+        images=tuple(replace(one, unloaded=one.unloaded or current not in ("", one.driver)) for one in parts.images),
         containers=containers,
         volumes=volumes,
         build_cache=parts.build_cache or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),
         stores=_count_entries(reading, parts),
         missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=directories,
+        plugins=read_plugins(others),
         elsewhere=frozenset(_elsewhere(root, stores, layers)),
-        remarks=(*parts.remarks, *_unwalked(root)),
+        remarks=(*parts.remarks, *_unwalked(root), *links(root, _met(readers.values()))),
         engine=engine_version(directories, parts.by_layout, containers),
+        temporary=read_temporary(root, grace.clock.now()),
     )
     inventory = replace(inventory, knowledge=knowledge(problems.unread))
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)

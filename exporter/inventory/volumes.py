@@ -39,7 +39,7 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     """
     known = _database(reader)
     volumes = []
-    for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, required=True):
+    for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=True):
         volume = _kept(reader, name)
         if volume is not None:
             volumes.append(_told(_with_mount(reader, volume), known.pop(name, {})))
@@ -87,13 +87,16 @@ def _kept(reader: Reader, name: str) -> Volume | None:
 def _read(reader: Reader, name: str) -> Volume | None:
     home = (*VOLUMES.path, name)
     anonymous = is_id(name)
-    if reader.is_directory((*home, "_data")):
+    linked = reader.is_link(home)
+    if linked:  # what is in it is not known, and so are its options
+        return Volume(name, anonymous, home=home, link=True, optioned=True)
+    if reader.is_directory((*home, "_data")) or (linked := reader.is_link((*home, "_data"), harmless=True)):
         about, optioned = _options(reader, home)
         keys = ("MountType", "MountDevice", "MountOpts")
         kind, device, options = (text(about, key) or text(about, _OLD_KEYS[key]) for key in keys)
         data = None if kind or device else (*home, "_data")  # as needsMount of volume/local/local_unix.go
         facts = Volume(name, anonymous, mount_type=kind, device=device, options=options, optioned=optioned)
-        return replace(facts, tree=data, home=home)
+        return replace(facts, tree=None if linked else data, home=home, link=linked)
     names = reader.names(home)
     if "config.json" in names:
         config = reader.json((*home, "config.json"))

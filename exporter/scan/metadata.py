@@ -68,8 +68,9 @@ class Metadata:
         self._replace(replace(self.inventory, containers=self._liveness.judge(self._written)))
         containers = [one for one in self.inventory.containers if one.id in ran or one.runs is not False]
         found = _log_sizes(root, containers, Problems())
-        self.logs = found if everything else {**before, **found}
-        changed = {key for key, size in self.logs.items() if before.get(key) != size}
+        asked = {one.id for one in containers}
+        self.logs = found if everything else {key: size for key, size in before.items() if key not in asked} | found
+        changed = {key for key in before.keys() | self.logs.keys() if before.get(key) != self.logs.get(key)}
         self.changes += bool(changed)
         return {(*CONTAINERS.path, key) for key in changed}
 
@@ -80,5 +81,6 @@ class Metadata:
 
 
 def _log_sizes(root: DataRoot, containers: Iterable[Container], problems: Problems) -> dict[ContainerId, int]:
-    known = {one.id: one.log.files for one in containers if one.log.driver or one.log.files}
+    logs = ((one, one.log.files) for one in containers if not one.log_deleted)
+    known = {one.id: files for one, files in logs if files or (files is not None and one.log.driver)}
     return log_sizes(root, CONTAINERS.path, known, lambda why, at: problems.add(Collector.CONTAINERS, why, at))

@@ -68,14 +68,10 @@ def with_space(snapshot: Snapshot) -> tuple[Snapshot, list[Space]]:
     """
     found = HANG_PROBE.statvfs(one.path for one in snapshot.filesystems)
     known = {one.path for one in snapshot.problems if one.reason is Reason.TIMEOUT}
-    silent = [_relative(snapshot.root, one.path) for one in snapshot.filesystems if one.path not in found]
+    silent = [one.directory for one in snapshot.filesystems if one.path not in found]
     said = "the filesystem that is mounted there does not answer"
-    problems = [Problem(Collector.DIRECTORIES, Reason.TIMEOUT, path, said) for path in silent if path not in known]
+    problems = [
+        Problem(Collector.DIRECTORIES, Reason.TIMEOUT, path or ".", said) for path in silent if path not in known
+    ]
     spaces = [(one, found.get(one.path)) for one in snapshot.filesystems]
     return replace(snapshot, problems=(*snapshot.problems, *problems)), spaces
-
-
-def _relative(root: str, mountpoint: str) -> str:
-    """The path of a mount point below the root; "" for the filesystem that the root itself is on."""
-    top = os.path.normpath(root)
-    return os.path.relpath(mountpoint, top) if mountpoint.startswith(f"{top}/") else ""

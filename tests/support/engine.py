@@ -57,6 +57,12 @@ class Engine:
         """Where a client finds it."""
         return f"unix://{self._short}/s"
 
+    @property
+    def pid(self) -> int:
+        """The process id of the daemon."""
+        assert self._process is not None, "it was started"
+        return self._process.pid
+
     def start(self) -> None:
         """Start it and wait until it answers."""
         short = self._short

@@ -73,8 +73,8 @@ def figures_of(
     return Samples(render(made, "text").decode())
 
 
-def document_of(path: Path, *, orphaned_after: float = 600) -> Document:
-    return parse(describe(Figures(scan(path, orphaned_after=orphaned_after))).finish(ending(1.0, [])))
+def document_of(path: Path, *, orphaned_after: float = 600, proc: str = "/proc") -> Document:
+    return parse(describe(Figures(scan(path, orphaned_after=orphaned_after, proc=proc))).finish(ending(1.0, [])))
 
 
 def du(path: Path, *options: str) -> int:

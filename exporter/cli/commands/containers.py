@@ -1,11 +1,12 @@
 """`containers`: the writable layer of each container, its log with the limit of that, and its state."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import asdict
 
+from exporter.cli.commands.backup_plan import called
 from exporter.cli.commands.index import Index, container_name
-from exporter.cli.commands.tables import Answer, Table, not_known, total
+from exporter.cli.commands.tables import Answer, Lines, Table, not_known, total
 from exporter.core.units import age, human
 from exporter.expose.snapshot_api.rows import ContainerRow
 
@@ -34,20 +35,36 @@ def containers(index: Index) -> Answer:
     headings = ("NAME", "CONTAINER ID", "IMAGE", "STATE", ">WRITABLE", ">LOG", "LOG LIMIT", ">VIRTUAL", ">#MOUNTS")
     sums = total(one.writable for one in rows), total(one.log for one in rows if _has_log(one))
     table = Table("", headings, lines, footer=("total", "", "", "", *sums, "", "", ""))
-    return Answer(
-        {"containers": [asdict(one) for one in rows]}, [table, *not_known(index.document, "container_states")]
-    )
+    parts: list[Table | Lines] = [table, *not_known(index.document, "container_states")]
+    if deleted := list(_deleted_logs(rows)):
+        parts.append(Lines("", deleted))
+    return Answer({"containers": [asdict(one) for one in rows]}, parts)
+
+
+def _deleted_logs(rows: list[ContainerRow]) -> Iterator[str]:
+    """Name the containers whose log was deleted while the engine writes to it, with the remedy.
+
+    dockerd has the file open until it starts the log anew (daemon/logger/loggerutils/logfile.go). It appends, so a file
+    that is emptied begins at 0 again.
+    """
+    wanted = [row for row in rows if row.log_deleted]
+    for row in wanted:
+        engine = "The engine" if is_running(row) else "If the container still runs, the engine"
+        yield (
+            f"{container_name(row)}: the file of its log was deleted. {engine} goes on writing to it, so its space is "
+            f"not free, and its size is not known. docker restart {called(row)} ends that."
+        )
+    if wanted:
+        yield (
+            "Without a restart: ls -l /proc/PID/fd shows the number N of the deleted file, with PID that of the engine "
+            "(dockerd; docker before 1.12). truncate -s 0 /proc/PID/fd/N frees the space; docker logs shows nothing of "
+            "it before the restart."
+        )
 
 
 def _has_log(container: ContainerRow) -> bool:
     """Whether its log is on this disk, or may be."""
     return container.log is not None or container.log_driver in _ON_DISK
-
-
-def _sum(sizes: Iterable[int | None]) -> int | None:
-    """The sum; None if a size is not known."""
-    known = [*sizes]
-    return None if None in known else sum(size for size in known if size is not None)
 
 
 def is_running(container: ContainerRow) -> bool:

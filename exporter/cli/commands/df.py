@@ -1,12 +1,13 @@
 """`df`: the sizes of the top-level entries of the root, and the space that prunes would free."""
 
-import posixpath
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
+from exporter.cli.commands.builders import builder_lines
 from exporter.cli.commands.remarks import remarks
 from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table, exact_sum, total
+from exporter.cli.commands.unexplained import said_of, unexplained
 from exporter.core.text import SHORT
 from exporter.core.units import age, human
 from exporter.expose.snapshot_api.rows import Document, FilesystemRow, LayerRow, ReclaimableRow
@@ -29,6 +30,8 @@ def df(document: Document) -> Answer:
         "reclaimable_total": exact_sum(bytes_),
         "unattributed": document.unattributed,
         "filesystems": [asdict(row) for row in document.filesystems],
+        "temporary": [asdict(row) for row in document.temporary],
+        "unexplained": unexplained(document),
         "remarks": [asdict(row) for row in document.remarks],
     }
     parts: list[Table | Lines] = [
@@ -49,16 +52,17 @@ def df(document: Document) -> Answer:
             footer=(total(bytes_), total(objects), "total", ""),
         ),
         *_notes(document),
+        *_temporary(document),
         _filesystems(document.filesystems),
     ]
-    return Answer(data, [*parts, *_unmeasured(document), *remarks(document)])
+    return Answer(data, [*parts, *said_of(unexplained(document)), *_unmeasured(document), *remarks(document)])
 
 
 def _silent(document: Document) -> list[str]:
     """The entries of the root on which a filesystem is mounted that does not answer."""
     known = {row.name for row in document.directories}
-    tops = ((posixpath.split(one.mountpoint), one.size) for one in document.filesystems)
-    return [name for (parent, name), size in tops if size is None and parent == document.root and name not in known]
+    silent = [one.directory for one in document.filesystems if one.size is None]
+    return [name for name in silent if name and "/" not in name and name not in known]
 
 
 def _when(document: Document) -> str:
@@ -71,6 +75,7 @@ def _notes(document: Document) -> list[Lines]:
     """What the table of reclaimable space leaves out: why, and commands that are too long for it."""
     lines = [f"{_names(rows)}: {why}." for why, rows in _by_reason(document.reclaimable).items()]
     lines += _held([row for row in document.layers if row.held])
+    lines += builder_lines(document.volumes)
     parts = [Lines("", lines)] if lines else []
     long = [command for row in document.reclaimable for command in row.commands if command not in row.how]
     return [*parts, Lines("Commands", long)] if long else parts
@@ -86,6 +91,25 @@ def _by_reason(rows: Iterable[ReclaimableRow]) -> dict[str, list[ReclaimableRow]
 
 def _names(rows: Iterable[ReclaimableRow]) -> str:
     return ", ".join(row.what or row.category for row in rows)
+
+
+def _temporary(document: Document) -> list[Table | Lines]:
+    """The engine's old temporary files, which no prune removes."""
+    rows = document.temporary
+    if not rows:
+        return []
+    written = [f"{age(time.time() - row.newest)} ago" for row in rows]
+    return [
+        Table(
+            "Old temporary files: not written to for a day, and removed by no prune",
+            (">BYTES", ">#FILES", "NEWEST", "WHERE", "HOW"),
+            [
+                (row.allocated, row.files, newest, row.path if row.whole else f"{row.path} (and more)", row.how)
+                for row, newest in zip(rows, written, strict=True)
+            ],
+        ),
+        Lines("", ["They are leftovers, unless a load, pull or build is going on: a restart of the daemon ends that."]),
+    ]
 
 
 def _held(layers: Sequence[LayerRow]) -> list[str]:

@@ -5,16 +5,19 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import asdict
 
+from exporter.cli.commands.builders import builder_note
 from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.missing import missing_data, missing_layers
-from exporter.cli.commands.remarks import said_of
+from exporter.cli.commands.remarks import behind_link, links, said_of
 from exporter.cli.commands.tables import Answer, Lines, Table, not_known, size
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.text import escape, unescape
-from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, LayerRow
+from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, LayerRow, PluginRow
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.drivers import INIT
+from exporter.inventory.files.reader import ID, is_id
 
+_PLUGINS = "plugins"
 _HEADINGS = ("LAYER", "USE", ">SIZE", ">ON DISK", "BELONGS TO", "DIRECTORY")
 
 
@@ -111,7 +114,7 @@ def _about(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[str]:
     lines = [f"layer {row.id} of driver {row.driver}: {index.owner(row)}"]
     lines += [f"  chain id: {row.chain}"] if row.chain else []
     lines += [f"  directory: {index.path(row.directory)}"] if row.directory else []
-    lines += [f"  {_HELD}"] if row.held and not index.standing_on(row) else []
+    lines += [f"  {_HELD}"] if index.is_left(row) else []
     names = [index.image_name(one) for one in index.images_with(row)]
     return [*lines, f"  images: {', '.join(names)}"] if names else lines
 
@@ -125,6 +128,8 @@ def whose(index: Index, given: str) -> Answer:
     relative = _below(index.document.root, given)
     if relative is None:
         relative = _below_origins(index.document.origins, given)
+    if relative is None and (through := behind_link(index.document, escape(os.path.normpath(given)))):
+        relative = unescape(through)
     if relative is None and (mounting := _mounting(index, escape(os.path.abspath(given)))):
         lines = [f"{one['kind']}: {one['text']}" for one in mounting]
         return Answer({"path": escape(given), "relative": None, "owners": mounting}, [Lines("", lines)])
@@ -195,8 +200,11 @@ def _owners(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
     volume = _volume(index, parts)
     if volume is not None:
         return [volume]
+    plugin = _plugin(index, parts)
+    if plugin:
+        return plugin
     if remark := said_of(index.document, "/".join(parts)):
-        return [{"kind": "part", "id": parts[0], "text": remark}]
+        return [*_behind(index, parts), {"kind": "part", "id": parts[0], "text": remark}]
     found: list[dict[str, str]] = []
     for name in parts[:6]:
         found += _named(index, name)
@@ -213,8 +221,9 @@ def _part(index: Index, name: str) -> list[dict[str, str]]:
         return [{"kind": "part", "id": name, "text": area.label}]
     if not area.label and directory is None:
         return []
+    how = next((f"; old ones: {one.how}" for one in index.document.temporary if one.path == name), "")
     allocated = f"; {size(directory.allocated)} on disk in all" if directory else ""
-    return [{"kind": "part", "id": name, "text": f"{name}: {area.label or 'not known'}{allocated}"}]
+    return [{"kind": "part", "id": name, "text": f"{name}: {area.label or 'not known'}{allocated}{how}"}]
 
 
 def _volume(index: Index, parts: tuple[str, ...]) -> dict[str, str] | None:
@@ -222,14 +231,48 @@ def _volume(index: Index, parts: tuple[str, ...]) -> dict[str, str] | None:
     for one in index.document.volumes:
         data = tuple(one.directory.split("/")) if one.directory else ("",)
         if parts[: len(data)] == data or parts[: len(VOLUMES.path) + 1] == (*VOLUMES.path, one.name):
-            users = [
-                container_name(container)
-                for container in index.document.containers
-                if any(mount.kind == "volume" and mount.source == one.name for mount in container.mounts)
-            ]
-            text = f"{one.name}, {size(one.size)}, mounted by {', '.join(users) or 'no container'}"
-            return {"kind": "volume", "id": one.name, "text": text}
+            return _said_of_volume(index, one.name, one.size)
     return None
+
+
+def _behind(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
+    """The volume that a path belongs to, where the volumes are behind a link: containers name it."""
+    if (
+        parts[: len(VOLUMES.path)] != VOLUMES.path
+        or len(parts) == 1
+        or "/".join(VOLUMES.path) not in links(index.document)
+    ):
+        return []
+    named = {mount.source for one in index.document.containers for mount in one.mounts if mount.kind == "volume"}
+    return [_said_of_volume(index, parts[1], None)] if parts[1] in named else []
+
+
+def _said_of_volume(index: Index, name: str, bytes_: int | None) -> dict[str, str]:
+    users = [
+        container_name(container)
+        for container in index.document.containers
+        if any(mount.kind == "volume" and mount.source == name for mount in container.mounts)
+    ]
+    nobody = "no known container" if index.document.why_not("volume_users") else "no container"
+    text = f"{name}, {size(bytes_)}, mounted by {', '.join(users) or nobody}"
+    return {"kind": "volume", "id": name, "text": "; ".join(one for one in (text, builder_note(name)) if one)}
+
+
+def _plugin(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
+    """The plugin that the path belongs to, and the containers whose ids are in it: a log of theirs, for example."""
+    if len(parts) < 2 or parts[0] != _PLUGINS or not is_id(parts[1]):
+        return []
+    plugin = next((one for one in index.document.plugins if one.id == parts[1]), PluginRow(parts[1], "", ()))
+    found: list[dict[str, str]] = []
+    for identity in ID.findall("/".join(parts[:1:-1])):
+        containers = [one for one in _named(index, identity) if one["kind"] == "container"]
+        if not containers and "logdriver" in plugin.interfaces:
+            text = f"{index.short(identity)}, which is no container of this root: it may have been removed"
+            containers = [{"kind": "container", "id": identity, "text": text}]
+        found += [one for one in containers if one not in found]
+    what = f", for {', '.join(plugin.interfaces)}" if plugin.interfaces else ""
+    text = f"{plugin.name or 'its name cannot be read'} ({index.short(plugin.id)}){what}"
+    return [*found, {"kind": "plugin", "id": plugin.id, "text": text}]
 
 
 def _named(index: Index, name: str) -> list[dict[str, str]]:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -23,9 +23,11 @@ from exporter.expose.snapshot_api.rows import (
     LayerRow,
     MissingRow,
     MountRow,
+    PluginRow,
     ProblemRow,
     ReclaimableRow,
     RemarkRow,
+    TemporaryRow,
     UnknownRow,
     VolumeRow,
 )
@@ -34,6 +36,7 @@ from exporter.figures.needs import Figure
 from exporter.figures.prunes import NAMES, Category
 from exporter.figures.reclaim import Reclaim
 from exporter.figures.sizes import ContainerFigures, ImageFigures
+from exporter.figures.temporary import how_to_free
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +81,12 @@ def ending(taken: float | None, filesystems: Iterable[FilesystemRow]) -> bytes:
 def space(one: Filesystem, status: os.statvfs_result | None) -> FilesystemRow:
     """A filesystem with the space that it says it has."""
     names = escape(one.path), escape(one.device), escape(one.mountpoint), escape(one.fstype)
+    row = FilesystemRow(*names, own=one.own, directory=escape(one.directory))
     if status is None:
-        return FilesystemRow(*names)
+        return row
     unit = status.f_frsize
-    return FilesystemRow(*names, status.f_blocks * unit, status.f_bfree * unit, status.f_bavail * unit)
+    size, free, available = status.f_blocks * unit, status.f_bfree * unit, status.f_bavail * unit
+    return replace(row, size=size, free=free, available=available)
 
 
 def _pieces(figures: Figures) -> Iterator[str]:
@@ -108,7 +113,9 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "containers": containers(figures),
         "volumes": volumes(figures),
         "missing": missing(figures),
+        "plugins": plugins(snapshot),
         "remarks": remarks(snapshot),
+        "temporary": temporary(snapshot),
     }
     for name, rows in parts.items():
         yield from _list(name, rows if measured else ())
@@ -238,6 +245,7 @@ def _container(
         log_driver=escape(container.log.driver),
         log_limit=container.log.limit,
         log_bounded=container.log.bounded,
+        log_deleted=container.log_deleted,
         compose_project=escape(container.compose_project),
         compose_service=escape(container.compose_service),
         mounts=tuple(
@@ -269,6 +277,7 @@ def volumes(figures: Figures) -> Iterator[VolumeRow]:
             mount_type=escape(volume.mount_type),
             device=escape(volume.device),
             options=escape(volume.options),
+            link=volume.link,
         )
 
 
@@ -293,10 +302,25 @@ def missing(figures: Figures) -> Iterator[MissingRow]:
             yield MissingRow(driver, escape(name))
 
 
+def temporary(snapshot: Snapshot) -> Iterator[TemporaryRow]:
+    """The engine's old temporary files."""
+    for one in snapshot.inventory.temporary:
+        path = "/".join(one.path)
+        how = how_to_free(snapshot.inventory, escape(snapshot.root), path)
+        yield TemporaryRow(path, one.files, one.allocated, one.newest, one.whole, how)
+
+
 def remarks(snapshot: Snapshot) -> Iterator[RemarkRow]:
     """What is there and is not a part as usual."""
     for remark in snapshot.inventory.remarks:
-        yield RemarkRow(remark.kind, escape("/".join(remark.path)), escape(remark.target))
+        texts = ("/".join(remark.path), remark.target, remark.where)
+        yield RemarkRow(remark.kind, *map(escape, texts))
+
+
+def plugins(snapshot: Snapshot) -> Iterator[PluginRow]:
+    """The plugins of the engine."""
+    for plugin in snapshot.inventory.plugins:
+        yield PluginRow(plugin.id, escape(plugin.name), tuple(map(escape, plugin.interfaces)))
 
 
 def problems(snapshot: Snapshot) -> Iterator[ProblemRow]:

@@ -26,7 +26,11 @@ class DirectoryRow:
 
 @dataclass(frozen=True, slots=True)
 class FilesystemRow:
-    """A filesystem that a part of the root lies on; one that did not answer has no sizes."""
+    """A filesystem that a part of the root lies on; one that did not answer has no sizes.
+
+    `own`: it holds the data root and nothing else. `directory` is where it is mounted below the root, "" for that of
+    the root.
+    """
 
     path: str
     device: str
@@ -35,6 +39,8 @@ class FilesystemRow:
     size: int | None = None
     free: int | None = None
     available: int | None = None
+    own: bool = False
+    directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +125,10 @@ class MountRow:
 class ContainerRow:
     """A container. `writable` is what it wrote, `writable_allocated` the blocks of that layer's directory.
 
-    `writable_limit` is the size that `--storage-opt size` allows; `stack` and `swarm_service` are those of its service.
-    `init` is the layer that Docker prepares below its own, `base` the uppermost of its image's layers that are on disk,
-    `missing` are its layers that are not.
+    `log_deleted`: the engine writes to a log whose file was deleted, unless the container ended without that being
+    written down. `writable_limit` is the size that `--storage-opt size` allows; `stack` and `swarm_service` are those
+    of its service. `init` is the layer that Docker prepares below its own, `base` the uppermost of its image's layers
+    that are on disk, `missing` are its layers that are not.
     """
 
     driver: str
@@ -149,13 +156,15 @@ class ContainerRow:
     init: str = ""
     base: str = ""
     missing: tuple[str, ...] = ()
+    log_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeRow:
     """A volume; `directory` holds its data, "" where that is not below the root.
 
-    `mount_type`, `device` and `options` are what is mounted there while a container uses it; "" for nothing.
+    `mount_type`, `device` and `options` are what is mounted there while a container uses it; "" for nothing. `link`: a
+    symbolic link leads there, so that it is not measured.
     """
 
     name: str
@@ -169,6 +178,16 @@ class VolumeRow:
     mount_type: str = ""
     device: str = ""
     options: str = ""
+    link: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRow:
+    """A plugin of the engine, installed in `plugins/<id>`; `interfaces` are what it is for, such as logdriver."""
+
+    id: str
+    name: str
+    interfaces: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +226,14 @@ class RemarkRow:
     """An entry of the root that is not what usually is in its place.
 
     `kind`: `leftover` (an engine of 1.10 or newer has moved its images, and reads it no more), `link` (to `target`, and
-    not followed) or `unwalked` (a mount of type `target`, which is not measured).
+    not followed) or `unwalked` (a mount of type `target`, which is not measured). `where`: the path on the exporter's
+    machine that a link leads to; "" where that cannot be seen.
     """
 
     kind: str
     path: str
     target: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +244,21 @@ class ProblemRow:
     reason: str
     path: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemporaryRow:
+    """The files in `tmp` or `tmp-old` that were not written to for a day: their number, and their disk blocks in bytes.
+
+    `newest` is when the newest of them was written. Not `whole`: there are more. `how` says what frees them.
+    """
+
+    path: str
+    files: int
+    allocated: int
+    newest: float
+    whole: bool
+    how: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +290,8 @@ class Document:
     taken: float | None
     origins: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
+    temporary: tuple[TemporaryRow, ...] = ()
+    plugins: tuple[PluginRow, ...] = ()
     remarks: tuple[RemarkRow, ...] = ()
     gaps: tuple[GapRow, ...] = ()
     unknown: tuple[UnknownRow, ...] = ()

@@ -74,7 +74,7 @@ def read_builds(reader: Reader) -> Builds:
     if names is None:
         return Builds({}, (), doubtful=True)
     if not reader.root.is_directory(HOME):
-        return Builds({}, ())
+        return Builds({}, (), doubtful=reader.is_link(HOME))
     file = next((one for one in _RECORDS if one[-1] in names), _RECORDS[0])
     for database in (SNAPSHOTS, file) if names else ():
         reader.expect(database)

@@ -53,7 +53,11 @@ class References:
 
 def detect(root: DataRoot) -> bool:
     """Say whether the root holds this layout: a `graph` directory, or tags of a known driver."""
-    return root.is_directory(GRAPH) or any(_tag_file(root, driver) for driver in _drivers())
+    return (
+        root.is_directory(GRAPH)
+        or root.link(GRAPH) is not None
+        or any(_tag_file(root, driver) for driver in _drivers())
+    )
 
 
 def find_stores(root: DataRoot, reader: Reader) -> list[LayerStore]:

@@ -10,8 +10,8 @@ from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, Collector, Container, ContainerId, Image, Layer, LayerId, Use
 from exporter.inventory.drivers import INIT, driver_named
 from exporter.inventory.drivers.layer_store import LayerStore
-from exporter.inventory.files.reader import is_id
-from exporter.inventory.layouts import buildkit
+from exporter.inventory.files.reader import Reader, is_id
+from exporter.inventory.layouts import buildkit, layerdb_store
 from exporter.inventory.layouts.buildkit import Builds, is_build_name
 from exporter.inventory.layouts.claims import Claims, describe_layer
 from exporter.inventory.layouts.layerdb_images import read_images
@@ -67,11 +67,12 @@ class LayerdbLayout:
 
     def detect(self, root: DataRoot) -> bool:
         """Say whether any driver has images of this layout."""
-        return bool(find_drivers(root))
+        return layerdb_store.detect(root)
 
     def read(self, reading: Reading) -> Part:
         """Read `image/<driver>` of each driver."""
         reader = reading.readers[Collector.IMAGES]
+        _note_hidden(reader)
         databases = [read_layers(reader, LayerStore(driver_named(name), reader)) for name in find_drivers(reading.root)]
         for database in databases:
             read_images(reader, database, reading.previous)
@@ -86,6 +87,15 @@ class LayerdbLayout:
             layers=frozenset(entry.cache for one in databases for entry in one.entries.values()),
             known=Known.PART if doubtful else Known.WHOLE,
         )
+
+
+def _note_hidden(reader: Reader) -> None:
+    """Note what is not known where `image`, or the part of a driver in it, is a link or cannot be listed."""
+    names = reader.listing(IMAGE)
+    hidden = [IMAGE] if names is None else [(*IMAGE, name) for name in names if reader.is_link((*IMAGE, name))]
+    for tree in hidden:
+        for source in (Input.NAMES, Input.IMAGE_CONFIGS, Input.LAYER_STORES):
+            reader.gap(source, tree, "it cannot be looked into", driver="".join(tree[1:]))
 
 
 class LayerdbPart:

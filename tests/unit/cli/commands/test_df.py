@@ -49,7 +49,7 @@ def test_why_a_category_is_not_known_is_said_in_a_line(built: DbRoot) -> None:
     answer = df(document_of(built.path))
     for name in ("dangling images", "images without a container", "volumes without a container"):
         assert _rows(answer)[name] == (None, None, "")
-    line, other = _lines(answer)
+    other, line = _lines(answer)
     assert other.startswith(
         "stopped containers, build cache, layers that nothing refers to: the configuration of a container could not be"
     )

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,48 @@ def test_paths_as_the_engine_knew_them_are_understood(built: GraphRoot) -> None:
     assert whose(index, "/var/lib/dockers/x").failed
 
 
+_PLUGIN = "e" * 64
+
+
+def _with_plugin(built: GraphRoot, config: object) -> Index:
+    home = built.path / "plugins" / _PLUGIN
+    (home / "rootfs").mkdir(parents=True)
+    (home / "config.json").write_text(json.dumps(config))
+    return Index(document_of(built.path))
+
+
+def test_a_file_of_a_plugin_names_the_plugin_and_the_container_whose_log_it_is(built: GraphRoot) -> None:
+    interface = {"Types": ["docker.logdriver/1.0"]}
+    index = _with_plugin(built, {"plugin": {"Name": "shipper:latest", "Config": {"Interface": interface}}})
+    for file in (f"{hex_id('web')}/json.log", f"{hex_id('web')}-json.log"):
+        owners = whose(index, f"plugins/{_PLUGIN}/rootfs/var/log/docker/{file}").data["owners"]
+        assert [(one["kind"], one["id"]) for one in owners] == [("container", hex_id("web")), ("plugin", _PLUGIN)]
+        assert owners[1]["text"] == f"shipper:latest ({_PLUGIN[:12]}), for logdriver"
+    gone, plugin = whose(index, f"plugins/{_PLUGIN}/rootfs/{hex_id('gone')}/json.log").data["owners"]
+    assert (gone["kind"], gone["id"], plugin["kind"]) == ("container", hex_id("gone"), "plugin")
+    assert "no container of this root" in gone["text"]
+    assert whose(index, "plugins/tmp").data["owners"][0]["kind"] == "part"
+
+
+@pytest.mark.parametrize("config", [{"plugin": {"Name": "shipper:1"}}, {"plugin": {"Config": 5}}, {}, []])
+def test_a_plugin_that_says_little_of_itself(built: GraphRoot, config: object) -> None:
+    answer = whose(_with_plugin(built, config), f"plugins/{_PLUGIN}/rootfs/{hex_id('gone')}")
+    (owner,) = answer.data["owners"]
+    assert (owner["kind"], owner["id"]) == ("plugin", _PLUGIN)
+    assert ("shipper:1" if "shipper" in str(config) else "its name cannot be read") in owner["text"]
+
+
+def test_case_14(tmp_path: Path) -> None:
+    root = unpack_case(14, tmp_path)
+    document = document_of(root)
+    (web,) = document.containers
+    assert (web.log_driver, web.log_bounded, web.log_limit, web.log) == ("shipper:latest", None, None, None)
+    files = [str(one.relative_to(root)) for one in (root / "plugins").rglob("json.log")]
+    owners = [whose(Index(document), file).data["owners"] for file in files]
+    assert {one[-1]["text"] for one in owners} == {f"shipper:latest ({files[0].split('/')[1][:12]}), for logdriver"}
+    assert [one[0]["id"] for one in owners] == [file.split("/")[-2] for file in files]
+
+
 def test_what_is_not_there_is_nobodys(built: GraphRoot) -> None:
     answer = whose(Index(document_of(built.path)), "nothing/there")
     assert (answer.failed, answer.data["owners"]) == (True, [])
@@ -151,6 +194,21 @@ def test_a_layer_that_only_a_container_stands_on_names_the_container(newer: DbRo
 def test_where_the_image_may_be_there_it_is_not_called_removed(newer: DbRoot) -> None:
     (newer.base / "imagedb/content/sha256" / newer.images["app"]).write_text("{")
     assert owners(newer)[newer.cache("base")] == "image of container web"
+
+
+def test_where_the_images_cannot_be_listed_no_image_is_called_removed(newer: DbRoot) -> None:
+    newer.remove_image("app")
+    store = newer.base / "imagedb/content/sha256"
+    store.rmdir()
+    store.write_text("no directory")
+    assert owners(newer)[newer.cache("base")] == "image of container web"
+
+
+def test_where_the_containers_cannot_be_listed_none_is_called_gone(newer: DbRoot) -> None:
+    containers = newer.path / "containers"
+    shutil.rmtree(containers)
+    containers.write_text("no directory")
+    assert owners(newer)[digest("mountweb")] == "a container that is not known"
 
 
 def test_the_init_layer_that_is_left_names_its_container(newer: DbRoot) -> None:

@@ -1,0 +1,70 @@
+"""Old temporary files of the engine: what loads, pulls and builds that were cut off have left behind.
+
+Docker 1.0 (docker/docker.go) to 28 (daemon/daemon.go) keep them in `tmp` of the root, unless DOCKER_TMPDIR names
+another directory: `GetImageBlob*` (distribution/pull_v2.go), `docker-import-*`, `docker-export-*` (image/tarexport),
+`docker-builder*` (builder/remotecontext). No prune removes them. From 17.06 on the engine renames `tmp` to `tmp-old`
+when it starts, and removes that (daemon/daemon.go, prepareTempDir); 17.05 leaves `tmp-old`, and older ones leave `tmp`
+as it is. Where a `tmp-old` with files is there already, newer engines remove `tmp` and leave `tmp-old`.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from itertools import islice
+
+from exporter.core.data_root import DataRoot
+from exporter.core.measured import Tree
+from exporter.core.model import Temporary
+
+HOMES: tuple[Tree, ...] = (("tmp",), ("tmp-old",))
+#: A file that was written to within this time may be in use.
+OLD_SECONDS = 24 * 3600
+#: So many entries are looked at. A build context can hold any number of files.
+_MOST_ENTRIES = 2000
+
+
+def read_temporary(root: DataRoot, now: float) -> tuple[Temporary, ...]:
+    """Sum up the regular files of each directory that were not written to in the last day. `now`: Unix seconds.
+
+    Only modification times count: a file that came out of an archive just now can have an old one. What cannot be read
+    is left out; the walk of the tree counts it as an error.
+    """
+    return tuple(found for home in HOMES if (found := _sum_up(root, home, now - OLD_SECONDS)).files)
+
+
+def _sum_up(root: DataRoot, home: Tree, before: float) -> Temporary:
+    files: dict[tuple[int, int], os.stat_result] = {}
+    entries = 0
+    for status in islice(_entries(root, home), _MOST_ENTRIES):
+        entries += 1
+        if stat.S_ISREG(status.st_mode) and status.st_mtime < before:
+            files[status.st_dev, status.st_ino] = status
+    return Temporary(
+        home,
+        files=len(files),
+        allocated=sum(one.st_blocks * 512 for one in files.values()),
+        newest=max((one.st_mtime for one in files.values()), default=0.0),
+        whole=entries < _MOST_ENTRIES,
+    )
+
+
+def _entries(root: DataRoot, home: Tree) -> Iterator[os.stat_result]:
+    """All entries below a directory. What is mounted there is not entered: builds mount layers in `tmp`."""
+    waiting = [home]
+    while waiting:
+        directory = waiting.pop()
+        try:
+            names = sorted(root.names(directory))
+        except OSError:
+            continue
+        for name in names:
+            tree = (*directory, name)
+            if tree in root.mounts:
+                continue
+            try:
+                status = root.lstat(tree)
+            except OSError:
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(tree)
+            yield status
