@@ -24,8 +24,9 @@ from exporter.core.model import (
 from exporter.inventory import layouts
 from exporter.inventory.areas import table
 from exporter.inventory.containers import read_containers
+from exporter.inventory.drivers import Driver
 from exporter.inventory.drivers.layer_store import LayerStore
-from exporter.inventory.engine_version import engine_version
+from exporter.inventory.engine_version import current_driver, engine_version
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.reader import MISSING, Problems, Reader
 from exporter.inventory.gaps import knowledge
@@ -101,6 +102,14 @@ class _Parts:
         names = (name for part in self.by_layout.values() for name in part.leftovers)
         return tuple(Remark(RemarkKind.LEFTOVER, (name,)) for name in names)
 
+    def of_engines(self, containers: Iterable[Container]) -> list[Driver]:
+        """The drivers that an engine has worked with. Old ones keep volumes in the directory of another driver."""
+        used = {one.driver for one in containers} | {one.driver for one in self.images}
+        found = [
+            parts[0] for driver, parts in self.by_driver.items() if driver in used or parts[0].describes_containers
+        ]
+        return [part.store.driver for part in found]
+
     @property
     def unmeasured(self) -> tuple[str, ...]:
         """The layouts whose objects are not known."""
@@ -162,11 +171,17 @@ def _note_unplaced(reader: Reader, containers: Iterable[Container], parts: _Part
             reader.gap(Input.LAYER_STORES, tree, MISSING, driver=one.driver, object_id=one.id)
 
 
-def _unloaded(container: Container, parts: _Parts) -> Container:
-    """Add why the engine does not load a container because of its layers, as the newest layout of its driver says."""
+def _unloaded(container: Container, parts: _Parts, current: str) -> Container:
+    """Add why the engine does not load a container because of its driver or its layers.
+
+    The newest layout of a driver knows the layers. `current` is the driver that the engine works with, "" if unknown.
+    """
     own = parts.by_driver.get(container.driver)
     if container.unloaded or not own:
         return container
+    if current not in ("", container.driver):
+        why = f"it is of the graph driver {container.driver}, and the engine works with {current}"
+        return replace(container, unloaded=why)
     return replace(container, unloaded=own[0].why_not_loaded(container.id))
 
 
@@ -281,9 +296,10 @@ def read_inventory(
             readers[Collector.IMAGES].gap(Input.IMAGE_STORE, (), f"the layout {name} is measured by directory only")
     stores = parts.stores
     others = Reader(root, Collector.DIRECTORIES, problems)
-    placed = (_place_container(container, parts, stores) for container in found)
-    placed = (_with_missing(parts.of_new_image(container), parts) for container in placed)
-    containers = tuple(_unloaded(container, parts) for container in placed)
+    laid = (_place_container(container, parts, stores) for container in found)
+    placed = tuple(_with_missing(parts.of_new_image(container), parts) for container in laid)
+    current = current_driver(root, parts.of_engines(placed))
+    containers = tuple(_unloaded(container, parts, current) for container in placed)
     _note_unplaced(readers[Collector.CONTAINERS], containers, parts)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     layers = [
@@ -298,7 +314,7 @@ def read_inventory(
         nested=nested_roots(root),
         drivers=tuple(by_driver),
         layers=tuple(layers),
-        images=tuple(parts.images),
+        images=tuple(replace(one, unloaded=one.unloaded or current not in ("", one.driver)) for one in parts.images),
         containers=containers,
         volumes=volumes,
         build_cache=parts.build_cache or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),
