@@ -78,8 +78,10 @@ class Reconciler:
         findings.stores = changed & {*all_stores, *stores_before}
         findings.new = findings.stores.difference(stores_before) - {()}
         findings.entries = {key for key in changed - findings.stores if key in before and key in self._signatures}
-        # No event tells of a mount. One of a volume comes and goes with its containers.
-        findings.again = (recent - changed) | (self._mounts ^ mounts_before)
+        # No event tells of a mount, and none is missed. One of a volume comes and goes with its containers.
+        mounted = self._mounts ^ mounts_before
+        findings.entries -= mounted
+        findings.again = (recent - changed) | mounted
         for store in findings.stores | self._seen:
             findings.entries |= _replaced(root, store, measured, immutable)
         self._seen = set()
