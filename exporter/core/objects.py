@@ -207,6 +207,7 @@ class Volume:
     mount_type: str = ""
     device: str = ""
     options: str = ""
+    link: bool = False
     compose_project: str = ""
     tree: Tree | None = None
     home: Tree | None = None
@@ -215,7 +216,8 @@ class Volume:
     @property
     def directory(self) -> Tree | None:
         """Where its data is, at least while a container uses it."""
-        return (*self.home, "_data") if self.home and (self.device or self.mount_type) else self.tree
+        elsewhere = self.device or self.mount_type or self.link
+        return (*self.home, "_data") if self.home and elsewhere else self.tree
 
 
 @dataclass(frozen=True, slots=True)

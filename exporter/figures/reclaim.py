@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 from exporter.core.engine_version import PRUNES
 from exporter.core.measured import Tree, Usage
 from exporter.core.model import Container, ContainerState, Image, Layer, LayerId, LayerKey, Snapshot, Use
-from exporter.core.text import SHORT, escape, label
+from exporter.core.text import SHORT, escape
+from exporter.figures.prunable import reasons_against
 from exporter.figures.prunes import Category, Command, command
 from exporter.figures.sizes import Disjoint
 from exporter.inventory.areas import table
-
-#: The engine removes what no container that it knows uses.
-_NEED_CONTAINERS = frozenset({Category.IMAGES_DANGLING, Category.IMAGES_UNUSED, Category.VOLUMES_UNUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +62,6 @@ def reclaim(snapshot: Snapshot) -> Reclaim:
     return Reclaim({category: freed[category] for category in Category}, unattributed)
 
 
-def _not_loaded(containers: Iterable[Container]) -> str:
-    """Why no prune of images or volumes is advised: containers that the engine does not load. "" without such."""
-    lost = [one for one in containers if one.unloaded]
-    if not lost:
-        return ""
-    first = lost[0]
-    name = f"{label(first.name)} ({first.id[:SHORT]})" if first.name else first.id[:SHORT]
-    more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
-    return (
-        f"the engine does not load the container {name}: {first.unloaded}{more}. It does not know what this container "
-        "uses, and a prune would remove that. Restore or remove the container first"
-    )
-
-
 def _image_names(image: Image) -> tuple[str, ...]:
     """What `docker rmi` needs to remove an image: all its tags, else its digests, else its id."""
     tags = tuple(f"{repository}:{tag}" for repository, tag in image.references)
@@ -104,7 +88,7 @@ class _CleanUp:
         self.unknown: set[Category] = set()
         self._names: dict[Category, list[str]] = defaultdict(list)
         self._by_name = inventory.engine.has(PRUNES) is False
-        self._why = _not_loaded(inventory.containers)
+        self._why = reasons_against(inventory)
         self._images = {(one.driver, one.id): one for one in inventory.images if not one.unloaded}
         self._containers: list[Container] = list(inventory.containers)
         self._building = True
@@ -122,7 +106,7 @@ class _CleanUp:
             (Category.BUILD_CACHE, self._prune_builds),
         )
         for category, step in steps:
-            if self._why and category in _NEED_CONTAINERS:
+            if category in self._why:
                 continue  # nobody is told to run it, so it does not count as run for those after it
             step(category)
             now = self._held()
@@ -137,8 +121,8 @@ class _CleanUp:
 
     def freed(self, category: Category, allocated: int) -> Freed:
         """What a category frees, if the trees that go with it have so many bytes of blocks."""
-        if self._why and category in _NEED_CONTAINERS:
-            return Freed(None, None, why=self._why)
+        if why := self._why.get(category):
+            return Freed(None, None, why=why)
         how = command(category, self._inventory.engine, self._names[category])
         return Freed(None if category in self.unknown else allocated, self.objects[category], how)
 

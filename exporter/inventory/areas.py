@@ -92,14 +92,14 @@ class RootAreas:
 def find_areas(root: DataRoot) -> RootAreas:
     """Find the stores and the watched directories of a root; one that is not there, or is no directory, is left out."""
     wanted = [area for area in table().areas if area.store or area.watched]
-    found = {tree: area for area in wanted for tree in _paths(root, area.path) if root.is_directory(tree)}
+    found = {tree: area for area in wanted for tree in paths_of(root, area.path) if root.is_directory(tree)}
     trees = sorted(found)
     return RootAreas(
         tuple(tree for tree in trees if found[tree].store), tuple(tree for tree in trees if found[tree].watched)
     )
 
 
-def _paths(root: DataRoot, path: Tree) -> Iterator[Tree]:
+def paths_of(root: DataRoot, path: Tree) -> Iterator[Tree]:
     """The paths below a root that an area's path stands for."""
     at = next((at for at, name in enumerate(path) if DRIVER in name), None)
     if at is None:

@@ -15,10 +15,13 @@ The files of a container are written again whenever its state changes, and from 
 (daemon/container.go, Register). `docker_version` of an image is that of the engine that built it, wherever that was.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
+from exporter.core.data_root import DataRoot
 from exporter.core.engine_version import EngineVersion, combined
+from exporter.core.measured import Tree
 from exporter.core.model import Container
+from exporter.inventory.drivers import Driver
 from exporter.inventory.files.reader import Json
 
 
@@ -38,6 +41,22 @@ def engine_version(names: Collection[str], layouts: Collection[str], containers:
     """
     loaded = (one.written_by for one in containers if not one.unloaded)
     return combined((_by_entries(names, layouts), *loaded))
+
+
+def current_driver(root: DataRoot, drivers: Sequence[Driver]) -> str:
+    """The graph driver that the engine works with, of those that have images or containers; "" for no driver.
+
+    An engine loads the images and containers of one driver only. It is the one whose directory changed last: all that
+    an engine makes or removes has an entry there.
+    """
+    return max(drivers, key=lambda one: _modified(root, one.layers)).name if drivers else ""
+
+
+def _modified(root: DataRoot, tree: Tree) -> float:
+    try:
+        return root.lstat(tree).st_mtime
+    except OSError:
+        return 0.0
 
 
 def _by_entries(names: Collection[str], layouts: Collection[str]) -> EngineVersion:

@@ -24,14 +24,16 @@ from exporter.core.model import (
 from exporter.inventory import layouts
 from exporter.inventory.areas import table
 from exporter.inventory.containers import read_containers
+from exporter.inventory.drivers import DRIVERS, Driver
 from exporter.inventory.drivers.layer_store import LayerStore
-from exporter.inventory.engine_version import engine_version
+from exporter.inventory.engine_version import current_driver, engine_version
 from exporter.inventory.files.memo import Memo
-from exporter.inventory.files.reader import MISSING, Problems, Reader
+from exporter.inventory.files.reader import Problems, Reader
 from exporter.inventory.gaps import knowledge
 from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
 from exporter.inventory.layouts.part import DriverPart, Known, Part, Reading
+from exporter.inventory.links import links
 from exporter.inventory.plugins import read_plugins
 from exporter.inventory.temporary import read_temporary
 from exporter.inventory.volumes import read_volumes
@@ -100,6 +102,14 @@ class _Parts:
         names = (name for part in self.by_layout.values() for name in part.leftovers)
         return tuple(Remark(RemarkKind.LEFTOVER, (name,)) for name in names)
 
+    def of_engines(self, containers: Iterable[Container]) -> list[Driver]:
+        """The drivers that an engine has worked with. Old ones keep volumes in the directory of another driver."""
+        used = {one.driver for one in containers} | {one.driver for one in self.images}
+        found = [
+            parts[0] for driver, parts in self.by_driver.items() if driver in used or parts[0].describes_containers
+        ]
+        return [part.store.driver for part in found]
+
     @property
     def unmeasured(self) -> tuple[str, ...]:
         """The layouts whose objects are not known."""
@@ -151,21 +161,41 @@ def _place_container(container: Container, parts: _Parts, stores: Mapping[str, L
     return replace(container, driver=driver, layer=name if driver in having else None)
 
 
+def _note_undescribed(reader: Reader, parts: _Parts) -> None:
+    """Note the graph drivers that have layers on disk and that no layout describes."""
+    for driver in DRIVERS:
+        if driver.name in parts.by_driver or not driver.layers:
+            continue
+        if any(name not in driver.own for name in reader.listing(driver.layers) or ()):
+            for source in (Input.IMAGE_CONFIGS, Input.LAYER_STORES, Input.NAMES):
+                reader.gap(source, driver.layers, "nothing describes these layers", driver=driver.name)
+
+
 def _note_unplaced(reader: Reader, containers: Iterable[Container], parts: _Parts) -> None:
     """Note the containers whose layers are written down nowhere: any layer of their driver may be one of theirs."""
+    on_layers = {(image.driver, image.id) for image in parts.images if image.layers}
     for one in containers:
         mine = parts.by_driver.get(one.driver, ())
-        written = [part for part in mine if part.describes_containers]
-        if one.layer is None and not one.going and written and all(not part.container_layers(one.id) for part in mine):
-            tree = ("image", one.driver, "layerdb", "mounts", one.id)
-            reader.gap(Input.LAYER_STORES, tree, MISSING, driver=one.driver, object_id=one.id)
+        tree = ("image", one.driver, "layerdb", "mounts", one.id)
+        if one.going or not mine or not any(part.describes_containers for part in mine):
+            continue
+        if one.layer is None and not _is_placed(one, mine):
+            reader.gap(Input.LAYER_STORES, tree, "it names no layer", driver=one.driver, object_id=one.id)
+        elif one.layer is not None and not (one.chain or one.missing) and (one.driver, one.image_id) in on_layers:
+            reader.gap(Input.LAYER_STORES, tree, "it names no layers below", driver=one.driver, object_id=one.id)
 
 
-def _unloaded(container: Container, parts: _Parts) -> Container:
-    """Add why the engine does not load a container because of its layers, as the newest layout of its driver says."""
+def _unloaded(container: Container, parts: _Parts, current: str) -> Container:
+    """Add why the engine does not load a container because of its driver or its layers.
+
+    The newest layout of a driver knows the layers. `current` is the driver that the engine works with, "" if unknown.
+    """
     own = parts.by_driver.get(container.driver)
     if container.unloaded or not own:
         return container
+    if current not in ("", container.driver):
+        why = f"it is of the graph driver {container.driver}, and the engine works with {current}"
+        return replace(container, unloaded=why)
     return replace(container, unloaded=own[0].why_not_loaded(container.id))
 
 
@@ -185,7 +215,9 @@ def _classify(  # noqa: PLR0913 - what a layer's use depends on
     for part in parts:
         claims.join(part.claim(containers))
     others = map(LayerId, volumes) if store.driver.full_copies else ()
-    return classify(reading.root, store, claims, grace, others)
+    layers = classify(reading.root, store, claims, grace, others)
+    # Of a container that is not known it cannot be told that it is gone.
+    return layers if known.whole((Input.CONTAINERS,)) else [replace(one, held="") for one in layers]
 
 
 def _with_missing(container: Container, parts: _Parts) -> Container:
@@ -196,8 +228,16 @@ def _with_missing(container: Container, parts: _Parts) -> Container:
     own = parts.by_driver.get(container.driver)
     if own is None or container.going:
         return container
-    missing = (*own[0].missing_below(container), *(() if container.layer is not None else (container.id,)))
-    return replace(container, missing=missing)
+    part = own[0]
+    own_layer = (container.id,) if container.layer is None and _is_placed(container, own) else ()
+    return replace(container, missing=(*part.missing_below(container), *own_layer))
+
+
+def _is_placed(container: Container, parts: Sequence[DriverPart]) -> bool:
+    """Whether it is known which layer is a container's own: else it cannot be told whether that is on disk."""
+    if not parts[0].describes_containers:
+        return True
+    return any(part.knows_layer(container.id) for part in parts)
 
 
 def _missing(parts: Sequence[DriverPart], containers: Iterable[Container]) -> frozenset[str]:
@@ -227,6 +267,11 @@ def _count(reader: Reader, key: tuple[str, str], tree: Tree) -> dict[tuple[str, 
         return {key: len(reader.root.names(tree))}
     except OSError:
         return {}
+
+
+def _met(readers: Iterable[Reader]) -> dict[Tree, str]:
+    """The symbolic links that readers have met."""
+    return {tree: target for reader in readers for tree, target in reader.links.items()}
 
 
 def _unwalked(root: DataRoot) -> Iterator[Remark]:
@@ -274,9 +319,11 @@ def read_inventory(
             readers[Collector.IMAGES].gap(Input.IMAGE_STORE, (), f"the layout {name} is measured by directory only")
     stores = parts.stores
     others = Reader(root, Collector.DIRECTORIES, problems)
-    placed = (_place_container(container, parts, stores) for container in found)
-    placed = (_with_missing(parts.of_new_image(container), parts) for container in placed)
-    containers = tuple(_unloaded(container, parts) for container in placed)
+    laid = (_place_container(container, parts, stores) for container in found)
+    placed = tuple(_with_missing(parts.of_new_image(container), parts) for container in laid)
+    current = current_driver(root, parts.of_engines(placed))
+    containers = tuple(_unloaded(container, parts, current) for container in placed)
+    _note_undescribed(readers[Collector.IMAGES], parts)
     _note_unplaced(readers[Collector.CONTAINERS], containers, parts)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     layers = [
@@ -291,7 +338,7 @@ def read_inventory(
         nested=nested_roots(root),
         drivers=tuple(by_driver),
         layers=tuple(layers),
-        images=tuple(parts.images),
+        images=tuple(replace(one, unloaded=one.unloaded or current not in ("", one.driver)) for one in parts.images),
         containers=containers,
         volumes=volumes,
         build_cache=parts.build_cache or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),
@@ -300,7 +347,7 @@ def read_inventory(
         directories=directories,
         plugins=read_plugins(others),
         elsewhere=frozenset(_elsewhere(root, stores, layers)),
-        remarks=(*parts.remarks, *_unwalked(root)),
+        remarks=(*parts.remarks, *_unwalked(root), *links(root, _met(readers.values()))),
         engine=engine_version(directories, parts.by_layout, containers),
         temporary=read_temporary(root, grace.clock.now()),
     )

@@ -12,14 +12,18 @@ from exporter.cli.commands.containers import is_running
 from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.remarks import remarks
 from exporter.cli.commands.tables import Answer, Lines, Table, size
+from exporter.core.knowledge import Input
 from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, MountRow
 
 
 def backup(index: Index, places: Places, binds: dict[str, int], *, docker: bool) -> Answer:
     """Plan a backup. `binds`: sizes of the sources of bind mounts. Without `docker`, layers are copied as files."""
     plan = BackupPlan(index, places, binds, docker=docker)
+    mounted = {mount.source for one in index.document.containers for mount in one.mounts if mount.kind == "volume"}
     per_container = [(one, plan.mounts(one), plan.writable(one)) for one in _ordered(index)]
-    unused = [plan.volume(one, "mounted by no container") for one in index.document.volumes if not one.containers]
+    nobody = f"no {'known ' if index.document.why_not('volume_users') else ''}container"
+    free = [one for one in index.document.volumes if one.name not in mounted]
+    unused = [plan.volume(one, f"mounted by {nobody}") for one in free]
     images = [plan.image(one) for one in index.document.images if one.listed]
     totals = _totals(per_container, unused, [one for _, one, must in images if must])
     data = {
@@ -44,12 +48,32 @@ def backup(index: Index, places: Places, binds: dict[str, int], *, docker: bool)
     parts: list[Table | Lines] = []
     for container, mounts, writable in per_container:
         parts.append(_container_table(container, mounts, writable))
-    parts.append(_volume_table(unused))
+    parts.append(_volume_table(f"Volumes that {nobody} mounts", unused))
     parts.append(_image_table(index, [(row, must) for row, _, must in images]))
     parts.append(Table("Total", ("WHAT", ">BYTES"), [(_TOTALS[what], value) for what, value in totals.items()]))
+    parts += _unknown(index)
     parts += remarks(index.document)
     parts.append(Lines("Commands", list(_commands(plan, per_container, unused, images)), style="cyan"))
     return Answer(data, parts)
+
+
+def _unused_note(index: Index) -> str:
+    return (
+        "mounted by no container that is known" if index.why_unlisted(Input.CONTAINERS) else "mounted by no container"
+    )
+
+
+def _unknown(index: Index) -> list[Lines]:
+    """What the plan cannot have, because it is not known which containers or volumes there are."""
+    containers, volumes = (index.why_unlisted(one) for one in (Input.CONTAINERS, Input.VOLUMES))
+    lines = []
+    if containers:
+        lines.append(f"Which containers there are is not known ({containers}).")
+        lines.append("What they mount from the host, and what they wrote outside of volumes, is not in this plan.")
+    if volumes:
+        lines.append(f"Which volumes there are is not known ({volumes}).")
+        lines.append("Of those that no container here mounts, this plan has only the command that copies all volumes.")
+    return [Lines("Not complete", lines)] if lines else []
 
 
 _TOTALS = {
@@ -98,9 +122,9 @@ def _note(mount: MountRow, saved: Saved) -> str:
     return "; ".join(one for one in ("read-only" if mount.mode == "ro" else "", saved.note) if one)
 
 
-def _volume_table(unused: list[Saved]) -> Table:
+def _volume_table(title: str, unused: list[Saved]) -> Table:
     rows = [(one.name, one.size, one.path, one.note) for one in unused]
-    return Table("Volumes that no container mounts", ("VOLUME", ">SIZE", "ON THE HOST", "NOTE"), rows)
+    return Table(title, ("VOLUME", ">SIZE", "ON THE HOST", "NOTE"), rows)
 
 
 def _image_table(index: Index, images: list[tuple[ImageRow, bool]]) -> Table:
@@ -120,7 +144,7 @@ def _image_table(index: Index, images: list[tuple[ImageRow, bool]]) -> Table:
 def _commands(plan: BackupPlan, rows: _Rows, unused: list[Saved], images: _Images) -> Iterator[str]:
     """The commands, each once, in the order in which to run them."""
     done: set[str] = set()
-    if rows:
+    if rows or plan.has_hidden_containers:
         yield plan.settings
     for container, mounts, writable in rows:
         wanted = list(dict.fromkeys(one.command for _, one in mounts if one.command and one.command not in done))
@@ -132,6 +156,9 @@ def _commands(plan: BackupPlan, rows: _Rows, unused: list[Saved], images: _Image
             yield f"# {size(writable.size)} that {called(container)} wrote outside its mounts"
             yield writable.command
     yield from (row.command for row in unused if row.command and row.command not in done)
+    if plan.all_volumes:
+        yield "# all volumes, with those that no container here mounts"
+        yield plan.all_volumes
     yield from (row.command for _, row, must in images if must and row.command)
     if images and plan.stores:
         yield "# all images, for an engine of this version with this driver: without Docker none can be saved alone"

@@ -6,15 +6,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from exporter.cli.commands.builders import builder_note
 from exporter.cli.commands.index import Index, container_name
-from exporter.cli.commands.remarks import leftovers
+from exporter.cli.commands.remarks import leftovers, links
 from exporter.cli.commands.tables import quote
 from exporter.core.data_root import DataRoot
 from exporter.core.hang_probe import HANG_PROBE
+from exporter.core.knowledge import Input
 from exporter.core.mountinfo import foreign_trees, read_mounts
 from exporter.core.text import unescape
 from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, MountRow, VolumeRow
-from exporter.inventory.areas import table
+from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.measure.exclusions import Exclusions
 from exporter.measure.walk import measure
 
@@ -72,8 +74,27 @@ class BackupPlan:
         """The command that saves how the containers were started."""
         if self._docker:
             return "docker inspect $(docker ps --all --quiet) > containers.json"
-        root = quote(self._places.root or self._index.document.root)
-        return f"{_TAR} containers.tar.gz --exclude='*.log*' -C {root} ./containers"
+        return f"{_TAR} containers.tar.gz --exclude='*.log*' -C {self._root} {self._member(CONTAINERS.path[0])}"
+
+    @property
+    def has_hidden_containers(self) -> bool:
+        """Whether there may be containers that are not known."""
+        return bool(self._index.why_unlisted(Input.CONTAINERS))
+
+    @property
+    def _root(self) -> str:
+        return quote(self._places.root or self._index.document.root)
+
+    def _member(self, name: str) -> str:
+        """A top-level entry as an argument of tar, which follows a link only on the way to something."""
+        return quote(f"./{name}/." if name in links(self._index.document) else f"./{name}")
+
+    @property
+    def all_volumes(self) -> str:
+        """The command that copies all volumes, where it is not known which there are; "" where that is known."""
+        if not self._index.why_unlisted(Input.VOLUMES):
+            return ""
+        return f"{_TAR} volumes.tar.gz -C {self._root} {self._member(VOLUMES.path[0])}"
 
     def mounts(self, container: ContainerRow) -> list[tuple[MountRow, Saved]]:
         """The mounts of a container."""
@@ -105,6 +126,11 @@ class BackupPlan:
         """A volume that has no directory in this root."""
         if not mount.source:
             return Saved("volume", "", "", None, "a volume, but not written down which", "")
+        why = self._index.why_unlisted(Input.VOLUMES)
+        if why and mount.driver in ("", "local"):
+            path = self._index.path("/".join((*VOLUMES.path, mount.source, "_data")), self._places.root)
+            note = f"not measured, it could not be looked at: {why}"
+            return Saved("volume", mount.source, path, None, note, self._tar("volume", mount.source, path))
         if not mount.host_path or mount.driver in ("", "local"):
             path = _join(self._places.prefix, mount.host_path) if mount.driver not in ("", "local") else ""
             return Saved("volume", mount.source, path, None, "not on this disk: gone, or of a volume plugin", "")
@@ -119,6 +145,7 @@ class BackupPlan:
     def volume(self, volume: VolumeRow, note: str) -> Saved:
         """A volume's data."""
         path = self._index.path(volume.directory, self._places.root)
+        note = "; ".join(one for one in (note, builder_note(volume.name)) if one)
         if volume.driver not in ("", "local"):
             note = f"driver {volume.driver}; {note}".removesuffix("; ")
         if not path:
@@ -132,7 +159,10 @@ class BackupPlan:
             return Saved("volume", volume.name, path, None, _KINDS["tmpfs"], "")
         if volume.mount_type or volume.device:
             return self._mounted_in_use(volume.name, path, f"{volume.mount_type} {volume.device}".strip())
-        return Saved("volume", volume.name, path, volume.size, note, self._tar("volume", volume.name, path))
+        if volume.link:
+            note = f"behind a link, not measured; {note}".removesuffix("; ")
+        command = self._tar("volume", volume.name, path, inside=volume.link)
+        return Saved("volume", volume.name, path, volume.size, note, command)
 
     def writable(self, container: ContainerRow) -> Saved:
         """The files that only the writable layer has."""
@@ -168,15 +198,19 @@ class BackupPlan:
         kept = [*(name for name in names if name in areas or name in drivers), *files]
         if self._docker or not kept:
             return ""
-        root = quote(self._places.root or self._index.document.root)
-        return f"{_TAR} images.tar.gz --one-file-system -C {root} {' '.join(quote(f'./{one}') for one in kept)}"
+        members = " ".join(map(self._member, kept))
+        return f"{_TAR} images.tar.gz --one-file-system -C {self._root} {members}"
 
-    def _tar(self, kind: str, name: str, path: str) -> str:
-        """The tar command for a path. A path that is mounted several times has one command."""
+    def _tar(self, kind: str, name: str, path: str, *, inside: bool = False) -> str:
+        """The tar command for a path. A path that is mounted several times has one command.
+
+        `inside`: the path may be a link, so the command begins in there.
+        """
         if path not in self._by_path:
             parent, last = posixpath.split(path.rstrip("/") or "/")
             file = self._file(kind, name)
-            self._by_path[path] = f"{_TAR} {file} -C {quote(parent or '/')} {quote('./' + last)}"
+            at = f"{quote(path)} ." if inside else f"{quote(parent or '/')} {quote('./' + last)}"
+            self._by_path[path] = f"{_TAR} {file} -C {at}"
         return self._by_path[path]
 
     def _file(self, kind: str, name: str) -> str:

@@ -5,9 +5,10 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import asdict
 
+from exporter.cli.commands.builders import builder_note
 from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.missing import missing_data, missing_layers
-from exporter.cli.commands.remarks import said_of
+from exporter.cli.commands.remarks import behind_link, links, said_of
 from exporter.cli.commands.tables import Answer, Lines, Table, not_known, size
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.text import escape, unescape
@@ -113,7 +114,7 @@ def _about(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[str]:
     lines = [f"layer {row.id} of driver {row.driver}: {index.owner(row)}"]
     lines += [f"  chain id: {row.chain}"] if row.chain else []
     lines += [f"  directory: {index.path(row.directory)}"] if row.directory else []
-    lines += [f"  {_HELD}"] if row.held and not index.standing_on(row) else []
+    lines += [f"  {_HELD}"] if index.is_left(row) else []
     names = [index.image_name(one) for one in index.images_with(row)]
     return [*lines, f"  images: {', '.join(names)}"] if names else lines
 
@@ -127,6 +128,8 @@ def whose(index: Index, given: str) -> Answer:
     relative = _below(index.document.root, given)
     if relative is None:
         relative = _below_origins(index.document.origins, given)
+    if relative is None and (through := behind_link(index.document, escape(os.path.normpath(given)))):
+        relative = unescape(through)
     if relative is None and (mounting := _mounting(index, escape(os.path.abspath(given)))):
         lines = [f"{one['kind']}: {one['text']}" for one in mounting]
         return Answer({"path": escape(given), "relative": None, "owners": mounting}, [Lines("", lines)])
@@ -201,7 +204,7 @@ def _owners(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
     if plugin:
         return plugin
     if remark := said_of(index.document, "/".join(parts)):
-        return [{"kind": "part", "id": parts[0], "text": remark}]
+        return [*_behind(index, parts), {"kind": "part", "id": parts[0], "text": remark}]
     found: list[dict[str, str]] = []
     for name in parts[:6]:
         found += _named(index, name)
@@ -228,14 +231,31 @@ def _volume(index: Index, parts: tuple[str, ...]) -> dict[str, str] | None:
     for one in index.document.volumes:
         data = tuple(one.directory.split("/")) if one.directory else ("",)
         if parts[: len(data)] == data or parts[: len(VOLUMES.path) + 1] == (*VOLUMES.path, one.name):
-            users = [
-                container_name(container)
-                for container in index.document.containers
-                if any(mount.kind == "volume" and mount.source == one.name for mount in container.mounts)
-            ]
-            text = f"{one.name}, {size(one.size)}, mounted by {', '.join(users) or 'no container'}"
-            return {"kind": "volume", "id": one.name, "text": text}
+            return _said_of_volume(index, one.name, one.size)
     return None
+
+
+def _behind(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
+    """The volume that a path belongs to, where the volumes are behind a link: containers name it."""
+    if (
+        parts[: len(VOLUMES.path)] != VOLUMES.path
+        or len(parts) == 1
+        or "/".join(VOLUMES.path) not in links(index.document)
+    ):
+        return []
+    named = {mount.source for one in index.document.containers for mount in one.mounts if mount.kind == "volume"}
+    return [_said_of_volume(index, parts[1], None)] if parts[1] in named else []
+
+
+def _said_of_volume(index: Index, name: str, bytes_: int | None) -> dict[str, str]:
+    users = [
+        container_name(container)
+        for container in index.document.containers
+        if any(mount.kind == "volume" and mount.source == name for mount in container.mounts)
+    ]
+    nobody = "no known container" if index.document.why_not("volume_users") else "no container"
+    text = f"{name}, {size(bytes_)}, mounted by {', '.join(users) or nobody}"
+    return {"kind": "volume", "id": name, "text": "; ".join(one for one in (text, builder_note(name)) if one)}
 
 
 def _plugin(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:

@@ -1,37 +1,53 @@
 """What is said of entries of a root that are not what usually is in their place, and what can be done."""
 
 import posixpath
+from collections.abc import Iterator
 
 from exporter.cli.commands.tables import Lines, quote
-from exporter.expose.snapshot_api.rows import Document
+from exporter.expose.snapshot_api.rows import Document, RemarkRow
 
-_SAID = {
-    "leftover": "left behind by the upgrade from Docker 1.9 or older: no engine reads it, and it can be removed",
-    "unwalked": "on a filesystem of type {}, which is measured with --collector.volumes.network only",
-}
+_MOST_LINKS = 10
 
 
 def remarks(document: Document) -> list[Lines]:
     """All that is to be said of a root, a part for each kind."""
-    return [Lines("", lines) for lines in (_leftovers(document), _unwalked(document)) if lines]
+    parts = (_leftovers(document), list(_links(document)), list(_unwalked(document)))
+    return [Lines("", lines) for lines in parts if lines]
 
 
 def said_of(document: Document, path: str) -> str:
     """What is said of the nearest of these entries that a path below the root lies in; "" for none."""
     found = [one for one in document.remarks if path == one.path or path.startswith(one.path + "/")]
     nearest = max(found, key=lambda one: len(one.path), default=None)
-    return "" if nearest is None else f"{nearest.path}: {_SAID[nearest.kind].format(nearest.target)}"
+    return "" if nearest is None else f"{nearest.path}: {_said(nearest)}"
+
+
+def _said(remark: RemarkRow) -> str:
+    if remark.kind == "link":
+        leads = f"{remark.where}" if remark.where else "what cannot be seen from here"
+        return f"a link to {remark.target}, which is not followed; it leads to {leads}"
+    if remark.kind == "leftover":
+        return "left behind by the upgrade from Docker 1.9 or older: no engine reads it, and it can be removed"
+    return f"on a filesystem of type {remark.target}, which is measured with --collector.volumes.network only"
 
 
 def leftovers(document: Document) -> list[str]:
     """The top-level entries that an upgrade left behind, the graph first."""
-    return sorted(
-        (one.path for one in document.remarks if one.kind == "leftover"), key=lambda one: (one != "graph", one)
-    )
+    names = [one.path for one in document.remarks if one.kind == "leftover"]
+    return sorted(names, key=lambda name: (name != "graph", name))
 
 
-def _graph_first(name: str) -> tuple[bool, str]:
-    return name != "graph", name
+def links(document: Document) -> dict[str, RemarkRow]:
+    """The symbolic links by their path below the root."""
+    return {one.path: one for one in document.remarks if one.kind == "link"}
+
+
+def behind_link(document: Document, path: str) -> str:
+    """The path below the root that leads through a link to a path of the host; "" for none."""
+    for one in links(document).values():
+        if one.where and (path == one.where or path.startswith(one.where.rstrip("/") + "/")):
+            return one.path + path[len(one.where.rstrip("/")) :]
+    return ""
 
 
 def _leftovers(document: Document) -> list[str]:
@@ -45,5 +61,20 @@ def _leftovers(document: Document) -> list[str]:
     ]
 
 
-def _unwalked(document: Document) -> list[str]:
-    return [f"Not measured: {said_of(document, one.path)}." for one in document.remarks if one.kind == "unwalked"]
+def _links(document: Document) -> Iterator[str]:
+    found = list(links(document).values())
+    for one in found[:_MOST_LINKS]:
+        yield f"{one.path} is {_said(one)}. What is behind it is not known."
+        path = posixpath.join(document.root, one.path)
+        target = one.where or posixpath.normpath(posixpath.join(posixpath.dirname(path), one.target))
+        yield (
+            "  To have it read, stop the engine, put a directory there and mount what the link leads to: "
+            f"rm {quote(path)} && mkdir {quote(path)} && mount --bind {quote(target)} {quote(path)}"
+            "  (or let data-root in daemon.json be the real place of all)"
+        )
+    if len(found) > _MOST_LINKS:
+        yield f"{len(found) - _MOST_LINKS} more links are among the errors."
+
+
+def _unwalked(document: Document) -> Iterator[str]:
+    return (f"Not measured: {said_of(document, one.path)}." for one in document.remarks if one.kind == "unwalked")

@@ -277,6 +277,7 @@ def volumes(figures: Figures) -> Iterator[VolumeRow]:
             mount_type=escape(volume.mount_type),
             device=escape(volume.device),
             options=escape(volume.options),
+            link=volume.link,
         )
 
 
@@ -312,7 +313,8 @@ def temporary(snapshot: Snapshot) -> Iterator[TemporaryRow]:
 def remarks(snapshot: Snapshot) -> Iterator[RemarkRow]:
     """What is there and is not a part as usual."""
     for remark in snapshot.inventory.remarks:
-        yield RemarkRow(remark.kind, escape("/".join(remark.path)), escape(remark.target))
+        texts = ("/".join(remark.path), remark.target, remark.where)
+        yield RemarkRow(remark.kind, *map(escape, texts))
 
 
 def plugins(snapshot: Snapshot) -> Iterator[PluginRow]:

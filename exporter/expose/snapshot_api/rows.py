@@ -163,7 +163,8 @@ class ContainerRow:
 class VolumeRow:
     """A volume; `directory` holds its data, "" where that is not below the root.
 
-    `mount_type`, `device` and `options` are what is mounted there while a container uses it; "" for nothing.
+    `mount_type`, `device` and `options` are what is mounted there while a container uses it; "" for nothing. `link`: a
+    symbolic link leads there, so that it is not measured.
     """
 
     name: str
@@ -177,6 +178,7 @@ class VolumeRow:
     mount_type: str = ""
     device: str = ""
     options: str = ""
+    link: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +226,14 @@ class RemarkRow:
     """An entry of the root that is not what usually is in its place.
 
     `kind`: `leftover` (an engine of 1.10 or newer has moved its images, and reads it no more), `link` (to `target`, and
-    not followed) or `unwalked` (a mount of type `target`, which is not measured).
+    not followed) or `unwalked` (a mount of type `target`, which is not measured). `where`: the path on the exporter's
+    machine that a link leads to; "" where that cannot be seen.
     """
 
     kind: str
     path: str
     target: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,10 @@ class Place:
     home: Tree | None = None
 
 
+def _is_finished(place: Place | None) -> bool:
+    return place is not None and place.home is not None
+
+
 class LayerStore:
     """The layers that one driver has on disk, as directory names, and where their files are.
 
@@ -31,13 +35,20 @@ class LayerStore:
         self._reader = reader
         entries = reader.listing(driver.layers) if driver.listed else None
         self.listed = entries is not None
-        if driver.walkable:
-            entries = [name for name in entries or () if self._is_layer((*driver.layers, name))]
-        self.names = frozenset(LayerId(name) for name in entries or () if name not in driver.own)
+        names = [name for name in entries or () if name not in driver.own]
+        directories = [name for name in names if not driver.walkable or self._is_layer((*driver.layers, name))]
+        others = {*names} - {*directories}
+        #: Layers in whose place a symbolic link stands.
+        self._linked = frozenset(name for name in sorted(others) if self._is_link((*driver.layers, name)))
+        self.names = frozenset(map(LayerId, (*directories, *self._linked)))
 
     def has(self, name: str) -> bool:
         """Whether the driver has a layer on disk. Where it cannot be listed, this is taken to be so."""
         return name in self.names or not self.listed
+
+    def _is_link(self, tree: Tree) -> bool:
+        """Whether an engine finds a layer there which is not measured. That it is there is known."""
+        return self._reader.is_link(tree, harmless=True)
 
     def _is_layer(self, tree: Tree) -> bool:
         return self._reader.once("layer", tree, lambda: self._reader.is_directory(tree))
@@ -49,19 +60,19 @@ class LayerStore:
         layer that something was mounted from. overlay2 (1.12 daemon/graphdriver/overlay2): `diff`.
         """
         directory = (*self.driver.layers, name)
-        if not self.driver.walkable or name not in self.names:
+        if not self.driver.walkable or name not in self.names or name in self._linked:
             return None
         if not self.driver.inner:
             return Place(directory)
         # A layer that is being made has no such directory yet. The later mkdir raises no event of the store.
-        return self._reader.once(
-            "place", directory, lambda: self._inner_place(directory), lasts=lambda place: place.home is not None
-        )
+        return self._reader.once("place", directory, lambda: self._inner_place(directory), lasts=_is_finished)
 
-    def _inner_place(self, directory: Tree) -> Place:
+    def _inner_place(self, directory: Tree) -> Place | None:
         for below in self.driver.inner:
             if self._reader.is_directory((*directory, below)):
                 return Place((*directory, below), directory)
+            if self._is_link((*directory, below)):
+                return None
         return Place(directory)
 
     def changes(self, name: LayerId, parents: tuple[LayerId, ...]) -> Changes | None:

@@ -63,11 +63,13 @@ class Problems:
         self.kept: list[Problem] = []
         self.total = 0
         self.unread: list[Unread] = []
+        #: How often something led to a link that was noted before.
+        self.repeated = 0
 
     @property
     def noted(self) -> int:
         """How much was noted until now: a value that was read meanwhile without more may be kept."""
-        return self.total + len(self.unread)
+        return self.total + len(self.unread) + self.repeated
 
     def add(self, collector: Collector, reason: Reason, tree: Tree, detail: str = "") -> None:
         """Note one problem with the entry at `tree`."""
@@ -86,6 +88,8 @@ class Reader:
         self.looked_at = 0
         #: Whether a directory could not be listed: then there may be objects that nobody knows.
         self.unlisted = False
+        #: The symbolic links that were met in the place of directories and files, with their targets.
+        self.links: dict[Tree, str] = {}
         self._collector = collector
         self._problems = problems
         self._memo = memo or Memo()
@@ -119,24 +123,62 @@ class Reader:
         """Count one problem under this reader's collector.
 
         What lies there is not known then, unless the problem is `harmless`: the engine ignores what is there, too.
-        What vanished meanwhile is no object any more.
+        What vanished meanwhile is no object any more. A symbolic link on the way is the problem, once for all below it.
         """
+        link = self._link_above(tree) if reason is Reason.NOT_REGULAR else None
+        if link is not None:
+            if link in self.links:
+                self._problems.repeated += 1
+                return
+            self.links[link] = self.root.link(link) or ""
+            tree, detail = link, f"a link to {self.links[link]}, which is not followed"
         self._problems.add(self._collector, reason, tree, detail)
         if not harmless and reason is not Reason.VANISHED:
             self._unread(None, tree, detail or reason, damaged=reason is Reason.DECODE)
 
-    def gap(self, source: Input, tree: Tree, why: str, *, driver: str = "", object_id: str = "") -> None:
-        """Note something that is not known and is no problem with a file: `why` is a clause for people."""
-        self._unread(source, tree, why, driver, object_id)
+    def is_link(self, tree: Tree, *, harmless: bool = False) -> bool:
+        """Say whether a symbolic link stands there, which is a problem, see `problem`."""
+        if self.root.link(tree) is None:
+            return False
+        self.problem(Reason.NOT_REGULAR, tree, harmless=harmless)
+        return True
+
+    def _link_above(self, tree: Tree) -> Tree | None:
+        """The first symbolic link on the way to a path, itself included."""
+        ways = (tree[:end] for end in range(1, len(tree) + 1))
+        return next((way for way in ways if way in self.links or self.root.link(way) is not None), None)
+
+    def gap(  # noqa: PLR0913 - a gap has that many sides
+        self, source: Input, tree: Tree, why: str, *, driver: str = "", object_id: str = "", damaged: bool = False
+    ) -> None:
+        """Note something that is not known and is no problem with a file: `why` is a clause for people.
+
+        `damaged`: it is known that an engine cannot use it, either.
+        """
+        self._unread(source, tree, why, driver, object_id, damaged=damaged)
 
     def expect(self, tree: Tree, *, damaged: bool = False) -> None:
         """Note a gap where a file is missing that an engine always writes. `damaged`: it cannot do without, either."""
+        if not self.exists(tree):
+            self._unread(None, tree, MISSING, damaged=damaged)
+
+    def exists(self, tree: Tree) -> bool:
+        """Whether there is anything by this name; also where that cannot be told, which whoever reads it counts."""
         try:
             self.root.lstat(tree)
         except FileNotFoundError:
-            self._unread(None, tree, MISSING, damaged=damaged)
-        except OSError:  # whoever reads it counts that
+            return False
+        except OSError:
             pass
+        return True
+
+    def is_empty(self, tree: Tree) -> bool:
+        """Whether a file is there and has no bytes."""
+        try:
+            status = self.root.lstat(tree)
+        except OSError:
+            return False
+        return stat.S_ISREG(status.st_mode) and not status.st_size
 
     def _unread(  # noqa: PLR0913 - a gap has that many sides
         self,
@@ -172,23 +214,32 @@ class Reader:
         return []
 
     def objects(
-        self, tree: Tree, accept: Callable[[str], bool], ignored: tuple[str, ...] = (), *, required: bool = False
+        self,
+        tree: Tree,
+        accept: Callable[[str], bool],
+        ignored: tuple[str, ...] = (),
+        *,
+        required: bool = False,
+        links: bool = False,
     ) -> list[str]:
-        """List the directories in a directory of objects whose names `accept` takes; the rest are problems."""
+        """List the directories in a directory of objects whose names `accept` takes; the rest are problems.
+
+        `links`: symbolic links are objects as well. The caller must ask for each whether it is one.
+        """
         found = []
         for name in self.names(tree, required=required):
             if name in ignored:
                 continue
             if not accept(name):
                 self.problem(Reason.DECODE, (*tree, name), "not the name of an object", harmless=True)
-            elif self._holds_object((*tree, name)):
+            elif self._holds_object((*tree, name), links=links):
                 found.append(name)
         return found
 
-    def _holds_object(self, tree: Tree) -> bool:
-        return self.once("object", tree, lambda: self._is_object(tree))
+    def _holds_object(self, tree: Tree, *, links: bool) -> bool:
+        return self.once("object", tree, lambda: self._is_object(tree, links=links))
 
-    def _is_object(self, tree: Tree) -> bool:
+    def _is_object(self, tree: Tree, *, links: bool) -> bool:
         self.looked_at += 1
         if tree in self.root.mounts:
             return True
@@ -197,10 +248,10 @@ class Reader:
         except OSError as error:  # most often an object that was removed since the listing
             self.problem(reason_of(error), tree, error.strerror or "")
             return False
-        if stat.S_ISDIR(status.st_mode):
+        if stat.S_ISDIR(status.st_mode) or (links and stat.S_ISLNK(status.st_mode)):
             return True
-        # An engine follows a link, and ignores every other file.
-        harmless = not stat.S_ISLNK(status.st_mode)
+        # An engine follows a link, and ignores other files. One in the place of an object is damage.
+        harmless = not (stat.S_ISLNK(status.st_mode) or is_id(tree[-1]))
         self.problem(Reason.NOT_REGULAR, tree, "not a directory", harmless=harmless)
         return False
 
@@ -287,6 +338,11 @@ def decode(raw: bytes) -> Json | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def is_table(source: object, *keys: str) -> bool:
+    """Whether there is an object at a path of keys."""
+    return isinstance(_at(source, keys), dict)
 
 
 def text(source: object, *keys: str) -> str:

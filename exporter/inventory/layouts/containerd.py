@@ -31,7 +31,7 @@ class ContainerdLayout:
         """Whether containerd keeps, or has kept, the images of this root."""
         if any(_entries(root, tree) for tree in (_CONTENT, ("rootfs",), *_snapshots(root))):
             return True
-        if layerdb_store.find_drivers(root) or graph_store.detect(root):
+        if layerdb_store.detect(root) or graph_store.detect(root):
             return False
         there = _entries(root, ())
         return root.is_directory(_HOME) or all(name in there for name in _ENGINE[1:]) or _ENGINE[0] in there

@@ -17,6 +17,8 @@ from exporter.inventory.layouts.graph_store import DOWNLOADS, GRAPH, TAGS, Graph
 from exporter.inventory.layouts.migration import Migration, Moved, read_migration
 from exporter.inventory.layouts.part import ContainerLayers, Part, Reading
 
+#: Files that are made together may have times of which the later file has the earlier one.
+_CLOCK_SECONDS = 2
 _STALE_DOWNLOAD_SECONDS = 24 * 3600
 
 
@@ -48,9 +50,9 @@ class GraphLayout:
         """Read the graph without the images that a newer Docker has moved to its own layout."""
         reader = reading.readers[Collector.IMAGES]
         stores = graph_store.find_stores(reading.root, reader)
-        names = reader.objects(GRAPH, is_id, ignored=(DOWNLOADS,))
         migration = read_migration(reader)
-        moved = Moved(reader, migration, reading.layers)
+        names = reader.objects(GRAPH, is_id, ignored=(DOWNLOADS,), required=not migration.began)
+        moved = Moved(reader, migration, reading.layers, newer=bool(reading.drivers))
         homeless = {name for name in names if not any(store.has(name) for store in stores)}
         live = [name for name in names if not moved.has(name, homeless=name in homeless)]
         entries = graph_store.read_graph(reader, live, stores, reading.previous)
@@ -66,10 +68,27 @@ class GraphLayout:
         # What an engine has moved may be described in a directory of `image` that is not there, or cannot be read.
         lost = migration.began and not reading.drivers
         parts = [GraphPart(reading.root, one, one.images(reader), doubtful=lost) for one in kept]
-        leftovers = () if entries or reader.unlisted else _leftovers(reading.root, migration)
+        unsettled = [one for one in sorted(reading.drivers) if moved.began and _names_unsettled(reader, one, migration)]
+        leftovers = () if entries or reader.unlisted or unsettled else _leftovers(reading.root, migration)
         return Part(
             parts, counts=_counts(reader, kept or found), leftovers=leftovers, renamed=dict(migration.images or {})
         )
+
+
+def _names_unsettled(reader: Reader, driver: str, migration: Migration) -> bool:
+    """Note a gap where names of images may still be those in `repositories-<driver>`; return whether it is so."""
+    tags = (TAGS + driver,)
+    written = migration_files.modified(reader.root, tags)
+    if written is None:
+        return False
+    if not migration.names:
+        why = "an engine has begun to move images from it, and has not moved the names yet"
+    elif written > (migration_files.modified(reader.root, migration_files.TAGS) or 0.0) + _CLOCK_SECONDS:
+        why = "it was written after the names were moved from it: by an engine of Docker 1.9 or older"
+    else:
+        return False
+    reader.gap(Input.NAMES, tags, why, driver=driver)
+    return True
 
 
 def _leftovers(root: DataRoot, migration: Migration) -> tuple[str, ...]:
@@ -114,6 +133,10 @@ class GraphPart:
     def describes_containers(self) -> bool:
         """Whether the layout writes down which layers each container has: they are named by its id."""
         return False
+
+    def knows_layer(self, _container: ContainerId) -> bool:
+        """Whether it is known which layer is a container's own: that with its id."""
+        return True
 
     def container_layers(self, _container: ContainerId) -> ContainerLayers | None:
         """Say nothing: a container's layer has its id, and nothing else names it."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from exporter.core.data_root import DataRoot
+from exporter.core.data_root import DataRoot, reason_of
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, LayerId
 from exporter.inventory.drivers.layer_store import LayerStore
@@ -97,6 +97,17 @@ class Database:
         below: list[Tree] = [("repositories.json",), ("imagedb", "content", "sha256")]
         below += [("layerdb", name) for name in ("sha256", "mounts", "tmp")]
         return [(*self.base, *one) for one in below]
+
+
+def detect(root: DataRoot) -> bool:
+    """Say whether the root holds this layout, also where `image` or all that is in it cannot be looked into."""
+    try:
+        names = root.names(IMAGE)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        return reason_of(error) is not Reason.NOT_REGULAR or root.link(IMAGE) is not None
+    return any(root.is_directory((*IMAGE, name)) or root.link((*IMAGE, name)) is not None for name in names)
 
 
 def find_drivers(root: DataRoot) -> list[str]:

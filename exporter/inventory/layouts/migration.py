@@ -37,25 +37,32 @@ class Migration:
 class Moved:
     """Tells which entries of a graph an engine has moved.
 
-    `taken` are the layers that the newer layout has. `homeless`: the entries whose layer no driver has.
+    `taken` are the layers that the newer layout has.
     """
 
-    def __init__(self, reader: Reader, migration: Migration, taken: Collection[LayerId]) -> None:
+    def __init__(self, reader: Reader, migration: Migration, taken: Collection[LayerId], *, newer: bool) -> None:
+        """`newer`: the root has the newer layout, for any driver."""
         self.migration = migration
         self._reader = reader
         self._taken = taken
+        self._newer = newer
 
     def has(self, image: str, *, homeless: bool) -> bool:
         """Whether an image of the graph was moved. An engine of 1.10 or newer does not look at it again.
 
-        One without a layer could not be moved, and no engine lists it.
+        `homeless`: no driver has its layer. Such an image could not be moved, and no engine lists it.
         """
         images = self.migration.images
         if image in (images or ()) or LayerId(image) in self._taken:
             return True
         if homeless and self.migration.began:
             return True
-        return (images is None or (homeless and bool(self._taken))) and self._marked(image)
+        return (images is None or (homeless and self._newer)) and self._marked(image)
+
+    @property
+    def began(self) -> bool:
+        """Whether an engine has moved anything."""
+        return self.migration.began or bool(self._taken)
 
     def _marked(self, image: str) -> bool:
         entry = (*GRAPH, image)
@@ -81,9 +88,13 @@ def _images(reader: Reader) -> Mapping[ImageId, ImageId] | None:
     return found
 
 
-def _exists(root: DataRoot, tree: Tree) -> bool:
+def modified(root: DataRoot, tree: Tree) -> float | None:
+    """When a file was written to, Unix seconds; None if it is not there. A copy of a root may keep no other time."""
     try:
-        root.lstat(tree)
+        return root.lstat(tree).st_mtime
     except OSError:
-        return False
-    return True
+        return None
+
+
+def _exists(root: DataRoot, tree: Tree) -> bool:
+    return modified(root, tree) is not None

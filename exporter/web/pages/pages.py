@@ -207,7 +207,7 @@ def _reclaimable(summary: Summary) -> str:
         objects = None if row.objects is None else Count(row.objects)
         rows.append((row.what or row.category, Share(row.bytes, largest), row.bytes, objects, how))
     headings = ("WHAT", "", ">BYTES", ">OBJECTS", "HOW")
-    return _more("Reclaimable, each after the ones above it", headings, rows, len(rows), "df").replace(
+    return _more("Reclaimable, each row after the ones above it", headings, rows, len(rows), "df").replace(
         f"{len(rows):,} in all", f"{_freed(summary)} in all"
     )
 

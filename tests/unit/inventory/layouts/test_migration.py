@@ -1,6 +1,7 @@
 """Roots that an engine of Docker 1.10 or newer has taken over from an older one, wholly or in part."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -73,9 +74,15 @@ def test_without_the_list_the_marks_in_the_graph_tell_what_was_moved(tmp_path: P
     assert [one.path for one in document.problems] == [".migration-v1-images.json"]
 
 
-def test_without_any_file_of_the_move_in_the_root_removed_layers_are_still_not_missing(tmp_path: Path) -> None:
-    moved = Migrated(_graph(tmp_path).image("old", parent="base", tag="old:1")).whole()
-    moved.prune(hex_id("old"))
+@pytest.mark.parametrize("gone", [["old"], ["old", "app", "base"]])
+def test_without_any_file_of_the_move_in_the_root_removed_layers_are_still_not_missing(
+    tmp_path: Path, gone: list[str]
+) -> None:
+    built = _graph(tmp_path).image("old", parent="base", tag="old:1")
+    built.writer.remove_container(hex_id("web"))
+    moved = Migrated(built).whole()
+    for name in gone:
+        moved.prune(hex_id(name))
     (moved.path / ".migration-v1-images.json").unlink()
     (moved.path / ".migration-v1-tags").unlink()
     assert not document_of(moved.path).missing
@@ -108,6 +115,52 @@ def test_a_move_that_stopped_amid_the_images_has_each_image_once(tmp_path: Path)
     assert not document.remarks
     assert not document.missing
     assert not [one for one in document.layers if one.use == Use.ORPHANED]
+
+
+@pytest.mark.parametrize("step", ["images", "list", "containers"])
+def test_until_the_names_are_moved_no_image_is_called_dangling(tmp_path: Path, step: str) -> None:
+    """The next start of the engine moves them. A prune before that would have removed the images."""
+    moved = Migrated(_graph(tmp_path)).checksums().move_images()
+    if step != "images":
+        moved.save_list()
+    if step == "containers":
+        moved.move_containers()
+    figures = figures_of(moved.path)
+    assert figures("known", input="names") == 0
+    assert not figures.all("images")
+    assert not figures.all("reclaimable_bytes", category="images_dangling")
+    assert not document_of(moved.path).remarks
+    moved.save_list().move_names()
+    assert figures_of(moved.path)("known", input="names") == 1
+
+
+def test_without_names_there_is_nothing_to_wait_for(tmp_path: Path) -> None:
+    moved = Migrated(_graph(tmp_path)).checksums().move_images().save_list().move_containers()
+    (moved.path / "repositories-aufs").unlink()
+    figures = figures_of(moved.path)
+    assert figures("known", input="names") == 0, "image/aufs/repositories.json is missing"
+    (moved.base / "repositories.json").write_text('{"Repositories":{}}')
+    figures = figures_of(moved.path)
+    assert figures("known", input="names") == 1
+    assert (figures("images", state="used"), figures("images", state="intermediate")) == (1, 1)
+
+
+def test_names_that_an_old_engine_has_written_since_are_not_known_to_the_newer_one(tmp_path: Path) -> None:
+    built = _graph(tmp_path)
+    moved = Migrated(built).whole()
+    built.writer.tag("app", "late", hex_id("app"))
+    _date(moved.path, {".migration-v1-tags": 0, "repositories-aufs": 60})
+    figures = figures_of(moved.path)
+    assert figures("known", input="names") == 0
+    assert not figures.all("images")
+    assert not document_of(moved.path).remarks, "the old engine reads its graph"
+    _date(moved.path, {".migration-v1-tags": 61})
+    assert figures_of(moved.path)("known", input="names") == 1
+
+
+def _date(root: Path, files: dict[str, int]) -> None:
+    for name, seconds in files.items():
+        os.utime(root / name, (1_700_000_000 + seconds, 1_700_000_000 + seconds))
 
 
 def test_images_of_a_driver_that_was_not_moved_stay(tmp_path: Path) -> None:

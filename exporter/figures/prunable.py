@@ -1,0 +1,47 @@
+"""Why a prune must not be advised: containers that the engine does not load, or of which that cannot be told.
+
+An engine removes what no container that it has loaded uses. Of containers that have one name it loads the first that it
+comes to (Docker 20.10 daemon/daemon.go, restore; daemon/names.go, registerName).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from exporter.core.model import Container, Inventory
+from exporter.core.text import SHORT, label
+from exporter.figures.prunes import Category
+
+#: The engine removes what no container that it knows uses.
+_USED_BY_CONTAINERS = (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED, Category.VOLUMES_UNUSED)
+
+
+def reasons_against(inventory: Inventory) -> Mapping[Category, str]:
+    """Why nothing is known of what the prunes of these categories take; a clause for people."""
+    if unsure := _same_name(inventory.containers):
+        return dict.fromkeys((Category.CONTAINERS_STOPPED, *_USED_BY_CONTAINERS), unsure)
+    lost = _not_loaded(inventory.containers)
+    return dict.fromkeys(_USED_BY_CONTAINERS, lost) if lost else {}
+
+
+def _not_loaded(containers: Iterable[Container]) -> str:
+    lost = [one for one in containers if one.unloaded]
+    if not lost:
+        return ""
+    more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
+    return (
+        f"the engine does not load the container {_name(lost[0])}: {lost[0].unloaded}{more}. It does not know what "
+        "this container uses, and a prune would remove that. Restore or remove the container first"
+    )
+
+
+def _same_name(containers: Iterable[Container]) -> str:
+    loaded = [one for one in containers if one.name and not one.unloaded]
+    (name, count), *_ = Counter(one.name for one in loaded).most_common(1) or [("", 0)]
+    if count < 2:
+        return ""
+    return f"{count} containers have the name {label(name)}: an engine loads only one of them"
+
+
+def _name(container: Container) -> str:
+    short = container.id[:SHORT]
+    return f"{label(container.name)} ({short})" if container.name else short
