@@ -6,12 +6,13 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as board
 
 from exporter.figures.prunes import PRUNE, Category
-from grafana.panels import BYTES, COUNT, RATE, TIME, Column, bars, figure, graph, listing
+from grafana.panels import BYTES, COUNT, RATE, SHARE, TIME, Column, bars, figure, graph, listing
 from grafana.queries import (
     CONTAINER,
     IMAGE,
     RECORD,
     VOLUME,
+    by_service,
     container,
     image,
     lasting_top,
@@ -147,6 +148,15 @@ def containers() -> Panels:
     limit = lasting_top(container(metric("container_log_limit_bytes")), CONTAINER, metric("container_log_limit_bytes"))
     text = "The largest size that a log with a limit can reach."
     yield graph("Log limits", text, BYTES, [(limit, by)])
+    text = (
+        "Writable layers by service: of a swarm, or compose project and service. It stays when containers are replaced."
+    )
+    shown = f"topk($top, {by_service(writable)})"
+    yield graph("Writable layers by service", text, BYTES, [(shown, "{{instance}} {{service}}")])
+    used = f"({metric('container_writable_allocated_bytes')} / {metric('container_writable_limit_bytes')})"
+    text = "How much of its --storage-opt size a writable layer takes; 0 means no limit. At 100 % every write fails."
+    ranking = f"({used} or 0 * {writable})"
+    yield graph("Used of the writable limit", text, SHARE, [(lasting_top(container(ranking), CONTAINER, ranking), by)])
 
 
 def volumes() -> Panels:

@@ -40,6 +40,17 @@ def container(expression: str) -> str:
     return named(expression, CONTAINER, "container_info", "name", "image")
 
 
+def by_service(expression: str) -> str:
+    """Sum of an expression on containers by service: of a swarm, or of compose as `project/service`."""
+    info = metric("container_info", 'swarm_service=""')
+    swarm = metric("container_info", 'swarm_service!=""')
+    of_compose = f'label_join({info}, "service", "/", "compose_project", "compose_service")'
+    of_none = f'label_replace({of_compose}, "service", "no service", "service", "/")'
+    of_swarm = f'label_replace({swarm}, "service", "$1", "swarm_service", "(.*)")'
+    services = f"({of_none} or {of_swarm})"
+    return total(f"{expression} * on ({', '.join(CONTAINER)}) group_left (service) {services}", "service")
+
+
 def volume(expression: str) -> str:
     """Add the projects of volumes to an expression."""
     return named(expression, VOLUME, "volume_info", "anonymous", "compose_project")

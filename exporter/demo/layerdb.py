@@ -233,3 +233,7 @@ class LayerdbWriter:
         write_bolt(self.path / "buildkit/metadata_v2.db", {"_main": self._records, "_index": {"x": b""}})
         write_bolt(self.path / "buildkit/snapshots.db", self._snapshots)
         (self.path / "buildkit/content").mkdir(exist_ok=True)
+        volumes = self.path / "volumes/metadata.db"
+        if not volumes.exists():  # an engine with BuildKit has made it before
+            volumes.parent.mkdir(exist_ok=True)
+            write_bolt(volumes, {"volumes": {}})

@@ -112,6 +112,8 @@ class Figures:
         if not self.is_known(Figure.BUILD_CACHE):
             return BuildCacheFigures(None, {}, {})
         found = sizes.build_cache(self.snapshot)
+        if not self.is_known(Figure.BUILD_SHARES):
+            found = replace(found, size=None)
         if self.is_known(Figure.LAYERS_OF_OTHERS):
             return found
         return replace(found, allocated={name: size for name, size in found.allocated.items() if name != "snapshots"})

@@ -22,7 +22,8 @@ class Figure(StrEnum):
     MISSING_LAYERS = "missing_layers"
     VOLUME_USERS = "volume_users"
     VOLUME_STATES = "volume_states"
-    BUILD_CACHE = "build_cache"
+    BUILD_CACHE = "build_cache_records"
+    BUILD_SHARES = "build_cache_shares"
     UNATTRIBUTED = "unattributed"
 
 
@@ -45,9 +46,12 @@ NEEDS: Mapping[Figure | Category, tuple[Input, ...]] = {
     Figure.VOLUME_USERS: _USERS,
     Figure.VOLUME_STATES: (*_USERS, Input.VOLUMES),
     Figure.BUILD_CACHE: (Input.BUILD_CACHE,),
+    # Docker does not count records whose layer is one of an image.
+    Figure.BUILD_SHARES: (Input.BUILD_CACHE, Input.IMAGE_CONFIGS, Input.LAYER_STORES, Input.IMAGE_STORE),
     Figure.UNATTRIBUTED: (*REFER_TO_LAYERS, Input.VOLUMES),
     # Each category is freed after the ones before it, so it needs their inputs, too, as far as it shares with them.
-    Category.CONTAINERS_STOPPED: (*_USERS, Input.LAYER_STORES),
+    # With a container go the layers that nothing else needs.
+    Category.CONTAINERS_STOPPED: REFER_TO_LAYERS,
     Category.IMAGES_DANGLING: _ALL_OF_LAYERS,
     Category.IMAGES_UNUSED: _ALL_OF_LAYERS,
     Category.VOLUMES_UNUSED: (*_USERS, Input.VOLUMES),
@@ -56,11 +60,10 @@ NEEDS: Mapping[Figure | Category, tuple[Input, ...]] = {
 }
 
 
-#: Figures that are certain where something of these inputs is damaged: an engine does not load it. A layer whose entry
-#: is damaged counts as missing, and a container that is not loaded is pruned by nothing.
+#: Figures that are certain where something of these inputs is damaged: an engine does not load a layer whose entry is
+#: damaged, so that counts as missing.
 _CERTAIN_OF_DAMAGED: Mapping[Figure | Category, tuple[Input, ...]] = {
     Figure.MISSING_LAYERS: (Input.LAYER_STORES,),
-    Category.CONTAINERS_STOPPED: (Input.CONTAINER_CONFIGS, Input.LAYER_STORES),
 }
 
 

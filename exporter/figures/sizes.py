@@ -105,7 +105,8 @@ def _image(
 ) -> ImageFigures:
     sized = (bool(keys) or not image.broken) and all(key in sizes for key in keys)
     known = sized and not (image.broken and image.digest) and not image.cut
-    shared = sized and image.listed and not image.cut
+    # What a layer that is not on disk shared is nothing; of a layer that is not loaded it is not known.
+    shared = sized and image.listed and not image.cut and not image.unloaded
     proportional = sum((Fraction(sizes[key], sharers[key]) for key in keys), Fraction()) if shared else None
     return ImageFigures(
         virtual=sum(sizes[key] for key in keys) if known else None,
@@ -189,6 +190,8 @@ def _below(
     container: Container, sizes: Mapping[LayerKey, int], virtual: dict[tuple[str, str], int | None]
 ) -> int | None:
     """The size of the layers below a container. They stay when `docker rmi -f` removes the image."""
+    if container.missing:
+        return None
     if container.chain:
         chain = [sizes.get(LayerKey(container.driver, layer)) for layer in container.chain]
         return None if None in chain else sum(size for size in chain if size is not None)

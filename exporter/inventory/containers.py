@@ -7,6 +7,7 @@ in 1.8 to 1.10. Docker 20.10 container/state.go.
 from collections.abc import Mapping
 from dataclasses import replace
 
+from exporter.core.measured import Reason
 from exporter.core.model import Container, ContainerId, ContainerState, ImageId
 from exporter.core.units import parse_size
 from exporter.inventory.areas import CONTAINERS
@@ -46,6 +47,9 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
     asked = reader.json((*home, _HOST_CONFIG), optional=True)
     unloaded = why_not_loaded(reader, (*home, name), config, asked)
     host = asked or {}
+    if config is not None and config.get("ID") != container:
+        reader.problem(Reason.DECODE, (*home, name), "has the id of another container")
+        config = None
     # The first engines wrote none for a container that was never started (Docker 1.0 daemon/container.go).
     known = {} if config is not None and name != _CONFIGS[0] and _HOST_CONFIG not in names else asked
     log = read_log(reader, home, config or {}, known)

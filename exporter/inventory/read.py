@@ -24,11 +24,11 @@ from exporter.core.model import (
 from exporter.inventory import layouts
 from exporter.inventory.areas import table
 from exporter.inventory.containers import read_containers
-from exporter.inventory.drivers import Driver
+from exporter.inventory.drivers import DRIVERS, Driver
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.engine_version import current_driver, engine_version
 from exporter.inventory.files.memo import Memo
-from exporter.inventory.files.reader import MISSING, Problems, Reader
+from exporter.inventory.files.reader import Problems, Reader
 from exporter.inventory.gaps import knowledge
 from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
@@ -161,14 +161,28 @@ def _place_container(container: Container, parts: _Parts, stores: Mapping[str, L
     return replace(container, driver=driver, layer=name if driver in having else None)
 
 
+def _note_undescribed(reader: Reader, parts: _Parts) -> None:
+    """Note the graph drivers that have layers on disk and that no layout describes."""
+    for driver in DRIVERS:
+        if driver.name in parts.by_driver or not driver.layers:
+            continue
+        if any(name not in driver.own for name in reader.listing(driver.layers) or ()):
+            for source in (Input.IMAGE_CONFIGS, Input.LAYER_STORES, Input.NAMES):
+                reader.gap(source, driver.layers, "nothing describes these layers", driver=driver.name)
+
+
 def _note_unplaced(reader: Reader, containers: Iterable[Container], parts: _Parts) -> None:
     """Note the containers whose layers are written down nowhere: any layer of their driver may be one of theirs."""
+    on_layers = {(image.driver, image.id) for image in parts.images if image.layers}
     for one in containers:
         mine = parts.by_driver.get(one.driver, ())
-        written = [part for part in mine if part.describes_containers]
-        if one.layer is None and not one.going and written and all(not part.container_layers(one.id) for part in mine):
-            tree = ("image", one.driver, "layerdb", "mounts", one.id)
-            reader.gap(Input.LAYER_STORES, tree, MISSING, driver=one.driver, object_id=one.id)
+        tree = ("image", one.driver, "layerdb", "mounts", one.id)
+        if one.going or not mine or not any(part.describes_containers for part in mine):
+            continue
+        if one.layer is None and not _is_placed(one, mine):
+            reader.gap(Input.LAYER_STORES, tree, "it names no layer", driver=one.driver, object_id=one.id)
+        elif one.layer is not None and not (one.chain or one.missing) and (one.driver, one.image_id) in on_layers:
+            reader.gap(Input.LAYER_STORES, tree, "it names no layers below", driver=one.driver, object_id=one.id)
 
 
 def _unloaded(container: Container, parts: _Parts, current: str) -> Container:
@@ -214,8 +228,16 @@ def _with_missing(container: Container, parts: _Parts) -> Container:
     own = parts.by_driver.get(container.driver)
     if own is None or container.going:
         return container
-    missing = (*own[0].missing_below(container), *(() if container.layer is not None else (container.id,)))
-    return replace(container, missing=missing)
+    part = own[0]
+    own_layer = (container.id,) if container.layer is None and _is_placed(container, own) else ()
+    return replace(container, missing=(*part.missing_below(container), *own_layer))
+
+
+def _is_placed(container: Container, parts: Sequence[DriverPart]) -> bool:
+    """Whether it is known which layer is a container's own: else it cannot be told whether that is on disk."""
+    if not parts[0].describes_containers:
+        return True
+    return any(part.knows_layer(container.id) for part in parts)
 
 
 def _missing(parts: Sequence[DriverPart], containers: Iterable[Container]) -> frozenset[str]:
@@ -300,6 +322,7 @@ def read_inventory(
     placed = tuple(_with_missing(parts.of_new_image(container), parts) for container in laid)
     current = current_driver(root, parts.of_engines(placed))
     containers = tuple(_unloaded(container, parts, current) for container in placed)
+    _note_undescribed(readers[Collector.IMAGES], parts)
     _note_unplaced(readers[Collector.CONTAINERS], containers, parts)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     layers = [

@@ -9,12 +9,13 @@ volume besides is in `volumes/metadata.db` (volume/service/db.go): driver, optio
 import re
 from dataclasses import replace
 
+from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Volume
 from exporter.inventory.areas import VOLUMES
 from exporter.inventory.drivers import VFS
 from exporter.inventory.files.bolt import Bucket
-from exporter.inventory.files.reader import Json, Reader, decode, flag, is_id, table, text
+from exporter.inventory.files.reader import MISSING, Json, Reader, decode, flag, is_id, table, text
 
 #: Before Docker 17.06 the file held the options as they were given.
 _OLD_KEYS = {"MountType": "type", "MountDevice": "device", "MountOpts": "o"}
@@ -23,7 +24,7 @@ _OWN_FILES = ("metadata.db", "backingFsBlockDev")
 _UNFINISHED = "_tmp"
 _DATABASE: Tree = (*VOLUMES.path, "metadata.db")
 #: Directories that engines make which also make the database (Docker 1.13 on, plugin/manager.go; BuildKit since 18.06).
-_SINCE_DATABASE: tuple[Tree, ...] = (("plugins", "storage"), ("buildkit", "executor"))
+_SINCE_DATABASE: tuple[Tree, ...] = (("plugins", "storage"), ("buildkit",))
 _ANONYMOUS = "com.docker.volume.anonymous"
 _COMPOSE = "com.docker.compose.project"
 _VFS: Tree = VFS.layers
@@ -106,6 +107,8 @@ def _read(reader: Reader, name: str) -> Volume | None:
     elif "_data" in names:
         reader.problem(Reason.NOT_REGULAR, (*home, "_data"), "not a directory")
     tree = (*_VFS, name) if anonymous and reader.is_directory((*_VFS, name)) else None
+    if tree is None and {"config.json", "json"} & {*names}:
+        reader.gap(Input.VOLUMES, (*_VFS, name), MISSING, object_id=name)
     return Volume(name, anonymous, tree=tree, home=home)
 
 

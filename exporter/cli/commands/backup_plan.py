@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from exporter.cli.commands.builders import builder_note
 from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.remarks import leftovers, links
 from exporter.cli.commands.tables import quote
@@ -144,6 +145,7 @@ class BackupPlan:
     def volume(self, volume: VolumeRow, note: str) -> Saved:
         """A volume's data."""
         path = self._index.path(volume.directory, self._places.root)
+        note = "; ".join(one for one in (note, builder_note(volume.name)) if one)
         if volume.driver not in ("", "local"):
             note = f"driver {volume.driver}; {note}".removesuffix("; ")
         if not path:

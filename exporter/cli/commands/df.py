@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
+from exporter.cli.commands.builders import builder_lines
 from exporter.cli.commands.remarks import remarks
 from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table, exact_sum, total
 from exporter.cli.commands.unexplained import said_of, unexplained
@@ -74,6 +75,7 @@ def _notes(document: Document) -> list[Lines]:
     """What the table of reclaimable space leaves out: why, and commands that are too long for it."""
     lines = [f"{_names(rows)}: {why}." for why, rows in _by_reason(document.reclaimable).items()]
     lines += _held([row for row in document.layers if row.held])
+    lines += builder_lines(document.volumes)
     parts = [Lines("", lines)] if lines else []
     long = [command for row in document.reclaimable for command in row.commands if command not in row.how]
     return [*parts, Lines("Commands", long)] if long else parts

@@ -2,7 +2,7 @@
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 
 from exporter.core.knowledge import Input
@@ -102,9 +102,13 @@ class Index:
         if standing := self.standing_on(layer):
             return f"{self._image_of(standing[0])} of container {container_name(standing[0])}{_more(standing)}"
         if layer.held:
-            part = "image (removed) of " if layer.chain else init
+            part = f"{self._lost_image(layer.driver)} of " if layer.chain else init
             return f"{part}container {layer.held[:12]} (gone, but for its entry in layerdb/mounts)"
         return _NOBODY.get(layer.use, layer.use)
+
+    def is_left(self, layer: LayerRow) -> bool:
+        """Whether nothing but an entry of `layerdb/mounts` needs a layer, and the container of that entry is gone."""
+        return bool(layer.held) and not self.images_with(layer) and not self.standing_on(layer)
 
     def standing_on(self, layer: LayerRow) -> list[ContainerRow]:
         """The containers whose writable layer stands on an image layer, by name."""
@@ -113,7 +117,15 @@ class Index:
     def _image_of(self, container: ContainerRow) -> str:
         """The image of a container that no image of the document has the layers of."""
         known = any((one.driver, one.id) == (container.driver, container.image_id) for one in self.document.images)
-        return "image" if known or not container.image_id else "image (removed)"
+        return "image" if known or not container.image_id else self._lost_image(container.driver)
+
+    def _lost_image(self, driver: str) -> str:
+        """An image that is not in the document: it is removed, unless images may be there that were not read."""
+        return "image" if self._unread(("image_configs", "image_store", "names"), driver) else "image (removed)"
+
+    def _unread(self, inputs: Collection[str], driver: str) -> bool:
+        """Whether something of these inputs was not read, of all drivers or of this one."""
+        return any(one.input in inputs and one.driver in ("", driver) for one in self.document.gaps)
 
     def image_name(self, image: ImageRow) -> str:
         """An image's first reference, or its short id."""

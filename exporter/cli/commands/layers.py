@@ -5,6 +5,7 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import asdict
 
+from exporter.cli.commands.builders import builder_note
 from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.missing import missing_data, missing_layers
 from exporter.cli.commands.remarks import behind_link, links, said_of
@@ -113,7 +114,7 @@ def _about(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[str]:
     lines = [f"layer {row.id} of driver {row.driver}: {index.owner(row)}"]
     lines += [f"  chain id: {row.chain}"] if row.chain else []
     lines += [f"  directory: {index.path(row.directory)}"] if row.directory else []
-    lines += [f"  {_HELD}"] if row.held and not index.standing_on(row) else []
+    lines += [f"  {_HELD}"] if index.is_left(row) else []
     names = [index.image_name(one) for one in index.images_with(row)]
     return [*lines, f"  images: {', '.join(names)}"] if names else lines
 
@@ -253,7 +254,8 @@ def _said_of_volume(index: Index, name: str, bytes_: int | None) -> dict[str, st
         if any(mount.kind == "volume" and mount.source == name for mount in container.mounts)
     ]
     nobody = "no known container" if index.document.why_not("volume_users") else "no container"
-    return {"kind": "volume", "id": name, "text": f"{name}, {size(bytes_)}, mounted by {', '.join(users) or nobody}"}
+    text = f"{name}, {size(bytes_)}, mounted by {', '.join(users) or nobody}"
+    return {"kind": "volume", "id": name, "text": "; ".join(one for one in (text, builder_note(name)) if one)}
 
 
 def _plugin(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:

@@ -140,7 +140,7 @@ def _images(figures: Figures, short: Callable[[str], str], limited: Limited) -> 
         (c.IMAGE_VIRTUAL_SIZE, lambda one: [(key(one), figure(one).virtual)]),
         (c.IMAGE_UNIQUE_SIZE, lambda one: [(key(one), figure(one).unique)]),
         (c.IMAGE_PROPORTIONAL_SIZE, lambda one: [(key(one), figure(one).proportional)]),
-        (c.IMAGE_LAYERS, lambda one: [(key(one), len(one.layers))]),
+        (c.IMAGE_LAYERS, lambda one: [(key(one), None if one.broken or one.cut else len(one.layers))]),
         (c.IMAGE_CONTAINERS, lambda one: [(key(one), figure(one).containers)]),
         (c.IMAGE_CREATED, lambda one: [(key(one), one.created)]),
         (c.IMAGE_INFO, lambda one: [((*key(one), *_image_facts(figures, one)), 1)]),
@@ -236,6 +236,7 @@ def _container_facts(container: Container, short: Callable[[str], str]) -> tuple
 def _volumes(figures: Figures, limited: Limited) -> Iterator[Family]:
     inventory, users, sizes = figures.snapshot.inventory, figures.volume_containers, figures.volumes
     states = Counter((_used(users[one.name]), _yes(one.anonymous)) for one in inventory.volumes)
+    whole = inventory.knowledge.whole((Input.VOLUMES,))
     known = figures.is_known(Figure.VOLUME_STATES)
     yield family(
         c.VOLUMES,
@@ -251,7 +252,7 @@ def _volumes(figures: Figures, limited: Limited) -> Iterator[Family]:
         (c.VOLUME_ALLOCATED, lambda one: [((one.name,), _part(sizes[one.name], "allocated"))]),
         (c.VOLUME_INODES, lambda one: [((one.name,), _part(sizes[one.name], "inodes"))]),
         (c.VOLUME_CONTAINERS, lambda one: [((one.name,), users[one.name])]),
-        (c.VOLUME_INFO, lambda one: [(_volume_facts(one), 1)]),
+        (c.VOLUME_INFO, lambda one: [(_volume_facts(one, whole=whole), 1)]),
     ]
     kept = limited.keep("volumes", inventory.volumes, lambda one: _part(sizes[one.name], "size") or 0, _series(columns))
     yield from _table(kept, columns)
@@ -267,13 +268,14 @@ def _build_cache(figures: Figures, limited: Limited) -> Iterator[Family]:
     yield single(c.BUILD_CACHE_RECORDS, len(cache.records) if figures.is_known(Figure.BUILD_CACHE) else None)
     yield single(c.BUILD_CACHE_SIZE, known.size)
     yield family(c.BUILD_CACHE_ALLOCATED, (((name,), bytes_) for name, bytes_ in known.allocated.items()))
+    shares = figures.is_known(Figure.BUILD_SHARES)
     sizes, short = known.records, short_ids(one.id for one in cache.records)
     columns: list[Column[BuildRecord]] = [
         (c.BUILD_RECORD_SIZE, lambda one: [((short[one.id],), sizes.get(one.id))]),
         (c.BUILD_RECORD_CREATED, lambda one: [((short[one.id],), one.created)]),
         (c.BUILD_RECORD_USED, lambda one: [((short[one.id],), one.last_used)]),
         (c.BUILD_RECORD_USES, lambda one: [((short[one.id],), one.usage_count)]),
-        (c.BUILD_RECORD_INFO, lambda one: [((short[one.id], one.kind, _yes(one.shared)), 1)]),
+        (c.BUILD_RECORD_INFO, lambda one: [((short[one.id], one.kind, _yes(one.shared) if shares else ""), 1)]),
     ]
     kept = limited.keep("build_cache", cache.records, lambda one: sizes.get(one.id) or 0, _series(columns))
     yield from _table(kept, columns)
@@ -285,8 +287,11 @@ def _reclaimable(found: Reclaim) -> Iterator[Family]:
     yield single(c.UNATTRIBUTED, found.unattributed)
 
 
-def _volume_facts(volume: Volume) -> tuple[str, ...]:
-    return (volume.name, _yes(volume.anonymous), volume.driver, volume.compose_project)
+def _volume_facts(volume: Volume, *, whole: bool) -> tuple[str, ...]:
+    """The facts of a volume. Where the database was not read `whole`, what is not there by default is not known."""
+    anonymous = _yes(volume.anonymous) if whole or volume.anonymous else ""
+    driver = volume.driver if whole or volume.driver != "local" else ""
+    return (volume.name, anonymous, driver, volume.compose_project)
 
 
 def _used(containers: int | None) -> str:

@@ -148,18 +148,37 @@ class Reader:
         ways = (tree[:end] for end in range(1, len(tree) + 1))
         return next((way for way in ways if way in self.links or self.root.link(way) is not None), None)
 
-    def gap(self, source: Input, tree: Tree, why: str, *, driver: str = "", object_id: str = "") -> None:
-        """Note something that is not known and is no problem with a file: `why` is a clause for people."""
-        self._unread(source, tree, why, driver, object_id)
+    def gap(  # noqa: PLR0913 - a gap has that many sides
+        self, source: Input, tree: Tree, why: str, *, driver: str = "", object_id: str = "", damaged: bool = False
+    ) -> None:
+        """Note something that is not known and is no problem with a file: `why` is a clause for people.
+
+        `damaged`: it is known that an engine cannot use it, either.
+        """
+        self._unread(source, tree, why, driver, object_id, damaged=damaged)
 
     def expect(self, tree: Tree, *, damaged: bool = False) -> None:
         """Note a gap where a file is missing that an engine always writes. `damaged`: it cannot do without, either."""
+        if not self.exists(tree):
+            self._unread(None, tree, MISSING, damaged=damaged)
+
+    def exists(self, tree: Tree) -> bool:
+        """Whether there is anything by this name; also where that cannot be told, which whoever reads it counts."""
         try:
             self.root.lstat(tree)
         except FileNotFoundError:
-            self._unread(None, tree, MISSING, damaged=damaged)
-        except OSError:  # whoever reads it counts that
+            return False
+        except OSError:
             pass
+        return True
+
+    def is_empty(self, tree: Tree) -> bool:
+        """Whether a file is there and has no bytes."""
+        try:
+            status = self.root.lstat(tree)
+        except OSError:
+            return False
+        return stat.S_ISREG(status.st_mode) and not status.st_size
 
     def _unread(  # noqa: PLR0913 - a gap has that many sides
         self,
@@ -231,8 +250,8 @@ class Reader:
             return False
         if stat.S_ISDIR(status.st_mode) or (links and stat.S_ISLNK(status.st_mode)):
             return True
-        # An engine follows a link, and ignores every other file.
-        harmless = not stat.S_ISLNK(status.st_mode)
+        # An engine follows a link, and ignores other files. One in the place of an object is damage.
+        harmless = not (stat.S_ISLNK(status.st_mode) or is_id(tree[-1]))
         self.problem(Reason.NOT_REGULAR, tree, "not a directory", harmless=harmless)
         return False
 
@@ -319,6 +338,11 @@ def decode(raw: bytes) -> Json | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def is_table(source: object, *keys: str) -> bool:
+    """Whether there is an object at a path of keys."""
+    return isinstance(_at(source, keys), dict)
 
 
 def text(source: object, *keys: str) -> str:

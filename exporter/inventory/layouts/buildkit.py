@@ -70,14 +70,20 @@ def is_build_name(name: str) -> bool:
 
 def read_builds(reader: Reader) -> Builds:
     """Read BuildKit's databases; the result is empty without BuildKit."""
+    names = reader.listing(HOME)
+    if names is None:
+        return Builds({}, (), doubtful=True)
     if not reader.root.is_directory(HOME):
         return Builds({}, (), doubtful=reader.is_link(HOME))
-    names = reader.names(HOME)
     file = next((one for one in _RECORDS if one[-1] in names), _RECORDS[0])
     for database in (SNAPSHOTS, file) if names else ():
         reader.expect(database)
     snapshots = reader.database(SNAPSHOTS, "", _snapshots)
     records = reader.database(file, "_main", _records)
+    # An engine makes an empty database where a file has no bytes: both are empty then.
+    for database, other in ((SNAPSHOTS, records), (file, snapshots)):
+        if other and reader.is_empty(database):
+            reader.gap(Input.BUILD_CACHE, database, "it is empty, and what belongs to it is not")
     return Builds(snapshots or {}, records or (), snapshots is None or records is None)
 
 

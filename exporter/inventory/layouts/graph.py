@@ -50,8 +50,8 @@ class GraphLayout:
         """Read the graph without the images that a newer Docker has moved to its own layout."""
         reader = reading.readers[Collector.IMAGES]
         stores = graph_store.find_stores(reading.root, reader)
-        names = reader.objects(GRAPH, is_id, ignored=(DOWNLOADS,))
         migration = read_migration(reader)
+        names = reader.objects(GRAPH, is_id, ignored=(DOWNLOADS,), required=not migration.began)
         moved = Moved(reader, migration, reading.layers, newer=bool(reading.drivers))
         homeless = {name for name in names if not any(store.has(name) for store in stores)}
         live = [name for name in names if not moved.has(name, homeless=name in homeless)]
@@ -133,6 +133,10 @@ class GraphPart:
     def describes_containers(self) -> bool:
         """Whether the layout writes down which layers each container has: they are named by its id."""
         return False
+
+    def knows_layer(self, _container: ContainerId) -> bool:
+        """Whether it is known which layer is a container's own: that with its id."""
+        return True
 
     def container_layers(self, _container: ContainerId) -> ContainerLayers | None:
         """Say nothing: a container's layer has its id, and nothing else names it."""

@@ -14,7 +14,7 @@ from exporter.core.model import Image, ImageId, LayerId
 from exporter.inventory import drivers
 from exporter.inventory.drivers import Driver
 from exporter.inventory.drivers.layer_store import LayerStore
-from exporter.inventory.files.reader import MISSING, Json, Reader, is_id, moment, table, text
+from exporter.inventory.files.reader import MISSING, Json, Reader, is_id, is_table, moment, table, text
 
 GRAPH = ("graph",)
 DOWNLOADS = "_tmp"
@@ -24,7 +24,10 @@ _LARGEST_SIZE = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class GraphEntry:
-    """What `graph/<id>` says of an image: its own layer's size is None where Docker did not write it down."""
+    """What `graph/<id>` says of an image: its own layer's size is None where Docker did not write it down.
+
+    `sound`: its parent and its size could be read; the driver may say the parent, too.
+    """
 
     id: ImageId
     parent: ImageId | None = None
@@ -33,6 +36,7 @@ class GraphEntry:
     os: str = ""
     architecture: str = ""
     docker_version: str = ""
+    sound: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +100,11 @@ def _kept_entry(reader: Reader, image: ImageId, stores: list[LayerStore], previo
 
 def _entry(reader: Reader, image: ImageId, stores: list[LayerStore], previous: Mapping[str, Image]) -> GraphEntry:
     config = reader.json((*GRAPH, image, "json"))
-    size = _size(reader, image)
+    size, sound = _size(reader, image)
     if config is None:
         parent = next((parent for store in stores for parent in store.listed_parents(LayerId(image))), None)
         known = previous.get(image) or Image("", image, ())
+        listed = any(store.driver.parents and LayerId(image) in store.names for store in stores)
         return GraphEntry(
             image,
             ImageId(parent) if parent else None,
@@ -108,13 +113,17 @@ def _entry(reader: Reader, image: ImageId, stores: list[LayerStore], previous: M
             known.os,
             known.architecture,
             known.docker_version,
+            sound=sound and listed,
         )
     if text(config, "id") != image:
         reader.problem(Reason.DECODE, (*GRAPH, image, "json"), "names another id than its directory")
+        sound = False
+    above = _parent(reader, image, config)
     return GraphEntry(
         id=image,
-        parent=_parent(reader, image, config),
+        parent=above,
         size=size,
+        sound=sound and (above is not None or not config.get("parent")),
         created=moment(config, "created"),
         os=text(config, "os"),
         architecture=text(config, "architecture"),
@@ -132,18 +141,21 @@ def _parent(reader: Reader, image: ImageId, config: Json) -> ImageId | None:
     return ImageId(str(parent))
 
 
-def _size(reader: Reader, image: ImageId) -> int | None:
-    """The file `layersize`, a decimal number. Where it is absent or negative, Docker asks the driver to compare."""
+def _size(reader: Reader, image: ImageId) -> tuple[int | None, bool]:
+    """The file `layersize`, a decimal number, and whether it could be read.
+
+    Where it is absent or negative, Docker asks the driver to compare.
+    """
     path = (*GRAPH, image, "layersize")
     raw = reader.bytes(path, optional=True)
     if raw is None:
-        return None
+        return None, not reader.exists(path)
     digits = raw.strip()
     if not digits.removeprefix(b"-").isdigit() or len(digits) > len(str(_LARGEST_SIZE)):
         reader.problem(Reason.DECODE, path, "not a number")
-        return None
+        return None, False
     size = int(digits)
-    return size if 0 <= size <= _LARGEST_SIZE else None
+    return (size if 0 <= size <= _LARGEST_SIZE else None), True
 
 
 def nothing(_image: str) -> bool:
@@ -159,7 +171,10 @@ def read_references(reader: Reader, driver: Driver, moved: Callable[[str], bool]
     path = (TAGS + driver.name,)
     tags: dict[str, list[tuple[str, str]]] = {}
     digests: dict[str, list[str]] = {}
-    for repository, keys in table(reader.json(path, optional=True) or {}, "Repositories").items():
+    content = reader.json(path, optional=True)
+    if content is not None and not is_table(content, "Repositories"):
+        reader.problem(Reason.DECODE, path, "has no names")
+    for repository, keys in table(content or {}, "Repositories").items():
         for key, image in table(keys).items():
             if not is_id(image):
                 reader.problem(Reason.DECODE, path, "a tag of something that is no id")
@@ -240,7 +255,9 @@ class GraphStore:
         return tuple(chain)
 
     def _is_cut(self, chain: tuple[LayerId, ...]) -> bool:
-        """Whether a chain ends at an image whose layer is on disk and whose description is lost."""
+        """Whether a description in a chain is damaged, or it ends at an image whose layer is there without one."""
+        if not all(self.entries[layer].sound for layer in chain):
+            return True
         parent = self.entries[chain[-1]].parent if chain else None
         lost = parent is not None and parent not in self.entries and not self._moved(parent)
         return lost and LayerId(parent or "") in self.store.names

@@ -8,7 +8,7 @@ from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, Collector, Container, ContainerId, Image, Layer, LayerId, Use
-from exporter.inventory.drivers import driver_named
+from exporter.inventory.drivers import INIT, driver_named
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader, is_id
 from exporter.inventory.layouts import buildkit, layerdb_store
@@ -76,6 +76,9 @@ class LayerdbLayout:
         databases = [read_layers(reader, LayerStore(driver_named(name), reader)) for name in find_drivers(reading.root)]
         for database in databases:
             read_images(reader, database, reading.previous)
+        built = (name for one in databases for name in one.store.names if is_build_name(name))
+        if not reader.exists(buildkit.HOME) and next(built, None):
+            reader.gap(Input.BUILD_CACHE, buildkit.HOME, "it is missing, and has layers")
         cache = buildkit.build_cache(reading.builds, databases, reading.root.is_directory(buildkit.HOME))
         doubtful = reading.builds.doubtful or any(one.doubtful for one in databases)
         return Part(
@@ -123,12 +126,19 @@ class LayerdbPart:
         """Whether the layout writes down which layers each container has: in `layerdb/mounts`."""
         return True
 
+    def knows_layer(self, container: ContainerId) -> bool:
+        """Whether its entry of `layerdb/mounts` names a layer."""
+        mount = self._database.mounts.get(container)
+        return mount is not None and mount.layer is not None
+
     def container_layers(self, container: ContainerId) -> ContainerLayers | None:
         """Find the layers of a container in `layerdb/mounts`."""
         database, mount = self._database, self._database.mounts.get(container)
         if mount is None:
             return None
-        layer, init = (name if name is not None and database.has(name) else None for name in (mount.layer, mount.init))
+        # Without its file `init-id`, the directory of the init layer still has the name that an engine gives it.
+        named = mount.init or (LayerId(mount.layer + INIT) if mount.layer else None)
+        layer, init = (name if name is not None and database.has(name) else None for name in (mount.layer, named))
         home: Tree = (*database.base, "layerdb", "mounts", container)
         return ContainerLayers(layer, init, tuple(entry.cache for entry in database.chain(mount.parent)), (home,))
 
@@ -151,9 +161,13 @@ class LayerdbPart:
         database, mount = self._database, self._database.mounts.get(container.id)
         if mount is None:
             return
-        if mount.parent and mount.parent not in database.entries:
-            yield mount.parent
-        yield from (entry.chain for entry in database.chain(mount.parent) if not database.has(entry.cache))
+        below = mount.parent
+        for entry in database.chain(mount.parent):
+            below = entry.parent
+            if not database.has(entry.cache):
+                yield entry.chain
+        if below and below not in database.entries:
+            yield below
 
     def claim(self, containers: Sequence[Container]) -> Claims:
         """Claim what images, `containers` and the build cache need, in this order."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, ImageId
-from exporter.inventory.files.reader import Json, Reader, decode, is_id, items, moment, table, text
+from exporter.inventory.files.reader import MISSING, Json, Reader, decode, is_id, is_table, items, moment, table, text
 from exporter.inventory.layouts.layerdb_store import SHA256, Database, chain_id, hex_digits
 
 
@@ -57,19 +57,28 @@ def read_images(reader: Reader, database: Database, previous: Mapping[str, Image
         )
         listed = bool(references or known) or config.image.id not in parents
         database.images.append(_image(database, config, references, known, listed, previous))
+    _note_lost_entries(reader, database, configs)
     _list_the_uncovered(database)
 
 
 def _expect_whole(reader: Reader, database: Database, images: frozenset[str]) -> None:
     """Note what must be there because something else is: an engine removes a description last (image/fs.go, Delete)."""
     about = (*database.base, "imagedb", "metadata", "sha256")
-    for name in reader.names(about):
+    for name in reader.names(about, required=True):
         if is_id(name) and name not in images:
             _lost(reader, database, name, "only its metadata is there")
     if images and not database.entries:
         reader.expect((*database.base, "layerdb", "sha256"))
     if database.entries and database.store.driver.layers:
         reader.expect(database.store.driver.layers)
+
+
+def _note_lost_entries(reader: Reader, database: Database, configs: Iterable[ImageConfig]) -> None:
+    """Note the layers that images need and that have no entry: nothing says which directories are theirs."""
+    wanted = {chain for config in configs for chain in config.chains or ()}
+    for chain in sorted(wanted - database.entries.keys()):
+        tree = (*database.base, "layerdb", "sha256", chain)
+        reader.gap(Input.LAYER_STORES, tree, MISSING, driver=database.driver, object_id=chain, damaged=True)
 
 
 def _lost(reader: Reader, database: Database, image: str, why: str) -> None:
@@ -135,9 +144,18 @@ def _config(reader: Reader, base: Tree, image: ImageId) -> ImageConfig:
     return reader.once("config", tree, lambda: _read_config(reader, tree, about), also=(about,))
 
 
+def _parent(reader: Reader, tree: Tree) -> str:
+    """The image that an image was built on; "" for none."""
+    raw = reader.bytes(tree, optional=True)
+    parent = hex_digits((raw or b"").decode("ascii", "replace").strip())
+    if raw is not None and not parent:
+        reader.problem(Reason.DECODE, tree, "not a SHA-256 digest")
+    return parent
+
+
 def _read_config(reader: Reader, tree: Tree, about: Tree) -> ImageConfig:
     image = ImageId(tree[-1])
-    parent = hex_digits(reader.line((*about, "parent")))
+    parent = _parent(reader, (*about, "parent"))
     bare = Image("", image, (), parent=ImageId(parent) if parent else None)
     raw = reader.bytes(tree)
     if raw is None:
@@ -178,7 +196,10 @@ def _read_references(reader: Reader, tree: Tree) -> tuple[_Tags, dict[str, list[
     """Tags and digests by image id; a key is the whole reference, with the repository in front."""
     tags: _Tags = {}
     digests: dict[str, list[str]] = {}
-    content: Json = reader.json(tree, optional=True) or {}
+    found = reader.json(tree, optional=True)
+    if found is not None and not is_table(found, "Repositories"):
+        reader.problem(Reason.DECODE, tree, "has no names")
+    content: Json = found or {}
     for repository, keys in table(content, "Repositories").items():
         for key, digest in table(keys).items():
             image = hex_digits(digest) if isinstance(digest, str) else ""

@@ -72,6 +72,9 @@ class DriverPart(Protocol):
     def describes_containers(self) -> bool:
         """Whether the layout writes down which layers each container has. Else a layer has its container's id."""
 
+    def knows_layer(self, container: ContainerId) -> bool:
+        """Whether it is written down which layer is a container's own, on disk or not."""
+
     def container_layers(self, container: ContainerId) -> ContainerLayers | None:
         """Find the layers of a container; None where the layout does not know it."""
 

@@ -196,6 +196,21 @@ def test_where_the_image_may_be_there_it_is_not_called_removed(newer: DbRoot) ->
     assert owners(newer)[newer.cache("base")] == "image of container web"
 
 
+def test_where_the_images_cannot_be_listed_no_image_is_called_removed(newer: DbRoot) -> None:
+    newer.remove_image("app")
+    store = newer.base / "imagedb/content/sha256"
+    store.rmdir()
+    store.write_text("no directory")
+    assert owners(newer)[newer.cache("base")] == "image of container web"
+
+
+def test_where_the_containers_cannot_be_listed_none_is_called_gone(newer: DbRoot) -> None:
+    containers = newer.path / "containers"
+    shutil.rmtree(containers)
+    containers.write_text("no directory")
+    assert owners(newer)[digest("mountweb")] == "a container that is not known"
+
+
 def test_the_init_layer_that_is_left_names_its_container(newer: DbRoot) -> None:
     shutil.rmtree(newer.layers / digest("mountweb"))
     assert owners(newer)[f"{digest('mountweb')}-init"] == "init layer of container web"

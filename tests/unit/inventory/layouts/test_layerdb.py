@@ -69,7 +69,7 @@ def test_a_container_keeps_its_layers_when_its_image_is_removed(tmp_path: Path) 
     built = DbRoot(tmp_path).layer("base", 10).layer("app", 5, "base").image("app", "app", ["app:1"])
     built.container("web", "app", "app", writable={"w": 1})
     (built.base / "imagedb/content/sha256" / built.images["app"]).unlink()
-    (built.base / "repositories.json").write_text("{}")
+    (built.base / "repositories.json").write_text('{"Repositories":{}}')
     figures = figures_of(built.path, orphaned_after=0)
     assert figures("layers", use="container") == 4
     assert figures("layers", use="orphaned") == figures("missing_layers") == 0

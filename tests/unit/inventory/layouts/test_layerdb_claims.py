@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.core.knowledge import Input
 from exporter.core.measured import Changes
 from exporter.core.model import Container, Inventory, Layer, LayerId, Use
 from tests.support.clock import FakeClock
@@ -57,6 +58,7 @@ def test_what_a_build_has_mounted_is_its_own_with_all_below(tmp_path: Path) -> N
     built = DbRoot(tmp_path).layer("a", 1).layer("b", 1, "a").layer("left", 1)
     built.mount("m" * 25, digest("mounted"), "b", {})
     built.directory("n" * 25, {})
+    (built.path / "buildkit").mkdir()
     built.directory("n" * 24, {})
     assert _uses(built) == {
         "a": "build_cache",
@@ -148,7 +150,9 @@ def test_what_a_container_stands_on_and_is_gone_is_missing(tmp_path: Path, gone:
         expected = {built.chains["a"]}
     else:
         shutil.rmtree(built.base / "layerdb/mounts" / digest("containerweb"))
-        expected = {digest("containerweb")}
+        expected = set()
+        gaps = {(gap.input, gap.object_id) for gap in _inventory(built).knowledge.gaps}
+        assert (Input.LAYER_STORES, digest("containerweb")) in gaps, "nothing says which it is"
     assert _inventory(built).missing == {"overlay2": frozenset(expected)}
     _config(built, "web", State={"Dead": True})
     assert _inventory(built).missing == {"overlay2": frozenset()}, "it is being removed"

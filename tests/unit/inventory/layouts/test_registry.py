@@ -31,6 +31,9 @@ class _VaultPart:
 
     describes_containers = True
 
+    def knows_layer(self, container: ContainerId) -> bool:
+        return self.container_layers(container) is not None
+
     def container_layers(self, container: ContainerId) -> ContainerLayers | None:
         name = LayerId(f"of-{container}")
         return ContainerLayers(name, chain=(LayerId("atlas"),)) if name in self.store.names else None

@@ -1,0 +1,91 @@
+"""Whatever one input of a root is damaged: no figure is wrong, and nothing is called what it is not."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.damage import DAMAGES, Said, inputs
+from tests.support.product import scan
+from tests.support.roots import graph_root
+from tests.support.roots.layerdb import DbRoot
+
+_MOUNT = {"/v": {"Type": "volume", "Name": "data", "Destination": "/v", "RW": True}}
+_RUNNING = {"Running": True, "Pid": 2**30, "StartedAt": "2020-01-01T00:00:00Z"}
+_EXITED = {"StartedAt": "2020-01-01T00:00:00Z", "FinishedAt": "2020-01-02T00:00:00Z"}
+
+
+def _layerdb(top: Path) -> Path:
+    built = DbRoot(top).layer("base", 100).layer("app", 50, "base").layer("other", 7, "base").layer("left", 20)
+    built.image("base", "base", ["base:1"]).image("app", "app", ["app:1"], parent="base")
+    built.image("other", "other").image("tool", "other", ["tool:1"])
+    built.container("web", "app", "app", writable={"w": 5}, state=_RUNNING, config={"MountPoints": _MOUNT})
+    built.container("done", "other", "other", writable={"w": 5}, state=_EXITED)
+    built.volume("data", 9000).volume("spare", 800)
+    built.volume_labels({"data": {"com.docker.compose.project": "shop"}, "spare": {"com.docker.volume.anonymous": ""}})
+    built.build("a" * 25, size=3).build("b" * 25, chain="app", size=4)
+    return built.path
+
+
+def _graph(top: Path) -> Path:
+    built = graph_root(top).image("base", size=100, tag="base:1").image("app", parent="base", size=5, tag="app:1")
+    built.image("loose", parent="base", size=3)
+    built.container("web", image="app", log=b"123", writable={"a": 4}).container(
+        "done", image="base", writable={"b": 4}
+    )
+    built.writer.volume("ff" * 32, {"f": 5})
+    return built.path
+
+
+ROOTS: dict[str, Callable[[Path], Path]] = {"layerdb": _layerdb, "graph": _graph}
+
+_HEX = "[0-9a-f]{64}"
+#: Damage that an engine itself cannot tell from what people do, or of which it is known what it makes of it.
+_EXCEPTIONS = (
+    # A whole object that is gone, as after docker rm, rmi and volume rm.
+    ("removed", rf"containers/{_HEX}|graph/{_HEX}|volumes/[^/]+"),
+    ("removed", rf"image/overlay2/imagedb/content/sha256/{_HEX}"),
+    # The parents of images are written down there and nowhere else.
+    ("removed", rf"image/overlay2/imagedb/metadata/sha256/{_HEX}(/parent)?"),
+    # An entry of a layer that is gone or damaged: its layer is missing, as it is for the engine.
+    (".*", rf"image/overlay2/layerdb/sha256/{_HEX}(/(cache-id|diff|parent|size))?"),
+    # An engine ignores a file beside the volumes.
+    (".*", r"volumes/(data|spare)"),
+    # An engine makes a new database in an empty file, and has lost the labels then.
+    ("empty", r"volumes/metadata\.db"),
+    # Up to Docker 1.9, an image without this file is compared with its parent.
+    ("removed", rf"graph/{_HEX}/layersize"),
+)
+
+
+def _is_exception(damage: str, path: Path) -> bool:
+    return any(re.fullmatch(kind, damage) and re.fullmatch(place, str(path)) for kind, place in _EXCEPTIONS)
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Path]]:
+    """Each input of each root."""
+    return [(name, path) for name, make in ROOTS.items() for path in inputs(make(tmp_path_factory.mktemp(name)))]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_input_makes_no_figure_wrong(
+    cases: list[tuple[str, Path]], tmp_path: Path, data: st.DataObject
+) -> None:
+    name, path = data.draw(st.sampled_from(cases))
+    damage = data.draw(st.sampled_from(sorted(DAMAGES)))
+    top = Path(tempfile.mkdtemp(dir=tmp_path))
+    root = ROOTS[name](top)
+    sound = Said(scan(root, orphaned_after=0))
+    assert not sound.wrong(sound)
+    DAMAGES[damage](root / path)
+    found = Said(scan(root, orphaned_after=0))
+    shutil.rmtree(top)
+    if not _is_exception(damage, path):
+        assert found.wrong(sound) == [], f"{path}: {damage}"
