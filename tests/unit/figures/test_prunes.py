@@ -192,7 +192,8 @@ def test_while_the_engine_does_not_load_a_container_no_prune_of_images_or_volume
 
 
 def test_of_containers_with_one_name_it_is_not_known_which_the_engine_loads() -> None:
-    containers = (container("a", name="web"), container("b", name="web"), container("c", unloaded="it is damaged"))
+    twins = (replace(container(name), name="web") for name in "ab")
+    containers = (*twins, container("c", unloaded="it is damaged"))
     told = reclaim(snapshot({}, containers=containers, volumes=(volume("data"),))).freed
     for category in (*_IMAGES, Category.CONTAINERS_STOPPED, Category.VOLUMES_UNUSED):
         assert (told[category].allocated, told[category].objects) == (None, None)
