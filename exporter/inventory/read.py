@@ -313,6 +313,7 @@ def read_inventory(
     reading = Reading(root, readers, {image.id: image for image in previous.images}, builds)
     parts = _read_layouts(reading)
     if parts.unmeasured:  # any layer may belong to that layout: none is called orphaned
+        grace.keep(set())
         grace = Grace(math.inf)
         for name in parts.unmeasured:
             readers[Collector.IMAGES].gap(Input.IMAGE_STORE, (), f"the layout {name} is measured by directory only")
