@@ -118,6 +118,11 @@ class Scanner:
         """The trees that could not be measured completely."""
         return self._measurements.failed
 
+    @property
+    def next_orphan(self) -> float:
+        """When the grace time of a layer ends next, on the monotonic clock: a scan after that calls it orphaned."""
+        return self._grace.next_end()
+
     def probe(self) -> tuple[str, ...]:
         """Detect the layouts of the root without a scan; raises RootError if it cannot be read."""
         with open_root(self.path, network=self._network) as root:

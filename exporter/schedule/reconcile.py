@@ -13,7 +13,7 @@ from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
 from exporter.core.measured import Identity, Measured, Tree
-from exporter.inventory.areas import RootAreas, table
+from exporter.inventory.areas import VOLUMES, RootAreas, table
 from exporter.inventory.files.reader import is_id
 from exporter.schedule.findings import Findings
 
@@ -34,6 +34,8 @@ class Reconciler:
         self._signatures: dict[Tree, _Signature] = {}
         self._recent: set[Tree] = set()
         self._areas = RootAreas()
+        #: The volumes that are mounts, or on which something is mounted.
+        self._mounts: set[Tree] = set()
         #: The stores that `mark_seen` has signed since the last look. Their entries are compared with `measured`.
         self._seen: set[Tree] = set()
         self._comparisons = 0
@@ -67,6 +69,7 @@ class Reconciler:
             # If the store is another directory now, the signatures of its entries are of no use.
             same = before.get(store, ())[:2] == self._signatures.get(store, ())[:2]
             self._sign_entries(root, store, known if same else {})
+        mounts_before, self._mounts = self._mounts, _of_volumes(root.mounts)
         findings = Findings()
         if not before:
             return findings
@@ -75,7 +78,10 @@ class Reconciler:
         findings.stores = changed & {*all_stores, *stores_before}
         findings.new = findings.stores.difference(stores_before) - {()}
         findings.entries = {key for key in changed - findings.stores if key in before and key in self._signatures}
-        findings.again = recent - changed
+        # No event tells of a mount, and none is missed. One of a volume comes and goes with its containers.
+        mounted = self._mounts ^ mounts_before
+        findings.entries -= mounted
+        findings.again = (recent - changed) | mounted
         for store in findings.stores | self._seen:
             findings.entries |= _replaced(root, store, measured, immutable)
         self._seen = set()
@@ -142,6 +148,13 @@ class Reconciler:
         self._signatures[key] = signature
         if abs(self._clock.now() * 1e9 - max(signature[2:])) < _RECENT_SECONDS * 1e9:
             self._recent.add(key)
+
+
+def _of_volumes(mounts: Collection[Tree]) -> set[Tree]:
+    """The entries of volumes at which, or at whose data, something is mounted."""
+    depth = len(VOLUMES.path)
+    inside = [mount for mount in mounts if mount[:depth] == VOLUMES.path]
+    return {mount[: depth + 1] for mount in inside if depth < len(mount) <= depth + 2}
 
 
 def _listing_signature(root: DataRoot, store: Tree) -> _Signature | None:

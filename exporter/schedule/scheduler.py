@@ -59,6 +59,8 @@ class Scheduler:
         #: The findings of the last look, and until when their events may still arrive.
         self._unconfirmed: tuple[float, Findings] | None = None
         self._next_identity = self._next_comparison = 0.0
+        #: When the first grace time of a layer ends, as far as the last scan knows.
+        self._next_orphan = math.inf
         self._live = False
 
     def start(self) -> None:
@@ -67,7 +69,7 @@ class Scheduler:
         self._identity = identify(self._config.root)
         self.reconciler, self._debounce = Reconciler(), Debounce()
         self._audits.reset()
-        self._unconfirmed, self._live = None, False
+        self._unconfirmed, self._live, self._next_orphan = None, False, math.inf
         self._scanned.clear()
         self._next_identity, self._next_comparison = now + _IDENTITY_SECONDS, now + self._config.watch.look_interval
         self.news = True
@@ -77,6 +79,7 @@ class Scheduler:
                 self._watch_health.start(root.path, self._areas)
                 self.reconciler.compare_signatures(root, self._areas, {})
                 self._scanner.begin(Trigger.STARTUP, Dirty(everything=True), root, self._areas)
+                self._next_orphan = self._scanner.next_orphan
         except (RootError, OSError) as error:
             self._scanner.lose(str(error))
             self.watcher.stop()
@@ -91,7 +94,7 @@ class Scheduler:
             if self._unconfirmed is not None:
                 times.append(self._unconfirmed[0])
             now = time.monotonic()
-            times.append(self._scan_at(now))
+            times += self._scan_at(now), self._classify_at(now)
             if not self._audits.sizes_under_way():  # else `step` is called when they are done
                 times.append(self._audits.next_time(now))
         if self._scanner.runs:
@@ -114,6 +117,8 @@ class Scheduler:
                 self._scan(now)
             if self._unconfirmed is not None and now >= self._unconfirmed[0]:
                 self._scan_findings(now)
+            if now >= self._classify_at(now):
+                self._begin(Trigger.RECONCILE, Dirty())
             if now >= self._next_comparison:
                 self._next_comparison = now + self._config.watch.look_interval
                 self._find_changes(now)
@@ -163,6 +168,11 @@ class Scheduler:
             return math.inf
         return min(max(due, now + self._budget.wait()), due + self._config.watch.look_interval)
 
+    def _classify_at(self, now: float) -> float:
+        """When to scan because the grace time of a layer is over, which no event tells. Postponed like other scans."""
+        due = self._next_orphan
+        return min(max(due, now + self._budget.wait()), due + self._config.watch.look_interval)
+
     def _scan(self, now: float) -> None:
         """Scan the entries that events have reported."""
         trigger, self._trigger = self._trigger, Trigger.EVENT
@@ -179,6 +189,7 @@ class Scheduler:
                 found = find_areas(root)
                 self.reconciler.mark_seen(root, found, dirty, listings)
                 self._scanner.begin(trigger, dirty, root, found)
+                self._next_orphan = self._scanner.next_orphan
         except (RootError, OSError) as error:
             _log.warning("scan.failed", error=str(error))
             self.start()

@@ -93,6 +93,14 @@ def test_a_change_on_the_disk_is_served_soon(tmp_path: Path) -> None:
     assert 1 <= figures("watch_missed_changes_total") <= 3
 
 
+def test_a_layer_is_orphaned_on_a_quiet_root(tmp_path: Path) -> None:
+    """No event tells that its grace time is over, and no look finds anything."""
+    built = graph_root(tmp_path).image("app", size=7, tag="app:1")
+    (built.path / "aufs/diff" / hex_id("stray")).mkdir()
+    with exporter(built.path, "--layers.orphaned-after", "8", "--watch.look-interval", "3600") as running:
+        running.becomes("layers", 1, use="orphaned")
+
+
 def test_a_scanner_that_is_killed_is_started_again_and_counts_on(tmp_path: Path) -> None:
     built = graph_root(tmp_path).image("app", size=7)
     with exporter(built.path) as running:

@@ -4,6 +4,7 @@ A layout claims the layers that images, containers or the build cache need. Ever
 `orphaned` once nothing has referred to it for the whole grace time: people delete what is called so.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,6 +36,13 @@ class Grace:
             quiet = self.clock.now() - quiet_since >= self.seconds
             self.seen[layer] = now - self.seconds if quiet else now
         return now - self.seen[layer] >= self.seconds
+
+    def next_end(self) -> float:
+        """When the first of those grace times ends that are not over, on that clock; infinity if there is none."""
+        now = self.clock.monotonic()
+        return min(
+            (since + self.seconds for since in self.seen.values() if now - since < self.seconds), default=math.inf
+        )
 
     def keep(self, layers: set[LayerKey]) -> None:
         """Forget all but these."""

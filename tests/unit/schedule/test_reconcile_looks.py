@@ -13,6 +13,7 @@ from exporter.core.measured import Measured, Tree, Usage
 from exporter.inventory.areas import find_areas
 from exporter.schedule.findings import Findings, filled_later
 from exporter.schedule.reconcile import Reconciler
+from tests.support.clock import FakeClock
 
 _ID = "a" * 64
 _LOOKS_UNTIL_THOROUGH = 8
@@ -300,3 +301,15 @@ def test_before_the_first_look_a_scan_is_no_matter(host: _Host) -> None:
 
 def test_a_scan_of_an_entry_reads_the_listing_that_it_is_in() -> None:
     assert Dirty(frozenset({("a",), ("b", "c")})).read_again() == {("a",), (), ("b", "c"), ("b",)}
+
+
+def test_a_mount_on_a_volume_is_found_and_no_event_was_missed(host: _Host) -> None:
+    host.write("volumes/data/_data/f")
+    host.reconciler = Reconciler(FakeClock().clock)  # all was written long before
+    host.look()
+    mounts = [("volumes", "data", "_data"), ("overlay2", "x", "merged")]
+    found = host.look(mounts=mounts)
+    assert found.again == {("volumes", "data")}
+    assert not found.entries
+    assert not host.look(mounts=mounts).again
+    assert host.look().again == {("volumes", "data")}

@@ -1,5 +1,6 @@
 """When a layer that nothing needs is called orphaned, on a clock that the test moves."""
 
+import math
 import os
 import time
 from collections.abc import Iterable
@@ -91,6 +92,22 @@ def test_each_layer_has_a_grace_time_of_its_own(host: _Host, clock: FakeClock) -
     assert host.uses() == {"early": "orphaned", "late": "pending"}
     clock.advance(400)
     assert host.uses() == {"early": "orphaned", "late": "orphaned"}
+
+
+def test_when_the_next_grace_time_ends(host: _Host, clock: FakeClock) -> None:
+    assert host.grace.next_end() == math.inf
+    host.layer("early")
+    host.uses()
+    begun = clock.uptime
+    clock.advance(400)
+    host.layer("late")
+    host.layer("used")
+    host.uses(claimed=["used"])
+    assert host.grace.next_end() == begun + _GRACE_SECONDS
+    clock.advance(200)
+    assert host.grace.next_end() == begun + 400 + _GRACE_SECONDS
+    assert host.uses(claimed=["used", "late"]) == {"early": "orphaned", "late": "image", "used": "image"}
+    assert host.grace.next_end() == math.inf
 
 
 def test_dates_on_the_disk_that_are_old_enough_make_the_wait_unnecessary(host: _Host, clock: FakeClock) -> None:
