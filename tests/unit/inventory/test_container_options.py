@@ -9,7 +9,7 @@ from exporter.cli.commands.index import Index
 from exporter.cli.commands.tables import Table
 from tests.support.product import document_of, figures_of
 from tests.support.recorded import unpack_case
-from tests.support.roots.layerdb import DbRoot, digest
+from tests.support.roots.layerdb import DbRoot
 from tests.support.usage import allocated
 
 
@@ -58,7 +58,7 @@ def test_the_terminal_shows_how_much_of_its_limit_a_layer_takes(tmp_path: Path) 
 
     assert limits() == []
     built.container("web", "app:1", "base", host={"StorageOpt": {"size": "1M"}}, writable={"w": 500_000})
-    blocks = allocated(built.layers / digest("mountweb"))
+    blocks = allocated(built.writable("web"))
     assert limits() == [("web", blocks, 1024**2, f"{blocks / 1024**2:.0%}")]
 
 
