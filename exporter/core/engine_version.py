@@ -9,6 +9,8 @@ Version = tuple[int, int]
 PRUNES: Version = (1, 13)
 #: From this version on `docker volume prune` takes anonymous volumes only, and `--all` takes all.
 ANONYMOUS_ONLY: Version = (23, 0)
+#: From this version on there is `docker builder prune`.
+BUILDER: Version = (18, 9)
 #: From this version on there is `docker volume`.
 VOLUMES: Version = (1, 9)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from exporter.core.engine_version import ANONYMOUS_ONLY, PRUNES, VOLUMES, EngineVersion
+from exporter.core.engine_version import ANONYMOUS_ONLY, BUILDER, PRUNES, VOLUMES, EngineVersion
 
 
 class Category(StrEnum):
@@ -67,6 +67,8 @@ def command(category: Category, engine: EngineVersion, names: Sequence[str]) -> 
     """How this engine frees a category. `names` are the objects of it, for an engine that removes them by name."""
     if category is Category.LAYERS_ORPHANED:
         return Command(_ORPHANED)
+    if category is Category.BUILD_CACHE and engine.has(BUILDER) is False:
+        return Command("")
     if category in _BY_NAME and engine.has(PRUNES) is False:
         return _by_name(category, engine, names)
     prune = PRUNE[category]

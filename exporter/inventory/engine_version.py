@@ -4,6 +4,7 @@
 |---|---|---|
 | `engine-id` | 23.0 and newer | daemon/daemon.go (NewDaemon), made at each start where it is not there |
 | `trust`, without `engine-id` | 1.3 to 20.10 | daemon/daemon.go (NewDaemon), made at each start |
+| `buildkit` | 18.09 and newer, 18.06 with experimental features | cmd/dockerd/daemon.go, made at each start |
 | `plugins` | 1.13 and newer | plugin/manager.go (NewManager), made at each start |
 | images of layerdb | 1.10 and newer | layer/filestore.go |
 | images in `graph` alone | 1.9 and older | 1.10 moves them to layerdb when it starts (migrate/v1) |
@@ -67,7 +68,8 @@ def _by_entries(names: Collection[str], layouts: Collection[str]) -> EngineVersi
         if "network" in names:
             return EngineVersion((1, 9), (1, 10))
         return EngineVersion(None, (1, 9) if old else (1, 10))
-    since = (1, 13) if "plugins" in names else (1, 10) if "layerdb" in layouts else None
-    if not old:
-        return EngineVersion(since)
-    return EngineVersion(since, (23, 0) if "plugins" in names else (1, 13))
+    if "buildkit" in names:
+        return EngineVersion((18, 6), (23, 0) if old else None)
+    if "plugins" in names:
+        return EngineVersion((1, 13), (18, 9) if old else None)
+    return EngineVersion((1, 10) if "layerdb" in layouts else None, (1, 13) if old else None)

@@ -29,6 +29,11 @@ def test_each_prune_has_the_flag_that_makes_it_take_all(engine: EngineVersion) -
     assert PRUNE[Category.BUILD_CACHE].endswith("--all")
 
 
+def test_an_engine_without_a_build_cache_has_no_command_for_it() -> None:
+    for engine in (_FIRST, EngineVersion((1, 13), (18, 9))):
+        assert command(Category.BUILD_CACHE, engine, []) == Command("")
+
+
 def test_volumes_are_pruned_with_all_where_the_engine_knows_the_flag() -> None:
     whole, plain = "docker volume prune --all", "docker volume prune"
     assert command(Category.VOLUMES_UNUSED, _NEW, []) == Command(whole, (whole,))

@@ -191,6 +191,16 @@ def test_while_the_engine_does_not_load_a_container_no_prune_of_images_or_volume
         assert found[category].how.commands
 
 
+def test_of_containers_with_one_name_it_is_not_known_which_the_engine_loads() -> None:
+    twins = (replace(container(name), name="web") for name in "ab")
+    containers = (*twins, container("c", unloaded="it is damaged"))
+    told = reclaim(snapshot({}, containers=containers, volumes=(volume("data"),))).freed
+    for category in (*_IMAGES, Category.CONTAINERS_STOPPED, Category.VOLUMES_UNUSED):
+        assert (told[category].allocated, told[category].objects) == (None, None)
+        assert "2 containers have the name web" in told[category].why
+    assert told[Category.BUILD_CACHE].why == ""
+
+
 def test_an_image_that_the_engine_does_not_load_is_pruned_by_nothing_and_holds_nothing() -> None:
     layers = (layer("base"), layer("app"), layer("lost"))
     images = (
@@ -221,7 +231,7 @@ def test_an_engine_without_prunes_is_told_what_to_remove_by_name() -> None:
         "images_dangling": ("docker rmi none00000000",),
         "images_unused": (commands["images_unused"][0],),
         "volumes_unused": ("docker volume rm data",),
-        "build_cache": ("docker builder prune --all",),
+        "build_cache": (),
         "layers_orphaned": (),
     }
     words = commands["images_unused"][0].split()

@@ -27,7 +27,9 @@ def _engine(root: Path) -> EngineVersion:
         (["engine-id", "plugins"], EngineVersion((23, 0))),
         (["engine-id", "plugins", "trust"], EngineVersion((23, 0))),
         (["plugins"], EngineVersion((1, 13))),
-        (["plugins", "trust"], EngineVersion((1, 13), (23, 0))),
+        (["plugins", "trust"], EngineVersion((1, 13), (18, 9))),
+        (["buildkit", "plugins", "trust"], EngineVersion((18, 6), (23, 0))),
+        (["buildkit", "plugins"], EngineVersion((18, 6))),
         (["trust"], EngineVersion((1, 10), (1, 13))),
     ],
 )
@@ -88,8 +90,8 @@ def test_a_container_that_an_older_engine_has_written_since_makes_the_version_un
     ("name", "expected"),
     [
         ("docker-1.5.0-vfs.tgz", EngineVersion(None, (1, 9))),
-        ("overlay2.v2.tgz", EngineVersion((1, 13), (23, 0))),
-        ("upgraded-1.9.1-to-1.10.3-overlay.tgz", EngineVersion((1, 13), (23, 0))),
+        ("overlay2.v2.tgz", EngineVersion((1, 13), (18, 9))),
+        ("upgraded-1.9.1-to-1.10.3-overlay.tgz", EngineVersion((18, 6), (23, 0))),
     ],
 )
 def test_recorded_roots(tmp_path: Path, name: str, expected: EngineVersion) -> None:

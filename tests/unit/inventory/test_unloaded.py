@@ -47,6 +47,11 @@ _DAMAGE = [
     (_write("{home}/config.v2.json", ""), "config.v2.json is empty"),
     (_write("{home}/config.v2.json", '{"ID"'), "config.v2.json is damaged"),
     (_write("{home}/config.v2.json", json.dumps({"ID": "0" * 64})), "config.v2.json has the id of another container"),
+    (
+        _write("{home}/config.v2.json", json.dumps({"ID": _ID, "State": []})),
+        "State in config.v2.json is of the wrong type",
+    ),
+    (_write("{home}/hostconfig.json", '{"Binds": "x"}'), "Binds in hostconfig.json is of the wrong type"),
     (_write("{home}/hostconfig.json", ""), "hostconfig.json is empty"),
     (_write("{home}/hostconfig.json", "{"), "hostconfig.json is damaged"),
     (_remove("{mount}"), "it has no entry in image/overlay2/layerdb/mounts"),
@@ -78,10 +83,30 @@ def test_containers_on_a_damaged_layer_are_not_loaded(tmp_path: Path) -> None:
     assert _unloaded(built.path) == {digest(f"container{name}"): why for name in ("web", "sound")}
 
 
+def test_a_value_that_is_null_is_of_every_type(tmp_path: Path) -> None:
+    built = _built(tmp_path)
+    (built.path / "containers" / _ID / "hostconfig.json").write_text('{"Binds": null, "LogConfig": null}')
+    assert _unloaded(built.path) == {}
+
+
 def test_a_missing_hostconfig_is_an_empty_one_to_every_engine(tmp_path: Path) -> None:
     built = _built(tmp_path)
     (built.path / "containers" / _ID / "hostconfig.json").unlink()
     assert _unloaded(built.path) == {}
+
+
+@pytest.mark.parametrize("current", ["overlay2", "vfs"])
+def test_an_engine_loads_what_is_of_the_driver_whose_directory_changed_last(tmp_path: Path, current: str) -> None:
+    built = _built(tmp_path)
+    other = DbRoot(tmp_path, "vfs").layer("v", 1).image("v", "v", ["v:1"]).container("vast", "v", "v")
+    for one in (built, other):
+        date = 2000 if one.driver == current else 1000
+        os.utime(one.layers, (date, date))
+    inventory = scan(built.path).inventory
+    assert {one.name for one in inventory.containers if one.unloaded} == (
+        {"vast"} if current == "overlay2" else {"web", "sound"}
+    )
+    assert {one.driver for one in inventory.images if not one.unloaded} == {current}
 
 
 def test_where_the_entries_cannot_be_listed_nothing_is_said_of_containers(tmp_path: Path) -> None:
