@@ -155,8 +155,7 @@ def containers() -> Panels:
     yield graph("Writable layers by service", text, BYTES, [(shown, "{{instance}} {{service}}")])
     used = f"({metric('container_writable_allocated_bytes')} / {metric('container_writable_limit_bytes')})"
     text = "How much of its --storage-opt size a writable layer takes; 0 means no limit. At 100 % every write fails."
-    ranking = f"({used} or 0 * {writable})"
-    yield graph("Used of the writable limit", text, SHARE, [(lasting_top(container(ranking), CONTAINER, ranking), by)])
+    yield graph("Used of the writable limit", text, SHARE, [(top(container(f"({used} or 0 * {writable})")), by)])
 
 
 def volumes() -> Panels:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.core.area import DRIVER
@@ -18,14 +18,12 @@ from exporter.core.model import (
     Inventory,
     Layer,
     LayerId,
-    Remark,
-    RemarkKind,
 )
 from exporter.inventory import layouts
 from exporter.inventory.areas import table
 from exporter.inventory.containers import read_containers
 from exporter.inventory.drivers import DRIVERS, Driver
-from exporter.inventory.drivers.layer_store import LayerStore
+from exporter.inventory.drivers.layer_store import LayerStore, files_elsewhere
 from exporter.inventory.engine_version import current_driver, engine_version
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.reader import Problems, Reader
@@ -33,8 +31,8 @@ from exporter.inventory.gaps import knowledge
 from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
 from exporter.inventory.layouts.part import DriverPart, Known, Part, Reading
-from exporter.inventory.links import links
 from exporter.inventory.plugins import read_plugins
+from exporter.inventory.remarks import remarks
 from exporter.inventory.temporary import read_temporary
 from exporter.inventory.volumes import read_volumes
 
@@ -97,10 +95,9 @@ class _Parts:
         return replace(container, image_id=ImageId(new)) if new else container
 
     @property
-    def remarks(self) -> tuple[Remark, ...]:
-        """What the layouts say of entries of the root that are no parts any more."""
-        names = (name for part in self.by_layout.values() for name in part.leftovers)
-        return tuple(Remark(RemarkKind.LEFTOVER, (name,)) for name in names)
+    def leftovers(self) -> list[str]:
+        """The entries of the root that were parts of a layout, and that no engine reads any more."""
+        return [name for part in self.by_layout.values() for name in part.leftovers]
 
     def of_engines(self, containers: Iterable[Container]) -> list[Driver]:
         """The drivers that an engine has worked with. Old ones keep volumes in the directory of another driver."""
@@ -173,7 +170,8 @@ def _note_undescribed(reader: Reader, parts: _Parts) -> None:
 
 def _note_unplaced(reader: Reader, containers: Iterable[Container], parts: _Parts) -> None:
     """Note the containers whose layers are written down nowhere: any layer of their driver may be one of theirs."""
-    on_layers = {(image.driver, image.id) for image in parts.images if image.layers}
+    # Only an image without layers is below a container without a layer below.
+    empty = {(image.driver, image.id) for image in parts.images if not (image.layers or image.broken)}
     for one in containers:
         mine = parts.by_driver.get(one.driver, ())
         tree = ("image", one.driver, "layerdb", "mounts", one.id)
@@ -181,7 +179,7 @@ def _note_unplaced(reader: Reader, containers: Iterable[Container], parts: _Part
             continue
         if one.layer is None and not _is_placed(one, mine):
             reader.gap(Input.LAYER_STORES, tree, "it names no layer", driver=one.driver, object_id=one.id)
-        elif one.layer is not None and not (one.chain or one.missing) and (one.driver, one.image_id) in on_layers:
+        elif one.layer is not None and not (one.chain or one.missing) and (one.driver, one.image_id) not in empty:
             reader.gap(Input.LAYER_STORES, tree, "it names no layers below", driver=one.driver, object_id=one.id)
 
 
@@ -269,34 +267,6 @@ def _count(reader: Reader, key: tuple[str, str], tree: Tree) -> dict[tuple[str, 
         return {}
 
 
-def _met(readers: Iterable[Reader]) -> dict[Tree, str]:
-    """The symbolic links that readers have met."""
-    return {tree: target for reader in readers for tree, target in reader.links.items()}
-
-
-def _unwalked(root: DataRoot) -> Iterator[Remark]:
-    return (Remark(RemarkKind.UNWALKED, tree, fstype) for tree, fstype in sorted(root.unwalked.items()))
-
-
-def _elsewhere(root: DataRoot, stores: Mapping[str, LayerStore], layers: Iterable[Layer]) -> Iterator[str]:
-    """The directories of drivers whose layers are on thin volumes or datasets of their own."""
-    used = {layer.driver for layer in layers}
-    for name, store in stores.items():
-        driver = store.driver
-        if name in used and driver.layers and not driver.walkable and not _is_there(root, driver.pool):
-            yield driver.layers[0]
-
-
-def _is_there(root: DataRoot, tree: Tree | None) -> bool:
-    if tree is None:
-        return False
-    try:
-        root.lstat(tree)
-    except OSError:
-        return False
-    return True
-
-
 def read_inventory(
     root: DataRoot, previous: Inventory, grace: Grace, problems: Problems, memo: Memo
 ) -> tuple[Inventory, dict[Collector, int]]:
@@ -346,8 +316,8 @@ def read_inventory(
         missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=directories,
         plugins=read_plugins(others),
-        elsewhere=frozenset(_elsewhere(root, stores, layers)),
-        remarks=(*parts.remarks, *_unwalked(root), *links(root, _met(readers.values()))),
+        elsewhere=frozenset(files_elsewhere(root, stores[name]) for name in {one.driver for one in layers}) - {""},
+        remarks=remarks(root, parts.leftovers, readers.values()),
         engine=engine_version(directories, parts.by_layout, containers),
         temporary=read_temporary(root, grace.clock.now()),
     )

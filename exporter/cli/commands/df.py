@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from exporter.cli.commands.builders import builder_lines
-from exporter.cli.commands.remarks import remarks
+from exporter.cli.commands.remarks import links, remarks
 from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table, exact_sum, total
 from exporter.cli.commands.unexplained import said_of, unexplained
 from exporter.core.text import SHORT
@@ -19,8 +19,8 @@ def df(document: Document) -> Answer:
     """List the top-level entries of the root, the largest first, and the reclaimable space."""
     rows = sorted(document.directories, key=lambda row: (-(row.allocated or 0), row.name))
     bytes_, objects = ([getattr(row, what) for row in document.reclaimable] for what in ("bytes", "objects"))
-    silent = _silent(document)
-    whole = not silent and all(row.allocated is not None for row in rows)
+    silent, linked = _silent(document), links(document)
+    whole = not silent and all(row.allocated is not None and row.name not in linked for row in rows)
     known = [sum(getattr(row, what) or 0 for row in rows) for what in _MEASURES]
     sums = [one if whole else AtLeast(one) for one in known]
     data = {
@@ -39,8 +39,9 @@ def df(document: Document) -> Answer:
             f"{document.root}{_when(document)}",
             (">ON DISK", ">SIZE", ">#INODES", "PART"),
             [
-                *((row.allocated, row.size, row.inodes, row.name) for row in rows),
+                *((row.allocated, row.size, row.inodes, row.name) for row in rows if row.name not in linked),
                 *((None, None, None, name) for name in silent),
+                *((None, None, None, f"{one.path} -> {one.target}") for one in linked.values() if "/" not in one.path),
             ],
             footer=(sums[1], sums[0], sums[2], "total"),
             bars=0,

@@ -6,6 +6,7 @@ Facts: Docker 1.0 to 20.10, daemon/graphdriver/*.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from exporter.core.data_root import DataRoot
 from exporter.core.measured import Changes, Tree
 from exporter.core.model import LayerId
 from exporter.inventory.drivers import INIT, Driver
@@ -118,3 +119,15 @@ class LayerStore:
         for line in raw.decode("ascii", "replace").split():
             if is_id(line.removesuffix(INIT)):
                 yield LayerId(line)
+
+
+def files_elsewhere(root: DataRoot, store: LayerStore) -> str:
+    """The driver's entry of the root, where its layers are on thin volumes or datasets; "" where they are below it."""
+    driver = store.driver
+    if driver.walkable or not driver.layers:
+        return ""
+    try:
+        root.lstat(driver.pool or ())
+    except OSError:
+        return driver.layers[0]
+    return "" if driver.pool else driver.layers[0]

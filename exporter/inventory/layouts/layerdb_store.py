@@ -60,8 +60,8 @@ class Database:
     """What `image/<driver>` says. `moving` are directories of layers that are being written or removed.
 
     `damaged`: the chain ids whose entry is not what its name says, or cannot be read. An engine drops them, and the
-    images and containers on them. `mounts_listed`: it is known which entries `mounts` has. `doubtful`: something could
-    not be read, or is being written, that may refer to any layer.
+    images and containers on them. `mounts_listed`, `entries_listed`: it is known which entries `mounts` and `sha256`
+    have. `doubtful`: something could not be read, or is being written, that may refer to any layer.
     """
 
     driver: str
@@ -73,6 +73,7 @@ class Database:
     moving: set[str] = field(default_factory=set)
     damaged: set[str] = field(default_factory=set)
     mounts_listed: bool = True
+    entries_listed: bool = True
     doubtful: bool = False
 
     @property
@@ -146,11 +147,20 @@ def _read_entries(reader: Reader, database: Database) -> None:
         # Its own directory is not orphaned, and the layers below it may not be known.
         database.doubtful = database.doubtful or is_id(name) or not entry.cache
         database.moving.update({entry.cache} - {""})
+    database.entries_listed = _is_listed(reader.root, store)
     writing = (*database.base, "layerdb", "tmp")
     for name in reader.names(writing):
         if name.startswith(_WRITE_SET):
             database.moving.add(reader.line((*writing, name, "cache-id")))
             database.doubtful = database.doubtful or _age(reader.root, (*writing, name)) < _STALE_SECONDS
+
+
+def _is_listed(root: DataRoot, tree: Tree) -> bool:
+    try:
+        root.names(tree)
+    except OSError:
+        return False
+    return True
 
 
 def _age(root: DataRoot, tree: Tree) -> float:

@@ -10,7 +10,7 @@ from exporter.cli.commands.backup_plan import Places
 from exporter.cli.commands.df import df
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.layers import whose
-from exporter.cli.commands.tables import Answer, Lines
+from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table
 from exporter.core.model import RemarkKind, Snapshot, Use
 from exporter.core.mountinfo import MountPoint
 from exporter.inventory.links import Way
@@ -89,6 +89,13 @@ def test_a_link_that_leads_nowhere_is_a_link_all_the_same(tmp_path: Path) -> Non
     assert (remark.target, remark.where) == ("/nowhere/image", "")
 
 
+def test_a_container_is_not_called_unloaded_because_layers_are_behind_a_link(tmp_path: Path) -> None:
+    root = root_with_volume(tmp_path)
+    put_behind_link(root, "image/overlay2/layerdb/sha256")
+    (web,) = scan(root).inventory.containers
+    assert web.unloaded == ""
+
+
 def test_nothing_is_read_through_a_link(tmp_path: Path) -> None:
     root = root_with_volume(tmp_path)
     put_behind_link(root, "volumes")
@@ -161,7 +168,11 @@ def test_the_terminal_says_where_a_link_leads_and_what_to_do(tmp_path: Path) -> 
     root = root_with_volume(tmp_path)
     to = put_behind_link(root, "volumes")
     index = Index(document_of(root))
-    said = _said(df(index.document))
+    answer = df(index.document)
+    said, table = _said(answer), answer.parts[0]
+    assert isinstance(table, Table)
+    assert (None, None, None, f"volumes -> {to}") in table.rows, "not 0 B"
+    assert isinstance(table.footer[0], AtLeast)
     assert f"volumes is a link to {to}, which is not followed" in said
     assert f"rm {root}/volumes && mkdir {root}/volumes && mount --bind {to} {root}/volumes" in said
     kinds = [(one["kind"], one["id"]) for one in whose(index, "volumes/data/_data/f").data["owners"]]
