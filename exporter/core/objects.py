@@ -132,15 +132,15 @@ class Log:
 class Container:
     """A container as its metadata files describe it; None and "" stand for what they do not say.
 
-    `pid` and `started` are what the daemon wrote of its process. `layer` is its writable layer, `init` the one
-    that Docker prepares below that, `chain` the image layers below both, nearest first, `missing` the ids or chain ids
-    of those that are not on disk. `metadata` is what is kept of it besides its layers, with its checkpoints.
-    `volumes_from` are containers whose mounts are its own, too,
-    and stand in `mounts` once all containers are read; `origin` is the data root's path as the engine wrote it.
-    `writable_limit` is the size in bytes that `--storage-opt size` allows its layer, None where it has no such option.
-    `unloaded` says why the engine does not load it when it starts, "" if it does. Such a container is in no list of the
-    engine, no prune removes it, and the engine does not know what it uses. `written_by` is what its files tell of the
-    engine that wrote them last.
+    `pid` and `started` are what the daemon wrote of its process. `waits_unwritten`: when the engine waits to
+    restart it, it does not write that down. `layer` is its writable layer, `init` the one that Docker prepares
+    below that, `chain` the image layers below both, nearest first, `missing` the ids or chain ids of those that are
+    not on disk. `metadata` is what is kept of it besides its layers, with its checkpoints. `volumes_from` are
+    containers whose mounts are its own, too, and stand in `mounts` once all containers are read; `origin` is the
+    data root's path as the engine wrote it. `writable_limit` is the size in bytes that `--storage-opt size` allows
+    its layer, None where it has no such option. `unloaded` says why the engine does not load it when it starts, ""
+    if it does. Such a container is in no list of the engine, no prune removes it, and the engine does not know what
+    it uses. `written_by` is what its files tell of the engine that wrote them last.
     """
 
     driver: str
@@ -163,6 +163,7 @@ class Container:
     layer: LayerId | None = None
     pid: int = 0
     started: float | None = None
+    waits_unwritten: bool = False
     init: LayerId | None = None
     chain: tuple[LayerId, ...] = ()
     missing: tuple[str, ...] = ()
@@ -184,8 +185,7 @@ class Container:
 
         Between two attempts to restart, the engine has closed the log.
         """
-        waits = self.state is ContainerState.RESTARTING and not self.pid
-        return self.log.missing and self.runs is not False and not waits
+        return self.log.missing and self.runs is not False and self.state is not ContainerState.RESTARTING
 
     @property
     def going(self) -> bool:
@@ -239,13 +239,16 @@ class BuildRecord:
 
 @dataclass(frozen=True, slots=True)
 class BuildCache:
-    """BuildKit's cache: its records, and by driver the layers that these need.
+    """BuildKit's cache: its records, and by driver the layers that its databases name.
 
     `files` are its own files, `content` its blobs. What it has in a driver's directory are layers with that use.
+    `holds` are the layers that its records need: an engine removes none of these with an image. Of records that are
+    gone, BuildKit can leave the names of layers behind.
     """
 
     records: tuple[BuildRecord, ...] = ()
     needs: Mapping[str, frozenset[LayerId]] = field(default_factory=dict)
+    holds: Mapping[str, frozenset[LayerId]] = field(default_factory=dict)
     content: tuple[Tree, ...] = ()
     files: tuple[Tree, ...] = ()
 

@@ -19,6 +19,7 @@ from exporter.inventory.unloaded import why_not_loaded
 
 _CONFIGS = ("config.v2.json", "config.json")
 _HOST_CONFIG = "hostconfig.json"
+_RESTARTED = ("always", "on-failure", "unless-stopped")
 _LARGEST_PID = 2**31
 
 
@@ -81,6 +82,7 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
         origin=origin(config),
         pid=_pid(config),
         started=moment(config, "State", "StartedAt"),
+        waits_unwritten=_waits_unwritten(config, host, old=name != _CONFIGS[0]),
         checkpoints=(*home, "checkpoints")
         if "checkpoints" in names and reader.is_directory((*home, "checkpoints"))
         else None,
@@ -88,6 +90,17 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
         unloaded=unloaded,
         written_by=written_by(config, host),
     )
+
+
+def _waits_unwritten(config: Json, host: Json, *, old: bool) -> bool:
+    """Whether a container is restarted when it ends, by an engine that does not write down that it waits to do so.
+
+    Docker 1.2 to 1.10 leave what they wrote at the last start (daemon/monitor.go, Start; container/monitor.go): it is
+    running, with a process that has ended. 1.11 and newer write it as restarting (daemon/monitor.go, StateChanged).
+    `old` is 1.9 and older. 1.10 writes `SeccompProfile` and not yet `NoNewPrivileges` (container/container_unix.go).
+    """
+    before = old or ("SeccompProfile" in config and "NoNewPrivileges" not in config)
+    return before and text(host, "RestartPolicy", "Name") in _RESTARTED
 
 
 def _pid(config: Json) -> int:

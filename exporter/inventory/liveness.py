@@ -5,6 +5,9 @@ container (cgroups(7); Docker puts the id into the path with every cgroup driver
 does (containerd-shim and docker-containerd-shim are given it). Where there is none, the container does not run if
 this process sees all others of the host, or if it was started before the host was. Else that cannot be told: the
 process ids in the files are of another pid namespace.
+
+Engines before 1.11 do not write down that they wait to restart a container: it has no process then, and may get one at
+any time. Engines before 1.10 do not write down that a container is paused: its cgroup tells.
 """
 
 import os
@@ -14,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from exporter.core.model import Container, ContainerId, ContainerState
+from exporter.inventory.freezer import is_frozen
 
 #: The inode of the first pid namespace (Linux include/linux/proc_ns.h, PROC_PID_INIT_INO).
 _FIRST_NAMESPACE = "pid:[4026531836]"
@@ -21,6 +25,26 @@ _ID = re.compile(rb"[0-9a-f]{64}")
 _RUNNING = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
 #: The clock may have been set since the host was started.
 _CLOCK_SECONDS = 600.0
+#: The date of Docker 1.0. What was started before that was started before the clock of the host was set: a board
+#: without a battery begins in 1970, for example.
+_FIRST_DATE = 1_402_272_000.0
+#: The engine's program. Up to 1.11 it is that of the client, with one of these arguments, and without these commands.
+_ENGINE, _OLD_ENGINE = "dockerd", "docker"
+_OLD_ARGUMENTS = {"-d", "--daemon", "-d=true", "--daemon=true", "daemon"}
+_CLIENT_COMMANDS = {
+    "attach",
+    "build",
+    "create",
+    "exec",
+    "inspect",
+    "kill",
+    "logs",
+    "restart",
+    "rm",
+    "run",
+    "start",
+    "stop",
+}
 _MOST_CMDLINE = 65_536
 
 
@@ -29,19 +53,24 @@ class Liveness:
     """Judges containers by one /proc. A container that was seen dead stays so until its file is written again."""
 
     proc: str = "/proc"
+    cgroups: str = "/sys/fs/cgroup"
     _dead: set[tuple[ContainerId, int, float | None]] = field(default_factory=set)
 
     def judge(self, containers: Iterable[Container]) -> tuple[Container, ...]:
         """Give each container its actual state. `state` must be the one that the daemon wrote last."""
         listed = tuple(containers)
         doubtful = [one for one in listed if one.state in _RUNNING]
-        alive = {one.id for one in doubtful if self._names(one.pid, one.id)}
+        alive = {one.id: one.pid for one in doubtful if self._names(one.pid, one.id)}
         silent = [one for one in doubtful if one.id not in alive and self._key(one) not in self._dead]
         if silent:
             alive |= self._anywhere({one.id for one in silent})
         sees_all = self._sees_all() or bool(alive)
+        engine = any(one.waits_unwritten for one in silent) and self._sees_engine()
         self._dead &= {self._key(one) for one in doubtful}
-        verdicts = {one.id: self._verdict(one, alive, sees_all=sees_all) for one in doubtful}
+        verdicts = {
+            one.id: self._seen(one, alive[one.id]) if one.id in alive else self._unseen(one, engine, sees_all=sees_all)
+            for one in doubtful
+        }
         return tuple(
             replace(one, state=verdict) if (verdict := verdicts.get(one.id, one.state)) is not one.state else one
             for one in listed
@@ -51,11 +80,21 @@ class Liveness:
     def _key(one: Container) -> tuple[ContainerId, int, float | None]:
         return one.id, one.pid, one.started
 
-    def _verdict(self, one: Container, alive: set[ContainerId], *, sees_all: bool) -> ContainerState:
-        if one.id in alive:
+    def _seen(self, one: Container, process: int) -> ContainerState:
+        """The state of a container that this process is of."""
+        if one.state is ContainerState.RESTARTING:
             return one.state
+        frozen = is_frozen(self._read(f"{process}/cgroup"), one.id, self.cgroups)
+        if frozen is None:
+            return one.state
+        return ContainerState.PAUSED if frozen else ContainerState.RUNNING
+
+    def _unseen(self, one: Container, engine: bool, *, sees_all: bool) -> ContainerState:
+        """The state of a container without a process. `engine`: an engine runs."""
         if one.state is ContainerState.RESTARTING and not one.pid:
             return one.state  # between two attempts there is no process
+        if one.waits_unwritten and not self._before_the_host(one.started):
+            return ContainerState.RESTARTING if engine and sees_all else ContainerState.UNKNOWN
         if self._key(one) in self._dead or sees_all or self._before_the_host(one.started):
             self._dead.add(self._key(one))
             return ContainerState.STALE
@@ -76,18 +115,24 @@ class Liveness:
             return None if state in (b"Z", b"X") else int(parent)
         return None
 
-    def _anywhere(self, wanted: set[ContainerId]) -> set[ContainerId]:
-        """Those of the containers that any process belongs to: an engine in a container counts pids of its own."""
-        found: set[ContainerId] = set()
+    def _processes(self) -> list[int]:
         try:
-            processes = [name for name in os.listdir(self.proc) if name.isdigit()]
+            return [int(name) for name in os.listdir(self.proc) if name.isdecimal()]
         except OSError:
-            return found
-        for process in processes:
+            return []
+
+    def _anywhere(self, wanted: set[ContainerId]) -> dict[ContainerId, int]:
+        """A process of each of the containers that have any: an engine in a container counts pids of its own."""
+        found: dict[ContainerId, int] = {}
+        for process in self._processes():
             named = {ContainerId(name.decode()) for name in _ID.findall(self._read(f"{process}/cgroup"))} & wanted
-            if named and self._parent(int(process)) is not None:
-                found |= named
+            if named and self._parent(process) is not None:
+                found |= dict.fromkeys(named, process)
         return found
+
+    def _sees_engine(self) -> bool:
+        """Whether any process is an engine."""
+        return any(_is_engine(self._read(f"{process}/cmdline")) for process in self._processes())
 
     def _sees_all(self) -> bool:
         """Whether every process of the host is to be seen: the first namespace, and nothing hidden (hidepid)."""
@@ -98,7 +143,9 @@ class Liveness:
 
     def _before_the_host(self, started: float | None) -> bool:
         match = re.search(rb"^btime (\d+)$", self._read("stat"), re.MULTILINE)
-        return started is not None and match is not None and started < int(match[1]) - _CLOCK_SECONDS
+        if started is None or match is None or started < _FIRST_DATE:
+            return False
+        return started < int(match[1]) - _CLOCK_SECONDS
 
     def _read(self, name: str) -> bytes:
         try:
@@ -106,3 +153,11 @@ class Liveness:
                 return file.read(_MOST_CMDLINE)
         except OSError:
             return b""
+
+
+def _is_engine(command: bytes) -> bool:
+    """Whether a command line (proc(5)) is that of an engine."""
+    program, *arguments = command.decode("utf-8", "replace").split("\0")
+    name = os.path.basename(program)
+    old = not _OLD_ARGUMENTS.isdisjoint(arguments) and _CLIENT_COMMANDS.isdisjoint(arguments)
+    return name == _ENGINE or (name == _OLD_ENGINE and old)

@@ -36,9 +36,24 @@ def containers(index: Index) -> Answer:
     sums = total(one.writable for one in rows), total(one.log for one in rows if _has_log(one))
     table = Table("", headings, lines, footer=("total", "", "", "", *sums, "", "", ""))
     parts: list[Table | Lines] = [table, *not_known(index.document, "container_states")]
+    if limited := [one for one in rows if one.writable_limit]:
+        parts.append(_limits(limited))
     if deleted := list(_deleted_logs(rows)):
         parts.append(Lines("", deleted))
     return Answer({"containers": [asdict(one) for one in rows]}, parts)
+
+
+def _limits(limited: list[ContainerRow]) -> Table:
+    """The writable layers that `--storage-opt size` limits, and how much of that they take."""
+    headings = ("NAME", ">ON DISK", ">LIMIT", "USED")
+    lines = [(container_name(one), one.writable_allocated, one.writable_limit, _share(one)) for one in limited]
+    return Table("Writable layers with a limit (--storage-opt size)", headings, lines)
+
+
+def _share(container: ContainerRow) -> str:
+    if container.writable_allocated is None or not container.writable_limit:
+        return "?"
+    return f"{container.writable_allocated / container.writable_limit:.0%}"
 
 
 def _deleted_logs(rows: list[ContainerRow]) -> Iterator[str]:

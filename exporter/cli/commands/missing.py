@@ -1,4 +1,4 @@
-"""Names the layers that are not on disk, and the images and containers that need them."""
+"""Names the missing layers, and the images and containers that need them."""
 
 from collections import defaultdict
 from dataclasses import asdict
@@ -7,19 +7,19 @@ from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.tables import Lines
 from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, MissingRow
 
-_TITLE = "Layers that are not on disk"
+_TITLE = "Missing layers: not on disk, or described by files that no engine reads"
 _MOST_NAMED = 3
 
 
 def missing_of_images(index: Index) -> list[Lines]:
-    """Name each image whose layers are not on disk, and what names refer to without being there."""
+    """Name each image with missing layers, and what names refer to without being there."""
     known = {(one.driver, one.layer) for one in index.document.missing}
     lines = []
     for image in index.document.images:
         ids = [one for one in image.missing if (image.driver, one) in known]
         if ids:
             what = f"layer {_few(index, ids)} is" if len(ids) == 1 else f"{len(ids)} layers ({_few(index, ids)}) are"
-            lines.append(f"image {index.image_name(image)} ({index.short(image.id)}): {what} not on disk")
+            lines.append(f"image {index.image_name(image)} ({index.short(image.id)}): {what} missing")
     users = _users(index)
     lost = (one for one in index.document.missing if not users[one.driver, one.layer])
     lines += [f"{index.short(one.layer)}: {_NAMED}" for one in lost]
@@ -27,7 +27,7 @@ def missing_of_images(index: Index) -> list[Lines]:
 
 
 def missing_layers(index: Index) -> list[Lines]:
-    """Name each layer that is not on disk, with the images and containers that need it."""
+    """Name each missing layer, with the images and containers that need it."""
     lines = []
     users = _users(index)
     for one in index.document.missing:

@@ -46,7 +46,7 @@ def test_a_layer_that_is_gone_is_named_with_the_images_and_containers_that_need_
     answers = _answers(built.path)
     assert all(answer.failed for answer in answers.values())
     lost = built.chains["app"][:12]
-    expected = [f"image app:1 ({built.images['app'][:12]}): layer {lost} is not on disk"]
+    expected = [f"image app:1 ({built.images['app'][:12]}): layer {lost} is missing"]
     assert _said(answers["images"]) == _said(answers["tree"]) == expected
     assert _said(answers["layers"]) == [
         f"layer {lost} of driver overlay2: needed by image app:1, needed by container web"
@@ -60,8 +60,8 @@ def test_several_layers_of_an_image_are_named_together(built: DbRoot) -> None:
     shutil.rmtree(built.layers / built.cache("app"))
     shutil.rmtree(built.base / "layerdb/sha256" / built.chains["base"])
     (app, tool) = _said(_answers(built.path)["images"])
-    assert app.endswith(f"2 layers ({built.chains['app'][:12]}, {built.chains['base'][:12]}) are not on disk")
-    assert tool.endswith(f"layer {built.chains['base'][:12]} is not on disk")
+    assert app.endswith(f"2 layers ({built.chains['app'][:12]}, {built.chains['base'][:12]}) are missing")
+    assert tool.endswith(f"layer {built.chains['base'][:12]} is missing")
 
 
 def test_a_writable_layer_that_is_gone_is_the_containers(built: DbRoot) -> None:
