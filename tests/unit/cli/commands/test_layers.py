@@ -241,6 +241,9 @@ def test_what_an_entry_without_a_container_holds_is_named_after_that(newer: DbRo
     index = Index(document_of(newer.path))
     about = layers(index, digest("mountweb")[:10], orphaned=False)
     assert any("no prune frees it" in line for part in about.parts if isinstance(part, Lines) for line in part.lines)
+    left = layers(index, identity[:9], orphaned=False)
+    assert {one["id"] for one in left.data["layers"]} >= {digest("mountweb"), newer.cache("base")}
+    assert not left.failed
     named = {one["id"] for one in whose(index, f"image/overlay2/layerdb/mounts/{identity}").data["owners"]}
     assert named == {digest("mountweb"), f"{digest('mountweb')}-init", newer.cache("app"), newer.cache("base")}
 
