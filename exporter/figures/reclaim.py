@@ -59,7 +59,8 @@ def reclaim(snapshot: Snapshot) -> Reclaim:
         freed[category] = clean_up.freed(category, usage.allocated)
     # An inode that an object has a link to, too, counts for the object.
     unattributed = _total(snapshot, disjoint, (tree for tree in rest if snapshot.is_here(tree))).allocated
-    return Reclaim({category: freed[category] for category in Category}, unattributed)
+    whole = not any(_owner(clean_up.owners, tree) is None for tree in snapshot.incomplete)
+    return Reclaim({category: freed[category] for category in Category}, unattributed if whole else None)
 
 
 def _image_names(image: Image) -> tuple[str, ...]:
@@ -175,7 +176,7 @@ class _CleanUp:
     def _remove_trees(self, category: Category, trees: Iterable[Tree]) -> None:
         for tree in trees:
             self.owners[tree] = category
-            if self._is_due(tree) and tree not in self._snapshot.measured:
+            if self._is_due(tree) and self._snapshot.whole(tree) is None:
                 self.unknown.add(category)
 
     @staticmethod
