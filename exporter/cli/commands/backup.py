@@ -25,7 +25,7 @@ def backup(index: Index, places: Places, binds: dict[str, int], *, docker: bool)
     free = [one for one in index.document.volumes if one.name not in mounted]
     unused = [plan.volume(one, f"mounted by {nobody}") for one in free]
     images = [plan.image(one) for one in index.document.images if one.listed]
-    totals = _totals(per_container, unused, [one for _, one, must in images if must])
+    totals = _totals(index, per_container, unused, [one for _, one, must in images if must])
     data = {
         "containers": [
             {
@@ -91,17 +91,29 @@ def _ordered(index: Index) -> list[ContainerRow]:
     return sorted(index.document.containers, key=lambda one: (not is_running(one), container_name(one), one.id))
 
 
-def _totals(rows: _Rows, unused: list[Saved], images: list[Saved]) -> dict[str, int | None]:
-    """Bytes by kind. A source that several containers mount counts once. None if a size of the kind is unknown."""
+#: Without all of a kind of these, its sum is not known. A gap in one object matters where it hides others.
+_NEEDS = {
+    "volumes": (Input.VOLUMES,),
+    "binds": (Input.CONTAINERS, Input.CONTAINER_CONFIGS),
+    "writable": (Input.CONTAINERS,),
+    "images": (Input.NAMES, Input.IMAGE_CONFIGS, Input.IMAGE_STORE),
+}
+_HIDING = (Input.CONTAINER_CONFIGS, Input.NAMES, Input.IMAGE_CONFIGS, Input.IMAGE_STORE)
+
+
+def _totals(index: Index, rows: _Rows, unused: list[Saved], images: list[Saved]) -> dict[str, int | None]:
+    """Bytes by kind. A source that several containers mount counts once. None if not all of the kind are known."""
     mounts = {(one.kind, one.name): one for _, mounts, _ in rows for _, one in mounts}
     mounts |= {(one.kind, one.name): one for one in unused}
-    totals = {
+    totals: dict[str, int | None] = {
         "volumes": _sum(one for (kind, _), one in mounts.items() if kind == "volume"),
         "binds": _sum(one for (kind, _), one in mounts.items() if kind == "bind"),
         "writable": _sum(one for _, _, one in rows),
         "images": _sum(images),
     }
-    return totals | {"known": sum(total or 0 for total in totals.values())}
+    gaps = {one.input for one in index.document.gaps if one.input in _HIDING or not one.object}
+    whole = {what: total if gaps.isdisjoint(_NEEDS[what]) else None for what, total in totals.items()}
+    return whole | {"known": sum(total or 0 for total in totals.values())}
 
 
 def _sum(rows: Iterable[Saved]) -> int | None:
