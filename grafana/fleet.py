@@ -3,10 +3,12 @@
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as board
 
+from exporter.figures.needs import Figure
+from exporter.figures.prunes import Category
 from grafana import parts
 from grafana.host_now import not_filling, time_to_full, used
 from grafana.panels import BYTES, COUNT, RATE, SHARE, TIME, Column, figure, graph, listing
-from grafana.queries import metric, plain, total
+from grafana.queries import known, metric, not_known, plain, total
 
 
 def _fleet(expression: str) -> str:
@@ -36,20 +38,21 @@ def fleet() -> dashboard.Dashboard:
     made = made.with_panel(figure("Unreadable", text, COUNT, unreadable, "hosts", levels=levels, size=(5, 4)))
     text = "Disk blocks below all data roots."
     made = made.with_panel(figure("Docker data", text, BYTES, _fleet(f"sum({data})"), "data", size=(5, 4)))
-    text = "What prunes on all hosts would free."
-    freed = _fleet(f"sum({reclaimable})")
+    text = "What prunes on all hosts would free, without the hosts where that is not known."
+    freed = _fleet(f"sum({known(total(reclaimable), *Category)})")
     made = made.with_panel(figure("Reclaimable", text, BYTES, freed, "reclaimable", size=(4, 4)))
     orphaned = metric("layers_allocated_bytes", 'use="orphaned"')
     columns = [
         Column("Disk used", SHARE, f"max by (instance) ({used()})"),
         Column("Time to full", TIME, f"min by (instance) ({time_to_full()})"),
         Column("Docker data", BYTES, total(data)),
-        Column("Reclaimable", BYTES, total(reclaimable)),
+        Column("Reclaimable", BYTES, known(total(reclaimable), *Category)),
         Column("Orphaned", BYTES, total(orphaned)),
-        Column("Images", COUNT, total(metric("images"))),
-        Column("Containers", COUNT, total(metric("containers"))),
+        Column("Images", COUNT, known(total(metric("images")), Figure.IMAGE_STATES)),
+        Column("Containers", COUNT, known(total(metric("containers")), Figure.CONTAINER_STATES)),
         Column("Volumes", COUNT, total(metric("volumes"))),
-        Column("Missing layers", COUNT, total(metric("missing_layers"))),
+        Column("Missing layers", COUNT, known(total(metric("missing_layers")), Figure.MISSING_LAYERS)),
+        Column("Not known", COUNT, not_known()),
         Column("Age of the figures", TIME, f"max by (instance) (time() - {metric('snapshot_timestamp_seconds')})"),
     ]
     columns = [Column(one.heading, one.unit, _fleet(one.expression)) for one in columns]

@@ -6,8 +6,10 @@ from grafana_foundation_sdk.builders.dashboard import DashboardRangeMapOptions
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as board
 
+from exporter.figures.needs import Figure
+from exporter.figures.prunes import Category
 from grafana.panels import BYTES, COUNT, RATE, SHARE, TIME, Column, dial, figure, graph, listing
-from grafana.queries import metric, total
+from grafana.queries import known, metric, not_known, total
 
 _YEAR = 31536000
 _FULL = ((0.7, "yellow"), (0.9, "red"))
@@ -54,7 +56,7 @@ def now() -> Iterator[Builder[board.Panel]]:
     )
     data = total(metric("directory_allocated_bytes"))
     yield figure("Docker data", "Disk blocks below the data root, as du -x counts them.", BYTES, data)
-    reclaimable = total(metric("reclaimable_bytes"))
+    reclaimable = known(total(metric("reclaimable_bytes")), *Category)
     yield figure("Reclaimable", "What all prunes would free. Row Clean-up shows the categories.", BYTES, reclaimable)
     orphaned = total(metric("layers_allocated_bytes", 'use="orphaned"'))
     text = "Layers that nothing refers to. No prune removes them: see the runbook DockerStorageOrphanedLayers."
@@ -62,16 +64,18 @@ def now() -> Iterator[Builder[board.Panel]]:
     text = "Disk blocks below the root that belong to no layer, container or volume, such as metadata."
     yield figure("Unattributed", text, BYTES, total(metric("unattributed_allocated_bytes")))
     counts = {
-        "Layers": ("layers", "Layer directories on disk. Row Layers shows their use."),
-        "Images": ("images", "Images, the intermediate ones included. Row Images shows their states."),
-        "Containers": ("containers", "Containers in all states. Stopped ones use space, too: row Containers."),
-        "Volumes": ("volumes", "Used and unused volumes. Row Volumes lists them."),
+        "Layers": (Figure.LAYERS_OF_OTHERS, "Layer directories on disk. Row Layers shows their use."),
+        "Images": (Figure.IMAGE_STATES, "Images, the intermediate ones included. Row Images shows their states."),
+        "Containers": (Figure.CONTAINER_STATES, "All containers. Stopped ones use space, too: row Containers."),
+        "Volumes": (Figure.VOLUME_STATES, "Used and unused volumes. Row Volumes lists them."),
     }
-    for title, (name, text) in counts.items():
-        yield figure(title, text, COUNT, total(metric(name)), size=(4, 4))
+    for title, (needs, text) in counts.items():
+        yield figure(title, text, COUNT, known(total(metric(title.lower())), needs), size=(4, 4))
+    text = "Parts of the root that were not read whole: figures that need them are absent. Row Exporter names them."
+    yield figure("Not known", text, COUNT, not_known(), levels=((1, "orange"),), size=(4, 4))
     age = f"time() - {metric('snapshot_timestamp_seconds')}"
     text = "Time since the snapshot that is served was taken. Above an hour: see row Exporter."
-    yield figure("Age of the figures", text, TIME, age, levels=((3600, "orange"),), size=(8, 4))
+    yield figure("Age of the figures", text, TIME, age, levels=((3600, "orange"),), size=(4, 4))
 
 
 def growth() -> Iterator[Builder[board.Panel]]:

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from exporter.figures.needs import Figure, inputs_of
+from exporter.figures.prunes import Category
+
 PREFIX = "docker_storage_"
 HOST = ("job", "instance")
 IMAGE = ("job", "instance", "driver", "image_id")
@@ -23,6 +26,18 @@ def plain(name: str, *matchers: str) -> str:
 def total(expression: str, *by: str) -> str:
     """Sum by host and further labels."""
     return f"sum by ({', '.join(('instance', *by))}) ({expression})"
+
+
+def known(expression: str, *figures: Figure | Category) -> str:
+    """Leave out the hosts where an input of these figures was not read whole: a sum without it would be too small."""
+    inputs = "|".join(sorted({source for figure in figures for source in inputs_of(figure)}))
+    unread = metric("known", f'input=~"{inputs}"')
+    return f"({expression}) unless on (instance) ({unread} == 0)"
+
+
+def not_known() -> str:
+    """How many inputs of each host were not read whole."""
+    return f"count by (instance) ({metric('known')} == 0) or on (instance) 0 * {total(metric('up'))}"
 
 
 def named(expression: str, on: Sequence[str], info: str, *names: str) -> str:

@@ -239,13 +239,16 @@ class BuildRecord:
 
 @dataclass(frozen=True, slots=True)
 class BuildCache:
-    """BuildKit's cache: its records, and by driver the layers that these need.
+    """BuildKit's cache: its records, and by driver the layers that its databases name.
 
     `files` are its own files, `content` its blobs. What it has in a driver's directory are layers with that use.
+    `holds` are the layers that its records need: an engine removes none of these with an image. Of records that are
+    gone, BuildKit can leave the names of layers behind.
     """
 
     records: tuple[BuildRecord, ...] = ()
     needs: Mapping[str, frozenset[LayerId]] = field(default_factory=dict)
+    holds: Mapping[str, frozenset[LayerId]] = field(default_factory=dict)
     content: tuple[Tree, ...] = ()
     files: tuple[Tree, ...] = ()
 

@@ -160,7 +160,7 @@ class _CleanUp:
             own = (name for name in (one.layer, one.init) if name is not None)
             held[one.driver].update((*own, *one.chain))
         if self._building:
-            for driver, names in self._inventory.build_cache.needs.items():
+            for driver, names in self._inventory.build_cache.holds.items():
                 held[driver].update(names)
         return held
 

@@ -170,7 +170,8 @@ def _note_undescribed(reader: Reader, parts: _Parts) -> None:
 
 def _note_unplaced(reader: Reader, containers: Iterable[Container], parts: _Parts) -> None:
     """Note the containers whose layers are written down nowhere: any layer of their driver may be one of theirs."""
-    on_layers = {(image.driver, image.id) for image in parts.images if image.layers}
+    # Only an image without layers is below a container without a layer below.
+    empty = {(image.driver, image.id) for image in parts.images if not (image.layers or image.broken)}
     for one in containers:
         mine = parts.by_driver.get(one.driver, ())
         tree = ("image", one.driver, "layerdb", "mounts", one.id)
@@ -178,7 +179,7 @@ def _note_unplaced(reader: Reader, containers: Iterable[Container], parts: _Part
             continue
         if one.layer is None and not _is_placed(one, mine):
             reader.gap(Input.LAYER_STORES, tree, "it names no layer", driver=one.driver, object_id=one.id)
-        elif one.layer is not None and not (one.chain or one.missing) and (one.driver, one.image_id) in on_layers:
+        elif one.layer is not None and not (one.chain or one.missing) and (one.driver, one.image_id) not in empty:
             reader.gap(Input.LAYER_STORES, tree, "it names no layers below", driver=one.driver, object_id=one.id)
 
 

@@ -92,9 +92,10 @@ def _read(reader: Reader, name: str) -> Volume | None:
         return Volume(name, anonymous, home=home, link=True, optioned=True)
     if reader.is_directory((*home, "_data")) or (linked := reader.is_link((*home, "_data"), harmless=True)):
         about, optioned = _options(reader, home)
-        keys = ("MountType", "MountDevice", "MountOpts")
-        kind, device, options = (text(about, key) or text(about, _OLD_KEYS[key]) for key in keys)
-        data = None if kind or device else (*home, "_data")  # as needsMount of volume/local/local_unix.go
+        kind, device, options = (text(about, key) or text(about, old) for key, old in _OLD_KEYS.items())
+        known = bool(about) or not optioned
+        # As needsMount of volume/local/local_unix.go.
+        data = (*home, "_data") if known and not (kind or device) else None
         facts = Volume(name, anonymous, mount_type=kind, device=device, options=options, optioned=optioned)
         return replace(facts, tree=None if linked else data, home=home, link=linked)
     names = reader.names(home)
@@ -117,6 +118,9 @@ def _options(reader: Reader, home: Tree) -> tuple[Json, bool]:
     about = reader.json((*home, "opts.json"), optional=True)
     if about is None:
         return {}, "opts.json" in reader.names(home)
+    if about and not about.keys() & {*_OLD_KEYS, *_OLD_KEYS.values(), "Quota"}:
+        reader.problem(Reason.DECODE, (*home, "opts.json"), "has no options of a volume")
+        return {}, True
     return about, _any_value(about)
 
 

@@ -1,6 +1,5 @@
 """Whatever one input of a root is damaged: no figure is wrong, and nothing is called what it is not."""
 
-import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.damage import DAMAGES, Said, inputs
+from tests.support.damage import DAMAGES, Said, inputs, is_exception
 from tests.support.product import scan
 from tests.support.roots import graph_root
 from tests.support.roots.layerdb import DbRoot
@@ -44,28 +43,6 @@ def _graph(top: Path) -> Path:
 
 ROOTS: dict[str, Callable[[Path], Path]] = {"layerdb": _layerdb, "graph": _graph}
 
-_HEX = "[0-9a-f]{64}"
-#: Damage that an engine itself cannot tell from what people do, or of which it is known what it makes of it.
-_EXCEPTIONS = (
-    # A whole object that is gone, as after docker rm, rmi and volume rm.
-    ("removed", rf"containers/{_HEX}|graph/{_HEX}|volumes/[^/]+"),
-    ("removed", rf"image/overlay2/imagedb/content/sha256/{_HEX}"),
-    # The parents of images are written down there and nowhere else.
-    ("removed", rf"image/overlay2/imagedb/metadata/sha256/{_HEX}(/parent)?"),
-    # An entry of a layer that is gone or damaged: its layer is missing, as it is for the engine.
-    (".*", rf"image/overlay2/layerdb/sha256/{_HEX}(/(cache-id|diff|parent|size))?"),
-    # An engine ignores a file beside the volumes.
-    (".*", r"volumes/(data|spare)"),
-    # An engine makes a new database in an empty file, and has lost the labels then.
-    ("empty", r"volumes/metadata\.db"),
-    # Up to Docker 1.9, an image without this file is compared with its parent.
-    ("removed", rf"graph/{_HEX}/layersize"),
-)
-
-
-def _is_exception(damage: str, path: Path) -> bool:
-    return any(re.fullmatch(kind, damage) and re.fullmatch(place, str(path)) for kind, place in _EXCEPTIONS)
-
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Path]]:
@@ -87,5 +64,5 @@ def test_a_damaged_input_makes_no_figure_wrong(
     DAMAGES[damage](root / path)
     found = Said(scan(root, orphaned_after=0))
     shutil.rmtree(top)
-    if not _is_exception(damage, path):
+    if not is_exception(damage, path):
         assert found.wrong(sound) == [], f"{path}: {damage}"

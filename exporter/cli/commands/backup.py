@@ -25,7 +25,7 @@ def backup(index: Index, places: Places, binds: dict[str, int], *, docker: bool)
     free = [one for one in index.document.volumes if one.name not in mounted]
     unused = [plan.volume(one, f"mounted by {nobody}") for one in free]
     images = [plan.image(one) for one in index.document.images if one.listed]
-    totals = _totals(index, per_container, unused, [one for _, one, must in images if must])
+    totals = _known_totals(index, _totals(per_container, unused, [one for _, one, must in images if must]))
     data = {
         "containers": [
             {
@@ -39,7 +39,12 @@ def backup(index: Index, places: Places, binds: dict[str, int], *, docker: bool)
         ],
         "unused_volumes": [asdict(one) for one in unused],
         "images": [
-            {"id": row.id, "references": row.references, "digests": row.digests, "registry": registry_evidence(row)}
+            {
+                "id": row.id,
+                "references": row.references,
+                "digests": row.digests,
+                "registry": registry_evidence(index, row),
+            }
             | {"must_save": must, "virtual": row.virtual, "command": one.command}
             for row, one, must in images
         ],
@@ -83,6 +88,13 @@ _TOTALS = {
     "images": "images that no registry reference names",
     "known": "together, as far as it is known",
 }
+_CONTAINERS = (Input.CONTAINERS, Input.CONTAINER_CONFIGS)
+_INPUTS = {
+    "volumes": (Input.VOLUMES,),
+    "binds": _CONTAINERS,
+    "writable": (*_CONTAINERS, Input.LAYER_STORES),
+    "images": (Input.NAMES, Input.IMAGE_CONFIGS, Input.IMAGE_STORE),
+}
 _Images = list[tuple[ImageRow, Saved, bool]]
 _Rows = list[tuple[ContainerRow, list[tuple[MountRow, Saved]], Saved]]
 
@@ -91,29 +103,24 @@ def _ordered(index: Index) -> list[ContainerRow]:
     return sorted(index.document.containers, key=lambda one: (not is_running(one), container_name(one), one.id))
 
 
-#: Without all of a kind of these, its sum is not known. A gap in one object matters where it hides others.
-_NEEDS = {
-    "volumes": (Input.VOLUMES,),
-    "binds": (Input.CONTAINERS, Input.CONTAINER_CONFIGS),
-    "writable": (Input.CONTAINERS,),
-    "images": (Input.NAMES, Input.IMAGE_CONFIGS, Input.IMAGE_STORE),
-}
-_HIDING = (Input.CONTAINER_CONFIGS, Input.NAMES, Input.IMAGE_CONFIGS, Input.IMAGE_STORE)
-
-
-def _totals(index: Index, rows: _Rows, unused: list[Saved], images: list[Saved]) -> dict[str, int | None]:
-    """Bytes by kind. A source that several containers mount counts once. None if not all of the kind are known."""
+def _totals(rows: _Rows, unused: list[Saved], images: list[Saved]) -> dict[str, int | None]:
+    """Bytes by kind. A source that several containers mount counts once. None if a size of the kind is unknown."""
     mounts = {(one.kind, one.name): one for _, mounts, _ in rows for _, one in mounts}
     mounts |= {(one.kind, one.name): one for one in unused}
-    totals: dict[str, int | None] = {
+    return {
         "volumes": _sum(one for (kind, _), one in mounts.items() if kind == "volume"),
         "binds": _sum(one for (kind, _), one in mounts.items() if kind == "bind"),
         "writable": _sum(one for _, _, one in rows),
         "images": _sum(images),
     }
-    gaps = {one.input for one in index.document.gaps if one.input in _HIDING or not one.object}
-    whole = {what: total if gaps.isdisjoint(_NEEDS[what]) else None for what, total in totals.items()}
-    return whole | {"known": sum(total or 0 for total in totals.values())}
+
+
+def _known_totals(index: Index, totals: dict[str, int | None]) -> dict[str, int | None]:
+    """Leave out the totals of kinds of which it is not known what there is, and add all that is known."""
+    known = {"known": sum(total or 0 for total in totals.values())}
+    gaps = {one.input for one in index.document.gaps}
+    unknown = {kind for kind, inputs in _INPUTS.items() if gaps.intersection(inputs)}
+    return {kind: None if kind in unknown else total for kind, total in totals.items()} | known
 
 
 def _sum(rows: Iterable[Saved]) -> int | None:
@@ -144,10 +151,16 @@ def _image_table(index: Index, images: list[tuple[ImageRow, bool]]) -> Table:
         "digest": "a registry has had it: pull by digest",
         "tag": "named by a tag: docker save it unless a registry has it",
         "none": "nothing names it: only docker save keeps it",
+        "unknown": "its names are not known: docker save it",
         "gone": "its own layer is gone: it cannot be saved",
     }
     rows = [
-        (index.image_name(row), index.short(row.id), row.virtual, said[registry_evidence(row) if row.layer else "gone"])
+        (
+            index.image_name(row),
+            index.short(row.id),
+            row.virtual,
+            said[registry_evidence(index, row) if row.layer else "gone"],
+        )
         for row, _ in images
     ]
     return Table("Images", ("IMAGE", "IMAGE ID", ">VIRTUAL", "BACKUP"), rows)
@@ -178,5 +191,5 @@ def _commands(plan: BackupPlan, rows: _Rows, unused: list[Saved], images: _Image
     yield from (
         f"# unless a registry has it: {row.command}"
         for image, row, _ in images
-        if row.command and registry_evidence(image) == "tag"
+        if row.command and image.references and not image.digests
     )

@@ -183,7 +183,7 @@ class BackupPlan:
         file = self._file("image", self._index.image_name(image))
         safe = [one for one in image.references if _REFERENCE.fullmatch(one)]
         command = f"docker save {' '.join(safe) or image.id} | gzip > {file}" if self._docker and image.layer else ""
-        must = bool(image.layer) and registry_evidence(image) == "none"
+        must = bool(image.layer) and registry_evidence(self._index, image) in ("none", "unknown")
         return image, Saved("image", name, "", image.virtual, "", command), must
 
     @property
@@ -266,8 +266,10 @@ def called(container: ContainerRow) -> str:
     return name if _NAME.fullmatch(name) else container.id
 
 
-def registry_evidence(image: ImageRow) -> str:
-    """Whether a registry may have an image: "digest" (one had it), "tag" (it may be local only) or "none"."""
+def registry_evidence(index: Index, image: ImageRow) -> str:
+    """Whether a registry may have an image: "digest" (it had), "tag" (it may be local only), "none", or "unknown"."""
     if image.digests:
         return "digest"
-    return "tag" if image.references else "none"
+    if image.references:
+        return "tag"
+    return "none" if index.is_nameless(image) else "unknown"

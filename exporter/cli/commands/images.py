@@ -12,7 +12,7 @@ from exporter.core.units import age
 from exporter.expose.snapshot_api.rows import ImageRow
 
 #: The figures of a list of images, besides what each image says of itself.
-_FIGURES = ("image_states", "image_shares", "image_users")
+_FIGURES = ("image_states", "image_names", "image_shares", "image_users")
 
 
 def images(index: Index, *, intermediate: bool) -> Answer:
@@ -24,7 +24,7 @@ def images(index: Index, *, intermediate: bool) -> Answer:
     listed = [one for one in rows if one.listed]
     lines = []
     for one in rows:
-        for number, (repository, tag) in enumerate(_references(one)):
+        for number, (repository, tag) in enumerate(_references(index, one)):
             first = not number  # sizes in the first line of an image only, so that columns add up
             figures = (one.virtual, one.unique, _rounded(one.proportional)) if one.listed else (one.virtual, "", "")
             lines.append((repository, tag, index.short(one.id), _age(one.created), *figures, one.state, one.containers))
@@ -42,9 +42,11 @@ def images(index: Index, *, intermediate: bool) -> Answer:
     return Answer(data, [table, *missing, *not_known(index.document, *_FIGURES)], failed=bool(missing))
 
 
-def _references(image: ImageRow) -> list[tuple[str, str]]:
+def _references(index: Index, image: ImageRow) -> list[tuple[str | None, str | None]]:
+    """The repositories and tags of an image; None: not known."""
     found = [(name.rpartition(":")[0], name.rpartition(":")[2]) for name in image.references]
-    return found or [(name.partition("@")[0], NONE) for name in image.digests] or [(NONE, NONE)]
+    nameless = NONE if index.is_nameless(image) is True else None
+    return [*found] or [(name.partition("@")[0], NONE) for name in image.digests] or [(nameless, nameless)]
 
 
 def _rounded(value: float | None) -> int | None:

@@ -127,6 +127,12 @@ class Index:
         """Whether something of these inputs was not read, of all drivers or of this one."""
         return any(one.input in inputs and one.driver in ("", driver) for one in self.document.gaps)
 
+    def is_nameless(self, image: ImageRow) -> bool | None:
+        """Whether no tag and no digest names an image; None where its names could not be read."""
+        if image.references or image.digests:
+            return False
+        return None if self.document.why_not("image_names", image.driver) else True
+
     def image_name(self, image: ImageRow) -> str:
         """An image's first reference, or its short id."""
         return next(iter((*image.references, *image.digests)), self.short(image.id))

@@ -7,7 +7,7 @@ with an `equalMutable` is the same data as that one, and `docker system df` leav
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.core.area import Area, Signature
@@ -127,14 +127,36 @@ _VALUES = (
 
 def build_cache(builds: Builds, databases: Sequence[Database], present: bool) -> BuildCache:
     """Make the build cache of the databases; `present` says whether BuildKit has a directory."""
-    needs = {one.driver: frozenset(_needs(builds, one)) for one in databases}
+    needs = {one.driver: frozenset(_needs(builds.snapshots.values(), one)) for one in databases}
+    held = _held(builds)
+    holds = {one.driver: frozenset(_needs(held, one)) for one in databases}
     imaged = {LayerKey(one.driver, layer) for one in databases for image in one.images for layer in image.layers}
     records = tuple(_record(name, values, builds, databases, imaged) for name, values in builds.records)
-    return BuildCache(records, needs, (_CONTENT,) if present else (), (HOME,) if present else ())
+    return BuildCache(records, needs, holds, (_CONTENT,) if present else (), (HOME,) if present else ())
 
 
-def _needs(builds: Builds, database: Database) -> Iterator[LayerId]:
-    for one in builds.snapshots.values():
+def _held(builds: Builds) -> list[BuildSnapshot]:
+    """The snapshots of the records, and those below them.
+
+    A prune removes the record of an image's layer, and leaves the snapshot that names the layer. It holds nothing.
+    """
+    pending = [_snapshot_of(name, values) for name, values in builds.records]
+    found: dict[str, BuildSnapshot] = {}
+    while pending:
+        name = pending.pop()
+        if name and name not in found:  # a layer of an image has no entry of its own before it is used
+            found[name] = builds.snapshots.get(name, BuildSnapshot(name))
+            pending.append(found[name].parent)
+    return list(found.values())
+
+
+def _snapshot_of(record: str, values: Mapping[str, object]) -> str:
+    key = values["cache.snapshot"]
+    return key if isinstance(key, str) and key else record
+
+
+def _needs(snapshots: Iterable[BuildSnapshot], database: Database) -> Iterator[LayerId]:
+    for one in snapshots:
         for name in (one.name, one.committed):
             for variant in (LayerId(name), LayerId(name + INIT)):
                 if variant in database.store.names:
@@ -163,8 +185,7 @@ def _record(
     databases: Sequence[Database],
     imaged: set[LayerKey],
 ) -> BuildRecord:
-    key = values["cache.snapshot"]
-    snapshot = builds.snapshots.get(key if isinstance(key, str) and key else name)
+    snapshot = builds.snapshots.get(_snapshot_of(name, values))
     size = _count(values["snapshot.size"])
     content, shared = None, False
     for database in databases if snapshot is not None else ():

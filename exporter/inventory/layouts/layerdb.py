@@ -153,8 +153,8 @@ class LayerdbPart:
             return f"it has no entry in {home}" if database.mounts_listed else ""
         if not mount.good or not is_id(mount.layer):
             return f"its entry in {home} is damaged"
-        *_, bottom = mount.parent, *(entry.parent for entry in database.chain(mount.parent))
-        return "a layer below it is damaged or missing" if bottom and database.entries_listed else ""
+        loaded = database.loads(mount.parent) or not database.entries_listed
+        return "" if loaded else "a layer below it is damaged or missing"
 
     def missing_below(self, container: Container) -> Iterator[str]:
         """The image layers below a container that are not on disk. `docker rmi -f` removes the image, not these."""

@@ -102,7 +102,7 @@ def _image(  # noqa: PLR0913 - an image has that many sides
         layers = tuple(entry.cache for _, entry in entries if entry is not None and database.has(entry.cache))
         lost = [chain for chain, entry in entries if entry is None or not database.has(entry.cache)]
         database.missing.update(lost)
-        unloaded = any(entry is None for _, entry in entries)
+        unloaded = not database.loads(next(iter(config.chains), ""))
     elif known is not None and known.layers:
         bare, layers, lost = known, tuple(name for name in known.layers if database.has(name)), []
         unloaded = True

@@ -32,14 +32,16 @@ _STALE_SECONDS = 24 * 3600
 class LayerEntry:
     """What `layerdb/sha256/<chain>` says: the driver's directory, the chain below, the layer's own size in bytes.
 
-    `good`: an engine loads it. `cache` is "" where that cannot be read.
+    `readable`: an engine loads it, if it loads the layer below. `fits`: its name is the digest of what it says, which
+    engines do not check. `cache` is "" where that cannot be read.
     """
 
     chain: str
     cache: LayerId
     parent: str = ""
     size: int | None = None
-    good: bool = True
+    readable: bool = True
+    fits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,10 @@ class MountEntry:
 class Database:
     """What `image/<driver>` says. `moving` are directories of layers that are being written or removed.
 
-    `damaged`: the chain ids whose entry is not what its name says, or cannot be read. An engine drops them, and the
-    images and containers on them. `mounts_listed`, `entries_listed`: it is known which entries `mounts` and `sha256`
-    have. `doubtful`: something could not be read, or is being written, that may refer to any layer.
+    `misnamed`: the entries that are not what their names say. An engine loads them all the same, with images and
+    containers on them; it drops what stands on an entry that cannot be read. `mounts_listed`, `entries_listed`: it is
+    known which entries `mounts` and `sha256` have. `doubtful`: something could not be read, or is being written, that
+    may refer to any layer.
     """
 
     driver: str
@@ -71,7 +74,7 @@ class Database:
     images: list[Image] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
     moving: set[str] = field(default_factory=set)
-    damaged: set[str] = field(default_factory=set)
+    misnamed: dict[str, LayerEntry] = field(default_factory=dict)
     mounts_listed: bool = True
     entries_listed: bool = True
     doubtful: bool = False
@@ -92,6 +95,20 @@ class Database:
             seen.add(top)
             yield entry
             top = entry.parent
+
+    def loads(self, top: str) -> bool:
+        """Whether an engine loads the layer with this chain id: it reads the entry and all below it.
+
+        Docker 20.10 layer/layer_store.go (loadLayer): what an entry says need not fit its name.
+        """
+        seen: set[str] = set()
+        while top and top not in seen:
+            seen.add(top)
+            entry = self.entries.get(top) or self.misnamed.get(top)
+            if entry is None:
+                return False
+            top = entry.parent
+        return not top
 
     def references(self) -> list[Tree]:
         """Where something that refers to a layer can come or go."""
@@ -139,11 +156,10 @@ def _read_entries(reader: Reader, database: Database) -> None:
     store = (*database.base, "layerdb", "sha256")
     for name in reader.objects(store, lambda name: is_id(name) or _REMOVING.fullmatch(name) is not None):
         entry = _entry(reader, (*store, name))
-        if entry.good:
-            database.entries[name] = entry
-            continue
-        if is_id(name):
-            database.damaged.add(name)
+        if entry.readable and is_id(name):
+            (database.entries if entry.fits else database.misnamed)[name] = entry
+            if entry.fits:
+                continue
         # Its own directory is not orphaned, and the layers below it may not be known.
         database.doubtful = database.doubtful or is_id(name) or not entry.cache
         database.moving.update({entry.cache} - {""})
@@ -179,18 +195,24 @@ def _entry(reader: Reader, tree: Tree) -> LayerEntry:
 
 
 def _read_entry(reader: Reader, tree: Tree) -> LayerEntry:
-    """Read one entry. One that is being removed, or that an engine does not load, is not `good`."""
+    """Read one entry; of one that is being removed only where its files are."""
     raw = reader.bytes((*tree, "cache-id"))
     cache = _word(raw)
     if not _DIRECTORY.fullmatch(cache):
         if raw is not None:
             reader.problem(Reason.DECODE, (*tree, "cache-id"), "names no directory")
-        return LayerEntry(tree[-1], LayerId(""), good=False)
+        return LayerEntry(tree[-1], LayerId(""), readable=False)
     if not is_id(tree[-1]):
-        return LayerEntry(tree[-1], LayerId(cache), good=False)
-    size, readable = _size(reader, (*tree, "size"))
-    parent, fits = _parent(reader, tree)
-    return LayerEntry(tree[-1], LayerId(cache), parent, size, good=readable and fits)
+        return LayerEntry(tree[-1], LayerId(cache), readable=False)
+    size, sized = _size(reader, (*tree, "size"))
+    digests = _digests(reader, tree)
+    if digests is None:
+        return LayerEntry(tree[-1], LayerId(cache), readable=False)
+    diff, parent = digests
+    fits = chain_id(parent, diff) == tree[-1]
+    if not fits:
+        reader.problem(Reason.DECODE, tree, "its name is not the digest of its files parent and diff")
+    return LayerEntry(tree[-1], LayerId(cache), parent, size, readable=sized, fits=fits)
 
 
 def _size(reader: Reader, path: Tree) -> tuple[int | None, bool]:
@@ -205,21 +227,15 @@ def _size(reader: Reader, path: Tree) -> tuple[int | None, bool]:
     return size, readable
 
 
-def _parent(reader: Reader, tree: Tree) -> tuple[str, bool]:
-    """The chain id below, and whether the entry's name is the digest of that and of `diff`."""
+def _digests(reader: Reader, tree: Tree) -> tuple[str, str] | None:
+    """The diff id, and the chain id below, "" at the bottom; None where a file is no digest, as a problem."""
     below = reader.bytes((*tree, "parent"), optional=True)
     files = {"diff": reader.bytes((*tree, "diff")), **({} if below is None else {"parent": below})}
     digests = {name: "" if raw is None else hex_digits(_word(raw)) for name, raw in files.items()}
     for name, found in digests.items():
         if not found and files[name] is not None:
             reader.problem(Reason.DECODE, (*tree, name), "not a SHA-256 digest")
-    diff, parent = digests["diff"], digests.get("parent", "")
-    if not all(digests.values()):
-        return parent, False
-    if chain_id(parent, diff) != tree[-1]:
-        reader.problem(Reason.DECODE, tree, "its name is not the digest of its files parent and diff")
-        return parent, False
-    return parent, True
+    return (digests["diff"], digests.get("parent", "")) if all(digests.values()) else None
 
 
 def _word(raw: bytes | None) -> str:

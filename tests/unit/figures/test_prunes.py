@@ -166,7 +166,7 @@ def test_while_the_engine_does_not_load_a_container_no_prune_of_images_or_volume
         container("done", layer=LayerId("own"), metadata=()),
         container("web", layer=LayerId("lost"), metadata=(), unloaded="hostconfig.json is empty"),
     )
-    cache = BuildCache((BuildRecord("one"),), {"overlay2": frozenset({LayerId("stage"), LayerId("base")})})
+    cache = BuildCache((BuildRecord("one"),), holds={"overlay2": frozenset({LayerId("stage"), LayerId("base")})})
     told = snapshot(
         _measured(layers, base=1, own=20, lost=300, stage=4000),
         layers=layers,
@@ -252,7 +252,7 @@ def test_the_build_cache_frees_the_layers_that_only_it_needs_and_none_of_its_own
     layers = (layer("base"), layer("stage", Use.BUILD_CACHE), layer("alien", Use.BUILD_CACHE, driver="vfs"))
     cache = BuildCache(
         records=(BuildRecord("one"), BuildRecord("two")),
-        needs={"overlay2": frozenset({LayerId("base"), LayerId("stage")}), "vfs": frozenset({LayerId("alien")})},
+        holds={"overlay2": frozenset({LayerId("base"), LayerId("stage")}), "vfs": frozenset({LayerId("alien")})},
         content=(("buildkit", "content"),),
         files=(("buildkit",),),
     )

@@ -127,6 +127,20 @@ def test_a_snapshot_needs_the_layers_that_it_stands_on(built: DbRoot, by: str) -
     }
 
 
+def test_only_the_snapshots_of_records_hold_layers(built: DbRoot) -> None:
+    """A prune removes the record of an image's layer and leaves its snapshot behind."""
+    base, app = (f"sha256:{built.chains[name]}" for name in ("base", "app"))
+    built.directory(_B, {})
+    snapshots = {_A: {"chainid": app}, _B: {"parent": _C}, _C: {"chainid": base}}
+    assert _written(built, {}, snapshots).build_cache.holds == {"overlay2": frozenset()}
+    for record, named in ((_A, app), (_C, base), ("any", app)):
+        holds = _written(built, {record: {"cache.snapshot": named} if record == "any" else {}}, snapshots)
+        expected = {built.cache("base")} | ({built.cache("app")} if named == app else set())
+        assert holds.build_cache.holds == {"overlay2": expected}
+    below = _written(built, {_B: {}}, snapshots).build_cache.holds
+    assert below == {"overlay2": {_B, built.cache("base")}}, "what it stands on, too"
+
+
 def test_a_snapshot_needs_its_own_directories(built: DbRoot) -> None:
     names = (_A, f"{_A}-init", "committed", "committed-init")
     for name in (*names, "stranger"):

@@ -123,3 +123,25 @@ def test_the_reported_case_has_two_damaged_images(tmp_path: Path) -> None:
     assert figures("scan_errors_total", collector="images", reason="decode") == 2
     assert not figures.all("image_virtual_size_bytes")
     assert sorted(one.path.rpartition("/")[2] for one in document.problems) == ["diff", "parent"]
+
+
+#: Docker 20.10 loads what can be read and has all layers below it, and does not compare it with its name.
+_LOADED = {"a diff of another layer", "no parent where the chain needs one"}
+
+
+@pytest.mark.parametrize("kind", _DAMAGE)
+def test_it_is_known_what_an_engine_loads_in_spite_of_damage(tmp_path: Path, kind: str) -> None:
+    built = _built(tmp_path)
+    _DAMAGE[kind][1](_entry(built, "app"))
+    inventory = scan(built.path).inventory
+    loaded = kind in _LOADED
+    assert {one.references[0][0]: not one.unloaded for one in inventory.images} == {"app": loaded, "other": True}
+    assert [one.unloaded == "" for one in inventory.containers] == [loaded]
+
+
+def test_a_ring_of_parents_is_not_loaded(tmp_path: Path) -> None:
+    built = _built(tmp_path)
+    for name, parent in (("app", "base"), ("base", "app")):
+        (_entry(built, name) / "parent").write_text(f"sha256:{built.chains[parent]}")
+    (web,) = scan(built.path).inventory.containers
+    assert web.unloaded
