@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from exporter.cli.commands.builders import builder_lines
 from exporter.cli.commands.remarks import links, remarks
@@ -10,7 +10,7 @@ from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table, exact_su
 from exporter.cli.commands.unexplained import said_of, unexplained
 from exporter.core.text import SHORT
 from exporter.core.units import age, human
-from exporter.expose.snapshot_api.rows import Document, FilesystemRow, LayerRow, ReclaimableRow
+from exporter.expose.snapshot_api.rows import DirectoryRow, Document, FilesystemRow, LayerRow, ReclaimableRow
 
 _MEASURES = ("size", "allocated", "inodes")
 
@@ -19,8 +19,9 @@ def df(document: Document) -> Answer:
     """List the top-level entries of the root, the largest first, and the reclaimable space."""
     rows = sorted(document.directories, key=lambda row: (-(row.allocated or 0), row.name))
     bytes_, objects = ([getattr(row, what) for row in document.reclaimable] for what in ("bytes", "objects"))
-    silent, linked = _silent(document), links(document)
-    whole = not silent and all(row.allocated is not None and row.name not in linked for row in rows)
+    silent, unread = _silent(document), {one.path for one in document.problems}
+    rows = [_unknown(row) if row.name in links(document) and row.name in unread else row for row in rows]
+    whole = not silent and all(row.allocated is not None for row in rows)
     known = [sum(getattr(row, what) or 0 for row in rows) for what in _MEASURES]
     sums = [one if whole else AtLeast(one) for one in known]
     data = {
@@ -39,9 +40,8 @@ def df(document: Document) -> Answer:
             f"{document.root}{_when(document)}",
             (">ON DISK", ">SIZE", ">#INODES", "PART"),
             [
-                *((row.allocated, row.size, row.inodes, row.name) for row in rows if row.name not in linked),
+                *((row.allocated, row.size, row.inodes, _part(document, row.name)) for row in rows),
                 *((None, None, None, name) for name in silent),
-                *((None, None, None, f"{one.path} -> {one.target}") for one in linked.values() if "/" not in one.path),
             ],
             footer=(sums[1], sums[0], sums[2], "total"),
             bars=0,
@@ -57,6 +57,16 @@ def df(document: Document) -> Answer:
         _filesystems(document.filesystems),
     ]
     return Answer(data, [*parts, *said_of(unexplained(document)), *_unmeasured(document), *remarks(document)])
+
+
+def _unknown(row: DirectoryRow) -> DirectoryRow:
+    """The row of a part that is behind a link: what the link itself takes is not what the part takes."""
+    return replace(row, size=None, allocated=None, inodes=None)
+
+
+def _part(document: Document, name: str) -> str:
+    link = links(document).get(name)
+    return name if link is None else f"{name} -> {link.target}"
 
 
 def _silent(document: Document) -> list[str]:

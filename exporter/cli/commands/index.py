@@ -117,7 +117,7 @@ class Index:
     def _image_of(self, container: ContainerRow) -> str:
         """The image of a container that no image of the document has the layers of."""
         known = any((one.driver, one.id) == (container.driver, container.image_id) for one in self.document.images)
-        return "image" if known or not container.image_id else self._lost_image(container.driver)
+        return "image" if known else self._lost_image(container.driver)
 
     def _lost_image(self, driver: str) -> str:
         """An image that is not in the document: it is removed, unless images may be there that were not read."""

@@ -19,6 +19,8 @@ from exporter.inventory.files.reader import ID, is_id
 
 _PLUGINS = "plugins"
 _HEADINGS = ("LAYER", "USE", ">SIZE", ">ON DISK", "BELONGS TO", "DIRECTORY")
+#: Docker 20.10 layer/layer_store.go, loadMount: such an entry is read like any other when the engine starts.
+_HELD = "its container is gone, but an entry of layerdb/mounts still needs the layer: no prune frees it"
 
 
 def layers(index: Index, wanted: str, *, orphaned: bool) -> Answer:
@@ -65,6 +67,8 @@ def _data(index: Index, layer: LayerRow) -> dict[str, object]:
 
 def _meant(index: Index, wanted: str) -> Answer:
     found = list(index.meant(wanted))
+    if not found and (left := _left_by(index, wanted)):
+        return left
     if len({_identity(one) for one in found}) != 1:
         data: dict[str, object] = {"matches": [_match(index, one) for one in found], "layers": []}
         if not found:
@@ -76,6 +80,20 @@ def _meant(index: Index, wanted: str) -> Answer:
     data = {"matches": [_match(index, one) for one in found], "layers": [_data(index, one) for one in rows]}
     parts: list[Table | Lines] = [Lines("", [line for one in found for line in _about(index, one)])]
     return Answer(data, [*parts, _table(index, "", rows)])
+
+
+def _left_by(index: Index, wanted: str) -> Answer | None:
+    """The layers that entries of `layerdb/mounts` need whose containers, named by `wanted`, are gone; None for none."""
+    rows = [one for one in index.document.layers if one.held and one.held.startswith(wanted)]
+    if not rows:
+        return None
+    ids = dict.fromkeys(one.held for one in rows)
+    gone = [
+        f"container {held} is gone, but its entry in layerdb/mounts needs these layers: no prune frees them"
+        for held in ids
+    ]
+    data = {"matches": [], "layers": [_data(index, one) for one in rows]}
+    return Answer(data, [Lines("", gone), _table(index, "", rows)])
 
 
 def _identity(row: LayerRow | ImageRow | ContainerRow) -> str:
@@ -117,10 +135,6 @@ def _about(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[str]:
     lines += [f"  {_HELD}"] if index.is_left(row) else []
     names = [index.image_name(one) for one in index.images_with(row)]
     return [*lines, f"  images: {', '.join(names)}"] if names else lines
-
-
-#: Docker 20.10 layer/layer_store.go, loadMount: such an entry is read like any other when the engine starts.
-_HELD = "its container is gone, but an entry of layerdb/mounts still needs the layer: no prune frees it"
 
 
 def whose(index: Index, given: str) -> Answer:

@@ -181,6 +181,20 @@ def test_the_terminal_says_where_a_link_leads_and_what_to_do(tmp_path: Path) -> 
     assert (owners[0]["kind"], owners[0]["id"]) == ("volume", "data")
 
 
+def test_a_link_in_the_place_of_what_belongs_to_no_object_is_named_and_no_error(tmp_path: Path) -> None:
+    root = root_with_volume(tmp_path)
+    (root / "tmp").mkdir()
+    (root / "tmp/f").write_bytes(b"x" * 9000)
+    put_behind_link(root, "tmp", absolute=False)
+    document = document_of(root)
+    assert not document.problems
+    assert [(one.path, one.target) for one in document.remarks] == [("tmp", "../disk/tmp")]
+    table = df(document).parts[0]
+    assert isinstance(table, Table)
+    (row,) = [one for one in table.rows if one[3] == "tmp -> ../disk/tmp"]
+    assert row[:3] == (0, len("../disk/tmp"), 1), "as du counts the link"
+
+
 def test_when_the_link_is_replaced_by_a_mount_all_is_known_again(tmp_path: Path) -> None:
     root = root_with_volume(tmp_path)
     to = put_behind_link(root, "volumes")

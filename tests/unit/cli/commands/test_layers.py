@@ -191,6 +191,13 @@ def test_a_layer_that_only_a_container_stands_on_names_the_container(newer: DbRo
     assert owners(newer)[newer.cache("base")] == "image (removed) of container db and 1 more"
 
 
+def test_a_container_whose_configuration_is_lost_stands_on_a_removed_image_as_well(newer: DbRoot) -> None:
+    newer.remove_image("app")
+    identity = digest("containerweb")
+    (newer.path / "containers" / identity / "config.v2.json").write_bytes(b"")
+    assert owners(newer)[newer.cache("base")] == f"image (removed) of container {identity[:12]}"
+
+
 def test_where_the_image_may_be_there_it_is_not_called_removed(newer: DbRoot) -> None:
     (newer.base / "imagedb/content/sha256" / newer.images["app"]).write_text("{")
     assert owners(newer)[newer.cache("base")] == "image of container web"
@@ -234,6 +241,9 @@ def test_what_an_entry_without_a_container_holds_is_named_after_that(newer: DbRo
     index = Index(document_of(newer.path))
     about = layers(index, digest("mountweb")[:10], orphaned=False)
     assert any("no prune frees it" in line for part in about.parts if isinstance(part, Lines) for line in part.lines)
+    left = layers(index, identity[:9], orphaned=False)
+    assert {one["id"] for one in left.data["layers"]} >= {digest("mountweb"), newer.cache("base")}
+    assert not left.failed
     named = {one["id"] for one in whose(index, f"image/overlay2/layerdb/mounts/{identity}").data["owners"]}
     assert named == {digest("mountweb"), f"{digest('mountweb')}-init", newer.cache("app"), newer.cache("base")}
 
