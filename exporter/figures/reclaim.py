@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from exporter.core.engine_version import PRUNES
 from exporter.core.measured import Tree, Usage
-from exporter.core.model import Container, ContainerState, Image, Layer, LayerId, LayerKey, Snapshot, Use
+from exporter.core.model import ContainerState, Image, Layer, LayerId, LayerKey, Snapshot, Use
 from exporter.core.text import SHORT, escape
 from exporter.figures.prunable import reasons_against
 from exporter.figures.prunes import Category, Command, command
@@ -91,7 +91,7 @@ class _CleanUp:
         self._by_name = inventory.engine.has(PRUNES) is False
         self._why = reasons_against(inventory)
         self._images = {(one.driver, one.id): one for one in inventory.images if not one.unloaded}
-        self._containers: list[Container] = list(inventory.containers)
+        self._containers = [one for one in inventory.containers if not (one.unloaded and one.going)]
         self._building = True
         self._layers: dict[LayerKey, Layer] = {one.key: one for one in inventory.layers}
 
