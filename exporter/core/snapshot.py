@@ -1,6 +1,6 @@
 """The result of one scan of a data root, and the counters since the start of the exporter."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.core.measured import Measured, Reason, Tree, is_within
@@ -57,7 +57,8 @@ class Snapshot:
 
     `error` says why the root could not be read; then all else is empty. `differences` are the
     sizes of layers that Docker sizes by comparing, `logs` those of the containers' logs in bytes. `measured`
-    lacks the trees that could not be measured. `audited` says by area when its least recently measured
+    lacks the trees that could not be measured. `incomplete`: the trees that could not be measured or of which a part
+    could not be read; sums with one of these are not known. `audited` says by area when its least recently measured
     writable tree was measured. `progress` is None once everything was measured. `mounts` are the paths at which other
     filesystems are mounted; `subvolumes`: directories of the root's own filesystem can have device numbers of their
     own.
@@ -79,6 +80,15 @@ class Snapshot:
     watching: Watching | None = None
     audited: Mapping[str, float] = field(default_factory=dict)
     progress: Progress | None = None
+    incomplete: frozenset[Tree] = frozenset()
+
+    def whole(self, tree: Tree | None) -> Measured | None:
+        """What a tree holds; None where that is not known, or not whole."""
+        return None if tree is None or tree in self.incomplete else self.measured.get(tree)
+
+    def are_whole(self, trees: Iterable[Tree]) -> bool:
+        """Whether no tree among these could not be measured, or not whole."""
+        return not self.incomplete or self.incomplete.isdisjoint(trees)
 
     def is_here(self, tree: Tree) -> bool:
         """Whether a measured tree is on the root's own filesystem."""

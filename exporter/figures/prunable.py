@@ -24,7 +24,8 @@ def reasons_against(inventory: Inventory) -> Mapping[Category, str]:
 
 
 def _not_loaded(containers: Iterable[Container]) -> str:
-    lost = [one for one in containers if one.unloaded]
+    """What a container used that is being removed is free to be removed, too."""
+    lost = [one for one in containers if one.unloaded and not one.going]
     if not lost:
         return ""
     more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""

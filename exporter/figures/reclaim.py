@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from exporter.core.engine_version import PRUNES
 from exporter.core.measured import Tree, Usage
-from exporter.core.model import Container, ContainerState, Image, Layer, LayerId, LayerKey, Snapshot, Use
+from exporter.core.model import ContainerState, Image, Layer, LayerId, LayerKey, Snapshot, Use
 from exporter.core.text import SHORT, escape
 from exporter.figures.prunable import reasons_against
 from exporter.figures.prunes import Category, Command, command
@@ -59,7 +59,8 @@ def reclaim(snapshot: Snapshot) -> Reclaim:
         freed[category] = clean_up.freed(category, usage.allocated)
     # An inode that an object has a link to, too, counts for the object.
     unattributed = _total(snapshot, disjoint, (tree for tree in rest if snapshot.is_here(tree))).allocated
-    return Reclaim({category: freed[category] for category in Category}, unattributed)
+    whole = not any(_owner(clean_up.owners, tree) is None for tree in snapshot.incomplete)
+    return Reclaim({category: freed[category] for category in Category}, unattributed if whole else None)
 
 
 def _image_names(image: Image) -> tuple[str, ...]:
@@ -90,7 +91,7 @@ class _CleanUp:
         self._by_name = inventory.engine.has(PRUNES) is False
         self._why = reasons_against(inventory)
         self._images = {(one.driver, one.id): one for one in inventory.images if not one.unloaded}
-        self._containers: list[Container] = list(inventory.containers)
+        self._containers = [one for one in inventory.containers if not (one.unloaded and one.going)]
         self._building = True
         self._layers: dict[LayerKey, Layer] = {one.key: one for one in inventory.layers}
 
@@ -175,7 +176,7 @@ class _CleanUp:
     def _remove_trees(self, category: Category, trees: Iterable[Tree]) -> None:
         for tree in trees:
             self.owners[tree] = category
-            if self._is_due(tree) and tree not in self._snapshot.measured:
+            if self._is_due(tree) and self._snapshot.whole(tree) is None:
                 self.unknown.add(category)
 
     @staticmethod

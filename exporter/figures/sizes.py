@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from exporter.core.measured import Measured, Tree, Usage
+from exporter.core.measured import Measured, Tree, Usage, is_within
 from exporter.core.model import BuildRecord, Container, Image, ImageState, Layer, LayerKey, Snapshot, Use
 from exporter.inventory.drivers import driver_named
 
@@ -78,7 +78,7 @@ def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:
         elif layer.changes is not None:
             if key in snapshot.differences:
                 sizes[key] = snapshot.differences[key]
-        elif layer.size_known and (measured := _measured(snapshot, layer.content)):
+        elif layer.size_known and (measured := snapshot.whole(layer.content)):
             sizes[key] = measured.usage.size
     return sizes
 
@@ -140,7 +140,7 @@ def layers(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str,
             group = groups[driver, use]
             if use in _UNCLAIMED and not driver_named(driver).listed:
                 continue
-            total = disjoint.total(_trees(snapshot, (tree for layer in group for tree in layer.trees)))
+            total = _total(snapshot, disjoint, (tree for layer in group for tree in layer.trees))
             usage = total if all(layer.trees for layer in group) else None
             sums[driver, use] = LayerSum(len(group), _size(group, sizes, use, usage), usage)
     return sums
@@ -177,7 +177,7 @@ def _container(
         return ContainerFigures(None, None, None)
     key = LayerKey(container.driver, container.layer)
     size = sizes.get(key)
-    measured = _measured(snapshot, contents.get(key))
+    measured = snapshot.whole(contents.get(key))
     image = _below(container, sizes, virtual)
     return ContainerFigures(
         writable_size=size,
@@ -202,7 +202,7 @@ def directories(snapshot: Snapshot) -> dict[str, Usage | None]:
     """The usage of every top-level entry, and of the root itself as `.`: their sum is `du -sx` of the root.
 
     Left out, as `du -x` does: an entry that is another filesystem; and one that could not be looked at. A subvolume of
-    btrfs is no other filesystem. None: the files are not below the root.
+    btrfs is no other filesystem. None: the files are not below the root, or not all of them could be read.
     """
     disjoint = Disjoint()
     here = [name for name in snapshot.inventory.directories if (name,) in snapshot.measured]
@@ -212,14 +212,15 @@ def directories(snapshot: Snapshot) -> dict[str, Usage | None]:
             parts[tree[0]].append(measured)
     usages: dict[str, Usage | None] = {".": snapshot.measured[()].usage} if () in snapshot.measured else {}
     usages.update({name: disjoint.total(parts[name]) for name in sorted(parts)})
-    usages.update(dict.fromkeys(snapshot.inventory.elsewhere & parts.keys()))
+    lost = {tree[0] for tree in snapshot.incomplete if tree and not is_within(tree, snapshot.mounts)}
+    usages.update(dict.fromkeys((snapshot.inventory.elsewhere | lost) & parts.keys()))
     return usages
 
 
 def volumes(snapshot: Snapshot) -> dict[str, Usage | None]:
     """The usage of every volume, by name; None if its data could not be measured."""
     return {
-        volume.name: measured.usage if (measured := _measured(snapshot, volume.tree)) else None
+        volume.name: measured.usage if (measured := snapshot.whole(volume.tree)) else None
         for volume in snapshot.inventory.volumes
     }
 
@@ -251,9 +252,10 @@ def build_cache(snapshot: Snapshot) -> BuildCacheFigures:
     files = [tree for tree in snapshot.measured if any(tree[: len(one)] == one for one in cache.files)]
     disjoint = Disjoint()
     parts = {"snapshots": snapshots, "content": content, "metadata": [tree for tree in files if tree not in content]}
+    totals = {name: _total(snapshot, disjoint, trees) for name, trees in parts.items()}
     return BuildCacheFigures(
         size=None if None in alone else sum(size for size in alone if size is not None),
-        allocated={name: disjoint.total(_trees(snapshot, trees)).allocated for name, trees in parts.items()},
+        allocated={name: usage.allocated for name, usage in totals.items() if usage is not None},
         records=records,
     )
 
@@ -261,13 +263,12 @@ def build_cache(snapshot: Snapshot) -> BuildCacheFigures:
 def _record_size(snapshot: Snapshot, record: BuildRecord) -> int | None:
     if record.size is not None:
         return record.size
-    measured = _measured(snapshot, record.content)
+    measured = snapshot.whole(record.content)
     return measured.usage.size if measured else None
 
 
-def _measured(snapshot: Snapshot, tree: Tree | None) -> Measured | None:
-    return None if tree is None else snapshot.measured.get(tree)
-
-
-def _trees(snapshot: Snapshot, trees: Iterable[Tree]) -> Iterable[Measured]:
-    return (snapshot.measured[tree] for tree in trees if tree in snapshot.measured)
+def _total(snapshot: Snapshot, disjoint: Disjoint, trees: Iterable[Tree]) -> Usage | None:
+    """The usage of several trees; None where one of them could not be measured whole."""
+    wanted = list(trees)
+    usage = disjoint.total(snapshot.measured[tree] for tree in wanted if tree in snapshot.measured)
+    return usage if snapshot.are_whole(wanted) else None

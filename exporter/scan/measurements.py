@@ -25,6 +25,8 @@ class Measurements:
         #: Trees with outdated figures: layers that were measured while they were made, and layers to whose files
         #: other trees got hard links later.
         self._stale: set[Tree] = set()
+        #: Trees of which a part could not be read when they were measured last.
+        self._partial: set[Tree] = set()
 
     @property
     def problems(self) -> list[Problem]:
@@ -35,6 +37,15 @@ class Measurements:
     def failed(self) -> list[Tree]:
         """The trees that could not be measured completely."""
         return list(self._problems)
+
+    @property
+    def incomplete(self) -> frozenset[Tree]:
+        """The trees that could not be measured, or not whole. Those that vanished meanwhile are none."""
+        lost = {tree for tree in self._problems if tree not in self.measured and self._is_lost(tree)}
+        return frozenset(lost | (self._partial & self.measured.keys()))
+
+    def _is_lost(self, tree: Tree) -> bool:
+        return any(one.reason is not Reason.VANISHED for one in self._problems[tree])
 
     @property
     def for_sums(self) -> dict[Tree, Measured]:
@@ -57,6 +68,7 @@ class Measurements:
             del self.differences[key]
         for tree in self._problems.keys() - plan.trees.keys():
             del self._problems[tree]
+        self._partial &= plan.trees.keys()
         # A layer that is being pulled is measured at its beginning. The files written later raise no event.
         finished = (plan.immutable - self.plan.immutable) | (plan.sources.keys() & self.plan.unfinished)
         finished &= self.measured.keys()
@@ -92,7 +104,7 @@ class Measurements:
 
     def store_in(self, cache: Cache) -> None:
         """Save the figures of image layers for the next start."""
-        complete = self.plan.immutable - self._stale
+        complete = self.plan.immutable - self._stale - self._partial
         trees = {tree: self.measured[tree] for tree in complete if tree in self.measured}
         sizes = {
             changes.new: (self.measured[changes.new].identity, self.differences[key])
@@ -133,6 +145,7 @@ class Measurements:
         before = self.measured.get(task.tree)
         if result.measured is not None:
             self._stale.discard(task.tree)
+            (self._partial.add if self._lacks(task) else self._partial.discard)(task.tree)
             self.measured[task.tree] = result.measured
             self.changes += before is None or _differs(before, result.measured)
         elif before is not None and task.trouble and Reason.VANISHED in task.trouble.counts:
@@ -140,6 +153,11 @@ class Measurements:
             del self.measured[task.tree]
             self.changes += 1
         return result.measured is None or before is None or before.usage != result.measured.usage
+
+    @staticmethod
+    def _lacks(task: Task) -> bool:
+        """Whether something in a tree could not be read and is still there."""
+        return task.trouble is not None and bool(task.trouble.counts.keys() - {Reason.VANISHED})
 
     def _note_trouble(self, task: Task, collector: Collector) -> None:
         standing = self._problems.pop(task.tree, None)

@@ -249,6 +249,7 @@ class Scanner:
         return replace(
             known,
             measured=self._measurements.for_sums,
+            incomplete=self._measurements.incomplete,
             differences=dict(self._measurements.differences),
             logs=dict(self._metadata.logs),
             collectors=dict(self._outcomes.collectors),

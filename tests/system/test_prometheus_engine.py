@@ -45,6 +45,7 @@ _MUST_FIRE = {
     ("DockerContainerLogRunaway", _SICK),
     ("DockerContainerLogUnbounded", _SICK),
     ("DockerContainerWritableLayerLarge", _SICK),
+    ("DockerContainerWritableLayerNearLimit", _SICK),
     ("DockerStorageOrphanedLayers", _SICK),
     ("DockerStorageMissingLayers", _SICK),
     ("DockerStorageReclaimableHigh", _SICK),
@@ -77,6 +78,8 @@ class Sick:
         self._built.writer.file(f"aufs/diff/{hex_id('fat')}/fat", 11 * 1024**3)
         new = LayerdbWriter(self.root, "overlay2").layer("base", 10).image("base", "base", ["base:1"])
         new.container("loud", "base", "base", log=10)
+        limited = {"StorageOpt": {"size": "256k"}}
+        new.container("full", "base", "base", host=limited, writable={"f": os.urandom(250_000)})
         self._log = self.root / "containers" / hex_id("loud") / f"{hex_id('loud')}-json.log"
         os.truncate(self._log, 2 * 1024**3)
         self._built.writer.volume(hex_id("left"), {"fill": os.urandom(24 * 1024**2)})

@@ -216,7 +216,7 @@ def _container_columns(figures: Figures, short: Callable[[str], str]) -> list[Co
 
 def _checkpoints(snapshot: Snapshot, container: Container) -> int | None:
     """What the checkpoints hold; None for a container without any."""
-    measured = snapshot.measured.get(container.checkpoints) if container.checkpoints else None
+    measured = snapshot.whole(container.checkpoints)
     return measured.usage.size or None if measured is not None else None
 
 

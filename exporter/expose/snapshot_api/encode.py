@@ -164,8 +164,8 @@ def layers(figures: Figures) -> Iterator[LayerRow]:
     parents = _parents(snapshot)
     for layer in snapshot.inventory.layers:
         key = layer.key
-        usages = [snapshot.measured[tree].usage for tree in layer.trees if tree in snapshot.measured]
-        known = usages if layer.trees and len(usages) == len(layer.trees) else []
+        found = [snapshot.whole(tree) for tree in layer.trees]
+        known = [] if None in found else [one.usage for one in found if one is not None]
         yield LayerRow(
             driver=layer.driver,
             id=escape(layer.id),

@@ -191,6 +191,17 @@ def test_while_the_engine_does_not_load_a_container_no_prune_of_images_or_volume
         assert found[category].how.commands
 
 
+def test_what_a_half_removed_container_used_is_free_and_the_rest_of_it_stays() -> None:
+    """Its layers are removed first, and then the engine does not load it any more."""
+    one = container(
+        "web", image_id=ImageId("app"), volumes=("data",), state=ContainerState.DEAD, unloaded="it has no entry"
+    )
+    measured = {("containers", "web"): tree(1), ("volumes", "data"): tree(20), ("volumes", "data", "_data"): tree(300)}
+    images = (image("app", references=(("a", "1"),), metadata=()),)
+    told = snapshot(measured, containers=(one,), volumes=(volume("data"),), images=images)
+    assert _freed(told) == {"images_unused": (0, 1), "volumes_unused": (320, 1)}
+
+
 def test_of_containers_with_one_name_it_is_not_known_which_the_engine_loads() -> None:
     twins = (replace(container(name), name="web") for name in "ab")
     containers = (*twins, container("c", unloaded="it is damaged"))

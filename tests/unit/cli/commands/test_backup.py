@@ -1,5 +1,6 @@
 import json
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from exporter.cli.commands.tables import Answer, Lines
 from exporter.demo import build_demo
 from tests.support.product import document_of
 from tests.support.roots import graph_root, hex_id
+from tests.support.roots.layerdb import DbRoot, digest
 
 
 def plan(path: Path, *, docker: bool = True, measure: bool = False, **places: str) -> Answer:
@@ -156,3 +158,22 @@ def test_the_root_is_known_by_the_name_that_the_engine_gave_it(tmp_path: Path, s
     built.container("agent", image="app", volumes={"/x": source})
     (mount,) = of(plan(built.path), "agent")["mounts"]
     assert bool(mount["command"]) is saved
+
+
+@pytest.mark.parametrize(
+    ("lost", "unknown"),
+    [
+        ("containers", {"binds", "writable"}),
+        ("volumes", {"volumes"}),
+        ("containers/{web}/config.v2.json", {"binds", "writable"}),
+        ("image/overlay2/imagedb/content/sha256", {"images"}),
+    ],
+)
+def test_a_sum_over_what_is_not_known_is_not_0(tmp_path: Path, lost: str, unknown: set[str]) -> None:
+    built = DbRoot(tmp_path).layer("a", 10).image("a", "a", ["a:1"]).volume("data", 9000)
+    built.container("web", "a", "a", writable={"w": 4})
+    assert None not in plan(built.path).data["totals"].values()
+    path = built.path / lost.format(web=digest("containerweb"))
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    totals = plan(built.path).data["totals"]
+    assert {kind for kind, total in totals.items() if total is None} == unknown

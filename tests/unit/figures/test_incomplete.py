@@ -1,0 +1,80 @@
+"""Trees of which a part could not be read: what is worked out of them is not known."""
+
+from dataclasses import replace
+
+import pytest
+
+from exporter.core.measured import Tree
+from exporter.core.model import LayerId, Snapshot, Use
+from exporter.figures.figures import Figures
+from exporter.figures.prunes import Category
+from tests.support.snapshots import container, image, layer, snapshot, tree, volume
+
+_BASE, _OWN, _LEFT = (("overlay2", name) for name in ("base", "own", "left"))
+_DATA: Tree = ("volumes", "data", "_data")
+
+
+def _sound() -> Snapshot:
+    layers = (layer("base"), layer("own", Use.CONTAINER), layer("left", Use.ORPHANED))
+    return snapshot(
+        {
+            ("overlay2",): tree(0),
+            ("volumes",): tree(0),
+            _BASE: tree(1000),
+            _OWN: tree(30),
+            _LEFT: tree(7),
+            _DATA: tree(500),
+            ("volumes", "data"): tree(0),
+            ("containers", "web"): tree(2),
+        },
+        directories=("overlay2", "volumes"),
+        layers=layers,
+        images=(image("app", "base"),),
+        containers=(container("web", layer=LayerId("own"), image_id="app"),),
+        volumes=(volume("data"),),
+    )
+
+
+def _without(*lost: Tree) -> Figures:
+    return Figures(replace(_sound(), incomplete=frozenset(lost)))
+
+
+def test_everything_is_known_of_whole_trees() -> None:
+    figures = _without()
+    assert figures.layers["overlay2", Use.IMAGE].size == 1000
+    assert figures.images["overlay2", "app"].virtual == 1000
+    assert figures.containers["web"].virtual == 1030
+    assert figures.directories["volumes"] is not None
+    assert figures.reclaim.unattributed is not None
+    assert all(one.allocated is not None for one in figures.reclaim.freed.values())
+
+
+def test_a_layer_that_was_read_in_part_has_no_size_and_neither_have_its_image_and_its_sums() -> None:
+    figures = _without(_BASE)
+    assert not [key for key in figures.layer_sizes if key.id == "base"]
+    assert figures.images["overlay2", "app"].virtual is None
+    assert figures.containers["web"].virtual is None
+    assert (figures.layers["overlay2", Use.IMAGE].size, figures.layers["overlay2", Use.IMAGE].usage) == (None, None)
+    assert figures.layers["overlay2", Use.IMAGE].count == 1, "it is there"
+    assert figures.layers["overlay2", Use.CONTAINER].size == 30
+    assert figures.directories["overlay2"] is None
+    assert figures.directories["volumes"] is not None
+
+
+def test_a_volume_that_was_read_in_part_has_no_size_and_a_prune_of_it_frees_what_is_not_known() -> None:
+    figures = _without(_DATA)
+    assert figures.volumes["data"] is None
+    assert figures.directories["volumes"] is None
+    assert figures.reclaim.freed[Category.VOLUMES_UNUSED].allocated is None
+    assert figures.reclaim.freed[Category.LAYERS_ORPHANED].allocated == 14
+
+
+@pytest.mark.parametrize(("lost", "known"), [(("overlay2",), False), (_LEFT, True)])
+def test_what_belongs_to_nobody_is_not_known_where_such_a_tree_was_read_in_part(lost: Tree, *, known: bool) -> None:
+    assert (_without(lost).reclaim.unattributed is not None) is known
+
+
+def test_a_sum_of_what_was_orphaned_is_not_known_where_one_was_read_in_part() -> None:
+    figures = _without(_LEFT)
+    assert figures.layers["overlay2", Use.ORPHANED].size is None
+    assert figures.reclaim.freed[Category.LAYERS_ORPHANED].allocated is None
