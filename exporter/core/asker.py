@@ -23,7 +23,8 @@ Answer = tuple[int, ...]
 LOOK, STATVFS = "look", "statvfs"
 _TOP = str(Path(__file__).parents[2])
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from exporter.core.asker import serve; serve()"
-_READY = b"ready\n"
+#: Before the answer to a question, its process writes its own id after this sign.
+_BEGUN = "+"
 _PIECE = 1 << 16
 
 
@@ -60,7 +61,7 @@ class Asker:
         self._process: subprocess.Popen[bytes] | None = None
         self._lost = False
         self._received = b""
-        self._ready = False
+        self._processes: dict[int, int] = {}
         self._answers: dict[int, Answer] = {}
         self._asked = 0
         with contextlib.suppress(OSError):
@@ -93,8 +94,6 @@ class Asker:
     def ask(self, kind: str, path: str) -> "Asked":
         """Begin a call; raises AskerError."""
         with self._lock:
-            while not self._ready:  # it has not hung: nothing was asked yet
-                self._receive(None)
             self._asked += 1
             process = self._running()
             assert process.stdin is not None, "opened as a pipe"
@@ -105,12 +104,20 @@ class Asker:
             return Asked(self, self._asked)
 
     def answer(self, number: int, seconds: float) -> Answer | None:
-        """The answer to a question, if it comes within so many seconds; raises AskerError."""
-        until = time.monotonic() + seconds
+        """The answer to a question, if it comes within so many seconds; raises AskerError.
+
+        They are counted from when its process runs, and again if that only waits for a core.
+        """
         with self._lock:
+            while number not in self._processes:
+                self._receive(None)
+            until = time.monotonic() + seconds
             while number not in self._answers:
-                if not self._receive(max(0.0, until - time.monotonic())):
+                if self._receive(max(0.0, until - time.monotonic())):
+                    continue
+                if not _is_ready(self._processes[number]):
                     return None
+                until = time.monotonic() + seconds
             return self._answers[number]
 
     def _running(self) -> "subprocess.Popen[bytes]":
@@ -132,9 +139,12 @@ class Asker:
             raise AskerError
         *lines, self._received = (self._received + piece).split(b"\n")
         for line in lines:
-            number, *answer = map(int, line.split()) if line != _READY[:-1] else (0,)
-            self._ready = self._ready or not number
-            self._answers[number] = tuple(answer)
+            begun = line.startswith(_BEGUN.encode())
+            number, *rest = map(int, line.split())
+            if begun:
+                self._processes[number] = rest[0]
+            else:
+                self._answers[number] = tuple(rest)
         return True
 
 
@@ -154,7 +164,6 @@ class Asked:
 
 def serve() -> None:
     """The asker's process: fork for each line of the input, until that ends."""
-    os.write(1, _READY)
     children: set[int] = set()
     received = b""
     while piece := os.read(0, _PIECE):
@@ -166,12 +175,22 @@ def serve() -> None:
         os.kill(child, signal.SIGKILL)
 
 
+def _is_ready(process: int) -> bool:
+    """Whether a process can go on, and waits for a core at most (proc(5))."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[:1] == [b"R"]
+    except OSError:
+        return False
+
+
 def _fork(line: bytes) -> int:
     child = os.fork()
     if child:
         return child
     try:
         number, kind, path = line.decode().split(" ")
+        os.write(1, f"{_BEGUN}{number} {os.getpid()}\n".encode())
         answer = CALLS[kind](os.fsdecode(bytes.fromhex(path)))
         os.write(1, " ".join(map(str, (number, *answer))).encode() + b"\n")
     finally:

@@ -211,4 +211,4 @@ def test_a_layout_that_is_not_read_is_named_and_not_passed_off_as_empty(tmp_path
     for command in ("images", "images --tree", "layers", "backup", "df"):
         done = run(*command.split(), "--root", str(tmp_path / "docker"))
         assert "containerd" in (done.stdout if command == "df" else done.stderr), command
-        assert done.returncode == 1
+        assert done.returncode == 1, command
