@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from exporter.core.mountinfo import read_mounts
+
 
 @contextlib.contextmanager
 def mounted(on: Path, *options: str) -> Iterator[None]:
@@ -16,5 +18,10 @@ def mounted(on: Path, *options: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if on.is_mount():  # an engine that was on it has unmounted it
+        if _is_mounted(on):  # an engine that was on it has unmounted it
             subprocess.run(["umount", "-l", str(on)], check=True)
+
+
+def _is_mounted(on: Path) -> bool:
+    """Whether anything is mounted there. `Path.is_mount` knows no bind mount of the same filesystem."""
+    return any(mount.path == str(on.resolve()) for mount in read_mounts())
