@@ -46,9 +46,9 @@ def _identity() -> Iterator[Builder[board.Panel]]:
     names = {"instance": "Host", "root": "Data root", "layout": "Layout"}
     text = "The layouts in each root. Of containerd only the directories are measured."
     yield listing("Data roots", text, names, [Column("Found", COUNT, metric("root_info"))], size=(12, 6))
-    text = "Parts of the root that were not read whole; /status has the paths. See DockerStorageNotKnown."
-    unread = [Column("Read whole", COUNT, f"{metric('known')} == 0")]
-    yield listing("Not known", text, {"instance": "Host", "input": "Part"}, unread, size=(24, 6))
+    text = "0: this part of the root was not read whole; /status has the paths. See DockerStorageNotKnown."
+    known = [Column("Read whole", COUNT, metric("known"))]
+    yield listing("Read whole", text, {"instance": "Host", "input": "Part"}, known, size=(24, 6))
 
 
 def _scans() -> Iterator[Builder[board.Panel]]:

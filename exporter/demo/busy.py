@@ -4,6 +4,7 @@ Most files are sparse. The written data stays below 100 MB, and a prune removes 
 """
 
 import os
+import shutil
 from collections import deque
 from pathlib import Path
 
@@ -15,6 +16,8 @@ _HOURS_TO_FULL = 3600
 _LOG_TURNS_AT = 64_000 * _MEGABYTE
 _KEPT_IMAGES = 2
 _ORPHANS = 5
+#: A volume of which only a torn file was written.
+_TORN = full_id("7041aa5e0000")
 _REAL = os.urandom(256 * 1024)
 _REAL_LIMIT = 256 * len(_REAL)
 
@@ -41,7 +44,9 @@ class Busy:
         if self.steps % 7 == 2:
             self._job()
         if self.steps == 30:  # the disk was full for a moment
-            self.writer.file(f"volumes/{full_id('7041aa5e0000')}/config.json", b'{"ID":')
+            self.writer.file(f"volumes/{_TORN}/config.json", b'{"ID":')
+        if self.steps == 45:  # somebody has seen the error
+            shutil.rmtree(self.root / "volumes" / _TORN)
         if self.steps % 40 == 3 and self._orphans < _ORPHANS:
             self._orphan()
         if self.steps % 120 == 0:

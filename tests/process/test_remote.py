@@ -139,7 +139,7 @@ def plain_port(files: Path) -> Iterator[int]:
     (files / "plain.yml").write_text(web)
     with exporter(graph_root(files / "plain").path, "--web.config.file", str(files / "plain.yml")) as running:
         trusted = ("--from", f"https://localhost:{running.port}", "--from.ca-file", str(files / "plain.crt"))
-        eventually(lambda: "the first scan is not finished" not in run(*trusted).stderr)
+        eventually(lambda: not run(*trusted).returncode)
         yield running.port
 
 

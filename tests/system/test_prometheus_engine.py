@@ -82,7 +82,9 @@ class Sick:
         new.container("full", "base", "base", host=limited, writable={"f": os.urandom(250_000)})
         self._log = self.root / "containers" / hex_id("loud") / f"{hex_id('loud')}-json.log"
         os.truncate(self._log, 2 * 1024**3)
-        self._built.writer.volume(hex_id("left"), {"fill": os.urandom(24 * 1024**2)})
+        # A prune of containers is what is known here: the engine does not load those of the other driver.
+        self._built.writer.file(f"aufs/diff/{hex_id('fat')}/fill", os.urandom(24 * 1024**2))
+        self._built.writer.volume(hex_id("left"), {"fill": b"left"})
 
     def fall_ill(self) -> None:
         """Lose a layer, leave one over, damage a file, and take nearly all inodes."""

@@ -9,7 +9,12 @@ def test_a_busy_root_grows_gets_orphans_and_is_pruned(tmp_path: Path) -> None:
     busy = Busy(tmp_path / "docker")
     busy.step()
     before = figures_of(busy.root, orphaned_after=0)
-    for _ in range(118):
+    for _ in range(30):
+        busy.step()
+    torn = figures_of(busy.root, orphaned_after=0)
+    assert torn.sum("scan_errors_total") == torn("scan_errors_total", collector="volumes", reason="decode") == 1
+    assert torn("known", input="volumes") == 0
+    for _ in range(88):
         busy.step()
     grown = figures_of(busy.root, orphaned_after=0)
     assert grown.sum("container_log_size_bytes") > before.sum("container_log_size_bytes") + 3e9
@@ -17,7 +22,7 @@ def test_a_busy_root_grows_gets_orphans_and_is_pruned(tmp_path: Path) -> None:
     assert grown("layers", driver="aufs", use="image") > before("layers", driver="aufs", use="image")
     assert grown("layers", driver="aufs", use="orphaned") == 3
     assert grown.sum("missing_layers") == 0
-    assert grown.sum("scan_errors_total") == grown("scan_errors_total", collector="volumes", reason="decode") == 1
+    assert grown.sum("scan_errors_total") == 0
     assert allocated(busy.root) < 100_000_000
     busy.step()
     pruned = figures_of(busy.root, orphaned_after=0)
