@@ -9,8 +9,8 @@ from exporter.cli.commands.backup import backup
 from exporter.cli.commands.backup_plan import Places
 from exporter.cli.commands.df import df
 from exporter.cli.commands.index import Index
-from exporter.cli.commands.layers import whose
 from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table
+from exporter.cli.commands.whose import whose
 from exporter.core.model import RemarkKind, Snapshot, Use
 from exporter.core.mountinfo import MountPoint
 from exporter.inventory.links import Way
