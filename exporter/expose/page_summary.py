@@ -7,6 +7,7 @@ from typing import TypeVar
 from exporter.core.knowledge import Input
 from exporter.core.model import CollectorScan, Problem, Snapshot, Use
 from exporter.core.text import label, shorten
+from exporter.expose.linked_parts import linked_parts
 from exporter.expose.snapshot_api import objects
 from exporter.expose.snapshot_api.rows import (
     ContainerRow,
@@ -68,7 +69,8 @@ def summarize(figures: Figures) -> Summary:
     summary = _root_summary(snapshot)
     if not snapshot.measured:
         return summary
-    directories = tuple(objects.directories(figures))
+    unread = {one.path for one in snapshot.problems}
+    directories = tuple(linked_parts(objects.directories(figures), objects.remarks(snapshot), unread))
     images = [row for row in objects.images(figures) if row.listed]
     containers = list(objects.containers(figures))
     mounts = [(shorten(row.name or row.id[:12]), mount) for row in containers for mount in row.mounts]
