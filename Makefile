@@ -10,7 +10,7 @@ DEMO_BUILD_ADDRESS ?= 127.0.0.1:9589
 DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
 # Parts of docker.io in Debian 12, and packages of their own in Debian 13
 DOCKER_CLIENT := docker-cli:/usr/bin/docker docker-buildx:/usr/libexec/docker/cli-plugins/docker-buildx
-APT_TEST := prometheus strace curl openssl systemd docker.io $(DOCKER_CLIENT) busybox-static chromium lintian debootstrap e2fsprogs
+APT_TEST := prometheus strace curl openssl systemd docker.io $(DOCKER_CLIENT) busybox-static chromium lintian debootstrap e2fsprogs btrfs-progs
 #: In a virtual environment of its own: what it needs is no business of the lock files.
 MUTATION_TOOL := cosmic-ray==8.7.0
 APT_BENCHMARK := docker.io $(DOCKER_CLIENT) busybox-static gdu prometheus

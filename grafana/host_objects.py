@@ -94,9 +94,10 @@ def images() -> Panels:
     text = "All names of all images: an image is removed only with its last name."
     tags = {"instance": "Host", "repository": "Repository", "tag": "Tag", "image_id": "Id"}
     of_tags = f"{metric('image_tag_info')} * on ({', '.join(IMAGE)}) group_left ()"
-    # An image that has lost layers has no size, but it has a name.
     columns = [Column("Virtual", BYTES, f"{of_tags} {virtual}")]
     columns += [Column("Layers", COUNT, f"{of_tags} {metric('image_layers')}")]
+    # An image that has lost layers has no size and no length, but it has a name.
+    columns += [Column("Names", COUNT, metric("image_tag_info"))]
     yield listing("Tags", text, tags, columns, size=(8, 9))
 
 

@@ -177,7 +177,7 @@ def whose(document: "Document", path: str) -> "Answer":
     PATH is absolute, or relative to the data root.
     """
     from exporter.cli.commands.index import Index  # noqa: PLC0415 - see above
-    from exporter.cli.commands.layers import whose  # noqa: PLC0415
+    from exporter.cli.commands.whose import whose  # noqa: PLC0415
 
     return whose(Index(document), path)
 

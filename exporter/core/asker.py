@@ -9,48 +9,21 @@ and has one thread, and it never makes such a call itself.
 import contextlib
 import os
 import select
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-#: The numbers of a `statvfs_result`; empty for a call that has none, or has failed.
-Answer = tuple[int, ...]
-LOOK, STATVFS = "look", "statvfs"
+from exporter.core.ask_server import BEGUN, PIECE_BYTES, Answer
+
 _TOP = str(Path(__file__).parents[2])
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from exporter.core.asker import serve; serve()"
-#: Before the answer to a question, its process writes its own id after this sign.
-_BEGUN = "+"
-_PIECE = 1 << 16
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from exporter.core.ask_server import serve; serve()"
 
 
 class AskerError(Exception):
     """The asker has ended, or could not be started."""
-
-
-def _look(path: str) -> Answer:
-    """Open and list a directory."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            with os.scandir(descriptor) as entries:
-                next(entries, None)
-        finally:
-            os.close(descriptor)
-    return ()
-
-
-def _statvfs(path: str) -> Answer:
-    with contextlib.suppress(OSError):
-        return tuple(os.statvfs(path))
-    return ()
-
-
-CALLS: dict[str, Callable[[str], Answer]] = {LOOK: _look, STATVFS: _statvfs}
 
 
 class Asker:
@@ -133,13 +106,13 @@ class Asker:
         waiting.register(output, select.POLLIN)
         if not waiting.poll(None if seconds is None else seconds * 1000):
             return False
-        piece = output.read(_PIECE)
+        piece = output.read(PIECE_BYTES)
         if not piece:
             self._lost = True
             raise AskerError
         *lines, self._received = (self._received + piece).split(b"\n")
         for line in lines:
-            begun = line.startswith(_BEGUN.encode())
+            begun = line.startswith(BEGUN.encode())
             number, *rest = map(int, line.split())
             if begun:
                 self._processes[number] = rest[0]
@@ -162,19 +135,6 @@ class Asked:
         return answer is not None
 
 
-def serve() -> None:
-    """The asker's process: fork for each line of the input, until that ends."""
-    children: set[int] = set()
-    received = b""
-    while piece := os.read(0, _PIECE):
-        *lines, received = (received + piece).split(b"\n")
-        for line in lines:
-            children.add(_fork(line))
-        children = {child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)}
-    for child in children:
-        os.kill(child, signal.SIGKILL)
-
-
 def _is_ready(process: int) -> bool:
     """Whether a process can go on, and waits for a core at most (proc(5))."""
     try:
@@ -182,16 +142,3 @@ def _is_ready(process: int) -> bool:
             return file.read().rpartition(b")")[2].split()[:1] == [b"R"]
     except OSError:
         return False
-
-
-def _fork(line: bytes) -> int:
-    child = os.fork()
-    if child:
-        return child
-    try:
-        number, kind, path = line.decode().split(" ")
-        os.write(1, f"{_BEGUN}{number} {os.getpid()}\n".encode())
-        answer = CALLS[kind](os.fsdecode(bytes.fromhex(path)))
-        os.write(1, " ".join(map(str, (number, *answer))).encode() + b"\n")
-    finally:
-        os._exit(0)

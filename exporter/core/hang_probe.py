@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
-from exporter.core.asker import CALLS, LOOK, STATVFS, Answer, Asker, AskerError
+from exporter.core.ask_server import CALLS, LOOK, STATVFS, Answer
+from exporter.core.asker import Asker, AskerError
 
 _TIMEOUT_SECONDS = 1.0
 

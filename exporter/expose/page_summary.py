@@ -7,7 +7,8 @@ from typing import TypeVar
 from exporter.core.knowledge import Input
 from exporter.core.model import CollectorScan, Problem, Snapshot, Use
 from exporter.core.text import label, shorten
-from exporter.expose.snapshot_api import encode
+from exporter.expose.linked_parts import linked_parts
+from exporter.expose.snapshot_api import objects
 from exporter.expose.snapshot_api.rows import (
     ContainerRow,
     DirectoryRow,
@@ -68,12 +69,13 @@ def summarize(figures: Figures) -> Summary:
     summary = _root_summary(snapshot)
     if not snapshot.measured:
         return summary
-    directories = tuple(encode.directories(figures))
-    images = [row for row in encode.images(figures) if row.listed]
-    containers = list(encode.containers(figures))
+    unread = {one.path for one in snapshot.problems}
+    directories = tuple(linked_parts(objects.directories(figures), objects.remarks(snapshot), unread))
+    images = [row for row in objects.images(figures) if row.listed]
+    containers = list(objects.containers(figures))
     mounts = [(shorten(row.name or row.id[:12]), mount) for row in containers for mount in row.mounts]
     knowledge = snapshot.inventory.knowledge
-    orphans = [row for row in encode.layers(figures) if row.use is Use.ORPHANED]
+    orphans = [row for row in objects.layers(figures) if row.use is Use.ORPHANED]
     return replace(
         summary,
         taken=snapshot.taken,
@@ -88,12 +90,12 @@ def summarize(figures: Figures) -> Summary:
         ),
         directories=_largest((row.allocated, row.name, row) for row in directories),
         used=_sum(row.allocated for row in directories),
-        reclaimable=tuple(replace(row, commands=()) for row in encode.reclaimable(figures.reclaim)),
+        reclaimable=tuple(replace(row, commands=()) for row in objects.reclaimable(figures.reclaim)),
         images=tuple(map(_short_image, _largest((row.virtual, row.id, row) for row in images))),
         containers=tuple(map(_short_container, _largest((row.writable, row.id, row) for row in containers))),
         logs=tuple(map(_short_container, _largest((row.log, row.id, row) for row in containers))),
         mounts=tuple(mounts[:ROWS]),
-        volumes=_largest((row.size, row.name, row) for row in encode.volumes(figures)),
+        volumes=_largest((row.size, row.name, row) for row in objects.volumes(figures)),
         orphans=_largest((row.allocated, row.id, row) for row in orphans),
         missing=sum(map(len, figures.missing.values())) if figures.is_known(Figure.MISSING_LAYERS) else None,
         collectors=tuple((collector, scan) for collector, scan in snapshot.collectors.items()),
@@ -109,7 +111,7 @@ def _root_summary(snapshot: Snapshot) -> Summary:
         inventory.layouts,
         inventory.unmeasured,
         inventory.drivers,
-        gaps=tuple(encode.gaps(inventory.knowledge))[:ROWS],
+        gaps=tuple(objects.gaps(inventory.knowledge))[:ROWS],
         problems=tuple(map(_presentable, snapshot.problems[:ROWS])),
         problem_count=len(snapshot.problems),
     )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
-from exporter.core.measured import Measured, Reason, Tree, is_within
+from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.model import (
     Collector,
     Counters,
@@ -22,7 +22,6 @@ from exporter.core.model import (
     Snapshot,
     Trigger,
 )
-from exporter.core.mountinfo import WITH_SUBVOLUMES, filesystems, mount_of
 from exporter.inventory.areas import RootAreas, find_areas
 from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.opening import RootError, open_root, root_entry
@@ -30,6 +29,7 @@ from exporter.inventory.read import detect
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Result, Task
+from exporter.scan.disks import filesystems_of, has_subvolumes
 from exporter.scan.hard_links import gained_links
 from exporter.scan.measurements import Measurements
 from exporter.scan.metadata import Metadata
@@ -68,6 +68,9 @@ class Scanner:
         self._known = Snapshot(path, self._clock.now())
         self._metadata = Metadata(self._grace, self._proc)
         self._measurements = Measurements()
+        #: Where filesystems with parts of the root are mounted, below it. Others are behind links: nothing of them is
+        #: measured.
+        self.mounted_below: list[str] = []
         self._changes = 0
         self._outcomes = Outcomes(self.counters, clock)
         self._runs = Runs()
@@ -179,21 +182,16 @@ class Scanner:
         self._start(trigger, stats, tasks, whole=dirty.everything)
 
     def _note_filesystems(self, root: DataRoot) -> None:
-        inventory = self.inventory
-        parts: list[Tree] = [(name,) for name in inventory.directories]
-        parts += [one.trees[0][:-1] for one in inventory.layers if one.trees]
-        mounted = (one for volume in inventory.volumes for one in (volume.home, volume.tree) if one in root.mounts)
-        parts += [one for one in mounted if one is not None and not is_within(one, root.unwalked)]
-        others = [one.where for one in inventory.remarks if one.where]
-        found = filesystems(root.path, parts, others, root.mountinfo, root.device)
+        found = filesystems_of(root, self.inventory)
+        top = root.path.rstrip("/") + "/"
+        self.mounted_below = [one.mountpoint for one in found[1:] if one.mountpoint.startswith(top)]
         self._changes += found != self._known.filesystems
-        around = mount_of(root.path, root.mountinfo)
         self._known = Snapshot(
             self.path,
             self._clock.now(),
             device=root.device,
             mounts=root.mounts,
-            subvolumes=around is not None and around.fstype in WITH_SUBVOLUMES,
+            subvolumes=has_subvolumes(root),
             filesystems=found,
         )
 

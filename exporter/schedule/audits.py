@@ -69,7 +69,7 @@ class Audits:
 
     def check_free_space(self, now: float) -> None:
         """Make growing trees due if a filesystem loses more space than the measured growth explains."""
-        below = [one.mountpoint for one in self._scanner.filesystems[1:]]
+        below = self._scanner.mounted_below
         if self._space.is_losing_space(now, self._config.root, below, self._scanner.measured.values()):
             self._schedule.hurry(now)
 

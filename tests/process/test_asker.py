@@ -5,7 +5,8 @@ import signal
 import threading
 from pathlib import Path
 
-from exporter.core.asker import LOOK, STATVFS, Asker
+from exporter.core.ask_server import LOOK, STATVFS
+from exporter.core.asker import Asker
 from exporter.core.hang_probe import HangProbe
 from tests.support.waiting import DEADLINE
 

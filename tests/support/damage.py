@@ -11,7 +11,7 @@ from pathlib import Path
 from exporter.core.model import Snapshot, Use
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.render import render
-from exporter.expose.snapshot_api import encode
+from exporter.expose.snapshot_api import objects
 from exporter.figures.figures import Figures
 from tests.support.product import Samples
 
@@ -162,10 +162,10 @@ class Said:
             if not name.startswith(_OF_THE_DISK)
         }
         self.called = {
-            *((f"image {one.state}", one.id) for one in encode.images(figures) if one.state in ("unused", "dangling")),
-            *(("volume unused", one.name) for one in encode.volumes(figures) if one.containers == 0),
-            *(("layer orphaned", one.id) for one in encode.layers(figures) if one.use == Use.ORPHANED),
-            *(("layer missing", one.layer) for one in encode.missing(figures)),
+            *((f"image {one.state}", one.id) for one in objects.images(figures) if one.state in ("unused", "dangling")),
+            *(("volume unused", one.name) for one in objects.volumes(figures) if one.containers == 0),
+            *(("layer orphaned", one.id) for one in objects.layers(figures) if one.use == Use.ORPHANED),
+            *(("layer missing", one.layer) for one in objects.missing(figures)),
         }
 
     def wrong(self, sound: "Said") -> list[str]:

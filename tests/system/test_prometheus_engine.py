@@ -245,10 +245,10 @@ def test_two_layouts_and_three_drivers_in_one_root_are_told_apart(hosts: Hosts) 
     found = {one.where: hosts.prometheus.answer(one, (_SICK,)) for one in _all(DASHBOARDS[0])}
     drivers = {one["metric"]["driver"] for one in found["docker-storage.json: Layers by use A"]}
     assert drivers == {"aufs", "overlay2", "vfs"}  # an old Docker keeps its volumes in vfs
-    tags = [one["metric"]["driver"] for one in found["docker-storage.json: Tags B"] if one["metric"]["tag"] == "1"]
+    tags = [one["metric"]["driver"] for one in found["docker-storage.json: Tags C"] if one["metric"]["tag"] == "1"]
     assert sorted(tags) == ["aufs", "aufs", "overlay2"]
     loud = [one["metric"]["driver"] for one in found["docker-storage.json: Containers A"]]
-    assert sorted(loud) == ["aufs", "aufs", "overlay2"]
+    assert sorted(loud) == ["aufs", "aufs", "overlay2", "overlay2"]
 
 
 def test_variables_list_what_there_is(hosts: Hosts) -> None:

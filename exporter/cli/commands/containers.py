@@ -40,7 +40,7 @@ def containers(index: Index) -> Answer:
         parts.append(_limits(limited))
     if deleted := list(_deleted_logs(rows)):
         parts.append(Lines("", deleted))
-    return Answer({"containers": [asdict(one) for one in rows]}, parts)
+    return Answer({"containers": [asdict(one) for one in rows]}, parts, failed=bool(deleted))
 
 
 def _limits(limited: list[ContainerRow]) -> Table:

@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from exporter.cli.commands.builders import builder_lines
-from exporter.cli.commands.remarks import links, remarks
+from exporter.cli.commands.remarks import remarks
 from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table, exact_sum, total
 from exporter.cli.commands.unexplained import said_of, unexplained
 from exporter.core.text import SHORT
 from exporter.core.units import age, human
-from exporter.expose.snapshot_api.rows import DirectoryRow, Document, FilesystemRow, LayerRow, ReclaimableRow
+from exporter.expose.linked_parts import linked_parts
+from exporter.expose.snapshot_api.rows import Document, FilesystemRow, LayerRow, ReclaimableRow
 
 _MEASURES = ("size", "allocated", "inodes")
 
@@ -20,9 +21,9 @@ def df(document: Document) -> Answer:
     rows = sorted(document.directories, key=lambda row: (-(row.allocated or 0), row.name))
     bytes_, objects = ([getattr(row, what) for row in document.reclaimable] for what in ("bytes", "objects"))
     silent, unread = _silent(document), {one.path for one in document.problems}
-    rows = [_unknown(row) if row.name in links(document) and row.name in unread else row for row in rows]
-    whole = not silent and all(row.allocated is not None for row in rows)
-    known = [sum(getattr(row, what) or 0 for row in rows) for what in _MEASURES]
+    shown = list(linked_parts(rows, document.remarks, unread))
+    whole = not silent and all(row.allocated is not None for row in shown)
+    known = [sum(getattr(row, what) or 0 for row in shown) for what in _MEASURES]
     sums = [one if whole else AtLeast(one) for one in known]
     data = {
         "directories": [asdict(row) for row in rows],
@@ -40,7 +41,7 @@ def df(document: Document) -> Answer:
             f"{document.root}{_when(document)}",
             (">ON DISK", ">SIZE", ">#INODES", "PART"),
             [
-                *((row.allocated, row.size, row.inodes, _part(document, row.name)) for row in rows),
+                *((row.allocated, row.size, row.inodes, row.name) for row in shown),
                 *((None, None, None, name) for name in silent),
             ],
             footer=(sums[1], sums[0], sums[2], "total"),
@@ -57,16 +58,6 @@ def df(document: Document) -> Answer:
         _filesystems(document.filesystems),
     ]
     return Answer(data, [*parts, *said_of(unexplained(document)), *_unmeasured(document), *remarks(document)])
-
-
-def _unknown(row: DirectoryRow) -> DirectoryRow:
-    """The row of a part that is behind a link: what the link itself takes is not what the part takes."""
-    return replace(row, size=None, allocated=None, inodes=None)
-
-
-def _part(document: Document, name: str) -> str:
-    link = links(document).get(name)
-    return name if link is None else f"{name} -> {link.target}"
 
 
 def _silent(document: Document) -> list[str]:

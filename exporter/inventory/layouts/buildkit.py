@@ -33,6 +33,8 @@ _CONTENT: Tree = ("buildkit", "content")
 SNAPSHOTS: Tree = ("buildkit", "snapshots.db")
 _RECORDS: tuple[Tree, ...] = (("buildkit", "metadata_v2.db"), ("buildkit", "metadata.db"))
 _NAME = re.compile(r"[0-9a-z]{25}", re.ASCII)
+#: With the containerd image store: `containerd-<snapshotter>` (Docker 28, builder/builder-next/controller.go).
+_OF_CONTAINERD = "containerd-"
 _SHA256 = "sha256:"
 _NANOSECONDS = 1e9
 _LARGEST = 2**63 - 1
@@ -76,7 +78,11 @@ def read_builds(reader: Reader) -> Builds:
     if not reader.root.is_directory(HOME):
         return Builds({}, (), doubtful=reader.is_link(HOME))
     file = next((one for one in _RECORDS if one[-1] in names), _RECORDS[0])
-    for database in (SNAPSHOTS, file) if names else ():
+    for name in names:
+        if name.startswith(_OF_CONTAINERD):
+            reader.gap(Input.BUILD_CACHE, (*HOME, name), "its records are in the image store of containerd")
+    own = names and not any(name.startswith(_OF_CONTAINERD) for name in names)
+    for database in (SNAPSHOTS, file) if own else ():
         reader.expect(database)
     snapshots = reader.database(SNAPSHOTS, "", _snapshots)
     records = reader.database(file, "_main", _records)

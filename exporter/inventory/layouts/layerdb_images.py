@@ -78,7 +78,8 @@ def _note_lost_entries(reader: Reader, database: Database, configs: Iterable[Ima
     wanted = {chain for config in configs for chain in config.chains or ()}
     for chain in sorted(wanted - database.entries.keys()):
         tree = (*database.base, "layerdb", "sha256", chain)
-        reader.gap(Input.LAYER_STORES, tree, MISSING, driver=database.driver, object_id=chain, damaged=True)
+        if not reader.exists(tree):  # else it is damaged, which its reader has noted
+            reader.gap(Input.LAYER_STORES, tree, MISSING, driver=database.driver, object_id=chain, damaged=True)
 
 
 def _lost(reader: Reader, database: Database, image: str, why: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.cli.commands.index import Index
-from exporter.cli.commands.layers import whose
+from exporter.cli.commands.whose import whose
 from exporter.core.area import Area, AreaTable, Signature
 from exporter.core.data_root import DataRoot
 from exporter.core.model import Collector

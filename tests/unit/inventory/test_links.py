@@ -9,10 +9,13 @@ from exporter.cli.commands.backup import backup
 from exporter.cli.commands.backup_plan import Places
 from exporter.cli.commands.df import df
 from exporter.cli.commands.index import Index
-from exporter.cli.commands.layers import whose
 from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table
+from exporter.cli.commands.whose import whose
 from exporter.core.model import RemarkKind, Snapshot, Use
 from exporter.core.mountinfo import MountPoint
+from exporter.expose.page_summary import summarize
+from exporter.expose.snapshot_api.rows import DirectoryRow
+from exporter.figures.figures import Figures
 from exporter.inventory.links import Way
 from tests.support.product import document_of, figures_of, scan
 from tests.support.recorded import unpack_case
@@ -179,6 +182,15 @@ def test_the_terminal_says_where_a_link_leads_and_what_to_do(tmp_path: Path) -> 
     assert kinds == [("volume", "data"), ("part", "volumes")]
     owners = whose(index, f"{to}/data/_data/f").data["owners"]
     assert (owners[0]["kind"], owners[0]["id"]) == ("volume", "data")
+
+
+def test_the_page_shows_a_part_behind_a_link_as_unknown(tmp_path: Path) -> None:
+    root = root_with_volume(tmp_path)
+    put_behind_link(root, "volumes", absolute=False)
+    summary = summarize(Figures(scan(root)))
+    (row,) = [one for one in summary.directories if one.name.startswith("volumes")]
+    assert row == DirectoryRow("volumes -> ../disk/volumes", None, None, None)
+    assert summary.used is None
 
 
 def test_a_link_in_the_place_of_what_belongs_to_no_object_is_named_and_no_error(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from exporter.cli.commands.df import df
 from exporter.cli.commands.index import Index
-from exporter.cli.commands.layers import whose
 from exporter.cli.commands.tables import Table
+from exporter.cli.commands.whose import whose
 from exporter.core.clock import SYSTEM_CLOCK
 from exporter.core.data_root import DataRoot
 from exporter.core.engine_version import NO_EVIDENCE, EngineVersion

@@ -8,9 +8,9 @@ import pytest
 
 from exporter.cli.commands.df import df
 from exporter.cli.commands.index import Index
-from exporter.cli.commands.layers import whose
 from exporter.cli.commands.source import parse
 from exporter.cli.commands.tables import Lines
+from exporter.cli.commands.whose import whose
 from exporter.core.model import Snapshot
 from exporter.core.mountinfo import MountPoint
 from exporter.expose.snapshot_api.encode import describe, ending

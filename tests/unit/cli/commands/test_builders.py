@@ -9,8 +9,8 @@ from exporter.cli.commands.backup_plan import Places
 from exporter.cli.commands.builders import builder_of
 from exporter.cli.commands.df import df
 from exporter.cli.commands.index import Index
-from exporter.cli.commands.layers import whose
 from exporter.cli.commands.tables import Answer, Lines, Table
+from exporter.cli.commands.whose import whose
 from tests.support.product import document_of
 from tests.support.roots.layerdb import DbRoot
 

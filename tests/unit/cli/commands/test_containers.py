@@ -34,6 +34,7 @@ def test_nothing_where_all_is_well(tmp_path: Path) -> None:
 def test_a_deleted_log_is_named_with_the_remedy(tmp_path: Path) -> None:
     row, lines = _said(_document(tmp_path, state="running", log=None, log_deleted=True))
     assert row[5] is None
+    assert containers(Index(_document(tmp_path / "again", state="running", log=None, log_deleted=True))).failed
     assert lines[0].startswith("web: the file of its log was deleted. The engine goes on writing to it")
     assert "docker restart web" in lines[0]
     assert "truncate -s 0 /proc/PID/fd/N" in lines[1]

@@ -12,8 +12,9 @@ from exporter.cli.commands.containers import containers
 from exporter.cli.commands.df import df
 from exporter.cli.commands.images import images, tree
 from exporter.cli.commands.index import Index
-from exporter.cli.commands.layers import layers, whose
+from exporter.cli.commands.layers import layers
 from exporter.cli.commands.tables import Answer, show
+from exporter.cli.commands.whose import whose
 from tests.support.broken import broken_root
 from tests.support.product import document_of
 from tests.support.roots import hex_id

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from exporter.cli.commands.index import Index
-from exporter.cli.commands.layers import layers, whose
+from exporter.cli.commands.layers import layers
 from exporter.cli.commands.tables import Lines
+from exporter.cli.commands.whose import whose
 from tests.support.product import document_of
 from tests.support.recorded import unpack_case
 from tests.support.roots import GraphRoot, graph_root, hex_id

@@ -10,8 +10,8 @@ from exporter.cli.commands.backup import backup
 from exporter.cli.commands.backup_plan import Places
 from exporter.cli.commands.df import df
 from exporter.cli.commands.index import Index
-from exporter.cli.commands.layers import whose
 from exporter.cli.commands.tables import Lines
+from exporter.cli.commands.whose import whose
 from exporter.core.model import Use
 from tests.support.product import document_of, figures_of, scan
 from tests.support.recorded import unpack

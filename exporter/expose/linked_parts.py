@@ -1,0 +1,20 @@
+"""How the parts of a root behind symbolic links are shown: with the target, and without what the link itself takes."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+
+from exporter.core.model import RemarkKind
+from exporter.expose.snapshot_api.rows import DirectoryRow, RemarkRow
+
+
+def linked_parts(
+    rows: Iterable[DirectoryRow], remarks: Iterable[RemarkRow], unread: Collection[str]
+) -> Iterator[DirectoryRow]:
+    """The rows for people. `unread` are the paths that are errors: what such a part takes is not known."""
+    targets = {one.path: one.target for one in remarks if one.kind == RemarkKind.LINK}
+    for row in rows:
+        if row.name not in targets:
+            yield row
+            continue
+        name = f"{row.name} -> {targets[row.name]}"
+        yield DirectoryRow(name, None, None, None) if row.name in unread else replace(row, name=name)
