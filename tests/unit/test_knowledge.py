@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exporter.core.knowledge import Input
 from tests.support.damage import DAMAGES, Said, inputs, is_exception
 from tests.support.product import scan
 from tests.support.roots import graph_root, hex_id
@@ -128,6 +129,16 @@ def test_a_layer_is_not_orphaned_because_its_entry_was_cut(tmp_path: Path, layer
     DAMAGES["cut"](entry)
     called = Said(scan(root, orphaned_after=0)).called
     assert not [one for one in called - sound.called if one[0] == "layer orphaned"]
+
+
+def test_the_list_of_containers_is_not_empty_where_the_layers_of_several_are_there(tmp_path: Path) -> None:
+    root = _layerdb(tmp_path)
+    sound = Said(scan(root, orphaned_after=0))
+    shutil.rmtree(root / "containers")
+    (root / "containers").mkdir()
+    found = scan(root, orphaned_after=0)
+    assert Said(found).wrong(sound) == []
+    assert not found.inventory.knowledge.whole((Input.CONTAINERS,))
 
 
 def test_an_empty_directory_of_the_build_cache_has_no_layers(tmp_path: Path) -> None:

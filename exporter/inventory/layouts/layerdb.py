@@ -22,6 +22,8 @@ from exporter.inventory.layouts.part import ContainerLayers, Known, Part, Readin
 #: of the store tells of that.
 _FILLED_LATER = Signature(changes=True)
 
+_CONTAINERS: Tree = ("containers",)
+
 
 def _area(
     *below: str, source: Input, watched: bool = True, signature: Signature | None = None, counted: str = ""
@@ -79,6 +81,7 @@ class LayerdbLayout:
         built = (name for one in databases for name in one.store.names if is_build_name(name))
         if reader.listing(buildkit.HOME) == [] and next(built, None):
             reader.gap(Input.BUILD_CACHE, buildkit.HOME, "it is missing or empty, and has layers")
+        _note_lost_containers(reader, databases)
         cache = buildkit.build_cache(reading.builds, databases, reading.root.is_directory(buildkit.HOME))
         doubtful = reading.builds.doubtful or any(one.doubtful for one in databases)
         return Part(
@@ -87,6 +90,20 @@ class LayerdbLayout:
             layers=frozenset(entry.cache for one in databases for entry in one.entries.values()),
             known=Known.PART if doubtful else Known.WHOLE,
         )
+
+
+def _note_lost_containers(reader: Reader, databases: Sequence[Database]) -> None:
+    """Note a gap where there is no container, and layers of several are there: the list of containers is lost then.
+
+    A removal that was cut off leaves the layers of one. What all the lost ones used is not known.
+    """
+    try:
+        names = reader.root.names(_CONTAINERS)
+    except OSError:  # its own reader has noted that
+        return
+    left = sum(is_id(name) for database in databases for name in database.mounts)
+    if left > 1 and not any(map(is_id, names)):
+        reader.gap(Input.CONTAINERS, _CONTAINERS, f"it is empty, and the layers of {left} containers are there")
 
 
 def _note_hidden(reader: Reader) -> None:
