@@ -288,7 +288,7 @@ def read_inventory(
         for name in parts.unmeasured:
             readers[Collector.IMAGES].gap(Input.IMAGE_STORE, (), f"the layout {name} is measured by directory only")
     stores = parts.stores
-    others = Reader(root, Collector.DIRECTORIES, problems)
+    others = Reader(root, Collector.DIRECTORIES, problems, memo)
     laid = (_place_container(container, parts, stores) for container in found)
     placed = tuple(_with_missing(parts.of_new_image(container), parts) for container in laid)
     current = current_driver(root, parts.of_engines(placed))
@@ -319,7 +319,7 @@ def read_inventory(
         elsewhere=frozenset(files_elsewhere(root, stores[name]) for name in {one.driver for one in layers}) - {""},
         remarks=remarks(root, parts.leftovers, readers.values()),
         engine=engine_version(directories, parts.by_layout, containers),
-        temporary=read_temporary(root, grace.clock.now()),
+        temporary=read_temporary(others, grace.clock.now()),
     )
     inventory = replace(inventory, knowledge=knowledge(problems.unread))
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)
