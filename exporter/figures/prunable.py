@@ -17,7 +17,7 @@ _USED_BY_CONTAINERS = (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED, Categor
 
 def reasons_against(inventory: Inventory) -> Mapping[Category, str]:
     """Why nothing is known of what the prunes of these categories take; a clause for people."""
-    if unsure := _same_name(inventory.containers):
+    if unsure := _same_name(inventory.containers) or _several_drivers(inventory.containers):
         return dict.fromkeys((Category.CONTAINERS_STOPPED, *_USED_BY_CONTAINERS), unsure)
     lost = _not_loaded(inventory.containers)
     return dict.fromkeys(_USED_BY_CONTAINERS, lost) if lost else {}
@@ -41,6 +41,12 @@ def _same_name(containers: Iterable[Container]) -> str:
     if count < 2:
         return ""
     return f"{count} containers have the name {label(name)}: an engine loads only one of them"
+
+
+def _several_drivers(containers: Iterable[Container]) -> str:
+    """Where it is not known which driver the engine works with: it loads the containers of one only."""
+    found = sorted({one.driver for one in containers if one.driver and not one.unloaded})
+    return f"an engine loads the containers of one of the drivers {' and '.join(found)} only" if len(found) > 1 else ""
 
 
 def _name(container: Container) -> str:

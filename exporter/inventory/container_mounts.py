@@ -56,8 +56,11 @@ def origin(config: Json) -> str:
     return ""
 
 
-def resolve_mounts(containers: Iterable[Container], volumes: frozenset[str]) -> tuple[Container, ...]:
-    """Add the mounts that containers have from others, and tell volumes from other directories of the host."""
+def resolve_mounts(containers: Iterable[Container], volumes: frozenset[str] | None) -> tuple[Container, ...]:
+    """Add the mounts that containers have from others, and tell volumes from other directories of the host.
+
+    Where it is not known which `volumes` there are, a path of this root that can be that of a volume is taken for one.
+    """
     found = tuple(containers)
     named = {one.name: one for one in found} | {one.id: one for one in found}
     roots = frozenset(one.origin for one in found if one.origin)
@@ -65,7 +68,7 @@ def resolve_mounts(containers: Iterable[Container], volumes: frozenset[str]) -> 
 
 
 def _resolved(
-    container: Container, named: Mapping[str, Container], volumes: frozenset[str], roots: frozenset[str]
+    container: Container, named: Mapping[str, Container], volumes: frozenset[str] | None, roots: frozenset[str]
 ) -> Container:
     mounts = {one.destination: one for one in container.mounts}
     for mount in _inherited(container, named, {container.id}):
@@ -74,12 +77,12 @@ def _resolved(
     return container if resolved == container.mounts else replace(container, mounts=resolved)
 
 
-def _named(mount: Mount, volumes: frozenset[str], roots: frozenset[str]) -> Mount:
+def _named(mount: Mount, volumes: frozenset[str] | None, roots: frozenset[str]) -> Mount:
     """Old Dockers write down the path of a volume's data alone."""
     if mount.kind != "bind":
         return mount
     root, name = volume_of(mount.source)
-    if name not in volumes or (roots and root not in roots):
+    if not name or (volumes is not None and name not in volumes) or (roots and root not in roots):
         return mount
     return replace(mount, kind="volume", source=name, path=mount.source)
 

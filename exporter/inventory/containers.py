@@ -15,7 +15,7 @@ from exporter.inventory.container_logs import read_log
 from exporter.inventory.container_mounts import origin, read_mounts, resolve_mounts, volumes_from
 from exporter.inventory.engine_version import written_by
 from exporter.inventory.files.reader import Json, Reader, flag, is_id, moment, table, text
-from exporter.inventory.unloaded import why_not_loaded
+from exporter.inventory.unloaded import odd_value, why_not_loaded
 
 _CONFIGS = ("config.v2.json", "config.json")
 _HOST_CONFIG = "hostconfig.json"
@@ -24,9 +24,12 @@ _LARGEST_PID = 2**31
 
 
 def read_containers(
-    reader: Reader, volumes: frozenset[str], previous: Mapping[ContainerId, Container]
+    reader: Reader, volumes: frozenset[str] | None, previous: Mapping[ContainerId, Container]
 ) -> tuple[Container, ...]:
-    """Read every container. One with an invalid config is taken from `previous`."""
+    """Read every container. One with an invalid config is taken from `previous`.
+
+    `volumes` are the names of all volumes; None where they are not known.
+    """
     names = reader.objects(CONTAINERS.path, is_id, required=True, links=True)
     found = (_kept(reader, ContainerId(name), previous) for name in names)
     return resolve_mounts(found, volumes)
@@ -51,6 +54,9 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
     if config is not None and config.get("ID") != container:
         reader.problem(Reason.DECODE, (*home, name), "has the id of another container")
         config = None
+    for file, content in ((name, config), (_HOST_CONFIG, asked)):
+        if content is not None and (odd := odd_value(file, content)):
+            reader.problem(Reason.DECODE, (*home, file), odd)
     # The first engines wrote none for a container that was never started (Docker 1.0 daemon/container.go).
     known = {} if config is not None and name != _CONFIGS[0] and _HOST_CONFIG not in names else asked
     log = read_log(reader, home, config or {}, known)

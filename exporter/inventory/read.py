@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.core.area import DRIVER
@@ -20,9 +20,9 @@ from exporter.core.model import (
     LayerId,
 )
 from exporter.inventory import layouts
-from exporter.inventory.areas import table
+from exporter.inventory.areas import VOLUMES, table
 from exporter.inventory.containers import read_containers
-from exporter.inventory.drivers import DRIVERS, Driver
+from exporter.inventory.drivers import DRIVERS, VFS, Driver
 from exporter.inventory.drivers.layer_store import LayerStore, files_elsewhere
 from exporter.inventory.engine_version import current_driver, engine_version
 from exporter.inventory.files.memo import Memo
@@ -34,10 +34,13 @@ from exporter.inventory.layouts.part import DriverPart, Known, Part, Reading
 from exporter.inventory.plugins import read_plugins
 from exporter.inventory.remarks import remarks
 from exporter.inventory.temporary import read_temporary
-from exporter.inventory.volumes import read_volumes
+from exporter.inventory.volumes import read_volumes, volume_of
 
 #: A root of a remapped user (Docker 1.10 on, daemon/daemon_unix.go, setupDaemonRoot).
 _REMAPPED = re.compile(r"[0-9]+\.[0-9]+", re.ASCII)
+
+#: The drivers that are none of containerd's snapshotters: what describes their layers is in `image` or `graph`.
+_WITH_IMAGES_HERE = {one.name for one in DRIVERS} - {"btrfs", "zfs", "fuse-overlayfs"}
 
 
 def detect(root: DataRoot) -> tuple[str, ...]:
@@ -183,14 +186,31 @@ def _note_unplaced(reader: Reader, containers: Iterable[Container], parts: _Part
             reader.gap(Input.LAYER_STORES, tree, "it names no layers below", driver=one.driver, object_id=one.id)
 
 
-def _unloaded(container: Container, parts: _Parts, current: str) -> Container:
+def _note_lost_volumes(reader: Reader, containers: Iterable[Container], volumes: Collection[str]) -> None:
+    """Note volumes of Docker up to 1.6 without an entry: what is a volume in the directory of layers is not known.
+
+    An engine keeps the entry for as long as a container has the volume (Docker 1.3 volumes/repository.go, Delete).
+    """
+    for container in containers:
+        for mount in container.mounts:
+            root, name = volume_of(mount.path or mount.source)
+            if name and root == container.origin and name not in volumes and reader.exists((*VFS.layers, name)):
+                reader.gap(Input.VOLUMES, ("volumes", name), "it is missing, and a container has it", object_id=name)
+
+
+def _unloaded(reader: Reader, container: Container, parts: _Parts, current: str) -> Container:
     """Add why the engine does not load a container because of its driver or its layers.
 
     The newest layout of a driver knows the layers. `current` is the driver that the engine works with, "" if unknown.
     """
     own = parts.by_driver.get(container.driver)
-    if container.unloaded or not own:
+    if container.unloaded or not container.driver or (parts.unmeasured and container.driver not in _WITH_IMAGES_HERE):
         return container
+    if not own:
+        known = reader.exists(("image", container.driver))
+        return (
+            container if known else replace(container, unloaded=f"nothing describes the layers of {container.driver}")
+        )
     if current not in ("", container.driver):
         why = f"it is of the graph driver {container.driver}, and the engine works with {current}"
         return replace(container, unloaded=why)
@@ -267,6 +287,14 @@ def _count(reader: Reader, key: tuple[str, str], tree: Tree) -> dict[tuple[str, 
         return {}
 
 
+def _can_list(root: DataRoot, tree: Tree) -> bool:
+    try:
+        root.names(tree)
+    except OSError:
+        return False
+    return True
+
+
 def read_inventory(
     root: DataRoot, previous: Inventory, grace: Grace, problems: Problems, memo: Memo
 ) -> tuple[Inventory, dict[Collector, int]]:
@@ -278,7 +306,8 @@ def read_inventory(
     volumes = read_volumes(readers[Collector.VOLUMES])
     names = frozenset(volume.name for volume in volumes)
     known = {container.id: container for container in previous.containers}
-    found = read_containers(readers[Collector.CONTAINERS], names, known)
+    listed = names if _can_list(root, VOLUMES.path) else None
+    found = read_containers(readers[Collector.CONTAINERS], listed, known)
     builds = buildkit.read_builds(readers[Collector.BUILD_CACHE])
     reading = Reading(root, readers, {image.id: image for image in previous.images}, builds)
     parts = _read_layouts(reading)
@@ -292,9 +321,10 @@ def read_inventory(
     laid = (_place_container(container, parts, stores) for container in found)
     placed = tuple(_with_missing(parts.of_new_image(container), parts) for container in laid)
     current = current_driver(root, parts.of_engines(placed))
-    containers = tuple(_unloaded(container, parts, current) for container in placed)
+    containers = tuple(_unloaded(readers[Collector.IMAGES], container, parts, current) for container in placed)
     _note_undescribed(readers[Collector.IMAGES], parts)
     _note_unplaced(readers[Collector.CONTAINERS], containers, parts)
+    _note_lost_volumes(readers[Collector.VOLUMES], containers, names)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     layers = [
         layer

@@ -1,28 +1,60 @@
-"""Which containers an engine does not load when it starts, as far as their own files tell.
+"""Which containers an engine does not load when it starts, and of which it is not known what they use, by their files.
 
 Facts: Docker 20.10 daemon/container.go (load) and container/container.go (FromDisk, readHostConfig), the same in 1.0 to
 28; seen on 20.10.24 and 26.1.5. A missing `hostconfig.json` is an empty one to all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from exporter.core.data_root import UnreadableError
 from exporter.core.measured import Tree
-from exporter.inventory.files.reader import Json, Reader, decode
+from exporter.inventory.files.reader import Json, Reader, decode, is_id
 
 _HOST = "hostconfig.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Each:
+    """An array or an object of which each value has the same shape."""
+
+    container: type
+    of: "_Shape"
+
+
+_Shape = type | Mapping[str, "_Shape"] | _Each
+_VALUE_OF = {str: "a string", bool: "true or false", int: "a whole number", list: "an array", dict: "an object"}
+
 #: Of what type the engine expects a value, where there is one that is not null. Go refuses the whole file otherwise.
-_CONFIG: Mapping[str, type] = {
-    **dict.fromkeys(("ID", "Created", "Path", "Image", "Name", "Driver", "LogPath"), str),
-    **dict.fromkeys(("Config", "State", "NetworkSettings", "MountPoints"), dict),
-    "Args": list,
+_POINT: _Shape = {**dict.fromkeys(("Name", "Source", "Destination", "Driver", "Type"), str), "RW": bool}
+_ASKED: _Shape = {**dict.fromkeys(("Type", "Source", "Target"), str), "ReadOnly": bool}
+_STATE: _Shape = {
+    **dict.fromkeys(("Running", "Paused", "Restarting", "RemovalInProgress", "Dead"), bool),
+    **dict.fromkeys(("StartedAt", "FinishedAt"), str),
+    "Pid": int,
 }
-_HOST_CONFIG: Mapping[str, type] = {
-    **dict.fromkeys(("Binds", "Mounts", "VolumesFrom", "Devices"), list),
-    **dict.fromkeys(("LogConfig", "RestartPolicy", "PortBindings"), dict),
+_CONFIG: _Shape = {
+    **dict.fromkeys(("ID", "Created", "Path", "Image", "Name", "Driver", "LogPath"), str),
+    "NetworkSettings": dict,
+    "Args": list,
+    "State": _STATE,
+    "Config": {"Image": str, "Labels": _Each(dict, str), "Volumes": dict},
+    "MountPoints": _Each(dict, _POINT),
+    "Volumes": _Each(dict, str),
+    "VolumesRW": _Each(dict, bool),
+}
+_HOST_CONFIG: _Shape = {
+    **dict.fromkeys(("Binds", "VolumesFrom"), _Each(list, str)),
+    "Mounts": _Each(list, _ASKED),
+    "Devices": list,
+    "LogConfig": {"Type": str, "Config": dict},
+    "RestartPolicy": {"Name": str},
+    "PortBindings": dict,
     **dict.fromkeys(("NetworkMode", "VolumeDriver", "Runtime"), str),
     "Privileged": bool,
 }
+#: What every engine writes, also where it is empty.
+_ALWAYS = ("Image", "Driver")
 
 
 def why_not_loaded(reader: Reader, path: Tree, config: Json | None, host: Json | None) -> str:
@@ -37,13 +69,41 @@ def why_not_loaded(reader: Reader, path: Tree, config: Json | None, host: Json |
         return f"{path[-1]} has the id of another container"
     if host is None:
         return _damage(reader, (*path[:-1], _HOST), optional=True)
-    return _odd(path[-1], config, _CONFIG) or _odd(_HOST, host, _HOST_CONFIG)
+    return _of_wrong_type(path[-1], config) or _of_wrong_type(_HOST, host)
 
 
-def _odd(file: str, content: Json, types: Mapping[str, type]) -> str:
-    odd = (name for name, kind in types.items() if not isinstance(content.get(name), (kind, type(None))))
-    name = next(odd, "")
-    return f"{name} in {file} is of the wrong type" if name else ""
+def odd_value(file: str, content: Json) -> str:
+    """Say which value in a configuration file of a container is not what an engine writes; "" for none.
+
+    What such a container uses is not known: its image, its volumes, its layers.
+    """
+    if file == _HOST:
+        return _of_wrong_type(file, content)
+    lost = (f"{name} in {file} is missing" for name in _ALWAYS if content.get(name) is None)
+    image = str(content.get("Image") or "").removeprefix("sha256:")
+    # A container that was made of nothing has an empty one.
+    odd = f"Image in {file} is no id" if image and not is_id(image) else ""
+    return _of_wrong_type(file, content) or next(lost, "") or odd
+
+
+def _of_wrong_type(file: str, content: Json) -> str:
+    shape = _HOST_CONFIG if file == _HOST else _CONFIG
+    return next((f"{name} in {file} is {wrong}" for name, wrong in _odd(content, shape, "")), "")
+
+
+def _odd(value: object, shape: _Shape, name: str) -> Iterator[tuple[str, str]]:
+    """The values that have another type than the engine expects, each with what is wrong."""
+    if value is None:
+        return
+    kind = shape if isinstance(shape, type) else shape.container if isinstance(shape, _Each) else dict
+    if type(value) is not kind:
+        yield name, f"not {_VALUE_OF[kind]}"
+    elif isinstance(shape, _Each):
+        for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            yield from _odd(one, shape.of, f"a value of {name}")
+    elif isinstance(shape, Mapping) and isinstance(value, dict):
+        for key, of in shape.items():
+            yield from _odd(value.get(key), of, f"{name}.{key}" if name else key)
 
 
 def _damage(reader: Reader, path: Tree, *, optional: bool = False) -> str:

@@ -114,6 +114,9 @@ def _options(reader: Reader, home: Tree) -> tuple[Json, bool]:
     if about and not about.keys() & {*_OLD_KEYS, *_OLD_KEYS.values(), "Quota"}:
         reader.problem(Reason.DECODE, (*home, "opts.json"), "has no options of a volume")
         return {}, True
+    if not all(isinstance(one, dict if key == "Quota" else str) for key, one in about.items() if one is not None):
+        reader.problem(Reason.DECODE, (*home, "opts.json"), "an option of the wrong type")
+        return {}, True
     return about, _any_value(about)
 
 

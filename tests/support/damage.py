@@ -1,8 +1,10 @@
 """Damages one input of a root, and tells which figures that makes wrong."""
 
+import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -40,12 +42,66 @@ def _fifo(path: Path) -> None:
     os.mkfifo(path)
 
 
+def _cut(path: Path) -> None:
+    """Keep the first half of a file."""
+    if path.is_file():
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+
+
+def _zeros(path: Path) -> None:
+    if path.is_file():
+        path.write_bytes(bytes(path.stat().st_size))
+
+
+def _move(path: Path) -> None:
+    """Leave a symbolic link to where it was moved, beside the root."""
+    root = next(above for above in path.parents if (above / "containers").exists() or above.name == "copy")
+    to = Path(tempfile.mkdtemp(dir=root.parent)) / path.name
+    path.rename(to)
+    path.symlink_to(to)
+
+
+def _swap(path: Path) -> None:
+    """A file in the place of a directory, and the reverse."""
+    directory = path.is_dir()
+    _remove(path)
+    if directory:
+        path.write_bytes(b"x")
+    else:
+        path.mkdir()
+
+
+_OTHER_TYPES: Mapping[type, object] = {str: 5, dict: [], list: {"a": 1}, bool: "x"}
+
+
+def _retype(first: int) -> Callable[[Path], None]:
+    """Give the values of a JSON object another type, from one of them on. Its id stays."""
+
+    def damage(path: Path) -> None:
+        try:
+            content = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            return
+        if isinstance(content, dict):
+            keys = [key for key in content if key.lower() != "id"][first:]
+            path.write_text(json.dumps(content | {key: _OTHER_TYPES.get(type(content[key]), "x") for key in keys}))
+
+    return damage
+
+
 DAMAGES: Mapping[str, Callable[[Path], None]] = {
     "removed": _remove,
     "empty": _replace(b""),
     "garbage": _replace(b"\x00\xff{"),
     "other JSON": _replace(b'{"a": [1]}'),
     "a fifo": _fifo,
+    "cut": _cut,
+    "zeros": _zeros,
+    "moved": _move,
+    "swapped": _swap,
+    "other types": _retype(0),
+    "some other types": _retype(3),
 }
 
 
@@ -84,6 +140,8 @@ _EXCEPTIONS = (
     ("removed", r"volumes/[^/]+/opts\.json"),
     # Up to Docker 1.9, an image without this file is compared with its parent.
     ("removed", rf"graph/{_HEX}/layersize"),
+    # The half of a number is a number.
+    ("cut", rf"graph/{_HEX}/layersize"),
 )
 
 

@@ -1,5 +1,6 @@
 """Whatever one input of a root is damaged: no figure is wrong, and nothing is called what it is not."""
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.support.damage import DAMAGES, Said, inputs, is_exception
 from tests.support.product import scan
-from tests.support.roots import graph_root
-from tests.support.roots.layerdb import DbRoot
+from tests.support.roots import graph_root, hex_id
+from tests.support.roots.layerdb import DbRoot, digest
+from tests.support.roots.migrated import Migrated
 
 _MOUNT = {"/v": {"Type": "volume", "Name": "data", "Destination": "/v", "RW": True}}
 _RUNNING = {"Running": True, "Pid": 2**30, "StartedAt": "2020-01-01T00:00:00Z"}
@@ -41,7 +43,31 @@ def _graph(top: Path) -> Path:
     return built.path
 
 
-ROOTS: dict[str, Callable[[Path], Path]] = {"layerdb": _layerdb, "graph": _graph}
+def _old_volumes(top: Path) -> Path:
+    """Docker 1.0 to 1.2 with vfs: volumes are in the directory of the layers."""
+    built = graph_root(top, "vfs").image("base", size=100, files={"b": 100}, tag="base:1")
+    built.image("app", parent="base", size=5, tag="app:1")
+    used, spare = (built.writer.volume(name * 32, {"f": 5}, form="1.0") for name in ("ff", "ee"))
+    built.container("web", image="app", volumes={"/v": used}).container("done", image="base", volumes={"/v": used})
+    assert spare
+    host = built.path / "containers" / hex_id("done") / "hostconfig.json"
+    host.write_text(json.dumps({"VolumesFrom": ["web"], "Binds": None}))
+    return built.path
+
+
+def _migrated(top: Path) -> Path:
+    built = graph_root(top).image("base", size=100, tag="base:1").image("app", parent="base", size=5, tag="app:1")
+    built.container("web", image="app", writable={"a": 4}).container("done", image="base")
+    built.writer.volume("named", {"f": 5}, form="1.9")
+    return Migrated(built).whole().path
+
+
+ROOTS: dict[str, Callable[[Path], Path]] = {
+    "layerdb": _layerdb,
+    "graph": _graph,
+    "old volumes": _old_volumes,
+    "migrated": _migrated,
+}
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +92,48 @@ def test_a_damaged_input_makes_no_figure_wrong(
     shutil.rmtree(top)
     if not is_exception(damage, path):
         assert found.wrong(sound) == [], f"{path}: {damage}"
+
+
+_WEB = digest("containerweb")
+_FOUND: list[tuple[str, str, str]] = [
+    ("layerdb", f"containers/{_WEB}/config.v2.json", "other types"),
+    ("layerdb", f"containers/{_WEB}/config.v2.json", "some other types"),
+    ("layerdb", f"containers/{_WEB}/hostconfig.json", "other types"),
+    ("layerdb", f"image/overlay2/layerdb/mounts/{_WEB}/mount-id", "cut"),
+    ("layerdb", f"image/overlay2/layerdb/mounts/{_WEB}/init-id", "cut"),
+    ("old volumes", f"volumes/{'ff' * 32}", "removed"),
+    ("old volumes", "volumes", "moved"),
+    ("migrated", "image", "removed"),
+    ("migrated", "image/aufs", "swapped"),
+]
+
+
+@pytest.mark.parametrize(("root", "path", "damage"), _FOUND, ids=[" ".join(one) for one in _FOUND])
+def test_what_was_once_taken_for_whole(tmp_path: Path, root: str, path: str, damage: str) -> None:
+    at = ROOTS[root](tmp_path)
+    sound = Said(scan(at, orphaned_after=0))
+    DAMAGES[damage](at / path)
+    found = Said(scan(at, orphaned_after=0))
+    assert found.called <= sound.called
+    assert is_exception(damage, Path(path)) or found.wrong(sound) == []
+
+
+@pytest.mark.parametrize("layer", ["base", "app"])
+def test_a_layer_is_not_orphaned_because_its_entry_was_cut(tmp_path: Path, layer: str) -> None:
+    root = _layerdb(tmp_path)
+    sound = Said(scan(root, orphaned_after=0))
+    (entry,) = (
+        one for one in root.glob("image/*/layerdb/sha256/*/cache-id") if one.read_text() == digest("cache" + layer)
+    )
+    DAMAGES["cut"](entry)
+    called = Said(scan(root, orphaned_after=0)).called
+    assert not [one for one in called - sound.called if one[0] == "layer orphaned"]
+
+
+def test_an_empty_directory_of_the_build_cache_has_no_layers(tmp_path: Path) -> None:
+    root = _layerdb(tmp_path)
+    shutil.rmtree(root / "buildkit")
+    (root / "buildkit").mkdir()
+    assert not {"build_cache_records", "build_cache_size_bytes"} & {
+        name for name, _ in Said(scan(root, orphaned_after=0)).samples
+    }

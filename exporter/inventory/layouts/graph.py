@@ -67,12 +67,22 @@ class GraphLayout:
         kept = [one for one in found if one.entries or one.driver not in reading.drivers]
         # What an engine has moved may be described in a directory of `image` that is not there, or cannot be read.
         lost = migration.began and not reading.drivers
+        gone_away = {LayerId(name) for name in names} - {LayerId(name) for name in live}
+        for one in found:
+            if one.driver not in reading.drivers and (lost or one.store.names & gone_away):
+                _note_lost(reader, one.driver)
         parts = [GraphPart(reading.root, one, one.images(reader), doubtful=lost) for one in kept]
         unsettled = [one for one in sorted(reading.drivers) if moved.began and _names_unsettled(reader, one, migration)]
         leftovers = () if entries or reader.unlisted or unsettled else _leftovers(reading.root, migration)
         return Part(
             parts, counts=_counts(reader, kept or found), leftovers=leftovers, renamed=dict(migration.images or {})
         )
+
+
+def _note_lost(reader: Reader, driver: str) -> None:
+    """Note that an engine has moved the images of a driver to a place that is not there, or cannot be read."""
+    for source in (Input.NAMES, Input.IMAGE_CONFIGS, Input.LAYER_STORES):
+        reader.gap(source, ("image", driver), "an engine has moved the images there, and it is missing", driver=driver)
 
 
 def _names_unsettled(reader: Reader, driver: str, migration: Migration) -> bool:

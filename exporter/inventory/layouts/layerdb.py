@@ -77,8 +77,8 @@ class LayerdbLayout:
         for database in databases:
             read_images(reader, database, reading.previous)
         built = (name for one in databases for name in one.store.names if is_build_name(name))
-        if not reader.exists(buildkit.HOME) and next(built, None):
-            reader.gap(Input.BUILD_CACHE, buildkit.HOME, "it is missing, and has layers")
+        if reader.listing(buildkit.HOME) == [] and next(built, None):
+            reader.gap(Input.BUILD_CACHE, buildkit.HOME, "it is missing or empty, and has layers")
         cache = buildkit.build_cache(reading.builds, databases, reading.root.is_directory(buildkit.HOME))
         doubtful = reading.builds.doubtful or any(one.doubtful for one in databases)
         return Part(

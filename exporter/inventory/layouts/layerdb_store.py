@@ -7,7 +7,7 @@ keeps the same files.
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from exporter.core.data_root import DataRoot, reason_of
@@ -21,6 +21,8 @@ SHA256 = "sha256:"
 _REMOVING = re.compile(r"[0-9a-f]{64}-[^/]*removing", re.ASCII)
 _WRITE_SET = "write-set-"
 _DIRECTORY = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}", re.ASCII)
+#: The names that engines give to directories: their own ids (layer/filestore.go, stringIDRegexp), and BuildKit's.
+_GIVEN = re.compile(r"[0-9a-f]{64}(-init)?|[0-9a-z]{25}", re.ASCII)
 _LARGEST_SIZE = 2**63 - 1
 #: As strconv.ParseInt takes it: without blanks around it.
 _SIZE = re.compile(rb"[+-]?[0-9]{1,19}")
@@ -144,8 +146,8 @@ def read_layers(reader: Reader, store: LayerStore) -> Database:
     mounts = (*database.base, "layerdb", "mounts")
     unlisted, reader.unlisted = reader.unlisted, False
     for name in reader.objects(mounts, lambda name: _DIRECTORY.fullmatch(name) is not None):
-        database.mounts[name] = _mount(reader, (*mounts, name))
-    database.mounts_listed = reader.root.is_directory(mounts) and not reader.unlisted
+        database.mounts[name] = _mount(reader, database.store, (*mounts, name))
+    database.mounts_listed = not reader.unlisted  # an engine makes a new directory where it is missing
     reader.unlisted = reader.unlisted or unlisted
     # What is not known of them may be any layer.
     database.doubtful = database.doubtful or not all(one.good for one in database.mounts.values())
@@ -155,7 +157,7 @@ def read_layers(reader: Reader, store: LayerStore) -> Database:
 def _read_entries(reader: Reader, database: Database) -> None:
     store = (*database.base, "layerdb", "sha256")
     for name in reader.objects(store, lambda name: is_id(name) or _REMOVING.fullmatch(name) is not None):
-        entry = _entry(reader, (*store, name))
+        entry = _entry(reader, database.store, (*store, name))
         if entry.readable and is_id(name):
             (database.entries if entry.fits else database.misnamed)[name] = entry
             if entry.fits:
@@ -174,6 +176,8 @@ def _read_entries(reader: Reader, database: Database) -> None:
 def _is_listed(root: DataRoot, tree: Tree) -> bool:
     try:
         root.names(tree)
+    except FileNotFoundError:
+        return True
     except OSError:
         return False
     return True
@@ -190,15 +194,20 @@ def _age(root: DataRoot, tree: Tree) -> float:
     return time.time() - latest
 
 
-def _entry(reader: Reader, tree: Tree) -> LayerEntry:
-    return reader.once("entry", tree, lambda: _read_entry(reader, tree))
+def _names_directory(store: LayerStore, word: str) -> bool:
+    """Whether an engine can have written this: also the beginning of a name could be that of a directory."""
+    return _DIRECTORY.fullmatch(word) is not None and (_GIVEN.fullmatch(word) is not None or word in store.names)
 
 
-def _read_entry(reader: Reader, tree: Tree) -> LayerEntry:
+def _entry(reader: Reader, store: LayerStore, tree: Tree) -> LayerEntry:
+    return reader.once("entry", tree, lambda: _read_entry(reader, store, tree))
+
+
+def _read_entry(reader: Reader, store: LayerStore, tree: Tree) -> LayerEntry:
     """Read one entry; of one that is being removed only where its files are."""
     raw = reader.bytes((*tree, "cache-id"))
     cache = _word(raw)
-    if not _DIRECTORY.fullmatch(cache):
+    if not _names_directory(store, cache):
         if raw is not None:
             reader.problem(Reason.DECODE, (*tree, "cache-id"), "names no directory")
         return LayerEntry(tree[-1], LayerId(""), readable=False)
@@ -247,22 +256,23 @@ def chain_id(parent: str, diff: str) -> str:
     return hashlib.sha256(f"{SHA256}{parent} {SHA256}{diff}".encode()).hexdigest() if parent else diff
 
 
-def _mount(reader: Reader, tree: Tree) -> MountEntry:
-    return reader.once("mount", tree, lambda: _read_mount(reader, tree))
+def _mount(reader: Reader, store: LayerStore, tree: Tree) -> MountEntry:
+    return reader.once("mount", tree, lambda: _read_mount(reader, store, tree))
 
 
-def _read_mount(reader: Reader, tree: Tree) -> MountEntry:
+def _read_mount(reader: Reader, store: LayerStore, tree: Tree) -> MountEntry:
     """Read one entry of `mounts`. An engine does not load a container whose entry is not `good`."""
     raw = {name: reader.bytes((*tree, name), optional=name != "mount-id") for name in ("mount-id", "init-id", "parent")}
     words = {name: _word(text) for name, text in raw.items() if text is not None}
     good = "mount-id" in words
     for name, word in words.items():
-        wanted, fits = _MOUNT_FILES[name]
-        if not fits(word):
+        fits = hex_digits(word) if name == "parent" else _names_directory(store, word)
+        if not fits:
+            wanted = "not a SHA-256 digest" if name == "parent" else "names no directory"
             reader.problem(Reason.DECODE, (*tree, name), wanted)
             good = False
     layer, init = (words.get(name, "") for name in ("mount-id", "init-id"))
-    named = [LayerId(name) if _DIRECTORY.fullmatch(name) else None for name in (layer, init)]
+    named = [LayerId(name) if _names_directory(store, name) else None for name in (layer, init)]
     return MountEntry(named[0], named[1], hex_digits(words.get("parent", "")), good)
 
 
@@ -270,10 +280,3 @@ def hex_digits(digest: str) -> str:
     """The hex digits of a SHA-256 digest as Docker writes it; "" for everything else."""
     name = digest.removeprefix(SHA256)
     return name if is_id(name) else ""
-
-
-_MOUNT_FILES: dict[str, tuple[str, Callable[[str], object]]] = {
-    "mount-id": ("names no directory", _DIRECTORY.fullmatch),
-    "init-id": ("names no directory", _DIRECTORY.fullmatch),
-    "parent": ("not a SHA-256 digest", hex_digits),
-}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exporter.core.model import Container
-from tests.support.product import scan
+from tests.support.product import figures_of, scan
 from tests.support.roots import graph_root, hex_id
 from tests.support.roots.layerdb import DbRoot, digest
 
@@ -49,9 +49,9 @@ _DAMAGE = [
     (_write("{home}/config.v2.json", json.dumps({"ID": "0" * 64})), "config.v2.json has the id of another container"),
     (
         _write("{home}/config.v2.json", json.dumps({"ID": _ID, "State": []})),
-        "State in config.v2.json is of the wrong type",
+        "State in config.v2.json is not an object",
     ),
-    (_write("{home}/hostconfig.json", '{"Binds": "x"}'), "Binds in hostconfig.json is of the wrong type"),
+    (_write("{home}/hostconfig.json", '{"Binds": "x"}'), "Binds in hostconfig.json is not an array"),
     (_write("{home}/hostconfig.json", ""), "hostconfig.json is empty"),
     (_write("{home}/hostconfig.json", "{"), "hostconfig.json is damaged"),
     (_remove("{mount}"), "it has no entry in image/overlay2/layerdb/mounts"),
@@ -112,7 +112,16 @@ def test_an_engine_loads_what_is_of_the_driver_whose_directory_changed_last(tmp_
 def test_where_the_entries_cannot_be_listed_nothing_is_said_of_containers(tmp_path: Path) -> None:
     built = _built(tmp_path)
     os.rename(built.base / "layerdb/mounts", built.base / "layerdb/elsewhere")
+    (built.base / "layerdb/mounts").symlink_to("elsewhere")
     assert _unloaded(built.path) == {}
+
+
+@pytest.mark.parametrize("part", ["image", "image/overlay2", "image/overlay2/layerdb/mounts"])
+def test_an_engine_loads_no_container_where_all_entries_are_gone(tmp_path: Path, part: str) -> None:
+    built = _built(tmp_path).volume("spare", 5).build("c" * 25, size=1)
+    os.rename(built.path / part, tmp_path / "gone")
+    assert _unloaded(built.path).keys() == {path.name for path in (built.path / "containers").iterdir()}
+    assert figures_of(built.path).all("reclaimable_objects", category="volumes_unused") == []
 
 
 def test_what_only_this_program_cannot_read_says_nothing_of_the_engine(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from exporter.core.knowledge import Input
 from exporter.core.measured import Changes
 from exporter.core.model import Container, Inventory, Layer, LayerId, Use
+from exporter.demo.bolt import write_bolt
 from tests.support.clock import FakeClock
 from tests.support.product import scan
 from tests.support.roots.layerdb import DbRoot, digest
@@ -58,7 +59,8 @@ def test_what_a_build_has_mounted_is_its_own_with_all_below(tmp_path: Path) -> N
     built = DbRoot(tmp_path).layer("a", 1).layer("b", 1, "a").layer("left", 1)
     built.mount("m" * 25, digest("mounted"), "b", {})
     built.directory("n" * 25, {})
-    (built.path / "buildkit").mkdir()
+    write_bolt(built.path / "buildkit/metadata_v2.db", {"_main": {}})
+    write_bolt(built.path / "buildkit/snapshots.db", {})
     built.directory("n" * 24, {})
     assert _uses(built) == {
         "a": "build_cache",
