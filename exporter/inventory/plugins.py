@@ -6,7 +6,8 @@ configFileName; plugin/v2/plugin.go, Plugin: `plugin.Name`, and `plugin.Config.I
 """
 
 from exporter.core.model import Plugin
-from exporter.inventory.files.reader import Reader, is_id, items, text
+from exporter.inventory.files.reader import Reader, is_id
+from exporter.inventory.files.values import items, text
 
 _HOME = "plugins"
 

@@ -15,7 +15,8 @@ from exporter.core.model import Volume
 from exporter.inventory.areas import VOLUMES
 from exporter.inventory.drivers import VFS
 from exporter.inventory.files.bolt import Bucket
-from exporter.inventory.files.reader import MISSING, Json, Reader, decode, flag, is_id, table, text
+from exporter.inventory.files.reader import MISSING, Reader, is_id
+from exporter.inventory.files.values import Json, decode, flag, table, text
 
 #: Before Docker 17.06 the file held the options as they were given.
 _OLD_KEYS = {"MountType": "type", "MountDevice": "device", "MountOpts": "o"}

@@ -14,7 +14,8 @@ from exporter.core.data_root import DataRoot
 from exporter.core.engine_version import NO_EVIDENCE, EngineVersion
 from exporter.core.model import Collector, Inventory, Temporary
 from exporter.figures.temporary import how_to_free
-from exporter.inventory.files.reader import Problems, Reader
+from exporter.inventory.files.problems import Problems
+from exporter.inventory.files.reader import Reader
 from exporter.inventory.temporary import OLD_SECONDS, read_temporary
 from tests.support.product import document_of, scan
 from tests.support.recorded import unpack_case
