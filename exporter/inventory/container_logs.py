@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from exporter.core.measured import Tree
 from exporter.core.model import Log
 from exporter.core.units import parse_size
-from exporter.inventory.files.reader import Json, Reader, table, text
+from exporter.inventory.files.reader import Reader
+from exporter.inventory.files.values import Json, table, text
 
 _FILE_LOG = "json-file"
 _LOCAL_LOG = "local"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from exporter.core.model import Container, Mount
-from exporter.inventory.files.reader import Json, flag, items, table, text
+from exporter.inventory.files.values import Json, flag, items, table, text
 from exporter.inventory.volumes import volume_of
 
 _LONGEST_MODE = 64

@@ -14,7 +14,8 @@ from exporter.inventory.areas import CONTAINERS
 from exporter.inventory.container_logs import read_log
 from exporter.inventory.container_mounts import origin, read_mounts, resolve_mounts, volumes_from
 from exporter.inventory.engine_version import written_by
-from exporter.inventory.files.reader import Json, Reader, flag, is_id, moment, table, text
+from exporter.inventory.files.reader import Reader, is_id
+from exporter.inventory.files.values import Json, flag, moment, table, text
 from exporter.inventory.unloaded import odd_value, why_not_loaded
 
 _CONFIGS = ("config.v2.json", "config.json")

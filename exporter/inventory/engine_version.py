@@ -23,7 +23,7 @@ from exporter.core.engine_version import EngineVersion, combined
 from exporter.core.measured import Tree
 from exporter.core.model import Container
 from exporter.inventory.drivers import Driver
-from exporter.inventory.files.reader import Json
+from exporter.inventory.files.values import Json
 
 
 def written_by(config: Json, host: Json) -> EngineVersion:

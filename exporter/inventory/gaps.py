@@ -8,7 +8,7 @@ from exporter.core.measured import Tree
 from exporter.core.model import Collector
 from exporter.inventory import drivers
 from exporter.inventory.areas import table
-from exporter.inventory.files.reader import Unread
+from exporter.inventory.files.problems import Unread
 
 #: For a path that is in no area with an input: then the reader's collector tells.
 _BY_COLLECTOR = {

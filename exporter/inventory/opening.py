@@ -10,8 +10,9 @@ from exporter.core.model import Collector
 from exporter.core.mountinfo import MountPoint, foreign_trees, is_local, read_mounts
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.elsewhere import lead_on
-from exporter.inventory.files.reader import Problems
-from exporter.inventory.read import detect, nested_roots
+from exporter.inventory.files.problems import Problems
+from exporter.inventory.layout_parts import detect
+from exporter.inventory.read import nested_roots
 
 
 class RootError(Exception):

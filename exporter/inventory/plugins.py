@@ -6,13 +6,18 @@ configFileName; plugin/v2/plugin.go, Plugin: `plugin.Name`, and `plugin.Config.I
 """
 
 from exporter.core.model import Plugin
-from exporter.inventory.files.reader import Reader, is_id, items, text
+from exporter.inventory.files.reader import Reader, is_id
+from exporter.inventory.files.values import items, text
 
 _HOME = "plugins"
 
 
 def read_plugins(reader: Reader) -> tuple[Plugin, ...]:
-    """List the plugins. One whose description cannot be read has no name."""
+    """List the plugins, once for as long as their directory is the same. One that cannot be read has no name."""
+    return reader.once("plugins", (_HOME,), lambda: _list(reader))
+
+
+def _list(reader: Reader) -> tuple[Plugin, ...]:
     return tuple(_read(reader, name) for name in reader.names((_HOME,)) if is_id(name))
 
 

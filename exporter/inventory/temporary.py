@@ -10,26 +10,33 @@ as it is. Where a `tmp-old` with files is there already, newer engines remove `t
 import os
 import stat
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
 from exporter.core.model import Temporary
+from exporter.inventory.files.reader import Reader
 
 HOMES: tuple[Tree, ...] = (("tmp",), ("tmp-old",))
 #: A file that was written to within this time may be in use.
 OLD_SECONDS = 24 * 3600
+_AGAIN_SECONDS = 3600
 #: So many entries are looked at. A build context can hold any number of files.
 _MOST_ENTRIES = 2000
 
 
-def read_temporary(root: DataRoot, now: float) -> tuple[Temporary, ...]:
+def read_temporary(reader: Reader, now: float) -> tuple[Temporary, ...]:
     """Sum up the regular files of each directory that were not written to in the last day. `now`: Unix seconds.
+
+    They are looked at once in an hour, or when the directory is scanned again: a file becomes old without an event.
 
     Only modification times count: a file that came out of an archive just now can have an old one. What cannot be read
     is left out; the walk of the tree counts it as an error.
     """
-    return tuple(found for home in HOMES if (found := _sum_up(root, home, now - OLD_SECONDS)).files)
+    kind = f"temporary {now // _AGAIN_SECONDS:.0f}"
+    found = [reader.once(kind, home, partial(_sum_up, reader.root, home, now - OLD_SECONDS)) for home in HOMES]
+    return tuple(one for one in found if one.files)
 
 
 def _sum_up(root: DataRoot, home: Tree, before: float) -> Temporary:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from exporter.core.data_root import UnreadableError
 from exporter.core.measured import Tree
-from exporter.inventory.files.reader import Json, Reader, decode, is_id
+from exporter.inventory.files.reader import Reader, is_id
+from exporter.inventory.files.values import Json, decode
 
 _HOST = "hostconfig.json"
 

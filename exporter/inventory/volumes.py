@@ -15,7 +15,8 @@ from exporter.core.model import Volume
 from exporter.inventory.areas import VOLUMES
 from exporter.inventory.drivers import VFS
 from exporter.inventory.files.bolt import Bucket
-from exporter.inventory.files.reader import MISSING, Json, Reader, decode, flag, is_id, table, text
+from exporter.inventory.files.reader import MISSING, Reader, is_id
+from exporter.inventory.files.values import Json, decode, flag, table, text
 
 #: Before Docker 17.06 the file held the options as they were given.
 _OLD_KEYS = {"MountType": "type", "MountDevice": "device", "MountOpts": "o"}
@@ -42,7 +43,7 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=True):
         volume = _kept(reader, name)
         if volume is not None:
-            volumes.append(_told(_with_mount(reader, volume), known.pop(name, {})))
+            volumes.append(_told(volume, known.pop(name, {})))
     # A volume of another driver has no directory here. A local volume without one is gone.
     others = [(name, about) for name, about in sorted(known.items()) if text(about, "Driver") not in ("", "local")]
     return (*volumes, *(_told(Volume(name, is_id(name)), about) for name, about in others))
@@ -57,13 +58,6 @@ def _database(reader: Reader) -> dict[str, Json]:
 
 def _volumes(bucket: Bucket) -> dict[str, Json]:
     return {name.decode("utf-8", "surrogateescape"): decode(value) or {} for name, value in bucket.values.items()}
-
-
-def _with_mount(reader: Reader, volume: Volume) -> Volume:
-    """Find the data of a volume with options while it is mounted: `docker system df -v` measures what is there."""
-    data = volume.directory
-    mounted = volume.tree is None and data is not None and data in reader.root.mounts
-    return replace(volume, tree=data) if mounted else volume
 
 
 def _told(volume: Volume, about: Json) -> Volume:

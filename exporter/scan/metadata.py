@@ -10,7 +10,7 @@ from exporter.core.measured import Tree
 from exporter.core.model import Collector, Container, ContainerId, Inventory, Problem
 from exporter.inventory.areas import CONTAINERS
 from exporter.inventory.files.memo import Memo
-from exporter.inventory.files.reader import Problems
+from exporter.inventory.files.problems import Problems
 from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.liveness import Liveness
 from exporter.inventory.opening import note_silent

@@ -23,9 +23,9 @@ from exporter.core.model import (
     Trigger,
 )
 from exporter.inventory.areas import RootAreas, find_areas
+from exporter.inventory.layout_parts import detect
 from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.opening import RootError, open_root, root_entry
-from exporter.inventory.read import detect
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Result, Task

@@ -54,8 +54,8 @@ def test_the_directory_of_a_volume_can_be_the_mount(built: DbRoot) -> None:
         assert figures("volume_size_bytes", volume="data") == 5000
 
 
-def test_a_volume_with_options_is_measured_while_it_is_mounted(built: DbRoot, tmp_path: Path) -> None:
-    """As `docker system df -v` does: what `o=bind` shows may be on the root's own filesystem."""
+def test_a_volume_with_options_has_no_size_mounted_or_not(built: DbRoot, tmp_path: Path) -> None:
+    """`docker system df -v` leaves it out: what `o=bind` shows is elsewhere on the host."""
     other = tmp_path / "srv"
     other.mkdir()
     (other / "f").write_bytes(b"x" * 123_000)
@@ -67,7 +67,7 @@ def test_a_volume_with_options_is_measured_while_it_is_mounted(built: DbRoot, tm
     total = _once(built).sum("directory_allocated_bytes")
     with mounted(data, "--bind", str(other)):
         figures = _once(built)
-        assert figures("volume_size_bytes", volume="data") == 123_000
+        assert not figures.all("volume_size_bytes", volume="data")
         # What lies outside the root is not what the root takes: of the volume, the mount point is left out.
         assert figures.sum("directory_allocated_bytes") <= total
 

@@ -1,32 +1,30 @@
 """Safe reading of untrusted metadata: every failure becomes a counted problem and a None."""
 
-import json
 import os
 import re
 import stat
 import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from exporter.core.data_root import DataRoot, UnreadableError, reason_of
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
-from exporter.core.model import Collector, Problem
+from exporter.core.model import Collector
 from exporter.inventory.files.bolt import BoltError, Bucket, read_bolt
 from exporter.inventory.files.memo import Memo
+from exporter.inventory.files.problems import Problems, Unread
+from exporter.inventory.files.values import Json, decode
 
 #: Images, layers and containers are named by 64 hex digits (Docker 1.5 utils/utils.go, ValidateID).
 ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 _TORN_AGE_SECONDS = 2.0
 _TORN_WAIT_SECONDS = 0.05
-_KEPT_PROBLEMS = 1000
 _LONGEST_LINE = 300
 #: Why something is not known that every engine makes.
 MISSING = "it is missing"
 
-Json = Mapping[str, object]
 T = TypeVar("T")
 
 
@@ -38,46 +36,6 @@ def wait_for_writer() -> None:
 def is_id(text: object) -> bool:
     """Whether this can be the id of an image, layer or container, and so a path component."""
     return isinstance(text, str) and ID.fullmatch(text) is not None
-
-
-class Unread(NamedTuple):
-    """Something that was not read. `input` is None where the table of areas tells it from the path."""
-
-    input: Input | None
-    collector: Collector
-    tree: Tree
-    why: str
-    driver: str = ""
-    object_id: str = ""
-    damaged: bool = False
-
-
-class Problems:
-    """Collects problems: all are counted, and the first thousand are kept with path and detail.
-
-    `unread` is all that was not read. Not every problem is there, and not all that is there is a problem.
-    """
-
-    def __init__(self) -> None:
-        self.counts: dict[tuple[Collector, Reason], int] = {}
-        self.kept: list[Problem] = []
-        self.total = 0
-        self.unread: list[Unread] = []
-        #: How often something led to a link that was noted before.
-        self.repeated = 0
-
-    @property
-    def noted(self) -> int:
-        """How much was noted until now: a value that was read meanwhile without more may be kept."""
-        return self.total + len(self.unread) + self.repeated
-
-    def add(self, collector: Collector, reason: Reason, tree: Tree, detail: str = "") -> None:
-        """Note one problem with the entry at `tree`."""
-        key = (collector, reason)
-        self.counts[key] = self.counts.get(key, 0) + 1
-        self.total += 1
-        if len(self.kept) < _KEPT_PROBLEMS:
-            self.kept.append(Problem(collector, reason, "/".join(tree) or ".", detail))
 
 
 class Reader:
@@ -329,60 +287,3 @@ class Reader:
             return abs(time.time() - self.root.lstat(tree).st_mtime) < _TORN_AGE_SECONDS
         except OSError:
             return False
-
-
-def decode(raw: bytes) -> Json | None:
-    """Decode JSON as leniently as Go does: a name that is not Unicode must not hide the others."""
-    try:
-        value = json.loads(raw.decode("utf-8", "surrogateescape"))
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def is_table(source: object, *keys: str) -> bool:
-    """Whether there is an object at a path of keys."""
-    return isinstance(_at(source, keys), dict)
-
-
-def text(source: object, *keys: str) -> str:
-    """The string at a path of keys; "" where anything on the way is missing or of another type."""
-    value = _at(source, keys)
-    return value if isinstance(value, str) else ""
-
-
-def flag(source: object, *keys: str) -> bool:
-    """Whether the value at a path of keys is JSON's true."""
-    return _at(source, keys) is True
-
-
-def table(source: object, *keys: str) -> Json:
-    """The object at a path of keys; an empty one where anything on the way is missing or another type."""
-    value = _at(source, keys)
-    return value if isinstance(value, dict) else {}
-
-
-def items(source: object, *keys: str) -> list[object]:
-    """The array at a path of keys; an empty one where anything on the way is missing or of another type."""
-    value = _at(source, keys)
-    return value if isinstance(value, list) else []
-
-
-def moment(source: object, *keys: str) -> float | None:
-    """The RFC 3339 time at a path of keys in Unix seconds; None where missing, malformed or Go's time zero."""
-    value = text(source, *keys)
-    if not value or value.startswith("0001-01-01T"):
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-        return parsed.replace(tzinfo=parsed.tzinfo or UTC).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def _at(source: object, keys: tuple[str, ...]) -> object:
-    for key in keys:
-        if not isinstance(source, dict):
-            return None
-        source = source.get(key)
-    return source

@@ -16,7 +16,8 @@ from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, BuildRecord, Collector, LayerId, LayerKey
 from exporter.inventory.drivers import INIT
 from exporter.inventory.files.bolt import Bucket
-from exporter.inventory.files.reader import Reader, decode
+from exporter.inventory.files.reader import Reader
+from exporter.inventory.files.values import decode
 from exporter.inventory.layouts.layerdb_store import Database
 
 HOME: Tree = ("buildkit",)

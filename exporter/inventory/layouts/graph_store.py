@@ -14,7 +14,8 @@ from exporter.core.model import Image, ImageId, LayerId
 from exporter.inventory import drivers
 from exporter.inventory.drivers import Driver
 from exporter.inventory.drivers.layer_store import LayerStore
-from exporter.inventory.files.reader import MISSING, Json, Reader, is_id, is_table, moment, table, text
+from exporter.inventory.files.reader import MISSING, Reader, is_id
+from exporter.inventory.files.values import Json, is_table, moment, table, text
 
 GRAPH = ("graph",)
 DOWNLOADS = "_tmp"

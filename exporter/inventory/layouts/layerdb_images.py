@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, ImageId
-from exporter.inventory.files.reader import MISSING, Json, Reader, decode, is_id, is_table, items, moment, table, text
+from exporter.inventory.files.reader import MISSING, Reader, is_id
+from exporter.inventory.files.values import Json, decode, is_table, items, moment, table, text
 from exporter.inventory.layouts.layerdb_store import SHA256, Database, chain_id, hex_digits
 
 

@@ -12,8 +12,10 @@ from exporter.cli.commands.whose import whose
 from exporter.core.clock import SYSTEM_CLOCK
 from exporter.core.data_root import DataRoot
 from exporter.core.engine_version import NO_EVIDENCE, EngineVersion
-from exporter.core.model import Inventory, Temporary
+from exporter.core.model import Collector, Inventory, Temporary
 from exporter.figures.temporary import how_to_free
+from exporter.inventory.files.problems import Problems
+from exporter.inventory.files.reader import Reader
 from exporter.inventory.temporary import OLD_SECONDS, read_temporary
 from tests.support.product import document_of, scan
 from tests.support.recorded import unpack_case
@@ -33,7 +35,7 @@ def _file(path: Path, size: int, days: float) -> Path:
 
 def _read(root: Path) -> tuple[Temporary, ...]:
     with DataRoot(str(root)) as opened:
-        return read_temporary(opened, _NOW)
+        return read_temporary(Reader(opened, Collector.DIRECTORIES, Problems()), _NOW)
 
 
 def test_files_that_were_not_written_to_for_a_day_count_at_any_depth(tmp_path: Path) -> None:

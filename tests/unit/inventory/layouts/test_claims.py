@@ -17,7 +17,8 @@ from exporter.core.model import Collector, Layer, LayerId, LayerKey, Use
 from exporter.inventory.drivers import driver_named
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.memo import Memo
-from exporter.inventory.files.reader import Problems, Reader
+from exporter.inventory.files.problems import Problems
+from exporter.inventory.files.reader import Reader
 from exporter.inventory.layouts.claims import Claims, Grace, changed, classify
 from tests.support.clock import FakeClock
 

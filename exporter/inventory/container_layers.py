@@ -1,0 +1,110 @@
+"""Where the layers of containers are, and what about them is not known."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from exporter.core.knowledge import Input
+from exporter.core.model import (
+    Container,
+    LayerId,
+)
+from exporter.inventory.drivers import DRIVERS
+from exporter.inventory.drivers.layer_store import LayerStore
+from exporter.inventory.files.reader import Reader
+from exporter.inventory.layout_parts import LayoutParts
+from exporter.inventory.layouts.part import DriverPart
+
+#: The drivers that are none of containerd's snapshotters: what describes their layers is in `image` or `graph`.
+_WITH_IMAGES_HERE = {one.name for one in DRIVERS} - {"btrfs", "zfs", "fuse-overlayfs"}
+
+
+def place_container(container: Container, parts: LayoutParts, stores: Mapping[str, LayerStore]) -> Container:
+    """Find a container's layers, in the newest layout that knows the container.
+
+    If none does, its layer has its id (Docker 1.0 to 1.9, and containers migrated from there). A container without a
+    driver gets that of its layer, or the only driver of the root.
+    """
+    own = parts.by_driver.get(container.driver, [])
+    for part in (*own, *(part for many in parts.by_driver.values() for part in many)):
+        found = part.container_layers(container.id)
+        if found is not None:
+            container = replace(
+                container,
+                driver=part.store.driver.name,
+                layer=found.layer,
+                init=found.init,
+                chain=found.chain,
+                metadata=(*container.metadata, *found.metadata),
+            )
+            break
+    if container.layer is not None:
+        return container
+    name = LayerId(container.id)
+    having = [driver for driver, store in stores.items() if name in store.names]
+    having += [driver for driver, store in stores.items() if not store.listed]
+    driver = container.driver or next(iter(having), next(iter(stores)) if len(stores) == 1 else "")
+    return replace(container, driver=driver, layer=name if driver in having else None)
+
+
+def note_undescribed(reader: Reader, parts: LayoutParts) -> None:
+    """Note the graph drivers that have layers on disk and that no layout describes."""
+    for driver in DRIVERS:
+        if driver.name in parts.by_driver or not driver.layers:
+            continue
+        if any(name not in driver.own for name in reader.listing(driver.layers) or ()):
+            for source in (Input.IMAGE_CONFIGS, Input.LAYER_STORES, Input.NAMES):
+                reader.gap(source, driver.layers, "nothing describes these layers", driver=driver.name)
+
+
+def note_unplaced(reader: Reader, containers: Iterable[Container], parts: LayoutParts) -> None:
+    """Note the containers whose layers are written down nowhere: any layer of their driver may be one of theirs."""
+    # Only an image without layers is below a container without a layer below.
+    empty = {(image.driver, image.id) for image in parts.images if not (image.layers or image.broken)}
+    for one in containers:
+        mine = parts.by_driver.get(one.driver, ())
+        tree = ("image", one.driver, "layerdb", "mounts", one.id)
+        if one.going or not mine or not any(part.describes_containers for part in mine):
+            continue
+        if one.layer is None and not _is_placed(one, mine):
+            reader.gap(Input.LAYER_STORES, tree, "it names no layer", driver=one.driver, object_id=one.id)
+        elif one.layer is not None and not (one.chain or one.missing) and (one.driver, one.image_id) not in empty:
+            reader.gap(Input.LAYER_STORES, tree, "it names no layers below", driver=one.driver, object_id=one.id)
+
+
+def with_unloaded(reader: Reader, container: Container, parts: LayoutParts, current: str) -> Container:
+    """Add why the engine does not load a container because of its driver or its layers.
+
+    The newest layout of a driver knows the layers. `current` is the driver that the engine works with, "" if unknown.
+    """
+    own = parts.by_driver.get(container.driver)
+    if container.unloaded or not container.driver or (parts.unmeasured and container.driver not in _WITH_IMAGES_HERE):
+        return container
+    if not own:
+        known = reader.exists(("image", container.driver))
+        return (
+            container if known else replace(container, unloaded=f"nothing describes the layers of {container.driver}")
+        )
+    if current not in ("", container.driver):
+        why = f"it is of the graph driver {container.driver}, and the engine works with {current}"
+        return replace(container, unloaded=why)
+    return replace(container, unloaded=own[0].why_not_loaded(container.id))
+
+
+def with_missing(container: Container, parts: LayoutParts) -> Container:
+    """Note the layers of a container that are not on disk. One that is being removed has none.
+
+    The newest layout knows the layers below the container.
+    """
+    own = parts.by_driver.get(container.driver)
+    if own is None or container.going:
+        return container
+    part = own[0]
+    own_layer = (container.id,) if container.layer is None and _is_placed(container, own) else ()
+    return replace(container, missing=(*part.missing_below(container), *own_layer))
+
+
+def _is_placed(container: Container, parts: Sequence[DriverPart]) -> bool:
+    """Whether it is known which layer is a container's own: else it cannot be told whether that is on disk."""
+    if not parts[0].describes_containers:
+        return True
+    return any(part.knows_layer(container.id) for part in parts)

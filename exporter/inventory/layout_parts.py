@@ -1,0 +1,95 @@
+"""The parts of a root that the detected layouts read, by layout and by graph driver."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from exporter.core.data_root import DataRoot
+from exporter.core.model import (
+    BuildCache,
+    Container,
+    Image,
+    ImageId,
+)
+from exporter.inventory import layouts
+from exporter.inventory.drivers import Driver
+from exporter.inventory.drivers.layer_store import LayerStore
+from exporter.inventory.layouts.part import DriverPart, Known, Part, Reading
+
+
+def detect(root: DataRoot) -> tuple[str, ...]:
+    """The names of the layouts in a root. Empty: it is no data root."""
+    return tuple(layout.name for layout in layouts.LAYOUTS if layout.detect(root))
+
+
+@dataclass(slots=True)
+class LayoutParts:
+    """The parts of the detected layouts: by layout, oldest first, and by driver, newest first."""
+
+    by_layout: dict[str, Part] = field(default_factory=dict)
+    by_driver: dict[str, list[DriverPart]] = field(default_factory=dict)
+
+    @property
+    def stores(self) -> dict[str, LayerStore]:
+        """The layers that each driver has on disk."""
+        return {driver: parts[0].store for driver, parts in self.by_driver.items()}
+
+    @property
+    def images(self) -> list[Image]:
+        """All images."""
+        parts = (part for layout in self.by_layout.values() for part in layout.drivers)
+        return [image for part in parts for image in part.images]
+
+    @property
+    def build_cache(self) -> BuildCache | None:
+        """The build cache, from the newest layout that has one."""
+        caches = [part.build_cache for part in self.by_layout.values() if part.build_cache is not None]
+        return caches[-1] if caches else None
+
+    def of_new_image(self, container: Container) -> Container:
+        """Name the image of a container by its new id, where an engine has moved the image and not the container."""
+        if container.image_id is None:
+            return container
+        new = next(
+            (
+                part.renamed[container.image_id]
+                for part in self.by_layout.values()
+                if container.image_id in part.renamed
+            ),
+            "",
+        )
+        return replace(container, image_id=ImageId(new)) if new else container
+
+    @property
+    def leftovers(self) -> list[str]:
+        """The entries of the root that were parts of a layout, and that no engine reads any more."""
+        return [name for part in self.by_layout.values() for name in part.leftovers]
+
+    def of_engines(self, containers: Iterable[Container]) -> list[Driver]:
+        """The drivers that an engine has worked with. Old ones keep volumes in the directory of another driver."""
+        used = {one.driver for one in containers} | {one.driver for one in self.images}
+        found = [
+            parts[0] for driver, parts in self.by_driver.items() if driver in used or parts[0].describes_containers
+        ]
+        return [part.store.driver for part in found]
+
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """The layouts whose objects are not known."""
+        return tuple(name for name, part in self.by_layout.items() if part.known is Known.NOTHING)
+
+
+def read_layouts(reading: Reading) -> LayoutParts:
+    """Read all layouts that are detected, newest first."""
+    parts = LayoutParts()
+    detected = detect(reading.root)
+    found: dict[str, Part] = {}
+    for layout in reversed(layouts.LAYOUTS):
+        if layout.name not in detected:
+            continue
+        part = found[layout.name] = layout.read(reading)
+        for driver_part in part.drivers:
+            parts.by_driver.setdefault(driver_part.store.driver.name, []).append(driver_part)
+        reading.drivers.update(parts.by_driver)
+        reading.layers |= part.layers
+    parts.by_layout = {name: found[name] for name in detected}
+    return parts
