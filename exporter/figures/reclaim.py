@@ -176,8 +176,13 @@ class _CleanUp:
     def _remove_trees(self, category: Category, trees: Iterable[Tree]) -> None:
         for tree in trees:
             self.owners[tree] = category
-            if self._is_due(tree) and self._snapshot.whole(tree) is None:
+            if (self._is_due(tree) and self._snapshot.whole(tree) is None) or self._is_lost(tree):
                 self.unknown.add(category)
+
+    def _is_lost(self, tree: Tree) -> bool:
+        """Whether a tree, or a directory on the way to it, could not be measured whole."""
+        lost = self._snapshot.incomplete
+        return bool(lost) and any(tree[:end] in lost for end in range(1, len(tree) + 1))
 
     @staticmethod
     def _is_due(tree: Tree) -> bool:

@@ -45,7 +45,9 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
     if reader.is_link(home):  # an engine follows it
         return previous.get(container) or Container("", container, metadata=(home,))
     names = reader.names(home)
-    name = next((name for name in _CONFIGS if name in names), _CONFIGS[-1])
+    # Where both are missing, the one is named that the newest engine of the root would have written.
+    missing = _CONFIGS[0 if reader.exists(("image",)) else -1]
+    name = next((name for name in _CONFIGS if name in names), missing)
     config = reader.json((*home, name))
     if name == _CONFIGS[0]:  # older engines wrote no host configuration for some containers
         reader.expect((*home, _HOST_CONFIG), damaged=True)

@@ -78,3 +78,14 @@ def test_a_sum_of_what_was_orphaned_is_not_known_where_one_was_read_in_part() ->
     figures = _without(_LEFT)
     assert figures.layers["overlay2", Use.ORPHANED].size is None
     assert figures.reclaim.freed[Category.LAYERS_ORPHANED].allocated is None
+
+
+def test_what_a_prune_frees_is_not_known_where_the_short_names_of_layers_cannot_be_listed() -> None:
+    """They are small, and need not be there; those that are there take blocks."""
+    sound = _sound()
+    link: Tree = ("overlay2", "l", "SHORT")
+    layers = tuple(replace(one, metadata=(link,)) if one.id == "left" else one for one in sound.inventory.layers)
+    made = replace(sound, inventory=replace(sound.inventory, layers=layers))
+    assert Figures(made).reclaim.freed[Category.LAYERS_ORPHANED].allocated == 14
+    lost = Figures(replace(made, incomplete=frozenset({link[:-1]})))
+    assert lost.reclaim.freed[Category.LAYERS_ORPHANED].allocated is None
