@@ -119,6 +119,23 @@ def test_what_was_once_taken_for_whole(tmp_path: Path, root: str, path: str, dam
     assert is_exception(damage, Path(path)) or found.wrong(sound) == []
 
 
+_TWO: list[tuple[str, dict[str, str]]] = [
+    ("graph", {"aufs/layers": "other JSON", f"graph/{hex_id('loose')}/json": "moved"}),
+    ("graph", {"vfs/dir": "moved", "aufs/diff": "removed"}),
+]
+
+
+@pytest.mark.parametrize(("root", "damages"), _TWO, ids=[" and ".join(two) for _, two in _TWO])
+def test_two_damaged_inputs_make_no_figure_wrong(tmp_path: Path, root: str, damages: dict[str, str]) -> None:
+    at = ROOTS[root](tmp_path)
+    sound = Said(scan(at, orphaned_after=0))
+    for path, damage in damages.items():
+        DAMAGES[damage](at / path)
+    wrong = Said(scan(at, orphaned_after=0)).wrong(sound)
+    # An image whose layer no driver has is shown with one that may have it.
+    assert [one for one in wrong if "'driver': 'vfs', 'image_id'" not in one] == []
+
+
 @pytest.mark.parametrize("layer", ["base", "app"])
 def test_a_layer_is_not_orphaned_because_its_entry_was_cut(tmp_path: Path, layer: str) -> None:
     root = _layerdb(tmp_path)

@@ -112,13 +112,19 @@ class LayerStore:
 
     def listed_parents(self, name: LayerId) -> Iterator[LayerId]:
         """The layers below one, nearest first, as the driver itself keeps them (aufs only)."""
-        if self.driver.parents is None:
-            return
-        entry = (*self.driver.parents, name)
-        raw = self._reader.once("parents", entry, lambda: self._reader.bytes(entry, optional=True)) or b""
-        for line in raw.decode("ascii", "replace").split():
+        for line in (self._parents(name) or b"").decode("ascii", "replace").split():
             if is_id(line.removesuffix(INIT)):
                 yield LayerId(line)
+
+    def lists_parents(self, name: LayerId) -> bool:
+        """Whether the driver's own list of the layers below one is there, and was read: it may be empty."""
+        return self._parents(name) is not None
+
+    def _parents(self, name: LayerId) -> bytes | None:
+        if self.driver.parents is None:
+            return None
+        entry = (*self.driver.parents, name)
+        return self._reader.once("parents", entry, lambda: self._reader.bytes(entry, optional=True))
 
 
 def files_elsewhere(root: DataRoot, store: LayerStore) -> str:

@@ -54,6 +54,9 @@ class GraphLayout:
         names = reader.objects(GRAPH, is_id, ignored=(DOWNLOADS,), required=not migration.began)
         moved = Moved(reader, migration, reading.layers, newer=bool(reading.drivers))
         homeless = {name for name in names if not any(store.has(name) for store in stores)}
+        seen = {name for store in stores for name in store.names}
+        for store in () if seen.issuperset(names) else stores:  # which driver had the others is not known
+            reader.expect(store.driver.layers)
         live = [name for name in names if not moved.has(name, homeless=name in homeless)]
         entries = graph_store.read_graph(reader, live, stores, reading.previous)
 

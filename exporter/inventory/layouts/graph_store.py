@@ -105,7 +105,7 @@ def _entry(reader: Reader, image: ImageId, stores: list[LayerStore], previous: M
     if config is None:
         parent = next((parent for store in stores for parent in store.listed_parents(LayerId(image))), None)
         known = previous.get(image) or Image("", image, ())
-        listed = any(store.driver.parents and LayerId(image) in store.names for store in stores)
+        listed = any(LayerId(image) in store.names and store.lists_parents(LayerId(image)) for store in stores)
         return GraphEntry(
             image,
             ImageId(parent) if parent else None,
@@ -261,7 +261,7 @@ class GraphStore:
             return True
         parent = self.entries[chain[-1]].parent if chain else None
         lost = parent is not None and parent not in self.entries and not self._moved(parent)
-        return lost and LayerId(parent or "") in self.store.names
+        return lost and self.store.has(parent or "")
 
     def _missing_of(self, entry: GraphEntry, chain: tuple[LayerId, ...]) -> tuple[str, ...]:
         """The layer of an image's chain that is not on disk: what is above that is not known."""
