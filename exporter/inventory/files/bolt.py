@@ -107,9 +107,13 @@ class _Tree:
 
     def named(self, root: int, name: bytes) -> Bucket:
         """Read one bucket of the bucket whose tree begins at page `root`, and none of its neighbours."""
+        others = False
         for key, flags, value in self._elements(self._pages(root, 0)):
             if key == name and flags & _BUCKET:
                 return self._inner(value, 1)
+            others = True
+        if others:  # a program that writes any bucket has made this one first
+            raise BoltError("has not the bucket that all such databases have")
         return Bucket()
 
     def bucket(self, root: int, depth: int = 0) -> Bucket:

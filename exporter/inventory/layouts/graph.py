@@ -9,7 +9,7 @@ from exporter.core.knowledge import Input
 from exporter.core.model import Collector, Container, ContainerId, Image, Layer, LayerId, Use
 from exporter.inventory.drivers import INIT
 from exporter.inventory.drivers.layer_store import LayerStore
-from exporter.inventory.files.reader import Reader, is_id
+from exporter.inventory.files.reader import MISSING, Reader, is_id
 from exporter.inventory.layouts import graph_store
 from exporter.inventory.layouts import migration as migration_files
 from exporter.inventory.layouts.claims import Claims, changed, describe_layer
@@ -57,6 +57,8 @@ class GraphLayout:
         seen = {name for store in stores for name in store.names}
         for store in () if seen.issuperset(names) else stores:  # which driver had the others is not known
             reader.expect(store.driver.layers)
+            if not reader.exists(store.driver.layers):
+                reader.gap(Input.IMAGE_CONFIGS, store.driver.layers, MISSING, driver=store.driver.name)
         live = [name for name in names if not moved.has(name, homeless=name in homeless)]
         entries = graph_store.read_graph(reader, live, stores, reading.previous)
 

@@ -24,7 +24,13 @@ def test_values_and_buckets_are_read_at_any_depth() -> None:
     assert found.buckets[b"a"].buckets[b"inner"].values == {b"deep": b"x" * 9000}
     assert found.buckets[b"c"].values == {b"e": b""}
     assert read_bolt(_reader(bolt(_TREE)), b"a") == found.buckets[b"a"]
-    assert read_bolt(_reader(bolt(_TREE)), b"none") == Bucket()
+
+
+def test_only_an_empty_database_has_not_the_bucket_that_is_asked_for() -> None:
+    """A name that was damaged must not make its bucket an empty one."""
+    assert read_bolt(_reader(bolt({})), b"none") == Bucket()
+    with pytest.raises(BoltError, match="bucket"):
+        read_bolt(_reader(bolt(_TREE)), b"none")
 
 
 def test_the_newer_whole_meta_page_counts() -> None:
