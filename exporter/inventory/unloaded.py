@@ -54,8 +54,6 @@ _HOST_CONFIG: _Shape = {
     **dict.fromkeys(("NetworkMode", "VolumeDriver", "Runtime"), str),
     "Privileged": bool,
 }
-#: What every engine writes, also where it is empty.
-_ALWAYS = ("Image", "Driver")
 
 
 def why_not_loaded(reader: Reader, path: Tree, config: Json | None, host: Json | None) -> str:
@@ -80,11 +78,10 @@ def odd_value(file: str, content: Json) -> str:
     """
     if file == _HOST:
         return _of_wrong_type(file, content)
-    lost = (f"{name} in {file} is missing" for name in _ALWAYS if content.get(name) is None)
     image = str(content.get("Image") or "").removeprefix("sha256:")
     # A container that was made of nothing has an empty one.
     odd = f"Image in {file} is no id" if image and not is_id(image) else ""
-    return _of_wrong_type(file, content) or next(lost, "") or odd
+    return _of_wrong_type(file, content) or odd
 
 
 def _of_wrong_type(file: str, content: Json) -> str:
