@@ -165,3 +165,16 @@ def test_an_empty_directory_of_the_build_cache_has_no_layers(tmp_path: Path) -> 
     assert not {"build_cache_records", "build_cache_size_bytes"} & {
         name for name, _ in Said(scan(root, orphaned_after=0)).samples
     }
+
+
+@pytest.mark.parametrize(("name", "layers"), [("layerdb", "overlay2"), ("graph", "aufs/diff")])
+def test_an_empty_directory_in_the_place_of_the_layers_makes_none_missing(
+    tmp_path: Path, name: str, layers: str
+) -> None:
+    """As where the disk of the layers is not mounted."""
+    root = ROOTS[name](tmp_path)
+    (root / layers).rename(tmp_path / "elsewhere")
+    (root / layers).mkdir()
+    snapshot = scan(root, orphaned_after=0)
+    assert not snapshot.inventory.knowledge.whole((Input.LAYER_STORES,))
+    assert not [one for kind, one in Said(snapshot).called if kind == "layer missing"]

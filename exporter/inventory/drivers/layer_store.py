@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exporter.core.data_root import DataRoot
+from exporter.core.knowledge import Input
 from exporter.core.measured import Changes, Tree
 from exporter.core.model import LayerId
 from exporter.inventory.drivers import INIT, Driver
@@ -50,6 +51,13 @@ class LayerStore:
     def _is_link(self, tree: Tree) -> bool:
         """Whether an engine finds a layer there which is not measured. That it is there is known."""
         return self._reader.is_link(tree, harmless=True)
+
+    def expect(self) -> None:
+        """Note a gap where there must be layers and there is none: their directory is missing, or is another one."""
+        tree, reader = self.driver.layers, self._reader
+        reader.expect(tree)
+        if self.driver.listed and not self.names and reader.exists(tree):
+            reader.gap(Input.LAYER_STORES, tree, "it is empty", driver=self.driver.name)
 
     def _is_layer(self, tree: Tree) -> bool:
         return self._reader.once("layer", tree, lambda: self._reader.is_directory(tree))

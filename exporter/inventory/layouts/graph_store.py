@@ -226,7 +226,7 @@ class GraphStore:
         parents = {entry.parent for entry in self.entries.values()}
         if self.entries:
             reader.expect((TAGS + self.driver,))
-            reader.expect(self.store.driver.layers)
+            self.store.expect()
         self.missing.update(image for image in self.references.tags if image not in self.entries)
         chains = {image: self._chain(reader, image) for image in self.entries}
         for image in sorted(self.missing & self.store.names):  # its layer is there, so its description is lost

@@ -71,7 +71,7 @@ def _expect_whole(reader: Reader, database: Database, images: frozenset[str]) ->
     if images and not database.entries:
         reader.expect((*database.base, "layerdb", "sha256"))
     if database.entries and database.store.driver.layers:
-        reader.expect(database.store.driver.layers)
+        database.store.expect()
 
 
 def _note_lost_entries(reader: Reader, database: Database, configs: Iterable[ImageConfig]) -> None:
