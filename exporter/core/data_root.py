@@ -140,6 +140,10 @@ class DataRoot:
                 listing = self._listings[tree] = sorted(map(sys.intern, os.listdir(descriptor)))
         return listing
 
+    def forget_listings(self) -> None:
+        """List directories again from now on."""
+        self._listings.clear()
+
     @contextmanager
     def regular(self, tree: Tree) -> Iterator[int]:
         """Open a regular file for the length of a `with` block; raises OSError or UnreadableError.

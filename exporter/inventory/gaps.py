@@ -1,15 +1,21 @@
 """Which input of the figures each thing belongs to that could not be read."""
 
+import time
 from collections.abc import Iterable
 
 from exporter.core.area import DRIVER, Area
+from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Gap, Input, Knowledge
 from exporter.core.measured import Tree
 from exporter.core.model import Collector
 from exporter.inventory import drivers
-from exporter.inventory.areas import table
+from exporter.inventory.areas import CONTAINERS, table
 from exporter.inventory.files.problems import Unread
+from exporter.inventory.files.reader import is_id
+from exporter.inventory.layouts.claims import changed
 
+#: What was written to within this time may be on its way.
+_YOUNG_SECONDS = 2.0
 #: For a path that is in no area with an input: then the reader's collector tells.
 _BY_COLLECTOR = {
     Collector.CONTAINERS: Input.CONTAINER_CONFIGS,
@@ -43,3 +49,20 @@ def _driver(area: Area, tree: Tree) -> str:
         if variable:
             return name.removeprefix(beginning)
     return next((one.name for one in drivers.DRIVERS if area in one.areas), "")
+
+
+def unfinished_objects(root: DataRoot, unread: Iterable[Unread]) -> frozenset[Tree]:
+    """The entries of objects that were not read whole and were written to just now: they may be coming or going.
+
+    An engine makes the directory of a container before its configuration, and removes its layers before the directory.
+    """
+    now = time.time()
+    young = [one for one in unread if _is_young(root, one.tree, now)]
+    owners = ("".join(one.tree[1:2]) if one.tree[:1] == CONTAINERS.path else one.object_id for one in young)
+    entries = {(*CONTAINERS.path, owner) for owner in owners if is_id(owner)}
+    return frozenset((*entries, *(one.tree for one in young)))
+
+
+def _is_young(root: DataRoot, tree: Tree, now: float) -> bool:
+    """Whether an entry, or the directory that it is missing in, was written to just now."""
+    return any(abs(now - changed(root, place)) < _YOUNG_SECONDS for place in (tree, tree[:-1]) if place)

@@ -9,14 +9,19 @@ from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree
 from exporter.core.model import Collector, Container, ContainerId, Inventory, Problem
 from exporter.inventory.areas import CONTAINERS
+from exporter.inventory.files import reader
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.problems import Problems
+from exporter.inventory.gaps import unfinished_objects
 from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.liveness import Liveness
 from exporter.inventory.opening import note_silent
 from exporter.inventory.read import read_inventory
 from exporter.measure.logs import log_sizes
 from exporter.scan.scan_run import ScanStats
+
+#: How often what was being written is read again, with a pause before each time.
+_TRIES = 4
 
 
 class Metadata:
@@ -39,14 +44,23 @@ class Metadata:
     def read(self, root: DataRoot, dirty: Dirty, stats: ScanStats) -> None:
         """Read the dirty objects."""
         start = time.perf_counter()
-        self._found = Problems()
-        self._memo.begin(dirty)
-        inventory, touched = read_inventory(root, self.inventory, self._grace, self._found, self._memo)
+        inventory, touched = self._read(root, dirty)
+        tries = _TRIES
+        while tries and (unfinished := unfinished_objects(root, self._found.unread)):
+            tries -= 1
+            reader.wait_for_writer()
+            root.forget_listings()
+            inventory, touched = self._read(root, Dirty(unfinished))
         self._memo.end()
         self._written = inventory.containers
         self._replace(replace(inventory, containers=self._liveness.judge(self._written)))
         for collector, count in touched.items():
             stats.spend(collector, time.perf_counter() - start, count)
+
+    def _read(self, root: DataRoot, dirty: Dirty) -> tuple[Inventory, dict[Collector, int]]:
+        self._found = Problems()
+        self._memo.begin(dirty)
+        return read_inventory(root, self.inventory, self._grace, self._found, self._memo)
 
     def finish_reading(self, root: DataRoot, stats: ScanStats) -> None:
         """Read the sizes of the logs, and count all problems of this scan."""

@@ -119,8 +119,8 @@ def test_containers_that_are_loaded_are_pruned_and_the_others_stay(one: Engine) 
         _DAMAGE[name](one, container)
     one.start()
     row = _rows(one)[Category.CONTAINERS_STOPPED]
-    assert row.objects == 1
-    assert _prune(one, "docker container prune") == row.bytes
+    assert (row.bytes, row.objects) == (None, None), "what these use is not known"
+    assert _prune(one, "docker container prune") > 0
     assert len(_inventory(one).containers) == len(names) - 1
 
 
