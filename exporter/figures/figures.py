@@ -28,12 +28,15 @@ class Figures:
         """Whether the inputs of a figure were read whole, for one graph driver or for all ("")."""
         key = figure, driver
         if key not in self._known:
-            self._known[key] = needs.is_known(self.snapshot.inventory.knowledge, figure, driver)
+            self._known[key] = not self.why_not(figure, driver)
         return self._known[key]
 
     def why_not(self, figure: Figure | Category, driver: str = "") -> str:
         """One line that says why a figure is not known; "" where it is."""
-        return needs.why_not(self.snapshot.inventory.knowledge, figure, driver)
+        inventory = self.snapshot.inventory
+        # Of all drivers it is known only where it is of each: one may need more than another.
+        asked = (driver,) if driver else ("", *inventory.drivers)
+        return next((why for one in asked if (why := needs.why_not(inventory.knowledge, figure, one))), "")
 
     @cached_property
     def layer_sizes(self) -> Mapping[LayerKey, int]:

@@ -67,11 +67,6 @@ _CERTAIN_OF_DAMAGED: Mapping[Figure | Category, tuple[Input, ...]] = {
 }
 
 
-def is_known(knowledge: Knowledge, figure: Figure | Category, driver: str = "") -> bool:
-    """Whether all inputs of a figure were read whole, for one graph driver or for all ("")."""
-    return not why_not(knowledge, figure, driver)
-
-
 def why_not(knowledge: Knowledge, figure: Figure | Category, driver: str = "") -> str:
     """One line that says which input of a figure was not read whole; "" where all were."""
     certain = _CERTAIN_OF_DAMAGED.get(figure, ())
@@ -82,6 +77,6 @@ def why_not(knowledge: Knowledge, figure: Figure | Category, driver: str = "") -
 
 def inputs_of(figure: Figure | Category, driver: str = "") -> tuple[Input, ...]:
     """The inputs that a figure needs."""
-    # Up to Docker 1.8, volumes are entries of the directory of the vfs driver: without their list, any may be a layer.
-    among_layers = figure is Figure.LAYERS_OF_OTHERS and driver and driver_named(driver).full_copies
-    return (*NEEDS[figure], Input.VOLUMES) if among_layers else NEEDS[figure]
+    if driver and figure in (Figure.LAYERS_OF_OTHERS, Category.LAYERS_ORPHANED):
+        return driver_named(driver).referring
+    return NEEDS[figure]

@@ -7,15 +7,9 @@ from dataclasses import replace
 
 from exporter.core.area import DRIVER
 from exporter.core.data_root import DataRoot
-from exporter.core.knowledge import REFER_TO_LAYERS, Input
+from exporter.core.knowledge import Input, Knowledge
 from exporter.core.measured import Tree
-from exporter.core.model import (
-    Collector,
-    Container,
-    Inventory,
-    Layer,
-    LayerId,
-)
+from exporter.core.model import Collector, Container, Inventory, Layer, LayerId
 from exporter.inventory import layouts
 from exporter.inventory.areas import VOLUMES, table
 from exporter.inventory.container_layers import (
@@ -71,7 +65,7 @@ def _note_lost_volumes(reader: Reader, containers: Iterable[Container], volumes:
 
 def _classify(  # noqa: PLR0913 - what a layer's use depends on
     reading: Reading,
-    problems: Problems,
+    known: Knowledge,
     parts: Sequence[DriverPart],
     containers: Sequence[Container],
     volumes: Iterable[str],
@@ -79,9 +73,7 @@ def _classify(  # noqa: PLR0913 - what a layer's use depends on
 ) -> list[Layer]:
     """Find the use of each layer of one driver."""
     store = parts[0].store
-    needed = (*REFER_TO_LAYERS, Input.VOLUMES) if store.driver.full_copies else REFER_TO_LAYERS
-    known = knowledge(problems.unread)
-    claims = Claims(doubts=[lambda: not known.whole(needed, store.driver.name)])
+    claims = Claims(doubts=[lambda: not known.whole(store.driver.referring, store.driver.name)])
     for part in parts:
         claims.join(part.claim(containers))
     others = map(LayerId, volumes) if store.driver.full_copies else ()
@@ -158,10 +150,11 @@ def read_inventory(
     note_unplaced(readers[Collector.CONTAINERS], containers, parts)
     _note_lost_volumes(readers[Collector.VOLUMES], containers, names)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
+    so_far = knowledge(problems.unread)
     layers = [
         layer
         for driver, mine in by_driver.items()
-        for layer in _classify(reading, problems, parts.by_driver[driver], mine, names, grace)
+        for layer in _classify(reading, so_far, parts.by_driver[driver], mine, names, grace)
     ]
     directories = tuple(others.names(()))
     inventory = Inventory(

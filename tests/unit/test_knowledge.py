@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.core.knowledge import Input
 from tests.support.damage import DAMAGES, Said, inputs, is_exception
-from tests.support.product import scan
+from tests.support.product import figures_of, scan
 from tests.support.roots import graph_root, hex_id
 from tests.support.roots.layerdb import DbRoot, digest
 from tests.support.roots.migrated import Migrated
@@ -178,3 +178,14 @@ def test_an_empty_directory_in_the_place_of_the_layers_makes_none_missing(
     snapshot = scan(root, orphaned_after=0)
     assert not snapshot.inventory.knowledge.whole((Input.LAYER_STORES,))
     assert not [one for kind, one in Said(snapshot).called if kind == "layer missing"]
+
+
+def test_where_volumes_are_among_the_layers_no_layer_is_freed_without_their_list(tmp_path: Path) -> None:
+    built = graph_root(tmp_path, "vfs").image("base", size=3)
+    built.writer.volume("ff" * 32, {"f": 5})
+    shutil.rmtree(built.path / "volumes")
+    (built.path / "volumes").write_bytes(b"")
+    figures = figures_of(built.path, orphaned_after=0)
+    for name in ("reclaimable_bytes", "reclaimable_objects"):
+        assert not figures.all(name, category="layers_orphaned")
+    assert not figures.all("layers", use="orphaned")

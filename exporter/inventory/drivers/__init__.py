@@ -6,7 +6,7 @@ Facts: Docker 1.0 to 20.10, daemon/graphdriver/*. To add a driver, add one `Driv
 from dataclasses import dataclass
 
 from exporter.core.area import Area
-from exporter.core.knowledge import Input
+from exporter.core.knowledge import REFER_TO_LAYERS, Input
 from exporter.core.measured import Tree
 
 #: What follows a container's id in the name of its init layer, which Docker makes below the writable layer.
@@ -51,6 +51,14 @@ class Driver:
     lower_file: bool = False
     own: tuple[str, ...] = ()
     graph: bool = False
+
+    @property
+    def referring(self) -> tuple[Input, ...]:
+        """The inputs that can refer to its layers: without all of these, none can be called unreferenced.
+
+        Up to Docker 1.8, volumes are entries of the directory of vfs: without their list, any may be a layer.
+        """
+        return (*REFER_TO_LAYERS, Input.VOLUMES) if self.full_copies else REFER_TO_LAYERS
 
 
 def _named(name: str, more: str = "") -> Area:
