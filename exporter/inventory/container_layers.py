@@ -4,10 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from exporter.core.knowledge import Input
-from exporter.core.model import (
-    Container,
-    LayerId,
-)
+from exporter.core.model import Container, LayerId
 from exporter.inventory.drivers import DRIVERS
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader

@@ -4,16 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from exporter.core.data_root import DataRoot
-from exporter.core.model import (
-    BuildCache,
-    Container,
-    Image,
-    ImageId,
-)
+from exporter.core.model import BuildCache, Container, Image, ImageId
 from exporter.inventory import layouts
 from exporter.inventory.drivers import Driver
 from exporter.inventory.drivers.layer_store import LayerStore
-from exporter.inventory.layouts.part import DriverPart, Known, Part, Reading
+from exporter.inventory.layouts.part import DriverPart, Part, Reading
 
 
 def detect(root: DataRoot) -> tuple[str, ...]:
@@ -75,7 +70,7 @@ class LayoutParts:
     @property
     def unmeasured(self) -> tuple[str, ...]:
         """The layouts whose objects are not known."""
-        return tuple(name for name, part in self.by_layout.items() if part.known is Known.NOTHING)
+        return tuple(name for name, part in self.by_layout.items() if not part.measured)
 
 
 def read_layouts(reading: Reading) -> LayoutParts:

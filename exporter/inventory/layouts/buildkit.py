@@ -77,7 +77,7 @@ def read_builds(reader: Reader) -> Builds:
     if names is None:
         return Builds({}, (), doubtful=True)
     if not reader.root.is_directory(HOME):
-        return Builds({}, (), doubtful=reader.is_link(HOME))
+        return Builds({}, ())
     file = next((one for one in _RECORDS if one[-1] in names), _RECORDS[0])
     for name in names:
         if name.startswith(_OF_CONTAINERD):

@@ -12,7 +12,7 @@ from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 from exporter.inventory.layouts import graph_store, layerdb_store
-from exporter.inventory.layouts.part import Known, Part, Reading
+from exporter.inventory.layouts.part import Part, Reading
 
 _HOME: Tree = ("containerd", "daemon")
 _CONTENT: Tree = (*_HOME, "io.containerd.content.v1.content", "blobs", "sha256")
@@ -38,7 +38,7 @@ class ContainerdLayout:
 
     def read(self, _reading: Reading) -> Part:
         """Read nothing: the objects of this store are not known."""
-        return Part(known=Known.NOTHING)
+        return Part(measured=False)
 
 
 def _snapshots(root: DataRoot) -> Iterator[Tree]:

@@ -16,7 +16,7 @@ from exporter.inventory.layouts.buildkit import Builds, is_build_name
 from exporter.inventory.layouts.claims import Claims, describe_layer
 from exporter.inventory.layouts.layerdb_images import read_images
 from exporter.inventory.layouts.layerdb_store import IMAGE, Database, LayerEntry, find_drivers, read_layers
-from exporter.inventory.layouts.part import ContainerLayers, Known, Part, Reading
+from exporter.inventory.layouts.part import ContainerLayers, Part, Reading
 
 #: The engine adds files to an entry after it was made (the time of a tag, the name of an init layer), and no event
 #: of the store tells of that.
@@ -83,12 +83,10 @@ class LayerdbLayout:
             reader.gap(Input.BUILD_CACHE, buildkit.HOME, "it is missing or empty, and has layers")
         _note_lost_containers(reader, databases)
         cache = buildkit.build_cache(reading.builds, databases, reading.root.is_directory(buildkit.HOME))
-        doubtful = reading.builds.doubtful or any(one.doubtful for one in databases)
         return Part(
             [LayerdbPart(one, reading.builds, cache) for one in databases],
             build_cache=cache,
             layers=frozenset(entry.cache for one in databases for entry in one.entries.values()),
-            known=Known.PART if doubtful else Known.WHOLE,
         )
 
 

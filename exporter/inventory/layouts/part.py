@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 from exporter.core.data_root import DataRoot
@@ -12,14 +11,6 @@ from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.layouts.buildkit import Builds
 from exporter.inventory.layouts.claims import Claims
-
-
-class Known(StrEnum):
-    """How much of its objects a layout could read."""
-
-    WHOLE = "whole"
-    PART = "part"
-    NOTHING = "nothing"
 
 
 @dataclass(slots=True)
@@ -93,15 +84,16 @@ class Part:
     """What one layout says of a root.
 
     `build_cache`: None where the layout keeps none. `layers`: those that it describes, if it can take over layers of
-    an older layout. `counts`: the entries of stores that all drivers share, by driver and short name. `known`: where
-    it is `NOTHING`, any layer may be one of its. `leftovers`: the entries of the root that were its own and that no
-    engine reads any more. `renamed`: the new ids of images by their old ids, where an engine has moved them.
+    an older layout. `counts`: the entries of stores that all drivers share, by driver and short name. `measured`: where
+    it is false, its objects are not known, and any layer may be one of its. `leftovers`: the entries of the root that
+    were its own and that no engine reads any more. `renamed`: the new ids of images by their old ids, where an engine
+    has moved them.
     """
 
     drivers: Sequence[DriverPart] = ()
     build_cache: BuildCache | None = None
     layers: frozenset[LayerId] = frozenset()
     counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    known: Known = Known.WHOLE
+    measured: bool = True
     leftovers: tuple[str, ...] = ()
     renamed: Mapping[ImageId, ImageId] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from exporter.inventory import areas, layouts
 from exporter.inventory.drivers import Driver
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.layouts.claims import Claims, describe_layer
-from exporter.inventory.layouts.part import ContainerLayers, Known, Part, Reading
+from exporter.inventory.layouts.part import ContainerLayers, Part, Reading
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
 from tests.support.roots import graph_root, hex_id
@@ -67,7 +67,7 @@ class _VaultLayout:
 
 class _ClosedLayout(_VaultLayout):
     def read(self, _reading: Reading) -> Part:
-        return Part(known=Known.NOTHING)
+        return Part(measured=False)
 
 
 @pytest.fixture
