@@ -47,9 +47,10 @@ def test_a_store_that_hangs(built: GraphRoot) -> None:
             figures = running.becomes("scan_errors_total", 1, collector="volumes", reason="timeout")
             assert figures("up") == 1
             change(built)
-            figures = running.becomes("layers", 4)
+            running.becomes("layers", 4)
+            # A scan may have met the container before its configuration was written.
+            figures = running.becomes("scan_success", 1, collector="containers")
             assert figures("scan_success", collector="volumes") == 0
-            assert figures("scan_success", collector="containers") == 1
             assert not figures.all("volume_size_bytes")
             with exporter(built.path) as another:  # one that has never seen it answer
                 figures = another.becomes("scan_errors_total", 1, collector="volumes", reason="timeout")
