@@ -28,6 +28,8 @@ def _identity() -> Iterator[Builder[board.Panel]]:
     by = "{{instance}}"
     text = "1: the data root could be read. 0: see DockerStorageRootUnreadable."
     yield figure("Root readable", text, COUNT, metric("up"), by, levels=((1, "green"),))
+    text = "1: a scanning process keeps the figures up to date. 0: see DockerStorageScannerDown."
+    yield figure("Scanner", text, COUNT, metric("scanner_up"), by, levels=((1, "green"),))
     text = "Progress of the first scan after a start. The figures are complete at 100 %."
     done, trees = metric("initial_scan_trees_done"), metric("initial_scan_trees")
     yield figure("First scan", text, SHARE, f"{done} / ({trees} > 0) or {metric('up')}", by)

@@ -6,8 +6,10 @@ It starts its workers first and imports its other modules meanwhile: both take a
 import os
 import signal
 import sys
+import traceback
 
 from exporter.core import log
+from exporter.core.interrupts import ignore_interrupts
 from exporter.core.memory import map_large_blocks
 from exporter.measure.pool.pool import Pool, default_workers
 from exporter.service.ipc import OrderReader, StartScanning
@@ -27,6 +29,19 @@ def _first_order(orders: OrderReader) -> StartScanning:
 
 def main() -> None:
     """Run the scanning process: orders on standard input, publications on standard output."""
+    ignore_interrupts()
+    try:
+        _run()
+    except MemoryError:
+        os.write(2, b"docker-storage-exporter: the scanning process has not enough memory\n")
+    except BrokenPipeError:
+        os._exit(0)  # the serving process has ended
+    except Exception as error:  # noqa: BLE001 - the serving process starts another one
+        log.Logger().error("scanner.failed", exception="".join(traceback.format_exception(error)))
+    os._exit(1)
+
+
+def _run() -> None:
     orders = OrderReader(sys.stdin.fileno())
     start = _first_order(orders)
     config = start.config
