@@ -29,6 +29,8 @@ class Reason(StrEnum):
     NOT_REGULAR = "not_regular"
     LOOP = "loop"
     TIMEOUT = "timeout"
+    #: An error in the exporter itself. It is counted for one object, and hides no other.
+    INTERNAL = "internal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from exporter.expose.snapshot_api.encode import ending, space
 from exporter.expose.snapshot_api.rows import FilesystemRow
 from exporter.service.statvfs import Filesystems
 
-
 #: A scanning process that is missing for so long makes the exporter unhealthy.
 MISSING_SECONDS = 60.0
 

@@ -6,9 +6,9 @@ It starts its workers first and imports its other modules meanwhile: both take a
 import os
 import signal
 import sys
-import traceback
 
 from exporter.core import log
+from exporter.core.fault_log import FAULT_LOG
 from exporter.core.interrupts import ignore_interrupts
 from exporter.core.memory import map_large_blocks
 from exporter.measure.pool.pool import Pool, default_workers
@@ -37,7 +37,7 @@ def main() -> None:
     except BrokenPipeError:
         os._exit(0)  # the serving process has ended
     except Exception as error:  # noqa: BLE001 - the serving process starts another one
-        log.Logger().error("scanner.failed", exception="".join(traceback.format_exception(error)))
+        FAULT_LOG.note(error, "the scanning process")
     os._exit(1)
 
 

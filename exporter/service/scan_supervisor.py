@@ -9,9 +9,9 @@ import os
 import signal
 import sys
 import time
-import traceback
 
 from exporter.config.settings import Config
+from exporter.core.fault_log import FAULT_LOG
 from exporter.core.framing import ProtocolError, read_frame
 from exporter.core.log import Logger
 from exporter.core.memory import trim
@@ -27,7 +27,6 @@ _LAST_RESTART_SECONDS = 30.0
 #: A process that ran for so many pauses before its start, or for so long, did not fail because of its start.
 _GOOD_PAUSES = 10
 _GOOD_SECONDS = 60.0
-_TRACEBACK_SECONDS = 3600.0
 PROGRAM = "exporter.service.scan_process"
 
 _log = Logger()
@@ -35,7 +34,7 @@ _log = Logger()
 
 async def spawn(orders: int, output: int) -> int:
     """Start a scanning process as this process would run it. Raises OSError."""
-    return os.posix_spawn(
+    return os.posix_spawn(  # noqa: ASYNC221 - it returns when the process runs
         sys.executable,
         [sys.executable, "-m", PROGRAM],
         os.environ,
@@ -55,7 +54,6 @@ class ScanSupervisor:
         self._current = current
         self._launch = launch
         self._child: ScanChild | None = None
-        self._traced: dict[type[Exception], float] = {}
         #: Set when the first publication has come.
         self.published = asyncio.Event()
 
@@ -93,7 +91,7 @@ class ScanSupervisor:
         try:
             child = await ScanChild.start(self._launch)
         except Exception as error:  # noqa: BLE001 - the supervision must not end
-            return "scanner.not_started", self._tell(error)
+            return "scanner.not_started", _said(error)
         watching: asyncio.Task[None] | None = None
         why = ""
         try:
@@ -103,22 +101,13 @@ class ScanSupervisor:
         except ProtocolError as error:
             _log.error("scanner.protocol_error", error=str(error))
         except Exception as error:  # noqa: BLE001 - the supervision must not end
-            why = self._tell(error)
+            why = _said(error)
         finally:
             self._child = self._current.scanner = None
             if watching is not None:
                 watching.cancel()
             how = await child.end(_END_SECONDS)
         return "scanner.died", why or how
-
-    def _tell(self, error: Exception) -> str:
-        """Why something failed, in one line. Of a fault in the program the place is logged, once an hour."""
-        now = time.monotonic()
-        if not isinstance(error, OSError) and now - self._traced.get(type(error), -now) >= _TRACEBACK_SECONDS:
-            self._traced[type(error)] = now
-            _log.error("scanner.fault", exception="".join(traceback.format_exception(error)))
-        said = error.strerror if isinstance(error, OSError) else None
-        return said or f"{type(error).__name__} {error}".strip()
 
     async def _kill_when_stuck(self, child: ScanChild) -> None:
         """Kill a scanning process that hangs in the kernel. The next one leaves out the filesystem that hangs."""
@@ -140,3 +129,10 @@ class ScanSupervisor:
                     if publication.body is not None:
                         trim()
                     self.published.set()
+
+
+def _said(error: Exception) -> str:
+    """Why something failed, in one line. Of what the system does not explain, the log gets the place, once an hour."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return FAULT_LOG.note(error, "the scanning process")

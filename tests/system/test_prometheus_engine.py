@@ -152,8 +152,8 @@ def _watched(live: Live, sick: Sick, one: Engine) -> Iterator[Hosts]:
 
     def all_have_fired() -> bool:
         sick.step()
-        for one in scanning(lost.pid):
-            os.kill(one, signal.SIGKILL)
+        for scanner in scanning(lost.pid):
+            os.kill(scanner, signal.SIGKILL)
         fired.update(prometheus.firing())
         return fired >= _MUST_FIRE
 
