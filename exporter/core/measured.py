@@ -29,6 +29,7 @@ class Reason(StrEnum):
     NOT_REGULAR = "not_regular"
     LOOP = "loop"
     TIMEOUT = "timeout"
+    CHANGING = "changing"
 
 
 @dataclass(frozen=True, slots=True)
