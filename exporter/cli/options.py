@@ -137,6 +137,14 @@ lifecycle = option(
     is_flag=True,
     help="Let POST /-/reload scan everything again and read the web configuration again, as SIGHUP does.",
 )
+allowed_hosts = option(
+    "--web.allowed-hosts",
+    "allowed_hosts",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="Answer only requests for this host name or address; repeat it, or separate several by commas. Protects from "
+    "DNS rebinding. Without it, every name is answered.",
+)
 style = option(
     "--format",
     "style",

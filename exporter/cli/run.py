@@ -14,6 +14,7 @@ from exporter.config.settings import Config, LogSettings, ScanSettings, Settings
 @options.listen
 @options.web_config_file
 @options.lifecycle
+@options.allowed_hosts
 @options.scan_interval
 @options.duty_cycle
 @options.workers
@@ -61,7 +62,7 @@ def _config(root: str, intermediate: bool, each_layer: bool, **flags: Any) -> Co
             cache_file=cache_file_for(flags["cache_file"], root),
         ),
         watch=WatchSettings(enabled=flags["watch"], look_interval=flags["look_interval"]),
-        web=WebSettings(**given("listen", "lifecycle"), config_file=flags["web_config_file"]),
+        web=WebSettings(**given("listen", "lifecycle", "allowed_hosts"), config_file=flags["web_config_file"]),
         log=LogSettings(level=flags["log_level"], style=flags["log_format"]),
         shown=options.shown(intermediate=intermediate, each_layer=each_layer, limits=flags),
     )

@@ -40,11 +40,15 @@ class WatchSettings:
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """`listen`: addresses. `config_file`: "" without TLS and passwords. `lifecycle`: allow POST /-/reload."""
+    """`listen`: addresses. `config_file`: "" without TLS and passwords. `lifecycle`: allow POST /-/reload.
+
+    `allowed_hosts`: the names by which clients may ask for this server; empty for every name.
+    """
 
     listen: tuple[str, ...] = (f":{DEFAULT_PORT}",)
     config_file: str = ""
     lifecycle: bool = False
+    allowed_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

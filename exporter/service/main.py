@@ -35,7 +35,8 @@ async def serve(config: Config) -> None:
         systemd.notify("READY=1")
         return good
 
-    server = Server(make_app(current, reload if config.web.lifecycle else None), config.web.config_file)
+    app = make_app(current, reload if config.web.lifecycle else None)
+    server = Server(app, config.web.config_file, config.web.allowed_hosts)
     sockets = systemd.sockets() or listen(config.web.listen)
     current.web = server.status
     loop = asyncio.get_running_loop()
@@ -84,6 +85,7 @@ def effective_settings(config: Config) -> Iterator[tuple[str, object]]:
     yield "log_format", config.log.style
     yield "web_config_file", config.web.config_file
     yield "lifecycle", config.web.lifecycle
+    yield "allowed_hosts", ",".join(config.web.allowed_hosts)
     yield "intermediate", config.shown.intermediate
     yield "each_layer", config.shown.each_layer
     yield from ((f"max_series_{name}", most) for name, most in config.shown.most)

@@ -6,24 +6,20 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Protocol
 
-from prometheus_client.exposition import choose_encoder
-
 from exporter.expose.metrics.render import Format
 from exporter.expose.page_summary import Summary
 from exporter.expose.publication import Body
 from exporter.expose.snapshot_api import rows
 from exporter.expose.snapshot_api.rows import FilesystemRow
 from exporter.web.lifecycle import reload_handler
+from exporter.web.negotiation import CONTENT_TYPES, accepts_gzip, exposition_format
 from exporter.web.pages.pages import landing, status
 from exporter.web.protocol.message import Handler, Request, Response, text
 
-#: Text and JSON contain names from the disk, too: no browser may take them for HTML.
-_NO_SNIFFING = ("x-content-type-options", "nosniff")
-_PAGE_HEADERS = (
-    ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"),
-    ("referrer-policy", "no-referrer"),
-    _NO_SNIFFING,
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_PAGE_HEADERS = (("content-security-policy", _PAGE_POLICY), ("referrer-policy", "no-referrer"))
 _HTML = "text/html; charset=utf-8"
 _READ = ("GET", "HEAD")
 _CHANGE = ("POST", "PUT")
@@ -92,21 +88,21 @@ class _Pages:
 
     async def metrics(self, request: Request) -> Response:
         """The exposition, in the format and the coding that the scraper prefers."""
-        content_type = choose_encoder(request.headers.get("accept", ""))[1]
-        style: Format = "openmetrics" if content_type.startswith("application/openmetrics-text") else "text"
+        style = exposition_format(request.headers.get("accept", ""))
+        content_type = CONTENT_TYPES[style]
         page = self._source.body.openmetrics if style == "openmetrics" else self._source.body.text
-        headers = (("vary", "accept, accept-encoding"), _NO_SNIFFING)
+        headers = (("vary", "accept, accept-encoding"),)
         end = await self._source.live(style)
-        if _accepts_gzip(request):
+        if accepts_gzip(request.headers.get("accept-encoding", "")):
             return _gzipped(page.gzip_parts(end), content_type, headers)
         return Response.of_parts((*page.parts, end), page.length + len(end), content_type, headers=headers)
 
     async def snapshot(self, request: Request) -> Response:
         """The document of all objects."""
         document = self._source.body.document
-        headers = (("vary", "accept-encoding"), _NO_SNIFFING)
+        headers = (("vary", "accept-encoding"),)
         end = await self._source.document_end()
-        if _accepts_gzip(request):
+        if accepts_gzip(request.headers.get("accept-encoding", "")):
             return _gzipped(document.gzip_parts(end), "application/json", headers)
         length = document.length + len(end)
         return Response.of_parts(document.parts(end), length, "application/json", headers=headers)
@@ -158,16 +154,3 @@ def _html(content: bytes) -> Response:
 def _gzipped(parts: tuple[bytes, ...], content_type: str, headers: tuple[tuple[str, str], ...]) -> Response:
     coded = (*headers, ("content-encoding", "gzip"))
     return Response.of_parts(parts, sum(map(len, parts)), content_type, headers=coded)
-
-
-def _accepts_gzip(request: Request) -> bool:
-    """Whether the Accept-Encoding allows gzip: named, or by `*`, and not with a quality of zero."""
-    accepted = {}
-    for part in request.headers.get("accept-encoding", "").lower().split(","):
-        coding, _, parameter = part.partition(";")
-        name, _, value = parameter.strip().partition("=")
-        try:
-            accepted[coding.strip()] = not (name.strip() == "q" and float(value) == 0)
-        except ValueError:
-            accepted[coding.strip()] = False
-    return accepted.get("gzip", accepted.get("*", False))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from exporter.expose.metrics.live import WebStatus
 from exporter.web.access.guard import Guard
+from exporter.web.access.hosts import AllowedHosts
 from exporter.web.access.reload import WebConfiguration
 from exporter.web.connections.connection import Connection, Shared
 from exporter.web.connections.fair_queue import FairQueue
@@ -21,11 +22,12 @@ _GRACE_SECONDS = 0.5
 class Server:
     """Serves the responses of `handler` to clients that `config_file` admits. Raises SettingsError.
 
-    The file is read again whenever it has changed. Without one everybody is admitted, over plain HTTP.
+    The file is read again whenever it has changed. Without one everybody is admitted, over plain HTTP. `allowed_hosts`:
+    values of --web.allowed-hosts.
     """
 
-    def __init__(self, handler: Handler, config_file: str = "") -> None:
-        self.guard = Guard(handler)
+    def __init__(self, handler: Handler, config_file: str = "", allowed_hosts: Sequence[str] = ()) -> None:
+        self.guard = Guard(handler, AllowedHosts.parse(allowed_hosts))
         self.configuration = WebConfiguration(config_file, self.guard)
         self.limits = ConnectionLimits()
         self.connections: set[Connection] = set()

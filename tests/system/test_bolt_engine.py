@@ -12,7 +12,7 @@ from typing import Self
 from exporter.inventory.files.bolt import Bucket, read_bolt
 from tests.support.engine import Engine, engine
 
-_READS = 1000
+_READS = 400
 _KEPT = 12
 _VOLUMES, _RECORDS, _SNAPSHOTS = "volumes/metadata.db", "buildkit/metadata_v2.db", "buildkit/snapshots.db"
 

@@ -20,8 +20,8 @@ from exporter.measure.pool.queue import WorkQueue
 from exporter.measure.pool.supervisor import WorkerSupervisor
 from exporter.measure.pool.task import SMALL_ENTRIES, Result, Task, WorkItem
 from exporter.measure.pool.worker_handle import WorkerHandle
+from exporter.measure.start import WHOLE, Start
 from exporter.measure.total import TooManyLinksError, Total
-from exporter.measure.walk import WHOLE, Start
 
 _CRASHES = 2
 #: `results` is called every second, unless this process was stopped.

@@ -14,7 +14,7 @@ from exporter.core.data_root import DataRoot, reason_of
 from exporter.core.framing import FrameReader
 from exporter.core.measured import Changes, Reason, Tree
 from exporter.measure.difference import difference
-from exporter.measure.exclusions import NOTHING
+from exporter.measure.exclusions import Exclusions
 from exporter.measure.pool.protocol import (
     NUMBER_BYTES,
     SHARE_AFTER_SECONDS,
@@ -33,8 +33,9 @@ from exporter.measure.pool.protocol import (
     decode_orders,
     encode_answers,
 )
+from exporter.measure.start import WHOLE, Start
 from exporter.measure.total import TooManyLinksError, Total
-from exporter.measure.walk import WHOLE, Start, Walk
+from exporter.measure.walk import Walk
 
 _SLICE_SECONDS = 0.01
 _PROGRESS_SECONDS = 0.2
@@ -188,7 +189,7 @@ class Worker:
         self._most = order.most
         self._total = Total()
         self._shared = order.starts is not None
-        exclusions = order.exclusions or NOTHING
+        exclusions = Exclusions.of(order.exclusions)
         self._walk = Walk(root, order.tree, exclusions, errors, self._total, self._check_orders)
         identity = self._walk.run(order.starts or [WHOLE])
         packed = self._total.pack(alone=not self._shared)

@@ -1,11 +1,12 @@
-"""Checks each request before it is answered: rate limit, then basic authentication. Adds the configured headers."""
+"""Checks each request before it is answered: host, rate limit, basic authentication. Adds the configured headers."""
 
-import time
-from collections.abc import Callable
+import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from exporter.web.access.basic_auth import Authenticator, Verdict
+from exporter.web.access.hosts import AllowedHosts
+from exporter.web.access.token_bucket import TokenBucket
 from exporter.web.protocol.message import Handler, Request, Response, text
 
 if TYPE_CHECKING:
@@ -14,34 +15,12 @@ if TYPE_CHECKING:
 _CHALLENGE = ("www-authenticate", 'Basic realm="docker-storage-exporter"')
 
 
-class TokenBucket:
-    """A token bucket: one token every `interval` seconds, at most `burst` are kept. An interval of 0 is no limit."""
-
-    def __init__(self, interval: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.shape = (interval, burst)
-        self._clock = clock
-        self._tokens = float(burst)
-        self._filled = clock()
-
-    def take_token(self) -> bool:
-        """Take a token; return False if none is left."""
-        interval, burst = self.shape
-        if not interval:
-            return True
-        now = self._clock()
-        self._tokens = min(float(burst), self._tokens + (now - self._filled) / interval)
-        self._filled = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-
 class Guard:
     """A handler that checks requests and passes them on. `use` may change the configuration at any time."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, hosts: AllowedHosts) -> None:
         self._handler = handler
+        self._hosts = hosts
         self._bucket = TokenBucket(0, 0)
         self._headers: tuple[tuple[str, str], ...] = ()
         self.authenticator = Authenticator()
@@ -61,8 +40,11 @@ class Guard:
         return response.with_headers(self._headers) if self._headers else response
 
     async def _refusal(self, request: Request) -> Response | None:
+        if not self._hosts.allow(request.headers.get("host")):
+            content = "This host name is not one of --web.allowed-hosts.\n"
+            return text(content, HTTPStatus.MISDIRECTED_REQUEST)
         if not self._bucket.take_token():
-            return text("Too Many Requests\n", HTTPStatus.TOO_MANY_REQUESTS)
+            return too_many_requests("Too Many Requests\n", self._bucket.seconds_to_next)
         if not self.authenticator.needed:
             return None
         verdict = await self.authenticator.judge(request.headers.get("authorization"), request.client)
@@ -70,6 +52,11 @@ class Guard:
             return None
         self.refused += 1
         if verdict is Verdict.BUSY:
-            content = "Too many passwords are being checked.\n"
-            return text(content, HTTPStatus.TOO_MANY_REQUESTS, headers=(("retry-after", "1"),))
+            return too_many_requests("Too many passwords are being checked.\n", 1)
         return text("Unauthorized\n", HTTPStatus.UNAUTHORIZED, headers=(_CHALLENGE,))
+
+
+def too_many_requests(content: str, seconds: float) -> Response:
+    """A response that tells the client to try again after so many seconds."""
+    headers = (("retry-after", str(max(1, math.ceil(seconds)))),)
+    return text(content, HTTPStatus.TOO_MANY_REQUESTS, headers=headers)

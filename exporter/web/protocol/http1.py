@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from http import HTTPStatus
-from urllib.parse import unquote
 
 import h11
 
 from exporter.web.protocol.message import Request, Response
+from exporter.web.protocol.target import split_target
 
 #: The request line and the headers, together.
 MAX_HEAD_BYTES = 16 * 1024
@@ -15,6 +15,10 @@ BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n"
     b"Invalid HTTP request received.\n"
 )
+
+
+#: A header of this name that comes several times means the same as one with all values (RFC 9110, 5.3).
+_LISTS = ("accept", "accept-encoding")
 
 
 class BadRequestError(Exception):
@@ -42,14 +46,14 @@ class Http1:
         event = self._event()
         if not isinstance(event, h11.Request):
             return None
-        headers: dict[str, str] = {}
-        for name, value in event.headers:
-            headers.setdefault(name.decode("ascii"), value.decode("latin-1"))
+        headers = _headers(event)
         self._has_body = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
         while isinstance(self._event(), h11.Data):
             """Discard the part of a body that came with the head."""
-        path = event.target.partition(b"?")[0].decode("ascii")
-        return Request(event.method.decode("ascii"), unquote(path), headers, client)
+        authority, path = split_target(event.target)
+        if authority:
+            headers["host"] = authority  # RFC 9112, 3.2.2: it takes the place of the Host header
+        return Request(event.method.decode("ascii"), path, headers, client)
 
     def response(self, request: Request, response: Response, *, last: bool) -> Iterator[bytes]:
         """The bytes of a response, in parts. With `last` it says that the connection ends after it.
@@ -82,3 +86,15 @@ class Http1:
             # h11's frames refer to the error and the error to the frames: such a circle waits for the garbage collector
             error.__traceback__ = None
         raise BadRequestError
+
+
+def _headers(request: h11.Request) -> dict[str, str]:
+    """The headers with names in lower case. Of several with one name the first counts, unless it is a list."""
+    headers: dict[str, str] = {}
+    for raw, content in request.headers:
+        name, value = raw.decode("ascii"), content.decode("latin-1")
+        if name in headers and name in _LISTS:
+            headers[name] += f", {value}"
+        else:
+            headers.setdefault(name, value)
+    return headers

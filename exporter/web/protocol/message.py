@@ -5,6 +5,13 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 _TEXT = "text/plain; charset=utf-8"
+#: Headers of every response that does not have its own. Each is about the host as it is now, so no cache may keep it.
+#: Texts have names from the disk: no browser may take them for HTML, nor show them inside of another site.
+_ALWAYS = (
+    ("cache-control", "no-store"),
+    ("x-content-type-options", "nosniff"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +19,8 @@ class Request:
     """A request without its body: no route of the exporter has a use for one.
 
     `path` is the target up to the first `?`, with percent escapes decoded. `headers` have names in lower case; of
-    several with one name the first counts. `client` is the IP address of the peer.
+    several with one name the first counts, but for lists, which are joined. `host` is that of the target where it
+    names one. `client` is the IP address of the peer.
     """
 
     method: str
@@ -45,7 +53,9 @@ class Response:
     ) -> "Response":
         """Make a response with a body that is produced in parts while it is sent."""
         own = (("content-length", str(length)), ("content-type", content_type))
-        return cls(status, (*headers, *own), parts, length)
+        given = {name for name, _ in headers}
+        always = (one for one in _ALWAYS if one[0] not in given)
+        return cls(status, (*headers, *always, *own), parts, length)
 
     def with_headers(self, headers: Sequence[tuple[str, str]]) -> "Response":
         """The same response with these headers instead of its own of the same names."""
