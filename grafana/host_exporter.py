@@ -35,7 +35,7 @@ def _identity() -> Iterator[Builder[board.Panel]]:
     yield figure("First scan: entries", text, COUNT, f"{metric('initial_scan_entries')} or 0 * {metric('up')}", by)
     text = "Mount points below the root that were not entered: their content does not count."
     yield figure("Mounts not entered", text, COUNT, metric("skipped_mounts"), by)
-    text = "Objects left out by the limit on series. Above 0: raise --collector.<name>.max-series."
+    text = "Objects left out by the limit on series, whole or in part. See DockerStorageSeriesDropped."
     dropped = metric("series_dropped")
     yield figure("Series dropped", text, COUNT, total(dropped), by, levels=((1, "orange"),))
     text = "1: the exporter polls, and changes are served later. See DockerStorageWatchDegraded."

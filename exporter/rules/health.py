@@ -54,6 +54,15 @@ def _scan_alerts(select: Select, limits: Thresholds) -> list[Alert]:
             f"The exporter on {_AT} could not read {{{{ $labels.input }}}} whole: figures that need it are absent, and"
             " nothing is called unused or reclaimable because of it. /status names the files.",
         ),
+        Alert(
+            "DockerStorageSeriesDropped",
+            "info",
+            3600,
+            f"{select(c.SERIES_DROPPED)} > 0",
+            f"Not all objects of {_AT} are served",
+            f"The collector {{{{ $labels.collector }}}} on {_AT} leaves out series of {{{{ $value }}}} objects: there"
+            " are more than its limit allows.",
+        ),
     ]
 
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+from exporter.core.fault import Fault
+from exporter.core.fault_log import FAULT_LOG
 from exporter.core.framing import ProtocolError
 from exporter.core.log import Logger
 from exporter.core.measured import Measured, Reason, Tree
@@ -165,12 +167,17 @@ class Pool:
         if item is None or item.void:
             return  # of a root that is forgotten, or of an attempt that is over
         task = item.task
-        if isinstance(answer, FailedWork):
-            self._fail(task, answer.reason, answer.tree, answer.detail)
-        elif isinstance(answer, MeasuredTree):
-            self._measured(task, answer)
-        else:
-            self._compared(task, answer)
+        try:
+            if isinstance(answer, FailedWork):
+                if answer.traceback:
+                    FAULT_LOG.note(Fault(answer.detail, answer.traceback), "/".join(task.tree))
+                self._fail(task, answer.reason, answer.tree, answer.detail)
+            elif isinstance(answer, MeasuredTree):
+                self._measured(task, answer)
+            else:
+                self._compared(task, answer)
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen, with one tree
+            self._fail(task, Reason.INTERNAL, (), FAULT_LOG.note(error, "/".join(task.tree)))
 
     def _measured(self, task: Task, answer: MeasuredTree) -> None:
         try:

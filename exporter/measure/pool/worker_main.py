@@ -11,6 +11,7 @@ import time
 from collections import deque
 
 from exporter.core.data_root import DataRoot, reason_of
+from exporter.core.fault import fault_of
 from exporter.core.framing import FrameReader
 from exporter.core.measured import Changes, Reason, Tree
 from exporter.measure.difference import difference
@@ -177,12 +178,15 @@ class Worker:
             self._fail(Reason.TOO_LARGE, tree, "more hard-linked files than are remembered")
         except OSError as error:
             self._fail(reason_of(error), tree, error.strerror or "")
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen: the other trees are measured all the same
+            fault = fault_of(error)
+            self._fail(Reason.INTERNAL, tree, fault.kind, fault.traceback)
         finally:
             self._walk = self._total = None
             self._most, self._pace = 0, 1.0
 
-    def _fail(self, reason: Reason, tree: Tree, detail: str) -> None:
-        self._unsent.append(FailedWork(self._item, reason, tree, detail, time.process_time()))
+    def _fail(self, reason: Reason, tree: Tree, detail: str, traceback: str = "") -> None:
+        self._unsent.append(FailedWork(self._item, reason, tree, detail, time.process_time(), traceback))
 
     def _measure(self, root: DataRoot, order: MeasureTree) -> None:
         errors = _ErrorLog()
