@@ -32,4 +32,8 @@ ADVICE: Mapping[Reason, str] = {
         "Measuring made no progress: see whether a mount below hangs (NFS, FUSE). For a slow disk, raise "
         "--scan.tree-timeout."
     ),
+    Reason.CHANGING: (
+        "A database was written to each time that it was read. It is read again in the next scan; if this stays, see "
+        "what writes to it without a pause."
+    ),
 }

@@ -284,7 +284,11 @@ class Reader:
         if stat.S_ISREG(status.st_mode) and not status.st_size:
             return convert(Bucket())
         version = f"database {status.st_ino} {status.st_size} {status.st_mtime_ns}"
-        return self.once(version, tree, lambda: self._database(tree, bucket, convert), instead=None)
+        # The clock of st_mtime has steps of some milliseconds: the next write may leave it as it is.
+        settled = abs(time.time() - status.st_mtime) > _TORN_AGE_SECONDS
+        return self.once(
+            version, tree, lambda: self._database(tree, bucket, convert), lasts=lambda _: settled, instead=None
+        )
 
     def _database(self, tree: Tree, bucket: str, convert: Callable[[Bucket], T]) -> T | None:
         self.looked_at += 1
@@ -293,7 +297,7 @@ class Reader:
                 name = bucket.encode() or None
                 return convert(read_bolt(lambda offset, length: os.pread(descriptor, length, offset), name))
         except BoltError as error:
-            self.problem(Reason.DECODE, tree, str(error))
+            self.problem(error.reason, tree, str(error))
         except UnreadableError as error:
             self.problem(error.reason, tree, error.detail)
         except OSError as error:
