@@ -2,8 +2,9 @@
 
 import math
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from exporter.core.area import DRIVER
 from exporter.core.data_root import DataRoot
@@ -11,7 +12,7 @@ from exporter.core.knowledge import Input, Knowledge
 from exporter.core.measured import Tree
 from exporter.core.model import Collector, Container, Inventory, Layer, LayerId
 from exporter.inventory import layouts
-from exporter.inventory.areas import VOLUMES, table
+from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.container_layers import (
     note_undescribed,
     note_unplaced,
@@ -21,7 +22,7 @@ from exporter.inventory.container_layers import (
 )
 from exporter.inventory.containers import read_containers
 from exporter.inventory.drivers import VFS
-from exporter.inventory.drivers.layer_store import files_elsewhere
+from exporter.inventory.drivers.layer_store import LayerStore, files_elsewhere
 from exporter.inventory.engine_version import current_driver, engine_version
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.problems import Problems
@@ -51,6 +52,17 @@ def nested_roots(root: DataRoot) -> tuple[str, ...]:
     return tuple(name for name in names if any(root.is_directory((name, *mark)) for mark in marks))
 
 
+def _each(
+    reader: Reader, containers: Iterable[Container], work: Callable[[Container], Container]
+) -> tuple[Container, ...]:
+    """Work on one container after the other. One with which that fails stays as it was, and is a problem."""
+    return tuple(reader.attempt((*CONTAINERS.path, one.id), partial(work, one), one) for one in containers)
+
+
+def _placed(container: Container, parts: LayoutParts, stores: Mapping[str, LayerStore]) -> Container:
+    return with_missing(parts.of_new_image(place_container(container, parts, stores)), parts)
+
+
 def _note_lost_volumes(reader: Reader, containers: Iterable[Container], volumes: Collection[str]) -> None:
     """Note volumes of Docker up to 1.6 without an entry: what is a volume in the directory of layers is not known.
 
@@ -61,6 +73,20 @@ def _note_lost_volumes(reader: Reader, containers: Iterable[Container], volumes:
             root, name = volume_of(mount.path or mount.source)
             if name and root == container.origin and name not in volumes and reader.exists((*VFS.layers, name)):
                 reader.gap(Input.VOLUMES, ("volumes", name), "it is missing, and a container has it", object_id=name)
+
+
+def _layers_of(  # noqa: PLR0913 - as `_classify`
+    reading: Reading,
+    known: Knowledge,
+    parts: Sequence[DriverPart],
+    containers: Sequence[Container],
+    volumes: Iterable[str],
+    grace: Grace,
+) -> list[Layer]:
+    """Find the use of each layer of one driver; none, as a problem, where that fails."""
+    nothing: list[Layer] = []
+    classify = partial(_classify, reading, known, parts, containers, volumes, grace)
+    return reading.readers[Collector.IMAGES].attempt(parts[0].store.driver.layers, classify, nothing)
 
 
 def _classify(  # noqa: PLR0913 - what a layer's use depends on
@@ -132,7 +158,10 @@ def read_inventory(
     known = {container.id: container for container in previous.containers}
     listed = names if _can_list(root, VOLUMES.path) else None
     found = read_containers(readers[Collector.CONTAINERS], listed, known)
-    builds = buildkit.read_builds(readers[Collector.BUILD_CACHE])
+    reader = readers[Collector.BUILD_CACHE]
+    builds = reader.attempt(
+        buildkit.HOME, partial(buildkit.read_builds, reader), buildkit.Builds({}, (), doubtful=True)
+    )
     reading = Reading(root, readers, {image.id: image for image in previous.images}, builds)
     parts = read_layouts(reading)
     if parts.unmeasured:  # any layer may belong to that layout: none is called orphaned
@@ -142,11 +171,11 @@ def read_inventory(
             readers[Collector.IMAGES].gap(Input.IMAGE_STORE, (), f"the layout {name} is measured by directory only")
     stores = parts.stores
     others = Reader(root, Collector.DIRECTORIES, problems, memo)
-    laid = (place_container(container, parts, stores) for container in found)
-    placed = tuple(with_missing(parts.of_new_image(container), parts) for container in laid)
+    placed = _each(readers[Collector.CONTAINERS], found, lambda one: _placed(one, parts, stores))
     current = current_driver(root, parts.of_engines(placed))
-    containers = tuple(with_unloaded(readers[Collector.IMAGES], container, parts, current) for container in placed)
-    note_undescribed(readers[Collector.IMAGES], parts)
+    images = readers[Collector.IMAGES]
+    containers = _each(readers[Collector.CONTAINERS], placed, lambda one: with_unloaded(images, one, parts, current))
+    note_undescribed(images, parts)
     note_unplaced(readers[Collector.CONTAINERS], containers, parts)
     _note_lost_volumes(readers[Collector.VOLUMES], containers, names)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
@@ -154,7 +183,7 @@ def read_inventory(
     layers = [
         layer
         for driver, mine in by_driver.items()
-        for layer in _classify(reading, so_far, parts.by_driver[driver], mine, names, grace)
+        for layer in _layers_of(reading, so_far, parts.by_driver[driver], mine, names, grace)
     ]
     directories = tuple(others.names(()))
     inventory = Inventory(

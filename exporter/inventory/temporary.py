@@ -10,6 +10,7 @@ as it is. Where a `tmp-old` with files is there already, newer engines remove `t
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from functools import partial
 from itertools import islice
 
@@ -17,6 +18,8 @@ from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
 from exporter.core.model import Temporary
 from exporter.inventory.files.reader import Reader
+from exporter.measure.cursor import Cursor
+from exporter.measure.exclusions import NOTHING, Exclusions
 
 HOMES: tuple[Tree, ...] = (("tmp",), ("tmp-old",))
 #: A file that was written to within this time may be in use.
@@ -35,7 +38,11 @@ def read_temporary(reader: Reader, now: float) -> tuple[Temporary, ...]:
     is left out; the walk of the tree counts it as an error.
     """
     kind = f"temporary {now // _AGAIN_SECONDS:.0f}"
-    found = [reader.once(kind, home, partial(_sum_up, reader.root, home, now - OLD_SECONDS)) for home in HOMES]
+    before = now - OLD_SECONDS
+    found = [
+        reader.once(kind, home, partial(_sum_up, reader.root, home, before), Temporary(home, 0, 0, 0.0))
+        for home in HOMES
+    ]
     return tuple(one for one in found if one.files)
 
 
@@ -57,21 +64,43 @@ def _sum_up(root: DataRoot, home: Tree, before: float) -> Temporary:
 
 def _entries(root: DataRoot, home: Tree) -> Iterator[os.stat_result]:
     """All entries below a directory. What is mounted there is not entered: builds mount layers in `tmp`."""
-    waiting = [home]
-    while waiting:
-        directory = waiting.pop()
+    mounts = Exclusions()
+    for mount in root.mounts:
+        mounts.add(mount, mount=True)
+    with suppress(OSError), closing(Cursor(root.open(home))) as cursor:
+        yield from _descend(cursor, mounts.at(home))
+
+
+def _descend(cursor: Cursor, mounts: Exclusions) -> Iterator[os.stat_result]:
+    """Go through the directories depth first. Each is opened relative to the one above: they may be nested deeply."""
+    below: list[str] = []
+    yield from _look_into(cursor, mounts, below)
+    levels = [(0, below, mounts)]
+    while levels:
+        depth, names, here = levels[-1]
+        if not names:
+            levels.pop()
+            continue
+        while cursor.depth > depth:
+            cursor.leave()
+        name = names.pop()
         try:
-            names = sorted(root.names(directory))
+            cursor.enter(name)
         except OSError:
             continue
-        for name in names:
-            tree = (*directory, name)
-            if tree in root.mounts:
+        inner, below = here.below.get(name, NOTHING), []
+        yield from _look_into(cursor, inner, below)
+        levels.append((cursor.depth, below, inner))
+
+
+def _look_into(cursor: Cursor, mounts: Exclusions, directories: list[str]) -> Iterator[os.stat_result]:
+    """The entries of one directory; the names of the directories among them are added to `directories`."""
+    with suppress(OSError), os.scandir(cursor.descriptor) as listing:
+        for entry in listing:
+            if entry.name in mounts.below and mounts.below[entry.name].leaf:
                 continue
-            try:
-                status = root.lstat(tree)
-            except OSError:
-                continue
-            if stat.S_ISDIR(status.st_mode):
-                waiting.append(tree)
-            yield status
+            with suppress(OSError):
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode):
+                    directories.append(entry.name)
+                yield status

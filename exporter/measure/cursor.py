@@ -2,17 +2,20 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from array import array
+from collections import deque
+from collections.abc import Callable
 
 from exporter.core.data_root import open_directory
 from exporter.core.measured import Tree
 
-#: Called with (error, path of the entry below the root) for each entry that could not be read.
+#: Called with (error, path of the entry below the root) for each entry that could not be read. Of a long path, names in
+#: the middle are left out.
 OnError = Callable[[OSError, Tree], None]
 
 #: How many ancestors stay open. The others are closed, and reopened through ".." on the way up.
 KEPT_OPEN = 48
+_PER_LEVEL = 2
 
 
 class Cursor:
@@ -20,24 +23,35 @@ class Cursor:
 
     Entering opens a directory relative to its parent, so that neither PATH_MAX nor a component swapped for
     a symlink matters. Leaving goes back to the parent's descriptor, or reopens it through ".." and checks
-    that it is the directory that was left.
+    that it is the directory that was left. Of each level, 16 bytes are kept.
     """
 
     def __init__(self, descriptor: int) -> None:
-        """Start at an open directory; the cursor closes the descriptor."""
-        self._open: list[int | None] = [descriptor]
-        self._statuses: list[os.stat_result | None] = [None]
+        """Start at an open directory; the cursor closes the descriptor. Raises OSError."""
+        self._open = deque([descriptor])
+        try:
+            #: The status of the directory that it started at.
+            self.top = os.fstat(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._statuses = deque([self.top])
+        #: Device and inode of each directory on the way that was closed.
+        self._closed = array("Q")
+
+    @property
+    def depth(self) -> int:
+        """How many levels below its start it stands."""
+        return len(self._closed) // _PER_LEVEL + len(self._open) - 1
 
     @property
     def descriptor(self) -> int:
         """The open descriptor of the directory the cursor stands at."""
-        top = self._open[-1]
-        assert top is not None, "the top of the stack is always open"
-        return top
+        return self._open[-1]
 
     def enter(self, name: str) -> os.stat_result:
         """Go down into `name`; raises OSError and stays where it is when that is no real directory."""
-        descriptor = open_directory(name, self.descriptor)
+        descriptor = open_directory(name, self._open[-1])
         try:
             status = os.fstat(descriptor)
         except OSError:
@@ -45,98 +59,36 @@ class Cursor:
             raise
         self._open.append(descriptor)
         self._statuses.append(status)
-        far = len(self._open) - 1 - KEPT_OPEN
-        if far > 0 and (old := self._open[far]) is not None:
-            os.close(old)
-            self._open[far] = None
+        if len(self._open) > KEPT_OPEN + 1:
+            os.close(self._open.popleft())
+            above = self._statuses.popleft()
+            self._closed.extend((above.st_dev, above.st_ino))
         return status
 
     def leave(self) -> None:
-        """Go back up; raises OSError (ESTALE) when the directory was moved elsewhere in the meantime."""
-        child = self.descriptor
+        """Go back up; raises OSError (ESTALE) when the directory was moved elsewhere in the meantime.
+
+        After an error, the cursor stands nowhere and can only be closed.
+        """
+        child = self._open.pop()
+        self._statuses.pop()
         try:
-            if self._open[-2] is None:
-                self._open[-2] = self._reopen(child, self._statuses[-2])
+            if not self._open:
+                self._reopen(child)
         finally:
             os.close(child)
-            self._open.pop()
-            self._statuses.pop()
 
-    @staticmethod
-    def _reopen(child: int, before: os.stat_result | None) -> int:
+    def _reopen(self, child: int) -> None:
+        """Open the directory above `child`, which was closed on the way down."""
+        before = (*self._closed[-_PER_LEVEL:],)
+        del self._closed[-_PER_LEVEL:]
         descriptor = open_directory("..", child)
-        if before is None or not os.path.samestat(os.fstat(descriptor), before):
-            os.close(descriptor)
+        self._open.append(descriptor)
+        self._statuses.append(os.fstat(descriptor))
+        if (self._statuses[0].st_dev, self._statuses[0].st_ino) != before:
             raise OSError(errno.ESTALE, "directory was moved while it was walked")
-        return descriptor
 
     def close(self) -> None:
         """Close every descriptor that is still open."""
-        for descriptor in self._open:
-            if descriptor is not None:
-                os.close(descriptor)
-        self._open.clear()
-
-
-def list_names(descriptor: int, path: Tree, on_error: OnError) -> list[str]:
-    """The names in a directory; an empty list where it cannot be listed."""
-    try:
-        return os.listdir(descriptor)
-    except OSError as error:
-        on_error(error, path)
-        return []
-
-
-def stat_entries(
-    descriptor: int, names: Iterable[str], path: Tree, on_error: OnError
-) -> Iterator[tuple[str, os.stat_result]]:
-    """Stat entries of a directory without following links; yields (name, status) of those that could be."""
-    for name in names:
-        try:
-            yield name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-        except OSError as error:
-            on_error(error, (*path, name))
-
-
-class TreeVisitor(Protocol):
-    """The part of a depth-first walk that differs from walk to walk."""
-
-    def visit(self, path: Tree) -> list[str]:
-        """Read the directory that the cursor is at; return the names of the directories to enter."""
-
-    def entered(self, name: str, status: os.stat_result) -> bool:
-        """Follow the cursor down; return whether to visit that directory."""
-
-    def left(self) -> None:
-        """Follow the cursor up."""
-
-
-def depth_first(cursor: Cursor, tree: Tree, visitor: TreeVisitor, on_error: OnError) -> None:
-    """Visit the cursor's directory and all directories below it; `tree` is its path below the root."""
-    path = list(tree)
-    pending = [visitor.visit(tree)]
-    while pending:
-        if not pending[-1]:
-            pending.pop()
-            if pending and not _leave(cursor, visitor, path, on_error):
-                return
-            continue
-        name = pending[-1].pop()
-        try:
-            status = cursor.enter(name)
-        except OSError as error:
-            on_error(error, (*path, name))
-            continue
-        path.append(name)
-        pending.append(visitor.visit(tuple(path)) if visitor.entered(name, status) else [])
-
-
-def _leave(cursor: Cursor, visitor: TreeVisitor, path: list[str], on_error: OnError) -> bool:
-    try:
-        cursor.leave()
-        visitor.left()
-    except OSError as error:
-        on_error(error, tuple(path))
-        return False
-    path.pop()
-    return True
+        while self._open:
+            os.close(self._open.pop())

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Changes, Tree
-from exporter.measure.cursor import Cursor, OnError, depth_first, list_names, stat_entries
+from exporter.measure.cursor import Cursor, OnError
+from exporter.measure.path import Path
 
 _SECOND = 1_000_000_000
 #: In a large directory, `on_step` is called after so many entries.
@@ -65,9 +66,9 @@ def difference(
     """
     newer = Cursor(root.open(changes.new))
     older = [_Older(_cursor(root, tree)) for tree in changes.old]
-    comparison = _Comparison(newer, older, on_error, on_step)
+    comparison = _Comparison(changes.new, newer, older, on_error, on_step)
     try:
-        depth_first(newer, changes.new, comparison, on_error)
+        comparison.run()
     finally:
         newer.close()
         for side in older:
@@ -85,42 +86,89 @@ def _cursor(root: DataRoot, tree: Tree) -> Cursor | None:
 class _Comparison:
     """Sums up the differences, directory by directory, in parallel with the older trees."""
 
-    def __init__(self, newer: Cursor, older: Sequence[_Older], on_error: OnError, on_step: Callable[[], None]) -> None:
+    def __init__(
+        self, tree: Tree, newer: Cursor, older: Sequence[_Older], on_error: OnError, on_step: Callable[[], None]
+    ) -> None:
         self._on_step = on_step
         self.size = 0
         self.entries = 0
+        self._tree = tree
+        self._path = Path()
         self._newer = newer
         self._older = older
         self._on_error = on_error
         self._seen: set[int] = set()
-        self._device = os.fstat(newer.descriptor).st_dev
+        self._device = newer.top.st_dev
 
-    def entered(self, name: str, status: os.stat_result) -> bool:
-        for side in self._older:
-            side.enter(name)
-        return status.st_dev == self._device
-
-    def left(self) -> None:
-        for side in self._older:
-            side.leave()
-
-    def visit(self, path: Tree) -> list[str]:
-        descriptor = self._newer.descriptor
-        names = list_names(descriptor, path, self._on_error)
-        self.entries += len(names)
-        directories: list[str] = []
-        for number, (name, status) in enumerate(stat_entries(descriptor, names, path, self._on_error)):
-            if number % _CHUNK == 0:
-                self._on_step()
-            if status.st_dev != self._device:
+    def run(self) -> None:
+        """Visit the directories depth first."""
+        levels = [(0, self._visit())]
+        while levels:
+            depth, names = levels[-1]
+            if not names:
+                levels.pop()
                 continue
-            if stat.S_ISDIR(status.st_mode):
-                directories.append(name)
-            elif _counts(status, self._seen) and _changed(self._newer, name, status, self._older):
-                self.size += status.st_size
-                if status.st_nlink > 1:
-                    self._seen.add(status.st_ino)
+            if not self._go_up(depth):
+                return
+            self._on_step()
+            name = names.pop()
+            if not names:
+                levels.pop()  # a chain of directories needs no room for each
+            try:
+                status = self._newer.enter(name)
+            except OSError as error:
+                self._report(error, name)
+                continue
+            self._path.push(name)
+            for side in self._older:
+                side.enter(name)
+            if status.st_dev == self._device and (below := self._visit()):
+                levels.append((len(self._path), below))
+
+    def _go_up(self, depth: int) -> bool:
+        try:
+            while len(self._path) > depth:
+                self._newer.leave()
+                for side in self._older:
+                    side.leave()
+                self._path.pop()
+        except OSError as error:
+            self._report(error)
+            return False
+        return True
+
+    def _report(self, error: OSError, *more: str) -> None:
+        self._on_error(error, (*self._tree, *self._path.shown(*more)))
+
+    def _visit(self) -> list[str]:
+        """Compare what is in one directory; return the names of the directories in it."""
+        directories: list[str] = []
+        descriptor = self._newer.descriptor
+        try:
+            with os.scandir(descriptor) as listing:
+                for number, entry in enumerate(listing):
+                    if number % _CHUNK == 0:
+                        self._on_step()
+                    self._compare(descriptor, entry.name, directories)
+        except OSError as error:
+            self._report(error)
         return directories
+
+    def _compare(self, descriptor: int, name: str, directories: list[str]) -> None:
+        self.entries += 1
+        try:
+            status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+        except OSError as error:
+            self._report(error, name)
+            return
+        if status.st_dev != self._device:
+            return
+        if stat.S_ISDIR(status.st_mode):
+            directories.append(name)
+        elif _counts(status, self._seen) and _changed(self._newer, name, status, self._older):
+            self.size += status.st_size
+            if status.st_nlink > 1:
+                self._seen.add(status.st_ino)
 
 
 def _counts(status: os.stat_result, seen: set[int]) -> bool:

@@ -1,7 +1,8 @@
 """Where a walk must not go."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from exporter.core.measured import Tree
 
@@ -35,16 +36,43 @@ class Exclusions:
             node = node.below.get(name, NOTHING)
         return node
 
-    def reachable(self) -> "Exclusions | None":
-        """A copy without the parts that no walk from here reaches; None if nothing is left out."""
-        if not self.below and not self.store:
-            return None
-        below = {
-            name: Exclusions(leaf=True, mount=one.mount) if one.leaf else one.reachable() or Exclusions()
-            for name, one in self.below.items()
-            if not self.store or one.mount
-        }
-        return Exclusions(below, self.leaf, self.mount, self.store)
+    def listed(self) -> "list[Excluded]":
+        """What to send of this: without the parts that no walk from here reaches. Empty if nothing is left out."""
+        found = [Excluded((), mount=False, store=True)] if self.store else []
+        path: list[str] = []
+        waiting = [iter(self._reached().items())]
+        while waiting:
+            entry = next(waiting[-1], None)
+            if entry is None:
+                waiting.pop()
+                del path[-1:]
+                continue
+            name, one = entry
+            path.append(name)
+            if one.leaf or one.store:
+                found.append(Excluded(tuple(path), one.mount, store=not one.leaf))
+            waiting.append(iter({}.items() if one.leaf else one._reached().items()))  # noqa: SLF001 - of its own kind
+        return found
+
+    def _reached(self) -> "dict[str, Exclusions]":
+        """What a walk comes to here: in a store, only mounts are left out by their names."""
+        return {name: one for name, one in self.below.items() if not self.store or one.mount}
+
+    @classmethod
+    def of(cls, listed: "Sequence[Excluded]") -> "Exclusions":
+        """Make exclusions of a list of them."""
+        made = cls()
+        for one in listed:
+            made.add(one.path, mount=one.mount, store=one.store)
+        return made
+
+
+class Excluded(NamedTuple):
+    """One entry of exclusions; without `store`, it is left out itself."""
+
+    path: Tree
+    mount: bool
+    store: bool
 
 
 NOTHING: Final = Exclusions()

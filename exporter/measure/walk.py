@@ -1,13 +1,14 @@
 """Measures one tree in one pass, as `du -x` does, and keeps nothing in memory for a file with one link.
 
 A walk can give away directories that it has not entered yet, and files of a huge directory that it has not counted yet,
-to another worker.
+to another worker. Who takes a part opens its path from the top, so parts far down are not given away.
 """
 
 import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from exporter.core.data_root import DataRoot
@@ -15,16 +16,20 @@ from exporter.core.measured import Identity, Measured, Tree
 from exporter.measure.cursor import Cursor, OnError
 from exporter.measure.entries import DirectoryEntry, entries_named
 from exporter.measure.exclusions import NOTHING, Exclusions
+from exporter.measure.path import Path
+from exporter.measure.start import WHOLE, Level, Start
 from exporter.measure.total import Total
 
 #: In a large directory, `on_step` is called after so many entries: on a slow disk these may take some seconds.
 _CHUNK = 512
-#: How many files of a huge directory are given away at once: about 60 ms of work, and half a megabyte of names.
+#: How many files of a huge directory are given away at once: about 60 ms of work ...
 _GIVEN_FILES = 32_768
-
-#: Where a walk begins: at a path below its tree, with everything there, or with only these files of that directory.
-Start = tuple[Tree, tuple[str, ...]]
-WHOLE: Start = ((), ())
+#: ... and at most so many characters of their names; the same for directories.
+_GIVEN_CHARACTERS = 1 << 19
+#: Only what is so near to the top is given away: opening it costs little, compared with the 20 ms after which it is.
+_GIVEN_DEPTH = 64
+#: So often in one walk a directory may be moved away while it is walked. After that, the rest is given up.
+_MOST_MOVES = 16
 
 
 def measure(root: DataRoot, tree: Tree, exclusions: Exclusions, on_error: OnError) -> Measured:
@@ -36,6 +41,15 @@ def measure(root: DataRoot, tree: Tree, exclusions: Exclusions, on_error: OnErro
     total = Total()
     identity = Walk(root, tree, exclusions, on_error, total).run([WHOLE])
     return total.result(identity)
+
+
+@dataclass(slots=True)
+class _Pending:
+    """The directories to enter at one level of the path, and what to leave out below them."""
+
+    depth: int
+    names: list[str]
+    exclusions: Exclusions
 
 
 class Walk:
@@ -58,13 +72,13 @@ class Walk:
         self._total = total
         self._on_step = on_step
         self._starts: list[Start] = []
-        self._path: list[str] = []
-        #: By level, the names of the directories to enter; the first level is that of `self._path[:self._base]`.
-        self._pending: list[list[str]] = []
-        self._base = 0
+        self._path = Path()
+        #: Downwards; only levels with directories to enter.
+        self._levels: list[_Pending] = []
         self._listing: Iterator[os.DirEntry[str]] | None = None
         self._directories: list[str] = []
         self._device = -1
+        self._moves = 0
 
     def run(self, starts: Sequence[Start]) -> Identity:
         """Measure what is at each of `starts`; `WHOLE` is the tree itself.
@@ -75,150 +89,198 @@ class Walk:
         self._device = status.st_dev
         self._starts = list(starts)
         while self._starts:
-            start, files = self._starts.pop()
-            if files:
-                self._count_files(start, files)
-                continue
-            try:
-                self._below(start, status)
-            except OSError as error:
-                if not start:
-                    raise
-                self._not_entered(start, error)
+            start = self._starts.pop()
+            if start.files:
+                self._count_files(start)
+            elif start == WHOLE and not stat.S_ISDIR(status.st_mode):
+                self._count_alone(status)
+            else:
+                self._below(start)
         return status.st_dev, status.st_ino, status.st_ctime_ns
 
+    # -- parts for others --------------------------------------------------------------------------------------------
+
     def give(self) -> list[Start]:
-        """Give away half of the directories that are not begun, those nearest to the top."""
+        """Give away half of the directories that are not begun, of those nearest to the top, if that is worth it."""
         if self._starts:
             half = (len(self._starts) + 1) // 2
             given, self._starts = self._starts[:half], self._starts[half:]
             return given
-        for depth, names in enumerate(self._pending):
-            if names:
-                half = (len(names) + 1) // 2
-                given = self._at(depth, names[:half])
-                del names[:half]
-                return given
-        return self._give_files()
+        level = next((one for one in self._levels if one.names), None)
+        if level is not None and level.depth <= _GIVEN_DEPTH:
+            alone = self._listing is None and len(self._levels) == 1 and len(level.names) == 1
+            return [] if alone else [self._half_of(level)]  # the one who gave its only directory would have no work
+        return self._give_files() if len(self._path) <= _GIVEN_DEPTH else []
+
+    def _half_of(self, level: _Pending) -> Start:
+        given: list[str] = []
+        left = _GIVEN_CHARACTERS
+        for name in level.names[: (len(level.names) + 1) // 2]:
+            given.append(name)
+            left -= len(name)
+            if left <= 0:
+                break
+        del level.names[: len(given)]
+        return Start(self._path.names(level.depth), (Level(level.depth, tuple(given)),))
 
     def give_all(self) -> list[Start]:
         """Give away all directories that are not begun."""
         given, self._starts = self._starts, []
-        for depth, names in enumerate(self._pending):
-            given += self._at(depth, names)
-            names.clear()
-        return given
+        return [*given, *self._rest()]
 
-    def _at(self, depth: int, names: list[str]) -> list[Start]:
-        above = self._path[: self._base + depth]
-        return [((*above, name), ()) for name in names]
+    def _rest(self) -> list[Start]:
+        levels = tuple(Level(one.depth, tuple(one.names)) for one in self._levels if one.names)
+        for one in self._levels:
+            one.names.clear()
+        return [Start(self._path.names(levels[-1].depth), levels)] if levels else []
 
     def _give_files(self) -> list[Start]:
         """Give away files of the huge directory that is being counted."""
         names: list[str] = []
+        left = _GIVEN_CHARACTERS
         try:
             for entry in islice(self._listing or (), _GIVEN_FILES):
                 if entry.is_dir(follow_symlinks=False):
                     self._directories.append(entry.name)
                     self._total.entries += 1
-                else:
-                    names.append(entry.name)
+                    continue
+                names.append(entry.name)
+                left -= len(entry.name)
+                if left <= 0:
+                    break
         except OSError as error:
-            self._on_error(error, (*self._tree, *self._path))
-        return [(tuple(self._path), tuple(names))] if names else []
+            self._report(error)
+        return [Start(self._path.names(len(self._path)), (), tuple(names))] if names else []
 
-    def _count_files(self, start: Tree, files: tuple[str, ...]) -> None:
+    # -- parts from others -------------------------------------------------------------------------------------------
+
+    def _count_files(self, start: Start) -> None:
         """Count some files of one directory. The walk that gave them away counts the directory itself."""
+        self._path = Path()
+        for name in start.path:
+            self._path.push(name)
         try:
-            with self._root.directory((*self._tree, *start)) as descriptor:
+            with self._root.directory((*self._tree, *start.path)) as descriptor:
                 if os.fstat(descriptor).st_dev != self._device:
                     return  # a filesystem was mounted there meanwhile; the walk that gave the files away counts that
-                self._path = list(start)
-                given = entries_named(files, descriptor)
+                given = entries_named(start.files, descriptor)
                 while self._chunk(given, []):
                     self._on_step()
         except OSError as error:
-            self._on_error(error, (*self._tree, *start))
+            self._report(error)
 
-    def _below(self, start: Tree, top: os.stat_result) -> None:
-        if not start:
-            self._total.entries += 1
-            if not stat.S_ISDIR(top.st_mode):
-                self._count(top)
-                return
-        cursor = Cursor(self._root.open((*self._tree, *start)))
+    def _below(self, start: Start) -> None:
+        self._path, self._levels = Path(), []
+        cursor = Cursor(self._root.open(self._tree))
         try:
-            status = os.fstat(cursor.descriptor)
-            self._path, self._base = list(start), len(start)
-            self._pending = []
-            if self._enters(status):
-                self._descend(cursor, self._exclusions.at(start))
+            if start == WHOLE:
+                self._begin(cursor)
+            else:
+                self._go_down(cursor, start)
+            self._descend(cursor)
         finally:
-            self._pending = []
+            self._levels = []
             cursor.close()
 
-    def _enters(self, status: os.stat_result) -> bool:
-        """Count a directory that was opened; return whether it is on the tree's device."""
-        if status.st_dev != self._device:
+    def _begin(self, cursor: Cursor) -> None:
+        """Count the top of the tree."""
+        self._total.entries += 1
+        if cursor.top.st_dev != self._device:
             self._total.skipped_mounts += 1
-            return False
-        self._total.blocks += status.st_blocks
+            return
+        self._total.blocks += cursor.top.st_blocks
         self._total.inodes += 1
-        return True
+        names = self._visit(cursor.descriptor, self._exclusions)
+        self._levels.append(_Pending(0, names, self._exclusions))
 
-    def _descend(self, cursor: Cursor, exclusions: Exclusions) -> None:
-        excluded, pending, path = [exclusions], self._pending, self._path
-        on_step, enter, visit, device, total = self._on_step, cursor.enter, self._visit, self._device, self._total
-        pending.append(visit(cursor.descriptor, exclusions))
-        while pending:
-            if not pending[-1]:
-                pending.pop()
-                excluded.pop()
-                if pending and not self._left(cursor):
-                    return
+    def _go_down(self, cursor: Cursor, start: Start) -> None:
+        """Go to where a part begins, as far as that is still there."""
+        exclusions, levels = self._exclusions, iter(start.levels)
+        level = next(levels, None)
+        for name in (*start.path, None):
+            while level is not None and level.depth == len(self._path):
+                self._levels.append(_Pending(level.depth, [*level.names], exclusions))
+                level = next(levels, None)
+            if name is None or level is None:
+                return
+            try:
+                status = cursor.enter(name)
+            except OSError as error:
+                self._report(error, name)
+                return
+            self._path.push(name)
+            if status.st_dev != self._device:
+                return  # a filesystem was mounted there meanwhile; the walk that gave this away counts that
+            exclusions = exclusions.below.get(name, NOTHING)
+
+    # -- the walk ----------------------------------------------------------------------------------------------------
+
+    def _descend(self, cursor: Cursor) -> None:
+        levels, path, total, device = self._levels, self._path, self._total, self._device
+        on_step, visit, enter, leave = self._on_step, self._visit, cursor.enter, cursor.leave
+        push, pop, depth = path.push, path.pop, len(path)
+        while levels:
+            level = levels[-1]
+            if not level.names:
+                levels.pop()
                 continue
+            try:
+                while depth > level.depth:
+                    leave()
+                    pop()
+                    depth -= 1
+            except OSError as error:
+                self._moved(error)
+                return
             on_step()
-            if not pending[-1]:
+            if not level.names:
                 continue  # given away
-            name = pending[-1].pop()
+            name = level.names.pop()
             try:
                 status = enter(name)
             except OSError as error:
-                self._not_entered((*path, name), error)
+                self._not_entered(cursor, name, error)
                 continue
-            path.append(name)
-            inner = excluded[-1].below.get(name, NOTHING)
-            excluded.append(inner)
+            if not level.names:
+                levels.pop()  # a chain of directories needs no room for each
+            push(name)
+            depth += 1
             if status.st_dev == device:
                 total.blocks += status.st_blocks
                 total.inodes += 1
-                pending.append(visit(cursor.descriptor, inner))
+                inner = level.exclusions.below.get(name, NOTHING)
+                if names := visit(cursor.descriptor, inner):
+                    levels.append(_Pending(depth, names, inner))
             else:
                 total.skipped_mounts += 1
-                pending.append([])
 
-    def _left(self, cursor: Cursor) -> bool:
-        """Go up. Where the directory was moved meanwhile, go on at the path of each directory that is not begun."""
-        try:
-            cursor.leave()
-        except OSError as error:
-            self._on_error(error, (*self._tree, *self._path))
-            self._path.pop()
-            self._starts = self.give_all()
-            return False
-        self._path.pop()
-        return True
+    def _moved(self, error: OSError) -> None:
+        """Note that a directory was moved while it was walked: begin again at the path of what is left."""
+        self._report(error)
+        self._moves += 1
+        if self._moves <= _MOST_MOVES:
+            self._starts += self._rest()
+        else:
+            self._report(OSError(errno.EBUSY, "directories are moved while they are walked, again and again"))
 
-    def _not_entered(self, path: Tree, error: OSError) -> None:
+    def _report(self, error: OSError, *more: str) -> None:
+        """Tell of an error at the path, or at a name below it."""
+        self._on_error(error, (*self._tree, *self._path.shown(*more)))
+
+    def _not_entered(self, cursor: Cursor, name: str, error: OSError) -> None:
         """Count a directory that may not be opened: its own blocks and inode are known."""
-        self._on_error(error, (*self._tree, *path))
+        self._report(error, name)
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
             return
         try:
-            status = self._root.lstat((*self._tree, *path))
+            status = os.stat(name, dir_fd=cursor.descriptor, follow_symlinks=False)
         except OSError:
             return
-        self._enters(status)
+        if status.st_dev != self._device:
+            self._total.skipped_mounts += 1
+            return
+        self._total.blocks += status.st_blocks
+        self._total.inodes += 1
 
     def _visit(self, descriptor: int, exclusions: Exclusions) -> list[str]:
         """Count what is in one directory; return the names of the directories to enter.
@@ -235,7 +297,7 @@ class Walk:
                     self._listing, self._directories = entries, directories
                     self._on_step()
         except OSError as error:
-            self._on_error(error, (*self._tree, *self._path))
+            self._report(error)
         self._listing = None
         return directories
 
@@ -260,7 +322,7 @@ class Walk:
                     continue
                 status = entry.stat(follow_symlinks=False)
             except OSError as error:
-                self._on_error(error, (*self._tree, *self._path, entry.name))
+                self._report(error, entry.name)
                 others += 1
                 continue
             if status.st_dev == device and (status.st_nlink == 1 or total.first_link(status)):
@@ -277,9 +339,10 @@ class Walk:
         total.entries += entries
         return entries >= _CHUNK
 
-    def _count(self, status: os.stat_result) -> None:
+    def _count_alone(self, status: os.stat_result) -> None:
         """Count a tree that is a single file."""
         total = self._total
+        total.entries += 1
         if status.st_nlink > 1:
             total.first_link(status)
         total.size += status.st_size

@@ -8,8 +8,9 @@ from exporter.measure.difference import difference
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.protocol import Errors
 from exporter.measure.pool.task import Result, Task
+from exporter.measure.start import WHOLE
 from exporter.measure.total import TooManyLinksError, Total
-from exporter.measure.walk import WHOLE, Walk
+from exporter.measure.walk import Walk
 
 
 class LocalPool(Pool):

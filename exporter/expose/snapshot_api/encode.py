@@ -8,6 +8,7 @@ from typing import Any
 
 from exporter.core.gzip_body import GzipBody
 from exporter.core.model import Filesystem
+from exporter.core.space import space_of
 from exporter.core.text import escape
 from exporter.core.version import VERSION
 from exporter.expose.snapshot_api import objects
@@ -64,9 +65,8 @@ def space(one: Filesystem, status: os.statvfs_result | None) -> FilesystemRow:
     row = FilesystemRow(*names, own=one.own, directory=escape(one.directory))
     if status is None:
         return row
-    unit = status.f_frsize
-    size, free, available = status.f_blocks * unit, status.f_bfree * unit, status.f_bavail * unit
-    return replace(row, size=size, free=free, available=available)
+    known = space_of(status)
+    return replace(row, size=known.size, free=known.free, available=known.available)
 
 
 def _pieces(figures: Figures) -> Iterator[str]:
@@ -99,7 +99,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
     }
     for name, rows in parts.items():
         yield from _list(name, rows if measured else ())
-    yield from _list("problems", objects.problems(snapshot))
+    yield from _list("problems", objects.problems(figures))
     yield from _list("gaps", objects.gaps(inventory.knowledge))
     yield from _list("unknown", objects.unknown(figures) if measured else ())
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from exporter.core.area import DRIVER, Area, Signature
 from exporter.core.data_root import DataRoot
@@ -77,7 +78,7 @@ class LayerdbLayout:
         _note_hidden(reader)
         databases = [read_layers(reader, LayerStore(driver_named(name), reader)) for name in find_drivers(reading.root)]
         for database in databases:
-            read_images(reader, database, reading.previous)
+            reader.attempt(database.base, partial(read_images, reader, database, reading.previous), None)
         built = (name for one in databases for name in one.store.names if is_build_name(name))
         if reader.listing(buildkit.HOME) == [] and next(built, None):
             reader.gap(Input.BUILD_CACHE, buildkit.HOME, "it is missing or empty, and has layers")

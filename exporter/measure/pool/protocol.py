@@ -8,9 +8,9 @@ from typing import NamedTuple
 from exporter.core.framing import Frame
 from exporter.core.measured import Identity, Reason, Tree
 from exporter.core.messages import Messages
-from exporter.measure.exclusions import Exclusions
+from exporter.measure.exclusions import Excluded
+from exporter.measure.start import Start
 from exporter.measure.total import PackedTotal
-from exporter.measure.walk import Start
 
 #: Bytes of the number of a piece, as a worker tells it on a pipe of its own when it begins that piece.
 NUMBER_BYTES = 8
@@ -36,7 +36,7 @@ class MeasureTree(NamedTuple):
     pace: float
     tree: Tree
     starts: list[Start] | None
-    exclusions: Exclusions | None
+    exclusions: list[Excluded]
     most: int
 
 
@@ -101,13 +101,17 @@ class ComparedTrees(NamedTuple):
 
 
 class FailedWork(NamedTuple):
-    """A piece of work has no result; `tree` is where that showed, () for nowhere in particular."""
+    """A piece of work has no result; `tree` is where that showed, () for nowhere in particular.
+
+    `traceback`: that of an error inside of the worker, else "".
+    """
 
     number: int
     reason: Reason
     tree: Tree
     detail: str
     cpu: float
+    traceback: str = ""
 
 
 Work = MeasureTree | CompareTrees

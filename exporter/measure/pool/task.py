@@ -6,11 +6,13 @@ from exporter.core.measured import Changes, Identity, Measured, Reason, Tree
 from exporter.core.model import LayerId, LayerKey
 from exporter.measure.exclusions import NOTHING, Exclusions
 from exporter.measure.pool.protocol import CompareTrees, Errors, MeasureTree, Work
+from exporter.measure.start import WHOLE, Start
 from exporter.measure.total import Total
-from exporter.measure.walk import WHOLE, Start
 
 #: Trees with fewer entries are measured at once, not at a pace: that takes a few milliseconds.
 SMALL_ENTRIES = 5000
+#: So many problems of one tree are kept with path and message.
+PROBLEMS_KEPT = 100
 #: The key of a task that measures a tree.
 NO_LAYER = LayerKey("", LayerId(""))
 
@@ -60,7 +62,7 @@ class Task:
             trouble = self._troubled()
             for reason, count in errors.counts.items():
                 trouble.add(reason, count)
-            trouble.kept += errors.kept
+            trouble.kept += errors.kept[: PROBLEMS_KEPT - len(trouble.kept)]
 
     def fail(self, reason: Reason, tree: Tree, detail: str) -> None:
         """Note why the figure cannot be had, and in which tree; () is the task's own."""
@@ -110,4 +112,4 @@ class WorkItem:
             return CompareTrees(self.number, pace, task.changes.new, task.changes.old)
         most = SMALL_ENTRIES if task.pace < pace else 0
         starts = None if self.starts == [WHOLE] else self.starts
-        return MeasureTree(self.number, pace, task.tree, starts, task.prune.reachable(), most)
+        return MeasureTree(self.number, pace, task.tree, starts, task.prune.listed(), most)

@@ -15,8 +15,9 @@ from exporter.core.measured import Measured, Tree, Usage
 from exporter.measure import walk as walking
 from exporter.measure.cursor import Cursor
 from exporter.measure.exclusions import NOTHING, Exclusions
+from exporter.measure.start import WHOLE
 from exporter.measure.total import Total
-from exporter.measure.walk import WHOLE, Walk, measure
+from exporter.measure.walk import Walk, measure
 
 
 def _no_error(error: OSError, tree: Tree) -> None:
@@ -103,7 +104,7 @@ def test_a_worker_walks_as_it_is_told(
     exclusions = Exclusions()
     for names, kind in added:
         exclusions.add(tuple(names), mount=kind == "mount", store=kind == "store")
-    assert _measured(top, exclusions.reachable() or NOTHING) == _measured(top, exclusions)
+    assert _measured(top, Exclusions.of(exclusions.listed())) == _measured(top, exclusions)
 
 
 class _Entry:

@@ -12,8 +12,9 @@ from exporter.core.data_root import DataRoot
 from exporter.core.measured import NO_LINKS, Tree, Usage
 from exporter.measure import walk as walking
 from exporter.measure.exclusions import Exclusions
+from exporter.measure.start import WHOLE, Start
 from exporter.measure.total import Total
-from exporter.measure.walk import WHOLE, Start, Walk, measure
+from exporter.measure.walk import Walk, measure
 from tests.support.usage import allocated, inodes
 
 
@@ -130,7 +131,7 @@ def _shared_out(root: DataRoot, meanwhile: Callable[[Start], None]) -> tuple[Tot
 def test_a_huge_directory_is_shared_out_and_each_file_counted_once(flat: Path) -> None:
     handfuls = []
     with DataRoot(str(flat)) as root:
-        whole, errors = _shared_out(root, lambda start: handfuls.append(len(start[1])))
+        whole, errors = _shared_out(root, lambda start: handfuls.append(len(start.files)))
     assert not errors
     assert sum(size > 0 for size in handfuls) > 5
     assert whole.result((0, 0, 0)).usage == Usage(sum(range(300)) + 20 * 5000, allocated(flat), inodes(flat))
@@ -138,7 +139,7 @@ def test_a_huge_directory_is_shared_out_and_each_file_counted_once(flat: Path) -
 
 def test_a_file_that_was_given_away_and_has_gone_has_vanished(flat: Path) -> None:
     def remove(start: Start) -> None:
-        for name in start[1][:1]:
+        for name in start.files[:1]:
             (flat / name).unlink()
             (flat / name).mkdir()
 
