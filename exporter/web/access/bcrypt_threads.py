@@ -12,14 +12,15 @@ import contextlib
 import os
 import queue
 import threading
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 #: bcrypt ignores the bytes after these. A longer password is refused.
 _MAX_PASSWORD_BYTES = 72
 _NICENESS = 5
 
 
-class _Check(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Check:
     """A comparison. A wrong result is not given before the work of cost `most` is done, in the thread of `further`."""
 
     verdict: asyncio.Future[bool]
@@ -84,7 +85,7 @@ def _work(loop: asyncio.AbstractEventLoop, waiting: _Queue) -> None:
         else:
             right = matches(one.hashed, one.password)
             if not right and cost != one.most:
-                one.further.put(one._replace(wrong=True))
+                one.further.put(replace(one, wrong=True))
                 continue
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(_set_verdict, one.verdict, right)
