@@ -5,7 +5,7 @@ import ctypes
 import os
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def _serve(device: int, lies: Lies) -> None:
 
 def _answer(opcode: int, node: int, body: bytes, lies: Lies) -> tuple[int, bytes]:
     """The error number and the answer to a request."""
-    known = {
+    known: dict[int, Callable[[], bytes]] = {
         _INIT: lambda: _INIT_OUT.pack(7, 31, 0, 0, 0, 0, 4096, 1, 0, 0),
         _GETATTR: lambda: _ATTR_HEAD.pack(0, 0, 0) + _attributes(node, lies),
         _LOOKUP: lambda: _ENTRY_HEAD.pack(2, 0, 0, 0, 0, 0) + _attributes(2, lies),
