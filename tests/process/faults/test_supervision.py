@@ -21,8 +21,10 @@ _REMOVED = "import sys; sys.executable = '/nonexistent'; "
 _IMPATIENT = "import exporter.service.current as c, exporter.service.scan_supervisor as s; "
 _IMPATIENT += "c.MISSING_SECONDS = s.MISSING_SECONDS = 1; "
 #: As another user, with the right to read everything: a limit on processes holds for users other than root.
-_OTHER_USER = ("setpriv", "--reuid", "61234", "--regid", "61234", "--clear-groups")
-_OTHER_USER += ("--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search")
+_OTHER_USER = (
+    *("setpriv", "--reuid", "61234", "--regid", "61234", "--clear-groups"),
+    *("--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"),
+)
 
 
 def _descriptors(process: int) -> int:
