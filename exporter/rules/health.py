@@ -70,6 +70,15 @@ def _service_alerts(select: Select, limits: Thresholds) -> list[Alert]:
     """The alerts on what the exporter can do: watch the root, read its layout, answer scrapes."""
     return [
         Alert(
+            "DockerStorageScannerDown",
+            "warning",
+            300,
+            f"avg_over_time({select(c.SCANNER_UP)}{select.window(600)}) < 0.5",
+            f"Nothing is scanned on {_AT}",
+            f"The exporter on {_AT} answers, but its scanning process does not start or does not stay: its figures do"
+            " not change any more. The exporter's log says why.",
+        ),
+        Alert(
             "DockerStorageWatchDegraded",
             "info",
             1800,

@@ -40,6 +40,7 @@ BUILD_INFO = _info("build_info", "The exporter that serves this.", "version", "r
 ROOT_INFO = _info("root_info", "The data root that is read, once for each layout found in it.", "root", "layout")
 UP = _gauge("up", "1 if the data root could be read at the last scan.")
 KNOWN = _gauge("known", "1 if that input was read whole; figures that need another one are absent.", "input")
+SCANNER_UP = _gauge("scanner_up", "1 while a scanning process runs, which keeps the figures up to date.")
 SNAPSHOT_TIMESTAMP = _gauge("snapshot_timestamp_seconds", "When the served snapshot was taken, Unix time.")
 SCAN_SUCCESS = _gauge("scan_success", "1 if the last scan had no error other than files that vanished.", "collector")
 SCAN_DURATION = _gauge("scan_duration_seconds", "How long the last scan took.", "collector")

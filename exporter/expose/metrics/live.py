@@ -78,6 +78,7 @@ class Processes:
         cpu = times.user + times.system + times.children_user + times.children_system + self._lost
         cpu += sum(self._workers.values()) + (_cpu(scanner) if scanner else 0)
         self._shown = max(self._shown, cpu)  # a process may end between two readings and be in neither
+        yield single(c.SCANNER_UP, scanner is not None)
         yield single(c.PROCESS_CPU, self._shown)
         yield single(c.PROCESS_MEMORY, sum(map(_resident, [os.getpid(), *children])))
         yield single(c.PROCESS_START, _STARTED)

@@ -13,6 +13,7 @@ from collections import deque
 from exporter.core.data_root import DataRoot, reason_of
 from exporter.core.fault import fault_of
 from exporter.core.framing import FrameReader
+from exporter.core.interrupts import ignore_interrupts
 from exporter.core.measured import Changes, Reason, Tree
 from exporter.measure.difference import difference
 from exporter.measure.exclusions import Exclusions
@@ -207,10 +208,17 @@ class Worker:
 
 def main() -> None:
     """Run a worker on standard input and output."""
+    ignore_interrupts()
     os.nice(19)
     with contextlib.suppress(OSError):  # a sandbox may refuse it; the niceness stays
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    Worker(sys.stdin.fileno(), sys.stdout.fileno(), int(sys.argv[2])).run()
+    try:
+        Worker(sys.stdin.fileno(), sys.stdout.fileno(), int(sys.argv[2])).run()
+    except BrokenPipeError:
+        os._exit(0)  # the scanning process has ended
+    except MemoryError:
+        os.write(2, b"docker-storage-exporter: a worker has not enough memory\n")
+        os._exit(1)
 
 
 if __name__ == "__main__":
