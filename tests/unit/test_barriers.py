@@ -74,7 +74,6 @@ _OF_ALL: list[tuple[Any, str]] = [
     (sizes, "build_cache"),
     (figures, "reclaim"),
     (families, "short_ids"),
-    (objects, "_parents"),
     (publication, "summarize"),
 ]
 _STEPS: list[tuple[Any, str]] = [*((where, name) for where, name, _ in _OF_ONE), *_OF_ALL]
