@@ -18,7 +18,7 @@ _MAKE_CHAR, _MAKE_DIR, MAKE_REG, _MAKE_SOCK, _MAKE_FIFO, _MAKE_BLOCK, _MAKE_SYM 
 _REFER, TRUNCATE, _IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 _MAKE = _MAKE_CHAR | _MAKE_DIR | MAKE_REG | _MAKE_SOCK | _MAKE_FIFO | _MAKE_BLOCK | _MAKE_SYM
 READ = READ_FILE | READ_DIR
-#: Everything that changes a file or a directory. The kernel has no rule for chmod, chown, utime and extended attributes.
+#: What changes a file or a directory. There is no rule for chmod, chown, utime and extended attributes.
 CHANGE = WRITE_FILE | REMOVE_DIR | REMOVE_FILE | _MAKE | _REFER | TRUNCATE
 #: What may be done with a file; the rest is for directories.
 _OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | _IOCTL_DEV

@@ -1,6 +1,7 @@
-"""Gives up capabilities, for good, and says which are left. It holds for the calling thread: call it before others start.
+"""Gives up capabilities, for good, and says which are left.
 
-Sources: capabilities(7), capset(2), prctl(2); the numbers are those of Linux include/uapi/linux/capability.h and prctl.h.
+It holds for the calling thread: call it before others start. Sources: capabilities(7), capset(2), prctl(2); Linux
+include/uapi/linux/capability.h and prctl.h.
 """
 
 import contextlib
@@ -17,11 +18,13 @@ _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT
 _AMBIENT_RAISE, _AMBIENT_CLEAR_ALL = 2, 4
 #: The names of capabilities by number, without CAP_, of Linux 6.12.
 _NAMES = (
-    "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service "
-    "net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin "
-    "sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override "
-    "mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore"
-).split()
+    *("chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap"),
+    *("linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner"),
+    *("sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice"),
+    *("sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap"),
+    *("mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf"),
+    "checkpoint_restore",
+)
 
 _C = ctypes.CDLL(None, use_errno=True)
 

@@ -6,7 +6,7 @@ All of it runs in the caller's thread and nothing here waits: `step` does the wo
 
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from exporter.config.settings import Config
@@ -36,10 +36,22 @@ _STALLED_SECONDS = 5.0
 _log = Logger()
 
 
+class NotAllowedError(Exception):
+    """The data root is another directory, which this process may not read."""
+
+
 class Scheduler:
     """Runs the scans of one scanner. `news` is set when there are changes to publish."""
 
-    def __init__(self, config: Config, scanner: Scanner, pool: Pool, counters: Counters) -> None:
+    def __init__(
+        self,
+        config: Config,
+        scanner: Scanner,
+        pool: Pool,
+        counters: Counters,
+        allows: Callable[[tuple[int, int]], bool] = lambda _: True,
+    ) -> None:
+        """`allows`: whether this process may read a directory, by device and inode, as the data root."""
         self.news = False
         self.watcher = Watcher()
         self.reconciler = Reconciler()
@@ -48,6 +60,7 @@ class Scheduler:
         self._scanner = scanner
         self._pool = pool
         self._counters = counters
+        self._allows = allows
         self._identity: tuple[int, int] | None = None
         self._budget = Budget(config.scan.duty_cycle)
         self._debounce = Debounce()
@@ -102,7 +115,7 @@ class Scheduler:
         return min(times)
 
     def step(self) -> None:
-        """Do the work that is due."""
+        """Do the work that is due. Raises NotAllowedError."""
         now = time.monotonic()
         if now >= self._next_identity:
             self._next_identity = now + _IDENTITY_SECONDS
@@ -144,6 +157,8 @@ class Scheduler:
             return False
         if identity != self._identity and self._identity is not None:
             self._watch_health.count("root")
+        if identity is not None and not self._allows(identity):
+            raise NotAllowedError
         if identity is None and failed and self._identity is None:
             return True
         self.start()

@@ -106,7 +106,10 @@ class Launchers:
                     sys.executable,
                     [sys.executable, "-S", "-E", "-c", _START, _TOP],
                     os.environ,
-                    file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
+                    file_actions=[
+                        (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
+                        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                    ],
                     setpgroup=0,
                 )
             theirs.close()

@@ -1,0 +1,111 @@
+"""Starts scanning processes, with more rights than the serving process keeps; and looks after all that come of them.
+
+The serving process gives up its rights once it has what it needs: the sockets, the web configuration, a launcher.
+"""
+
+import asyncio
+import contextlib
+import glob
+import os
+import signal
+from typing import Self
+
+from exporter.config.settings import Config, SandboxMode
+from exporter.core.log import Logger
+from exporter.core.privileges import READ_SEARCH, adopt_orphans, holds, privileges_of
+from exporter.service.current import Current
+from exporter.service.launchers import Launchers
+from exporter.service.sandbox import SandboxError, confine_serving
+from exporter.service.scan_supervisor import spawn
+
+_ROUND_SECONDS = 10.0
+
+_log = Logger()
+
+
+class Starter:
+    """Use as a context manager, in the event loop: at its end all processes below this one are ended."""
+
+    def __init__(self, config: Config, current: Current) -> None:
+        """Start a launcher, and give up the rights of this process. Raises SandboxError."""
+        adopt_orphans()
+        self._current = current
+        self._launchers: Launchers | None = None
+        mode = config.sandbox
+        # Without the capability a launcher has no more rights than this process.
+        if mode is not SandboxMode.OFF and holds(READ_SEARCH):
+            try:
+                self._launchers = Launchers.start(spawn)
+            except OSError as error:
+                raise SandboxError(f"the launcher cannot be started: {error.strerror}") from None
+        current.landlock = confine_serving(config)
+        if self._launchers is not None:
+            current.launchers, current.broken = lambda: self.launcher_pids, lambda: self.broken
+            current.reach(self._launchers.statvfs)
+        self._task = asyncio.create_task(self._look_after())
+        capabilities, no_new_privs = privileges_of(os.getpid())
+        _log.info(
+            "sandbox.applied",
+            process="serving",
+            capabilities=capabilities,
+            no_new_privs=no_new_privs,
+            landlock=current.landlock or "none",
+        )
+
+    def __enter__(self) -> Self:
+        if self._launchers is not None:
+            self._launchers.attach()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._task.cancel()
+        if self._launchers is not None:
+            self._launchers.close()
+        for child in _children():
+            _kill(child)
+
+    @property
+    def launcher_pids(self) -> list[int]:
+        """The process ids of the launchers; empty without any."""
+        return self._launchers.pids if self._launchers is not None else []
+
+    @property
+    def broken(self) -> str:
+        """Why no scanning process with all its rights can be started any more; "" while one can."""
+        return self._launchers.broken if self._launchers is not None else ""
+
+    async def launch(self, orders: int, output: int) -> int:
+        """Start a scanning process. Raises OSError."""
+        return spawn(orders, output) if self._launchers is None else await self._launchers.launch(orders, output)
+
+    async def _look_after(self) -> None:
+        """Wait for the processes that were left to this one, such as workers. Kill those that stay."""
+        before: set[int] = set()
+        while True:
+            await asyncio.sleep(_ROUND_SECONDS)
+            known = {self._current.scanner, *self.launcher_pids}
+            left = {child for child in _children() if child not in known and not _has_ended(child)}
+            for child in left & before:  # one that came since then may be about to be known
+                _kill(child)
+            before = left
+
+
+def _children() -> list[int]:
+    """The process ids of this process' children; empty where /proc does not list them."""
+    found: list[int] = []
+    for file in glob.glob("/proc/self/task/*/children"):
+        with contextlib.suppress(OSError, ValueError), open(file, encoding="ascii") as listed:
+            found += map(int, listed.read().split())
+    return found
+
+
+def _has_ended(child: int) -> bool:
+    try:
+        return os.waitpid(child, os.WNOHANG)[0] == child
+    except ChildProcessError:
+        return True
+
+
+def _kill(child: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(child, signal.SIGKILL)
