@@ -49,13 +49,15 @@ async def serve(config: Config) -> None:
     current.web = server.status
     loop = asyncio.get_running_loop()
     with Starter(config, current) as starter:
-        for file in server.configuration.unreadable():
-            _log.warning("web_config.unreadable", file=file, consequence="a change of it is not read before a restart")
         supervisor = ScanSupervisor(config, current, starter.launch)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
         loop.add_signal_handler(signal.SIGHUP, partial(reload, asked=True))
         async with _background(supervisor.run()):
+            await supervisor.tried.wait()  # it starts while the launchers are started
+            starter.confine()
+            for file in server.configuration.unreadable():
+                _log.warning("web_config.unreadable", file=file, consequence="a change is not read before a restart")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(supervisor.published.wait(), _FIRST_PUBLICATION_SECONDS)
             addresses = ",".join(_address(one.getsockname()) for one in sockets)

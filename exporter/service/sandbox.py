@@ -78,15 +78,20 @@ def confine_scanning(config: Config) -> Confinement:
     read = [(path, READ) for path in (*data, *_KERNEL, *_SYSTEM, *_python())]
     rules = (*read, (os.path.dirname(_PACKAGE), READ_DIR), *_programs(), _NULL, *state)
     found = Confinement(_restrict(config.sandbox, Limits(tuple(rules), alone=True)), root, in_place)
+    log_sandbox("scanning", found.landlock)
+    return found
+
+
+def log_sandbox(process: str, version: int) -> None:
+    """Log what is in force in this process: what the kernel says of it, and the version of landlock."""
     capabilities, no_new_privs = privileges_of(os.getpid())
     _log.info(
         "sandbox.applied",
-        process="scanning",
+        process=process,
         capabilities=capabilities,
         no_new_privs=no_new_privs,
-        landlock=found.landlock or "none",
+        landlock=version or "none",
     )
-    return found
 
 
 def _keep_only(mode: SandboxMode, *capabilities: int) -> None:

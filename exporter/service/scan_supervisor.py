@@ -55,6 +55,8 @@ class ScanSupervisor:
         self._current = current
         self._launch = launch
         self._child: ScanChild | None = None
+        #: Set when the first process has been started, or could not be.
+        self.tried = asyncio.Event()
         #: Set when the first publication has come.
         self.published = asyncio.Event()
 
@@ -96,6 +98,8 @@ class ScanSupervisor:
             child = await ScanChild.start(self._launch)
         except Exception as error:  # noqa: BLE001 - the supervision must not end
             return "scanner.not_started", _said(error)
+        finally:
+            self.tried.set()
         watching: asyncio.Task[None] | None = None
         why = ""
         try:

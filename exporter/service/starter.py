@@ -11,58 +11,52 @@ import signal
 from typing import Self
 
 from exporter.config.settings import Config, SandboxMode
-from exporter.core.log import Logger
-from exporter.core.privileges import READ_SEARCH, adopt_orphans, holds, privileges_of
+from exporter.core.privileges import READ_SEARCH, adopt_orphans, holds
 from exporter.service.current import Current
 from exporter.service.launchers import Launchers
-from exporter.service.sandbox import SandboxError, confine_serving
+from exporter.service.sandbox import SandboxError, confine_serving, log_sandbox
 from exporter.service.scan_supervisor import spawn
 
 _ROUND_SECONDS = 10.0
-
-_log = Logger()
 
 
 class Starter:
     """Use as a context manager, in the event loop: at its end all processes below this one are ended."""
 
     def __init__(self, config: Config, current: Current) -> None:
-        """Start a launcher, and give up the rights of this process. Raises SandboxError."""
-        adopt_orphans()
+        self._config = config
         self._current = current
         self._launchers: Launchers | None = None
-        mode = config.sandbox
-        # Without the capability a launcher has no more rights than this process.
-        if mode is not SandboxMode.OFF and holds(READ_SEARCH):
-            try:
-                self._launchers = Launchers.start(spawn)
-            except OSError as error:
-                raise SandboxError(f"the launcher cannot be started: {error.strerror}") from None
-        current.landlock = confine_serving(config)
-        if self._launchers is not None:
-            current.launchers, current.broken = lambda: self.launcher_pids, lambda: self.broken
-            current.reach(self._launchers.statvfs)
-        self._task = asyncio.create_task(self._look_after())
-        capabilities, no_new_privs = privileges_of(os.getpid())
-        _log.info(
-            "sandbox.applied",
-            process="serving",
-            capabilities=capabilities,
-            no_new_privs=no_new_privs,
-            landlock=current.landlock or "none",
-        )
+        self._task: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
-        if self._launchers is not None:
-            self._launchers.attach()
+        adopt_orphans()
+        self._task = asyncio.create_task(self._look_after())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
         if self._launchers is not None:
             self._launchers.close()
         for child in _children():
             _kill(child)
+
+    def confine(self) -> None:
+        """Start the launchers, and give up the rights of this process. Raises SandboxError."""
+        config, current = self._config, self._current
+        # Without the capability a launcher has no more rights than this process.
+        if config.sandbox is not SandboxMode.OFF and holds(READ_SEARCH):
+            try:
+                launchers = Launchers.start(spawn)
+            except OSError as error:
+                raise SandboxError(f"the launcher cannot be started: {error.strerror}") from None
+            current.launchers, current.broken = lambda: launchers.pids, lambda: launchers.broken
+            current.reach(launchers.statvfs)
+            launchers.attach()
+            self._launchers = launchers
+        current.landlock = confine_serving(config)
+        log_sandbox("serving", current.landlock)
 
     @property
     def launcher_pids(self) -> list[int]:
@@ -75,7 +69,10 @@ class Starter:
         return self._launchers.broken if self._launchers is not None else ""
 
     async def launch(self, orders: int, output: int) -> int:
-        """Start a scanning process. Raises OSError."""
+        """Start a scanning process: the first one with the rights of this process, some of which it gives up itself.
+
+        Raises OSError.
+        """
         return spawn(orders, output) if self._launchers is None else await self._launchers.launch(orders, output)
 
     async def _look_after(self) -> None:
