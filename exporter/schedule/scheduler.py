@@ -158,6 +158,8 @@ class Scheduler:
         if identity != self._identity and self._identity is not None:
             self._watch_health.count("root")
         if identity is not None and not self._allows(identity):
+            if identity == self._identity:
+                self._watch_health.count("root")
             raise NotAllowedError
         if identity is None and failed and self._identity is None:
             return True

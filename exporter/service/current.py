@@ -75,12 +75,15 @@ class Current:
     @property
     def missing(self) -> str:
         """Why there is no scanning process, or none can be started; "" otherwise, and for the first minute without."""
-        if broken := self.broken():
-            return broken
         seconds = self.missing_seconds
         if seconds < MISSING_SECONDS:
-            return ""
+            return self.broken()
         return f"no scanning process for {seconds:.0f} s: {self._lost_because}"
+
+    @property
+    def _heard(self) -> int | None:
+        """The scanning process, once it has published."""
+        return self.scanner if self._missing_since is None else None
 
     def lost(self, why: str) -> None:
         """Note that the scanning process has ended, or was not started."""
@@ -121,7 +124,7 @@ class Current:
         families = [
             *_made("filesystems", lambda: filesystem_families(statuses)),
             *_made("web server", lambda: web_families(self.web()) if self.web else ()),
-            *_made("sandbox", lambda: sandbox_families(self.landlock, self.scanner, status.landlock)),
+            *_made("sandbox", lambda: sandbox_families(self.landlock, self._heard, status.landlock)),
             *_made("processes", lambda: self._processes.families(self.scanner, status.processes, self.launchers())),
         ]
         known = status.openmetrics if style == "openmetrics" else status.text

@@ -85,15 +85,13 @@ class _Launcher:
 class Launchers:
     """Starts scanning processes by way of launchers."""
 
-    def __init__(self, first: _Launcher, without: Callable[[int, int], int]) -> None:
+    def __init__(self, launchers: Sequence[_Launcher], without: Callable[[int, int], int]) -> None:
         """`without` starts a scanning process where no launcher is left."""
-        self._launchers = [first]
+        self._launchers = list(launchers)
         self._without = without
         self._refilling: asyncio.Task[None] | None = None
         #: Why no scanning process with the right to read everything can be started any more; "" while one can.
         self.broken = ""
-        #: Called when that has happened.
-        self.on_broken: Callable[[], object] = lambda: None
 
     @classmethod
     def start(cls, without: Callable[[int, int], int]) -> "Launchers":
@@ -121,7 +119,14 @@ class Launchers:
                 number = int(said.removeprefix(FAILED) or 0)
                 raise OSError(number, os.strerror(number) if number else "the launcher ended")
             undo.pop_all()
-            return cls(_Launcher(pid, ours), without)
+            return cls([_Launcher(pid, ours)], without)
+
+    @classmethod
+    def none(cls, without: Callable[[int, int], int], why: str) -> "Launchers":
+        """There is no launcher, which is logged."""
+        launchers = cls([], without)
+        launchers._break(why)
+        return launchers
 
     @property
     def pids(self) -> list[int]:
@@ -130,7 +135,8 @@ class Launchers:
 
     def attach(self) -> None:
         """Go on in the running event loop, and start the second launcher."""
-        self._launchers[0].attach(self._drop)
+        for one in self._launchers:
+            one.attach(self._drop)
         self._refill()
 
     async def launch(self, orders: int, output: int) -> int:
@@ -178,9 +184,11 @@ class Launchers:
             _log.warning("launcher.lost", process=one.pid)
             self._refill()
         else:
-            self.broken = "both launchers were lost, which had the right to read everything: restart the exporter"
-            _log.error("launcher.lost", process=one.pid, why=self.broken)
-            self.on_broken()
+            self._break("both launchers were lost")
+
+    def _break(self, why: str) -> None:
+        self.broken = f"{why}: no scanning process that may read everything can be started: restart the exporter"
+        _log.error("launcher.lost", why=self.broken)
 
     def _refill(self) -> None:
         if self._refilling is None or self._refilling.done():

@@ -35,18 +35,28 @@ class SandboxError(Exception):
 
 
 class Confinement(NamedTuple):
-    """What is in force in a scanning process: the version of landlock, 0 without it, and the directory it may read.
+    """What is in force in a scanning process: the version of landlock, 0 without it, and the data root it may read.
 
-    `in_place`: the file of the cache may be written, and no file beside it.
+    `root` is the directory by device and inode, `readable` whether it could be opened. `in_place`: the file of the
+    cache may be written, and no file beside it.
     """
 
     landlock: int = 0
+    path: str = ""
     root: tuple[int, int] | None = None
+    readable: bool = False
     in_place: bool = False
 
     def allows(self, root: tuple[int, int]) -> bool:
-        """Whether a directory, by device and inode, may be read as the data root."""
-        return not self.landlock or root == self.root
+        """Whether the directory that now is the data root may be read, as far as landlock is concerned.
+
+        A disk that was mounted again has the same device and inodes, and is another one for landlock.
+        """
+        if not self.landlock:
+            return True
+        if root != self.root:
+            return False
+        return not self.readable or not HANG_PROBE.answers(self.path) or _opens(self.path)
 
 
 def confine_serving(config: Config) -> int:
@@ -77,7 +87,9 @@ def confine_scanning(config: Config) -> Confinement:
     data = () if root is None else (os.path.realpath(config.root),)
     read = [(path, READ) for path in (*data, *_KERNEL, *_SYSTEM, *_python())]
     rules = (*read, (os.path.dirname(_PACKAGE), READ_DIR), *_programs(), _NULL, *state)
-    found = Confinement(_restrict(config.sandbox, Limits(tuple(rules), alone=True)), root, in_place)
+    version = _restrict(config.sandbox, Limits(tuple(rules), alone=True))
+    readable = root is not None and _opens(config.root)
+    found = Confinement(version, config.root, root, readable, in_place)
     log_sandbox("scanning", found.landlock)
     return found
 
@@ -147,9 +159,21 @@ def _state(cache_file: str, root: str, *, answers: bool) -> tuple[list[tuple[str
         return [(directory, _KEPT)], False
     with contextlib.suppress(OSError):
         _make_file(cache_file)
+    with contextlib.suppress(OSError):
         if stat.S_ISREG(os.lstat(cache_file).st_mode):
             return [(cache_file, _KEPT)], True
     return [], True
+
+
+def _opens(directory: str) -> bool:
+    """Whether a directory can be opened, or that fails for another reason than permission."""
+    try:
+        os.close(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _make_file(path: str) -> None:

@@ -6,17 +6,22 @@ The serving process gives up its rights once it has what it needs: the sockets, 
 import asyncio
 import contextlib
 import glob
+import importlib
 import os
 import signal
+import sys
 from typing import Self
 
 from exporter.config.settings import Config, SandboxMode
+from exporter.core import log
 from exporter.core.privileges import READ_SEARCH, adopt_orphans, holds
 from exporter.service.current import Current
 from exporter.service.launchers import Launchers
 from exporter.service.sandbox import SandboxError, confine_serving, log_sandbox
 from exporter.service.scan_supervisor import spawn
 
+#: PyYAML has read a web configuration, which may have passwords.
+_LATER = ("encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.utf_8", "traceback", "stringprep")
 _ROUND_SECONDS = 10.0
 
 
@@ -47,16 +52,23 @@ class Starter:
         config, current = self._config, self._current
         # Without the capability a launcher has no more rights than this process.
         if config.sandbox is not SandboxMode.OFF and holds(READ_SEARCH):
-            try:
-                launchers = Launchers.start(spawn)
-            except OSError as error:
-                raise SandboxError(f"the launcher cannot be started: {error.strerror}") from None
+            launchers = self._start_launchers()
             current.launchers, current.broken = lambda: launchers.pids, lambda: launchers.broken
             current.reach(launchers.statvfs)
             launchers.attach()
             self._launchers = launchers
+        _load()
         current.landlock = confine_serving(config)
         log_sandbox("serving", current.landlock)
+
+    def _start_launchers(self) -> Launchers:
+        try:
+            return Launchers.start(spawn)
+        except OSError as error:
+            why = f"the launcher cannot be started: {error.strerror}"
+            if self._config.sandbox is SandboxMode.REQUIRED:
+                raise SandboxError(f"--sandbox=required: {why}") from None
+            return Launchers.none(spawn, why)
 
     @property
     def launcher_pids(self) -> list[int]:
@@ -85,6 +97,14 @@ class Starter:
             for child in left & before:  # one that came since then may be about to be known
                 _kill(child)
             before = left
+
+
+def _load() -> None:
+    """Load the modules that are loaded later otherwise: only the capability may allow to read where they are."""
+    log.prepare()
+    for module in (*_LATER, *(("bcrypt",) if "yaml" in sys.modules else ())):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
 
 
 def _children() -> list[int]:
