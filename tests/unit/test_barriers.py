@@ -8,6 +8,7 @@ import pytest
 
 from exporter.core.measured import Reason
 from exporter.core.model import Snapshot
+from exporter.expose import publication
 from exporter.expose.metrics import families
 from exporter.expose.publication import publish
 from exporter.expose.snapshot_api import objects
@@ -72,6 +73,8 @@ _OF_ALL: list[tuple[Any, str]] = [
     (sizes, "directories"),
     (sizes, "build_cache"),
     (figures, "reclaim"),
+    (families, "short_ids"),
+    (publication, "summarize"),
 ]
 _STEPS: list[tuple[Any, str]] = [*((where, name) for where, name, _ in _OF_ONE), *_OF_ALL]
 _NAMES = [f"{where.__name__.rpartition('.')[2]}.{name}" for where, name in _STEPS]
