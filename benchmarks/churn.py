@@ -28,6 +28,8 @@ _GROWTH = 1.15
 _STEP_SECONDS = 0.2
 _SCRAPE_SECONDS = 10.0  # Prometheus' default scrape_timeout
 _STATE_SIZE = "256k"
+#: A process that starts without descriptors cannot read its own code: the interpreter says so with a traceback.
+_TRACEBACK = re.compile(r"^Traceback .*?(?=^timestamp=|\Z)", re.MULTILINE | re.DOTALL)
 #: How long after there is room the cache may take: it is tried again each minute.
 _CACHE_SECONDS = 80.0
 _MOST_PAUSE = 3.0
@@ -209,7 +211,11 @@ def _judge(scraper: Scraper, exporter: Subject, state: Path) -> list[str]:
     print(f"memory {early / 1e6:.1f} to {late / 1e6:.1f} MB, {len(exporter.lines)} lines in the log")
     if late > _GROWTH * early:
         wrong.append(f"memory grew from {early} to {late} bytes")
-    wrong += [line.strip() for line in exporter.lines if re.search(r"Traceback|internal", line)][:10]
+    log = "".join(exporter.lines)
+    tracebacks = _TRACEBACK.findall(log)
+    print(f"{len(tracebacks)} tracebacks")
+    wrong += [one for one in tracebacks if "Too many open files" not in one][:10]
+    wrong += [line.strip() for line in exporter.lines if "internal" in line][:10]
     if (left := _left(state)) != ["cache"]:
         wrong.append(f"the state directory has {left}")
     events = Counter(found[1] for line in exporter.lines if (found := re.search(r"event=(\S+)", line)))
