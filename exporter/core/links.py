@@ -25,7 +25,7 @@ _TYPES = (("B", 0xFF), ("H", 0xFFFF), ("I", 0xFFFFFFFF), ("Q", 0xFFFFFFFFFFFFFFF
 _WIDTHS = {name.encode(): array(name).itemsize for name, _ in _TYPES}
 _LARGEST = _TYPES[-1][1]
 #: So many rows are unpacked at once where links of several trees are compared ...
-_SWEPT = 16_384
+_SWEPT = 4_096
 #: ... as far as every so-manieth row tells.
 _SAMPLE = 64
 
@@ -197,7 +197,7 @@ def sweep(many: Sequence[Links]) -> Iterator[list[Piece]]:
     """Go through the inodes of several trees together, in ranges of their numbers.
 
     Yields for each range the pieces of all trees, in the order of the trees. Only one range is unpacked at a time, with
-    some ten thousand rows.
+    some thousand rows.
     """
     readers = [_Reader(tree, links) for tree, links in enumerate(many)]
     waiting = [(one.next, one.tree) for one in readers if one.next is not None]

@@ -11,7 +11,7 @@ from exporter.core.measured import Identity, Measured, Usage
 #: How many inodes with several links one tree may have.
 MAX_LINKS = 2_000_000
 #: So many of them are looked up in memory; the others are packed, and joined from time to time.
-_RECENT = 16_384
+_RECENT = 4_096
 #: Packed rows are joined when they are twice as many as after the last time, and so many more.
 _LEAST = 262_144
 #: So many blocks of links are sent at once: some hundred kilobytes.
