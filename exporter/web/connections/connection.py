@@ -94,14 +94,16 @@ class Connection:
     async def _respond(self, request: Request) -> None:
         response = await self._response(request)
         self._was_slow = False
+        self._slot.held = response.making
         self.stream.join_packets(join=True)
         sent = 0
         for piece in in_pieces(self._http.response(request, response, last=self._shared.stopping)):
             if sent >= _BYTES_IN_A_TURN:
                 sent = 0
                 await self._wait_for_turn()
-            await self._send(piece)
+            await self._send(piece, response.making)
             sent += len(piece)
+        self._slot.held = 0
         self.stream.join_packets(join=False)
 
     async def _response(self, request: Request) -> Response:
@@ -111,19 +113,22 @@ class Connection:
             _log.error("request.failed", path=request.path, exception=traceback.format_exc())
             return text("Internal Server Error", HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    async def _send(self, piece: bytes | memoryview) -> None:
-        """Send all of a piece. The time that a client gets for reading is that for the whole response."""
+    async def _send(self, piece: bytes | memoryview, making: int) -> None:
+        """Send all of a piece. The time that a client gets for reading is that for the whole response.
+
+        `making`: what else is held for the response, bytes.
+        """
         rest = memoryview(piece)
         while rest:
             sent = self.stream.send(rest)
             rest = rest[sent:]
             if not sent:
-                self._slot.held = len(rest) + self.stream.record_bytes
+                self._slot.held = len(rest) + making + self.stream.record_bytes
                 self._move(Stage.DRAINING, keep_time=self._was_slow)
                 self._was_slow = True
                 await self.stream.writable()
         if self._slot.stage is Stage.DRAINING:
-            self._slot.held = 0
+            self._slot.held = making
             self._move(Stage.SERVING, keep_time=True)
 
     async def _wait_for_turn(self) -> None:

@@ -15,6 +15,7 @@ from exporter.core.log import Logger
 from exporter.web.connections.fair_queue import FairQueue, client_of
 from exporter.web.connections.limits import ConnectionLimits, ConnectionSlot, Stage
 from exporter.web.connections.stream import Stream
+from exporter.web.connections.trimmer import Trimmer
 
 #: How many connections are accepted before the event loop sees to others.
 _AT_ONCE = 64
@@ -63,6 +64,7 @@ class Listener:
         self._turns = turns
         self._security = security
         self._serve = serve
+        self._trimmer = Trimmer()
         #: One task for each connection, until it has ended.
         self.tasks: set[asyncio.Task[None]] = set()
         for one in self._sockets:
@@ -119,6 +121,7 @@ class Listener:
         self._limits.leave(slot)
         slot.forget()
         stream.close()
+        self._trimmer.count()
         error = None if task.cancelled() else task.exception()
         if error is not None:
             _log.error("connection.failed", exception="".join(traceback.format_exception(error)))
