@@ -19,6 +19,12 @@ def main() -> None:
         _end("there is not enough memory (see ulimit -v, and the memory limit of the service)")
     except ImportError as error:
         _end(f"it cannot be loaded: {error}")  # also of a library that does not fit into the memory
+    except LookupError as error:
+        if "unknown encoding" not in str(error):
+            raise
+        _end(f"there is not enough memory: {error}")  # its module does not fit
+    except OSError as error:
+        _end(str(error))  # such as no descriptor for the event loop
 
 
 def _end(why: str) -> None:

@@ -1,7 +1,7 @@
 """Keeps an error inside of the exporter with the object that it is about, where figures are worked out and rendered."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from exporter.core.fault_log import FAULT_LOG
@@ -29,8 +29,24 @@ class Barrier:
         try:
             return work()
         except Exception as error:  # noqa: BLE001 - what nobody has foreseen
-            self.failed[collector] += 1
-            kind = FAULT_LOG.note(error, what)
-            if len(self.problems) < _KEPT_PROBLEMS:
-                self.problems.append(Problem(collector, Reason.INTERNAL, what, kind))
+            self._note(collector, what, error)
             return instead
+
+    def until_failure(self, collector: Collector, what: str, work: Iterable[T]) -> Iterator[T]:
+        """Yield what `work` yields. Where that fails, it ends there, which is counted and logged as with `attempt`."""
+        each = iter(work)
+        while True:
+            try:
+                one = next(each)
+            except StopIteration:
+                return
+            except Exception as error:  # noqa: BLE001 - what nobody has foreseen
+                self._note(collector, what, error)
+                return
+            yield one
+
+    def _note(self, collector: Collector, what: str, error: Exception) -> None:
+        self.failed[collector] += 1
+        kind = FAULT_LOG.note(error, what)
+        if len(self.problems) < _KEPT_PROBLEMS:
+            self.problems.append(Problem(collector, Reason.INTERNAL, what, kind))

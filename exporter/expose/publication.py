@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from exporter.config.limits import EVERYTHING, Shown
 from exporter.core.measured import Reason
 from exporter.core.messages import Messages
-from exporter.core.model import Counters, Filesystem, Snapshot
+from exporter.core.model import Collector, Counters, Filesystem, Snapshot
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.further_labels import with_labels
 from exporter.expose.metrics.live import filesystem_families
 from exporter.expose.metrics.render import Format, Page, render, render_both, render_part
 from exporter.expose.metrics.status import status_families
-from exporter.expose.page_summary import Summary, summarize
+from exporter.expose.page_summary import Summary, root_summary, summarize
 from exporter.expose.snapshot_api.encode import EncodedSnapshot, describe
 from exporter.figures.figures import Figures
 
@@ -80,7 +80,10 @@ def _body(snapshot: Snapshot, counters: Counters, shown: Shown) -> Body:
         text += (as_text, samples)
         openmetrics += (as_openmetrics, samples)
     pages = Page.of(text), Page.of(openmetrics)
-    body = Body(*pages, summarize(figures), describe(figures), snapshot.filesystems)
+    summary = figures.barrier.attempt(
+        Collector.DIRECTORIES, "pages", lambda: summarize(figures), root_summary(snapshot)
+    )
+    body = Body(*pages, summary, describe(figures), snapshot.filesystems)
     _count(figures, counters)
     return body
 

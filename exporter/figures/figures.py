@@ -57,9 +57,14 @@ class Figures:
         return self._attempt(Collector.IMAGES, "sizes of layers", sizes.layer_sizes, {})
 
     @cached_property
+    def _image_sizes(self) -> Mapping[tuple[str, str], ImageFigures]:
+        """The figures of images, also where their inputs were not read whole."""
+        return sizes.images(self.snapshot, self.layer_sizes, self.barrier)
+
+    @cached_property
     def images(self) -> Mapping[tuple[str, str], ImageFigures]:
         """The figures of every image by (driver, id)."""
-        found = sizes.images(self.snapshot, self.layer_sizes, self.barrier)
+        found = self._image_sizes
         named = {(one.driver, str(one.id)): one.named for one in self.snapshot.inventory.images}
         return {key: self._image(key[0], figures, named=named[key]) for key, figures in found.items()}
 
@@ -78,11 +83,13 @@ class Figures:
     def image_states(self) -> Mapping[tuple[str, ImageState], int]:
         """How many images of each driver have each state, for the states that are known."""
         counts = Counter((driver, figures.state) for (driver, _), figures in self.images.items())
+        failed = {driver for (driver, _), figures in self._image_sizes.items() if figures.state is None}
         return {
             (driver, state): counts[driver, state]
             for driver in self.snapshot.inventory.drivers
             for state in ImageState
-            if self.is_known(Figure.IMAGE_LISTED if state is ImageState.INTERMEDIATE else Figure.IMAGE_STATES, driver)
+            if driver not in failed
+            and self.is_known(Figure.IMAGE_LISTED if state is ImageState.INTERMEDIATE else Figure.IMAGE_STATES, driver)
         }
 
     @cached_property

@@ -230,6 +230,8 @@ def directories(snapshot: Snapshot) -> dict[str, Usage | None]:
     usages.update({name: disjoint.total(parts[name]) for name in sorted(parts)})
     lost = {tree[0] for tree in snapshot.incomplete if tree and not is_within(tree, snapshot.mounts)}
     usages.update(dict.fromkeys((snapshot.inventory.elsewhere | lost) & parts.keys()))
+    if () in snapshot.incomplete:
+        usages["."] = None
     return usages
 
 

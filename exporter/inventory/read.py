@@ -31,6 +31,7 @@ from exporter.inventory.gaps import knowledge
 from exporter.inventory.layout_parts import LayoutParts, read_layouts
 from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
+from exporter.inventory.layouts.layerdb_store import IMAGE
 from exporter.inventory.layouts.part import DriverPart, Reading
 from exporter.inventory.plugins import read_plugins
 from exporter.inventory.remarks import remarks
@@ -108,10 +109,14 @@ def _classify(  # noqa: PLR0913 - what a layer's use depends on
     return layers if known.whole((Input.CONTAINERS,)) else [replace(one, held="") for one in layers]
 
 
-def _missing(parts: Sequence[DriverPart], containers: Iterable[Container]) -> frozenset[str]:
+def _missing(reader: Reader, parts: Sequence[DriverPart], containers: Iterable[Container]) -> frozenset[str]:
     """The layers of one driver that images or containers refer to and that are not on disk."""
-    of_containers = (layer for container in containers for layer in container.missing)
-    return frozenset((*(layer for part in parts for layer in part.missing), *of_containers))
+
+    def find() -> frozenset[str]:
+        of_containers = (layer for container in containers for layer in container.missing)
+        return frozenset((*(layer for part in parts for layer in part.missing), *of_containers))
+
+    return reader.attempt(parts[0].store.driver.layers, find, frozenset())
 
 
 def _count_entries(reading: Reading, parts: LayoutParts) -> dict[tuple[str, str], int]:
@@ -175,9 +180,11 @@ def read_inventory(
     current = current_driver(root, parts.of_engines(placed))
     images = readers[Collector.IMAGES]
     containers = _each(readers[Collector.CONTAINERS], placed, lambda one: with_unloaded(images, one, parts, current))
-    note_undescribed(images, parts)
-    note_unplaced(readers[Collector.CONTAINERS], containers, parts)
-    _note_lost_volumes(readers[Collector.VOLUMES], containers, names)
+    images.attempt(IMAGE, partial(note_undescribed, images, parts), None)
+    reader = readers[Collector.CONTAINERS]
+    reader.attempt(CONTAINERS.path, partial(note_unplaced, reader, containers, parts), None)
+    reader = readers[Collector.VOLUMES]
+    reader.attempt(VOLUMES.path, partial(_note_lost_volumes, reader, containers, names), None)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     so_far = knowledge(problems.unread)
     layers = [
@@ -196,14 +203,14 @@ def read_inventory(
         containers=containers,
         volumes=volumes,
         build_cache=parts.build_cache or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),
-        stores=_count_entries(reading, parts),
-        missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
+        stores=images.attempt((), partial(_count_entries, reading, parts), {}),
+        missing={driver: _missing(images, parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=directories,
-        plugins=read_plugins(others),
+        plugins=others.attempt(("plugins",), partial(read_plugins, others), ()),
         elsewhere=frozenset(files_elsewhere(root, stores[name]) for name in {one.driver for one in layers}) - {""},
-        remarks=remarks(root, parts.leftovers, readers.values()),
+        remarks=others.attempt((), partial(remarks, root, parts.leftovers, readers.values()), ()),
         engine=engine_version(directories, parts.by_layout, containers),
-        temporary=read_temporary(others, grace.clock.now()),
+        temporary=others.attempt(("tmp",), partial(read_temporary, others, grace.clock.now()), ()),
     )
     inventory = replace(inventory, knowledge=knowledge(problems.unread))
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)

@@ -24,6 +24,7 @@ from exporter.scan.scan_run import ScanStats
 
 #: How often what was being written is read again, with a pause before each time.
 _TRIES = 4
+_WHY = "an error in the exporter: "
 
 
 class Metadata:
@@ -55,7 +56,7 @@ class Metadata:
             inventory, touched = self._read(root, Dirty(unfinished))
         self._memo.end()
         self._written = inventory.containers
-        self._replace(replace(inventory, containers=self._judged(self._found)))
+        self._replace(self._judged(inventory, self._found))
         for collector, count in touched.items():
             stats.spend(collector, time.perf_counter() - start, count)
 
@@ -67,17 +68,17 @@ class Metadata:
         except Exception as error:  # noqa: BLE001 - what nobody has foreseen: the directories are measured all the same
             return _nothing_known(root, self._found, FAULT_LOG.note(error, "metadata")), {}
 
-    def _judged(self, found: Problems) -> tuple[Container, ...]:
-        """The containers with their actual states. Where that fails, those that were written down as running have none.
-
-        The failure is one of `found`.
-        """
+    def _judged(self, inventory: Inventory, found: Problems) -> Inventory:
+        """The inventory with the actual states of containers. Where that fails, none is known, as `found` then says."""
         try:
-            return self._liveness.judge(self._written)
+            return replace(inventory, containers=self._liveness.judge(self._written))
         except Exception as error:  # noqa: BLE001 - what nobody has foreseen
-            found.add(Collector.CONTAINERS, Reason.INTERNAL, CONTAINERS.path, FAULT_LOG.note(error, "states"))
-            unknown = ContainerState.UNKNOWN
-            return tuple(one if one.runs is False else replace(one, state=unknown) for one in self._written)
+            kind = FAULT_LOG.note(error, "states of containers")
+            found.add(Collector.CONTAINERS, Reason.INTERNAL, CONTAINERS.path, kind)
+            gap = Gap(Input.CONTAINER_CONFIGS, "containers", _WHY + kind)
+            unknown = tuple(replace(one, state=ContainerState.UNKNOWN) for one in self._written)
+            known = Knowledge.of((*inventory.knowledge.gaps, gap))
+            return replace(inventory, containers=unknown, knowledge=known)
 
     def finish_reading(self, root: DataRoot, stats: ScanStats) -> None:
         """Read the sizes of the logs, and count all problems of this scan."""
@@ -96,7 +97,7 @@ class Metadata:
         before = self.logs
         ran = {one.id for one in self.inventory.containers if everything or one.runs is not False}
         # If no daemon runs, no file changes when a container ends.
-        self._replace(replace(self.inventory, containers=self._judged(Problems())))
+        self._replace(self._judged(self.inventory, Problems()))
         containers = [one for one in self.inventory.containers if one.id in ran or one.runs is not False]
         found = _log_sizes(root, containers, Problems())
         asked = {one.id for one in containers}
@@ -118,8 +119,7 @@ def _nothing_known(root: DataRoot, found: Problems, kind: str) -> Inventory:
         directories = tuple(root.names(()))
     except OSError:
         directories = ()
-    why = f"an error in the exporter: {kind}"
-    return Inventory(directories=directories, knowledge=Knowledge(tuple(Gap(one, ".", why) for one in Input)))
+    return Inventory(directories=directories, knowledge=Knowledge(tuple(Gap(one, ".", _WHY + kind) for one in Input)))
 
 
 def _log_sizes(root: DataRoot, containers: Iterable[Container], problems: Problems) -> dict[ContainerId, int]:

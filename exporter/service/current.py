@@ -2,8 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from prometheus_client.metrics_core import Metric as Family
+
+from exporter.core.fault_log import FAULT_LOG
 from exporter.core.model import Counters, Snapshot
 from exporter.expose.metrics.live import Processes, WebStatus, filesystem_families, web_families
 from exporter.expose.metrics.render import Format, render
@@ -104,8 +107,19 @@ class Current:
     async def _read(self, style: Format) -> bytes:
         status = self._status
         statuses = await self._filesystems.read(self._body.filesystems)
-        web = web_families(self.web()) if self.web else ()
-        processes = self._processes.families(self.scanner, status.processes)
-        families = [*filesystem_families(statuses), *web, *processes]
+        families = [
+            *_made("filesystems", lambda: filesystem_families(statuses)),
+            *_made("web server", lambda: web_families(self.web()) if self.web else ()),
+            *_made("processes", lambda: self._processes.families(self.scanner, status.processes)),
+        ]
         known = status.openmetrics if style == "openmetrics" else status.text
         return known + render((one for one in families if one.samples), style)
+
+
+def _made(what: str, make: Callable[[], Iterable[Family]]) -> list[Family]:
+    """Make families at a scrape. Where that fails they are absent, and the others are served."""
+    try:
+        return list(make())
+    except Exception as error:  # noqa: BLE001 - what nobody has foreseen
+        FAULT_LOG.note(error, f"metrics of {what}")
+        return []

@@ -1,7 +1,7 @@
 """Turns the figures of a `Snapshot` into metric families. Every series of an object is made here."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from prometheus_client.metrics_core import Metric as Family
@@ -15,7 +15,6 @@ from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import Column, ObjectFamilies, family, single
 from exporter.figures.figures import Figures
 from exporter.figures.needs import Figure
-from exporter.figures.reclaim import Reclaim
 from exporter.figures.sizes import ImageFigures
 
 
@@ -25,19 +24,25 @@ def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Family]:
     if not snapshot.measured:
         return
     limited = Limited(shown)
-    yield from _directories(figures, limited)
-    yield from _layers(figures)
-    if shown.each_layer:
-        yield from _each_layer(figures, limited)
-    inventory = snapshot.inventory
-    ids = {one.id for one in inventory.images} | {one.id for one in inventory.containers}
-    short = short_ids(ids | {one.image_id for one in inventory.containers if one.image_id})
-    yield from _images(figures, short.__getitem__, limited)
-    yield from _containers(figures, short.__getitem__, limited)
-    yield from _volumes(figures, limited)
-    yield from _build_cache(figures, limited)
-    yield from _reclaimable(figures.reclaim)
+    parts: tuple[tuple[Collector, Iterable[Family]], ...] = (
+        (Collector.DIRECTORIES, _directories(figures, limited)),
+        (Collector.IMAGES, _layers(figures, limited)),
+        (Collector.IMAGES, _images(figures, limited)),
+        (Collector.CONTAINERS, _containers(figures, limited)),
+        (Collector.VOLUMES, _volumes(figures, limited)),
+        (Collector.BUILD_CACHE, _build_cache(figures, limited)),
+        (Collector.DIRECTORIES, _reclaimable(figures)),
+    )
+    for collector, made in parts:
+        yield from figures.barrier.until_failure(collector, f"metrics of {collector}", made)
     yield family(c.SERIES_DROPPED, (((name,), count) for name, count in limited.dropped.items()))
+
+
+def _short(figures: Figures) -> Callable[[str], str]:
+    """How the ids of images and containers are shortened: one that a container refers to as the image itself."""
+    inventory = figures.snapshot.inventory
+    ids = {one.id for one in inventory.images} | {one.id for one in inventory.containers}
+    return short_ids(ids | {one.image_id for one in inventory.containers if one.image_id}).__getitem__
 
 
 def _directories(figures: Figures, limited: Limited) -> Iterator[Family]:
@@ -51,7 +56,7 @@ def _directories(figures: Figures, limited: Limited) -> Iterator[Family]:
     yield from table.families(limited, "directories", list(usages), lambda name: usages[name].allocated)
 
 
-def _layers(figures: Figures) -> Iterator[Family]:
+def _layers(figures: Figures, limited: Limited) -> Iterator[Family]:
     inventory, sums = figures.snapshot.inventory, figures.layers
     usages = {key: total.usage for key, total in sums.items() if total.usage is not None}
     yield family(c.STORE_ENTRIES, inventory.stores.items())
@@ -60,6 +65,8 @@ def _layers(figures: Figures) -> Iterator[Family]:
     yield family(c.LAYERS_ALLOCATED, ((key, usage.allocated) for key, usage in usages.items()))
     yield family(c.LAYERS_INODES, ((key, usage.inodes) for key, usage in usages.items()))
     yield family(c.MISSING_LAYERS, (((driver,), len(lost)) for driver, lost in figures.missing.items()))
+    if limited.shown.each_layer:
+        yield from _each_layer(figures, limited)
 
 
 def _each_layer(figures: Figures, limited: Limited) -> Iterator[Family]:
@@ -80,8 +87,8 @@ def _each_layer(figures: Figures, limited: Limited) -> Iterator[Family]:
     yield from table.families(limited, "layers", layers, lambda one: sizes.get(one.key, 0))
 
 
-def _images(figures: Figures, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
-    inventory, images = figures.snapshot.inventory, figures.images
+def _images(figures: Figures, limited: Limited) -> Iterator[Family]:
+    inventory, images, short = figures.snapshot.inventory, figures.images, _short(figures)
     yield family(c.IMAGES, figures.image_states.items())
 
     def key(one: Image) -> tuple[str, str]:
@@ -116,7 +123,7 @@ def image_name(image: Image) -> str:
     return names[0] if names else "<none>"
 
 
-def _containers(figures: Figures, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
+def _containers(figures: Figures, limited: Limited) -> Iterator[Family]:
     snapshot, containers = figures.snapshot, figures.containers
     inventory = snapshot.inventory
     states = Counter((one.driver, one.state) for one in inventory.containers)
@@ -132,7 +139,7 @@ def _containers(figures: Figures, short: Callable[[str], str], limited: Limited)
     def size(one: Container) -> int:
         return (containers[one.id].writable_size or 0) + snapshot.logs.get(one.id, 0)
 
-    table = ObjectFamilies(Collector.CONTAINERS, _container_columns(figures, short), figures.barrier)
+    table = ObjectFamilies(Collector.CONTAINERS, _container_columns(figures, _short(figures)), figures.barrier)
     yield from table.families(limited, "containers", inventory.containers, size)
 
 
@@ -236,7 +243,8 @@ def _build_cache(figures: Figures, limited: Limited) -> Iterator[Family]:
     yield from table.families(limited, "build_cache", cache.records, lambda one: sizes.get(one.id) or 0)
 
 
-def _reclaimable(found: Reclaim) -> Iterator[Family]:
+def _reclaimable(figures: Figures) -> Iterator[Family]:
+    found = figures.reclaim
     yield family(c.RECLAIMABLE, (((category,), freed.allocated) for category, freed in found.freed.items()))
     yield family(c.RECLAIMABLE_OBJECTS, (((category,), freed.objects) for category, freed in found.freed.items()))
     yield single(c.UNATTRIBUTED, found.unattributed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from exporter.core.gzip_body import GzipBody
-from exporter.core.model import Filesystem
+from exporter.core.model import Collector, Filesystem
 from exporter.core.space import space_of
 from exporter.core.text import escape
 from exporter.core.version import VERSION
@@ -98,16 +98,17 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "temporary": objects.temporary(snapshot),
     }
     for name, rows in parts.items():
-        yield from _list(name, rows if measured else ())
-    yield from _list("problems", objects.problems(figures))
-    yield from _list("gaps", objects.gaps(inventory.knowledge))
-    yield from _list("unknown", objects.unknown(figures) if measured else ())
+        yield from _list(figures, name, rows if measured else ())
+    yield from _list(figures, "gaps", objects.gaps(inventory.knowledge))
+    yield from _list(figures, "unknown", objects.unknown(figures) if measured else ())
+    yield from _list(figures, "problems", objects.problems(figures))  # last: what failed until now is one
 
 
-def _list(name: str, rows: Iterable[Any]) -> Iterator[str]:
+def _list(figures: Figures, name: str, rows: Iterable[Any]) -> Iterator[str]:
     yield f',"{name}":['
-    for number, row in enumerate(rows):
-        yield "," + _row(row) if number else _row(row)
+    made = figures.barrier.until_failure(Collector.DIRECTORIES, f"rows of {name}", map(_row, rows))
+    for number, row in enumerate(made):
+        yield "," + row if number else row
     yield "]"
 
 

@@ -58,10 +58,8 @@ def _directory(one: tuple[str, Usage | None]) -> DirectoryRow:
 def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:
     """What could be freed, by category, in the order in which prunes are reckoned."""
     for category, freed in found.freed.items():
-        how = freed.how
-        yield ReclaimableRow(
-            category, freed.allocated, freed.objects, NAMES[category], how.text, how.commands, freed.why
-        )
+        how, why = freed.how, escape(freed.why)
+        yield ReclaimableRow(category, freed.allocated, freed.objects, NAMES[category], how.text, how.commands, why)
 
 
 def layers(figures: Figures) -> Iterator[LayerRow]:

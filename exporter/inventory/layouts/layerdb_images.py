@@ -58,7 +58,7 @@ def read_images(reader: Reader, database: Database, previous: Mapping[str, Image
             tuple(sorted(digests.get(config.image.id, ()))),
         )
         listed = bool(references or known) or config.image.id not in parents
-        unplaced = replace(config.image, driver=database.driver, broken=True, unloaded=True, references=references)
+        unplaced = _unplaced(database, config, references, known, listed=listed)
         place = partial(_image, database, config, references, known, listed, previous)
         database.images.append(reader.attempt((*content, config.image.id), place, unplaced))
     _note_lost_entries(reader, database, configs)
@@ -133,6 +133,19 @@ def _image(  # noqa: PLR0913 - an image has that many sides
         digest=SHA256 + bare.id,
         metadata=tuple((*database.base, "imagedb", part, "sha256", bare.id) for part in ("content", "metadata")),
     )
+
+
+def _unplaced(
+    database: Database,
+    config: ImageConfig,
+    references: tuple[tuple[str, str], ...],
+    digests: tuple[str, ...],
+    *,
+    listed: bool,
+) -> Image:
+    """An image of which it is not known which layers it has."""
+    facts = replace(config.image, driver=database.driver, digest=SHA256 + config.image.id, broken=True, unloaded=True)
+    return replace(facts, references=references, digests=digests, listed=listed, dangling=listed and not references)
 
 
 def _list_the_uncovered(database: Database) -> None:
