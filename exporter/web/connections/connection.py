@@ -4,11 +4,11 @@ A connection holds one piece of a response at most. It reads no further request 
 is in the kernel, so that a client which sends many at once, or reads slowly, takes no memory for them.
 """
 
-import traceback
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from exporter.core.log import Logger
+from exporter.core.fault_log import FAULT_LOG
+from exporter.core.text import shorten
 from exporter.web.connections.fair_queue import FairQueue
 from exporter.web.connections.limits import ConnectionLimits, ConnectionSlot, Stage
 from exporter.web.connections.stream import Stream
@@ -18,8 +18,6 @@ from exporter.web.protocol.pieces import in_pieces
 
 #: How much of a response is sent in one turn, so that a client that reads fast delays nobody either.
 _BYTES_IN_A_TURN = 256 * 1024
-
-_log = Logger()
 
 
 @dataclass(slots=True)
@@ -109,8 +107,8 @@ class Connection:
     async def _response(self, request: Request) -> Response:
         try:
             return await self._shared.answer(request)
-        except Exception:  # noqa: BLE001 - a fault in one page ends no other, and no connection
-            _log.error("request.failed", path=request.path, exception=traceback.format_exc())
+        except Exception as error:  # noqa: BLE001 - a fault in one page ends no other, and no connection
+            FAULT_LOG.note(error, shorten(request.path))
             return text("Internal Server Error", HTTPStatus.INTERNAL_SERVER_ERROR)
 
     async def _send(self, piece: bytes | memoryview, making: int) -> None:
