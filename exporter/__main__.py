@@ -3,15 +3,34 @@
 import os
 
 from exporter.core.exit_status import INTERRUPTED
+from exporter.core.standard_streams import fill_closed_streams
 
 
 def main() -> None:
     """Run the command line. Ctrl-C ends it in silence, also while it is still being loaded."""
+    fill_closed_streams()
     try:
         from exporter.cli.main import main as command  # noqa: PLC0415 - loading takes long enough to be interrupted
+
+        command()
     except KeyboardInterrupt:
         os._exit(INTERRUPTED)
-    command()
+    except MemoryError:
+        _end("there is not enough memory (see ulimit -v, and the memory limit of the service)")
+    except ImportError as error:
+        _end(f"it cannot be loaded: {error}")  # also of a library that does not fit into the memory
+    except LookupError as error:
+        if "unknown encoding" not in str(error):
+            raise
+        _end(f"there is not enough memory: {error}")  # its module does not fit
+    except OSError as error:
+        _end(str(error))  # such as no descriptor for the event loop
+
+
+def _end(why: str) -> None:
+    """End with one line. Nothing is cleaned up: that needs memory, too."""
+    os.write(2, f"docker-storage-exporter: {why}\n".encode())
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -35,17 +35,19 @@ def _identity() -> Iterator[Builder[board.Panel]]:
     yield figure("First scan: entries", text, COUNT, f"{metric('initial_scan_entries')} or 0 * {metric('up')}", by)
     text = "Mount points below the root that were not entered: their content does not count."
     yield figure("Mounts not entered", text, COUNT, metric("skipped_mounts"), by)
-    text = "Objects left out by the limit on series. Above 0: raise --collector.<name>.max-series."
+    text = "Objects left out by the limit on series, whole or in part. See DockerStorageSeriesDropped."
     dropped = metric("series_dropped")
     yield figure("Series dropped", text, COUNT, total(dropped), by, levels=((1, "orange"),))
     text = "1: the exporter polls, and changes are served later. See DockerStorageWatchDegraded."
     mode = metric("watch_mode", 'mode="polling"')
     yield figure("Polling", text, COUNT, mode, by, levels=((1, "orange"),))
+    text = "1: a scanning process keeps the figures up to date. 0: see DockerStorageScannerDown."
+    yield figure("Scanner", text, COUNT, metric("scanner_up"), by, levels=((1, "green"),), size=(4, 6))
     names = {"instance": "Host", "version": "Version", "revision": "Revision", "python_version": "Python"}
-    yield listing("Versions", "Exporter versions.", names, [Column("Up", COUNT, metric("build_info"))], size=(12, 6))
+    yield listing("Versions", "Exporter versions.", names, [Column("Up", COUNT, metric("build_info"))], size=(10, 6))
     names = {"instance": "Host", "root": "Data root", "layout": "Layout"}
     text = "The layouts in each root. Of containerd only the directories are measured."
-    yield listing("Data roots", text, names, [Column("Found", COUNT, metric("root_info"))], size=(12, 6))
+    yield listing("Data roots", text, names, [Column("Found", COUNT, metric("root_info"))], size=(10, 6))
     text = "0: this part of the root was not read whole; /status has the paths. See DockerStorageNotKnown."
     known = [Column("Read whole", COUNT, metric("known"))]
     yield listing("Read whole", text, {"instance": "Host", "input": "Part"}, known, size=(24, 6))

@@ -54,7 +54,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     try:
         with HANG_PROBE.outside(), Pool(workers or default_workers(), tree_timeout) as pool:
             pool.warm()
-            _refuse_below(root, output)
+            _require_writable(root, output)
             from exporter.cli.print_metrics import print_metrics  # noqa: PLC0415 - while the workers start
 
             status = print_metrics(pool, config, style, output, further)
@@ -73,9 +73,12 @@ def _parse(labels: tuple[str, ...]) -> dict[str, str]:
         raise click.UsageError(f"--label: {error}") from None
 
 
-def _refuse_below(root: str, output: str | None) -> None:
+def _require_writable(root: str, output: str | None) -> None:
+    """Find before the scan what would be an error after it. Raises OSError or click.ClickException."""
     if output is not None:
         from exporter.config.state_paths import is_below  # noqa: PLC0415
+        from exporter.core.atomic_write import require_replaceable  # noqa: PLC0415
 
         if is_below(output, root):
             raise click.ClickException("--output must not be below the data root: nothing is written there")
+        require_replaceable(output)

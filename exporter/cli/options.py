@@ -135,7 +135,8 @@ lifecycle = option(
     "--web.enable-lifecycle",
     "lifecycle",
     is_flag=True,
-    help="Let POST /-/reload scan everything again and read the web configuration again, as SIGHUP does.",
+    help="Let POST /-/reload scan everything again and read the web configuration again, as SIGHUP does. Only SIGHUP "
+    "applies one with less protection.",
 )
 allowed_hosts = option(
     "--web.allowed-hosts",

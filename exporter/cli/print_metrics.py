@@ -11,6 +11,7 @@ import click
 from exporter.cli.gap_lines import gap_lines
 from exporter.cli.remapped import remapped_line
 from exporter.config.settings import Config
+from exporter.config.state_paths import is_below
 from exporter.core import log
 from exporter.core.atomic_write import atomic_write
 from exporter.core.measured import Reason
@@ -42,16 +43,16 @@ def print_metrics(
 
     snapshot, spaces = with_space(snapshot)
     statuses = [(one, status) for one, status in spaces if status is not None]
-    _write(exposition(snapshot, scanner.counters, statuses, config.shown, style, labels), output)
+    _write(exposition(snapshot, scanner.counters, statuses, config.shown, style, labels), output, config.root)
     return _report_problems(snapshot)
 
 
-def _write(content: bytes, output: str | None) -> None:
+def _write(content: bytes, output: str | None, root: str) -> None:
     if output is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    atomic_write(output, content, mode=_MODE)
+    atomic_write(output, content, mode=_MODE, keep=True, forbidden=lambda directory: is_below(directory, root))
 
 
 def _report_problems(snapshot: Snapshot) -> int:

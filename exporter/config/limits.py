@@ -1,4 +1,4 @@
-"""Limits on the series of a collector: the largest objects are kept, and the number of the others is counted."""
+"""Limits on the series of a collector: which objects give theirs up, and how many do."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,24 +25,47 @@ EVERYTHING = Shown()
 
 @dataclass(slots=True)
 class Limited:
-    """Applies the limits. `dropped`: how many objects of each collector were left out."""
+    """Applies the limits. `dropped`: how many objects of each collector were left out, whole or in part."""
 
     shown: Shown
     dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LIMITED, 0))
 
     def keep(
-        self, collector: str, objects: Sequence[T], size: Callable[[T], int], series: Callable[[T], int]
-    ) -> Sequence[T]:
-        """Return the largest objects whose `series` add up to no more than the limit, in their original order."""
-        most = dict(self.shown.most).get(collector, 0)
-        if not most or sum(map(series, objects)) <= most:
-            return objects
-        kept: set[int] = set()
-        left = most
-        for at in sorted(range(len(objects)), key=lambda at: (-size(objects[at]), at)):
-            left -= series(objects[at])
-            if left < 0:
+        self,
+        limit: str,
+        objects: Sequence[T],
+        size: Callable[[T], int],
+        single: Callable[[T], int],
+        many: Callable[[T], int],
+    ) -> list[tuple[T, bool]]:
+        """Return what may be served: objects in their original order, and whether each keeps its many-valued series.
+
+        `single` and `many` say how many series an object has of those with a fixed number, and of those with any number
+        of values, such as tags. Objects with the most of the latter give these up first. If that is not enough, the
+        largest by `size` are kept as far as they fit, the others dropped.
+        """
+        most = dict(self.shown.most).get(limit, 0)
+        if not most:
+            return [(one, True) for one in objects]
+        singles, manys = list(map(single, objects)), list(map(many, objects))
+        left = most - sum(singles) - sum(manys)
+        cut: set[int] = set()
+        for at in sorted(range(len(objects)), key=lambda at: (-manys[at], at)):
+            if left >= 0 or not manys[at]:
                 break
-            kept.add(at)
-        self.dropped[collector] = len(objects) - len(kept)
-        return [one for at, one in enumerate(objects) if at in kept]
+            cut.add(at)
+            left += manys[at]
+        kept = {*range(len(objects))} if left >= 0 else _largest(objects, size, singles, most)
+        self.dropped[limit] = len(objects) - len(kept - cut)
+        return [(one, at not in cut) for at, one in enumerate(objects) if at in kept]
+
+
+def _largest(objects: Sequence[T], size: Callable[[T], int], singles: Sequence[int], most: int) -> set[int]:
+    """The places of the largest objects that together have no more series than that."""
+    kept: set[int] = set()
+    for at in sorted(range(len(objects)), key=lambda at: (-size(objects[at]), at)):
+        most -= singles[at]
+        if most < 0:
+            break
+        kept.add(at)
+    return kept

@@ -2,23 +2,30 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from exporter.config.settings import SettingsError
+from exporter.core.atomic_write import require_replaceable
 from exporter.core.hang_probe import HANG_PROBE
+from exporter.core.mountinfo import MountPoint, mount_of, read_mounts
 
 
 def cache_file_for(given: str, root: str) -> str:
     """The path of the cache; "" for none. `given` is the flag: a path, "none", or "" for the default.
 
     The default is in the state directory of systemd, of root, or of the user. Raises SettingsError if the given path
-    is below the data root.
+    is below the data root, or something else than a regular file stands there.
     """
     if given == "none":
         return ""
     if given:
         if is_below(given, root):
             raise SettingsError("--cache.file must not be below the data root: nothing is written there")
+        try:
+            require_replaceable(given)
+        except OSError as error:
+            raise SettingsError(f"--cache.file cannot be {given}: {error.strerror}") from None
         return given
     directory = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if not directory and os.geteuid() == 0:
@@ -37,8 +44,26 @@ def is_below(path: str, root: str) -> bool:
         return True
     if not HANG_PROBE.answers(root):
         return False  # it hangs, and realpath would hang as well
-    path = os.path.realpath(path)
-    return _names_below(path, os.path.realpath(root)) or any(_same(str(one), root) for one in Path(path).parents)
+    path, root = os.path.realpath(path), os.path.realpath(root)
+    if _names_below(path, root) or any(_same(str(one), root) for one in Path(path).parents):
+        return True
+    return _is_mounted_from(path, root, read_mounts())
+
+
+def _is_mounted_from(path: str, root: str, mounts: Sequence[MountPoint]) -> bool:
+    """Whether a path lies on a mount of a directory of the root.
+
+    The mount of `/` does not count: in a container it may be a directory of the root, and is the container's own.
+    """
+    mount, of_root = mount_of(path, mounts), mount_of(root, mounts)
+    if mount is None or of_root is None or mount.path == "/" or mount.device_number != of_root.device_number:
+        return False
+    return _names_below(_inside(path, mount), _inside(root, of_root))
+
+
+def _inside(path: str, mount: MountPoint) -> str:
+    """The path in the filesystem that is mounted."""
+    return os.path.normpath(os.path.join(mount.inside, os.path.relpath(path, mount.path)))
 
 
 def _names_below(path: str, top: str) -> bool:

@@ -2,6 +2,8 @@
 
 import os
 
+from exporter.core.interrupts import ignore_interrupts
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +43,7 @@ CALLS: "dict[str, Callable[[str], Answer]]" = {LOOK: _look, STATVFS: _statvfs}
 
 def serve() -> None:
     """The asker's process: fork for each line of the input, until that ends."""
+    ignore_interrupts()
     children: set[int] = set()
     received = b""
     while piece := os.read(0, PIECE_BYTES):

@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Self
 
 from exporter.core.ask_server import BEGUN, PIECE_BYTES, Answer
+from exporter.core.interrupts import interrupts_held
 
+_FORK_SECONDS = 5.0
+_END_SECONDS = 5.0
 _TOP = str(Path(__file__).parents[2])
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from exporter.core.ask_server import serve; serve()"
 
@@ -37,7 +40,7 @@ class Asker:
         self._processes: dict[int, int] = {}
         self._answers: dict[int, Answer] = {}
         self._asked = 0
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), interrupts_held():
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with this program
                 [sys.executable, "-S", "-E", "-c", _START, _TOP],
                 stdin=subprocess.PIPE,
@@ -62,7 +65,11 @@ class Asker:
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
                     pipe.close()
-            self._process.wait()
+            try:
+                self._process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:  # it was stopped
+                self._process.kill()
+                self._process.wait()
 
     def ask(self, kind: str, path: str) -> "Asked":
         """Begin a call; raises AskerError."""
@@ -83,7 +90,9 @@ class Asker:
         """
         with self._lock:
             while number not in self._processes:
-                self._receive(None)
+                if not self._receive(_FORK_SECONDS) and not _is_ready(self._running().pid):
+                    self._lost = True  # it was stopped: all that it does without waiting is to fork
+                    raise AskerError
             until = time.monotonic() + seconds
             while number not in self._answers:
                 if self._receive(max(0.0, until - time.monotonic())):
@@ -98,13 +107,13 @@ class Asker:
             raise AskerError
         return self._process
 
-    def _receive(self, seconds: float | None) -> bool:
-        """Receive what it has written, and whether it had, within so many seconds. None: wait for it."""
+    def _receive(self, seconds: float) -> bool:
+        """Receive what it has written, and whether it had, within so many seconds."""
         output = self._running().stdout
         assert output is not None, "opened as a pipe"
         waiting = select.poll()
         waiting.register(output, select.POLLIN)
-        if not waiting.poll(None if seconds is None else seconds * 1000):
+        if not waiting.poll(seconds * 1000):
             return False
         piece = output.read(PIECE_BYTES)
         if not piece:

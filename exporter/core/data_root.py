@@ -30,6 +30,7 @@ _REASONS = {
     errno.ENOTDIR: Reason.NOT_REGULAR,
     errno.ENXIO: Reason.NOT_REGULAR,
     errno.ETIMEDOUT: Reason.TIMEOUT,
+    errno.EOVERFLOW: Reason.INTERNAL,
 }
 
 
@@ -197,7 +198,6 @@ def _require_small(status: os.stat_result) -> None:
 
 
 def _check(name: str) -> None:
-    """Raise for a string that is not the name of one directory entry. The callers should have refused it before."""
+    """Raise FileNotFoundError for a string that is not the name of one directory entry: there is none by it."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
-        message = f"not a file name: {name!r}"
-        raise ValueError(message)
+        raise FileNotFoundError(errno.ENOENT, "not a file name")

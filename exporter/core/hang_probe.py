@@ -104,16 +104,24 @@ class _InThread(threading.Thread):
         super().__init__(daemon=True)
         self._call, self._path = CALLS[kind], path
         self.answer: Answer = ()
-        self.start()
+        self._done = False
+        try:
+            self.start()
+        except (RuntimeError, MemoryError):
+            # No thread can be started (a limit on processes or memory). A filesystem that hangs then stops the caller,
+            # which is noticed (`core.stall_detector`); not to ask at all would take every filesystem for one.
+            self.run()
 
     def run(self) -> None:
         """Make the call."""
         self.answer = self._call(self._path)
+        self._done = True
 
     def returned(self, seconds: float) -> bool:
         """Whether the call returns within so many seconds."""
-        self.join(seconds)
-        return not self.is_alive()
+        if not self._done:
+            self.join(seconds)
+        return self._done
 
 
 #: Of this process: a thread that is stuck in the kernel stays there, whoever had it started.

@@ -29,6 +29,10 @@ class Reason(StrEnum):
     NOT_REGULAR = "not_regular"
     LOOP = "loop"
     TIMEOUT = "timeout"
+    #: A database that was written to each time that it was read.
+    CHANGING = "changing"
+    #: An error in the exporter itself. It is counted for one object, and hides no other.
+    INTERNAL = "internal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,16 @@ class StallDetector:
         self._status = f"/proc/{process}/task/{thread or process}/status"
         self._seconds = seconds
         self._switches: list[str] = []
-        self._moved = now
+        self._moved = self._asked = now
 
     def is_stuck(self, now: float) -> bool:
-        """Whether the thread is stuck; to be called several times in `seconds`, with the time of a monotonic clock."""
+        """Whether the thread is stuck; to be called several times in `seconds`, with the time of a monotonic clock.
+
+        Where a call comes later than that, all processes may have been stopped (`docker pause`), and it starts anew.
+        """
         switches = _context_switches(self._status)
-        if switches != self._switches or not switches:
+        late, self._asked = now - self._asked > self._seconds, now
+        if switches != self._switches or not switches or late:
             self._switches, self._moved = switches, now
         return now - self._moved >= self._seconds
 

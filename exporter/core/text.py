@@ -19,7 +19,7 @@ def shorten(value: str) -> str:
     """Cut a text that is too long; the result ends in a digest of the whole text."""
     if len(value) <= MAX_LENGTH:
         return value
-    digest = hashlib.sha256(value.encode()).hexdigest()[:_DIGEST]
+    digest = hashlib.sha256(value.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGEST]
     return f"{value[: MAX_LENGTH - _DIGEST - 1]}~{digest}"
 
 

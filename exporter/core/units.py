@@ -4,6 +4,8 @@ import re
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _STEP = 1000
+#: The first number of bytes that is none to Docker: it has them in an int64.
+_BEYOND = 2.0**63
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
 
 
@@ -28,9 +30,11 @@ def age(seconds: float) -> str:
 def parse_size(size: str, unit: int = 1000) -> int | None:
     """A size as Docker reads it: in powers of 1000 (units.FromHumanSize), or of 1024 (units.RAMInBytes).
 
-    None for no or a malformed limit.
+    None for no or a malformed limit, and for one that does not fit into 64 bits: Docker refuses to start a container
+    with such a one, or takes it for a negative number.
     """
     found = _SIZE.fullmatch(size)
     if found is None:
         return None
-    return int(float(found[1]) * unit ** " kmgtp".index(found[2].lower() or " ")) or None
+    bytes_ = float(found[1]) * unit ** " kmgtp".index(found[2].lower() or " ")
+    return int(bytes_) or None if bytes_ < _BEYOND else None

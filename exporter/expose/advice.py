@@ -23,9 +23,17 @@ ADVICE: Mapping[Reason, str] = {
         "A link, device or directory stands where Docker keeps a plain file, and is not followed: put the file back, "
         "or mount instead of linking."
     ),
+    Reason.INTERNAL: (
+        "The exporter failed with this object, or its numbers cannot be true. The log has the place in the program: "
+        "please report it. The figures that need the object are absent, all others are right."
+    ),
     Reason.LOOP: "An image is its own ancestor: its description is damaged. Remove it and pull it again.",
     Reason.TIMEOUT: (
         "Measuring made no progress: see whether a mount below hangs (NFS, FUSE). For a slow disk, raise "
         "--scan.tree-timeout."
+    ),
+    Reason.CHANGING: (
+        "A database was written to each time that it was read. It is read again in the next scan; if this stays, see "
+        "what writes to it without a pause."
     ),
 }

@@ -66,7 +66,7 @@ _Row = TypeVar("_Row", DirectoryRow, ImageRow, ContainerRow, VolumeRow, LayerRow
 def summarize(figures: Figures) -> Summary:
     """Select the largest objects of a snapshot, with names that can be shown."""
     snapshot = figures.snapshot
-    summary = _root_summary(snapshot)
+    summary = root_summary(snapshot)
     if not snapshot.measured:
         return summary
     unread = {one.path for one in snapshot.problems}
@@ -102,7 +102,7 @@ def summarize(figures: Figures) -> Summary:
     )
 
 
-def _root_summary(snapshot: Snapshot) -> Summary:
+def root_summary(snapshot: Snapshot) -> Summary:
     """The part of a summary that is there before the first scan is done."""
     inventory = snapshot.inventory
     return Summary(

@@ -5,14 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.config.limits import EVERYTHING, Shown
+from exporter.core.measured import Reason
 from exporter.core.messages import Messages
-from exporter.core.model import Counters, Filesystem, Snapshot
+from exporter.core.model import Collector, Counters, Filesystem, Snapshot
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.further_labels import with_labels
 from exporter.expose.metrics.live import filesystem_families
 from exporter.expose.metrics.render import Format, Page, render, render_both, render_part
 from exporter.expose.metrics.status import status_families
-from exporter.expose.page_summary import Summary, summarize
+from exporter.expose.page_summary import Summary, root_summary, summarize
 from exporter.expose.snapshot_api.encode import EncodedSnapshot, describe
 from exporter.figures.figures import Figures
 
@@ -57,18 +58,19 @@ def publish(
     with_body: bool = True,
 ) -> Publication:
     """Render a snapshot in both formats; without its body when only the exporter's own families changed."""
+    body = _body(snapshot, counters, shown) if with_body else None  # first: what fails there counts
     status = list(status_families(snapshot, counters))
     return Publication(
         text=render_part(status, "text"),
         openmetrics=render_part(status, "openmetrics"),
         taken=snapshot.taken if snapshot.measured else None,
-        body=_body(snapshot, shown) if with_body else None,
+        body=body,
         counters=counters,
         processes=tuple(processes),
     )
 
 
-def _body(snapshot: Snapshot, shown: Shown) -> Body:
+def _body(snapshot: Snapshot, counters: Counters, shown: Shown) -> Body:
     """Render family by family, so that ten thousand samples are never held at once."""
     text: list[bytes] = []
     openmetrics: list[bytes] = []
@@ -78,7 +80,19 @@ def _body(snapshot: Snapshot, shown: Shown) -> Body:
         text += (as_text, samples)
         openmetrics += (as_openmetrics, samples)
     pages = Page.of(text), Page.of(openmetrics)
-    return Body(*pages, summarize(figures), describe(figures), snapshot.filesystems)
+    summary = figures.barrier.attempt(
+        Collector.DIRECTORIES, "pages", lambda: summarize(figures), root_summary(snapshot)
+    )
+    body = Body(*pages, summary, describe(figures), snapshot.filesystems)
+    _count(figures, counters)
+    return body
+
+
+def _count(figures: Figures, counters: Counters) -> None:
+    """Count the errors of working out and rendering."""
+    for collector, count in figures.barrier.failed.items():
+        key = collector, Reason.INTERNAL
+        counters.errors[key] = counters.errors.get(key, 0) + count
 
 
 def exposition(  # noqa: PLR0913 - what is known, and how it is to be shown
@@ -90,8 +104,11 @@ def exposition(  # noqa: PLR0913 - what is known, and how it is to be shown
     labels: Mapping[str, str],
 ) -> bytes:
     """Render the whole exposition of one scan, for `once`, with further `labels` on all series."""
+    figures = Figures(snapshot)
+    own = list(families(figures, shown))
+    _count(figures, counters)
     made = [
-        *families(Figures(snapshot), shown),
+        *own,
         *status_families(snapshot, counters),
         *filesystem_families(statuses),
     ]

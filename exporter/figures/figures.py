@@ -4,17 +4,24 @@ Metrics, the document and the pages show the same figures. One whose inputs were
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TypeVar
 
+from exporter.core.barrier import Barrier
 from exporter.core.measured import Usage
-from exporter.core.model import ImageState, LayerKey, Snapshot, Use
+from exporter.core.model import Collector, ImageState, LayerKey, Snapshot, Use
 from exporter.figures import needs, sizes
 from exporter.figures.needs import Figure
 from exporter.figures.prunes import Category
 from exporter.figures.reclaim import Freed, Reclaim, reclaim
 from exporter.figures.sizes import BuildCacheFigures, ContainerFigures, ImageFigures, LayerSum
+
+T = TypeVar("T")
+
+_FAILED = "the exporter failed to work it out, see its log"
+_NOT_RECKONED = Reclaim({category: Freed(None, None, why=_FAILED) for category in Category}, None)
 
 
 class Figures:
@@ -22,6 +29,8 @@ class Figures:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        #: Counts the errors of working the figures out, and of rendering them.
+        self.barrier = Barrier()
         self._known: dict[tuple[Figure | Category, str], bool] = {}
 
     def is_known(self, figure: Figure | Category, driver: str = "") -> bool:
@@ -38,15 +47,24 @@ class Figures:
         asked = (driver,) if driver else ("", *inventory.drivers)
         return next((why for one in asked if (why := needs.why_not(inventory.knowledge, figure, one))), "")
 
+    def _attempt(self, collector: Collector, what: str, work: Callable[[Snapshot], T], instead: T) -> T:
+        """Work out figures of many objects together. Where that fails, they are not known."""
+        return self.barrier.attempt(collector, what, partial(work, self.snapshot), instead)
+
     @cached_property
     def layer_sizes(self) -> Mapping[LayerKey, int]:
         """Every layer's own size as Docker counts it, bytes."""
-        return sizes.layer_sizes(self.snapshot)
+        return self._attempt(Collector.IMAGES, "sizes of layers", sizes.layer_sizes, {})
+
+    @cached_property
+    def _image_sizes(self) -> Mapping[tuple[str, str], ImageFigures]:
+        """The figures of images, also where their inputs were not read whole."""
+        return sizes.images(self.snapshot, self.layer_sizes, self.barrier)
 
     @cached_property
     def images(self) -> Mapping[tuple[str, str], ImageFigures]:
         """The figures of every image by (driver, id)."""
-        found = sizes.images(self.snapshot, self.layer_sizes)
+        found = self._image_sizes
         named = {(one.driver, str(one.id)): one.named for one in self.snapshot.inventory.images}
         return {key: self._image(key[0], figures, named=named[key]) for key, figures in found.items()}
 
@@ -65,19 +83,23 @@ class Figures:
     def image_states(self) -> Mapping[tuple[str, ImageState], int]:
         """How many images of each driver have each state, for the states that are known."""
         counts = Counter((driver, figures.state) for (driver, _), figures in self.images.items())
+        failed = {driver for (driver, _), figures in self._image_sizes.items() if figures.state is None}
         return {
             (driver, state): counts[driver, state]
             for driver in self.snapshot.inventory.drivers
             for state in ImageState
-            if self.is_known(Figure.IMAGE_LISTED if state is ImageState.INTERMEDIATE else Figure.IMAGE_STATES, driver)
+            if driver not in failed
+            and self.is_known(Figure.IMAGE_LISTED if state is ImageState.INTERMEDIATE else Figure.IMAGE_STATES, driver)
         }
 
     @cached_property
     def layers(self) -> Mapping[tuple[str, Use], LayerSum]:
         """The layers on disk by driver and use, for the uses that are known."""
+        nothing: dict[tuple[str, Use], LayerSum] = {}
+        sums = self._attempt(Collector.IMAGES, "sums of layers", lambda it: sizes.layers(it, self.layer_sizes), nothing)
         return {
             (driver, use): total
-            for (driver, use), total in sizes.layers(self.snapshot, self.layer_sizes).items()
+            for (driver, use), total in sums.items()
             if self.is_known(Figure.LAYERS_OF_IMAGES if use is Use.IMAGE else Figure.LAYERS_OF_OTHERS, driver)
         }
 
@@ -90,12 +112,12 @@ class Figures:
     @cached_property
     def containers(self) -> Mapping[str, ContainerFigures]:
         """The figures of every container by its id."""
-        return sizes.containers(self.snapshot, self.layer_sizes, self.images)
+        return sizes.containers(self.snapshot, self.layer_sizes, self.images, self.barrier)
 
     @cached_property
     def directories(self) -> Mapping[str, Usage | None]:
         """The usage of every top-level entry, and of the root itself as `.`; None where it is not known."""
-        return sizes.directories(self.snapshot)
+        return self._attempt(Collector.DIRECTORIES, "sums of directories", sizes.directories, {})
 
     @cached_property
     def volumes(self) -> Mapping[str, Usage | None]:
@@ -114,7 +136,7 @@ class Figures:
         """BuildKit's cache."""
         if not self.is_known(Figure.BUILD_CACHE):
             return BuildCacheFigures(None, {}, {})
-        found = sizes.build_cache(self.snapshot)
+        found = self._attempt(Collector.BUILD_CACHE, "build cache", sizes.build_cache, BuildCacheFigures(None, {}, {}))
         if not self.is_known(Figure.BUILD_SHARES):
             found = replace(found, size=None)
         if self.is_known(Figure.LAYERS_OF_OTHERS):
@@ -124,7 +146,7 @@ class Figures:
     @cached_property
     def reclaim(self) -> Reclaim:
         """What a clean-up would free."""
-        found = reclaim(self.snapshot)
+        found = self._attempt(Collector.DIRECTORIES, "what a prune frees", reclaim, _NOT_RECKONED)
         freed = {
             category: Freed(None, None, why=one.why or why) if (why := self.why_not(category)) else one
             for category, one in found.freed.items()

@@ -4,10 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
+from exporter.core.barrier import Barrier
 from exporter.core.links import Links, sweep
 from exporter.core.measured import Measured, Tree, Usage, is_within
-from exporter.core.model import BuildRecord, Container, Image, ImageState, Layer, LayerKey, Snapshot, Use
+from exporter.core.model import BuildRecord, Collector, Container, Image, ImageState, Layer, LayerKey, Snapshot, Use
 from exporter.inventory.drivers import driver_named
 
 
@@ -90,15 +92,21 @@ def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:
     return sizes
 
 
-def images(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str, str], ImageFigures]:
+def images(snapshot: Snapshot, sizes: Mapping[LayerKey, int], barrier: Barrier) -> dict[tuple[str, str], ImageFigures]:
     """The figures of every image by (driver, id). Sharing is counted among the listed images only."""
+    unknown = ImageFigures(None, None, None, None, None)
     keys = [[LayerKey(image.driver, layer) for layer in image.layers] for image in snapshot.inventory.images]
     sharers = Counter(
         key for image, layers in zip(snapshot.inventory.images, keys, strict=True) if image.listed for key in layers
     )
     users = Counter((one.driver, one.image_id) for one in snapshot.inventory.containers if one.image_id)
     return {
-        (image.driver, image.id): _image(image, layers, sizes, sharers, users[image.driver, image.id])
+        (image.driver, image.id): barrier.attempt(
+            Collector.IMAGES,
+            f"image {image.id}",
+            partial(_image, image, layers, sizes, sharers, users[image.driver, image.id]),
+            unknown,
+        )
         for image, layers in zip(snapshot.inventory.images, keys, strict=True)
     }
 
@@ -160,13 +168,21 @@ def _size(group: list[Layer], sizes: Mapping[LayerKey, int], use: Use, usage: Us
 
 
 def containers(
-    snapshot: Snapshot, sizes: Mapping[LayerKey, int], image_figures: Mapping[tuple[str, str], ImageFigures]
+    snapshot: Snapshot,
+    sizes: Mapping[LayerKey, int],
+    image_figures: Mapping[tuple[str, str], ImageFigures],
+    barrier: Barrier,
 ) -> dict[str, ContainerFigures]:
     """The figures of every container by its id."""
     virtual = {key: figures.virtual for key, figures in image_figures.items()}
     contents = {layer.key: layer.content for layer in snapshot.inventory.layers}
     return {
-        container.id: _container(snapshot, container, sizes, virtual, contents)
+        container.id: barrier.attempt(
+            Collector.CONTAINERS,
+            f"container {container.id}",
+            partial(_container, snapshot, container, sizes, virtual, contents),
+            ContainerFigures(None, None, None),
+        )
         for container in snapshot.inventory.containers
     }
 
@@ -218,6 +234,8 @@ def directories(snapshot: Snapshot) -> dict[str, Usage | None]:
     usages.update(zip(sorted(parts), disjoint(parts[name] for name in sorted(parts)), strict=True))
     lost = {tree[0] for tree in snapshot.incomplete if tree and not is_within(tree, snapshot.mounts)}
     usages.update(dict.fromkeys((snapshot.inventory.elsewhere | lost) & parts.keys()))
+    if () in snapshot.incomplete:
+        usages["."] = None
     return usages
 
 

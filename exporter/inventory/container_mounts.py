@@ -8,14 +8,18 @@ of `-v /destination`. `SecretReferences` and `ConfigReferences`: container/conta
 """
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from exporter.core.data_root import UnreadableError
+from exporter.core.measured import Reason
 from exporter.core.model import Container, Mount
 from exporter.inventory.files.values import Json, flag, items, table, text
 from exporter.inventory.volumes import volume_of
 
 _LONGEST_MODE = 64
+#: How many mounts all containers together may have from others: chains of a thousand containers, about one second.
+_MOST_INHERITED = 2_000_000
 
 
 def read_mounts(config: Json, host: Json) -> tuple[Mount, ...]:
@@ -56,47 +60,61 @@ def origin(config: Json) -> str:
     return ""
 
 
-def resolve_mounts(containers: Iterable[Container], volumes: frozenset[str] | None) -> tuple[Container, ...]:
-    """Add the mounts that containers have from others, and tell volumes from other directories of the host.
+class MountResolver:
+    """Adds the mounts that containers have from others, and tells volumes from other directories of the host."""
 
-    Where it is not known which `volumes` there are, a path of this root that can be that of a volume is taken for one.
-    """
-    found = tuple(containers)
-    named = {one.name: one for one in found} | {one.id: one for one in found}
-    roots = frozenset(one.origin for one in found if one.origin)
-    return tuple(_resolved(one, named, volumes, roots) for one in found)
+    def __init__(self, containers: Iterable[Container], volumes: frozenset[str] | None) -> None:
+        """`volumes`: None where they are not known. Then a path that can be that of a volume is taken for one."""
+        found = tuple(containers)
+        self._named = {one.name: one for one in found} | {one.id: one for one in found}
+        self._roots = frozenset(one.origin for one in found if one.origin)
+        self._volumes = volumes
+        self._left = _MOST_INHERITED
 
+    def resolve(self, container: Container) -> Container:
+        """The container with all its mounts; raises UnreadableError where it has too many."""
+        mounts = {one.destination: one for one in container.mounts}
+        for mount in self._inherited(container):
+            mounts.setdefault(mount.destination, mount)
+        resolved = tuple(self._volume(mounts[destination]) for destination in sorted(mounts))
+        return container if resolved == container.mounts else replace(container, mounts=resolved)
 
-def _resolved(
-    container: Container, named: Mapping[str, Container], volumes: frozenset[str] | None, roots: frozenset[str]
-) -> Container:
-    mounts = {one.destination: one for one in container.mounts}
-    for mount in _inherited(container, named, {container.id}):
-        mounts.setdefault(mount.destination, mount)
-    resolved = tuple(_named(mounts[destination], volumes, roots) for destination in sorted(mounts))
-    return container if resolved == container.mounts else replace(container, mounts=resolved)
+    def _volume(self, mount: Mount) -> Mount:
+        """Old Dockers write down the path of a volume's data alone."""
+        if mount.kind != "bind":
+            return mount
+        root, name = volume_of(mount.source)
+        strange = self._roots and root not in self._roots
+        if not name or (self._volumes is not None and name not in self._volumes) or strange:
+            return mount
+        return replace(mount, kind="volume", source=name, path=mount.source)
 
+    def _inherited(self, container: Container) -> Iterator[Mount]:
+        """The mounts that a container has from others, nearest first.
 
-def _named(mount: Mount, volumes: frozenset[str] | None, roots: frozenset[str]) -> Mount:
-    """Old Dockers write down the path of a volume's data alone."""
-    if mount.kind != "bind":
-        return mount
-    root, name = volume_of(mount.source)
-    if not name or (volumes is not None and name not in volumes) or (roots and root not in roots):
-        return mount
-    return replace(mount, kind="volume", source=name, path=mount.source)
-
-
-def _inherited(container: Container, named: Mapping[str, Container], seen: set[str]) -> Iterator[Mount]:
-    for one in container.volumes_from:
-        name, _, mode = one.partition(":")
-        other = named.get(name.removeprefix("/"))
-        if other is None or other.id in seen:
-            continue
-        seen.add(other.id)
-        for mount in (*other.mounts, *_inherited(other, named, seen)):
-            if mount.kind in ("bind", "volume"):
-                yield replace(mount, mode="ro") if mode == "ro" else mount
+        A chain may be as long as there are containers: this does not recurse, and all of them share one limit.
+        """
+        seen = {container.id}
+        waiting = [(iter(container.volumes_from), False)]
+        while waiting:
+            others, read_only = waiting[-1]
+            asked = next(others, None)
+            if asked is None:
+                waiting.pop()
+                continue
+            name, _, mode = asked.partition(":")
+            other = self._named.get(name.removeprefix("/"))
+            if other is None or other.id in seen:
+                continue
+            seen.add(other.id)
+            read_only = read_only or mode == "ro"
+            self._left -= 1 + len(other.mounts)
+            if self._left < 0:
+                raise UnreadableError(Reason.TOO_LARGE, "containers have too many mounts from each other")
+            for mount in other.mounts:
+                if mount.kind in ("bind", "volume"):
+                    yield replace(mount, mode="ro") if read_only else mount
+            waiting.append((iter(other.volumes_from), read_only))
 
 
 def _points(config: Json) -> Iterator[Mount]:

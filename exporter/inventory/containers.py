@@ -6,13 +6,14 @@ in 1.8 to 1.10. Docker 20.10 container/state.go.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from exporter.core.measured import Reason
 from exporter.core.model import Container, ContainerId, ContainerState, ImageId
 from exporter.core.units import parse_size
 from exporter.inventory.areas import CONTAINERS
 from exporter.inventory.container_logs import read_log
-from exporter.inventory.container_mounts import origin, read_mounts, resolve_mounts, volumes_from
+from exporter.inventory.container_mounts import MountResolver, origin, read_mounts, volumes_from
 from exporter.inventory.engine_version import written_by
 from exporter.inventory.files.reader import Reader, is_id
 from exporter.inventory.files.values import Json, flag, moment, table, text
@@ -32,12 +33,19 @@ def read_containers(
     `volumes` are the names of all volumes; None where they are not known.
     """
     names = reader.objects(CONTAINERS.path, is_id, required=True, links=True)
-    found = (_kept(reader, ContainerId(name), previous) for name in names)
-    return resolve_mounts(found, volumes)
+    found = [_kept(reader, ContainerId(name), previous) for name in names]
+    resolver = MountResolver(found, volumes)
+    return tuple(_resolved(reader, resolver, one) for one in found)
+
+
+def _resolved(reader: Reader, resolver: MountResolver, container: Container) -> Container:
+    return reader.attempt((*CONTAINERS.path, container.id), partial(resolver.resolve, container), container)
 
 
 def _kept(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
-    return reader.once("container", (*CONTAINERS.path, container), lambda: _read(reader, container, previous))
+    home = (*CONTAINERS.path, container)
+    lost = previous.get(container) or Container("", container, metadata=(home,))
+    return reader.once("container", home, lambda: _read(reader, container, previous), lost)
 
 
 def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:

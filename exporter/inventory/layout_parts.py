@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from exporter.core.data_root import DataRoot
-from exporter.core.model import BuildCache, Container, Image, ImageId
+from exporter.core.model import BuildCache, Collector, Container, Image, ImageId
 from exporter.inventory import layouts
 from exporter.inventory.drivers import Driver
 from exporter.inventory.drivers.layer_store import LayerStore
@@ -76,12 +77,13 @@ class LayoutParts:
 def read_layouts(reading: Reading) -> LayoutParts:
     """Read all layouts that are detected, newest first."""
     parts = LayoutParts()
+    reader = reading.readers[Collector.IMAGES]
     detected = detect(reading.root)
     found: dict[str, Part] = {}
     for layout in reversed(layouts.LAYOUTS):
         if layout.name not in detected:
             continue
-        part = found[layout.name] = layout.read(reading)
+        part = found[layout.name] = reader.attempt((), partial(layout.read, reading), Part(measured=False))
         for driver_part in part.drivers:
             parts.by_driver.setdefault(driver_part.store.driver.name, []).append(driver_part)
         reading.drivers.update(parts.by_driver)

@@ -5,6 +5,8 @@ configFileName; plugin/v2/plugin.go, Plugin: `plugin.Name`, and `plugin.Config.I
 `docker.logdriver/1.0`).
 """
 
+from functools import partial
+
 from exporter.core.model import Plugin
 from exporter.inventory.files.reader import Reader, is_id
 from exporter.inventory.files.values import items, text
@@ -14,11 +16,12 @@ _HOME = "plugins"
 
 def read_plugins(reader: Reader) -> tuple[Plugin, ...]:
     """List the plugins, once for as long as their directory is the same. One that cannot be read has no name."""
-    return reader.once("plugins", (_HOME,), lambda: _list(reader))
+    return reader.once("plugins", (_HOME,), lambda: _list(reader), instead=())
 
 
 def _list(reader: Reader) -> tuple[Plugin, ...]:
-    return tuple(_read(reader, name) for name in reader.names((_HOME,)) if is_id(name))
+    found = (name for name in reader.names((_HOME,)) if is_id(name))
+    return tuple(reader.attempt((_HOME, one), partial(_read, reader, one), Plugin(one, "", ())) for one in found)
 
 
 def _read(reader: Reader, name: str) -> Plugin:

@@ -2,8 +2,9 @@
 
 import math
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from exporter.core.area import DRIVER
 from exporter.core.data_root import DataRoot
@@ -11,7 +12,7 @@ from exporter.core.knowledge import Input, Knowledge
 from exporter.core.measured import Tree
 from exporter.core.model import Collector, Container, Inventory, Layer, LayerId
 from exporter.inventory import layouts
-from exporter.inventory.areas import VOLUMES, table
+from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.container_layers import (
     note_undescribed,
     note_unplaced,
@@ -21,7 +22,7 @@ from exporter.inventory.container_layers import (
 )
 from exporter.inventory.containers import read_containers
 from exporter.inventory.drivers import VFS
-from exporter.inventory.drivers.layer_store import files_elsewhere
+from exporter.inventory.drivers.layer_store import LayerStore, files_elsewhere
 from exporter.inventory.engine_version import current_driver, engine_version
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.problems import Problems
@@ -30,6 +31,7 @@ from exporter.inventory.gaps import knowledge
 from exporter.inventory.layout_parts import LayoutParts, read_layouts
 from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
+from exporter.inventory.layouts.layerdb_store import IMAGE
 from exporter.inventory.layouts.part import DriverPart, Reading
 from exporter.inventory.plugins import read_plugins
 from exporter.inventory.remarks import remarks
@@ -51,6 +53,17 @@ def nested_roots(root: DataRoot) -> tuple[str, ...]:
     return tuple(name for name in names if any(root.is_directory((name, *mark)) for mark in marks))
 
 
+def _each(
+    reader: Reader, containers: Iterable[Container], work: Callable[[Container], Container]
+) -> tuple[Container, ...]:
+    """Work on one container after the other. One with which that fails stays as it was, and is a problem."""
+    return tuple(reader.attempt((*CONTAINERS.path, one.id), partial(work, one), one) for one in containers)
+
+
+def _placed(container: Container, parts: LayoutParts, stores: Mapping[str, LayerStore]) -> Container:
+    return with_missing(parts.of_new_image(place_container(container, parts, stores)), parts)
+
+
 def _note_lost_volumes(reader: Reader, containers: Iterable[Container], volumes: Collection[str]) -> None:
     """Note volumes of Docker up to 1.6 without an entry: what is a volume in the directory of layers is not known.
 
@@ -61,6 +74,20 @@ def _note_lost_volumes(reader: Reader, containers: Iterable[Container], volumes:
             root, name = volume_of(mount.path or mount.source)
             if name and root == container.origin and name not in volumes and reader.exists((*VFS.layers, name)):
                 reader.gap(Input.VOLUMES, ("volumes", name), "it is missing, and a container has it", object_id=name)
+
+
+def _layers_of(  # noqa: PLR0913 - as `_classify`
+    reading: Reading,
+    known: Knowledge,
+    parts: Sequence[DriverPart],
+    containers: Sequence[Container],
+    volumes: Iterable[str],
+    grace: Grace,
+) -> list[Layer]:
+    """Find the use of each layer of one driver; none, as a problem, where that fails."""
+    nothing: list[Layer] = []
+    classify = partial(_classify, reading, known, parts, containers, volumes, grace)
+    return reading.readers[Collector.IMAGES].attempt(parts[0].store.driver.layers, classify, nothing)
 
 
 def _classify(  # noqa: PLR0913 - what a layer's use depends on
@@ -82,10 +109,14 @@ def _classify(  # noqa: PLR0913 - what a layer's use depends on
     return layers if known.whole((Input.CONTAINERS,)) else [replace(one, held="") for one in layers]
 
 
-def _missing(parts: Sequence[DriverPart], containers: Iterable[Container]) -> frozenset[str]:
+def _missing(reader: Reader, parts: Sequence[DriverPart], containers: Iterable[Container]) -> frozenset[str]:
     """The layers of one driver that images or containers refer to and that are not on disk."""
-    of_containers = (layer for container in containers for layer in container.missing)
-    return frozenset((*(layer for part in parts for layer in part.missing), *of_containers))
+
+    def find() -> frozenset[str]:
+        of_containers = (layer for container in containers for layer in container.missing)
+        return frozenset((*(layer for part in parts for layer in part.missing), *of_containers))
+
+    return reader.attempt(parts[0].store.driver.layers, find, frozenset())
 
 
 def _count_entries(reading: Reading, parts: LayoutParts) -> dict[tuple[str, str], int]:
@@ -132,7 +163,10 @@ def read_inventory(
     known = {container.id: container for container in previous.containers}
     listed = names if _can_list(root, VOLUMES.path) else None
     found = read_containers(readers[Collector.CONTAINERS], listed, known)
-    builds = buildkit.read_builds(readers[Collector.BUILD_CACHE])
+    reader = readers[Collector.BUILD_CACHE]
+    builds = reader.attempt(
+        buildkit.HOME, partial(buildkit.read_builds, reader), buildkit.Builds({}, (), doubtful=True)
+    )
     reading = Reading(root, readers, {image.id: image for image in previous.images}, builds)
     parts = read_layouts(reading)
     if parts.unmeasured:  # any layer may belong to that layout: none is called orphaned
@@ -142,19 +176,21 @@ def read_inventory(
             readers[Collector.IMAGES].gap(Input.IMAGE_STORE, (), f"the layout {name} is measured by directory only")
     stores = parts.stores
     others = Reader(root, Collector.DIRECTORIES, problems, memo)
-    laid = (place_container(container, parts, stores) for container in found)
-    placed = tuple(with_missing(parts.of_new_image(container), parts) for container in laid)
+    placed = _each(readers[Collector.CONTAINERS], found, lambda one: _placed(one, parts, stores))
     current = current_driver(root, parts.of_engines(placed))
-    containers = tuple(with_unloaded(readers[Collector.IMAGES], container, parts, current) for container in placed)
-    note_undescribed(readers[Collector.IMAGES], parts)
-    note_unplaced(readers[Collector.CONTAINERS], containers, parts)
-    _note_lost_volumes(readers[Collector.VOLUMES], containers, names)
+    images = readers[Collector.IMAGES]
+    containers = _each(readers[Collector.CONTAINERS], placed, lambda one: with_unloaded(images, one, parts, current))
+    images.attempt(IMAGE, partial(note_undescribed, images, parts), None)
+    reader = readers[Collector.CONTAINERS]
+    reader.attempt(CONTAINERS.path, partial(note_unplaced, reader, containers, parts), None)
+    reader = readers[Collector.VOLUMES]
+    reader.attempt(VOLUMES.path, partial(_note_lost_volumes, reader, containers, names), None)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     so_far = knowledge(problems.unread)
     layers = [
         layer
         for driver, mine in by_driver.items()
-        for layer in _classify(reading, so_far, parts.by_driver[driver], mine, names, grace)
+        for layer in _layers_of(reading, so_far, parts.by_driver[driver], mine, names, grace)
     ]
     directories = tuple(others.names(()))
     inventory = Inventory(
@@ -167,14 +203,14 @@ def read_inventory(
         containers=containers,
         volumes=volumes,
         build_cache=parts.build_cache or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),
-        stores=_count_entries(reading, parts),
-        missing={driver: _missing(parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
+        stores=images.attempt((), partial(_count_entries, reading, parts), {}),
+        missing={driver: _missing(images, parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=directories,
-        plugins=read_plugins(others),
+        plugins=others.attempt(("plugins",), partial(read_plugins, others), ()),
         elsewhere=frozenset(files_elsewhere(root, stores[name]) for name in {one.driver for one in layers}) - {""},
-        remarks=remarks(root, parts.leftovers, readers.values()),
+        remarks=others.attempt((), partial(remarks, root, parts.leftovers, readers.values()), ()),
         engine=engine_version(directories, parts.by_layout, containers),
-        temporary=read_temporary(others, grace.clock.now()),
+        temporary=others.attempt(("tmp",), partial(read_temporary, others, grace.clock.now()), ()),
     )
     inventory = replace(inventory, knowledge=knowledge(problems.unread))
     measured = (one for one in Collector if one is not Collector.DIRECTORIES)

@@ -38,7 +38,11 @@ def read_temporary(reader: Reader, now: float) -> tuple[Temporary, ...]:
     is left out; the walk of the tree counts it as an error.
     """
     kind = f"temporary {now // _AGAIN_SECONDS:.0f}"
-    found = [reader.once(kind, home, partial(_sum_up, reader.root, home, now - OLD_SECONDS)) for home in HOMES]
+    before = now - OLD_SECONDS
+    found = [
+        reader.once(kind, home, partial(_sum_up, reader.root, home, before), Temporary(home, 0, 0, 0.0))
+        for home in HOMES
+    ]
     return tuple(one for one in found if one.files)
 
 

@@ -8,6 +8,7 @@ volume besides is in `volumes/metadata.db` (volume/service/db.go): driver, optio
 
 import re
 from dataclasses import replace
+from functools import partial
 
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
@@ -43,7 +44,8 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=True):
         volume = _kept(reader, name)
         if volume is not None:
-            volumes.append(_told(volume, known.pop(name, {})))
+            about = known.pop(name, {})
+            volumes.append(reader.attempt((*VOLUMES.path, name), partial(_told, volume, about), volume))
     # A volume of another driver has no directory here. A local volume without one is gone.
     others = [(name, about) for name, about in sorted(known.items()) if text(about, "Driver") not in ("", "local")]
     return (*volumes, *(_told(Volume(name, is_id(name)), about) for name, about in others))
@@ -75,7 +77,9 @@ def _told(volume: Volume, about: Json) -> Volume:
 
 
 def _kept(reader: Reader, name: str) -> Volume | None:
-    return reader.once("volume", (*VOLUMES.path, name), lambda: _read(reader, name), also=((*_VFS, name),))
+    home = (*VOLUMES.path, name)
+    lost: Volume | None = Volume(name, is_id(name), home=home, optioned=True)
+    return reader.once("volume", home, lambda: _read(reader, name), lost, also=((*_VFS, name),))
 
 
 def _read(reader: Reader, name: str) -> Volume | None:
@@ -123,7 +127,14 @@ def _options(reader: Reader, home: Tree) -> tuple[Json, bool]:
 
 def _any_value(value: object) -> bool:
     """Whether any option is set: Docker writes down those that are not, as "" or 0 (volume/local, optsConfig)."""
-    return any(map(_any_value, value.values())) if isinstance(value, dict) else bool(value)
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += one.values()
+        elif one:
+            return True
+    return False
 
 
 def volume_of(source: str) -> tuple[str, str]:

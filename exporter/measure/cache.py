@@ -7,13 +7,16 @@ or of another version is as good as none, and of two exporters that use one the 
 
 import base64
 import contextlib
+import errno
 import json
 import os
+import stat
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from exporter.core.atomic_write import atomic_write
+from exporter.core.atomic_write import Forbidden, atomic_write, require_replaceable
 from exporter.core.links import Links
 from exporter.core.measured import Identity, Measured, Tree, Usage
 
@@ -21,6 +24,8 @@ _VERSION = 3
 _MAX_BYTES = 256 * 1024 * 1024
 #: Bytes of links of all trees: they are encoded and written at once. Trees with more are measured again.
 _MAX_LINK_BYTES = 4 << 20
+#: Seconds after which a file that could not be written is tried again.
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0
 _LARGEST = 2**63
 
 Sized = tuple[Identity, int]
@@ -29,13 +34,17 @@ Sized = tuple[Identity, int]
 class Cache:
     """Measured trees and differences of image layers that survive a restart."""
 
-    def __init__(self, path: str | None) -> None:
-        """`path`: the file; None keeps nothing."""
+    def __init__(self, path: str | None, forbidden: Forbidden | None = None) -> None:
+        """`path`: the file; None keeps nothing. `forbidden` says of a directory that nothing may be written there."""
         self.path = path
+        self._forbidden = forbidden
         self._trees: dict[Tree, Measured] = {}
         self._sizes: dict[Tree, Sized] = {}
         self.changed = False
+        #: Why the file could not be written the last time; "" where it could.
         self.error = ""
+        self._pause = 0.0
+        self._not_before = 0.0
         if path is not None:
             self._load(path)
 
@@ -66,16 +75,26 @@ class Cache:
             self.changed = True
 
     def save(self) -> None:
-        """Write what has changed; a cache that cannot be written is switched off, and `error` says why."""
-        if self.path is None or not self.changed:
+        """Write what has changed. Where that fails, `error` says why, and it is tried again after 5, 10 ... 60 s."""
+        if self.path is None or not self.changed or time.monotonic() < self._not_before:
             return
-        self.changed = False
         try:
-            os.makedirs(os.path.dirname(os.path.abspath(self.path)), mode=0o700, exist_ok=True)
-            atomic_write(self.path, _encode(self._trees, self._sizes), mode=0o600)
+            self._write(self.path)
         except OSError as error:
             self.error = error.strerror or str(error)
-            self.path = None
+            self._pause = min(max(2 * self._pause, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+            self._not_before = time.monotonic() + self._pause
+        else:
+            self.changed = False
+            self.error = ""
+            self._pause = 0.0
+
+    def _write(self, path: str) -> None:
+        directory = os.path.dirname(os.path.abspath(path))
+        if self._forbidden is not None and self._forbidden(directory):
+            raise OSError(errno.EPERM, "it is in the data root, where nothing is written", path)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        atomic_write(path, _encode(self._trees, self._sizes), mode=0o600, forbidden=self._forbidden)
 
     def _load(self, path: str) -> None:
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError, MemoryError, zlib.error):
@@ -83,8 +102,11 @@ class Cache:
 
 
 def _read(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    require_replaceable(path)  # before it is opened, which may do something to a device
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError
         content = file.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
         raise ValueError

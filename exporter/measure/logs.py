@@ -8,6 +8,7 @@ from contextlib import suppress
 from exporter.core.data_root import DataRoot, open_directory, reason_of
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import ContainerId
+from exporter.measure.plausible import impossible, is_possible
 
 
 def log_sizes(
@@ -54,6 +55,8 @@ def _size(
                 if not stat.S_ISREG(status.st_mode):
                     on_problem(Reason.NOT_REGULAR, file)
                     one = None
+                elif not is_possible(status):
+                    one = _note(impossible(), file, on_problem)
             size = None if one is None or size is None else size + one
     finally:
         os.close(home)

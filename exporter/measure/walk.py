@@ -17,6 +17,7 @@ from exporter.measure.cursor import Cursor, OnError
 from exporter.measure.entries import DirectoryEntry, entries_named
 from exporter.measure.exclusions import NOTHING, Exclusions
 from exporter.measure.path import Path
+from exporter.measure.plausible import MOST_BLOCKS, impossible, is_possible
 from exporter.measure.start import WHOLE, Level, Start
 from exporter.measure.total import Total
 
@@ -188,8 +189,7 @@ class Walk:
         if cursor.top.st_dev != self._device:
             self._total.skipped_mounts += 1
             return
-        self._total.blocks += cursor.top.st_blocks
-        self._total.inodes += 1
+        self._count_directory(cursor.top)
         names = self._visit(cursor.descriptor, self._exclusions)
         self._levels.append(_Pending(0, names, self._exclusions))
 
@@ -246,8 +246,7 @@ class Walk:
             push(name)
             depth += 1
             if status.st_dev == device:
-                total.blocks += status.st_blocks
-                total.inodes += 1
+                self._count_directory(status)
                 inner = level.exclusions.below.get(name, NOTHING)
                 if names := visit(cursor.descriptor, inner):
                     levels.append(_Pending(depth, names, inner))
@@ -278,6 +277,13 @@ class Walk:
             return
         if status.st_dev != self._device:
             self._total.skipped_mounts += 1
+            return
+        self._count_directory(status, name)
+
+    def _count_directory(self, status: os.stat_result, *names: str) -> None:
+        """Count a directory itself: the one at the path, or one in it."""
+        if not is_possible(status):
+            self._report(impossible(), *names)
             return
         self._total.blocks += status.st_blocks
         self._total.inodes += 1
@@ -325,9 +331,13 @@ class Walk:
                 self._report(error, entry.name)
                 others += 1
                 continue
-            if status.st_dev == device and (status.st_nlink == 1 or total.first_link(status)):
+            count = status.st_blocks
+            if not 0 <= count < MOST_BLOCKS or status.st_size < 0:
+                self._report(impossible(), entry.name)
+                others += 1
+            elif status.st_dev == device and (status.st_nlink == 1 or total.first_link(status)):
                 size += status.st_size
-                blocks += status.st_blocks
+                blocks += count
                 inodes += 1
             else:
                 total.skipped_mounts += status.st_dev != device
@@ -343,6 +353,8 @@ class Walk:
         """Count a tree that is a single file."""
         total = self._total
         total.entries += 1
+        if not is_possible(status):
+            raise impossible()
         if status.st_nlink > 1:
             total.first_link(status)
         total.size += status.st_size

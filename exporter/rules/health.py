@@ -54,12 +54,30 @@ def _scan_alerts(select: Select, limits: Thresholds) -> list[Alert]:
             f"The exporter on {_AT} could not read {{{{ $labels.input }}}} whole: figures that need it are absent, and"
             " nothing is called unused or reclaimable because of it. /status names the files.",
         ),
+        Alert(
+            "DockerStorageSeriesDropped",
+            "info",
+            3600,
+            f"{select(c.SERIES_DROPPED)} > 0",
+            f"Not all objects of {_AT} are served",
+            f"The collector {{{{ $labels.collector }}}} on {_AT} leaves out series of {{{{ $value }}}} objects: there"
+            " are more than its limit allows.",
+        ),
     ]
 
 
 def _service_alerts(select: Select, limits: Thresholds) -> list[Alert]:
     """The alerts on what the exporter can do: watch the root, read its layout, answer scrapes."""
     return [
+        Alert(
+            "DockerStorageScannerDown",
+            "warning",
+            300,
+            f"avg_over_time({select(c.SCANNER_UP)}{select.window(600)}) < 0.5",
+            f"Nothing is scanned on {_AT}",
+            f"The exporter on {_AT} answers, but its scanning process does not start or does not stay: its figures do"
+            " not change any more. The exporter's log says why.",
+        ),
         Alert(
             "DockerStorageWatchDegraded",
             "info",

@@ -7,6 +7,7 @@ from exporter.core.dirty import Dirty
 from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.model import Collector, LayerKey, Problem
 from exporter.measure.cache import Cache, identities
+from exporter.measure.plausible import MOST_BLOCKS, impossible
 from exporter.measure.pool.task import Result, Task
 from exporter.scan.hard_links import unaccounted, without_unaccounted
 from exporter.scan.plan import Plan
@@ -80,10 +81,17 @@ class Measurements:
         finished &= self.measured.keys()
         wanted |= finished | self._outdated(plan, finished)
         self._stale = (self._stale | finished) & plan.trees.keys()
-        self.measured[()] = root_entry
+        self._note_root(root_entry)
         self.changes += bool(gone)
         self.plan = plan
         return wanted
+
+    def _note_root(self, entry: Measured) -> None:
+        """Note the directory of the root itself. On a FUSE filesystem, what it says may be impossible."""
+        self.measured[()] = entry
+        if not 0 <= entry.usage.allocated < 512 * MOST_BLOCKS:
+            self._partial.add(())
+            self._problems[()] = [Problem(Collector.DIRECTORIES, Reason.INTERNAL, ".", impossible().strerror or "")]
 
     def recall(self, root: DataRoot, wanted: Collection[Tree], cache: Cache) -> set[Tree]:
         """Use the cached figures of image layers among the wanted trees; return the trees of these layers."""

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
-from exporter.core.measured import Tree
-from exporter.core.model import Collector, Container, ContainerId, Inventory, Problem
+from exporter.core.fault_log import FAULT_LOG
+from exporter.core.knowledge import Gap, Input, Knowledge
+from exporter.core.measured import Reason, Tree
+from exporter.core.model import Collector, Container, ContainerId, ContainerState, Inventory, Problem
 from exporter.inventory.areas import CONTAINERS
 from exporter.inventory.files import reader
 from exporter.inventory.files.memo import Memo
@@ -22,6 +24,7 @@ from exporter.scan.scan_run import ScanStats
 
 #: How often what was being written is read again, with a pause before each time.
 _TRIES = 4
+_WHY = "an error in the exporter: "
 
 
 class Metadata:
@@ -53,14 +56,29 @@ class Metadata:
             inventory, touched = self._read(root, Dirty(unfinished))
         self._memo.end()
         self._written = inventory.containers
-        self._replace(replace(inventory, containers=self._liveness.judge(self._written)))
+        self._replace(self._judged(inventory, self._found))
         for collector, count in touched.items():
             stats.spend(collector, time.perf_counter() - start, count)
 
     def _read(self, root: DataRoot, dirty: Dirty) -> tuple[Inventory, dict[Collector, int]]:
         self._found = Problems()
         self._memo.begin(dirty)
-        return read_inventory(root, self.inventory, self._grace, self._found, self._memo)
+        try:
+            return read_inventory(root, self.inventory, self._grace, self._found, self._memo)
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen: the directories are measured all the same
+            return _nothing_known(root, self._found, FAULT_LOG.note(error, "metadata")), {}
+
+    def _judged(self, inventory: Inventory, found: Problems) -> Inventory:
+        """The inventory with the actual states of containers. Where that fails, none is known, as `found` then says."""
+        try:
+            return replace(inventory, containers=self._liveness.judge(self._written))
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen
+            kind = FAULT_LOG.note(error, "states of containers")
+            found.add(Collector.CONTAINERS, Reason.INTERNAL, CONTAINERS.path, kind)
+            gap = Gap(Input.CONTAINER_CONFIGS, "containers", _WHY + kind)
+            unknown = tuple(replace(one, state=ContainerState.UNKNOWN) for one in self._written)
+            known = Knowledge.of((*inventory.knowledge.gaps, gap))
+            return replace(inventory, containers=unknown, knowledge=known)
 
     def finish_reading(self, root: DataRoot, stats: ScanStats) -> None:
         """Read the sizes of the logs, and count all problems of this scan."""
@@ -79,7 +97,7 @@ class Metadata:
         before = self.logs
         ran = {one.id for one in self.inventory.containers if everything or one.runs is not False}
         # If no daemon runs, no file changes when a container ends.
-        self._replace(replace(self.inventory, containers=self._liveness.judge(self._written)))
+        self._replace(self._judged(self.inventory, Problems()))
         containers = [one for one in self.inventory.containers if one.id in ran or one.runs is not False]
         found = _log_sizes(root, containers, Problems())
         asked = {one.id for one in containers}
@@ -92,6 +110,16 @@ class Metadata:
         if inventory != self.inventory:
             self.inventory = inventory
             self.changes += 1
+
+
+def _nothing_known(root: DataRoot, found: Problems, kind: str) -> Inventory:
+    """The inventory of a root whose metadata could not be read at all: its directories, and a gap in every input."""
+    found.add(Collector.DIRECTORIES, Reason.INTERNAL, (), kind)
+    try:
+        directories = tuple(root.names(()))
+    except OSError:
+        directories = ()
+    return Inventory(directories=directories, knowledge=Knowledge(tuple(Gap(one, ".", _WHY + kind) for one in Input)))
 
 
 def _log_sizes(root: DataRoot, containers: Iterable[Container], problems: Problems) -> dict[ContainerId, int]:

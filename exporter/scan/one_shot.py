@@ -24,12 +24,15 @@ def scan_once(scanner: Scanner, timeout: float, meanwhile: Callable[[], object] 
     """Scan everything and wait for it. If standard error is a terminal, show the progress there.
 
     `meanwhile` is called while the workers measure. If a filesystem hangs while metadata is read, there is no context
-    switch for `timeout` seconds; the returned snapshot then has an error. A thread that hangs in the kernel cannot be
-    ended. So the scan runs in a thread of its own, which is abandoned.
+    switch for `timeout` seconds; the returned snapshot then has an error. So it has where no worker can be started. A
+    thread that hangs in the kernel cannot be ended. So the scan runs in a thread of its own, which is abandoned.
     """
     outcome: Future[Snapshot] = Future()
     thread = threading.Thread(target=_fulfil, args=(outcome, scanner, meanwhile), daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # a limit on processes allows no thread: it works without, unless a filesystem hangs
+        return _scan(scanner, meanwhile)
     detector = StallDetector(os.getpid(), timeout, time.monotonic(), thread.native_id)
     while not wait([outcome], timeout / 4).done:
         if detector.is_stuck(time.monotonic()):
@@ -49,10 +52,14 @@ def _scan(scanner: Scanner, meanwhile: Callable[[], object]) -> Snapshot:
         scanner.begin(Trigger.STARTUP, Dirty(everything=True))
     except RootError:
         return scanner.snapshot()
-    threading.Thread(target=meanwhile, daemon=True).start()
+    with contextlib.suppress(RuntimeError):  # no thread can be started: the caller does it later
+        threading.Thread(target=meanwhile, daemon=True).start()
     with Bar() if on_terminal() else contextlib.nullcontext() as bar:
         while scanner.runs:
             scanner.collect(_TURN_SECONDS)
+            if why := scanner.unable:
+                error = f"nothing can be measured: no worker process can be started: {why}"
+                return Snapshot(scanner.path, time.time(), error=error)
             if bar is not None and (now := scanner.snapshot().progress) is not None:
                 bar.show(now)
     return scanner.snapshot()

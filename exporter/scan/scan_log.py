@@ -28,6 +28,7 @@ class ScanLog:
         self._seen: dict[Problem, float] = {}
         self._began = self._progress = time.monotonic()
         self._complete = False
+        self._cache_off = False
         self._done, self._moved = 0, self._began
         self._bar = Bar() if on_terminal() else None
 
@@ -73,10 +74,14 @@ class ScanLog:
         self._seen = {one: self._seen.get(one, now) for one in there}
         return [one for one, since in self._seen.items() if not self._complete or now - since >= _LASTING_SECONDS]
 
-    def log_cache_error(self, cache: Cache) -> None:
-        """Log that the cache cannot be written."""
+    def log_cache(self, cache: Cache) -> None:
+        """Log once for each reason that the cache cannot be written, and then that it can."""
         if cache.error:
-            self._once("cache.off", error=cache.error, advice="set --cache.file to where it can be written")
+            advice = "it is tried again each minute; set --cache.file to where it can be written"
+            self._cache_off = self._once("cache.off", error=cache.error, advice=advice) or self._cache_off
+        elif self._cache_off:
+            self._cache_off = False
+            _log.info("cache.on")
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -126,8 +131,11 @@ class ScanLog:
             problems=len(snapshot.problems),
         )
 
-    def _once(self, event: str, **fields: str) -> None:
+    def _once(self, event: str, **fields: str) -> bool:
+        """Log a warning, unless it was logged before; say whether it was logged now."""
         key = repr((event, fields))
-        if key not in self._logged and len(self._logged) < _MOST_LOGGED:
-            self._logged.add(key)
-            _log.warning(event, **fields)
+        if key in self._logged or len(self._logged) >= _MOST_LOGGED:
+            return False
+        self._logged.add(key)
+        _log.warning(event, **fields)
+        return True

@@ -83,6 +83,11 @@ class Scanner:
         return self._known.error
 
     @property
+    def unable(self) -> str:
+        """Why nothing can be measured: no worker can be started; "" otherwise."""
+        return self._pool.unable
+
+    @property
     def inventory(self) -> Inventory:
         """The objects of the root."""
         return self._metadata.inventory

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.measured import Measured
+from exporter.core.space import space_of
 
 _LEAST_BYTES = 64 * 1024 * 1024
 _FIRST_PAUSE_SECONDS = 30.0
@@ -69,7 +70,7 @@ def _used_space(path: str) -> tuple[int, int] | None:
     if not HANG_PROBE.answers(path):
         return None
     try:
-        status = os.statvfs(path)
-        return os.stat(path).st_dev, (status.f_blocks - status.f_bfree) * status.f_frsize
+        used = space_of(os.statvfs(path)).used
+        return None if used is None else (os.stat(path).st_dev, used)
     except OSError:
         return None

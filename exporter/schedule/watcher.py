@@ -179,12 +179,12 @@ class Watcher:
                 path = os.path.join(root, *tree)
                 self._directories[tree] = _place(path)
                 observer.schedule(self.mailbox, path, recursive=tree in deep, event_filter=_FILTER)
-        except OSError as error:
+        except (OSError, RuntimeError, MemoryError) as error:  # no descriptor, no thread, no memory
             self._threads = []
             self._directories.clear()
             if observer is not None:
                 _stop(observer)
-            return error.strerror or str(error)
+            return (error.strerror if isinstance(error, OSError) else None) or str(error) or "out of memory"
         self._observer = observer
         self._threads = [thread for thread in threading.enumerate() if thread not in before]
         self._held = _held()

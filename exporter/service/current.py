@@ -2,8 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from prometheus_client.metrics_core import Metric as Family
+
+from exporter.core.fault_log import FAULT_LOG
 from exporter.core.model import Counters, Snapshot
 from exporter.expose.metrics.live import Processes, WebStatus, filesystem_families, web_families
 from exporter.expose.metrics.render import Format, render
@@ -12,6 +15,9 @@ from exporter.expose.publication import Body, Publication, publish
 from exporter.expose.snapshot_api.encode import ending, space
 from exporter.expose.snapshot_api.rows import FilesystemRow
 from exporter.service.statvfs import Filesystems
+
+#: A scanning process that is missing for so long makes the exporter unhealthy.
+MISSING_SECONDS = 60.0
 
 
 class Current:
@@ -27,6 +33,9 @@ class Current:
         self._readings: dict[Format, asyncio.Future[bytes]] = {}
         #: The process id of the scanning process; None where none runs.
         self.scanner: int | None = None
+        #: Since when no scanning process has been there that published; None while there is one. Monotonic clock.
+        self._missing_since: float | None = time.monotonic()
+        self._lost_because = "it has published nothing"
         self.web: Callable[[], WebStatus] | None = None
 
     @property
@@ -49,9 +58,28 @@ class Current:
         """The counters as they were published last."""
         return self._status.counters
 
+    @property
+    def missing_seconds(self) -> float:
+        """For how long there has been no scanning process that published; 0 while there is one."""
+        return 0.0 if self._missing_since is None else time.monotonic() - self._missing_since
+
+    @property
+    def missing(self) -> str:
+        """Why there is no scanning process; "" while there is one, and for the first minute without one."""
+        seconds = self.missing_seconds
+        if seconds < MISSING_SECONDS:
+            return ""
+        return f"no scanning process for {seconds:.0f} s: {self._lost_because}"
+
+    def lost(self, why: str) -> None:
+        """Note that the scanning process has ended, or was not started."""
+        self._lost_because = why
+        if self._missing_since is None:
+            self._missing_since = time.monotonic()
+
     def replace(self, publication: Publication) -> None:
         """Serve another publication; one without a body leaves the body as it is."""
-        self._status = publication
+        self._status, self._missing_since = publication, None
         if publication.body is not None:
             self._body = publication.body
 
@@ -79,8 +107,19 @@ class Current:
     async def _read(self, style: Format) -> bytes:
         status = self._status
         statuses = await self._filesystems.read(self._body.filesystems)
-        web = web_families(self.web()) if self.web else ()
-        processes = self._processes.families(self.scanner, status.processes)
-        families = [*filesystem_families(statuses), *web, *processes]
+        families = [
+            *_made("filesystems", lambda: filesystem_families(statuses)),
+            *_made("web server", lambda: web_families(self.web()) if self.web else ()),
+            *_made("processes", lambda: self._processes.families(self.scanner, status.processes)),
+        ]
         known = status.openmetrics if style == "openmetrics" else status.text
         return known + render((one for one in families if one.samples), style)
+
+
+def _made(what: str, make: Callable[[], Iterable[Family]]) -> list[Family]:
+    """Make families at a scrape. Where that fails they are absent, and the others are served."""
+    try:
+        return list(make())
+    except Exception as error:  # noqa: BLE001 - what nobody has foreseen
+        FAULT_LOG.note(error, f"metrics of {what}")
+        return []

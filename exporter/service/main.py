@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Iterator
+from functools import partial
 
 from exporter.config.settings import Config
 from exporter.core.log import Logger
@@ -27,22 +28,24 @@ async def serve(config: Config) -> None:
     supervisor = ScanSupervisor(config, current)
     server: Server
 
-    def reload() -> bool:
+    def reload(*, asked: bool) -> bool:
         systemd.reloading()
         _log.info("reloading")
-        good = server.configuration.reload()
+        good = server.configuration.reload(asked=asked)
         supervisor.rescan()
         systemd.notify("READY=1")
         return good
 
-    app = make_app(current, reload if config.web.lifecycle else None)
+    # Who may send a request, or only make a browser send one, must not end protection: a signal can.
+    over_http = partial(reload, asked=False)
+    app = make_app(current, over_http if config.web.lifecycle else None)
     server = Server(app, config.web.config_file, config.web.allowed_hosts)
     sockets = systemd.sockets() or listen(config.web.listen)
     current.web = server.status
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(signal.SIGHUP, partial(reload, asked=True))
     tasks = [asyncio.create_task(supervisor.run())]
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(supervisor.published.wait(), _FIRST_PUBLICATION_SECONDS)

@@ -9,6 +9,7 @@ import selectors
 import sys
 import time
 
+from exporter.config.state_paths import is_below
 from exporter.core.memory import trim
 from exporter.core.model import Snapshot
 from exporter.expose.publication import PUBLICATIONS, publish
@@ -32,7 +33,7 @@ class ScanLoop:
         self._orders = orders
         self._counters = start.counters
         self._pool = pool
-        self._cache = Cache(config.scan.cache_file or None)
+        self._cache = Cache(config.scan.cache_file or None, lambda directory: is_below(directory, config.root))
         scan = config.scan
         self._scanner = Scanner(
             config.root, scan.orphaned_after, pool, self._cache, start.counters, network=scan.network
@@ -97,7 +98,7 @@ class ScanLoop:
         if self._config.scan.cache_file and now - self._saved > _SAVE_SECONDS:
             self._scanner.save_cache()
             self._saved = now
-            self._log.log_cache_error(self._cache)
+            self._log.log_cache(self._cache)
 
     def _publish(self, snapshot: Snapshot, *, with_body: bool) -> None:
         publication = publish(

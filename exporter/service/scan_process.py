@@ -8,6 +8,8 @@ import signal
 import sys
 
 from exporter.core import log
+from exporter.core.fault_log import FAULT_LOG
+from exporter.core.interrupts import ignore_interrupts
 from exporter.core.memory import map_large_blocks
 from exporter.measure.pool.pool import Pool, default_workers
 from exporter.service.ipc import OrderReader, StartScanning
@@ -27,6 +29,19 @@ def _first_order(orders: OrderReader) -> StartScanning:
 
 def main() -> None:
     """Run the scanning process: orders on standard input, publications on standard output."""
+    ignore_interrupts()
+    try:
+        _run()
+    except MemoryError:
+        os.write(2, b"docker-storage-exporter: the scanning process has not enough memory\n")
+    except BrokenPipeError:
+        os._exit(0)  # the serving process has ended
+    except Exception as error:  # noqa: BLE001 - the serving process starts another one
+        FAULT_LOG.note(error, "the scanning process")
+    os._exit(1)
+
+
+def _run() -> None:
     orders = OrderReader(sys.stdin.fileno())
     start = _first_order(orders)
     config = start.config

@@ -1,109 +1,138 @@
-"""Starts the scanning process, receives its publications, and starts it again when it ends."""
+"""Starts the scanning process, receives its publications, and starts it again when it ends.
+
+Nothing that goes wrong here ends the supervision: whatever raises is logged, and the next start is tried after a pause.
+"""
 
 import asyncio
 import contextlib
+import os
+import signal
 import sys
 import time
 
 from exporter.config.settings import Config
+from exporter.core.fault_log import FAULT_LOG
 from exporter.core.framing import ProtocolError, read_frame
 from exporter.core.log import Logger
 from exporter.core.memory import trim
 from exporter.core.stall_detector import StallDetector
 from exporter.expose.publication import PUBLICATIONS
-from exporter.service.current import Current
+from exporter.service.current import MISSING_SECONDS, Current
 from exporter.service.ipc import ORDERS, ScanAgain, StartScanning
+from exporter.service.scan_child import Launch, ScanChild
 
 _END_SECONDS = 1.0
 _FIRST_RESTART_SECONDS = 1.0
-_LAST_RESTART_SECONDS = 60.0
+_LAST_RESTART_SECONDS = 30.0
+#: A process that ran for so many pauses before its start, or for so long, did not fail because of its start.
+_GOOD_PAUSES = 10
+_GOOD_SECONDS = 60.0
+PROGRAM = "exporter.service.scan_process"
 
 _log = Logger()
+
+
+async def spawn(orders: int, output: int) -> int:
+    """Start a scanning process as this process would run it. Raises OSError."""
+    return os.posix_spawn(  # noqa: ASYNC221 - it returns when the process runs
+        sys.executable,
+        [sys.executable, "-m", PROGRAM],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, orders, 0), (os.POSIX_SPAWN_DUP2, output, 1)],
+        setsigmask=(signal.SIGINT,),  # until it ignores that: see core/interrupts.py
+        # Ctrl-C reaches the serving process only, which then ends this one. It gets no session of its own: if
+        # the kernel divides cores between sessions (sched_autogroup), niceness has no effect between them.
+        setpgroup=0,
+    )
 
 
 class ScanSupervisor:
     """Keeps one scanning process running."""
 
-    def __init__(self, config: Config, current: Current) -> None:
+    def __init__(self, config: Config, current: Current, launch: Launch = spawn) -> None:
         self._config = config
         self._current = current
-        self._orders: asyncio.StreamWriter | None = None
+        self._launch = launch
+        self._child: ScanChild | None = None
         #: Set when the first publication has come.
         self.published = asyncio.Event()
 
     def rescan(self) -> None:
         """Have everything scanned again. Where no scanning process runs, the next one does that anyway."""
-        if self._orders is not None:
-            self._orders.writelines(ORDERS.encode([ScanAgain()]))
+        if self._child is not None:
+            self._child.send(ORDERS.encode([ScanAgain()]))
 
     async def run(self) -> None:
         """Keep one scanning process running until cancelled, then end it."""
         pause = _FIRST_RESTART_SECONDS
-        while True:
-            started = time.monotonic()
-            await self._run_one()
-            if time.monotonic() - started > _LAST_RESTART_SECONDS:
-                pause = _FIRST_RESTART_SECONDS
-            _log.error("scanner.died", restart_seconds=pause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LAST_RESTART_SECONDS)
-
-    async def _run_one(self) -> None:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "exporter.service.scan_process",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            # Ctrl-C reaches the serving process only, which then ends this one. It gets no session of its own: if
-            # the kernel divides cores between sessions (sched_autogroup), niceness has no effect between them.
-            process_group=0,
-        )
-        self._current.scanner = process.pid
-        watching = asyncio.create_task(self._kill_when_stuck(process))
+        telling = asyncio.create_task(self._tell_when_missing())
         try:
-            await self._receive(process)
+            while True:
+                started = time.monotonic()
+                event, why = await self._run_one()
+                self._current.lost(why)
+                if time.monotonic() - started > min(_GOOD_PAUSES * pause, _GOOD_SECONDS):
+                    pause = _FIRST_RESTART_SECONDS
+                _log.error(event, why=why, restart_seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LAST_RESTART_SECONDS)
         finally:
-            watching.cancel()
-            self._current.scanner = self._orders = None
-            await _end(process)
+            telling.cancel()
 
-    async def _kill_when_stuck(self, process: asyncio.subprocess.Process) -> None:
+    async def _tell_when_missing(self) -> None:
+        """Log once a minute that there is no scanning process, for as long as there is none."""
+        while True:
+            await asyncio.sleep(MISSING_SECONDS - self._current.missing_seconds % MISSING_SECONDS)
+            if why := self._current.missing:
+                _log.error("scanner.missing", why=why)
+
+    async def _run_one(self) -> tuple[str, str]:
+        """Run one scanning process until it ends; return an event for the log, and why."""
+        try:
+            child = await ScanChild.start(self._launch)
+        except Exception as error:  # noqa: BLE001 - the supervision must not end
+            return "scanner.not_started", _said(error)
+        watching: asyncio.Task[None] | None = None
+        why = ""
+        try:
+            self._child, self._current.scanner = child, child.pid
+            watching = asyncio.create_task(self._kill_when_stuck(child))
+            await self._receive(child)
+        except ProtocolError as error:
+            _log.error("scanner.protocol_error", error=str(error))
+        except Exception as error:  # noqa: BLE001 - the supervision must not end
+            why = _said(error)
+        finally:
+            self._child = self._current.scanner = None
+            if watching is not None:
+                watching.cancel()
+            how = await child.end(_END_SECONDS)
+        return "scanner.died", why or how
+
+    async def _kill_when_stuck(self, child: ScanChild) -> None:
         """Kill a scanning process that hangs in the kernel. The next one leaves out the filesystem that hangs."""
         seconds = self._config.scan.tree_timeout
-        detector = StallDetector(process.pid, seconds, time.monotonic())
+        detector = StallDetector(child.pid, seconds, time.monotonic())
         while not detector.is_stuck(time.monotonic()):  # noqa: ASYNC110 - /proc tells nobody when it changes
             await asyncio.sleep(seconds / 4)
         _log.error("scanner.stuck", seconds=seconds)
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        child.kill()
 
-    async def _receive(self, process: asyncio.subprocess.Process) -> None:
-        """Serve what the process publishes, until it ends or breaks the protocol."""
-        assert process.stdin is not None, "opened as a pipe"
-        assert process.stdout is not None, "opened as a pipe"
-        try:
-            process.stdin.writelines(ORDERS.encode([StartScanning(self._config, self._current.counters)]))
-            await process.stdin.drain()
-            self._orders = process.stdin
+    async def _receive(self, child: ScanChild) -> None:
+        """Serve what the process publishes, until it ends; raises ProtocolError if it breaks the protocol."""
+        child.send(ORDERS.encode([StartScanning(self._config, self._current.counters)]))
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                frame = await read_frame(process.stdout.readexactly)
+                frame = await read_frame(child.output.readexactly)
                 for publication in PUBLICATIONS.decode(frame):
                     self._current.replace(publication)
                     if publication.body is not None:
                         trim()
                     self.published.set()
-        except ProtocolError as error:
-            _log.error("scanner.protocol_error", error=str(error))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Close the input of a scanning process: it then saves its cache and ends. Kill it if it does not."""
-    assert process.stdin is not None, "opened as a pipe"
-    process.stdin.close()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), _END_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()  # it only reads the root, so nothing is left half done
+def _said(error: Exception) -> str:
+    """Why something failed, in one line. Of what the system does not explain, the log gets the place, once an hour."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return FAULT_LOG.note(error, "the scanning process")

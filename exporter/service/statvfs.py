@@ -35,8 +35,12 @@ class Filesystems:
             return self._asked[path]
         loop = asyncio.get_running_loop()
         future: asyncio.Future[os.statvfs_result | None] = loop.create_future()
+        try:
+            asker = self._idle.pop() if self._idle else _Asker()
+        except (RuntimeError, MemoryError):  # no thread can be started: this scrape is without that filesystem
+            future.set_result(None)
+            return time.monotonic(), future
         self._asked[path] = time.monotonic(), future
-        asker = self._idle.pop() if self._idle else _Asker()
 
         def answer(status: os.statvfs_result | None) -> None:
             self._idle.append(asker)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Protocol
 
+from exporter.core.gzip_body import INFLATING_BYTES
 from exporter.expose.metrics.render import Format
 from exporter.expose.page_summary import Summary
 from exporter.expose.publication import Body
@@ -39,6 +40,10 @@ class Source(Protocol):
     @property
     def ready(self) -> bool:
         """Whether there is a snapshot of the data root."""
+
+    @property
+    def missing(self) -> str:
+        """Why nothing has been scanned for a minute; "" while a scanning process runs."""
 
     async def live(self, style: Format) -> bytes:
         """The end of the exposition, read at the scrape."""
@@ -105,7 +110,8 @@ class _Pages:
         if accepts_gzip(request.headers.get("accept-encoding", "")):
             return _gzipped(document.gzip_parts(end), "application/json", headers)
         length = document.length + len(end)
-        return Response.of_parts(document.parts(end), length, "application/json", headers=headers)
+        parts = document.parts(end)
+        return Response.of_parts(parts, length, "application/json", headers=headers, making=INFLATING_BYTES)
 
     async def index(self, _: Request) -> Response:
         """The landing page."""
@@ -116,15 +122,18 @@ class _Pages:
         return _html(self._status.page(self._source, await self._source.space()))
 
     async def healthy(self, _: Request) -> Response:
-        """Whether this process answers."""
+        """Whether this process answers, and a scanning process keeps the figures up to date."""
+        if missing := self._source.missing:
+            return text(f"The exporter is not healthy: {missing}.\n", HTTPStatus.SERVICE_UNAVAILABLE)
         return text("The exporter is healthy.\n")
 
     async def ready(self, _: Request) -> Response:
-        """Whether there are figures."""
-        if self._source.ready:
+        """Whether there are figures, and a scanning process keeps them up to date."""
+        missing = self._source.missing
+        if self._source.ready and not missing:
             return text("The exporter is ready.\n")
         error = self._source.body.summary.error
-        reason = f"the data root {error}" if error else "the first scan is not finished"
+        reason = missing or (f"the data root {error}" if error else "the first scan is not finished")
         return text(f"The exporter is not ready: {reason}.\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
 

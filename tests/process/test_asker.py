@@ -5,8 +5,11 @@ import signal
 import threading
 from pathlib import Path
 
+import pytest
+
+import exporter.core.asker
 from exporter.core.ask_server import LOOK, STATVFS
-from exporter.core.asker import Asker
+from exporter.core.asker import Asker, AskerError
 from exporter.core.hang_probe import HangProbe
 from tests.support.waiting import DEADLINE
 
@@ -36,6 +39,24 @@ def test_many_threads_may_ask(tmp_path: Path) -> None:
         for one in asking:
             one.join()
     assert answered == [True] * 20
+
+
+def test_an_asker_that_is_stopped_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporter.core.asker, "_FORK_SECONDS", 0.2)
+    monkeypatch.setattr(exporter.core.asker, "_END_SECONDS", 0.2)
+    with Asker() as asker:
+        assert asker.pid is not None
+        os.kill(asker.pid, signal.SIGSTOP)
+        with pytest.raises(AskerError):
+            asker.ask(LOOK, str(tmp_path)).returned(DEADLINE)
+
+
+def test_an_asker_ignores_interrupts(tmp_path: Path) -> None:
+    with Asker() as asker:
+        assert asker.pid is not None
+        os.kill(asker.pid, signal.SIGINT)
+        for _ in range(3):
+            assert asker.ask(LOOK, str(tmp_path)).returned(DEADLINE)
 
 
 def test_without_the_asker_threads_ask(tmp_path: Path) -> None:

@@ -17,8 +17,10 @@ from tests.support.waiting import DEADLINE, eventually
 
 
 class Exporter:
-    def __init__(self, root: Path, *flags: str, under: tuple[str, ...] = ()) -> None:
-        command = [*under, sys.executable, "-m", "exporter", "run", "--root", str(root), "--scan.interval", "1"]
+    def __init__(
+        self, root: Path, *flags: str, under: tuple[str, ...] = (), program: tuple[str, ...] = ("-m", "exporter")
+    ) -> None:
+        command = [*under, sys.executable, *program, "run", "--root", str(root), "--scan.interval", "1"]
         command += ["--watch.look-interval", "1", "--cache.file", "none", *flags]
         self.process = subprocess.Popen(
             [*command, "--web.listen-address", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True, bufsize=1
@@ -103,9 +105,14 @@ class Exporter:
 
 
 @contextlib.contextmanager
-def exporter(root: Path, *flags: str, under: tuple[str, ...] = ()) -> Iterator[Exporter]:
-    """Run an exporter for the length of a `with` block; `under` goes before its command."""
-    running = Exporter(root, *flags, under=under)
+def exporter(
+    root: Path, *flags: str, under: tuple[str, ...] = (), program: tuple[str, ...] = ("-m", "exporter")
+) -> Iterator[Exporter]:
+    """Run an exporter for the length of a `with` block; `under` goes before its command.
+
+    `program` is what the interpreter runs: the exporter, or code that makes something fail first.
+    """
+    running = Exporter(root, *flags, under=under, program=program)
     try:
         yield running
     finally:

@@ -7,7 +7,10 @@ from pathlib import Path
 from tests.support.exporter import Exporter
 from tests.support.product import Samples
 
-_OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_info", "filesystem_", "web_")
+_OWN = (
+    *("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_info", "filesystem_", "web_"),
+    *("scanner_", "sandbox_"),
+)
 
 
 def objects(text: str) -> set[str]:

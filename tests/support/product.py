@@ -97,8 +97,28 @@ def process_of(container: str) -> Iterator[int]:
 
 def descendants(process: int) -> list[int]:
     """The process ids of a process' children, and of theirs."""
-    children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    try:
+        children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except OSError:  # it has ended
+        return []
     return [one for child in children for one in (child, *descendants(child))]
+
+
+def scanning(process: int) -> list[int]:
+    """The scanning processes below a process: one, or none while it is being started again."""
+    return [one for one in descendants(process) if b"exporter.service.scan_process" in _command_line(one)]
+
+
+def workers(process: int) -> list[int]:
+    """The workers below a process."""
+    return [one for one in descendants(process) if b"worker_main" in _command_line(one)]
+
+
+def _command_line(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def needs(command: str) -> pytest.MarkDecorator:

@@ -110,6 +110,7 @@ def _series(host: Host, ordinary: bool) -> dict[str, Course]:
         gauge("reclaimable_bytes", 'category="build_cache"'): lambda day, at: 0.4 * (host.used(day, at) - 150 * _GB),
         gauge("reclaimable_bytes", 'category="images_unused"'): lambda _, at: (20 + at / _HOUR) * _GB,
         gauge("up"): lambda day, at: float(not (day == 5 and at == 60)),
+        gauge("scanner_up"): lambda day, at: float(not (day == 5 and at == 60)),
         gauge("root_info", 'root="/var/lib/docker",layout="layerdb"'): lambda _, __: 1,
         gauge("watch_mode", 'mode="polling"'): lambda day, at: float(since(day, at) <= 1),
         gauge("watches"): lambda day, at: 900 + host.used(day, at) / _GB,

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from exporter.demo.layerdb import LayerdbWriter
 from exporter.rules import Settings, Thresholds, rules
 from tests.support.engine import Engine, engine
 from tests.support.live import DASHBOARDS, Live, Prometheus, Query, annotations, dashboard, interpolated, queries
-from tests.support.product import needs
+from tests.support.product import needs, scanning
 from tests.support.roots import GraphRoot, hex_id
 from tests.support.waiting import eventually
 
@@ -56,6 +57,7 @@ _MUST_FIRE = {
     ("DockerStorageWatchDegraded", _TWIN),
     ("DockerStorageImageStoreUnsupported", _NEW),
     ("DockerStorageExporterDown", _DOWN),
+    ("DockerStorageScannerDown", _GONE),
 }
 #: Rightly empty, and why.
 _EMPTY = {
@@ -140,7 +142,7 @@ def _watched(live: Live, sick: Sick, one: Engine) -> Iterator[Hosts]:
     targets = {_BUSY: live.exporter(one.root)[1], _SICK: live.exporter(sick.root)[1], _DOWN: "127.0.0.1:1"}
     (live.scratch / "new/rootfs/overlayfs/x").mkdir(parents=True)
     targets[_NEW] = live.exporter(live.scratch / "new")[1]
-    targets[_GONE] = live.exporter(live.scratch / "nothing")[1]
+    lost, targets[_GONE] = live.exporter(live.scratch / "nothing")
     twin, targets[_TWIN] = live.exporter(one.root, "--no-watch")
     prometheus = live.prometheus(targets, _SETTINGS)
     eventually(lambda: prometheus.instant('docker_storage_scan_success{instance="sick"}'))
@@ -150,6 +152,8 @@ def _watched(live: Live, sick: Sick, one: Engine) -> Iterator[Hosts]:
 
     def all_have_fired() -> bool:
         sick.step()
+        for scanner in scanning(lost.pid):
+            os.kill(scanner, signal.SIGKILL)
         fired.update(prometheus.firing())
         return fired >= _MUST_FIRE
 

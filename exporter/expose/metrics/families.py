@@ -1,57 +1,21 @@
 """Turns the figures of a `Snapshot` into metric families. Every series of an object is made here."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.config.limits import EVERYTHING, Limited, Shown
 from exporter.core.knowledge import Input
 from exporter.core.measured import Usage
-from exporter.core.model import BuildRecord, Container, ContainerState, Image, Layer, Snapshot, Volume
-from exporter.core.text import label, short_ids
+from exporter.core.model import BuildRecord, Collector, Container, ContainerState, Image, Layer, Snapshot, Volume
+from exporter.core.text import short_ids
 from exporter.expose.metrics import catalogue as c
+from exporter.expose.metrics.family import Column, ObjectFamilies, family, single
 from exporter.figures.figures import Figures
 from exporter.figures.needs import Figure
-from exporter.figures.reclaim import Reclaim
 from exporter.figures.sizes import ImageFigures
-
-Samples = dict[tuple[str, ...], float]
-#: Labels and value; a value of None is a series that is absent.
-Sample = tuple[Sequence[str], float | None]
-T = TypeVar("T")
-#: One family of a kind of object: its metric, and the samples of one object.
-Column = tuple[c.Metric, Callable[[T], Iterable[Sample]]]
-
-
-def family(metric: c.Metric, samples: Iterable[Sample]) -> Family:
-    """Build one family; a sample without a value is absent. Label values are made presentable here.
-
-    Should two series still have the same labels, the last stands: a scrape must never be invalid.
-    """
-    series: Samples = {tuple(map(label, values)): value for values, value in samples if value is not None}
-    if metric.kind == "info":
-        info = InfoMetricFamily(metric.name.removesuffix("_info"), metric.help, labels=metric.labels)
-        for values in series:
-            info.add_metric(values, {})
-        return info
-    built: GaugeMetricFamily | CounterMetricFamily
-    if metric.kind == "counter":
-        built = CounterMetricFamily(
-            metric.name.removesuffix("_total"), metric.help, labels=metric.labels, unit=metric.unit
-        )
-    else:
-        built = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels, unit=metric.unit)
-    for values, value in series.items():
-        built.add_metric(values, value)
-    return built
-
-
-def single(metric: c.Metric, value: float | None) -> Family:
-    """Build a family of one series without labels."""
-    return family(metric, [((), value)])
 
 
 def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Family]:
@@ -60,44 +24,39 @@ def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Family]:
     if not snapshot.measured:
         return
     limited = Limited(shown)
-    yield from _directories(figures, limited)
-    yield from _layers(figures)
-    if shown.each_layer:
-        yield from _each_layer(figures, limited)
-    inventory = snapshot.inventory
-    ids = {one.id for one in inventory.images} | {one.id for one in inventory.containers}
-    short = short_ids(ids | {one.image_id for one in inventory.containers if one.image_id})
-    yield from _images(figures, short.__getitem__, limited)
-    yield from _containers(figures, short.__getitem__, limited)
-    yield from _volumes(figures, limited)
-    yield from _build_cache(figures, limited)
-    yield from _reclaimable(figures.reclaim)
+    parts: tuple[tuple[Collector, Iterable[Family]], ...] = (
+        (Collector.DIRECTORIES, _directories(figures, limited)),
+        (Collector.IMAGES, _layers(figures, limited)),
+        (Collector.IMAGES, _images(figures, limited)),
+        (Collector.CONTAINERS, _containers(figures, limited)),
+        (Collector.VOLUMES, _volumes(figures, limited)),
+        (Collector.BUILD_CACHE, _build_cache(figures, limited)),
+        (Collector.DIRECTORIES, _reclaimable(figures)),
+    )
+    for collector, made in parts:
+        yield from figures.barrier.until_failure(collector, f"metrics of {collector}", made)
     yield family(c.SERIES_DROPPED, (((name,), count) for name, count in limited.dropped.items()))
 
 
-def _table(kept: Sequence[T], columns: Sequence[Column[T]]) -> Iterator[Family]:
-    """Make the families of one kind of object, of which these are shown."""
-    for metric, samples in columns:
-        yield family(metric, (sample for one in kept for sample in samples(one)))
-
-
-def _series(columns: Sequence[Column[T]]) -> Callable[[T], int]:
-    """How many series one object has in these families."""
-    return lambda one: sum(value is not None for _, samples in columns for _, value in samples(one))
+def _short(figures: Figures) -> Callable[[str], str]:
+    """How the ids of images and containers are shortened: one that a container refers to as the image itself."""
+    inventory = figures.snapshot.inventory
+    ids = {one.id for one in inventory.images} | {one.id for one in inventory.containers}
+    return short_ids(ids | {one.image_id for one in inventory.containers if one.image_id}).__getitem__
 
 
 def _directories(figures: Figures, limited: Limited) -> Iterator[Family]:
     usages = {name: usage for name, usage in figures.directories.items() if usage is not None}
     columns: list[Column[str]] = [
-        (c.DIRECTORY_SIZE, lambda name: [((name,), usages[name].size)]),
-        (c.DIRECTORY_ALLOCATED, lambda name: [((name,), usages[name].allocated)]),
-        (c.DIRECTORY_INODES, lambda name: [((name,), usages[name].inodes)]),
+        Column(c.DIRECTORY_SIZE, lambda name: [((name,), usages[name].size)]),
+        Column(c.DIRECTORY_ALLOCATED, lambda name: [((name,), usages[name].allocated)]),
+        Column(c.DIRECTORY_INODES, lambda name: [((name,), usages[name].inodes)]),
     ]
-    kept = limited.keep("directories", list(usages), lambda name: usages[name].allocated, _series(columns))
-    yield from _table(kept, columns)
+    table = ObjectFamilies(Collector.DIRECTORIES, columns, figures.barrier)
+    yield from table.families(limited, "directories", list(usages), lambda name: usages[name].allocated)
 
 
-def _layers(figures: Figures) -> Iterator[Family]:
+def _layers(figures: Figures, limited: Limited) -> Iterator[Family]:
     inventory, sums = figures.snapshot.inventory, figures.layers
     usages = {key: total.usage for key, total in sums.items() if total.usage is not None}
     yield family(c.STORE_ENTRIES, inventory.stores.items())
@@ -106,6 +65,8 @@ def _layers(figures: Figures) -> Iterator[Family]:
     yield family(c.LAYERS_ALLOCATED, ((key, usage.allocated) for key, usage in usages.items()))
     yield family(c.LAYERS_INODES, ((key, usage.inodes) for key, usage in usages.items()))
     yield family(c.MISSING_LAYERS, (((driver,), len(lost)) for driver, lost in figures.missing.items()))
+    if limited.shown.each_layer:
+        yield from _each_layer(figures, limited)
 
 
 def _each_layer(figures: Figures, limited: Limited) -> Iterator[Family]:
@@ -119,15 +80,15 @@ def _each_layer(figures: Figures, limited: Limited) -> Iterator[Family]:
         return short[one.parent] if one.parent else "", one.use, one.chain
 
     columns: list[Column[Layer]] = [
-        (c.LAYER_SIZE, lambda one: [(key(one), sizes.get(one.key))]),
-        (c.LAYER_INFO, lambda one: [((*key(one), *facts(one)), 1)]),
+        Column(c.LAYER_SIZE, lambda one: [(key(one), sizes.get(one.key))]),
+        Column(c.LAYER_INFO, lambda one: [((*key(one), *facts(one)), 1)]),
     ]
-    kept = limited.keep("layers", layers, lambda one: sizes.get(one.key, 0), _series(columns))
-    yield from _table(kept, columns)
+    table = ObjectFamilies(Collector.IMAGES, columns, figures.barrier)
+    yield from table.families(limited, "layers", layers, lambda one: sizes.get(one.key, 0))
 
 
-def _images(figures: Figures, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
-    inventory, images = figures.snapshot.inventory, figures.images
+def _images(figures: Figures, limited: Limited) -> Iterator[Family]:
+    inventory, images, short = figures.snapshot.inventory, figures.images, _short(figures)
     yield family(c.IMAGES, figures.image_states.items())
 
     def key(one: Image) -> tuple[str, str]:
@@ -137,18 +98,18 @@ def _images(figures: Figures, short: Callable[[str], str], limited: Limited) -> 
         return images[one.driver, one.id]
 
     columns: list[Column[Image]] = [
-        (c.IMAGE_VIRTUAL_SIZE, lambda one: [(key(one), figure(one).virtual)]),
-        (c.IMAGE_UNIQUE_SIZE, lambda one: [(key(one), figure(one).unique)]),
-        (c.IMAGE_PROPORTIONAL_SIZE, lambda one: [(key(one), figure(one).proportional)]),
-        (c.IMAGE_LAYERS, lambda one: [(key(one), None if one.broken or one.cut else len(one.layers))]),
-        (c.IMAGE_CONTAINERS, lambda one: [(key(one), figure(one).containers)]),
-        (c.IMAGE_CREATED, lambda one: [(key(one), one.created)]),
-        (c.IMAGE_INFO, lambda one: [((*key(one), *_image_facts(figures, one)), 1)]),
-        (c.IMAGE_TAG_INFO, lambda one: [((*key(one), *reference), 1) for reference in one.references]),
+        Column(c.IMAGE_VIRTUAL_SIZE, lambda one: [(key(one), figure(one).virtual)]),
+        Column(c.IMAGE_UNIQUE_SIZE, lambda one: [(key(one), figure(one).unique)]),
+        Column(c.IMAGE_PROPORTIONAL_SIZE, lambda one: [(key(one), figure(one).proportional)]),
+        Column(c.IMAGE_LAYERS, lambda one: [(key(one), None if one.broken or one.cut else len(one.layers))]),
+        Column(c.IMAGE_CONTAINERS, lambda one: [(key(one), figure(one).containers)]),
+        Column(c.IMAGE_CREATED, lambda one: [(key(one), one.created)]),
+        Column(c.IMAGE_INFO, lambda one: [((*key(one), *_image_facts(figures, one)), 1)]),
+        Column(c.IMAGE_TAG_INFO, lambda one: [((*key(one), *reference), 1) for reference in one.references], many=True),
     ]
     shown = [one for one in inventory.images if one.listed or limited.shown.intermediate]
-    kept = limited.keep("images", shown, lambda one: figure(one).virtual or 0, _series(columns))
-    yield from _table(kept, columns)
+    table = ObjectFamilies(Collector.IMAGES, columns, figures.barrier)
+    yield from table.families(limited, "images", shown, lambda one: figure(one).virtual or 0)
 
 
 def _image_facts(figures: Figures, image: Image) -> tuple[str, ...]:
@@ -162,7 +123,7 @@ def image_name(image: Image) -> str:
     return names[0] if names else "<none>"
 
 
-def _containers(figures: Figures, short: Callable[[str], str], limited: Limited) -> Iterator[Family]:
+def _containers(figures: Figures, limited: Limited) -> Iterator[Family]:
     snapshot, containers = figures.snapshot, figures.containers
     inventory = snapshot.inventory
     states = Counter((one.driver, one.state) for one in inventory.containers)
@@ -178,8 +139,8 @@ def _containers(figures: Figures, short: Callable[[str], str], limited: Limited)
     def size(one: Container) -> int:
         return (containers[one.id].writable_size or 0) + snapshot.logs.get(one.id, 0)
 
-    columns = _container_columns(figures, short)
-    yield from _table(limited.keep("containers", inventory.containers, size, _series(columns)), columns)
+    table = ObjectFamilies(Collector.CONTAINERS, _container_columns(figures, _short(figures)), figures.barrier)
+    yield from table.families(limited, "containers", inventory.containers, size)
 
 
 def _container_columns(figures: Figures, short: Callable[[str], str]) -> list[Column[Container]]:
@@ -192,24 +153,25 @@ def _container_columns(figures: Figures, short: Callable[[str], str]) -> list[Co
         return containers[one.id].writable
 
     return [
-        (c.CONTAINER_WRITABLE_SIZE, lambda one: [(key(one), containers[one.id].writable_size)]),
-        (c.CONTAINER_WRITABLE_ALLOCATED, lambda one: [(key(one), _part(writable(one), "allocated"))]),
-        (c.CONTAINER_WRITABLE_INODES, lambda one: [(key(one), _part(writable(one), "inodes"))]),
-        (c.CONTAINER_WRITABLE_LIMIT, lambda one: [(key(one), one.writable_limit)]),
-        (c.CONTAINER_VIRTUAL_SIZE, lambda one: [(key(one), containers[one.id].virtual)]),
-        (c.CONTAINER_LOG_SIZE, lambda one: [(key(one), snapshot.logs.get(one.id))]),
-        (c.CONTAINER_LOG_LIMIT, lambda one: [(key(one), one.log.limit)]),
-        (c.CONTAINER_LOG_BOUNDED, lambda one: [(key(one), one.log.bounded)]),
-        (c.CONTAINER_CHECKPOINTS, lambda one: [(key(one), _checkpoints(snapshot, one))]),
-        (c.CONTAINER_RUNNING, lambda one: [(key(one), one.runs)]),
-        (c.CONTAINER_CREATED, lambda one: [(key(one), one.created)]),
-        (c.CONTAINER_FINISHED, lambda one: [(key(one), one.finished)]),
-        (c.CONTAINER_INFO, lambda one: [((*key(one), *_container_facts(one, short)), 1)]),
-        (
+        Column(c.CONTAINER_WRITABLE_SIZE, lambda one: [(key(one), containers[one.id].writable_size)]),
+        Column(c.CONTAINER_WRITABLE_ALLOCATED, lambda one: [(key(one), _part(writable(one), "allocated"))]),
+        Column(c.CONTAINER_WRITABLE_INODES, lambda one: [(key(one), _part(writable(one), "inodes"))]),
+        Column(c.CONTAINER_WRITABLE_LIMIT, lambda one: [(key(one), one.writable_limit)]),
+        Column(c.CONTAINER_VIRTUAL_SIZE, lambda one: [(key(one), containers[one.id].virtual)]),
+        Column(c.CONTAINER_LOG_SIZE, lambda one: [(key(one), snapshot.logs.get(one.id))]),
+        Column(c.CONTAINER_LOG_LIMIT, lambda one: [(key(one), one.log.limit)]),
+        Column(c.CONTAINER_LOG_BOUNDED, lambda one: [(key(one), one.log.bounded)]),
+        Column(c.CONTAINER_CHECKPOINTS, lambda one: [(key(one), _checkpoints(snapshot, one))]),
+        Column(c.CONTAINER_RUNNING, lambda one: [(key(one), one.runs)]),
+        Column(c.CONTAINER_CREATED, lambda one: [(key(one), one.created)]),
+        Column(c.CONTAINER_FINISHED, lambda one: [(key(one), one.finished)]),
+        Column(c.CONTAINER_INFO, lambda one: [((*key(one), *_container_facts(one, short)), 1)]),
+        Column(
             c.CONTAINER_MOUNT_INFO,
             lambda one: [
                 ((*key(one), mount.kind, mount.source, mount.destination, mount.mode), 1) for mount in one.mounts
             ],
+            many=True,
         ),
     ]
 
@@ -248,14 +210,14 @@ def _volumes(figures: Figures, limited: Limited) -> Iterator[Family]:
         ),
     )
     columns: list[Column[Volume]] = [
-        (c.VOLUME_SIZE, lambda one: [((one.name,), _part(sizes[one.name], "size"))]),
-        (c.VOLUME_ALLOCATED, lambda one: [((one.name,), _part(sizes[one.name], "allocated"))]),
-        (c.VOLUME_INODES, lambda one: [((one.name,), _part(sizes[one.name], "inodes"))]),
-        (c.VOLUME_CONTAINERS, lambda one: [((one.name,), users[one.name])]),
-        (c.VOLUME_INFO, lambda one: [(_volume_facts(one, whole=whole), 1)]),
+        Column(c.VOLUME_SIZE, lambda one: [((one.name,), _part(sizes[one.name], "size"))]),
+        Column(c.VOLUME_ALLOCATED, lambda one: [((one.name,), _part(sizes[one.name], "allocated"))]),
+        Column(c.VOLUME_INODES, lambda one: [((one.name,), _part(sizes[one.name], "inodes"))]),
+        Column(c.VOLUME_CONTAINERS, lambda one: [((one.name,), users[one.name])]),
+        Column(c.VOLUME_INFO, lambda one: [(_volume_facts(one, whole=whole), 1)]),
     ]
-    kept = limited.keep("volumes", inventory.volumes, lambda one: _part(sizes[one.name], "size") or 0, _series(columns))
-    yield from _table(kept, columns)
+    table = ObjectFamilies(Collector.VOLUMES, columns, figures.barrier)
+    yield from table.families(limited, "volumes", inventory.volumes, lambda one: _part(sizes[one.name], "size") or 0)
 
 
 def _part(usage: Usage | None, what: Literal["size", "allocated", "inodes"]) -> int | None:
@@ -271,17 +233,18 @@ def _build_cache(figures: Figures, limited: Limited) -> Iterator[Family]:
     shares = figures.is_known(Figure.BUILD_SHARES)
     sizes, short = known.records, short_ids(one.id for one in cache.records)
     columns: list[Column[BuildRecord]] = [
-        (c.BUILD_RECORD_SIZE, lambda one: [((short[one.id],), sizes.get(one.id))]),
-        (c.BUILD_RECORD_CREATED, lambda one: [((short[one.id],), one.created)]),
-        (c.BUILD_RECORD_USED, lambda one: [((short[one.id],), one.last_used)]),
-        (c.BUILD_RECORD_USES, lambda one: [((short[one.id],), one.usage_count)]),
-        (c.BUILD_RECORD_INFO, lambda one: [((short[one.id], one.kind, _yes(one.shared) if shares else ""), 1)]),
+        Column(c.BUILD_RECORD_SIZE, lambda one: [((short[one.id],), sizes.get(one.id))]),
+        Column(c.BUILD_RECORD_CREATED, lambda one: [((short[one.id],), one.created)]),
+        Column(c.BUILD_RECORD_USED, lambda one: [((short[one.id],), one.last_used)]),
+        Column(c.BUILD_RECORD_USES, lambda one: [((short[one.id],), one.usage_count)]),
+        Column(c.BUILD_RECORD_INFO, lambda one: [((short[one.id], one.kind, _yes(one.shared) if shares else ""), 1)]),
     ]
-    kept = limited.keep("build_cache", cache.records, lambda one: sizes.get(one.id) or 0, _series(columns))
-    yield from _table(kept, columns)
+    table = ObjectFamilies(Collector.BUILD_CACHE, columns, figures.barrier)
+    yield from table.families(limited, "build_cache", cache.records, lambda one: sizes.get(one.id) or 0)
 
 
-def _reclaimable(found: Reclaim) -> Iterator[Family]:
+def _reclaimable(figures: Figures) -> Iterator[Family]:
+    found = figures.reclaim
     yield family(c.RECLAIMABLE, (((category,), freed.allocated) for category, freed in found.freed.items()))
     yield family(c.RECLAIMABLE_OBJECTS, (((category,), freed.objects) for category, freed in found.freed.items()))
     yield single(c.UNATTRIBUTED, found.unattributed)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.core.model import Filesystem
+from exporter.core.space import space_of
 from exporter.expose.metrics import catalogue as c
-from exporter.expose.metrics.families import family, single
+from exporter.expose.metrics.family import family, single
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,14 @@ _STARTED = time.time()
 
 def filesystem_families(statuses: Iterable[tuple[Filesystem, os.statvfs_result]]) -> Iterator[Family]:
     """Make the families of the filesystems that answered."""
-    rows = [((one.device, one.mountpoint, one.fstype), status) for one, status in statuses]
-    yield family(c.FILESYSTEM_SIZE, ((key, one.f_blocks * one.f_frsize) for key, one in rows))
-    yield family(c.FILESYSTEM_FREE, ((key, one.f_bfree * one.f_frsize) for key, one in rows))
-    yield family(c.FILESYSTEM_AVAIL, ((key, one.f_bavail * one.f_frsize) for key, one in rows))
-    yield family(c.FILESYSTEM_FILES, ((key, one.f_files) for key, one in rows))
-    yield family(c.FILESYSTEM_FILES_FREE, ((key, one.f_ffree) for key, one in rows))
-    yield family(c.FILESYSTEM_READONLY, ((key, bool(one.f_flag & os.ST_RDONLY)) for key, one in rows))
+    found = [((one.device, one.mountpoint, one.fstype), status) for one, status in statuses]
+    rows = [(key, space_of(status)) for key, status in found]
+    yield family(c.FILESYSTEM_SIZE, ((key, one.size) for key, one in rows))
+    yield family(c.FILESYSTEM_FREE, ((key, one.free) for key, one in rows))
+    yield family(c.FILESYSTEM_AVAIL, ((key, one.available) for key, one in rows))
+    yield family(c.FILESYSTEM_FILES, ((key, one.files) for key, one in rows))
+    yield family(c.FILESYSTEM_FILES_FREE, ((key, one.files_free) for key, one in rows))
+    yield family(c.FILESYSTEM_READONLY, ((key, bool(status.f_flag & os.ST_RDONLY)) for key, status in found))
 
 
 def web_families(web: WebStatus) -> Iterator[Family]:
@@ -76,6 +78,7 @@ class Processes:
         cpu = times.user + times.system + times.children_user + times.children_system + self._lost
         cpu += sum(self._workers.values()) + (_cpu(scanner) if scanner else 0)
         self._shown = max(self._shown, cpu)  # a process may end between two readings and be in neither
+        yield single(c.SCANNER_UP, scanner is not None)
         yield single(c.PROCESS_CPU, self._shown)
         yield single(c.PROCESS_MEMORY, sum(map(_resident, [os.getpid(), *children])))
         yield single(c.PROCESS_START, _STARTED)

@@ -10,7 +10,7 @@ from exporter.core.measured import Reason
 from exporter.core.model import Collector, Counters, Snapshot, Trigger
 from exporter.core.version import REVISION, VERSION
 from exporter.expose.metrics import catalogue as c
-from exporter.expose.metrics.families import family, single
+from exporter.expose.metrics.family import family, single
 
 #: The parts of a root that events are counted by.
 AREAS = ("containers", "images", "layers", "root", "volumes")

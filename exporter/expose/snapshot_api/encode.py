@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from exporter.core.gzip_body import GzipBody
-from exporter.core.model import Filesystem
+from exporter.core.model import Collector, Filesystem
+from exporter.core.space import space_of
 from exporter.core.text import escape
 from exporter.core.version import VERSION
 from exporter.expose.snapshot_api import objects
@@ -64,9 +65,8 @@ def space(one: Filesystem, status: os.statvfs_result | None) -> FilesystemRow:
     row = FilesystemRow(*names, own=one.own, directory=escape(one.directory))
     if status is None:
         return row
-    unit = status.f_frsize
-    size, free, available = status.f_blocks * unit, status.f_bfree * unit, status.f_bavail * unit
-    return replace(row, size=size, free=free, available=available)
+    known = space_of(status)
+    return replace(row, size=known.size, free=known.free, available=known.available)
 
 
 def _pieces(figures: Figures) -> Iterator[str]:
@@ -98,16 +98,17 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "temporary": objects.temporary(snapshot),
     }
     for name, rows in parts.items():
-        yield from _list(name, rows if measured else ())
-    yield from _list("problems", objects.problems(snapshot))
-    yield from _list("gaps", objects.gaps(inventory.knowledge))
-    yield from _list("unknown", objects.unknown(figures) if measured else ())
+        yield from _list(figures, name, rows if measured else ())
+    yield from _list(figures, "gaps", objects.gaps(inventory.knowledge))
+    yield from _list(figures, "unknown", objects.unknown(figures) if measured else ())
+    yield from _list(figures, "problems", objects.problems(figures))  # last: what failed until now is one
 
 
-def _list(name: str, rows: Iterable[Any]) -> Iterator[str]:
+def _list(figures: Figures, name: str, rows: Iterable[Any]) -> Iterator[str]:
     yield f',"{name}":['
-    for number, row in enumerate(rows):
-        yield "," + _row(row) if number else _row(row)
+    made = figures.barrier.until_failure(Collector.DIRECTORIES, f"rows of {name}", map(_row, rows))
+    for number, row in enumerate(made):
+        yield "," + row if number else row
     yield "]"
 
 

@@ -1,11 +1,13 @@
 """The rows of a `Document`, made of the figures of one snapshot."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 from exporter.core.knowledge import Knowledge
-from exporter.core.measured import Tree
-from exporter.core.model import Container, Image, LayerKey, Snapshot
+from exporter.core.measured import Tree, Usage
+from exporter.core.model import Collector, Container, Image, Layer, LayerKey, Snapshot, Volume
 from exporter.core.text import escape
 from exporter.expose.snapshot_api.rows import (
     ContainerRow,
@@ -27,47 +29,63 @@ from exporter.figures.figures import Figures
 from exporter.figures.needs import Figure
 from exporter.figures.prunes import NAMES, Category
 from exporter.figures.reclaim import Reclaim
-from exporter.figures.sizes import ContainerFigures, ImageFigures
 from exporter.figures.temporary import how_to_free
+
+T = TypeVar("T")
+Row = TypeVar("Row")
+
+
+def _rows(figures: Figures, collector: Collector, objects: Iterable[T], make: Callable[[T], Row]) -> Iterator[Row]:
+    """A row for each object. One whose row cannot be made is a problem, and hides no other."""
+    for one in objects:
+        name = getattr(one, "id", None) or getattr(one, "name", one)
+        row = figures.barrier.attempt(collector, f"row of {name}", partial(make, one), None)
+        if row is not None:
+            yield row
 
 
 def directories(figures: Figures) -> Iterator[DirectoryRow]:
     """The top-level entries."""
-    for name, usage in figures.directories.items():
-        numbers = (None, None, None) if usage is None else (usage.size, usage.allocated, usage.inodes)
-        yield DirectoryRow(escape(name), *numbers)
+    yield from _rows(figures, Collector.DIRECTORIES, figures.directories.items(), _directory)
+
+
+def _directory(one: tuple[str, Usage | None]) -> DirectoryRow:
+    name, usage = one
+    numbers = (None, None, None) if usage is None else (usage.size, usage.allocated, usage.inodes)
+    return DirectoryRow(escape(name), *numbers)
 
 
 def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:
     """What could be freed, by category, in the order in which prunes are reckoned."""
     for category, freed in found.freed.items():
-        how = freed.how
-        yield ReclaimableRow(
-            category, freed.allocated, freed.objects, NAMES[category], how.text, how.commands, freed.why
-        )
+        how, why = freed.how, escape(freed.why)
+        yield ReclaimableRow(category, freed.allocated, freed.objects, NAMES[category], how.text, how.commands, why)
 
 
 def layers(figures: Figures) -> Iterator[LayerRow]:
     """The layers, each behind its parent's children, so that the ids that repeat are near each other."""
-    snapshot, sizes = figures.snapshot, figures.layer_sizes
-    parents = _parents(snapshot)
-    for layer in snapshot.inventory.layers:
-        key = layer.key
-        found = [snapshot.whole(tree) for tree in layer.trees]
-        known = [] if None in found else [one.usage for one in found if one is not None]
-        yield LayerRow(
-            driver=layer.driver,
-            id=escape(layer.id),
-            chain=layer.chain,
-            parent=escape(parents.get(key) or layer.parent or ""),
-            use=layer.use,
-            size=sizes.get(key),
-            allocated=sum(usage.allocated for usage in known) if known else None,
-            inodes=sum(usage.inodes for usage in known) if known else None,
-            directory=_path(layer.content),
-            home=_path(layer.home or layer.content),
-            held=layer.held,
-        )
+    parents = _parents(figures.snapshot)
+    layers = figures.snapshot.inventory.layers
+    yield from _rows(figures, Collector.IMAGES, layers, lambda layer: _layer(figures, layer, parents))
+
+
+def _layer(figures: Figures, layer: Layer, parents: Mapping[LayerKey, str]) -> LayerRow:
+    key = layer.key
+    found = [figures.snapshot.whole(tree) for tree in layer.trees]
+    known = [] if None in found else [one.usage for one in found if one is not None]
+    return LayerRow(
+        driver=layer.driver,
+        id=escape(layer.id),
+        chain=layer.chain,
+        parent=escape(parents.get(key) or layer.parent or ""),
+        use=layer.use,
+        size=figures.layer_sizes.get(key),
+        allocated=sum(usage.allocated for usage in known) if known else None,
+        inodes=sum(usage.inodes for usage in known) if known else None,
+        directory=_path(layer.content),
+        home=_path(layer.home or layer.content),
+        held=layer.held,
+    )
 
 
 def _parents(snapshot: Snapshot) -> Mapping[LayerKey, str]:
@@ -81,12 +99,12 @@ def _path(tree: Tree | None) -> str:
 
 def images(figures: Figures) -> Iterator[ImageRow]:
     """All images, intermediate ones too."""
-    for image in figures.snapshot.inventory.images:
-        missing = figures.missing.get(image.driver, frozenset())
-        yield _image(image, figures.images[image.driver, image.id], missing)
+    yield from _rows(figures, Collector.IMAGES, figures.snapshot.inventory.images, partial(_image, figures))
 
 
-def _image(image: Image, figures: ImageFigures, missing: frozenset[str]) -> ImageRow:
+def _image(all_figures: Figures, image: Image) -> ImageRow:
+    missing = all_figures.missing.get(image.driver, frozenset())
+    figures = all_figures.images[image.driver, image.id]
     return ImageRow(
         driver=image.driver,
         id=image.id,
@@ -108,15 +126,12 @@ def _image(image: Image, figures: ImageFigures, missing: frozenset[str]) -> Imag
 
 def containers(figures: Figures) -> Iterator[ContainerRow]:
     """The containers with their mounts."""
-    snapshot = figures.snapshot
-    for container in snapshot.inventory.containers:
-        missing, log = figures.missing.get(container.driver, frozenset()), snapshot.logs.get(container.id)
-        yield _container(container, figures.containers[container.id], log, missing)
+    yield from _rows(figures, Collector.CONTAINERS, figures.snapshot.inventory.containers, partial(_container, figures))
 
 
-def _container(
-    container: Container, figures: ContainerFigures, log: int | None, missing: frozenset[str]
-) -> ContainerRow:
+def _container(all_figures: Figures, container: Container) -> ContainerRow:
+    missing = all_figures.missing.get(container.driver, frozenset())
+    figures = all_figures.containers[container.id]
     return ContainerRow(
         driver=escape(container.driver),
         id=container.id,
@@ -130,7 +145,7 @@ def _container(
         writable=figures.writable_size,
         writable_allocated=figures.writable.allocated if figures.writable else None,
         virtual=figures.virtual,
-        log=log,
+        log=all_figures.snapshot.logs.get(container.id),
         log_driver=escape(container.log.driver),
         log_limit=container.log.limit,
         log_bounded=container.log.bounded,
@@ -152,22 +167,25 @@ def _container(
 
 def volumes(figures: Figures) -> Iterator[VolumeRow]:
     """The volumes."""
-    for volume in figures.snapshot.inventory.volumes:
-        usage = figures.volumes[volume.name]
-        yield VolumeRow(
-            name=escape(volume.name),
-            anonymous=volume.anonymous,
-            driver=escape(volume.driver),
-            containers=figures.volume_containers[volume.name],
-            size=usage.size if usage else None,
-            allocated=usage.allocated if usage else None,
-            inodes=usage.inodes if usage else None,
-            directory=_path(volume.directory),
-            mount_type=escape(volume.mount_type),
-            device=escape(volume.device),
-            options=escape(volume.options),
-            link=volume.link,
-        )
+    yield from _rows(figures, Collector.VOLUMES, figures.snapshot.inventory.volumes, partial(_volume, figures))
+
+
+def _volume(figures: Figures, volume: Volume) -> VolumeRow:
+    usage = figures.volumes[volume.name]
+    return VolumeRow(
+        name=escape(volume.name),
+        anonymous=volume.anonymous,
+        driver=escape(volume.driver),
+        containers=figures.volume_containers[volume.name],
+        size=usage.size if usage else None,
+        allocated=usage.allocated if usage else None,
+        inodes=usage.inodes if usage else None,
+        directory=_path(volume.directory),
+        mount_type=escape(volume.mount_type),
+        device=escape(volume.device),
+        options=escape(volume.options),
+        link=volume.link,
+    )
 
 
 def gaps(knowledge: Knowledge) -> Iterator[GapRow]:
@@ -212,7 +230,7 @@ def plugins(snapshot: Snapshot) -> Iterator[PluginRow]:
         yield PluginRow(plugin.id, escape(plugin.name), tuple(map(escape, plugin.interfaces)))
 
 
-def problems(snapshot: Snapshot) -> Iterator[ProblemRow]:
-    """What could not be read."""
-    for problem in snapshot.problems:
+def problems(figures: Figures) -> Iterator[ProblemRow]:
+    """What could not be read, or worked out until now."""
+    for problem in (*figures.snapshot.problems, *figures.barrier.problems):
         yield ProblemRow(problem.collector, problem.reason, escape(problem.path), escape(problem.detail))

@@ -3,8 +3,9 @@
 Facts: Docker 1.0 to 20.10, daemon/graphdriver/*.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
@@ -12,6 +13,8 @@ from exporter.core.measured import Changes, Tree
 from exporter.core.model import LayerId
 from exporter.inventory.drivers import INIT, Driver
 from exporter.inventory.files.reader import Reader, is_id
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,10 @@ class LayerStore:
         """Whether the driver has a layer on disk. Where it cannot be listed, this is taken to be so."""
         return name in self.names or not self.listed
 
+    def attempt(self, name: LayerId, work: Callable[[], T], instead: T) -> T:
+        """Return what `work` on one layer returns; `instead`, as a problem of that layer, where it fails."""
+        return self._reader.attempt((*self.driver.layers, name), work, instead)
+
     def _is_link(self, tree: Tree) -> bool:
         """Whether an engine finds a layer there which is not measured. That it is there is known."""
         return self._reader.is_link(tree, harmless=True)
@@ -60,7 +67,7 @@ class LayerStore:
             reader.gap(Input.LAYER_STORES, tree, "it is empty", driver=self.driver.name)
 
     def _is_layer(self, tree: Tree) -> bool:
-        return self._reader.once("layer", tree, lambda: self._reader.is_directory(tree))
+        return self._reader.once("layer", tree, lambda: self._reader.is_directory(tree), instead=True)
 
     def place(self, name: LayerId) -> Place | None:
         """Find a layer's files; None where the driver does not keep them as a directory tree.
@@ -74,7 +81,7 @@ class LayerStore:
         if not self.driver.inner:
             return Place(directory)
         # A layer that is being made has no such directory yet. The later mkdir raises no event of the store.
-        return self._reader.once("place", directory, lambda: self._inner_place(directory), lasts=_is_finished)
+        return self._reader.once("place", directory, lambda: self._inner_place(directory), None, lasts=_is_finished)
 
     def _inner_place(self, directory: Tree) -> Place | None:
         for below in self.driver.inner:
@@ -105,7 +112,7 @@ class LayerStore:
     def lower(self, name: LayerId) -> Tree | None:
         """The lower directory of an overlay layer, from its file `lower-id`; None where it has none."""
         entry = (*self.driver.layers, name)
-        raw = self._reader.once("lower", entry, lambda: self._reader.bytes((*entry, "lower-id"), optional=True))
+        raw = self._reader.once("lower", entry, lambda: self._reader.bytes((*entry, "lower-id"), optional=True), None)
         lower = LayerId((raw or b"").decode("ascii", "replace").strip())
         return (*self.driver.layers, lower, "root") if is_id(lower) and lower in self.names else None
 
@@ -114,7 +121,7 @@ class LayerStore:
         if self.driver.links is None:
             return None
         entry = (*self.driver.layers, name)
-        raw = self._reader.once("link", entry, lambda: self._reader.bytes((*entry, "link"), optional=True)) or b""
+        raw = self._reader.once("link", entry, lambda: self._reader.bytes((*entry, "link"), optional=True), None) or b""
         short = raw.decode("ascii", "replace").strip()
         return (*self.driver.links, short) if short.isalnum() else None
 
@@ -132,7 +139,7 @@ class LayerStore:
         if self.driver.parents is None:
             return None
         entry = (*self.driver.parents, name)
-        return self._reader.once("parents", entry, lambda: self._reader.bytes(entry, optional=True))
+        return self._reader.once("parents", entry, lambda: self._reader.bytes(entry, optional=True), None)
 
 
 def files_elsewhere(root: DataRoot, store: LayerStore) -> str:

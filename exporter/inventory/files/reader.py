@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from exporter.core.data_root import DataRoot, UnreadableError, reason_of
+from exporter.core.fault_log import FAULT_LOG
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Collector
@@ -52,25 +53,42 @@ class Reader:
         self._problems = problems
         self._memo = memo or Memo()
 
-    def once(
+    def once(  # noqa: PLR0913 - what is read, how, and for how long it holds
         self,
         kind: str,
         entry: Tree,
         read: Callable[[], T],
+        instead: T,
+        *,
         also: tuple[Tree, ...] = (),
         lasts: Callable[[T], bool] = lambda _: True,
     ) -> T:
-        """Return what `read` returned for this entry before.
+        """Return what `read` returned for this entry before; `instead`, as a problem, where it fails.
 
         It is called again where the entry is dirty, had a problem then, or has a value that does not last.
         """
 
         def attempt() -> tuple[T, bool]:
             before = self._problems.noted
-            value = read()
+            value = self.attempt(entry, read, instead)
             return value, self._problems.noted == before and lasts(value)
 
         return self._memo.get(kind, entry, attempt, also)
+
+    def attempt(self, tree: Tree, work: Callable[[], T], instead: T) -> T:
+        """Return what `work` on one object returns.
+
+        An error inside of the exporter is a problem of that object, and hides no other: then `instead` is returned.
+        """
+        try:
+            return work()
+        except UnreadableError as error:
+            self.problem(error.reason, tree, error.detail)
+        except OSError as error:
+            self.problem(reason_of(error), tree, error.strerror or "")
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen
+            self.problem(Reason.INTERNAL, tree, FAULT_LOG.note(error, "/".join(tree) or "."))
+        return instead
 
     def is_directory(self, tree: Tree) -> bool:
         """Say whether a real directory stands there; a mount point is one, and is not touched."""
@@ -195,7 +213,7 @@ class Reader:
         return found
 
     def _holds_object(self, tree: Tree, *, links: bool) -> bool:
-        return self.once("object", tree, lambda: self._is_object(tree, links=links))
+        return self.once("object", tree, lambda: self._is_object(tree, links=links), instead=True)
 
     def _is_object(self, tree: Tree, *, links: bool) -> bool:
         self.looked_at += 1
@@ -266,7 +284,11 @@ class Reader:
         if stat.S_ISREG(status.st_mode) and not status.st_size:
             return convert(Bucket())
         version = f"database {status.st_ino} {status.st_size} {status.st_mtime_ns}"
-        return self.once(version, tree, lambda: self._database(tree, bucket, convert))
+        # The clock of st_mtime has steps of some milliseconds: the next write may leave it as it is.
+        settled = abs(time.time() - status.st_mtime) > _TORN_AGE_SECONDS
+        return self.once(
+            version, tree, lambda: self._database(tree, bucket, convert), lasts=lambda _: settled, instead=None
+        )
 
     def _database(self, tree: Tree, bucket: str, convert: Callable[[Bucket], T]) -> T | None:
         self.looked_at += 1
@@ -275,7 +297,7 @@ class Reader:
                 name = bucket.encode() or None
                 return convert(read_bolt(lambda offset, length: os.pread(descriptor, length, offset), name))
         except BoltError as error:
-            self.problem(Reason.DECODE, tree, str(error))
+            self.problem(error.reason, tree, str(error))
         except UnreadableError as error:
             self.problem(error.reason, tree, error.detail)
         except OSError as error:

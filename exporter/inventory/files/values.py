@@ -6,14 +6,31 @@ from datetime import UTC, datetime
 
 Json = Mapping[str, object]
 
+_LARGEST = 2**63 - 1
+#: An int64 with its sign.
+_LONGEST_INTEGER = 20
+
 
 def decode(raw: bytes) -> Json | None:
-    """Decode JSON as leniently as Go does: a name that is not Unicode must not hide the others."""
+    """Decode JSON as leniently as Go does: a name that is not Unicode must not hide the others.
+
+    Go has no number with so many digits that it is no int64 either: such a one is a float here. NaN is no JSON to it.
+    """
     try:
-        value = json.loads(raw.decode("utf-8", "surrogateescape"))
+        value = json.loads(raw.decode("utf-8", "surrogateescape"), parse_int=_integer, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _integer(digits: str) -> float:
+    number = int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
+    return number if -_LARGEST <= number <= _LARGEST else float(digits)
+
+
+def _no_constant(name: str) -> float:
+    message = f"{name} is not JSON"
+    raise ValueError(message)
 
 
 def is_table(source: object, *keys: str) -> bool:

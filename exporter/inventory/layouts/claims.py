@@ -83,6 +83,11 @@ def describe_layer(
     `recorded` is the size in bytes that Docker wrote down; without it, Docker may compare the layer with `parents`,
     nearest first.
     """
+    unknown = Layer(store.driver.name, name, use, size_known=False)
+    return store.attempt(name, lambda: _describe(store, name, use, parents, recorded), unknown)
+
+
+def _describe(store: LayerStore, name: LayerId, use: Use, parents: tuple[LayerId, ...], recorded: int | None) -> Layer:
     place = store.place(name)
     changes = store.changes(name, parents) if recorded is None else None
     # A full copy whose parent is gone has no difference that could be taken.

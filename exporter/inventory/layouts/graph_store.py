@@ -96,7 +96,8 @@ def read_graph(
 
 
 def _kept_entry(reader: Reader, image: ImageId, stores: list[LayerStore], previous: Mapping[str, Image]) -> GraphEntry:
-    return reader.once("image", (*GRAPH, image), lambda: _entry(reader, image, stores, previous))
+    lost = GraphEntry(image, None, None, sound=False)
+    return reader.once("image", (*GRAPH, image), lambda: _entry(reader, image, stores, previous), lost)
 
 
 def _entry(reader: Reader, image: ImageId, stores: list[LayerStore], previous: Mapping[str, Image]) -> GraphEntry:

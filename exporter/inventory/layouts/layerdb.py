@@ -1,6 +1,6 @@
 """The layout of Docker 1.10 to 28: what images, containers and BuildKit need of each layer."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from exporter.core.area import DRIVER, Area, Signature
@@ -77,7 +77,7 @@ class LayerdbLayout:
         _note_hidden(reader)
         databases = [read_layers(reader, LayerStore(driver_named(name), reader)) for name in find_drivers(reading.root)]
         for database in databases:
-            read_images(reader, database, reading.previous)
+            _read_images(reader, database, reading.previous)
         built = (name for one in databases for name in one.store.names if is_build_name(name))
         if reader.listing(buildkit.HOME) == [] and next(built, None):
             reader.gap(Input.BUILD_CACHE, buildkit.HOME, "it is missing or empty, and has layers")
@@ -88,6 +88,18 @@ class LayerdbLayout:
             build_cache=cache,
             layers=frozenset(entry.cache for one in databases for entry in one.entries.values()),
         )
+
+
+def _read_images(reader: Reader, database: Database, previous: Mapping[str, Image]) -> None:
+    """Read the images of one driver. Where that fails, none of them is known, and those of other drivers are."""
+
+    def read() -> bool:
+        read_images(reader, database, previous)
+        return True
+
+    if not reader.attempt(database.base, read, instead=False):
+        for source in (Input.NAMES, Input.IMAGE_CONFIGS):
+            reader.gap(source, database.base, "an error in the exporter", driver=database.driver)
 
 
 def _note_lost_containers(reader: Reader, databases: Sequence[Database]) -> None:

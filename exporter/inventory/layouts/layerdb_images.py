@@ -7,6 +7,7 @@ image/image.go (the config). Docker 1.10 keeps the same files.
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
@@ -57,7 +58,9 @@ def read_images(reader: Reader, database: Database, previous: Mapping[str, Image
             tuple(sorted(digests.get(config.image.id, ()))),
         )
         listed = bool(references or known) or config.image.id not in parents
-        database.images.append(_image(database, config, references, known, listed, previous))
+        unplaced = _unplaced(database, config, references, known, listed=listed)
+        place = partial(_image, database, config, references, known, listed, previous)
+        database.images.append(reader.attempt((*content, config.image.id), place, unplaced))
     _note_lost_entries(reader, database, configs)
     _list_the_uncovered(database)
 
@@ -132,6 +135,19 @@ def _image(  # noqa: PLR0913 - an image has that many sides
     )
 
 
+def _unplaced(
+    database: Database,
+    config: ImageConfig,
+    references: tuple[tuple[str, str], ...],
+    digests: tuple[str, ...],
+    *,
+    listed: bool,
+) -> Image:
+    """An image of which it is not known which layers it has."""
+    facts = replace(config.image, driver=database.driver, digest=SHA256 + config.image.id, broken=True, unloaded=True)
+    return replace(facts, references=references, digests=digests, listed=listed, dangling=listed and not references)
+
+
 def _list_the_uncovered(database: Database) -> None:
     """List an intermediate image that alone has a layer: else no figure would include that layer."""
     covered = {layer for image in database.images if image.listed for layer in image.layers}
@@ -143,7 +159,8 @@ def _list_the_uncovered(database: Database) -> None:
 def _config(reader: Reader, base: Tree, image: ImageId) -> ImageConfig:
     tree = (*base, "imagedb", "content", "sha256", image)
     about = (*base, "imagedb", "metadata", "sha256", image)
-    return reader.once("config", tree, lambda: _read_config(reader, tree, about), also=(about,))
+    lost = ImageConfig(Image("", image, ()))
+    return reader.once("config", tree, lambda: _read_config(reader, tree, about), lost, also=(about,))
 
 
 def _parent(reader: Reader, tree: Tree) -> str:
@@ -191,7 +208,8 @@ _Tags = dict[str, list[tuple[str, str]]]
 
 
 def _references(reader: Reader, tree: Tree) -> tuple[_Tags, dict[str, list[str]]]:
-    return reader.once("references", tree, lambda: _read_references(reader, tree))
+    nothing: tuple[_Tags, dict[str, list[str]]] = {}, {}
+    return reader.once("references", tree, lambda: _read_references(reader, tree), nothing)
 
 
 def _read_references(reader: Reader, tree: Tree) -> tuple[_Tags, dict[str, list[str]]]:

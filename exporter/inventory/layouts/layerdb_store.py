@@ -200,7 +200,8 @@ def _names_directory(store: LayerStore, word: str) -> bool:
 
 
 def _entry(reader: Reader, store: LayerStore, tree: Tree) -> LayerEntry:
-    return reader.once("entry", tree, lambda: _read_entry(reader, store, tree))
+    lost = LayerEntry(tree[-1], LayerId(""), readable=False)
+    return reader.once("entry", tree, lambda: _read_entry(reader, store, tree), lost)
 
 
 def _read_entry(reader: Reader, store: LayerStore, tree: Tree) -> LayerEntry:
@@ -257,7 +258,7 @@ def chain_id(parent: str, diff: str) -> str:
 
 
 def _mount(reader: Reader, store: LayerStore, tree: Tree) -> MountEntry:
-    return reader.once("mount", tree, lambda: _read_mount(reader, store, tree))
+    return reader.once("mount", tree, lambda: _read_mount(reader, store, tree), MountEntry(good=False))
 
 
 def _read_mount(reader: Reader, store: LayerStore, tree: Tree) -> MountEntry:

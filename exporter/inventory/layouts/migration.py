@@ -66,7 +66,7 @@ class Moved:
 
     def _marked(self, image: str) -> bool:
         entry = (*GRAPH, image)
-        return self._reader.once("moved", entry, lambda: _exists(self._reader.root, (*entry, DIFF_ID)))
+        return self._reader.once("moved", entry, lambda: _exists(self._reader.root, (*entry, DIFF_ID)), instead=False)
 
 
 def read_migration(reader: Reader) -> Migration:
@@ -74,7 +74,7 @@ def read_migration(reader: Reader) -> Migration:
     names, listed = _exists(reader.root, TAGS), _exists(reader.root, IMAGES)
     if not listed:
         return Migration(names=names, began=names)
-    return Migration(reader.once("migration", IMAGES, partial(_images, reader)), names, began=True)
+    return Migration(reader.once("migration", IMAGES, partial(_images, reader), instead=None), names, began=True)
 
 
 def _images(reader: Reader) -> Mapping[ImageId, ImageId] | None:

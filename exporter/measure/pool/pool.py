@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+from exporter.core.fault import Fault
+from exporter.core.fault_log import FAULT_LOG
 from exporter.core.framing import ProtocolError
 from exporter.core.log import Logger
 from exporter.core.measured import Measured, Reason, Tree
@@ -85,6 +87,11 @@ class Pool:
         """The number of directory entries read so far, also in trees that are not done."""
         return self._entries + sum(worker.at for worker in self._supervisor.workers)
 
+    @property
+    def unable(self) -> str:
+        """Why no worker can be started, where none is left and that does not pass; "" otherwise."""
+        return "" if self._supervisor.workers else self._supervisor.start_failure.lasting(self._stall)
+
     def fileno(self) -> int:
         """A descriptor that is readable when `results` has something to read."""
         return self._supervisor.fileno()
@@ -142,6 +149,8 @@ class Pool:
         self._dispatcher.dispatch()
         if self._waiting and self._supervisor.lost:
             self._time_out(lambda _: True, "too many workers hang")
+        if self._waiting and (why := self.unable):
+            self._time_out(lambda _: True, f"no worker can be started: {why}", Reason.INTERNAL)
         self._dispatcher.balance()
 
     def _send(self, worker: WorkerHandle, items: list[WorkItem]) -> None:
@@ -178,12 +187,17 @@ class Pool:
         if item is None or item.void:
             return  # of a root that is forgotten, or of an attempt that is over
         task = item.task
-        if isinstance(answer, FailedWork):
-            self._fail(task, answer.reason, answer.tree, answer.detail)
-        elif isinstance(answer, MeasuredTree):
-            self._measured(item, answer)
-        else:
-            self._compared(task, answer)
+        try:
+            if isinstance(answer, FailedWork):
+                if answer.traceback:
+                    FAULT_LOG.note(Fault(answer.detail, answer.traceback), "/".join(task.tree))
+                self._fail(task, answer.reason, answer.tree, answer.detail)
+            elif isinstance(answer, MeasuredTree):
+                self._measured(item, answer)
+            else:
+                self._compared(task, answer)
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen, with one tree
+            self._fail(task, Reason.INTERNAL, (), FAULT_LOG.note(error, "/".join(task.tree)))
 
     def _measured(self, item: WorkItem, answer: MeasuredTree) -> None:
         task = item.task
@@ -301,9 +315,9 @@ class Pool:
         around = {mount_around(tree, mounts) for tree in stuck} - {()}
         self._time_out(lambda tree: tree in stuck or mount_around(tree, mounts) in around, "a worker hangs there")
 
-    def _time_out(self, matches: Callable[[Tree], bool], why: str) -> None:
+    def _time_out(self, matches: Callable[[Tree], bool], why: str, reason: Reason = Reason.TIMEOUT) -> None:
         for task in self._waiting.drop(matches):
-            self._fail(task, Reason.TIMEOUT, task.tree, why)
+            self._fail(task, reason, task.tree, why)
 
 
 def default_workers() -> int:

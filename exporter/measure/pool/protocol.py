@@ -108,13 +108,17 @@ class ComparedTrees(NamedTuple):
 
 
 class FailedWork(NamedTuple):
-    """A piece of work has no result; `tree` is where that showed, () for nowhere in particular."""
+    """A piece of work has no result; `tree` is where that showed, () for nowhere in particular.
+
+    `traceback`: that of an error inside of the worker, else "".
+    """
 
     number: int
     reason: Reason
     tree: Tree
     detail: str
     cpu: float
+    traceback: str = ""
 
 
 Work = MeasureTree | CompareTrees

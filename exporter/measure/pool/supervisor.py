@@ -4,8 +4,8 @@ import contextlib
 import selectors
 import time
 
-from exporter.core.log import Logger
 from exporter.core.measured import Tree
+from exporter.measure.pool.start_failure import StartFailure
 from exporter.measure.pool.worker_handle import WorkerHandle
 
 #: No more workers are started while so many hang in the kernel and do not end although they were killed.
@@ -13,8 +13,6 @@ MAX_STUCK = 8
 _IDLE_SECONDS = 5.0
 _END_SECONDS = 5.0
 _KILL_SECONDS = 0.1
-
-_log = Logger()
 
 
 class WorkerSupervisor:
@@ -26,6 +24,7 @@ class WorkerSupervisor:
         self._abandoned: list[WorkerHandle] = []
         self._selector = selectors.DefaultSelector()
         self._cpu = 0.0
+        self.start_failure = StartFailure()
 
     @property
     def cpu(self) -> float:
@@ -71,9 +70,10 @@ class WorkerSupervisor:
             return None
         try:
             worker = WorkerHandle()
-        except OSError as error:
-            _log.warning("worker.not_started", error=error.strerror)
+        except (OSError, RuntimeError, MemoryError) as error:
+            self.start_failure.note(error)
             return None
+        self.start_failure.clear()
         self.workers.append(worker)
         self._selector.register(worker.output, selectors.EVENT_READ, worker)
         return worker

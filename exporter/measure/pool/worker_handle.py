@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from exporter.core.framing import FrameReader
+from exporter.core.interrupts import interrupts_held
 from exporter.core.measured import Tree
 from exporter.measure.pool.protocol import (
     NUMBER_BYTES,
@@ -163,15 +164,16 @@ class WorkerHandle:
 
 def _start_worker(begins: int) -> "subprocess.Popen[bytes]":
     """Start the process. `begins` is the pipe for the numbers of the items that it begins; raises OSError."""
-    return subprocess.Popen(  # noqa: S603 - this interpreter, with this program
-        # Without site: half of a worker's start would be the search for packages that it does not use.
-        [sys.executable, "-S", "-E", "-c", _START, _TOP, str(begins)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        bufsize=0,
-        process_group=0,  # of this session: see service/scan_supervisor.py
-        pass_fds=[begins],
-    )
+    with interrupts_held():
+        return subprocess.Popen(  # noqa: S603 - this interpreter, with this program
+            # Without site: half of a worker's start would be the search for packages that it does not use.
+            [sys.executable, "-S", "-E", "-c", _START, _TOP, str(begins)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            process_group=0,  # of this session: see service/scan_supervisor.py
+            pass_fds=[begins],
+        )
 
 
 def _lower_io_priority(process: int) -> None:

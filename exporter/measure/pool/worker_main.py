@@ -11,7 +11,9 @@ import time
 from collections import deque
 
 from exporter.core.data_root import DataRoot, reason_of
+from exporter.core.fault import fault_of
 from exporter.core.framing import FrameReader
+from exporter.core.interrupts import ignore_interrupts
 from exporter.core.measured import Changes, Reason, Tree
 from exporter.measure.difference import difference
 from exporter.measure.exclusions import Exclusions
@@ -178,12 +180,15 @@ class Worker:
             self._fail(Reason.TOO_LARGE, tree, "more hard-linked files than are remembered")
         except OSError as error:
             self._fail(reason_of(error), tree, error.strerror or "")
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen: the other trees are measured all the same
+            fault = fault_of(error)
+            self._fail(Reason.INTERNAL, tree, fault.kind, fault.traceback)
         finally:
             self._walk = self._total = None
             self._most, self._pace = 0, 1.0
 
-    def _fail(self, reason: Reason, tree: Tree, detail: str) -> None:
-        self._unsent.append(FailedWork(self._item, reason, tree, detail, time.process_time()))
+    def _fail(self, reason: Reason, tree: Tree, detail: str, traceback: str = "") -> None:
+        self._unsent.append(FailedWork(self._item, reason, tree, detail, time.process_time(), traceback))
 
     def _measure(self, root: DataRoot, order: MeasureTree) -> None:
         errors = _ErrorLog()
@@ -207,10 +212,17 @@ class Worker:
 
 def main() -> None:
     """Run a worker on standard input and output."""
+    ignore_interrupts()
     os.nice(19)
     with contextlib.suppress(OSError):  # a sandbox may refuse it; the niceness stays
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    Worker(sys.stdin.fileno(), sys.stdout.fileno(), int(sys.argv[2])).run()
+    try:
+        Worker(sys.stdin.fileno(), sys.stdout.fileno(), int(sys.argv[2])).run()
+    except BrokenPipeError:
+        os._exit(0)  # the scanning process has ended
+    except MemoryError:
+        os.write(2, b"docker-storage-exporter: a worker has not enough memory\n")
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,17 @@ import base64
 import binascii
 import hashlib
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from enum import Enum
 
-from exporter.web.access.bcrypt_threads import Checks, cost_of
+from exporter.web.access.bcrypt_threads import Checks, cost_of, decoy
 
 _REFUSALS_KEPT = 512
-#: How many comparisons may be pending: from one client for one user, and in all.
+#: How many comparisons may be pending: from one client for one name, from one client, and in all. None depends on
+#: whether there is a user of that name, because the answer when there are too many is another one.
 _WAITING_EACH = 4
+_WAITING_CLIENT = 16
 _WAITING = 64
 
 
@@ -34,12 +36,14 @@ class Authenticator:
 
     def __init__(self) -> None:
         self._users: Mapping[str, str] = {}
-        self._decoys: tuple[str, ...] = ()
+        self._costs: tuple[str, ...] = ()
+        self._most = ""
         self._key = os.urandom(32)
+        self._name_key = b""
         self._admitted: set[bytes] = set()
         self._refused: OrderedDict[bytes, None] = OrderedDict()
         self._pending: dict[bytes, asyncio.Future[bool]] = {}
-        self._waiting: dict[tuple[str, str], int] = {}
+        self._waiting: Counter[tuple[str, ...]] = Counter()
         self._checks = Checks()
         self._closed = False
 
@@ -50,7 +54,11 @@ class Authenticator:
         self._users = dict(users)
         self._admitted.clear()
         self._refused.clear()
-        self._decoys = tuple(f"$2b${cost_of(one)}${'.' * 53}" for _, one in sorted(users.items()))
+        hashes = sorted(users.values())
+        self._costs = tuple(map(cost_of, hashes))
+        self._most = max(self._costs, default="")
+        # The hashes are secret, and the same after a restart: so is the cost that an unknown name gets.
+        self._name_key = hashlib.blake2b("".join(hashes).encode()).digest()
 
     @property
     def needed(self) -> bool:
@@ -64,45 +72,49 @@ class Authenticator:
             return Verdict.REFUSED
         user, password = found
         known = user in self._users
-        hashed = self._users[user] if known else self._decoy(user)
+        hashed = self._users[user] if known else decoy(self._cost_for(user))
         digest = self._digest(user, hashed, password)
         if digest in self._admitted:
             return Verdict.ADMITTED
         if digest in self._refused:
             self._refused.move_to_end(digest)
             return Verdict.REFUSED
-        return await self._verify(digest, hashed, password, known=known, place=(client, user if known else ""))
+        return await self._verify(digest, hashed, password, known=known, place=(client, user))
 
     async def _verify(
         self, digest: bytes, hashed: str, password: bytes, *, known: bool, place: tuple[str, str]
     ) -> Verdict:
         pending = self._pending.get(digest)
         if pending is None:
-            if self._waiting.get(place, 0) >= _WAITING_EACH or len(self._pending) >= _WAITING:
+            if self._too_many(place):
                 return Verdict.BUSY
-            self._waiting[place] = self._waiting.get(place, 0) + 1
-            pending = self._pending[digest] = self._checks.compare(hashed, password)
+            self._waiting.update((place, place[:1]))
+            pending = self._pending[digest] = self._checks.compare(hashed, password, self._most)
             pending.add_done_callback(lambda done: self._remember_verdict(done, digest, hashed, place, known=known))
         right = await asyncio.shield(pending)
         if self._closed and not right:
             return Verdict.BUSY
         return Verdict.ADMITTED if right and known else Verdict.REFUSED
 
-    def _decoy(self, user: str) -> str:
-        """A hash for an unknown user. It has the cost of a known user's hash, and no password matches it.
+    def _too_many(self, place: tuple[str, str]) -> bool:
+        waiting = self._waiting
+        each, client = waiting[place], waiting[place[:1]]
+        return each >= _WAITING_EACH or client >= _WAITING_CLIENT or len(self._pending) >= _WAITING
 
-        The same name always gets the same cost. So response times do not tell which users exist.
+    def _cost_for(self, user: str) -> str:
+        """The cost of comparing for an unknown name: that of some user's hash, and always the same for the same name.
+
+        All wrong passwords take the same work. But with many waiting it may be noticed which thread begins with it.
         """
-        chosen = hashlib.blake2b(user.encode("utf-8", "surrogatepass"), key=self._key, digest_size=8).digest()
-        return self._decoys[int.from_bytes(chosen, "big") % len(self._decoys)]
+        chosen = hashlib.blake2b(user.encode("utf-8", "surrogatepass"), key=self._name_key, digest_size=8).digest()
+        return self._costs[int.from_bytes(chosen, "big") % len(self._costs)]
 
     def _remember_verdict(
         self, done: asyncio.Future[bool], digest: bytes, hashed: str, place: tuple[str, str], *, known: bool
     ) -> None:
         del self._pending[digest]
-        self._waiting[place] -= 1
-        if not self._waiting[place]:
-            del self._waiting[place]
+        self._waiting.subtract((place, place[:1]))
+        self._waiting = +self._waiting  # without those that are 0
         if done.cancelled() or done.exception() is not None:
             return
         if known and hashed not in self._users.values():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bcrypt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.web.access import basic_auth, bcrypt_threads
@@ -99,26 +99,86 @@ def test_what_is_remembered_of_wrong_passwords_is_bounded() -> None:
 
 
 def test_an_expensive_hash_makes_nobody_wait_whose_hash_is_cheap() -> None:
-    async def judge() -> tuple[Verdict, Verdict, bool, Verdict]:
+    async def judge() -> tuple[Verdict, bool, Verdict]:
         one = Authenticator()
         one.use({"prom": _HASH, "slow": _HASH.replace("$04$", "$17$")})
         waiting = asyncio.ensure_future(one.judge(header("slow", "x"), "10.0.0.2"))
         await asyncio.sleep(0)
         right = await one.judge(header("prom", "secret"), "10.0.0.1")
-        wrong = await one.judge(header("prom", "wrong"), "10.0.0.1")
         still_waiting = not waiting.done()
         one.close()
-        return right, wrong, still_waiting, await waiting
+        return right, still_waiting, await waiting
 
-    assert asyncio.run(judge()) == (Verdict.ADMITTED, Verdict.REFUSED, True, Verdict.BUSY)
+    assert asyncio.run(judge()) == (Verdict.ADMITTED, True, Verdict.BUSY)
 
 
-def test_an_unknown_user_looks_like_some_known_one_and_always_the_same() -> None:
-    one = Authenticator()
-    one.use({f"user{cost}": _HASH.replace("$04$", f"${cost}$") for cost in ("05", "06", "10")})
-    costs = {name: bcrypt_threads.cost_of(one._decoy(name)) for name in map(str, range(100))}
-    assert set(costs.values()) == {"05", "06", "10"}
-    assert costs == {name: bcrypt_threads.cost_of(one._decoy(name)) for name in costs}
+_MIXED = {f"user{cost}": _HASH.replace("$04$", f"${cost}$") for cost in ("04", "05", "06", "07")}
+
+
+@pytest.mark.parametrize("password", ["wrong", "x" * 100, "with\0nul", ""])
+def test_a_wrong_password_takes_the_same_work_whoever_it_is_for(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    work: list[int] = []
+    real: Callable[[str, bytes], bool] = bcrypt_threads.matches
+
+    def matches(hashed: str, given: bytes) -> bool:
+        work.append(2 ** int(bcrypt_threads.cost_of(hashed)))
+        return real(hashed, given)
+
+    monkeypatch.setattr(bcrypt_threads, "matches", matches)
+
+    async def judge() -> dict[str, tuple[Verdict, int]]:
+        one = Authenticator()
+        one.use(_MIXED)
+        found = {}
+        for name in (*_MIXED, "nobody", "root", "", "é", "x" * 5000):
+            work.clear()
+            verdict = await one.judge(header(name, password), "10.0.0.1")
+            found[name] = (verdict, sum(work))
+        one.close()
+        return found
+
+    assert set(asyncio.run(judge()).values()) == {(Verdict.REFUSED, 2**7)}
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["10.0.0.1", "10.0.0.2"])), max_size=120))
+def test_how_many_may_wait_does_not_depend_on_who_is_a_user(guesses: list[tuple[str, str]]) -> None:
+    async def judge(users: dict[str, str]) -> list[Verdict]:
+        one = Authenticator()
+        one.use(users)
+        asked = [one.judge(header(name, str(number)), client) for number, (name, client) in enumerate(guesses)]
+        verdicts = await asyncio.gather(*asked)
+        one.close()
+        return verdicts
+
+    known = asyncio.run(judge({"a": _HASH, "b": _HASH}))
+    assert known == asyncio.run(judge({"x": _HASH, "y": _HASH}))
+    assert known.count(Verdict.REFUSED) == len(guesses) - known.count(Verdict.BUSY)
+
+
+def test_a_client_with_many_names_leaves_room_for_others() -> None:
+    async def judge() -> tuple[list[Verdict], Verdict]:
+        one = Authenticator()
+        one.use({"prom": _HASH})
+        guesses = [asyncio.ensure_future(one.judge(header(f"name{number}", "x"), "10.0.0.2")) for number in range(200)]
+        await asyncio.sleep(0)
+        other = await one.judge(header("prom", "secret"), "10.0.0.1")
+        verdicts = await asyncio.gather(*guesses)
+        one.close()
+        return verdicts, other
+
+    verdicts, other = asyncio.run(judge())
+    assert verdicts.count(Verdict.REFUSED) == basic_auth._WAITING_CLIENT < basic_auth._WAITING
+    assert other is Verdict.ADMITTED
+
+
+def test_an_unknown_user_looks_like_some_known_one_also_after_a_restart() -> None:
+    one, restarted = Authenticator(), Authenticator()
+    one.use(_MIXED)
+    restarted.use(_MIXED)
+    costs = {name: one._cost_for(name) for name in map(str, range(100))}
+    assert set(costs.values()) == {"04", "05", "06", "07"}
+    assert costs == {name: restarted._cost_for(name) for name in costs}
 
 
 @pytest.mark.parametrize("prefix", ["$2$", "$2a$", "$2b$", "$2x$", "$2y$"])

@@ -3,17 +3,19 @@
 import base64
 import contextlib
 import http.client
+import signal
 import ssl
 from pathlib import Path
 
 import bcrypt
+import pytest
 
 from tests.support import pki
 from tests.support.exporter import Exporter, exporter
 from tests.support.product import Samples, needs
 from tests.support.roots import graph_root
 from tests.support.tls import HASH, TLS, client, get, serving
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, eventually
 
 pytestmark = needs("openssl")
 
@@ -118,3 +120,64 @@ def test_reload_is_off_unless_asked_for_and_scans_everything(tmp_path: Path) -> 
         running.wait_for("image_virtual_size_bytes", 7)
         assert reload(running) == 200
         running.until(lambda figures: figures("scans_total", collector="images", trigger="manual") == 1)
+
+
+_USERS = f"basic_auth_users:\n  prom: {HASH}\n  other: {HASH}\n"
+
+
+def _ask(running: Exporter, user: str = "", path: str = "/metrics", method: str = "GET") -> tuple[int, Samples]:
+    headers = {"authorization": "Basic " + base64.b64encode(user.encode()).decode()} if user else {}
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=DEADLINE)) as connection:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, Samples(answer.read().decode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n", "# protected again soon\n", "{}\n", "basic_auth_users:\n", "basic_auth_users:\n  prom: $2b$", "a"],
+)
+def test_a_file_that_is_rewritten_in_place_opens_nothing(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text(_USERS)
+    flags = ("--web.config.file", str(file), "--web.enable-lifecycle")
+    with exporter(graph_root(tmp_path / "root").path, *flags) as running:
+        assert _ask(running)[0] == 401
+        file.write_text(text)
+        assert _ask(running)[0] == 401
+        status, figures = _ask(running, "prom:secret")
+        assert (status, figures("web_config_stale")) == (200, 1)
+        assert _ask(running, "prom:secret", "/-/reload", "POST")[0] == 500, "nor does a request open it"
+        assert _ask(running)[0] == 401
+        file.unlink()
+        assert _ask(running)[0] == 401
+        assert _ask(running, "other:secret")[0] == 200
+        file.write_text(_USERS)
+        assert _ask(running, "prom:secret")[1]("web_config_stale") == 0
+
+
+def test_protection_ends_by_a_signal(tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text(_USERS)
+    with exporter(graph_root(tmp_path / "root").path, "--web.config.file", str(file)) as running:
+        file.write_text("# open to everybody\n")
+        assert _ask(running)[0] == 401
+        assert "SIGHUP" in running.log_line("less protection: basic_auth_users.*")[0]
+        running.process.send_signal(signal.SIGHUP)
+        running.log_line("web_config.reloaded")
+        status, figures = _ask(running)
+        assert (status, figures("web_config_stale")) == (200, 0)
+
+
+def test_a_user_who_is_removed_stays_until_the_file_is_surely_whole(tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text(_USERS)
+    with exporter(graph_root(tmp_path / "root").path, "--web.config.file", str(file)) as running:
+        assert _ask(running, "other:secret")[0] == 200
+        file.write_text(_USERS[: _USERS.index("  other")])
+        eventually(lambda: _ask(running, "other:secret")[0] == 401)
+        status, figures = _ask(running, "prom:secret")
+        assert (status, figures("web_config_stale")) == (200, 0)
+        assert figures("web_config_reloads_total", result="success") == 1
+        file.write_text(_USERS)
+        assert _ask(running, "other:secret")[0] == 200

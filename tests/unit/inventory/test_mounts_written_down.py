@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from exporter.core.model import Container, Mount
-from exporter.inventory.container_mounts import origin, read_mounts, resolve_mounts, volumes_from
+from exporter.inventory.container_mounts import MountResolver, origin, read_mounts, volumes_from
 from tests.support.snapshots import container
 
 Json = dict[str, Any]
@@ -154,6 +154,11 @@ _BIND, _VOLUME, _TMPFS = (
 )
 
 
+def _resolved(containers: list[Container], volumes: frozenset[str] = frozenset()) -> list[Container]:
+    resolver = MountResolver(containers, volumes)
+    return [resolver.resolve(one) for one in containers]
+
+
 def _named(name: str, *mounts: Mount, **fields: Any) -> Container:
     return replace(container(name, **fields), name=name, mounts=mounts)
 
@@ -162,14 +167,14 @@ def test_binds_and_volumes_of_others_are_a_containers_own_too_and_its_own_come_f
     data = _named("data", _BIND, _TMPFS, _VOLUME)
     own = Mount("bind", "/own", "/s", "rw")
     for wanted, mode in (("data", "rw"), ("/data", "rw"), ("data:rw", "rw"), ("data:ro", "ro")):
-        found = resolve_mounts([data, _named("heir", own, volumes_from=(wanted,))], frozenset())
+        found = _resolved([data, _named("heir", own, volumes_from=(wanted,))])
         assert found[0].mounts == data.mounts
         assert found[1].mounts == (own, Mount("volume", "v", "/v", mode))
 
 
 def test_what_is_inherited_is_inherited_on_and_a_ring_ends() -> None:
     first, second = _named("a", _BIND, volumes_from=("b",)), _named("b", _VOLUME, volumes_from=("a", "gone"))
-    found = resolve_mounts([first, second, _named("c", volumes_from=("a:ro",))], frozenset())
+    found = _resolved([first, second, _named("c", volumes_from=("a:ro",))])
     assert [[(one.destination, one.mode) for one in each.mounts] for each in found] == [
         [("/s", "rw"), ("/v", "rw")],
         [("/s", "rw"), ("/v", "rw")],
@@ -183,7 +188,7 @@ def test_a_path_of_a_volumes_data_is_the_volume_where_it_lies_in_this_root() -> 
 
     def resolved(mount: Mount, volumes: set[str], *roots: str) -> Mount:
         others = [_named(f"other{at}", origin=root) for at, root in enumerate(roots)]
-        return resolve_mounts([_named("web", mount), *others], frozenset(volumes))[0].mounts[0]
+        return _resolved([_named("web", mount), *others], frozenset(volumes))[0].mounts[0]
 
     assert resolved(path, {"data"}) == volume
     assert resolved(path, {"data"}, "/var/lib/docker", "") == volume

@@ -1,6 +1,7 @@
 import json
 import os
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.core.links import Links
 from exporter.core.measured import Identity, Measured, Tree, Usage
+from exporter.measure import cache as module
 from exporter.measure.cache import Cache
 
 _NUMBER = st.integers(0, 2**63)
@@ -93,13 +95,88 @@ def test_a_damaged_cache_is_none(damage: str, tmp_path: Path) -> None:
     assert Cache(str(tmp_path / "cache")).tree(_TREE_ONE, (4, 5, 6)) is None
 
 
-def test_where_nothing_can_be_written_nothing_is_kept(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    cache = _saved(tmp_path / "file" / "cache")
-    assert cache.error
-    assert cache.path is None
-    cache.update({}, {})
+class _Clock:
+    """The clock of the cache."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+def test_a_cache_that_could_not_be_written_is_tried_again_at_longer_intervals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, tries, full = _Clock(monkeypatch), [], True
+
+    def no_space(path: str, content: bytes, **others: object) -> None:
+        tries.append(clock.now - 1000)
+        if full:
+            raise OSError(28, "No space left on device")
+        Path(path).write_bytes(content)
+
+    monkeypatch.setattr(module, "atomic_write", no_space)
+    cache = Cache(str(tmp_path / "cache"))
+    cache.update({_TREE_ONE: _ONE}, {})
+    for second in range(200):
+        clock.now = 1000.0 + second
+        cache.save()
+        assert cache.error == "No space left on device"
+    assert tries == [0, 5, 15, 35, 75, 135, 195]
+    full = False
+    clock.now = 1254
     cache.save()
+    assert cache.error
+    clock.now = 1255
+    cache.save()
+    assert cache.error == ""
+    assert Cache(str(tmp_path / "cache")).tree(_TREE_ONE, _ONE.identity) == _ONE
+    cache.save()
+    assert len(tries) == 8
+
+
+def _below_a_file(file: Path) -> None:
+    file.parent.rmdir()
+    file.parent.touch()
+
+
+_OTHERS: dict[str, Callable[[Path], object]] = {
+    "fifo": os.mkfifo,
+    "link": lambda file: file.symlink_to("../there"),
+    "link to nothing": lambda file: file.symlink_to("nothing"),
+    "directory": Path.mkdir,
+    "a file above it": _below_a_file,
+}
+
+
+@pytest.mark.parametrize("kind", _OTHERS)
+def test_what_is_no_regular_file_is_not_replaced(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("x")
+    file = tmp_path / "state/cache"
+    file.parent.mkdir()
+    _OTHERS[kind](file)
+    before = sorted((one.name, one.lstat().st_mode) for one in tmp_path.rglob("*"))
+    assert _saved(file).error
+    assert sorted((one.name, one.lstat().st_mode) for one in tmp_path.rglob("*")) == before
+
+
+def test_a_link_is_not_read(tmp_path: Path) -> None:
+    _saved(tmp_path / "cache")
+    (tmp_path / "link").symlink_to("cache")
+    assert len(Cache(str(tmp_path / "cache"))) == 1
+    assert len(Cache(str(tmp_path / "link"))) == 0
+
+
+def test_nothing_is_made_where_that_is_forbidden(tmp_path: Path) -> None:
+    """Also not the directory of the file, where a link leads there since the start."""
+    (tmp_path / "root").mkdir()
+    (tmp_path / "state").symlink_to("root")
+    cache = Cache(
+        str(tmp_path / "state/none/cache"), lambda path: os.path.realpath(path).startswith(f"{tmp_path}/root")
+    )
+    cache.update({_TREE_ONE: _ONE}, {})
+    cache.save()
+    assert "data root" in cache.error
+    assert list((tmp_path / "root").iterdir()) == []
 
 
 def test_of_two_that_write_one_the_last_wins_and_no_rest_stays(tmp_path: Path) -> None:

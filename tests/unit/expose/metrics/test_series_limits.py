@@ -155,25 +155,64 @@ def test_ninety_series_of_containers_are_within_a_limit_of_ninety() -> None:
     assert _dropped(_families(told, "containers", 89), "containers") == 1
 
 
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 9)), max_size=12), st.integers(1, 60))
-def test_the_largest_objects_are_kept_as_far_as_their_series_are_within_the_limit(
-    objects: list[tuple[int, int]], most: int
-) -> None:
-    """Each object is its size and how many series it has; of two of one size the first goes before the second."""
+_Made = tuple[int, int, int]
+_OBJECTS = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 9), st.integers(0, 30)), max_size=12)
+
+
+def _kept(limited: Limited, objects: list[tuple[int, _Made]]) -> list[tuple[tuple[int, _Made], bool]]:
+    """Each object is its size, and how many series it has of those with one value and of those with many."""
+    return limited.keep("images", objects, lambda one: one[1][0], lambda one: one[1][1], lambda one: one[1][2])
+
+
+@given(_OBJECTS, st.integers(1, 90))
+def test_many_valued_series_go_first_and_only_then_small_objects(objects: list[_Made], most: int) -> None:
     limited = Limited(Shown(most=(("images", most),)))
     named = [*enumerate(objects)]
-    kept = limited.keep("images", named, lambda one: one[1][0], lambda one: one[1][1])
-    assert [one for one in named if one in kept] == [*kept], "in the order that they came in"
-    assert limited.dropped["images"] == len(named) - len(kept)
-    assert sum(series for _, (_, series) in kept) <= most
-    ordered = sorted(named, key=lambda one: (-one[1][0], one[0]))
-    assert {*kept} == {*ordered[: len(kept)]}, "the largest"
+    kept = _kept(limited, named)
+    assert [one for one in named if one in [left for left, _ in kept]] == [left for left, _ in kept], "in their order"
+    assert sum(one[1][1] + one[1][2] * whole for one, whole in kept) <= most
+    assert limited.dropped["images"] == len(named) - sum(whole for _, whole in kept)
     if len(kept) < len(named):
-        assert sum(series for _, (_, series) in ordered[: len(kept) + 1]) > most, "one more would be too many"
+        assert not any(whole and one[1][2] for one, whole in kept), "no object goes before all such series"
+        ordered = sorted(named, key=lambda one: (-one[1][0], one[0]))
+        assert {one for one, _ in kept} == {*ordered[: len(kept)]}, "the largest stay"
+        assert sum(one[1][1] for one in ordered[: len(kept) + 1]) > most, "one more would be too many"
+    else:
+        whole = [one[1][2] for one, whole in kept if whole]
+        cut = [one[1][2] for one, whole in kept if not whole]
+        assert not cut or max(whole, default=0) <= min(cut), "those with the most give theirs up"
+        singles = sum(one[1][1] for one in named)
+        assert not cut or singles + sum(whole) + min(cut) > most, "no more than are needed"
+
+
+def test_an_image_with_very_many_tags_takes_no_series_of_others_away() -> None:
+    names = tuple(("repository", str(at)) for at in range(300))
+    images = (
+        image("many", "one", references=names),
+        *(image(f"i{at}", "one", references=names[:1]) for at in range(9)),
+    )
+    found = _families(snapshot({}, images=images), "images", 200)
+    assert {one.labels["image_id"] for one in found[c.IMAGE_INFO.name.removesuffix("_info")].samples} >= {
+        "many",
+        "i0",
+        "i8",
+    }
+    assert len(found[c.IMAGE_TAG_INFO.name.removesuffix("_info")].samples) == 9
+    assert _dropped(found, "images") == 1
+
+
+def test_a_container_with_very_many_mounts_takes_no_series_of_others_away() -> None:
+    many = tuple(map(str, range(300)))
+    containers = (container("many", volumes=many), *(container(f"c{at}", volumes=("a",)) for at in range(9)))
+    found = _families(snapshot({}, containers=containers), "containers", 200)
+    assert len(found[c.CONTAINER_INFO.name.removesuffix("_info")].samples) == 10
+    assert len(found[c.CONTAINER_MOUNT_INFO.name.removesuffix("_info")].samples) == 9
+    assert _dropped(found, "containers") == 1
 
 
 def test_without_a_limit_everything_is_kept() -> None:
     for shown in (Shown(), Shown(most=(("volumes", 1),)), Shown(most=(("images", 0),))):
         limited = Limited(shown)
-        assert limited.keep("images", [1, 2, 3], lambda one: one, lambda _: 10**6) == [1, 2, 3]
+        kept = limited.keep("images", [1, 2, 3], lambda one: one, lambda _: 10**6, lambda _: 10**6)
+        assert kept == [(1, True), (2, True), (3, True)]
         assert limited.dropped == dict.fromkeys(LIMITED, 0)

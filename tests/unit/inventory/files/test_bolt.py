@@ -42,33 +42,6 @@ def test_the_newer_whole_meta_page_counts() -> None:
         read_bolt(_reader(newer))
 
 
-def test_a_database_that_is_written_to_is_read_again() -> None:
-    old, new = bolt({"a": {"k": b"old"}}), bolt({"a": {"k": b"new"}})
-    new = meta(0, 20) + meta(1, 21) + new[2 * PAGE :]
-    reads = 0
-
-    def read(offset: int, length: int) -> bytes:
-        nonlocal reads
-        reads += 1
-        content = old if reads < 12 else new  # the commits come while the pages are read
-        return content[offset : offset + length]
-
-    assert read_bolt(read).buckets[b"a"].values == {b"k": b"new"}
-
-
-def test_one_that_never_holds_still_is_an_error() -> None:
-    transaction = 10
-
-    def read(offset: int, length: int) -> bytes:
-        nonlocal transaction
-        transaction += 5
-        content = meta(0, transaction) + meta(1, 1) + bolt(_TREE)[2 * PAGE :]
-        return content[offset : offset + length]
-
-    with pytest.raises(BoltError, match="written to"):
-        read_bolt(read)
-
-
 @given(st.integers(0, 2**32))
 def test_damage_is_an_error_or_a_value_and_nothing_else(seed: int) -> None:
     chance, content = random.Random(seed), bytearray(bolt(_TREE))

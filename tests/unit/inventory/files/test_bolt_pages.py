@@ -1,13 +1,17 @@
 """Bolt databases page by page: which of them are read, and which are refused."""
 
 import struct
+import sys
+from types import FrameType
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from exporter.core.measured import Reason
 from exporter.demo.bolt import PAGE, Tree, bolt, fnv, leaf, meta
 from exporter.inventory.files import bolt as module
+from exporter.inventory.files import bolt_pages as pages_module
 from exporter.inventory.files.bolt import BoltError, Bucket, Read, read_bolt
 
 _HEADER = struct.Struct("<QHHI")
@@ -28,7 +32,9 @@ def _branch(number: int, *below: int) -> bytes:
 
 
 def _database(*pages: bytes, root: int = 3) -> bytes:
-    return meta(0, 6, root=root) + meta(1, 7, root=root) + b"\0" * PAGE + b"".join(pages)
+    """A database with these pages after the first three; all are in use."""
+    used = 3 + len(b"".join(pages)) // PAGE
+    return meta(0, 6, root, used) + meta(1, 7, root, used) + b"\0" * PAGE + b"".join(pages)
 
 
 def _values(content: bytes) -> dict[bytes, bytes]:
@@ -59,9 +65,9 @@ def test_a_page_that_names_another_place_is_refused() -> None:
 
 
 def test_a_page_that_is_met_twice_is_refused() -> None:
-    with pytest.raises(BoltError, match="ring"):
+    with pytest.raises(BoltError, match="two places"):
         _values(_database(_branch(3, 4), _branch(4, 3)))
-    with pytest.raises(BoltError, match="ring"):
+    with pytest.raises(BoltError, match="two places"):
         _values(_database(_branch(3, 4, 4), leaf(4, {}).ljust(PAGE, b"\0")))
 
 
@@ -72,7 +78,7 @@ def test_branches_are_followed_to_a_depth_that_no_database_has(depth: int, good:
     if good:
         assert _values(content) == {b"a": b"1"}
     else:
-        with pytest.raises(BoltError, match="ring"):
+        with pytest.raises(BoltError, match="nested too deep"):
             _values(content)
 
 
@@ -172,27 +178,12 @@ def test_databases_are_read_with_every_size_of_page_that_an_engine_may_have_used
     assert _values(b"\0" * size + content[size:]) == {b"a": b"1"}
 
 
-@pytest.mark.parametrize(("commits", "expected"), [(0, b"old"), (1, b"old"), (2, b"new")])
-def test_what_was_read_stands_until_two_commits_have_written_over_it(commits: int, expected: bytes) -> None:
-    """The meta pages that are read after all others tell how much was committed meanwhile."""
-    old, new, committed = bolt({"a": b"old"}), bolt({"a": b"new"}), False
-    new = meta(0, 7 + commits) + meta(1, 6) + new[2 * PAGE :]
-
-    def read(offset: int, length: int) -> bytes:
-        nonlocal committed
-        content = new if committed else old
-        committed = committed or (offset, length) == (3 * PAGE, PAGE)
-        return content[offset : offset + length]
-
-    assert read_bolt(read).values == {b"a": expected}
-
-
 def test_a_database_that_is_damaged_and_still_is_not_read_again() -> None:
     content, reads = _database(_page(3, 16, 0, b"")), 0
 
     def read(offset: int, length: int) -> bytes:
         nonlocal reads
-        reads += (offset, length) == (3 * PAGE, PAGE)
+        reads += (offset, length) == (0, 4 * PAGE)
         return content[offset : offset + length]
 
     with pytest.raises(BoltError, match="unknown kind"):
@@ -200,25 +191,177 @@ def test_a_database_that_is_damaged_and_still_is_not_read_again() -> None:
     assert reads == 1
 
 
-def test_a_page_that_is_broken_because_of_a_commit_is_read_again() -> None:
-    """The page was written over while it was read; the next attempt finds the database whole."""
+@pytest.mark.parametrize("large", [False, True])
+def test_a_page_that_is_broken_because_of_a_commit_is_read_again(large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page was written over while it was read; the next try finds the database whole."""
     new, broken = bolt({"a": b"new"}), _database(_page(3, 16, 0, b""))
-    new, committed = meta(0, 9) + meta(1, 8) + new[2 * PAGE :], False
+    new, committed = meta(0, 8) + new[PAGE:], False
+    monkeypatch.setattr(module, "MAX_BYTES", PAGE if large else 4 * PAGE)
 
     def read(offset: int, length: int) -> bytes:
         nonlocal committed
         content = new if committed else broken
-        committed = committed or (offset, length) == (3 * PAGE, PAGE)
+        committed = committed or offset + length > 3 * PAGE
         return content[offset : offset + length]
 
     assert read_bolt(read).values == {b"a": b"new"}
 
 
-def test_no_more_is_read_of_a_database_than_an_engines_can_be_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES", 16 + PAGE)
-    assert _values(bolt({"a": b"1"})) == {b"a": b"1"}
-    monkeypatch.setattr(module, "MAX_BYTES", 16 + PAGE - 1)
-    with pytest.raises(BoltError, match="too large"):
-        _values(bolt({"a": b"1"}))
-    with pytest.raises(BoltError, match="too large"):
-        _values(_database(_branch(3, 1 << 50)))
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(("commits", "good"), [(8, True), (9, False)])
+def test_a_database_is_read_nine_times_at_most(
+    commits: int, good: bool, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, transaction, reads = bolt({"a": b"1"}), 7, 0
+    monkeypatch.setattr(module, "MAX_BYTES", PAGE if large else 4 * PAGE)
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal content, transaction, reads
+        piece = content[offset : offset + length]
+        if offset + length == 4 * PAGE:  # what follows the meta pages is read
+            reads += 1
+            transaction += reads <= commits
+            content = meta(0, transaction) + meta(1, transaction - 1) + content[2 * PAGE :]
+        return piece
+
+    if good:
+        assert read_bolt(read).values == {b"a": b"1"}
+    else:
+        with pytest.raises(BoltError, match="changes all the time") as raised:
+            read_bolt(read)
+        assert raised.value.reason is Reason.CHANGING
+    assert reads == 9
+
+
+def test_a_read_may_return_less_than_it_was_asked_for() -> None:
+    content = bolt({"a": b"x" * 9000})
+    assert read_bolt(lambda at, length: content[at : at + min(length, 1000)]).values == {b"a": b"x" * 9000}
+
+
+def test_what_was_never_in_use_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file never shrinks, and grows in steps."""
+    monkeypatch.setattr(module, "MAX_BYTES", 4 * PAGE)
+    content = bolt({"a": b"1"}) + b"\xff" * (9 * PAGE)
+    asked: list[int] = []
+
+    def read(offset: int, length: int) -> bytes:
+        asked.append(offset + length)
+        return content[offset : offset + length]
+
+    assert read_bolt(read).values == {b"a": b"1"}
+    assert max(asked) == 4 * PAGE
+
+
+def test_of_a_database_that_was_large_what_is_in_use_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 2 * PAGE)
+    free = b"\xff" * (40 * PAGE)
+    content = _database(_branch(3, 44), free, leaf(44, {"a": b"1"}).ljust(PAGE, b"\0"))
+    asked = 0
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal asked
+        asked += length
+        return content[offset : offset + length]
+
+    assert read_bolt(read).values == {b"a": b"1"}
+    assert asked < 3 * PAGE
+
+
+def test_more_in_use_than_is_read_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 2 * PAGE)
+    leaves = [leaf(number, {f"k{number}": b""}).ljust(PAGE, b"\0") for number in (4, 5)]
+    assert len(_values(_database(_branch(3, 4), *leaves))) == 1
+    with pytest.raises(BoltError, match="more in use") as raised:
+        _values(_database(_branch(3, 4, 5), *leaves))
+    assert raised.value.reason is Reason.TOO_LARGE
+    monkeypatch.setattr(pages_module, "MAX_ELEMENTS", 2)
+    assert len(_values(bolt({"a": b"", "b": b""}))) == 2
+    with pytest.raises(BoltError, match="more than 2 elements") as raised:
+        _values(bolt({"a": b"", "b": {"c": b""}}))
+    assert raised.value.reason is Reason.TOO_LARGE
+
+
+def _elements(*elements: tuple[int, int, int, int], body: bytes = b"") -> bytes:
+    """A database with one leaf of elements (flags, offset, length of the key, length of the value)."""
+    return _database(
+        _page(3, _LEAF_KIND, len(elements), b"".join(struct.pack("<IIII", *one) for one in elements) + body)
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _elements((0, 32, 1, 8), (0, 16, 2, 8), body=b"abcdefghijkl"),  # the same value
+        _elements((0, 33, 1, 1), (0, 16, 1, 1), body=b"bca"),  # the other way round
+        _elements((0, 15, 1, 1)),  # within its own header
+        _elements((0, 16, 1, 1), (0, 17, 1, 1), body=b"abcd"),  # in the next one's
+    ],
+)
+def test_elements_that_share_bytes_are_refused(content: bytes) -> None:
+    with pytest.raises(BoltError, match="share bytes"):
+        _values(content)
+
+
+def test_keys_that_do_not_ascend_are_refused() -> None:
+    for second in (b"a", b"0"):
+        with pytest.raises(BoltError, match="out of order"):
+            _values(_elements((0, 32, 1, 0), (0, 17, 1, 0), body=b"a" + second))
+    leaves = [leaf(number, {key: b""}).ljust(PAGE, b"\0") for number, key in ((4, "b"), (5, "a"))]
+    assert list(_values(_database(_branch(3, 5, 4), *leaves))) == [b"a", b"b"]
+    with pytest.raises(BoltError, match="out of order"):
+        _values(_database(_branch(3, 4, 5), *leaves))
+
+
+@pytest.mark.parametrize("number", [0, 1, 5, 1 << 63, (1 << 64) - 1])
+def test_a_page_that_is_not_in_use_is_not_followed(number: int) -> None:
+    inside = leaf(4, {"a": b"1"}).ljust(PAGE, b"\0")
+    with pytest.raises(BoltError, match="not in use"):
+        _values(_database(_branch(3, number), inside))
+    with pytest.raises(BoltError, match="not in use"):
+        _values(meta(0, 8, root=number, pages=5) + _database(inside)[PAGE:])
+
+
+@pytest.mark.parametrize("pages", [1 << 50, (1 << 64) - 1])
+def test_meta_pages_that_tell_of_an_endless_file_are_no_reason_to_read_it(pages: int) -> None:
+    whole = bolt({"a": b"1"})
+    assert _values(meta(0, 8, pages=pages) + whole[PAGE:]) == {b"a": b"1"}
+    with pytest.raises(BoltError, match="ends too early"):
+        _values(meta(0, 8, root=1 << 49, pages=pages) + whole[PAGE:])
+
+
+@pytest.mark.parametrize("further", [1, (1 << 32) - 1])
+def test_a_page_that_goes_on_over_others_is_refused(further: int) -> None:
+    with pytest.raises(BoltError, match="goes on over"):
+        _values(_database(_HEADER.pack(3, _LEAF_KIND, 0, further).ljust(PAGE, b"\0")))
+    shared = _page(4, _LEAF_KIND, 0, b"", 1)[:PAGE] + leaf(5, {"a": b"1"}).ljust(PAGE, b"\0")
+    with pytest.raises(BoltError, match="two places"):
+        _values(_database(_branch(3, 4, 5), shared))
+
+
+def test_counts_that_lie_are_refused() -> None:
+    for count in (256, 65535):
+        with pytest.raises(BoltError, match="ends too early"):
+            _values(_database(_page(3, _LEAF_KIND, count, b"")))
+        with pytest.raises(BoltError, match="without what is below"):
+            _values(_database(_page(3, _BRANCH_KIND, count, b"")))
+    with pytest.raises(BoltError, match="without what is below"):
+        _values(_database(_branch(3)))
+
+
+def test_small_buckets_in_small_buckets_cost_no_more_steps_than_they_have_bytes() -> None:
+    """Each element has bytes of its own, however deep it lies."""
+    tree: Tree = {f"{number:03}": b"" for number in range(40)}
+    for level in range(60):
+        tree = {f"{number:03}": b"" for number in range(40)} | {f"x{level:02}": tree}
+    content, steps = bolt(tree), 0
+
+    def counted(frame: FrameType, event: str, _: object) -> None:
+        nonlocal steps
+        steps += event == "call" and frame.f_code.co_name == "_elements_of"
+
+    sys.setprofile(counted)
+    try:
+        read_bolt(_reader(content))
+    finally:
+        sys.setprofile(None)
+    assert steps < len(content) // 8

@@ -1,0 +1,109 @@
+"""Builds metric families: one, or all of one kind of object, a column for each family."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+
+from exporter.config.limits import Limited
+from exporter.core.barrier import Barrier
+from exporter.core.states import Collector
+from exporter.core.text import label
+from exporter.expose.metrics import catalogue as c
+
+Samples = dict[tuple[str, ...], float]
+#: Labels and value; a value of None is a series that is absent.
+Sample = tuple[Sequence[str], float | None]
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+def family(metric: c.Metric, samples: Iterable[Sample]) -> Family:
+    """Build one family; a sample without a value is absent. Label values are made presentable here.
+
+    Should two series still have the same labels, the last stands: a scrape must never be invalid.
+    """
+    return _built(metric, _series(samples))
+
+
+def single(metric: c.Metric, value: float | None) -> Family:
+    """Build a family of one series without labels."""
+    return family(metric, [((), value)])
+
+
+def _series(samples: Iterable[Sample]) -> Samples:
+    """The series of samples. Raises OverflowError for a number that is too large to be served."""
+    return {tuple(map(label, values)): float(value) for values, value in samples if value is not None}
+
+
+def _built(metric: c.Metric, series: Samples) -> Family:
+    if metric.kind == "info":
+        info = InfoMetricFamily(metric.name.removesuffix("_info"), metric.help, labels=metric.labels)
+        for values in series:
+            info.add_metric(values, {})
+        return info
+    built: GaugeMetricFamily | CounterMetricFamily
+    if metric.kind == "counter":
+        built = CounterMetricFamily(
+            metric.name.removesuffix("_total"), metric.help, labels=metric.labels, unit=metric.unit
+        )
+    else:
+        built = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels, unit=metric.unit)
+    for values, value in series.items():
+        built.add_metric(values, value)
+    return built
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[T]):
+    """One family of a kind of object: its metric, and the samples of one object.
+
+    `many`: an object may have any number of them. It gives these up first where there are too many series.
+    """
+
+    metric: c.Metric
+    samples: Callable[[T], Iterable[Sample]]
+    many: bool = False
+
+    def count(self, one: T) -> int:
+        """How many series one object has."""
+        return sum(value is not None for _, value in self.samples(one))
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFamilies(Generic[T]):
+    """All families of one kind of object. An object of which a family cannot be made is counted, and hides no other."""
+
+    collector: Collector
+    columns: Sequence[Column[T]]
+    barrier: Barrier
+
+    def families(
+        self, limited: Limited, limit: str, objects: Sequence[T], size: Callable[[T], int]
+    ) -> Iterator[Family]:
+        """Make the families of the objects that the limit on series leaves: the largest, by `size` in bytes."""
+        sized = partial(self._attempt, "size", size, instead=0)
+        kept = limited.keep(limit, objects, sized, partial(self._count, many=False), partial(self._count, many=True))
+        for column in self.columns:
+            series: Samples = {}
+            for one, whole in kept:
+                if whole or not column.many:
+                    series.update(self._series(column, one))
+            yield _built(column.metric, series)
+
+    def _series(self, column: Column[T], one: T) -> Samples:
+        return self._attempt(column.metric.name, lambda it: _series(column.samples(it)), one, instead={})
+
+    def _count(self, one: T, *, many: bool) -> int:
+        """How many series one object has in the families that have one or `many` of each."""
+        return sum(self._attempt(column.metric.name, column.count, one, instead=0) for column in self._of(many))
+
+    def _of(self, many: bool) -> Iterator[Column[T]]:
+        return (column for column in self.columns if column.many is many)
+
+    def _attempt(self, what: str, work: Callable[[T], V], one: T, *, instead: V) -> V:
+        name = getattr(one, "id", None) or getattr(one, "name", one)
+        return self.barrier.attempt(self.collector, f"{what} of {name}", partial(work, one), instead)

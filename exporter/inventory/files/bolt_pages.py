@@ -1,0 +1,180 @@
+"""Decodes the pages of a bolt database into buckets, in time and memory proportional to the bytes of these pages.
+
+Format: etcd-io/bbolt v1.3 page.go, bucket.go, node.go (write). Pages may be damaged or hostile. Each page is taken at
+most once. Within a page, the elements are followed by their keys and values in the same order, so two of them never
+share a byte. A small bucket lies in the value of its element, and its elements in there.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from exporter.core.measured import Reason
+
+#: The header of a page: number, kind, count of elements, number of further pages that it goes on over.
+PAGE = struct.Struct("<QHHI")
+#: Magic, version, page size, flags, root page, sequence, free list, pages, transaction, checksum.
+META = struct.Struct("<IIIIQQQQQQ")
+_BRANCH, _LEAF = 0x01, 0x02
+_BUCKET = 0x01
+_BRANCH_ELEMENT = struct.Struct("<IIQ")
+_LEAF_ELEMENT = struct.Struct("<IIII")
+_BUCKET_HEADER = struct.Struct("<QQ")
+_FIRST = 2  # the pages before are the meta pages
+_MOST_DEPTH = 64
+_LARGEST_OFFSET = 1 << 62
+#: Elements in one database: a BuildKit record has about fifteen, and one element takes about 250 bytes of memory.
+MAX_ELEMENTS = 1_000_000
+
+
+class BoltError(Exception):
+    """The file is no bolt database, a damaged one, too large, or one that changes all the time."""
+
+    def __init__(self, message: str, reason: Reason = Reason.DECODE) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Bucket:
+    """One bucket: its values and the buckets in it, by name."""
+
+    values: dict[bytes, bytes] = field(default_factory=dict)
+    buckets: dict[bytes, "Bucket"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A leaf page, or the page of a small bucket: `content` has its header and all that its elements refer to."""
+
+    content: memoryview
+    count: int
+
+
+class Pages:
+    """The pages of one database that are in use.
+
+    `page_bytes` returns so many bytes at an offset, fewer at the end. No page has the number `end` or a higher one. Of
+    at most `most` bytes of pages buckets are made.
+    """
+
+    def __init__(self, page_bytes: Callable[[int, int], memoryview], page_size: int, end: int, most: int) -> None:
+        self._page_bytes = page_bytes
+        self._page_size = page_size
+        self._end = min(end, _LARGEST_OFFSET // page_size)
+        self._bytes_left = most
+        self._elements_left = MAX_ELEMENTS
+        self._taken: set[int] = set()
+
+    def named(self, root: int, name: bytes) -> Bucket:
+        """Read one bucket of the bucket whose tree begins at page `root`, and none of its neighbours."""
+        others = False
+        for key, flags, value in self._elements(self._leaves(root, 0)):
+            if key == name and flags & _BUCKET:
+                return self._inner(value, 1)
+            others = True
+        if others:  # a program that writes any bucket has made this one first
+            raise BoltError("has not the bucket that all such databases have")
+        return Bucket()
+
+    def bucket(self, root: int, depth: int = 0) -> Bucket:
+        """Read the bucket whose tree begins at page `root`."""
+        return self._collect(self._leaves(root, depth), depth)
+
+    def _collect(self, leaves: Iterator[_Leaf], depth: int) -> Bucket:
+        bucket = Bucket()
+        for key, flags, value in self._elements(leaves):
+            if flags & _BUCKET:
+                bucket.buckets[key] = self._inner(value, depth + 1)
+            else:
+                bucket.values[key] = bytes(value)
+        return bucket
+
+    def _inner(self, value: memoryview, depth: int) -> Bucket:
+        """A bucket in a bucket: the page where it begins, or itself when it is small."""
+        if depth > _MOST_DEPTH:
+            raise BoltError("is nested too deep")
+        root, _ = unpack(_BUCKET_HEADER, value, 0)
+        if root:
+            return self.bucket(root, depth)
+        content = value[_BUCKET_HEADER.size :]
+        _, kind, count, _ = unpack(PAGE, content, 0)
+        if kind != _LEAF:
+            raise BoltError("has an inline bucket that is no leaf")
+        return self._collect(iter([_Leaf(content, count)]), depth)
+
+    def _elements(self, leaves: Iterator[_Leaf]) -> Iterator[tuple[bytes, int, memoryview]]:
+        """The elements of a bucket's leaves: key, flags, value. Their keys ascend."""
+        last: bytes | None = None
+        for leaf in leaves:
+            self._elements_left -= leaf.count
+            if self._elements_left < 0:
+                raise BoltError(f"has more than {MAX_ELEMENTS} elements", Reason.TOO_LARGE)
+            for key, flags, value in _elements_of(leaf):
+                if last is not None and key <= last:
+                    raise BoltError("has keys that are out of order")
+                last = key
+                yield key, flags, value
+
+    def _leaves(self, number: int, depth: int) -> Iterator[_Leaf]:
+        """The leaf pages below a page."""
+        if depth > _MOST_DEPTH:
+            raise BoltError("is nested too deep")
+        kind, count, content = self._take(number)
+        if kind == _LEAF:
+            yield _Leaf(content, count)
+        elif kind == _BRANCH:
+            end = PAGE.size + count * _BRANCH_ELEMENT.size
+            if not count or end > len(content):
+                raise BoltError("has a branch without what is below it")
+            for _, _, below in _BRANCH_ELEMENT.iter_unpack(content[PAGE.size : end]):
+                yield from self._leaves(below, depth + 1)
+        else:
+            raise BoltError("has a page of an unknown kind")
+
+    def _take(self, number: int) -> tuple[int, int, memoryview]:
+        """The kind of a page, how many elements it has, and its bytes with those of the pages that it goes on over."""
+        if not _FIRST <= number < self._end:
+            raise BoltError("names a page that is not in use")
+        start = number * self._page_size
+        itself, kind, count, further = unpack(PAGE, self._page_bytes(start, PAGE.size), 0)
+        if itself != number:
+            raise BoltError("has a page in the wrong place")
+        length = (further + 1) * self._page_size
+        self._bytes_left -= length
+        if number + further >= self._end:
+            raise BoltError("has a page that goes on over pages that are not in use")
+        if self._bytes_left < 0:
+            raise BoltError("has more in use than is read of a database", Reason.TOO_LARGE)
+        numbers = range(number, number + further + 1)
+        if not self._taken.isdisjoint(numbers):
+            raise BoltError("has a page that is in two places")
+        self._taken.update(numbers)
+        return kind, count, self._page_bytes(start, length)
+
+
+def _elements_of(leaf: _Leaf) -> Iterator[tuple[bytes, int, memoryview]]:
+    content = leaf.content
+    free = PAGE.size + leaf.count * _LEAF_ELEMENT.size
+    if free > len(content):
+        raise BoltError("ends too early")
+    at = PAGE.size
+    for flags, offset, key_size, value_size in _LEAF_ELEMENT.iter_unpack(content[at:free]):
+        start = at + offset
+        middle = start + key_size
+        end = middle + value_size
+        if start < free:
+            raise BoltError("has elements that share bytes")
+        if end > len(content):
+            raise BoltError("ends too early")
+        yield bytes(content[start:middle]), flags, content[middle:end]
+        free = end
+        at += _LEAF_ELEMENT.size
+
+
+def unpack(layout: struct.Struct, data: "bytes | memoryview", at: int) -> tuple[int, ...]:
+    """Unpack integers at an offset; raises BoltError where the data end before."""
+    try:
+        return layout.unpack_from(data, at)
+    except struct.error:
+        raise BoltError("ends too early") from None

@@ -1,0 +1,120 @@
+"""One scanning process, as the serving process sees it: two pipes, a process id, and how it ended."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from io import FileIO
+
+#: Starts a scanning process with these descriptors as its standard input and output; returns its process id.
+#: It becomes a child of this process. Raises OSError.
+Launch = Callable[[int, int], Awaitable[int]]
+
+_POLL_SECONDS = 0.02
+
+
+class ScanChild:
+    """A running scanning process. `end` has to be called, whatever happened to it."""
+
+    def __init__(
+        self, pid: int, output: asyncio.StreamReader, orders: asyncio.WriteTransport, pipes: contextlib.ExitStack
+    ) -> None:
+        self.pid = pid
+        #: What it publishes.
+        self.output = output
+        self._orders = orders
+        self._pipes = pipes
+        self._exit: int | None = None
+
+    @classmethod
+    async def start(cls, launch: Launch) -> "ScanChild":
+        """Start one. Raises OSError and whatever `launch` raises; then no descriptor and no process is left."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader()
+        with contextlib.ExitStack() as undo:
+            (orders, feeding), (output, publishing) = _pipe(undo), _pipe(undo)
+            incoming, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
+            undo.callback(incoming.close)
+            outgoing, end = await loop.connect_write_pipe(_End, feeding)
+            undo.callback(end.abort, outgoing)
+            pid = await launch(orders.fileno(), publishing.fileno())
+            orders.close()
+            publishing.close()
+            return cls(pid, reader, outgoing, undo.pop_all())
+
+    def send(self, pieces: Sequence[bytes]) -> None:
+        """Send orders. What there is no room for is sent later; after its end this does nothing."""
+        if not self._orders.is_closing():
+            self._orders.writelines(pieces)
+
+    def kill(self) -> None:
+        """Kill it. It only reads the data root, so nothing is left half done."""
+        if not self._ended():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    async def end(self, seconds: float) -> str:
+        """Close its input: it then saves its cache and ends. Kill it after so many seconds. Return how it ended."""
+        self._orders.close()
+        try:
+            if await self._wait(seconds):
+                return self._how()
+            self.kill()
+            await self._wait(seconds)  # one that hangs in the kernel does not even end then
+            return self._how()
+        finally:
+            self.kill()
+            self._pipes.close()
+
+    async def _wait(self, seconds: float) -> bool:
+        """Wait for its end, without a thread or a descriptor: there may be none left."""
+        until = asyncio.get_running_loop().time() + seconds
+        while not self._ended():
+            if asyncio.get_running_loop().time() > until:
+                return False
+            await asyncio.sleep(_POLL_SECONDS)
+        return True
+
+    def _ended(self) -> bool:
+        """Whether it has ended. Its process id may belong to another process from then on."""
+        if self._exit is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                self._exit = 0  # nobody can say how
+            else:
+                self._exit = os.waitstatus_to_exitcode(status) if pid else None
+        return self._exit is not None
+
+    def _how(self) -> str:
+        if self._exit is None:
+            return "it hangs in the kernel"
+        if self._exit >= 0:
+            return f"it ended with status {self._exit}"
+        with contextlib.suppress(ValueError):
+            return f"it was ended by {signal.Signals(-self._exit).name}"
+        return f"it was ended by signal {-self._exit}"
+
+
+class _End(asyncio.BaseProtocol):
+    """Knows whether a pipe is still to be closed: a transport that is closed must not be aborted."""
+
+    _open = True
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._open = False
+
+    def abort(self, transport: asyncio.WriteTransport) -> None:
+        """Close the pipe at once, whatever waits to be written."""
+        if self._open:
+            transport.abort()
+
+
+def _pipe(undo: contextlib.ExitStack) -> tuple[FileIO, FileIO]:
+    """Make a pipe; `undo` closes both ends. Raises OSError."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    ends = FileIO(reading, "r"), FileIO(writing, "w")
+    for end in ends:
+        undo.callback(end.close)
+    return ends
