@@ -185,8 +185,8 @@ def main() -> None:
     done = sum((part.done for part in parts), Counter())
     print(
         f"seed {chosen.seed}, {chosen.seconds:.0f} s: {host.steps} changes, {done.total()} faults, "
-        f"{len(scraper.seconds)} scrapes, the slowest {max(scraper.seconds):.1f} s, {scraper.down} with up 0 for want of "
-        f"descriptors, right after {right_after:.0f} s, "
+        f"{len(scraper.seconds)} scrapes, the slowest {max(scraper.seconds):.1f} s, "
+        f"{scraper.down} with up 0 for want of descriptors, right after {right_after:.0f} s, "
         f"{len(failures)} failures"
     )
     print(", ".join(f"{kind} {times}" for kind, times in sorted(done.items())))
