@@ -127,7 +127,14 @@ def _options(reader: Reader, home: Tree) -> tuple[Json, bool]:
 
 def _any_value(value: object) -> bool:
     """Whether any option is set: Docker writes down those that are not, as "" or 0 (volume/local, optsConfig)."""
-    return any(map(_any_value, value.values())) if isinstance(value, dict) else bool(value)
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += one.values()
+        elif one:
+            return True
+    return False
 
 
 def volume_of(source: str) -> tuple[str, str]:
