@@ -18,13 +18,10 @@ from pathlib import Path
 
 from benchmarks.engine import docker, engine_running
 from benchmarks.prometheus import scraping
+from benchmarks.same import until_right
 from benchmarks.subject import Subject, subject
 
 _GROWTH = 1.1
-#: How long after the last change the figures may take to be right: until the next audit.
-_RIGHT_SECONDS = 90.0
-#: Metrics on the exporter itself, which differ between processes.
-_OWN = ("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_info", "filesystem_", "web_")
 
 
 class Churn:
@@ -117,7 +114,7 @@ def main() -> None:
                 churn.run(until)
                 watcher.join()
                 churn.stop()
-                right_after = _until_right(running, root, failures)
+                right_after = until_right(running, root, failures)
                 failures += _complaints(running)
                 scrapes = server.judge(failures)
                 cpu = running.sums()["process_cpu_seconds_total"]
@@ -133,34 +130,6 @@ def main() -> None:
     for failure in failures:
         print(failure)
     sys.exit(bool(failures))
-
-
-def _until_right(running: Subject, root: Path, failures: list[str]) -> float:
-    """Compare with du and a fresh process until nothing differs; return the seconds that it took."""
-    start = time.monotonic()
-    while wrong := _wrong(running, root):
-        if time.monotonic() - start > _RIGHT_SECONDS:
-            failures += wrong
-            break
-        time.sleep(1)
-    return time.monotonic() - start
-
-
-def _wrong(running: Subject, root: Path) -> list[str]:
-    """The differences to a fresh process and to du."""
-    ours = _figures(running.get().decode())
-    command = [sys.executable, "-m", "exporter", "once", "--root", str(root)]
-    fresh = _figures(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
-    wrong = [f"only the exporter says {line}" for line in sorted(ours - fresh)[:20]]
-    wrong += [f"only a fresh process says {line}" for line in sorted(fresh - ours)[:20]]
-    done = subprocess.run(["du", "-sx", "--block-size=1", str(root)], capture_output=True, check=True)
-    by_du, sums = int(done.stdout.split()[0]), running.sums()["directory_allocated_bytes"]
-    return wrong + ([f"du says {by_du}, the exporter {sums:.0f} bytes"] if by_du != sums else [])
-
-
-def _figures(text: str) -> set[str]:
-    lines = (line.removeprefix("docker_storage_") for line in text.splitlines() if not line.startswith("#"))
-    return {line for line in lines if not line.startswith(_OWN)}
 
 
 def _complaints(running: Subject) -> list[str]:

@@ -32,10 +32,10 @@ class Subject:
         self._drain = threading.Thread(target=self.lines.extend, args=(self.process.stderr,), daemon=True)
         self._drain.start()  # a full pipe would hold the exporter up
 
-    def get(self, path: str = "/metrics", encoding: str = "identity") -> bytes:
-        """Get a page."""
+    def get(self, path: str = "/metrics", encoding: str = "identity", seconds: float = 30.0) -> bytes:
+        """Get a page; raises OSError, also when nothing comes for so many seconds."""
         request = urllib.request.Request(self.url + path, headers={"accept-encoding": encoding})
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=seconds) as answer:
             content: bytes = answer.read()
         return content
 

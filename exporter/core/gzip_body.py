@@ -9,7 +9,9 @@ _LEVEL = 6
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 #: How many deflated bytes are inflated at a time, and how many bytes that yields at most.
 _PACKED_BYTES = 8 * 1024
-_PART_BYTES = 64 * 1024
+_PART_BYTES = 32 * 1024
+#: What inflating holds until it is done: a part, the deflated bytes, and zlib's window and tables.
+INFLATING_BYTES = _PART_BYTES + _PACKED_BYTES + 48 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class GzipBody:
         return (_HEADER, self.deflated, tail + trailer)
 
     def inflated(self) -> Iterator[bytes]:
-        """The content as it was, in parts of at most 64 KiB. Each is inflated when it is asked for."""
+        """The content as it was, in parts of at most 32 KiB. Each is inflated when it is asked for."""
         inflating = zlib.decompressobj(-zlib.MAX_WBITS)
         for start in range(0, len(self.deflated), _PACKED_BYTES):
             packed = self.deflated[start : start + _PACKED_BYTES]

@@ -1,10 +1,10 @@
 """The values that measuring returns. A worker process imports this without the rest of the model."""
 
-from array import array
-from collections.abc import Collection, Container, Iterator, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+
+from exporter.core.links import NO_LINKS, Links
 
 #: Path components below the data root, of a directory tree or a file that is measured as one thing.
 Tree = tuple[str, ...]
@@ -48,66 +48,6 @@ class Usage:
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(self.size + other.size, self.allocated + other.allocated, self.inodes + other.inodes)
-
-
-#: Kept of such an inode: its number, st_size, bytes allocated, and in one number the links that it has and those seen.
-_PACKED_NUMBERS = 4
-LINK_BYTES = 8 * _PACKED_NUMBERS
-_HALF = 32
-_MOST = (1 << _HALF) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Inodes that may also be linked from other trees, packed into 32 bytes each, because there may be millions."""
-
-    packed: bytes = b""
-
-    @classmethod
-    def of(cls, links: Mapping[int, tuple[int, int, int, int]]) -> Self:
-        """Pack `inode -> (size, allocated, links it has, links seen)`."""
-        if not links:
-            return cls()
-        numbers = array("Q")
-        for inode, (size, allocated, count, seen) in links.items():
-            numbers.extend((inode, size, allocated, min(count, _MOST) << _HALF | min(seen, _MOST)))
-        return cls(numbers.tobytes())
-
-    def items(self) -> Iterator[tuple[int, tuple[int, int]]]:
-        """Yield (inode, (size, allocated))."""
-        numbers = self._numbers()
-        for at in range(0, len(numbers), _PACKED_NUMBERS):
-            yield numbers[at], (numbers[at + 1], numbers[at + 2])
-
-    def counts(self) -> Iterator[tuple[int, int, int]]:
-        """Yield (inode, links it has, links seen in this tree)."""
-        numbers = self._numbers()
-        for at in range(0, len(numbers), _PACKED_NUMBERS):
-            both = numbers[at + 3]
-            yield numbers[at], both >> _HALF, both & _MOST
-
-    def inodes(self) -> set[int]:
-        """The numbers of all these inodes."""
-        return {*self._numbers()[::_PACKED_NUMBERS]}
-
-    def without(self, inodes: Container[int]) -> "Links":
-        """These without some inodes, given by number."""
-        numbers, kept = self._numbers(), array("Q")
-        for at in range(0, len(numbers), _PACKED_NUMBERS):
-            if numbers[at] not in inodes:
-                kept += numbers[at : at + _PACKED_NUMBERS]
-        return Links(kept.tobytes())
-
-    def _numbers(self) -> "array[int]":
-        numbers = array("Q")
-        numbers.frombytes(self.packed)
-        return numbers
-
-    def __len__(self) -> int:
-        return len(self.packed) // LINK_BYTES
-
-
-NO_LINKS = Links()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ import re
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _STEP = 1000
+#: A number that says more is a stranger's (`--from`), and may be too large for a float.
+_MOST = 10**30
 #: The first number of bytes that is none to Docker: it has them in an int64.
 _BEYOND = 2.0**63
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
@@ -11,6 +13,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
 
 def human(size: float) -> str:
     """Format bytes as Docker does: powers of 1000 and four digits (go-units HumanSize)."""
+    size = min(size, _MOST) if size > 0 else max(size, -_MOST)
     unit = 0
     while size >= _STEP and unit < len(_UNITS) - 1:
         size /= _STEP

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.core.engine_version import PRUNES
-from exporter.core.measured import Tree, Usage
+from exporter.core.measured import Tree
 from exporter.core.model import ContainerState, Image, Layer, LayerId, LayerKey, Snapshot, Use
 from exporter.core.text import SHORT, escape
 from exporter.figures.prunable import reasons_against
 from exporter.figures.prunes import Category, Command, command
-from exporter.figures.sizes import Disjoint
+from exporter.figures.sizes import disjoint
 from exporter.inventory.areas import table
 
 
@@ -44,21 +44,22 @@ def reclaim(snapshot: Snapshot) -> Reclaim:
     """Work out what each prune would free."""
     clean_up = _CleanUp(snapshot)
     clean_up.run()
-    disjoint = Disjoint()
     by_stage: dict[Category | None, list[Tree]] = defaultdict(list)
     rest: list[Tree] = []
     for tree in snapshot.measured:
         owner = _owner(clean_up.owners, tree)
         (rest if owner is None else by_stage[clean_up.owners[owner]]).append(tree)
-    kept = by_stage[None]
-    # An inode is freed with its last link, so what is removed last is added first.
-    _total(snapshot, disjoint, kept)
-    freed: dict[Category, Freed] = {}
-    for category in reversed(Category):
-        usage = _total(snapshot, disjoint, by_stage[category])
-        freed[category] = clean_up.freed(category, usage.allocated)
-    # An inode that an object has a link to, too, counts for the object.
-    unattributed = _total(snapshot, disjoint, (tree for tree in rest if snapshot.is_here(tree))).allocated
+    # An inode is freed with its last link, so what is removed last is added first. One that an object has a link to,
+    # too, counts for the object.
+    stages: list[Category | None] = [None, *reversed(Category)]
+    groups = [*(by_stage[stage] for stage in stages), [tree for tree in rest if snapshot.is_here(tree)]]
+    *usages, unowned = disjoint([snapshot.measured[tree] for tree in trees] for trees in groups)
+    freed = {
+        category: clean_up.freed(category, usage.allocated)
+        for category, usage in zip(stages, usages, strict=True)
+        if category is not None
+    }
+    unattributed = unowned.allocated
     whole = not any(_owner(clean_up.owners, tree) is None for tree in snapshot.incomplete)
     return Reclaim({category: freed[category] for category in Category}, unattributed if whole else None)
 
@@ -67,10 +68,6 @@ def _image_names(image: Image) -> tuple[str, ...]:
     """What `docker rmi` needs to remove an image: all its tags, else its digests, else its id."""
     tags = tuple(f"{repository}:{tag}" for repository, tag in image.references)
     return tags or image.digests or (image.id[:SHORT],)
-
-
-def _total(snapshot: Snapshot, disjoint: Disjoint, trees: Iterable[Tree]) -> Usage:
-    return disjoint.total(snapshot.measured[tree] for tree in trees)
 
 
 def _owner(owners: Mapping[Tree, Category | None], tree: Tree) -> Tree | None:

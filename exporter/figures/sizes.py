@@ -1,12 +1,13 @@
 """Sizes of images, layers, containers, volumes, directories and the build cache: pure functions of a `Snapshot`."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 
 from exporter.core.barrier import Barrier
+from exporter.core.links import Links, sweep
 from exporter.core.measured import Measured, Tree, Usage, is_within
 from exporter.core.model import BuildRecord, Collector, Container, Image, ImageState, Layer, LayerKey, Snapshot, Use
 from exporter.inventory.drivers import driver_named
@@ -41,30 +42,36 @@ class LayerSum:
     usage: Usage | None
 
 
-@dataclass(slots=True)
-class Disjoint:
-    """Adds up trees so that an inode linked from several of them counts once, for the first."""
+def disjoint(groups: Iterable[Iterable[Measured]]) -> list[Usage]:
+    """The usage of groups of trees, so that an inode linked from several of them counts once, for the first."""
+    sums: list[list[int]] = []
+    linked: dict[int, list[tuple[list[int], Links]]] = defaultdict(list)
+    for group in groups:
+        total = [0, 0, 0]
+        sums.append(total)
+        for tree in group:
+            usage = tree.usage
+            total[0], total[1], total[2] = total[0] + usage.size, total[1] + usage.allocated, total[2] + usage.inodes
+            if tree.links.blocks:
+                linked[tree.device].append((total, tree.links))
+    for many in linked.values():
+        if len(many) > 1:
+            _uncount(many)
+    return [Usage(*total) for total in sums]
 
-    _seen: set[tuple[int, int]] = field(default_factory=set)
 
-    def add(self, measured: Measured) -> Usage:
-        """The usage of this tree without what trees added before have counted."""
-        size, allocated, inodes = measured.usage.size, measured.usage.allocated, measured.usage.inodes
-        for inode, (linked_size, linked_allocated) in measured.links.items():
-            key = (measured.device, inode)
-            if key in self._seen:
-                size, allocated, inodes = size - linked_size, allocated - linked_allocated, inodes - 1
-            else:
-                self._seen.add(key)
-        return Usage(size, allocated, inodes)
-
-    def total(self, trees: Iterable[Measured]) -> Usage:
-        """The usage of several trees together, without what was added before."""
-        size = allocated = inodes = 0
-        for tree in trees:
-            usage = self.add(tree) if tree.links.packed else tree.usage
-            size, allocated, inodes = size + usage.size, allocated + usage.allocated, inodes + usage.inodes
-        return Usage(size, allocated, inodes)
+def _uncount(linked: Sequence[tuple[list[int], Links]]) -> None:
+    """Subtract from the sum of each tree what it shares with those before it."""
+    for pieces in sweep([links for _, links in linked]):
+        seen: set[int] = set()
+        for piece in pieces:
+            known = seen.intersection(piece.inodes)
+            seen.update(piece.inodes)
+            if known:
+                total = linked[piece.tree][0]
+                for inode, size, allocated in zip(piece.inodes, piece.sizes, piece.allocated, strict=True):
+                    if inode in known:
+                        total[0], total[1], total[2] = total[0] - size, total[1] - allocated, total[2] - 1
 
 
 _UNCLAIMED = (Use.PENDING, Use.ORPHANED)
@@ -143,12 +150,10 @@ def layers(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str,
         groups[layer.driver, layer.use].append(layer)
     sums: dict[tuple[str, Use], LayerSum] = {}
     for driver in snapshot.inventory.drivers:
-        disjoint = Disjoint()
-        for use in Use:
+        uses = [use for use in Use if use not in _UNCLAIMED or driver_named(driver).listed]
+        trees = [[tree for layer in groups[driver, use] for tree in layer.trees] for use in uses]
+        for use, total in zip(uses, _totals(snapshot, trees), strict=True):
             group = groups[driver, use]
-            if use in _UNCLAIMED and not driver_named(driver).listed:
-                continue
-            total = _total(snapshot, disjoint, (tree for layer in group for tree in layer.trees))
             usage = total if all(layer.trees for layer in group) else None
             sums[driver, use] = LayerSum(len(group), _size(group, sizes, use, usage), usage)
     return sums
@@ -220,14 +225,13 @@ def directories(snapshot: Snapshot) -> dict[str, Usage | None]:
     Left out, as `du -x` does: an entry that is another filesystem; and one that could not be looked at. A subvolume of
     btrfs is no other filesystem. None: the files are not below the root, or not all of them could be read.
     """
-    disjoint = Disjoint()
     here = [name for name in snapshot.inventory.directories if (name,) in snapshot.measured]
     parts: dict[str, list[Measured]] = {name: [] for name in here if snapshot.is_here((name,))}
     for tree, measured in snapshot.measured.items():
         if tree and tree[0] in parts and snapshot.is_here(tree):
             parts[tree[0]].append(measured)
     usages: dict[str, Usage | None] = {".": snapshot.measured[()].usage} if () in snapshot.measured else {}
-    usages.update({name: disjoint.total(parts[name]) for name in sorted(parts)})
+    usages.update(zip(sorted(parts), disjoint(parts[name] for name in sorted(parts)), strict=True))
     lost = {tree[0] for tree in snapshot.incomplete if tree and not is_within(tree, snapshot.mounts)}
     usages.update(dict.fromkeys((snapshot.inventory.elsewhere | lost) & parts.keys()))
     if () in snapshot.incomplete:
@@ -268,9 +272,8 @@ def build_cache(snapshot: Snapshot) -> BuildCacheFigures:
     snapshots = (tree for one in snapshot.inventory.layers if one.use is Use.BUILD_CACHE for tree in one.trees)
     content = [tree for tree in snapshot.measured if any(tree[: len(one)] == one for one in cache.content)]
     files = [tree for tree in snapshot.measured if any(tree[: len(one)] == one for one in cache.files)]
-    disjoint = Disjoint()
     parts = {"snapshots": snapshots, "content": content, "metadata": [tree for tree in files if tree not in content]}
-    totals = {name: _total(snapshot, disjoint, trees) for name, trees in parts.items()}
+    totals = dict(zip(parts, _totals(snapshot, parts.values()), strict=True))
     return BuildCacheFigures(
         size=None if None in alone else sum(size for size in alone if size is not None),
         allocated={name: usage.allocated for name, usage in totals.items() if usage is not None},
@@ -285,8 +288,9 @@ def _record_size(snapshot: Snapshot, record: BuildRecord) -> int | None:
     return measured.usage.size if measured else None
 
 
-def _total(snapshot: Snapshot, disjoint: Disjoint, trees: Iterable[Tree]) -> Usage | None:
-    """The usage of several trees; None where one of them could not be measured whole."""
-    wanted = list(trees)
-    usage = disjoint.total(snapshot.measured[tree] for tree in wanted if tree in snapshot.measured)
-    return usage if snapshot.are_whole(wanted) else None
+def _totals(snapshot: Snapshot, groups: Iterable[Iterable[Tree]]) -> list[Usage | None]:
+    """The usage of groups of trees; None where one of a group could not be measured whole."""
+    wanted = [list(trees) for trees in groups]
+    known = ([snapshot.measured[tree] for tree in trees if tree in snapshot.measured] for trees in wanted)
+    usages = disjoint(known)
+    return [usage if snapshot.are_whole(trees) else None for usage, trees in zip(usages, wanted, strict=True)]

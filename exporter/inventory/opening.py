@@ -8,6 +8,8 @@ from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.measured import Measured, Reason, Tree, Usage
 from exporter.core.model import Collector
 from exporter.core.mountinfo import MountPoint, foreign_trees, is_local, read_mounts
+from exporter.core.shell import quote
+from exporter.core.text import escape
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.elsewhere import lead_on
 from exporter.inventory.files.problems import Problems
@@ -73,12 +75,8 @@ def open_root(path: str, *, network: bool = False) -> DataRoot:
 
 def _remapped(root: DataRoot) -> str:
     """Name the roots of remapped users below: dockerd --userns-remap keeps everything in one of them."""
-    names = nested_roots(root)
-    return (
-        f"; it holds roots of remapped users: pass --root {' or '.join(f'{root.path}/{one}' for one in names)}"
-        if names
-        else ""
-    )
+    paths = [quote(escape(f"{root.path}/{name}")) for name in nested_roots(root)]
+    return f"; it holds roots of remapped users: pass --root {' or '.join(paths)}" if paths else ""
 
 
 def _is_data_root(path: str) -> bool:

@@ -17,11 +17,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from exporter.core.atomic_write import Forbidden, atomic_write, overwrite, require_replaceable
-from exporter.core.measured import LINK_BYTES, Identity, Links, Measured, Tree, Usage
+from exporter.core.links import Links
+from exporter.core.measured import Identity, Measured, Tree, Usage
 
-_VERSION = 2
+_VERSION = 3
 _MAX_BYTES = 256 * 1024 * 1024
-_MAX_LINKS = 100_000
+#: Bytes of links of all trees: they are encoded and written at once. Trees with more are measured again.
+_MAX_LINK_BYTES = 4 << 20
 #: Seconds after which a file that could not be written is tried again.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0
 _LARGEST = 2**63
@@ -67,7 +69,11 @@ class Cache:
         """Hold these and nothing else from now on."""
         if self.path is None:
             return
-        kept = {tree: one for tree, one in trees.items() if len(one.links) <= _MAX_LINKS}
+        kept, left = {}, _MAX_LINK_BYTES
+        for tree, one in trees.items():
+            left -= (size := one.links.packed_size)
+            if left >= 0 or not size:
+                kept[tree] = one
         if kept != self._trees or sizes != self._sizes:
             self._trees, self._sizes = kept, dict(sizes)
             self.changed = True
@@ -121,7 +127,7 @@ def _encode(trees: Mapping[Tree, Measured], sizes: Mapping[Tree, Sized]) -> byte
                 _name(tree),
                 one.identity,
                 [one.usage.size, one.usage.allocated, one.usage.inodes, one.entries, one.skipped_mounts],
-                base64.b64encode(one.links.packed).decode(),
+                [base64.b64encode(block).decode() for block in one.links.blocks],
             ]
             for tree, one in trees.items()
         ],
@@ -141,11 +147,9 @@ def _decode(content: bytes) -> tuple[dict[Tree, Measured], dict[Tree, Sized]]:
     trees = {}
     for name, identity, numbers, links in body["trees"]:
         size, allocated, inodes, entries, skipped = (_number(number) for number in numbers)
-        packed = base64.b64decode(links, validate=True)
-        if len(packed) % LINK_BYTES:
-            raise ValueError
+        packed = Links.received(base64.b64decode(block, validate=True) for block in links)
         usage = Usage(size, allocated, inodes)
-        trees[_tree(name)] = Measured(usage, _identity(identity), Links(packed), entries, skipped)
+        trees[_tree(name)] = Measured(usage, _identity(identity), packed, entries, skipped)
     sizes = {_tree(name): (_identity(identity), _number(size)) for name, identity, size in body["sizes"]}
     return trees, sizes
 

@@ -12,6 +12,7 @@ from exporter.core.data_root import DataRoot
 from exporter.core.measured import Changes, Tree
 from exporter.measure.cursor import Cursor, OnError
 from exporter.measure.path import Path
+from exporter.measure.total import Total
 
 _SECOND = 1_000_000_000
 #: In a large directory, `on_step` is called after so many entries.
@@ -61,8 +62,9 @@ def difference(
 ) -> tuple[int, int]:
     """Sum st_size of everything but directories that `changes.new` adds or alters, each inode once.
 
-    Returns (bytes, entries looked at). Raises OSError when `new` cannot be opened. A tree of `old` that is missing
-    counts as an empty one, as in Docker. `on_step` is called between directories, and often in a large one.
+    Returns (bytes, entries looked at). Raises TooManyLinksError, and OSError when `new` cannot be opened. A tree of
+    `old` that is missing counts as an empty one, as in Docker. `on_step` is called between directories, and often in a
+    large one.
     """
     newer = Cursor(root.open(changes.new))
     older = [_Older(_cursor(root, tree)) for tree in changes.old]
@@ -90,15 +92,21 @@ class _Comparison:
         self, tree: Tree, newer: Cursor, older: Sequence[_Older], on_error: OnError, on_step: Callable[[], None]
     ) -> None:
         self._on_step = on_step
-        self.size = 0
         self.entries = 0
         self._tree = tree
         self._path = Path()
         self._newer = newer
         self._older = older
         self._on_error = on_error
-        self._seen: set[int] = set()
+        #: Of what has changed; entries with several links count once.
+        self._changed = Total()
         self._device = newer.top.st_dev
+
+    @property
+    def size(self) -> int:
+        """Bytes of what has changed. Raises TooManyLinksError."""
+        self._changed.settle()
+        return self._changed.size
 
     def run(self) -> None:
         """Visit the directories depth first."""
@@ -165,17 +173,19 @@ class _Comparison:
             return
         if stat.S_ISDIR(status.st_mode):
             directories.append(name)
-        elif _counts(status, self._seen) and _changed(self._newer, name, status, self._older):
-            self.size += status.st_size
-            if status.st_nlink > 1:
-                self._seen.add(status.st_ino)
+        elif _counts(status) and _changed(self._newer, name, status, self._older):
+            self._note_changed(status)
+
+    def _note_changed(self, status: os.stat_result) -> None:
+        if status.st_nlink == 1 or self._changed.first_link(status):
+            self._changed.size += status.st_size
 
 
-def _counts(status: os.stat_result, seen: set[int]) -> bool:
+def _counts(status: os.stat_result) -> bool:
     """Whether an entry can add to the size: overlay's whiteouts (0/0 devices) stand for removed files."""
     if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
         return False
-    return status.st_size > 0 and not (status.st_nlink > 1 and status.st_ino in seen)
+    return status.st_size > 0
 
 
 def _changed(newer: Cursor, name: str, new: os.stat_result, older: Sequence[_Older]) -> bool:

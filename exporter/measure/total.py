@@ -1,151 +1,182 @@
 """The running totals of one tree, of one part of it, and how parts become one."""
 
-from array import array
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from itertools import chain
 from os import stat_result
-from typing import NamedTuple
 
 from exporter.core.framing import ProtocolError
-from exporter.core.measured import NO_LINKS, Identity, Links, Measured, Usage
+from exporter.core.links import Links, Row, sweep
+from exporter.core.measured import Identity, Measured, Usage
 
-#: How many inodes with links elsewhere one tree may have: about 200 bytes of a worker's memory each.
+#: How many inodes with several links one tree may have.
 MAX_LINKS = 2_000_000
+#: So many of them are looked up in memory; the others are packed, and joined from time to time.
+_RECENT = 4_096
+#: Packed rows are joined when they are twice as many as after the last time, and so many more.
+_LEAST = 262_144
+#: So many blocks of links are sent at once: some hundred kilobytes.
+_BLOCKS_SENT = 16
+
+#: Size, blocks, inodes, entries and skipped mounts.
+Sums = tuple[int, int, int, int, int]
 
 
 class TooManyLinksError(Exception):
     """A tree has more multi-link inodes than are remembered: its figure would not be exact."""
 
 
-class PackedTotal(NamedTuple):
-    """A total as it is sent: 40 bytes for each inode of `links`, 8 for each that is `complete`; None for none.
-
-    `sums` are size, blocks, inodes, entries and skipped mounts.
-    """
-
-    sums: tuple[int, int, int, int, int]
-    links: bytes | None = None
-    complete: bytes | None = None
-
-
-@dataclass(slots=True)
 class Total:
-    """Sums of one walk. Inodes with several links are kept until all their links were seen.
+    """Sums of one walk. Inodes with several links are kept, packed, about 12 bytes each.
 
-    `links` is inode -> [size, blocks, links it has, links seen].
+    An inode is looked for among those that were met last. One that was packed before counts once more when another link
+    is met, until the packed ones are joined: sums with links are right after `settle`.
     """
 
-    size: int = 0
-    blocks: int = 0
-    inodes: int = 0
-    entries: int = 0
-    skipped_mounts: int = 0
-    links: dict[int, list[int]] = field(default_factory=dict)
-    complete: set[int] = field(default_factory=set)
+    def __init__(
+        self, size: int = 0, blocks: int = 0, inodes: int = 0, entries: int = 0, skipped_mounts: int = 0
+    ) -> None:
+        self.size = size
+        self.blocks = blocks
+        self.inodes = inodes
+        self.entries = entries
+        self.skipped_mounts = skipped_mounts
+        #: inode -> [size, blocks, links it has, links seen].
+        self._recent: dict[int, list[int]] = {}
+        self._packed: list[Links] = []
+        self._rows = 0
+        self._join_at = _LEAST
 
     def first_link(self, status: stat_result) -> bool:
-        """Note one link of an inode with several; say whether it is the first in this tree.
-
-        An inode all of whose links lie in this tree cannot be in another one: only its number is kept.
-        """
+        """Note one link of an inode with several; say whether to count it."""
         inode = status.st_ino
-        if inode in self.complete:
+        known = self._recent.get(inode)
+        if known is not None:
+            known[3] += 1
             return False
-        seen = self.links.get(inode)
-        if seen is None:
-            if len(self.links) + len(self.complete) >= MAX_LINKS:
-                raise TooManyLinksError
-            self.links[inode] = [status.st_size, status.st_blocks, status.st_nlink, 1]
-            return True
-        seen[3] += 1
-        if seen[3] >= seen[2]:
-            del self.links[inode]
-            self.complete.add(inode)
-        return False
+        if len(self._recent) >= _RECENT:
+            self._pack_recent()
+        self._recent[inode] = [status.st_size, status.st_blocks, status.st_nlink, 1]
+        return True
+
+    def _pack_recent(self) -> None:
+        if self._recent:
+            recent = sorted(self._recent.items())
+            rows = ((inode, size, 512 * blocks, count, seen) for inode, (size, blocks, count, seen) in recent)
+            self._add(Links.packed(rows))
+            self._recent.clear()
+
+    def _add(self, links: Links) -> None:
+        self._packed.append(links)
+        self._rows += len(links)
+        if self._rows > self._join_at:
+            self._join()
+            self._join_at = 2 * self._rows + _LEAST
+
+    def _join(self) -> None:
+        """Make one of the packed parts: what several of them have counts once."""
+        if len(self._packed) > 1:
+            self._packed = [Links.packed(self._joined(self._packed))]
+        self._rows = sum(map(len, self._packed))
+        if self._rows > MAX_LINKS:
+            raise TooManyLinksError
+
+    def _joined(self, parts: list[Links]) -> Iterator[Row]:
+        """Yield each inode once.
+
+        Only links that were made meanwhile can be of an inode all of whose links were seen in one part: it was counted
+        there. One complete in two parts was moved from one to the other, as a file with one link may be, and counts
+        twice.
+        """
+        for pieces in sweep(parts):
+            last: Row | None = None
+            for row in sorted(chain.from_iterable(piece.rows() for piece in pieces)):
+                if last is None:
+                    last = row
+                elif last[0] == row[0]:
+                    last = self._one_of(last, row)
+                else:
+                    yield last
+                    last = row
+            if last is not None:
+                yield last
+
+    def _one_of(self, one: Row, other: Row) -> Row:
+        """Make one row of two for the same inode, and count it once."""
+        inode, _, _, links, seen = one
+        if seen >= links:
+            if other[4] < other[3]:
+                self._uncount(other)
+            return one
+        self._uncount(one)
+        if other[4] >= other[3]:
+            return other
+        return inode, other[1], other[2], max(links, other[3]), seen + other[4]
+
+    def _uncount(self, row: Row) -> None:
+        self.size -= row[1]
+        self.blocks -= row[2] // 512
+        self.inodes -= 1
 
     def join(self, part: "Total") -> None:
-        """Add another part of the same tree; what both have links to counts once.
-
-        Only links that were made meanwhile can be of an inode that was complete before: it was counted then. One
-        complete in both parts was moved from one to the other, as a file with one link may be, and counts twice.
-        """
+        """Add another part of the same tree."""
         self.size += part.size
         self.blocks += part.blocks
         self.inodes += part.inodes
         self.entries += part.entries
         self.skipped_mounts += part.skipped_mounts
-        for inode in part.complete - self.complete:
-            if (mine := self.links.pop(inode, None)) is not None:
-                self._uncount(mine)
-            self.complete.add(inode)
-        for inode, theirs in part.links.items():
-            if inode in self.complete:
-                self._uncount(theirs)
-            elif (mine := self.links.get(inode)) is None:
-                self.links[inode] = [*theirs]
-            else:
-                self._uncount(theirs)
-                mine[3] += theirs[3]
-                if mine[3] >= mine[2]:
-                    del self.links[inode]
-                    self.complete.add(inode)
-        if len(self.links) + len(self.complete) > MAX_LINKS:
-            raise TooManyLinksError
+        part._pack_recent()  # noqa: SLF001 - of its own kind
+        for links in part._packed:  # noqa: SLF001
+            self._add(links)
 
-    def _uncount(self, link: list[int]) -> None:
-        self.size -= link[0]
-        self.blocks -= link[1]
-        self.inodes -= 1
+    def settle(self) -> None:
+        """Have each inode counted once. Raises TooManyLinksError."""
+        self._pack_recent()
+        self._join()
 
     def result(self, identity: Identity) -> Measured:
         """The figures of the whole tree."""
+        self.settle()
         return Measured(
             usage=Usage(self.size, self.blocks * 512, self.inodes),
             identity=identity,
-            links=self._links(),
+            links=self._elsewhere(),
             entries=self.entries,
             skipped_mounts=self.skipped_mounts,
         )
 
-    def _links(self) -> Links:
-        if not self.links:
-            return NO_LINKS
-        # In order: the same tree is the same value, in whatever order and parts it was walked.
-        ordered = sorted(self.links.items())
-        return Links.of({inode: (size, 512 * blocks, count, seen) for inode, (size, blocks, count, seen) in ordered})
+    def _elsewhere(self) -> Links:
+        """The inodes with links that were not seen. All others cannot be in another tree."""
+        return Links.packed(row for one in self._packed for row in one.rows() if row[4] < row[3])
 
-    def pack(self, *, alone: bool = False) -> PackedTotal:
-        """Make what is sent of it; where it is `alone`, no other part is joined to it."""
-        sums = (self.size, self.blocks, self.inodes, self.entries, self.skipped_mounts)
-        if not self.links and (alone or not self.complete):
-            return PackedTotal(sums)
-        numbers = array("Q")
-        for inode, link in self.links.items():
-            numbers.append(inode)
-            numbers.extend(link)
-        complete = array("Q", () if alone else self.complete)
-        return PackedTotal(
-            sums,
-            numbers.tobytes() if numbers else None,
-            complete.tobytes() if complete else None,
-        )
+    def sums(self) -> Sums:
+        """What is sent of it beside the links, after `settle`."""
+        return self.size, self.blocks, self.inodes, self.entries, self.skipped_mounts
+
+    def take_links(self, *, alone: bool) -> Iterator[list[bytes]]:
+        """Settle, and yield the links as they are sent; they are forgotten.
+
+        Where it is `alone`, no other part is joined to it: then only links to other trees are sent.
+        """
+        self.settle()
+        if alone:
+            self._packed = [self._elsewhere()]
+        blocks = [*self._packed[0].blocks] if self._packed else []
+        self._packed.clear()
+        blocks.reverse()
+        while blocks:
+            some = blocks[-_BLOCKS_SENT:]
+            del blocks[-_BLOCKS_SENT:]
+            some.reverse()
+            yield some
 
     @classmethod
-    def unpack(cls, packed: PackedTotal) -> "Total":
-        """Make a total of what `pack` made; raises ProtocolError where that is none."""
-        if packed.links is None and packed.complete is None:
-            return cls(*packed.sums)
-        numbers = iter(_numbers(packed.links))
-        try:
-            links = {inode: [*link] for inode, *link in zip(*[numbers] * 5, strict=True)}
-        except ValueError:
-            raise ProtocolError("half a link") from None
-        return cls(*packed.sums, links, {*_numbers(packed.complete)})
-
-
-def _numbers(packed: bytes | None) -> "array[int]":
-    numbers = array("Q")
-    try:
-        numbers.frombytes(packed or b"")
-    except ValueError:
-        raise ProtocolError("half a number") from None
-    return numbers
+    def of(cls, sums: Sums, blocks: list[bytes]) -> "Total":
+        """Make a total of what was sent; raises ProtocolError where that is none."""
+        total = cls(*sums)
+        if blocks:
+            try:
+                total._packed = [Links.received(blocks)]
+            except ValueError as error:
+                raise ProtocolError(str(error)) from None
+            total._rows = len(total._packed[0])
+        return total

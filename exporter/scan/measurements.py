@@ -12,6 +12,9 @@ from exporter.measure.pool.task import Result, Task
 from exporter.scan.hard_links import unaccounted, without_unaccounted
 from exporter.scan.plan import Plan
 
+#: Bytes of packed links of all trees together: of ten million inodes with links in several trees.
+MOST_LINK_BYTES = 128 << 20
+
 
 class Measurements:
     """The figures of one plan; `changes` goes up whenever one of them may have changed."""
@@ -28,6 +31,9 @@ class Measurements:
         self._stale: set[Tree] = set()
         #: Trees of which a part could not be read when they were measured last.
         self._partial: set[Tree] = set()
+        #: How many bytes the links of trees take, where there are any.
+        self._link_bytes: dict[Tree, int] = {}
+        self._all_link_bytes = 0
 
     @property
     def problems(self) -> list[Problem]:
@@ -64,7 +70,7 @@ class Measurements:
         wanted = plan.to_measure(dirty, self.plan, self.measured.keys() | self._problems.keys())
         gone = self.measured.keys() - plan.trees.keys() - {()}
         for tree in gone:
-            del self.measured[tree]
+            self._forget(tree)
         for key in self.differences.keys() - plan.differences.keys():
             del self.differences[key]
         for tree in self._problems.keys() - plan.trees.keys():
@@ -93,7 +99,8 @@ class Measurements:
         recalled = {
             tree: known for tree, identity in found.items() if (known := cache.tree(tree, identity)) is not None
         }
-        self.measured.update(recalled)
+        for tree, known in recalled.items():
+            self._remember(tree, known)
         for key, changes in self.plan.differences.items():
             size = cache.size(changes.new, found[changes.new]) if changes.new in found else None
             if size is not None:
@@ -154,13 +161,35 @@ class Measurements:
         if result.measured is not None:
             self._stale.discard(task.tree)
             (self._partial.add if self._lacks(task) else self._partial.discard)(task.tree)
-            self.measured[task.tree] = result.measured
+            self._remember(task.tree, result.measured)
             self.changes += before is None or _differs(before, result.measured)
         elif before is not None and task.trouble and Reason.VANISHED in task.trouble.counts:
             self._stale.discard(task.tree)
-            del self.measured[task.tree]
+            self._forget(task.tree)
             self.changes += 1
         return result.measured is None or before is None or before.usage != result.measured.usage
+
+    def refuse_excess(self, result: Result) -> None:
+        """Make a result an error that has more links to other trees than are remembered of all trees together."""
+        task, measured = result.task, result.measured
+        size = measured.links.packed_size if measured else 0
+        if size and self._all_link_bytes - self._link_bytes.get(task.tree, 0) + size > MOST_LINK_BYTES:
+            task.fail(Reason.TOO_LARGE, task.tree, "more hard links to other trees than are remembered")
+            result.measured = None
+            self._forget(task.tree)
+
+    def _remember(self, tree: Tree, measured: Measured) -> None:
+        self._count_links(tree, measured.links.packed_size)
+        self.measured[tree] = measured
+
+    def _forget(self, tree: Tree) -> None:
+        self._count_links(tree, 0)
+        self.measured.pop(tree, None)
+
+    def _count_links(self, tree: Tree, size: int) -> None:
+        self._all_link_bytes += size - self._link_bytes.pop(tree, 0)
+        if size:
+            self._link_bytes[tree] = size
 
     @staticmethod
     def _lacks(task: Task) -> bool:

@@ -277,6 +277,7 @@ class Scanner:
         collector = self.plan.trees.get(task.tree)
         if run is None or collector is None:
             return
+        self._measurements.refuse_excess(result)
         run.note(collector, task, result.entries)
         if gained_links(self.measured.get(task.tree), result.measured):
             run.linked.add(task.tree)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Protocol
 
+from exporter.core.gzip_body import INFLATING_BYTES
 from exporter.expose.metrics.render import Format
 from exporter.expose.page_summary import Summary
 from exporter.expose.publication import Body
@@ -109,7 +110,8 @@ class _Pages:
         if accepts_gzip(request.headers.get("accept-encoding", "")):
             return _gzipped(document.gzip_parts(end), "application/json", headers)
         length = document.length + len(end)
-        return Response.of_parts(document.parts(end), length, "application/json", headers=headers)
+        parts = document.parts(end)
+        return Response.of_parts(parts, length, "application/json", headers=headers, making=INFLATING_BYTES)
 
     async def index(self, _: Request) -> Response:
         """The landing page."""

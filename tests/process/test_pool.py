@@ -9,7 +9,7 @@ import pytest
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Changes, Measured, Reason
-from exporter.figures.sizes import Disjoint
+from exporter.figures.sizes import disjoint
 from exporter.measure.exclusions import Exclusions
 from exporter.measure.pool import pool as pools
 from exporter.measure.pool import supervisor, worker_handle
@@ -72,7 +72,7 @@ def test_trees_that_are_shared_out_are_what_du_says(top: Path) -> None:
         pool.submit([Task(("one",)), Task(("two",)), Task((), _without("one", "two"))])
         results = {result.task.tree: result.measured for result in _results(pool, 3)}
         trees = [one for one in results.values() if one is not None]
-        usage = Disjoint().total(trees)
+        usage = disjoint([trees])[0]
     assert (usage.allocated, usage.inodes) == (allocated(top), inodes(top))
     with DataRoot(str(top)) as root:
         for tree in (("one",), ("two",)):

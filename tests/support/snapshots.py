@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.core.measured import Links, Measured, Usage
+from exporter.core.links import Links
+from exporter.core.measured import Measured, Usage
 from exporter.core.model import (
     Container,
     ContainerId,

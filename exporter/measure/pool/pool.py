@@ -17,7 +17,16 @@ from exporter.core.log import Logger
 from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.mountinfo import foreign_trees, mount_around, read_mounts
 from exporter.measure.pool.dispatch import Dispatcher
-from exporter.measure.pool.protocol import Answer, ComparedTrees, FailedWork, MeasuredTree, SharedWork, UseRoot, Working
+from exporter.measure.pool.protocol import (
+    Answer,
+    ComparedTrees,
+    FailedWork,
+    FoundLinks,
+    MeasuredTree,
+    SharedWork,
+    UseRoot,
+    Working,
+)
 from exporter.measure.pool.queue import WorkQueue
 from exporter.measure.pool.supervisor import WorkerSupervisor
 from exporter.measure.pool.task import SMALL_ENTRIES, Result, Task, WorkItem
@@ -165,6 +174,10 @@ class Pool:
         if isinstance(answer, SharedWork):
             self._shared(worker, answer)
             return
+        if isinstance(answer, FoundLinks):
+            if (known := self._items.get(answer.number)) is not None and not known.void:
+                known.links += answer.blocks
+            return
         worker.cpu = answer.cpu
         if isinstance(answer, Working):
             worker.at = answer.entries
@@ -180,28 +193,32 @@ class Pool:
                     FAULT_LOG.note(Fault(answer.detail, answer.traceback), "/".join(task.tree))
                 self._fail(task, answer.reason, answer.tree, answer.detail)
             elif isinstance(answer, MeasuredTree):
-                self._measured(task, answer)
+                self._measured(item, answer)
             else:
                 self._compared(task, answer)
         except Exception as error:  # noqa: BLE001 - what nobody has foreseen, with one tree
             self._fail(task, Reason.INTERNAL, (), FAULT_LOG.note(error, "/".join(task.tree)))
 
-    def _measured(self, task: Task, answer: MeasuredTree) -> None:
+    def _measured(self, item: WorkItem, answer: MeasuredTree) -> None:
+        task = item.task
+        measured: Measured | None = None
         try:
-            part = Total.unpack(answer.total)
+            part = Total.of(answer.sums, item.links)
             self._entries += part.entries
             task.identity = answer.identity
             if task.total is None:
                 task.total = part
             else:
                 task.total.join(part)
+            if task.parts == 1:
+                measured = task.total.result(task.identity)
         except TooManyLinksError:
             self._fail(task, Reason.TOO_LARGE, task.tree, "more hard-linked files than are remembered")
             return
         task.note(answer.errors)
         task.parts -= 1
-        if task.parts == 0:
-            self._finish(task, task.total.result(task.identity))
+        if measured is not None:
+            self._finish(task, measured)
 
     def _compared(self, task: Task, answer: ComparedTrees) -> None:
         task.note(answer.errors)

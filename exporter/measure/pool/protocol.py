@@ -10,7 +10,7 @@ from exporter.core.measured import Identity, Reason, Tree
 from exporter.core.messages import Messages
 from exporter.measure.exclusions import Excluded
 from exporter.measure.start import Start
-from exporter.measure.total import PackedTotal
+from exporter.measure.total import Sums
 
 #: Bytes of the number of a piece, as a worker tells it on a pipe of its own when it begins that piece.
 NUMBER_BYTES = 8
@@ -80,12 +80,19 @@ class Working(NamedTuple):
     cpu: float
 
 
+class FoundLinks(NamedTuple):
+    """Some of the inodes with several links of a piece, packed. They come before its sums, a few at a time."""
+
+    number: int
+    blocks: list[bytes]
+
+
 class MeasuredTree(NamedTuple):
     """The sums over what is at the starts of a piece; `errors` is None where all could be read."""
 
     number: int
     identity: Identity
-    total: PackedTotal
+    sums: Sums
     errors: Errors | None
     cpu: float
 
@@ -116,10 +123,10 @@ class FailedWork(NamedTuple):
 
 Work = MeasureTree | CompareTrees
 Order = UseRoot | Work | ShareWork
-Answer = SharedWork | Working | MeasuredTree | ComparedTrees | FailedWork
+Answer = SharedWork | Working | FoundLinks | MeasuredTree | ComparedTrees | FailedWork
 
 _ORDERS: Messages[Order] = Messages(UseRoot, MeasureTree, CompareTrees, ShareWork)
-_ANSWERS: Messages[Answer] = Messages(SharedWork, Working, MeasuredTree, ComparedTrees, FailedWork)
+_ANSWERS: Messages[Answer] = Messages(SharedWork, Working, FoundLinks, MeasuredTree, ComparedTrees, FailedWork)
 
 
 def encode_orders(orders: list[Order]) -> bytes:

@@ -88,12 +88,16 @@ class Result:
 
 @dataclass(slots=True, eq=False)
 class WorkItem:
-    """A task's tree or a part of it: what one worker does at a time, at once or `paced`."""
+    """A task's tree or a part of it: what one worker does at a time, at once or `paced`.
+
+    `links`: the blocks of links that have come.
+    """
 
     number: int
     task: Task
     starts: list[Start]
     paced: bool = False
+    links: list[bytes] = field(default_factory=list)
     attempt: int = field(init=False)
 
     def __post_init__(self) -> None:

@@ -25,6 +25,7 @@ from exporter.measure.pool.protocol import (
     CompareTrees,
     Errors,
     FailedWork,
+    FoundLinks,
     MeasuredTree,
     MeasureTree,
     SharedWork,
@@ -197,8 +198,11 @@ class Worker:
         exclusions = Exclusions.of(order.exclusions)
         self._walk = Walk(root, order.tree, exclusions, errors, self._total, self._check_orders)
         identity = self._walk.run(order.starts or [WHOLE])
-        packed = self._total.pack(alone=not self._shared)
-        self._unsent.append(MeasuredTree(self._item, identity, packed, errors.found, time.process_time()))
+        for blocks in self._total.take_links(alone=not self._shared):
+            self._unsent.append(FoundLinks(self._item, blocks))
+            self._flush()
+        sums = self._total.sums()
+        self._unsent.append(MeasuredTree(self._item, identity, sums, errors.found, time.process_time()))
 
     def _compare(self, root: DataRoot, order: CompareTrees) -> None:
         errors = _ErrorLog()

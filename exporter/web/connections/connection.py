@@ -4,11 +4,11 @@ A connection holds one piece of a response at most. It reads no further request 
 is in the kernel, so that a client which sends many at once, or reads slowly, takes no memory for them.
 """
 
-import traceback
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from exporter.core.log import Logger
+from exporter.core.fault_log import FAULT_LOG
+from exporter.core.text import shorten
 from exporter.web.connections.fair_queue import FairQueue
 from exporter.web.connections.limits import ConnectionLimits, ConnectionSlot, Stage
 from exporter.web.connections.stream import Stream
@@ -18,8 +18,6 @@ from exporter.web.protocol.pieces import in_pieces
 
 #: How much of a response is sent in one turn, so that a client that reads fast delays nobody either.
 _BYTES_IN_A_TURN = 256 * 1024
-
-_log = Logger()
 
 
 @dataclass(slots=True)
@@ -94,36 +92,41 @@ class Connection:
     async def _respond(self, request: Request) -> None:
         response = await self._response(request)
         self._was_slow = False
+        self._slot.held = response.making
         self.stream.join_packets(join=True)
         sent = 0
         for piece in in_pieces(self._http.response(request, response, last=self._shared.stopping)):
             if sent >= _BYTES_IN_A_TURN:
                 sent = 0
                 await self._wait_for_turn()
-            await self._send(piece)
+            await self._send(piece, response.making)
             sent += len(piece)
+        self._slot.held = 0
         self.stream.join_packets(join=False)
 
     async def _response(self, request: Request) -> Response:
         try:
             return await self._shared.answer(request)
-        except Exception:  # noqa: BLE001 - a fault in one page ends no other, and no connection
-            _log.error("request.failed", path=request.path, exception=traceback.format_exc())
+        except Exception as error:  # noqa: BLE001 - a fault in one page ends no other, and no connection
+            FAULT_LOG.note(error, shorten(request.path))
             return text("Internal Server Error", HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    async def _send(self, piece: bytes | memoryview) -> None:
-        """Send all of a piece. The time that a client gets for reading is that for the whole response."""
+    async def _send(self, piece: bytes | memoryview, making: int) -> None:
+        """Send all of a piece. The time that a client gets for reading is that for the whole response.
+
+        `making`: what else is held for the response, bytes.
+        """
         rest = memoryview(piece)
         while rest:
             sent = self.stream.send(rest)
             rest = rest[sent:]
             if not sent:
-                self._slot.held = len(rest) + self.stream.record_bytes
+                self._slot.held = len(rest) + making + self.stream.record_bytes
                 self._move(Stage.DRAINING, keep_time=self._was_slow)
                 self._was_slow = True
                 await self.stream.writable()
         if self._slot.stage is Stage.DRAINING:
-            self._slot.held = 0
+            self._slot.held = making
             self._move(Stage.SERVING, keep_time=True)
 
     async def _wait_for_turn(self) -> None:

@@ -42,7 +42,7 @@ REASONS = ("full", "slow", "timeout", "tls")
 
 
 class ConnectionSlot:
-    """The entry of one connection. `cut` ends it at once; `held`: the number of bytes that wait to be sent.
+    """The entry of one connection. `cut` ends it at once; `held`: how many bytes its response holds.
 
     `client` is whom it belongs to (see `client_of`), `address` its IP address.
     """
@@ -121,7 +121,7 @@ class ConnectionLimits:
 
     def _limit_held(self) -> None:
         draining = [one for one in self.slots if one.stage is Stage.DRAINING]
-        held = sum(one.held for one in draining)
+        held = sum(one.held for one in self.slots)
         for slot in draining[:-1]:  # not the newest: it has had no time to read
             if held <= MAX_HELD_BYTES:
                 return

@@ -6,20 +6,23 @@ import errno
 import functools
 import socket
 import ssl
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.core.fault_log import FAULT_LOG
 from exporter.core.log import Logger
 from exporter.web.connections.fair_queue import FairQueue, client_of
 from exporter.web.connections.limits import ConnectionLimits, ConnectionSlot, Stage
 from exporter.web.connections.stream import Stream
+from exporter.web.connections.trimmer import Trimmer
 
 #: How many connections are accepted before the event loop sees to others.
 _AT_ONCE = 64
 #: How long nothing is accepted after the process has run out of descriptors or memory.
 _PAUSE_SECONDS = 0.5
+#: How often that is logged.
+_WARN_SECONDS = 60.0
 #: How long a client whose handshake has failed may still send.
 _ALERT_SECONDS = 1.0
 _TLS_HANDSHAKE = b"\x16"
@@ -63,6 +66,8 @@ class Listener:
         self._turns = turns
         self._security = security
         self._serve = serve
+        self._trimmer = Trimmer()
+        self._warned_at: float | None = None
         #: One task for each connection, until it has ended.
         self.tasks: set[asyncio.Task[None]] = set()
         for one in self._sockets:
@@ -84,11 +89,17 @@ class Listener:
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
-                _log.warning("accept.failed", error=error.strerror)
+                self._warn(error)
                 self._loop.remove_reader(listener)
                 self._loop.call_later(_PAUSE_SECONDS, self._resume, listener)
                 return
             self._receive(connection, address)
+
+    def _warn(self, error: OSError) -> None:
+        now = self._loop.time()
+        if self._warned_at is None or now - self._warned_at >= _WARN_SECONDS:
+            self._warned_at = now
+            _log.warning("accept.failed", error=error.strerror)
 
     def _resume(self, listener: socket.socket) -> None:
         if listener in self._sockets:
@@ -119,9 +130,10 @@ class Listener:
         self._limits.leave(slot)
         slot.forget()
         stream.close()
+        self._trimmer.count()
         error = None if task.cancelled() else task.exception()
-        if error is not None:
-            _log.error("connection.failed", exception="".join(traceback.format_exception(error)))
+        if isinstance(error, Exception):
+            FAULT_LOG.note(error, "a connection")
 
     async def _secure(
         self,

@@ -33,16 +33,18 @@ class Request:
 class Response:
     """A response with a body of `length` bytes: `parts`, which are shared with other responses and never copied whole.
 
-    `headers` are complete, but for those that HTTP itself adds (`connection`).
+    `headers` are complete, but for those that HTTP itself adds (`connection`). `making`: how many bytes are held for
+    making the parts until the last is made.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     parts: Iterable[bytes]
     length: int
+    making: int = 0
 
     @classmethod
-    def of_parts(
+    def of_parts(  # noqa: PLR0913 - one for each property
         cls,
         parts: Iterable[bytes],
         length: int,
@@ -50,12 +52,13 @@ class Response:
         *,
         status: int = HTTPStatus.OK,
         headers: Sequence[tuple[str, str]] = (),
+        making: int = 0,
     ) -> "Response":
         """Make a response with a body that is produced in parts while it is sent."""
         own = (("content-length", str(length)), ("content-type", content_type))
         given = {name for name, _ in headers}
         always = (one for one in _ALWAYS if one[0] not in given)
-        return cls(status, (*headers, *always, *own), parts, length)
+        return cls(status, (*headers, *always, *own), parts, length, making)
 
     def with_headers(self, headers: Sequence[tuple[str, str]]) -> "Response":
         """The same response with these headers instead of its own of the same names."""

@@ -16,6 +16,7 @@ def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes | memoryview]:
         if len(joined) < PIECE_BYTES:
             continue
         yield joined
+        joined = b""  # else it would be kept until the end of this part
         whole = first + (len(view) - first) // PIECE_BYTES * PIECE_BYTES
         for start in range(first, whole, PIECE_BYTES):
             yield view[start : start + PIECE_BYTES]

@@ -71,7 +71,7 @@ def test_a_cache_on_a_full_disk_is_written_when_there_is_room(built: GraphRoot, 
             running.log_line("event=cache.on")
             assert cache.stat().st_size
             assert os.listdir(state) == ["cache"]
-            assert len([line for line in running.lines if "cache" in line]) == 2
+            assert len([line for line in running.lines if "event=cache" in line]) == 2
 
 
 def test_what_a_scanning_process_that_was_killed_left_is_removed(built: GraphRoot, tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ from tests.support.roots import graph_root
 from tests.support.waiting import DEADLINE, eventually
 
 _GROWTH_BYTES = 64 * 1024 * 1024
+#: What 400 readers of a page may hold, and what may be left when they have gone: Python's arenas are never all empty.
+_HELD_BYTES = 40 * 1024 * 1024
+_LEFT_BYTES = 10 * 1024 * 1024
 _LARGE_PAGE_BYTES = 700_000
 _SLOW_READERS = 100
 _HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
@@ -159,6 +162,27 @@ def test_malformed_requests_are_refused_and_fill_no_log(running: Exporter) -> No
     assert running.process.stderr is not None
     lines = running.lines + running.process.stderr.readlines()
     assert not any("level=error" in line or "level=warning" in line for line in lines), lines
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/api/v1/snapshot"])
+def test_readers_that_never_read_leave_no_memory_behind(tmp_path: Path, path: str) -> None:
+    built = graph_root(tmp_path / "root")
+    for number in range(1000):
+        built.image(f"i{number}", size=1, tag=f"name{number}:{'t' * 120}")
+    with exporter(built.path) as running:
+        eventually(lambda: len(running.get(path)[2]) >= _LARGE_PAGE_BYTES)
+        before = resident(running)
+        for _ in range(3):
+            with contextlib.ExitStack() as stack:
+                for _ in range(400):
+                    slow = stack.enter_context(socket.socket())
+                    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                    slow.connect(("127.0.0.1", running.port))
+                    slow.sendall(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode() * 20)
+                running.until(lambda figures: figures("web_connections") >= _SLOW_READERS)
+                eventually(lambda: resident(running) - before < _HELD_BYTES)
+            running.until(lambda figures: figures("web_connections") <= 10)
+            eventually(lambda: resident(running) - before < _LEFT_BYTES)
 
 
 @needs("openssl")

@@ -7,8 +7,10 @@ import socket
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import pytest
+
 from exporter.web.connections.addresses import listen
-from exporter.web.protocol.message import Request, Response
+from exporter.web.protocol.message import Handler, Request, Response
 from exporter.web.protocol.pieces import PIECE_BYTES
 from exporter.web.server import Server
 from tests.support.waiting import DEADLINE
@@ -31,9 +33,9 @@ class Counting:
 
 
 @contextlib.asynccontextmanager
-async def served(page: bytes) -> AsyncIterator[tuple[Server, Counting, int]]:
+async def served(page: bytes, handler: Handler | None = None) -> AsyncIterator[tuple[Server, Counting, int]]:
     app = Counting(page)
-    server = Server(app)
+    server = Server(handler or app)
     sockets = listen(["127.0.0.1:0"])
     serving = asyncio.create_task(server.serve(sockets))
     try:
@@ -68,6 +70,21 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
             await test()
 
     asyncio.run(bounded())
+
+
+def test_a_fault_is_answered_with_500_and_logged_once(capfd: pytest.CaptureFixture[str]) -> None:
+    async def fails(request: Request) -> Response:
+        raise RuntimeError(request.path)
+
+    async def test() -> None:
+        async with served(b"", fails) as (_, _, port):
+            heads = [(await fetch(port, f"/{number}"))[0] for number in range(200)]
+            assert {head.split(b"\r\n")[0] for head in heads} == {b"HTTP/1.1 500 Internal Server Error"}
+
+    run(test)
+    written = capfd.readouterr().err
+    assert written.count("\n") == written.count("RuntimeError: /0") == 1
+    assert len(written) < 8000
 
 
 def test_what_was_asked_ahead_is_answered_when_the_answer_before_is_gone() -> None:

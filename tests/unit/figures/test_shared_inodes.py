@@ -8,20 +8,18 @@ from tests.support.snapshots import ELSEWHERE, HERE, layer, shared, snapshot, tr
 
 def test_files_of_two_filesystems_with_one_inode_number_are_two_files() -> None:
     here, there = tree(10, {7: shared(10)}), tree(30, {7: shared(30)}, device=ELSEWHERE)
-    assert sizes.Disjoint().total([here, there]) == Usage(40, 80, 2)
+    assert sizes.disjoint([[here, there]])[0] == Usage(40, 80, 2)
 
 
 def test_a_shared_file_counts_in_full_for_the_first_tree_and_not_at_all_for_the_second() -> None:
-    disjoint = sizes.Disjoint()
     first, second = tree(15, {7: shared(10)}, inodes=2), tree(110, {7: shared(10), 8: shared(60)}, inodes=3)
-    assert disjoint.total([first]) == Usage(15, 30, 2)
-    assert disjoint.total([second]) == Usage(100, 200, 2)
-    assert disjoint.total([second]) == Usage(40, 80, 1), "all that was shared has been counted by now"
+    found = sizes.disjoint([[first], [second], [second]])
+    assert found[:2] == [Usage(15, 30, 2), Usage(100, 200, 2)]
+    assert found[2] == Usage(40, 80, 1), "all that was shared has been counted by now"
 
 
 def test_a_tree_without_shared_files_counts_in_full_each_time() -> None:
-    disjoint = sizes.Disjoint()
-    assert disjoint.total([tree(10), tree(20)]) == Usage(30, 60, 2)
+    assert sizes.disjoint([[tree(10), tree(20)], [tree(10)]]) == [Usage(30, 60, 2), Usage(10, 20, 1)]
 
 
 def test_what_layers_of_several_uses_share_counts_for_the_use_that_comes_first() -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.core.measured import Identity, Links, Measured, Tree, Usage
+from exporter.core.links import Links
+from exporter.core.measured import Identity, Measured, Tree, Usage
 from exporter.measure import cache as module
 from exporter.measure.cache import Cache
 

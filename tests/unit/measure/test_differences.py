@@ -152,7 +152,7 @@ def test_a_removed_file_is_no_size(tmp_path: Path) -> None:
     whiteout = os.stat_result((stat.S_IFCHR, 1, 1, 1, 0, 0, 9, 0, 0, 0), {"st_rdev": 0})
     device = os.stat_result((stat.S_IFCHR, 1, 1, 1, 0, 0, 9, 0, 0, 0), {"st_rdev": 5})
     file = os.stat_result((stat.S_IFREG, 1, 1, 1, 0, 0, 9, 0, 0, 0), {"st_rdev": 0})
-    assert [module._counts(one, set()) for one in (whiteout, device, file)] == [False, True, True]
+    assert [module._counts(one) for one in (whiteout, device, file)] == [False, True, True]
 
 
 def test_a_large_directory_is_looked_up_from_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from exporter.core.measured import Usage
 from exporter.measure import total as module
 from exporter.measure.total import TooManyLinksError, Total
+from tests.support.totals import sent
 
 _IDENTITY = (1, 2, 3)
 
@@ -90,22 +91,34 @@ def test_everything_else_is_added_up() -> None:
 
 
 def test_what_is_sent_is_what_arrives_and_alone_without_the_inodes_that_need_no_more_looking_at() -> None:
-    total = Total(1, 2, 3, 4, 5)
-    _met(total, [(7, 2), (7, 2), (8, 2)])
-    assert Total.unpack(total.pack()) == total
-    assert Total.unpack(total.pack(alone=True)).complete == set()
-    assert Total.unpack(total.pack(alone=True)).result(_IDENTITY) == total.result(_IDENTITY)
+    links = [(7, 2), (7, 2), (8, 2)]
+    totals = [Total(1, 2, 3, 4, 5) for _ in range(3)]
+    for total in totals:
+        _met(total, links)
+    there, alone, here = sent(totals[0]), sent(totals[1], alone=True), totals[2]
+    for total in (there, alone, here):
+        late = Total()
+        _met(late, [(7, 3)])
+        total.join(late)
+    assert there.result(_IDENTITY) == here.result(_IDENTITY)
+    assert alone.result(_IDENTITY).usage.inodes == here.result(_IDENTITY).usage.inodes + 1
 
 
 def test_a_tree_with_more_links_than_are_remembered_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_LINKS", 3)
     total = Total()
     _met(total, [(6, 2), (6, 2), (7, 2), (8, 2), (8, 2)])
+    total.settle()
+    _met(total, [(9, 2)])
     with pytest.raises(TooManyLinksError):
-        _met(total, [(9, 2)])
+        total.settle()
     one, other = Total(), Total()
     _met(one, [(6, 2), (7, 2), (7, 2)])
     _met(other, [(6, 2), (7, 3), (8, 2)])
     one.join(other)
+    one.settle()
+    late = Total()
+    _met(late, [(9, 2)])
+    one.join(late)
     with pytest.raises(TooManyLinksError):
-        one.join(Total(links={9: [100, 8, 2, 1]}))
+        one.settle()

@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.core.data_root import DataRoot
-from exporter.core.measured import NO_LINKS, Tree, Usage
+from exporter.core.links import NO_LINKS
+from exporter.core.measured import Tree, Usage
 from exporter.measure import walk as walking
 from exporter.measure.exclusions import Exclusions
 from exporter.measure.start import WHOLE, Start
 from exporter.measure.total import Total
 from exporter.measure.walk import Walk, measure
+from tests.support.totals import sent
 from tests.support.usage import allocated, inodes
 
 
@@ -124,7 +126,7 @@ def _shared_out(root: DataRoot, meanwhile: Callable[[Start], None]) -> tuple[Tot
         total = Total()
         walk = Walk(root, (), Exclusions(), lambda error, _: errors.append(error.errno or 0), total, share)
         walk.run([start])
-        whole.join(Total.unpack(total.pack()))
+        whole.join(sent(total))
     return whole, errors
 
 
@@ -192,9 +194,9 @@ def test_a_tree_in_any_parts_is_the_whole(wood: Path, seed: int, chunk: int) -> 
             walk = Walk(root, ("tree",), prune, _no_error, totals[-1], share)
             identity = walk.run(starts)
     chance.shuffle(totals)
-    joined = Total.unpack(totals[0].pack())
+    joined = sent(totals[0])
     for part in totals[1:]:
-        joined.join(Total.unpack(part.pack()))
+        joined.join(sent(part))
     assert joined.result(identity) == whole
 
 

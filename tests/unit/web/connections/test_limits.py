@@ -1,7 +1,14 @@
 import asyncio
 from collections.abc import Callable
 
-from exporter.web.connections.limits import MAX_CONNECTIONS, MAX_HANDSHAKES, ConnectionLimits, ConnectionSlot, Stage
+from exporter.web.connections.limits import (
+    MAX_CONNECTIONS,
+    MAX_HANDSHAKES,
+    MAX_HELD_BYTES,
+    ConnectionLimits,
+    ConnectionSlot,
+    Stage,
+)
 
 
 def run(test: Callable[[ConnectionLimits], None]) -> None:
@@ -49,6 +56,18 @@ def test_handshakes_are_bounded_and_the_same_holds_for_them() -> None:
             limits.move(enter(limits, "attacker", gone), Stage.HANDSHAKE)
         assert gone == ["attacker"] * 10
         assert len(limits) == MAX_HANDSHAKES
+
+    run(test)
+
+
+def test_what_is_held_by_responses_that_are_being_made_counts_but_only_those_that_nobody_reads_end() -> None:
+    def test(limits: ConnectionLimits) -> None:
+        gone: list[str] = []
+        for client in ("serving", "slow", "slow", "newest"):
+            slot = enter(limits, client, gone)
+            slot.held = MAX_HELD_BYTES // 3
+            limits.move(slot, Stage.SERVING if client == "serving" else Stage.DRAINING)
+        assert gone == ["slow"]
 
     run(test)
 

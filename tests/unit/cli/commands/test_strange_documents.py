@@ -1,0 +1,120 @@
+"""A document of a stranger (`--from`): whatever its values are, it is refused in one line, or each command shows it."""
+
+import io
+import json
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from exporter.cli.commands.backup import backup
+from exporter.cli.commands.backup_plan import Places
+from exporter.cli.commands.containers import containers
+from exporter.cli.commands.df import df
+from exporter.cli.commands.images import images, tree
+from exporter.cli.commands.index import Index
+from exporter.cli.commands.layers import layers
+from exporter.cli.commands.source import parse
+from exporter.cli.commands.tables import Answer, show
+from exporter.cli.commands.whose import whose
+from exporter.expose.snapshot_api.encode import describe, ending
+from exporter.expose.snapshot_api.rows import Document
+from exporter.figures.figures import Figures
+from tests.support.product import scan
+from tests.unit.test_knowledge import ROOTS
+
+_COMMANDS: dict[str, Callable[[Document], Answer]] = {
+    "df": df,
+    "images": lambda document: images(Index(document), intermediate=True),
+    "images --tree": lambda document: tree(Index(document), full=False),
+    "containers": lambda document: containers(Index(document)),
+    "layers": lambda document: layers(Index(document), "", orphaned=False),
+    "layers --orphaned": lambda document: layers(Index(document), "", orphaned=True),
+    "whose": lambda document: whose(Index(document), "overlay2/x"),
+    "backup": lambda document: backup(Index(document), Places("", ""), {}, docker=True),
+}
+_NUMBERS = (
+    "9" * 400,
+    "1" * 5000,
+    "1e999",
+    "-1e999",
+    str(2**63),
+    str(2**64),
+    str(-(2**63)),
+    "-1",
+    "0",
+    "1e300",
+    "-1e300",
+    "1.5",
+)
+_TEXTS = (
+    "",
+    "\u202e",
+    "a" * 9000,
+    "..",
+    "-rf",
+    "$(reboot)",
+    "\n",
+    "\x1b[2J",
+    "sha256:" + "f" * 64,
+    "\ud800",
+    "\\ud800",
+)
+_OTHERS = ("null", "true", "[]", "{}", "[null]", '["a", "a"]', "[[]]")
+
+
+def _leaves(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Each place of a value in a JSON value: the object or array that it is in, and the key."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        keys = list(one) if isinstance(one, dict) else range(len(one)) if isinstance(one, list) else []
+        for key in keys:
+            yield one, key
+            waiting.append(one[key])
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """The documents of sound roots."""
+    roots: list[Path] = [make(tmp_path_factory.mktemp(name.replace(" ", "-"))) for name, make in ROOTS.items()]
+    return [describe(Figures(scan(one, orphaned_after=0))).finish(ending(1.0, [])) for one in roots]
+
+
+def _parsed(raw: bytes) -> Document | None:
+    refused = ""
+    try:
+        return parse(raw)
+    except click.ClickException as error:
+        refused = error.message
+    assert len(refused.splitlines()) == 1
+    return None
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_strange_document_is_refused_or_shown(documents: list[bytes], seed: int) -> None:
+    dice = random.Random(seed)
+    shown = 0
+    for _ in range(60):
+        content = json.loads(dice.choice(documents))
+        places = list(_leaves(content))
+        values: dict[str, str] = {}
+        for owner, key in dice.sample(places, dice.choice((1, 1, 3, 30))):
+            value = dice.choice((dice.choice(_NUMBERS), json.dumps(dice.choice(_TEXTS)), dice.choice(_OTHERS)))
+            same = isinstance(owner[key], str) and dice.random() < 0.7
+            owner[key] = f"mark{dice.random()}"
+            values[json.dumps(owner[key])] = json.dumps(dice.choice(_TEXTS)) if same else value
+        text = json.dumps(content)
+        for mark, value in values.items():
+            text = text.replace(mark, value)
+        document = _parsed(text.encode())
+        if document is None:
+            continue
+        shown += 1
+        for answer in _COMMANDS.values():
+            for exact in (False, True):
+                show(answer(document), exact=exact, output=io.StringIO())
+    assert shown
