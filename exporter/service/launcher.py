@@ -31,7 +31,7 @@ _MOST_DESCRIPTORS = 2
 _END_SECONDS = 2.0
 
 
-class _Launcher:
+class _Orders:
     """Follows orders until the socket is closed."""
 
     def __init__(self, channel: socket.socket) -> None:
@@ -134,7 +134,7 @@ def _become_twin(mine: socket.socket, given: int) -> None:
     """Go on as a launcher with another socket, in which nobody waits for this process to be started."""
     os.dup2(given, mine.fileno(), inheritable=False)
     os.closerange(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") > 0 else 1024)
-    _Launcher(mine).serve()
+    _Orders(mine).serve()
     os._exit(0)
 
 
@@ -163,4 +163,4 @@ def main() -> None:
         channel.send(FAILED + str(error.errno).encode())
         return
     channel.send(READY)
-    _Launcher(channel).serve()
+    _Orders(channel).serve()

@@ -4,9 +4,9 @@ The serving process gives up its rights once it has what it needs: the sockets, 
 """
 
 import asyncio
+import codecs
 import contextlib
 import glob
-import importlib
 import os
 import signal
 import sys
@@ -20,8 +20,6 @@ from exporter.service.launchers import Launchers
 from exporter.service.sandbox import SandboxError, confine_serving, log_sandbox
 from exporter.service.scan_supervisor import spawn
 
-#: PyYAML has read a web configuration, which may have passwords.
-_LATER = ("encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.utf_8", "traceback", "stringprep")
 _ROUND_SECONDS = 10.0
 
 
@@ -101,10 +99,14 @@ class Starter:
 
 def _load() -> None:
     """Load the modules that are loaded later otherwise: only the capability may allow to read where they are."""
+    import stringprep  # noqa: F401, PLC0415
+    import traceback  # noqa: F401, PLC0415
+
     log.prepare()
-    for module in (*_LATER, *(("bcrypt",) if "yaml" in sys.modules else ())):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(module)
+    for encoding in ("ascii", "idna", "latin-1", "utf-8"):
+        codecs.lookup(encoding)
+    if "yaml" in sys.modules:  # it has read a web configuration, which may have passwords
+        import bcrypt  # noqa: F401, PLC0415
 
 
 def _children() -> list[int]:
