@@ -15,7 +15,7 @@ from exporter.core.log import Logger
 from exporter.core.measured import Tree
 from exporter.core.model import Counters, Snapshot, Trigger, Watching
 from exporter.inventory.areas import RootAreas, find_areas
-from exporter.inventory.opening import RootError, identify, open_mounted
+from exporter.inventory.opening import RootError, identify, is_shortage, open_mounted
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
 from exporter.schedule.audits import Audits
@@ -75,6 +75,8 @@ class Scheduler:
         #: When the first grace time of a layer ends, as far as the last scan knows.
         self._next_orphan = math.inf
         self._live = False
+        #: Whether a scan was postponed for want of descriptors or memory.
+        self._short = False
 
     def start(self) -> None:
         """Watch the root and begin its first scan. A root that cannot be read is tried again every second."""
@@ -208,11 +210,22 @@ class Scheduler:
                 self._scanner.begin(trigger, dirty, root, found)
                 self._next_orphan = self._scanner.next_orphan
         except (RootError, OSError) as error:
+            if is_shortage(error) and self._live:
+                self._scan_later(error)
+                return
             _log.warning("scan.failed", error=str(error))
             self.start()
             return
+        self._short = False
         if found != self._areas:
             self._next_comparison = time.monotonic()  # a new area is to be watched
+
+    def _scan_later(self, error: Exception) -> None:
+        """Keep what is known, and scan everything as soon as this process can: it had no descriptors or memory."""
+        if not self._short:
+            _log.warning("scan.postponed", error=getattr(error, "strerror", None) or str(error))
+        self._short = True
+        self._debounce.add(time.monotonic(), set(), everything=True)
 
     def _find_changes(self, now: float) -> None:
         """Find changes without an event; check the logs, the watches and the free space."""
@@ -226,8 +239,11 @@ class Scheduler:
                 changed = bool(findings) or self.reconciler.thorough
                 self._watch_health.check(root.path, found, self._homes, changed=changed)
                 grown = self._scanner.read_log_sizes(root, everything=self.reconciler.thorough)
-        except OSError:
-            self.start()  # the root is gone or may no longer be read
+        except OSError as error:
+            if is_shortage(error):
+                self._scan_later(error)
+            else:
+                self.start()  # the root is gone or may no longer be read
             return
         self._scanned.clear()
         self._scanner.refresh()

@@ -116,3 +116,18 @@ def test_after_faults_at_random_the_figures_are_those_of_a_fresh_process(
         assert running.process.stderr is not None
         log = "".join(running.lines) + running.process.stderr.read()
         assert [one for one in _TRACEBACK.findall(log) if "Too many open files" not in one] == []
+
+
+def test_without_descriptors_what_is_known_is_served_until_there_are_some_again(
+    built: GraphRoot, tmp_path: Path
+) -> None:
+    with exporter(built.path) as running:
+        before = becomes_as_fresh(running, built.path).sum("containers")
+        faults = Faults(running.process.pid, tmp_path, random.Random(1))
+        undo = faults.no_descriptors(scanning_processes(running.process.pid), spare=1)
+        change(built)
+        running.log_line("event=scan.postponed error=.*Too many open files")
+        figures = running.figures()
+        assert (figures("up"), figures.sum("containers")) == (1, before)
+        undo()
+        becomes_as_fresh(running, built.path)
