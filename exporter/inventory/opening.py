@@ -1,5 +1,6 @@
 """Opens a data root, and says why it cannot be read or which filesystems in it do not answer."""
 
+import errno
 import os
 from collections.abc import Mapping
 
@@ -16,9 +17,26 @@ from exporter.inventory.files.problems import Problems
 from exporter.inventory.layout_parts import detect
 from exporter.inventory.read import nested_roots
 
+#: What is missing then is missing to this process, and says nothing of the root: descriptors, memory.
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
 
 class RootError(Exception):
-    """The data root cannot be read. The message is for people."""
+    """The data root cannot be read. The message is for people.
+
+    `shortage`: because this process, or the host, has no descriptor or memory left.
+    """
+
+    def __init__(self, message: str, *, shortage: bool = False) -> None:
+        super().__init__(message)
+        self.shortage = shortage
+
+
+def is_shortage(error: Exception) -> bool:
+    """Whether something cannot be read because this process has no descriptor or memory left for it."""
+    if isinstance(error, RootError):
+        return error.shortage
+    return isinstance(error, OSError) and error.errno in _SHORTAGES
 
 
 def open_mounted(path: str, *, network: bool = False) -> DataRoot:
@@ -61,16 +79,17 @@ def open_root(path: str, *, network: bool = False) -> DataRoot:
     except NotADirectoryError:
         raise RootError(f"is not a directory{lead_on(path, (), _is_data_root)}") from None
     except OSError as error:
-        raise RootError(f"cannot be opened: {error.strerror}") from None
+        raise RootError(f"cannot be opened: {error.strerror}", shortage=is_shortage(error)) from None
+    shortage = False
     try:
         names = root.names(())
         if detect(root):
             return root
         message = f"holds no known Docker layout{_remapped(root) or lead_on(root.path, names, _is_data_root)}"
     except OSError as error:
-        message = f"cannot be read: {error.strerror}"
+        message, shortage = f"cannot be read: {error.strerror}", is_shortage(error)
     root.__exit__()
-    raise RootError(message)
+    raise RootError(message, shortage=shortage)
 
 
 def _remapped(root: DataRoot) -> str:
