@@ -11,7 +11,7 @@ import pytest
 from exporter.core.version import VERSION
 from exporter.demo import build_demo
 from tests.support.booted import Machine, machine
-from tests.support.product import Samples, needs
+from tests.support.product import Samples, needs, scanners, workers
 from tests.support.waiting import eventually
 
 _NAME = "docker-storage-exporter"
@@ -144,6 +144,92 @@ def test_what_hangs_or_dies_is_started_again(host: Machine) -> None:
     finally:
         settings.unlink()
         host.run("systemctl", "daemon-reload")
+
+
+def _memory_group(host: Machine) -> Path:
+    """The control group of the service that limits its memory, as this machine sees it."""
+    for line in Path(f"/proc/{_outer(host)}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        where = Path("/sys/fs/cgroup", *(["memory"] if controllers else []), path.lstrip("/"))
+        if controllers in ("memory", "") and any((where / file).exists() for file in _LIMITS):
+            return where
+    pytest.skip("no control group limits memory here")
+
+
+#: The files of a memory group in the two versions: of the limit, and of the processes that were killed.
+_LIMITS = {"memory.limit_in_bytes": "memory.oom_control", "memory.max": "memory.events"}
+
+
+def _outer(host: Machine) -> int:
+    """The number of the serving process outside of the machine."""
+    inner = process(host)
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                status = (entry / "status").read_text()
+            except OSError:
+                continue
+            numbers = re.search(r"NSpid:\t(.*)", status)
+            if (
+                numbers
+                and numbers[1].split()[1:] == [str(inner)]
+                and "docker-storage" in (entry / "cmdline").read_text()
+            ):
+                return int(entry.name)
+    raise LookupError(inner)
+
+
+def _used(group: Path) -> int:
+    """The bytes that processes of a group have for themselves."""
+    found = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    return int(found.get("total_rss") or found["anon"])
+
+
+def test_a_worker_that_is_killed_for_memory_takes_nobody_with_it(service: Machine) -> None:
+    """The limit is what is in use without workers, and room for half a worker: the kernel has to kill one."""
+    assert service.show(_SERVICE, "OOMPolicy") == "continue"
+    figures(service)
+    group = _memory_group(service)
+    limit, events = next((group / one, group / other) for one, other in _LIMITS.items() if (group / one).exists())
+    before, number = limit.read_text(), process(service)
+    outer = _outer(service)
+    scanning = scanners(outer)
+    killed = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
+
+    def kills() -> int:
+        found = killed.search(events.read_text())
+        return int(found[1]) if found else 0
+
+    def alone() -> bool:
+        return not workers(outer)
+
+    eventually(alone, otherwise=lambda: "the workers never ended")
+    shutil.copytree(service.root / "usr/lib", service.root / "var/lib/docker/tmp/many", symlinks=True)
+    room = 6 << 20
+
+    def was_killed() -> bool:
+        nonlocal room
+        eventually(alone)
+        limit.write_text(str(_used(group) + room))
+        service.run("systemctl", "reload", _SERVICE)
+        eventually(lambda: kills() or not alone())
+        room = max(1 << 20, room - (1 << 20))
+        return bool(kills())
+
+    try:
+        eventually(was_killed, otherwise=lambda: f"{_used(group)} of {limit.read_text()}")
+        assert process(service) == number
+        assert service.show(_SERVICE, "ActiveState") == "active"
+        assert service.show(_SERVICE, "NRestarts") == "0"
+        assert scanners(outer) == scanning, "it was a worker"
+    finally:
+        limit.write_text(before)
+    scans = figures(service).sum("scans_total", trigger="manual")
+    assert service.run("systemctl", "reload", _SERVICE).returncode == 0
+    eventually(lambda: figures(service).sum("scans_total", trigger="manual") > scans)
+    found = figures(service)
+    assert found("up") == 1
+    assert found("directory_allocated_bytes", directory="tmp") > 1 << 20
 
 
 def test_it_stops_in_order_and_at_once(service: Machine) -> None:
