@@ -11,7 +11,7 @@ import pytest
 from exporter.core.version import VERSION
 from exporter.demo import build_demo
 from tests.support.booted import Machine, machine
-from tests.support.product import Samples, needs, scanners, workers
+from tests.support.product import Samples, needs, scanning, workers
 from tests.support.waiting import eventually
 
 _NAME = "docker-storage-exporter"
@@ -193,7 +193,7 @@ def test_a_worker_that_is_killed_for_memory_takes_nobody_with_it(service: Machin
     limit, events = next((group / one, group / other) for one, other in _LIMITS.items() if (group / one).exists())
     before, number = limit.read_text(), process(service)
     outer = _outer(service)
-    scanning = scanners(outer)
+    scanner = scanning(outer)
     killed = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
     def kills() -> int:
@@ -221,7 +221,7 @@ def test_a_worker_that_is_killed_for_memory_takes_nobody_with_it(service: Machin
         assert process(service) == number
         assert service.show(_SERVICE, "ActiveState") == "active"
         assert service.show(_SERVICE, "NRestarts") == "0"
-        assert scanners(outer) == scanning, "it was a worker"
+        assert scanning(outer) == scanner, "it was a worker"
     finally:
         limit.write_text(before)
     scans = figures(service).sum("scans_total", trigger="manual")
