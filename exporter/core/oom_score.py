@@ -1,18 +1,17 @@
 """Which of the exporter's processes the kernel ends first when memory runs out: a worker, whose work can be repeated.
 
-proc(5), /proc/pid/oom_score_adj: a process inherits the number, and may raise its own and lower it again to where it
-was without a capability.
+proc(5), /proc/pid/oom_score_adj: a process inherits the number. It may raise its own and that of others of its user,
+and lower it again to where it was, without a capability.
 """
 
 import contextlib
 import os
 from collections.abc import Iterator
 
-_FILE = "/proc/self/oom_score_adj"
-_MOST = 1000
-#: In thousandths of the memory that a group may use, so that the order does not depend on what each has.
-SCANNING = 150
-WORKER = 300
+_FILES = "/proc/{}/oom_score_adj"
+#: In thousandths of the memory that there is, or that a control group may use: they are added to what a process has.
+SCANNING = 100
+WORKER = 1000
 
 
 class OomScore:
@@ -22,18 +21,24 @@ class OomScore:
         self._descriptor = -1
         self._own = 0
         with contextlib.suppress(OSError, ValueError):  # without /proc the kernel decides
-            self._descriptor = os.open(_FILE, os.O_RDWR | os.O_CLOEXEC)
+            self._descriptor = os.open(_FILES.format("self"), os.O_RDWR | os.O_CLOEXEC)
             self._own = int(os.pread(self._descriptor, 16, 0))
 
     def add(self, more: int) -> None:
         """Have this process, and those that it starts, ended earlier."""
-        self._own = min(_MOST, self._own + more)
+        self._own = min(WORKER, self._own + more)
         self._write(self._own)
 
     @contextlib.contextmanager
-    def for_children(self, more: int) -> Iterator[None]:
-        """Have processes that are started in a `with` block ended earlier than this one."""
-        self._write(min(_MOST, self._own + more))
+    def lent(self) -> Iterator[None]:
+        """Have a worker that is started in a `with` block ended before this process, where a sandbox refuses `give`.
+
+        It inherits the number. This process has it for that time, too, so this is the second choice.
+        """
+        if _may_write():
+            yield
+            return
+        self._write(WORKER)
         try:
             yield
         finally:
@@ -43,6 +48,20 @@ class OomScore:
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):
                 os.pwrite(self._descriptor, b"%d" % number, 0)
+
+
+def give(process: int) -> None:
+    """Have a worker ended before all others. To be called at once: one that is starting has little memory yet."""
+    with contextlib.suppress(OSError), open(_FILES.format(process), "wb", buffering=0) as file:
+        file.write(b"%d" % WORKER)
+
+
+def _may_write() -> bool:
+    try:
+        os.close(os.open(_FILES.format("self"), os.O_WRONLY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 OOM_SCORE = OomScore()
