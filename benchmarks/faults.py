@@ -61,11 +61,11 @@ class Faults:
         stopped = self._send(processes, signal.SIGSTOP)
         return lambda: self._send(stopped, signal.SIGCONT) and None
 
-    def no_descriptors(self, processes: list[int]) -> Callable[[], None]:
-        """Leave one of these no new descriptors, or up to three."""
+    def no_descriptors(self, processes: list[int], spare: int = _SPARE_DESCRIPTORS) -> Callable[[], None]:
+        """Leave one of these no new descriptors, or fewer than `spare`."""
         for process in self._one_of(processes):
             with contextlib.suppress(OSError, ValueError):
-                free = _lowest_free(process) + self._chance.randrange(_SPARE_DESCRIPTORS)
+                free = _lowest_free(process) + self._chance.randrange(spare)
                 resource.prlimit(process, resource.RLIMIT_NOFILE, (free, self._descriptors[1]))
         return self.all_descriptors
 

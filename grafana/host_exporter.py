@@ -48,6 +48,11 @@ def _identity() -> Iterator[Builder[board.Panel]]:
     names = {"instance": "Host", "root": "Data root", "layout": "Layout"}
     text = "The layouts in each root. Of containerd only the directories are measured."
     yield listing("Data roots", text, names, [Column("Found", COUNT, metric("root_info"))], size=(10, 6))
+    text = "What the exporter's processes have given up, as the kernel says. landlock is its version, or none."
+    names = {"instance": "Host", "process": "Process", "capabilities": "Capabilities"}
+    names |= {"no_new_privs": "No new privileges", "landlock": "landlock"}
+    column = [Column("In force", COUNT, metric("sandbox_info"))]
+    yield listing("Sandbox", text, names, column, size=(24, 6))
     text = "0: this part of the root was not read whole; /status has the paths. See DockerStorageNotKnown."
     known = [Column("Read whole", COUNT, metric("known"))]
     yield listing("Read whole", text, {"instance": "Host", "input": "Part"}, known, size=(24, 6))

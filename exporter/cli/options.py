@@ -7,7 +7,7 @@ import click
 
 from exporter.cli.config_file import config_file_option
 from exporter.config.limits import DEFAULT_SERIES, LIMITED, Shown
-from exporter.config.settings import DEFAULT_PORT, DEFAULT_ROOT, LogSettings, ScanSettings, WatchSettings
+from exporter.config.settings import DEFAULT_PORT, DEFAULT_ROOT, LogSettings, SandboxMode, ScanSettings, WatchSettings
 
 _ENVIRONMENT = "DOCKER_STORAGE_EXPORTER_"
 Function = Callable[..., Any]
@@ -190,6 +190,15 @@ def shown(*, intermediate: bool, each_layer: bool, limits: Mapping[str, int]) ->
     """Make the settings of what is served from these flags."""
     return Shown(intermediate, each_layer, tuple((name, limits[f"most_{name}"]) for name in LIMITED))
 
+
+sandbox = option(
+    "--sandbox",
+    "sandbox",
+    default=SandboxMode.AUTO.value,
+    type=click.Choice([one.value for one in SandboxMode]),
+    help="Give up rights after the start: auto, what this system can take away; required, all of it or do not start; "
+    "off, none, for a host on which that hinders.",
+)
 
 # -- the log ---------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,15 @@ from typing import Any
 import click
 
 from exporter.cli import options
-from exporter.config.settings import Config, LogSettings, ScanSettings, SettingsError, WatchSettings, WebSettings
+from exporter.config.settings import (
+    Config,
+    LogSettings,
+    SandboxMode,
+    ScanSettings,
+    SettingsError,
+    WatchSettings,
+    WebSettings,
+)
 
 
 @click.command()
@@ -27,6 +35,7 @@ from exporter.config.settings import Config, LogSettings, ScanSettings, Settings
 @options.network
 @options.limits
 @options.orphaned_after
+@options.sandbox
 @options.log_level
 @options.log_format
 def run(**flags: Any) -> None:
@@ -39,12 +48,13 @@ def run(**flags: Any) -> None:
 
     from exporter.core import log  # noqa: PLC0415
     from exporter.service.main import serve  # noqa: PLC0415
+    from exporter.service.sandbox import SandboxError  # noqa: PLC0415
     from exporter.web.connections.addresses import AddressError  # noqa: PLC0415
 
     log.configure(flags["log_level"], flags["log_format"])
     try:
         asyncio.run(serve(_config(**flags)))
-    except (AddressError, SettingsError) as error:
+    except (AddressError, SettingsError, SandboxError) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -64,5 +74,6 @@ def _config(root: str, intermediate: bool, each_layer: bool, **flags: Any) -> Co
         watch=WatchSettings(enabled=flags["watch"], look_interval=flags["look_interval"]),
         web=WebSettings(**given("listen", "lifecycle", "allowed_hosts"), config_file=flags["web_config_file"]),
         log=LogSettings(level=flags["log_level"], style=flags["log_format"]),
+        sandbox=SandboxMode(flags["sandbox"]),
         shown=options.shown(intermediate=intermediate, each_layer=each_layer, limits=flags),
     )

@@ -1,6 +1,7 @@
 """All settings, as frozen values. A command makes them from its flags. Times are in seconds."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from exporter.config.limits import EVERYTHING, Shown
 
@@ -10,6 +11,14 @@ DEFAULT_ROOT = "/var/lib/docker"
 
 class SettingsError(Exception):
     """A settings or web configuration file cannot be read or is wrong; the message begins with file and line."""
+
+
+class SandboxMode(StrEnum):
+    """What the processes of `run` give up: as much as the system allows, all or it does not start, or nothing."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +78,4 @@ class Config:
     web: WebSettings = field(default_factory=WebSettings)
     log: LogSettings = field(default_factory=LogSettings)
     shown: Shown = EVERYTHING
+    sandbox: SandboxMode = SandboxMode.AUTO

@@ -56,6 +56,22 @@ def atomic_write(
         _sync(parent)
 
 
+def overwrite(path: str, content: bytes) -> None:
+    """Write a regular file that exists, in its place: where only the file itself may be written. Raises OSError.
+
+    A reader may see a part of the content, and so may everybody after a power failure: it needs a checksum.
+    """
+    _replaceable(path, None)  # before it is opened, which may do something to a device
+    descriptor = os.open(path, _LEFT & ~os.O_RDONLY | os.O_WRONLY)
+    with open(descriptor, "wb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EEXIST, "it is no regular file", path)
+        file.write(content)
+        file.truncate()
+        file.flush()
+        os.fsync(descriptor)
+
+
 def require_replaceable(path: str) -> None:
     """Raise OSError where `atomic_write` does not replace what stands at a path, or cannot look at it."""
     try:

@@ -85,9 +85,14 @@ class _Log:
                 self._lost = 0
             self._lost += not self._sink.write(self._line(level, event, fields))
 
-    def _line(self, level: int, event: str, fields: Fields) -> str:
+    def prepare(self) -> None:
+        """Load what a line needs, for a process that may not be able to read it later."""
         if self._maker is None:
             self._maker = _maker(as_json=self.json)
+
+    def _line(self, level: int, event: str, fields: Fields) -> str:
+        self.prepare()
+        assert self._maker is not None, "prepared"
         return str(self._maker.log(level, event, **fields))
 
 
@@ -140,6 +145,11 @@ def configure(level: str, style: str) -> None:
     _log.level = logging.getLevelNamesMapping()[level.upper()]
     _log.json = style == "json"
     logging.basicConfig(level=logging.WARNING, handlers=[_Library()], force=True)
+
+
+def prepare() -> None:
+    """Load what the first line needs. After `configure`."""
+    _log.prepare()
 
 
 def printable(text: str) -> str:

@@ -52,13 +52,22 @@ class OomScore:
 
 def give(process: int) -> None:
     """Have a worker ended before all others. To be called at once: one that is starting has little memory yet."""
-    with contextlib.suppress(OSError), open(_FILES.format(process), "wb", buffering=0) as file:
-        file.write(b"%d" % WORKER)
+    with contextlib.suppress(OSError):
+        descriptor = _open(process)
+        try:
+            os.write(descriptor, b"%d" % WORKER)
+        finally:
+            os.close(descriptor)
+
+
+def _open(process: object) -> int:
+    """Open the file of a process to write. It is not cut: a sandbox may refuse that."""
+    return os.open(_FILES.format(process), os.O_WRONLY | os.O_CLOEXEC)
 
 
 def _may_write() -> bool:
     try:
-        os.close(os.open(_FILES.format("self"), os.O_WRONLY | os.O_CLOEXEC))
+        os.close(_open("self"))
     except OSError:
         return False
     return True

@@ -34,7 +34,7 @@ class Publication:
     """Everything that the serving process serves; without a `body`, the previous one stays.
 
     `text` and `openmetrics` are the exporter's own families. A new scanning process starts from
-    `counters`; `processes` are the process ids of the workers.
+    `counters`; `processes` are the process ids of the workers, `landlock` its version in force there, 0 without it.
     """
 
     text: bytes
@@ -43,18 +43,20 @@ class Publication:
     body: Body | None = None
     counters: Counters = field(default_factory=Counters)
     processes: tuple[int, ...] = ()
+    landlock: int = 0
 
 
 #: How a scanning process sends its publications.
 PUBLICATIONS: Messages[Publication] = Messages(Publication)
 
 
-def publish(
+def publish(  # noqa: PLR0913 - the snapshot, and what the process says of itself
     snapshot: Snapshot,
     counters: Counters,
     *,
     shown: Shown = EVERYTHING,
     processes: Sequence[int] = (),
+    landlock: int = 0,
     with_body: bool = True,
 ) -> Publication:
     """Render a snapshot in both formats; without its body when only the exporter's own families changed."""
@@ -67,6 +69,7 @@ def publish(
         body=body,
         counters=counters,
         processes=tuple(processes),
+        landlock=landlock,
     )
 
 

@@ -6,12 +6,12 @@ The commands are those of the engine that wrote the root: Docker before 1.13 has
 `docker builder prune` without `--all` keeps what is not dangling.
 """
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from exporter.core.engine_version import ANONYMOUS_ONLY, BUILDER, PRUNES, VOLUMES, EngineVersion
+from exporter.core.shell import arguments, split_arguments
 
 
 class Category(StrEnum):
@@ -61,6 +61,17 @@ _BY_NAME: Mapping[Category, str] = {
 #: No command of Docker's: the engine does not know these layers.
 _ORPHANED = "docker-storage-exporter layers --orphaned"
 _LONGEST_TEXT = 80
+_NEWER_VOLUMES = " (Docker 1.9 and newer)"
+#: One for each form of the commands.
+_ENGINES = (
+    EngineVersion(),
+    EngineVersion(before=VOLUMES),
+    EngineVersion(VOLUMES, PRUNES),
+    EngineVersion(PRUNES, BUILDER),
+    EngineVersion(BUILDER, ANONYMOUS_ONLY),
+    EngineVersion(ANONYMOUS_ONLY),
+    EngineVersion(before=PRUNES),
+)
 
 
 def command(category: Category, engine: EngineVersion, names: Sequence[str]) -> Command:
@@ -90,7 +101,31 @@ def _by_name(category: Category, engine: EngineVersion, names: Sequence[str]) ->
         known = engine.has(VOLUMES)
         if known is False:
             return Command("Docker before 1.9 has no command for volumes")
-        note = "" if known else " (Docker 1.9 and newer)"
-    whole = " ".join((remove, *map(shlex.quote, names)))
-    text = whole if len(whole) <= _LONGEST_TEXT else f"{remove} with {len(names)} names: see df"
+        note = "" if known else _NEWER_VOLUMES
+    return _removal(f"{remove} {arguments(*names)}", remove, len(names), note)
+
+
+def _removal(whole: str, remove: str, count: int, note: str) -> Command:
+    text = whole if len(whole) <= _LONGEST_TEXT else f"{remove} with {count} names: see df"
     return Command(text + note, (whole,))
+
+
+def is_command(category: str, given: Command) -> bool:
+    """Whether `command` may have returned this for a category, for any engine and any names.
+
+    A document of another exporter says what frees a category. Nothing else of it is shown as a command.
+    """
+    if category not in list(Category):
+        return False
+    known = Category(category)
+    without_names = [command(known, engine, ()) for engine in _ENGINES]
+    without_names += [one for engine in _ENGINES if not (one := command(known, engine, ("x",))).commands]
+    if given in without_names:
+        return True
+    remove = _BY_NAME.get(known, "")
+    if not remove or len(given.commands) != 1 or not given.commands[0].startswith(f"{remove} "):
+        return False
+    (whole,) = given.commands
+    words = split_arguments(whole.removeprefix(f"{remove} "))
+    notes = ("", _NEWER_VOLUMES) if known is Category.VOLUMES_UNUSED else ("",)
+    return words is not None and any(given == _removal(whole, remove, len(words), note) for note in notes)

@@ -10,6 +10,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 from exporter.config.settings import DEFAULT_ROOT
+from exporter.core.shell import quote
+from exporter.core.text import escape
 
 SNAP = "/var/snap/docker/common/var-lib-docker"
 _ROOTLESS = ".local/share/docker"
@@ -46,7 +48,8 @@ def _what_it_is(names: list[str]) -> str:
 
 
 def _found(paths: list[str]) -> str:
-    return f"near it is a data root: pass --root {' or '.join(paths[:_MOST_NAMED])}; " if paths else ""
+    named = [quote(escape(one)) for one in paths[:_MOST_NAMED]]
+    return f"near it is a data root: pass --root {' or '.join(named)}; " if paths else ""
 
 
 def _near(path: str, names: list[str], detect: Detect) -> list[str]:

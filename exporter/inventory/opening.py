@@ -1,5 +1,6 @@
 """Opens a data root, and says why it cannot be read or which filesystems in it do not answer."""
 
+import errno
 import os
 from collections.abc import Mapping
 
@@ -8,15 +9,34 @@ from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.measured import Measured, Reason, Tree, Usage
 from exporter.core.model import Collector
 from exporter.core.mountinfo import MountPoint, foreign_trees, is_local, read_mounts
+from exporter.core.shell import quote
+from exporter.core.text import escape
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.elsewhere import lead_on
 from exporter.inventory.files.problems import Problems
 from exporter.inventory.layout_parts import detect
 from exporter.inventory.read import nested_roots
 
+#: What is missing then is missing to this process, and says nothing of the root: descriptors, memory.
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
 
 class RootError(Exception):
-    """The data root cannot be read. The message is for people."""
+    """The data root cannot be read. The message is for people.
+
+    `shortage`: because this process, or the host, has no descriptor or memory left.
+    """
+
+    def __init__(self, message: str, *, shortage: bool = False) -> None:
+        super().__init__(message)
+        self.shortage = shortage
+
+
+def is_shortage(error: Exception) -> bool:
+    """Whether something cannot be read because this process has no descriptor or memory left for it."""
+    if isinstance(error, RootError):
+        return error.shortage
+    return isinstance(error, OSError) and error.errno in _SHORTAGES
 
 
 def open_mounted(path: str, *, network: bool = False) -> DataRoot:
@@ -59,26 +79,23 @@ def open_root(path: str, *, network: bool = False) -> DataRoot:
     except NotADirectoryError:
         raise RootError(f"is not a directory{lead_on(path, (), _is_data_root)}") from None
     except OSError as error:
-        raise RootError(f"cannot be opened: {error.strerror}") from None
+        raise RootError(f"cannot be opened: {error.strerror}", shortage=is_shortage(error)) from None
+    shortage = False
     try:
         names = root.names(())
         if detect(root):
             return root
         message = f"holds no known Docker layout{_remapped(root) or lead_on(root.path, names, _is_data_root)}"
     except OSError as error:
-        message = f"cannot be read: {error.strerror}"
+        message, shortage = f"cannot be read: {error.strerror}", is_shortage(error)
     root.__exit__()
-    raise RootError(message)
+    raise RootError(message, shortage=shortage)
 
 
 def _remapped(root: DataRoot) -> str:
     """Name the roots of remapped users below: dockerd --userns-remap keeps everything in one of them."""
-    names = nested_roots(root)
-    return (
-        f"; it holds roots of remapped users: pass --root {' or '.join(f'{root.path}/{one}' for one in names)}"
-        if names
-        else ""
-    )
+    paths = [quote(escape(f"{root.path}/{name}")) for name in nested_roots(root)]
+    return f"; it holds roots of remapped users: pass --root {' or '.join(paths)}" if paths else ""
 
 
 def _is_data_root(path: str) -> bool:

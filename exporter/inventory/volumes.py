@@ -55,11 +55,32 @@ def _database(reader: Reader) -> dict[str, Json]:
     """The entries of `metadata.db` by volume; read again whenever it was written to."""
     if any(reader.root.is_directory(tree) for tree in _SINCE_DATABASE):
         reader.expect(_DATABASE)
-    return dict(reader.database(_DATABASE, "volumes", _volumes) or {})
+    return dict(reader.database(_DATABASE, "volumes", partial(_volumes, reader)) or {})
 
 
-def _volumes(bucket: Bucket) -> dict[str, Json]:
-    return {name.decode("utf-8", "surrogateescape"): decode(value) or {} for name, value in bucket.values.items()}
+def _volumes(reader: Reader, bucket: Bucket) -> dict[str, Json]:
+    """What is used here of each entry. Entries that cannot be decoded are one problem, and empty."""
+    found: dict[str, Json] = {}
+    damaged = []
+    for key, value in bucket.values.items():
+        name = key.decode("utf-8", "surrogateescape")
+        about = decode(value)
+        found[name] = _used(about or {})
+        if about is None:
+            damaged.append(name)
+    if damaged:
+        reader.problem(Reason.DECODE, _DATABASE, f"{len(damaged)} of its entries, one is that of {damaged[0]}")
+    return found
+
+
+def _used(about: Json) -> Json:
+    """The keys that `_told` looks at: the rest may be long."""
+    labels = table(about, "Labels")
+    return {
+        "Driver": text(about, "Driver"),
+        "Labels": {key: labels[key] for key in (_ANONYMOUS, _COMPOSE) if key in labels},
+        "Options": {"": ""} if table(about, "Options") else {},
+    }
 
 
 def _told(volume: Volume, about: Json) -> Volume:

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from exporter.core.atomic_write import Forbidden, atomic_write, require_replaceable
+from exporter.core.atomic_write import Forbidden, atomic_write, overwrite, require_replaceable
 from exporter.core.links import Links
 from exporter.core.measured import Identity, Measured, Tree, Usage
 
@@ -34,9 +34,13 @@ Sized = tuple[Identity, int]
 class Cache:
     """Measured trees and differences of image layers that survive a restart."""
 
-    def __init__(self, path: str | None, forbidden: Forbidden | None = None) -> None:
-        """`path`: the file; None keeps nothing. `forbidden` says of a directory that nothing may be written there."""
+    def __init__(self, path: str | None, forbidden: Forbidden | None = None, *, in_place: bool = False) -> None:
+        """`path`: the file; None keeps nothing. `forbidden` says of a directory that nothing may be written there.
+
+        `in_place`: this process may write to the file only, and to nothing beside it.
+        """
         self.path = path
+        self._in_place = in_place
         self._forbidden = forbidden
         self._trees: dict[Tree, Measured] = {}
         self._sizes: dict[Tree, Sized] = {}
@@ -93,6 +97,9 @@ class Cache:
         directory = os.path.dirname(os.path.abspath(path))
         if self._forbidden is not None and self._forbidden(directory):
             raise OSError(errno.EPERM, "it is in the data root, where nothing is written", path)
+        if self._in_place:
+            overwrite(path, _encode(self._trees, self._sizes))
+            return
         os.makedirs(directory, mode=0o700, exist_ok=True)
         atomic_write(path, _encode(self._trees, self._sizes), mode=0o600, forbidden=self._forbidden)
 

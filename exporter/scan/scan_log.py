@@ -5,6 +5,8 @@ import time
 from exporter.core.log import Logger
 from exporter.core.measured import Reason
 from exporter.core.model import Problem, Snapshot
+from exporter.core.shell import quote
+from exporter.core.text import escape
 from exporter.measure.cache import Cache
 from exporter.scan.progress_bar import Bar, on_terminal
 
@@ -49,7 +51,7 @@ class ScanLog:
         for layout in snapshot.inventory.unmeasured:
             self._once("layout.unmeasured", layout=layout, advice="only its directories are measured")
         for name in snapshot.inventory.nested:
-            advice = f"run another exporter with --root {snapshot.root}/{name}"
+            advice = f"run another exporter with --root {quote(escape(f'{snapshot.root}/{name}'))}"
             self._once("root.nested", directory=name, layout="userns-remap", advice=advice)
         for problem in self._lasting(snapshot)[:_LOGGED_PROBLEMS]:
             self._once(

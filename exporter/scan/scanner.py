@@ -151,11 +151,15 @@ class Scanner:
         return self.snapshot()
 
     def open_root(self) -> DataRoot:
-        """Open the root. If it cannot be read, forget its state and raise RootError."""
+        """Open the root. If it cannot be read, forget its state and raise RootError.
+
+        What is known stays if it cannot be read only because this process has no descriptors or memory.
+        """
         try:
             return open_root(self.path, network=self._network)
         except RootError as error:
-            self.lose(str(error))
+            if not (error.shortage and self._complete):
+                self.lose(str(error))
             raise
 
     def begin(

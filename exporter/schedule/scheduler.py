@@ -6,7 +6,7 @@ All of it runs in the caller's thread and nothing here waits: `step` does the wo
 
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from exporter.config.settings import Config
@@ -15,7 +15,7 @@ from exporter.core.log import Logger
 from exporter.core.measured import Tree
 from exporter.core.model import Counters, Snapshot, Trigger, Watching
 from exporter.inventory.areas import RootAreas, find_areas
-from exporter.inventory.opening import RootError, identify, open_mounted
+from exporter.inventory.opening import RootError, identify, is_shortage, open_mounted
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
 from exporter.schedule.audits import Audits
@@ -36,10 +36,22 @@ _STALLED_SECONDS = 5.0
 _log = Logger()
 
 
+class NotAllowedError(Exception):
+    """The data root is another directory, which this process may not read."""
+
+
 class Scheduler:
     """Runs the scans of one scanner. `news` is set when there are changes to publish."""
 
-    def __init__(self, config: Config, scanner: Scanner, pool: Pool, counters: Counters) -> None:
+    def __init__(
+        self,
+        config: Config,
+        scanner: Scanner,
+        pool: Pool,
+        counters: Counters,
+        allows: Callable[[tuple[int, int]], bool] = lambda _: True,
+    ) -> None:
+        """`allows`: whether this process may read a directory, by device and inode, as the data root."""
         self.news = False
         self.watcher = Watcher()
         self.reconciler = Reconciler()
@@ -48,6 +60,7 @@ class Scheduler:
         self._scanner = scanner
         self._pool = pool
         self._counters = counters
+        self._allows = allows
         self._identity: tuple[int, int] | None = None
         self._budget = Budget(config.scan.duty_cycle)
         self._debounce = Debounce()
@@ -62,6 +75,8 @@ class Scheduler:
         #: When the first grace time of a layer ends, as far as the last scan knows.
         self._next_orphan = math.inf
         self._live = False
+        #: Whether a scan was postponed for want of descriptors or memory.
+        self._short = False
 
     def start(self) -> None:
         """Watch the root and begin its first scan. A root that cannot be read is tried again every second."""
@@ -102,7 +117,7 @@ class Scheduler:
         return min(times)
 
     def step(self) -> None:
-        """Do the work that is due."""
+        """Do the work that is due. Raises NotAllowedError."""
         now = time.monotonic()
         if now >= self._next_identity:
             self._next_identity = now + _IDENTITY_SECONDS
@@ -144,6 +159,10 @@ class Scheduler:
             return False
         if identity != self._identity and self._identity is not None:
             self._watch_health.count("root")
+        if identity is not None and not self._allows(identity):
+            if identity == self._identity:
+                self._watch_health.count("root")
+            raise NotAllowedError
         if identity is None and failed and self._identity is None:
             return True
         self.start()
@@ -191,11 +210,22 @@ class Scheduler:
                 self._scanner.begin(trigger, dirty, root, found)
                 self._next_orphan = self._scanner.next_orphan
         except (RootError, OSError) as error:
+            if is_shortage(error) and self._live:
+                self._scan_later(error)
+                return
             _log.warning("scan.failed", error=str(error))
             self.start()
             return
+        self._short = False
         if found != self._areas:
             self._next_comparison = time.monotonic()  # a new area is to be watched
+
+    def _scan_later(self, error: Exception) -> None:
+        """Keep what is known, and scan everything as soon as this process can: it had no descriptors or memory."""
+        if not self._short:
+            _log.warning("scan.postponed", error=getattr(error, "strerror", None) or str(error))
+        self._short = True
+        self._debounce.add(time.monotonic(), set(), everything=True)
 
     def _find_changes(self, now: float) -> None:
         """Find changes without an event; check the logs, the watches and the free space."""
@@ -209,8 +239,11 @@ class Scheduler:
                 changed = bool(findings) or self.reconciler.thorough
                 self._watch_health.check(root.path, found, self._homes, changed=changed)
                 grown = self._scanner.read_log_sizes(root, everything=self.reconciler.thorough)
-        except OSError:
-            self.start()  # the root is gone or may no longer be read
+        except OSError as error:
+            if is_shortage(error):
+                self._scan_later(error)
+            else:
+                self.start()  # the root is gone or may no longer be read
             return
         self._scanned.clear()
         self._scanner.refresh()

@@ -8,13 +8,13 @@ from prometheus_client.metrics_core import Metric as Family
 
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.model import Counters, Snapshot
-from exporter.expose.metrics.live import Processes, WebStatus, filesystem_families, web_families
+from exporter.expose.metrics.live import Processes, WebStatus, filesystem_families, sandbox_families, web_families
 from exporter.expose.metrics.render import Format, render
 from exporter.expose.page_summary import NOT_YET
 from exporter.expose.publication import Body, Publication, publish
 from exporter.expose.snapshot_api.encode import ending, space
 from exporter.expose.snapshot_api.rows import FilesystemRow
-from exporter.service.statvfs import Filesystems
+from exporter.service.statvfs import Elsewhere, Filesystems
 
 #: A scanning process that is missing for so long makes the exporter unhealthy.
 MISSING_SECONDS = 60.0
@@ -37,6 +37,11 @@ class Current:
         self._missing_since: float | None = time.monotonic()
         self._lost_because = "it has published nothing"
         self.web: Callable[[], WebStatus] | None = None
+        #: The process ids of the launchers, and why they are lost for good, if they are.
+        self.launchers: Callable[[], list[int]] = list
+        self.broken: Callable[[], str] = str
+        #: The version of landlock in force in this process; 0 without it.
+        self.landlock = 0
 
     @property
     def body(self) -> Body:
@@ -47,6 +52,10 @@ class Current:
     def taken(self) -> float | None:
         """When the snapshot was taken, Unix time; None before the first scan is done."""
         return self._status.taken
+
+    def reach(self, elsewhere: Elsewhere) -> None:
+        """Have statvfs called by somebody else for paths that this process may not reach."""
+        self._filesystems.elsewhere = elsewhere
 
     @property
     def ready(self) -> bool:
@@ -65,11 +74,16 @@ class Current:
 
     @property
     def missing(self) -> str:
-        """Why there is no scanning process; "" while there is one, and for the first minute without one."""
+        """Why there is no scanning process, or none can be started; "" otherwise, and for the first minute without."""
         seconds = self.missing_seconds
         if seconds < MISSING_SECONDS:
-            return ""
+            return self.broken()
         return f"no scanning process for {seconds:.0f} s: {self._lost_because}"
+
+    @property
+    def _heard(self) -> int | None:
+        """The scanning process, once it has published."""
+        return self.scanner if self._missing_since is None else None
 
     def lost(self, why: str) -> None:
         """Note that the scanning process has ended, or was not started."""
@@ -110,7 +124,8 @@ class Current:
         families = [
             *_made("filesystems", lambda: filesystem_families(statuses)),
             *_made("web server", lambda: web_families(self.web()) if self.web else ()),
-            *_made("processes", lambda: self._processes.families(self.scanner, status.processes)),
+            *_made("sandbox", lambda: sandbox_families(self.landlock, self._heard, status.landlock)),
+            *_made("processes", lambda: self._processes.families(self.scanner, status.processes, self.launchers())),
         ]
         known = status.openmetrics if style == "openmetrics" else status.text
         return known + render((one for one in families if one.samples), style)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from functools import partial
 
 from exporter.config.settings import Config
@@ -11,21 +11,26 @@ from exporter.core.log import Logger
 from exporter.core.version import REVISION, VERSION
 from exporter.service import systemd
 from exporter.service.current import Current
+from exporter.service.sandbox import SandboxError
 from exporter.service.scan_supervisor import ScanSupervisor
+from exporter.service.starter import Starter
 from exporter.web.app import make_app
 from exporter.web.connections.addresses import listen
 from exporter.web.server import Server
 
 #: After this time the port is opened even if nothing is published yet: a disk may hang.
 _FIRST_PUBLICATION_SECONDS = 2.0
+_LOOK_SECONDS = 5.0
 
 _log = Logger()
 
 
 async def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT; raises AddressError or SettingsError before anything is started."""
+    """Serve until SIGTERM or SIGINT; raises AddressError, SettingsError or SandboxError at the start.
+
+    SandboxError also where the rights to scan were lost and only a restart helps, under systemd.
+    """
     current = Current(config.root)
-    supervisor = ScanSupervisor(config, current)
     server: Server
 
     def reload(*, asked: bool) -> bool:
@@ -43,33 +48,56 @@ async def serve(config: Config) -> None:
     sockets = systemd.sockets() or listen(config.web.listen)
     current.web = server.status
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
-    loop.add_signal_handler(signal.SIGHUP, partial(reload, asked=True))
-    tasks = [asyncio.create_task(supervisor.run())]
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(supervisor.published.wait(), _FIRST_PUBLICATION_SECONDS)
-    addresses = ",".join(_address(one.getsockname()) for one in sockets)
-    build, settings = {"version": VERSION, "revision": REVISION}, dict(effective_settings(config))
-    _log.info("serving", addresses=addresses, **build, **server.protection, **settings)
-    systemd.notify("READY=1")
-    tasks.insert(0, asyncio.create_task(_keep_alive()))
-    try:
-        await server.serve(sockets)
-    finally:
-        systemd.notify("STOPPING=1")
-        for task in tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    with Starter(config, current) as starter:
+        supervisor = ScanSupervisor(config, current, starter.launch)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.stop)
+        loop.add_signal_handler(signal.SIGHUP, partial(reload, asked=True))
+        async with _background(supervisor.run()):
+            await supervisor.tried.wait()  # it starts while the launchers are started
+            starter.confine()
+            for file in server.configuration.unreadable():
+                _log.warning("web_config.unreadable", file=file, consequence="a change is not read before a restart")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(supervisor.published.wait(), _FIRST_PUBLICATION_SECONDS)
+            addresses = ",".join(_address(one.getsockname()) for one in sockets)
+            build, settings = {"version": VERSION, "revision": REVISION}, dict(effective_settings(config))
+            _log.info("serving", addresses=addresses, **build, **server.protection, **settings)
+            systemd.notify("READY=1")
+            async with _background(_keep_alive(starter, server)):
+                try:
+                    await server.serve(sockets)
+                finally:
+                    systemd.notify("STOPPING=1")
     _log.info("stopped")
+    if starter.broken:
+        raise SandboxError(starter.broken)
 
 
-async def _keep_alive() -> None:
-    """Tell systemd's watchdog that the event loop which answers scrapes is running."""
-    while seconds := systemd.watchdog_seconds():
-        systemd.notify("WATCHDOG=1")
-        await asyncio.sleep(seconds)
+@contextlib.asynccontextmanager
+async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Do something for the length of an `async with` block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _keep_alive(starter: Starter, server: Server) -> None:
+    """Tell systemd's watchdog that the event loop which answers scrapes is running.
+
+    Where only a restart helps, end: systemd starts the exporter again.
+    """
+    pause = systemd.watchdog_seconds() or _LOOK_SECONDS
+    while systemd.is_there() and not starter.broken:
+        if systemd.watchdog_seconds():
+            systemd.notify("WATCHDOG=1")
+        await asyncio.sleep(min(pause, _LOOK_SECONDS))
+    if systemd.is_there():
+        server.stop()
 
 
 def effective_settings(config: Config) -> Iterator[tuple[str, object]]:
@@ -88,6 +116,7 @@ def effective_settings(config: Config) -> Iterator[tuple[str, object]]:
     yield "log_format", config.log.style
     yield "web_config_file", config.web.config_file
     yield "lifecycle", config.web.lifecycle
+    yield "sandbox", config.sandbox.value
     yield "allowed_hosts", ",".join(config.web.allowed_hosts)
     yield "intermediate", config.shown.intermediate
     yield "each_layer", config.shown.each_layer

@@ -25,7 +25,8 @@ class ScanChild:
         self.output = output
         self._orders = orders
         self._pipes = pipes
-        self._exit: int | None = None
+        #: Its exit status, negative for a signal; None before its end.
+        self.status: int | None = None
 
     @classmethod
     async def start(cls, launch: Launch) -> "ScanChild":
@@ -78,23 +79,23 @@ class ScanChild:
 
     def _ended(self) -> bool:
         """Whether it has ended. Its process id may belong to another process from then on."""
-        if self._exit is None:
+        if self.status is None:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
             except ChildProcessError:
-                self._exit = 0  # nobody can say how
+                self.status = 0  # nobody can say how
             else:
-                self._exit = os.waitstatus_to_exitcode(status) if pid else None
-        return self._exit is not None
+                self.status = os.waitstatus_to_exitcode(status) if pid else None
+        return self.status is not None
 
     def _how(self) -> str:
-        if self._exit is None:
+        if self.status is None:
             return "it hangs in the kernel"
-        if self._exit >= 0:
-            return f"it ended with status {self._exit}"
+        if self.status >= 0:
+            return f"it ended with status {self.status}"
         with contextlib.suppress(ValueError):
-            return f"it was ended by {signal.Signals(-self._exit).name}"
-        return f"it was ended by signal {-self._exit}"
+            return f"it was ended by {signal.Signals(-self.status).name}"
+        return f"it was ended by signal {-self.status}"
 
 
 class _End(asyncio.BaseProtocol):

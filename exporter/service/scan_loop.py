@@ -18,8 +18,9 @@ from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scan_log import ScanLog
 from exporter.scan.scanner import Scanner
-from exporter.schedule.scheduler import Scheduler
-from exporter.service.ipc import OrderReader, StartScanning
+from exporter.schedule.scheduler import NotAllowedError, Scheduler
+from exporter.service.ipc import ANOTHER_ROOT, OrderReader, StartScanning
+from exporter.service.sandbox import Confinement
 
 _PROGRESS_SECONDS = 1.0
 _SAVE_SECONDS = 5.0
@@ -28,24 +29,29 @@ _SAVE_SECONDS = 5.0
 class ScanLoop:
     """Runs a scheduler, and publishes when it has news."""
 
-    def __init__(self, start: StartScanning, orders: OrderReader, pool: Pool) -> None:
+    def __init__(self, start: StartScanning, orders: OrderReader, pool: Pool, confinement: Confinement) -> None:
         config = self._config = start.config
         self._orders = orders
         self._counters = start.counters
         self._pool = pool
-        self._cache = Cache(config.scan.cache_file or None, lambda directory: is_below(directory, config.root))
+        self._confinement = confinement
+        self._cache = Cache(
+            config.scan.cache_file or None,
+            lambda directory: is_below(directory, config.root),
+            in_place=confinement.in_place,
+        )
         scan = config.scan
         self._scanner = Scanner(
             config.root, scan.orphaned_after, pool, self._cache, start.counters, network=scan.network
         )
-        self._scheduler = Scheduler(config, self._scanner, pool, start.counters)
+        self._scheduler = Scheduler(config, self._scanner, pool, start.counters, confinement.allows)
         self._log = ScanLog()
         self._output = sys.stdout.buffer
         self._published_changes = -1
         self._published = self._saved = 0.0
 
     def run(self) -> None:
-        """Scan until the serving process closes the pipe of orders."""
+        """Scan until the serving process closes the pipe of orders, or another process has to scan."""
         selector = selectors.DefaultSelector()
         selector.register(self._orders, selectors.EVENT_READ)
         selector.register(self._pool.fileno(), selectors.EVENT_READ)
@@ -62,11 +68,18 @@ class ScanLoop:
                     break
                 if orders:
                     self._scheduler.rescan()
-            self._scheduler.step()
+            try:
+                self._scheduler.step()
+            except NotAllowedError:
+                self._publish(self._scheduler.snapshot(), with_body=False)  # for the counters
+                self._end(ANOTHER_ROOT)
+        self._end(0)
+
+    def _end(self, status: int) -> None:
         self._log.close()
         self._scanner.save_cache()
         self._pool.close()
-        os._exit(0)  # without joining threads: one of the watcher may hang
+        os._exit(status)  # without joining threads: one of the watcher may hang
 
     def _publish_first(self) -> None:
         """Publish, before the first scan, whether the root can be read and its layouts."""
@@ -106,6 +119,7 @@ class ScanLoop:
             self._counters,
             shown=self._config.shown,
             processes=self._pool.processes,
+            landlock=self._confinement.landlock,
             with_body=with_body,
         )
         self._output.writelines(PUBLICATIONS.encode([publication]))

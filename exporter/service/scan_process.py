@@ -14,6 +14,7 @@ from exporter.core.memory import map_large_blocks
 from exporter.core.oom_score import OOM_SCORE, SCANNING
 from exporter.measure.pool.pool import Pool, default_workers
 from exporter.service.ipc import OrderReader, StartScanning
+from exporter.service.sandbox import SandboxError, confine_scanning
 
 _NICEST = 19
 
@@ -35,6 +36,8 @@ def main() -> None:
         _run()
     except MemoryError:
         os.write(2, b"docker-storage-exporter: the scanning process has not enough memory\n")
+    except SandboxError as error:
+        log.Logger().error("scanner.refused", error=str(error))
     except BrokenPipeError:
         os._exit(0)  # the serving process has ended
     except Exception as error:  # noqa: BLE001 - the serving process starts another one
@@ -48,6 +51,7 @@ def _run() -> None:
     start = _first_order(orders)
     config = start.config
     log.configure(config.log.level, config.log.style)
+    confinement = confine_scanning(config)
     os.nice(_NICEST)
     map_large_blocks()
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a terminal (`stty tostop`) would stop it when it logs
@@ -55,7 +59,7 @@ def _run() -> None:
     pool.warm()
     from exporter.service.scan_loop import ScanLoop  # noqa: PLC0415 - while the workers start
 
-    ScanLoop(start, orders, pool).run()
+    ScanLoop(start, orders, pool, confinement).run()
 
 
 if __name__ == "__main__":

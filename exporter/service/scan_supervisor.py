@@ -18,7 +18,8 @@ from exporter.core.memory import trim
 from exporter.core.stall_detector import StallDetector
 from exporter.expose.publication import PUBLICATIONS
 from exporter.service.current import MISSING_SECONDS, Current
-from exporter.service.ipc import ORDERS, ScanAgain, StartScanning
+from exporter.service.ipc import ANOTHER_ROOT, ORDERS, ScanAgain, StartScanning
+from exporter.service.launcher import PROGRAM
 from exporter.service.scan_child import Launch, ScanChild
 
 _END_SECONDS = 1.0
@@ -27,14 +28,14 @@ _LAST_RESTART_SECONDS = 30.0
 #: A process that ran for so many pauses before its start, or for so long, did not fail because of its start.
 _GOOD_PAUSES = 10
 _GOOD_SECONDS = 60.0
-PROGRAM = "exporter.service.scan_process"
+_REPLACED = "scanner.replaced"
 
 _log = Logger()
 
 
-async def spawn(orders: int, output: int) -> int:
-    """Start a scanning process as this process would run it. Raises OSError."""
-    return os.posix_spawn(  # noqa: ASYNC221 - it returns when the process runs
+def spawn(orders: int, output: int) -> int:
+    """Start a scanning process with the rights of this one. Raises OSError."""
+    return os.posix_spawn(
         sys.executable,
         [sys.executable, "-m", PROGRAM],
         os.environ,
@@ -49,11 +50,13 @@ async def spawn(orders: int, output: int) -> int:
 class ScanSupervisor:
     """Keeps one scanning process running."""
 
-    def __init__(self, config: Config, current: Current, launch: Launch = spawn) -> None:
+    def __init__(self, config: Config, current: Current, launch: Launch) -> None:
         self._config = config
         self._current = current
         self._launch = launch
         self._child: ScanChild | None = None
+        #: Set when the first process has been started, or could not be.
+        self.tried = asyncio.Event()
         #: Set when the first publication has come.
         self.published = asyncio.Event()
 
@@ -71,6 +74,9 @@ class ScanSupervisor:
                 started = time.monotonic()
                 event, why = await self._run_one()
                 self._current.lost(why)
+                if event == _REPLACED:
+                    _log.info(event, why="the data root is another directory")
+                    continue
                 if time.monotonic() - started > min(_GOOD_PAUSES * pause, _GOOD_SECONDS):
                     pause = _FIRST_RESTART_SECONDS
                 _log.error(event, why=why, restart_seconds=pause)
@@ -92,6 +98,8 @@ class ScanSupervisor:
             child = await ScanChild.start(self._launch)
         except Exception as error:  # noqa: BLE001 - the supervision must not end
             return "scanner.not_started", _said(error)
+        finally:
+            self.tried.set()
         watching: asyncio.Task[None] | None = None
         why = ""
         try:
@@ -107,7 +115,7 @@ class ScanSupervisor:
             if watching is not None:
                 watching.cancel()
             how = await child.end(_END_SECONDS)
-        return "scanner.died", why or how
+        return _REPLACED if child.status == ANOTHER_ROOT else "scanner.died", why or how
 
     async def _kill_when_stuck(self, child: ScanChild) -> None:
         """Kill a scanning process that hangs in the kernel. The next one leaves out the filesystem that hangs."""

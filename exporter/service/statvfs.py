@@ -12,13 +12,20 @@ from exporter.core.model import Filesystem
 
 _STATVFS_SECONDS = 0.5
 
+Elsewhere = Callable[[str], os.statvfs_result | None]
+
 
 class Filesystems:
     """Calls statvfs in threads. A filesystem that hangs is left out; its call stays the only one until it returns."""
 
     def __init__(self) -> None:
+        #: Calls statvfs for a path that this process may not reach; None where that fails.
+        self.elsewhere: Elsewhere = lambda _: None
         self._asked: dict[str, tuple[float, asyncio.Future[os.statvfs_result | None]]] = {}
         self._idle: list[_Asker] = []
+
+    def _reach(self, path: str) -> os.statvfs_result | None:
+        return self.elsewhere(path)
 
     async def read(self, filesystems: Sequence[Filesystem]) -> list[tuple[Filesystem, os.statvfs_result]]:
         """Return the filesystems whose call returned in time, with the results."""
@@ -36,7 +43,7 @@ class Filesystems:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[os.statvfs_result | None] = loop.create_future()
         try:
-            asker = self._idle.pop() if self._idle else _Asker()
+            asker = self._idle.pop() if self._idle else _Asker(self._reach)
         except (RuntimeError, MemoryError):  # no thread can be started: this scrape is without that filesystem
             future.set_result(None)
             return time.monotonic(), future
@@ -57,8 +64,9 @@ class _Asker(threading.Thread):
     It is a daemon thread, so that a call that hangs does not keep the process from ending.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, elsewhere: Elsewhere) -> None:
         super().__init__(daemon=True)
+        self._elsewhere = elsewhere
         self.questions: queue.SimpleQueue[tuple[str, Callable[[os.statvfs_result | None], object]]]
         self.questions = queue.SimpleQueue()
         self.start()
@@ -70,5 +78,11 @@ class _Asker(threading.Thread):
                 path, answer = self.questions.get()
                 status = None
                 with contextlib.suppress(OSError):
-                    status = os.statvfs(path)
+                    status = self._statvfs(path)
                 answer(status)
+
+    def _statvfs(self, path: str) -> os.statvfs_result | None:
+        try:
+            return os.statvfs(path)
+        except PermissionError:
+            return self._elsewhere(path)

@@ -27,6 +27,11 @@ def sockets() -> list[socket.socket]:
     return taken
 
 
+def is_there() -> bool:
+    """Whether systemd has started this process, and hears of its state."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def notify(*states: str) -> None:
     """Send a notification to systemd: READY=1, STOPPING=1, WATCHDOG=1, ...; does nothing without systemd."""
     address = os.environ.get("NOTIFY_SOCKET", "")

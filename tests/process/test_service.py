@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.exporter import exporter
-from tests.support.product import Samples, descendants
+from tests.support.product import Samples, descendants, scanning, workers
 from tests.support.roots import graph_root, hex_id
 from tests.support.waiting import DEADLINE, eventually
 
@@ -52,7 +52,7 @@ def test_what_scans_gives_way_to_what_serves(tmp_path: Path) -> None:
     with exporter(graph_root(tmp_path).image("app", size=7).path) as running:
         running.log_line("event=scan.done")
         serving = running.process.pid
-        others = list(descendants(serving))
+        others = [*scanning(serving), *workers(serving)]
         assert others
         for one in others:
             assert os.getpriority(os.PRIO_PROCESS, one) == 19
@@ -105,9 +105,9 @@ def test_a_scanner_that_is_killed_is_started_again_and_counts_on(tmp_path: Path)
     built = graph_root(tmp_path).image("app", size=7)
     with exporter(built.path) as running:
         running.wait_for("image_virtual_size_bytes", 7)
-        children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
+        children = scanning(running.process.pid)
         before = running.figures()("scans_total", collector="images", trigger="startup")
-        os.kill(int(children[0]), signal.SIGKILL)
+        os.kill(children[0], signal.SIGKILL)
         running.log_line("scanner.died")
         assert running.figures()("image_virtual_size_bytes") == 7
         running.becomes("scans_total", before + 1, collector="images", trigger="startup")
@@ -122,7 +122,7 @@ def test_no_counter_goes_back_when_the_scanner_is_killed(tmp_path: Path) -> None
     with exporter(built.path) as running:
         running.wait_for("up", 1)
         for _ in range(2):
-            scanner = descendants(running.process.pid)[0]
+            scanner = scanning(running.process.pid)[0]
             os.kill(scanner, signal.SIGKILL)
 
             def another(gone: int = scanner) -> bool:
@@ -131,19 +131,19 @@ def test_no_counter_goes_back_when_the_scanner_is_killed(tmp_path: Path) -> None
                 counters = {f"{name}{has}": value for name, has, value in figures.samples if name.endswith("_total")}
                 assert not {name for name, value in before.items() if counters.get(name, 0) < value}
                 before = counters
-                now = descendants(running.process.pid)
-                return gone not in now and len(now) > 1
+                now = scanning(running.process.pid)
+                return now != [gone] and bool(now) and bool(workers(running.process.pid))
 
             eventually(another)
 
 
 def test_the_scanner_ends_when_the_server_is_killed(tmp_path: Path) -> None:
     with exporter(graph_root(tmp_path).path) as running:
-        children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
-        assert len(children) == 1
+        children = descendants(running.process.pid)
+        assert len(scanning(running.process.pid)) == 1
         running.process.kill()
         running.process.wait()
-        eventually(lambda: not _alive(int(children[0])))
+        eventually(lambda: not any(map(_alive, children)))
 
 
 def _alive(process: int) -> bool:

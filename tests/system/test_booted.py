@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.core.landlock import version
 from exporter.core.version import VERSION
 from exporter.demo import build_demo
 from tests.support.booted import Machine, machine
@@ -92,8 +93,16 @@ def test_installed_it_serves_what_only_root_may_read(service: Machine) -> None:
     number = process(service)
     status = service.run("cat", f"/proc/{number}/status").stdout
     assert re.search(r"Uid:\t(\d+)", status)[1] != "0"  # type: ignore[index]
-    for what in ("Prm", "Eff", "Bnd", "Amb"):
-        assert re.search(rf"Cap{what}:\t0*4\n", status), "CAP_DAC_READ_SEARCH is bit 2, and there is no other"
+    for what in ("Prm", "Eff", "Inh", "Amb"):
+        assert re.search(rf"Cap{what}:\t0*\n", status), "it has given up all"
+    assert re.search(r"CapBnd:\t0*4\n", status), "CAP_DAC_READ_SEARCH is bit 2, and there is no other"
+    kept = {one["process"]: one for one, _ in found.all("sandbox_info")}
+    assert {name: one["capabilities"] for name, one in kept.items()} == {
+        "serving": "none",
+        "scanning": "dac_read_search",
+    }
+    assert {one["landlock"] for one in kept.values()} == {str(version() or "none")}
+    assert found("filesystem_size_bytes") > 0
     assert "NoNewPrivs:\t1" in status
     mounts = [line.split() for line in service.run("cat", f"/proc/{number}/mountinfo").stdout.splitlines()]
     assert next(one for one in mounts if one[4] == "/")[6].startswith("master:"), "unmounts of the host come through"

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from exporter.cli.commands.builders import builder_note
 from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.remarks import leftovers, links
-from exporter.cli.commands.tables import quote
 from exporter.core.data_root import DataRoot
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.knowledge import Input
 from exporter.core.mountinfo import foreign_trees, read_mounts
+from exporter.core.shell import arguments, quote
 from exporter.core.text import unescape
 from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, MountRow, VolumeRow
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
@@ -23,7 +23,8 @@ from exporter.measure.walk import measure
 #: The names that Docker allows. An object with another name is addressed by its id.
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
 _REFERENCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:-]*", re.ASCII)
-_TAR = "tar --numeric-owner --sparse --acls --xattrs --xattrs-include='*' -czf"
+#: `--no-unquote`: else tar takes a backslash in the name of a member for an escape, and saves another file.
+_TAR = "tar --no-unquote --numeric-owner --sparse --acls --xattrs --xattrs-include='*' -czf"
 #: The kernel or running programs make the files in these directories.
 _VOLATILE = ("/proc", "/sys", "/dev", "/run", "/var/run")
 #: Exceptions: removable disks, and the disks of Docker Desktop's host, are mounted here.
@@ -106,8 +107,8 @@ class BackupPlan:
             return self._without_directory(mount) if volume is None else self.volume(volume, "")
         if mount.kind != "bind":
             return Saved(mount.kind, mount.source, "", None, _KINDS.get(mount.kind, f"of kind {mount.kind}"), "")
-        if not mount.source:
-            return Saved("bind", "", "", None, "what it is cannot be read", "")
+        if not _is_path(mount.source):
+            return Saved("bind", mount.source, "", None, "what it is cannot be read", "")
         path = _join(self._places.prefix, mount.source)
         note = self._no_data(mount.source)
         command = "" if note else self._tar("bind", mount.source, path)
@@ -124,22 +125,21 @@ class BackupPlan:
 
     def _without_directory(self, mount: MountRow) -> Saved:
         """A volume that has no directory in this root."""
-        if not mount.source:
-            return Saved("volume", "", "", None, "a volume, but not written down which", "")
+        if not _is_component(mount.source):
+            return Saved("volume", mount.source, "", None, "a volume, but not written down which", "")
         why = self._index.why_unlisted(Input.VOLUMES)
         if why and mount.driver in ("", "local"):
             path = self._index.path("/".join((*VOLUMES.path, mount.source, "_data")), self._places.root)
             note = f"not measured, it could not be looked at: {why}"
             return Saved("volume", mount.source, path, None, note, self._tar("volume", mount.source, path))
-        if not mount.host_path or mount.driver in ("", "local"):
-            path = _join(self._places.prefix, mount.host_path) if mount.driver not in ("", "local") else ""
-            return Saved("volume", mount.source, path, None, "not on this disk: gone, or of a volume plugin", "")
+        if not _is_path(mount.host_path) or mount.driver in ("", "local"):
+            return Saved("volume", mount.source, "", None, "not on this disk: gone, or of a volume plugin", "")
         path = _join(self._places.prefix, mount.host_path)
         return self._mounted_in_use(mount.source, path, f"of the volume plugin {mount.driver}")
 
     def _mounted_in_use(self, name: str, path: str, what: str) -> Saved:
         """A volume on a filesystem that Docker mounts only while a container uses the volume."""
-        command = f"mountpoint --quiet {quote(path)} && {self._tar('volume', name, path)}"
+        command = f"mountpoint --quiet {arguments(path)} && {self._tar('volume', name, path)}"
         return Saved("volume", name, path, None, f"{what}: there only while a container uses it", command)
 
     def volume(self, volume: VolumeRow, note: str) -> Saved:
@@ -150,7 +150,7 @@ class BackupPlan:
             note = f"driver {volume.driver}; {note}".removesuffix("; ")
         if not path:
             return Saved("volume", volume.name, "", None, f"{note}; not below the data root".removeprefix("; "), "")
-        if volume.device and {"bind", "rbind"} & set(volume.options.split(",")):
+        if _is_path(volume.device) and {"bind", "rbind"} & set(volume.options.split(",")):
             path = _join(self._places.prefix, volume.device)
             note = f"its data is {volume.device}; {note}".removesuffix("; ")
             command = self._tar("volume", volume.name, path)
@@ -228,8 +228,8 @@ def measure_binds(index: Index, places: Places) -> dict[str, int]:
     """Measure the sources of all bind mounts on this machine. One that cannot be read completely has no size."""
     sizes: dict[str, int] = {}
     sources = [one.source for row in index.document.containers for one in row.mounts if one.kind == "bind"]
-    sources += [one.device for one in index.document.volumes if one.device.startswith("/")]
-    for path in {_join(places.prefix, one) for one in sources if one}:
+    sources += [one.device for one in index.document.volumes]
+    for path in {_join(places.prefix, one) for one in sources if _is_path(one)}:
         if (found := _measured(unescape(path))) is not None:
             sizes[path] = found
     return sizes
@@ -254,6 +254,18 @@ def _measured(path: str) -> int | None:
 
 def _is_below(path: str, tops: Iterable[str]) -> bool:
     return any(f"{path.rstrip('/')}/".startswith(f"{top.rstrip('/')}/") for top in tops)
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name from a description can be the path of something on the host."""
+    original = unescape(name)
+    return original.startswith("/") and "\0" not in original
+
+
+def _is_component(name: str) -> bool:
+    """Whether a name from a description can be the name of a directory: not a path, which might lead elsewhere."""
+    original = unescape(name)
+    return original not in ("", ".", "..") and not {"/", "\0"} & {*original}
 
 
 def _join(prefix: str, source: str) -> str:

@@ -3,7 +3,8 @@
 import posixpath
 from collections.abc import Iterator
 
-from exporter.cli.commands.tables import Lines, quote
+from exporter.cli.commands.tables import Lines
+from exporter.core.shell import arguments
 from exporter.expose.snapshot_api.rows import Document, RemarkRow
 
 _MOST_LINKS = 10
@@ -54,7 +55,7 @@ def _leftovers(document: Document) -> list[str]:
     names = leftovers(document)
     if not names:
         return []
-    paths = " ".join(quote(posixpath.join(document.root, name)) for name in names)
+    paths = arguments(*(posixpath.join(document.root, name) for name in names))
     return [
         f"Left behind by the upgrade from Docker 1.9 or older: {', '.join(names)}. No engine reads them any more.",
         f"Unless Docker 1.9 or older is to run here again, they can be removed: rm -r {paths}",
@@ -69,7 +70,7 @@ def _links(document: Document) -> Iterator[str]:
         target = one.where or posixpath.normpath(posixpath.join(posixpath.dirname(path), one.target))
         yield (
             "  To have it read, stop the engine, put a directory there and mount what the link leads to: "
-            f"rm {quote(path)} && mkdir {quote(path)} && mount --bind {quote(target)} {quote(path)}"
+            f"rm {arguments(path)} && mkdir {arguments(path)} && mount --bind {arguments(target, path)}"
             "  (or let data-root in daemon.json be the real place of all)"
         )
     if len(found) > _MOST_LINKS:

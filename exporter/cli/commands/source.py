@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import click
 import msgspec
 
+from exporter.cli.commands.stranger import StrangeError, checked
 from exporter.config.settings import Config
 from exporter.core.log import printable
 from exporter.expose.snapshot_api import rows
@@ -79,7 +80,10 @@ def from_exporter(remote: Remote) -> Document:
         raise click.ClickException(
             printable(f"{address} cannot be read: {_said(reason, encrypted=context is not None)}")
         ) from None
-    return parse(raw)
+    try:
+        return checked(parse(raw))
+    except StrangeError as error:
+        raise click.ClickException(printable(f"{address} sends what no exporter sends: {error}")) from None
 
 
 _STATUS_ADVICE = {

@@ -1,7 +1,5 @@
 """Tables for people: drawn by rich on a terminal, else aligned columns. Names never send control sequences."""
 
-import re
-import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +12,10 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from exporter.core.log import printable
-from exporter.core.text import unescape
 from exporter.core.units import human
 from exporter.expose.snapshot_api.rows import Document
 
 UNKNOWN = "unknown"
-_PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
 _RIGHT = ">"
 _BAR_CELLS = 20
 _WIDEST = 1_000_000
@@ -199,24 +195,3 @@ def not_known(document: Document, *figures: str) -> list[Lines]:
 def size(value: int | None) -> str:
     """A size, as part of a sentence."""
     return UNKNOWN if value is None else human(value)
-
-
-def quote(value: str) -> str:
-    r"""Quote a name of a `Document` for bash, so that it stands for exactly the bytes on disk.
-
-    A name with control characters or other unprintable bytes is written as `$'\xNN'`.
-    """
-    original = unescape(value)
-    if original.isprintable() and _PLAIN.fullmatch(original):
-        return shlex.quote(original)
-    raw = original.encode("utf-8", "surrogateescape") if _is_bytes(original) else original.encode("utf-8", "replace")
-    shown = (chr(byte) if 0x20 <= byte < 0x7F and byte not in b"'\\" else f"\\x{byte:02x}" for byte in raw)
-    return f"$'{''.join(shown)}'"
-
-
-def _is_bytes(text: str) -> bool:
-    try:
-        text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -41,6 +41,14 @@ ROOT_INFO = _info("root_info", "The data root that is read, once for each layout
 UP = _gauge("up", "1 if the data root could be read at the last scan.")
 KNOWN = _gauge("known", "1 if that input was read whole; figures that need another one are absent.", "input")
 SCANNER_UP = _gauge("scanner_up", "1 while a scanning process runs, which keeps the figures up to date.")
+SANDBOX_INFO = _info(
+    "sandbox_info",
+    "What is in force in the serving and in the scanning process; landlock is its version or none.",
+    "process",
+    "capabilities",
+    "no_new_privs",
+    "landlock",
+)
 SNAPSHOT_TIMESTAMP = _gauge("snapshot_timestamp_seconds", "When the served snapshot was taken, Unix time.")
 SCAN_SUCCESS = _gauge("scan_success", "1 if the last scan had no error other than files that vanished.", "collector")
 SCAN_DURATION = _gauge("scan_duration_seconds", "How long the last scan took.", "collector")

@@ -1,5 +1,6 @@
 """Families that are read at each scrape: filesystems, the web server, and the exporter's own processes."""
 
+import contextlib
 import os
 import resource
 import time
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.core.model import Filesystem
+from exporter.core.privileges import privileges_of
 from exporter.core.space import space_of
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import family, single
@@ -53,30 +55,35 @@ def web_families(web: WebStatus) -> Iterator[Family]:
     yield single(c.WEB_REFUSED, web.refused)
 
 
-class Processes:
-    """CPU time and memory of this process, the scanning process and its workers together.
+def sandbox_families(landlock: int, scanner: int | None, scanner_landlock: int) -> Iterator[Family]:
+    """Make the family of what is in force: capabilities and no_new_privs as the kernel says, and landlock."""
+    rows = []
+    for name, process, version in (("serving", os.getpid(), landlock), ("scanning", scanner, scanner_landlock)):
+        with contextlib.suppress(OSError):
+            if process is not None:
+                capabilities, no_new_privileges = privileges_of(process)
+                rows.append((name, capabilities, str(int(no_new_privileges)), str(version or "none")))
+    yield family(c.SANDBOX_INFO, ((row, 1) for row in rows))
 
-    The kernel adds the CPU time of an ended process to that of the parent that waits for it, so the sum never
-    decreases. The workers of a killed scanning process have no such parent: their last known CPU time is kept.
+
+class Processes:
+    """CPU time and memory of all processes together: this one, the launchers, the scanning process and its workers.
+
+    The kernel adds the CPU time of an ended process to that of the parent that waits for it. The workers of a killed
+    scanning process become children of this one (`core.privileges.adopt_orphans`).
     """
 
     def __init__(self) -> None:
-        self._scanner: int | None = None
-        self._workers: dict[int, float] = {}
-        self._ended: frozenset[int] = frozenset()
-        self._lost = self._shown = 0.0
+        self._shown = 0.0
 
-    def families(self, scanner: int | None, workers: Iterable[int]) -> Iterator[Family]:
+    def families(self, scanner: int | None, workers: Iterable[int], launchers: Iterable[int] = ()) -> Iterator[Family]:
         """Make the families. `workers` may still be those of the former scanning process."""
-        if scanner != self._scanner:
-            self._lost += sum(self._workers.values())
-            self._ended, self._workers = frozenset(self._workers) or self._ended, {}
-            self._scanner = scanner
-        self._workers = {one: _cpu(one) for one in workers if one not in self._ended} if scanner else {}
-        children = [scanner, *self._workers] if scanner else []
+        parents = {os.getpid(), scanner}
+        children = [*launchers, *((scanner, *workers) if scanner else ())]
+        children = [one for one in children if _parent(one) in parents]  # an id may have been given away
         times = os.times()
-        cpu = times.user + times.system + times.children_user + times.children_system + self._lost
-        cpu += sum(self._workers.values()) + (_cpu(scanner) if scanner else 0)
+        cpu = times.user + times.system + times.children_user + times.children_system
+        cpu += sum(map(_cpu, children))
         self._shown = max(self._shown, cpu)  # a process may end between two readings and be in neither
         yield single(c.SCANNER_UP, scanner is not None)
         yield single(c.PROCESS_CPU, self._shown)
@@ -102,10 +109,19 @@ def _resident(process: int) -> int:
         return 0
 
 
+def _parent(process: int) -> int | None:
+    fields = _stat(process)
+    return fields[1] if fields else None
+
+
 def _cpu(process: int) -> float:
+    return sum(_stat(process)[11:15]) / _TICKS
+
+
+def _stat(process: int) -> list[int]:
+    """The fields of /proc/PID/stat after the name; the first, the state, is 0. Empty for a process that has ended."""
     try:
         with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / _TICKS
+            return [0, *map(int, file.read().rpartition(")")[2].split()[1:])]
     except (OSError, ValueError):
-        return 0.0
+        return []

@@ -20,7 +20,7 @@ _META_SUMMED = META.size - 8
 _PAGE_SIZES = tuple(1 << bits for bits in range(10, 17))
 _FNV_OFFSET, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 _TRIES = 9
-#: A database of which no more was ever in use is read at once. Of a larger one, at most so much is read, page by page.
+#: A database of which no more was ever in use is read at once, a larger one page by page.
 MAX_BYTES = 128 * 1024 * 1024
 
 #: Reads so many bytes at an offset, fewer at the end of the file.
@@ -74,7 +74,7 @@ def _attempt(read: Read, meta: _Meta, name: bytes | None) -> "Bucket | _Meta":
 
 
 def _decode(page_bytes: Callable[[int, int], memoryview], meta: _Meta, name: bytes | None) -> Bucket:
-    pages = Pages(page_bytes, meta.page_size, meta.pages, MAX_BYTES)
+    pages = Pages(page_bytes, meta.page_size, meta.pages)
     return pages.bucket(meta.root) if name is None else pages.named(meta.root, name)
 
 

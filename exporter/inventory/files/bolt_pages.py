@@ -23,8 +23,12 @@ _BUCKET_HEADER = struct.Struct("<QQ")
 _FIRST = 2  # the pages before are the meta pages
 _MOST_DEPTH = 64
 _LARGEST_OFFSET = 1 << 62
-#: Elements in one database: a BuildKit record has about fifteen, and one element takes about 250 bytes of memory.
+#: What is read of one database: pages (those of a database that is read at once are fewer), elements, and bytes of keys
+#: and values. A BuildKit record has a page or less, about fifteen elements, and 700 bytes. An element takes about 200
+#: bytes of memory.
+MAX_PAGE_BYTES = 512 * 1024 * 1024
 MAX_ELEMENTS = 1_000_000
+MAX_VALUE_BYTES = 64 * 1024 * 1024
 
 
 class BoltError(Exception):
@@ -54,16 +58,16 @@ class _Leaf:
 class Pages:
     """The pages of one database that are in use.
 
-    `page_bytes` returns so many bytes at an offset, fewer at the end. No page has the number `end` or a higher one. Of
-    at most `most` bytes of pages buckets are made.
+    `page_bytes` returns so many bytes at an offset, fewer at the end. No page has the number `end` or a higher one.
     """
 
-    def __init__(self, page_bytes: Callable[[int, int], memoryview], page_size: int, end: int, most: int) -> None:
+    def __init__(self, page_bytes: Callable[[int, int], memoryview], page_size: int, end: int) -> None:
         self._page_bytes = page_bytes
         self._page_size = page_size
         self._end = min(end, _LARGEST_OFFSET // page_size)
-        self._bytes_left = most
+        self._page_bytes_left = MAX_PAGE_BYTES
         self._elements_left = MAX_ELEMENTS
+        self._value_bytes_left = MAX_VALUE_BYTES
         self._taken: set[int] = set()
 
     def named(self, root: int, name: bytes) -> Bucket:
@@ -86,8 +90,11 @@ class Pages:
         for key, flags, value in self._elements(leaves):
             if flags & _BUCKET:
                 bucket.buckets[key] = self._inner(value, depth + 1)
-            else:
-                bucket.values[key] = bytes(value)
+                continue
+            self._value_bytes_left -= len(value)
+            if self._value_bytes_left < 0:
+                raise BoltError("has more in its values than is read of a database", Reason.TOO_LARGE)
+            bucket.values[key] = bytes(value)
         return bucket
 
     def _inner(self, value: memoryview, depth: int) -> Bucket:
@@ -114,6 +121,7 @@ class Pages:
                 if last is not None and key <= last:
                     raise BoltError("has keys that are out of order")
                 last = key
+                self._value_bytes_left -= len(key)
                 yield key, flags, value
 
     def _leaves(self, number: int, depth: int) -> Iterator[_Leaf]:
@@ -141,10 +149,10 @@ class Pages:
         if itself != number:
             raise BoltError("has a page in the wrong place")
         length = (further + 1) * self._page_size
-        self._bytes_left -= length
+        self._page_bytes_left -= length
         if number + further >= self._end:
             raise BoltError("has a page that goes on over pages that are not in use")
-        if self._bytes_left < 0:
+        if self._page_bytes_left < 0:
             raise BoltError("has more in use than is read of a database", Reason.TOO_LARGE)
         numbers = range(number, number + further + 1)
         if not self._taken.isdisjoint(numbers):

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from exporter.core.data_root import MAX_FILE_BYTES
+
 Json = Mapping[str, object]
 
 _LARGEST = 2**63 - 1
@@ -15,7 +17,10 @@ def decode(raw: bytes) -> Json | None:
     """Decode JSON as leniently as Go does: a name that is not Unicode must not hide the others.
 
     Go has no number with so many digits that it is no int64 either: such a one is a float here. NaN is no JSON to it.
+    None for all that is no JSON object, and for one that is longer than a metadata file may be.
     """
+    if len(raw) > MAX_FILE_BYTES:
+        return None
     try:
         value = json.loads(raw.decode("utf-8", "surrogateescape"), parse_int=_integer, parse_constant=_no_constant)
     except (ValueError, RecursionError):

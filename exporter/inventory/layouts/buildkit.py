@@ -9,11 +9,12 @@ with an `equalMutable` is the same data as that one, and `docker system df` leav
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 from exporter.core.area import Area, Signature
 from exporter.core.knowledge import Input
-from exporter.core.measured import Tree
+from exporter.core.measured import Reason, Tree
 from exporter.core.model import BuildCache, BuildRecord, Collector, LayerId, LayerKey
 from exporter.inventory.drivers import INIT
 from exporter.inventory.files.bolt import Bucket
@@ -87,7 +88,7 @@ def read_builds(reader: Reader) -> Builds:
     for database in (SNAPSHOTS, file) if own else ():
         reader.expect(database)
     snapshots = reader.database(SNAPSHOTS, "", _snapshots)
-    records = reader.database(file, "_main", _records)
+    records = reader.database(file, "_main", partial(_records, reader, file))
     # An engine makes an empty database where a file has no bytes: both are empty then.
     for database, other in ((SNAPSHOTS, records), (file, snapshots)):
         if other and reader.is_empty(database):
@@ -111,14 +112,28 @@ def _snapshots(bucket: Bucket) -> dict[str, BuildSnapshot]:
     return found
 
 
-def _records(bucket: Bucket) -> tuple[tuple[str, Mapping[str, object]], ...]:
-    """The records that have data of their own, with the values that are used here."""
-    found = []
+def _records(reader: Reader, file: Tree, bucket: Bucket) -> tuple[tuple[str, Mapping[str, object]], ...]:
+    """The records that have data of their own, with the values that are used here.
+
+    Values that cannot be decoded are one problem, and not known.
+    """
+    found, damaged = [], []
     for key, one in bucket.buckets.items():
-        values = {name: (decode(one.values.get(name, b"")) or {}).get("value") for name in _VALUES}
+        name = key.decode("utf-8", "replace")
+        decoded = {value: decode(one.values[value]) for value in _VALUES if value in one.values}
+        if None in decoded.values():
+            damaged.append(name)
+        values = {value: _plain((decoded.get(value) or {}).get("value")) for value in _VALUES}
         if not values[_EQUAL]:
-            found.append((key.decode("utf-8", "replace"), {name.decode(): value for name, value in values.items()}))
+            found.append((name, {value.decode(): one for value, one in values.items()}))
+    if damaged:
+        reader.problem(Reason.DECODE, file, f"{len(damaged)} of its records, one is {damaged[0]}")
     return tuple(found)
+
+
+def _plain(value: object) -> object:
+    """A string or a number; True for all else that is something, which may be long and is not used."""
+    return value if value is None or isinstance(value, str | int | float) else bool(value)
 
 
 _EQUAL = b"cache.equalMutable"

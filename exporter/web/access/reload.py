@@ -55,6 +55,10 @@ class WebConfiguration:
             self._signature = _signature(self._files)
             self._read(self._signature, asked=True)
 
+    def unreadable(self) -> list[str]:
+        """The files of the configuration that this process may not read (any more)."""
+        return [one for one in self._files if one and not os.access(one, os.R_OK, effective_ids=True)]
+
     def follow(self) -> None:
         """Read the file again if it, or a file that it names, has changed. Called for each request and connection."""
         if not self._file:

@@ -10,12 +10,24 @@ import pytest
 from exporter.cli.commands.backup import backup
 from exporter.cli.commands.backup_plan import Places, measure_binds
 from exporter.cli.commands.index import Index
-from exporter.cli.commands.tables import Lines, quote
+from exporter.cli.commands.tables import Lines
+from exporter.core.shell import quote
 from exporter.core.text import escape
 from tests.support.product import document_of
 from tests.support.roots import graph_root
 
-_NAMES = ["-rf", "it's", "$(touch owned)", "a\nb", "esc\x1b]0;x\x07", "caf\udce9", "\u202egpj.exe", "`id`", "a b;c"]
+_NAMES = [
+    "-rf",
+    "it's",
+    "$(touch owned)",
+    "a\nb",
+    "esc\x1b]0;x\x07",
+    "caf\udce9",
+    "\u202egpj.exe",
+    "`id`",
+    "a b;c",
+    "\\x41\\nb",
+]
 
 
 @pytest.mark.parametrize("name", _NAMES)

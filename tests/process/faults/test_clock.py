@@ -25,9 +25,9 @@ time.time_ns = _shifted(time.time_ns, lambda seconds: int(seconds * 1e9))
 
 def test_a_clock_that_is_set(built: GraphRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An hour back, an hour ahead: what all processes are told of the date, by a file."""
-    clock = tmp_path / "clock"
-    clock.write_text("0")
     (tmp_path / "shifted").mkdir()
+    clock = tmp_path / "shifted/clock"  # where modules are loaded from, all processes may read
+    clock.write_text("0")
     (tmp_path / "shifted/sitecustomize.py").write_text(_CLOCK)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "shifted"))
     monkeypatch.setenv("CLOCK", str(clock))

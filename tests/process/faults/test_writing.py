@@ -57,6 +57,18 @@ def test_once_keeps_the_permissions_of_the_file_that_it_replaces(built: GraphRoo
     assert output.stat().st_mode & 0o777 == 0o600
 
 
+def test_once_leaves_the_file_as_it_was_where_the_disk_is_full(built: GraphRoot, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with mounted(disk, "-t", "tmpfs", "-o", "size=64k", "tmpfs"):
+        (disk / "out.prom").write_bytes(b"before")
+        (disk / "full").write_bytes(b"x" * (65536 - 4096))
+        done = _run("once", "--root", str(built.path), "--output", str(disk / "out.prom"))
+        assert (done.returncode, "No space left on device" in done.stderr) == (1, True)
+        assert (disk / "out.prom").read_bytes() == b"before"
+        assert sorted(os.listdir(disk)) == ["full", "out.prom"]
+
+
 def test_a_cache_on_a_full_disk_is_written_when_there_is_room(built: GraphRoot, tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()

@@ -26,11 +26,11 @@ def test_numbers_go_up_to_the_highest_that_there_is(file: Path) -> None:
 
 
 def test_a_worker_is_given_its_number(file: Path) -> None:
-    (file.parent / "77").write_text("300\n")
+    (file.parent / "77").write_text("300")
     with OomScore().lent():
         give(77)
         assert file.read_text() == "200\n"
-    assert (file.parent / "77").read_text() == "1000"
+    assert (file.parent / "77").read_text().startswith("1000")
     give(78)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from exporter.core.knowledge import Input
 from exporter.core.measured import Changes
 from exporter.core.model import BuildRecord, Inventory
 from exporter.demo.bolt import Tree as Buckets
@@ -58,6 +59,18 @@ def test_a_number_that_is_none_is_not_known(built: DbRoot, value: object) -> Non
     keys = ("snapshot.size", "cache.usageCount", "cache.createdAt", "cache.lastUsedAt")
     record = _record(built, dict.fromkeys(keys, value) | {"cache.recordType": 5})
     assert record == BuildRecord(_A, "regular", None, None, None, None, None)
+
+
+@pytest.mark.parametrize("key", ["cache.equalMutable", "cache.createdAt"])
+def test_a_value_that_cannot_be_decoded_is_a_problem(built: DbRoot, key: str) -> None:
+    rows: Buckets = {_A: {key: b"{"}, _B: {"snapshot.size": b'{"value": 5}'}}
+    write_bolt(built.path / "buildkit/metadata_v2.db", {"_main": rows})
+    write_bolt(built.path / "buildkit/snapshots.db", {})
+    snapshot = scan(built.path)
+    assert [(one.id, one.size) for one in snapshot.inventory.build_cache.records] == [(_A, None), (_B, 5)]
+    (problem,) = snapshot.problems
+    assert problem.detail == f"1 of its records, one is {_A}"
+    assert Input.BUILD_CACHE in [gap.input for gap in snapshot.inventory.knowledge.gaps]
 
 
 def test_the_largest_number_and_zero_are_numbers(built: DbRoot) -> None:

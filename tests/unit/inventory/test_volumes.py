@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from exporter.core.knowledge import Input
+from exporter.core.measured import Reason
 from exporter.core.model import Volume
 from exporter.demo.bolt import write_bolt
 from exporter.inventory.volumes import volume_of
@@ -158,6 +160,21 @@ def test_the_database_tells_driver_labels_and_what_was_made_without_a_name(root:
         "plain": ("local", False, ""),
         "damaged": ("local", False, ""),
     }
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b"[]", b"null", b'{"Driver": "x"}' + b" " * (8 * 1024 * 1024)])
+def test_an_entry_of_the_database_that_cannot_be_decoded_is_a_problem_and_hides_no_other(
+    root: Path, value: bytes
+) -> None:
+    for name in ("bad", "good"):
+        _put(root, f"volumes/{name}/_data")
+    about = b'{"Driver": "local", "Labels": {"com.docker.compose.project": "shop"}}'
+    write_bolt(root / "volumes/metadata.db", {"volumes": {"bad": value, "good": about}})
+    assert _volumes(root)["good"].compose_project == "shop"
+    (problem,) = scan(root).problems
+    assert (problem.path, problem.reason) == ("volumes/metadata.db", Reason.DECODE)
+    assert problem.detail == "1 of its entries, one is that of bad"
+    assert [gap.input for gap in scan(root).inventory.knowledge.gaps] == [Input.VOLUMES, Input.NAMES]
 
 
 def test_a_database_of_0_bytes_is_one_that_the_engine_makes_anew(root: Path) -> None:

@@ -6,7 +6,7 @@ from exporter.config.limits import Shown
 from exporter.core.model import Counters, Snapshot, Watching
 from exporter.expose.metrics.catalogue import CATALOGUE
 from exporter.expose.metrics.families import families
-from exporter.expose.metrics.live import Processes, WebStatus, filesystem_families, web_families
+from exporter.expose.metrics.live import Processes, WebStatus, filesystem_families, sandbox_families, web_families
 from exporter.expose.metrics.status import status_families
 from exporter.figures.figures import Figures
 from exporter.measure.pool.pool import Pool
@@ -45,6 +45,7 @@ def test_every_metric_of_the_catalogue_is_served_and_no_other(tmp_path: Path, po
         *filesystem_families([]),
         *web_families(WebStatus(0, 0, False, 1, {"full": 0}, 0)),
         *Processes().families(None, []),
+        *sandbox_families(7, None, 0),
     ]
     suffix = {"info": "_info", "counter": "_total"}
     served = {family.name + suffix.get(family.type, "") for family in made}

@@ -268,12 +268,18 @@ def test_of_a_database_that_was_large_what_is_in_use_is_read(monkeypatch: pytest
 
 
 def test_more_in_use_than_is_read_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES", 2 * PAGE)
+    monkeypatch.setattr(pages_module, "MAX_PAGE_BYTES", 2 * PAGE)
     leaves = [leaf(number, {f"k{number}": b""}).ljust(PAGE, b"\0") for number in (4, 5)]
     assert len(_values(_database(_branch(3, 4), *leaves))) == 1
     with pytest.raises(BoltError, match="more in use") as raised:
         _values(_database(_branch(3, 4, 5), *leaves))
     assert raised.value.reason is Reason.TOO_LARGE
+    monkeypatch.setattr(pages_module, "MAX_VALUE_BYTES", 9)
+    assert len(_values(bolt({"a": b"1234", "b": b"123"}))) == 2
+    for more in (bolt({"a": b"1234", "b": b"1234"}), bolt({"a": b"1234", "bb": {"c": b"12"}, "d": b"3"})):
+        with pytest.raises(BoltError, match="more in its values") as raised:
+            _values(more)
+        assert raised.value.reason is Reason.TOO_LARGE
     monkeypatch.setattr(pages_module, "MAX_ELEMENTS", 2)
     assert len(_values(bolt({"a": b"", "b": b""}))) == 2
     with pytest.raises(BoltError, match="more than 2 elements") as raised:
