@@ -5,6 +5,7 @@ Each scrape uses a new connection. Scrapes are measured from the beginning of an
 
 import contextlib
 import multiprocessing
+import random
 import resource
 import statistics
 import subprocess
@@ -25,6 +26,8 @@ from exporter.demo import build_demo
 _SCRAPES = 200
 _BUDGET_MS = 100
 _OBJECTS = 3000
+_NEVER_READERS = 300
+_GUESSES = 80
 _TOGETHER: tuple[Attack, ...] = (
     attackers.nothing,
     attackers.idle,
@@ -46,6 +49,8 @@ _LARGE: tuple[Attack, ...] = (attackers.nothing, attackers.slow_readers, attacke
 
 def main() -> None:
     """Print, for each attack, the times of scrapes and the growth of the serving process."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         web = _web_config(scratch)
@@ -62,6 +67,42 @@ def main() -> None:
         with _exporter(scratch / "large", web) as (running, target):
             print(f"On a host with {_OBJECTS:,} images and as many containers:")
             _each(_LARGE, target, running)
+            _print_memory(target, running)
+        _print_users(scratch / "demo", web)
+
+
+def _print_memory(target: Target, running: Subject) -> None:
+    """Print what readers that never read hold, and what is left when they have gone."""
+    print(f"{_NEVER_READERS} readers that never read, wave after wave:")
+    before = _resident(running)
+    for path in ("/metrics", "/api/v1/snapshot"):
+        for wave in range(3):
+            with attackers.never_readers(target, path, _NEVER_READERS):
+                time.sleep(3)
+                held = (_resident(running) - before) >> 20
+            time.sleep(3)
+            left = (_resident(running) - before) >> 20
+            print(f"  {path:24} wave {wave + 1}: +{held} MB, then +{left} MB", flush=True)
+
+
+def _print_users(root: Path, web: Path) -> None:
+    """Print how long wrong passwords take for users with hashes of different costs, and for names of nobody."""
+    hashes = {f"cost{cost}": bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(cost)).decode() for cost in (5, 8, 10)}
+    hashes[USER] = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()
+    file = web.with_name("users.yml")
+    users = "".join(f"  {name}: {hashed}\n" for name, hashed in hashes.items())
+    file.write_text(f"tls_server_config: {{cert_file: server.crt, key_file: server.key}}\nbasic_auth_users:\n{users}")
+    print("The time of a wrong password, in relation to that of a name of nobody:")
+    with _exporter(root, file) as (_, target):
+        names = [*hashes, "nobody", "root", "x" * 1000]
+        times: dict[str, list[float]] = {name: [] for name in names}
+        for _ in range(_GUESSES):  # in turn, so that whatever else runs slows all of them down
+            for name in random.sample(names, len(names)):
+                times[name] += attackers.seconds_to_refuse(target, name, 1)
+        # The shorter half: what else runs on the machine only makes times longer.
+        found = {name: statistics.mean(sorted(times[name])[: _GUESSES // 2]) for name in names}
+        for name in names:
+            print(f"  {name[:24]:24} {found[name] / found['nobody']:.3f}", flush=True)
 
 
 def _each(attacks: tuple[Attack, ...], target: Target, running: Subject) -> None:

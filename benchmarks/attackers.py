@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import http
 import http.client
 import itertools
 import random
@@ -80,6 +81,29 @@ def slow_readers(target: Target, begun: Callable[[], None], headers: str = "") -
 def slow_readers_of_gzip(target: Target, begun: Callable[[], None]) -> None:
     """`slow_readers` that ask for compressed pages."""
     slow_readers(target, begun, "accept-encoding: gzip\r\n")
+
+
+def never_readers(target: Target, path: str, number: int) -> contextlib.ExitStack:
+    """Connections with 20 pipelined requests each, which read nothing. They are closed with what is returned."""
+    held = contextlib.ExitStack()
+    context = target.context()
+    head = _head(path, "") * 20
+    for _ in range(number):
+        with contextlib.suppress(OSError):
+            held.enter_context(_said(_wrapped(target, context, window=4096), head))
+    return held
+
+
+def seconds_to_refuse(target: Target, user: str, times: int) -> list[float]:
+    """How long the answer to a wrong password takes, each time another one, seconds."""
+    context = target.context()
+    found = []
+    for _ in range(times):
+        start = time.perf_counter()
+        if target.ask(context, user, random.randbytes(6).hex()) != http.HTTPStatus.UNAUTHORIZED:  # noqa: S311 - any
+            raise RuntimeError(f"a wrong password of {user!r} was not refused")
+        found.append(time.perf_counter() - start)
+    return found
 
 
 def slow_heads(target: Target, begun: Callable[[], None]) -> None:

@@ -135,12 +135,13 @@ class Container:
     `pid` and `started` are what the daemon wrote of its process. `waits_unwritten`: when the engine waits to
     restart it, it does not write that down. `layer` is its writable layer, `init` the one that Docker prepares
     below that, `chain` the image layers below both, nearest first, `missing` the ids or chain ids of those that are
-    not on disk. `metadata` is what is kept of it besides its layers, with its checkpoints. `volumes_from` are
-    containers whose mounts are its own, too, and stand in `mounts` once all containers are read; `origin` is the
-    data root's path as the engine wrote it. `writable_limit` is the size in bytes that `--storage-opt size` allows
-    its layer, None where it has no such option. `unloaded` says why the engine does not load it when it starts, ""
-    if it does. Such a container is in no list of the engine, no prune removes it, and the engine does not know what
-    it uses. `written_by` is what its files tell of the engine that wrote them last.
+    not on disk. `cut`: the layers below are too many to be read, and `chain` has none. `metadata` is what is kept of it
+    besides its layers, with its checkpoints. `volumes_from` are containers whose mounts are its own, too, and stand in
+    `mounts` once all containers are read; `origin` is the data root's path as the engine wrote it. `writable_limit` is
+    the size in bytes that `--storage-opt size` allows its layer, None where it has no such option. `unloaded` says why
+    the engine does not load it when it starts, "" if it does. Such a container is in no list of the engine, no prune
+    removes it, and the engine does not know what it uses. `written_by` is what its files tell of the engine that wrote
+    them last.
     """
 
     driver: str
@@ -166,6 +167,7 @@ class Container:
     waits_unwritten: bool = False
     init: LayerId | None = None
     chain: tuple[LayerId, ...] = ()
+    cut: bool = False
     missing: tuple[str, ...] = ()
     checkpoints: Tree | None = None
     metadata: tuple[Tree, ...] = ()

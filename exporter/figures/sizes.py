@@ -1,15 +1,26 @@
 """Sizes of images, layers, containers, volumes, directories and the build cache: pure functions of a `Snapshot`."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 
 from exporter.core.barrier import Barrier
 from exporter.core.links import Links, sweep
 from exporter.core.measured import Measured, Tree, Usage, is_within
-from exporter.core.model import BuildRecord, Collector, Container, Image, ImageState, Layer, LayerKey, Snapshot, Use
+from exporter.core.model import (
+    BuildRecord,
+    Collector,
+    Container,
+    Image,
+    ImageState,
+    Layer,
+    LayerId,
+    LayerKey,
+    Snapshot,
+    Use,
+)
 from exporter.inventory.drivers import driver_named
 
 
@@ -95,41 +106,48 @@ def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:
 def images(snapshot: Snapshot, sizes: Mapping[LayerKey, int], barrier: Barrier) -> dict[tuple[str, str], ImageFigures]:
     """The figures of every image by (driver, id). Sharing is counted among the listed images only."""
     unknown = ImageFigures(None, None, None, None, None)
-    keys = [[LayerKey(image.driver, layer) for layer in image.layers] for image in snapshot.inventory.images]
-    sharers = Counter(
-        key for image, layers in zip(snapshot.inventory.images, keys, strict=True) if image.listed for key in layers
-    )
+    # By driver, then by layer: a key for each layer of each image would take most of the memory.
+    of_driver: dict[str, dict[LayerId, int]] = defaultdict(dict)
+    for (driver, layer), size in sizes.items():
+        of_driver[driver][layer] = size
+    sharers: dict[str, Counter[LayerId]] = defaultdict(Counter)
+    for image in snapshot.inventory.images:
+        if image.listed:
+            sharers[image.driver].update(image.layers)
     users = Counter((one.driver, one.image_id) for one in snapshot.inventory.containers if one.image_id)
     return {
         (image.driver, image.id): barrier.attempt(
             Collector.IMAGES,
             f"image {image.id}",
-            partial(_image, image, layers, sizes, sharers, users[image.driver, image.id]),
+            partial(_image, image, of_driver[image.driver], sharers[image.driver], users[image.driver, image.id]),
             unknown,
         )
-        for image, layers in zip(snapshot.inventory.images, keys, strict=True)
+        for image in snapshot.inventory.images
     }
 
 
-def _image(
-    image: Image,
-    keys: list[LayerKey],
-    sizes: Mapping[LayerKey, int],
-    sharers: Counter[LayerKey],
-    containers: int,
-) -> ImageFigures:
+def _image(image: Image, sizes: Mapping[LayerId, int], sharers: Counter[LayerId], containers: int) -> ImageFigures:
+    keys = image.layers
     sized = (bool(keys) or not image.broken) and all(key in sizes for key in keys)
     known = sized and not (image.broken and image.digest) and not image.cut
     # What a layer that is not on disk shared is nothing; of a layer that is not loaded it is not known.
     shared = sized and image.listed and not image.cut and not image.unloaded
-    proportional = sum((Fraction(sizes[key], sharers[key]) for key in keys), Fraction()) if shared else None
     return ImageFigures(
         virtual=sum(sizes[key] for key in keys) if known else None,
         unique=sum(sizes[key] for key in keys if sharers[key] == 1) if shared and known else None,
-        proportional=None if proportional is None else float(proportional),
+        proportional=_proportional(keys, sizes, sharers) if shared else None,
         containers=containers,
         state=_state(image, containers),
     )
+
+
+def _proportional(layers: Iterable[LayerId], sizes: Mapping[LayerId, int], sharers: Counter[LayerId]) -> float:
+    """The sum of sizes, each divided by how many share it: exact until the end."""
+    by_count: Counter[int] = Counter()
+    for layer in layers:
+        by_count[sharers[layer]] += sizes[layer]
+    common = math.lcm(*by_count)
+    return sum(size * (common // count) for count, size in by_count.items()) / common
 
 
 def _state(image: Image, containers: int) -> ImageState:
@@ -211,7 +229,7 @@ def _below(
     container: Container, sizes: Mapping[LayerKey, int], virtual: dict[tuple[str, str], int | None]
 ) -> int | None:
     """The size of the layers below a container. They stay when `docker rmi -f` removes the image."""
-    if container.missing:
+    if container.missing or container.cut:
         return None
     if container.chain:
         chain = [sizes.get(LayerKey(container.driver, layer)) for layer in container.chain]

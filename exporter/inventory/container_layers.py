@@ -31,6 +31,7 @@ def place_container(container: Container, parts: LayoutParts, stores: Mapping[st
                 layer=found.layer,
                 init=found.init,
                 chain=found.chain,
+                cut=found.cut,
                 metadata=(*container.metadata, *found.metadata),
             )
             break

@@ -2,7 +2,8 @@
 
 The serving process: all capabilities; it opens no file for writing, and no TCP connection of its own. The scanning
 process and its workers: all capabilities but CAP_DAC_READ_SEARCH; they read below the data root, in /proc, in
-/sys/fs/cgroup and what Python itself needs, write in the state directory, and use no TCP.
+/sys/fs/cgroup and what Python itself needs, write in the state directory, and use no TCP. Unless they are root they may
+write to what is theirs in /proc: `oom_score_adj` of the workers.
 """
 
 import contextlib
@@ -89,7 +90,9 @@ def confine_scanning(config: Config) -> Confinement:
     state, in_place = _state(config.scan.cache_file, config.root, answers=answers)
     data = () if root is None else (os.path.realpath(config.root),)
     read = [(path, READ) for path in (*data, *_KERNEL, *_SYSTEM, *_python())]
-    rules = (*read, (os.path.dirname(_PACKAGE), READ_DIR), *_programs(), _NULL, *state)
+    # The scores of its workers. Whoever is not root may write to nothing else there but files of his own processes.
+    scores = [("/proc", WRITE_FILE)] if os.geteuid() else []
+    rules = (*read, *scores, (os.path.dirname(_PACKAGE), READ_DIR), *_programs(), _NULL, *state)
     version = _restrict(config.sandbox, Limits(tuple(rules), alone=True))
     _refuse_changes(config.sandbox, network=True)
     readable = root is not None and _opens(config.root)

@@ -11,6 +11,7 @@ from exporter.core import log
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.interrupts import ignore_interrupts
 from exporter.core.memory import map_large_blocks
+from exporter.core.oom_score import OOM_SCORE, SCANNING
 from exporter.measure.pool.pool import Pool, default_workers
 from exporter.service.ipc import OrderReader, StartScanning
 from exporter.service.sandbox import SandboxError, confine_scanning
@@ -45,6 +46,7 @@ def main() -> None:
 
 
 def _run() -> None:
+    OOM_SCORE.add(SCANNING)
     orders = OrderReader(sys.stdin.fileno())
     start = _first_order(orders)
     config = start.config

@@ -146,4 +146,5 @@ def test_the_unit_has_one_capability_and_no_mounts_of_others() -> None:
     assert settings["MountFlags"] == "slave"
     assert settings["ProtectSystem"] == "strict"
     assert settings["IOSchedulingClass"] == "idle"
+    assert settings["OOMPolicy"] == "continue"
     assert {"MemoryMax", "WatchdogSec", "User"} <= settings.keys()

@@ -12,7 +12,7 @@ from exporter.core.landlock import version
 from exporter.core.version import VERSION
 from exporter.demo import build_demo
 from tests.support.booted import Machine, machine
-from tests.support.product import Samples, needs
+from tests.support.product import Samples, needs, scanning, workers
 from tests.support.waiting import eventually
 
 _NAME = "docker-storage-exporter"
@@ -106,7 +106,7 @@ def test_installed_it_serves_what_only_root_may_read(service: Machine) -> None:
     assert "NoNewPrivs:\t1" in status
     mounts = [line.split() for line in service.run("cat", f"/proc/{number}/mountinfo").stdout.splitlines()]
     assert next(one for one in mounts if one[4] == "/")[6].startswith("master:"), "unmounts of the host come through"
-    assert service.run("cat", f"/proc/{number}/oom_score_adj").stdout == "500\n"
+    assert service.run("cat", f"/proc/{number}/oom_score_adj").stdout == "200\n"
     assert service.run("ionice", "-p", str(number)).stdout.startswith("idle")
     assert service.show(_SERVICE, "MemoryMax") == str(512 * 1024**2)
 
@@ -153,6 +153,94 @@ def test_what_hangs_or_dies_is_started_again(host: Machine) -> None:
     finally:
         settings.unlink()
         host.run("systemctl", "daemon-reload")
+
+
+def _memory_group(host: Machine) -> Path:
+    """The control group of the service that limits its memory, as this machine sees it."""
+    for line in Path(f"/proc/{_outer(host)}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        where = Path("/sys/fs/cgroup", *(["memory"] if controllers else []), path.lstrip("/"))
+        if controllers in ("memory", "") and any((where / file).exists() for file in _LIMITS):
+            return where
+    pytest.skip("no control group limits memory here")
+
+
+#: The files of a memory group in the two versions: of the limit, and of the processes that were killed.
+_LIMITS = {"memory.limit_in_bytes": "memory.oom_control", "memory.max": "memory.events"}
+
+
+#: Bytes for the scanning process and for about two workers.
+_ROOM = 12 << 20
+
+
+def _outer(host: Machine) -> int:
+    """The number of the serving process outside of the machine."""
+    inner = process(host)
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                status = (entry / "status").read_text()
+            except OSError:
+                continue
+            numbers = re.search(r"NSpid:\t(.*)", status)
+            if numbers and numbers[1].split()[-1] == str(inner) and scanning(int(entry.name)):
+                return int(entry.name)
+    raise LookupError(inner)
+
+
+def _used(group: Path) -> int:
+    """The bytes that processes of a group have for themselves."""
+    found = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    return int(found.get("total_rss") or found["anon"])
+
+
+@pytest.fixture
+def crowded(host: Machine) -> Iterator[Machine]:
+    """The service with so many workers that these take more memory than the other processes ask for anew."""
+    settings = host.root / "etc" / _NAME / "config.yml"
+    before = settings.read_text()
+    settings.write_text("scan.workers: 8\n")
+    host.run("systemctl", "restart", _SERVICE)
+    yield host
+    settings.write_text(before)
+    host.run("systemctl", "restart", _SERVICE)
+
+
+def test_a_worker_that_is_killed_for_memory_takes_nobody_with_it(crowded: Machine) -> None:
+    """The limit is what is in use without workers, and room for some of them: the kernel has to kill one."""
+    assert crowded.show(_SERVICE, "OOMPolicy") == "continue"
+    figures(crowded)
+    group, outer, number = _memory_group(crowded), _outer(crowded), process(crowded)
+    limit, events = next((group / one, group / other) for one, other in _LIMITS.items() if (group / one).exists())
+    before, scanner = limit.read_text(), scanning(outer)
+
+    def kills() -> int:
+        found = re.search(r"^oom_kill (\d+)$", events.read_text(), re.MULTILINE)
+        return int(found[1]) if found else 0
+
+    def killed() -> bool:
+        """Whether one was killed in a scan of everything, which begins when there are no workers."""
+        eventually(lambda: not workers(outer), otherwise=lambda: "the workers never ended")
+        limit.write_text(str(_used(group) + _ROOM))
+        try:
+            crowded.run("systemctl", "reload", _SERVICE)
+            eventually(lambda: kills() or workers(outer))
+            eventually(lambda: kills() or not workers(outer))
+            return kills() > 0
+        finally:
+            limit.write_text(before)
+
+    eventually(killed, otherwise=lambda: f"{_used(group)} of {limit.read_text()}")
+    assert process(crowded) == number
+    assert scanning(outer) == scanner, "it was a worker"
+    assert crowded.show(_SERVICE, "ActiveState") == "active"
+    assert crowded.show(_SERVICE, "NRestarts") == "0"
+    scans = figures(crowded).sum("scans_total", trigger="manual")
+    assert crowded.run("systemctl", "reload", _SERVICE).returncode == 0
+    eventually(lambda: figures(crowded).sum("scans_total", trigger="manual") > scans)
+    found = figures(crowded)
+    assert found("up") == 1
+    assert len(found.all("image_virtual_size_bytes")) == 2
 
 
 def test_it_stops_in_order_and_at_once(service: Machine) -> None:

@@ -11,6 +11,9 @@ from exporter.core.measured import Tree
 
 #: What follows a container's id in the name of its init layer, which Docker makes below the writable layer.
 INIT = "-init"
+#: More layers on each other than any engine makes: 125 (layer/layer.go, MaxLayerDepth), and 127 before 1.10
+#: (image/image.go, MaxImageDepth). A chain that is longer is damage or an attack, and is an error.
+MOST_LAYERS = 256
 
 
 @dataclass(frozen=True, slots=True)

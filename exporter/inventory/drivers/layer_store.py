@@ -9,12 +9,16 @@ from typing import TypeVar
 
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
-from exporter.core.measured import Changes, Tree
+from exporter.core.measured import Changes, Reason, Tree
 from exporter.core.model import LayerId
-from exporter.inventory.drivers import INIT, Driver
+from exporter.inventory.drivers import INIT, MOST_LAYERS, Driver
 from exporter.inventory.files.reader import Reader, is_id
 
 T = TypeVar("T")
+
+
+#: Bytes of a list of layers: a line for each, with an id and perhaps `-init`.
+_LONGEST_LIST = MOST_LAYERS * len(f"{'0' * 64}{INIT}\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,14 @@ class LayerStore:
         if self.driver.parents is None:
             return None
         entry = (*self.driver.parents, name)
-        return self._reader.once("parents", entry, lambda: self._reader.bytes(entry, optional=True), None)
+        return self._reader.once("parents", entry, lambda: self._list(entry), None)
+
+    def _list(self, entry: Tree) -> bytes | None:
+        raw = self._reader.bytes(entry, optional=True)
+        if raw is not None and len(raw) > _LONGEST_LIST:
+            self._reader.problem(Reason.TOO_LARGE, entry, "lists more layers than engines make")
+            return None
+        return raw
 
 
 def files_elsewhere(root: DataRoot, store: LayerStore) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 from exporter.core.area import Area, Signature
 from exporter.core.knowledge import Input
@@ -178,13 +179,14 @@ def _snapshot_of(record: str, values: Mapping[str, object]) -> str:
 
 
 def _needs(snapshots: Iterable[BuildSnapshot], database: Database) -> Iterator[LayerId]:
-    for one in snapshots:
+    known = list(snapshots)
+    for one in known:
         for name in (one.name, one.committed):
             for variant in (LayerId(name), LayerId(name + INIT)):
                 if variant in database.store.names:
                     yield variant
-        for top in (one.chain, one.parent.removeprefix(_SHA256), one.name.removeprefix(_SHA256)):
-            yield from (entry.cache for entry in database.chain(top))
+    tops = ((one.chain, one.parent.removeprefix(_SHA256), one.name.removeprefix(_SHA256)) for one in known)
+    yield from (entry.cache for entry in database.below(chain.from_iterable(tops)))
 
 
 def parents(builds: Builds, database: Database) -> dict[LayerId, tuple[LayerId, ...]]:
@@ -192,11 +194,12 @@ def parents(builds: Builds, database: Database) -> dict[LayerId, tuple[LayerId, 
     found: dict[LayerId, tuple[LayerId, ...]] = {}
     for one in builds.snapshots.values():
         below = builds.snapshots.get(one.parent)
-        names = [entry.cache for entry in database.chain((below.chain if below else one.parent).removeprefix(_SHA256))]
+        entry = database.entries.get((below.chain if below else one.parent).removeprefix(_SHA256))
+        names = [] if entry is None else [entry.cache]
         if below is not None and not below.chain:
             names = [below.directory]
         if one.name in database.store.names:
-            found[LayerId(one.name)] = tuple(names[:1])
+            found[LayerId(one.name)] = tuple(names)
     return found
 
 

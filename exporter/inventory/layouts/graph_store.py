@@ -12,7 +12,7 @@ from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, ImageId, LayerId
 from exporter.inventory import drivers
-from exporter.inventory.drivers import Driver
+from exporter.inventory.drivers import MOST_LAYERS, Driver
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import MISSING, Reader, is_id
 from exporter.inventory.files.values import Json, is_table, moment, table, text
@@ -234,17 +234,33 @@ class GraphStore:
             self.missing.discard(image)
             reader.gap(Input.IMAGE_CONFIGS, (*GRAPH, image), MISSING, driver=self.driver, object_id=image)
         listed = {image for image in self.entries if self.references.names(image) or image not in parents}
-        covered = {layer for image in listed for layer in chains[image]}
+        covered = self._covered(listed)
         # A cycle of parents has no topmost image: without this, no figure would include its layers.
         listed.update(image for image in self.entries if chains[image] and image not in covered)
         return [self._image(entry, chains[image], listed=image in listed) for image, entry in self.entries.items()]
 
+    def _covered(self, images: Iterable[str]) -> set[str]:
+        """The layers of these images' chains, whole; each layer is come to once."""
+        covered: set[str] = set()
+        for image in images:
+            at: str | None = image
+            while at is not None and at not in covered and at in self.entries and self.store.has(at):
+                covered.add(at)
+                at = self.entries[at].parent
+        return covered
+
     def _chain(self, reader: Reader, image: str) -> tuple[LayerId, ...]:
-        """The layers from an image's own upwards, to the first that is not on disk: Docker counts no further."""
+        """The layers from an image's own upwards, to the first that is not on disk: Docker counts no further.
+
+        A chain that is longer than engines make is cut: what is above is not known.
+        """
         chain: dict[LayerId, None] = {}
         at: str | None = image
         while at is not None:
             entry = self.entries.get(at)
+            if len(chain) == MOST_LAYERS and entry is not None and at not in chain:
+                reader.problem(Reason.TOO_LARGE, (*GRAPH, image, "json"), "stands on too many images", harmless=True)
+                break
             if entry is None or not self.store.has(at):
                 self.missing.update(() if self._moved(at) else {at})
                 break
@@ -261,12 +277,21 @@ class GraphStore:
         if not all(self.entries[layer].sound for layer in chain):
             return True
         parent = self.entries[chain[-1]].parent if chain else None
+        if self._is_too_long(chain):
+            return True
         lost = parent is not None and parent not in self.entries and not self._moved(parent)
         return lost and self.store.has(parent or "")
+
+    def _is_too_long(self, chain: tuple[LayerId, ...]) -> bool:
+        """Whether a chain was cut although it goes on."""
+        parent = self.entries[chain[-1]].parent if len(chain) == MOST_LAYERS else None
+        return parent is not None and parent in self.entries and LayerId(parent) not in chain
 
     def _missing_of(self, entry: GraphEntry, chain: tuple[LayerId, ...]) -> tuple[str, ...]:
         """The layer of an image's chain that is not on disk: what is above that is not known."""
         end: str | None = self.entries[chain[-1]].parent if chain else entry.id
+        if self._is_too_long(chain):
+            return ()
         return () if end is None or end in chain or self._moved(end) else (end,)
 
     def _image(self, entry: GraphEntry, chain: tuple[LayerId, ...], *, listed: bool) -> Image:

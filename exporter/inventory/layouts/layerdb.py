@@ -167,7 +167,8 @@ class LayerdbPart:
         named = mount.init or (LayerId(mount.layer + INIT) if mount.layer else None)
         layer, init = (name if name is not None and database.has(name) else None for name in (mount.layer, named))
         home: Tree = (*database.base, "layerdb", "mounts", container)
-        return ContainerLayers(layer, init, tuple(entry.cache for entry in database.chain(mount.parent)), (home,))
+        below = tuple(entry.cache for entry in database.chain(mount.parent))
+        return ContainerLayers(layer, init, below, (home,), cut=mount.cut)
 
     def why_not_loaded(self, container: ContainerId) -> str:
         """Why the engine does not load a container because of its layers; "" if it does.
@@ -236,7 +237,8 @@ class _Describer:
                 self._parents[mount.init] = below
 
     def _cache(self, chain: str) -> tuple[LayerId, ...]:
-        return tuple(entry.cache for entry in self._database.chain(chain))[:1]
+        entry = self._database.entries.get(chain)
+        return () if entry is None else (entry.cache,)
 
     def __call__(self, name: LayerId, use: Use) -> Layer:
         """Describe one layer."""
@@ -260,9 +262,10 @@ def _held(database: Database, containers: Collection[str]) -> dict[LayerId, str]
     in use for as long as the entry is there.
     """
     held: dict[LayerId, str] = {}
+    walked: set[str] = set()
     for name, mount in database.mounts.items():
         if is_id(name) and name not in containers:
-            below = (entry.cache for entry in database.chain(mount.parent))
+            below = (entry.cache for entry in database.below([mount.parent], walked))
             own = (layer for layer in (mount.layer, mount.init) if layer is not None)
             held.update(dict.fromkeys((*own, *below), name))
     return held
@@ -271,7 +274,7 @@ def _held(database: Database, containers: Collection[str]) -> dict[LayerId, str]
 def _left_by_builds(database: Database) -> Iterator[LayerId]:
     """Directories with BuildKit's names, and those of what it mounts: in doubt they are its own."""
     yield from (name for name in database.store.names if is_build_name(name))
-    for name, mount in database.mounts.items():
-        if not is_id(name):
-            yield from (layer for layer in (mount.layer, mount.init) if layer is not None)
-            yield from (entry.cache for entry in database.chain(mount.parent))
+    mounts = [mount for name, mount in database.mounts.items() if not is_id(name)]
+    for mount in mounts:
+        yield from (layer for layer in (mount.layer, mount.init) if layer is not None)
+    yield from (entry.cache for entry in database.below(mount.parent for mount in mounts))

@@ -12,6 +12,7 @@ from functools import partial
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, ImageId
+from exporter.inventory.drivers import MOST_LAYERS
 from exporter.inventory.files.reader import MISSING, Reader, is_id
 from exporter.inventory.files.values import Json, decode, is_table, items, moment, table, text
 from exporter.inventory.layouts.layerdb_store import SHA256, Database, chain_id, hex_digits
@@ -187,6 +188,9 @@ def _read_config(reader: Reader, tree: Tree, about: Tree) -> ImageConfig:
         reader.problem(Reason.DECODE, tree, "not a JSON object")
         return ImageConfig(bare)
     diffs = items(config, "rootfs", "diff_ids")
+    if len(diffs) > MOST_LAYERS:
+        reader.problem(Reason.TOO_LARGE, tree, "has more layers than engines make")
+        return ImageConfig(bare)
     good = [diff for diff in diffs if isinstance(diff, str) and diff.startswith(SHA256) and hex_digits(diff)]
     if len(good) != len(diffs):
         reader.problem(Reason.DECODE, tree, "a diff id that is none")

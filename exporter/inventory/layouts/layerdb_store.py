@@ -7,12 +7,14 @@ keeps the same files.
 import hashlib
 import re
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from exporter.core.data_root import DataRoot, reason_of
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, LayerId
+from exporter.inventory.drivers import MOST_LAYERS
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader, is_id
 
@@ -50,13 +52,14 @@ class LayerEntry:
 class MountEntry:
     """What `layerdb/mounts/<container>` says: the driver's directories, and the chain below them.
 
-    `good`: an engine loads it.
+    `good`: an engine loads it. `cut`: the layers below are too many to be read.
     """
 
     layer: LayerId | None = None
     init: LayerId | None = None
     parent: str = ""
     good: bool = True
+    cut: bool = False
 
 
 @dataclass(slots=True)
@@ -80,6 +83,8 @@ class Database:
     mounts_listed: bool = True
     entries_listed: bool = True
     doubtful: bool = False
+    _loaded: dict[str, bool] = field(default_factory=dict)
+    _depths: dict[str, int] = field(default_factory=dict)
 
     @property
     def base(self) -> Tree:
@@ -91,26 +96,51 @@ class Database:
         return self.store.has(name)
 
     def chain(self, top: str) -> Iterator[LayerEntry]:
-        """The entries from a chain id down, as far as they are there; a ring of parents is walked once."""
-        seen: set[str] = set()
-        while top and top not in seen and (entry := self.entries.get(top)) is not None:
-            seen.add(top)
-            yield entry
-            top = entry.parent
+        """The entries from a chain id down, as far as they are there; a ring of parents is walked once.
+
+        At most `MOST_LAYERS`: whoever needs them all asks for the `depth` first.
+        """
+        return islice(self.below([top]), MOST_LAYERS)
+
+    def below(self, tops: Iterable[str], walked: set[str] | None = None) -> Iterator[LayerEntry]:
+        """The entries from several chain ids down, each once: those `walked` before are left out."""
+        seen = set() if walked is None else walked
+        for top in tops:
+            at = top
+            while at and at not in seen and (entry := self.entries.get(at)) is not None:
+                seen.add(at)
+                yield entry
+                at = entry.parent
+
+    def depth(self, top: str) -> int:
+        """How many entries a chain has, as far as they are there. All chains together are walked once."""
+        way: dict[str, None] = {}
+        at = top
+        while at not in way and at not in self._depths and (entry := self.entries.get(at)) is not None:
+            way[at] = None
+            at = entry.parent
+        depth = self._depths.get(at, 0)
+        for one in reversed(way):
+            depth += 1
+            self._depths[one] = depth
+        return depth
 
     def loads(self, top: str) -> bool:
         """Whether an engine loads the layer with this chain id: it reads the entry and all below it.
 
         Docker 20.10 layer/layer_store.go (loadLayer): what an entry says need not fit its name.
         """
-        seen: set[str] = set()
-        while top and top not in seen:
-            seen.add(top)
-            entry = self.entries.get(top) or self.misnamed.get(top)
+        way: set[str] = set()
+        at = top
+        while at and at not in way and at not in self._loaded:
+            entry = self.entries.get(at) or self.misnamed.get(at)
             if entry is None:
-                return False
-            top = entry.parent
-        return not top
+                break
+            way.add(at)
+            at = entry.parent
+        loaded = self._loaded.get(at, not at)
+        self._loaded.update(dict.fromkeys(way, loaded))
+        return loaded
 
     def references(self) -> list[Tree]:
         """Where something that refers to a layer can come or go."""
@@ -147,6 +177,11 @@ def read_layers(reader: Reader, store: LayerStore) -> Database:
     unlisted, reader.unlisted = reader.unlisted, False
     for name in reader.objects(mounts, lambda name: _DIRECTORY.fullmatch(name) is not None):
         database.mounts[name] = _mount(reader, database.store, (*mounts, name))
+    for name, mount in database.mounts.items():
+        if database.depth(mount.parent) > MOST_LAYERS:
+            reader.problem(Reason.TOO_LARGE, (*mounts, name, "parent"), "stands on more layers than engines make")
+            database.mounts[name] = replace(mount, parent="", cut=True)
+            database.doubtful = True
     database.mounts_listed = not reader.unlisted  # an engine makes a new directory where it is missing
     reader.unlisted = reader.unlisted or unlisted
     # What is not known of them may be any layer.

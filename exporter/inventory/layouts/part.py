@@ -35,13 +35,14 @@ class ContainerLayers:
     """Where a container's layers are.
 
     `layer` and `init` are None where they are not on disk; `chain` are the image layers below, nearest first;
-    `metadata` is what describes these layers.
+    `metadata` is what describes these layers. `cut`: those below are too many to be read.
     """
 
     layer: LayerId | None
     init: LayerId | None = None
     chain: tuple[LayerId, ...] = ()
     metadata: tuple[Tree, ...] = ()
+    cut: bool = False
 
 
 class DriverPart(Protocol):

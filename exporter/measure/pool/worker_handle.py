@@ -13,6 +13,7 @@ from pathlib import Path
 from exporter.core.framing import FrameReader
 from exporter.core.interrupts import interrupts_held
 from exporter.core.measured import Tree
+from exporter.core.oom_score import OOM_SCORE, give
 from exporter.measure.pool.protocol import (
     NUMBER_BYTES,
     Answer,
@@ -164,8 +165,8 @@ class WorkerHandle:
 
 def _start_worker(begins: int) -> "subprocess.Popen[bytes]":
     """Start the process. `begins` is the pipe for the numbers of the items that it begins; raises OSError."""
-    with interrupts_held():
-        return subprocess.Popen(  # noqa: S603 - this interpreter, with this program
+    with interrupts_held(), OOM_SCORE.lent():
+        process = subprocess.Popen(  # noqa: S603 - this interpreter, with this program
             # Without site: half of a worker's start would be the search for packages that it does not use.
             [sys.executable, "-S", "-E", "-c", _START, _TOP, str(begins)],
             stdin=subprocess.PIPE,
@@ -174,6 +175,8 @@ def _start_worker(begins: int) -> "subprocess.Popen[bytes]":
             process_group=0,  # of this session: see service/scan_supervisor.py
             pass_fds=[begins],
         )
+        give(process.pid)
+        return process
 
 
 def _lower_io_priority(process: int) -> None:

@@ -54,11 +54,11 @@ def _is_cut(old: str, new: str) -> bool:
 
 
 def may_be_half(old: WebConfig, new: WebConfig) -> bool:
-    """Whether less is let through than before: that may be what was meant, or the first half of a file."""
+    """Whether something is missing and nothing is new: that may be what was meant, or the first half of a file."""
     old_tls, new_tls = old.tls or TlsConfig(), new.tls or TlsConfig()
     return (
-        bool({name for name, _ in old.users} - {name for name, _ in new.users})
-        or bool({*old_tls.ciphers} - {*new_tls.ciphers})
-        or bool((old_tls.allowed_sans or frozenset()) - (new_tls.allowed_sans or frozenset()))
+        {name for name, _ in new.users} < {name for name, _ in old.users}
+        or {*new_tls.ciphers} < {*old_tls.ciphers}
+        or (new_tls.allowed_sans or frozenset()) < (old_tls.allowed_sans or frozenset())
         or new.burst < old.burst
     )

@@ -44,6 +44,9 @@ _TARGETS = (
         b"*",
         b"//evil.example/",
         b"http://evil.example/metrics",
+        b"HTTPS://[::1]:99999/metrics",
+        b"http://",
+        b"http://a@b/%zz",
         b"/metrics#x",
         b"/\xff\xfe",
     ),
@@ -96,6 +99,10 @@ _HEADERS = (
         b"x\x7f: y",
         b"range: bytes=0-",
     ),
+    *(b"accept: text/plain;version=x", b"accept: text/plain;version=" + b"9" * 9000, b'accept: "' + b'\\"' * 4000),
+    *(b"accept: application/openmetrics-text;version=99;escaping=dots", b"accept:", b"accept: ,;=,;q=,q"),
+    *(b"accept-encoding: gzip;q=1e999", b'accept-encoding: "gzip', b"range: bytes=-1,0-0", b"if-modified-since: x"),
+    *(b"origin: null", b"origin: http://[", b"referer: http://x:99999999/", b"sec-fetch-site: cross-site"),
     *(b"if-none-match: *", b"te: trailers", b"trailer: x", b"cookie: " + b"a=b; " * 500, b"x-forwarded-for: 127.0.0.1"),
 )
 _BODIES = (

@@ -76,6 +76,7 @@ def test_what_protects_less_is_named(tmp_path: Path, changed: str, to: str, miss
         ("", ""),
         (f"  bob: {_HASH}", f"  bob: {_OTHER}"),
         (f"  bob: {_HASH}", f"  bob: {_HASH}\n  carol: {_HASH}"),
+        (f"  bob: {_HASH}", f"  carol: {_OTHER}"),
         ("server.crt", "renewed.crt"),
         ("client_ca_file: ca.crt", "client_ca_file: renewed.crt"),
         ("interval: 100ms", "interval: 1s"),

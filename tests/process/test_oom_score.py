@@ -1,0 +1,42 @@
+"""Which process the kernel ends first when memory runs out: a worker, then the scanning process, then the serving."""
+
+from pathlib import Path
+
+from exporter.core.oom_score import SCANNING, WORKER
+from tests.support.exporter import exporter
+from tests.support.roots import graph_root
+from tests.support.waiting import eventually
+
+
+def _score(process: int) -> int:
+    return int(Path(f"/proc/{process}/oom_score_adj").read_text())
+
+
+def _command(process: int) -> str:
+    return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def _below(process: int) -> list[int]:
+    tasks = Path(f"/proc/{process}/task")
+    children = [int(one) for task in tasks.iterdir() for one in (task / "children").read_text().split()]
+    return [*children, *(further for child in children for further in _below(child))]
+
+
+def test_a_worker_goes_before_the_scanning_process_and_that_before_the_serving_one(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("base", files={"f": 10}, tag="base:1")
+    with exporter(built.path) as running:
+        running.wait_for("up", 1)
+        own = _score(running.process.pid)
+        scores: dict[str, int] = {}
+
+        def all_there() -> bool:
+            for process in _below(running.process.pid):
+                try:
+                    command, score = _command(process), _score(process)
+                except OSError:
+                    continue  # a worker with nothing to do ends
+                scores.update({name: score for name in ("scan_process", "worker_main") if name in command})
+            return len(scores) == 2
+
+        eventually(all_there, otherwise=lambda: str(scores))
+    assert scores == {"scan_process": min(1000, own + SCANNING), "worker_main": WORKER}
