@@ -42,13 +42,13 @@ _X86_64 = _Table(
     (41, 425),  # socket, io_uring_setup
     16,
 )
-#: fchmod, fchmodat, fchown, fchownat; utimensat; *setxattr, *removexattr; socket, io_uring_setup.
-_SHARED = _Table(0, (52, 53, 55, 54, 88, 5, 6, 7, 14, 15, 16, *_NEW), (198, 425), 29)
+# fchmod, fchmodat, fchown, fchownat; utimensat; *setxattr, *removexattr; socket, io_uring_setup; ioctl.
+_SHARED = ((52, 53, 55, 54, 88, 5, 6, 7, 14, 15, 16, *_NEW), (198, 425), 29)
 _TABLES = {
     "x86_64": _X86_64,
-    "aarch64": _SHARED._replace(architecture=0xC00000B7),
-    "riscv64": _SHARED._replace(architecture=0xC00000F3),
-    "loongarch64": _SHARED._replace(architecture=0xC0000102),
+    "aarch64": _Table(0xC00000B7, *_SHARED),
+    "riscv64": _Table(0xC00000F3, *_SHARED),
+    "loongarch64": _Table(0xC0000102, *_SHARED),
 }
 
 
