@@ -1,4 +1,4 @@
-"""Errors that say that this process, or the host, has no descriptor or memory left, and nothing of what it asked for."""
+"""Errors that say that this process or the host has no descriptor or memory left, and nothing of what was asked."""
 
 import errno
 
