@@ -20,6 +20,7 @@ from exporter.core.landlock import CHANGE, EXECUTE, MAKE_REG, READ, READ_DIR, RE
 from exporter.core.log import Logger
 from exporter.core.privileges import READ_SEARCH, keep_only, privileges_of
 from exporter.core.seccomp import refuse_changes
+from exporter.core.shortage import is_shortage
 from exporter.inventory.opening import identify
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -131,6 +132,8 @@ def _restrict(mode: SandboxMode, limits: Limits) -> int:
     try:
         found = landlock.restrict(limits)
     except OSError as error:
+        if is_shortage(error):  # it may be over when this process is started again
+            raise SandboxError(f"landlock: {error.strerror}") from None
         _refuse(mode, "landlock", error)
         return 0
     if not found and mode is SandboxMode.REQUIRED:
