@@ -293,9 +293,7 @@ class Pool:
             return
         task.crashes += 1
         if task.crashes < _CRASHES:
-            task.trouble = None
-            self._end_attempt(task)
-            self._put(task, [WHOLE], paced=task.large)
+            self._begin_again(task)
         else:
             self._fail(task, Reason.IO, task.tree, "the worker died twice")
 
@@ -306,8 +304,18 @@ class Pool:
         worker.work.clear()
         self._supervisor.end_worker(worker, stuck_in)
         for number, item in items:
-            if number != begun and not item.void:
+            if number == begun or item.void:
+                continue
+            if item.task.parts > 1:  # it may have given away a part, which must not be measured twice
+                self._begin_again(item.task)
+            else:
                 self._waiting.put(item)
+
+    def _begin_again(self, task: Task) -> None:
+        """Drop what is known of a task, and put it back whole."""
+        task.trouble = None
+        self._end_attempt(task)
+        self._put(task, [WHOLE], paced=task.large)
 
     def _refuse(self, stuck: list[Tree]) -> None:
         """Fail the waiting work in trees in which a worker hangs, and on the mounted filesystems of these trees."""

@@ -109,7 +109,11 @@ class WorkItem:
         return self.attempt != self.task.attempt
 
     def order(self) -> Work:
-        """The order for a worker. Of a tree that is expected to be small, it gives back what exceeds that."""
+        """The order for a worker. Of a tree that is expected to be small, it gives back what exceeds that.
+
+        It begins anew: what came of an order before, to a worker that was lost, is dropped.
+        """
+        self.links.clear()
         task = self.task
         pace = task.pace if self.paced else 1.0
         if task.changes is not None:
