@@ -58,6 +58,7 @@ _MUST_FIRE = {
     ("DockerStorageImageStoreUnsupported", _NEW),
     ("DockerStorageExporterDown", _DOWN),
     ("DockerStorageScannerDown", _GONE),
+    ("DockerStorageSeriesDropped", _SICK),
 }
 #: Rightly empty, and why.
 _EMPTY = {
@@ -139,7 +140,8 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
 
 
 def _watched(live: Live, sick: Sick, one: Engine) -> Iterator[Hosts]:
-    targets = {_BUSY: live.exporter(one.root)[1], _SICK: live.exporter(sick.root)[1], _DOWN: "127.0.0.1:1"}
+    few = live.exporter(sick.root, "--collector.volumes.max-series", "4")
+    targets = {_BUSY: live.exporter(one.root)[1], _SICK: few[1], _DOWN: "127.0.0.1:1"}
     (live.scratch / "new/rootfs/overlayfs/x").mkdir(parents=True)
     targets[_NEW] = live.exporter(live.scratch / "new")[1]
     lost, targets[_GONE] = live.exporter(live.scratch / "nothing")
