@@ -16,7 +16,7 @@ MUTATION_TOOL := cosmic-ray==8.7.0
 APT_BENCHMARK := docker.io $(DOCKER_CLIENT) busybox-static gdu prometheus
 
 .PHONY: help setup demo demo-prometheus test test-unit test-process test-system test-pythons test-newest test-oldest test-debian \
-	benchmark soak dashboards mutants picture lint format lock wheel deb clean apt-test
+	benchmark soak churn dashboards mutants picture lint format lock wheel deb clean apt-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -96,6 +96,9 @@ soak: setup ## Run a real engine for ten minutes with each driver while Promethe
 	@scripts/ensure-apt $(APT_BENCHMARK)
 	$(BIN)/python -m benchmarks.soak --driver overlay2
 	$(BIN)/python -m benchmarks.soak --driver vfs
+
+churn: setup ## Kill, stop and starve the processes of an exporter for five minutes while it is scraped, and compare at the end
+	$(BIN)/python -m benchmarks.churn
 
 mutants: setup ## Change what works figures out, and print the changes that no test notices (hours; PARTS="bolt reclaim")
 	@[ -x .venv-mutants/bin/cosmic-ray ] || { $(PYTHON) -m venv --clear .venv-mutants && \

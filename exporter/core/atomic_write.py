@@ -112,7 +112,8 @@ class _Access:
                     break
             else:
                 mode &= ~0o070 | (mode & 0o007) << 3
-        os.fchmod(descriptor, mode)
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:  # a sandbox may refuse it
+            os.fchmod(descriptor, mode)
 
 
 def _replace(parent: int, label: str, name: str, content: bytes, access: _Access) -> None:

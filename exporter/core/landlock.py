@@ -10,6 +10,8 @@ import stat
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from exporter.core.shortage import is_shortage
+
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG, _PATH_BENEATH = 1, 1
 
@@ -62,8 +64,8 @@ def version() -> int:
 def restrict(limits: Limits) -> int:
     """Apply limits to this thread and all that it starts; return the kernel's version of landlock, 0 without it.
 
-    Paths that do not exist are left out. `no_new_privs` must be set. Raises OSError where the kernel refuses a rule;
-    then nothing is limited.
+    Paths that do not exist are left out. `no_new_privs` must be set. Raises OSError where the kernel refuses a rule, or
+    a path cannot be opened for want of descriptors or memory; then nothing is limited.
     """
     known = version()
     if not known:
@@ -85,7 +87,9 @@ def _add(ruleset: int, handled: int, rules: Iterable[tuple[str, int]]) -> None:
     for path, rights in rules:
         try:
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        except OSError:
+        except OSError as error:
+            if is_shortage(error):
+                raise
             continue
         try:
             is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)

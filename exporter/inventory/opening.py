@@ -1,6 +1,5 @@
 """Opens a data root, and says why it cannot be read or which filesystems in it do not answer."""
 
-import errno
 import os
 from collections.abc import Mapping
 
@@ -10,15 +9,13 @@ from exporter.core.measured import Measured, Reason, Tree, Usage
 from exporter.core.model import Collector
 from exporter.core.mountinfo import MountPoint, foreign_trees, is_local, read_mounts
 from exporter.core.shell import quote
+from exporter.core.shortage import is_shortage
 from exporter.core.text import escape
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.elsewhere import lead_on
 from exporter.inventory.files.problems import Problems
 from exporter.inventory.layout_parts import detect
 from exporter.inventory.read import nested_roots
-
-#: What is missing then is missing to this process, and says nothing of the root: descriptors, memory.
-_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class RootError(Exception):
@@ -32,11 +29,9 @@ class RootError(Exception):
         self.shortage = shortage
 
 
-def is_shortage(error: Exception) -> bool:
-    """Whether something cannot be read because this process has no descriptor or memory left for it."""
-    if isinstance(error, RootError):
-        return error.shortage
-    return isinstance(error, OSError) and error.errno in _SHORTAGES
+def for_shortage(error: Exception) -> bool:
+    """Whether a root cannot be read because this process has no descriptor or memory left for it."""
+    return error.shortage if isinstance(error, RootError) else is_shortage(error)
 
 
 def open_mounted(path: str, *, network: bool = False) -> DataRoot:

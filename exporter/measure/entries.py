@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class DirectoryEntry(Protocol):
@@ -19,6 +19,18 @@ class DirectoryEntry(Protocol):
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
         """Its status; raises OSError."""
+
+
+class _Closing(Protocol):
+    def close(self) -> None:
+        """Close the directory."""
+
+
+class Listing(NamedTuple):
+    """A directory that is being listed, and those of its entries that count."""
+
+    whole: _Closing
+    entries: Iterator[os.DirEntry[str]]
 
 
 def entries_named(names: Sequence[str], parent: int) -> Iterator[DirectoryEntry]:

@@ -14,7 +14,7 @@ from itertools import islice
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Identity, Measured, Tree
 from exporter.measure.cursor import Cursor, OnError
-from exporter.measure.entries import DirectoryEntry, entries_named
+from exporter.measure.entries import DirectoryEntry, Listing, entries_named
 from exporter.measure.exclusions import NOTHING, Exclusions
 from exporter.measure.path import Path
 from exporter.measure.plausible import MOST_BLOCKS, impossible, is_possible
@@ -27,6 +27,10 @@ _CHUNK = 512
 _GIVEN_FILES = 32_768
 #: ... and at most so many characters of their names; the same for directories.
 _GIVEN_CHARACTERS = 1 << 19
+#: When so many directories of one directory are known, they are entered before its listing is read on ...
+_MOST_NAMES = 8192
+#: ... unless the listings of so many directories on the path are open.
+_MOST_LISTINGS = 16
 #: Only what is so near to the top is given away: opening it costs little, compared with the 20 ms after which it is.
 _GIVEN_DEPTH = 64
 #: So often in one walk a directory may be moved away while it is walked. After that, the rest is given up.
@@ -46,11 +50,15 @@ def measure(root: DataRoot, tree: Tree, exclusions: Exclusions, on_error: OnErro
 
 @dataclass(slots=True)
 class _Pending:
-    """The directories to enter at one level of the path, and what to leave out below them."""
+    """The directories to enter at one level of the path, and what to leave out below them.
+
+    `more`: the rest of a long listing, which is read when these are done.
+    """
 
     depth: int
     names: list[str]
     exclusions: Exclusions
+    more: "Listing | None" = None
 
 
 class Walk:
@@ -78,6 +86,7 @@ class Walk:
         self._levels: list[_Pending] = []
         self._listing: Iterator[os.DirEntry[str]] | None = None
         self._directories: list[str] = []
+        self._unread: Listing | None = None
         self._device = -1
         self._moves = 0
 
@@ -109,7 +118,7 @@ class Walk:
             return given
         level = next((one for one in self._levels if one.names), None)
         if level is not None and level.depth <= _GIVEN_DEPTH:
-            alone = self._listing is None and len(self._levels) == 1 and len(level.names) == 1
+            alone = self._listing is None and len(self._levels) == 1 and len(level.names) == 1 and not level.more
             return [] if alone else [self._half_of(level)]  # the one who gave its only directory would have no work
         return self._give_files() if len(self._path) <= _GIVEN_DEPTH else []
 
@@ -130,6 +139,7 @@ class Walk:
         return [*given, *self._rest()]
 
     def _rest(self) -> list[Start]:
+        """Take all that is known of and not begun; one start has it all."""
         levels = tuple(Level(one.depth, tuple(one.names)) for one in self._levels if one.names)
         for one in self._levels:
             one.names.clear()
@@ -180,6 +190,9 @@ class Walk:
                 self._go_down(cursor, start)
             self._descend(cursor)
         finally:
+            for level in self._levels:
+                if level.more:
+                    level.more.whole.close()
             self._levels = []
             cursor.close()
 
@@ -191,7 +204,7 @@ class Walk:
             return
         self._count_directory(cursor.top)
         names = self._visit(cursor.descriptor, self._exclusions)
-        self._levels.append(_Pending(0, names, self._exclusions))
+        self._levels.append(_Pending(0, names, self._exclusions, self._unread))
 
     def _go_down(self, cursor: Cursor, start: Start) -> None:
         """Go to where a part begins, as far as that is still there."""
@@ -221,7 +234,7 @@ class Walk:
         push, pop, depth = path.push, path.pop, len(path)
         while levels:
             level = levels[-1]
-            if not level.names:
+            if not level.names and not level.more:
                 levels.pop()
                 continue
             try:
@@ -233,15 +246,16 @@ class Walk:
                 self._moved(error)
                 return
             on_step()
-            if not level.names:
-                continue  # given away
+            if not level.names:  # given away, or at the end of a part of a long listing
+                self._read_on(level)
+                continue
             name = level.names.pop()
             try:
                 status = enter(name)
             except OSError as error:
                 self._not_entered(cursor, name, error)
                 continue
-            if not level.names:
+            if not level.names and not level.more:
                 levels.pop()  # a chain of directories needs no room for each
             push(name)
             depth += 1
@@ -249,13 +263,16 @@ class Walk:
                 self._count_directory(status)
                 inner = level.exclusions.below.get(name, NOTHING)
                 if names := visit(cursor.descriptor, inner):
-                    levels.append(_Pending(depth, names, inner))
+                    levels.append(_Pending(depth, names, inner, self._unread))
             else:
                 total.skipped_mounts += 1
 
     def _moved(self, error: OSError) -> None:
         """Note that a directory was moved while it was walked: begin again at the path of what is left."""
         self._report(error)
+        for level in self._levels:
+            while level.more:
+                self._read_on(level)
         self._moves += 1
         if self._moves <= _MOST_MOVES:
             self._starts += self._rest()
@@ -294,18 +311,37 @@ class Walk:
         Those are counted when they are entered, so that each is read once.
         """
         directories: list[str] = []
+        self._unread = None
         try:
-            with os.scandir(descriptor) as listing:
-                entries: Iterator[os.DirEntry[str]] = listing
-                if exclusions.below or exclusions.store:
-                    entries = self._included(listing, exclusions)
-                while self._chunk(entries, directories):
-                    self._listing, self._directories = entries, directories
-                    self._on_step()
+            listing = os.scandir(descriptor)
         except OSError as error:
             self._report(error)
-        self._listing = None
+            return directories
+        entries = self._included(listing, exclusions) if exclusions.below or exclusions.store else listing
+        self._unread = self._read(Listing(listing, entries), directories)
         return directories
+
+    def _read_on(self, level: _Pending) -> None:
+        if level.more:
+            level.more = self._read(level.more, level.names)
+
+    def _read(self, listing: Listing, directories: list[str]) -> Listing | None:
+        """Read a listing to its end, or until there are many directories: then it is returned, to be read on later."""
+        more = False
+        try:
+            while self._chunk(listing.entries, directories):
+                self._listing, self._directories = listing.entries, directories
+                self._on_step()
+                if len(directories) >= _MOST_NAMES and sum(bool(one.more) for one in self._levels) < _MOST_LISTINGS:
+                    more = True
+                    return listing
+        except OSError as error:
+            self._report(error)
+        finally:
+            self._listing = None
+            if not more:
+                listing.whole.close()
+        return None
 
     def _included(self, listing: Iterator[os.DirEntry[str]], exclusions: Exclusions) -> Iterator[os.DirEntry[str]]:
         """Leave out the entries that are excluded here."""

@@ -15,7 +15,7 @@ from exporter.core.log import Logger
 from exporter.core.measured import Tree
 from exporter.core.model import Counters, Snapshot, Trigger, Watching
 from exporter.inventory.areas import RootAreas, find_areas
-from exporter.inventory.opening import RootError, identify, is_shortage, open_mounted
+from exporter.inventory.opening import RootError, for_shortage, identify, open_mounted
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
 from exporter.schedule.audits import Audits
@@ -210,7 +210,7 @@ class Scheduler:
                 self._scanner.begin(trigger, dirty, root, found)
                 self._next_orphan = self._scanner.next_orphan
         except (RootError, OSError) as error:
-            if is_shortage(error) and self._live:
+            if for_shortage(error) and self._live:
                 self._scan_later(error)
                 return
             _log.warning("scan.failed", error=str(error))
@@ -240,7 +240,7 @@ class Scheduler:
                 self._watch_health.check(root.path, found, self._homes, changed=changed)
                 grown = self._scanner.read_log_sizes(root, everything=self.reconciler.thorough)
         except OSError as error:
-            if is_shortage(error):
+            if for_shortage(error):
                 self._scan_later(error)
             else:
                 self.start()  # the root is gone or may no longer be read

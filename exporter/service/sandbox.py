@@ -19,6 +19,8 @@ from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.landlock import CHANGE, EXECUTE, MAKE_REG, READ, READ_DIR, REMOVE_FILE, TRUNCATE, WRITE_FILE, Limits
 from exporter.core.log import Logger
 from exporter.core.privileges import READ_SEARCH, keep_only, privileges_of
+from exporter.core.seccomp import refuse_changes
+from exporter.core.shortage import is_shortage
 from exporter.inventory.opening import identify
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -69,7 +71,9 @@ def confine_serving(config: Config) -> int:
         return 0
     _keep_only(config.sandbox)
     state, _ = _state(config.scan.cache_file, config.root, answers=HANG_PROBE.answers(config.root))
-    return _restrict(config.sandbox, Limits((_NULL, *state), files=CHANGE))
+    found = _restrict(config.sandbox, Limits((_NULL, *state), files=CHANGE))
+    _refuse_changes(config.sandbox, network=False)
+    return found
 
 
 def confine_scanning(config: Config) -> Confinement:
@@ -91,6 +95,7 @@ def confine_scanning(config: Config) -> Confinement:
     scores = [("/proc", WRITE_FILE)] if os.geteuid() else []
     rules = (*read, *scores, (os.path.dirname(_PACKAGE), READ_DIR), *_programs(), _NULL, *state)
     version = _restrict(config.sandbox, Limits(tuple(rules), alone=True))
+    _refuse_changes(config.sandbox, network=True)
     readable = root is not None and _opens(config.root)
     found = Confinement(version, config.root, root, readable, in_place)
     log_sandbox("scanning", found.landlock)
@@ -116,10 +121,19 @@ def _keep_only(mode: SandboxMode, *capabilities: int) -> None:
         _refuse(mode, "capabilities", error)
 
 
+def _refuse_changes(mode: SandboxMode, *, network: bool) -> None:
+    try:
+        refuse_changes(network=network)
+    except OSError as error:
+        _refuse(mode, "seccomp", error)
+
+
 def _restrict(mode: SandboxMode, limits: Limits) -> int:
     try:
         found = landlock.restrict(limits)
     except OSError as error:
+        if is_shortage(error):  # it may be over when this process is started again
+            raise SandboxError(f"landlock: {error.strerror}") from None
         _refuse(mode, "landlock", error)
         return 0
     if not found and mode is SandboxMode.REQUIRED:

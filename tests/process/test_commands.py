@@ -9,10 +9,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 
+from exporter.expose.snapshot_api.rows import SCHEMA, Document, PluginRow
 from tests.support.exporter import exporter
 from tests.support.paths import TOP
 from tests.support.roots import GraphRoot, graph_root, hex_id
@@ -110,6 +113,16 @@ class _Answer(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def _stranger(plugin: PluginRow) -> Document:
+    """A document with nothing but a plugin."""
+    nothing: tuple[Any, ...] = ()
+    objects = dict.fromkeys(("layouts", "unmeasured", "drivers", "directories", "reclaimable", "layers"), nothing)
+    objects |= dict.fromkeys(("images", "containers", "volumes", "missing", "problems", "filesystems"), nothing)
+    return Document(
+        schema=SCHEMA, exporter="", root="/x", error="", unattributed=0, taken=1.0, plugins=(plugin,), **objects
+    )
+
+
 @pytest.fixture
 def strange() -> Iterator[str]:
     path = "/api/v1/snapshot"
@@ -121,6 +134,7 @@ def strange() -> Iterator[str]:
         f"/cut{path}": (200, {"content-encoding": "gzip"}, b"\x1f\x8b\x08\x00"),
         f"/rude{path}": (500, {"reason": "\x1b]0;owned\x07"}, b""),
         f"/away{path}": (302, {"location": "/text"}, b""),
+        f"/ids{path}": (200, {}, msgspec.json.encode(_stranger(PluginRow("$(reboot)\n", "", ())))),
     }
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answer)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -141,6 +155,7 @@ def strange() -> Iterator[str]:
         ("cut", "cut off"),
         ("away", "302"),
         ("rude", "500 \\x1b"),
+        ("ids", "the id of a plugin is none: '$(reboot)"),
     ],
 )
 def test_an_answer_that_is_no_snapshot_is_an_error_in_one_line(strange: str, what: str, said: str) -> None:

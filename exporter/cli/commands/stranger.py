@@ -17,6 +17,7 @@ from exporter.figures.temporary import ways_to_free
 #: Containers, images and plugins have 64 hex digits; layers of BuildKit 25 other characters, those of an init `-init`.
 _OBJECT = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _LAYER = re.compile(r"([0-9a-f]{64}|[0-9a-z]{25})(-init)?", re.ASCII)
+_DIGEST = re.compile(r"[^@]+@[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-f]{32,128}", re.ASCII)
 _NESTED = re.compile(r"[0-9]+\.[0-9]+", re.ASCII)
 #: What the move of images by Docker 1.10 to 18.09 leaves behind.
 _LEFTOVER = re.compile(r"graph|repositories-[a-z0-9]+|\.migration-v1-(images\.json|tags)", re.ASCII)
@@ -32,14 +33,14 @@ class StrangeError(Exception):
 def checked(document: Document) -> Document:
     """Return the document with what can be used of it. Raises StrangeError for ids and paths that no exporter sends.
 
-    A disk may give layers any names, and an exporter sends these. Here they are left out, and each is a problem.
+    A damaged disk may name layers and digests as it likes, and an exporter sends these. Here they are left out.
     """
     for what, value in _not_ids(document):
         raise StrangeError(f"the id of {what} is none: {_shown(value)}")
     for what, value in _not_below(document):
         raise StrangeError(f"{what} is no path below the data root: {_shown(value)}")
     return replace(
-        _with_layers(document),
+        _sifted(document),
         reclaimable=tuple(map(_reclaimable, document.reclaimable)),
         temporary=tuple(_temporary(document.root, one) for one in document.temporary),
     )
@@ -50,52 +51,80 @@ def _shown(value: str) -> str:
 
 
 def _not_ids(document: Document) -> Iterator[tuple[str, str]]:
-    """The ids of a document that are none, each with what it is said to be the id of."""
-    objects: list[tuple[str, str]] = [("a plugin", one.id) for one in document.plugins]
-    others: list[tuple[str, str]] = []
-    for container in document.containers:
-        objects.append(("a container", container.id))
-        others.append(("a container's image", container.image_id))
-    for image in document.images:
-        objects.append(("an image", image.id))
-        others.append(("an image's parent", image.parent))
-    for layer in document.layers:
-        others += [("a chain of layers", layer.chain), ("a container that holds a layer", layer.held)]
-    yield from ((what, one) for what, one in objects if not _OBJECT.fullmatch(one))
-    yield from ((what, one) for what, one in others if one and not _OBJECT.fullmatch(one))
+    """The ids of objects that are none, each with what it is said to be the id of."""
+    ids = [("a plugin", one.id) for one in document.plugins]
+    ids += [("a container", one.id) for one in document.containers]
+    ids += [("an image", one.id) for one in document.images]
+    yield from ((what, one) for what, one in ids if not _OBJECT.fullmatch(one))
 
 
-def _with_layers(document: Document) -> Document:
-    """Leave out the layers with ids that are none, also where they are referred to."""
-    bad: dict[str, None] = {}
+class _Sieve:
+    """Tells ids of layers and digests from other texts. `others`: those that were none, with what they stood for."""
 
-    def good(layer: str) -> bool:
-        known = not layer or _LAYER.fullmatch(layer) is not None
-        if not known:
-            bad[layer] = None
-        return known
+    def __init__(self) -> None:
+        self.others: dict[tuple[str, str], None] = {}
 
-    def one(layer: str) -> str:
-        return layer if good(layer) else ""
+    def is_layer(self, text: str) -> bool:
+        """Whether a text is the id of a layer; "" stands for no layer."""
+        return not text or self._matches(_LAYER, text, "the id of a layer")
 
-    layers = tuple(replace(row, parent=one(row.parent)) for row in document.layers if good(row.id))
+    def is_digest(self, text: str) -> bool:
+        """Whether a text is a repository with a digest."""
+        return self._matches(_DIGEST, text, "the digest of an image")
+
+    def layer(self, text: str) -> str:
+        """The text if it is the id of a layer, else ""."""
+        return text if self.is_layer(text) else ""
+
+    def object(self, text: str, what: str) -> str:
+        """The text if it is the id of an object or a chain of layers, else ""."""
+        return text if not text or self._matches(_OBJECT, text, f"the id of {what}") else ""
+
+    def _matches(self, form: re.Pattern[str], text: str, what: str) -> bool:
+        matches = form.fullmatch(text) is not None
+        if not matches:
+            self.others[what, text] = None
+        return matches
+
+
+def _sifted(document: Document) -> Document:
+    """Leave out layers whose ids are none, and references and digests that are none. Each is a problem."""
+    sieve = _Sieve()
+    layers = tuple(
+        replace(
+            row,
+            chain=sieve.object(row.chain, "a chain of layers"),
+            parent=sieve.layer(row.parent),
+            held=sieve.object(row.held, "a container that is gone"),
+        )
+        for row in document.layers
+        if sieve.is_layer(row.id) and row.id
+    )
     images = tuple(
-        replace(row, layer=one(row.layer), missing=tuple(filter(good, row.missing))) for row in document.images
+        replace(
+            row,
+            layer=sieve.layer(row.layer),
+            parent=sieve.object(row.parent, "an image's parent"),
+            digests=tuple(filter(sieve.is_digest, row.digests)),
+            missing=tuple(filter(sieve.is_layer, row.missing)),
+        )
+        for row in document.images
     )
     containers = tuple(
         replace(
             row,
-            layer=one(row.layer),
-            init=one(row.init),
-            base=one(row.base),
-            missing=tuple(filter(good, row.missing)),
+            image_id=sieve.object(row.image_id, "a container's image"),
+            layer=sieve.layer(row.layer),
+            init=sieve.layer(row.init),
+            base=sieve.layer(row.base),
+            missing=tuple(filter(sieve.is_layer, row.missing)),
         )
         for row in document.containers
     )
-    missing = tuple(row for row in document.missing if good(row.layer))
+    missing = tuple(row for row in document.missing if sieve.is_layer(row.layer))
     problems = tuple(
-        ProblemRow("images", "decode", "layers", f"the id of a layer is none, it is left out: {_shown(layer)}")
-        for layer in [*bad][:_MOST_PROBLEMS]
+        ProblemRow("images", "decode", "image", f"{what} is none, it is left out: {_shown(text)}")
+        for what, text in [*sieve.others][:_MOST_PROBLEMS]
     )
     return replace(
         document,

@@ -120,7 +120,8 @@ def _records(reader: Reader, file: Tree, bucket: Bucket) -> tuple[tuple[str, Map
     found, damaged = [], []
     for key, one in bucket.buckets.items():
         name = key.decode("utf-8", "replace")
-        decoded = {value: decode(one.values[value]) for value in _VALUES if value in one.values}
+        # One that was taken back is empty (buildkit cache/metadata/metadata.go, setValue).
+        decoded = {value: decode(one.values[value]) for value in _VALUES if one.values.get(value)}
         if None in decoded.values():
             damaged.append(name)
         values = {value: _plain((decoded.get(value) or {}).get("value")) for value in _VALUES}

@@ -145,6 +145,7 @@ class Worker:
         done = self._total.entries if self._total else 0
         if self._walk is not None and 0 < self._most < done and (rest := self._walk.give_all()):
             self._give_back([], rest, paced=True)
+            self._most = 2 * done  # not for each part of a huge directory: that would be all its names in the end
         self._report_progress(now, done)
         until = now + (now - self._slice_began) * (1 / self._pace - 1)
         self._read_orders(0)

@@ -1,8 +1,10 @@
 """Reads the web configuration file at the start, and again after it or a file that it names has changed."""
 
+import contextlib
 import functools
 import os
 import ssl
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -97,7 +99,12 @@ class WebConfiguration:
         from exporter.web.access.tls import admitted, make_context  # noqa: PLC0415
 
         seen = _signature((self._file,))  # before reading: a change during it is found the next time
+        again = self._config is not None
+        if again:
+            _check_regular(self._file)
         config = load(self._file)
+        if again:
+            _check_regular(*config.files)
         signature = (*seen, *_signature(config.files))
         tls = config.tls
         context = make_context(tls, self._file) if tls else None
@@ -131,6 +138,14 @@ class WebConfiguration:
 
 class _HalfError(Exception):
     """The file may not be complete yet."""
+
+
+def _check_regular(*files: str) -> None:
+    """Raise SettingsError for what is no plain file. To open a pipe again would wait for a writer, and so would all."""
+    for file in files:
+        with contextlib.suppress(OSError, ValueError):  # reading it says what is wrong
+            if not stat.S_ISREG(os.stat(file).st_mode):
+                raise SettingsError(f"{file}: is no regular file, so it is not read again")
 
 
 def _everybody(_certificate: Mapping[str, Any] | None) -> bool:

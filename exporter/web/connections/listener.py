@@ -30,7 +30,8 @@ _TLS_HANDSHAKE = b"\x16"
 _TLS_HEAD_BYTES = 5
 _TLS_RECORD_BYTES = 1 << 14
 _NO_TLS = (
-    b"HTTP/1.0 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n"
+    b"HTTP/1.0 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\n"
+    b"connection: close\r\n\r\n"
     b"Client sent an HTTP request to an HTTPS server.\n"
 )
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)

@@ -12,7 +12,8 @@ from exporter.web.protocol.target import split_target
 MAX_HEAD_BYTES = 16 * 1024
 #: The response to what is not HTTP. It is sent as it is: h11 refuses to send one at some points of a request.
 BAD_REQUEST = (
-    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n"
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\n"
+    b"connection: close\r\n\r\n"
     b"Invalid HTTP request received.\n"
 )
 

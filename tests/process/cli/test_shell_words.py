@@ -216,6 +216,15 @@ def test_a_layer_with_an_id_that_is_none_is_left_out_and_named(rich: Document, b
     assert [one.detail for one in document.problems] == [f"the id of a layer is none, it is left out: {bad!r}"]
 
 
+def test_a_digest_that_is_none_is_left_out_and_named(rich: Document) -> None:
+    said = json.loads(msgspec.json.encode(rich))
+    good = f"registry.example/app@sha256:{'0a' * 32}"
+    said["images"][0]["digests"] = [good, "app@$(reboot)", "--help", "app@sha256:12", "app@sha256:" + "Z" * 64]
+    document = checked(msgspec.convert(said, Document))
+    assert document.images[0].digests == (good,)
+    assert len(document.problems) == 4
+
+
 @pytest.mark.parametrize(
     ("kind", "field", "bad"),
     [

@@ -73,6 +73,15 @@ def test_a_value_that_cannot_be_decoded_is_a_problem(built: DbRoot, key: str) ->
     assert Input.BUILD_CACHE in [gap.input for gap in snapshot.inventory.knowledge.gaps]
 
 
+def test_a_value_that_was_taken_back_is_none(built: DbRoot) -> None:
+    """An engine leaves the key without a value, as in the records of every build of Docker 20.10."""
+    write_bolt(built.path / "buildkit/metadata_v2.db", {"_main": {_A: {"cache.equalMutable": b""}}})
+    write_bolt(built.path / "buildkit/snapshots.db", {})
+    snapshot = scan(built.path)
+    assert [one.id for one in snapshot.inventory.build_cache.records] == [_A]
+    assert snapshot.problems == ()
+
+
 def test_the_largest_number_and_zero_are_numbers(built: DbRoot) -> None:
     assert _record(built, {"snapshot.size": 2**63 - 1}).size == 2**63 - 1
     assert _record(built, {"snapshot.size": 0}, {"size": "9"}).size == 0

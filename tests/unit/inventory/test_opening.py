@@ -8,7 +8,7 @@ import pytest
 
 from exporter.core.data_root import DataRoot
 from exporter.inventory import opening
-from exporter.inventory.opening import RootError, is_shortage, open_root
+from exporter.inventory.opening import RootError, for_shortage, open_root
 from tests.support.roots.layerdb import DbRoot
 
 
@@ -31,11 +31,11 @@ def test_a_lack_of_descriptors_or_memory_says_nothing_of_the_root(
         monkeypatch.setattr(opening, "open_mounted", fail)
     with pytest.raises(RootError, match=os.strerror(number)) as raised:
         open_root(str(root.path))
-    assert raised.value.shortage == is_shortage(raised.value) == shortage
+    assert raised.value.shortage == for_shortage(raised.value) == shortage
 
 
 def test_a_root_that_is_not_there_is_no_shortage(tmp_path: Path) -> None:
     with pytest.raises(RootError, match="does not exist") as raised:
         open_root(str(tmp_path / "none"))
-    assert not is_shortage(raised.value)
-    assert not is_shortage(ValueError())
+    assert not for_shortage(raised.value)
+    assert not for_shortage(ValueError())

@@ -112,6 +112,39 @@ def test_a_share_has_no_more_names_than_fit(tmp_path: Path, monkeypatch: pytest.
     assert whole.inodes == 401
 
 
+@pytest.mark.parametrize("listings", [0, 1, 16])
+def test_a_directory_of_many_directories_is_listed_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listings: int
+) -> None:
+    """Below each other, with files between, and excluded ones; shared out or not."""
+    monkeypatch.setattr(walking, "_CHUNK", 5)
+    monkeypatch.setattr(walking, "_MOST_NAMES", 10)
+    monkeypatch.setattr(walking, "_MOST_LISTINGS", listings)
+    at = tmp_path
+    for _ in range(4):
+        for number in range(40):
+            (at / f"d{number}/inner").mkdir(parents=True)
+            (at / f"f{number}").touch()
+        at /= "d7"
+    most: list[int] = []
+    before = len(os.listdir("/proc/self/fd"))
+
+    def look(walk: Walk) -> list[Start]:
+        most.append(sum(len(level.names) for level in walk._levels))
+        return walk.give() if len(most) % 7 == 0 else walk.give_all() if len(most) % 11 == 0 else []
+
+    whole, waiting = Total(), [WHOLE]
+    while waiting:
+        total, given, errors = _walk(tmp_path, [waiting.pop()], look)
+        assert not errors
+        waiting += given
+        whole.join(total)
+    assert whole.inodes == 1 + 4 * 40 * 3
+    assert len(os.listdir("/proc/self/fd")) == before
+    if listings == 16:
+        assert max(most) <= 4 * (10 + 5)
+
+
 def test_an_error_far_down_has_a_path_that_can_be_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Refusing(Cursor):
         def enter(self, name: str) -> os.stat_result:

@@ -147,6 +147,9 @@ def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             return self
 
         def __exit__(self, *_: object) -> None:
+            self.close()
+
+        def close(self) -> None:
             self._entries.close()
 
         def __iter__(self) -> Iterator[Any]:

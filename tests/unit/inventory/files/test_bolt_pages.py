@@ -1,11 +1,13 @@
 """Bolt databases page by page: which of them are read, and which are refused."""
 
+import contextlib
+import random
 import struct
 import sys
 from types import FrameType
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporter.core.measured import Reason
@@ -306,6 +308,17 @@ def _elements(*elements: tuple[int, int, int, int], body: bytes = b"") -> bytes:
 def test_elements_that_share_bytes_are_refused(content: bytes) -> None:
     with pytest.raises(BoltError, match="share bytes"):
         _values(content)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, 1500), st.integers(1, 4), st.integers(0, 1500)), min_size=1, max_size=60))
+def test_of_elements_of_any_place_and_size_come_no_more_bytes_than_the_page_has(
+    elements: list[tuple[int, int, int]],
+) -> None:
+    body = random.Random(len(elements)).randbytes(PAGE - 16 - 16 * len(elements))
+    with contextlib.suppress(BoltError):
+        values = _values(_elements(*((0, *one) for one in elements), body=body))
+        assert sum(len(key) + len(value) for key, value in values.items()) <= PAGE
 
 
 def test_keys_that_do_not_ascend_are_refused() -> None:

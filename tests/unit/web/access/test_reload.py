@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bcrypt
+import pytest
 
 from exporter.core.clock import Clock
 from exporter.web.access.guard import Guard
@@ -88,3 +89,28 @@ def test_what_was_refused_is_read_once(tmp_path: Path) -> None:
     assert guard.authenticator.needed
     assert configuration.reload(asked=True)
     assert not guard.authenticator.needed
+
+
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    configuration, guard = _configured(file, _Time(0))
+    file.unlink()
+    os.mkfifo(file)
+    configuration.follow()
+    assert not configuration.reload(asked=True)
+    assert _users(guard) == {"prom", "other"}
+    assert configuration.reloads.failed
+
+
+@pytest.mark.parametrize("instead", ["nothing", "directory", "link to itself"])
+def test_what_is_no_file_any_more_changes_nothing(tmp_path: Path, instead: str) -> None:
+    file = tmp_path / "web.yml"
+    configuration, guard = _configured(file, _Time(0))
+    file.unlink()
+    if instead == "directory":
+        file.mkdir()
+    elif instead != "nothing":
+        file.symlink_to(file)
+    configuration.follow()
+    assert not configuration.reload(asked=True)
+    assert _users(guard) == {"prom", "other"}
