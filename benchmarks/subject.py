@@ -67,7 +67,7 @@ class Subject:
 
     def pss(self) -> int:
         """Proportional set size in bytes of all its processes."""
-        return sum(_pss(process) for process in (self.process.pid, *_descendants(self.process.pid)))
+        return sum(pss_of(process) for process in (self.process.pid, *_descendants(self.process.pid)))
 
 
 @contextlib.contextmanager
@@ -87,7 +87,8 @@ def _descendants(process: int) -> Iterator[int]:
         yield from _descendants(int(child))
 
 
-def _pss(process: int) -> int:
+def pss_of(process: int) -> int:
+    """Proportional set size in bytes of one process; 0 if it has ended."""
     found = re.search(r"^Pss:\s+(\d+) kB", _read(f"/proc/{process}/smaps_rollup"), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 

@@ -61,8 +61,14 @@ class Links:
         """Pack rows that are in the order of the inodes' numbers."""
         waiting, blocks = iter(rows), []
         while some := [*islice(waiting, _ROWS)]:
-            blocks.append(_block(some))
+            blocks.append(_block(*zip(*some, strict=True)))
         return cls(tuple(blocks))
+
+    @classmethod
+    def columns(cls, *columns: Sequence[int]) -> "Links":
+        """Pack what `packed` takes, column by column."""
+        starts = range(0, len(columns[0]), _ROWS)
+        return cls(tuple(_block(*(column[at : at + _ROWS] for column in columns)) for at in starts))
 
     @classmethod
     def received(cls, blocks: Iterable[bytes]) -> "Links":
@@ -116,18 +122,24 @@ class Links:
 NO_LINKS = Links()
 
 
-def _block(rows: Sequence[Row]) -> bytes:
-    inodes, *columns = zip(*rows, strict=True)
+def _block(inodes: Sequence[int], *columns: Sequence[int]) -> bytes:
     first = inodes[0]
     types, packed = [], []
     for column in ([inode - first for inode in inodes], *columns):
-        if min(column) < 0 or max(column) > _LARGEST:  # a filesystem may say anything
-            column = [min(max(number, 0), _LARGEST) for number in column]  # noqa: PLW2901 - the same, made to fit
-        largest = max(column)
-        name = next(name for name, most in _TYPES if largest <= most)
+        name, fitting = _fit(column)
         types.append(name.encode())
-        packed.append(array(name, column).tobytes())
-    return b"".join((_HEAD.pack(first, len(rows), *types), *packed))
+        packed.append(fitting.tobytes())
+    return b"".join((_HEAD.pack(first, len(inodes), *types), *packed))
+
+
+def _fit(column: Sequence[int]) -> "tuple[str, array[int]]":
+    """The narrowest column that holds these numbers. A filesystem may say anything: what no number can be is cut."""
+    largest = max(column)
+    name = next((name for name, most in _TYPES if largest <= most), _TYPES[-1][0])
+    try:
+        return name, array(name, column)
+    except OverflowError:
+        return _fit([min(max(number, 0), _LARGEST) for number in column])
 
 
 class _Block(NamedTuple):

@@ -60,9 +60,9 @@ class Total:
 
     def _pack_recent(self) -> None:
         if self._recent:
-            recent = sorted(self._recent.items())
-            rows = ((inode, size, 512 * blocks, count, seen) for inode, (size, blocks, count, seen) in recent)
-            self._add(Links.packed(rows))
+            inodes = sorted(self._recent)
+            sizes, blocks, links, seen = zip(*[self._recent[inode] for inode in inodes], strict=True)
+            self._add(Links.columns(inodes, sizes, [512 * one for one in blocks], links, seen))
             self._recent.clear()
 
     def _add(self, links: Links) -> None:

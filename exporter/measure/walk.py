@@ -117,7 +117,8 @@ class Walk:
             given, self._starts = self._starts[:half], self._starts[half:]
             return given
         level = next((one for one in self._levels if one.names), None)
-        if level is not None and level.depth <= _GIVEN_DEPTH:
+        # Further down, as many directories as the path has: whoever opens that has more to do than to open it.
+        if level is not None and level.depth <= max(_GIVEN_DEPTH, len(level.names) // 2):
             alone = self._listing is None and len(self._levels) == 1 and len(level.names) == 1 and not level.more
             return [] if alone else [self._half_of(level)]  # the one who gave its only directory would have no work
         return self._give_files() if len(self._path) <= _GIVEN_DEPTH else []

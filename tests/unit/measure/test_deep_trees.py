@@ -77,6 +77,23 @@ def test_files_far_down_are_not_given_away(tmp_path: Path, monkeypatch: pytest.M
     assert total.inodes == _DEPTH + 1 + 100
 
 
+def test_many_directories_far_down_are_given_away_at_once_as_long_as_they_are_more_than_the_path_has(
+    tmp_path: Path,
+) -> None:
+    bottom = nest(tmp_path, _DEPTH)
+    for number in range(5 * _DEPTH):
+        os.mkdir(f"s{number}", dir_fd=bottom)
+    os.close(bottom)
+    total, given, _ = _walk(tmp_path, [WHOLE], Walk.give)
+    assert [len(level.names) for one in given for level in one.levels] == [5 * _DEPTH // 2, 5 * _DEPTH // 4]
+    for start in given:
+        part, more, errors = _walk(tmp_path, [start], lambda _: [])
+        assert not more
+        assert not errors
+        total.join(part)
+    assert total.inodes == 6 * _DEPTH + 1
+
+
 def test_the_rest_of_a_walk_names_its_path_once_and_goes_on_from_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
