@@ -37,7 +37,7 @@ def spawn(orders: int, output: int) -> int:
     """Start a scanning process with the rights of this one. Raises OSError."""
     return os.posix_spawn(
         sys.executable,
-        [sys.executable, "-m", PROGRAM],
+        PROGRAM,
         os.environ,
         file_actions=[(os.POSIX_SPAWN_DUP2, orders, 0), (os.POSIX_SPAWN_DUP2, output, 1)],
         setsigmask=(signal.SIGINT,),  # until it ignores that: see core/interrupts.py
