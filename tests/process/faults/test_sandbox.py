@@ -304,6 +304,8 @@ def test_it_works_under_strace_and_opens_nothing_below_the_root_for_writing(buil
         change(built)
         becomes_as_fresh(running, built.path)
         assert {has["no_new_privs"] for has in _info(running).values()} == {"1"}
+        os.kill(descendants(running.process.pid)[0], signal.SIGTERM)  # strace does not end what it traces
+        assert running.process.wait(DEADLINE) == 0
     lines = [line for line in trace.read_text(errors="replace").splitlines() if str(built.path) in line]
     assert lines
     assert not [line for line in lines if re.search(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC", line)]
