@@ -75,7 +75,7 @@ class ScanSupervisor:
                 event, why = await self._run_one()
                 self._current.lost(why)
                 if event == _REPLACED:
-                    _log.info(event, why="the data root is another directory")
+                    _log.info(event, why="the data root, or the directory of the cache, is another one")
                     continue
                 if time.monotonic() - started > min(_GOOD_PAUSES * pause, _GOOD_SECONDS):
                     pause = _FIRST_RESTART_SECONDS
