@@ -41,7 +41,7 @@ class Confinement(NamedTuple):
     """What is in force in a scanning process: the version of landlock, 0 without it, and the data root it may read.
 
     `root` is the directory by device and inode, `readable` whether it could be opened. `in_place`: the file of the
-    cache may be written, and no file beside it. `kept_in`: the directory of the cache, or the file, that it may write to.
+    cache may be written, and no file beside it. `kept_in`: the directory or the file that it may write to.
     """
 
     landlock: int = 0
