@@ -43,5 +43,5 @@ RUN ldconfig
 USER 65532:65532
 EXPOSE 9588
 HEALTHCHECK --interval=30s --timeout=3s CMD ["/opt/exporter/bin/python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9588/-/healthy', timeout=2)"]
-ENTRYPOINT ["/opt/exporter/bin/python", "-m", "exporter"]
+ENTRYPOINT ["/opt/exporter/bin/python", "-P", "-m", "exporter"]
 CMD ["run"]

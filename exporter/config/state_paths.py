@@ -33,6 +33,8 @@ def cache_file_for(given: str, root: str) -> str:
     if not directory:
         home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
         directory = os.path.join(home, "docker-storage-exporter")
+    if not os.path.isabs(directory):
+        return ""  # a user without a home directory: it would be below the current directory, which may be any
     name = hashlib.sha256(os.fsencode(_resolved(root))).hexdigest()[:12]
     file = os.path.join(directory, f"layers-{name}.json")
     return "" if is_below(file, root) else file

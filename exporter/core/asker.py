@@ -42,7 +42,7 @@ class Asker:
         self._asked = 0
         with contextlib.suppress(OSError), interrupts_held():
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with this program
-                [sys.executable, "-S", "-E", "-c", _START, _TOP],
+                [sys.executable, "-S", "-E", "-P", "-c", _START, _TOP],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # what is left behind must not hold the pipe of a reader of errors

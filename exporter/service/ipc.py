@@ -26,7 +26,8 @@ class ScanAgain(NamedTuple):
 Order = StartScanning | ScanAgain
 ORDERS: Messages[Order] = Messages(StartScanning, ScanAgain)
 
-#: The exit status of a scanning process that may not read the data root which is there now: another one may.
+#: The exit status of a scanning process that may not read the data root, or write where the cache is, which are there
+#: now: another one may.
 ANOTHER_ROOT = 75
 
 _READ_BYTES = 1 << 16

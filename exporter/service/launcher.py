@@ -23,7 +23,10 @@ from collections.abc import Callable
 from exporter.core.interrupts import ignore_interrupts
 from exporter.core.privileges import READ_SEARCH, keep_only
 
-PROGRAM = "exporter.service.scan_process"
+_TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from exporter.service.scan_process import main; main()"
+#: Starts a scanning process. `-P`: no module comes from the current directory, which may be one of a container.
+PROGRAM = (sys.executable, "-P", "-c", _START, _TOP)
 SCAN, TWIN, STATVFS = b"scan", b"twin", b"statvfs "
 READY, STARTED, FAILED = b"ready", b"pid ", b"error "
 ORDER_BYTES = 8192
@@ -127,7 +130,7 @@ def _fork_and_end(run: Callable[[], object], writing: int) -> None:
 def _execute(orders: int, output: int) -> None:
     os.dup2(orders, 0)
     os.dup2(output, 1)
-    os.execv(sys.executable, [sys.executable, "-m", PROGRAM])  # noqa: S606 - this interpreter, with this program
+    os.execv(sys.executable, PROGRAM)  # noqa: S606 - this interpreter, with this program
 
 
 def _become_twin(mine: socket.socket, given: int) -> None:

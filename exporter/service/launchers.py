@@ -102,7 +102,7 @@ class Launchers:
             with interrupts_held():
                 pid = os.posix_spawn(
                     sys.executable,
-                    [sys.executable, "-S", "-E", "-c", _START, _TOP],
+                    [sys.executable, "-S", "-E", "-P", "-c", _START, _TOP],
                     os.environ,
                     file_actions=[
                         (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),

@@ -41,7 +41,7 @@ class Confinement(NamedTuple):
     """What is in force in a scanning process: the version of landlock, 0 without it, and the data root it may read.
 
     `root` is the directory by device and inode, `readable` whether it could be opened. `in_place`: the file of the
-    cache may be written, and no file beside it.
+    cache may be written, and no file beside it. `kept_in`: the directory or the file that it may write to.
     """
 
     landlock: int = 0
@@ -49,6 +49,8 @@ class Confinement(NamedTuple):
     root: tuple[int, int] | None = None
     readable: bool = False
     in_place: bool = False
+    state: str = ""
+    kept_in: tuple[int, int] | None = None
 
     def allows(self, root: tuple[int, int]) -> bool:
         """Whether the directory that now is the data root may be read, as far as landlock is concerned.
@@ -60,6 +62,10 @@ class Confinement(NamedTuple):
         if root != self.root:
             return False
         return not self.readable or not HANG_PROBE.answers(self.path) or _opens(self.path)
+
+    def has_another_state(self) -> bool:
+        """Whether the place of the cache was replaced, removed or made since: landlock refuses to write there."""
+        return bool(self.landlock and self.state) and identify(self.state) != self.kept_in
 
 
 def confine_serving(config: Config) -> int:
@@ -97,7 +103,7 @@ def confine_scanning(config: Config) -> Confinement:
     version = _restrict(config.sandbox, Limits(tuple(rules), alone=True))
     _refuse_changes(config.sandbox, network=True)
     readable = root is not None and _opens(config.root)
-    found = Confinement(version, config.root, root, readable, in_place)
+    found = Confinement(version, config.root, root, readable, in_place, *_place(config.scan.cache_file, alone=in_place))
     log_sandbox("scanning", found.landlock)
     return found
 
@@ -180,6 +186,12 @@ def _state(cache_file: str, root: str, *, answers: bool) -> tuple[list[tuple[str
         if stat.S_ISREG(os.lstat(cache_file).st_mode):
             return [(cache_file, _KEPT)], True
     return [], True
+
+
+def _place(cache_file: str, *, alone: bool) -> tuple[str, tuple[int, int] | None]:
+    """Where the cache is kept, as path and by device and inode: its directory, or the file `alone`."""
+    path = cache_file if alone or not cache_file else os.path.dirname(os.path.abspath(cache_file))
+    return path, identify(path) if path else None
 
 
 def _opens(directory: str) -> bool:

@@ -112,6 +112,8 @@ class ScanLoop:
             self._scanner.save_cache()
             self._saved = now
             self._log.log_cache(self._cache)
+            if self._cache.error and self._confinement.has_another_state():
+                self._end(ANOTHER_ROOT)
 
     def _publish(self, snapshot: Snapshot, *, with_body: bool) -> None:
         publication = publish(

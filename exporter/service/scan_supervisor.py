@@ -37,7 +37,7 @@ def spawn(orders: int, output: int) -> int:
     """Start a scanning process with the rights of this one. Raises OSError."""
     return os.posix_spawn(
         sys.executable,
-        [sys.executable, "-m", PROGRAM],
+        PROGRAM,
         os.environ,
         file_actions=[(os.POSIX_SPAWN_DUP2, orders, 0), (os.POSIX_SPAWN_DUP2, output, 1)],
         setsigmask=(signal.SIGINT,),  # until it ignores that: see core/interrupts.py
@@ -75,7 +75,7 @@ class ScanSupervisor:
                 event, why = await self._run_one()
                 self._current.lost(why)
                 if event == _REPLACED:
-                    _log.info(event, why="the data root is another directory")
+                    _log.info(event, why="the data root, or the directory of the cache, is another one")
                     continue
                 if time.monotonic() - started > min(_GOOD_PAUSES * pause, _GOOD_SECONDS):
                     pause = _FIRST_RESTART_SECONDS

@@ -168,7 +168,7 @@ def _start_worker(begins: int) -> "subprocess.Popen[bytes]":
     with interrupts_held(), OOM_SCORE.lent():
         process = subprocess.Popen(  # noqa: S603 - this interpreter, with this program
             # Without site: half of a worker's start would be the search for packages that it does not use.
-            [sys.executable, "-S", "-E", "-c", _START, _TOP, str(begins)],
+            [sys.executable, "-S", "-E", "-P", "-c", _START, _TOP, str(begins)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

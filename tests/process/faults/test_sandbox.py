@@ -304,6 +304,8 @@ def test_it_works_under_strace_and_opens_nothing_below_the_root_for_writing(buil
         change(built)
         becomes_as_fresh(running, built.path)
         assert {has["no_new_privs"] for has in _info(running).values()} == {"1"}
+        os.kill(descendants(running.process.pid)[0], signal.SIGTERM)  # strace does not end what it traces
+        assert running.process.wait(DEADLINE) == 0
     lines = [line for line in trace.read_text(errors="replace").splitlines() if str(built.path) in line]
     assert lines
     assert not [line for line in lines if re.search(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC", line)]
@@ -328,3 +330,21 @@ def test_without_landlock_it_says_none(built: GraphRoot) -> None:
         becomes_as_fresh(running, built.path)
         assert _info(running)["serving"]["landlock"] == "none"
         assert _info(running)["serving"]["no_new_privs"] == "1"
+
+
+def test_a_state_directory_that_is_removed_or_replaced_is_written_to_again(tmp_path: Path) -> None:
+    """It is another directory, in which the scanning process may not write: another one is started at once."""
+    built = graph_root(tmp_path / "root").image("app", size=7, files={"a": 1})
+    state = tmp_path / "state"
+    cache = state / "cache"
+    with exporter(built.path, "--cache.file", str(cache)) as running:
+        eventually(cache.exists)
+        state.rename(tmp_path / "removed")
+        built.image("more", size=3, files={"b": 1})
+        eventually(cache.exists)
+        state.rename(tmp_path / "removed too")
+        state.mkdir()
+        built.image("yet-more", size=5, files={"c": 1})
+        eventually(cache.exists)
+        becomes_as_fresh(running, built.path)
+        assert running.get("/-/healthy")[0] == 200

@@ -64,3 +64,14 @@ def test_a_directory_of_the_root_that_is_mounted_elsewhere_is_below_it(  # noqa:
     here = mount(str(tmp_path / at) if at else "/", inside, device)
     monkeypatch.setattr(state_paths, "read_mounts", lambda: [here, mount(str(root), "/docker", "8:1")])
     assert is_below(str(tmp_path / "state/x/cache"), str(root)) == below
+
+
+def test_a_user_without_a_home_directory_keeps_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~` stays as it is then, and would be a directory below the current one."""
+    for name in ("STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 61234)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert cache_file_for("", str(root)) == ""
+    monkeypatch.setenv("XDG_STATE_HOME", "state")  # not absolute: to be ignored, as its specification says
+    assert cache_file_for("", str(root)) == ""
