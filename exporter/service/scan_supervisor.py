@@ -72,14 +72,20 @@ class ScanSupervisor:
         try:
             while True:
                 started = time.monotonic()
-                event, why = await self._run_one()
+                try:
+                    event, why = await self._run_one()
+                except Exception as error:  # noqa: BLE001 - the supervision must not end
+                    event, why = "scanner.died", _said(error)
                 self._current.lost(why)
+                ran = time.monotonic() - started
+                if ran > min(_GOOD_PAUSES * pause, _GOOD_SECONDS):
+                    pause = _FIRST_RESTART_SECONDS
                 if event == _REPLACED:
                     _log.info(event, why="the data root, or the directory of the cache, is another one")
-                    continue
-                if time.monotonic() - started > min(_GOOD_PAUSES * pause, _GOOD_SECONDS):
-                    pause = _FIRST_RESTART_SECONDS
-                _log.error(event, why=why, restart_seconds=pause)
+                    if ran > pause:
+                        continue
+                else:
+                    _log.error(event, why=why, restart_seconds=pause)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LAST_RESTART_SECONDS)
         finally:
