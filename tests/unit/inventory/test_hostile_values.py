@@ -1,6 +1,8 @@
 """Values that once stopped the exporter, as anyone with access to an engine's API can write them."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from exporter.core.units import parse_size
 from exporter.inventory import container_mounts
 from exporter.inventory.container_mounts import MountResolver
 from exporter.inventory.files.values import decode, text
-from tests.support.product import figures_of
+from tests.support.product import document_of, figures_of
 from tests.support.roots import graph_root, hex_id
 from tests.support.snapshots import container
 
@@ -110,3 +112,13 @@ def test_a_driver_or_a_volume_by_a_name_that_no_directory_has_is_not_there(tmp_p
     assert found.sum("scan_errors_total", reason=Reason.INTERNAL) == 0
     assert len(found.all("container_info")) == 1
     assert len(found.all("image_info")) == 1
+
+
+def test_a_graph_driver_whose_name_is_not_utf8_leaves_the_document_readable(tmp_path: Path) -> None:
+    """The name is that of a directory. Half a surrogate pair is no JSON: no command could read the document."""
+    built = graph_root(tmp_path).image("base", size=100, tag="base:1")
+    store = next(path for path in (built.path / "image").iterdir() if path.is_dir())
+    shutil.copytree(store, store.with_name(os.fsdecode(b"\xff")))
+    found = document_of(built.path)
+    assert {store.name, "\\xff"} <= set(found.drivers)
+    assert {image.driver for image in found.images} <= set(found.drivers)
