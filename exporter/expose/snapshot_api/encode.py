@@ -79,7 +79,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "error": escape(snapshot.error),
         "layouts": inventory.layouts,
         "unmeasured": inventory.unmeasured,
-        "drivers": inventory.drivers,
+        "drivers": [escape(name) for name in inventory.drivers],
         "origins": sorted({escape(one.origin) for one in inventory.containers if one.origin}),
         "nested": [escape(name) for name in inventory.nested],
         "unattributed": figures.reclaim.unattributed if measured else None,

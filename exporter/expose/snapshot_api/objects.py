@@ -74,7 +74,7 @@ def _layer(figures: Figures, layer: Layer, parents: Mapping[LayerKey, str]) -> L
     found = [figures.snapshot.whole(tree) for tree in layer.trees]
     known = [] if None in found else [one.usage for one in found if one is not None]
     return LayerRow(
-        driver=layer.driver,
+        driver=escape(layer.driver),
         id=escape(layer.id),
         chain=layer.chain,
         parent=escape(parents.get(key) or layer.parent or ""),
@@ -106,7 +106,7 @@ def _image(all_figures: Figures, image: Image) -> ImageRow:
     missing = all_figures.missing.get(image.driver, frozenset())
     figures = all_figures.images[image.driver, image.id]
     return ImageRow(
-        driver=image.driver,
+        driver=escape(image.driver),
         id=image.id,
         references=tuple(escape(f"{repository}:{tag}") for repository, tag in image.references),
         digests=tuple(map(escape, image.digests)),
@@ -199,14 +199,14 @@ def unknown(figures: Figures) -> Iterator[UnknownRow]:
     for figure in (*Figure, *Category):
         for driver in ("", *figures.snapshot.inventory.drivers):
             if why := figures.why_not(figure, driver):
-                yield UnknownRow(figure, driver, escape(why))
+                yield UnknownRow(figure, escape(driver), escape(why))
 
 
 def missing(figures: Figures) -> Iterator[MissingRow]:
     """The layers that are not on disk, of the drivers of which that is known."""
     for driver, names in figures.missing.items():
         for name in sorted(names):
-            yield MissingRow(driver, escape(name))
+            yield MissingRow(escape(driver), escape(name))
 
 
 def temporary(snapshot: Snapshot) -> Iterator[TemporaryRow]:

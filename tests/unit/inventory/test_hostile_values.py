@@ -1,6 +1,7 @@
 """Values that once stopped the exporter, as anyone with access to an engine's API can write them."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from exporter.core.units import parse_size
 from exporter.inventory import container_mounts
 from exporter.inventory.container_mounts import MountResolver
 from exporter.inventory.files.values import decode, text
-from tests.support.product import figures_of
+from tests.support.product import document_of, figures_of
 from tests.support.roots import graph_root, hex_id
 from tests.support.snapshots import container
 
@@ -110,3 +111,12 @@ def test_a_driver_or_a_volume_by_a_name_that_no_directory_has_is_not_there(tmp_p
     assert found.sum("scan_errors_total", reason=Reason.INTERNAL) == 0
     assert len(found.all("container_info")) == 1
     assert len(found.all("image_info")) == 1
+
+
+def test_a_graph_driver_whose_name_is_not_utf8_leaves_the_document_readable(tmp_path: Path) -> None:
+    """The name is that of a directory. Half a surrogate pair is no JSON: no command could read the document."""
+    for name in ("overlay2", os.fsdecode(b"\xff")):
+        for part in ("layerdb/sha256", "imagedb/content/sha256"):
+            (tmp_path / "image" / name / part).mkdir(parents=True)
+        (tmp_path / name).mkdir()
+    assert set(document_of(tmp_path).drivers) == {"overlay2", "\\xff"}
