@@ -213,8 +213,9 @@ class Scheduler:
             if for_shortage(error) and self._live:
                 self._scan_later(error)
                 return
-            _log.warning("scan.failed", error=str(error))
-            self.start()
+            if not self._replaced():
+                _log.warning("scan.failed", error=str(error))
+                self.start()
             return
         self._short = False
         if found != self._areas:

@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from exporter.expose.snapshot_api.rows import Document
 from exporter.figures.prunes import Category
 
 _STUB = """#!/bin/bash
-{ printf '%s\\0' "${0##*/}" "$@"; printf '\\1\\0'; } >> "$RECORD"
+printf '%s\\0' "${0##*/}" "$@" > "$RECORD/$$"
 """
 _PROGRAMS = ("docker", "tar", "gzip", "mountpoint", "rm", "mkdir", "mount", "docker-storage-exporter")
 #: Programs that nobody asked for.
@@ -86,7 +87,8 @@ class Shell:
 
     def run(self, commands: list[str]) -> list[list[bytes]]:
         """Run each command; return the arguments of each program that was run, the program first."""
-        self._record.write_bytes(b"")
+        shutil.rmtree(self._record, ignore_errors=True)
+        self._record.mkdir()
         (self._work / "script").write_text("\n".join(commands), encoding="utf-8")
         done = subprocess.run(
             ["/bin/bash", "--norc", str(self._work / "script")],
@@ -99,13 +101,9 @@ class Shell:
         return list(self._recorded())
 
     def _recorded(self) -> Iterator[list[bytes]]:
-        words: list[bytes] = []
-        for word in self._record.read_bytes().split(b"\0")[:-1]:
-            if word == b"\1":
-                yield words
-                words = []
-            else:
-                words.append(word)
+        """What each process has recorded in a file of its own: those of a pipe write at the same time."""
+        for path in self._record.iterdir():
+            yield path.read_bytes().split(b"\0")[:-1]
 
     @property
     def made(self) -> set[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from exporter.cli.commands.source import parse
 from exporter.core.measured import Reason
 from exporter.core.model import Snapshot
 from exporter.expose import publication
@@ -160,3 +161,12 @@ def test_an_image_of_the_graph_that_cannot_be_read_hides_no_other(
         {labels["image_id"]: value for labels, value in one.all("image_virtual_size_bytes")} for one in (sound, found)
     ]
     assert sizes_of[1] == {name: size for name, size in sizes_of[0].items() if name != loose[:12]}
+
+
+def test_a_text_that_nobody_has_escaped_leaves_the_document_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = ROOTS["layerdb"](tmp_path)
+    monkeypatch.setattr(objects, "escape", lambda name: f"{name}\udc80")
+    *_, told = _served(root)
+    assert parse(told.encode()).images

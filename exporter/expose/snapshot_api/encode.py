@@ -51,12 +51,12 @@ class EncodedSnapshot:
 
 def describe(figures: Figures) -> EncodedSnapshot:
     """Make the document of a snapshot, but for what `ending` makes."""
-    return EncodedSnapshot(GzipBody.of(piece.encode() for piece in _pieces(figures)))
+    return EncodedSnapshot(GzipBody.of(map(_encoded, _pieces(figures))))
 
 
 def ending(taken: float | None, filesystems: Iterable[FilesystemRow]) -> bytes:
     """The end of a document: the filesystems, and when it was taken."""
-    return f',"filesystems":[{",".join(map(_row, filesystems))}],"taken":{json.dumps(taken)}}}\n'.encode()
+    return _encoded(f',"filesystems":[{",".join(map(_row, filesystems))}],"taken":{_json(taken)}}}\n')
 
 
 def space(one: Filesystem, status: os.statvfs_result | None) -> FilesystemRow:
@@ -84,7 +84,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "nested": [escape(name) for name in inventory.nested],
         "unattributed": figures.reclaim.unattributed if measured else None,
     }
-    yield json.dumps(head, separators=(",", ":"))[:-1]
+    yield _json(head)[:-1]
     parts: dict[str, Iterable[Any]] = {
         "directories": objects.directories(figures),
         "reclaimable": objects.reclaimable(figures.reclaim) if measured else (),
@@ -113,7 +113,7 @@ def _list(figures: Figures, name: str, rows: Iterable[Any]) -> Iterator[str]:
 
 
 def _row(row: Any) -> str:
-    return json.dumps(_plain(row), separators=(",", ":"))
+    return _json(_plain(row))
 
 
 def _plain(row: Any) -> dict[str, Any]:
@@ -121,3 +121,12 @@ def _plain(row: Any) -> dict[str, Any]:
     if isinstance(row, ContainerRow):
         found["mounts"] = [_plain(mount) for mount in row.mounts]
     return found
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _encoded(text: str) -> bytes:
+    """As UTF-8. Names are escaped before; half a character that was not would make the whole document unreadable."""
+    return text.encode("utf-8", "replace")
