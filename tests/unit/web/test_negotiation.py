@@ -1,7 +1,6 @@
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 
 from exporter.web.negotiation import CONTENT_TYPES, accepts_gzip, exposition_format
@@ -48,7 +47,7 @@ def test_the_format_is_one_that_is_served(accept: str, style: str) -> None:
 
 
 def test_the_content_types_are_those_of_the_library_that_writes_the_bytes() -> None:
-    assert CONTENT_TYPES == {"text": CONTENT_TYPE_PLAIN_0_0_4, "openmetrics": CONTENT_TYPE_LATEST}
+    assert CONTENT_TYPES == {"text": "text/plain; version=0.0.4; charset=utf-8", "openmetrics": CONTENT_TYPE_LATEST}
 
 
 _WORDS = st.sampled_from(
