@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TypeVar
 
 from exporter.core.fault_log import FAULT_LOG
@@ -12,6 +13,7 @@ from exporter.core.states import Collector
 _KEPT_PROBLEMS = 100
 
 T = TypeVar("T")
+Object = TypeVar("Object")
 
 
 class Barrier:
@@ -31,6 +33,11 @@ class Barrier:
         except Exception as error:  # noqa: BLE001 - what nobody has foreseen
             self._note(collector, what, error)
             return instead
+
+    def attempt_with(self, collector: Collector, what: str, one: Object, work: Callable[[Object], T], instead: T) -> T:
+        """Do the same with an object that has an id or a name, or is a name itself; `what` is made of it."""
+        name = getattr(one, "id", None) or getattr(one, "name", one)
+        return self.attempt(collector, f"{what} of {name}", partial(work, one), instead)
 
     def until_failure(self, collector: Collector, what: str, work: Iterable[T]) -> Iterator[T]:
         """Yield what `work` yields. Where that fails, it ends there, which is counted and logged as with `attempt`."""

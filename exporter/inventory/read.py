@@ -76,20 +76,6 @@ def _note_lost_volumes(reader: Reader, containers: Iterable[Container], volumes:
                 reader.gap(Input.VOLUMES, ("volumes", name), "it is missing, and a container has it", object_id=name)
 
 
-def _layers_of(  # noqa: PLR0913 - as `_classify`
-    reading: Reading,
-    known: Knowledge,
-    parts: Sequence[DriverPart],
-    containers: Sequence[Container],
-    volumes: Iterable[str],
-    grace: Grace,
-) -> list[Layer]:
-    """Find the use of each layer of one driver; none, as a problem, where that fails."""
-    nothing: list[Layer] = []
-    classify = partial(_classify, reading, known, parts, containers, volumes, grace)
-    return reading.readers[Collector.IMAGES].attempt(parts[0].store.driver.layers, classify, nothing)
-
-
 def _classify(  # noqa: PLR0913 - what a layer's use depends on
     reading: Reading,
     known: Knowledge,
@@ -187,11 +173,10 @@ def read_inventory(
     reader.attempt(VOLUMES.path, partial(_note_lost_volumes, reader, containers, names), None)
     by_driver = {driver: [one for one in containers if one.driver == driver] for driver in sorted(stores)}
     so_far = knowledge(problems.unread)
-    layers = [
-        layer
-        for driver, mine in by_driver.items()
-        for layer in _layers_of(reading, so_far, parts.by_driver[driver], mine, names, grace)
-    ]
+    layers: list[Layer] = []
+    for driver, mine in by_driver.items():
+        of_driver = partial(_classify, reading, so_far, parts.by_driver[driver], mine, names, grace)
+        layers += images.attempt(stores[driver].driver.layers, of_driver, [])
     directories = tuple(others.names(()))
     inventory = Inventory(
         layouts=tuple(parts.by_layout),

@@ -104,18 +104,12 @@ def _served(root: Path) -> tuple[Snapshot, Samples, str]:
     return snapshot, Samples(text), published.body.document.finish(ending(1.0, [])).decode()
 
 
-@pytest.mark.parametrize(("where", "name", "victim"), _OF_ONE, ids=_NAMES[: len(_OF_ONE)])
-def test_what_fails_with_one_object_is_counted_and_hides_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any, name: str, victim: str
-) -> None:
-    root = ROOTS["layerdb"](tmp_path)
-    before, sound, _ = _served(root)
+def _served_with_a_failure(  # noqa: PLR0913 - what fails, and where
+    root: Path, before: Snapshot, monkeypatch: pytest.MonkeyPatch, where: Any, name: str, victim: str
+) -> tuple[Samples, str]:
+    """Serve a root while a function fails: that is counted, and makes nothing wrong."""
     said = Said(before)
     seen: list[str] = []
-    layer = next(one for one in before.inventory.layers if one.chain)
-    victim = {"image": before.inventory.images[0].id, "layer": layer.chain if where is layerdb_store else layer.id}.get(
-        victim, victim
-    )
     monkeypatch.setattr(where, name, _failing(getattr(where, name), victim, seen))
     after, found, told = _served(root)
     assert seen, "it was called"
@@ -123,6 +117,20 @@ def test_what_fails_with_one_object_is_counted_and_hides_no_other(
     assert found.sum("scan_errors_total", reason=Reason.INTERNAL) >= 1
     assert '"reason":"internal"' in told
     assert Said(after).wrong(said) == []
+    return found, told
+
+
+@pytest.mark.parametrize(("where", "name", "victim"), _OF_ONE, ids=_NAMES[: len(_OF_ONE)])
+def test_what_fails_with_one_object_is_counted_and_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any, name: str, victim: str
+) -> None:
+    root = ROOTS["layerdb"](tmp_path)
+    before, sound, _ = _served(root)
+    layer = next(one for one in before.inventory.layers if one.chain)
+    victim = {"image": before.inventory.images[0].id, "layer": layer.chain if where is layerdb_store else layer.id}.get(
+        victim, victim
+    )
+    found, told = _served_with_a_failure(root, before, monkeypatch, where, name, victim)
     for kind, label in (("image_info", "image_id"), ("container_info", "container_id"), ("volume_info", "volume")):
         of = [{labels[label] for labels, _ in one.all(kind)} for one in (sound, found)]
         assert len(of[0] - of[1]) <= 1, "one object at the most has no facts"
@@ -135,15 +143,7 @@ def test_where_a_step_fails_no_figure_is_wrong_and_directories_are_served(
 ) -> None:
     root = ROOTS["layerdb"](tmp_path)
     before, sound, _ = _served(root)
-    said = Said(before)
-    seen: list[str] = []
-    monkeypatch.setattr(where, name, _failing(getattr(where, name), "", seen))
-    after, found, told = _served(root)
-    assert seen, "it was called"
-    assert found("up") == 1
-    assert found.sum("scan_errors_total", reason=Reason.INTERNAL) >= 1
-    assert '"reason":"internal"' in told
-    assert Said(after).wrong(said) == []
+    found, _ = _served_with_a_failure(root, before, monkeypatch, where, name, "")
     if name != "directories":
         assert found.all("directory_allocated_bytes") == sound.all("directory_allocated_bytes")
 

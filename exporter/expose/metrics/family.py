@@ -105,5 +105,4 @@ class ObjectFamilies(Generic[T]):
         return (column for column in self.columns if column.many is many)
 
     def _attempt(self, what: str, work: Callable[[T], V], one: T, *, instead: V) -> V:
-        name = getattr(one, "id", None) or getattr(one, "name", one)
-        return self.barrier.attempt(self.collector, f"{what} of {name}", partial(work, one), instead)
+        return self.barrier.attempt_with(self.collector, what, one, work, instead)

@@ -38,8 +38,7 @@ Row = TypeVar("Row")
 def _rows(figures: Figures, collector: Collector, objects: Iterable[T], make: Callable[[T], Row]) -> Iterator[Row]:
     """A row for each object. One whose row cannot be made is a problem, and hides no other."""
     for one in objects:
-        name = getattr(one, "id", None) or getattr(one, "name", one)
-        row = figures.barrier.attempt(collector, f"row of {name}", partial(make, one), None)
+        row = figures.barrier.attempt_with(collector, "row", one, make, None)
         if row is not None:
             yield row
 
