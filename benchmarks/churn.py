@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,28 +41,39 @@ _LONGEST_OTHER = 6.0
 Start = Callable[[], Callable[[], None]]
 
 
-class Scraper:
-    """Scrapes every second over a new connection; notes what fails, how long it took, and the memory."""
+class Background(ABC):
+    """Work that a thread of its own does for the length of a `with` block."""
 
-    def __init__(self, exporter: Subject) -> None:
-        self._exporter = exporter
+    def __init__(self) -> None:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run)
-        self.failures: list[str] = []
-        self.seconds: list[float] = []
-        self.memory: list[int] = []
-        #: How often a scrape said that the root could not be read.
-        self.down = 0
 
     @contextlib.contextmanager
-    def scraping(self) -> Iterator[None]:
-        """Scrape for the length of a `with` block."""
+    def working(self) -> Iterator[None]:
+        """Work for the length of a `with` block."""
         self._thread.start()
         try:
             yield
         finally:
             self._ended.set()
             self._thread.join()
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Work until `_ended` is set."""
+
+
+class Scraper(Background):
+    """Scrapes every second over a new connection; notes what fails, how long it took, and the memory."""
+
+    def __init__(self, exporter: Subject) -> None:
+        super().__init__()
+        self._exporter = exporter
+        self.failures: list[str] = []
+        self.seconds: list[float] = []
+        self.memory: list[int] = []
+        #: How often a scrape said that the root could not be read.
+        self.down = 0
 
     def _run(self) -> None:
         while not self._ended.wait(1):
@@ -75,25 +87,14 @@ class Scraper:
             self.memory.append(self._exporter.pss())
 
 
-class Slot:
+class Slot(Background):
     """One thread that does faults of some kinds, one after the other."""
 
     def __init__(self, seed: int, kinds: dict[str, Start]) -> None:
+        super().__init__()
         self._chance = random.Random(seed)  # noqa: S311 - no secret
         self._kinds = kinds
         self.done: Counter[str] = Counter()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    @contextlib.contextmanager
-    def working(self) -> Iterator[None]:
-        """Do faults for the length of a `with` block."""
-        self._thread.start()
-        try:
-            yield
-        finally:
-            self._ended.set()
-            self._thread.join()
 
     def _run(self) -> None:
         while not self._ended.wait(self._chance.uniform(0, _MOST_PAUSE)):
@@ -171,7 +172,7 @@ def main() -> None:
             exporter.ready()
             scraper = Scraper(exporter)
             parts, faults = slots(exporter.process.pid, state, chosen.seed)
-            with scraper.scraping():
+            with scraper.working():
                 with contextlib.ExitStack() as working:
                     for part in parts:
                         working.enter_context(part.working())
