@@ -79,7 +79,7 @@ class DataRoot:
 
     def __init__(self, path: str, further: Iterable[str] = ()) -> None:
         self.path = os.path.realpath(path)
-        self._tops = {(): _Top.open(self.path)}
+        self._tops: dict[Tree, _Top] = {(): _Top.open(self.path)}
         self.device, self.inode = self._tops[()].identity
         #: Where other things are mounted, as far as the caller has said: they may hang, and are only touched
         #: on the way to metadata, and when `answers` says of the path that they do not.

@@ -112,10 +112,15 @@ def test_a_further_root_that_is_not_there_leaves_no_descriptor_open(places: tupl
 def test_a_mount_in_a_further_root_that_does_not_answer_is_not_touched(places: tuple[Path, Path]) -> None:
     data, further = places
     asked: list[str] = []
+
+    def answers(path: str) -> bool:
+        asked.append(path)
+        return False
+
     with DataRoot(str(data), [str(further)]) as root:
         mount = (str(further), "store")
         root.mounts = frozenset([mount])
-        root.answers = lambda path: bool(asked.append(path))
+        root.answers = answers
         for tree in (mount, (*mount, "file")):
             with pytest.raises(TimeoutError):
                 root.lstat(tree)
