@@ -348,7 +348,7 @@ class Inventory:
     driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,
     `nested` the data roots of remapped users below this one. `elsewhere`: the entries of the root whose files are on
     devices or filesystems of their own, which are not measured. `remarks`: what is there and is not a part as usual.
-    `engine` is what is known of the engine's version. `temporary` are its old temporary files. `content`: the containerd
+    `engine` is what is known of the engine's version. `temporary` are its old temporary files. `content`: containerd's
     image store, where there is one. `knowledge`: what of all this was not read whole.
     """
 
