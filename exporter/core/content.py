@@ -13,7 +13,7 @@ from exporter.core.measured import Tree
 from exporter.core.states import LayerKey
 
 
-class Node(NamedTuple):
+class StoreNode(NamedTuple):
     """A blob or a snapshot as one namespace knows it.
 
     `snapshotter` is "" for a blob. `name` is the digest of a blob, the key of a snapshot.
@@ -47,7 +47,7 @@ class Hold:
     namespace: str
     holder: Holder
     name: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[StoreNode, ...]
     flat: bool = False
 
 
@@ -115,19 +115,19 @@ class ContentStore:
     blobs: Mapping[str, Blob] = field(default_factory=dict)
     ingests: tuple[Ingest, ...] = ()
     entries: tuple[HistoryEntry, ...] = ()
-    references: Mapping[Node, tuple[Node, ...]] = field(default_factory=dict)
-    parents: Mapping[Node, Node] = field(default_factory=dict)
+    references: Mapping[StoreNode, tuple[StoreNode, ...]] = field(default_factory=dict)
+    parents: Mapping[StoreNode, StoreNode] = field(default_factory=dict)
     holds: tuple[Hold, ...] = ()
-    layers: Mapping[Node, LayerKey] = field(default_factory=dict)
-    trees: Mapping[Node, tuple[Tree, ...]] = field(default_factory=dict)
+    layers: Mapping[StoreNode, LayerKey] = field(default_factory=dict)
+    trees: Mapping[StoreNode, tuple[Tree, ...]] = field(default_factory=dict)
     orphaned: frozenset[str] = frozenset()
     files: tuple[Tree, ...] = ()
 
-    def marked(self, holds: Iterable[Hold]) -> set[Node]:
+    def marked(self, holds: Iterable[Hold]) -> set[StoreNode]:
         """What these roots keep: all that the garbage collector would leave if there were no others."""
-        kept: set[Node] = set()
-        passed: set[Node] = set()
-        pending: list[Node] = []
+        kept: set[StoreNode] = set()
+        passed: set[StoreNode] = set()
+        pending: list[StoreNode] = []
         for hold in holds:
             if hold.flat:
                 for node in hold.nodes:
@@ -146,9 +146,9 @@ class ContentStore:
                 pending.append(parent)
         return kept
 
-    def _mark_chain(self, node: Node, kept: set[Node]) -> None:
+    def _mark_chain(self, node: StoreNode, kept: set[StoreNode]) -> None:
         """Mark a node and the parents of a snapshot. What is marked already has its parents marked."""
-        at: Node | None = node
+        at: StoreNode | None = node
         while at is not None and at not in kept:
             kept.add(at)
             at = self.parents.get(at)
