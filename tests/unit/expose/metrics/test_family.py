@@ -22,7 +22,7 @@ def test_an_empty_namespace_or_root_is_left_out_of_both_formats() -> None:
     made = [family(_SIZE, _SAMPLES)]
     for parsed in (
         *parse_text(render(made, "text").decode()),
-        *parse_openmetrics(render(made, "openmetrics").decode()),
+        *parse_openmetrics(render(made, "openmetrics").decode()),  # type: ignore[no-untyped-call]
     ):
         assert [one.labels for one in parsed.samples] == _LABELS
         assert [one.value for one in parsed.samples] == [1, 2, 3, 4]
