@@ -7,10 +7,21 @@ lone surrogates (bytes that are not UTF-8): `core.text.label` turns them into va
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from exporter.core.content import ContentStore
 from exporter.core.engine_version import NO_EVIDENCE, EngineVersion
 from exporter.core.knowledge import Knowledge
 from exporter.core.measured import Changes, Reason, Tree
-from exporter.core.states import Collector, ContainerId, ContainerState, ImageId, LayerId, LayerKey, RemarkKind, Use
+from exporter.core.states import (
+    Collector,
+    ContainerId,
+    ContainerState,
+    ImageId,
+    ImageKey,
+    LayerId,
+    LayerKey,
+    RemarkKind,
+    Use,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,10 @@ class Layer:
     id (Docker 1.10 on), `metadata` what is kept of it elsewhere and goes with it. `held` is the id of a container that
     is gone while its entry of `layerdb/mounts` is still there: because of that no engine removes the layer. `shares`:
     it shares disk blocks with other layers, so that what its removal frees is not known.
+
+    A snapshot of containerd is a layer, too: `namespace` is the one that it belongs to, `name` its key there.
+    `by_blocks`: its size is that of the disk blocks of `content`, directories included. `committed`: it does not change
+    any more.
     """
 
     driver: str
@@ -48,6 +63,10 @@ class Layer:
     metadata: tuple[Tree, ...] = ()
     held: str = ""
     shares: bool = False
+    namespace: str = ""
+    name: str = ""
+    by_blocks: bool = False
+    committed: bool = False
 
     @property
     def key(self) -> LayerKey:
@@ -70,6 +89,11 @@ class Image:
     these, as far as they are known. `cut`: a description on the way up was not read, so there may be more layers. The
     engine does not load an `unloaded` one: no list of the engine has it, and no prune takes it. `digest` is the full id
     as Docker writes it; `metadata` is what is kept of the image besides its layers.
+
+    Of a containerd image store: `namespace` is the one that has it; it has `blobs` as well, by digest, each once.
+    `content_size` is the bytes of the blobs, `unpacked_size` those of the snapshots, both as Docker adds them up for
+    `docker images`: what two platforms share counts twice. `further` are snapshots of other snapshotters, which Docker
+    does not count. `platforms` are those of which it has the content.
     """
 
     driver: str
@@ -90,6 +114,17 @@ class Image:
     digest: str = ""
     metadata: tuple[Tree, ...] = ()
     cut: bool = False
+    namespace: str = ""
+    blobs: tuple[str, ...] = ()
+    content_size: int | None = None
+    unpacked_size: int | None = None
+    further: tuple[LayerKey, ...] = ()
+    platforms: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> ImageKey:
+        """The key of this image within a root."""
+        return ImageKey(self.driver, self.namespace, self.id)
 
     @property
     def named(self) -> bool:
@@ -142,6 +177,9 @@ class Container:
     the engine does not load it when it starts, "" if it does. Such a container is in no list of the engine, no prune
     removes it, and the engine does not know what it uses. `written_by` is what its files tell of the engine that wrote
     them last.
+
+    `namespace` is that of containerd, where its layer is a snapshot. A container that is not Docker's has no files of
+    its own; `pod`, `pod_namespace` and `pod_container` are what Kubernetes calls it.
     """
 
     driver: str
@@ -173,6 +211,15 @@ class Container:
     metadata: tuple[Tree, ...] = ()
     unloaded: str = ""
     written_by: EngineVersion = NO_EVIDENCE
+    namespace: str = ""
+    pod: str = ""
+    pod_namespace: str = ""
+    pod_container: str = ""
+
+    @property
+    def image_key(self) -> ImageKey | None:
+        """The key of its image, whether that is there or not; None where it is not known."""
+        return None if self.image_id is None else ImageKey(self.driver, self.namespace, self.image_id)
 
     @property
     def runs(self) -> bool | None:
@@ -226,7 +273,7 @@ class Volume:
 class BuildRecord:
     """One record of BuildKit's cache. `size` is what BuildKit wrote down, in bytes; else that of `content`.
 
-    `shared`: its layer is one of an image as well.
+    `shared`: its layer is one of an image as well. `namespace`: that of containerd, where its data is in such a store.
     """
 
     id: str
@@ -237,6 +284,7 @@ class BuildRecord:
     last_used: float | None = None
     usage_count: int | None = None
     shared: bool = False
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,8 +348,8 @@ class Inventory:
     driver, the layers that are referred to and not on disk; `unmeasured` the layouts that are only detected,
     `nested` the data roots of remapped users below this one. `elsewhere`: the entries of the root whose files are on
     devices or filesystems of their own, which are not measured. `remarks`: what is there and is not a part as usual.
-    `engine` is what is known of the engine's version. `temporary` are its old temporary files.
-    `knowledge`: what of all this was not read whole.
+    `engine` is what is known of the engine's version. `temporary` are its old temporary files. `content`: containerd's
+    image store, where there is one. `knowledge`: what of all this was not read whole.
     """
 
     layouts: tuple[str, ...] = ()
@@ -322,3 +370,4 @@ class Inventory:
     plugins: tuple[Plugin, ...] = ()
     engine: EngineVersion = NO_EVIDENCE
     temporary: tuple[Temporary, ...] = ()
+    content: ContentStore | None = None

@@ -15,6 +15,14 @@ class LayerKey(NamedTuple):
     id: LayerId
 
 
+class ImageKey(NamedTuple):
+    """The key of an image within a root. Two drivers may have one image, and so may two namespaces of containerd."""
+
+    driver: str
+    namespace: str
+    id: ImageId
+
+
 class Collector(StrEnum):
     """The parts of a scan that succeed or fail, and are timed, on their own."""
 

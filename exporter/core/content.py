@@ -1,0 +1,154 @@
+"""A containerd image store: its blobs, its build history, and what keeps each blob and snapshot from being removed.
+
+containerd removes what nothing keeps: its garbage collector marks from the roots of each namespace along references
+(containerd 2.1 core/metadata/gc.go). The same graph says here which use an object has, and what a prune frees.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from exporter.core.measured import Tree
+from exporter.core.states import LayerKey
+
+
+class StoreNode(NamedTuple):
+    """A blob or a snapshot as one namespace knows it.
+
+    `snapshotter` is "" for a blob. `name` is the digest of a blob, the key of a snapshot.
+    """
+
+    namespace: str
+    snapshotter: str
+    name: str
+
+
+class Holder(StrEnum):
+    """What keeps an object. `name` of a `Hold` is the name of an image, or the id of a container, record or lease.
+
+    `IMAGE`: an image. `CONTAINER`: a container, or the lease that Docker makes for one. `BUILD`: the lease of a record
+    of BuildKit's cache, or of a part of one. `HISTORY`: the lease of an entry of the build history. `TEMPORARY`: a
+    lease of work under way, which ends by itself. `OTHER`: any other lease, and objects that are marked to be kept.
+    """
+
+    IMAGE = "image"
+    CONTAINER = "container"
+    BUILD = "build"
+    HISTORY = "history"
+    TEMPORARY = "temporary"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One root of the garbage collector. `flat`: of what it names, only the parents of snapshots are kept as well."""
+
+    namespace: str
+    holder: Holder
+    name: str
+    nodes: tuple[StoreNode, ...]
+    flat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One blob, of which there is one file for all namespaces.
+
+    `tree`: its file; None where there is none. `size`: its bytes as the store wrote them down. `namespaces`: those
+    that know it.
+    """
+
+    digest: str
+    tree: Tree | None
+    size: int | None
+    namespaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """A blob that is being written, or the rest of one. `total`: the bytes that it will have, None if not known."""
+
+    tree: Tree
+    reference: str = ""
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One entry of the build history, by the id of the build; `created` is Unix seconds."""
+
+    id: str
+    created: float | None = None
+
+
+class BlobUse(StrEnum):
+    """The use of a blob; one with several uses counts for the first of these.
+
+    `OTHER_NAMESPACE`: only namespaces need it that are not those of the engine. `INGEST` has blobs on their way, too,
+    which nothing but work under way needs, and those that have been needed by nothing for less than the grace time.
+    """
+
+    IMAGE = "image"
+    BUILD_CACHE = "build_cache"
+    BUILD_HISTORY = "build_history"
+    INGEST = "ingest"
+    OTHER_NAMESPACE = "other_namespace"
+    ORPHANED = "orphaned"
+
+
+@dataclass(frozen=True, slots=True)
+class ContentStore:
+    """One containerd image store, as its databases describe it.
+
+    `home`: where it is. `engine`: Docker's namespace, "" where the store serves no Docker. `history`: the namespace of
+    its build history. `namespaces`: all that have objects, sorted. `references`: the edges of the graph but those from
+    a snapshot to its parent, which are `parents`. `layers`: the layer that is the snapshot of a node, where there is
+    one. `trees`: what is removed together with a node. `orphaned`: the blobs without any use for the whole grace time,
+    by digest. `files`: the trees of the store itself, its databases and what else is no blob and no snapshot.
+    """
+
+    home: Tree = ()
+    engine: str = ""
+    history: str = ""
+    namespaces: tuple[str, ...] = ()
+    blobs: Mapping[str, Blob] = field(default_factory=dict)
+    ingests: tuple[Ingest, ...] = ()
+    entries: tuple[HistoryEntry, ...] = ()
+    references: Mapping[StoreNode, tuple[StoreNode, ...]] = field(default_factory=dict)
+    parents: Mapping[StoreNode, StoreNode] = field(default_factory=dict)
+    holds: tuple[Hold, ...] = ()
+    layers: Mapping[StoreNode, LayerKey] = field(default_factory=dict)
+    trees: Mapping[StoreNode, tuple[Tree, ...]] = field(default_factory=dict)
+    orphaned: frozenset[str] = frozenset()
+    files: tuple[Tree, ...] = ()
+
+    def marked(self, holds: Iterable[Hold]) -> set[StoreNode]:
+        """What these roots keep: all that the garbage collector would leave if there were no others."""
+        kept: set[StoreNode] = set()
+        passed: set[StoreNode] = set()
+        pending: list[StoreNode] = []
+        for hold in holds:
+            if hold.flat:
+                for node in hold.nodes:
+                    self._mark_chain(node, kept)
+            else:
+                pending += hold.nodes
+        while pending:
+            node = pending.pop()
+            if node in passed:
+                continue
+            passed.add(node)
+            kept.add(node)
+            pending += self.references.get(node, ())
+            parent = self.parents.get(node)
+            if parent is not None:
+                pending.append(parent)
+        return kept
+
+    def _mark_chain(self, node: StoreNode, kept: set[StoreNode]) -> None:
+        """Mark a node and the parents of a snapshot. What is marked already has its parents marked."""
+        at: StoreNode | None = node
+        while at is not None and at not in kept:
+            kept.add(at)
+            at = self.parents.get(at)
