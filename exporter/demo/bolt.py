@@ -8,10 +8,11 @@ import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 PAGE = 4096
-#: A bucket: values and further buckets by name.
-Tree = Mapping[str, "bytes | Tree"] | Mapping[bytes, "bytes | Tree"]
+#: A bucket: values and further buckets by name. A name is a text or bytes; a value is bytes, or a bucket.
+Tree = Mapping[Any, Any]
 
 _LEAF, _BRANCH = 2, 1
 _LARGEST_INLINE = PAGE // 4
@@ -108,7 +109,7 @@ class _Pages:
         return number
 
 
-def _sorted(tree: Tree) -> list[tuple[bytes, "bytes | Tree"]]:
+def _sorted(tree: Tree) -> list[tuple[bytes, bytes | Tree]]:
     names = ((name if isinstance(name, bytes) else name.encode(), value) for name, value in tree.items())
     return sorted(names, key=lambda one: one[0])
 

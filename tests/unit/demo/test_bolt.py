@@ -1,7 +1,5 @@
 """Databases of any shape are read back as they were written, also where a bucket has many pages."""
 
-from collections.abc import Mapping
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +24,7 @@ def _plain(bucket: Bucket) -> dict[bytes, object]:
 
 
 @given(_TREES)
-def test_what_was_written_is_read(tree: Mapping[bytes, "bytes | Tree"]) -> None:
+def test_what_was_written_is_read(tree: Tree) -> None:
     assert _read(tree) == tree
 
 
