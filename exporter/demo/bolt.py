@@ -46,7 +46,7 @@ def leaf(number: int, tree: Tree) -> bytes:
 
 def bolt(tree: Tree) -> bytes:
     """A whole database with these buckets."""
-    pages = _Pages()
+    pages = _Written()
     root = pages.tree(pages.elements(tree))
     free = struct.pack("<QHHI", 2, 16, 0, 0).ljust(PAGE, b"\0")
     metas = meta(0, 6, root, pages.end) + meta(1, 7, root, pages.end)
@@ -61,7 +61,7 @@ def write_bolt(path: Path, tree: Tree) -> None:
     os.replace(made, path)
 
 
-class _Pages:
+class _Written:
     """The pages after the free list, in the order of their numbers; the next one is `end`."""
 
     def __init__(self) -> None:

@@ -85,7 +85,7 @@ class Namespace:
 
     # Content.
 
-    def blob(self, blob: oci.Blob, labels: Mapping[str, str] | None = None) -> str:
+    def blob(self, blob: oci.OciBlob, labels: Mapping[str, str] | None = None) -> str:
         """Write a blob, and that this namespace has it; return its digest."""
         path = self.store.blob_path(blob.digest)
         if not path.exists():
@@ -117,30 +117,30 @@ class Namespace:
     def image(
         self,
         name: str,
-        of: oci.Manifest | Sequence[oci.Layer],
+        of: oci.OciManifest | Sequence[oci.OciLayer],
         *,
         unpack: bool = True,
         content: bool = True,
         labels: Mapping[str, str] | None = None,
-    ) -> oci.Manifest:
+    ) -> oci.OciManifest:
         """Write an image by its full name, with what is below its target; return the target.
 
         Only the layers of the host's platform are unpacked. Without `unpack` none are, without `content` the layers'
         blobs are absent.
         """
-        target = of if isinstance(of, oci.Manifest) else oci.manifest(of)
+        target = of if isinstance(of, oci.OciManifest) else oci.manifest(of)
         self.pull(target, unpack=unpack, content=content)
         self.name_image(name, target, labels)
         return target
 
-    def name_image(self, name: str, target: oci.Manifest, labels: Mapping[str, str] | None = None) -> None:
+    def name_image(self, name: str, target: oci.OciManifest, labels: Mapping[str, str] | None = None) -> None:
         """Give an image a name, in full; one that another image has becomes this one's."""
         row = self.bucket("images", name)
         about = {"digest": target.digest.encode(), "mediatype": target.media_type.encode()}
         row |= {**self._times(), "target": about | {"size": varint(target.blob.size)}}
         _label(row, labels or {})
 
-    def dangling(self, target: oci.Manifest) -> None:
+    def dangling(self, target: oci.OciManifest) -> None:
         """Write the name that Docker gives an image without another one."""
         self.name_image(f"moby-dangling@{target.digest}", target)
 
@@ -148,7 +148,7 @@ class Namespace:
         """Remove a name. What it has kept stays until `collect`."""
         del self.bucket("images")[name]
 
-    def pull(self, target: oci.Manifest, *, unpack: bool = True, content: bool = True) -> None:
+    def pull(self, target: oci.OciManifest, *, unpack: bool = True, content: bool = True) -> None:
         """Write the blobs of an image, and unpack what is for the host's platform."""
         if target.manifests:
             refs = {f"containerd.io/gc.ref.content.m.{at}": one.digest for at, one in enumerate(target.manifests)}
@@ -165,7 +165,7 @@ class Namespace:
         if unpack:
             self.unpack(target)
 
-    def unpack(self, target: oci.Manifest, parent: str = "") -> str:
+    def unpack(self, target: oci.OciManifest, parent: str = "") -> str:
         """Write the snapshots of a manifest that are not there; return the key of the last one.
 
         `parent` is the key that the last layer is put on, if that is not the chain before: a committed container's.

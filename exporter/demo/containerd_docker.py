@@ -40,7 +40,7 @@ class ContainerdWriter:
         self.store = ContainerdStore(home or root / _DAEMON)
         self.moby: Namespace = self.store.namespace("moby", snapshotter)
         self.builds: Namespace = self.store.namespace("moby_history", snapshotter)
-        self._targets: dict[str, oci.Manifest] = {}
+        self._targets: dict[str, oci.OciManifest] = {}
         self._records: dict[str, dict[str, Any]] = {}
         self._volumes: dict[str, Mapping[str, str]] = {}
         for name in ("buildkit/executor", "containers", "network/files", "plugins/storage", "runtimes", "swarm", "tmp"):
@@ -49,12 +49,12 @@ class ContainerdWriter:
             (root / name).mkdir(mode=0o710, parents=True, exist_ok=True)
         (root / "engine-id").write_text("0c1b2a39-4857-4665-9475-84939a2b1c0d")
 
-    def image(self, name: str, of: oci.Manifest | Sequence[oci.Layer], *, unpack: bool = True) -> oci.Manifest:
+    def image(self, name: str, of: oci.OciManifest | Sequence[oci.OciLayer], *, unpack: bool = True) -> oci.OciManifest:
         """Write an image of Docker's by its full name; return its target."""
         self._targets[name] = self.moby.image(name, of, unpack=unpack)
         return self._targets[name]
 
-    def top(self, target: oci.Manifest) -> str:
+    def top(self, target: oci.OciManifest) -> str:
         """The key of the snapshot that a container of an image stands on."""
         host = next((one for one in target.manifests if one.platform == oci.HOST_PLATFORM), target)
         return host.chains[-1]
@@ -63,7 +63,7 @@ class ContainerdWriter:
         self,
         name: str,
         image: str,
-        target: oci.Manifest,
+        target: oci.OciManifest,
         *,
         writable: Mapping[str, Content] | None = None,
         state: Mapping[str, Any] | None = None,
@@ -102,7 +102,9 @@ class ContainerdWriter:
         self.moby.remove_container(identity)
         shutil.rmtree(self.root / "rootfs" / self.snapshotter / identity, ignore_errors=True)
 
-    def commit(self, identity: str, name: str, target: oci.Manifest, files: Mapping[str, Content]) -> oci.Manifest:
+    def commit(
+        self, identity: str, name: str, target: oci.OciManifest, files: Mapping[str, Content]
+    ) -> oci.OciManifest:
         """Write the image that `docker commit` makes of a container of `target`: its layer is on the init layer."""
         committed = oci.manifest([*target.layers, oci.layer(files)])
         self.moby.pull(committed, unpack=False)
@@ -130,9 +132,9 @@ class ContainerdWriter:
         *,
         files: Mapping[str, Content] | None = None,
         parent: str = "",
-        layer: oci.Layer | None = None,
+        layer: oci.OciLayer | None = None,
         chain: str = "",
-        target: oci.Manifest | None = None,
+        target: oci.OciManifest | None = None,
         mutable: bool = False,
         kind: str = "regular",
         description: str = "",
@@ -194,13 +196,13 @@ class ContainerdWriter:
 
     # Build history.
 
-    def history(self, build: str, blobs: Mapping[str, Content], target: oci.Manifest | None = None) -> str:
+    def history(self, build: str, blobs: Mapping[str, Content], target: oci.OciManifest | None = None) -> str:
         """Write what is kept of a build: blobs by name (its log and trace), and copies of an image's documents.
 
         Returns the id of the build, made from `build`.
         """
         name = record_id(build)
-        made = [oci.Blob(oci.sha256(f"{name} {what}"), content) for what, content in blobs.items()]
+        made = [oci.OciBlob(oci.sha256(f"{name} {what}"), content) for what, content in blobs.items()]
         held = [self.builds.blob(blob) for blob in made]
         if target is not None:
             self._copy_documents(target)
@@ -225,7 +227,7 @@ class ContainerdWriter:
         }
         write_bolt(self.root / "volumes/metadata.db", {"volumes": volumes})
 
-    def _copy_documents(self, target: oci.Manifest) -> None:
+    def _copy_documents(self, target: oci.OciManifest) -> None:
         for one in target.manifests:
             self._copy_documents(one)
         if target.config is not None:
@@ -235,7 +237,7 @@ class ContainerdWriter:
         self.builds.blob(target.blob, refs)
 
     def _leases_of(
-        self, name: str, snapshot: str, layer: oci.Layer | None, target: oci.Manifest | None, view: bool
+        self, name: str, snapshot: str, layer: oci.OciLayer | None, target: oci.OciManifest | None, view: bool
     ) -> None:
         host = [target.digest, *([target.config.digest] if target.config else [])] if target is not None else []
         blobs = [layer.blob.digest] if layer is not None else []
@@ -249,7 +251,7 @@ class ContainerdWriter:
     def _snapshot_of(self, record: str) -> str:
         return str(self._records[record_id(record)]["cache.snapshot"]) if record else ""
 
-    def _about(self, identity: str, name: str, target: oci.Manifest, state: Mapping[str, Any]) -> Bucket:
+    def _about(self, identity: str, name: str, target: oci.OciManifest, state: Mapping[str, Any]) -> Bucket:
         made = datetime.fromtimestamp(self.store.now // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         runs = bool(state.get("Running"))
         about: Bucket = {"ID": identity, "Name": f"/{name}", "Driver": self.snapshotter, "Created": made, "OS": "linux"}
@@ -269,7 +271,7 @@ def record_id(name: str) -> str:
     return digest("record" + name)[:25]
 
 
-def _descriptor(target: oci.Manifest) -> Bucket:
+def _descriptor(target: oci.OciManifest) -> Bucket:
     host = next((one for one in target.manifests if one.platform == oci.HOST_PLATFORM), target)
     return {"mediaType": host.media_type, "digest": host.digest, "size": host.blob.size}
 

@@ -25,7 +25,7 @@ _COMPRESSED = 3  # a layer of unknown content takes so many times less
 
 
 @dataclass(frozen=True)
-class Blob:
+class OciBlob:
     """A blob: its content, or the size of one that nobody reads."""
 
     digest: str
@@ -38,26 +38,26 @@ class Blob:
 
 
 @dataclass(frozen=True)
-class Layer:
+class OciLayer:
     """A layer: its blob, its files, and the digest of the archive before it was compressed."""
 
-    blob: Blob
+    blob: OciBlob
     diff_id: str
     files: Mapping[str, Content]
     media_type: str = LAYER
 
 
 @dataclass(frozen=True)
-class Manifest:
+class OciManifest:
     """What an index names: a manifest or a further index, with the blobs below it."""
 
-    blob: Blob
+    blob: OciBlob
     media_type: str = MANIFEST
     platform: str = HOST_PLATFORM
     annotations: Mapping[str, str] = field(default_factory=dict)
-    config: Blob | None = None
-    layers: Sequence[Layer] = ()
-    manifests: Sequence["Manifest"] = ()
+    config: OciBlob | None = None
+    layers: Sequence[OciLayer] = ()
+    manifests: Sequence["OciManifest"] = ()
 
     @property
     def digest(self) -> str:
@@ -90,25 +90,25 @@ def chain_ids(diff_ids: Sequence[str]) -> list[str]:
     return chains
 
 
-def layer(files: Mapping[str, Content], compressed: int | None = None) -> Layer:
+def layer(files: Mapping[str, Content], compressed: int | None = None) -> OciLayer:
     """Make a layer of files. Its blob is a real archive if their content is given, and `compressed` bytes otherwise."""
     if compressed is None and all(isinstance(content, bytes) for content in files.values()):
         archive = _archive(files)
         packed = gzip.compress(archive, mtime=0)
-        return Layer(Blob(sha256(packed), packed), sha256(archive), files)
+        return OciLayer(OciBlob(sha256(packed), packed), sha256(archive), files)
     size = sum(content if isinstance(content, int) else len(content) for content in files.values())
     about = repr((sorted(files.items()), compressed))
-    blob = Blob(sha256("compressed" + about), size // _COMPRESSED if compressed is None else compressed)
-    return Layer(blob, sha256("archive" + about), files)
+    blob = OciBlob(sha256("compressed" + about), size // _COMPRESSED if compressed is None else compressed)
+    return OciLayer(blob, sha256("archive" + about), files)
 
 
 def manifest(
-    layers: Sequence[Layer],
+    layers: Sequence[OciLayer],
     platform: str = HOST_PLATFORM,
     *,
     created: str = "",
     config: Mapping[str, Any] | None = None,
-) -> Manifest:
+) -> OciManifest:
     """Make the manifest and the config of an image of one platform."""
     system, _, architecture = platform.partition("/")
     about: dict[str, Any] = {"created": created} if created else {}
@@ -118,34 +118,36 @@ def manifest(
     return _manifest(_document(about), layers, platform, {})
 
 
-def attestation(of: Manifest, statement: bytes = b'{"_type":"https://in-toto.io/Statement/v0.1"}') -> Manifest:
+def attestation(of: OciManifest, statement: bytes = b'{"_type":"https://in-toto.io/Statement/v0.1"}') -> OciManifest:
     """Make the manifest of an attestation, which has a statement as its layer."""
-    held = Layer(Blob(sha256(statement), statement), sha256(statement), {}, IN_TOTO)
+    held = OciLayer(OciBlob(sha256(statement), statement), sha256(statement), {}, IN_TOTO)
     about = {"architecture": "unknown", "os": "unknown", "config": {}}
     config = _document(about | {"rootfs": {"type": "layers", "diff_ids": [held.diff_id]}})
     notes = {"vnd.docker.reference.digest": of.digest, "vnd.docker.reference.type": "attestation-manifest"}
     return _manifest(config, [held], "unknown/unknown", notes)
 
 
-def index(manifests: Sequence[Manifest]) -> Manifest:
+def index(manifests: Sequence[OciManifest]) -> OciManifest:
     """Make an index of manifests."""
     about = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [one.descriptor() for one in manifests]}
-    return Manifest(_document(about), INDEX, manifests=manifests)
+    return OciManifest(_document(about), INDEX, manifests=manifests)
 
 
-def _manifest(config: Blob, layers: Sequence[Layer], platform: str, annotations: Mapping[str, str]) -> Manifest:
+def _manifest(
+    config: OciBlob, layers: Sequence[OciLayer], platform: str, annotations: Mapping[str, str]
+) -> OciManifest:
     about = {"schemaVersion": 2, "mediaType": MANIFEST, "config": _described(config, CONFIG)}
     about["layers"] = [_described(one.blob, one.media_type) for one in layers]
-    return Manifest(_document(about), MANIFEST, platform, annotations, config, layers)
+    return OciManifest(_document(about), MANIFEST, platform, annotations, config, layers)
 
 
-def _described(blob: Blob, media_type: str) -> dict[str, Any]:
+def _described(blob: OciBlob, media_type: str) -> dict[str, Any]:
     return {"mediaType": media_type, "digest": blob.digest, "size": blob.size}
 
 
-def _document(about: Mapping[str, Any]) -> Blob:
+def _document(about: Mapping[str, Any]) -> OciBlob:
     raw = json.dumps(about).encode()
-    return Blob(sha256(raw), raw)
+    return OciBlob(sha256(raw), raw)
 
 
 def _archive(files: Mapping[str, Content]) -> bytes:

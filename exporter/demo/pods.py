@@ -13,7 +13,7 @@ from exporter.demo.writer import Content
 _KIND = "io.cri-containerd.kind"
 
 
-def image(namespace: Namespace, name: str, of: oci.Manifest) -> None:
+def image(namespace: Namespace, name: str, of: oci.OciManifest) -> None:
     """Write an image with the two names that the CRI plugin gives it: its own, and the digest of its config."""
     label = {"io.cri-containerd.image": "managed"}
     namespace.image(name, of, labels=label)
