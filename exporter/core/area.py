@@ -12,6 +12,8 @@ from exporter.core.model import Collector
 
 #: Stands in an area's path for the name of a graph driver or snapshotter: a whole component, or the end of one.
 DRIVER = "<driver>"
+#: Stands for each further root, as the first component of an area's path.
+FURTHER = "/" + DRIVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Signature:
 class Area:
     """One known directory or file of a data root. A row also applies to all paths below it without a row of their own.
 
-    `path`: its components; one may hold `DRIVER`.
+    `path`: its components; some may hold `DRIVER`, and the first one may be `FURTHER`.
     `label`: its name for people.
     `collector`: the collector for which it is measured.
     `store`: a directory with one entry for each object; each entry is measured as a tree of its own.
@@ -70,6 +72,8 @@ class Area:
 
 #: The data root itself: its entries are watched and compared, and each is measured as one tree.
 ROOT = Area((), watched=True, signature=Signature())
+#: A further root, like the data root.
+FURTHER_ROOT = Area((FURTHER,), watched=True, signature=Signature())
 
 
 class _Node:

@@ -2,17 +2,21 @@
 
 Nothing is followed: not a symlink in the last component, and not one on the way. So no name and no
 content on the disk can lead a reader out of the root, also not one that is swapped while it is read.
+
+Further roots can belong to a data root, as the directory of a containerd of the host does. A path in one
+of them has the absolute path of that root as its first component.
 """
 
 import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Self
 
-from exporter.core.measured import Reason, Tree
+from exporter.core.measured import Reason, Tree, root_of
 from exporter.core.mountinfo import MountPoint
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -53,17 +57,30 @@ def open_directory(name: str, parent: int) -> int:
     return os.open(name, _DIRECTORY, dir_fd=parent)
 
 
+@dataclass(frozen=True, slots=True)
+class _Top:
+    """The directory of one root: an open descriptor, and its device and inode."""
+
+    descriptor: int
+    identity: tuple[int, int]
+
+    @classmethod
+    def open(cls, path: str) -> "_Top":
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        status = os.fstat(descriptor)
+        return cls(descriptor, (status.st_dev, status.st_ino))
+
+
 class DataRoot:
     """An open data root. The path is resolved once, when it is opened; use as a context manager.
 
-    Raises OSError when the root is missing, no directory, or may not be entered.
+    Raises OSError when the root, or one of the `further` ones, is missing, no directory, or may not be entered.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, further: Iterable[str] = ()) -> None:
         self.path = os.path.realpath(path)
-        self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        status = os.fstat(self.descriptor)
-        self.device, self.inode = status.st_dev, status.st_ino
+        self._tops: dict[Tree, _Top] = {(): _Top.open(self.path)}
+        self.device, self.inode = self._tops[()].identity
         #: Where other things are mounted, as far as the caller has said: they may hang, and are only touched
         #: on the way to metadata, and when `answers` says of the path that they do not.
         self.mounts: frozenset[Tree] = frozenset()
@@ -76,12 +93,57 @@ class DataRoot:
         self.silent: set[Tree] = set()
         self._asked: set[Tree] = set()
         self._listings: dict[Tree, list[str]] = {}
+        try:
+            for one in further:
+                self.add(one)
+        except OSError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self.descriptor)
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptors of all roots."""
+        for top in self._tops.values():
+            os.close(top.descriptor)
+        self._tops.clear()
+
+    def add(self, path: str) -> Tree:
+        """Open a further root, and return its path as a tree; raises OSError.
+
+        The caller makes sure that it is not the data root, and that neither lies in the other.
+        """
+        top: Tree = (os.path.realpath(path),)
+        if top not in self._tops:
+            self._tops[top] = _Top.open(top[0])
+        return top
+
+    @property
+    def tops(self) -> tuple[Tree, ...]:
+        """The directories of all roots: () for the data root, and then those of further roots."""
+        return tuple(self._tops)
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """The absolute paths of the further roots."""
+        return tuple(top[0] for top in self._tops if top)
+
+    @property
+    def identities(self) -> dict[Tree, tuple[int, int]]:
+        """The device and inode of each root."""
+        return {top: one.identity for top, one in self._tops.items()}
+
+    def device_of(self, tree: Tree) -> int:
+        """The st_dev of the root that a path lies in."""
+        return self._tops[root_of(tree)].identity[0]
+
+    def absolute(self, tree: Tree) -> str:
+        """The absolute path of a tree, for mount tables and for people. It is not opened by that."""
+        return os.path.join(self.path, *tree)
 
     @contextmanager
     def directory(self, tree: Tree) -> Iterator[int]:
@@ -94,9 +156,10 @@ class DataRoot:
 
     def open(self, tree: Tree) -> int:
         """Open a directory below the root; the caller closes the descriptor. Raises OSError."""
+        top, names = self._split(tree)
         self._require_answer(tree)
-        descriptor = os.dup(self.descriptor)
-        for name in tree:
+        descriptor = os.dup(top.descriptor)
+        for name in names:
             _check(name)
             try:
                 below = open_directory(name, descriptor)
@@ -107,9 +170,11 @@ class DataRoot:
 
     def lstat(self, tree: Tree) -> os.stat_result:
         """Call lstat for a path below the root: a symbolic link is not followed. Raises OSError."""
-        if not tree:
-            return os.fstat(self.descriptor)
-        _check(tree[-1])
+        top, names = self._split(tree)
+        if not names:
+            self._require_answer(tree)
+            return os.fstat(top.descriptor)
+        _check(names[-1])
         self._require_answer(tree)
         with self.directory(tree[:-1]) as parent:
             return os.stat(tree[-1], dir_fd=parent, follow_symlinks=False)
@@ -117,6 +182,7 @@ class DataRoot:
     def link(self, tree: Tree) -> str | None:
         """Where a symbolic link points, as it is written there; None where none stands, or it cannot be read."""
         try:
+            _check(tree[-1])
             with self.directory(tree[:-1]) as parent:
                 return os.readlink(tree[-1], dir_fd=parent)
         except OSError:
@@ -173,6 +239,14 @@ class DataRoot:
                     raise UnreadableError(Reason.TOO_LARGE)
             return bytes(content)
 
+    def _split(self, tree: Tree) -> tuple[_Top, Tree]:
+        """The root that a path lies in, and the components below it. Raises FileNotFoundError for a root not open."""
+        top = root_of(tree)
+        found = self._tops.get(top)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, "not a directory of this root")
+        return found, tree[len(top) :]
+
     def _require_answer(self, tree: Tree) -> None:
         """Raise TimeoutError, an OSError, where a filesystem on the way does not answer. Each is asked once."""
         for end in range(1, len(tree) + 1 if self.mounts else 1):
@@ -181,7 +255,7 @@ class DataRoot:
                 continue
             if mount not in self._asked:
                 self._asked.add(mount)
-                if not self.answers(os.path.join(self.path, *mount)):
+                if not self.answers(self.absolute(mount)):
                     self.silent.add(mount)
             if mount in self.silent:
                 raise TimeoutError(errno.ETIMEDOUT, "the filesystem that is mounted there does not answer")

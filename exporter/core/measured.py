@@ -6,11 +6,17 @@ from enum import StrEnum
 
 from exporter.core.links import NO_LINKS, Links
 
-#: Path components below the data root, of a directory tree or a file that is measured as one thing.
+#: Path components below the data root, of a directory tree or a file that is measured as one thing. Of one that lies
+#: in a further root, the first component is the absolute path of that root.
 Tree = tuple[str, ...]
 
 #: (st_dev, st_ino, st_ctime_ns) of a tree's root, to tell it from another tree that gets the same path later.
 Identity = tuple[int, int, int]
+
+
+def root_of(tree: Tree) -> Tree:
+    """The root that a path lies in: () for the data root, and the first component for a further root."""
+    return tree[:1] if tree and tree[0].startswith("/") else ()
 
 
 def is_within(tree: Tree, tops: Collection[Tree]) -> bool:

@@ -3,14 +3,14 @@
 Whatever needs to know what a path is asks this table. The rows of graph drivers and layouts stand with those.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from exporter.core.area import DRIVER, Area, AreaTable, Signature
+from exporter.core.area import DRIVER, FURTHER, FURTHER_ROOT, Area, AreaTable, Signature
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
-from exporter.core.measured import Tree
+from exporter.core.measured import Tree, root_of
 from exporter.core.model import Collector
 from exporter.inventory import drivers, layouts
 from exporter.inventory.layouts import buildkit
@@ -52,7 +52,7 @@ _OTHERS = {
     "tmp-old": "temporary files that the engine has put aside to remove",
     "trust": "keys for signed images",
 }
-_COMMON = (CONTAINERS, VOLUMES, buildkit.AREA, *(Area((name,), label) for name, label in _OTHERS.items()))
+_COMMON = (FURTHER_ROOT, CONTAINERS, VOLUMES, buildkit.AREA, *(Area((name,), label) for name, label in _OTHERS.items()))
 
 
 @cache
@@ -65,10 +65,14 @@ def table() -> AreaTable:
 
 @dataclass(frozen=True, slots=True)
 class RootAreas:
-    """The areas that one root has as directories. `stores` and `watched` are in the order of their paths."""
+    """The areas that one root has as directories. `stores` and `watched` are in the order of their paths.
+
+    `tops`: the directories of the data root and of its further roots.
+    """
 
     stores: tuple[Tree, ...] = ()
     watched: tuple[Tree, ...] = ()
+    tops: tuple[Tree, ...] = ((),)
     _stores: frozenset[Tree] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -79,9 +83,10 @@ class RootAreas:
         return tree in self._stores
 
     def entry_of(self, path: Tree) -> Tree:
-        """The entry of a store, or of the root, in which a path lies."""
-        ends = range(len(path) - 1, 0, -1)
-        return path[: next((end for end in ends if path[:end] in self._stores), 0) + 1]
+        """The entry of a store, or of a root, in which a path lies. A further root is an entry of none but itself."""
+        top = len(root_of(path))
+        ends = range(len(path) - 1, top, -1)
+        return path[: next((end for end in ends if path[:end] in self._stores), top) + 1]
 
     @property
     def deep(self) -> frozenset[Tree]:
@@ -95,19 +100,29 @@ def find_areas(root: DataRoot) -> RootAreas:
     found = {tree: area for area in wanted for tree in paths_of(root, area.path) if root.is_directory(tree)}
     trees = sorted(found)
     return RootAreas(
-        tuple(tree for tree in trees if found[tree].store), tuple(tree for tree in trees if found[tree].watched)
+        tuple(tree for tree in trees if found[tree].store),
+        tuple(tree for tree in trees if found[tree].watched),
+        root.tops,
     )
 
 
 def paths_of(root: DataRoot, path: Tree) -> Iterator[Tree]:
     """The paths below a root that an area's path stands for."""
-    at = next((at for at, name in enumerate(path) if DRIVER in name), None)
-    if at is None:
-        yield path
-        return
-    beginning = path[at].partition(DRIVER)[0]
-    try:
-        names = root.names(path[:at])
-    except OSError:  # not there, or it may not be read: then its reader counts that
-        return
-    yield from ((*path[:at], name, *path[at + 1 :]) for name in names if name.startswith(beginning))
+    found: list[Tree] = [()]
+    for name in path:
+        found = [*_below(root, found, name)] if DRIVER in name else [(*store, name) for store in found]
+    yield from found
+
+
+def _below(root: DataRoot, stores: Iterable[Tree], pattern: str) -> Iterator[Tree]:
+    """The paths that one component with `DRIVER` stands for, below each of these directories."""
+    beginning = pattern.partition(DRIVER)[0]
+    for store in stores:
+        if pattern == FURTHER:
+            yield from ((path,) for path in root.further)
+            continue
+        try:
+            names = root.names(store)
+        except OSError:  # not there, or it may not be read: then its reader counts that
+            continue
+        yield from ((*store, name) for name in names if name.startswith(beginning))

@@ -1,11 +1,11 @@
 """Opens a data root, and says why it cannot be read or which filesystems in it do not answer."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from exporter.core.data_root import DataRoot
 from exporter.core.hang_probe import HANG_PROBE
-from exporter.core.measured import Measured, Reason, Tree, Usage
+from exporter.core.measured import Measured, Reason, Tree, Usage, root_of
 from exporter.core.model import Collector
 from exporter.core.mountinfo import MountPoint, foreign_trees, is_local, read_mounts
 from exporter.core.shell import quote
@@ -34,13 +34,12 @@ def for_shortage(error: Exception) -> bool:
     return error.shortage if isinstance(error, RootError) else is_shortage(error)
 
 
-def open_mounted(path: str, *, network: bool = False) -> DataRoot:
+def open_mounted(path: str, *, network: bool = False, further: Iterable[str] = ()) -> DataRoot:
     """Open a data root and read the mount points below it; raises OSError, also if its filesystem hangs.
 
-    `network`: volumes on network filesystems are to be measured, too.
+    `network`: volumes on network filesystems are to be measured, too. `further`: the paths of further roots.
     """
-    if not HANG_PROBE.answers(path):
-        raise TimeoutError(None, "the filesystem does not answer")
+    _require_answer(path)
     root = DataRoot(path)
     root.mountinfo = read_mounts()
     found = foreign_trees(root.path, root.mountinfo)
@@ -48,7 +47,27 @@ def open_mounted(path: str, *, network: bool = False) -> DataRoot:
     if not network:
         root.unwalked = _on_networks(root, found)
     root.answers = HANG_PROBE.answers
+    try:
+        for one in further:
+            add_further(root, one)
+    except OSError:
+        root.close()
+        raise
     return root
+
+
+def add_further(root: DataRoot, path: str) -> Tree:
+    """Open a further root of an open data root, with the mount points below it; raises OSError."""
+    _require_answer(path)
+    top = root.add(path)
+    below = foreign_trees(top[0], root.mountinfo)
+    root.mounts |= {(*top, *tree) for tree in below}
+    return top
+
+
+def _require_answer(path: str) -> None:
+    if not HANG_PROBE.answers(path):
+        raise TimeoutError(None, "the filesystem does not answer")
 
 
 def _on_networks(root: DataRoot, mounts: Mapping[Tree, MountPoint]) -> dict[Tree, str]:
@@ -121,9 +140,9 @@ def note_silent(root: DataRoot, problems: Problems) -> None:
             problems.add(collector, Reason.TIMEOUT, mount, "the filesystem that is mounted there does not answer")
 
 
-def root_entry(root: DataRoot) -> Measured:
-    """The root directory without its entries, and the number of mounts at the top, which no walk meets."""
-    status = root.lstat(())
+def root_entry(root: DataRoot, top: Tree = ()) -> Measured:
+    """The directory of a root without its entries, and the number of mounts at the top, which no walk meets."""
+    status = root.lstat(top)
     identity = (status.st_dev, status.st_ino, status.st_ctime_ns)
-    tops = sum(len(mount) == 1 for mount in root.mounts)
-    return Measured(Usage(0, status.st_blocks * 512, 1), identity, entries=1, skipped_mounts=tops)
+    mounts = sum(root_of(mount) == top == mount[:-1] for mount in root.mounts)
+    return Measured(Usage(0, status.st_blocks * 512, 1), identity, entries=1, skipped_mounts=mounts)

@@ -9,7 +9,7 @@ import pytest
 
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.whose import whose
-from exporter.core.area import Area, AreaTable, Signature
+from exporter.core.area import DRIVER, FURTHER, FURTHER_ROOT, Area, AreaTable, Signature
 from exporter.core.data_root import DataRoot
 from exporter.core.model import Collector
 from exporter.inventory import areas, drivers
@@ -165,3 +165,49 @@ def test_a_path_belongs_to_the_entry_of_the_innermost_store() -> None:
     assert found.entry_of((*layer, "size")) == layer
     assert found.entry_of(("tmp", "x")) == ("tmp",)
     assert found.entry_of(("containers",)) == ("containers",)
+
+
+def test_an_entry_of_a_further_root_is_one_of_that_root() -> None:
+    top = ("/var/lib/containerd",)
+    found = RootAreas((("containers",), (*top, "snapshotter", "snapshots")), tops=((), top))
+    assert found.entry_of((*top, "content", "blobs", "x")) == (*top, "content")
+    assert found.entry_of((*top, "content")) == (*top, "content")
+    assert found.entry_of((*top, "snapshotter", "snapshots", "7", "fs")) == (*top, "snapshotter", "snapshots", "7")
+    assert found.entry_of((*top, "snapshotter", "metadata.db")) == (*top, "snapshotter")
+    assert found.entry_of(top) == top
+
+
+def test_several_components_of_an_areas_path_may_be_variable(tmp_path: Path) -> None:
+    for name in ("d/snap.a/7", "c/snap.a/1", "c/snap.b/2", "c/snap.b/<driver>", "c/other/3"):
+        (tmp_path / name).mkdir(parents=True)
+    top = str(tmp_path / "c")
+    with DataRoot(str(tmp_path / "d"), [top]) as root:
+        assert [*areas.paths_of(root, (FURTHER, "snap." + DRIVER, DRIVER))] == [
+            (top, "snap.a", "1"),
+            (top, "snap.b", "2"),
+            (top, "snap.b", "<driver>"),
+        ]
+        assert [*areas.paths_of(root, (FURTHER, "x"))] == [(top, "x")]
+        assert [*areas.paths_of(root, (DRIVER, "x", "snap." + DRIVER))] == []
+        assert [*areas.paths_of(root, ("snap." + DRIVER, DRIVER))] == [("snap.a", "7")]
+    with DataRoot(top) as root:
+        assert [*areas.paths_of(root, (FURTHER, "x"))] == []
+
+
+def test_a_row_with_several_variable_components_is_found() -> None:
+    inner = Area((FURTHER, "snap." + DRIVER, "snapshots", DRIVER), "a snapshot")
+    known = AreaTable([FURTHER_ROOT, inner])
+    assert known.of(("/c", "snap.a", "snapshots", "1", "fs")) is inner
+    assert known.of(("/c", "snap.a", "metadata.db")) is FURTHER_ROOT
+    assert known.of(("snap.a", "snapshots", "1")).path == ()
+
+
+def test_a_further_root_is_watched(tmp_path: Path) -> None:
+    (tmp_path / "d/containers").mkdir(parents=True)
+    (tmp_path / "c").mkdir()
+    top = (str(tmp_path / "c"),)
+    with DataRoot(str(tmp_path / "d"), top) as root:
+        found = find_areas(root)
+    assert found.tops == ((), top)
+    assert top in found.watched
+    assert not found.is_store(top)
