@@ -38,6 +38,9 @@ def moment(raw: bytes | None) -> float | None:
     """A binary time in Unix seconds; None where it is missing or malformed."""
     if raw is None or len(raw) < _TIME.size:
         return None
+    version: int
+    seconds: int
+    nanoseconds: int
     version, seconds, nanoseconds, _ = _TIME.unpack_from(raw)
     if version not in (1, 2) or not 0 <= nanoseconds < _NANOSECONDS:
         return None

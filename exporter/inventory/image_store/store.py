@@ -6,8 +6,9 @@ Facts: containerd 2.1 plugins (the names of the directories), plugins/content/lo
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from exporter.core.content import Ingest
+from exporter.core.content import WALKABLE, Ingest
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
@@ -23,8 +24,6 @@ SNAPSHOTTER = "io.containerd.snapshotter.v1."
 META_FILE = "meta.db"
 ROWS_FILE = "metadata.db"
 SNAPSHOTS = "snapshots"
-#: The snapshotters that keep each snapshot as a directory, and the directory in there with the files.
-WALKABLE: Mapping[str, tuple[str, ...]] = {"overlayfs": ("fs",), "native": ()}
 _TRIES = 3
 _YOUNG_SECONDS = 2.0
 
@@ -159,7 +158,7 @@ def _blobs(reader: Reader, tree: Tree) -> Mapping[str, Tree] | None:
 def _ingests(reader: Reader, tree: Tree) -> Iterator[Ingest]:
     for name in reader.listing(tree) or ():
         own = (*tree, name)
-        yield reader.once("ingest", own, lambda own=own: _ingest(reader, own), Ingest(own), lasts=_is_described)
+        yield reader.once("ingest", own, partial(_ingest, reader, own), Ingest(own), lasts=_is_described)
 
 
 def _is_described(ingest: Ingest) -> bool:
