@@ -32,7 +32,7 @@ def place_container(container: Container, parts: LayoutParts, stores: Mapping[st
                 init=found.init,
                 chain=found.chain,
                 cut=found.cut,
-                namespace=part.namespace,
+                namespace=found.namespace,
                 metadata=(*container.metadata, *found.metadata),
             )
             break
@@ -42,8 +42,8 @@ def place_container(container: Container, parts: LayoutParts, stores: Mapping[st
     having = [driver for driver, store in stores.items() if name in store.names]
     having += [driver for driver, store in stores.items() if not store.listed]
     driver = container.driver or next(iter(having), next(iter(stores)) if len(stores) == 1 else "")
-    namespace = next((part.namespace for part in parts.by_driver.get(driver, ()) if part.namespace), "")
-    return replace(container, driver=driver, namespace=namespace, layer=name if driver in having else None)
+    own_layer = name if driver in having else None
+    return replace(container, driver=driver, namespace=parts.namespace_of(driver), layer=own_layer)
 
 
 def note_undescribed(reader: Reader, parts: LayoutParts) -> None:

@@ -33,7 +33,7 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class BlobDocument:
     """What a blob of JSON names: an index has `manifests`, a manifest has a `config` and `layers`, in their order."""
 
     manifests: tuple[Described, ...] = ()
@@ -97,7 +97,7 @@ class BlobReader:
         self._reader = reader
         self._place = place
 
-    def document(self, digest: str) -> Document | None:
+    def document(self, digest: str) -> BlobDocument | None:
         """An index or a manifest; None where it is not there or cannot be read, which is a problem then."""
         tree = self._place(digest)
         if tree is None:
@@ -111,11 +111,11 @@ class BlobReader:
             return None
         return self._reader.once("configuration", tree, lambda: self._configuration(tree), None)
 
-    def _document(self, tree: Tree) -> Document | None:
+    def _document(self, tree: Tree) -> BlobDocument | None:
         content = self._reader.json(tree)
         if content is None:
             return None
-        return Document(
+        return BlobDocument(
             tuple(filter(None, map(_described, islice(items(content, "manifests"), _MOST_ENTRIES)))),
             text(content, "config", "digest"),
             tuple(filter(None, (text(one, "digest") for one in islice(items(content, "layers"), _MOST_ENTRIES)))),

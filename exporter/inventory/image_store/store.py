@@ -36,7 +36,7 @@ def homes(root: DataRoot) -> Iterator[Tree]:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshotter:
+class SnapshotterFiles:
     """What one snapshotter has. `rows` is None where its database could not be read or is not in this root.
 
     `directories`: the names in its directory of snapshots, None where it has none or cannot be listed.
@@ -59,7 +59,7 @@ class StoreFiles:
 
     home: Tree
     namespaces: Mapping[str, NamespaceEntry]
-    snapshotters: Mapping[str, Snapshotter]
+    snapshotters: Mapping[str, SnapshotterFiles]
     blobs: Mapping[str, Tree] | None
     ingests: tuple[Ingest, ...]
 
@@ -129,16 +129,16 @@ def _read(reader: Reader, home: Tree) -> StoreFiles | None:
     )
 
 
-def _snapshotter(reader: Reader, home: Tree, name: str, *, here: bool) -> Snapshotter:
+def _snapshotter(reader: Reader, home: Tree, name: str, *, here: bool) -> SnapshotterFiles:
     """Read one snapshotter. That of a program of its own (a proxy plugin) has its files elsewhere."""
     if not here:
-        return Snapshotter(name, None, None, None)
+        return SnapshotterFiles(name, None, None, None)
     own = (*home, SNAPSHOTTER + name)
     rows = reader.database((*own, ROWS_FILE), "v1", read_rows)
     if rows is None:
         reader.gap(Input.LAYER_STORES, (*own, ROWS_FILE), "it cannot be read", driver=name)
     listed = reader.listing((*own, SNAPSHOTS)) if name in WALKABLE else None
-    return Snapshotter(name, own, rows, None if listed is None else frozenset(listed))
+    return SnapshotterFiles(name, own, rows, None if listed is None else frozenset(listed))
 
 
 def _blobs(reader: Reader, tree: Tree) -> Mapping[str, Tree] | None:

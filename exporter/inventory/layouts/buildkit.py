@@ -119,7 +119,8 @@ def all_records(reader: Reader, file: Tree, bucket: Bucket) -> list[tuple[str, M
 
     Values that cannot be decoded are one problem, and not known.
     """
-    found, damaged = [], []
+    found: list[tuple[str, Mapping[str, object]]] = []
+    damaged = []
     for key, one in bucket.buckets.items():
         name = key.decode("utf-8", "replace")
         # One that was taken back is empty (buildkit cache/metadata/metadata.go, setValue).

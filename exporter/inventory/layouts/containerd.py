@@ -55,16 +55,18 @@ _ENGINE = ("engine-id", "buildkit", "containers")
 def _areas(home: Tree) -> Iterator[Area]:
     """The directories of one store."""
 
-    def area(*below: str, source: Input, **more: object) -> Area:
-        found = Area((*home, *below), collector=Collector.IMAGES, objects=Collector.IMAGES, store=True, input=source)
-        return replace(found, **more)
+    def area(*below: str, source: Input) -> Area:
+        path, images = (*home, *below), Collector.IMAGES
+        return Area(path, collector=images, objects=images, store=True, watched=True, input=source)
 
-    yield area(METADATA, source=Input.IMAGE_STORE, watched=True, written=True, signature=Signature(), audited=False)
-    yield area(*_BLOBS, source=Input.IMAGE_CONFIGS, watched=True, immutable=True, audited=False)
-    yield area(CONTENT, "ingest", source=Input.IMAGE_STORE, watched=True)
-    own = SNAPSHOTTER + DRIVER
-    yield area(own, source=Input.LAYER_STORES, watched=True, written=True, signature=Signature(), audited=False)
-    yield area(own, SNAPSHOTS, source=Input.LAYER_STORES, watched=True)
+    def databases(*below: str, source: Input) -> Area:
+        return replace(area(*below, source=source), written=True, signature=Signature(), audited=False)
+
+    yield databases(METADATA, source=Input.IMAGE_STORE)
+    yield replace(area(*_BLOBS, source=Input.IMAGE_CONFIGS), immutable=True)
+    yield area(CONTENT, "ingest", source=Input.IMAGE_STORE)
+    yield databases(SNAPSHOTTER + DRIVER, source=Input.LAYER_STORES)
+    yield area(SNAPSHOTTER + DRIVER, SNAPSHOTS, source=Input.LAYER_STORES)
 
 
 class ContainerdLayout:
@@ -181,7 +183,8 @@ class _Reading:
         found: list[Image] = []
         for name, entry in self._files.namespaces.items():
             snapshotter = default if name == self._engine else ""
-            images = ImagesOfNamespace(name, entry, self._blobs, self._snapshots, snapshotter, default)
+            home = (*self._files.home, *_BLOBS[:-1])
+            images = ImagesOfNamespace(home, name, entry, self._blobs, self._snapshots, snapshotter, default)
             found += images.read(self._reader)
             if snapshotter:
                 self._stacks |= images.stacks

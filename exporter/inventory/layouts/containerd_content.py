@@ -1,15 +1,17 @@
 """The contents of a containerd image store as one value: blobs, ingests, and what keeps what."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from exporter.core.content import Blob, ContentStore, HistoryEntry, Holder, StoreNode
 from exporter.core.measured import Tree
-from exporter.core.model import Container, ContainerId, ContainerState, ImageId, LayerId, Use
+from exporter.core.model import Container, ContainerId, ContainerState, ImageId, LayerId, LayerKey, Use
 from exporter.inventory.image_store.graph import Graph, history_of
 from exporter.inventory.image_store.manifests import parts
 from exporter.inventory.image_store.meta import ContainerEntry, NamespaceEntry
 from exporter.inventory.image_store.store import CONTENT, METADATA, ROWS_FILE, SNAPSHOTTER, StoreFiles
+from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.layouts.containerd_snapshots import SnapshotLayers, Snapshots
 
 DEFAULT_NAMESPACE = "moby"
@@ -51,6 +53,15 @@ def layer_uses(content: ContentStore) -> dict[StoreNode, Use]:
         for node in content.marked(one for one in content.holds if one.holder in holders):
             found.setdefault(node, use)
     return found
+
+
+def with_orphans(content: ContentStore, grace: Grace, *, doubtful: bool) -> ContentStore:
+    """Note the blobs without any use for the whole grace time. `doubtful`: what refers to blobs is not known."""
+    used = {node.name for node in content.marked(content.holds) if not node.snapshotter}
+    waiting = set() if doubtful else {LayerKey("", LayerId(digest)) for digest in content.blobs.keys() - used}
+    orphaned = frozenset(str(one.id) for one in waiting if grace.over(one, math.inf))
+    grace.keep({key for key in grace.seen if key.driver} | waiting)
+    return replace(content, orphaned=orphaned)
 
 
 def container_leases(content: ContentStore) -> dict[StoreNode, str]:

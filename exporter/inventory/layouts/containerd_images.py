@@ -6,9 +6,12 @@ Facts: moby 28 daemon/containerd/image_list.go (what is shown, and how its size 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from exporter.core.content import StoreNode
+from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, ImageId
+from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.manifests import BlobReader, ImageConfiguration, ImageContent, Manifest, parts
 from exporter.inventory.image_store.meta import NamespaceEntry
 from exporter.inventory.image_store.names import DANGLING, familiar, is_digest_name, repository_and_tag
@@ -21,10 +24,11 @@ _REFERENCE = "containerd.io/gc.ref.snapshot."
 class ImagesOfNamespace:
     """Reads the images of one namespace.
 
-    `snapshotter` is the one whose snapshots Docker counts; "" for a namespace that is not Docker's. `default` is the
-    driver of an image that is in no snapshotter.
+    `home`: where the blobs are. `snapshotter` is the one whose snapshots Docker counts; "" for a namespace that is not
+    Docker's. `default` is the driver of an image that is in no snapshotter.
     """
 
+    home: Tree
     namespace: str
     entry: NamespaceEntry
     blobs: BlobReader
@@ -46,11 +50,11 @@ class ImagesOfNamespace:
         for target, found in names.items():
             digest = parts(target)
             if digest is None:
-                reader.problem(Reason.DECODE, reader_path(target), "an image without a target")
+                reader.problem(Reason.DECODE, self.home, "an image without a target")
                 continue
             unknown = Image(self.snapshotter or self.default, ImageId(digest[1]), (), broken=True, digest=target)
             unknown = self._named(replace(unknown, namespace=self.namespace), found)
-            yield reader.attempt((target,), partial(self._image, target, found), unknown)
+            yield reader.attempt((*self.home, *digest), partial(self._image, target, found), unknown)
 
     def _image(self, target: str, names: list[str]) -> Image:
         """One image."""

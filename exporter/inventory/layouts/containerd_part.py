@@ -49,11 +49,6 @@ class SnapshotterPart:
         """The snapshots that are on disk."""
         return self._layers.store
 
-    @property
-    def namespace(self) -> str:
-        """The namespace of Docker's containers."""
-        return self._engine
-
     def _node(self, key: str) -> StoreNode:
         return StoreNode(self._engine, self.store.driver.name, key)
 
@@ -73,7 +68,7 @@ class SnapshotterPart:
         first = below[0] if below and below[0].node.name == container + INIT else None
         layers = tuple(one.layer.id for one in below if one is not first)
         init = first.layer.id if first else None
-        return ContainerLayers(own.layer.id, init, layers, cut=chain.cut)
+        return ContainerLayers(own.layer.id, init, layers, cut=chain.cut, namespace=self._engine)
 
     def why_not_loaded(self, _container: ContainerId) -> str:
         """An engine loads a container of its snapshotter, whatever became of its snapshots."""

@@ -17,7 +17,7 @@ _CHAIN = "sha256:"
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class StoredSnapshot:
     """One snapshot: what the main database and the snapshotter say of it. `row` is None where that is not known."""
 
     node: StoreNode
@@ -37,7 +37,7 @@ class Snapshot:
 class Chain:
     """A snapshot and those below it, nearest first. `missing`: the key of one that is not there, "" for none."""
 
-    snapshots: tuple[Snapshot, ...] = ()
+    snapshots: tuple[StoredSnapshot, ...] = ()
     missing: str = ""
     cut: bool = False
 
@@ -54,12 +54,12 @@ class Chain:
 class Snapshots:
     """All snapshots of a store by node. `lost`: those that a snapshotter does not have, by snapshotter."""
 
-    by_node: dict[StoreNode, Snapshot] = field(default_factory=dict)
+    by_node: dict[StoreNode, StoredSnapshot] = field(default_factory=dict)
     lost: dict[str, set[str]] = field(default_factory=dict)
 
     def chain(self, top: StoreNode) -> Chain:
         """The snapshot `top` and those below it."""
-        found: list[Snapshot] = []
+        found: list[StoredSnapshot] = []
         at = top
         while len(found) < MOST_LAYERS:
             snapshot = self.by_node.get(at)
@@ -84,7 +84,7 @@ def find_snapshots(files: StoreFiles) -> Snapshots:
                 continue
             directory = row.directory if row and row.directory else entry.name
             node = StoreNode(namespace, *key)
-            found.by_node[node] = Snapshot(node, entry, row, LayerKey(key.snapshotter, LayerId(directory)))
+            found.by_node[node] = StoredSnapshot(node, entry, row, LayerKey(key.snapshotter, LayerId(directory)))
     return found
 
 
@@ -97,7 +97,7 @@ class SnapshotLayers:
         self.store = LayerStore(snapshotter(name, directory), reader)
         self._snapshots = snapshots
         mine = [one for one in snapshots.by_node.values() if one.layer.driver == name]
-        self.by_id: Mapping[LayerId, Snapshot] = {one.layer.id: one for one in mine}
+        self.by_id: Mapping[LayerId, StoredSnapshot] = {one.layer.id: one for one in mine}
         #: What only the snapshotter knows of: a snapshot that is being made, or what is left of one.
         self._rows = {LayerId(row.directory): row for row in (own.rows or {}).values()}
 
@@ -137,7 +137,7 @@ class SnapshotLayers:
             committed=row is not None and row.kind is Kind.COMMITTED,
         )
 
-    def _parent(self, snapshot: Snapshot | None) -> LayerId | None:
+    def _parent(self, snapshot: StoredSnapshot | None) -> LayerId | None:
         if snapshot is None or not snapshot.entry.parent:
             return None
         node = StoreNode(snapshot.node.namespace, snapshot.node.snapshotter, snapshot.entry.parent)

@@ -145,11 +145,6 @@ class GraphPart:
         return self._graph.missing
 
     @property
-    def namespace(self) -> str:
-        """No containerd has these layers."""
-        return ""
-
-    @property
     def describes_containers(self) -> bool:
         """Whether the layout writes down which layers each container has: they are named by its id."""
         return False

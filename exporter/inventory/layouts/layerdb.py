@@ -149,11 +149,6 @@ class LayerdbPart:
         return self._database.missing
 
     @property
-    def namespace(self) -> str:
-        """No containerd has these layers."""
-        return ""
-
-    @property
     def describes_containers(self) -> bool:
         """Whether the layout writes down which layers each container has: in `layerdb/mounts`."""
         return True

@@ -39,6 +39,7 @@ class ContainerLayers:
 
     `layer` and `init` are None where they are not on disk; `chain` are the image layers below, nearest first;
     `metadata` is what describes these layers. `cut`: those below are too many to be read.
+    `namespace` is that of containerd.
     """
 
     layer: LayerId | None
@@ -46,6 +47,7 @@ class ContainerLayers:
     chain: tuple[LayerId, ...] = ()
     metadata: tuple[Tree, ...] = ()
     cut: bool = False
+    namespace: str = ""
 
 
 class DriverPart(Protocol):
@@ -62,10 +64,6 @@ class DriverPart(Protocol):
     @property
     def missing(self) -> Iterable[str]:
         """The layers that images or names refer to and that are not on disk."""
-
-    @property
-    def namespace(self) -> str:
-        """The containerd namespace of the engine's containers; "" without containerd."""
 
     @property
     def describes_containers(self) -> bool:
