@@ -40,6 +40,15 @@ def _series(samples: Iterable[Sample]) -> Samples:
 
 
 def _built(metric: c.Metric, series: Samples) -> Family:
+    built = _with_all_labels(metric, series)
+    for optional in c.OPTIONAL.intersection(metric.labels):
+        for sample in built.samples:
+            if not sample.labels[optional]:
+                del sample.labels[optional]
+    return built
+
+
+def _with_all_labels(metric: c.Metric, series: Samples) -> Family:
     if metric.kind == "info":
         info = InfoMetricFamily(metric.name.removesuffix("_info"), metric.help, labels=metric.labels)
         for values in series:
