@@ -1,16 +1,24 @@
-"""Writes small bolt databases: two meta pages, a free list, and one leaf page with inline buckets.
+"""Writes bolt databases: two meta pages, a free list, and for each bucket leaf and branch pages of its own.
 
-Facts: bbolt 1.3 page.go, db.go (meta), bucket.go (inline buckets), freelist.go.
+A bucket without further buckets that takes at most a quarter of a page lies in its parent's page.
+Facts: bbolt 1.3 page.go, db.go (meta), bucket.go (inline buckets), node.go (split, write), freelist.go.
 """
 
 import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 PAGE = 4096
-#: A bucket: values and further buckets by name.
-Tree = Mapping[str, "bytes | Tree"]
+#: A bucket: values and further buckets by name. A name is a text or bytes; a value is bytes, or a bucket.
+Tree = Mapping[Any, Any]
+
+_LEAF, _BRANCH = 2, 1
+_LARGEST_INLINE = PAGE // 4
+_FIRST = 3
+#: One element of a leaf: 1 for a bucket, key, value.
+_Element = tuple[int, bytes, bytes]
 
 
 def fnv(data: bytes) -> int:
@@ -21,35 +29,28 @@ def fnv(data: bytes) -> int:
     return value
 
 
-def meta(number: int, transaction: int, root: int = 3, pages: int = 4) -> bytes:
+def meta(number: int, transaction: int, root: int = _FIRST, pages: int = 4) -> bytes:
     """A meta page; of both, the one with the higher transaction number is valid."""
     summed = struct.pack("<IIIIQQQQQ", 0xED0CDAED, 2, PAGE, 0, root, 0, 2, pages, transaction)
     return (struct.pack("<QHHI", number, 4, 0, 0) + summed + struct.pack("<Q", fnv(summed))).ljust(PAGE, b"\0")
 
 
 def leaf(number: int, tree: Tree) -> bytes:
-    """A leaf page, or with number 0 the page of an inline bucket."""
+    """A leaf page with all that is in a bucket, or with number 0 the page of an inline bucket."""
     items = []
-    for name, value in sorted(tree.items()):
+    for name, value in _sorted(tree):
         inner = value if isinstance(value, bytes) else struct.pack("<QQ", 0, 0) + leaf(0, value)
-        items.append((0 if isinstance(value, bytes) else 1, name.encode(), inner))
-    size = sum(len(key) + len(value) for _, key, value in items) + 16 * (len(items) + 1)
-    overflow = (size - 1) // PAGE if number else 0
-    page, data = struct.pack("<QHHI", number, 2, len(items), overflow), b""
-    for index, (flags, key, value) in enumerate(items):
-        offset = 16 * (len(items) - index) + len(data)
-        page += struct.pack("<IIII", flags, offset, len(key), len(value))
-        data += key + value
-    return page + data
+        items.append((0 if isinstance(value, bytes) else 1, name, inner))
+    return _leaf_page(number, items)
 
 
 def bolt(tree: Tree) -> bytes:
     """A whole database with these buckets."""
-    root = leaf(3, tree)
-    pages = 3 + (len(root) + PAGE - 1) // PAGE
+    pages = _Written()
+    root = pages.tree(pages.elements(tree))
     free = struct.pack("<QHHI", 2, 16, 0, 0).ljust(PAGE, b"\0")
-    metas = meta(0, 6, pages=pages) + meta(1, 7, pages=pages)
-    return metas + free + root.ljust((pages - 3) * PAGE, b"\0")
+    metas = meta(0, 6, root, pages.end) + meta(1, 7, root, pages.end)
+    return b"".join([metas, free, *pages.written])
 
 
 def write_bolt(path: Path, tree: Tree) -> None:
@@ -58,3 +59,82 @@ def write_bolt(path: Path, tree: Tree) -> None:
     made = path.with_name("." + path.name)
     made.write_bytes(bolt(tree))
     os.replace(made, path)
+
+
+class _Written:
+    """The pages after the free list, in the order of their numbers; the next one is `end`."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.end = _FIRST
+
+    def elements(self, tree: Tree) -> list[_Element]:
+        """The elements of a bucket, after the pages of the buckets in it were written."""
+        return [
+            (0, name, value) if isinstance(value, bytes) else (1, name, self._bucket(value))
+            for name, value in _sorted(tree)
+        ]
+
+    def tree(self, elements: list[_Element]) -> int:
+        """Write a bucket's leaf pages and the branch pages above them; return the number of the first page."""
+        level = [(part[0][1] if part else b"", self._add(part)) for part in _parts(elements)]
+        while len(level) > 1:
+            most = max(2, PAGE // (16 + max(len(key) for key, _ in level)) - 1)
+            level = [self._branch(level[at : at + most]) for at in range(0, len(level), most)]
+        return level[0][1]
+
+    def _bucket(self, tree: Tree) -> bytes:
+        """The value of a bucket: the number of its first page, or its only page itself."""
+        elements = self.elements(tree)
+        size = sum(16 + len(key) + len(value) for _, key, value in elements) + 16
+        if size <= _LARGEST_INLINE and not any(flags for flags, _, _ in elements):
+            return struct.pack("<QQ", 0, 0) + _leaf_page(0, elements)
+        return struct.pack("<QQ", self.tree(elements), 0)
+
+    def _add(self, elements: list[_Element]) -> int:
+        return self._append(_leaf_page(self.end, elements))
+
+    def _branch(self, below: list[tuple[bytes, int]]) -> tuple[bytes, int]:
+        size = 16 + sum(16 + len(key) for key, _ in below)
+        page, data = struct.pack("<QHHI", self.end, _BRANCH, len(below), (size - 1) // PAGE), b""
+        for index, (key, number) in enumerate(below):
+            page += struct.pack("<IIQ", 16 * (len(below) - index) + len(data), len(key), number)
+            data += key
+        return below[0][0], self._append(page + data)
+
+    def _append(self, page: bytes) -> int:
+        number, count = self.end, -(-len(page) // PAGE)
+        self.written.append(page.ljust(count * PAGE, b"\0"))
+        self.end += count
+        return number
+
+
+def _sorted(tree: Tree) -> list[tuple[bytes, bytes | Tree]]:
+    names = ((name if isinstance(name, bytes) else name.encode(), value) for name, value in tree.items())
+    return sorted(names, key=lambda one: one[0])
+
+
+def _parts(elements: list[_Element]) -> list[list[_Element]]:
+    """Split elements into those of each leaf page; an element that is larger than a page has pages of its own."""
+    parts: list[list[_Element]] = [[]]
+    size = 16
+    for element in elements:
+        needed = 16 + len(element[1]) + len(element[2])
+        if parts[-1] and size + needed > PAGE:
+            parts.append([])
+            size = 16
+        parts[-1].append(element)
+        size += needed
+    return parts
+
+
+def _leaf_page(number: int, elements: list[_Element]) -> bytes:
+    size = sum(len(key) + len(value) for _, key, value in elements) + 16 * (len(elements) + 1)
+    overflow = (size - 1) // PAGE if number else 0
+    page, data = [struct.pack("<QHHI", number, _LEAF, len(elements), overflow)], []
+    at = 0
+    for index, (flags, key, value) in enumerate(elements):
+        page.append(struct.pack("<IIII", flags, 16 * (len(elements) - index) + at, len(key), len(value)))
+        data += [key, value]
+        at += len(key) + len(value)
+    return b"".join([*page, *data])

@@ -22,6 +22,12 @@ def unpack_case(number: int, into: Path) -> Path:
     return into / "root"
 
 
+def unpack_containerd(into: Path) -> Path:
+    """Unpack the root of an engine with the containerd image store; skips where it is not there."""
+    _extract(SHARED / "containerd" / "docker28-own-containerd.tgz", into)
+    return into / "docker"
+
+
 def _extract(archive: Path, into: Path) -> None:
     if not archive.is_file():
         pytest.skip("the recorded data roots are not on this machine")

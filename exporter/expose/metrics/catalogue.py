@@ -32,9 +32,6 @@ def _info(name: str, text: str, *labels: str) -> Metric:
     return Metric(PREFIX + name, "info", text, labels)
 
 
-#: Labels that are left out where they are empty: most hosts have nothing to say there.
-OPTIONAL = frozenset(("namespace", "root", "platforms", "pod", "pod_namespace", "pod_container"))
-
 _SPACE = ("driver", "namespace")
 _IMAGE = (*_SPACE, "image_id")
 _CONTAINER = (*_SPACE, "container_id")

@@ -14,6 +14,9 @@ from exporter.core.states import Collector
 from exporter.core.text import label
 from exporter.expose.metrics import catalogue as c
 
+#: Labels that tell apart what most hosts have one of, or that most hosts have nothing to say of. An empty one is left
+#: out of its series.
+OPTIONAL = frozenset(("namespace", "root", "platforms", "pod", "pod_namespace", "pod_container"))
 Samples = dict[tuple[str, ...], float]
 #: Labels and value; a value of None is a series that is absent.
 Sample = tuple[Sequence[str], float | None]
@@ -24,7 +27,8 @@ V = TypeVar("V")
 def family(metric: c.Metric, samples: Iterable[Sample]) -> Family:
     """Build one family; a sample without a value is absent. Label values are made presentable here.
 
-    Should two series still have the same labels, the last stands: a scrape must never be invalid.
+    An empty label of `OPTIONAL` is left out. Should two series still have the same labels, the last stands: a scrape
+    must never be invalid.
     """
     return _built(metric, _series(samples))
 
@@ -40,30 +44,23 @@ def _series(samples: Iterable[Sample]) -> Samples:
 
 
 def _built(metric: c.Metric, series: Samples) -> Family:
-    built = _with_all_labels(metric, series)
-    for optional in c.OPTIONAL.intersection(metric.labels):
-        for sample in built.samples:
-            if not sample.labels[optional]:
-                del sample.labels[optional]
-    return built
-
-
-def _with_all_labels(metric: c.Metric, series: Samples) -> Family:
-    if metric.kind == "info":
-        info = InfoMetricFamily(metric.name.removesuffix("_info"), metric.help, labels=metric.labels)
-        for values in series:
-            info.add_metric(values, {})
-        return info
-    built: GaugeMetricFamily | CounterMetricFamily
-    if metric.kind == "counter":
-        built = CounterMetricFamily(
-            metric.name.removesuffix("_total"), metric.help, labels=metric.labels, unit=metric.unit
-        )
-    else:
-        built = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels, unit=metric.unit)
+    built = _empty(metric)
+    whole = OPTIONAL.isdisjoint(metric.labels)
     for values, value in series.items():
-        built.add_metric(values, value)
+        labels = dict(zip(metric.labels, values, strict=True))
+        if not whole:
+            labels = {name: text for name, text in labels.items() if text or name not in OPTIONAL}
+        built.add_sample(metric.name, labels, value)
     return built
+
+
+def _empty(metric: c.Metric) -> Family:
+    """A family without series."""
+    if metric.kind == "info":
+        return InfoMetricFamily(metric.name.removesuffix("_info"), metric.help)
+    if metric.kind == "counter":
+        return CounterMetricFamily(metric.name.removesuffix("_total"), metric.help, unit=metric.unit)
+    return GaugeMetricFamily(metric.name, metric.help, unit=metric.unit)
 
 
 @dataclass(frozen=True, slots=True)
