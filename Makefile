@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 DEMO_ADDRESS ?= 127.0.0.1:9588
 DEMO_ROOT ?=
+#: wiki, build or containerd
+DEMO_HOST ?= wiki
 DEMO_BUILD_ADDRESS ?= 127.0.0.1:9589
 DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
 # Parts of docker.io in Debian 12, and packages of their own in Debian 13
@@ -30,8 +32,8 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup ## Build an example data root and run the exporter on it until stopped
-	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo "$(DEMO_ADDRESS)" "$(DEMO_ROOT)"
+demo: setup ## Build an example data root (DEMO_HOST=wiki, build or containerd) and run the exporter on it until stopped
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo "$(DEMO_ADDRESS)" "$(DEMO_ROOT)" "$(DEMO_HOST)"
 
 demo-prometheus: setup apt-test ## Two example roots that change all the time, with a real Prometheus and its alerts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo-prometheus "$(DEMO_ADDRESS)" "$(DEMO_BUILD_ADDRESS)" \
