@@ -179,8 +179,8 @@ class Container:
     removes it, and the engine does not know what it uses. `written_by` is what its files tell of the engine that wrote
     them last.
 
-    `namespace` is that of containerd, where its layer is a snapshot. A `foreign` container is not Docker's, and has no
-    files of its own; `pod`, `pod_namespace` and `pod_container` are what Kubernetes calls it.
+    `namespace` is that of containerd, where its layer is a snapshot. A `foreign` one is not Docker's, and has no files
+    of its own; `pod`, `pod_namespace` and `pod_container` are what Kubernetes calls it.
     """
 
     driver: str
@@ -280,8 +280,7 @@ class Volume:
 class BuildRecord:
     """One record of BuildKit's cache. `size` is what BuildKit wrote down, in bytes; else that of `content`.
 
-    `shared`: its layer is one of an image as well. `namespace`: that of containerd, where its data is in such a store;
-    then a size that is not written down is that of `layer`.
+    `shared`: its layer is one of an image as well. `namespace`: that of containerd, where its data is in such a store.
     """
 
     id: str
@@ -293,7 +292,6 @@ class BuildRecord:
     usage_count: int | None = None
     shared: bool = False
     namespace: str = ""
-    layer: LayerKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ class ImageKey(NamedTuple):
 
 
 class ContainerKey(NamedTuple):
-    """The key of a container within a root. In namespaces of containerd that are not Docker's, ids are chosen."""
+    """The key of a container within a root. Each namespace of containerd gives ids of its own."""
 
     namespace: str
     id: ContainerId
