@@ -280,7 +280,8 @@ class Volume:
 class BuildRecord:
     """One record of BuildKit's cache. `size` is what BuildKit wrote down, in bytes; else that of `content`.
 
-    `shared`: its layer is one of an image as well. `namespace`: that of containerd, where its data is in such a store.
+    `shared`: its layer is one of an image as well. `namespace`: that of containerd, where its data is in such a store;
+    then a size that is not written down is that of `layer`.
     """
 
     id: str
@@ -292,6 +293,7 @@ class BuildRecord:
     usage_count: int | None = None
     shared: bool = False
     namespace: str = ""
+    layer: LayerKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
