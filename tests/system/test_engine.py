@@ -122,7 +122,7 @@ def _unique_as_the_engine_counts(one: Engine) -> dict[str, int]:
     snapshot = scan(one.root)
     figures = Figures(snapshot)
     if one.version < _INTERMEDIATE_SHARE:
-        return {image[:12]: found.unique or 0 for (_, image), found in figures.images.items()}
+        return {image[:12]: found.unique or 0 for (_, _, image), found in figures.images.items()}
     users = Counter(layer for image in snapshot.inventory.images for layer in image.layers)
     return {
         image.id[:12]: sum(
