@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 DEMO_ADDRESS ?= 127.0.0.1:9588
 DEMO_ROOT ?=
+#: wiki, build or containerd
+DEMO_HOST ?= wiki
 DEMO_BUILD_ADDRESS ?= 127.0.0.1:9589
 DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
 # Parts of docker.io in Debian 12, and packages of their own in Debian 13
@@ -30,8 +32,8 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup ## Build an example data root and run the exporter on it until stopped
-	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo "$(DEMO_ADDRESS)" "$(DEMO_ROOT)"
+demo: setup ## Build an example data root (DEMO_HOST=wiki, build or containerd) and run the exporter on it until stopped
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo "$(DEMO_ADDRESS)" "$(DEMO_ROOT)" "$(DEMO_HOST)"
 
 demo-prometheus: setup apt-test ## Two example roots that change all the time, with a real Prometheus and its alerts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo-prometheus "$(DEMO_ADDRESS)" "$(DEMO_BUILD_ADDRESS)" \
@@ -44,6 +46,7 @@ dashboards: setup ## Generate grafana/*.json and prometheus/rules.yml
 apt-test:
 	@scripts/ensure-apt $(APT_TEST)
 	@[ "$$(id -u)" -ne 0 ] || scripts/debian-root >/dev/null || echo "no Debian root: tests that need one are skipped" >&2
+	@[ "$$(id -u)" -ne 0 ] || scripts/engine-root >/dev/null || echo "no root with today's Docker: tests that need one are skipped" >&2
 
 # Tests that share something expensive are of one group, and so run in one of the processes.
 # One process more than there are cores: many tests wait for the exporter most of the time.

@@ -324,10 +324,11 @@ busy = click.option(
 host = click.option(
     "--host",
     "host",
-    type=click.Choice(("wiki", "build")),
+    type=click.Choice(("wiki", "build", "containerd")),
     default="wiki",
     show_default=True,
-    help="wiki: Docker 1.5 with aufs, two images, 37 layers. build: Docker 20.10 with overlay2 and BuildKit.",
+    help="wiki: Docker 1.5 with aufs, two images, 37 layers. build: Docker 20.10 with overlay2 and BuildKit. "
+    "containerd: Docker 28 with the containerd image store, and two pods of Kubernetes.",
 )
 job = option(
     "--job", "job", default="docker-storage", metavar="NAME", help="The job name of the exporters in Prometheus."

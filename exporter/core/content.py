@@ -12,6 +12,9 @@ from typing import NamedTuple
 from exporter.core.measured import Tree
 from exporter.core.states import LayerKey
 
+#: The snapshotters that keep each snapshot as a directory with its files, and the directory in there that has them.
+WALKABLE: Mapping[str, tuple[str, ...]] = {"overlayfs": ("fs",), "native": ()}
+
 
 class StoreNode(NamedTuple):
     """A blob or a snapshot as one namespace knows it.
@@ -29,7 +32,8 @@ class Holder(StrEnum):
 
     `IMAGE`: an image. `CONTAINER`: a container, or the lease that Docker makes for one. `BUILD`: the lease of a record
     of BuildKit's cache, or of a part of one. `HISTORY`: the lease of an entry of the build history. `TEMPORARY`: a
-    lease of work under way, which ends by itself. `OTHER`: any other lease, and objects that are marked to be kept.
+    lease of work under way, which ends by itself. `PULL`: such a lease of Docker's own; it stays after a pull that was
+    cut off, and `docker image prune` removes it. `OTHER`: any other lease, and objects that are marked to be kept.
     """
 
     IMAGE = "image"
@@ -37,6 +41,7 @@ class Holder(StrEnum):
     BUILD = "build"
     HISTORY = "history"
     TEMPORARY = "temporary"
+    PULL = "pull"
     OTHER = "other"
 
 

@@ -19,6 +19,7 @@ from exporter.core.snapshot import CollectorScan, Counters, Filesystem, FurtherR
 from exporter.core.states import (
     Collector,
     ContainerId,
+    ContainerKey,
     ContainerState,
     ImageId,
     ImageKey,
@@ -37,6 +38,7 @@ __all__ = [
     "CollectorScan",
     "Container",
     "ContainerId",
+    "ContainerKey",
     "ContainerState",
     "Counters",
     "Filesystem",

@@ -14,6 +14,7 @@ from exporter.core.measured import Changes, Reason, Tree
 from exporter.core.states import (
     Collector,
     ContainerId,
+    ContainerKey,
     ContainerState,
     ImageId,
     ImageKey,
@@ -178,8 +179,8 @@ class Container:
     removes it, and the engine does not know what it uses. `written_by` is what its files tell of the engine that wrote
     them last.
 
-    `namespace` is that of containerd, where its layer is a snapshot. A container that is not Docker's has no files of
-    its own; `pod`, `pod_namespace` and `pod_container` are what Kubernetes calls it.
+    `namespace` is that of containerd, where its layer is a snapshot. A `foreign` one is not Docker's, and has no files
+    of its own; `pod`, `pod_namespace` and `pod_container` are what Kubernetes calls it.
     """
 
     driver: str
@@ -215,6 +216,12 @@ class Container:
     pod: str = ""
     pod_namespace: str = ""
     pod_container: str = ""
+    foreign: bool = False
+
+    @property
+    def key(self) -> ContainerKey:
+        """The key of this container within a root."""
+        return ContainerKey(self.namespace, self.id)
 
     @property
     def image_key(self) -> ImageKey | None:
@@ -273,7 +280,8 @@ class Volume:
 class BuildRecord:
     """One record of BuildKit's cache. `size` is what BuildKit wrote down, in bytes; else that of `content`.
 
-    `shared`: its layer is one of an image as well. `namespace`: that of containerd, where its data is in such a store.
+    `shared`: its layer is one of an image as well. `namespace`: that of containerd, where its data is in such a store;
+    then a size that is not written down is that of `layer`.
     """
 
     id: str
@@ -285,6 +293,7 @@ class BuildRecord:
     usage_count: int | None = None
     shared: bool = False
     namespace: str = ""
+    layer: LayerKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

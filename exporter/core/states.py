@@ -23,6 +23,13 @@ class ImageKey(NamedTuple):
     id: ImageId
 
 
+class ContainerKey(NamedTuple):
+    """The key of a container within a root. Each namespace of containerd gives ids of its own."""
+
+    namespace: str
+    id: ContainerId
+
+
 class Collector(StrEnum):
     """The parts of a scan that succeed or fail, and are timed, on their own."""
 

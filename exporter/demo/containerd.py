@@ -153,7 +153,7 @@ class Namespace:
         if target.manifests:
             refs = {f"containerd.io/gc.ref.content.m.{at}": one.digest for at, one in enumerate(target.manifests)}
             self.blob(target.blob, refs)
-            for below in target.manifests:
+            for below in (one for one in target.manifests if one.here):
                 self.pull(below, unpack=unpack and below.platform == oci.HOST_PLATFORM, content=content)
             return
         refs = {f"containerd.io/gc.ref.content.l.{at}": one.blob.digest for at, one in enumerate(target.layers)}

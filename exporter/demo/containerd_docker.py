@@ -16,12 +16,13 @@ from exporter.demo import oci
 from exporter.demo.bolt import write_bolt
 from exporter.demo.containerd import SECOND, Bucket, ContainerdStore, Namespace
 from exporter.demo.layerdb import digest
-from exporter.demo.snapshotter import fill, usage
+from exporter.demo.snapshotter import fill, usage, uvarint
 from exporter.demo.writer import TIME_ZERO, Content
 
 _DAEMON = "containerd/daemon"
 _INIT_FILES = (".dockerenv", "dev/console", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab")
 _INIT = (*_INIT_FILES, "dev/pts/", "dev/shm/", "proc/", "sys/")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _FLAT = {"containerd.io/gc.flat": "2026-09-21T14:13:20Z"}
 _TEMPORARY = {"buildkit/lease.temporary": "2026-09-21T14:13:20Z"}
 _EXPIRED = {"containerd.io/gc.expire": "2026-09-21T14:18:20Z"}
@@ -42,6 +43,7 @@ class ContainerdWriter:
         self.builds: Namespace = self.store.namespace("moby_history", snapshotter)
         self._targets: dict[str, oci.OciManifest] = {}
         self._records: dict[str, dict[str, Any]] = {}
+        self._builds: dict[str, bytes] = {}
         self._volumes: dict[str, Mapping[str, str]] = {}
         for name in ("buildkit/executor", "containers", "network/files", "plugins/storage", "runtimes", "swarm", "tmp"):
             (root / name).mkdir(mode=0o710, parents=True, exist_ok=True)
@@ -52,6 +54,10 @@ class ContainerdWriter:
     def image(self, name: str, of: oci.OciManifest | Sequence[oci.OciLayer], *, unpack: bool = True) -> oci.OciManifest:
         """Write an image of Docker's by its full name; return its target."""
         self._targets[name] = self.moby.image(name, of, unpack=unpack)
+        return self._targets[name]
+
+    def target(self, name: str) -> oci.OciManifest:
+        """The target of an image that was written by its full name."""
         return self._targets[name]
 
     def top(self, target: oci.OciManifest) -> str:
@@ -86,7 +92,7 @@ class ContainerdWriter:
         home = self.root / "containers" / identity
         (home / "checkpoints").mkdir(parents=True)
         (home / "config.v2.json").write_text(json.dumps(about))
-        settings = {"LogConfig": {"Type": "json-file", "Config": {}}, **(host or {})}
+        settings = {"LogConfig": {"Type": "json-file", "Config": {}}, "NetworkMode": "none", **(host or {})}
         (home / "hostconfig.json").write_text(json.dumps(settings))
         if log is not None:
             fill(home, {f"{identity}-json.log": log})
@@ -106,7 +112,8 @@ class ContainerdWriter:
         self, identity: str, name: str, target: oci.OciManifest, files: Mapping[str, Content]
     ) -> oci.OciManifest:
         """Write the image that `docker commit` makes of a container of `target`: its layer is on the init layer."""
-        committed = oci.manifest([*target.layers, oci.layer(files)])
+        made = datetime.fromtimestamp(self.store.now // SECOND, UTC).strftime(_TIME)
+        committed = oci.manifest([*target.layers, oci.layer(files)], created=made)
         self.moby.pull(committed, unpack=False)
         self.moby.unpack(committed, f"{identity}-init")
         self.moby.name_image(name, committed)
@@ -208,7 +215,14 @@ class ContainerdWriter:
             self._copy_documents(target)
             held.append(target.digest)
         self.builds.lease(f"ref_{name}", content=held)
+        moment = self.store.now // SECOND
+        self._builds[name] = _history_record(name, moment, moment + 42)
         return name
+
+    def remove_history(self, build: str) -> None:
+        """Remove what is kept of a build. Its blobs stay until `collect`."""
+        self.builds.remove_lease(f"ref_{record_id(build)}")
+        del self._builds[record_id(build)]
 
     def write(self) -> None:
         """Write the databases of containerd, of BuildKit and of the volumes."""
@@ -218,8 +232,7 @@ class ContainerdWriter:
         (home / "cachemounts").mkdir(parents=True, exist_ok=True)
         (home / "workerid").write_text("mxscy37pxz7foxo6tdvfoah30")
         write_bolt(home / "metadata_v2.db", {"_main": records, "_index": {}, "_external": {}})
-        ended = {name.removeprefix("ref_"): b"\n\0" for name in self.builds.bucket("leases")}
-        write_bolt(self.root / "buildkit/history_c8d.db", {"_records": ended, "_version": {"version": b"2"}})
+        write_bolt(self.root / "buildkit/history_c8d.db", {"_records": self._builds, "_version": {"version": b"2"}})
         write_bolt(self.root / "buildkit/cache.db", {"_result": {}})
         volumes = {
             name: json.dumps({"Name": name, "Driver": "local", "Labels": dict(labels), "Options": None}).encode()
@@ -228,7 +241,7 @@ class ContainerdWriter:
         write_bolt(self.root / "volumes/metadata.db", {"volumes": volumes})
 
     def _copy_documents(self, target: oci.OciManifest) -> None:
-        for one in target.manifests:
+        for one in (one for one in target.manifests if one.here):
             self._copy_documents(one)
         if target.config is not None:
             self.builds.blob(target.config)
@@ -252,9 +265,11 @@ class ContainerdWriter:
         return str(self._records[record_id(record)]["cache.snapshot"]) if record else ""
 
     def _about(self, identity: str, name: str, target: oci.OciManifest, state: Mapping[str, Any]) -> Bucket:
-        made = datetime.fromtimestamp(self.store.now // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        made = datetime.fromtimestamp(self.store.now // SECOND, UTC).strftime(_TIME)
         runs = bool(state.get("Running"))
         about: Bucket = {"ID": identity, "Name": f"/{name}", "Driver": self.snapshotter, "Created": made, "OS": "linux"}
+        system, _, architecture = oci.HOST_PLATFORM.partition("/")
+        about |= {"ImagePlatform": {"architecture": architecture, "os": system}, "NetworkSettings": {"Networks": {}}}
         about |= {"Image": target.digest, "ImageManifest": _descriptor(target), "Path": "/bin/sh", "Args": []}
         about["State"] = {"Running": False, "Pid": 0, "StartedAt": made, "FinishedAt": TIME_ZERO if runs else made}
         about["State"] |= state
@@ -274,6 +289,18 @@ def record_id(name: str) -> str:
 def _descriptor(target: oci.OciManifest) -> Bucket:
     host = next((one for one in target.manifests if one.platform == oci.HOST_PLATFORM), target)
     return {"mediaType": host.media_type, "digest": host.digest, "size": host.blob.size}
+
+
+def _history_record(name: str, began: int, ended: int) -> bytes:
+    """A BuildHistoryRecord of BuildKit's api/services/control: ref, frontend's attribute, creation, completion."""
+    attribute = _field(1, b"filename") + _field(2, b"Dockerfile")
+    times = (_field(number, b"\x08" + uvarint(moment)) for number, moment in ((6, began), (7, ended)))
+    return b"".join((_field(1, name.encode()), _field(3, attribute), *times))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of a protobuf message that has a length."""
+    return bytes([number << 3 | 2]) + uvarint(len(content)) + content
 
 
 def _value(value: Any) -> bytes:

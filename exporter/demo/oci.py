@@ -10,7 +10,7 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporter.demo.writer import Content
@@ -49,7 +49,10 @@ class OciLayer:
 
 @dataclass(frozen=True)
 class OciManifest:
-    """What an index names: a manifest or a further index, with the blobs below it."""
+    """What an index names: a manifest or a further index, with the blobs below it.
+
+    One that is not `here` is named by an index and was not pulled.
+    """
 
     blob: OciBlob
     media_type: str = MANIFEST
@@ -58,6 +61,7 @@ class OciManifest:
     config: OciBlob | None = None
     layers: Sequence[OciLayer] = ()
     manifests: Sequence["OciManifest"] = ()
+    here: bool = True
 
     @property
     def digest(self) -> str:
@@ -108,14 +112,15 @@ def manifest(
     *,
     created: str = "",
     config: Mapping[str, Any] | None = None,
+    here: bool = True,
 ) -> OciManifest:
-    """Make the manifest and the config of an image of one platform."""
+    """Make the manifest and the config of an image of one platform; `here` is false if an index names it only."""
     system, _, architecture = platform.partition("/")
     about: dict[str, Any] = {"created": created} if created else {}
     about |= {"architecture": architecture, "os": system, "config": dict(config or {"Cmd": ["/bin/sh"]})}
     about |= {"rootfs": {"type": "layers", "diff_ids": [one.diff_id for one in layers]}}
     about |= {"history": [{"created_by": "made"} for _ in layers]}
-    return _manifest(_document(about), layers, platform, {})
+    return replace(_manifest(_document(about), layers, platform, {}), here=here)
 
 
 def attestation(of: OciManifest, statement: bytes = b'{"_type":"https://in-toto.io/Statement/v0.1"}') -> OciManifest:

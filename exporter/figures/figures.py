@@ -4,19 +4,20 @@ Metrics, the document and the pages show the same figures. One whose inputs were
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TypeVar
 
 from exporter.core.barrier import Barrier
 from exporter.core.measured import Usage
-from exporter.core.model import Collector, ImageState, LayerKey, Snapshot, Use
-from exporter.figures import needs, sizes
+from exporter.core.model import Collector, ContainerKey, ImageKey, ImageState, LayerKey, Snapshot, Use
+from exporter.figures import image_sizes, needs, sizes
+from exporter.figures.image_sizes import ImageFigures
 from exporter.figures.needs import Figure
 from exporter.figures.prunes import Category
 from exporter.figures.reclaim import Freed, Reclaim, reclaim
-from exporter.figures.sizes import BuildCacheFigures, ContainerFigures, ImageFigures, LayerSum
+from exporter.figures.sizes import BuildCacheFigures, ContainerFigures, LayerSum
 
 T = TypeVar("T")
 
@@ -57,16 +58,16 @@ class Figures:
         return self._attempt(Collector.IMAGES, "sizes of layers", sizes.layer_sizes, {})
 
     @cached_property
-    def _image_sizes(self) -> Mapping[tuple[str, str], ImageFigures]:
+    def _image_sizes(self) -> Mapping[ImageKey, ImageFigures]:
         """The figures of images, also where their inputs were not read whole."""
-        return sizes.images(self.snapshot, self.layer_sizes, self.barrier)
+        return image_sizes.images(self.snapshot.inventory, self.layer_sizes, self.barrier)
 
     @cached_property
-    def images(self) -> Mapping[tuple[str, str], ImageFigures]:
-        """The figures of every image by (driver, id)."""
+    def images(self) -> Mapping[ImageKey, ImageFigures]:
+        """The figures of every image."""
         found = self._image_sizes
-        named = {(one.driver, str(one.id)): one.named for one in self.snapshot.inventory.images}
-        return {key: self._image(key[0], figures, named=named[key]) for key, figures in found.items()}
+        named = {one.key: one.named for one in self.snapshot.inventory.images}
+        return {key: self._image(key.driver, figures, named=named[key]) for key, figures in found.items()}
 
     def _image(self, driver: str, figures: ImageFigures, *, named: bool) -> ImageFigures:
         """Leave out what is not known. A name or a user that was read is one, whatever else was not."""
@@ -80,26 +81,31 @@ class Figures:
         return figures
 
     @cached_property
-    def image_states(self) -> Mapping[tuple[str, ImageState], int]:
-        """How many images of each driver have each state, for the states that are known."""
-        counts = Counter((driver, figures.state) for (driver, _), figures in self.images.items())
-        failed = {driver for (driver, _), figures in self._image_sizes.items() if figures.state is None}
+    def spaces(self) -> Sequence[tuple[str, str]]:
+        """The drivers with the namespaces in which each has objects."""
+        return sizes.spaces(self.snapshot.inventory)
+
+    @cached_property
+    def image_states(self) -> Mapping[tuple[str, str, ImageState], int]:
+        """How many images of each driver and namespace have each state, for the states that are known."""
+        counts = Counter((key.driver, key.namespace, figures.state) for key, figures in self.images.items())
+        failed = {key.driver for key, figures in self._image_sizes.items() if figures.state is None}
         return {
-            (driver, state): counts[driver, state]
-            for driver in self.snapshot.inventory.drivers
+            (driver, namespace, state): counts[driver, namespace, state]
+            for driver, namespace in self.spaces
             for state in ImageState
             if driver not in failed
             and self.is_known(Figure.IMAGE_LISTED if state is ImageState.INTERMEDIATE else Figure.IMAGE_STATES, driver)
         }
 
     @cached_property
-    def layers(self) -> Mapping[tuple[str, Use], LayerSum]:
-        """The layers on disk by driver and use, for the uses that are known."""
-        nothing: dict[tuple[str, Use], LayerSum] = {}
+    def layers(self) -> Mapping[tuple[str, str, Use], LayerSum]:
+        """The layers on disk by driver, namespace and use, for the uses that are known."""
+        nothing: dict[tuple[str, str, Use], LayerSum] = {}
         sums = self._attempt(Collector.IMAGES, "sums of layers", lambda it: sizes.layers(it, self.layer_sizes), nothing)
         return {
-            (driver, use): total
-            for (driver, use), total in sums.items()
+            (driver, namespace, use): total
+            for (driver, namespace, use), total in sums.items()
             if self.is_known(Figure.LAYERS_OF_IMAGES if use is Use.IMAGE else Figure.LAYERS_OF_OTHERS, driver)
         }
 
@@ -110,8 +116,8 @@ class Figures:
         return {driver: names for driver, names in found.items() if self.is_known(Figure.MISSING_LAYERS, driver)}
 
     @cached_property
-    def containers(self) -> Mapping[str, ContainerFigures]:
-        """The figures of every container by its id."""
+    def containers(self) -> Mapping[ContainerKey, ContainerFigures]:
+        """The figures of every container."""
         return sizes.containers(self.snapshot, self.layer_sizes, self.images, self.barrier)
 
     @cached_property

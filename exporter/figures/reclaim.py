@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from exporter.core.engine_version import PRUNES
 from exporter.core.measured import Tree
-from exporter.core.model import ContainerState, Image, Layer, LayerId, LayerKey, Snapshot, Use
+from exporter.core.model import ContainerState, Image, ImageKey, Layer, LayerId, LayerKey, Snapshot, Use
 from exporter.core.text import SHORT, escape
 from exporter.figures.prunable import reasons_against
 from exporter.figures.prunes import Category, Command, command
@@ -70,6 +70,10 @@ def _image_names(image: Image) -> tuple[str, ...]:
     return tags or image.digests or (image.id[:SHORT],)
 
 
+def _parent(image: Image) -> ImageKey | None:
+    return None if image.parent is None else ImageKey(image.driver, image.namespace, image.parent)
+
+
 def _owner(owners: Mapping[Tree, Category | None], tree: Tree) -> Tree | None:
     """The innermost object's tree that a tree is or lies in."""
     return next((tree[:end] for end in range(len(tree), 0, -1) if tree[:end] in owners), None)
@@ -87,7 +91,7 @@ class _CleanUp:
         self._names: dict[Category, list[str]] = defaultdict(list)
         self._by_name = inventory.engine.has(PRUNES) is False
         self._why = reasons_against(inventory)
-        self._images = {(one.driver, one.id): one for one in inventory.images if not one.unloaded}
+        self._images = {one.key: one for one in inventory.images if not one.unloaded}
         self._containers = [one for one in inventory.containers if not (one.unloaded and one.going)]
         self._building = True
         self._layers: dict[LayerKey, Layer] = {one.key: one for one in inventory.layers}
@@ -186,8 +190,8 @@ class _CleanUp:
         """Whether a tree must have been measured. Small metadata need not be there."""
         return table().around(tree).audited
 
-    def _used(self) -> set[tuple[str, str]]:
-        return {(one.driver, one.image_id) for one in self._containers if one.image_id is not None}
+    def _used(self) -> set[ImageKey]:
+        return {key for one in self._containers if (key := one.image_key) is not None}
 
     def _prune_dangling(self, category: Category) -> None:
         """`docker image prune`: images without a tag that nothing is built on, then their nameless parents."""
@@ -200,10 +204,10 @@ class _CleanUp:
     def _remove_images(self, category: Category, wanted: Callable[[Image, bool], bool]) -> None:
         """Remove images that no container uses, children before parents; `wanted` decides by image and head."""
         used = self._used()
-        children: dict[tuple[str, str], int] = defaultdict(int)
+        children: dict[ImageKey, int] = defaultdict(int)
         for image in self._images.values():
-            if image.parent is not None:
-                children[image.driver, image.parent] += 1
+            if (parent := _parent(image)) is not None:
+                children[parent] += 1
         heads = {key for key in self._images if not children[key]}
         pending = list(heads)
         while pending:
@@ -215,7 +219,7 @@ class _CleanUp:
             self._remove_trees(category, image.metadata)
             if image.listed:
                 self._count(category, _image_names(image))
-            if image.parent is not None and (parent := (image.driver, image.parent)) in self._images:
+            if (parent := _parent(image)) in self._images:
                 children[parent] -= 1
                 pending.append(parent)
 

@@ -1,6 +1,5 @@
-"""Sizes of images, layers, containers, volumes, directories and the build cache: pure functions of a `Snapshot`."""
+"""Sizes of layers, containers, volumes, directories and the build cache: pure functions of a `Snapshot`."""
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,26 +12,16 @@ from exporter.core.model import (
     BuildRecord,
     Collector,
     Container,
-    Image,
-    ImageState,
+    ContainerKey,
+    ImageKey,
+    Inventory,
     Layer,
-    LayerId,
     LayerKey,
     Snapshot,
     Use,
 )
+from exporter.figures.image_sizes import ImageFigures
 from exporter.inventory.drivers import driver_named
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFigures:
-    """An image's sizes in bytes, its users and its state; None where these are not known."""
-
-    virtual: int | None
-    unique: int | None
-    proportional: float | None
-    containers: int | None
-    state: ImageState | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +35,7 @@ class ContainerFigures:
 
 @dataclass(frozen=True, slots=True)
 class LayerSum:
-    """The layers of one driver and use. `size` and `usage` are None where those of one of them are not known."""
+    """The layers of one driver, namespace and use. `size`, `usage`: None where those of one of them are not known."""
 
     count: int
     size: int | None
@@ -99,81 +88,47 @@ def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:
             if key in snapshot.differences:
                 sizes[key] = snapshot.differences[key]
         elif layer.size_known and (measured := snapshot.whole(layer.content)):
-            sizes[key] = measured.usage.size
+            sizes[key] = measured.usage.allocated if layer.by_blocks else measured.usage.size
     return sizes
 
 
-def images(snapshot: Snapshot, sizes: Mapping[LayerKey, int], barrier: Barrier) -> dict[tuple[str, str], ImageFigures]:
-    """The figures of every image by (driver, id). Sharing is counted among the listed images only."""
-    unknown = ImageFigures(None, None, None, None, None)
-    # By driver, then by layer: a key for each layer of each image would take most of the memory.
-    of_driver: dict[str, dict[LayerId, int]] = defaultdict(dict)
-    for (driver, layer), size in sizes.items():
-        of_driver[driver][layer] = size
-    sharers: dict[str, Counter[LayerId]] = defaultdict(Counter)
-    for image in snapshot.inventory.images:
-        if image.listed:
-            sharers[image.driver].update(image.layers)
-    users = Counter((one.driver, one.image_id) for one in snapshot.inventory.containers if one.image_id)
-    return {
-        (image.driver, image.id): barrier.attempt(
-            Collector.IMAGES,
-            f"image {image.id}",
-            partial(_image, image, of_driver[image.driver], sharers[image.driver], users[image.driver, image.id]),
-            unknown,
-        )
-        for image in snapshot.inventory.images
-    }
+def spaces(inventory: Inventory) -> list[tuple[str, str]]:
+    """The drivers of a root with the namespaces of containerd in which each has objects; "" for other layouts."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for objects in (inventory.layers, inventory.images, inventory.containers):
+        for driver, namespace in {(one.driver, one.namespace) for one in objects}:
+            found[driver].add(namespace)
+    return [
+        (driver, namespace)
+        for driver in inventory.drivers
+        for namespace in sorted(found[driver] or {_default_namespace(inventory, driver)})
+    ]
 
 
-def _image(image: Image, sizes: Mapping[LayerId, int], sharers: Counter[LayerId], containers: int) -> ImageFigures:
-    keys = image.layers
-    sized = (bool(keys) or not image.broken) and all(key in sizes for key in keys)
-    known = sized and not (image.broken and image.digest) and not image.cut
-    # What a layer that is not on disk shared is nothing; of a layer that is not loaded it is not known.
-    shared = sized and image.listed and not image.cut and not image.unloaded
-    return ImageFigures(
-        virtual=sum(sizes[key] for key in keys) if known else None,
-        unique=sum(sizes[key] for key in keys if sharers[key] == 1) if shared and known else None,
-        proportional=_proportional(keys, sizes, sharers) if shared else None,
-        containers=containers,
-        state=_state(image, containers),
-    )
+def _default_namespace(inventory: Inventory, driver: str) -> str:
+    """Where the objects of a driver will be that has none yet."""
+    content = inventory.content
+    mixed = len(inventory.layouts) > 1 and driver_named(driver).layers
+    return "" if content is None or mixed else content.engine
 
 
-def _proportional(layers: Iterable[LayerId], sizes: Mapping[LayerId, int], sharers: Counter[LayerId]) -> float:
-    """The sum of sizes, each divided by how many share it: exact until the end."""
-    by_count: Counter[int] = Counter()
-    for layer in layers:
-        by_count[sharers[layer]] += sizes[layer]
-    common = math.lcm(*by_count)
-    return sum(size * (common // count) for count, size in by_count.items()) / common
+def layers(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str, str, Use], LayerSum]:
+    """The layers on disk by driver, namespace and use; shared inodes count for the first use.
 
-
-def _state(image: Image, containers: int) -> ImageState:
-    if not image.listed:
-        return ImageState.INTERMEDIATE
-    if containers:
-        return ImageState.USED
-    return ImageState.DANGLING if image.dangling else ImageState.UNUSED
-
-
-def layers(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str, Use], LayerSum]:
-    """The layers on disk by driver and use; shared inodes count for the first use.
-
-    Of a driver whose layers cannot be listed, those that nothing refers to are not known.
+    Of a driver whose layers cannot be listed, those that nothing refers to are not known. containerd lists its own.
     """
-    groups: dict[tuple[str, Use], list[Layer]] = defaultdict(list)
+    groups: dict[tuple[str, str, Use], list[Layer]] = defaultdict(list)
     for layer in snapshot.inventory.layers:
-        groups[layer.driver, layer.use].append(layer)
-    sums: dict[tuple[str, Use], LayerSum] = {}
-    for driver in snapshot.inventory.drivers:
-        uses = [use for use in Use if use not in _UNCLAIMED or driver_named(driver).listed]
-        trees = [[tree for layer in groups[driver, use] for tree in layer.trees] for use in uses]
+        groups[layer.driver, layer.namespace, layer.use].append(layer)
+    sums: dict[tuple[str, str, Use], LayerSum] = {}
+    for driver, namespace in spaces(snapshot.inventory):
+        listed = bool(namespace) or driver_named(driver).listed
+        uses = [use for use in Use if use not in _UNCLAIMED or listed]
+        trees = [[tree for layer in groups[driver, namespace, use] for tree in layer.trees] for use in uses]
         for use, total in zip(uses, _totals(snapshot, trees), strict=True):
-            group = groups[driver, use]
+            group = groups[driver, namespace, use]
             usage = total if all(layer.trees for layer in group) else None
-            sums[driver, use] = LayerSum(len(group), _size(group, sizes, use, usage), usage)
+            sums[driver, namespace, use] = LayerSum(len(group), _size(group, sizes, use, usage), usage)
     return sums
 
 
@@ -188,14 +143,14 @@ def _size(group: list[Layer], sizes: Mapping[LayerKey, int], use: Use, usage: Us
 def containers(
     snapshot: Snapshot,
     sizes: Mapping[LayerKey, int],
-    image_figures: Mapping[tuple[str, str], ImageFigures],
+    image_figures: Mapping[ImageKey, ImageFigures],
     barrier: Barrier,
-) -> dict[str, ContainerFigures]:
-    """The figures of every container by its id."""
+) -> dict[ContainerKey, ContainerFigures]:
+    """The figures of every container."""
     virtual = {key: figures.virtual for key, figures in image_figures.items()}
     contents = {layer.key: layer.content for layer in snapshot.inventory.layers}
     return {
-        container.id: barrier.attempt(
+        container.key: barrier.attempt(
             Collector.CONTAINERS,
             f"container {container.id}",
             partial(_container, snapshot, container, sizes, virtual, contents),
@@ -209,7 +164,7 @@ def _container(
     snapshot: Snapshot,
     container: Container,
     sizes: Mapping[LayerKey, int],
-    virtual: dict[tuple[str, str], int | None],
+    virtual: dict[ImageKey, int | None],
     contents: dict[LayerKey, Tree | None],
 ) -> ContainerFigures:
     if container.layer is None:
@@ -225,16 +180,20 @@ def _container(
     )
 
 
-def _below(
-    container: Container, sizes: Mapping[LayerKey, int], virtual: dict[tuple[str, str], int | None]
-) -> int | None:
+def _below(container: Container, sizes: Mapping[LayerKey, int], virtual: dict[ImageKey, int | None]) -> int | None:
     """The size of the layers below a container. They stay when `docker rmi -f` removes the image."""
     if container.missing or container.cut:
         return None
-    if container.chain:
-        chain = [sizes.get(LayerKey(container.driver, layer)) for layer in container.chain]
+    below = container.chain
+    if container.namespace:
+        # Docker counts the init layer of a container of containerd, and not that of one of a graph driver. What the
+        # image has is not the same: its blobs count, too.
+        below = tuple(dict.fromkeys((*((container.init,) if container.init else ()), *below)))
+    if below or container.namespace:
+        chain = [sizes.get(LayerKey(container.driver, layer)) for layer in below]
         return None if None in chain else sum(size for size in chain if size is not None)
-    return virtual.get((container.driver, container.image_id)) if container.image_id else None
+    key = container.image_key
+    return None if key is None else virtual.get(key)
 
 
 def directories(snapshot: Snapshot) -> dict[str, Usage | None]:

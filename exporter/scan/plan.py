@@ -59,7 +59,7 @@ def make_plan(root: DataRoot, inventory: Inventory, areas: RootAreas) -> Plan:
     for layer in inventory.layers:
         collector = _LAYER_COLLECTORS.get(layer.use, Collector.IMAGES)
         trees.update(dict.fromkeys(layer.trees, collector))
-        if layer.use is Use.IMAGE or layer.chain:
+        if layer.use is Use.IMAGE or layer.chain or layer.committed:
             immutable.update(layer.trees)
         if layer.changes is not None:
             differences[layer.key] = layer.changes

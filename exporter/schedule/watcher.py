@@ -21,6 +21,7 @@ from watchdog.events import (
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
+    FileModifiedEvent,
     FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
@@ -31,7 +32,7 @@ from watchdog.observers.api import BaseObserver
 from exporter.core.measured import Tree, root_of
 from exporter.schedule.debounce import MOST_ENTRIES
 
-#: One filter for all watches: of two watches on one directory with different filters, one would get no events.
+#: One filter for all watches of a directory: of two with different filters, one would get no events.
 _FILTER: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirDeletedEvent,
@@ -41,6 +42,8 @@ _FILTER: list[type[FileSystemEvent]] = [
     FileDeletedEvent,
     FileMovedEvent,
 ]
+#: For databases that are kept open: no file is closed when they are written to.
+_FILTER_WRITTEN = [*_FILTER, FileModifiedEvent]
 _JOIN_SECONDS = 2.0
 _COLLECT_SECONDS = 0.1
 _WATCHED_INODE = re.compile(r"^inotify wd:\S+ ino:([0-9a-f]+) ", re.MULTILINE)
@@ -163,10 +166,13 @@ class Watcher:
         """The watched directories below the root."""
         return frozenset(self._directories)
 
-    def start(self, root: str, directories: Iterable[Tree], deep: Collection[Tree] = ()) -> str:
+    def start(
+        self, root: str, directories: Iterable[Tree], deep: Collection[Tree] = (), written: Collection[Tree] = ()
+    ) -> str:
         """Watch `root` and directories below it. Return why that is not possible, or "".
 
-        The directories inside those that are `deep` are watched as well.
+        The directories inside those that are `deep` are watched as well. In those that are `written`, each write to a
+        file is an event.
         """
         self.stop()
         self._root = root
@@ -178,7 +184,8 @@ class Watcher:
             for tree in ((), *directories):
                 path = os.path.join(root, *tree)
                 self._directories[tree] = _place(path)
-                observer.schedule(self.mailbox, path, recursive=tree in deep, event_filter=_FILTER)
+                kinds = _FILTER_WRITTEN if tree in written else _FILTER
+                observer.schedule(self.mailbox, path, recursive=tree in deep, event_filter=kinds)
         except (OSError, RuntimeError, MemoryError) as error:  # no descriptor, no thread, no memory
             self._threads = []
             self._directories.clear()

@@ -25,10 +25,31 @@ def debian_root() -> str:
     return done.stdout.strip()
 
 
+@functools.cache
+def engine_root() -> str:
+    """Path of a root with the engine of Debian testing; skips where it cannot be made."""
+    if os.geteuid() != 0:
+        pytest.skip("an engine needs root")
+    done = subprocess.run([TOP / "scripts/engine-root"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no root with today's engine can be made here: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
 @contextlib.contextmanager
 def fresh_root(scratch: Path) -> Iterator[Path]:
     """A root with /proc and /dev; skips where no overlay can be mounted."""
-    lower = debian_root()
+    with changeable(debian_root(), scratch) as top:
+        subprocess.run(["mount", "-t", "proc", "none", top / "proc"], check=True)
+        for device in ("null", "urandom"):
+            (top / "dev" / device).touch()
+            subprocess.run(["mount", "--bind", f"/dev/{device}", top / "dev" / device], check=True)
+        yield top
+
+
+@contextlib.contextmanager
+def changeable(lower: str, scratch: Path) -> Iterator[Path]:
+    """What is in a directory, to be changed without changing it; skips where no overlay can be mounted."""
     for name in ("store", "root"):
         (scratch / name).mkdir(parents=True)
     # overlays cannot be stacked without end, and the directory of a test may be on one
@@ -42,10 +63,6 @@ def fresh_root(scratch: Path) -> Iterator[Path]:
     try:
         if mounted.returncode:
             pytest.skip("no overlay can be mounted here")
-        subprocess.run(["mount", "-t", "proc", "none", top / "proc"], check=True)
-        for device in ("null", "urandom"):
-            (top / "dev" / device).touch()
-            subprocess.run(["mount", "--bind", f"/dev/{device}", top / "dev" / device], check=True)
         yield top
     finally:
         subprocess.run(["umount", "-R", top], check=False)

@@ -58,6 +58,11 @@ class Engine:
         return f"unix://{self._short}/s"
 
     @property
+    def version(self) -> tuple[int, ...]:
+        """Its version, major and minor."""
+        return engine_version()
+
+    @property
     def pid(self) -> int:
         """The process id of the daemon."""
         assert self._process is not None, "it was started"
@@ -65,31 +70,29 @@ class Engine:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        short = self._short
-        (short / "p").unlink(missing_ok=True)
+        (self._short / "p").unlink(missing_ok=True)
         self._starts += 1  # after a kill, what was left in the old directory keeps containerd from starting
-        command = [
-            "dockerd",
-            "--data-root",
-            str(self.root),
-            "--exec-root",
-            f"{short}/x{self._starts}",
-            "-H",
-            f"unix://{short}/s",
-        ]
-        command += ["-p", f"{short}/p", "--iptables=false", "--ip6tables=false", "--bridge=none"]
-        with (short / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, f"--storage-driver={self.driver}"], stdout=log, stderr=log, start_new_session=True
-            )
-        process = self._process
-
-        def said() -> str:
-            return (short / "log").read_text()[-300:]
-
-        eventually(lambda: self._answers() or process.poll() is not None, otherwise=said)
+        process = self._process = self._spawn("log", *self._daemon())
+        eventually(lambda: self._answers() or process.poll() is not None, otherwise=self.said)
         if process.poll() is not None:
-            pytest.skip(f"the engine does not start here: {said()}")
+            self._does_not_start()
+
+    def _spawn(self, log: str, *command: str) -> "subprocess.Popen[bytes]":
+        with (self._short / log).open("ab") as file:
+            return subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+
+    def _daemon(self) -> list[str]:
+        short = self._short
+        command = ["dockerd", "--data-root", str(self.root), "--exec-root", f"{short}/x{self._starts}"]
+        command += ["-H", self.address, "-p", f"{short}/p", "--iptables=false", "--ip6tables=false", "--bridge=none"]
+        return [*command, f"--storage-driver={self.driver}"]
+
+    def _does_not_start(self) -> None:
+        pytest.skip(f"the engine does not start here: {self.said()}")
+
+    def said(self) -> str:
+        """The end of the daemon's log."""
+        return (self._short / "log").read_text()[-300:]
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError):
@@ -108,10 +111,13 @@ class Engine:
     def run(self, *arguments: str, stdin: bytes | None = None, builder: str = "", check: bool = True) -> str:
         """Run a docker command; return what it printed."""
         environment = {**os.environ, "DOCKER_BUILDKIT": builder or "0", "DOCKER_CONFIG": str(self._short / "c")}
-        command = [_CLIENT, "-H", f"unix://{self._short}/s", *arguments]
+        command = [*self._client(), "-H", self.address, *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, check=False, env=environment, timeout=DEADLINE)
         assert not check or done.returncode == 0, done.stderr.decode()
         return done.stdout.decode().strip()
+
+    def _client(self) -> list[str]:
+        return [_CLIENT]
 
     def base(self, name: str = "base:1") -> None:
         """Import an image with a shell, a hard link and a sparse file."""

@@ -8,9 +8,11 @@ from exporter.core.measured import Measured, Usage
 from exporter.core.model import (
     Container,
     ContainerId,
+    ContainerKey,
     ContainerState,
     Image,
     ImageId,
+    ImageKey,
     Inventory,
     Layer,
     LayerId,
@@ -56,6 +58,16 @@ def container(name: str, *, driver: str = "overlay2", volumes: tuple[str, ...] =
     fields.setdefault("metadata", (("containers", name),))
     mounts = tuple(Mount("volume", one, f"/{one}", "rw") for one in volumes)
     return Container(driver, ContainerId(name), mounts=mounts, **fields)
+
+
+def image_key(name: str, *, driver: str = "overlay2", namespace: str = "") -> ImageKey:
+    """The key of an image."""
+    return ImageKey(driver, namespace, ImageId(name))
+
+
+def container_key(name: str, *, namespace: str = "") -> ContainerKey:
+    """The key of a container."""
+    return ContainerKey(namespace, ContainerId(name))
 
 
 def volume(name: str, **fields: Any) -> Volume:

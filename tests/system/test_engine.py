@@ -5,7 +5,9 @@ import random
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,8 +17,9 @@ import pytest
 from exporter.core.model import LayerKey
 from exporter.figures.figures import Figures
 from exporter.figures.prunes import Category
-from tests.support.engine import Engine, engine, engine_version
+from tests.support.engine import Engine, engine
 from tests.support.product import Samples, document_of, figures_of, scan
+from tests.support.todays_engine import todays_engine
 from tests.support.waiting import eventually, often
 
 _MULTI_STAGE = """
@@ -37,15 +40,22 @@ _OPTIONS = {"memory": ("type=tmpfs", "device=tmpfs"), "bound": ("type=none", "o=
 _INTERMEDIATE_SHARE = (26, 0)
 
 
+#: This machine's engine, and that of Debian testing.
+_ENGINES: dict[str, Callable[[Path, Path], AbstractContextManager[Engine]]] = {
+    "overlay2": partial(engine, driver="overlay2"),
+    "vfs": partial(engine, driver="vfs"),
+    "today's overlay2": partial(todays_engine, driver="overlay2", own_containerd=True),
+}
+
+
 @pytest.fixture(
-    params=[pytest.param(name, marks=pytest.mark.xdist_group(f"engine {name}")) for name in ("overlay2", "vfs")],
-    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(f"engine {name}")) for name in _ENGINES], scope="module"
 )
 def busy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine with images of both builders, shared layers, containers in all states, and volumes."""
     with (
         TemporaryDirectory(prefix="e-") as short,
-        engine(tmp_path_factory.mktemp(request.param), Path(short), request.param) as one,
+        _ENGINES[request.param](tmp_path_factory.mktemp("engine"), Path(short)) as one,
     ):
         _fill(one)
         yield one
@@ -111,8 +121,8 @@ def _unique_as_the_engine_counts(one: Engine) -> dict[str, int]:
     """What only one image has, by short id. From Docker 26 on an intermediate image shares, too."""
     snapshot = scan(one.root)
     figures = Figures(snapshot)
-    if engine_version() < _INTERMEDIATE_SHARE:
-        return {image[:12]: found.unique or 0 for (_, image), found in figures.images.items()}
+    if one.version < _INTERMEDIATE_SHARE:
+        return {image[:12]: found.unique or 0 for (_, _, image), found in figures.images.items()}
     users = Counter(layer for image in snapshot.inventory.images for layer in image.layers)
     return {
         image.id[:12]: sum(

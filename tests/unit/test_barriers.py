@@ -14,7 +14,7 @@ from exporter.expose.metrics import families
 from exporter.expose.publication import publish
 from exporter.expose.snapshot_api import objects
 from exporter.expose.snapshot_api.encode import ending
-from exporter.figures import figures, sizes
+from exporter.figures import figures, image_sizes, sizes
 from exporter.inventory import containers, read, volumes
 from exporter.inventory.container_mounts import MountResolver
 from exporter.inventory.layouts import buildkit, claims, graph_store, layerdb, layerdb_images, layerdb_store
@@ -43,7 +43,7 @@ _OF_ONE: list[tuple[Any, str, str]] = [
     (read, "_placed", _WEB),
     (read, "with_unloaded", _WEB),
     (claims, "_describe", "layer"),
-    (sizes, "_image", "image"),
+    (image_sizes, "_of_layers", "image"),
     (sizes, "_container", _WEB),
     (families, "image_name", "image"),
     (families, "_container_facts", _WEB),

@@ -32,8 +32,9 @@ def _info(name: str, text: str, *labels: str) -> Metric:
     return Metric(PREFIX + name, "info", text, labels)
 
 
-_IMAGE = ("driver", "image_id")
-_CONTAINER = ("driver", "container_id")
+_SPACE = ("driver", "namespace")
+_IMAGE = (*_SPACE, "image_id")
+_CONTAINER = (*_SPACE, "container_id")
 _FILESYSTEM = ("device", "mountpoint", "fstype")
 
 BUILD_INFO = _info("build_info", "The exporter that serves this.", "version", "revision", "python_version")
@@ -98,20 +99,20 @@ DIRECTORY_ALLOCATED = _gauge(
 DIRECTORY_INODES = _gauge("directory_inodes", "Inodes of a top-level entry of a root.", "root", "directory")
 
 STORE_ENTRIES = _gauge("store_entries", "Entries of a store directory of the layout.", "driver", "store")
-LAYERS = _gauge("layers", "Layers on disk by what uses them.", "driver", "use")
-LAYERS_SIZE = _gauge("layers_size_bytes", "Size of those layers as Docker counts it.", "driver", "use")
-LAYERS_ALLOCATED = _gauge("layers_allocated_bytes", "Disk blocks of those layers, each inode once.", "driver", "use")
-LAYERS_INODES = _gauge("layers_inodes", "Inodes of those layers.", "driver", "use")
+LAYERS = _gauge("layers", "Layers on disk by what uses them.", *_SPACE, "use")
+LAYERS_SIZE = _gauge("layers_size_bytes", "Size of those layers as Docker counts it.", *_SPACE, "use")
+LAYERS_ALLOCATED = _gauge("layers_allocated_bytes", "Disk blocks of those layers, each inode once.", *_SPACE, "use")
+LAYERS_INODES = _gauge("layers_inodes", "Inodes of those layers.", *_SPACE, "use")
 MISSING_LAYERS = _gauge(
     "missing_layers", "Layers that an image or container refers to and that are not on disk.", "driver"
 )
 
-LAYER_SIZE = _gauge("layer_size_bytes", "Size of one layer as Docker counts it.", "driver", "layer_id")
+LAYER_SIZE = _gauge("layer_size_bytes", "Size of one layer as Docker counts it.", *_SPACE, "layer_id")
 LAYER_INFO = _info(
-    "layer_info", "One for each layer; chain is its chain id.", "driver", "layer_id", "parent", "use", "chain"
+    "layer_info", "One for each layer; chain is its chain id.", *_SPACE, "layer_id", "parent", "use", "chain"
 )
 
-IMAGES = _gauge("images", "Images by state.", "driver", "state")
+IMAGES = _gauge("images", "Images by state.", *_SPACE, "state")
 IMAGE_VIRTUAL_SIZE = _gauge(
     "image_virtual_size_bytes", "Size of all the image's layers, as docker images shows it.", *_IMAGE
 )
@@ -134,7 +135,7 @@ IMAGE_INFO = _info(
 )
 IMAGE_TAG_INFO = _info("image_tag_info", "One for each tag of an image.", *_IMAGE, "repository", "tag")
 
-CONTAINERS = _gauge("containers", "Containers by state.", "driver", "state")
+CONTAINERS = _gauge("containers", "Containers by state.", *_SPACE, "state")
 CONTAINER_WRITABLE_SIZE = _gauge(
     "container_writable_size_bytes",
     "Size of what the container wrote, as docker ps -s shows it.",
@@ -193,7 +194,7 @@ VOLUME_INODES = _gauge("volume_inodes", "Inodes of the volume's data.", "volume"
 VOLUME_CONTAINERS = _gauge("volume_containers", "Containers that mount the volume.", "volume")
 VOLUME_INFO = _info("volume_info", "One for each volume.", "volume", "anonymous", "volume_driver", "compose_project")
 
-_RECORD = ("record_id",)
+_RECORD = ("namespace", "record_id")
 BUILD_CACHE_RECORDS = _gauge("build_cache_records", "Records of BuildKit's cache, as docker system df counts them.")
 BUILD_CACHE_SIZE = _gauge(
     "build_cache_size_bytes", "Size of the records that no image shares, as docker system df adds them up."

@@ -14,8 +14,9 @@ from exporter.core.text import short_ids
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import Column, ObjectFamilies, family, single
 from exporter.figures.figures import Figures
+from exporter.figures.image_sizes import ImageFigures
 from exporter.figures.needs import Figure
-from exporter.figures.sizes import ImageFigures, place_of
+from exporter.figures.sizes import place_of
 
 
 def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Family]:
@@ -80,8 +81,8 @@ def _each_layer(figures: Figures, limited: Limited) -> Iterator[Family]:
     sizes, layers = figures.layer_sizes, figures.snapshot.inventory.layers
     short = short_ids({one.id for one in layers} | {one.parent for one in layers if one.parent})
 
-    def key(one: Layer) -> tuple[str, str]:
-        return one.driver, short[one.id]
+    def key(one: Layer) -> tuple[str, str, str]:
+        return one.driver, one.namespace, short[one.id]
 
     def facts(one: Layer) -> tuple[str, ...]:
         return short[one.parent] if one.parent else "", one.use, one.chain
@@ -98,11 +99,11 @@ def _images(figures: Figures, limited: Limited) -> Iterator[Family]:
     inventory, images, short = figures.snapshot.inventory, figures.images, _short(figures)
     yield family(c.IMAGES, figures.image_states.items())
 
-    def key(one: Image) -> tuple[str, str]:
-        return one.driver, short(one.id)
+    def key(one: Image) -> tuple[str, str, str]:
+        return one.driver, one.namespace, short(one.id)
 
     def figure(one: Image) -> ImageFigures:
-        return images[one.driver, one.id]
+        return images[one.key]
 
     columns: list[Column[Image]] = [
         Column(c.IMAGE_VIRTUAL_SIZE, lambda one: [(key(one), figure(one).virtual)]),
@@ -133,18 +134,18 @@ def image_name(image: Image) -> str:
 def _containers(figures: Figures, limited: Limited) -> Iterator[Family]:
     snapshot, containers = figures.snapshot, figures.containers
     inventory = snapshot.inventory
-    states = Counter((one.driver, one.state) for one in inventory.containers)
-    drivers = dict.fromkeys((*inventory.drivers, *(one.driver for one in inventory.containers)))
+    states = Counter((one.driver, one.namespace, one.state) for one in inventory.containers)
+    spaces = dict.fromkeys((*figures.spaces, *((one.driver, one.namespace) for one in inventory.containers)))
     known = set(ContainerState) if figures.is_known(Figure.CONTAINER_STATES) else set()
     if inventory.knowledge.whole((Input.CONTAINERS,)):
         known.add(ContainerState.UNKNOWN)
     yield family(
         c.CONTAINERS,
-        (((driver, state), states[driver, state]) for driver in drivers for state in ContainerState if state in known),
+        (((*space, state), states[*space, state]) for space in spaces for state in ContainerState if state in known),
     )
 
     def size(one: Container) -> int:
-        return (containers[one.id].writable_size or 0) + snapshot.logs.get(one.id, 0)
+        return (containers[one.key].writable_size or 0) + snapshot.logs.get(one.id, 0)
 
     table = ObjectFamilies(Collector.CONTAINERS, _container_columns(figures, _short(figures)), figures.barrier)
     yield from table.families(limited, "containers", inventory.containers, size)
@@ -153,18 +154,18 @@ def _containers(figures: Figures, limited: Limited) -> Iterator[Family]:
 def _container_columns(figures: Figures, short: Callable[[str], str]) -> list[Column[Container]]:
     snapshot, containers = figures.snapshot, figures.containers
 
-    def key(one: Container) -> tuple[str, str]:
-        return one.driver, short(one.id)
+    def key(one: Container) -> tuple[str, str, str]:
+        return one.driver, one.namespace, short(one.id)
 
     def writable(one: Container) -> Usage | None:
-        return containers[one.id].writable
+        return containers[one.key].writable
 
     return [
-        Column(c.CONTAINER_WRITABLE_SIZE, lambda one: [(key(one), containers[one.id].writable_size)]),
+        Column(c.CONTAINER_WRITABLE_SIZE, lambda one: [(key(one), containers[one.key].writable_size)]),
         Column(c.CONTAINER_WRITABLE_ALLOCATED, lambda one: [(key(one), _part(writable(one), "allocated"))]),
         Column(c.CONTAINER_WRITABLE_INODES, lambda one: [(key(one), _part(writable(one), "inodes"))]),
         Column(c.CONTAINER_WRITABLE_LIMIT, lambda one: [(key(one), one.writable_limit)]),
-        Column(c.CONTAINER_VIRTUAL_SIZE, lambda one: [(key(one), containers[one.id].virtual)]),
+        Column(c.CONTAINER_VIRTUAL_SIZE, lambda one: [(key(one), containers[one.key].virtual)]),
         Column(c.CONTAINER_LOG_SIZE, lambda one: [(key(one), snapshot.logs.get(one.id))]),
         Column(c.CONTAINER_LOG_LIMIT, lambda one: [(key(one), one.log.limit)]),
         Column(c.CONTAINER_LOG_BOUNDED, lambda one: [(key(one), one.log.bounded)]),
@@ -239,12 +240,16 @@ def _build_cache(figures: Figures, limited: Limited) -> Iterator[Family]:
     yield family(c.BUILD_CACHE_ALLOCATED, (((name,), bytes_) for name, bytes_ in known.allocated.items()))
     shares = figures.is_known(Figure.BUILD_SHARES)
     sizes, short = known.records, short_ids(one.id for one in cache.records)
+
+    def key(one: BuildRecord) -> tuple[str, str]:
+        return one.namespace, short[one.id]
+
     columns: list[Column[BuildRecord]] = [
-        Column(c.BUILD_RECORD_SIZE, lambda one: [((short[one.id],), sizes.get(one.id))]),
-        Column(c.BUILD_RECORD_CREATED, lambda one: [((short[one.id],), one.created)]),
-        Column(c.BUILD_RECORD_USED, lambda one: [((short[one.id],), one.last_used)]),
-        Column(c.BUILD_RECORD_USES, lambda one: [((short[one.id],), one.usage_count)]),
-        Column(c.BUILD_RECORD_INFO, lambda one: [((short[one.id], one.kind, _yes(one.shared) if shares else ""), 1)]),
+        Column(c.BUILD_RECORD_SIZE, lambda one: [(key(one), sizes.get(one.id))]),
+        Column(c.BUILD_RECORD_CREATED, lambda one: [(key(one), one.created)]),
+        Column(c.BUILD_RECORD_USED, lambda one: [(key(one), one.last_used)]),
+        Column(c.BUILD_RECORD_USES, lambda one: [(key(one), one.usage_count)]),
+        Column(c.BUILD_RECORD_INFO, lambda one: [((*key(one), one.kind, _yes(one.shared) if shares else ""), 1)]),
     ]
     table = ObjectFamilies(Collector.BUILD_CACHE, columns, figures.barrier)
     yield from table.families(limited, "build_cache", cache.records, lambda one: sizes.get(one.id) or 0)

@@ -14,8 +14,9 @@ from exporter.core.states import Collector
 from exporter.core.text import label
 from exporter.expose.metrics import catalogue as c
 
-#: Labels that tell apart what most hosts have one of. An empty one is left out of its series.
-OPTIONAL = frozenset(("namespace", "root"))
+#: Labels that tell apart what most hosts have one of, or that most hosts have nothing to say of. An empty one is left
+#: out of its series.
+OPTIONAL = frozenset(("namespace", "root", "platforms", "pod", "pod_namespace", "pod_container"))
 Samples = dict[tuple[str, ...], float]
 #: Labels and value; a value of None is a series that is absent.
 Sample = tuple[Sequence[str], float | None]

@@ -106,7 +106,7 @@ def images(figures: Figures) -> Iterator[ImageRow]:
 
 def _image(all_figures: Figures, image: Image) -> ImageRow:
     missing = all_figures.missing.get(image.driver, frozenset())
-    figures = all_figures.images[image.driver, image.id]
+    figures = all_figures.images[image.key]
     return ImageRow(
         driver=escape(image.driver),
         id=image.id,
@@ -133,7 +133,7 @@ def containers(figures: Figures) -> Iterator[ContainerRow]:
 
 def _container(all_figures: Figures, container: Container) -> ContainerRow:
     missing = all_figures.missing.get(container.driver, frozenset())
-    figures = all_figures.containers[container.id]
+    figures = all_figures.containers[container.key]
     return ContainerRow(
         driver=escape(container.driver),
         id=container.id,

@@ -24,10 +24,3 @@ def test_two_roots_are_an_error_with_advice(command: str, flag: str) -> None:
     said = " ".join(done.output.split())
     assert f"Error: {flag} is given 2 times: /a b, /c." in said
     assert ("run another one" in said) == (flag == "--root")
-
-
-def test_the_root_of_the_environment_gives_way_to_one_that_is_given() -> None:
-    variables = {"DOCKER_STORAGE_EXPORTER_ROOT": "/of the environment"}
-    runner = CliRunner()
-    assert "/of the environment: does not exist" in runner.invoke(main, ["df"], env=variables).output
-    assert "/given: does not exist" in runner.invoke(main, ["df", "--root", "/given"], env=variables).output

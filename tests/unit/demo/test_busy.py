@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from exporter.demo import Busy, BusyHost
+from exporter.demo import Busy, BusyHost, ContainerdHost
 from tests.support.product import figures_of
 from tests.support.usage import allocated
 
@@ -56,3 +56,20 @@ def test_a_build_host_builds_and_is_pruned(tmp_path: Path) -> None:
     assert pruned.sum("layers", use="orphaned") == 3
     assert pruned.sum("scan_errors_total") == 0
     assert allocated(busy.root) < 100_000_000
+
+
+def test_a_host_with_containerd_builds_and_is_pruned(tmp_path: Path) -> None:
+    busy = ContainerdHost(tmp_path / "docker")
+    snapshots = busy.writer.moby.bucket("snapshots", "overlayfs")
+    first = len(snapshots)
+    for _ in range(119):
+        busy.step()
+    assert len(snapshots) > first + 60
+    assert allocated(busy.root) < 180_000_000
+    busy.step()
+    assert len(snapshots) < first + 40
+    listed = {digest for one in busy.writer.store.namespaces.values() for digest in one.bucket("content", "blob")}
+    assert {f"sha256:{path.name}" for path in busy.writer.store.blobs.iterdir()} == listed
+    assert len(list((busy.writer.moby.snapshotter.path / "snapshots").iterdir())) == sum(
+        len(one.bucket("snapshots", "overlayfs")) for one in busy.writer.store.namespaces.values()
+    )

@@ -8,7 +8,7 @@ from exporter.core.measured import Tree
 from exporter.core.model import LayerId, Snapshot, Use
 from exporter.figures.figures import Figures
 from exporter.figures.prunes import Category
-from tests.support.snapshots import container, image, layer, snapshot, tree, volume
+from tests.support.snapshots import container, container_key, image, image_key, layer, snapshot, tree, volume
 
 _BASE, _OWN, _LEFT = (("overlay2", name) for name in ("base", "own", "left"))
 _DATA: Tree = ("volumes", "data", "_data")
@@ -41,9 +41,9 @@ def _without(*lost: Tree) -> Figures:
 
 def test_everything_is_known_of_whole_trees() -> None:
     figures = _without()
-    assert figures.layers["overlay2", Use.IMAGE].size == 1000
-    assert figures.images["overlay2", "app"].virtual == 1000
-    assert figures.containers["web"].virtual == 1030
+    assert figures.layers["overlay2", "", Use.IMAGE].size == 1000
+    assert figures.images[image_key("app")].virtual == 1000
+    assert figures.containers[container_key("web")].virtual == 1030
     assert figures.directories["volumes"] is not None
     assert figures.reclaim.unattributed is not None
     assert all(one.allocated is not None for one in figures.reclaim.freed.values())
@@ -52,11 +52,14 @@ def test_everything_is_known_of_whole_trees() -> None:
 def test_a_layer_that_was_read_in_part_has_no_size_and_neither_have_its_image_and_its_sums() -> None:
     figures = _without(_BASE)
     assert not [key for key in figures.layer_sizes if key.id == "base"]
-    assert figures.images["overlay2", "app"].virtual is None
-    assert figures.containers["web"].virtual is None
-    assert (figures.layers["overlay2", Use.IMAGE].size, figures.layers["overlay2", Use.IMAGE].usage) == (None, None)
-    assert figures.layers["overlay2", Use.IMAGE].count == 1, "it is there"
-    assert figures.layers["overlay2", Use.CONTAINER].size == 30
+    assert figures.images[image_key("app")].virtual is None
+    assert figures.containers[container_key("web")].virtual is None
+    assert (figures.layers["overlay2", "", Use.IMAGE].size, figures.layers["overlay2", "", Use.IMAGE].usage) == (
+        None,
+        None,
+    )
+    assert figures.layers["overlay2", "", Use.IMAGE].count == 1, "it is there"
+    assert figures.layers["overlay2", "", Use.CONTAINER].size == 30
     assert figures.directories["overlay2"] is None
     assert figures.directories["volumes"] is not None
 
@@ -76,7 +79,7 @@ def test_what_belongs_to_nobody_is_not_known_where_such_a_tree_was_read_in_part(
 
 def test_a_sum_of_what_was_orphaned_is_not_known_where_one_was_read_in_part() -> None:
     figures = _without(_LEFT)
-    assert figures.layers["overlay2", Use.ORPHANED].size is None
+    assert figures.layers["overlay2", "", Use.ORPHANED].size is None
     assert figures.reclaim.freed[Category.LAYERS_ORPHANED].allocated is None
 
 

@@ -27,7 +27,7 @@ def test_what_layers_of_several_uses_share_counts_for_the_use_that_comes_first()
     layers = [layer(use.value, use) for use in reversed(Use)]
     measured = {one.trees[0]: tree(1000 + at, {7: shared(1000)}, inodes=2) for at, one in enumerate(layers)}
     found = sizes.layers(snapshot(measured, layers=tuple(layers)), {})
-    assert {use: found["overlay2", use].usage for use in Use} == {
+    assert {use: found["overlay2", "", use].usage for use in Use} == {
         Use.IMAGE: Usage(1004, 2008, 2),
         Use.CONTAINER: Usage(3, 6, 1),
         Use.BUILD_CACHE: Usage(2, 4, 1),
@@ -41,7 +41,7 @@ def test_drivers_share_nothing_that_is_attributed() -> None:
     layers = (layer("a"), layer("b", driver="vfs"))
     measured = {one.trees[0]: tree(10, {7: shared(10)}) for one in layers}
     found = sizes.layers(snapshot(measured, layers=layers, drivers=("overlay2", "vfs")), {})
-    assert found["overlay2", Use.IMAGE].usage == found["vfs", Use.IMAGE].usage == Usage(10, 20, 1)
+    assert found["overlay2", "", Use.IMAGE].usage == found["vfs", "", Use.IMAGE].usage == Usage(10, 20, 1)
 
 
 def test_a_top_level_directory_does_not_hold_what_lies_on_other_filesystems() -> None:

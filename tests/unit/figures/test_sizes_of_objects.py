@@ -18,7 +18,18 @@ from exporter.core.model import (
     Use,
 )
 from exporter.figures.figures import Figures
-from tests.support.snapshots import ELSEWHERE, container, image, layer, shared, snapshot, tree, volume
+from tests.support.snapshots import (
+    ELSEWHERE,
+    container,
+    container_key,
+    image,
+    image_key,
+    layer,
+    shared,
+    snapshot,
+    tree,
+    volume,
+)
 
 
 def _recorded(**sizes: int) -> tuple[Layer, ...]:
@@ -52,7 +63,7 @@ def test_a_layer_that_images_share_counts_in_full_for_each_and_in_parts_for_thei
         image("empty"),
     )
     found = Figures(snapshot({}, layers=_recorded(base=1000, lib=70, app=5, web=3), images=images)).images
-    figures = {name: found["overlay2", name] for name in ("first", "second", "third", "hidden", "empty")}
+    figures = {name: found[image_key(name)] for name in ("first", "second", "third", "hidden", "empty")}
     assert {name: one.virtual for name, one in figures.items()} == {
         "first": 1075,
         "second": 1003,
@@ -81,9 +92,9 @@ def test_images_of_two_drivers_share_no_layer_of_one_name() -> None:
 def test_an_image_has_no_size_where_one_of_its_layers_has_none() -> None:
     layers = (*_recorded(base=1000), layer("odd", size_known=False))
     found = Figures(snapshot({}, layers=layers, images=(image("one", "odd", "base"), image("two", "base")))).images
-    assert (found["overlay2", "one"].virtual, found["overlay2", "one"].unique) == (None, None)
-    assert found["overlay2", "one"].proportional is None
-    assert found["overlay2", "two"].virtual == 1000
+    assert (found[image_key("one")].virtual, found[image_key("one")].unique) == (None, None)
+    assert found[image_key("one")].proportional is None
+    assert found[image_key("two")].virtual == 1000
 
 
 def test_of_an_image_that_has_lost_layers_the_shares_of_the_others_are_still_told() -> None:
@@ -95,7 +106,7 @@ def test_of_an_image_that_has_lost_layers_the_shares_of_the_others_are_still_tol
         image("whole", "base", digest="sha256:2"),
     )
     found = Figures(snapshot({}, layers=_recorded(base=1000), images=images)).images
-    sizes = {name: (one.virtual, one.unique, one.proportional) for (_, name), one in found.items()}
+    sizes = {name: (one.virtual, one.unique, one.proportional) for (_, _, name), one in found.items()}
     third = float(Fraction(1000, 3))
     assert sizes == {
         "gap": (None, None, third),
@@ -119,7 +130,7 @@ def test_an_image_is_used_before_it_is_dangling_and_intermediate_before_both() -
         container("d", image_id=ImageId("unused"), driver="vfs"),
     )
     found = Figures(snapshot({}, images=images, containers=containers)).images
-    assert {name: (one.state, one.containers) for (_, name), one in found.items()} == {
+    assert {name: (one.state, one.containers) for (_, _, name), one in found.items()} == {
         "used": (ImageState.USED, 2),
         "dangling": (ImageState.DANGLING, 0),
         "unused": (ImageState.UNUSED, 0),
@@ -132,16 +143,16 @@ def test_layers_of_a_use_have_a_sum_where_each_has_a_size(use: Use) -> None:
     """What nothing refers to has no size with Docker: its files are summed instead."""
     layers = (layer("a", use, recorded_size=5), layer("b", use, size_known=False))
     measured = {("overlay2", "a"): tree(30, {7: shared(20)}), ("overlay2", "b"): tree(20, {7: shared(20)})}
-    found = Figures(snapshot(measured, layers=layers)).layers["overlay2", use]
+    found = Figures(snapshot(measured, layers=layers)).layers["overlay2", "", use]
     assert (found.count, found.usage) == (2, Usage(30, 60, 1))
     assert found.size == (30 if use in (Use.PENDING, Use.ORPHANED) else None)
-    complete = Figures(snapshot(measured, layers=layers[:1])).layers["overlay2", use]
+    complete = Figures(snapshot(measured, layers=layers[:1])).layers["overlay2", "", use]
     assert complete.size == (30 if use in (Use.PENDING, Use.ORPHANED) else 5)
 
 
 def test_every_use_of_every_driver_has_a_sum_also_of_nothing() -> None:
     found = Figures(snapshot({}, drivers=("aufs", "vfs"))).layers
-    assert found.keys() == {(driver, use) for driver in ("aufs", "vfs") for use in Use}
+    assert found.keys() == {(driver, "", use) for driver in ("aufs", "vfs") for use in Use}
     assert all((one.count, one.size, one.usage) == (0, 0, Usage()) for one in found.values())
 
 
@@ -157,7 +168,8 @@ def test_a_container_is_as_large_as_its_layer_and_all_that_it_stands_on() -> Non
     )
     measured = {("overlay2", "own"): tree(6, inodes=3)}
     told = snapshot(measured, layers=layers, images=(image("app", "base"),), containers=containers)
-    found = {name: (one.writable_size, one.writable, one.virtual) for name, one in Figures(told).containers.items()}
+    items = Figures(told).containers.items()
+    found = {name: (one.writable_size, one.writable, one.virtual) for (_, name), one in items}
     usage = Usage(6, 12, 3)
     assert found == {
         "chained": (6, usage, 1076),
@@ -173,7 +185,7 @@ def test_a_container_does_not_stand_on_an_image_of_another_driver() -> None:
     layers = (layer("own", Use.CONTAINER, recorded_size=1), layer("base", driver="vfs", recorded_size=1000))
     one = container("web", layer=LayerId("own"), image_id=ImageId("app"))
     told = snapshot({}, layers=layers, images=(image("app", "base", driver="vfs"),), containers=(one,))
-    assert Figures(told).containers["web"].virtual is None
+    assert Figures(told).containers[container_key("web")].virtual is None
 
 
 def test_a_volume_has_the_usage_of_its_data_wherever_that_lies() -> None:
@@ -235,6 +247,6 @@ def test_where_there_is_no_build_cache_it_occupies_nothing() -> None:
 def test_what_could_not_be_measured_is_no_part_of_a_sum() -> None:
     layers = (layer("a", recorded_size=5), layer("gone", recorded_size=70))
     told = snapshot({("overlay2", "a"): tree(5)}, layers=layers)
-    assert Figures(told).layers["overlay2", Use.IMAGE].usage == Usage(5, 10, 1)
-    assert Figures(told).layers["overlay2", Use.IMAGE].size == 75
+    assert Figures(told).layers["overlay2", "", Use.IMAGE].usage == Usage(5, 10, 1)
+    assert Figures(told).layers["overlay2", "", Use.IMAGE].size == 75
     assert "." not in Figures(replace(told, measured={("overlay2", "a"): tree(5)})).directories
