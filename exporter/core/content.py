@@ -12,6 +12,9 @@ from typing import NamedTuple
 from exporter.core.measured import Tree
 from exporter.core.states import LayerKey
 
+#: The snapshotters that keep each snapshot as a directory with its files, and the directory in there that has them.
+WALKABLE: Mapping[str, tuple[str, ...]] = {"overlayfs": ("fs",), "native": ()}
+
 
 class StoreNode(NamedTuple):
     """A blob or a snapshot as one namespace knows it.

@@ -8,6 +8,7 @@ share a byte. A small bucket lies in the value of its element, and its elements 
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 from exporter.core.measured import Reason
 
@@ -39,12 +40,22 @@ class BoltError(Exception):
         self.reason = reason
 
 
+T = TypeVar("T")
+
+
 @dataclass(slots=True)
 class Bucket:
     """One bucket: its values and the buckets in it, by name."""
 
     values: dict[bytes, bytes] = field(default_factory=dict)
     buckets: dict[bytes, "Bucket"] = field(default_factory=dict)
+    _converted: object = field(default=None, compare=False, repr=False)
+
+    def once(self, convert: Callable[["Bucket"], T]) -> T:
+        """What `convert` makes of this bucket, which is always asked to make the same of it."""
+        if self._converted is None:
+            self._converted = convert(self)
+        return cast("T", self._converted)
 
 
 @dataclass(frozen=True, slots=True)

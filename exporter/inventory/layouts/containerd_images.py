@@ -1,0 +1,162 @@
+"""The images of a containerd image store: the names that lead to one target are one image.
+
+Facts: moby 28 daemon/containerd/image_list.go (what is shown, and how its size is added up).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from exporter.core.content import StoreNode
+from exporter.core.measured import Reason, Tree
+from exporter.core.model import Image, ImageId
+from exporter.inventory.files.reader import Reader
+from exporter.inventory.image_store.manifests import BlobReader, ImageConfiguration, ImageContent, Manifest, parts
+from exporter.inventory.image_store.meta import NamespaceEntry
+from exporter.inventory.image_store.names import DANGLING, familiar, is_digest_name, repository_and_tag
+from exporter.inventory.layouts.containerd_snapshots import Chain, Snapshots
+
+_REFERENCE = "containerd.io/gc.ref.snapshot."
+
+
+@dataclass(slots=True)
+class ImagesOfNamespace:
+    """Reads the images of one namespace.
+
+    `home`: where the blobs are. `snapshotter` is the one whose snapshots Docker counts; "" for a namespace that is not
+    Docker's. `default` is the driver of an image that is in no snapshotter.
+    """
+
+    home: Tree
+    namespace: str
+    entry: NamespaceEntry
+    blobs: BlobReader
+    snapshots: Snapshots
+    snapshotter: str = ""
+    default: str = ""
+    #: All beginnings of the lists of layers, lowest first, of the manifests that are there.
+    stacks: set[tuple[str, ...]] = field(default_factory=set, init=False)
+    _used: Counter[str] = field(default_factory=Counter, init=False)
+
+    def __post_init__(self) -> None:
+        self._used = Counter(key.snapshotter for key in self.entry.snapshots)
+
+    def read(self, reader: Reader) -> Iterator[Image]:
+        """All images, by target. One with which that fails is not known whole."""
+        names: dict[str, list[str]] = defaultdict(list)
+        for name, image in self.entry.images.items():
+            names[image.target].append(name)
+        for target, found in names.items():
+            digest = parts(target)
+            if digest is None:
+                reader.problem(Reason.DECODE, self.home, "an image without a target")
+                continue
+            unknown = Image(self.snapshotter or self.default, ImageId(digest[1]), (), broken=True, digest=target)
+            unknown = self._named(replace(unknown, namespace=self.namespace), found)
+            yield reader.attempt((*self.home, *digest), partial(self._image, target, found), unknown)
+
+    def _image(self, target: str, names: list[str]) -> Image:
+        """One image."""
+        content = self.blobs.content(target, self.entry.blobs)
+        self.stacks.update(one.layers[:end] for one in content.manifests for end in range(1, len(one.layers) + 1))
+        unpacked = [(one, self._chains(one)) for one in content.manifests if not one.attestation]
+        driver = self.snapshotter or self._driver(chains for _, chains in unpacked)
+        own = [chains[driver] for _, chains in unpacked if driver in chains]
+        layers = dict.fromkeys(one.layer.id for chain in own for one in chain.snapshots)
+        further = dict.fromkeys(
+            one.layer for _, chains in unpacked for name in chains if name != driver for one in chains[name].snapshots
+        )
+        shown = self._shown([one for one, _ in unpacked], unpacked, driver)
+        known = content.whole and target in self.entry.blobs
+        image = Image(
+            driver=driver,
+            id=ImageId((parts(target) or ("", ""))[1]),
+            layers=tuple(layers),
+            created=shown.created,
+            os=shown.os,
+            architecture=shown.architecture,
+            docker_version=shown.docker_version,
+            broken=not known or any(chain.missing for chain in own),
+            missing=tuple(dict.fromkeys(chain.missing for chain in own if chain.missing)),
+            cut=any(chain.cut for chain in own),
+            digest=target,
+            namespace=self.namespace,
+            blobs=tuple(content.blobs),
+            content_size=self._content_size(content) if known else None,
+            unpacked_size=_sum(chain.size for chain in own) if known else None,
+            further=tuple(further),
+            platforms=tuple(dict.fromkeys(filter(None, (self._platform(one) for one, _ in unpacked)))),
+        )
+        return self._named(image, names)
+
+    def _named(self, image: Image, names: list[str]) -> Image:
+        """How Docker shows the names of an image. It is dangling only where it has no other name."""
+        shown = [name for name in names if not name.startswith(DANGLING)]
+        docker = bool(self.snapshotter)
+        display = [familiar(name) if docker else name for name in shown if not _is_target(name)]
+        tags = (tag for name in display if (tag := repository_and_tag(name)) is not None)
+        others = (name for name in display if repository_and_tag(name) is None)
+        return replace(
+            image,
+            references=tuple(sorted(tags)),
+            digests=tuple(sorted(name for name in others if is_digest_name(name) or not docker)),
+            dangling=docker and not shown,
+        )
+
+    def _content_size(self, content: ImageContent) -> int | None:
+        """The sum over the manifests, as they list their blobs: one that is listed twice counts twice."""
+        listed = (digest for one in content.manifests for digest in one.listed)
+        return _sum(self.entry.blobs[digest].size for digest in listed if digest in self.entry.blobs)
+
+    def _chains(self, manifest: Manifest) -> dict[str, Chain]:
+        """By snapshotter, the snapshots of a manifest that is unpacked there."""
+        if manifest.config not in self.entry.blobs:
+            return {}
+        labels = self.entry.blobs[manifest.config].labels
+        tops = {
+            label.removeprefix(_REFERENCE).partition("/")[0]: key
+            for label, key in labels.items()
+            if label.startswith(_REFERENCE)
+        }
+        missing = [name for name in {self.snapshotter, *self._used} if name and name not in tops]
+        if missing and (configuration := self.blobs.configuration(manifest.config)) is not None:
+            tops.update(dict.fromkeys(missing, configuration.chain))
+        nodes = (StoreNode(self.namespace, snapshotter, key) for snapshotter, key in tops.items() if key)
+        return {node.snapshotter: self.snapshots.chain(node) for node in nodes if node in self.snapshots.by_node}
+
+    def _driver(self, found: Iterator[dict[str, Chain]]) -> str:
+        """The snapshotter that an image is in; of several, the one with the most snapshots of the namespace."""
+        names = sorted({name for chains in found for name in chains}, key=lambda name: (-self._used[name], name))
+        return names[0] if names else self.default
+
+    def _platform(self, manifest: Manifest) -> str:
+        if manifest.platform:
+            return manifest.platform
+        configuration = self._configuration(manifest)
+        return configuration.platform if configuration else ""
+
+    def _configuration(self, manifest: Manifest) -> ImageConfiguration | None:
+        return self.blobs.configuration(manifest.config) if manifest.config in self.entry.blobs else None
+
+    def _shown(
+        self, manifests: list[Manifest], unpacked: list[tuple[Manifest, dict[str, Chain]]], driver: str
+    ) -> ImageConfiguration:
+        """The configuration that stands for the image: of a platform that is unpacked, else of the first."""
+        here = [one for one, chains in unpacked if driver in chains]
+        found = (self._configuration(one) for one in (*here, *manifests))
+        return next((one for one in found if one is not None), ImageConfiguration())
+
+
+def _is_target(name: str) -> bool:
+    """Whether a name is only a digest, as Kubernetes keeps one for each image."""
+    return parts(name) is not None and "/" not in name
+
+
+def _sum(sizes: Iterator[int | None]) -> int | None:
+    total = 0
+    for size in sizes:
+        if size is None:
+            return None
+        total += size
+    return total
