@@ -59,7 +59,8 @@ def _not_ids(document: Document) -> Iterator[tuple[str, str]]:
     ids += [("an image", one.id) for one in document.images]
     yield from ((what, one) for what, one in ids if not _OBJECT.fullmatch(one))
     names = [("a container", one.id) for one in document.containers if one.namespace]
-    names += [("a namespace", one.namespace) for one in (*document.containers, *document.images, *document.layers)]
+    for rows in (document.containers, document.images, document.layers):
+        names += [("a namespace", one.namespace) for one in rows]
     yield from ((what, one) for what, one in names if one and not _IDENTIFIER.fullmatch(one))
 
 
