@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from exporter.core.content import BlobUse, ContentStore, Hold, Holder
+from exporter.core.content import ContentStore, Hold, Holder
 from exporter.core.measured import Tree
 from exporter.core.model import Snapshot
 from exporter.core.text import escape
@@ -143,14 +143,3 @@ def home(snapshot: Snapshot) -> str | None:
     """Where the store is; None where there is none."""
     store = snapshot.inventory.content
     return None if store is None else escape("/".join(store.home))
-
-
-#: The uses of blobs for people, and which of them a build leaves.
-USES: Mapping[BlobUse, str] = {
-    BlobUse.IMAGE: "content of images",
-    BlobUse.BUILD_CACHE: "build cache",
-    BlobUse.BUILD_HISTORY: "build history: logs, traces, provenance",
-    BlobUse.INGEST: "downloads and builds under way",
-    BlobUse.OTHER_NAMESPACE: "other namespaces",
-    BlobUse.ORPHANED: "nothing needs them",
-}
