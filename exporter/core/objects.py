@@ -358,7 +358,8 @@ class Inventory:
     `nested` the data roots of remapped users below this one. `elsewhere`: the entries of the root whose files are on
     devices or filesystems of their own, which are not measured. `remarks`: what is there and is not a part as usual.
     `engine` is what is known of the engine's version. `temporary` are its old temporary files. `content`: containerd's
-    image store, where there is one. `knowledge`: what of all this was not read whole.
+    image store, where there is one. `further` are the names in each further root, by its path. `knowledge`: what of all
+    this was not read whole.
     """
 
     layouts: tuple[str, ...] = ()
@@ -380,3 +381,10 @@ class Inventory:
     engine: EngineVersion = NO_EVIDENCE
     temporary: tuple[Temporary, ...] = ()
     content: ContentStore | None = None
+    further: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def top_level(self) -> tuple[Tree, ...]:
+        """The top-level entries of all roots, as trees."""
+        own: list[Tree] = [(name,) for name in self.directories]
+        return (*own, *((path, name) for path, names in self.further.items() for name in names))

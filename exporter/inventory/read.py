@@ -195,6 +195,7 @@ def read_inventory(
         of_driver = partial(_classify, reading, so_far, parts.by_driver[driver], mine, names, grace)
         layers += images.attempt(stores[driver].driver.layers, of_driver, [])
     directories = tuple(others.names(()))
+    further = {path: tuple(others.names((path,))) for path in root.further}
     inventory = Inventory(
         layouts=tuple(parts.by_layout),
         unmeasured=parts.unmeasured,
@@ -208,6 +209,7 @@ def read_inventory(
         stores=images.attempt((), partial(_count_entries, reading, parts), {}),
         missing={driver: _missing(images, parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=directories,
+        further=further,
         plugins=others.attempt(("plugins",), partial(read_plugins, others), ()),
         elsewhere=frozenset(files_elsewhere(root, stores[name]) for name in {one.driver for one in layers}) - {""},
         remarks=others.attempt((), partial(remarks, root, parts.leftovers, readers.values()), ()),

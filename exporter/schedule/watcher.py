@@ -29,7 +29,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from exporter.core.measured import Tree
+from exporter.core.measured import Tree, root_of
 from exporter.schedule.debounce import MOST_ENTRIES
 
 #: One filter for all watches of a directory: of two with different filters, one would get no events.
@@ -237,9 +237,12 @@ class Watcher:
         return own
 
     def tree_of(self, path: str) -> Tree | None:
-        """The path of an event relative to the root; None for the root itself and for paths outside it."""
-        above = self._root.rstrip("/") + "/"
-        return tuple(path[len(above) :].split("/")) if path.startswith(above) and path != above else None
+        """The path of an event relative to its root; None for a root itself and for paths outside of all."""
+        for top in (tree for tree in self._directories if tree == root_of(tree)):
+            above = os.path.join(self._root, *top).rstrip("/") + "/"
+            if path.startswith(above) and path != above:
+                return (*top, *path[len(above) :].split("/"))
+        return None
 
 
 def _held() -> list[int]:

@@ -144,7 +144,13 @@ def _not_below(document: Document) -> Iterator[tuple[str, str]]:
     paths += [("the directory of a volume", one.directory) for one in document.volumes]
     paths += [("a remark", one.path) for one in document.remarks]
     paths += [("the place of a filesystem", one.directory) for one in document.filesystems]
-    yield from ((what, one) for what, one in paths if one and not _is_below(one))
+    further = tuple(f"{one.rstrip('/')}/" for one in document.further)
+    yield from (("a further root", one) for one in document.further if not _is_below(one.removeprefix("/") or ".."))
+    below = ((what, one, f"{one}/".startswith(further)) for what, one in paths if one)
+    yield from ((what, one) for what, one, beside in below if not _is_below(one.removeprefix("/") if beside else one))
+    yield from (
+        ("a top-level entry", one.root) for one in document.directories if one.root not in {"", *document.further}
+    )
     names: Iterable[str] = (one.name for one in document.directories if one.name != ".")
     yield from (("a top-level entry", one) for one in names if "/" in unescape(one) or not _is_below(one))
     yield from (("a nested root", one) for one in document.nested if not _NESTED.fullmatch(one))

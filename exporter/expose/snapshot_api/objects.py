@@ -29,6 +29,7 @@ from exporter.figures.figures import Figures
 from exporter.figures.needs import Figure
 from exporter.figures.prunes import NAMES, Category
 from exporter.figures.reclaim import Reclaim
+from exporter.figures.sizes import place_of
 from exporter.figures.temporary import how_to_free
 
 T = TypeVar("T")
@@ -45,13 +46,15 @@ def _rows(figures: Figures, collector: Collector, objects: Iterable[T], make: Ca
 
 def directories(figures: Figures) -> Iterator[DirectoryRow]:
     """The top-level entries."""
-    yield from _rows(figures, Collector.DIRECTORIES, figures.directories.items(), _directory)
+    make = partial(_directory, figures.snapshot)
+    yield from _rows(figures, Collector.DIRECTORIES, figures.directories.items(), make)
 
 
-def _directory(one: tuple[str, Usage | None]) -> DirectoryRow:
-    name, usage = one
-    numbers = (None, None, None) if usage is None else (usage.size, usage.allocated, usage.inodes)
-    return DirectoryRow(escape(name), *numbers)
+def _directory(snapshot: Snapshot, one: tuple[str, Usage | None]) -> DirectoryRow:
+    directory, usage = one
+    root, name = place_of(snapshot, directory)
+    size, allocated, inodes = (None, None, None) if usage is None else (usage.size, usage.allocated, usage.inodes)
+    return DirectoryRow(escape(name), size, allocated, inodes, escape(root))
 
 
 def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:

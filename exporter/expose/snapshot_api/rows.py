@@ -13,15 +13,17 @@ PATH = "/api/v1/snapshot"
 
 @dataclass(frozen=True, slots=True)
 class DirectoryRow:
-    """A top-level entry of the root, or the root directory itself, `.`; they add up to `du -sx`.
+    """A top-level entry of a root, or the root directory itself, `.`; those of one root add up to `du -sx` of it.
 
-    None: its files are not below the root (layers of zfs and devicemapper).
+    None: its files are not below the root (layers of zfs and devicemapper). `root`: the further root that it is in; ""
+    for the data root.
     """
 
     name: str
     size: int | None
     allocated: int | None
     inodes: int | None
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class FilesystemRow:
     """A filesystem that a part of the root lies on; one that did not answer has no sizes.
 
     `own`: it holds the data root and nothing else. `directory` is where it is mounted below the root, "" for that of
-    the root.
+    the root. It is absolute for a filesystem that is mounted at a further root, or below one.
     """
 
     path: str
@@ -267,7 +269,8 @@ class Document:
 
     `gaps` is what was not read, `unknown` the figures that are not known because of that.
     `origins` are the paths by which engines called the root: another than `root` on a disk that is mounted elsewhere.
-    `nested` are the data roots of remapped users below this one, by the names of their directories.
+    `nested` are the data roots of remapped users below this one, by the names of their directories. `further` are the
+    roots that are read with it, such as that of a containerd of the host. A path in one of these is absolute.
     """
 
     schema: int
@@ -295,6 +298,7 @@ class Document:
     remarks: tuple[RemarkRow, ...] = ()
     gaps: tuple[GapRow, ...] = ()
     unknown: tuple[UnknownRow, ...] = ()
+    further: tuple[str, ...] = ()
 
     def why_not(self, figure: str, driver: str = "") -> str:
         """Why a figure is not known, for one graph driver or for all (""); "" where it is known."""
