@@ -18,6 +18,7 @@ _CONTENT, _SNAPSHOT, _IMAGE = f"{GC}ref.content", f"{GC}ref.snapshot.", f"{GC}re
 _BACK_CONTENT, _BACK_SNAPSHOT = f"{GC}bref.content", f"{GC}bref.snapshot."
 _BACK_CONTAINER, _BACK_IMAGE = f"{GC}bref.container", f"{GC}bref.image"
 _ROOT, _EXPIRE, _FLAT, _CONDITION = f"{GC}root", f"{GC}expire", f"{GC}flat", f"{GC}cond"
+_ID_LENGTH = 64
 _TEMPORARY = "buildkit/lease.temporary"
 #: The leases of a record of BuildKit's cache (buildkit v0.25 cache/manager.go, cache/refs.go).
 _RECORD = re.compile(r"[0-9a-z]{25}(?:-variants|-view)?", re.ASCII)
@@ -143,7 +144,10 @@ class _Space:
                 *(StoreNode(self._name, *key) for key in lease.snapshots),
                 *(self._blob(image.target) for image in images),
             )
-            yield Hold(self._name, self._holder(name, lease), name, nodes, flat=_FLAT in lease.labels)
+            holder = self._holder(name, lease)
+            # That of an image that is mounted in a container is named after both.
+            owner = name[:_ID_LENGTH] if holder is Holder.CONTAINER else name
+            yield Hold(self._name, holder, owner, nodes, flat=_FLAT in lease.labels)
 
     def _holder(self, name: str, lease: LeaseEntry) -> Holder:
         if self._is_history:
@@ -152,7 +156,8 @@ class _Space:
             return Holder.BUILD
         if _TEMPORARY in lease.labels or _EXPIRE in lease.labels:
             return Holder.TEMPORARY
-        return Holder.CONTAINER if is_id(name) else Holder.OTHER
+        rest = name[_ID_LENGTH:]
+        return Holder.CONTAINER if is_id(name[:_ID_LENGTH]) and rest[:1] in ("", "-") else Holder.OTHER
 
     def _sandboxes(self) -> Iterator[Hold]:
         for name, labels in self._entry.sandboxes.items():

@@ -17,6 +17,8 @@ from exporter.inventory.image_store.meta import BlobEntry, NamespaceEntry
 from exporter.inventory.image_store.names import DANGLING, familiar, is_digest_name, repository_and_tag
 from exporter.inventory.layouts.containerd_snapshots import Chain, Snapshots, StoredSnapshot
 
+#: moby 28 daemon/containerd/image_builder.go.
+_PARENT = "org.mobyproject.image.parent"
 _REFERENCE = "containerd.io/gc.ref.snapshot."
 
 
@@ -46,7 +48,7 @@ class ImagesOfNamespace:
     snapshots: Snapshots
     snapshotter: str = ""
     default: str = ""
-    #: All beginnings of the lists of layers, lowest first, of the manifests that are there.
+    #: The lists of layers, lowest first, of the manifests that are there.
     stacks: set[tuple[str, ...]] = field(default_factory=set, init=False)
     _used: Counter[str] = field(default_factory=Counter, init=False)
     _asked: dict[StoreNode, StoredSnapshot | None] = field(default_factory=dict, init=False)
@@ -55,7 +57,15 @@ class ImagesOfNamespace:
         self._used = Counter(key.snapshotter for key in self.entry.snapshots)
 
     def read(self, reader: Reader) -> Iterator[Image]:
-        """All images, by target. One with which that fails is not known whole."""
+        """All images, by target. One with which that fails is not known whole.
+
+        Docker lists no image without a name that another one was built on by its classic builder.
+        """
+        found = list(self._each(reader))
+        parents = {one.parent for one in found}
+        yield from (replace(one, listed=False) if one.dangling and one.id in parents else one for one in found)
+
+    def _each(self, reader: Reader) -> Iterator[Image]:
         names: dict[str, list[str]] = defaultdict(list)
         for name, image in self.entry.images.items():
             names[image.target].append(name)
@@ -71,13 +81,13 @@ class ImagesOfNamespace:
 
     def _once(self, known: dict[str, _Made], target: str, names: list[str]) -> Image:
         """One image, the one that was made before where nothing of it has changed."""
-        of = (*names, self.snapshotter, self.default, *self._used)
+        of = (*((name, self.entry.images[name]) for name in names), self.snapshotter, self.default, *self._used)
         made = known.get(target)
         if made is None or made.of != of or self._has_changed(made):
             self._asked = {}
             content = self.blobs.content(target, self.entry.blobs)
             image = self._image(target, names, content)
-            stacks = (one.layers[:end] for one in content.manifests for end in range(1, len(one.layers) + 1))
+            stacks = (one.layers for one in content.manifests)
             blobs = tuple((digest, self.entry.blobs.get(digest)) for digest in content.named)
             made = _Made(of, blobs, tuple(self._asked.items()), image, frozenset(stacks))
             if content.whole:
@@ -146,7 +156,14 @@ class ImagesOfNamespace:
             references=tuple(sorted(tags)),
             digests=tuple(sorted(name for name in others if is_digest_name(name) or not docker)),
             dangling=docker and not shown,
+            parent=self._parent(names),
         )
+
+    def _parent(self, names: list[str]) -> ImageId | None:
+        """The image that this one was built on, or committed from, where Docker has noted it."""
+        given = (self.entry.images[name].labels.get(_PARENT, "") for name in names)
+        digest = next((found for one in given if (found := parts(one)) is not None), None)
+        return ImageId(digest[1]) if digest else None
 
     def _content_size(self, content: ImageContent) -> int | None:
         """The sum over the manifests, as they list their blobs: one that is listed twice counts twice."""
