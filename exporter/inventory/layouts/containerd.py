@@ -168,7 +168,8 @@ class _Reading:
 
     def _is_used(self, name: str, images: list[Image]) -> bool:
         one = self._files.snapshotters[name]
-        return bool(one.rows) or bool(one.directories) or any(image.driver == name for image in images)
+        known = any(node.snapshotter == name for node in self._snapshots.by_node)
+        return known or bool(one.rows) or bool(one.directories) or any(image.driver == name for image in images)
 
     def _engine_snapshotter(self) -> str:
         """The snapshotter that Docker works with."""

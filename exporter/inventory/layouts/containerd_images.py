@@ -109,7 +109,7 @@ class ImagesOfNamespace:
         chain = self.snapshots.chain(top)
         self._asked.update((one.node, one) for one in chain.snapshots)
         if chain.missing:
-            self._asked[top._replace(name=chain.missing)] = None
+            self._asked[StoreNode(top.namespace, top.snapshotter, chain.missing)] = None
         return chain
 
     def _image(self, target: str, names: list[str], content: ImageContent) -> Image:
