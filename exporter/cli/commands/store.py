@@ -13,7 +13,15 @@ from exporter.expose.snapshot_api.rows import BlobRow, Document, IngestRow, Laye
 _CONTENT = "io.containerd.content.v1.content"
 _SNAPSHOTTER = "io.containerd.snapshotter.v1."
 _TASK = "io.containerd.runtime.v2.task"
-_DATABASE = "io.containerd.metadata.v1.bolt"
+_PLUGIN = "io.containerd."
+_PARTS = {
+    "io.containerd.metadata.v1.bolt": "the database: what exists in each namespace",
+    _CONTENT: "the blobs of all namespaces",
+    _TASK: "the tasks that run",
+}
+#: A path of an object has so many components below the store.
+_DEPTH = 3
+_SHA256_DIGITS = 64
 _DIGEST = re.compile(r"(?:([a-z0-9]+):)?([0-9a-f]{64}|[0-9a-f]{128})", re.ASCII)
 #: What the uses of blobs and snapshots are called.
 _BLOBS = {
@@ -96,7 +104,7 @@ def _notes(document: Document) -> Iterator[Lines]:
     history = next((row for row in document.content if row.use == "build_history"), None)
     if document.history and history is not None:
         lines.append(
-            f"The build history has {document.history} entries, with {size(history.allocated)} that nothing else needs. "
+            f"The build history has {document.history} entries, with {size(history.allocated)} of its own. "
             "docker system df leaves it out, and no prune frees it: docker buildx history rm --all does."
         )
     lines += list(two_stores(document))
@@ -112,34 +120,43 @@ def two_stores(document: Document) -> Iterator[str]:
     count = sum(1 for one in document.images if not one.namespace and one.listed)
     layers = [one.allocated for one in document.layers if not one.namespace and one.driver in graph]
     yield (
-        f"{', '.join(graph)}: an image store of its own, with {count} images and {size(_sum(layers))} of layers, beside "
-        "that of containerd. An engine shows the images and containers of one store only: switching "
-        '(containerd-snapshotter in daemon.json) hides those of the other and frees nothing. To free them, switch back, '
-        "docker image prune --all, and switch again."
+        f"{', '.join(graph)}: an image store of its own, with {count} images and {size(_sum(layers))} of layers, "
+        "beside that of containerd. An engine shows the images and containers of one store only: switching "
+        "(containerd-snapshotter in daemon.json) hides those of the other and frees nothing. To free them, switch "
+        "back, docker image prune --all, and switch again."
     )
 
 
 def owners_in_store(index: Index, path: str) -> list[dict[str, str]]:
     """The owners of a path in the store, the most specific first; nothing for a path elsewhere."""
-    document = index.document
-    if document.store is None or not f"{path}/".startswith(f"{document.store}/" if document.store else ""):
+    store = index.document.store
+    if store is None or not f"{path}/".startswith(f"{store}/" if store else ""):
         return []
-    parts = path[len(document.store) :].strip("/").split("/")
-    if parts[0] == _CONTENT and parts[1:2] == ["blobs"] and len(parts) > 3:
-        return owners_of_digest(index, f"{parts[2]}:{parts[3]}")
-    if parts[0] == _CONTENT and parts[1:2] == ["ingest"] and len(parts) > 2:
-        return [_said_of_ingest(one) for one in document.ingests if one.directory.endswith(f"/{parts[2]}")]
-    if parts[0].startswith(_SNAPSHOTTER) and parts[1:2] == ["snapshots"] and len(parts) > 2:
-        layer = index.layers.get((parts[0].removeprefix(_SNAPSHOTTER), parts[2]))
-        return [] if layer is None else _said_of_snapshot(index, layer)
-    if parts[0] == _TASK and len(parts) > 2:
-        wanted = [one for one in document.containers if (one.namespace, one.id) == (parts[1], parts[2])]
+    parts = path[len(store) :].strip("/").split("/")
+    if len(parts) < _DEPTH or (parts[0] not in (_CONTENT, _TASK) and not parts[0].startswith(_SNAPSHOTTER)):
+        return _said_of_part(parts[0])
+    return _objects(index, *parts[:4]) or _said_of_part(parts[0])
+
+
+def _said_of_part(name: str) -> list[dict[str, str]]:
+    if not name.startswith(_PLUGIN):
+        return []
+    what = _PARTS.get(name, name.removeprefix(_PLUGIN))
+    return [{"kind": "part", "id": name, "text": f"{name}: of containerd, {what}"}]
+
+
+def _objects(index: Index, plugin: str, kind: str, name: str, further: str = "") -> list[dict[str, str]]:
+    """The objects that a path is of, by its first components."""
+    document = index.document
+    if plugin == _TASK:
+        wanted = [one for one in document.containers if (one.namespace, one.id) == (kind, name)]
         return [{"kind": "container", "id": one.id, "text": f"{container_name(one)}, {one.state}"} for one in wanted]
-    if parts[0] == _DATABASE:
-        return [{"kind": "part", "id": parts[0], "text": "the database of containerd: what exists in each namespace"}]
-    if parts[0].startswith("io.containerd."):
-        return [{"kind": "part", "id": parts[0], "text": f"containerd's {parts[0].removeprefix('io.containerd.')}"}]
-    return []
+    if plugin == _CONTENT and kind == "blobs":
+        return owners_of_digest(index, f"{name}:{further}")
+    if plugin == _CONTENT:
+        return [_said_of_ingest(one) for one in document.ingests if one.directory.endswith(f"/{kind}/{name}")]
+    layer = index.layers.get((plugin.removeprefix(_SNAPSHOTTER), name))
+    return [] if layer is None else _said_of_snapshot(index, layer)
 
 
 def as_digest(given: str) -> str:
@@ -147,7 +164,7 @@ def as_digest(given: str) -> str:
     found = _DIGEST.fullmatch(given)
     if found is None:
         return ""
-    return f"{found[1] or ('sha256' if len(found[2]) == 64 else 'sha512')}:{found[2]}"
+    return f"{found[1] or ('sha256' if len(found[2]) == _SHA256_DIGITS else 'sha512')}:{found[2]}"
 
 
 def owners_of_digest(index: Index, digest: str) -> list[dict[str, str]]:

@@ -374,6 +374,13 @@ class Document:
     gaps: tuple[GapRow, ...] = ()
     unknown: tuple[UnknownRow, ...] = ()
     further: tuple[str, ...] = ()
+    store: str | None = None
+    engine: str = ""
+    history: int | None = None
+    content: tuple[ContentRow, ...] = ()
+    namespaces: tuple[NamespaceRow, ...] = ()
+    blobs: tuple[BlobRow, ...] = ()
+    ingests: tuple[IngestRow, ...] = ()
 
     def why_not(self, figure: str, driver: str = "") -> str:
         """Why a figure is not known, for one graph driver or for all (""); "" where it is known."""
