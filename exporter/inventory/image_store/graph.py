@@ -20,6 +20,8 @@ _BACK_CONTENT, _BACK_SNAPSHOT = f"{_GC}bref.content", f"{_GC}bref.snapshot."
 _BACK_CONTAINER, _BACK_IMAGE = f"{_GC}bref.container", f"{_GC}bref.image"
 _ROOT, _EXPIRE, _FLAT, _CONDITION = f"{_GC}root", f"{_GC}expire", f"{_GC}flat", f"{_GC}cond"
 _TEMPORARY = "buildkit/lease.temporary"
+#: Docker's own lease of a pull or a load (moby 28 daemon/containerd/leases.go).
+_PULL = "moby/prune.images"
 #: The leases of a record of BuildKit's cache (buildkit v0.25 cache/manager.go, cache/refs.go).
 _RECORD = re.compile(r"[0-9a-z]{25}(?:-variants|-view)?", re.ASCII)
 
@@ -153,9 +155,12 @@ class _Space:
             return Holder.HISTORY
         if _RECORD.fullmatch(name):
             return Holder.BUILD
+        if _PULL in lease.labels:
+            return Holder.PULL
         if _TEMPORARY in lease.labels or _EXPIRE in lease.labels:
             return Holder.TEMPORARY
-        return Holder.CONTAINER if is_id(name) else Holder.OTHER
+        # That of an image that a container has mounted is named by both (moby 28 daemon/mounts.go).
+        return Holder.CONTAINER if is_id(name.partition("-")[0]) else Holder.OTHER
 
     def _sandboxes(self) -> Iterator[Hold]:
         for name, labels in self._entry.sandboxes.items():

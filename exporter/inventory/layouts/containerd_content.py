@@ -67,7 +67,7 @@ def with_orphans(content: ContentStore, grace: Grace, *, doubtful: bool) -> Cont
 def container_leases(content: ContentStore) -> dict[StoreNode, str]:
     """The ids of Docker's containers by the nodes that their leases keep."""
     return {
-        node: hold.name
+        node: hold.name.partition("-")[0]
         for hold in content.holds
         if hold.holder is Holder.CONTAINER and hold.namespace == content.engine
         for node in content.marked([hold])
