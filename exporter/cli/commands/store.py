@@ -22,7 +22,7 @@ _PARTS = {
 #: A path of an object has so many components below the store.
 _DEPTH = 3
 _SHA256_DIGITS = 64
-_DIGEST = re.compile(r"(?:([a-z0-9]+):)?([0-9a-f]{64}|[0-9a-f]{128})", re.ASCII)
+_DIGEST = re.compile(r"(?:([a-z0-9]+):)?([0-9a-f]{12,128})", re.ASCII)
 #: What the uses of blobs and snapshots are called.
 _BLOBS = {
     "image": "content of images: compressed layers, manifests, configs",
@@ -79,7 +79,7 @@ def _namespaces(document: Document) -> Iterator[Table]:
     rows = [row for row in document.namespaces if row.images or row.containers or row.layers or row.blobs]
     if len(rows) < 2:
         return
-    headings = ("NAMESPACE", "OF", ">#IMAGES", ">#CONTAINERS", ">#SNAPSHOTS", ">SNAPSHOTS", ">CONTENT", ">ITS OWN")
+    headings = ("NAMESPACE", "OF", ">#IMAGES", ">#CONTAINERS", ">#SNAPSHOTS", ">UNPACKED", ">CONTENT", ">OWN CONTENT")
     yield Table(
         "Namespaces: content is there once for all of them, and freed when the last lets go of it",
         headings,
@@ -160,16 +160,16 @@ def _objects(index: Index, plugin: str, kind: str, name: str, further: str = "")
 
 
 def as_digest(given: str) -> str:
-    """A digest with its algorithm, from a digest with or without; "" for another text."""
+    """A digest or its beginning, with its algorithm, from one with or without; "" for another text."""
     found = _DIGEST.fullmatch(given)
     if found is None:
         return ""
-    return f"{found[1] or ('sha256' if len(found[2]) == _SHA256_DIGITS else 'sha512')}:{found[2]}"
+    return f"{found[1] or ('sha512' if len(found[2]) > _SHA256_DIGITS else 'sha256')}:{found[2]}"
 
 
 def owners_of_digest(index: Index, digest: str) -> list[dict[str, str]]:
-    """The blob with a digest, with what keeps it."""
-    return [_said_of_blob(one) for one in index.document.blobs if one.digest == digest]
+    """The blobs with a digest, or with one that begins so, with what keeps each."""
+    return [_said_of_blob(one) for one in index.document.blobs if one.digest.startswith(digest)]
 
 
 def _said_of_blob(blob: BlobRow) -> dict[str, str]:

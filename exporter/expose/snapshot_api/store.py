@@ -114,9 +114,9 @@ def blobs(figures: Figures) -> Iterator[BlobRow]:
         )
 
 
-def _rank(hold: Hold) -> tuple[int, str, str]:
-    """Images first."""
-    return (_ORDER[hold.holder], hold.namespace, hold.name)
+def _rank(hold: Hold) -> tuple[int, bool, str, str]:
+    """Images first, and those with a name before those with a digest alone."""
+    return (_ORDER[hold.holder], hold.name.startswith("sha256:"), hold.namespace, hold.name)
 
 
 def _owner(store: ContentStore, hold: Hold) -> str:
