@@ -89,7 +89,8 @@ def with_unloaded(reader: Reader, container: Container, parts: LayoutParts, curr
     if current not in ("", container.driver):
         why = f"it is of the graph driver {container.driver}, and the engine works with {current}"
         return replace(container, unloaded=why)
-    return replace(container, unloaded=own[0].why_not_loaded(container.id))
+    why = own[0].why_not_loaded(container.id)
+    return replace(container, unloaded=why) if why else container
 
 
 def with_missing(container: Container, parts: LayoutParts) -> Container:
@@ -102,7 +103,8 @@ def with_missing(container: Container, parts: LayoutParts) -> Container:
         return container
     part = own[0]
     own_layer = (container.id,) if container.layer is None and _is_placed(container, own) else ()
-    return replace(container, missing=(*part.missing_below(container), *own_layer))
+    missing = (*part.missing_below(container), *own_layer)
+    return replace(container, missing=missing) if missing != container.missing else container
 
 
 def _is_placed(container: Container, parts: Sequence[DriverPart]) -> bool:

@@ -67,7 +67,7 @@ def _content(reader: Reader, parts: LayoutParts, known: Knowledge, grace: Grace)
 def _loaded(image: Image, parts: LayoutParts, current: str) -> Image:
     """Note whether the engine loads an image: it works with one driver. Those of others are none of its."""
     unloaded = image.unloaded or (current not in ("", image.driver) and parts.is_docker(image))
-    return replace(image, unloaded=unloaded)
+    return image if image.unloaded == unloaded else replace(image, unloaded=unloaded)
 
 
 def _each(

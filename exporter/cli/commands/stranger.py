@@ -15,8 +15,10 @@ from exporter.figures.prunes import Command, is_command
 from exporter.figures.temporary import ways_to_free
 
 #: Containers, images and plugins have 64 hex digits; layers of BuildKit 25 other characters, those of an init `-init`.
+#: Snapshots of containerd have numbers, and its containers any name (containerd 2.1 pkg/identifiers/validate.go).
 _OBJECT = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_LAYER = re.compile(r"([0-9a-f]{64}|[0-9a-z]{25})(-init)?", re.ASCII)
+_LAYER = re.compile(r"([0-9a-f]{64}|[0-9a-z]{25})(-init)?|[0-9]{1,20}", re.ASCII)
+_IDENTIFIER = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*", re.ASCII)
 _DIGEST = re.compile(r"[^@]+@[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-f]{32,128}", re.ASCII)
 _NESTED = re.compile(r"[0-9]+\.[0-9]+", re.ASCII)
 #: What the move of images by Docker 1.10 to 18.09 leaves behind.
@@ -53,9 +55,13 @@ def _shown(value: str) -> str:
 def _not_ids(document: Document) -> Iterator[tuple[str, str]]:
     """The ids of objects that are none, each with what it is said to be the id of."""
     ids = [("a plugin", one.id) for one in document.plugins]
-    ids += [("a container", one.id) for one in document.containers]
+    ids += [("a container", one.id) for one in document.containers if not one.namespace]
     ids += [("an image", one.id) for one in document.images]
     yield from ((what, one) for what, one in ids if not _OBJECT.fullmatch(one))
+    names = [("a container", one.id) for one in document.containers if one.namespace]
+    for rows in (document.containers, document.images, document.layers):
+        names += [("a namespace", one.namespace) for one in rows]
+    yield from ((what, one) for what, one in names if one and not _IDENTIFIER.fullmatch(one))
 
 
 class _Sieve:
@@ -105,8 +111,9 @@ def _sifted(document: Document) -> Document:
             row,
             layer=sieve.layer(row.layer),
             parent=sieve.object(row.parent, "an image's parent"),
-            digests=tuple(filter(sieve.is_digest, row.digests)),
-            missing=tuple(filter(sieve.is_layer, row.missing)),
+            digests=tuple(one for one in row.digests if row.namespace or sieve.is_digest(one)),
+            further=tuple(filter(sieve.is_layer, row.further)),
+            missing=tuple(one for one in row.missing if row.namespace or sieve.is_layer(one)),
         )
         for row in document.images
     )

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from exporter.core.knowledge import Knowledge
 from exporter.core.measured import Tree, Usage
-from exporter.core.model import Collector, Container, Image, Layer, LayerKey, Snapshot, Volume
+from exporter.core.model import Collector, Container, Image, Layer, LayerId, LayerKey, Snapshot, Volume
 from exporter.core.text import escape
 from exporter.expose.snapshot_api.rows import (
     ContainerRow,
@@ -87,11 +87,14 @@ def _layer(figures: Figures, layer: Layer, parents: Mapping[LayerKey, str]) -> L
         directory=_path(layer.content),
         home=_path(layer.home or layer.content),
         held=layer.held,
+        namespace=escape(layer.namespace),
+        name=escape(layer.name),
     )
 
 
 def _parents(snapshot: Snapshot) -> Mapping[LayerKey, str]:
-    images = snapshot.inventory.images
+    """The parents as the images have them. Those of containerd may have several chains, one after the other."""
+    images = (image for image in snapshot.inventory.images if not image.namespace)
     return {LayerKey(image.driver, own): parent for image in images for own, parent in pairwise(image.layers)}
 
 
@@ -101,10 +104,12 @@ def _path(tree: Tree | None) -> str:
 
 def images(figures: Figures) -> Iterator[ImageRow]:
     """All images, intermediate ones too."""
-    yield from _rows(figures, Collector.IMAGES, figures.snapshot.inventory.images, partial(_image, figures))
+    inventory = figures.snapshot.inventory
+    parents = {layer.key: layer.parent for layer in inventory.layers if layer.namespace}
+    yield from _rows(figures, Collector.IMAGES, inventory.images, lambda image: _image(figures, image, parents))
 
 
-def _image(all_figures: Figures, image: Image) -> ImageRow:
+def _image(all_figures: Figures, image: Image, parents: Mapping[LayerKey, LayerId | None]) -> ImageRow:
     missing = all_figures.missing.get(image.driver, frozenset())
     figures = all_figures.images[image.key]
     return ImageRow(
@@ -123,7 +128,20 @@ def _image(all_figures: Figures, image: Image) -> ImageRow:
         depth=len(image.layers),
         parent=image.parent or "",
         missing=tuple(escape(one) for one in image.missing if one in missing),
+        namespace=escape(image.namespace),
+        content=figures.content,
+        unpacked=figures.unpacked,
+        platforms=tuple(map(escape, image.platforms)),
+        further=tuple(_further_tops(image, parents)),
     )
+
+
+def _further_tops(image: Image, parents: Mapping[LayerKey, LayerId | None]) -> Iterator[str]:
+    """The layers of an image of containerd that are the parent of none of its others, but for the first."""
+    if not image.namespace:
+        return
+    below = {parents.get(LayerKey(image.driver, one)) for one in image.layers}
+    yield from (one for one in image.layers[1:] if one not in below)
 
 
 def containers(figures: Figures) -> Iterator[ContainerRow]:
@@ -164,6 +182,10 @@ def _container(all_figures: Figures, container: Container) -> ContainerRow:
         init=escape(container.init or ""),
         base=escape(next(iter(container.chain), "")),
         missing=tuple(escape(one) for one in container.missing if one in missing),
+        namespace=escape(container.namespace),
+        pod=escape(container.pod),
+        pod_namespace=escape(container.pod_namespace),
+        pod_container=escape(container.pod_container),
     )
 
 

@@ -67,7 +67,8 @@ class LayerRow:
     """A layer on disk. `id` names its directory; `chain` is its chain id where the layout has such.
 
     `directory` holds its files, `home` all that the driver keeps of it; "" where these are no directories. `held` is
-    the id of a container that is gone, and whose entry of `layerdb/mounts` still holds the layer.
+    the id of a container that is gone, and whose entry of `layerdb/mounts` still holds the layer. A snapshot of
+    containerd is a layer: `namespace` is the one that has it, `name` its key there.
     """
 
     driver: str
@@ -81,6 +82,8 @@ class LayerRow:
     directory: str
     home: str
     held: str = ""
+    namespace: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,9 @@ class ImageRow:
     """An image. `layer` is the uppermost of its `depth` layers, "" where that is gone; `listed` as `docker images`.
 
     `parent` is the image that it was built on, "" where that is not known. `missing` are its layers that are not on
-    disk: chain ids, or ids of images in the old layout.
+    disk: chain ids, or ids of images in the old layout. Of an image of containerd, `namespace` is the one that has it,
+    `virtual` the sum of `content`, its blobs, and `unpacked`, its snapshots; `platforms` are those whose content is
+    here, and `further` the uppermost layers of those besides `layer`.
     """
 
     driver: str
@@ -106,6 +111,11 @@ class ImageRow:
     depth: int
     parent: str = ""
     missing: tuple[str, ...] = ()
+    namespace: str = ""
+    content: int | None = None
+    unpacked: int | None = None
+    platforms: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +140,8 @@ class ContainerRow:
     `log_deleted`: the engine writes to a log whose file was deleted, unless the container ended without that being
     written down. `writable_limit` is the size that `--storage-opt size` allows; `stack` and `swarm_service` are those
     of its service. `init` is the layer that Docker prepares below its own, `base` the uppermost of its image's layers
-    that are on disk, `missing` are its layers that are not.
+    that are on disk, `missing` are its layers that are not. `namespace` is that of containerd which has its layer. One
+    that is not Docker's has a `pod`, with the pod's namespace and its own name there, if Kubernetes runs it.
     """
 
     driver: str
@@ -159,6 +170,10 @@ class ContainerRow:
     base: str = ""
     missing: tuple[str, ...] = ()
     log_deleted: bool = False
+    namespace: str = ""
+    pod: str = ""
+    pod_namespace: str = ""
+    pod_container: str = ""
 
 
 @dataclass(frozen=True, slots=True)

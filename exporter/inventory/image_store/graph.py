@@ -6,24 +6,26 @@ Facts: containerd 2.1 core/metadata/gc.go (scanRoots, references, sendLabelRefs)
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from exporter.core.content import Hold, Holder, StoreNode
 from exporter.inventory.files.reader import is_id
-from exporter.inventory.image_store.meta import ImageEntry, LeaseEntry, NamespaceEntry
+from exporter.inventory.image_store.meta import GC, ImageEntry, LeaseEntry, NamespaceEntry
 
-_GC = "containerd.io/gc."
-_CONTENT, _SNAPSHOT, _IMAGE = f"{_GC}ref.content", f"{_GC}ref.snapshot.", f"{_GC}ref.image"
-_BACK_CONTENT, _BACK_SNAPSHOT = f"{_GC}bref.content", f"{_GC}bref.snapshot."
-_BACK_CONTAINER, _BACK_IMAGE = f"{_GC}bref.container", f"{_GC}bref.image"
-_ROOT, _EXPIRE, _FLAT, _CONDITION = f"{_GC}root", f"{_GC}expire", f"{_GC}flat", f"{_GC}cond"
+_CONTENT, _SNAPSHOT, _IMAGE = f"{GC}ref.content", f"{GC}ref.snapshot.", f"{GC}ref.image"
+_BACK_CONTENT, _BACK_SNAPSHOT = f"{GC}bref.content", f"{GC}bref.snapshot."
+_BACK_CONTAINER, _BACK_IMAGE = f"{GC}bref.container", f"{GC}bref.image"
+_ROOT, _EXPIRE, _FLAT, _CONDITION = f"{GC}root", f"{GC}expire", f"{GC}flat", f"{GC}cond"
+_ID_LENGTH = 64
 _TEMPORARY = "buildkit/lease.temporary"
+#: Docker's own lease of a pull or a load (moby 28 daemon/containerd/leases.go).
+_PULL = "moby/prune.images"
 #: The leases of a record of BuildKit's cache (buildkit v0.25 cache/manager.go, cache/refs.go).
 _RECORD = re.compile(r"[0-9a-z]{25}(?:-variants|-view)?", re.ASCII)
 
-Labels = Mapping[str, str]
+Labels = Iterable[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -68,14 +70,14 @@ class _Space:
         graph, entry = self._graph, self._entry
         references: dict[StoreNode, list[StoreNode]] = {}
         for digest, blob in entry.blobs.items():
-            if blob.labels:
-                self._add_labels(self._blob(digest), blob.labels, references)
+            if blob.gc:
+                self._add_labels(self._blob(digest), blob.gc, references)
         for key, snapshot in entry.snapshots.items():
             node = StoreNode(self._name, *key)
             if snapshot.parent:
                 graph.parents[node] = StoreNode(self._name, key.snapshotter, snapshot.parent)
-            if snapshot.labels:
-                self._add_labels(node, snapshot.labels, references)
+            if snapshot.gc:
+                self._add_labels(node, snapshot.gc, references)
         for digest, nodes in self._of_blob.items():
             references.setdefault(self._blob(digest), []).extend(nodes)
         for owner, nodes in self._of_snapshot.items():
@@ -94,8 +96,8 @@ class _Space:
         found = list(self._named(labels))
         if found:
             references[node] = found
-        for label, value in labels.items():
-            if not label.startswith(_GC):
+        for label, value in labels:
+            if label.startswith(_CONTENT):
                 continue
             if label.startswith((_ROOT, _CONDITION)):
                 self._graph.holds.append(Hold(self._name, Holder.OTHER, node.name, (node,)))
@@ -111,9 +113,7 @@ class _Space:
 
     def _named(self, labels: Labels) -> Iterator[StoreNode]:
         """What labels refer to."""
-        for label, value in labels.items():
-            if not label.startswith(_GC):
-                continue
+        for label, value in labels:
             if _is(label, _CONTENT):
                 yield self._blob(value)
             elif label.startswith(_SNAPSHOT):
@@ -127,12 +127,12 @@ class _Space:
             yield Hold(self._name, Holder.IMAGE, name, self._of_entry(name, image))
 
     def _of_entry(self, name: str, image: ImageEntry) -> tuple[StoreNode, ...]:
-        return (self._blob(image.target), *self._named(image.labels), *self._of_image.get(name, ()))
+        return (self._blob(image.target), *self._named(image.labels.items()), *self._of_image.get(name, ()))
 
     def _containers(self) -> Iterator[Hold]:
         for name, container in self._entry.containers.items():
             own = () if container.snapshot is None else (StoreNode(self._name, *container.snapshot),)
-            nodes = (*own, *self._named(container.labels), *self._of_container.get(name, ()))
+            nodes = (*own, *self._named(container.labels.items()), *self._of_container.get(name, ()))
             if nodes:
                 yield Hold(self._name, Holder.CONTAINER, name, nodes)
 
@@ -146,20 +146,27 @@ class _Space:
                 *(StoreNode(self._name, *key) for key in lease.snapshots),
                 *(self._blob(image.target) for image in images),
             )
-            yield Hold(self._name, self._holder(name, lease), name, nodes, flat=_FLAT in lease.labels)
+            holder = self._holder(name, lease)
+            # That of an image that is mounted in a container is named after both.
+            owner = name[:_ID_LENGTH] if holder is Holder.CONTAINER else name
+            yield Hold(self._name, holder, owner, nodes, flat=_FLAT in lease.labels)
 
     def _holder(self, name: str, lease: LeaseEntry) -> Holder:
         if self._is_history:
             return Holder.HISTORY
         if _RECORD.fullmatch(name):
             return Holder.BUILD
+        if _PULL in lease.labels:
+            return Holder.PULL
         if _TEMPORARY in lease.labels or _EXPIRE in lease.labels:
             return Holder.TEMPORARY
-        return Holder.CONTAINER if is_id(name) else Holder.OTHER
+        # That of an image that a container has mounted is named by both (moby 28 daemon/mounts.go).
+        rest = name[_ID_LENGTH:]
+        return Holder.CONTAINER if is_id(name[:_ID_LENGTH]) and rest[:1] in ("", "-") else Holder.OTHER
 
     def _sandboxes(self) -> Iterator[Hold]:
         for name, labels in self._entry.sandboxes.items():
-            if nodes := tuple(self._named(labels)):
+            if nodes := tuple(self._named(labels.items())):
                 yield Hold(self._name, Holder.CONTAINER, name, nodes)
 
 

@@ -81,6 +81,8 @@ class ImageContent:
     manifests: list[Manifest] = field(default_factory=list)
     #: The blobs that are there, each once: indexes, too.
     blobs: dict[str, None] = field(default_factory=dict)
+    #: All blobs that are named, there or not.
+    named: set[str] = field(default_factory=set)
     whole: bool = True
 
 
@@ -142,6 +144,7 @@ class BlobReader:
 
     def _follow(self, described: Described, known: Mapping[str, object], found: ImageContent, depth: int) -> None:
         digest = described.digest
+        found.named.add(digest)
         if digest not in known or digest in found.blobs:
             return
         document = self.document(digest) if depth else None
@@ -154,6 +157,7 @@ class BlobReader:
         if document.config or document.layers:
             manifest = Manifest(digest, document.config, document.layers, described.platform, described.attestation)
             found.manifests.append(manifest)
+            found.named.update(manifest.listed)
             found.blobs.update(dict.fromkeys(one for one in manifest.listed if one in known))
 
 

@@ -11,6 +11,9 @@ from typing import NamedTuple
 from exporter.inventory.files.bolt import Bucket
 from exporter.inventory.image_store.binary import inner, labels, moment, signed, word
 
+#: What the labels for the garbage collector begin with.
+GC = "containerd.io/gc."
+
 
 @dataclass(frozen=True, slots=True)
 class ImageEntry:
@@ -23,10 +26,10 @@ class ImageEntry:
 
 @dataclass(frozen=True, slots=True)
 class BlobEntry:
-    """A blob that a namespace knows; `size` in bytes."""
+    """A blob that a namespace knows; `size` in bytes. `gc`: the labels for the garbage collector."""
 
     size: int | None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    gc: tuple[tuple[str, str], ...] = ()
 
 
 class SnapshotKey(NamedTuple):
@@ -38,11 +41,14 @@ class SnapshotKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotEntry:
-    """A snapshot that a namespace knows. `name` is what the snapshotter calls it, `parent` a key, "" for none."""
+    """A snapshot that a namespace knows. `name` is what the snapshotter calls it, `parent` a key, "" for none.
+
+    `gc`: the labels for the garbage collector.
+    """
 
     name: str
     parent: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    gc: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +118,15 @@ def _image(bucket: Bucket) -> ImageEntry:
 
 
 def _blob(bucket: Bucket) -> BlobEntry:
-    return BlobEntry(signed(bucket.values.get(b"size")), labels(bucket))
+    return BlobEntry(signed(bucket.values.get(b"size")), _gc(bucket))
 
 
 def _snapshot(bucket: Bucket) -> SnapshotEntry:
-    return SnapshotEntry(word(bucket.values.get(b"name")), word(bucket.values.get(b"parent")), labels(bucket))
+    return SnapshotEntry(word(bucket.values.get(b"name")), word(bucket.values.get(b"parent")), _gc(bucket))
+
+
+def _gc(bucket: Bucket) -> tuple[tuple[str, str], ...]:
+    return tuple((label, value) for label, value in labels(bucket).items() if label.startswith(GC))
 
 
 def _container(bucket: Bucket) -> ContainerEntry:

@@ -118,15 +118,23 @@ def _read(reader: Reader, home: Tree) -> StoreFiles | None:
     namespaces = reader.database(file, "v1", read_meta)
     if namespaces is None:
         return None
-    named = {key.snapshotter for space in namespaces.values() for key in space.snapshots}
-    here = {name.removeprefix(SNAPSHOTTER) for name in reader.listing(home) or () if name.startswith(SNAPSHOTTER)}
-    return StoreFiles(
+    found = StoreFiles(
         home,
         namespaces,
-        {name: _snapshotter(reader, home, name, here=name in here) for name in sorted(here | named)},
+        _snapshotters(reader, home, namespaces),
         _blobs(reader, (*home, CONTENT, "blobs")),
         tuple(_ingests(reader, (*home, CONTENT, "ingest"))),
     )
+    if not namespaces and (found.blobs or any(one.rows or one.directories for one in found.snapshotters.values())):
+        for source in (Input.IMAGE_STORE, Input.NAMES):
+            reader.gap(source, file, "it is empty, and what belongs to it is not")
+    return found
+
+
+def _snapshotters(reader: Reader, home: Tree, namespaces: Mapping[str, NamespaceEntry]) -> dict[str, SnapshotterFiles]:
+    named = {key.snapshotter for space in namespaces.values() for key in space.snapshots}
+    here = {name.removeprefix(SNAPSHOTTER) for name in reader.listing(home) or () if name.startswith(SNAPSHOTTER)}
+    return {name: _snapshotter(reader, home, name, here=name in here) for name in sorted(here | named)}
 
 
 def _snapshotter(reader: Reader, home: Tree, name: str, *, here: bool) -> SnapshotterFiles:

@@ -40,6 +40,8 @@ _NAME = re.compile(r"[0-9a-z]{25}", re.ASCII)
 OF_CONTAINERD = "containerd-"
 _SHA256 = "sha256:"
 _NANOSECONDS = 1e9
+#: Of one record.
+_MOST_PARENTS = 4096
 _LARGEST = 2**63 - 1
 
 
@@ -135,7 +137,9 @@ def all_records(reader: Reader, file: Tree, bucket: Bucket) -> list[tuple[str, M
 
 
 def _plain(value: object) -> object:
-    """A string or a number; True for all else that is something, which may be long and is not used."""
+    """A string, a number, or the strings of a list; True for all else that is something, which is not used."""
+    if isinstance(value, list):
+        return tuple(one for one in value[:_MOST_PARENTS] if isinstance(one, str))
     return value if value is None or isinstance(value, str | int | float) else bool(value)
 
 
@@ -150,6 +154,9 @@ _VALUES = (
     b"snapshot.size",
     b"cache.blob",
     b"cache.parent",
+    b"cache.mergeParents",
+    b"cache.lowerDiffParent",
+    b"cache.upperDiffParent",
 )
 
 

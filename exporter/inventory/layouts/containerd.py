@@ -34,10 +34,10 @@ from exporter.inventory.layouts import graph_store, layerdb_store
 from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD
 from exporter.inventory.layouts.containerd_builds import build_snapshotters, read_build_cache
 from exporter.inventory.layouts.containerd_content import (
-    container_leases,
     find_engine,
     foreign_containers,
     layer_uses,
+    leases_of_lost,
     make_content,
 )
 from exporter.inventory.layouts.containerd_images import ImagesOfNamespace
@@ -128,7 +128,7 @@ class _Reading:
         self._reading = reading
         self._files = files
         self._reader = reading.readers[Collector.IMAGES]
-        self._snapshots = find_snapshots(files)
+        self._snapshots = find_snapshots(self._reader, files)
         self._engine = find_engine(files, reading.containers) if files.home else ""
         self._blobs = BlobReader(self._reader, files.place)
         self._stacks: set[tuple[str, ...]] = set()
@@ -142,7 +142,7 @@ class _Reading:
         images = self._images(default)
         graph = make_graph(files.namespaces, engine, time.time())
         content = make_content(files, self._snapshots, layers, graph, engine)
-        uses, leases = layer_uses(content), container_leases(content)
+        uses, leases = layer_uses(content), leases_of_lost(content, self._reading.containers)
         of_engine = {one.driver for one in self._reading.containers} | ({default} if engine else set())
         used = {name for name in names if self._is_used(name, images)} | (of_engine & {*names})
         parts = [
@@ -168,7 +168,8 @@ class _Reading:
 
     def _is_used(self, name: str, images: list[Image]) -> bool:
         one = self._files.snapshotters[name]
-        return bool(one.rows) or bool(one.directories) or any(image.driver == name for image in images)
+        known = any(node.snapshotter == name for node in self._snapshots.by_node)
+        return known or bool(one.rows) or bool(one.directories) or any(image.driver == name for image in images)
 
     def _engine_snapshotter(self) -> str:
         """The snapshotter that Docker works with."""

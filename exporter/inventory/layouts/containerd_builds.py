@@ -1,11 +1,13 @@
 """BuildKit's cache where its snapshots and blobs are in a containerd image store.
 
-Facts: moby 28 builder/builder-next/worker/containerdworker.go; buildkit v0.25 cache/metadata.go, cache/refs.go (size,
-the chain of blobs). Each snapshotter has records of its own, in `buildkit/containerd-<snapshotter>/metadata_v2.db`.
+Facts: moby 28 builder/builder-next/worker/containerdworker.go; buildkit v0.25 cache/metadata.go, cache/refs.go (size),
+snapshot/imagerefchecker/checker.go and cache/manager.go (markAllParentsShared). Each snapshotter has records of its
+own, in `buildkit/containerd-<snapshotter>/metadata_v2.db`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 
 from exporter.core.content import StoreNode
 from exporter.core.knowledge import Input
@@ -19,7 +21,7 @@ RECORDS_FILE = "metadata_v2.db"
 _EQUAL = "cache.equalMutable"
 
 Values = Mapping[str, object]
-#: Lists of layers, lowest first, by the digests of their blobs.
+#: Lists of layers of manifests, lowest first, by the digests of their blobs.
 Stacks = frozenset[tuple[str, ...]]
 
 
@@ -30,7 +32,7 @@ def build_snapshotters(reader: Reader) -> list[str]:
 
 
 def read_build_cache(reader: Reader, snapshots: Snapshots, engine: str, stacks: Stacks) -> BuildCache:
-    """Read the records. `stacks`: all beginnings of the lists of layers that images have."""
+    """Read the records. `stacks`: the lists of layers of all manifests of images."""
     records: list[BuildRecord] = []
     for snapshotter in build_snapshotters(reader):
         file = (*HOME, OF_CONTAINERD + snapshotter, RECORDS_FILE)
@@ -58,7 +60,7 @@ class _Records:
         self._snapshotter = snapshotter
         self._snapshots = snapshots
         self._engine = engine
-        self._stacks = stacks
+        self._shared = _shared(self._values, stacks)
         #: A record that is the same data as another one has its size.
         self._twins = {_text(values, _EQUAL): values for _, values in found if values[_EQUAL]}
 
@@ -79,25 +81,69 @@ class _Records:
             created=time_of(values["cache.createdAt"]),
             last_used=time_of(values["cache.lastUsedAt"]),
             usage_count=count(values["cache.usageCount"]),
-            shared=self._is_shared(name),
+            shared=name in self._shared,
             namespace=self._engine,
             layer=snapshot.layer if snapshot else None,
         )
-
-    def _is_shared(self, name: str) -> bool:
-        """Whether its blobs, with those below it, are the lowest layers of an image."""
-        blobs: list[str] = []
-        at = name
-        while at and len(blobs) < MOST_LAYERS:
-            values = self._values.get(at)
-            blob = _text(values, "cache.blob") if values else ""
-            if not blob:
-                return False
-            blobs.append(blob)
-            at = _text(values, "cache.parent") if values else ""
-        return tuple(reversed(blobs)) in self._stacks
 
 
 def _text(values: Values, key: str) -> str:
     value = values[key]
     return value if isinstance(value, str) else ""
+
+
+_PARENT, _LOWER, _UPPER, _MERGED = (
+    "cache.parent",
+    "cache.lowerDiffParent",
+    "cache.upperDiffParent",
+    "cache.mergeParents",
+)
+
+
+def _shared(records: Mapping[str, Values], stacks: Stacks) -> set[str]:
+    """The records whose layers are those of an image, and all records below these."""
+    pending = [name for name, blobs in _all_blobs(records).items() if blobs in stacks]
+    found: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name in records and name not in found:
+            found.add(name)
+            pending += _below(records[name])
+    return found
+
+
+def _all_blobs(records: Mapping[str, Values]) -> dict[str, tuple[str, ...]]:
+    """By record, the blobs of all layers that it stands for, lowest first; () where they are too many."""
+    done: dict[str, tuple[str, ...]] = {}
+    for first in records:
+        pending = [first]
+        while pending:
+            name = pending[-1]
+            below = [one for one in _below(records[name]) if one in records and one not in done]
+            if below and len(pending) <= len(records):
+                pending += below
+                continue
+            pending.pop()
+            blobs = _blobs(records[name], done)
+            done[name] = blobs if len(blobs) <= MOST_LAYERS else ()
+    return done
+
+
+def _blobs(values: Values, known: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The blobs of one record. That of a difference has its own, or those of its upper side."""
+    own = _text(values, "cache.blob")
+    if merged := _names(values, _MERGED):
+        return tuple(islice((blob for one in merged for blob in known.get(one, ())), MOST_LAYERS + 1))
+    if values[_LOWER] or values[_UPPER]:
+        return (own,) if own else known.get(_text(values, _UPPER), ())
+    return (*known.get(_text(values, _PARENT), ()), own)
+
+
+def _below(values: Values) -> list[str]:
+    """The records that a record is made of."""
+    return [*(_text(values, key) for key in (_PARENT, _LOWER, _UPPER) if values[key]), *_names(values, _MERGED)]
+
+
+def _names(values: Values, key: str) -> tuple[str, ...]:
+    value = values[key]
+    return value if isinstance(value, tuple) else ()

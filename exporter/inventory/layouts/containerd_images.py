@@ -13,11 +13,24 @@ from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, ImageId
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.manifests import BlobReader, ImageConfiguration, ImageContent, Manifest, parts
-from exporter.inventory.image_store.meta import NamespaceEntry
+from exporter.inventory.image_store.meta import BlobEntry, NamespaceEntry
 from exporter.inventory.image_store.names import DANGLING, familiar, is_digest_name, repository_and_tag
-from exporter.inventory.layouts.containerd_snapshots import Chain, Snapshots
+from exporter.inventory.layouts.containerd_snapshots import Chain, Snapshots, StoredSnapshot
 
+#: moby 28 daemon/containerd/image_builder.go.
+_PARENT = "org.mobyproject.image.parent"
 _REFERENCE = "containerd.io/gc.ref.snapshot."
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """An image, and all that it was made of: it is the same for as long as that is."""
+
+    of: tuple[object, ...]
+    blobs: tuple[tuple[str, BlobEntry | None], ...]
+    snapshots: tuple[tuple[StoreNode, StoredSnapshot | None], ...]
+    image: Image
+    stacks: frozenset[tuple[str, ...]]
 
 
 @dataclass(slots=True)
@@ -35,15 +48,24 @@ class ImagesOfNamespace:
     snapshots: Snapshots
     snapshotter: str = ""
     default: str = ""
-    #: All beginnings of the lists of layers, lowest first, of the manifests that are there.
+    #: The lists of layers, lowest first, of the manifests that are there.
     stacks: set[tuple[str, ...]] = field(default_factory=set, init=False)
     _used: Counter[str] = field(default_factory=Counter, init=False)
+    _asked: dict[StoreNode, StoredSnapshot | None] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._used = Counter(key.snapshotter for key in self.entry.snapshots)
 
     def read(self, reader: Reader) -> Iterator[Image]:
-        """All images, by target. One with which that fails is not known whole."""
+        """All images, by target. One with which that fails is not known whole.
+
+        Docker lists no image without a name that another one was built on by its classic builder.
+        """
+        found = list(self._each(reader))
+        parents = {one.parent for one in found}
+        yield from (replace(one, listed=False) if one.dangling and one.id in parents else one for one in found)
+
+    def _each(self, reader: Reader) -> Iterator[Image]:
         names: dict[str, list[str]] = defaultdict(list)
         for name, image in self.entry.images.items():
             names[image.target].append(name)
@@ -54,12 +76,44 @@ class ImagesOfNamespace:
                 continue
             unknown = Image(self.snapshotter or self.default, ImageId(digest[1]), (), broken=True, digest=target)
             unknown = self._named(replace(unknown, namespace=self.namespace), found)
-            yield reader.attempt((*self.home, *digest), partial(self._image, target, found), unknown)
+            known: dict[str, _Made] = reader.lasting("images", (*self.home, self.namespace), dict)
+            yield reader.attempt((*self.home, *digest), partial(self._once, known, target, found), unknown)
 
-    def _image(self, target: str, names: list[str]) -> Image:
-        """One image."""
-        content = self.blobs.content(target, self.entry.blobs)
-        self.stacks.update(one.layers[:end] for one in content.manifests for end in range(1, len(one.layers) + 1))
+    def _once(self, known: dict[str, _Made], target: str, names: list[str]) -> Image:
+        """One image, the one that was made before where nothing of it has changed."""
+        of = (*((name, self.entry.images[name]) for name in names), self.snapshotter, self.default, *self._used)
+        made = known.get(target)
+        if made is None or made.of != of or self._has_changed(made):
+            self._asked = {}
+            content = self.blobs.content(target, self.entry.blobs)
+            image = self._image(target, names, content)
+            stacks = (one.layers for one in content.manifests)
+            blobs = tuple((digest, self.entry.blobs.get(digest)) for digest in content.named)
+            made = _Made(of, blobs, tuple(self._asked.items()), image, frozenset(stacks))
+            if content.whole:
+                known[target] = made
+        self.stacks |= made.stacks
+        return made.image
+
+    def _has_changed(self, made: _Made) -> bool:
+        blobs, snapshots = self.entry.blobs, self.snapshots.by_node
+        if any(blobs.get(digest) is not entry for digest, entry in made.blobs):
+            return True
+        return any(snapshots.get(node) is not one for node, one in made.snapshots)
+
+    def _chain(self, top: StoreNode) -> Chain | None:
+        """The snapshots from this one on; None where it is not there."""
+        self._asked[top] = self.snapshots.by_node.get(top)
+        if self._asked[top] is None:
+            return None
+        chain = self.snapshots.chain(top)
+        self._asked.update((one.node, one) for one in chain.snapshots)
+        if chain.missing:
+            self._asked[StoreNode(top.namespace, top.snapshotter, chain.missing)] = None
+        return chain
+
+    def _image(self, target: str, names: list[str], content: ImageContent) -> Image:
+        """Make one image."""
         unpacked = [(one, self._chains(one)) for one in content.manifests if not one.attestation]
         driver = self.snapshotter or self._driver(chains for _, chains in unpacked)
         own = [chains[driver] for _, chains in unpacked if driver in chains]
@@ -102,7 +156,14 @@ class ImagesOfNamespace:
             references=tuple(sorted(tags)),
             digests=tuple(sorted(name for name in others if is_digest_name(name) or not docker)),
             dangling=docker and not shown,
+            parent=self._parent(names),
         )
+
+    def _parent(self, names: list[str]) -> ImageId | None:
+        """The image that this one was built on, or committed from, where Docker has noted it."""
+        given = (self.entry.images[name].labels.get(_PARENT, "") for name in names)
+        digest = next((found for one in given if (found := parts(one)) is not None), None)
+        return ImageId(digest[1]) if digest else None
 
     def _content_size(self, content: ImageContent) -> int | None:
         """The sum over the manifests, as they list their blobs: one that is listed twice counts twice."""
@@ -113,17 +174,17 @@ class ImagesOfNamespace:
         """By snapshotter, the snapshots of a manifest that is unpacked there."""
         if manifest.config not in self.entry.blobs:
             return {}
-        labels = self.entry.blobs[manifest.config].labels
         tops = {
             label.removeprefix(_REFERENCE).partition("/")[0]: key
-            for label, key in labels.items()
+            for label, key in self.entry.blobs[manifest.config].gc
             if label.startswith(_REFERENCE)
         }
         missing = [name for name in {self.snapshotter, *self._used} if name and name not in tops]
         if missing and (configuration := self.blobs.configuration(manifest.config)) is not None:
             tops.update(dict.fromkeys(missing, configuration.chain))
         nodes = (StoreNode(self.namespace, snapshotter, key) for snapshotter, key in tops.items() if key)
-        return {node.snapshotter: self.snapshots.chain(node) for node in nodes if node in self.snapshots.by_node}
+        chains = ((node.snapshotter, self._chain(node)) for node in nodes)
+        return {name: chain for name, chain in chains if chain is not None}
 
     def _driver(self, found: Iterator[dict[str, Chain]]) -> str:
         """The snapshotter that an image is in; of several, the one with the most snapshots of the namespace."""

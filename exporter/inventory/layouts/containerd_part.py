@@ -16,9 +16,9 @@ from exporter.inventory.layouts.part import ContainerLayers
 class SnapshotterPart:
     """The snapshots of one snapshotter, and the images in them.
 
-    `engine` is Docker's namespace, "" for none. `uses` are the uses of snapshots. `leases` are the containers of Docker
-    that something keeps a snapshot for, by the node of that. `references`: the files in which a reference to a
-    snapshot can come or go.
+    `engine` is Docker's namespace, "" for none. `uses` are the uses of snapshots. `leases` are Docker's containers that
+    are gone while something keeps a snapshot for them, by the node of that. `references`: the files in which a
+    reference to a snapshot can come or go.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of the store
@@ -92,16 +92,15 @@ class SnapshotterPart:
             for layer in (container.layer, container.init, *container.chain):
                 if layer is not None and names.get(layer) is not Use.IMAGE:
                     names[layer] = Use.CONTAINER
-        here = {one.id for one in containers}
-        found = {name: self._held(self._layers(name, use), here) for name, use in names.items() if self.store.has(name)}
+        found = {name: self._held(self._layers(name, use)) for name, use in names.items() if self.store.has(name)}
         found.update((one.id, one) for one in self._layers.unlisted() if one.id not in found)
         return Claims(found, references=self._references, describe=self._layers)
 
-    def _held(self, layer: Layer, containers: set[ContainerId]) -> Layer:
+    def _held(self, layer: Layer) -> Layer:
         """Note the container that is gone while its lease is still there: nothing removes the layer then."""
-        snapshot = self._layers.by_id.get(layer.id)
+        snapshot = self._layers.by_id.get(layer.id) if self._leases else None
         owner = self._leases.get(snapshot.node, "") if snapshot else ""
-        return replace(layer, held=owner) if owner and owner not in containers else layer
+        return replace(layer, held=owner) if owner else layer
 
 
 def _below(images: Iterable[Image]) -> set[str]:

@@ -7,7 +7,7 @@ from exporter.core.content import StoreNode
 from exporter.core.measured import Tree
 from exporter.core.model import Layer, LayerId, LayerKey, Use
 from exporter.inventory.drivers import MOST_LAYERS, snapshotter
-from exporter.inventory.drivers.layer_store import LayerStore
+from exporter.inventory.drivers.layer_store import LayerStore, Place
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.meta import SnapshotEntry
 from exporter.inventory.image_store.snapshotter import Kind, Row
@@ -72,9 +72,10 @@ class Snapshots:
         return Chain(tuple(found), cut=True)
 
 
-def find_snapshots(files: StoreFiles) -> Snapshots:
+def find_snapshots(reader: Reader, files: StoreFiles) -> Snapshots:
     """Join what the main database and the snapshotters say. A snapshot is joined by the snapshotter's name for it."""
     found = Snapshots()
+    before = reader.lasting("snapshots", files.home, Snapshots)
     for namespace, space in files.namespaces.items():
         for key, entry in space.snapshots.items():
             of = files.snapshotters[key.snapshotter]
@@ -82,9 +83,13 @@ def find_snapshots(files: StoreFiles) -> Snapshots:
             if row is None and of.rows is not None:
                 found.lost.setdefault(key.snapshotter, set()).add(key.key)
                 continue
-            directory = row.directory if row and row.directory else entry.name
             node = StoreNode(namespace, *key)
-            found.by_node[node] = StoredSnapshot(node, entry, row, LayerKey(key.snapshotter, LayerId(directory)))
+            known = before.by_node.get(node)
+            if known is None or known.entry is not entry or known.row is not row:
+                directory = row.directory if row and row.directory else entry.name
+                known = StoredSnapshot(node, entry, row, LayerKey(key.snapshotter, LayerId(directory)))
+            found.by_node[node] = known
+    before.by_node = found.by_node
     return found
 
 
@@ -100,10 +105,18 @@ class SnapshotLayers:
         self.by_id: Mapping[LayerId, StoredSnapshot] = {one.layer.id: one for one in mine}
         #: What only the snapshotter knows of: a snapshot that is being made, or what is left of one.
         self._rows = {LayerId(row.directory): row for row in (own.rows or {}).values()}
+        self._places: dict[LayerId, Place | None] = {}
+        #: What was described before, and of what.
+        self._known: dict[LayerId, tuple[tuple[object, ...], Layer]] = reader.lasting("layers", directory, dict)
+
+    def _place(self, name: LayerId) -> Place | None:
+        if name not in self._places:
+            self._places[name] = self.store.place(name)
+        return self._places[name]
 
     def trees(self, name: LayerId) -> tuple[Tree, ...]:
         """The trees of a layer."""
-        place = self.store.place(name)
+        place = self._place(name)
         return () if place is None else tuple(tree for tree in (place.content, place.home) if tree is not None)
 
     def unlisted(self) -> Iterator[Layer]:
@@ -114,11 +127,21 @@ class SnapshotLayers:
     def __call__(self, name: LayerId, use: Use) -> Layer:
         """Describe one layer."""
         unknown = Layer(self.store.driver.name, name, use, size_known=False)
-        return self.store.attempt(name, lambda: self._describe(name, use), unknown)
+        return self.store.attempt(name, lambda: self._describe_once(name, use), unknown)
 
-    def _describe(self, name: LayerId, use: Use) -> Layer:
-        snapshot, place = self.by_id.get(name), self.store.place(name)
+    def _describe_once(self, name: LayerId, use: Use) -> Layer:
+        """Describe a layer, or take what was made of the same things before."""
+        snapshot, place = self.by_id.get(name), self._place(name)
         row = snapshot.row if snapshot else self._rows.get(name)
+        of = (snapshot, row, place, use, self._parent(snapshot))
+        known = self._known.get(name)
+        if known is None or any(one is not other for one, other in zip(of, known[0], strict=True)):
+            known = self._known[name] = of, self._describe(name, use, snapshot, row, place)
+        return known[1]
+
+    def _describe(
+        self, name: LayerId, use: Use, snapshot: StoredSnapshot | None, row: Row | None, place: Place | None
+    ) -> Layer:
         recorded = None if row is None else 0 if row.kind is Kind.VIEW else row.size
         key = snapshot.node.name if snapshot else ""
         return Layer(
