@@ -125,7 +125,7 @@ class Image:
     @property
     def key(self) -> ImageKey:
         """The key of this image within a root."""
-        return ImageKey(self.driver, self.namespace, self.id)
+        return ImageKey("" if self.namespace else self.driver, self.namespace, self.id)
 
     @property
     def named(self) -> bool:
@@ -226,7 +226,9 @@ class Container:
     @property
     def image_key(self) -> ImageKey | None:
         """The key of its image, whether that is there or not; None where it is not known."""
-        return None if self.image_id is None else ImageKey(self.driver, self.namespace, self.image_id)
+        if self.image_id is None:
+            return None
+        return ImageKey("" if self.namespace else self.driver, self.namespace, self.image_id)
 
     @property
     def runs(self) -> bool | None:
@@ -317,7 +319,8 @@ class Remark:
     """Something in a root that is not what usually is in its place: `path` is its path below the root.
 
     `target`: where a link points, as it is written there, or the type of the filesystem. `where`: the path on this
-    machine that a link leads to; "" where that cannot be seen.
+    machine that a link leads to; "" where that cannot be seen. Of the root of a containerd, `target` is why it is not
+    read, and `where` the path again if it may be the right one; the path is () where none is known.
     """
 
     kind: RemarkKind
