@@ -14,7 +14,7 @@ from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 from exporter.inventory.files.reader import Reader, wait_for_writer
 from exporter.inventory.image_store.meta import NamespaceEntry, read_meta
-from exporter.inventory.image_store.snapshotter import Row, read_rows
+from exporter.inventory.image_store.snapshotter import Kind, Row, read_rows
 
 #: Where dockerd has the root of a containerd that it starts itself.
 DAEMON: Tree = ("containerd", "daemon")
@@ -85,6 +85,8 @@ class StoreFiles:
         row = of.rows.get(name)
         if row is None:
             return True
+        if row.kind is Kind.VIEW:  # native makes no directory for one
+            return False
         return of.walkable and of.directories is not None and row.directory not in of.directories
 
 
