@@ -35,6 +35,11 @@ def homes(root: DataRoot) -> Iterator[Tree]:
             yield home
 
 
+def is_containerd_root(root: DataRoot) -> bool:
+    """Whether a root is that of a containerd itself: there is no Docker in it."""
+    return root.is_directory((METADATA,))
+
+
 @dataclass(frozen=True, slots=True)
 class SnapshotterFiles:
     """What one snapshotter has. `rows` is None where its database could not be read or is not in this root.
