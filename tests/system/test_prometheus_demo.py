@@ -11,8 +11,8 @@ from tests.support.live import DASHBOARDS, Live, Prometheus, annotations, querie
 from tests.support.product import needs
 from tests.support.waiting import eventually
 
-#: Prometheus leaves out labels without a value. A development version has no revision. Only objects of containerd have a
-#: namespace and a pod, and the largest ones here are of other hosts. Only where there are two roots have they names.
+#: Prometheus leaves out labels without a value. A development version has no revision. Only those of containerd have a
+#: namespace and a pod, and the largest ones here are of other hosts. Only where there are two roots have they one.
 _WITHOUT_VALUE = {"revision", "namespace", "pod", "root"}
 #: What has no series here, and why.
 _RIGHTLY_EMPTY = {
