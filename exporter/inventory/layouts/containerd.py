@@ -140,7 +140,7 @@ class _Reading:
         default = self._engine_snapshotter()
         layers = {name: SnapshotLayers(self._reader, files, name, self._snapshots) for name in names}
         images = self._images(default)
-        graph = make_graph(files.namespaces, engine, time.time())
+        graph = make_graph(files.namespaces, time.time())
         content = make_content(files, self._snapshots, layers, graph, engine)
         uses, leases = layer_uses(content), leases_of_lost(content, self._reading.containers)
         of_engine = {one.driver for one in self._reading.containers} | ({default} if engine else set())
