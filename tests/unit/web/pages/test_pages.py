@@ -156,5 +156,5 @@ def test_a_containerd_store_is_shown_by_use_and_by_namespace(tmp_path: Path) -> 
 
 def test_without_containerd_nothing_is_said_of_it(tmp_path: Path) -> None:
     summary = summarize(Figures(scan(graph_root(tmp_path).image("base").path)))
-    assert "containerd" not in Elements(status(summary, [])).text
+    assert "Image store" not in Elements(status(summary, [])).text
     assert "NAMESPACE" not in Elements(status(summary, [])).text
