@@ -76,7 +76,7 @@ class ImagesOfNamespace:
                 continue
             unknown = Image(self.snapshotter or self.default, ImageId(digest[1]), (), broken=True, digest=target)
             unknown = self._named(replace(unknown, namespace=self.namespace), found)
-            known: dict[str, _Made] = reader.lasting("images", (*self.home, self.namespace), dict)
+            known: dict[str, _Made] = reader.derived("images", (*self.home, self.namespace), dict)
             yield reader.attempt((*self.home, *digest), partial(self._once, known, target, found), unknown)
 
     def _once(self, known: dict[str, _Made], target: str, names: list[str]) -> Image:
