@@ -59,7 +59,7 @@ class ForeignContainers:
         for image in self.images:
             keys = {*(LayerKey(image.driver, one) for one in image.layers), *image.further}
             nodes = {layers[key] for key in keys if key in layers}
-            below = {node._replace(name=self.snapshots.by_node[node].entry.parent) for node in nodes}
+            below = {StoreNode(*node[:2], self.snapshots.by_node[node].entry.parent) for node in nodes}
             for node in nodes - below:
                 self._tops[self.snapshots.by_node[node].layer][image.id] = image
 
