@@ -1,14 +1,14 @@
 """What `df` and `whose` say of a containerd image store: its parts by use, its namespaces, and what keeps a blob."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from exporter.cli.commands.index import Index, container_name
-from exporter.cli.commands.tables import AtLeast, Cell, Lines, Table, size
+from exporter.cli.commands.tables import AtLeast, Lines, Table, size
 from exporter.core.text import SHORT, shorten
 from exporter.core.units import human
 from exporter.expose.snapshot_api.rows import BlobRow, Document, IngestRow, LayerRow
+from exporter.expose.store_parts import BLOBS, several, store_notes, store_parts
 
 _CONTENT = "io.containerd.content.v1.content"
 _SNAPSHOTTER = "io.containerd.snapshotter.v1."
@@ -23,66 +23,25 @@ _PARTS = {
 _DEPTH = 3
 _SHA256_DIGITS = 64
 _DIGEST = re.compile(r"(?:([a-z0-9]+):)?([0-9a-f]{12,128})", re.ASCII)
-#: What the uses of blobs and snapshots are called.
-_BLOBS = {
-    "image": "content of images: compressed layers, manifests, configs",
-    "build_cache": "content of the build cache",
-    "build_history": "build history: logs, traces, provenance",
-    "ingest": "content on its way: downloads and builds under way",
-    "other_namespace": "content that only other namespaces need",
-    "orphaned": "content that nothing needs",
-}
-_SNAPSHOTS = {
-    "image": "snapshots of images: unpacked layers",
-    "container": "snapshots of containers",
-    "build_cache": "snapshots of the build cache",
-    "pending": "snapshots on their way",
-    "orphaned": "snapshots that nothing needs",
-}
 _MANY = 4
 
 
-def store_tables(document: Document) -> list[Table | Lines]:
-    """The parts of the store by use, and its namespaces where there are several."""
+def store_tables(document: Document) -> Iterator[Table | Lines]:
+    """The parts of the store by use, its namespaces where there are several, and what to know of it."""
     if document.store is None:
-        return []
-    return [_parts(document), *_namespaces(document), *_notes(document)]
-
-
-def _parts(document: Document) -> Table:
-    layers: dict[str, list[LayerRow]] = defaultdict(list)
-    for layer in document.layers:
-        if layer.namespace:
-            layers[layer.use].append(layer)
-    rows: list[tuple[Cell, ...]] = [
-        (_sum([one.allocated for one in layers[use]]), len(layers[use]), what)
-        for use, what in _SNAPSHOTS.items()
-        if layers[use]
-    ]
-    rows += [
-        (row.allocated, row.blobs, _BLOBS.get(row.use, row.use))
-        for row in document.content
-        if row.blobs or row.allocated
-    ]
-    sizes = [row[0] if isinstance(row[0], int) else None for row in rows]
-    known = sum(one or 0 for one in sizes)
-    footer = (AtLeast(known) if None in sizes else known, sum(int(row[1] or 0) for row in rows), "total")
-    place = "of containerd" if document.store in ("", document.root) else f"of containerd in {document.store}"
-    return Table(f"Image store {place}", (">ON DISK", ">#OBJECTS", "WHAT"), rows, footer=footer)
-
-
-def _sum(sizes: Sequence[int | None]) -> int | None:
-    return None if None in sizes else sum(one or 0 for one in sizes)
-
-
-def _namespaces(document: Document) -> Iterator[Table]:
-    rows = [row for row in document.namespaces if row.images or row.containers or row.layers or row.blobs]
-    if len(rows) < 2:
         return
-    headings = ("NAMESPACE", "OF", ">#IMAGES", ">#CONTAINERS", ">#SNAPSHOTS", ">UNPACKED", ">CONTENT", ">OWN CONTENT")
+    rows = list(store_parts(document.layers, document.content))
+    known = sum(row.allocated or 0 for row in rows)
+    whole = all(row.allocated is not None for row in rows)
+    yield Table(
+        f"Image store of containerd{f' in {document.store}' if document.store else ''}",
+        (">ON DISK", ">#OBJECTS", "WHAT"),
+        [(row.allocated, row.objects, row.what) for row in rows],
+        footer=(known if whole else AtLeast(known), sum(row.objects for row in rows), "total"),
+    )
     yield Table(
         "Namespaces: content is there once for all of them, and freed when the last lets go of it",
-        headings,
+        ("NAMESPACE", "OF", ">#IMAGES", ">#CONTAINERS", ">#SNAPSHOTS", ">UNPACKED", ">CONTENT", ">OWN CONTENT"),
         [
             (
                 row.namespace,
@@ -94,37 +53,12 @@ def _namespaces(document: Document) -> Iterator[Table]:
                 row.blobs_allocated,
                 row.own_blobs_allocated,
             )
-            for row in rows
+            for row in several(document.namespaces)
         ],
     )
-
-
-def _notes(document: Document) -> Iterator[Lines]:
-    lines = []
-    history = next((row for row in document.content if row.use == "build_history"), None)
-    if document.history and history is not None:
-        lines.append(
-            f"The build history has {document.history} entries, with {size(history.allocated)} of its own. "
-            "docker system df leaves it out, and no prune frees it: docker buildx history rm --all does."
-        )
-    lines += list(two_stores(document))
-    if lines:
+    said = store_notes(document.images, document.layers, document.content, document.history, document.engine)
+    if lines := list(said):
         yield Lines("", lines)
-
-
-def two_stores(document: Document) -> Iterator[str]:
-    """What to know where the images of a graph driver are beside those of containerd."""
-    graph = sorted({one.driver for one in document.images if not one.namespace})
-    if not graph or document.store is None or not document.engine:
-        return
-    count = sum(1 for one in document.images if not one.namespace and one.listed)
-    layers = [one.allocated for one in document.layers if not one.namespace and one.driver in graph]
-    yield (
-        f"{', '.join(graph)}: an image store of its own, with {count} images and {size(_sum(layers))} of layers, "
-        "beside that of containerd. An engine shows the images and containers of one store only: switching "
-        "(containerd-snapshotter in daemon.json) hides those of the other and frees nothing. To free them, switch "
-        "back, docker image prune --all, and switch again."
-    )
 
 
 def owners_in_store(index: Index, path: str) -> list[dict[str, str]]:
@@ -173,7 +107,7 @@ def owners_of_digest(index: Index, digest: str) -> list[dict[str, str]]:
 
 
 def _said_of_blob(blob: BlobRow) -> dict[str, str]:
-    what = _BLOBS.get(blob.use, "of unknown use")
+    what = BLOBS.get(blob.use, "of unknown use")
     owners = ", ".join(map(_shortened, blob.owners))
     more = f" and {blob.owner_count - len(blob.owners)} more" if blob.owner_count > len(blob.owners) else ""
     kept = f"kept by {owners}{more}" if owners else "kept by nothing: containerd removes it"

@@ -175,6 +175,13 @@ class ContainerRow:
     pod_namespace: str = ""
     pod_container: str = ""
 
+    @property
+    def called(self) -> str:
+        """Its name, with those of its pod; or the beginning of its id."""
+        if self.pod:
+            return f"{self.pod_namespace}/{self.pod}/{self.pod_container or self.name}"
+        return self.name or self.id[:12]
+
 
 @dataclass(frozen=True, slots=True)
 class VolumeRow:
