@@ -102,7 +102,9 @@ _PARENT, _LOWER, _UPPER, _MERGED = (
 
 def _shared(records: Mapping[str, Values], stacks: Stacks) -> set[str]:
     """The records whose layers are those of an image, and all records below these."""
-    pending = [name for name, blobs in _all_blobs(records).items() if blobs in stacks]
+    # The engine joins the digests as text, so that a layer without a blob does not count.
+    known = ((name, tuple(filter(None, blobs))) for name, blobs in _all_blobs(records).items())
+    pending = [name for name, blobs in known if blobs and blobs in stacks]
     found: set[str] = set()
     while pending:
         name = pending.pop()
