@@ -163,7 +163,9 @@ def test_of_snapshots_that_are_no_directories_only_what_is_written_down_is_shown
     writer.container("web", "base:1", writer.image("docker.io/library/base:1", target))
     writer.write()
     document = document_of(writer.root)
-    shown = {row["LAYER"]: (row["SIZE"], row["ON DISK"]) for row in _table(layers(Index(document), "", orphaned=False))}
+    shown = {
+        row["LAYER"]: (row[">SIZE"], row[">ON DISK"]) for row in _table(layers(Index(document), "", orphaned=False))
+    }
     assert shown[target.chains[0][7:19]] == (40_960, None)
     assert shown[container_id("web")[:12]] == (None, None)
     sizes = {row.name: row.allocated for row in document.directories}
