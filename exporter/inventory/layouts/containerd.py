@@ -28,6 +28,7 @@ from exporter.inventory.image_store.store import (
     SNAPSHOTTER,
     StoreFiles,
     homes,
+    is_young,
     read_store,
 )
 from exporter.inventory.layouts import graph_store, layerdb_store
@@ -103,8 +104,14 @@ class ContainerdLayout:
         found = _find(reader)
         if found is None:
             return Part(measured=False)
+        first = _Reading(reading, found)
+        part = first.part()
+        if first.is_torn():
+            reader.wait()
+            again = _find(reader)
+            part = part if again is None else _Reading(reading, again).part()
         leftovers = ("containerd",) if found.home != DAEMON and _entries(reading.root, (*DAEMON, *_BLOBS)) else ()
-        return replace(_Reading(reading, found).part(), leftovers=leftovers)
+        return replace(part, leftovers=leftovers)
 
 
 def _find(reader: Reader) -> StoreFiles | None:
@@ -132,6 +139,10 @@ class _Reading:
         self._engine = find_engine(files, reading.containers) if files.home else ""
         self._blobs = BlobReader(self._reader, files.place)
         self._stacks: set[tuple[str, ...]] = set()
+
+    def is_torn(self) -> bool:
+        """Whether an image was removed while it was read."""
+        return self._blobs.vanished and is_young(self._reader.root, (*self._files.home, METADATA, META_FILE))
 
     def part(self) -> Part:
         """Everything in the store."""
