@@ -18,10 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import exporter
+from benchmarks import containerd
 from benchmarks.bare import bare_times, bare_walk_seconds
 from benchmarks.engine import engine_seconds
 from benchmarks.roots import container, many_files, many_objects, volume
 from benchmarks.subject import Subject, subject
+from exporter.demo.containerd_docker import ContainerdWriter
 from exporter.demo.writer import GraphWriter
 
 _RESULTS = Path(__file__).parent / "results.md"
@@ -232,6 +234,25 @@ def engine(scratch: Path) -> list[Row]:
     return [Row("`docker system df -v` / scrape", figure, ">= 100", ratio >= 100)]
 
 
+def containerd_store(scratch: Path) -> Iterator[Row]:
+    """What a large containerd image store costs, and what `docker system df -v` takes on the same."""
+    root, empty = scratch / "docker", scratch / "empty"
+    store = containerd.LargeStore(root)
+    ContainerdWriter(empty).write()
+    seconds, counts = containerd.inventory_seconds(root)
+    what = "{} images, {:,} snapshots and {} containers of containerd, {:,} blobs".format(*counts, containerd.BLOBS)
+    yield Row(f"inventory of {what}", f"{seconds:.2f} s", "<= 0.5 s", seconds <= 0.5)
+    by_engine, which = containerd.engine_seconds(root)
+    figure = which if by_engine is None else f"{by_engine:.2f} s ({which})"
+    yield Row("... `docker system df -v` of the same store", figure)
+    memory = containerd.memory_beyond_none(root, empty) / 1e6
+    yield Row("... memory of all processes (PSS) beyond an empty root", f"{memory:.0f} MB", "<= 30 MB", memory <= 30)
+    with subject(root, "--cache.file", "none", "--scan.interval", "86400") as running:
+        running.ready()
+        change = 1000 * containerd.cpu_of_a_change(running, store)
+    yield Row("... CPU time of one change, an image that is pulled", f"{change:.0f} ms", "<= 50 ms", change <= 50)
+
+
 def head() -> str:
     """The text above the rows."""
     about = f"{datetime.now(UTC):%Y-%m-%d}, {len(os.sched_getaffinity(0))} cores, Linux {platform.release()}, "
@@ -256,6 +277,7 @@ def measured(scratch: Path, objects: int, idle_seconds: float) -> Iterator[Row]:
     yield from restart(files, scratch)
     yield from during_scan(one_volume)
     yield from engine(scratch)
+    yield from containerd_store(scratch / "containerd")
     yield from many(scratch / "objects", objects, idle_seconds)
 
 

@@ -1,6 +1,7 @@
 """Runs the exporter that is measured, and reads the memory of its processes."""
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -65,6 +66,11 @@ class Subject:
             time.sleep(0.02)
         raise TimeoutError
 
+    def cpu_seconds(self) -> float:
+        """CPU seconds that all its processes have taken, with those that have ended."""
+        ticks = sum(_ticks_of(process) for process in (self.process.pid, *_descendants(self.process.pid)))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def pss(self) -> int:
         """Proportional set size in bytes of all its processes."""
         return sum(pss_of(process) for process in (self.process.pid, *_descendants(self.process.pid)))
@@ -85,6 +91,12 @@ def _descendants(process: int) -> Iterator[int]:
     for child in _read(f"/proc/{process}/task/{process}/children").split():
         yield int(child)
         yield from _descendants(int(child))
+
+
+def _ticks_of(process: int) -> int:
+    """What one process and its children that have ended have taken, of proc(5) stat; 0 if it has ended."""
+    times = _read(f"/proc/{process}/stat").rpartition(")")[2].split()[11:15]
+    return sum(map(int, times))
 
 
 def pss_of(process: int) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 @click.command()
 @options.config_file
 @options.root
+@options.containerd_root
 @options.style
 @options.output
 @options.labels
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @options.orphaned_after
 def once(  # noqa: PLR0913 - one parameter for each flag
     root: str,
+    containerd_root: str,
     style: "Format",
     output: str | None,
     labels: tuple[str, ...],
@@ -44,6 +46,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     """
     config = Config(
         root=root,
+        containerd_root=containerd_root,
         scan=ScanSettings(workers=workers, tree_timeout=tree_timeout, orphaned_after=orphaned_after, network=network),
         shown=options.shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
     )

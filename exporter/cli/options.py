@@ -7,7 +7,15 @@ import click
 
 from exporter.cli.config_file import config_file_option
 from exporter.config.limits import DEFAULT_SERIES, LIMITED, Shown
-from exporter.config.settings import DEFAULT_PORT, DEFAULT_ROOT, LogSettings, SandboxMode, ScanSettings, WatchSettings
+from exporter.config.settings import (
+    DEFAULT_PORT,
+    DEFAULT_ROOT,
+    FIND_CONTAINERD,
+    LogSettings,
+    SandboxMode,
+    ScanSettings,
+    WatchSettings,
+)
 
 _ENVIRONMENT = "DOCKER_STORAGE_EXPORTER_"
 Function = Callable[..., Any]
@@ -21,15 +29,52 @@ def option(flag: str, name: str, **settings: Any) -> Decorator:
     return click.option(flag, name, envvar=variable, show_envvar=True, **{"show_default": True, **settings})
 
 
+class _OnceOption(click.Option):
+    """An option that may be given once. click takes the last of two values silently."""
+
+    def __init__(self, *names: Any, advice: str = "", **settings: Any) -> None:
+        """`advice`: what the error says of two values."""
+        super().__init__(*names, **settings)
+        self._advice = advice
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:  # noqa: ARG002 - click calls it
+        """Have the parser collect all values."""
+        parser.add_option(obj=self, opts=self.opts, dest=self.name, action="append", nargs=1)
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> Any:
+        """Take the only value; raises click.UsageError for several."""
+        given = opts.get(str(self.name))
+        if isinstance(given, list):
+            if len(given) > 1:
+                raise click.UsageError(
+                    f"{self.opts[0]} is given {len(given)} times: {', '.join(given)}. {self._advice}"
+                )
+            opts = {**opts, str(self.name): given[0]}
+        return super().consume_value(ctx, opts)
+
+
 # -- what is read, and how -------------------------------------------------------------------------------------------
 
 config_file = config_file_option(_ENVIRONMENT + "CONFIG_FILE")
 root = option(
     "--root",
     "root",
+    cls=_OnceOption,
+    advice="One exporter reads one data root: run another one for the other, or give the root of a containerd with "
+    "--containerd.root.",
     default=DEFAULT_ROOT,
     metavar="DIRECTORY",  # not click.Path: it checks with access(2), which ignores capabilities
     help="The Docker data root to read. Nothing below it is ever written.",
+)
+containerd_root = option(
+    "--containerd.root",
+    "containerd_root",
+    cls=_OnceOption,
+    advice="A data root has its images in one containerd.",
+    default=FIND_CONTAINERD,
+    metavar="DIRECTORY",
+    help="The root of the containerd that keeps the images of the data root, where that is a containerd of the host. "
+    "auto: find it, and read it only if it has the containers of the data root; none: read no second root.",
 )
 scan_interval = option(
     "--scan.interval",

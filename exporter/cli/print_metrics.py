@@ -36,7 +36,13 @@ def print_metrics(
     `labels` are added to all series.
     Raises OSError when the file cannot be written.
     """
-    scanner = Scanner(config.root, config.scan.orphaned_after, pool, network=config.scan.network)
+    scanner = Scanner(
+        config.root,
+        config.scan.orphaned_after,
+        pool,
+        network=config.scan.network,
+        containerd=config.containerd_root,
+    )
     timeout = config.scan.tree_timeout
     snapshot = scan_once(scanner, timeout, lambda: importlib.import_module("exporter.expose.publication"))
     from exporter.expose.publication import exposition  # noqa: PLC0415 - imported while the workers measured

@@ -19,6 +19,7 @@ from exporter.config.settings import (
 @click.command()
 @options.config_file
 @options.root
+@options.containerd_root
 @options.listen
 @options.web_config_file
 @options.lifecycle
@@ -67,6 +68,7 @@ def _config(root: str, intermediate: bool, each_layer: bool, **flags: Any) -> Co
 
     return Config(
         root=root,
+        containerd_root=flags["containerd_root"],
         scan=ScanSettings(
             **given("interval", "duty_cycle", "workers", "tree_timeout", "orphaned_after", "network"),
             cache_file=cache_file_for(flags["cache_file"], root),

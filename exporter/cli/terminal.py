@@ -19,6 +19,7 @@ _Function = Callable[..., "Answer"]
 #: The flags of all these commands, in the order of --help.
 _SOURCE = (
     options.root,
+    options.containerd_root,
     options.network,
     options.from_url,
     options.from_user,
@@ -38,7 +39,8 @@ def _command(function: _Function) -> click.Command:
     def run(as_json: bool, exact: bool, **settings: Any) -> None:
         from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415 - see above
 
-        source = ("root", "network", "url", "user", "password_file", "ca_file", "cert_file", "key_file")
+        place = ("root", "containerd_root", "network")
+        source = (*place, "url", "user", "password_file", "ca_file", "cert_file", "key_file")
         with HANG_PROBE.outside():
             document = _document(**{name: settings.pop(name) for name in source})
             answer = function(document, **settings)
@@ -60,6 +62,7 @@ def _command(function: _Function) -> click.Command:
 
 def _document(  # noqa: PLR0913 - one parameter for each flag
     root: str,
+    containerd_root: str,
     network: bool,
     url: str,
     user: str,
@@ -71,7 +74,7 @@ def _document(  # noqa: PLR0913 - one parameter for each flag
     from exporter.cli.commands.source import Remote, from_disk, from_exporter  # noqa: PLC0415 - see above
 
     if not url:
-        return from_disk(Config(root=root, scan=ScanSettings(network=network)))
+        return from_disk(Config(root=root, containerd_root=containerd_root, scan=ScanSettings(network=network)))
     password = password_file.readline().rstrip("\r\n") if password_file else ""
     return from_exporter(Remote(url, user, password, ca_file, cert_file, key_file))
 

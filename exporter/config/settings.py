@@ -7,6 +7,8 @@ from exporter.config.limits import EVERYTHING, Shown
 
 DEFAULT_PORT = 9588
 DEFAULT_ROOT = "/var/lib/docker"
+#: Values of `containerd_root` that are no paths: find the root of the host's containerd, or read none.
+FIND_CONTAINERD, NO_CONTAINERD = "auto", "none"
 
 
 class SettingsError(Exception):
@@ -70,7 +72,10 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The effective configuration of a command."""
+    """The effective configuration of a command.
+
+    `containerd_root`: the root of a containerd of the host that keeps the images; or FIND_CONTAINERD, or NO_CONTAINERD.
+    """
 
     root: str = DEFAULT_ROOT
     scan: ScanSettings = field(default_factory=ScanSettings)
@@ -79,3 +84,4 @@ class Config:
     log: LogSettings = field(default_factory=LogSettings)
     shown: Shown = EVERYTHING
     sandbox: SandboxMode = SandboxMode.AUTO
+    containerd_root: str = FIND_CONTAINERD

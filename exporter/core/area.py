@@ -42,6 +42,7 @@ class Area:
     `store`: a directory with one entry for each object; each entry is measured as a tree of its own.
     `watched`: the directory has a kernel watch of its own.
     `deep`: the directories in it have a watch, too.
+    `written`: its files are databases that are kept open: the watch reports each write to them.
     `signature`: the parts of its entries that a look compares; None: only the listing.
     `audited`: its content may grow without an event, so it is measured again from time to time. Other areas have small
     metadata that is written once.
@@ -60,6 +61,7 @@ class Area:
     store: bool = False
     watched: bool = False
     deep: bool = False
+    written: bool = False
     signature: Signature | None = None
     audited: bool = True
     immutable: bool = False

@@ -12,6 +12,9 @@ from typing import NamedTuple
 from exporter.core.measured import Tree
 from exporter.core.states import LayerKey
 
+#: The snapshotters that keep each snapshot as a directory with its files, and the directory in there that has them.
+WALKABLE: Mapping[str, tuple[str, ...]] = {"overlayfs": ("fs",), "native": ()}
+
 
 class StoreNode(NamedTuple):
     """A blob or a snapshot as one namespace knows it.
@@ -127,30 +130,47 @@ class ContentStore:
 
     def marked(self, holds: Iterable[Hold]) -> set[StoreNode]:
         """What these roots keep: all that the garbage collector would leave if there were no others."""
-        kept: set[StoreNode] = set()
-        passed: set[StoreNode] = set()
+        return Marker(self).mark(holds)
+
+
+class Marker:
+    """Marks what roots keep, some after others. What is marked stays so."""
+
+    def __init__(self, content: ContentStore) -> None:
+        self._references = content.references
+        self._parents = content.parents
+        self._kept: set[StoreNode] = set()
+        #: Of these, the references are marked as well.
+        self._passed: set[StoreNode] = set()
+
+    def mark(self, holds: Iterable[Hold]) -> set[StoreNode]:
+        """Mark what these roots keep; the result is what nothing before kept."""
+        new: set[StoreNode] = set()
         pending: list[StoreNode] = []
         for hold in holds:
             if hold.flat:
                 for node in hold.nodes:
-                    self._mark_chain(node, kept)
+                    self._mark_chain(node, new)
             else:
                 pending += hold.nodes
         while pending:
             node = pending.pop()
-            if node in passed:
+            if node in self._passed:
                 continue
-            passed.add(node)
-            kept.add(node)
-            pending += self.references.get(node, ())
-            parent = self.parents.get(node)
+            self._passed.add(node)
+            if node not in self._kept:
+                self._kept.add(node)
+                new.add(node)
+            pending += self._references.get(node, ())
+            parent = self._parents.get(node)
             if parent is not None:
                 pending.append(parent)
-        return kept
+        return new
 
-    def _mark_chain(self, node: StoreNode, kept: set[StoreNode]) -> None:
+    def _mark_chain(self, node: StoreNode, new: set[StoreNode]) -> None:
         """Mark a node and the parents of a snapshot. What is marked already has its parents marked."""
         at: StoreNode | None = node
-        while at is not None and at not in kept:
-            kept.add(at)
-            at = self.parents.get(at)
+        while at is not None and at not in self._kept:
+            self._kept.add(at)
+            new.add(at)
+            at = self._parents.get(at)

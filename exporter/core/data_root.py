@@ -86,6 +86,8 @@ class DataRoot:
         self.mounts: frozenset[Tree] = frozenset()
         #: The mounts of volumes that are not to be measured, with the types of their filesystems.
         self.unwalked: Mapping[Tree, str] = {}
+        #: Directories that were to be further roots and are none, with the reason.
+        self.untaken: dict[str, str] = {}
         self.answers: Callable[[str], bool] = lambda _: True
         #: The mount table from which `mounts` was made.
         self.mountinfo: Sequence[MountPoint] = ()

@@ -11,6 +11,8 @@ PRUNES: Version = (1, 13)
 ANONYMOUS_ONLY: Version = (23, 0)
 #: From this version on there is `docker builder prune`.
 BUILDER: Version = (18, 9)
+#: From this version on BuildKit keeps a history of builds (BuildKit 0.11).
+HISTORY: Version = (23, 0)
 #: From this version on there is `docker volume`.
 VOLUMES: Version = (1, 9)
 

@@ -15,7 +15,7 @@ from exporter.core.objects import (
     Temporary,
     Volume,
 )
-from exporter.core.snapshot import CollectorScan, Counters, Filesystem, Progress, Snapshot, Watching
+from exporter.core.snapshot import CollectorScan, Counters, Filesystem, FurtherRoot, Progress, Snapshot, Watching
 from exporter.core.states import (
     Collector,
     ContainerId,
@@ -42,6 +42,7 @@ __all__ = [
     "ContainerState",
     "Counters",
     "Filesystem",
+    "FurtherRoot",
     "Image",
     "ImageId",
     "ImageKey",

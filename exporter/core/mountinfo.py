@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from exporter.core.measured import Tree
+from exporter.core.measured import Tree, root_of
 from exporter.core.model import Filesystem
 
 #: Filesystems of this host whose device is no path.
@@ -103,6 +103,15 @@ def foreign_trees(root: str, mounts: Sequence[MountPoint]) -> dict[Tree, MountPo
     return {tuple(os.path.relpath(one.path, root).split("/")): one for one in foreign_mounts(root, mounts)}
 
 
+def foreign_trees_of(tops: Iterable[Tree], root: str, mounts: Sequence[MountPoint]) -> dict[Tree, MountPoint]:
+    """The same for the data root `root` and its further roots, which are among its `tops`."""
+    found: dict[Tree, MountPoint] = {}
+    for top in tops:
+        below = foreign_trees(os.path.join(root, *top), mounts)
+        found.update({(*top, *tree): mount for tree, mount in below.items()})
+    return found
+
+
 def is_local(fstype: str) -> bool:
     """Whether a filesystem is known not to be on another machine."""
     return fstype in _LOCAL
@@ -118,22 +127,29 @@ def filesystems(
 ) -> tuple[Filesystem, ...]:
     """The filesystems of the root, of its `parts` that may have a disk of their own, and of `others` by their path.
 
+    A part that is a further root is among `parts` with its path alone. What is mounted there, or below it, has its
+    absolute path as `directory`.
+
     `device` is the st_dev of the root. It stands for a mount that mountinfo does not list: in a chroot whose `/` is no
     mount point, and where /proc is not mounted.
     """
-    paths = [root, *(f"{root}/{'/'.join(part)}" for part in parts), *others]
+    known = list(parts)
+    paths = [root, *(os.path.join(root, *part) for part in known), *others]
+    further = [part[0] for part in known if part == root_of(part)]
     found: list[MountPoint] = []
     for path in dict.fromkeys(paths):
         mount = mount_of(path, mounts) or _unlisted(root, device, mounts)
         if not any(_same_filesystem(one, mount) for one in found):
             found.append(mount)
     return tuple(
-        Filesystem(one.path, one.device, one.path, one.fstype, _below(root, one.path), _is_own(root, one))
+        Filesystem(one.path, one.device, one.path, one.fstype, _below(root, one.path, further), _is_own(root, one))
         for one in found
     )
 
 
-def _below(root: str, path: str) -> str:
+def _below(root: str, path: str, further: Iterable[str]) -> str:
+    if any(_covers(top, path) for top in further):
+        return path
     return os.path.relpath(path, root) if path != root and _covers(root, path) else ""
 
 

@@ -280,7 +280,8 @@ class Volume:
 class BuildRecord:
     """One record of BuildKit's cache. `size` is what BuildKit wrote down, in bytes; else that of `content`.
 
-    `shared`: its layer is one of an image as well. `namespace`: that of containerd, where its data is in such a store.
+    `shared`: its layer is one of an image as well. `namespace`: that of containerd, where its data is in such a store;
+    then a size that is not written down is that of `layer`.
     """
 
     id: str
@@ -292,6 +293,7 @@ class BuildRecord:
     usage_count: int | None = None
     shared: bool = False
     namespace: str = ""
+    layer: LayerKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +358,8 @@ class Inventory:
     `nested` the data roots of remapped users below this one. `elsewhere`: the entries of the root whose files are on
     devices or filesystems of their own, which are not measured. `remarks`: what is there and is not a part as usual.
     `engine` is what is known of the engine's version. `temporary` are its old temporary files. `content`: containerd's
-    image store, where there is one. `knowledge`: what of all this was not read whole.
+    image store, where there is one. `further` are the names in each further root, by its path. `knowledge`: what of all
+    this was not read whole.
     """
 
     layouts: tuple[str, ...] = ()
@@ -378,3 +381,10 @@ class Inventory:
     engine: EngineVersion = NO_EVIDENCE
     temporary: tuple[Temporary, ...] = ()
     content: ContentStore | None = None
+    further: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def top_level(self) -> tuple[Tree, ...]:
+        """The top-level entries of all roots, as trees."""
+        own: list[Tree] = [(name,) for name in self.directories]
+        return (*own, *((path, name) for path, names in self.further.items() for name in names))

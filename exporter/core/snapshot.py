@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from exporter.core.measured import Measured, Reason, Tree, is_within
+from exporter.core.measured import Measured, Reason, Tree, is_within, root_of
 from exporter.core.objects import Inventory, Problem
 from exporter.core.states import Collector, ContainerId, LayerKey, Trigger
 
@@ -22,6 +22,18 @@ class Filesystem:
     fstype: str
     directory: str = ""
     own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherRoot:
+    """A directory beside the data root that belongs to it, such as that of a containerd of the host.
+
+    `device` is its st_dev. `subvolumes`: directories of its filesystem can have device numbers of their own.
+    """
+
+    path: str
+    device: int
+    subvolumes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +73,7 @@ class Snapshot:
     could not be read; sums with one of these are not known. `audited` says by area when its least recently measured
     writable tree was measured. `progress` is None once everything was measured. `mounts` are the paths at which other
     filesystems are mounted; `subvolumes`: directories of the root's own filesystem can have device numbers of their
-    own.
+    own. `further`: the roots beside it that are read with it.
     """
 
     root: str
@@ -71,6 +83,7 @@ class Snapshot:
     device: int = 0
     mounts: frozenset[Tree] = frozenset()
     subvolumes: bool = False
+    further: tuple[FurtherRoot, ...] = ()
     measured: Mapping[Tree, Measured] = field(default_factory=dict)
     differences: Mapping[LayerKey, int] = field(default_factory=dict)
     logs: Mapping[ContainerId, int] = field(default_factory=dict)
@@ -91,10 +104,16 @@ class Snapshot:
         return not self.incomplete or self.incomplete.isdisjoint(trees)
 
     def is_here(self, tree: Tree) -> bool:
-        """Whether a measured tree is on the root's own filesystem."""
+        """Whether a measured tree is on the own filesystem of the root that it lies in."""
         if is_within(tree, self.mounts):
             return False
-        return self.subvolumes or self.measured[tree].device == self.device
+        device, subvolumes = self.device, self.subvolumes
+        if top := root_of(tree):
+            root = next((one for one in self.further if one.path == top[0]), None)
+            if root is None:
+                return False
+            device, subvolumes = root.device, root.subvolumes
+        return subvolumes or self.measured[tree].device == device
 
     @property
     def skipped_mounts(self) -> int:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from exporter.core.knowledge import Input
 from exporter.core.model import CollectorScan, Problem, Snapshot, Use
 from exporter.core.text import label, shorten
-from exporter.expose.linked_parts import linked_parts
+from exporter.expose.linked_parts import linked_parts, path_of
 from exporter.expose.snapshot_api import objects
 from exporter.expose.snapshot_api.rows import (
     ContainerRow,
@@ -70,7 +70,8 @@ def summarize(figures: Figures) -> Summary:
     if not snapshot.measured:
         return summary
     unread = {one.path for one in snapshot.problems}
-    directories = tuple(linked_parts(objects.directories(figures), objects.remarks(snapshot), unread))
+    parts = linked_parts(objects.directories(figures), objects.remarks(snapshot), unread)
+    directories = tuple(replace(row, name=path_of(row)) if row.root else row for row in parts)
     images = [row for row in objects.images(figures) if row.listed]
     containers = list(objects.containers(figures))
     mounts = [(shorten(row.name or row.id[:12]), mount) for row in containers for mount in row.mounts]

@@ -13,10 +13,11 @@ from exporter.core.barrier import Barrier
 from exporter.core.measured import Usage
 from exporter.core.model import Collector, ContainerKey, ImageKey, ImageState, LayerKey, Snapshot, Use
 from exporter.figures import image_sizes, needs, sizes
+from exporter.figures.clean_up import Freed
 from exporter.figures.image_sizes import ImageFigures
 from exporter.figures.needs import Figure
 from exporter.figures.prunes import Category
-from exporter.figures.reclaim import Freed, Reclaim, reclaim
+from exporter.figures.reclaim import Reclaim, reclaim
 from exporter.figures.sizes import BuildCacheFigures, ContainerFigures, LayerSum
 
 T = TypeVar("T")

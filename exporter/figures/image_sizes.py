@@ -50,7 +50,7 @@ class _Parts:
         for image in inventory.images:
             if image.listed:
                 for driver, layers in _layers_of(image):
-                    self._having[driver].update(layers)
+                    self._having[driver].update(iter(layers))  # not a mapping: that would be counts
                 self._having_blob.update(set(image.blobs))
 
     def of(self, image: Image) -> Iterator[_Part]:

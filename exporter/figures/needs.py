@@ -56,6 +56,7 @@ NEEDS: Mapping[Figure | Category, tuple[Input, ...]] = {
     Category.IMAGES_UNUSED: _ALL_OF_LAYERS,
     Category.VOLUMES_UNUSED: (*_USERS, Input.VOLUMES),
     Category.BUILD_CACHE: _ALL_OF_LAYERS,
+    Category.BUILD_HISTORY: _ALL_OF_LAYERS,
     Category.LAYERS_ORPHANED: REFER_TO_LAYERS,
 }
 

@@ -17,15 +17,27 @@ _USED_BY_CONTAINERS = (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED, Categor
 
 def reasons_against(inventory: Inventory) -> Mapping[Category, str]:
     """Why nothing is known of what the prunes of these categories take; a clause for people."""
+    if without := _without_docker(inventory):
+        return dict.fromkeys((one for one in Category if one is not Category.LAYERS_ORPHANED), without)
     if unsure := _same_name(inventory.containers) or _several_drivers(inventory.containers):
         return dict.fromkeys((Category.CONTAINERS_STOPPED, *_USED_BY_CONTAINERS), unsure)
     lost = _not_loaded(inventory.containers)
     return dict.fromkeys(_USED_BY_CONTAINERS, lost) if lost else {}
 
 
+def _without_docker(inventory: Inventory) -> str:
+    content = inventory.content
+    if content is None or content.engine or inventory.layouts != ("containerd",):
+        return ""
+    return (
+        "no data root of Docker belongs to this containerd. The kubelet and `crictl rmi --prune` remove images of "
+        "k8s.io, nerdctl removes those of its namespaces"
+    )
+
+
 def _not_loaded(containers: Iterable[Container]) -> str:
     """What a container used that is being removed is free to be removed, too."""
-    lost = [one for one in containers if one.unloaded and not one.going]
+    lost = [one for one in containers if one.unloaded and not (one.going or one.foreign)]
     if not lost:
         return ""
     more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
@@ -36,7 +48,7 @@ def _not_loaded(containers: Iterable[Container]) -> str:
 
 
 def _same_name(containers: Iterable[Container]) -> str:
-    loaded = [one for one in containers if one.name and not one.unloaded]
+    loaded = [one for one in containers if one.name and not (one.unloaded or one.foreign)]
     (name, count), *_ = Counter(one.name for one in loaded).most_common(1) or [("", 0)]
     if count < 2:
         return ""
@@ -45,7 +57,7 @@ def _same_name(containers: Iterable[Container]) -> str:
 
 def _several_drivers(containers: Iterable[Container]) -> str:
     """Where it is not known which driver the engine works with: it loads the containers of one only."""
-    found = sorted({one.driver for one in containers if one.driver and not one.unloaded})
+    found = sorted({one.driver for one in containers if one.driver and not (one.unloaded or one.foreign)})
     return f"an engine loads the containers of one of the drivers {' and '.join(found)} only" if len(found) > 1 else ""
 
 

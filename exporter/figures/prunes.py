@@ -10,18 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from exporter.core.engine_version import ANONYMOUS_ONLY, BUILDER, PRUNES, VOLUMES, EngineVersion
+from exporter.core.engine_version import ANONYMOUS_ONLY, BUILDER, HISTORY, PRUNES, VOLUMES, EngineVersion
 from exporter.core.shell import arguments, split_arguments
 
 
 class Category(StrEnum):
-    """What can be freed, in the order in which it is counted: that of `docker system prune`."""
+    """What can be freed, in the order in which it is counted: that of `docker system prune`, then what that leaves."""
 
     CONTAINERS_STOPPED = "containers_stopped"
     IMAGES_DANGLING = "images_dangling"
     IMAGES_UNUSED = "images_unused"
     VOLUMES_UNUSED = "volumes_unused"
     BUILD_CACHE = "build_cache"
+    BUILD_HISTORY = "build_history"
     LAYERS_ORPHANED = "layers_orphaned"
 
 
@@ -40,6 +41,7 @@ NAMES: Mapping[Category, str] = {
     Category.IMAGES_UNUSED: "images without a container",
     Category.VOLUMES_UNUSED: "volumes without a container",
     Category.BUILD_CACHE: "build cache",
+    Category.BUILD_HISTORY: "build history",
     Category.LAYERS_ORPHANED: "layers that nothing refers to",
 }
 #: The prune of each category, in the form that takes all of it.
@@ -49,6 +51,7 @@ PRUNE: Mapping[Category, str] = {
     Category.IMAGES_UNUSED: "docker image prune --all",
     Category.VOLUMES_UNUSED: "docker volume prune --all",
     Category.BUILD_CACHE: "docker builder prune --all",
+    Category.BUILD_HISTORY: "docker buildx history rm --all",
 }
 #: The same for volumes with Docker before 23.0, which takes all without `--all` and does not know that flag.
 OLD_VOLUME_PRUNE = "docker volume prune"
@@ -58,6 +61,7 @@ _BY_NAME: Mapping[Category, str] = {
     Category.IMAGES_UNUSED: "docker rmi",
     Category.VOLUMES_UNUSED: "docker volume rm",
 }
+_SINCE = {Category.BUILD_CACHE: BUILDER, Category.BUILD_HISTORY: HISTORY}
 #: No command of Docker's: the engine does not know these layers.
 _ORPHANED = "docker-storage-exporter layers --orphaned"
 _LONGEST_TEXT = 80
@@ -78,7 +82,7 @@ def command(category: Category, engine: EngineVersion, names: Sequence[str]) -> 
     """How this engine frees a category. `names` are the objects of it, for an engine that removes them by name."""
     if category is Category.LAYERS_ORPHANED:
         return Command(_ORPHANED)
-    if category is Category.BUILD_CACHE and engine.has(BUILDER) is False:
+    if category in _SINCE and engine.has(_SINCE[category]) is False:
         return Command("")
     if category in _BY_NAME and engine.has(PRUNES) is False:
         return _by_name(category, engine, names)

@@ -7,7 +7,7 @@ from functools import partial
 
 from exporter.core.barrier import Barrier
 from exporter.core.links import Links, sweep
-from exporter.core.measured import Measured, Tree, Usage, is_within
+from exporter.core.measured import Measured, Tree, Usage, is_within, root_of
 from exporter.core.model import (
     BuildRecord,
     Collector,
@@ -199,21 +199,36 @@ def _below(container: Container, sizes: Mapping[LayerKey, int], virtual: dict[Im
 def directories(snapshot: Snapshot) -> dict[str, Usage | None]:
     """The usage of every top-level entry, and of the root itself as `.`: their sum is `du -sx` of the root.
 
+    An entry of a further root has its absolute path, and that root itself has its own. They add up in the same way.
+
     Left out, as `du -x` does: an entry that is another filesystem; and one that could not be looked at. A subvolume of
     btrfs is no other filesystem. None: the files are not below the root, or not all of them could be read.
     """
-    here = [name for name in snapshot.inventory.directories if (name,) in snapshot.measured]
-    parts: dict[str, list[Measured]] = {name: [] for name in here if snapshot.is_here((name,))}
+    tops: list[Tree] = [(), *((one.path,) for one in snapshot.further)]
+    here = [tree for tree in snapshot.inventory.top_level if tree in snapshot.measured and snapshot.is_here(tree)]
+    parts: dict[Tree, list[Measured]] = {tree: [] for tree in here}
     for tree, measured in snapshot.measured.items():
-        if tree and tree[0] in parts and snapshot.is_here(tree):
-            parts[tree[0]].append(measured)
-    usages: dict[str, Usage | None] = {".": snapshot.measured[()].usage} if () in snapshot.measured else {}
-    usages.update(zip(sorted(parts), disjoint(parts[name] for name in sorted(parts)), strict=True))
-    lost = {tree[0] for tree in snapshot.incomplete if tree and not is_within(tree, snapshot.mounts)}
-    usages.update(dict.fromkeys((snapshot.inventory.elsewhere | lost) & parts.keys()))
-    if () in snapshot.incomplete:
-        usages["."] = None
-    return usages
+        entry = tree[: len(root_of(tree)) + 1]
+        if entry in parts and snapshot.is_here(tree):
+            parts[entry].append(measured)
+    usages: dict[Tree, Usage | None] = {top: snapshot.measured[top].usage for top in tops if top in snapshot.measured}
+    for top in tops:  # apart: each root adds up by itself
+        mine = sorted(entry for entry in parts if root_of(entry) == top)
+        usages.update(zip(mine, disjoint(parts[entry] for entry in mine), strict=True))
+    lost = {tree[: len(root_of(tree)) + 1] for tree in snapshot.incomplete if not is_within(tree, snapshot.mounts)}
+    lost |= {(name,) for name in snapshot.inventory.elsewhere}
+    usages.update(dict.fromkeys(lost & usages.keys()))
+    return {"/".join(tree) or ".": usage for tree, usage in usages.items()}
+
+
+def place_of(snapshot: Snapshot, directory: str) -> tuple[str, str]:
+    """The root of a top-level entry and its name there, `.` for the root itself. The root is "" for the data root."""
+    for one in snapshot.further:
+        if directory == one.path:
+            return one.path, "."
+        if directory.startswith(one.path.rstrip("/") + "/"):
+            return one.path, directory[len(one.path.rstrip("/")) + 1 :]
+    return "", directory
 
 
 def volumes(snapshot: Snapshot) -> dict[str, Usage | None]:

@@ -93,6 +93,11 @@ class RootAreas:
         """The watched directories whose own directories have a watch, too."""
         return frozenset(tree for tree in self.watched if table().of(tree).deep)
 
+    @property
+    def written(self) -> frozenset[Tree]:
+        """The watched directories with files that are kept open, so that each write is an event."""
+        return frozenset(tree for tree in self.watched if table().of(tree).written)
+
 
 def find_areas(root: DataRoot) -> RootAreas:
     """Find the stores and the watched directories of a root; one that is not there, or is no directory, is left out."""

@@ -32,6 +32,7 @@ def place_container(container: Container, parts: LayoutParts, stores: Mapping[st
                 init=found.init,
                 chain=found.chain,
                 cut=found.cut,
+                namespace=found.namespace,
                 metadata=(*container.metadata, *found.metadata),
             )
             break
@@ -41,7 +42,8 @@ def place_container(container: Container, parts: LayoutParts, stores: Mapping[st
     having = [driver for driver, store in stores.items() if name in store.names]
     having += [driver for driver, store in stores.items() if not store.listed]
     driver = container.driver or next(iter(having), next(iter(stores)) if len(stores) == 1 else "")
-    return replace(container, driver=driver, layer=name if driver in having else None)
+    own_layer = name if driver in having else None
+    return replace(container, driver=driver, namespace=parts.namespace_of(driver), layer=own_layer)
 
 
 def note_undescribed(reader: Reader, parts: LayoutParts) -> None:
@@ -65,7 +67,9 @@ def note_unplaced(reader: Reader, containers: Iterable[Container], parts: Layout
             continue
         if one.layer is None and not _is_placed(one, mine):
             reader.gap(Input.LAYER_STORES, tree, "it names no layer", driver=one.driver, object_id=one.id)
-        elif one.layer is not None and not (one.chain or one.missing) and (one.driver, one.image_id) not in empty:
+        elif one.layer is None or one.chain or one.missing or one.namespace:
+            continue  # containerd writes down that nothing is below, too
+        elif (one.driver, one.image_id) not in empty:
             reader.gap(Input.LAYER_STORES, tree, "it names no layers below", driver=one.driver, object_id=one.id)
 
 
@@ -85,7 +89,8 @@ def with_unloaded(reader: Reader, container: Container, parts: LayoutParts, curr
     if current not in ("", container.driver):
         why = f"it is of the graph driver {container.driver}, and the engine works with {current}"
         return replace(container, unloaded=why)
-    return replace(container, unloaded=own[0].why_not_loaded(container.id))
+    why = own[0].why_not_loaded(container.id)
+    return replace(container, unloaded=why) if why else container
 
 
 def with_missing(container: Container, parts: LayoutParts) -> Container:
@@ -98,7 +103,8 @@ def with_missing(container: Container, parts: LayoutParts) -> Container:
         return container
     part = own[0]
     own_layer = (container.id,) if container.layer is None and _is_placed(container, own) else ()
-    return replace(container, missing=(*part.missing_below(container), *own_layer))
+    missing = (*part.missing_below(container), *own_layer)
+    return replace(container, missing=missing) if missing != container.missing else container
 
 
 def _is_placed(container: Container, parts: Sequence[DriverPart]) -> bool:

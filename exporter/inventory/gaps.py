@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable
 
-from exporter.core.area import DRIVER, Area
+from exporter.core.area import DRIVER, FURTHER, Area
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Gap, Input, Knowledge
 from exporter.core.measured import Tree
@@ -46,7 +46,7 @@ def _driver(area: Area, tree: Tree) -> str:
     """The graph driver whose part of the root a path lies in; "" where it belongs to all."""
     for name, known in zip(tree, area.path, strict=False):
         beginning, variable, _ = known.partition(DRIVER)
-        if variable:
+        if variable and known != FURTHER:
             return name.removeprefix(beginning)
     return next((one.name for one in drivers.DRIVERS if area in one.areas), "")
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, reduce
 
+from exporter.core.content import ContentStore
 from exporter.core.data_root import DataRoot
 from exporter.core.model import BuildCache, Collector, Container, Image, ImageId
 from exporter.inventory import layouts
@@ -37,9 +38,32 @@ class LayoutParts:
 
     @property
     def build_cache(self) -> BuildCache | None:
-        """The build cache, from the newest layout that has one."""
+        """The build cache. With each image store that an engine works with, BuildKit has another one."""
         caches = [part.build_cache for part in self.by_layout.values() if part.build_cache is not None]
-        return caches[-1] if caches else None
+        return reduce(_joined, caches) if caches else None
+
+    @property
+    def content(self) -> ContentStore | None:
+        """The containerd image store."""
+        return next((part.content for part in self.by_layout.values() if part.content is not None), None)
+
+    @property
+    def foreign(self) -> list[Container]:
+        """The containers that are not Docker's."""
+        return [one for part in self.by_layout.values() for one in part.containers]
+
+    def namespace_of(self, driver: str) -> str:
+        """The namespace of Docker's containers, where a driver is a snapshotter that Docker works with; else ""."""
+        for part in self.by_layout.values():
+            if part.content is not None and driver in {
+                one.store.driver.name for one in part.drivers if one.describes_containers
+            }:
+                return part.content.engine
+        return ""
+
+    def is_docker(self, image: Image) -> bool:
+        """Whether an image is one of Docker's, and not of another namespace of containerd."""
+        return not image.namespace or (self.content is not None and image.namespace == self.content.engine)
 
     def of_new_image(self, container: Container) -> Container:
         """Name the image of a container by its new id, where an engine has moved the image and not the container."""
@@ -62,7 +86,7 @@ class LayoutParts:
 
     def of_engines(self, containers: Iterable[Container]) -> list[Driver]:
         """The drivers that an engine has worked with. Old ones keep volumes in the directory of another driver."""
-        used = {one.driver for one in containers} | {one.driver for one in self.images}
+        used = {one.driver for one in containers} | {one.driver for one in self.images if self.is_docker(one)}
         found = [
             parts[0] for driver, parts in self.by_driver.items() if driver in used or parts[0].describes_containers
         ]
@@ -72,6 +96,16 @@ class LayoutParts:
     def unmeasured(self) -> tuple[str, ...]:
         """The layouts whose objects are not known."""
         return tuple(name for name, part in self.by_layout.items() if not part.measured)
+
+
+def _joined(one: BuildCache, other: BuildCache) -> BuildCache:
+    return BuildCache(
+        (*one.records, *other.records),
+        {**one.needs, **other.needs},
+        {**one.holds, **other.holds},
+        tuple(dict.fromkeys((*one.content, *other.content))),
+        tuple(dict.fromkeys((*one.files, *other.files))),
+    )
 
 
 def read_layouts(reading: Reading) -> LayoutParts:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import partial
 
 from exporter.core.area import DRIVER
+from exporter.core.content import ContentStore
 from exporter.core.data_root import DataRoot
-from exporter.core.knowledge import Input, Knowledge
+from exporter.core.knowledge import REFER_TO_LAYERS, Input, Knowledge
 from exporter.core.measured import Tree
-from exporter.core.model import Collector, Container, Inventory, Layer, LayerId
+from exporter.core.model import Collector, Container, Image, Inventory, Layer, LayerId
 from exporter.inventory import layouts
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.container_layers import (
@@ -31,6 +32,7 @@ from exporter.inventory.gaps import knowledge
 from exporter.inventory.layout_parts import LayoutParts, read_layouts
 from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
+from exporter.inventory.layouts.containerd_content import with_orphans
 from exporter.inventory.layouts.layerdb_store import IMAGE
 from exporter.inventory.layouts.part import DriverPart, Reading
 from exporter.inventory.plugins import read_plugins
@@ -51,6 +53,21 @@ def nested_roots(root: DataRoot) -> tuple[str, ...]:
     known = [one.path for one in table().areas if one.objects in (Collector.CONTAINERS, Collector.IMAGES)]
     marks = {path for path in known if len(path) == 1}
     return tuple(name for name in names if any(root.is_directory((name, *mark)) for mark in marks))
+
+
+def _content(reader: Reader, parts: LayoutParts, known: Knowledge, grace: Grace) -> ContentStore | None:
+    """The containerd image store, with the blobs that nothing needs."""
+    content = parts.content
+    if content is None:
+        return None
+    doubtful = not known.whole((*REFER_TO_LAYERS, Input.NAMES))
+    return reader.attempt(content.home, partial(with_orphans, content, grace, doubtful=doubtful), content)
+
+
+def _loaded(image: Image, parts: LayoutParts, current: str) -> Image:
+    """Note whether the engine loads an image: it works with one driver. Those of others are none of its."""
+    unloaded = image.unloaded or (current not in ("", image.driver) and parts.is_docker(image))
+    return image if image.unloaded == unloaded else replace(image, unloaded=unloaded)
 
 
 def _each(
@@ -153,7 +170,7 @@ def read_inventory(
     builds = reader.attempt(
         buildkit.HOME, partial(buildkit.read_builds, reader), buildkit.Builds({}, (), doubtful=True)
     )
-    reading = Reading(root, readers, {image.id: image for image in previous.images}, builds)
+    reading = Reading(root, readers, {image.id: image for image in previous.images}, builds, found)
     parts = read_layouts(reading)
     if parts.unmeasured:  # any layer may belong to that layout: none is called orphaned
         grace.keep(set())
@@ -178,23 +195,26 @@ def read_inventory(
         of_driver = partial(_classify, reading, so_far, parts.by_driver[driver], mine, names, grace)
         layers += images.attempt(stores[driver].driver.layers, of_driver, [])
     directories = tuple(others.names(()))
+    further = {path: tuple(others.names((path,))) for path in root.further}
     inventory = Inventory(
         layouts=tuple(parts.by_layout),
         unmeasured=parts.unmeasured,
         nested=nested_roots(root),
         drivers=tuple(by_driver),
         layers=tuple(layers),
-        images=tuple(replace(one, unloaded=one.unloaded or current not in ("", one.driver)) for one in parts.images),
-        containers=containers,
+        images=tuple(_loaded(one, parts, current) for one in parts.images),
+        containers=(*containers, *parts.foreign),
         volumes=volumes,
         build_cache=parts.build_cache or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),
         stores=images.attempt((), partial(_count_entries, reading, parts), {}),
         missing={driver: _missing(images, parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=directories,
+        further=further,
         plugins=others.attempt(("plugins",), partial(read_plugins, others), ()),
         elsewhere=frozenset(files_elsewhere(root, stores[name]) for name in {one.driver for one in layers}) - {""},
         remarks=others.attempt((), partial(remarks, root, parts.leftovers, readers.values()), ()),
         engine=engine_version(directories, parts.by_layout, containers),
+        content=_content(images, parts, so_far, grace),
         temporary=others.attempt(("tmp",), partial(read_temporary, others, grace.clock.now()), ()),
     )
     inventory = replace(inventory, knowledge=knowledge(problems.unread))

@@ -18,7 +18,7 @@ from typing import Any
 
 from exporter.core.atomic_write import Forbidden, atomic_write, overwrite, require_replaceable
 from exporter.core.links import Links
-from exporter.core.measured import Identity, Measured, Tree, Usage
+from exporter.core.measured import Identity, Measured, Tree, Usage, root_of
 
 _VERSION = 3
 _MAX_BYTES = 256 * 1024 * 1024
@@ -154,14 +154,23 @@ def _decode(content: bytes) -> tuple[dict[Tree, Measured], dict[Tree, Sized]]:
     return trees, sizes
 
 
-def _name(tree: Tree) -> str:
-    return "/".join(tree)
+def _name(tree: Tree) -> str | list[str]:
+    """A path as text. One in a further root has that of the root apart."""
+    top = root_of(tree)
+    return [top[0], "/".join(tree[1:])] if top else "/".join(tree)
 
 
 def _tree(name: Any) -> Tree:
-    if not isinstance(name, str):
+    if isinstance(name, list):
+        top, below = map(_text, name)
+        return (top, *below.split("/"))
+    return tuple(_text(name).split("/"))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
         raise TypeError
-    return tuple(name.split("/"))
+    return value
 
 
 def _identity(value: Any) -> Identity:

@@ -1,6 +1,6 @@
 """The figures of the trees of a plan, and the trees that could not be measured."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
@@ -65,10 +65,13 @@ class Measurements:
         known = self.plan.unfinished | self.plan.sources.keys()
         return bool(unaccounted(self.measured, ({*linked} - known) & self.measured.keys()))
 
-    def adopt(self, plan: Plan, root_entry: Measured, dirty: Dirty) -> set[Tree]:
-        """Replace the plan, forget the trees that are not in it, and return the trees to measure."""
+    def adopt(self, plan: Plan, tops: Mapping[Tree, Measured], dirty: Dirty) -> set[Tree]:
+        """Replace the plan, forget the trees that are not in it, and return the trees to measure.
+
+        `tops`: the directories of all roots, without their entries.
+        """
         wanted = plan.to_measure(dirty, self.plan, self.measured.keys() | self._problems.keys())
-        gone = self.measured.keys() - plan.trees.keys() - {()}
+        gone = self.measured.keys() - plan.trees.keys() - tops.keys()
         for tree in gone:
             self._forget(tree)
         for key in self.differences.keys() - plan.differences.keys():
@@ -81,17 +84,19 @@ class Measurements:
         finished &= self.measured.keys()
         wanted |= finished | self._outdated(plan, finished)
         self._stale = (self._stale | finished) & plan.trees.keys()
-        self._note_root(root_entry)
+        for top, entry in tops.items():
+            self._note_root(top, entry)
         self.changes += bool(gone)
         self.plan = plan
         return wanted
 
-    def _note_root(self, entry: Measured) -> None:
-        """Note the directory of the root itself. On a FUSE filesystem, what it says may be impossible."""
-        self.measured[()] = entry
+    def _note_root(self, top: Tree, entry: Measured) -> None:
+        """Note the directory of a root itself. On a FUSE filesystem, what it says may be impossible."""
+        self.measured[top] = entry
         if not 0 <= entry.usage.allocated < 512 * MOST_BLOCKS:
-            self._partial.add(())
-            self._problems[()] = [Problem(Collector.DIRECTORIES, Reason.INTERNAL, ".", impossible().strerror or "")]
+            self._partial.add(top)
+            path = "/".join(top) or "."
+            self._problems[top] = [Problem(Collector.DIRECTORIES, Reason.INTERNAL, path, impossible().strerror or "")]
 
     def recall(self, root: DataRoot, wanted: Collection[Tree], cache: Cache) -> set[Tree]:
         """Use the cached figures of image layers among the wanted trees; return the trees of these layers."""

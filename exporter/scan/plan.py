@@ -19,7 +19,7 @@ _LAYER_COLLECTORS = {Use.CONTAINER: Collector.CONTAINERS, Use.BUILD_CACHE: Colle
 class Plan:
     """The trees to measure.
 
-    `trees`: each tree with its collector. The root itself is not among them.
+    `trees`: each tree with its collector. The roots themselves are not among them.
     `exclusions`: the directories that walks leave out.
     `immutable`: the trees of image layers, which never change after they were made.
     `differences`: the layers whose size Docker finds by a comparison, with the trees that it compares.
@@ -52,14 +52,14 @@ class Plan:
 
 
 def make_plan(root: DataRoot, inventory: Inventory, areas: RootAreas) -> Plan:
-    """Make the plan of a root: trees of objects, entries of stores, and the rest by top-level entry."""
+    """Make the plan of all roots: trees of objects, entries of stores, and the rest by top-level entry."""
     trees: dict[Tree, Collector] = {}
     immutable: set[Tree] = set()
     differences: dict[LayerKey, Changes] = {}
     for layer in inventory.layers:
         collector = _LAYER_COLLECTORS.get(layer.use, Collector.IMAGES)
         trees.update(dict.fromkeys(layer.trees, collector))
-        if layer.use is Use.IMAGE or layer.chain:
+        if layer.use is Use.IMAGE or layer.chain or layer.committed:
             immutable.update(layer.trees)
         if layer.changes is not None:
             differences[layer.key] = layer.changes
@@ -72,8 +72,8 @@ def make_plan(root: DataRoot, inventory: Inventory, areas: RootAreas) -> Plan:
         collector = table().of(store).collector
         for name in _names(root, store):
             trees.setdefault((*store, name), collector)
-    for name in inventory.directories:
-        trees.setdefault((name,), Collector.DIRECTORIES)
+    for tree in inventory.top_level:
+        trees.setdefault(tree, Collector.DIRECTORIES)
     walked = {tree for tree in _of_volumes(inventory) if tree in root.mounts and _answers(root, tree)}
     for mount in root.mounts - walked:
         exclusions.add(mount, mount=True)

@@ -8,6 +8,7 @@ of them.
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from exporter.config.settings import NO_CONTAINERD
 from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
@@ -23,13 +24,14 @@ from exporter.core.model import (
     Trigger,
 )
 from exporter.inventory.areas import RootAreas, find_areas
+from exporter.inventory.containerd_root import ContainerdRoot
 from exporter.inventory.layout_parts import detect
 from exporter.inventory.layouts.claims import Grace
-from exporter.inventory.opening import RootError, open_root, root_entry
+from exporter.inventory.opening import RootError, open_mounted, open_root, root_entry
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Result, Task
-from exporter.scan.disks import filesystems_of, has_subvolumes
+from exporter.scan.disks import filesystems_of, further_roots, has_subvolumes
 from exporter.scan.hard_links import gained_links
 from exporter.scan.measurements import Measurements
 from exporter.scan.metadata import Metadata
@@ -53,12 +55,14 @@ class Scanner:
         clock: Clock = SYSTEM_CLOCK,
         proc: str = "/proc",
         network: bool = False,
+        containerd: str = NO_CONTAINERD,
     ) -> None:
-        """`network`: measure volumes on network filesystems, too."""
+        """`network`: measure volumes on network filesystems, too. `containerd`: see `Config.containerd_root`."""
         self.path = path
+        self._containerd = ContainerdRoot(containerd)
         self.counters = counters or Counters()
-        #: (st_dev, st_ino) of the directory that was scanned; None before a scan.
-        self.identity: tuple[int, int] | None = None
+        #: (st_dev, st_ino) of the directories that were scanned, by root; empty before a scan.
+        self.identities: dict[Tree, tuple[int, int]] = {}
         self._clock = clock
         self._proc = proc
         self._network = network
@@ -68,8 +72,8 @@ class Scanner:
         self._known = Snapshot(path, self._clock.now())
         self._metadata = Metadata(self._grace, self._proc)
         self._measurements = Measurements()
-        #: Where filesystems with parts of the root are mounted, below it. Others are behind links: nothing of them is
-        #: measured.
+        #: The further roots, and where filesystems with parts of all roots are mounted, below these. Others are behind
+        #: links: nothing of them is measured.
         self.mounted_below: list[str] = []
         self._changes = 0
         self._outcomes = Outcomes(self.counters, clock)
@@ -156,11 +160,27 @@ class Scanner:
         What is known stays if it cannot be read only because this process has no descriptors or memory.
         """
         try:
-            return open_root(self.path, network=self._network)
+            root = open_root(self.path, network=self._network)
         except RootError as error:
             if not (error.shortage and self._complete):
                 self.lose(str(error))
             raise
+        try:
+            self._containerd.attach(root)
+        except OSError as error:
+            root.close()
+            raise RootError(f"cannot be opened: {error.strerror}", shortage=True) from None
+        return root
+
+    def look(self) -> DataRoot:
+        """Open the root for a look, without a check of its layouts; raises OSError."""
+        root = open_mounted(self.path)
+        try:
+            self._containerd.attach(root)
+        except OSError:
+            root.close()
+            raise
+        return root
 
     def begin(
         self, trigger: Trigger, dirty: Dirty, root: DataRoot | None = None, areas: RootAreas | None = None
@@ -174,13 +194,13 @@ class Scanner:
                 self.begin(trigger, dirty, opened)
             return
         stats = ScanStats()
-        if self._known.error or self.identity not in (None, (root.device, root.inode)):
+        if self._known.error or (self.identities and self.identities != root.identities):
             self.lose("")
-        self.identity = root.device, root.inode
-        self._pool.use(root.path, root.device, root.inode)
+        self.identities = root.identities
+        self._pool.use(root.path, root.identities)
         self._metadata.read(root, dirty, stats)
         plan = make_plan(root, self.inventory, areas or find_areas(root))
-        wanted = self._measurements.adopt(plan, root_entry(root), dirty)
+        wanted = self._measurements.adopt(plan, {top: root_entry(root, top) for top in root.tops}, dirty)
         if len(self._cache) and not (dirty.everything and self._complete):
             wanted -= self._measurements.recall(root, wanted - self.measured.keys(), self._cache)
         linked = self._measurements.linked(wanted)
@@ -192,8 +212,9 @@ class Scanner:
 
     def _note_filesystems(self, root: DataRoot) -> None:
         found = filesystems_of(root, self.inventory)
-        top = root.path.rstrip("/") + "/"
-        self.mounted_below = [one.mountpoint for one in found[1:] if one.mountpoint.startswith(top)]
+        tops = tuple(root.absolute(top).rstrip("/") + "/" for top in root.tops)
+        below = [one.mountpoint for one in found[1:] if one.mountpoint.startswith(tops)]
+        self.mounted_below = [*root.further, *below]
         self._changes += found != self._known.filesystems
         self._known = Snapshot(
             self.path,
@@ -201,6 +222,7 @@ class Scanner:
             device=root.device,
             mounts=root.mounts,
             subvolumes=has_subvolumes(root),
+            further=further_roots(root),
             filesystems=found,
         )
 
@@ -241,7 +263,7 @@ class Scanner:
         self._measurements = Measurements()
         self._metadata = Metadata(self._grace, self._proc)
         self._outcomes.collectors.clear()
-        self.identity = None
+        self.identities = {}
         self._runs.forget()
         self._complete = False
         self._known = Snapshot(self.path, self._clock.now(), error=error)

@@ -58,7 +58,7 @@ class Reconciler:
         """
         before, recent = self._signatures, self._recent
         self._signatures, self._recent = {}, set()
-        all_stores = ((), *areas.stores)
+        all_stores = (*areas.tops, *areas.stores)
         stores_before, self._areas = self._areas.stores, areas
         for store in all_stores:
             self._note(store, _listing_signature(root, store))
@@ -76,7 +76,7 @@ class Reconciler:
         changed = {key for key, signature in self._signatures.items() if before.get(key) != signature}
         changed |= before.keys() - self._signatures.keys()
         findings.stores = changed & {*all_stores, *stores_before}
-        findings.new = findings.stores.difference(stores_before) - {()}
+        findings.new = findings.stores.difference(stores_before, areas.tops)
         findings.entries = {key for key in changed - findings.stores if key in before and key in self._signatures}
         # No event tells of a mount, and none is missed. One of a volume comes and goes with its containers.
         mounted = self._mounts ^ mounts_before
@@ -96,14 +96,15 @@ class Reconciler:
         if not self._signatures:
             return
         known = dirty.read_again() | {*listings}
-        for store in {(), *areas.stores, *self._areas.stores}:
-            whole = dirty.covers(store) or (bool(store) and not self._areas.is_store(store))
+        for store in {*areas.tops, *areas.stores, *self._areas.stores}:
+            whole = dirty.covers(store) or (store not in areas.tops and not self._areas.is_store(store))
             if whole or store in known:
                 self._seen.add(store)
                 self._signatures.pop(store, None)
                 self._note(store, _listing_signature(root, store))
             candidates = self._signatures if whole else dirty.entries
-            entries = [key for key in candidates if key and key[:-1] == store and not areas.is_store(key)]
+            stores = {*areas.tops, *areas.stores}
+            entries = [key for key in candidates if key and key[:-1] == store and key not in stores]
             for key in entries:
                 self._signatures.pop(key, None)
             if whole or entries:

@@ -15,7 +15,7 @@ from exporter.core.log import Logger
 from exporter.core.measured import Tree
 from exporter.core.model import Counters, Snapshot, Trigger, Watching
 from exporter.inventory.areas import RootAreas, find_areas
-from exporter.inventory.opening import RootError, for_shortage, identify, open_mounted
+from exporter.inventory.opening import RootError, for_shortage, identify
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
 from exporter.schedule.audits import Audits
@@ -155,7 +155,7 @@ class Scheduler:
         identity = identify(self._config.root)
         failed = bool(self._scanner.error)
         # Another directory may have been mounted over the root between a look at it and its scan.
-        if identity == self._identity and self._scanner.identity in (identity, None) and not failed:
+        if identity == self._identity and self._scanner.identities.get((), identity) == identity and not failed:
             return False
         if identity != self._identity and self._identity is not None:
             self._watch_health.count("root")
@@ -231,7 +231,7 @@ class Scheduler:
     def _find_changes(self, now: float) -> None:
         """Find changes without an event; check the logs, the watches and the free space."""
         try:
-            with open_mounted(self._config.root) as root:
+            with self._scanner.look() as root:
                 found = find_areas(root)
                 watching = not self.watcher.deaf and not self.watcher.dead()
                 known, fixed = self._scanner.measured, self._scanner.plan.immutable
@@ -273,7 +273,7 @@ class Scheduler:
             # Entries that events have reported and that are still debounced are read now as well: a new listing beside
             # old metadata would show images without their names. They may be half written, so they stay dirty.
             found = left | findings.again
-            listings = found & {*self._areas.stores, ()}
+            listings = found & {*self._areas.stores, *self._areas.tops}
             dirty = Dirty(waiting.entries | (found - listings))
             self._begin(Trigger.RECONCILE, dirty, listings)
             self._audits.note_changes(left, now)

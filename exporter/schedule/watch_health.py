@@ -28,7 +28,7 @@ class WatchHealth:
         """Watch these areas of a root. If that fails, it is tried again after a minute."""
         if not self._config.watch.enabled:
             return
-        error = self._watcher.start(root, areas.watched, areas.deep)
+        error = self._watcher.start(root, areas.watched, areas.deep, areas.written)
         if error:
             fallback = f"a look every {self._config.watch.look_interval:g} s"
             _log.warning("watch.impossible", error=error, fallback=fallback)

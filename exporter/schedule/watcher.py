@@ -21,6 +21,7 @@ from watchdog.events import (
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
+    FileModifiedEvent,
     FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
@@ -28,10 +29,10 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from exporter.core.measured import Tree
+from exporter.core.measured import Tree, root_of
 from exporter.schedule.debounce import MOST_ENTRIES
 
-#: One filter for all watches: of two watches on one directory with different filters, one would get no events.
+#: One filter for all watches of a directory: of two with different filters, one would get no events.
 _FILTER: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirDeletedEvent,
@@ -41,6 +42,8 @@ _FILTER: list[type[FileSystemEvent]] = [
     FileDeletedEvent,
     FileMovedEvent,
 ]
+#: For databases that are kept open: no file is closed when they are written to.
+_FILTER_WRITTEN = [*_FILTER, FileModifiedEvent]
 _JOIN_SECONDS = 2.0
 _COLLECT_SECONDS = 0.1
 _WATCHED_INODE = re.compile(r"^inotify wd:\S+ ino:([0-9a-f]+) ", re.MULTILINE)
@@ -163,10 +166,13 @@ class Watcher:
         """The watched directories below the root."""
         return frozenset(self._directories)
 
-    def start(self, root: str, directories: Iterable[Tree], deep: Collection[Tree] = ()) -> str:
+    def start(
+        self, root: str, directories: Iterable[Tree], deep: Collection[Tree] = (), written: Collection[Tree] = ()
+    ) -> str:
         """Watch `root` and directories below it. Return why that is not possible, or "".
 
-        The directories inside those that are `deep` are watched as well.
+        The directories inside those that are `deep` are watched as well. In those that are `written`, each write to a
+        file is an event.
         """
         self.stop()
         self._root = root
@@ -178,7 +184,8 @@ class Watcher:
             for tree in ((), *directories):
                 path = os.path.join(root, *tree)
                 self._directories[tree] = _place(path)
-                observer.schedule(self.mailbox, path, recursive=tree in deep, event_filter=_FILTER)
+                kinds = _FILTER_WRITTEN if tree in written else _FILTER
+                observer.schedule(self.mailbox, path, recursive=tree in deep, event_filter=kinds)
         except (OSError, RuntimeError, MemoryError) as error:  # no descriptor, no thread, no memory
             self._threads = []
             self._directories.clear()
@@ -230,9 +237,12 @@ class Watcher:
         return own
 
     def tree_of(self, path: str) -> Tree | None:
-        """The path of an event relative to the root; None for the root itself and for paths outside it."""
-        above = self._root.rstrip("/") + "/"
-        return tuple(path[len(above) :].split("/")) if path.startswith(above) and path != above else None
+        """The path of an event relative to its root; None for a root itself and for paths outside of all."""
+        for top in (tree for tree in self._directories if tree == root_of(tree)):
+            above = os.path.join(self._root, *top).rstrip("/") + "/"
+            if path.startswith(above) and path != above:
+                return (*top, *path[len(above) :].split("/"))
+        return None
 
 
 def _held() -> list[int]:

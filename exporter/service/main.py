@@ -103,6 +103,7 @@ async def _keep_alive(starter: Starter, server: Server) -> None:
 def effective_settings(config: Config) -> Iterator[tuple[str, object]]:
     """The settings as fields of a log line."""
     yield "root", config.root
+    yield "containerd_root", config.containerd_root
     yield "listen", ",".join(config.web.listen)
     yield "scan_interval", config.scan.interval
     yield "duty_cycle", config.scan.duty_cycle

@@ -42,7 +42,13 @@ class ScanLoop:
         )
         scan = config.scan
         self._scanner = Scanner(
-            config.root, scan.orphaned_after, pool, self._cache, start.counters, network=scan.network
+            config.root,
+            scan.orphaned_after,
+            pool,
+            self._cache,
+            start.counters,
+            network=scan.network,
+            containerd=config.containerd_root,
         )
         self._scheduler = Scheduler(config, self._scanner, pool, start.counters, confinement.allows)
         self._log = ScanLog()

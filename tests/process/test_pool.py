@@ -39,7 +39,7 @@ def top(tmp_path: Path) -> Path:
 
 def _use(pool: Pool, top: Path) -> None:
     with DataRoot(str(top)) as root:
-        pool.use(root.path, root.device, root.inode)
+        pool.use(root.path, root.identities)
 
 
 def _results(pool: Pool, count: int, meanwhile: Callable[[], None] = lambda: None) -> list[Result]:

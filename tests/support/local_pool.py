@@ -1,9 +1,10 @@
 """A pool without processes: trees are measured in the test's own process, when results are asked for."""
 
 from collections import deque
+from collections.abc import Mapping
 
 from exporter.core.data_root import DataRoot, reason_of
-from exporter.core.measured import Reason, Tree
+from exporter.core.measured import Reason, Tree, root_of
 from exporter.measure.difference import difference
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.protocol import Errors
@@ -18,7 +19,7 @@ class LocalPool(Pool):
 
     def __init__(self) -> None:
         super().__init__(1, 30)
-        self._at: tuple[str, int, int] = ("", 0, 0)
+        self._at: tuple[str, dict[Tree, tuple[int, int]]] = ("", {})
         self._tasks: deque[Task] = deque()
         self._looked_at = 0
 
@@ -37,10 +38,10 @@ class LocalPool(Pool):
     def warm(self) -> None:
         pass
 
-    def use(self, path: str, device: int, inode: int) -> None:
-        if self._at != (path, device, inode):
+    def use(self, path: str, identities: Mapping[Tree, tuple[int, int]]) -> None:
+        if self._at != (path, identities):
             self.forget()
-        self._at = (path, device, inode)
+        self._at = (path, dict(identities))
 
     def forget(self) -> None:
         self._tasks.clear()
@@ -58,8 +59,9 @@ class LocalPool(Pool):
 
     def _result(self, task: Task) -> Result:
         try:
-            with DataRoot(self._at[0]) as root:
-                if (root.device, root.inode) != self._at[1:]:
+            path, identities = self._at
+            with DataRoot(path, root_of(task.tree)) as root:
+                if not root.identities.items() <= identities.items():
                     task.fail(Reason.VANISHED, (), "another root")
                     return Result(task)
                 return _compared(root, task) if task.changes is not None else _measured(root, task)

@@ -190,7 +190,7 @@ class BackupPlan:
     def stores(self) -> str:
         """The command that copies all images as files; "" if `docker save` is used."""
         document = self._index.document
-        there = [row.name for row in document.directories if row.name not in leftovers(document)]
+        there = [row.name for row in document.directories if not row.root and row.name not in leftovers(document)]
         names = {name: table().of((name,)) for name in there}
         areas = [name for name, area in names.items() if area.images and area.path == (name,)]
         files = [name for name, area in names.items() if area.images and area.path != (name,)]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from exporter.cli.commands.backup_plan import called
-from exporter.cli.commands.index import Index, container_name
+from exporter.cli.commands.index import Index, container_name, namespaces
 from exporter.cli.commands.tables import Answer, Lines, Table, not_known, total
 from exporter.core.units import age, human
 from exporter.expose.snapshot_api.rows import ContainerRow
@@ -18,8 +18,10 @@ _RUNNING = ("running", "paused", "restarting")
 def containers(index: Index) -> Answer:
     """List containers, those with the largest writable layer and log first."""
     rows = sorted(index.document.containers, key=lambda one: (-(one.writable or 0) - (one.log or 0), one.id))
+    several = namespaces(index.document)
     lines = [
         (
+            *((one.namespace,) if several else ()),
             container_name(one),
             index.short(one.id),
             _image(index, one),
@@ -32,9 +34,22 @@ def containers(index: Index) -> Answer:
         )
         for one in rows
     ]
-    headings = ("NAME", "CONTAINER ID", "IMAGE", "STATE", ">WRITABLE", ">LOG", "LOG LIMIT", ">VIRTUAL", ">#MOUNTS")
+    headings: tuple[str, ...] = (
+        "NAME",
+        "CONTAINER ID",
+        "IMAGE",
+        "STATE",
+        ">WRITABLE",
+        ">LOG",
+        "LOG LIMIT",
+        ">VIRTUAL",
+        ">#MOUNTS",
+    )
     sums = total(one.writable for one in rows), total(one.log for one in rows if _has_log(one))
-    table = Table("", headings, lines, footer=("total", "", "", "", *sums, "", "", ""))
+    if several:
+        headings = ("NAMESPACE", *headings)
+    before = ("",) * (headings.index(">WRITABLE") - 1)
+    table = Table("", headings, lines, footer=("total", *before, *sums, "", "", ""))
     parts: list[Table | Lines] = [table, *not_known(index.document, "container_states")]
     if limited := [one for one in rows if one.writable_limit]:
         parts.append(_limits(limited))
@@ -45,7 +60,7 @@ def containers(index: Index) -> Answer:
 
 def _limits(limited: list[ContainerRow]) -> Table:
     """The writable layers that `--storage-opt size` limits, and how much of that they take."""
-    headings = ("NAME", ">ON DISK", ">LIMIT", "USED")
+    headings: tuple[str, ...] = ("NAME", ">ON DISK", ">LIMIT", "USED")
     lines = [(container_name(one), one.writable_allocated, one.writable_limit, _share(one)) for one in limited]
     return Table("Writable layers with a limit (--storage-opt size)", headings, lines)
 

@@ -11,20 +11,19 @@ from exporter.cli.commands.unexplained import said_of, unexplained
 from exporter.core.text import SHORT
 from exporter.core.units import age, human
 from exporter.expose.linked_parts import linked_parts
-from exporter.expose.snapshot_api.rows import Document, FilesystemRow, LayerRow, ReclaimableRow
+from exporter.expose.snapshot_api.rows import DirectoryRow, Document, FilesystemRow, LayerRow, ReclaimableRow
 
 _MEASURES = ("size", "allocated", "inodes")
 
 
 def df(document: Document) -> Answer:
-    """List the top-level entries of the root, the largest first, and the reclaimable space."""
-    rows = sorted(document.directories, key=lambda row: (-(row.allocated or 0), row.name))
+    """List the top-level entries of each root, the largest first, and the reclaimable space."""
+    rows = sorted(document.directories, key=lambda row: (row.root, -(row.allocated or 0), row.name))
     bytes_, objects = ([getattr(row, what) for row in document.reclaimable] for what in ("bytes", "objects"))
     silent, unread = _silent(document), {one.path for one in document.problems}
     shown = list(linked_parts(rows, document.remarks, unread))
-    whole = not silent and all(row.allocated is not None for row in shown)
-    known = [sum(getattr(row, what) or 0 for row in shown) for what in _MEASURES]
-    sums = [one if whole else AtLeast(one) for one in known]
+    known, whole = _sums(shown)
+    whole = whole and not silent
     data = {
         "directories": [asdict(row) for row in rows],
         "total": dict(zip(_MEASURES, known if whole else (None, None, None), strict=True)),
@@ -37,16 +36,8 @@ def df(document: Document) -> Answer:
         "remarks": [asdict(row) for row in document.remarks],
     }
     parts: list[Table | Lines] = [
-        Table(
-            f"{document.root}{_when(document)}",
-            (">ON DISK", ">SIZE", ">#INODES", "PART"),
-            [
-                *((row.allocated, row.size, row.inodes, row.name) for row in shown),
-                *((None, None, None, name) for name in silent),
-            ],
-            footer=(sums[1], sums[0], sums[2], "total"),
-            bars=0,
-        ),
+        _directories(f"{document.root}{_when(document)}", [row for row in shown if not row.root], silent),
+        *(_directories(root, [row for row in shown if row.root == root], []) for root in document.further),
         Table(
             "Reclaimable, each row after the ones above it",
             (">BYTES", ">#OBJECTS", "WHAT", "HOW"),
@@ -60,9 +51,31 @@ def df(document: Document) -> Answer:
     return Answer(data, [*parts, *said_of(unexplained(document)), *_unmeasured(document), *remarks(document)])
 
 
+def _directories(title: str, rows: Sequence[DirectoryRow], silent: Sequence[str]) -> Table:
+    """The entries of one root, and the names of those that do not answer."""
+    known, whole = _sums(rows)
+    sums = [one if whole and not silent else AtLeast(one) for one in known]
+    return Table(
+        title,
+        (">ON DISK", ">SIZE", ">#INODES", "PART"),
+        [
+            *((row.allocated, row.size, row.inodes, row.name) for row in rows),
+            *((None, None, None, name) for name in silent),
+        ],
+        footer=(sums[1], sums[0], sums[2], "total"),
+        bars=0,
+    )
+
+
+def _sums(rows: Sequence[DirectoryRow]) -> tuple[list[int], bool]:
+    """The sums of what is known of these entries, and whether all is known."""
+    whole = all(row.allocated is not None for row in rows)
+    return [sum(getattr(row, what) or 0 for row in rows) for what in _MEASURES], whole
+
+
 def _silent(document: Document) -> list[str]:
     """The entries of the root on which a filesystem is mounted that does not answer."""
-    known = {row.name for row in document.directories}
+    known = {row.name for row in document.directories if not row.root}
     silent = [one.directory for one in document.filesystems if one.size is None]
     return [name for name in silent if name and "/" not in name and name not in known]
 

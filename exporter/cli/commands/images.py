@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
-from exporter.cli.commands.index import NONE, Index
+from exporter.cli.commands.index import NONE, Index, namespaces
 from exporter.cli.commands.missing import missing_data, missing_of_images
-from exporter.cli.commands.tables import Answer, Lines, Table, exact_sum, not_known, size, total
+from exporter.cli.commands.tables import Answer, Cell, Lines, Table, exact_sum, not_known, size, total
 from exporter.core.units import age
 from exporter.expose.snapshot_api.rows import ImageRow
 
@@ -22,24 +22,43 @@ def images(index: Index, *, intermediate: bool) -> Answer:
         key=lambda one: (-_created(one), one.id),
     )
     listed = [one for one in rows if one.listed]
-    lines = []
-    for one in rows:
-        for number, (repository, tag) in enumerate(_references(index, one)):
-            first = not number  # sizes in the first line of an image only, so that columns add up
-            figures = (one.virtual, one.unique, _rounded(one.proportional)) if one.listed else (one.virtual, "", "")
-            lines.append((repository, tag, index.short(one.id), _age(one.created), *figures, one.state, one.containers))
-            if not first:
-                lines[-1] = (repository, tag, index.short(one.id), "", "", "", "", one.state, one.containers)
-    headings = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", ">VIRTUAL", ">UNIQUE", ">SHARE", "STATE", ">#CONTAINERS")
+    shown = _Columns(index, several=namespaces(index.document), store=any(one.namespace for one in rows))
     # Shares are fractions: rounded alone, they would not add up.
     shared = exact_sum(one.proportional for one in listed)
     if shared is None:
         shared = total(_rounded(one.proportional) for one in listed)
-    footer = ("total", "", "", "", "", total(one.unique for one in listed), shared, "", "")
-    table = Table("", headings, lines, footer=footer)
+    sums = {">UNIQUE": total(one.unique for one in listed), ">SHARE": shared}
+    footer = ("total", *(sums.get(heading, "") for heading in shown.headings[1:]))
+    table = Table("", shown.headings, [line for one in rows for line in shown.lines(one)], footer=footer)
     missing = missing_of_images(index)
     data = {"images": [asdict(one) for one in rows], "missing": missing_data(index)}
     return Answer(data, [table, *missing, *not_known(index.document, *_FIGURES)], failed=bool(missing))
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The columns of the list. `several`: there are namespaces to tell apart; `store`: images of containerd."""
+
+    index: Index
+    several: tuple[str, ...]
+    store: bool
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        own = ("NAMESPACE",) if self.several else ()
+        sizes = (">VIRTUAL", *((">CONTENT",) if self.store else ()), ">UNIQUE", ">SHARE")
+        platforms = ("PLATFORMS",) if self.store else ()
+        return (*own, "REPOSITORY", "TAG", "IMAGE ID", "CREATED", *sizes, "STATE", ">#CONTAINERS", *platforms)
+
+    def lines(self, image: ImageRow) -> Iterator[tuple[Cell, ...]]:
+        """A line for each tag. Sizes are in the first line of an image only, so that columns add up."""
+        shares: tuple[Cell, ...] = (image.unique, _rounded(image.proportional)) if image.listed else ("", "")
+        sizes = (image.virtual, *((image.content,) if self.store else ()), *shares)
+        own = (image.namespace,) if self.several else ()
+        for number, names in enumerate(_references(self.index, image)):
+            figures = ("", *("" for _ in sizes)) if number else (_age(image.created), *sizes)
+            last = (image.state, image.containers, *((", ".join(image.platforms),) if self.store else ()))
+            yield (*own, *names, self.index.short(image.id), *figures, *last)
 
 
 def _references(index: Index, image: ImageRow) -> list[tuple[str | None, str | None]]:
@@ -85,38 +104,48 @@ class Node:
 
 def tree(index: Index, *, full: bool) -> Answer:
     """Draw the images of each driver as Docker 1.x did (api/client/commands.go, WalkTree)."""
-    drivers = dict.fromkeys((*index.document.drivers, *(one.driver for one in index.document.images)))
-    forests = {driver: roots for driver in drivers if (roots := _forest(index, driver))}
+    spaces = {(one.driver, one.namespace): None for one in index.document.images}
+    order = list(dict.fromkeys((*index.document.drivers, *(driver for driver, _ in spaces))))
+    forests = {
+        space: roots
+        for space in sorted(spaces, key=lambda one: (order.index(one[0]), one[1]))
+        if (roots := _forest(index, *space))
+    }
     missing = missing_of_images(index)
     parts = [
-        Lines(f"driver {driver}" if len(forests) > 1 else "", list(_draw(index, roots, full)))
-        for driver, roots in forests.items()
+        Lines(_title(*space) if len(forests) > 1 else "", list(_draw(index, roots, full)))
+        for space, roots in forests.items()
     ]
     data = [
-        {"driver": driver, "nodes": [row for root in roots for row in _data(root)]} for driver, roots in forests.items()
+        {"driver": driver, "namespace": namespace, "nodes": [row for root in roots for row in _data(root)]}
+        for (driver, namespace), roots in forests.items()
     ]
     return Answer({"trees": data, "missing": missing_data(index)}, [*parts, *missing], failed=bool(missing))
 
 
-def _forest(index: Index, driver: str) -> list[Node]:
-    """The root nodes of one driver. Each node is in one place only."""
+def _title(driver: str, namespace: str) -> str:
+    return f"driver {driver}, namespace {namespace}" if namespace else f"driver {driver}"
+
+
+def _forest(index: Index, driver: str, namespace: str) -> list[Node]:
+    """The root nodes of one driver and namespace. Each node is in one place only."""
     nodes: dict[str, Node] = {}
     parents: dict[str, str] = {}
     lost: list[Node] = []
-    for image in index.document.images:
-        if image.driver != driver:
-            continue
-        below: int | None = None
+    images = [one for one in index.document.images if (one.driver, one.namespace) == (driver, namespace)]
+    for image in images:
         chain = index.chain(image)
+        sizes: dict[str, int | None] = {}
         for layer in reversed(chain):
-            below = layer.size if layer is chain[-1] else _plus(below, layer.size)
-            node = nodes.setdefault(layer.id, Node(layer.id, layer.id, driver, below))
+            below = sizes.get(layer.parent, 0)
+            sizes[layer.id] = _plus(below, layer.size)
+            node = nodes.setdefault(layer.id, Node(layer.id, layer.id, driver, sizes[layer.id]))
             node.created = max(node.created, _created(image))
             if layer.parent:
                 parents[layer.id] = layer.parent
         if not chain:
-            lost.append(Node(image.id, "", driver, None, _created(image), [image]))
-    _place(nodes, parents, [one for one in index.document.images if one.driver == driver and one.layer in nodes])
+            lost.append(Node(image.id, "", driver, image.virtual, _created(image), [image]))
+    _place(nodes, parents, [one for one in images if one.layer in nodes])
     return _roots(nodes, parents) + lost
 
 
@@ -198,10 +227,14 @@ def _label(index: Index, node: Node, full: bool) -> str:
     ids = [one.id if full else index.short(one.id) for one in node.images]
     layer = index.layers.get((node.driver, node.layer))
     if not ids and layer is not None:
-        name = layer.chain or layer.id
-        ids = [f"{NONE} (layer {name if full else index.short(name)})"]
+        name = (layer.chain or layer.name or layer.id) if full else index.layer_name(layer)
+        ids = [f"{NONE} (layer {name})"]
+    contents = [size(image.content) for image in node.images if image.namespace]
+    content = f" Content: {', '.join(contents)}" if contents else ""
     tags = f" Tags: {', '.join(node.tags)}" if node.tags else ""
-    return f"{', '.join(ids)} Virtual Size: {size(node.virtual)}{tags}"
+    platforms = dict.fromkeys(one for image in node.images for one in image.platforms)
+    several = f" Platforms: {', '.join(platforms)}" if len(platforms) > 1 else ""
+    return f"{', '.join(ids)} Virtual Size: {size(node.virtual)}{content}{tags}{several}"
 
 
 def _data(root: Node) -> list[dict[str, object]]:

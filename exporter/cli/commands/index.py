@@ -2,15 +2,18 @@
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 
 from exporter.core.knowledge import Input
-from exporter.core.text import short_ids
+from exporter.core.text import short_ids, shorten
 from exporter.expose.snapshot_api.rows import ContainerRow, Document, ImageRow, LayerRow, VolumeRow
 from exporter.inventory.drivers import INIT
 
 NONE = "<none>"
+_VIEW = "-view"
+#: The length of the ids of BuildKit's records; those of other objects are longer.
+_IDS = 25
 
 
 class Index:
@@ -25,7 +28,7 @@ class Index:
     def _short(self) -> dict[str, str]:
         ids = {one.id for one in self.document.images} | {one.id for one in self.document.containers}
         ids |= {one.image_id for one in self.document.containers if one.image_id}
-        ids |= {part for one in self.document.layers for part in (one.id.removesuffix(INIT), one.chain) if part}
+        ids |= {part for one in self.document.layers for part in (_bare(one), one.chain) if part}
         return dict(short_ids(ids))
 
     def short(self, one: str) -> str:
@@ -33,13 +36,23 @@ class Index:
         bare = one.removesuffix(INIT)
         return self._short.get(bare, bare[:12]) + one[len(bare) :]
 
+    def layer_name(self, layer: LayerRow) -> str:
+        """What a layer is called in tables: the beginning of its chain id or id, or of a snapshot's key."""
+        if not layer.namespace:
+            return self.short(layer.chain or layer.id)
+        bare = _bare(layer)
+        suffix = layer.name.removeprefix("sha256:")[len(bare) :]
+        known = self._short.get(bare)
+        return shorten(layer.name) if known is None or len(bare) < _IDS else known + suffix
+
     def chain(self, image: ImageRow) -> list[LayerRow]:
-        """The layers of an image that are on disk, the uppermost first."""
+        """The layers of an image that are on disk, the uppermost first; of several platforms one after the other."""
         found: dict[str, LayerRow] = {}
-        at = image.layer
-        while at and at not in found and (layer := self.layers.get((image.driver, at))):
-            found[at] = layer
-            at = layer.parent
+        for top in (image.layer, *image.further):
+            at = top
+            while at and at not in found and (layer := self.layers.get((image.driver, at))):
+                found[at] = layer
+                at = layer.parent
         return list(found.values())
 
     @cached_property
@@ -89,7 +102,8 @@ class Index:
 
     def containers_from(self, image: ImageRow) -> list[ContainerRow]:
         """The containers that were made from an image."""
-        return [one for one in self.document.containers if (one.driver, one.image_id) == (image.driver, image.id)]
+        of = image.driver, image.namespace, image.id
+        return [one for one in self.document.containers if (one.driver, one.namespace, one.image_id) == of]
 
     def owner(self, layer: LayerRow) -> str:
         """The owner of a layer, as text."""
@@ -116,7 +130,8 @@ class Index:
 
     def _image_of(self, container: ContainerRow) -> str:
         """The image of a container that no image of the document has the layers of."""
-        known = any((one.driver, one.id) == (container.driver, container.image_id) for one in self.document.images)
+        of = container.driver, container.namespace, container.image_id
+        known = any((one.driver, one.namespace, one.id) == of for one in self.document.images)
         return "image" if known else self._lost_image(container.driver)
 
     def _lost_image(self, driver: str) -> str:
@@ -147,12 +162,20 @@ class Index:
             if image.id.startswith(wanted) or beginning in _named(image):
                 yield image
         for layer in self.document.layers:
-            if layer.id.startswith(wanted) or (layer.chain and layer.chain.startswith(wanted)):
+            key = layer.name.removeprefix("sha256:")
+            named = layer.id == wanted or key.startswith(wanted) if layer.namespace else layer.id.startswith(wanted)
+            if named or (layer.chain and layer.chain.startswith(wanted)):
                 yield layer
 
     def path(self, directory: str, root: str = "") -> str:
         """The path of a directory of the root, as a host path; "" for none."""
         return posixpath.join(root or self.document.root, directory) if directory else ""
+
+
+def _bare(layer: LayerRow) -> str:
+    """The id in the name of a layer, without what Docker and BuildKit add to it."""
+    name = layer.name.removeprefix("sha256:") if layer.namespace else layer.id
+    return name.removesuffix(INIT).removesuffix(_VIEW)
 
 
 _NOBODY = {
@@ -169,8 +192,17 @@ def _more(several: Sequence[object]) -> str:
 
 
 def container_name(container: ContainerRow) -> str:
-    """A container's name, or the beginning of its id."""
+    """A container's name, or the beginning of its id; of a pod's container the pod's name as well."""
+    if container.pod:
+        return f"{container.pod_namespace}/{container.pod}/{container.pod_container or 'sandbox'}"
     return container.name or container.id[:12]
+
+
+def namespaces(document: Document) -> tuple[str, ...]:
+    """The namespaces of containerd that have objects in a document, if they are several; else none."""
+    rows: Iterable[ImageRow | ContainerRow | LayerRow] = (*document.images, *document.containers, *document.layers)
+    found = sorted({row.namespace for row in rows})
+    return tuple(found) if len(found) > 1 else ()
 
 
 def _named(image: ImageRow) -> set[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from exporter.cli.commands.index import Index, container_name
+from exporter.cli.commands.index import Index, container_name, namespaces
 from exporter.cli.commands.missing import missing_data, missing_layers
 from exporter.cli.commands.tables import Answer, Lines, Table, not_known, size
 from exporter.core.text import escape
@@ -34,9 +34,11 @@ def layers(index: Index, wanted: str, *, orphaned: bool) -> Answer:
 
 
 def _table(index: Index, title: str, rows: Iterable[LayerRow]) -> Table:
+    several = namespaces(index.document)
     lines = [
         (
-            index.short(one.chain or one.id),
+            *((one.namespace,) if several else ()),
+            index.layer_name(one),
             one.use,
             one.size,
             one.allocated,
@@ -45,7 +47,7 @@ def _table(index: Index, title: str, rows: Iterable[LayerRow]) -> Table:
         )
         for one in rows
     ]
-    return Table(title, _HEADINGS, lines)
+    return Table(title, (*(("NAMESPACE",) if several else ()), *_HEADINGS), lines)
 
 
 def _data(index: Index, layer: LayerRow) -> dict[str, object]:
@@ -109,8 +111,9 @@ def _layers_of(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[La
         return [row]
     if isinstance(row, ImageRow):
         return index.chain(row)
-    own = [index.layers.get((row.driver, name)) for name in (row.layer, row.layer + INIT)]
-    image = next((one for one in index.document.images if (one.driver, one.id) == (row.driver, row.image_id)), None)
+    own = [index.layers.get((row.driver, name)) for name in (row.layer, row.init or row.layer + INIT)]
+    of = row.driver, row.namespace, row.image_id
+    image = next((one for one in index.document.images if (one.driver, one.namespace, one.id) == of), None)
     return [one for one in own if one is not None] + (index.chain(image) if image else [])
 
 
@@ -123,6 +126,7 @@ def _about(index: Index, row: LayerRow | ImageRow | ContainerRow) -> list[str]:
         called = ", ".join((*row.references, *row.digests)) or "no name"
         return [f"image {row.id}: {called}; {size(row.virtual)}", f"  containers: {users}"]
     lines = [f"layer {row.id} of driver {row.driver}: {index.owner(row)}"]
+    lines += [f"  namespace: {row.namespace}", f"  key: {row.name}"] if row.namespace else []
     lines += [f"  chain id: {row.chain}"] if row.chain else []
     lines += [f"  directory: {index.path(row.directory)}"] if row.directory else []
     lines += [f"  {_HELD}"] if index.is_left(row) else []

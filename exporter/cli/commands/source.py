@@ -48,7 +48,9 @@ def from_disk(config: Config) -> Document:
     settings = config.scan
     with Pool(settings.workers or default_workers(), settings.tree_timeout) as pool:
         pool.warm()
-        scanner = Scanner(config.root, settings.orphaned_after, pool, network=settings.network)
+        scanner = Scanner(
+            config.root, settings.orphaned_after, pool, network=settings.network, containerd=config.containerd_root
+        )
         snapshot = scan_once(scanner, settings.tree_timeout)
     snapshot, spaces = with_space(snapshot)
     filesystems = [space(one, status) for one, status in spaces]

@@ -15,8 +15,10 @@ from exporter.figures.prunes import Command, is_command
 from exporter.figures.temporary import ways_to_free
 
 #: Containers, images and plugins have 64 hex digits; layers of BuildKit 25 other characters, those of an init `-init`.
+#: Snapshots of containerd have numbers, and its containers any name (containerd 2.1 pkg/identifiers/validate.go).
 _OBJECT = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_LAYER = re.compile(r"([0-9a-f]{64}|[0-9a-z]{25})(-init)?", re.ASCII)
+_LAYER = re.compile(r"([0-9a-f]{64}|[0-9a-z]{25})(-init)?|[0-9]{1,20}", re.ASCII)
+_IDENTIFIER = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*", re.ASCII)
 _DIGEST = re.compile(r"[^@]+@[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-f]{32,128}", re.ASCII)
 _NESTED = re.compile(r"[0-9]+\.[0-9]+", re.ASCII)
 #: What the move of images by Docker 1.10 to 18.09 leaves behind.
@@ -53,9 +55,13 @@ def _shown(value: str) -> str:
 def _not_ids(document: Document) -> Iterator[tuple[str, str]]:
     """The ids of objects that are none, each with what it is said to be the id of."""
     ids = [("a plugin", one.id) for one in document.plugins]
-    ids += [("a container", one.id) for one in document.containers]
+    ids += [("a container", one.id) for one in document.containers if not one.namespace]
     ids += [("an image", one.id) for one in document.images]
     yield from ((what, one) for what, one in ids if not _OBJECT.fullmatch(one))
+    names = [("a container", one.id) for one in document.containers if one.namespace]
+    for rows in (document.containers, document.images, document.layers):
+        names += [("a namespace", one.namespace) for one in rows]
+    yield from ((what, one) for what, one in names if one and not _IDENTIFIER.fullmatch(one))
 
 
 class _Sieve:
@@ -105,8 +111,9 @@ def _sifted(document: Document) -> Document:
             row,
             layer=sieve.layer(row.layer),
             parent=sieve.object(row.parent, "an image's parent"),
-            digests=tuple(filter(sieve.is_digest, row.digests)),
-            missing=tuple(filter(sieve.is_layer, row.missing)),
+            digests=tuple(one for one in row.digests if row.namespace or sieve.is_digest(one)),
+            further=tuple(filter(sieve.is_layer, row.further)),
+            missing=tuple(one for one in row.missing if row.namespace or sieve.is_layer(one)),
         )
         for row in document.images
     )
@@ -144,7 +151,13 @@ def _not_below(document: Document) -> Iterator[tuple[str, str]]:
     paths += [("the directory of a volume", one.directory) for one in document.volumes]
     paths += [("a remark", one.path) for one in document.remarks]
     paths += [("the place of a filesystem", one.directory) for one in document.filesystems]
-    yield from ((what, one) for what, one in paths if one and not _is_below(one))
+    further = tuple(f"{one.rstrip('/')}/" for one in document.further)
+    yield from (("a further root", one) for one in document.further if not _is_below(one.removeprefix("/") or ".."))
+    below = ((what, one, f"{one}/".startswith(further)) for what, one in paths if one)
+    yield from ((what, one) for what, one, beside in below if not _is_below(one.removeprefix("/") if beside else one))
+    yield from (
+        ("a top-level entry", one.root) for one in document.directories if one.root not in {"", *document.further}
+    )
     names: Iterable[str] = (one.name for one in document.directories if one.name != ".")
     yield from (("a top-level entry", one) for one in names if "/" in unescape(one) or not _is_below(one))
     yield from (("a nested root", one) for one in document.nested if not _NESTED.fullmatch(one))

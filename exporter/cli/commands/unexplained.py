@@ -16,7 +16,7 @@ def unexplained(document: Document) -> int | None:
     """
     own = next((one for one in document.filesystems if one.own), None)
     incomplete = document.taken is None or any(one.reason != "vanished" for one in document.problems)
-    files = [row.allocated for row in document.directories]
+    files = [row.allocated for row in document.directories if not row.root]
     if own is None or own.size is None or own.free is None or incomplete or not files or None in files:
         return None
     difference = own.size - own.free - sum(size for size in files if size is not None)

@@ -110,7 +110,7 @@ def _owners(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
 def _part(index: Index, name: str) -> list[dict[str, str]]:
     """The part of a data root for a top-level entry that belongs to no single object."""
     area = table().of((name,))
-    directory = next((one for one in index.document.directories if one.name == name), None)
+    directory = next((one for one in index.document.directories if not one.root and one.name == name), None)
     if area.path != (name,) and area.label:  # one of many files of a kind
         return [{"kind": "part", "id": name, "text": area.label}]
     if not area.label and directory is None:

@@ -38,7 +38,7 @@ _CONTAINER = (*_SPACE, "container_id")
 _FILESYSTEM = ("device", "mountpoint", "fstype")
 
 BUILD_INFO = _info("build_info", "The exporter that serves this.", "version", "revision", "python_version")
-ROOT_INFO = _info("root_info", "The data root that is read, once for each layout found in it.", "root", "layout")
+ROOT_INFO = _info("root_info", "A root that is read, once for each layout found in it.", "root", "layout")
 UP = _gauge("up", "1 if the data root could be read at the last scan.")
 KNOWN = _gauge("known", "1 if that input was read whole; figures that need another one are absent.", "input")
 SCANNER_UP = _gauge("scanner_up", "1 while a scanning process runs, which keeps the figures up to date.")
@@ -86,15 +86,17 @@ FILESYSTEM_READONLY = _gauge("filesystem_readonly", "1 if that filesystem is rea
 
 DIRECTORY_SIZE = _gauge(
     "directory_size_bytes",
-    "Apparent size of a top-level entry of the data root, each inode once.",
+    "Apparent size of a top-level entry of a root, each inode once.",
+    "root",
     "directory",
 )
 DIRECTORY_ALLOCATED = _gauge(
     "directory_allocated_bytes",
     "Disk blocks of a top-level entry; the sum is du -x of the root.",
+    "root",
     "directory",
 )
-DIRECTORY_INODES = _gauge("directory_inodes", "Inodes of a top-level entry of the data root.", "directory")
+DIRECTORY_INODES = _gauge("directory_inodes", "Inodes of a top-level entry of a root.", "root", "directory")
 
 STORE_ENTRIES = _gauge("store_entries", "Entries of a store directory of the layout.", "driver", "store")
 LAYERS = _gauge("layers", "Layers on disk by what uses them.", *_SPACE, "use")

@@ -16,6 +16,7 @@ from exporter.expose.metrics.family import Column, ObjectFamilies, family, singl
 from exporter.figures.figures import Figures
 from exporter.figures.image_sizes import ImageFigures
 from exporter.figures.needs import Figure
+from exporter.figures.sizes import place_of
 
 
 def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Family]:
@@ -46,11 +47,18 @@ def _short(figures: Figures) -> Callable[[str], str]:
 
 
 def _directories(figures: Figures, limited: Limited) -> Iterator[Family]:
+    snapshot = figures.snapshot
     usages = {name: usage for name, usage in figures.directories.items() if usage is not None}
+
+    def key(directory: str) -> tuple[str, str]:
+        """The root, which is named only where there are several, and the name in it."""
+        root, name = place_of(snapshot, directory)
+        return root or (snapshot.root if snapshot.further else ""), name
+
     columns: list[Column[str]] = [
-        Column(c.DIRECTORY_SIZE, lambda name: [((name,), usages[name].size)]),
-        Column(c.DIRECTORY_ALLOCATED, lambda name: [((name,), usages[name].allocated)]),
-        Column(c.DIRECTORY_INODES, lambda name: [((name,), usages[name].inodes)]),
+        Column(c.DIRECTORY_SIZE, lambda name: [(key(name), usages[name].size)]),
+        Column(c.DIRECTORY_ALLOCATED, lambda name: [(key(name), usages[name].allocated)]),
+        Column(c.DIRECTORY_INODES, lambda name: [(key(name), usages[name].inodes)]),
     ]
     table = ObjectFamilies(Collector.DIRECTORIES, columns, figures.barrier)
     yield from table.families(limited, "directories", list(usages), lambda name: usages[name].allocated)

@@ -16,6 +16,8 @@ from exporter.expose.metrics.family import family, single
 AREAS = ("containers", "images", "layers", "root", "volumes")
 #: Why watches were made anew: the root or a watched directory is another one, a thread died, or there were too few.
 RESTARTS = ("directory", "limit", "root", "thread")
+#: Only this layout has a part of its files in a further root.
+_FURTHER_LAYOUT = "containerd"
 _AUDITED = ("containers", "volumes")
 
 
@@ -24,7 +26,9 @@ def status_families(snapshot: Snapshot, counters: Counters) -> Iterator[Family]:
     yield family(c.BUILD_INFO, [((VERSION, REVISION, platform.python_version()), 1)])
     yield single(c.UP, not snapshot.error)
     if not snapshot.error:
-        yield family(c.ROOT_INFO, (((snapshot.root, layout), 1) for layout in snapshot.inventory.layouts))
+        rows = [(snapshot.root, layout) for layout in snapshot.inventory.layouts]
+        rows += [(one.path, _FURTHER_LAYOUT) for one in snapshot.further]
+        yield family(c.ROOT_INFO, ((row, 1) for row in rows))
     if snapshot.measured:
         yield single(c.SNAPSHOT_TIMESTAMP, snapshot.taken)
         scans = snapshot.collectors

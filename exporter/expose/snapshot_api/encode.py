@@ -82,6 +82,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "drivers": [escape(name) for name in inventory.drivers],
         "origins": sorted({escape(one.origin) for one in inventory.containers if one.origin}),
         "nested": [escape(name) for name in inventory.nested],
+        "further": [escape(one.path) for one in snapshot.further],
         "unattributed": figures.reclaim.unattributed if measured else None,
     }
     yield _json(head)[:-1]

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from exporter.core.knowledge import Knowledge
 from exporter.core.measured import Tree, Usage
-from exporter.core.model import Collector, Container, Image, Layer, LayerKey, Snapshot, Volume
+from exporter.core.model import Collector, Container, Image, Layer, LayerId, LayerKey, Snapshot, Volume
 from exporter.core.text import escape
 from exporter.expose.snapshot_api.rows import (
     ContainerRow,
@@ -29,6 +29,7 @@ from exporter.figures.figures import Figures
 from exporter.figures.needs import Figure
 from exporter.figures.prunes import NAMES, Category
 from exporter.figures.reclaim import Reclaim
+from exporter.figures.sizes import place_of
 from exporter.figures.temporary import how_to_free
 
 T = TypeVar("T")
@@ -45,13 +46,15 @@ def _rows(figures: Figures, collector: Collector, objects: Iterable[T], make: Ca
 
 def directories(figures: Figures) -> Iterator[DirectoryRow]:
     """The top-level entries."""
-    yield from _rows(figures, Collector.DIRECTORIES, figures.directories.items(), _directory)
+    make = partial(_directory, figures.snapshot)
+    yield from _rows(figures, Collector.DIRECTORIES, figures.directories.items(), make)
 
 
-def _directory(one: tuple[str, Usage | None]) -> DirectoryRow:
-    name, usage = one
-    numbers = (None, None, None) if usage is None else (usage.size, usage.allocated, usage.inodes)
-    return DirectoryRow(escape(name), *numbers)
+def _directory(snapshot: Snapshot, one: tuple[str, Usage | None]) -> DirectoryRow:
+    directory, usage = one
+    root, name = place_of(snapshot, directory)
+    size, allocated, inodes = (None, None, None) if usage is None else (usage.size, usage.allocated, usage.inodes)
+    return DirectoryRow(escape(name), size, allocated, inodes, escape(root))
 
 
 def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:
@@ -84,11 +87,14 @@ def _layer(figures: Figures, layer: Layer, parents: Mapping[LayerKey, str]) -> L
         directory=_path(layer.content),
         home=_path(layer.home or layer.content),
         held=layer.held,
+        namespace=escape(layer.namespace),
+        name=escape(layer.name),
     )
 
 
 def _parents(snapshot: Snapshot) -> Mapping[LayerKey, str]:
-    images = snapshot.inventory.images
+    """The parents as the images have them. Those of containerd may have several chains, one after the other."""
+    images = (image for image in snapshot.inventory.images if not image.namespace)
     return {LayerKey(image.driver, own): parent for image in images for own, parent in pairwise(image.layers)}
 
 
@@ -98,10 +104,12 @@ def _path(tree: Tree | None) -> str:
 
 def images(figures: Figures) -> Iterator[ImageRow]:
     """All images, intermediate ones too."""
-    yield from _rows(figures, Collector.IMAGES, figures.snapshot.inventory.images, partial(_image, figures))
+    inventory = figures.snapshot.inventory
+    parents = {layer.key: layer.parent for layer in inventory.layers if layer.namespace}
+    yield from _rows(figures, Collector.IMAGES, inventory.images, lambda image: _image(figures, image, parents))
 
 
-def _image(all_figures: Figures, image: Image) -> ImageRow:
+def _image(all_figures: Figures, image: Image, parents: Mapping[LayerKey, LayerId | None]) -> ImageRow:
     missing = all_figures.missing.get(image.driver, frozenset())
     figures = all_figures.images[image.key]
     return ImageRow(
@@ -120,7 +128,20 @@ def _image(all_figures: Figures, image: Image) -> ImageRow:
         depth=len(image.layers),
         parent=image.parent or "",
         missing=tuple(escape(one) for one in image.missing if one in missing),
+        namespace=escape(image.namespace),
+        content=figures.content,
+        unpacked=figures.unpacked,
+        platforms=tuple(map(escape, image.platforms)),
+        further=tuple(_further_tops(image, parents)),
     )
+
+
+def _further_tops(image: Image, parents: Mapping[LayerKey, LayerId | None]) -> Iterator[str]:
+    """The layers of an image of containerd that are the parent of none of its others, but for the first."""
+    if not image.namespace:
+        return
+    below = {parents.get(LayerKey(image.driver, one)) for one in image.layers}
+    yield from (one for one in image.layers[1:] if one not in below)
 
 
 def containers(figures: Figures) -> Iterator[ContainerRow]:
@@ -161,6 +182,10 @@ def _container(all_figures: Figures, container: Container) -> ContainerRow:
         init=escape(container.init or ""),
         base=escape(next(iter(container.chain), "")),
         missing=tuple(escape(one) for one in container.missing if one in missing),
+        namespace=escape(container.namespace),
+        pod=escape(container.pod),
+        pod_namespace=escape(container.pod_namespace),
+        pod_container=escape(container.pod_container),
     )
 
 

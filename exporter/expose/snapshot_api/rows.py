@@ -13,15 +13,17 @@ PATH = "/api/v1/snapshot"
 
 @dataclass(frozen=True, slots=True)
 class DirectoryRow:
-    """A top-level entry of the root, or the root directory itself, `.`; they add up to `du -sx`.
+    """A top-level entry of a root, or the root directory itself, `.`; those of one root add up to `du -sx` of it.
 
-    None: its files are not below the root (layers of zfs and devicemapper).
+    None: its files are not below the root (layers of zfs and devicemapper). `root`: the further root that it is in; ""
+    for the data root.
     """
 
     name: str
     size: int | None
     allocated: int | None
     inodes: int | None
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class FilesystemRow:
     """A filesystem that a part of the root lies on; one that did not answer has no sizes.
 
     `own`: it holds the data root and nothing else. `directory` is where it is mounted below the root, "" for that of
-    the root.
+    the root. It is absolute for a filesystem that is mounted at a further root, or below one.
     """
 
     path: str
@@ -65,7 +67,8 @@ class LayerRow:
     """A layer on disk. `id` names its directory; `chain` is its chain id where the layout has such.
 
     `directory` holds its files, `home` all that the driver keeps of it; "" where these are no directories. `held` is
-    the id of a container that is gone, and whose entry of `layerdb/mounts` still holds the layer.
+    the id of a container that is gone, and whose entry of `layerdb/mounts` still holds the layer. A snapshot of
+    containerd is a layer: `namespace` is the one that has it, `name` its key there.
     """
 
     driver: str
@@ -79,6 +82,8 @@ class LayerRow:
     directory: str
     home: str
     held: str = ""
+    namespace: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,9 @@ class ImageRow:
     """An image. `layer` is the uppermost of its `depth` layers, "" where that is gone; `listed` as `docker images`.
 
     `parent` is the image that it was built on, "" where that is not known. `missing` are its layers that are not on
-    disk: chain ids, or ids of images in the old layout.
+    disk: chain ids, or ids of images in the old layout. Of an image of containerd, `namespace` is the one that has it,
+    `virtual` the sum of `content`, its blobs, and `unpacked`, its snapshots; `platforms` are those whose content is
+    here, and `further` the uppermost layers of those besides `layer`.
     """
 
     driver: str
@@ -104,6 +111,11 @@ class ImageRow:
     depth: int
     parent: str = ""
     missing: tuple[str, ...] = ()
+    namespace: str = ""
+    content: int | None = None
+    unpacked: int | None = None
+    platforms: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +140,8 @@ class ContainerRow:
     `log_deleted`: the engine writes to a log whose file was deleted, unless the container ended without that being
     written down. `writable_limit` is the size that `--storage-opt size` allows; `stack` and `swarm_service` are those
     of its service. `init` is the layer that Docker prepares below its own, `base` the uppermost of its image's layers
-    that are on disk, `missing` are its layers that are not.
+    that are on disk, `missing` are its layers that are not. `namespace` is that of containerd which has its layer. One
+    that is not Docker's has a `pod`, with the pod's namespace and its own name there, if Kubernetes runs it.
     """
 
     driver: str
@@ -157,6 +170,10 @@ class ContainerRow:
     base: str = ""
     missing: tuple[str, ...] = ()
     log_deleted: bool = False
+    namespace: str = ""
+    pod: str = ""
+    pod_namespace: str = ""
+    pod_container: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +284,8 @@ class Document:
 
     `gaps` is what was not read, `unknown` the figures that are not known because of that.
     `origins` are the paths by which engines called the root: another than `root` on a disk that is mounted elsewhere.
-    `nested` are the data roots of remapped users below this one, by the names of their directories.
+    `nested` are the data roots of remapped users below this one, by the names of their directories. `further` are the
+    roots that are read with it, such as that of a containerd of the host. A path in one of these is absolute.
     """
 
     schema: int
@@ -295,6 +313,7 @@ class Document:
     remarks: tuple[RemarkRow, ...] = ()
     gaps: tuple[GapRow, ...] = ()
     unknown: tuple[UnknownRow, ...] = ()
+    further: tuple[str, ...] = ()
 
     def why_not(self, figure: str, driver: str = "") -> str:
         """Why a figure is not known, for one graph driver or for all (""); "" where it is known."""

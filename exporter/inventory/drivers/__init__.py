@@ -6,6 +6,7 @@ Facts: Docker 1.0 to 20.10, daemon/graphdriver/*. To add a driver, add one `Driv
 from dataclasses import dataclass
 
 from exporter.core.area import Area
+from exporter.core.content import WALKABLE
 from exporter.core.knowledge import REFER_TO_LAYERS, Input
 from exporter.core.measured import Tree
 
@@ -145,6 +146,12 @@ ZFS = Driver("zfs", ("zfs", "graph"), (_named("zfs"), _layers("zfs", "graph")), 
 DRIVERS = (AUFS, BTRFS, DEVICEMAPPER, OVERLAY, VFS, OVERLAY2, FUSE_OVERLAYFS, ZFS)
 
 
+def snapshotter(name: str, layers: Tree = ()) -> Driver:
+    """A snapshotter of containerd as a driver: a snapshot is a layer. `layers` is its directory of snapshots."""
+    walkable = name in WALKABLE
+    return Driver(name, layers, walkable=walkable, listed=walkable, inner=WALKABLE.get(name, ()))
+
+
 def driver_named(name: str) -> Driver:
-    """The driver with this name. For an unknown driver: one with the name only, without areas of its own."""
-    return next((one for one in DRIVERS if one.name == name), None) or Driver(name, (), walkable=False, listed=False)
+    """The driver with this name; a graph driver before a snapshotter. Nothing is known of others than the name."""
+    return next((one for one in DRIVERS if one.name == name), None) or snapshotter(name)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.core.measured import Reason
-from exporter.inventory.files.bolt_pages import META, PAGE, BoltError, Bucket, Pages, unpack
+from exporter.inventory.files.bolt_pages import META, PAGE, BoltError, Bucket, BucketCache, Pages, unpack
 
-__all__ = ["MAX_BYTES", "BoltError", "Bucket", "Read", "read_bolt"]
+__all__ = ["MAX_BYTES", "BoltError", "Bucket", "BucketCache", "Read", "read_bolt"]
 
 _MAGIC = 0xED0CDAED
 _VERSION = 2
@@ -27,14 +27,15 @@ MAX_BYTES = 128 * 1024 * 1024
 Read = Callable[[int, int], bytes]
 
 
-def read_bolt(read: Read, name: bytes | None = None) -> Bucket:
+def read_bolt(read: Read, name: bytes | None = None, cache: BucketCache | None = None) -> Bucket:
     """Read the top-level bucket `name`, an empty one where there is none, or all of them in one.
 
+    `cache`: what earlier readings of this database have decoded; it is brought up to date.
     Raises BoltError, and whatever `read` raises.
     """
     meta = _newest_meta(read)
     for _ in range(_TRIES):
-        found = _attempt(read, meta, name)
+        found = _attempt(read, meta, name, cache)
         if isinstance(found, Bucket):
             return found
         meta = found
@@ -52,7 +53,7 @@ class _Meta:
     checksum: int
 
 
-def _attempt(read: Read, meta: _Meta, name: bytes | None) -> "Bucket | _Meta":
+def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache | None) -> "Bucket | _Meta":
     """The bucket; or the newest meta page, where that is another one than `meta` after the read.
 
     The size of the file says nothing: it never shrinks, and an engine makes it larger in steps of 16 MiB.
@@ -61,9 +62,11 @@ def _attempt(read: Read, meta: _Meta, name: bytes | None) -> "Bucket | _Meta":
     if used <= MAX_BYTES:
         content = memoryview(_whole(read, used))
         after = _newest_meta(read)
-        return after if after != meta else _decode(lambda offset, length: content[offset : offset + length], meta, name)
+        if after != meta:
+            return after
+        return _decode(lambda offset, length: content[offset : offset + length], meta, name, cache)
     try:
-        bucket = _decode(lambda offset, length: memoryview(read(offset, length)), meta, name)
+        bucket = _decode(lambda offset, length: memoryview(read(offset, length)), meta, name, cache)
     except BoltError:
         after = _newest_meta(read)
         if after != meta:
@@ -73,9 +76,14 @@ def _attempt(read: Read, meta: _Meta, name: bytes | None) -> "Bucket | _Meta":
     return bucket if after == meta else after
 
 
-def _decode(page_bytes: Callable[[int, int], memoryview], meta: _Meta, name: bytes | None) -> Bucket:
-    pages = Pages(page_bytes, meta.page_size, meta.pages)
-    return pages.bucket(meta.root) if name is None else pages.named(meta.root, name)
+def _decode(
+    page_bytes: Callable[[int, int], memoryview], meta: _Meta, name: bytes | None, cache: BucketCache | None
+) -> Bucket:
+    pages = Pages(page_bytes, meta.page_size, meta.pages, cache)
+    bucket = pages.bucket(meta.root) if name is None else pages.named(meta.root, name)
+    if cache is not None:
+        cache.pages, cache.inline = pages.found.pages, pages.found.inline
+    return bucket
 
 
 def _whole(read: Read, length: int) -> bytes:

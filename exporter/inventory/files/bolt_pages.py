@@ -8,6 +8,7 @@ share a byte. A small bucket lies in the value of its element, and its elements 
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 from exporter.core.measured import Reason
 
@@ -39,12 +40,35 @@ class BoltError(Exception):
         self.reason = reason
 
 
+T = TypeVar("T")
+
+
 @dataclass(slots=True)
 class Bucket:
     """One bucket: its values and the buckets in it, by name."""
 
     values: dict[bytes, bytes] = field(default_factory=dict)
     buckets: dict[bytes, "Bucket"] = field(default_factory=dict)
+    _converted: tuple[object, object] | None = field(default=None, compare=False, repr=False)
+
+    def once(self, convert: Callable[["Bucket"], T]) -> T:
+        """What `convert` makes of this bucket. It is kept: a bucket without a change is in the next reading, too."""
+        if self._converted is None or self._converted[0] is not convert:
+            self._converted = convert, convert(self)
+        return cast("T", self._converted[1])
+
+
+@dataclass(slots=True)
+class BucketCache:
+    """The buckets of one database that were decoded before, for the next reading of it.
+
+    Most objects of a database are buckets that do not change. What bytes decode to is known once they were decoded, so
+    bytes that are the same are not decoded again. `pages`: buckets of one page, by its number, each with the bytes of
+    that page which are in use. `inline`: buckets in a value, by their bytes.
+    """
+
+    pages: dict[int, tuple[bytes, Bucket, int]] = field(default_factory=dict)
+    inline: dict[bytes, Bucket] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +85,13 @@ class Pages:
     `page_bytes` returns so many bytes at an offset, fewer at the end. No page has the number `end` or a higher one.
     """
 
-    def __init__(self, page_bytes: Callable[[int, int], memoryview], page_size: int, end: int) -> None:
+    def __init__(
+        self,
+        page_bytes: Callable[[int, int], memoryview],
+        page_size: int,
+        end: int,
+        cache: BucketCache | None = None,
+    ) -> None:
         self._page_bytes = page_bytes
         self._page_size = page_size
         self._end = min(end, _LARGEST_OFFSET // page_size)
@@ -69,6 +99,9 @@ class Pages:
         self._elements_left = MAX_ELEMENTS
         self._value_bytes_left = MAX_VALUE_BYTES
         self._taken: set[int] = set()
+        self._known = cache or BucketCache()
+        #: What this reading has found, for the next one.
+        self.found = BucketCache()
 
     def named(self, root: int, name: bytes) -> Bucket:
         """Read one bucket of the bucket whose tree begins at page `root`, and none of its neighbours."""
@@ -91,9 +124,7 @@ class Pages:
             if flags & _BUCKET:
                 bucket.buckets[key] = self._inner(value, depth + 1)
                 continue
-            self._value_bytes_left -= len(value)
-            if self._value_bytes_left < 0:
-                raise BoltError("has more in its values than is read of a database", Reason.TOO_LARGE)
+            self._count_value(len(value))
             bucket.values[key] = bytes(value)
         return bucket
 
@@ -103,20 +134,61 @@ class Pages:
             raise BoltError("is nested too deep")
         root, _ = unpack(_BUCKET_HEADER, value, 0)
         if root:
-            return self.bucket(root, depth)
-        content = value[_BUCKET_HEADER.size :]
-        _, kind, count, _ = unpack(PAGE, content, 0)
-        if kind != _LEAF:
-            raise BoltError("has an inline bucket that is no leaf")
-        return self._collect(iter([_Leaf(content, count)]), depth)
+            return self._remembered(root) or self._remember(root, depth)
+        raw = bytes(value)
+        bucket = self._known.inline.get(raw)
+        if bucket is None:
+            content = value[_BUCKET_HEADER.size :]
+            _, kind, count, _ = unpack(PAGE, content, 0)
+            if kind != _LEAF:
+                raise BoltError("has an inline bucket that is no leaf")
+            bucket = self._collect(iter([_Leaf(content, count)]), depth)
+        self._count_value(len(raw))
+        self.found.inline[raw] = bucket
+        return bucket
+
+    def _remembered(self, root: int) -> Bucket | None:
+        """The bucket of a page that has the bytes that it had when it was decoded before."""
+        known = self._known.pages.get(root)
+        if known is None or root in self._taken or root >= self._end:
+            return None
+        raw, bucket, elements = known
+        if bytes(self._page_bytes(root * self._page_size, len(raw))) != raw:
+            return None
+        self._taken.add(root)
+        self._page_bytes_left -= self._page_size
+        self._elements_left -= elements
+        self._count_value(len(raw))
+        self._check_budget()
+        self.found.pages[root] = known
+        return bucket
+
+    def _remember(self, root: int, depth: int) -> Bucket:
+        """Decode a bucket, and note it for the next reading if all of it is on one page."""
+        pages, elements = len(self._taken), self._elements_left
+        bucket = self.bucket(root, depth)
+        if len(self._taken) == pages + 1:
+            raw = _in_use(self._page_bytes(root * self._page_size, self._page_size))
+            self.found.pages[root] = raw, bucket, elements - self._elements_left
+        return bucket
+
+    def _count_value(self, length: int) -> None:
+        self._value_bytes_left -= length
+        if self._value_bytes_left < 0:
+            raise BoltError("has more in its values than is read of a database", Reason.TOO_LARGE)
+
+    def _check_budget(self) -> None:
+        if self._page_bytes_left < 0:
+            raise BoltError("has more in use than is read of a database", Reason.TOO_LARGE)
+        if self._elements_left < 0:
+            raise BoltError(f"has more than {MAX_ELEMENTS} elements", Reason.TOO_LARGE)
 
     def _elements(self, leaves: Iterator[_Leaf]) -> Iterator[tuple[bytes, int, memoryview]]:
         """The elements of a bucket's leaves: key, flags, value. Their keys ascend."""
         last: bytes | None = None
         for leaf in leaves:
             self._elements_left -= leaf.count
-            if self._elements_left < 0:
-                raise BoltError(f"has more than {MAX_ELEMENTS} elements", Reason.TOO_LARGE)
+            self._check_budget()
             for key, flags, value in _elements_of(leaf):
                 if last is not None and key <= last:
                     raise BoltError("has keys that are out of order")
@@ -152,13 +224,22 @@ class Pages:
         self._page_bytes_left -= length
         if number + further >= self._end:
             raise BoltError("has a page that goes on over pages that are not in use")
-        if self._page_bytes_left < 0:
-            raise BoltError("has more in use than is read of a database", Reason.TOO_LARGE)
+        self._check_budget()
         numbers = range(number, number + further + 1)
         if not self._taken.isdisjoint(numbers):
             raise BoltError("has a page that is in two places")
         self._taken.update(numbers)
         return kind, count, self._page_bytes(start, length)
+
+
+def _in_use(page: memoryview) -> bytes:
+    """The bytes of a leaf page that its elements take. Their keys and values follow each other in their order."""
+    _, _, count, _ = unpack(PAGE, page, 0)
+    if not count:
+        return bytes(page[: PAGE.size])
+    at = PAGE.size + (count - 1) * _LEAF_ELEMENT.size
+    _, offset, key_size, value_size = unpack(_LEAF_ELEMENT, page, at)
+    return bytes(page[: at + offset + key_size + value_size])
 
 
 def _elements_of(leaf: _Leaf) -> Iterator[tuple[bytes, int, memoryview]]:

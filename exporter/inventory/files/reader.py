@@ -12,7 +12,7 @@ from exporter.core.fault_log import FAULT_LOG
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Collector
-from exporter.inventory.files.bolt import BoltError, Bucket, read_bolt
+from exporter.inventory.files.bolt import BoltError, Bucket, BucketCache, read_bolt
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.problems import Problems, Unread
 from exporter.inventory.files.values import Json, decode
@@ -74,6 +74,10 @@ class Reader:
             return value, self._problems.noted == before and lasts(value)
 
         return self._memo.get(kind, entry, attempt, also)
+
+    def lasting(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:
+        """A store of what is derived from an entry, for this reading and the next ones, see `Memo.lasting`."""
+        return self._memo.lasting(kind, entry, make)
 
     def attempt(self, tree: Tree, work: Callable[[], T], instead: T) -> T:
         """Return what `work` on one object returns.
@@ -295,7 +299,8 @@ class Reader:
         try:
             with self.root.regular(tree) as descriptor:
                 name = bucket.encode() or None
-                return convert(read_bolt(lambda offset, length: os.pread(descriptor, length, offset), name))
+                cache = self._memo.lasting("buckets", tree, BucketCache)
+                return convert(read_bolt(lambda offset, length: os.pread(descriptor, length, offset), name, cache))
         except BoltError as error:
             self.problem(error.reason, tree, str(error))
         except UnreadableError as error:

@@ -37,9 +37,11 @@ SNAPSHOTS: Tree = ("buildkit", "snapshots.db")
 _RECORDS: tuple[Tree, ...] = (("buildkit", "metadata_v2.db"), ("buildkit", "metadata.db"))
 _NAME = re.compile(r"[0-9a-z]{25}", re.ASCII)
 #: With the containerd image store: `containerd-<snapshotter>` (Docker 28, builder/builder-next/controller.go).
-_OF_CONTAINERD = "containerd-"
+OF_CONTAINERD = "containerd-"
 _SHA256 = "sha256:"
 _NANOSECONDS = 1e9
+#: Of one record.
+_MOST_PARENTS = 4096
 _LARGEST = 2**63 - 1
 
 
@@ -81,10 +83,7 @@ def read_builds(reader: Reader) -> Builds:
     if not reader.root.is_directory(HOME):
         return Builds({}, ())
     file = next((one for one in _RECORDS if one[-1] in names), _RECORDS[0])
-    for name in names:
-        if name.startswith(_OF_CONTAINERD):
-            reader.gap(Input.BUILD_CACHE, (*HOME, name), "its records are in the image store of containerd")
-    own = names and not any(name.startswith(_OF_CONTAINERD) for name in names)
+    own = names and not any(name.startswith(OF_CONTAINERD) for name in names)
     for database in (SNAPSHOTS, file) if own else ():
         reader.expect(database)
     snapshots = reader.database(SNAPSHOTS, "", _snapshots)
@@ -113,11 +112,17 @@ def _snapshots(bucket: Bucket) -> dict[str, BuildSnapshot]:
 
 
 def _records(reader: Reader, file: Tree, bucket: Bucket) -> tuple[tuple[str, Mapping[str, object]], ...]:
-    """The records that have data of their own, with the values that are used here.
+    """The records that have data of their own, with the values that are used here."""
+    return tuple(one for one in all_records(reader, file, bucket) if not one[1][_EQUAL.decode()])
+
+
+def all_records(reader: Reader, file: Tree, bucket: Bucket) -> list[tuple[str, Mapping[str, object]]]:
+    """All records of `_main`, also those that are the same data as another one, which `cache.equalMutable` names.
 
     Values that cannot be decoded are one problem, and not known.
     """
-    found, damaged = [], []
+    found: list[tuple[str, Mapping[str, object]]] = []
+    damaged = []
     for key, one in bucket.buckets.items():
         name = key.decode("utf-8", "replace")
         # One that was taken back is empty (buildkit cache/metadata/metadata.go, setValue).
@@ -125,15 +130,16 @@ def _records(reader: Reader, file: Tree, bucket: Bucket) -> tuple[tuple[str, Map
         if None in decoded.values():
             damaged.append(name)
         values = {value: _plain((decoded.get(value) or {}).get("value")) for value in _VALUES}
-        if not values[_EQUAL]:
-            found.append((name, {value.decode(): one for value, one in values.items()}))
+        found.append((name, {value.decode(): one for value, one in values.items()}))
     if damaged:
         reader.problem(Reason.DECODE, file, f"{len(damaged)} of its records, one is {damaged[0]}")
-    return tuple(found)
+    return found
 
 
 def _plain(value: object) -> object:
-    """A string or a number; True for all else that is something, which may be long and is not used."""
+    """A string, a number, or the strings of a list; True for all else that is something, which is not used."""
+    if isinstance(value, list):
+        return tuple(one for one in value[:_MOST_PARENTS] if isinstance(one, str))
     return value if value is None or isinstance(value, str | int | float) else bool(value)
 
 
@@ -146,6 +152,11 @@ _VALUES = (
     b"cache.usageCount",
     b"cache.snapshot",
     b"snapshot.size",
+    b"cache.blob",
+    b"cache.parent",
+    b"cache.mergeParents",
+    b"cache.lowerDiffParent",
+    b"cache.upperDiffParent",
 )
 
 
@@ -212,7 +223,7 @@ def _record(
     imaged: set[LayerKey],
 ) -> BuildRecord:
     snapshot = builds.snapshots.get(_snapshot_of(name, values))
-    size = _count(values["snapshot.size"])
+    size = count(values["snapshot.size"])
     content, shared = None, False
     for database in databases if snapshot is not None else ():
         assert snapshot is not None, "asked for"
@@ -229,17 +240,19 @@ def _record(
         kind=kind if isinstance(kind, str) and kind else "regular",
         size=size,
         content=content,
-        created=_time(values["cache.createdAt"]),
-        last_used=_time(values["cache.lastUsedAt"]),
-        usage_count=_count(values["cache.usageCount"]),
+        created=time_of(values["cache.createdAt"]),
+        last_used=time_of(values["cache.lastUsedAt"]),
+        usage_count=count(values["cache.usageCount"]),
         shared=shared,
     )
 
 
-def _count(value: object) -> int | None:
+def count(value: object) -> int | None:
+    """A number of BuildKit's that is none below 0; None for all else."""
     return value if type(value) is int and 0 <= value <= _LARGEST else None
 
 
-def _time(value: object) -> float | None:
-    count = _count(value)
-    return None if count is None else count / _NANOSECONDS
+def time_of(value: object) -> float | None:
+    """A time in nanoseconds, as Unix seconds; None for all else."""
+    found = count(value)
+    return None if found is None else found / _NANOSECONDS

@@ -1,50 +1,207 @@
-"""Docker's containerd image store: told apart, and not measured by object.
+"""The layout of containerd's image store, with Docker's data root or alone.
 
-Facts: Docker 23 to 29 daemon/containerd. The engine's own containerd, which every Docker since 18.09 has, keeps
-empty stores in `containerd/daemon` as well: they are evidence only where something is in them, or where there is no
-other image store. With a containerd of the host, the root has `rootfs/<snapshotter>/<container>` alone.
+Facts: Docker 23 to 28 daemon/containerd, containerd 1.7 and 2.1. The store is below `containerd/daemon` where dockerd
+starts a containerd of its own, in a further root where the host has one, and in the root itself where the data root is
+that of a containerd. The engine's own containerd, which every Docker since 18.09 has, keeps empty stores in
+`containerd/daemon` as well: they are evidence only where something is in them, or where there is no other image store.
 """
 
+import time
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
-from exporter.core.area import Area
+from exporter.core.area import DRIVER, FURTHER, Area, Signature
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
+from exporter.core.model import BuildCache, Collector, Image
+from exporter.inventory.files.reader import Reader
+from exporter.inventory.image_store.graph import make_graph
+from exporter.inventory.image_store.manifests import BlobReader
+from exporter.inventory.image_store.store import (
+    CONTENT,
+    DAEMON,
+    META_FILE,
+    METADATA,
+    SNAPSHOTS,
+    SNAPSHOTTER,
+    StoreFiles,
+    homes,
+    read_store,
+)
 from exporter.inventory.layouts import graph_store, layerdb_store
+from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD
+from exporter.inventory.layouts.containerd_builds import build_snapshotters, read_build_cache
+from exporter.inventory.layouts.containerd_content import (
+    find_engine,
+    foreign_containers,
+    layer_uses,
+    leases_of_lost,
+    make_content,
+)
+from exporter.inventory.layouts.containerd_images import ImagesOfNamespace
+from exporter.inventory.layouts.containerd_part import SnapshotterPart
+from exporter.inventory.layouts.containerd_snapshots import SnapshotLayers, find_snapshots
 from exporter.inventory.layouts.part import Part, Reading
 
-_HOME: Tree = ("containerd", "daemon")
-_CONTENT: Tree = (*_HOME, "io.containerd.content.v1.content", "blobs", "sha256")
-_SNAPSHOTTER = "io.containerd.snapshotter.v1."
+_BLOBS: Tree = (CONTENT, "blobs", "sha256")
+#: The snapshotter that Docker and containerd take by default.
+_DEFAULT_SNAPSHOTTER = "overlayfs"
 #: An engine makes these at its first start, after the directory of its image store.
 _ENGINE = ("engine-id", "buildkit", "containers")
 
 
+def _areas(home: Tree) -> Iterator[Area]:
+    """The directories of one store."""
+
+    def area(*below: str, source: Input) -> Area:
+        path, images = (*home, *below), Collector.IMAGES
+        return Area(path, collector=images, objects=images, store=True, watched=True, input=source)
+
+    def databases(*below: str, source: Input) -> Area:
+        return replace(area(*below, source=source), written=True, signature=Signature(), audited=False)
+
+    yield databases(METADATA, source=Input.IMAGE_STORE)
+    yield replace(area(*_BLOBS, source=Input.IMAGE_CONFIGS), immutable=True)
+    yield area(CONTENT, "ingest", source=Input.IMAGE_STORE)
+    yield databases(SNAPSHOTTER + DRIVER, source=Input.LAYER_STORES)
+    yield area(SNAPSHOTTER + DRIVER, SNAPSHOTS, source=Input.LAYER_STORES)
+
+
 class ContainerdLayout:
-    """The store below `containerd/daemon`, or that of a containerd of the host."""
+    """The store of a containerd, and what Docker keeps in it."""
 
     name = "containerd"
-    areas = (Area(_HOME[:1], "containerd's files", input=Input.IMAGE_STORE),)
+    areas = (
+        Area(DAEMON[:1], "containerd's files", input=Input.IMAGE_STORE),
+        Area(("rootfs",), "mount points of running containers"),
+        Area(
+            (*HOME, OF_CONTAINERD + DRIVER),
+            collector=Collector.BUILD_CACHE,
+            store=True,
+            signature=Signature(),
+            input=Input.BUILD_CACHE,
+        ),
+        *(area for home in (DAEMON, (FURTHER,), ()) for area in _areas(home)),
+    )
 
     def detect(self, root: DataRoot) -> bool:
-        """Whether containerd keeps, or has kept, the images of this root."""
-        if any(_entries(root, tree) for tree in (_CONTENT, ("rootfs",), *_snapshots(root))):
+        """Whether containerd keeps, or has kept, the images of this root, or is all that is in it."""
+        if root.further or root.is_directory((METADATA,)):
+            return True
+        if any(_entries(root, tree) for tree in ((*DAEMON, *_BLOBS), ("rootfs",), *_snapshots(root))):
             return True
         if layerdb_store.detect(root) or graph_store.detect(root):
             return False
         there = _entries(root, ())
-        return root.is_directory(_HOME) or all(name in there for name in _ENGINE[1:]) or _ENGINE[0] in there
+        return root.is_directory(DAEMON) or all(name in there for name in _ENGINE[1:]) or _ENGINE[0] in there
 
-    def read(self, _reading: Reading) -> Part:
-        """Read nothing: the objects of this store are not known."""
-        return Part(measured=False)
+    def read(self, reading: Reading) -> Part:
+        """Read the store. Where there is none to be read, its objects are not known."""
+        reader = reading.readers[Collector.IMAGES]
+        found = _find(reader)
+        if found is None:
+            return Part(measured=False)
+        leftovers = ("containerd",) if found.home != DAEMON and _entries(reading.root, (*DAEMON, *_BLOBS)) else ()
+        return replace(_Reading(reading, found).part(), leftovers=leftovers)
+
+
+def _find(reader: Reader) -> StoreFiles | None:
+    """Read the first store that has something of images; None where none can be read."""
+    first = None
+    for home in homes(reader.root):
+        found = read_store(reader, home)
+        if found is None:
+            reader.gap(Input.NAMES, (*home, METADATA, META_FILE), "the names of images are in there")
+            return None
+        if any(space.images or space.snapshots for space in found.namespaces.values()):
+            return found
+        first = first or found
+    return first
+
+
+class _Reading:
+    """One reading of a store."""
+
+    def __init__(self, reading: Reading, files: StoreFiles) -> None:
+        self._reading = reading
+        self._files = files
+        self._reader = reading.readers[Collector.IMAGES]
+        self._snapshots = find_snapshots(self._reader, files)
+        self._engine = find_engine(files, reading.containers) if files.home else ""
+        self._blobs = BlobReader(self._reader, files.place)
+        self._stacks: set[tuple[str, ...]] = set()
+
+    def part(self) -> Part:
+        """Everything in the store."""
+        files, engine = self._files, self._engine
+        names = sorted({*files.snapshotters})
+        default = self._engine_snapshotter()
+        layers = {name: SnapshotLayers(self._reader, files, name, self._snapshots) for name in names}
+        images = self._images(default)
+        graph = make_graph(files.namespaces, engine, time.time())
+        content = make_content(files, self._snapshots, layers, graph, engine)
+        uses, leases = layer_uses(content), leases_of_lost(content, self._reading.containers)
+        of_engine = {one.driver for one in self._reading.containers} | ({default} if engine else set())
+        used = {name for name in names if self._is_used(name, images)} | (of_engine & {*names})
+        parts = [
+            SnapshotterPart(
+                layers[name],
+                self._snapshots,
+                [one for one in images if one.driver == name],
+                engine if name in of_engine else "",
+                uses,
+                leases,
+                [(*files.home, METADATA, META_FILE)],
+                loads=name in of_engine,
+            )
+            for name in sorted(used)
+        ]
+        return Part(
+            parts,
+            build_cache=self._build_cache(engine),
+            content=content,
+            containers=tuple(foreign_containers(files, self._snapshots, engine, default)),
+            counts={(one.store.driver.name, SNAPSHOTS): len(one.store.names) for one in parts if one.store.listed},
+        )
+
+    def _is_used(self, name: str, images: list[Image]) -> bool:
+        one = self._files.snapshotters[name]
+        known = any(node.snapshotter == name for node in self._snapshots.by_node)
+        return known or bool(one.rows) or bool(one.directories) or any(image.driver == name for image in images)
+
+    def _engine_snapshotter(self) -> str:
+        """The snapshotter that Docker works with."""
+        drivers = Counter(one.driver for one in self._reading.containers if one.driver in self._files.snapshotters)
+        built = build_snapshotters(self._reading.readers[Collector.BUILD_CACHE])
+        space = self._files.namespaces.get(self._engine)
+        having = Counter(key.snapshotter for key in space.snapshots) if space else Counter()
+        names = (*(name for name, _ in drivers.most_common()), *built, *(name for name, _ in having.most_common()))
+        return next((name for name in names if name in self._files.snapshotters), _DEFAULT_SNAPSHOTTER)
+
+    def _images(self, default: str) -> list[Image]:
+        found: list[Image] = []
+        for name, entry in self._files.namespaces.items():
+            snapshotter = default if name == self._engine else ""
+            home = (*self._files.home, *_BLOBS[:-1])
+            images = ImagesOfNamespace(home, name, entry, self._blobs, self._snapshots, snapshotter, default)
+            found += images.read(self._reader)
+            if snapshotter:
+                self._stacks |= images.stacks
+        return found
+
+    def _build_cache(self, engine: str) -> BuildCache | None:
+        reader = self._reading.readers[Collector.BUILD_CACHE]
+        if not engine or not build_snapshotters(reader):
+            return None
+        return read_build_cache(reader, self._snapshots, engine, frozenset(self._stacks))
 
 
 def _snapshots(root: DataRoot) -> Iterator[Tree]:
-    for name in _entries(root, _HOME):
-        if name.startswith(_SNAPSHOTTER):
-            yield (*_HOME, name, "snapshots")
+    for name in _entries(root, DAEMON):
+        if name.startswith(SNAPSHOTTER):
+            yield (*DAEMON, name, SNAPSHOTS)
 
 
 def _entries(root: DataRoot, tree: Tree) -> list[str]:

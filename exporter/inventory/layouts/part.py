@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from exporter.core.content import ContentStore
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, Collector, Container, ContainerId, Image, ImageId, LayerId
@@ -17,15 +18,17 @@ from exporter.inventory.layouts.claims import Claims
 class Reading:
     """One reading of a root.
 
-    `previous`: the images that the last reading found, by id. `builds`: what BuildKit wrote down. `drivers` and
-    `layers`: those of the layouts that were read before. Newer layouts are read first: an engine that changes to a
-    newer layout takes layers over, and leaves the old descriptions of these behind.
+    `previous`: the images that the last reading found, by id. `builds`: what BuildKit wrote down. `containers`: those
+    that the engine has, without their layers. `drivers` and `layers`: those of the layouts that were read before. Newer
+    layouts are read first: an engine that changes to a newer layout takes layers over, and leaves the old descriptions
+    of these behind.
     """
 
     root: DataRoot
     readers: Mapping[Collector, Reader]
     previous: Mapping[str, Image]
     builds: Builds
+    containers: Sequence[Container] = ()
     drivers: set[str] = field(default_factory=set)
     layers: set[LayerId] = field(default_factory=set)
 
@@ -36,6 +39,7 @@ class ContainerLayers:
 
     `layer` and `init` are None where they are not on disk; `chain` are the image layers below, nearest first;
     `metadata` is what describes these layers. `cut`: those below are too many to be read.
+    `namespace` is that of containerd.
     """
 
     layer: LayerId | None
@@ -43,6 +47,7 @@ class ContainerLayers:
     chain: tuple[LayerId, ...] = ()
     metadata: tuple[Tree, ...] = ()
     cut: bool = False
+    namespace: str = ""
 
 
 class DriverPart(Protocol):
@@ -88,7 +93,7 @@ class Part:
     an older layout. `counts`: the entries of stores that all drivers share, by driver and short name. `measured`: where
     it is false, its objects are not known, and any layer may be one of its. `leftovers`: the entries of the root that
     were its own and that no engine reads any more. `renamed`: the new ids of images by their old ids, where an engine
-    has moved them.
+    has moved them. `content`: the containerd image store. `containers` are those that are not Docker's.
     """
 
     drivers: Sequence[DriverPart] = ()
@@ -98,3 +103,5 @@ class Part:
     measured: bool = True
     leftovers: tuple[str, ...] = ()
     renamed: Mapping[ImageId, ImageId] = field(default_factory=dict)
+    content: ContentStore | None = None
+    containers: tuple[Container, ...] = ()

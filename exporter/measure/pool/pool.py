@@ -7,7 +7,7 @@ other work. Work that turns out to be large is treated so from then on.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Self
 
 from exporter.core.fault import Fault
@@ -15,7 +15,7 @@ from exporter.core.fault_log import FAULT_LOG
 from exporter.core.framing import ProtocolError
 from exporter.core.log import Logger
 from exporter.core.measured import Measured, Reason, Tree
-from exporter.core.mountinfo import foreign_trees, mount_around, read_mounts
+from exporter.core.mountinfo import foreign_trees_of, mount_around, read_mounts
 from exporter.measure.pool.dispatch import Dispatcher
 from exporter.measure.pool.protocol import (
     Answer,
@@ -47,7 +47,7 @@ class Pool:
         """A worker that makes no progress for `stall_seconds` is given up on."""
         self._supervisor = WorkerSupervisor(workers)
         self._stall = stall_seconds
-        self._root = UseRoot("", 0, 0)
+        self._root = UseRoot("", 0, 0, [])
         self._waiting = WorkQueue()
         self._dispatcher = Dispatcher(self._supervisor, self._waiting, self._send)
         self._items: dict[int, WorkItem] = {}
@@ -101,11 +101,16 @@ class Pool:
         while self._supervisor.start_worker() is not None:
             pass
 
-    def use(self, path: str, device: int, inode: int) -> None:
-        """Measure this root from now on; tasks of another one are forgotten."""
-        if self._root != (path, device, inode):
+    def use(self, path: str, identities: Mapping[Tree, tuple[int, int]]) -> None:
+        """Measure the data root at `path`, and its further roots, from now on; tasks of others are forgotten.
+
+        `identities`: the device and inode of each of these roots.
+        """
+        further = [(top[0], *identity) for top, identity in identities.items() if top]
+        root = UseRoot(path, *identities[()], further)
+        if self._root != root:
             self.forget()
-        self._root = UseRoot(path, device, inode)
+        self._root = root
 
     def forget(self) -> None:
         """Drop all tasks that are not done."""
@@ -319,7 +324,9 @@ class Pool:
 
     def _refuse(self, stuck: list[Tree]) -> None:
         """Fail the waiting work in trees in which a worker hangs, and on the mounted filesystems of these trees."""
-        mounts = foreign_trees(self._root.path, read_mounts())
+        tops = [(path,) for path, _, _ in self._root.further]
+        # What hangs in a further root is taken for all of it, as for a mount below the data root.
+        mounts = {*foreign_trees_of([(), *tops], self._root.path, read_mounts()), *tops}
         around = {mount_around(tree, mounts) for tree in stuck} - {()}
         self._time_out(lambda tree: tree in stuck or mount_around(tree, mounts) in around, "a worker hangs there")
 

@@ -19,11 +19,15 @@ SHARE_AFTER_SECONDS = 0.02
 
 
 class UseRoot(NamedTuple):
-    """The data root of the orders that follow: its path, and the directory that was there when they were planned."""
+    """The data root of the orders that follow: its path, and the directory that was there when they were planned.
+
+    `further`: the same of its further roots.
+    """
 
     path: str
     device: int
     inode: int
+    further: list[tuple[str, int, int]]
 
 
 class MeasureTree(NamedTuple):

@@ -14,7 +14,7 @@ from exporter.core.data_root import DataRoot, reason_of
 from exporter.core.fault import fault_of
 from exporter.core.framing import FrameReader
 from exporter.core.interrupts import ignore_interrupts
-from exporter.core.measured import Changes, Reason, Tree
+from exporter.core.measured import Changes, Reason, Tree, root_of
 from exporter.measure.difference import difference
 from exporter.measure.exclusions import Exclusions
 from exporter.measure.pool.protocol import (
@@ -79,7 +79,7 @@ class Worker:
         self._poll = select.poll()
         self._poll.register(source, select.POLLIN)
         self._frames = FrameReader()
-        self._root = UseRoot("", 0, 0)
+        self._root = UseRoot("", 0, 0, [])
         self._queue: deque[Work] = deque()
         self._unsent: list[Answer] = []
         self._walk: Walk | None = None
@@ -170,8 +170,9 @@ class Worker:
         self._told = time.monotonic() + SHARE_AFTER_SECONDS - _PROGRESS_SECONDS
         tree = order.tree if isinstance(order, MeasureTree) else order.new
         try:
-            with DataRoot(self._root.path) as root:
-                if (root.device, root.inode) != (self._root.device, self._root.inode):
+            top = root_of(tree)
+            with DataRoot(self._root.path, top) as root:
+                if not root.identities.items() <= self._planned():
                     self._fail(Reason.VANISHED, (), "another root")
                 elif isinstance(order, MeasureTree):
                     self._measure(root, order)
@@ -187,6 +188,11 @@ class Worker:
         finally:
             self._walk = self._total = None
             self._most, self._pace = 0, 1.0
+
+    def _planned(self) -> set[tuple[Tree, tuple[int, int]]]:
+        """The directories of the roots, each with its device and inode, that the orders were planned for."""
+        data, further = (self._root.device, self._root.inode), self._root.further
+        return {((), data), *(((path,), (device, inode)) for path, device, inode in further)}
 
     def _fail(self, reason: Reason, tree: Tree, detail: str, traceback: str = "") -> None:
         self._unsent.append(FailedWork(self._item, reason, tree, detail, time.process_time(), traceback))

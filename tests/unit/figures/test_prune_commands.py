@@ -16,6 +16,7 @@ def test_the_order_is_that_of_docker_system_prune() -> None:
         "images_unused",
         "volumes_unused",
         "build_cache",
+        "build_history",
         "layers_orphaned",
     ]
     assert NAMES.keys() == {*Category}
@@ -23,10 +24,16 @@ def test_the_order_is_that_of_docker_system_prune() -> None:
 
 @pytest.mark.parametrize("engine", [_NEW, _OLD, _UNKNOWN, EngineVersion()])
 def test_each_prune_has_the_flag_that_makes_it_take_all(engine: EngineVersion) -> None:
-    for category in (*PRUNE.keys() - {Category.VOLUMES_UNUSED},):
+    for category in (*PRUNE.keys() - {Category.VOLUMES_UNUSED, Category.BUILD_HISTORY},):
         assert command(category, engine, ["a"]) == Command(PRUNE[category], (PRUNE[category],))
     assert PRUNE[Category.IMAGES_UNUSED].endswith("--all")
     assert PRUNE[Category.BUILD_CACHE].endswith("--all")
+
+
+def test_an_engine_without_a_build_history_has_no_command_for_it() -> None:
+    prune = Command("docker buildx history rm --all", ("docker buildx history rm --all",))
+    assert [command(Category.BUILD_HISTORY, engine, []) for engine in (_NEW, _UNKNOWN)] == [prune, prune]
+    assert command(Category.BUILD_HISTORY, _OLD, []) == Command("")
 
 
 def test_an_engine_without_a_build_cache_has_no_command_for_it() -> None:

@@ -9,8 +9,9 @@ import pytest
 from exporter.core.engine_version import EngineVersion
 from exporter.core.measured import Measured, Tree
 from exporter.core.model import BuildCache, BuildRecord, ContainerState, ImageId, Layer, LayerId, Snapshot, Use
+from exporter.figures.clean_up import Freed
 from exporter.figures.prunes import Category
-from exporter.figures.reclaim import Freed, reclaim
+from exporter.figures.reclaim import reclaim
 from tests.support.snapshots import ELSEWHERE, container, image, layer, shared, snapshot, tree, volume
 
 _IMAGES = (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED)
@@ -243,6 +244,7 @@ def test_an_engine_without_prunes_is_told_what_to_remove_by_name() -> None:
         "images_unused": (commands["images_unused"][0],),
         "volumes_unused": ("docker volume rm data",),
         "build_cache": (),
+        "build_history": (),
         "layers_orphaned": (),
     }
     words = commands["images_unused"][0].split()

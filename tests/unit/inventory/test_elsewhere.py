@@ -52,7 +52,10 @@ def test_a_directory_that_only_looks_like_a_data_root_is_not_named(tmp_path: Pat
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (("io.containerd.content.v1.content", "io.containerd.metadata.v1.bolt", "tmpmounts"), "containerd's own root"),
+        (
+            ("io.containerd.content.v1.content", "io.containerd.grpc.v1.introspection", "tmpmounts"),
+            "containerd's own root",
+        ),
         (("io.containerd.runtime.v2.task",), "containerd's own root"),
         (("overlay", "overlay-images", "overlay-layers", "libpod"), "Podman's storage"),
     ],

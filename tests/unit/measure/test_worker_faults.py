@@ -30,7 +30,7 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[An
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_bytes(bytes(10))
     with DataRoot(str(tmp_path)) as root:
-        use = UseRoot(str(tmp_path), root.device, root.inode)
+        use = UseRoot(str(tmp_path), root.device, root.inode, [])
     real = Walk.run
 
     def fails(walk: Walk, *starts: object) -> object:

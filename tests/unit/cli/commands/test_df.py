@@ -39,6 +39,7 @@ def test_each_category_is_a_row_with_the_command_that_frees_it(built: DbRoot) ->
         "images without a container": "docker image prune --all",
         "volumes without a container": "docker volume prune --all",
         "build cache": "docker builder prune --all",
+        "build history": "",
         "layers that nothing refers to": "docker-storage-exporter layers --orphaned",
     }
     assert rows["volumes without a container"][:2] == (allocated(built.path / "volumes/data"), 1)
@@ -51,7 +52,7 @@ def test_why_a_category_is_not_known_is_said_in_a_line(built: DbRoot) -> None:
         assert _rows(answer)[name] == (None, None, "")
     other, line = _lines(answer)
     assert other.startswith(
-        "stopped containers, build cache, layers that nothing refers to: the configuration of a container could not be"
+        "stopped containers, build cache, build history, layers that nothing refers to: the configuration of a "
     )
     assert line.startswith("dangling images, images without a container, volumes without a container: the engine does")
     assert f"web ({digest('containerweb')[:12]}): hostconfig.json is empty" in line

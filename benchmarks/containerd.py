@@ -1,0 +1,140 @@
+"""A large containerd image store: how long its metadata takes to read, what one change costs, and the memory."""
+
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.subject import Subject, subject
+from exporter.demo import oci
+from exporter.demo.containerd_docker import ContainerdWriter
+from tests.support.todays_engine import todays_engine, versions
+
+IMAGES, SNAPSHOTS, BLOBS, CONTAINERS = 300, 2000, 5000, 500
+_LAYERS = 3
+_CHANGES = 9
+_READINGS = 5
+#: Seconds between two changes: long enough for one to be served, and for what it has caused to end.
+_PAUSE = 4.0
+#: Seconds until the workers have ended.
+_REST = 20.0
+#: Reads the inventory of the root in its argument again and again, in a process of its own, and prints the seconds.
+_READER = """
+import json, sys, time
+from pathlib import Path
+from exporter.core.data_root import DataRoot
+from exporter.core.dirty import Dirty
+from exporter.core.model import Inventory
+from exporter.inventory.files.memo import Memo
+from exporter.inventory.files.problems import Problems
+from exporter.inventory.layouts.claims import Grace
+from exporter.inventory.read import read_inventory
+times = []
+for _ in range(int(sys.argv[2])):
+    with DataRoot(sys.argv[1]) as root:
+        memo = Memo()
+        start = time.perf_counter()
+        memo.begin(Dirty())
+        found, _ = read_inventory(root, Inventory(), Grace(600.0), Problems(), memo)
+        times.append(time.perf_counter() - start)
+print(json.dumps([times, len(found.images), len(found.layers), len(found.containers)]))
+"""
+
+
+class LargeStore:
+    """A store of many objects, of which each has a file of some bytes, and further images for the changes."""
+
+    def __init__(self, root: Path) -> None:
+        self.writer = ContainerdWriter(root)
+        self._made = 0
+        base = [self._layer() for _ in range(_LAYERS)]
+        self.targets = [self.image([*base[: 1 + at % _LAYERS], self._layer()]) for at in range(IMAGES)]
+        for at in range(CONTAINERS):
+            self.writer.container(f"c{at}", f"app:{at % IMAGES}", self.targets[at % IMAGES], log=b"{}\n")
+        moby, builds = (one.bucket("content", "blob") for one in (self.writer.moby, self.writer.builds))
+        while self._snapshots() < SNAPSHOTS:
+            layer = self._layer()
+            self.writer.build_record(f"step {self._made}", files=layer.files, layer=layer)
+        while len(moby) + len(builds) < BLOBS:
+            self._made += 1
+            self.writer.history(f"build {self._made}", {"log": b"step 1\n", "trace": b"{}", "provenance": b"[]"})
+        self.writer.write()
+
+    def image(self, layers: list[oci.OciLayer]) -> oci.OciManifest:
+        """Add an image for one platform, with an attestation as builds have it."""
+        self._made += 1
+        host = oci.manifest(layers, created="2026-09-01T00:00:00Z")
+        target = oci.index([host, oci.attestation(host, b'{"_type":"%d"}' % self._made)])
+        return self.writer.image(f"docker.io/library/app:{self._made}", target)
+
+    def change(self) -> None:
+        """What a pull of an image of one layer does."""
+        self.image([self._layer()])
+        self.writer.write()
+
+    def _layer(self) -> oci.OciLayer:
+        self._made += 1
+        return oci.layer({"which": str(self._made).encode()})
+
+    def _snapshots(self) -> int:
+        return len(self.writer.moby.bucket("snapshots", "overlayfs"))
+
+
+def inventory_seconds(root: Path) -> tuple[float, list[int]]:
+    """Seconds that the metadata of a root takes to read, and how many images, layers and containers it has."""
+    command = [sys.executable, "-c", _READER, str(root), str(_READINGS)]
+    times, *counts = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return statistics.median(times), counts
+
+
+def cpu_of_a_change(running: Subject, store: LargeStore) -> float:
+    """CPU seconds of all processes for one change, beyond what they take in as much time without one.
+
+    That is the mean of some changes, and nothing is scraped meanwhile.
+    """
+    before = running.cpu_seconds()
+    time.sleep(_CHANGES * _PAUSE)
+    idle = running.cpu_seconds() - before
+    made = time.monotonic()
+    for at in range(_CHANGES):
+        store.change()
+        time.sleep(max(0.0, made + (at + 1) * _PAUSE - time.monotonic()))
+    spent = running.cpu_seconds() - before - idle
+    running.wait("images", IMAGES + _CHANGES)
+    return max(0.0, spent - idle) / _CHANGES
+
+
+def memory_beyond_none(root: Path, empty: Path) -> float:
+    """Bytes (PSS) that all processes of an exporter have for a root beyond those for an empty one, both at rest."""
+    found = []
+    for one in (root, empty):
+        with subject(one, "--cache.file", "none", "--scan.interval", "86400") as running:
+            running.ready()
+            time.sleep(_REST)
+            found.append(running.pss())
+    return found[0] - found[1]
+
+
+def engine_seconds(root: Path) -> tuple[float | None, str]:
+    """Seconds of `docker system df -v` of a real engine on a copy of a root, or why there is no such figure."""
+    if os.geteuid() != 0:
+        return None, "needs root"
+    with tempfile.TemporaryDirectory(prefix="e-") as short, contextlib.ExitStack() as stack:
+        scratch = root.parent / "engine"
+        scratch.mkdir()
+        subprocess.run(["cp", "-a", str(root), str(scratch / "root")], check=True)
+        try:
+            engine = stack.enter_context(todays_engine(scratch, Path(short)))
+        except (OSError, subprocess.CalledProcessError, AssertionError) as error:
+            return None, f"no engine: {error}"
+        times = []
+        for _ in range(_READINGS):
+            start = time.perf_counter()
+            engine.run("system", "df", "-v")
+            times.append(time.perf_counter() - start)
+        return statistics.median(times), versions()

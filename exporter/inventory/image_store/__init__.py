@@ -1,0 +1,1 @@
+"""Readers of containerd's own databases and blobs: what they say, without what Docker makes of it."""

@@ -1,0 +1,181 @@
+"""Manifests and configurations of images: small JSON blobs. Blobs of layers are never opened.
+
+Facts: OCI image specification 1.1 (image-index.md, manifest.md, config.md) and Docker's manifest schema 2, which have
+the same fields; attestations: BuildKit docs/attestations/attestation-storage.md.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import islice
+
+from exporter.core.measured import Tree
+from exporter.inventory.files.reader import Reader
+from exporter.inventory.files.values import items, moment, table, text
+
+_DIGEST = re.compile(r"([a-z0-9]+(?:[.+_-][a-z0-9]+)*):([0-9a-zA-Z=_-]{32,})", re.ASCII)
+_ATTESTATION = "attestation-manifest"
+_REFERENCE_TYPE = "vnd.docker.reference.type"
+#: More than any image has: entries of one index, and layers of one manifest.
+_MOST_ENTRIES = 4096
+#: Indexes in indexes.
+_MOST_DEPTH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A blob that another one names. `platform` is "os/architecture" with the variant, "" where it is not said."""
+
+    digest: str
+    platform: str = ""
+    attestation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BlobDocument:
+    """What a blob of JSON names: an index has `manifests`, a manifest has a `config` and `layers`, in their order."""
+
+    manifests: tuple[Described, ...] = ()
+    config: str = ""
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfiguration:
+    """The configuration of an image. `chain` is the chain id of all its layers, "" without layers."""
+
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
+    created: float | None = None
+    docker_version: str = ""
+    chain: str = ""
+
+    @property
+    def platform(self) -> str:
+        """As in a manifest's description."""
+        return "/".join(filter(None, (self.os, self.architecture, self.variant)))
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest that is there. `listed` are the blobs that it names, in their order, with repetitions."""
+
+    digest: str
+    config: str
+    layers: tuple[str, ...]
+    platform: str = ""
+    attestation: bool = False
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The manifest itself, its configuration and its layers."""
+        return (self.digest, *filter(None, (self.config,)), *self.layers)
+
+
+@dataclass(slots=True)
+class ImageContent:
+    """What can be reached from the target of an image. `whole`: all of it that is there was read."""
+
+    manifests: list[Manifest] = field(default_factory=list)
+    #: The blobs that are there, each once: indexes, too.
+    blobs: dict[str, None] = field(default_factory=dict)
+    #: All blobs that are named, there or not.
+    named: set[str] = field(default_factory=set)
+    whole: bool = True
+
+
+def parts(digest: str) -> tuple[str, str] | None:
+    """The algorithm and the hexadecimal part of a digest; None where it is none."""
+    match = _DIGEST.fullmatch(digest)
+    return (match[1], match[2]) if match else None
+
+
+class BlobReader:
+    """Reads the documents of one content store. `place` gives the file of a blob, None where there is none."""
+
+    def __init__(self, reader: Reader, place: Callable[[str], Tree | None]) -> None:
+        self._reader = reader
+        self._place = place
+
+    def document(self, digest: str) -> BlobDocument | None:
+        """An index or a manifest; None where it is not there or cannot be read, which is a problem then."""
+        tree = self._place(digest)
+        if tree is None:
+            return None
+        return self._reader.once("document", tree, lambda: self._document(tree), None)
+
+    def configuration(self, digest: str) -> ImageConfiguration | None:
+        """A configuration; None where it is not there or cannot be read, which is a problem then."""
+        tree = self._place(digest)
+        if tree is None:
+            return None
+        return self._reader.once("configuration", tree, lambda: self._configuration(tree), None)
+
+    def _document(self, tree: Tree) -> BlobDocument | None:
+        content = self._reader.json(tree)
+        if content is None:
+            return None
+        return BlobDocument(
+            tuple(filter(None, map(_described, islice(items(content, "manifests"), _MOST_ENTRIES)))),
+            text(content, "config", "digest"),
+            tuple(filter(None, (text(one, "digest") for one in islice(items(content, "layers"), _MOST_ENTRIES)))),
+        )
+
+    def _configuration(self, tree: Tree) -> ImageConfiguration | None:
+        content = self._reader.json(tree)
+        if content is None:
+            return None
+        return ImageConfiguration(
+            text(content, "os"),
+            text(content, "architecture"),
+            text(content, "variant"),
+            moment(content, "created"),
+            text(content, "docker_version"),
+            chain_id(items(content, "rootfs", "diff_ids")),
+        )
+
+    def content(self, target: str, known: Mapping[str, object]) -> ImageContent:
+        """All that can be reached from a target, of the blobs that a namespace knows."""
+        found = ImageContent()
+        self._follow(Described(target), known, found, _MOST_DEPTH)
+        return found
+
+    def _follow(self, described: Described, known: Mapping[str, object], found: ImageContent, depth: int) -> None:
+        digest = described.digest
+        found.named.add(digest)
+        if digest not in known or digest in found.blobs:
+            return
+        document = self.document(digest) if depth else None
+        found.blobs[digest] = None
+        if document is None:
+            found.whole = False
+            return
+        for below in document.manifests:
+            self._follow(below, known, found, depth - 1)
+        if document.config or document.layers:
+            manifest = Manifest(digest, document.config, document.layers, described.platform, described.attestation)
+            found.manifests.append(manifest)
+            found.named.update(manifest.listed)
+            found.blobs.update(dict.fromkeys(one for one in manifest.listed if one in known))
+
+
+def _described(entry: object) -> Described | None:
+    digest = text(entry, "digest")
+    if not digest:
+        return None
+    platform = table(entry, "platform")
+    names = (text(platform, key) for key in ("os", "architecture", "variant"))
+    kind = text(entry, "annotations", _REFERENCE_TYPE)
+    return Described(digest, "/".join(filter(None, names)), attestation=kind == _ATTESTATION)
+
+
+def chain_id(diff_ids: list[object]) -> str:
+    """The chain id of a stack of layers, lowest first (OCI image specification, config.md); "" for none."""
+    chain = ""
+    for one in islice(diff_ids, _MOST_ENTRIES):
+        if not isinstance(one, str) or not one:
+            return ""
+        chain = one if not chain else f"sha256:{sha256(f'{chain} {one}'.encode('utf-8', 'replace')).hexdigest()}"
+    return chain

@@ -1,0 +1,160 @@
+"""containerd's `meta.db`: the images, blobs, snapshots, containers and leases of each namespace.
+
+Facts: containerd 2.1 core/metadata/buckets.go (`v1/<namespace>/...`), core/metadata/{images,content,snapshot,
+containers,leases}.go. A bucket that would be empty may be missing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from exporter.inventory.files.bolt import Bucket
+from exporter.inventory.image_store.binary import inner, labels, moment, signed, word
+
+#: What the labels for the garbage collector begin with.
+GC = "containerd.io/gc."
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEntry:
+    """An image of a namespace: the blob that it begins with."""
+
+    target: str
+    media_type: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BlobEntry:
+    """A blob that a namespace knows; `size` in bytes. `gc`: the labels for the garbage collector."""
+
+    size: int | None
+    gc: tuple[tuple[str, str], ...] = ()
+
+
+class SnapshotKey(NamedTuple):
+    """The key of a snapshot within a namespace."""
+
+    snapshotter: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotEntry:
+    """A snapshot that a namespace knows. `name` is what the snapshotter calls it, `parent` a key, "" for none.
+
+    `gc`: the labels for the garbage collector.
+    """
+
+    name: str
+    parent: str = ""
+    gc: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEntry:
+    """A container. Docker's have no snapshot here, and are here only while they run."""
+
+    image: str = ""
+    snapshot: SnapshotKey | None = None
+    created: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseEntry:
+    """A lease: what it names is kept."""
+
+    created: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    content: tuple[str, ...] = ()
+    snapshots: tuple[SnapshotKey, ...] = ()
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceEntry:
+    """The objects of one namespace, by name, digest, key or id."""
+
+    images: Mapping[str, ImageEntry]
+    blobs: Mapping[str, BlobEntry]
+    snapshots: Mapping[SnapshotKey, SnapshotEntry]
+    containers: Mapping[str, ContainerEntry]
+    leases: Mapping[str, LeaseEntry]
+    ingests: Mapping[str, str]
+    #: The labels of sandboxes, by id.
+    sandboxes: Mapping[str, Mapping[str, str]]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is in it."""
+        return not (self.images or self.blobs or self.snapshots or self.containers or self.leases)
+
+
+def read_meta(version: Bucket) -> Mapping[str, NamespaceEntry]:
+    """The namespaces in the bucket `v1`."""
+    return {word(name): _namespace(bucket) for name, bucket in version.buckets.items()}
+
+
+def _namespace(bucket: Bucket) -> NamespaceEntry:
+    return NamespaceEntry(
+        images={word(key): one.once(_image) for key, one in inner(bucket, b"images").items()},
+        blobs={word(key): one.once(_blob) for key, one in inner(bucket, b"content", b"blob").items()},
+        snapshots={
+            SnapshotKey(word(snapshotter), word(key)): one.once(_snapshot)
+            for snapshotter, found in inner(bucket, b"snapshots").items()
+            for key, one in found.buckets.items()
+        },
+        containers={word(key): one.once(_container) for key, one in inner(bucket, b"containers").items()},
+        leases={word(key): one.once(_lease) for key, one in inner(bucket, b"leases").items()},
+        ingests={word(key): word(one.values.get(b"ref")) for key, one in inner(bucket, b"content", b"ingests").items()},
+        sandboxes={word(key): labels(one) for key, one in inner(bucket, b"sandboxes").items()},
+    )
+
+
+def _image(bucket: Bucket) -> ImageEntry:
+    target = bucket.buckets.get(b"target") or Bucket()
+    return ImageEntry(word(target.values.get(b"digest")), word(target.values.get(b"mediatype")), labels(bucket))
+
+
+def _blob(bucket: Bucket) -> BlobEntry:
+    return BlobEntry(signed(bucket.values.get(b"size")), _gc(bucket))
+
+
+def _snapshot(bucket: Bucket) -> SnapshotEntry:
+    return SnapshotEntry(word(bucket.values.get(b"name")), word(bucket.values.get(b"parent")), _gc(bucket))
+
+
+def _gc(bucket: Bucket) -> tuple[tuple[str, str], ...]:
+    return tuple((label, value) for label, value in labels(bucket).items() if label.startswith(GC))
+
+
+def _container(bucket: Bucket) -> ContainerEntry:
+    values = bucket.values
+    snapshotter, key = word(values.get(b"snapshotter")), word(values.get(b"snapshotKey"))
+    return ContainerEntry(
+        image=word(values.get(b"image")),
+        snapshot=SnapshotKey(snapshotter, key) if snapshotter and key else None,
+        created=moment(values.get(b"createdat")),
+        labels=labels(bucket),
+    )
+
+
+def _lease(bucket: Bucket) -> LeaseEntry:
+    snapshots = (
+        SnapshotKey(word(snapshotter), word(key))
+        for snapshotter, found in inner(bucket, b"snapshots").items()
+        for key in found.values
+    )
+    return LeaseEntry(
+        moment(bucket.values.get(b"createdat")),
+        labels(bucket),
+        tuple(map(word, _names(bucket, b"content"))),
+        tuple(snapshots),
+        tuple(map(word, _names(bucket, b"images"))),
+    )
+
+
+def _names(bucket: Bucket, name: bytes) -> Mapping[bytes, bytes]:
+    found = bucket.buckets.get(name)
+    return found.values if found else {}

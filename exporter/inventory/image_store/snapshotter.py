@@ -1,0 +1,43 @@
+"""A snapshotter's `metadata.db`: its snapshots, and the size of each that does not change any more.
+
+Facts: containerd 2.1 core/snapshots/storage/bolt.go. All snapshotters that come with containerd write it, those that
+keep no directories, too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from exporter.inventory.files.bolt import Bucket
+from exporter.inventory.image_store.binary import inner, signed, unsigned, word
+
+
+class Kind(IntEnum):
+    """The kind of a snapshot (core/snapshots/snapshotter.go)."""
+
+    VIEW = 1
+    ACTIVE = 2
+    COMMITTED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One snapshot. `directory` is the name of its directory; `size` its disk blocks in bytes, of committed ones."""
+
+    directory: str
+    kind: Kind | None
+    parent: str
+    size: int | None
+
+
+def read_rows(version: Bucket) -> Mapping[str, Row]:
+    """The snapshots in the bucket `v1`, by name."""
+    return {word(name): one.once(_row) for name, one in inner(version, b"snapshots").items()}
+
+
+def _row(bucket: Bucket) -> Row:
+    values = bucket.values
+    number = unsigned(values.get(b"id"))
+    kind = {one.value: one for one in Kind}.get((values.get(b"kind") or b"\0")[0])
+    size = signed(values.get(b"size")) if kind is Kind.COMMITTED else None
+    return Row("" if number is None else str(number), kind, word(values.get(b"parent")), size)

@@ -1,0 +1,179 @@
+"""The files of one containerd image store, read together: databases, blobs and the directories of snapshots.
+
+Facts: containerd 2.1 plugins (the names of the directories), plugins/content/local/store.go (`blobs`, `ingest`).
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from exporter.core.content import WALKABLE, Ingest
+from exporter.core.data_root import DataRoot
+from exporter.core.knowledge import Input
+from exporter.core.measured import Tree
+from exporter.inventory.files.reader import Reader, wait_for_writer
+from exporter.inventory.image_store.meta import NamespaceEntry, read_meta
+from exporter.inventory.image_store.snapshotter import Row, read_rows
+
+#: Where dockerd has the root of a containerd that it starts itself.
+DAEMON: Tree = ("containerd", "daemon")
+METADATA = "io.containerd.metadata.v1.bolt"
+CONTENT = "io.containerd.content.v1.content"
+SNAPSHOTTER = "io.containerd.snapshotter.v1."
+META_FILE = "meta.db"
+ROWS_FILE = "metadata.db"
+SNAPSHOTS = "snapshots"
+_TRIES = 3
+_YOUNG_SECONDS = 2.0
+
+
+def homes(root: DataRoot) -> Iterator[Tree]:
+    """Where image stores are: in further roots, in the data root, or where that is a containerd's own root."""
+    for home in (*((path,) for path in root.further), DAEMON, ()):
+        if root.is_directory((*home, METADATA)):
+            yield home
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotterFiles:
+    """What one snapshotter has. `rows` is None where its database could not be read or is not in this root.
+
+    `directories`: the names in its directory of snapshots, None where it has none or cannot be listed.
+    """
+
+    name: str
+    home: Tree | None
+    rows: Mapping[str, Row] | None
+    directories: frozenset[str] | None
+
+    @property
+    def walkable(self) -> bool:
+        """Whether each snapshot is a directory with its files."""
+        return self.name in WALKABLE and self.home is not None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFiles:
+    """All that was read of a store at one moment. `blobs` are the files by digest, None where these are not known."""
+
+    home: Tree
+    namespaces: Mapping[str, NamespaceEntry]
+    snapshotters: Mapping[str, SnapshotterFiles]
+    blobs: Mapping[str, Tree] | None
+    ingests: tuple[Ingest, ...]
+
+    def place(self, digest: str) -> Tree | None:
+        """The file of a blob; None where there is none."""
+        return (self.blobs or {}).get(digest)
+
+    def lacks(self) -> frozenset[tuple[str, str]]:
+        """What the one database names and its neighbours have not."""
+        known = ((name, entry) for space in self.namespaces.values() for name, entry in space.snapshots.items())
+        found = {
+            (key.snapshotter, entry.name) for key, entry in known if self._lacks_snapshot(key.snapshotter, entry.name)
+        }
+        if self.blobs is not None:
+            digests = (digest for space in self.namespaces.values() for digest in space.blobs)
+            found.update(("", digest) for digest in digests if digest not in self.blobs)
+        return frozenset(found)
+
+    def _lacks_snapshot(self, snapshotter: str, name: str) -> bool:
+        of = self.snapshotters.get(snapshotter)
+        if of is None or of.rows is None:
+            return False
+        row = of.rows.get(name)
+        if row is None:
+            return True
+        return of.walkable and of.directories is not None and row.directory not in of.directories
+
+
+def read_store(reader: Reader, home: Tree) -> StoreFiles | None:
+    """Read a store; None where its main database cannot be read, which is a problem then.
+
+    Each database is read whole, but two are two moments. containerd adds a snapshot or a blob to its neighbours before
+    it adds it to the main database, and removes it from there first. So what is in the main database only was removed
+    in between: then all is read again. What stays is damage.
+    """
+    found = _read(reader, home)
+    for _ in range(_TRIES - 1):
+        if found is None or not found.lacks() or not _is_young(reader.root, (*home, METADATA, META_FILE)):
+            break
+        wait_for_writer()
+        reader.root.forget_listings()
+        found = _read(reader, home)
+    return found
+
+
+def _is_young(root: DataRoot, tree: Tree) -> bool:
+    try:
+        return abs(time.time() - root.lstat(tree).st_mtime) < _YOUNG_SECONDS
+    except OSError:
+        return False
+
+
+def _read(reader: Reader, home: Tree) -> StoreFiles | None:
+    file = (*home, METADATA, META_FILE)
+    reader.expect(file)
+    namespaces = reader.database(file, "v1", read_meta)
+    if namespaces is None:
+        return None
+    found = StoreFiles(
+        home,
+        namespaces,
+        _snapshotters(reader, home, namespaces),
+        _blobs(reader, (*home, CONTENT, "blobs")),
+        tuple(_ingests(reader, (*home, CONTENT, "ingest"))),
+    )
+    if not namespaces and (found.blobs or any(one.rows or one.directories for one in found.snapshotters.values())):
+        for source in (Input.IMAGE_STORE, Input.NAMES):
+            reader.gap(source, file, "it is empty, and what belongs to it is not")
+    return found
+
+
+def _snapshotters(reader: Reader, home: Tree, namespaces: Mapping[str, NamespaceEntry]) -> dict[str, SnapshotterFiles]:
+    named = {key.snapshotter for space in namespaces.values() for key in space.snapshots}
+    here = {name.removeprefix(SNAPSHOTTER) for name in reader.listing(home) or () if name.startswith(SNAPSHOTTER)}
+    return {name: _snapshotter(reader, home, name, here=name in here) for name in sorted(here | named)}
+
+
+def _snapshotter(reader: Reader, home: Tree, name: str, *, here: bool) -> SnapshotterFiles:
+    """Read one snapshotter. That of a program of its own (a proxy plugin) has its files elsewhere."""
+    if not here:
+        return SnapshotterFiles(name, None, None, None)
+    own = (*home, SNAPSHOTTER + name)
+    rows = reader.database((*own, ROWS_FILE), "v1", read_rows)
+    if rows is None:
+        reader.gap(Input.LAYER_STORES, (*own, ROWS_FILE), "it cannot be read", driver=name)
+    listed = reader.listing((*own, SNAPSHOTS)) if name in WALKABLE else None
+    return SnapshotterFiles(name, own, rows, None if listed is None else frozenset(listed))
+
+
+def _blobs(reader: Reader, tree: Tree) -> Mapping[str, Tree] | None:
+    """The files of blobs by digest."""
+    algorithms = reader.listing(tree)
+    if algorithms is None:
+        return None
+    found: dict[str, Tree] = {}
+    for algorithm in algorithms:
+        names = reader.listing((*tree, algorithm))
+        if names is None:
+            return None
+        found.update((f"{algorithm}:{name}", (*tree, algorithm, name)) for name in names)
+    return found
+
+
+def _ingests(reader: Reader, tree: Tree) -> Iterator[Ingest]:
+    for name in reader.listing(tree) or ():
+        own = (*tree, name)
+        yield reader.once("ingest", own, partial(_ingest, reader, own), Ingest(own), lasts=_is_described)
+
+
+def _is_described(ingest: Ingest) -> bool:
+    """Whether its files are there: the directory of an ingest is made before them."""
+    return bool(ingest.reference)
+
+
+def _ingest(reader: Reader, tree: Tree) -> Ingest:
+    reference, total = reader.line((*tree, "ref")), reader.line((*tree, "total"))
+    return Ingest(tree, reference, int(total) if total.isascii() and total.isdecimal() and len(total) < 19 else None)

@@ -1,0 +1,149 @@
+"""BuildKit's cache where its snapshots and blobs are in a containerd image store.
+
+Facts: moby 28 builder/builder-next/worker/containerdworker.go; buildkit v0.25 cache/metadata.go, cache/refs.go (size),
+snapshot/imagerefchecker/checker.go and cache/manager.go (markAllParentsShared). Each snapshotter has records of its
+own, in `buildkit/containerd-<snapshotter>/metadata_v2.db`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+
+from exporter.core.content import StoreNode
+from exporter.core.knowledge import Input
+from exporter.core.model import BuildCache, BuildRecord
+from exporter.inventory.drivers import MOST_LAYERS
+from exporter.inventory.files.reader import Reader
+from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD, all_records, count, time_of
+from exporter.inventory.layouts.containerd_snapshots import Snapshots
+
+RECORDS_FILE = "metadata_v2.db"
+_EQUAL = "cache.equalMutable"
+
+Values = Mapping[str, object]
+#: Lists of layers of manifests, lowest first, by the digests of their blobs.
+Stacks = frozenset[tuple[str, ...]]
+
+
+def build_snapshotters(reader: Reader) -> list[str]:
+    """The snapshotters that BuildKit has records of."""
+    names = reader.listing(HOME) or []
+    return [name.removeprefix(OF_CONTAINERD) for name in names if name.startswith(OF_CONTAINERD)]
+
+
+def read_build_cache(reader: Reader, snapshots: Snapshots, engine: str, stacks: Stacks) -> BuildCache:
+    """Read the records. `stacks`: the lists of layers of all manifests of images."""
+    records: list[BuildRecord] = []
+    for snapshotter in build_snapshotters(reader):
+        file = (*HOME, OF_CONTAINERD + snapshotter, RECORDS_FILE)
+        found = reader.database(file, "_main", partial(all_records, reader, file))
+        if found is None:
+            reader.gap(Input.BUILD_CACHE, file, "it cannot be read")
+            continue
+        records += _Records(found, snapshotter, snapshots, engine, stacks).read()
+    return BuildCache(tuple(records), files=(HOME,))
+
+
+class _Records:
+    """The records of one snapshotter."""
+
+    def __init__(
+        self,
+        found: Sequence[tuple[str, Values]],
+        snapshotter: str,
+        snapshots: Snapshots,
+        engine: str,
+        stacks: Stacks,
+    ) -> None:
+        self._found = found
+        self._values = dict(found)
+        self._snapshotter = snapshotter
+        self._snapshots = snapshots
+        self._engine = engine
+        self._shared = _shared(self._values, stacks)
+        #: A record that is the same data as another one has its size.
+        self._twins = {_text(values, _EQUAL): values for _, values in found if values[_EQUAL]}
+
+    def read(self) -> Iterator[BuildRecord]:
+        """The records with data of their own."""
+        return (self._record(name, values) for name, values in self._found if not values[_EQUAL])
+
+    def _record(self, name: str, values: Values) -> BuildRecord:
+        size = count(values["snapshot.size"])
+        if size is None and name in self._twins:
+            size = count(self._twins[name]["snapshot.size"])
+        key = _text(values, "cache.snapshot") or name
+        snapshot = self._snapshots.by_node.get(StoreNode(self._engine, self._snapshotter, key))
+        return BuildRecord(
+            id=name,
+            kind=_text(values, "cache.recordType") or "regular",
+            size=size,
+            created=time_of(values["cache.createdAt"]),
+            last_used=time_of(values["cache.lastUsedAt"]),
+            usage_count=count(values["cache.usageCount"]),
+            shared=name in self._shared,
+            namespace=self._engine,
+            layer=snapshot.layer if snapshot else None,
+        )
+
+
+def _text(values: Values, key: str) -> str:
+    value = values[key]
+    return value if isinstance(value, str) else ""
+
+
+_PARENT, _LOWER, _UPPER, _MERGED = (
+    "cache.parent",
+    "cache.lowerDiffParent",
+    "cache.upperDiffParent",
+    "cache.mergeParents",
+)
+
+
+def _shared(records: Mapping[str, Values], stacks: Stacks) -> set[str]:
+    """The records whose layers are those of an image, and all records below these."""
+    pending = [name for name, blobs in _all_blobs(records).items() if blobs in stacks]
+    found: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name in records and name not in found:
+            found.add(name)
+            pending += _below(records[name])
+    return found
+
+
+def _all_blobs(records: Mapping[str, Values]) -> dict[str, tuple[str, ...]]:
+    """By record, the blobs of all layers that it stands for, lowest first; () where they are too many."""
+    done: dict[str, tuple[str, ...]] = {}
+    for first in records:
+        pending = [first]
+        while pending:
+            name = pending[-1]
+            below = [one for one in _below(records[name]) if one in records and one not in done]
+            if below and len(pending) <= len(records):
+                pending += below
+                continue
+            pending.pop()
+            blobs = _blobs(records[name], done)
+            done[name] = blobs if len(blobs) <= MOST_LAYERS else ()
+    return done
+
+
+def _blobs(values: Values, known: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The blobs of one record. That of a difference has its own, or those of its upper side."""
+    own = _text(values, "cache.blob")
+    if merged := _names(values, _MERGED):
+        return tuple(islice((blob for one in merged for blob in known.get(one, ())), MOST_LAYERS + 1))
+    if values[_LOWER] or values[_UPPER]:
+        return (own,) if own else known.get(_text(values, _UPPER), ())
+    return (*known.get(_text(values, _PARENT), ()), own)
+
+
+def _below(values: Values) -> list[str]:
+    """The records that a record is made of."""
+    return [*(_text(values, key) for key in (_PARENT, _LOWER, _UPPER) if values[key]), *_names(values, _MERGED)]
+
+
+def _names(values: Values, key: str) -> tuple[str, ...]:
+    value = values[key]
+    return value if isinstance(value, tuple) else ()

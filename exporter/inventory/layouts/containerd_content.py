@@ -1,0 +1,176 @@
+"""The contents of a containerd image store as one value: blobs, ingests, and what keeps what."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from exporter.core.content import Blob, ContentStore, HistoryEntry, Holder, StoreNode
+from exporter.core.measured import Tree
+from exporter.core.model import Container, ContainerId, ContainerState, ImageId, LayerId, LayerKey, Use
+from exporter.inventory.image_store.graph import Graph, history_of
+from exporter.inventory.image_store.manifests import parts
+from exporter.inventory.image_store.meta import ContainerEntry, NamespaceEntry
+from exporter.inventory.image_store.store import CONTENT, METADATA, ROWS_FILE, SNAPSHOTTER, StoreFiles
+from exporter.inventory.layouts.claims import Grace
+from exporter.inventory.layouts.containerd_snapshots import SnapshotLayers, Snapshots
+
+DEFAULT_NAMESPACE = "moby"
+_HISTORY_LEASE = "ref_"
+#: containerd's labels of a container that Kubernetes has made (containerd 2.1 internal/cri/labels/labels.go and
+#: k8s.io/kubelet pkg/types/labels.go).
+_POD = ("io.kubernetes.pod.name", "io.kubernetes.pod.namespace", "io.kubernetes.container.name")
+_KIND = "io.cri-containerd.kind"
+_SANDBOX = "sandbox"
+#: What nerdctl calls a container (nerdctl pkg/labels/labels.go).
+_NERDCTL_NAME = "nerdctl/name"
+
+
+def find_engine(files: StoreFiles, containers: Iterable[Container]) -> str:
+    """Docker's namespace: the one with snapshots for its containers, else the one that it takes by default.
+
+    Another one is configured (`--containerd-namespace`), or has the ids of a remapped user added to the default
+    (moby 28 daemon/daemon.go, NewDaemon).
+    """
+    ids = {one.id for one in containers}
+    matched = {name: sum(key.key in ids for key in space.snapshots) for name, space in files.namespaces.items()}
+    best = max(sorted(matched), key=lambda name: matched[name], default="")
+    if best and matched[best]:
+        return best
+    named = [one for one in sorted(matched) if one.startswith(DEFAULT_NAMESPACE) and not one.endswith(history_of(""))]
+    return DEFAULT_NAMESPACE if DEFAULT_NAMESPACE in named or not named else named[0]
+
+
+def layer_uses(content: ContentStore) -> dict[StoreNode, Use]:
+    """The use of each snapshot that something keeps. What only work under way keeps is pending."""
+    found: dict[StoreNode, Use] = {}
+    of_holder = {
+        Use.IMAGE: (Holder.IMAGE,),
+        Use.CONTAINER: (Holder.CONTAINER,),
+        Use.BUILD_CACHE: (Holder.BUILD,),
+        Use.PENDING: (Holder.HISTORY, Holder.TEMPORARY, Holder.OTHER),
+    }
+    for use, holders in of_holder.items():
+        for node in content.marked(one for one in content.holds if one.holder in holders):
+            found.setdefault(node, use)
+    return found
+
+
+def with_orphans(content: ContentStore, grace: Grace, *, doubtful: bool) -> ContentStore:
+    """Note the blobs without any use for the whole grace time. `doubtful`: what refers to blobs is not known."""
+    used = {node.name for node in content.marked(content.holds) if not node.snapshotter}
+    waiting = set() if doubtful else {LayerKey("", LayerId(digest)) for digest in content.blobs.keys() - used}
+    orphaned = frozenset(str(one.id) for one in waiting if grace.over(one, math.inf))
+    grace.keep({key for key in grace.seen if key.driver} | waiting)
+    return replace(content, orphaned=orphaned)
+
+
+def leases_of_lost(content: ContentStore, containers: Iterable[Container]) -> dict[StoreNode, str]:
+    """The ids of Docker's containers that are gone while their leases are there, by the nodes that these keep."""
+    there = {one.id for one in containers}
+    return {
+        node: hold.name
+        for hold in content.holds
+        if hold.holder is Holder.CONTAINER and hold.namespace == content.engine and hold.name not in there
+        for node in content.marked([hold])
+    }
+
+
+def make_content(
+    files: StoreFiles, snapshots: Snapshots, layers: Mapping[str, SnapshotLayers], graph: Graph, engine: str
+) -> ContentStore:
+    """Make the value of one store. `graph` is what keeps what, `engine` Docker's namespace."""
+    blobs = _blobs(files)
+    trees: dict[StoreNode, tuple[Tree, ...]] = {
+        node: layers[node.snapshotter].trees(one.layer.id) for node, one in snapshots.by_node.items()
+    }
+    for name, space in files.namespaces.items():
+        for digest in space.blobs:
+            place = files.place(digest)
+            trees[StoreNode(name, "", digest)] = () if place is None else (place,)
+    history = history_of(engine) if engine else ""
+    return ContentStore(
+        home=files.home,
+        engine=engine,
+        history=history,
+        namespaces=tuple(sorted(name for name, space in files.namespaces.items() if not space.empty)),
+        blobs=blobs,
+        ingests=files.ingests,
+        entries=tuple(_entries(files.namespaces.get(history))) if history else (),
+        references=graph.references,
+        parents=graph.parents,
+        holds=tuple(graph.holds),
+        layers={node: one.layer for node, one in snapshots.by_node.items()},
+        trees=trees,
+        files=tuple(_own_files(files)),
+    )
+
+
+def _own_files(files: StoreFiles) -> Iterator[Tree]:
+    yield (*files.home, METADATA)
+    yield (*files.home, CONTENT)
+    for name, one in files.snapshotters.items():
+        if one.home is not None:
+            yield (*files.home, SNAPSHOTTER + name, ROWS_FILE)
+
+
+def _blobs(files: StoreFiles) -> dict[str, Blob]:
+    """All blobs by digest: those that a namespace knows, and files that none knows."""
+    known: dict[str, list[str]] = {}
+    for name, space in files.namespaces.items():
+        for digest in space.blobs:
+            known.setdefault(digest, []).append(name)
+    found = {}
+    for digest in (known | dict.fromkeys(files.blobs or {})) if files.blobs else known:
+        names = known.get(digest) or []
+        size = files.namespaces[names[0]].blobs[digest].size if names else None
+        found[digest] = Blob(digest, files.place(digest), size, tuple(names))
+    return found
+
+
+def _entries(history: NamespaceEntry | None) -> Iterator[HistoryEntry]:
+    for name, lease in (history.leases if history else {}).items():
+        if name.startswith(_HISTORY_LEASE):
+            yield HistoryEntry(name.removeprefix(_HISTORY_LEASE), lease.created)
+
+
+def foreign_containers(files: StoreFiles, snapshots: Snapshots, engine: str, default: str) -> Iterator[Container]:
+    """The containers of all namespaces but Docker's. containerd does not write down whether one runs."""
+    for name, space in files.namespaces.items():
+        if name != engine:
+            yield from (
+                _foreign(name, space, key, entry, snapshots, default) for key, entry in space.containers.items()
+            )
+
+
+def _foreign(  # noqa: PLR0913 - where it is, and what describes it
+    namespace: str, space: NamespaceEntry, key: str, entry: ContainerEntry, snapshots: Snapshots, default: str
+) -> Container:
+    image = space.images.get(entry.image)
+    target = parts(image.target) if image else None
+    pod, pod_namespace, pod_container = (entry.labels.get(label, "") for label in _POD)
+    if entry.labels.get(_KIND) == _SANDBOX:
+        pod_container = pod_container or "POD"
+    container = Container(
+        driver=entry.snapshot.snapshotter if entry.snapshot else default,
+        id=ContainerId(key),
+        name=pod_container or entry.labels.get(_NERDCTL_NAME, ""),
+        image_id=ImageId(target[1]) if target else None,
+        image=entry.image,
+        state=ContainerState.UNKNOWN,
+        created=entry.created,
+        namespace=namespace,
+        pod=pod,
+        pod_namespace=pod_namespace,
+        pod_container=pod_container,
+        foreign=True,
+    )
+    if entry.snapshot is None:
+        return container
+    return _with_layers(container, StoreNode(namespace, *entry.snapshot), snapshots)
+
+
+def _with_layers(container: Container, node: StoreNode, snapshots: Snapshots) -> Container:
+    chain = snapshots.chain(node)
+    ids: Sequence[LayerId] = [one.layer.id for one in chain.snapshots]
+    missing = (chain.missing,) if chain.missing else ()
+    return replace(container, layer=ids[0] if ids else None, chain=tuple(ids[1:]), cut=chain.cut, missing=missing)

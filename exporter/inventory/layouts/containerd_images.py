@@ -1,0 +1,223 @@
+"""The images of a containerd image store: the names that lead to one target are one image.
+
+Facts: moby 28 daemon/containerd/image_list.go (what is shown, and how its size is added up).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from exporter.core.content import StoreNode
+from exporter.core.measured import Reason, Tree
+from exporter.core.model import Image, ImageId
+from exporter.inventory.files.reader import Reader
+from exporter.inventory.image_store.manifests import BlobReader, ImageConfiguration, ImageContent, Manifest, parts
+from exporter.inventory.image_store.meta import BlobEntry, NamespaceEntry
+from exporter.inventory.image_store.names import DANGLING, familiar, is_digest_name, repository_and_tag
+from exporter.inventory.layouts.containerd_snapshots import Chain, Snapshots, StoredSnapshot
+
+#: moby 28 daemon/containerd/image_builder.go.
+_PARENT = "org.mobyproject.image.parent"
+_REFERENCE = "containerd.io/gc.ref.snapshot."
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """An image, and all that it was made of: it is the same for as long as that is."""
+
+    of: tuple[object, ...]
+    blobs: tuple[tuple[str, BlobEntry | None], ...]
+    snapshots: tuple[tuple[StoreNode, StoredSnapshot | None], ...]
+    image: Image
+    stacks: frozenset[tuple[str, ...]]
+
+
+@dataclass(slots=True)
+class ImagesOfNamespace:
+    """Reads the images of one namespace.
+
+    `home`: where the blobs are. `snapshotter` is the one whose snapshots Docker counts; "" for a namespace that is not
+    Docker's. `default` is the driver of an image that is in no snapshotter.
+    """
+
+    home: Tree
+    namespace: str
+    entry: NamespaceEntry
+    blobs: BlobReader
+    snapshots: Snapshots
+    snapshotter: str = ""
+    default: str = ""
+    #: The lists of layers, lowest first, of the manifests that are there.
+    stacks: set[tuple[str, ...]] = field(default_factory=set, init=False)
+    _used: Counter[str] = field(default_factory=Counter, init=False)
+    _asked: dict[StoreNode, StoredSnapshot | None] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._used = Counter(key.snapshotter for key in self.entry.snapshots)
+
+    def read(self, reader: Reader) -> Iterator[Image]:
+        """All images, by target. One with which that fails is not known whole.
+
+        Docker lists no image without a name that another one was built on by its classic builder.
+        """
+        found = list(self._each(reader))
+        parents = {one.parent for one in found}
+        yield from (replace(one, listed=False) if one.dangling and one.id in parents else one for one in found)
+
+    def _each(self, reader: Reader) -> Iterator[Image]:
+        names: dict[str, list[str]] = defaultdict(list)
+        for name, image in self.entry.images.items():
+            names[image.target].append(name)
+        for target, found in names.items():
+            digest = parts(target)
+            if digest is None:
+                reader.problem(Reason.DECODE, self.home, "an image without a target")
+                continue
+            unknown = Image(self.snapshotter or self.default, ImageId(digest[1]), (), broken=True, digest=target)
+            unknown = self._named(replace(unknown, namespace=self.namespace), found)
+            known: dict[str, _Made] = reader.lasting("images", (*self.home, self.namespace), dict)
+            yield reader.attempt((*self.home, *digest), partial(self._once, known, target, found), unknown)
+
+    def _once(self, known: dict[str, _Made], target: str, names: list[str]) -> Image:
+        """One image, the one that was made before where nothing of it has changed."""
+        of = (*((name, self.entry.images[name]) for name in names), self.snapshotter, self.default, *self._used)
+        made = known.get(target)
+        if made is None or made.of != of or self._has_changed(made):
+            self._asked = {}
+            content = self.blobs.content(target, self.entry.blobs)
+            image = self._image(target, names, content)
+            stacks = (one.layers for one in content.manifests)
+            blobs = tuple((digest, self.entry.blobs.get(digest)) for digest in content.named)
+            made = _Made(of, blobs, tuple(self._asked.items()), image, frozenset(stacks))
+            if content.whole:
+                known[target] = made
+        self.stacks |= made.stacks
+        return made.image
+
+    def _has_changed(self, made: _Made) -> bool:
+        blobs, snapshots = self.entry.blobs, self.snapshots.by_node
+        if any(blobs.get(digest) is not entry for digest, entry in made.blobs):
+            return True
+        return any(snapshots.get(node) is not one for node, one in made.snapshots)
+
+    def _chain(self, top: StoreNode) -> Chain | None:
+        """The snapshots from this one on; None where it is not there."""
+        self._asked[top] = self.snapshots.by_node.get(top)
+        if self._asked[top] is None:
+            return None
+        chain = self.snapshots.chain(top)
+        self._asked.update((one.node, one) for one in chain.snapshots)
+        if chain.missing:
+            self._asked[StoreNode(top.namespace, top.snapshotter, chain.missing)] = None
+        return chain
+
+    def _image(self, target: str, names: list[str], content: ImageContent) -> Image:
+        """Make one image."""
+        unpacked = [(one, self._chains(one)) for one in content.manifests if not one.attestation]
+        driver = self.snapshotter or self._driver(chains for _, chains in unpacked)
+        own = [chains[driver] for _, chains in unpacked if driver in chains]
+        layers = dict.fromkeys(one.layer.id for chain in own for one in chain.snapshots)
+        further = dict.fromkeys(
+            one.layer for _, chains in unpacked for name in chains if name != driver for one in chains[name].snapshots
+        )
+        shown = self._shown([one for one, _ in unpacked], unpacked, driver)
+        known = content.whole and target in self.entry.blobs
+        image = Image(
+            driver=driver,
+            id=ImageId((parts(target) or ("", ""))[1]),
+            layers=tuple(layers),
+            created=shown.created,
+            os=shown.os,
+            architecture=shown.architecture,
+            docker_version=shown.docker_version,
+            broken=not known or any(chain.missing for chain in own),
+            missing=tuple(dict.fromkeys(chain.missing for chain in own if chain.missing)),
+            cut=any(chain.cut for chain in own),
+            digest=target,
+            namespace=self.namespace,
+            blobs=tuple(content.blobs),
+            content_size=self._content_size(content) if known else None,
+            unpacked_size=_sum(chain.size for chain in own) if known else None,
+            further=tuple(further),
+            platforms=tuple(dict.fromkeys(filter(None, (self._platform(one) for one, _ in unpacked)))),
+        )
+        return self._named(image, names)
+
+    def _named(self, image: Image, names: list[str]) -> Image:
+        """How Docker shows the names of an image. It is dangling only where it has no other name."""
+        shown = [name for name in names if not name.startswith(DANGLING)]
+        docker = bool(self.snapshotter)
+        display = [familiar(name) if docker else name for name in shown if not _is_target(name)]
+        tags = (tag for name in display if (tag := repository_and_tag(name)) is not None)
+        others = (name for name in display if repository_and_tag(name) is None)
+        return replace(
+            image,
+            references=tuple(sorted(tags)),
+            digests=tuple(sorted(name for name in others if is_digest_name(name) or not docker)),
+            dangling=docker and not shown,
+            parent=self._parent(names),
+        )
+
+    def _parent(self, names: list[str]) -> ImageId | None:
+        """The image that this one was built on, or committed from, where Docker has noted it."""
+        given = (self.entry.images[name].labels.get(_PARENT, "") for name in names)
+        digest = next((found for one in given if (found := parts(one)) is not None), None)
+        return ImageId(digest[1]) if digest else None
+
+    def _content_size(self, content: ImageContent) -> int | None:
+        """The sum over the manifests, as they list their blobs: one that is listed twice counts twice."""
+        listed = (digest for one in content.manifests for digest in one.listed)
+        return _sum(self.entry.blobs[digest].size for digest in listed if digest in self.entry.blobs)
+
+    def _chains(self, manifest: Manifest) -> dict[str, Chain]:
+        """By snapshotter, the snapshots of a manifest that is unpacked there."""
+        if manifest.config not in self.entry.blobs:
+            return {}
+        tops = {
+            label.removeprefix(_REFERENCE).partition("/")[0]: key
+            for label, key in self.entry.blobs[manifest.config].gc
+            if label.startswith(_REFERENCE)
+        }
+        missing = [name for name in {self.snapshotter, *self._used} if name and name not in tops]
+        if missing and (configuration := self.blobs.configuration(manifest.config)) is not None:
+            tops.update(dict.fromkeys(missing, configuration.chain))
+        nodes = (StoreNode(self.namespace, snapshotter, key) for snapshotter, key in tops.items() if key)
+        chains = ((node.snapshotter, self._chain(node)) for node in nodes)
+        return {name: chain for name, chain in chains if chain is not None}
+
+    def _driver(self, found: Iterator[dict[str, Chain]]) -> str:
+        """The snapshotter that an image is in; of several, the one with the most snapshots of the namespace."""
+        names = sorted({name for chains in found for name in chains}, key=lambda name: (-self._used[name], name))
+        return names[0] if names else self.default
+
+    def _platform(self, manifest: Manifest) -> str:
+        if manifest.platform:
+            return manifest.platform
+        configuration = self._configuration(manifest)
+        return configuration.platform if configuration else ""
+
+    def _configuration(self, manifest: Manifest) -> ImageConfiguration | None:
+        return self.blobs.configuration(manifest.config) if manifest.config in self.entry.blobs else None
+
+    def _shown(
+        self, manifests: list[Manifest], unpacked: list[tuple[Manifest, dict[str, Chain]]], driver: str
+    ) -> ImageConfiguration:
+        """The configuration that stands for the image: of a platform that is unpacked, else of the first."""
+        here = [one for one, chains in unpacked if driver in chains]
+        found = (self._configuration(one) for one in (*here, *manifests))
+        return next((one for one in found if one is not None), ImageConfiguration())
+
+
+def _is_target(name: str) -> bool:
+    """Whether a name is only a digest, as Kubernetes keeps one for each image."""
+    return parts(name) is not None and "/" not in name
+
+
+def _sum(sizes: Iterator[int | None]) -> int | None:
+    total = 0
+    for size in sizes:
+        if size is None:
+            return None
+        total += size
+    return total

@@ -1,0 +1,107 @@
+"""What a containerd image store says of the layers of one snapshotter."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from exporter.core.content import StoreNode
+from exporter.core.measured import Tree
+from exporter.core.model import Container, ContainerId, Image, Layer, LayerId, Use
+from exporter.inventory.drivers import INIT
+from exporter.inventory.drivers.layer_store import LayerStore
+from exporter.inventory.layouts.claims import Claims
+from exporter.inventory.layouts.containerd_snapshots import SnapshotLayers, Snapshots
+from exporter.inventory.layouts.part import ContainerLayers
+
+
+class SnapshotterPart:
+    """The snapshots of one snapshotter, and the images in them.
+
+    `engine` is Docker's namespace, "" for none. `uses` are the uses of snapshots. `leases` are Docker's containers that
+    are gone while something keeps a snapshot for them, by the node of that. `references`: the files in which a
+    reference to a snapshot can come or go.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of the store
+        self,
+        layers: SnapshotLayers,
+        snapshots: Snapshots,
+        images: Sequence[Image],
+        engine: str,
+        uses: Mapping[StoreNode, Use],
+        leases: Mapping[StoreNode, str],
+        references: Iterable[Tree],
+        *,
+        loads: bool,
+    ) -> None:
+        """`loads`: Docker works with this snapshotter, or has worked with it."""
+        self._layers = layers
+        self._snapshots = snapshots
+        self._engine = engine
+        self._uses = uses
+        self._leases = leases
+        self._references = list(references)
+        self.images = images
+        self.missing = self._snapshots.lost.get(self.store.driver.name, set()) | _below(images)
+        self.describes_containers = loads
+
+    @property
+    def store(self) -> LayerStore:
+        """The snapshots that are on disk."""
+        return self._layers.store
+
+    def _node(self, key: str) -> StoreNode:
+        return StoreNode(self._engine, self.store.driver.name, key)
+
+    def knows_layer(self, _container: ContainerId) -> bool:
+        """Whether it is known: a container's layer is the snapshot with its id, whether that is there or not."""
+        return bool(self._engine)
+
+    def _has(self, container: ContainerId) -> bool:
+        return bool(self._engine) and self._node(container) in self._snapshots.by_node
+
+    def container_layers(self, container: ContainerId) -> ContainerLayers | None:
+        """The snapshot with the id of the container, and those below it. The one below is the init layer."""
+        if not self._has(container):
+            return None
+        chain = self._snapshots.chain(self._node(container))
+        own, *below = chain.snapshots
+        first = below[0] if below and below[0].node.name == container + INIT else None
+        layers = tuple(one.layer.id for one in below if one is not first)
+        init = first.layer.id if first else None
+        return ContainerLayers(own.layer.id, init, layers, cut=chain.cut, namespace=self._engine)
+
+    def why_not_loaded(self, _container: ContainerId) -> str:
+        """An engine loads a container of its snapshotter, whatever became of its snapshots."""
+        return ""
+
+    def missing_below(self, container: Container) -> Iterable[str]:
+        """The key of the snapshot below a container that is not there."""
+        if self._has(container.id):
+            chain = self._snapshots.chain(self._node(container.id))
+            if chain.missing:
+                yield chain.missing
+
+    def claim(self, containers: Sequence[Container]) -> Claims:
+        """Claim what something keeps, and what `containers` need."""
+        names: dict[LayerId, Use] = {}
+        for name, snapshot in self._layers.by_id.items():
+            use = self._uses.get(snapshot.node)
+            if use is not None:
+                names[name] = use
+        for container in containers:
+            for layer in (container.layer, container.init, *container.chain):
+                if layer is not None and names.get(layer) is not Use.IMAGE:
+                    names[layer] = Use.CONTAINER
+        found = {name: self._held(self._layers(name, use)) for name, use in names.items() if self.store.has(name)}
+        found.update((one.id, one) for one in self._layers.unlisted() if one.id not in found)
+        return Claims(found, references=self._references, describe=self._layers)
+
+    def _held(self, layer: Layer) -> Layer:
+        """Note the container that is gone while its lease is still there: nothing removes the layer then."""
+        snapshot = self._layers.by_id.get(layer.id) if self._leases else None
+        owner = self._leases.get(snapshot.node, "") if snapshot else ""
+        return replace(layer, held=owner) if owner else layer
+
+
+def _below(images: Iterable[Image]) -> set[str]:
+    return {key for image in images for key in image.missing}

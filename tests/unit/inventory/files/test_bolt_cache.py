@@ -1,0 +1,89 @@
+"""What earlier readings of a database have decoded is used again only where the bytes are the same."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.demo.bolt import PAGE, bolt
+from exporter.inventory.files import bolt_pages
+from exporter.inventory.files.bolt import BoltError, Bucket, BucketCache, read_bolt
+
+_NAMES = st.binary(min_size=1, max_size=3)
+_VALUES = st.binary(max_size=4) | st.binary(min_size=300, max_size=301)
+_TREES = st.recursive(
+    st.dictionaries(_NAMES, _VALUES, max_size=4),
+    lambda below: st.dictionaries(_NAMES, _VALUES | below, max_size=6),
+    max_leaves=12,
+)
+
+
+def _reader(content: bytes) -> Callable[[int, int], bytes]:
+    return lambda offset, length: content[offset : offset + length]
+
+
+def _objects(count: int, **changed: bytes) -> dict[str, Any]:
+    """A bucket of buckets with labels, as containerd's are: each has a page of its own, but for the labels."""
+    return {"v1": {f"{at:04}": {"a": changed.get(f"n{at}", b"x"), "labels": {"l": b"y"}} for at in range(count)}}
+
+
+@given(st.lists(_TREES, min_size=2, max_size=5))
+def test_a_database_is_read_the_same_with_what_was_decoded_before(states: list[dict[bytes, Any]]) -> None:
+    cache = BucketCache()
+    for state in states:
+        content = bolt(state)
+        assert read_bolt(_reader(content), None, cache) == read_bolt(_reader(content))
+
+
+@given(st.lists(st.tuples(st.integers(3 * PAGE, 9 * PAGE), st.integers(0, 255)), max_size=3))
+def test_damage_is_found_with_what_was_decoded_before(places: list[tuple[int, int]]) -> None:
+    cache = BucketCache()
+    read_bolt(_reader(bolt(_objects(6))), b"v1", cache)
+    content = bytearray(bolt(_objects(6)))
+    for at, value in places:
+        content[at % len(content)] = value
+
+    def outcome(known: BucketCache | None) -> Bucket | str:
+        try:
+            return read_bolt(_reader(bytes(content)), b"v1", known)
+        except BoltError as error:
+            return str(error)
+
+    assert outcome(cache) == outcome(None)
+
+
+def test_only_what_changed_is_decoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = 0
+    real = bolt_pages.Pages._collect
+
+    def counted(self: bolt_pages.Pages, *arguments: Any) -> Bucket:
+        nonlocal decoded
+        decoded += 1
+        return real(self, *arguments)
+
+    monkeypatch.setattr(bolt_pages.Pages, "_collect", counted)
+    cache = BucketCache()
+    first = read_bolt(_reader(bolt(_objects(200))), b"v1", cache)
+    assert decoded > 200
+    decoded = 0
+    second = read_bolt(_reader(bolt(_objects(200, n7=b"z"))), b"v1", cache)
+    assert decoded < 5
+    assert second.buckets[b"0007"].values == {b"a": b"z"}
+    same = [name for name, one in second.buckets.items() if one is first.buckets[name]]
+    assert len(same) == 199
+
+
+def test_what_a_bucket_was_made_into_is_kept_with_it() -> None:
+    cache = BucketCache()
+    made = []
+
+    def convert(bucket: Bucket) -> int:
+        made.append(bucket)
+        return len(made)
+
+    for _ in range(3):
+        found = read_bolt(_reader(bolt(_objects(3))), b"v1", cache)
+        assert [one.once(convert) for one in found.buckets.values()] == [1, 2, 3]
+    assert found.buckets[b"0000"].once(str) == str(found.buckets[b"0000"]), "by another function it is made again"
