@@ -125,7 +125,7 @@ class Image:
     @property
     def key(self) -> ImageKey:
         """The key of this image within a root."""
-        return ImageKey(self.driver, self.namespace, self.id)
+        return ImageKey("" if self.namespace else self.driver, self.namespace, self.id)
 
     @property
     def named(self) -> bool:
@@ -226,7 +226,9 @@ class Container:
     @property
     def image_key(self) -> ImageKey | None:
         """The key of its image, whether that is there or not; None where it is not known."""
-        return None if self.image_id is None else ImageKey(self.driver, self.namespace, self.image_id)
+        if self.image_id is None:
+            return None
+        return ImageKey("" if self.namespace else self.driver, self.namespace, self.image_id)
 
     @property
     def runs(self) -> bool | None:

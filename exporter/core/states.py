@@ -16,7 +16,10 @@ class LayerKey(NamedTuple):
 
 
 class ImageKey(NamedTuple):
-    """The key of an image within a root. Two drivers may have one image, and so may two namespaces of containerd."""
+    """The key of an image within a root. Two drivers may have one image, and so may two namespaces of containerd.
+
+    In a namespace an image is there once, in whatever snapshotters it is: there `driver` is "".
+    """
 
     driver: str
     namespace: str

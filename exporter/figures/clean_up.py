@@ -209,7 +209,8 @@ class CleanUp:
         """Remove images of containerd, name by name."""
         if self._sweep is not None:
             docker = [one for one in self._containers if not (one.foreign or one.unloaded)]
-            self.objects[category] += len(self._sweep.remove_images(category, docker, every=every))
+            gone = self._sweep.remove_images(category, docker, every=every)
+            self.objects[category] += sum(one.listed for one in gone)
 
     def _remove_images(self, category: Category, wanted: Callable[[Image, bool], bool]) -> None:
         """Remove images that no container uses, children before parents; `wanted` decides by image and head."""

@@ -10,9 +10,11 @@ from functools import cached_property, partial
 from typing import TypeVar
 
 from exporter.core.barrier import Barrier
+from exporter.core.content import BlobUse
 from exporter.core.measured import Usage
-from exporter.core.model import Collector, ContainerKey, ImageKey, ImageState, LayerKey, Snapshot, Use
-from exporter.figures import image_sizes, needs, sizes
+from exporter.core.model import Collector, ContainerKey, Image, ImageKey, ImageState, LayerKey, Snapshot, Use
+from exporter.figures import blob_uses, image_sizes, needs, sizes
+from exporter.figures.blob_uses import BlobSum
 from exporter.figures.clean_up import Freed
 from exporter.figures.image_sizes import ImageFigures
 from exporter.figures.needs import Figure
@@ -67,17 +69,16 @@ class Figures:
     def images(self) -> Mapping[ImageKey, ImageFigures]:
         """The figures of every image."""
         found = self._image_sizes
-        named = {one.key: one.named for one in self.snapshot.inventory.images}
-        return {key: self._image(key.driver, figures, named=named[key]) for key, figures in found.items()}
+        return {one.key: self._image(one, found[one.key]) for one in self.snapshot.inventory.images}
 
-    def _image(self, driver: str, figures: ImageFigures, *, named: bool) -> ImageFigures:
+    def _image(self, image: Image, figures: ImageFigures) -> ImageFigures:
         """Leave out what is not known. A name or a user that was read is one, whatever else was not."""
-        if not self.is_known(Figure.IMAGE_SHARES, driver):
+        if not self.is_known(Figure.IMAGE_SHARES, image.driver):
             figures = replace(figures, unique=None, proportional=None)
         if not self.is_known(Figure.IMAGE_USERS):
             figures = replace(figures, containers=None, state=figures.state if _in_use(figures) else None)
-        certain = figures.state is ImageState.USED and named
-        if not (certain or self.is_known(Figure.IMAGE_LISTED, driver)):
+        certain = figures.state is ImageState.USED and image.named
+        if not (certain or self.is_known(Figure.IMAGE_LISTED, image.driver)):
             figures = replace(figures, state=None)
         return figures
 
@@ -89,8 +90,9 @@ class Figures:
     @cached_property
     def image_states(self) -> Mapping[tuple[str, str, ImageState], int]:
         """How many images of each driver and namespace have each state, for the states that are known."""
-        counts = Counter((key.driver, key.namespace, figures.state) for key, figures in self.images.items())
-        failed = {key.driver for key, figures in self._image_sizes.items() if figures.state is None}
+        images, known, found = self.snapshot.inventory.images, self.images, self._image_sizes
+        counts = Counter((one.driver, one.namespace, known[one.key].state) for one in images)
+        failed = {one.driver for one in images if found[one.key].state is None}
         return {
             (driver, namespace, state): counts[driver, namespace, state]
             for driver, namespace in self.spaces
@@ -139,11 +141,30 @@ class Figures:
         return {name: users[name] if known else None for name in names}
 
     @cached_property
+    def blobs(self) -> Mapping[BlobUse, BlobSum]:
+        """The blobs of containerd's image store by use; nothing where there is none, or it was not read whole."""
+        content = self.snapshot.inventory.content
+        if content is None or not self.is_known(Figure.BLOBS):
+            return {}
+        return self._attempt(Collector.IMAGES, "blobs", lambda it: blob_uses.blobs(it, content), {})
+
+    @cached_property
+    def history(self) -> int | None:
+        """How many entries the build history has that Docker keeps in containerd's image store."""
+        content = self.snapshot.inventory.content
+        return len(content.entries) if content is not None and content.history and self.blobs else None
+
+    def _build_cache(self, snapshot: Snapshot) -> BuildCacheFigures:
+        blobs = self.blobs[BlobUse.BUILD_CACHE].allocated if self.blobs else None
+        return sizes.build_cache(snapshot, self.layer_sizes, 0 if snapshot.inventory.content is None else blobs)
+
+    @cached_property
     def build_cache(self) -> BuildCacheFigures:
         """BuildKit's cache."""
         if not self.is_known(Figure.BUILD_CACHE):
             return BuildCacheFigures(None, {}, {})
-        found = self._attempt(Collector.BUILD_CACHE, "build cache", sizes.build_cache, BuildCacheFigures(None, {}, {}))
+        nothing = BuildCacheFigures(None, {}, {})
+        found = self._attempt(Collector.BUILD_CACHE, "build cache", self._build_cache, nothing)
         if not self.is_known(Figure.BUILD_SHARES):
             found = replace(found, size=None)
         if self.is_known(Figure.LAYERS_OF_OTHERS):

@@ -6,7 +6,7 @@ of both. A blob is there once for all namespaces, a snapshot belongs to one.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -64,15 +64,16 @@ class _Parts:
             yield blob.size if blob is not None else None, self._having_blob[digest]
 
 
-def _layers_of(image: Image) -> Iterator[tuple[str, Iterable[LayerId]]]:
+def _layers_of(image: Image) -> Iterator[tuple[str, Sequence[LayerId]]]:
     """The layers of an image by driver, each once."""
     if not image.further:
-        yield image.driver, dict.fromkeys(image.layers) if image.namespace else image.layers
+        yield image.driver, tuple(dict.fromkeys(image.layers)) if image.namespace else image.layers
         return
-    by_driver: dict[str, dict[LayerId, None]] = {image.driver: dict.fromkeys(image.layers)}
+    by_driver = {image.driver: dict.fromkeys(image.layers)}
     for driver, layer in image.further:
         by_driver.setdefault(driver, {})[layer] = None
-    yield from by_driver.items()
+    for driver, layers in by_driver.items():
+        yield driver, tuple(layers)
 
 
 def images(inventory: Inventory, sizes: Mapping[LayerKey, int], barrier: Barrier) -> dict[ImageKey, ImageFigures]:

@@ -24,6 +24,7 @@ class Figure(StrEnum):
     VOLUME_STATES = "volume_states"
     BUILD_CACHE = "build_cache_records"
     BUILD_SHARES = "build_cache_shares"
+    BLOBS = "blobs"
     UNATTRIBUTED = "unattributed"
 
 
@@ -48,6 +49,7 @@ NEEDS: Mapping[Figure | Category, tuple[Input, ...]] = {
     Figure.BUILD_CACHE: (Input.BUILD_CACHE,),
     # Docker does not count records whose layer is one of an image.
     Figure.BUILD_SHARES: (Input.BUILD_CACHE, Input.IMAGE_CONFIGS, Input.LAYER_STORES, Input.IMAGE_STORE),
+    Figure.BLOBS: (Input.IMAGE_STORE,),
     Figure.UNATTRIBUTED: (*REFER_TO_LAYERS, Input.VOLUMES),
     # Each category is freed after the ones before it, so it needs their inputs, too, as far as it shares with them.
     # With a container go the layers that nothing else needs.

@@ -125,7 +125,7 @@ def layers(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str,
         listed = bool(namespace) or driver_named(driver).listed
         uses = [use for use in Use if use not in _UNCLAIMED or listed]
         trees = [[tree for layer in groups[driver, namespace, use] for tree in layer.trees] for use in uses]
-        for use, total in zip(uses, _totals(snapshot, trees), strict=True):
+        for use, total in zip(uses, totals(snapshot, trees), strict=True):
             group = groups[driver, namespace, use]
             usage = total if all(layer.trees for layer in group) else None
             sums[driver, namespace, use] = LayerSum(len(group), _size(group, sizes, use, usage), usage)
@@ -256,31 +256,43 @@ class BuildCacheFigures:
     records: Mapping[str, int]
 
 
-def build_cache(snapshot: Snapshot) -> BuildCacheFigures:
-    """The build cache as `docker system df` counts it, and what it occupies by component."""
+def build_cache(snapshot: Snapshot, sizes: Mapping[LayerKey, int], blobs: int | None) -> BuildCacheFigures:
+    """The build cache as `docker system df` counts it, and what it occupies by component.
+
+    `blobs` are the bytes of disk blocks of its blobs in containerd's image store, None where these are not known.
+    """
     cache = snapshot.inventory.build_cache
-    records = {one.id: size for one in cache.records if (size := _record_size(snapshot, one)) is not None}
+    records = {one.id: size for one in cache.records if (size := _record_size(snapshot, one, sizes)) is not None}
     alone = [records.get(one.id) for one in cache.records if not one.shared]
-    snapshots = (tree for one in snapshot.inventory.layers if one.use is Use.BUILD_CACHE for tree in one.trees)
+    engine = snapshot.inventory.content.engine if snapshot.inventory.content is not None else ""
+    layers = (one for one in snapshot.inventory.layers if one.use is Use.BUILD_CACHE)
+    snapshots = (tree for one in layers if one.namespace in ("", engine) for tree in one.trees)
     content = [tree for tree in snapshot.measured if any(tree[: len(one)] == one for one in cache.content)]
     files = [tree for tree in snapshot.measured if any(tree[: len(one)] == one for one in cache.files)]
     parts = {"snapshots": snapshots, "content": content, "metadata": [tree for tree in files if tree not in content]}
-    totals = dict(zip(parts, _totals(snapshot, parts.values()), strict=True))
+    usages = zip(parts, totals(snapshot, parts.values()), strict=True)
+    allocated = {name: usage.allocated for name, usage in usages if usage is not None}
+    if blobs is None:
+        allocated.pop("content", None)
+    elif "content" in allocated:
+        allocated["content"] += blobs
     return BuildCacheFigures(
         size=None if None in alone else sum(size for size in alone if size is not None),
-        allocated={name: usage.allocated for name, usage in totals.items() if usage is not None},
+        allocated=allocated,
         records=records,
     )
 
 
-def _record_size(snapshot: Snapshot, record: BuildRecord) -> int | None:
+def _record_size(snapshot: Snapshot, record: BuildRecord, sizes: Mapping[LayerKey, int]) -> int | None:
     if record.size is not None:
         return record.size
+    if record.layer is not None:
+        return sizes.get(record.layer)
     measured = snapshot.whole(record.content)
     return measured.usage.size if measured else None
 
 
-def _totals(snapshot: Snapshot, groups: Iterable[Iterable[Tree]]) -> list[Usage | None]:
+def totals(snapshot: Snapshot, groups: Iterable[Iterable[Tree]]) -> list[Usage | None]:
     """The usage of groups of trees; None where one of a group could not be measured whole."""
     wanted = [list(trees) for trees in groups]
     known = ([snapshot.measured[tree] for tree in trees if tree in snapshot.measured] for trees in wanted)

@@ -15,6 +15,8 @@ from exporter.core.model import Container, Image, Inventory, LayerKey
 from exporter.figures.image_names import dangling_name, is_by_digest, kept_names
 from exporter.figures.prunes import Category
 
+#: The length of a container's id.
+_ID = 64
 _BUILDS = (Holder.BUILD, Holder.TEMPORARY)
 
 
@@ -37,7 +39,8 @@ class Sweep:
     def remove_containers(self, category: Category, containers: Iterable[Container]) -> None:
         """Remove Docker's leases of these containers."""
         gone = {one.id for one in containers if one.namespace == self._content.engine}
-        self._remove(category, (Holder.CONTAINER,), lambda hold: hold.name in gone)
+        # The lease of an image that a container has mounted has the id of the container before the name of the image.
+        self._remove(category, (Holder.CONTAINER,), lambda hold: hold.name in gone or hold.name[:_ID] in gone)
 
     def remove_builds(self, category: Category) -> None:
         """`docker builder prune --all`: all records, and what is left of work."""

@@ -114,11 +114,19 @@ LAYER_INFO = _info(
 
 IMAGES = _gauge("images", "Images by state.", *_SPACE, "state")
 IMAGE_VIRTUAL_SIZE = _gauge(
-    "image_virtual_size_bytes", "Size of all the image's layers, as docker images shows it.", *_IMAGE
+    "image_virtual_size_bytes", "Size of all that the image has, as docker images shows it.", *_IMAGE
 )
-IMAGE_UNIQUE_SIZE = _gauge("image_unique_size_bytes", "Size of the layers no other listed image has.", *_IMAGE)
+IMAGE_CONTENT_SIZE = _gauge(
+    "image_content_size_bytes", "Size of the blobs of an image of containerd, as docker images adds them up.", *_IMAGE
+)
+IMAGE_UNPACKED_SIZE = _gauge(
+    "image_unpacked_size_bytes", "Size of the snapshots of such an image, as docker images adds them up.", *_IMAGE
+)
+IMAGE_UNIQUE_SIZE = _gauge(
+    "image_unique_size_bytes", "Size of the layers and blobs no other listed image has.", *_IMAGE
+)
 IMAGE_PROPORTIONAL_SIZE = _gauge(
-    "image_proportional_size_bytes", "Each layer's size divided by the listed images that share it.", *_IMAGE
+    "image_proportional_size_bytes", "Each layer's and blob's size divided by the listed images that share it.", *_IMAGE
 )
 IMAGE_LAYERS = _gauge("image_layers", "Layers of the image that are on disk.", *_IMAGE)
 IMAGE_CONTAINERS = _gauge("image_containers", "Containers made from the image.", *_IMAGE)
@@ -132,6 +140,7 @@ IMAGE_INFO = _info(
     "os",
     "architecture",
     "docker_version",
+    "platforms",
 )
 IMAGE_TAG_INFO = _info("image_tag_info", "One for each tag of an image.", *_IMAGE, "repository", "tag")
 
@@ -176,6 +185,9 @@ CONTAINER_INFO = _info(
     "compose_service",
     "stack",
     "swarm_service",
+    "pod",
+    "pod_namespace",
+    "pod_container",
 )
 CONTAINER_MOUNT_INFO = _info(
     "container_mount_info",
@@ -211,6 +223,12 @@ BUILD_RECORD_USES = _gauge("build_cache_record_uses", "How often the record was 
 BUILD_RECORD_INFO = _info(
     "build_cache_record_info", "One for each record of BuildKit's cache.", *_RECORD, "type", "shared"
 )
+
+BUILD_HISTORY_RECORDS = _gauge(
+    "build_history_records", "Entries of the build history in containerd's image store, which no prune takes."
+)
+CONTENT_BLOBS = _gauge("content_blobs", "Blobs of containerd's image store by what needs them.", "use")
+CONTENT_ALLOCATED = _gauge("content_allocated_bytes", "Disk blocks of those blobs, and of ingests.", "use")
 
 RECLAIMABLE = _gauge("reclaimable_bytes", "Disk blocks that this prune would free after those before it.", "category")
 RECLAIMABLE_OBJECTS = _gauge("reclaimable_objects", "Objects that this prune would remove.", "category")

@@ -32,6 +32,7 @@ def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Family]:
         (Collector.CONTAINERS, _containers(figures, limited)),
         (Collector.VOLUMES, _volumes(figures, limited)),
         (Collector.BUILD_CACHE, _build_cache(figures, limited)),
+        (Collector.IMAGES, _content(figures)),
         (Collector.DIRECTORIES, _reclaimable(figures)),
     )
     for collector, made in parts:
@@ -107,6 +108,8 @@ def _images(figures: Figures, limited: Limited) -> Iterator[Family]:
 
     columns: list[Column[Image]] = [
         Column(c.IMAGE_VIRTUAL_SIZE, lambda one: [(key(one), figure(one).virtual)]),
+        Column(c.IMAGE_CONTENT_SIZE, lambda one: [(key(one), figure(one).content)]),
+        Column(c.IMAGE_UNPACKED_SIZE, lambda one: [(key(one), figure(one).unpacked)]),
         Column(c.IMAGE_UNIQUE_SIZE, lambda one: [(key(one), figure(one).unique)]),
         Column(c.IMAGE_PROPORTIONAL_SIZE, lambda one: [(key(one), figure(one).proportional)]),
         Column(c.IMAGE_LAYERS, lambda one: [(key(one), None if one.broken or one.cut else len(one.layers))]),
@@ -122,7 +125,8 @@ def _images(figures: Figures, limited: Limited) -> Iterator[Family]:
 
 def _image_facts(figures: Figures, image: Image) -> tuple[str, ...]:
     name = image_name(image) if image.named or figures.is_known(Figure.IMAGE_NAMES, image.driver) else ""
-    return (name, image.digest or image.id, image.os, image.architecture, image.docker_version)
+    platforms = ",".join(image.platforms)
+    return (name, image.digest or image.id, image.os, image.architecture, image.docker_version, platforms)
 
 
 def image_name(image: Image) -> str:
@@ -200,6 +204,9 @@ def _container_facts(container: Container, short: Callable[[str], str]) -> tuple
         container.compose_service,
         container.stack,
         container.swarm_service,
+        container.pod,
+        container.pod_namespace,
+        container.pod_container,
     )
 
 
@@ -253,6 +260,13 @@ def _build_cache(figures: Figures, limited: Limited) -> Iterator[Family]:
     ]
     table = ObjectFamilies(Collector.BUILD_CACHE, columns, figures.barrier)
     yield from table.families(limited, "build_cache", cache.records, lambda one: sizes.get(one.id) or 0)
+
+
+def _content(figures: Figures) -> Iterator[Family]:
+    blobs = figures.blobs
+    yield family(c.CONTENT_BLOBS, (((use,), found.count) for use, found in blobs.items()))
+    yield family(c.CONTENT_ALLOCATED, (((use,), found.allocated) for use, found in blobs.items()))
+    yield single(c.BUILD_HISTORY_RECORDS, figures.history)
 
 
 def _reclaimable(figures: Figures) -> Iterator[Family]:

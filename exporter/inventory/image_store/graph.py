@@ -20,6 +20,8 @@ _BACK_CONTAINER, _BACK_IMAGE = f"{GC}bref.container", f"{GC}bref.image"
 _ROOT, _EXPIRE, _FLAT, _CONDITION = f"{GC}root", f"{GC}expire", f"{GC}flat", f"{GC}cond"
 _ID_LENGTH = 64
 _TEMPORARY = "buildkit/lease.temporary"
+#: Docker's own lease of a pull or a load (moby 28 daemon/containerd/leases.go).
+_PULL = "moby/prune.images"
 #: The leases of a record of BuildKit's cache (buildkit v0.25 cache/manager.go, cache/refs.go).
 _RECORD = re.compile(r"[0-9a-z]{25}(?:-variants|-view)?", re.ASCII)
 
@@ -154,8 +156,11 @@ class _Space:
             return Holder.HISTORY
         if _RECORD.fullmatch(name):
             return Holder.BUILD
+        if _PULL in lease.labels:
+            return Holder.PULL
         if _TEMPORARY in lease.labels or _EXPIRE in lease.labels:
             return Holder.TEMPORARY
+        # That of an image that a container has mounted is named by both (moby 28 daemon/mounts.go).
         rest = name[_ID_LENGTH:]
         return Holder.CONTAINER if is_id(name[:_ID_LENGTH]) and rest[:1] in ("", "-") else Holder.OTHER
 

@@ -68,7 +68,7 @@ def leases_of_lost(content: ContentStore, containers: Iterable[Container]) -> di
     """The ids of Docker's containers that are gone while their leases are there, by the nodes that these keep."""
     there = {one.id for one in containers}
     return {
-        node: hold.name
+        node: hold.name.partition("-")[0]
         for hold in content.holds
         if hold.holder is Holder.CONTAINER and hold.namespace == content.engine and hold.name not in there
         for node in content.marked([hold])

@@ -100,6 +100,23 @@ def test_a_pull_that_was_cut_off_is_freed_with_the_images_without_a_name() -> No
     assert _freed(store) == {"images_dangling": (20, 0), "build_cache": (200, 0)}
 
 
+def test_an_image_that_a_container_has_mounted_goes_with_the_container() -> None:
+    store = Store()
+    base = store.snapshot("sha256:base", 100)
+    name = "c" * 64
+    store.hold(Holder.CONTAINER, name, store.snapshot("one", 1, base, use=Use.CONTAINER))
+    store.hold(Holder.CONTAINER, f"{name}-data:1", store.snapshot("mounted", 10, base, use=Use.CONTAINER))
+    assert _freed(store, containers=(_container(name),)) == {"containers_stopped": (222, 1)}
+    running = _container(name, state=ContainerState.RUNNING)
+    assert _freed(store, containers=(running,)) == {}
+
+
+def test_images_that_are_not_listed_are_freed_and_not_counted() -> None:
+    store = Store()
+    store.image(store.blob("sha256:a", 10), "moby-dangling@sha256:a", listed=False)
+    assert _freed(store) == {"images_dangling": (20, 0)}
+
+
 def test_build_cache_and_history_are_freed_one_after_the_other() -> None:
     store = Store()
     shared = store.blob("sha256:shared", 10, namespaces=(MOBY, HISTORY))
