@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -49,20 +49,30 @@ def print_metrics(
 
     snapshot, spaces = with_space(snapshot)
     statuses = [(one, status) for one, status in spaces if status is not None]
-    _write(exposition(snapshot, scanner.counters, statuses, config.shown, style, labels), output, config.root)
+    roots = (config.root, *(one.path for one in snapshot.further))
+    _write(exposition(snapshot, scanner.counters, statuses, config.shown, style, labels), output, roots)
     return _report_problems(snapshot)
 
 
-def _write(content: bytes, output: str | None, root: str) -> None:
+def _write(content: bytes, output: str | None, roots: Collection[str]) -> None:
     if output is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    atomic_write(output, content, mode=_MODE, keep=True, forbidden=lambda directory: is_below(directory, root))
+    atomic_write(
+        output,
+        content,
+        mode=_MODE,
+        keep=True,
+        forbidden=lambda directory: any(is_below(directory, root) for root in roots),
+    )
 
 
 def _report_problems(snapshot: Snapshot) -> int:
     """Write the problems to standard error; return the exit status. A file that vanished is no problem."""
+    from exporter.expose.containerd_advice import containerd_advice  # noqa: PLC0415 - as above
+    from exporter.expose.snapshot_api.objects import remarks  # noqa: PLC0415
+
     if snapshot.error:
         click.echo(f"{snapshot.root}: {snapshot.error}", err=True)
         return 1
@@ -72,6 +82,8 @@ def _report_problems(snapshot: Snapshot) -> int:
         click.echo(log.printable(line.rstrip()), err=True)
     for name in snapshot.inventory.nested:
         click.echo(remapped_line(snapshot.root, name), err=True)
+    for line in containerd_advice(remarks(snapshot)):
+        click.echo(log.printable(f"{snapshot.root}: {line}"), err=True)
     for layout in snapshot.inventory.unmeasured:
         click.echo(f"{snapshot.root}: layout {layout} is measured by directory only", err=True)
     gaps = [(one.input.value, one.path, one.why) for one in snapshot.inventory.knowledge.gaps]

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from exporter.core.measured import Reason, Tree, root_of
 from exporter.core.mountinfo import MountPoint
@@ -71,6 +71,17 @@ class _Top:
         return cls(descriptor, (status.st_dev, status.st_ino))
 
 
+class Untaken(NamedTuple):
+    """A directory that is not read as a further root, and why; `path` is "" where none is known.
+
+    `possible`: it may be the right one all the same.
+    """
+
+    path: str
+    why: str
+    possible: bool = False
+
+
 class DataRoot:
     """An open data root. The path is resolved once, when it is opened; use as a context manager.
 
@@ -86,8 +97,8 @@ class DataRoot:
         self.mounts: frozenset[Tree] = frozenset()
         #: The mounts of volumes that are not to be measured, with the types of their filesystems.
         self.unwalked: Mapping[Tree, str] = {}
-        #: Directories that were to be further roots and are none, with the reason.
-        self.untaken: dict[str, str] = {}
+        #: Directories that may be further roots, and are not read as such.
+        self.untaken: tuple[Untaken, ...] = ()
         self.answers: Callable[[str], bool] = lambda _: True
         #: The mount table from which `mounts` was made.
         self.mountinfo: Sequence[MountPoint] = ()

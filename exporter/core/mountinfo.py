@@ -21,6 +21,7 @@ _LOCAL = frozenset(
         *("ntfs", "ntfs3", "overlay", "ramfs", "reiserfs", "squashfs", "tmpfs", "ubifs", "udf", "vfat", "xfs", "zfs"),
     )
 )
+_UPPER = "upperdir="
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -44,6 +45,20 @@ def read_mounts(source: str = "/proc/self/mountinfo") -> list[MountPoint]:
             return [mount for line in file if (mount := _parse(line)) is not None]
     except OSError:
         return []
+
+
+def overlay_directories(source: str = "/proc/self/mountinfo") -> list[str]:
+    """The upper directories of the overlay mounts of this process, without those named twice."""
+    try:
+        with open(source, encoding="utf-8", errors="surrogateescape") as file:
+            ends = [line.rstrip("\n").partition(" - ")[2].split(" ") for line in file]
+    except OSError:
+        return []
+    # A comma in a path is escaped as a space is (Linux seq_file.h, seq_show_option), and shown with the backslash that
+    # it had when it was mounted (seen with Linux 6.18).
+    options = (option for end in ends if len(end) > 2 and end[0] == "overlay" for option in end[2].split(","))
+    found = (_unescape(one.removeprefix(_UPPER)) for one in options if one.startswith(_UPPER))
+    return list(dict.fromkeys(re.sub(r"\\([,\\])", r"\1", path) for path in found))
 
 
 def _parse(line: str) -> MountPoint | None:

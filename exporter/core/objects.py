@@ -319,7 +319,8 @@ class Remark:
     """Something in a root that is not what usually is in its place: `path` is its path below the root.
 
     `target`: where a link points, as it is written there, or the type of the filesystem. `where`: the path on this
-    machine that a link leads to; "" where that cannot be seen.
+    machine that a link leads to; "" where that cannot be seen. Of the root of a containerd, `target` is why it is not
+    read, and `where` the path again if it may be the right one; the path is () where none is known.
     """
 
     kind: RemarkKind

@@ -96,8 +96,10 @@ class RemarkKind(StrEnum):
 
     `leftover`: an engine of 1.10 or newer has moved the images of an older one, and reads this no more. `link`: a
     symbolic link, which is not followed. `unwalked`: a mount of a network filesystem, which is not measured.
+    `containerd`: a directory that is not read as the root of the containerd that has the images.
     """
 
     LEFTOVER = "leftover"
     LINK = "link"
     UNWALKED = "unwalked"
+    CONTAINERD = "containerd"

@@ -7,6 +7,7 @@ from typing import TypeVar
 from exporter.core.knowledge import Input
 from exporter.core.model import CollectorScan, Problem, Snapshot, Use
 from exporter.core.text import label, shorten
+from exporter.expose.containerd_advice import containerd_advice
 from exporter.expose.linked_parts import linked_parts, path_of
 from exporter.expose.snapshot_api import objects
 from exporter.expose.snapshot_api.rows import (
@@ -31,7 +32,10 @@ NOT_YET = "is not looked at yet"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The content of the pages. Names are valid UTF-8, rows are sorted by size, and `counts` is how many there are."""
+    """The content of the pages. Names are valid UTF-8, rows are sorted by size, and `counts` is how many there are.
+
+    `further`: the roots that are read with the data root. `advice`: what is said of one that is not read.
+    """
 
     root: str
     error: str = ""
@@ -54,6 +58,8 @@ class Summary:
     collectors: tuple[tuple[str, CollectorScan], ...] = ()
     problems: tuple[Problem, ...] = ()
     problem_count: int = 0
+    further: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
 
     def count(self, what: str) -> int | None:
         """How many objects of a kind there are; None where that is not known."""
@@ -112,6 +118,8 @@ def root_summary(snapshot: Snapshot) -> Summary:
         inventory.layouts,
         inventory.unmeasured,
         inventory.drivers,
+        further=tuple(label(one.path) for one in snapshot.further),
+        advice=tuple(containerd_advice(objects.remarks(snapshot))),
         gaps=tuple(objects.gaps(inventory.knowledge))[:ROWS],
         problems=tuple(map(_presentable, snapshot.problems[:ROWS])),
         problem_count=len(snapshot.problems),

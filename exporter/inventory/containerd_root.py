@@ -1,83 +1,240 @@
-"""Opens the root of the containerd that keeps the images of a data root, where that is a directory of its own.
+"""Finds and opens the root of the containerd that keeps the images of a data root, where that is one of the host.
 
 dockerd starts a containerd of its own only where it finds none on the host. Distribution packages and docker-ce bring
-one, with the root /var/lib/containerd, and nothing below the data root names it.
+one, and nothing below the data root names its root.
 """
 
 import os
+import time
+from dataclasses import dataclass, field
 
-from exporter.config.settings import FIND_CONTAINERD, NO_CONTAINERD
-from exporter.core.data_root import DataRoot
+from exporter.config.settings import DEFAULT_ROOT, FIND_CONTAINERD, NO_CONTAINERD
+from exporter.core.data_root import DataRoot, Untaken
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.shortage import is_shortage
-from exporter.inventory.opening import add_further
+from exporter.inventory.containerd_places import CONFIG, places
+from exporter.inventory.containerd_proof import METADATA, OWN, Evidence, Store, read_store
+from exporter.inventory.opening import add_further, identify
 
-#: containerd 1.0 and newer names its directories after its plugins, `io.containerd.<type>.<name>`.
-METADATA = "io.containerd.metadata.v1.bolt"
-#: Where dockerd's own containerd has its root, below the data root (Docker 18.09 and newer, libcontainerd/supervisor).
-OWN = ("containerd", "daemon")
+#: A root that is not taken is looked at again after so long, and so is one that is.
+_AGAIN_SECONDS, _TAKEN_AGAIN_SECONDS = 30.0, 300.0
+_NOT_FOUND = "no directory was found that is the root of a containerd with images of Docker"
+_NO_PROOF = "nothing proves it: the data root has neither containers nor builds"
+Identity = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Search:
+    """The result of a search: the root that is `taken`, or those that are `untaken`, with the reason.
+
+    `read`: the directories that were read for it. `denied`: the device and inode of what this process may not read.
+    """
+
+    taken: str = ""
+    untaken: dict[str, Untaken] = field(default_factory=dict)
+    read: list[str] = field(default_factory=list)
+    denied: set[Identity] = field(default_factory=set)
+
+    def refuse(self, path: str, why: str, *, possible: bool = False) -> None:
+        """Note why a directory is not taken."""
+        self.untaken[path] = Untaken(path, why, possible)
 
 
 class ContainerdRoot:
-    """Finds one root, and opens it with each data root that is opened."""
+    """Opens one further root with each data root that is opened. What was found holds until it is another directory."""
 
     def __init__(self, setting: str) -> None:
         """`setting`: a path, FIND_CONTAINERD or NO_CONTAINERD."""
         self._setting = setting
+        self.search = Search()
+        self._identity: Identity | None = None
+        #: The root that was taken last.
+        self._last = ""
+        self._seen: object = None
+        self._again = 0.0
+
+    @property
+    def changed(self) -> bool:
+        """Whether the root that was taken is another directory now, or is gone."""
+        return bool(self.search.taken) and identify(self.search.taken) != self._identity
 
     def attach(self, root: DataRoot) -> None:
         """Open the root of the containerd beside a data root. Where that cannot be, `untaken` of the root says why.
 
         Raises OSError only where this process has no descriptor or memory left for it.
         """
-        if self._setting in (FIND_CONTAINERD, NO_CONTAINERD):
+        if self._setting == NO_CONTAINERD:
             return
-        path = os.path.abspath(self._setting)
+        self._look(root)
+        if path := self.search.taken:
+            try:
+                top = add_further(root, path)
+                self._identity = root.identities[top]
+            except OSError as error:
+                lost = Search()
+                lost.refuse(path, _failed(lost, error, path))
+                self.search, self._again = lost, 0.0
+        root.untaken = tuple(self.search.untaken.values())
+
+    def _look(self, root: DataRoot) -> None:
+        """Search, unless what is known still holds."""
+        now, seen = time.monotonic(), self._signature(root)
+        same = seen == self._seen
+        if same and now < self._again:
+            return
+        found = _search(root, self._setting)
+        if not found.taken and self.search.taken and not self.changed:
+            # What was proved once holds without a proof: the last container may have been removed.
+            found = self.search
+        self._last = found.taken or self._last
+        if found.untaken and (why := _why_lost(self._last)):
+            found.untaken.pop("", None)
+            found.refuse(self._last, why)
+        self.search = found
+        self._seen = self._signature(root)
+        self._again = now + (_TAKEN_AGAIN_SECONDS if found.taken else _AGAIN_SECONDS)
+
+    def _signature(self, root: DataRoot) -> object:
+        """What tells, without reading much, that another root may be the right one."""
+        taken = self.search.taken
+        if taken:
+            return (root.device, root.inode), taken, identify(taken)
+        if self._setting != FIND_CONTAINERD:
+            return (root.device, root.inode), identify(self._setting)
         try:
-            why = _take(root, path)
+            containers = tuple(root.names(("containers",)))
+        except OSError:
+            containers = ()
+        found = places(root.path, lambda _error, _path: None)
+        return (root.device, root.inode), containers, tuple((path, identify(path)) for path in found)
+
+
+def _why_lost(path: str) -> str:
+    """Why the root that was taken before is none any more."""
+    try:
+        return why_none(path) if path else ""
+    except OSError as error:
+        return error.strerror or ""
+
+
+def _search(root: DataRoot, setting: str) -> Search:
+    """Find the root. Raises OSError where this process has no descriptor or memory left for it."""
+    found = Search()
+    if setting != FIND_CONTAINERD:
+        path = os.path.abspath(setting)
+        try:
+            why = why_none(path) or _why_not_beside(root, path)
         except OSError as error:
-            if is_shortage(error):
-                raise
-            why = f"cannot be opened: {error.strerror}"
+            why = _failed(found, error, path)
         if why:
-            root.untaken[path] = why
+            found.refuse(path, why)
+        elif not _is_read_with(root, path):
+            found.taken = os.path.realpath(path)
+    elif not root.is_directory((METADATA,)):  # else the data root is that of a containerd itself
+        evidence = Evidence(root)
+        own = _own_store(root)
+        if evidence.is_in_containerd and not _explains(own, evidence):
+            _Finder(root, evidence, found, own=own is not None).run()
+    return found
 
 
-def _take(root: DataRoot, path: str) -> str:
-    """Open a directory as a further root; return why it is none, "" if it is one or needs none. Raises OSError."""
-    if why := why_none(path):
-        return why
-    real = os.path.realpath(path)
-    if is_same_or_below(real, root.path) or _is_own(root, real):
-        return ""  # it is read with the data root
-    if is_same_or_below(root.path, real):
-        return "the data root lies in it"
-    add_further(root, real)
-    return ""
+def _own_store(root: DataRoot) -> Store | None:
+    """The store of a containerd that dockerd has started itself, below the data root."""
+    if not root.is_directory((*OWN, METADATA)):
+        return None
+    try:
+        return read_store(root.absolute(OWN))
+    except OSError:
+        return None
+
+
+def _explains(own: Store | None, evidence: Evidence) -> bool:
+    """Whether the containerd below the data root is the one that keeps its images."""
+    if own is None:
+        return False
+    return bool(own.score(evidence)) or not (own.empty or evidence.containers)
+
+
+class _Finder:
+    """Looks at each place where the root may be, and takes the one with the most of the data root in it."""
+
+    def __init__(self, root: DataRoot, evidence: Evidence, found: Search, *, own: bool) -> None:
+        """`own`: there is a containerd below the data root, in which nothing of it is."""
+        self._root = root
+        self._evidence = evidence
+        self._found = found
+        self._own = own
+        self._best = 0
+        #: A root of which nothing proves that it is the one, and against which nothing speaks.
+        self._likely = ""
+
+    def run(self) -> None:
+        """Find it. Raises OSError where this process has no descriptor or memory left for it."""
+        found = self._found
+        found.read.append(os.path.dirname(CONFIG))
+        for path, of_host in places(self._root.path, lambda error, at: _failed(found, error, at)).items():
+            store = self._store(path)
+            if store is not None:
+                self._judge(os.path.realpath(path), store, of_host=of_host)
+        found.taken = found.taken or self._likely
+        if found.taken:
+            found.untaken.clear()
+            found.denied.clear()
+        elif not (found.untaken or self._own):
+            found.refuse("", _NOT_FOUND)
+
+    def _store(self, path: str) -> Store | None:
+        """What the containerd with this root has; None where there is none, or the data root is that place."""
+        found, place = self._found, os.path.join(path, METADATA)
+        try:
+            if why_none(path) or _why_not_beside(self._root, path) or _is_read_with(self._root, path):
+                return None
+            store = read_store(path)
+        except OSError as error:
+            return Store(error=_failed(found, error, place))
+        found.read.append(os.path.realpath(place))
+        return store
+
+    def _judge(self, path: str, store: Store, *, of_host: bool) -> None:
+        found, evidence = self._found, self._evidence
+        score = store.score(evidence)
+        if score > self._best:
+            self._best, found.taken = score, path
+        if score or path in found.untaken:
+            return
+        if store.error:
+            found.refuse(path, store.error, possible=True)
+        elif store.serves_docker():
+            why = store.doubt(evidence)
+            # Both are in their usual places on this host, and nothing in the one is another engine's.
+            if not why and of_host and self._root.path == os.path.realpath(DEFAULT_ROOT) and not self._own:
+                self._likely = self._likely or path
+            found.refuse(path, why or _NO_PROOF, possible=True)
 
 
 def why_none(path: str) -> str:
     """Why a path is not the root of a containerd; "" if it is one. Raises OSError."""
     if not HANG_PROBE.answers(path):
         return "its filesystem does not answer"
-    if not os.path.lexists(path):
-        return "does not exist"
     if not os.path.isdir(path):
-        return "is not a directory"
+        return "is not a directory" if os.path.lexists(path) else "does not exist"
     if not os.path.isdir(os.path.join(path, METADATA)):
-        return f"is not the root of a containerd: there is no {METADATA} in it"
+        return f"is not the root of a containerd: it has no {METADATA}"
     return ""
 
 
-def is_same_or_below(path: str, top: str) -> bool:
-    """Whether a path is a directory or lies in it, by their names."""
-    return path == top or path.startswith(top.rstrip("/") + "/")
+def _why_not_beside(root: DataRoot, path: str) -> str:
+    """Why the root of a containerd cannot be a second root."""
+    real = os.path.realpath(path)
+    return "the data root lies in it" if root.path != real and _is_below(root.path, real) else ""
 
 
-def _is_own(root: DataRoot, path: str) -> bool:
-    """Whether a path is another name of the data root, or of the root of its own containerd in it: a bind mount."""
-    status = os.stat(path)
-    identity = status.st_dev, status.st_ino
+def _is_read_with(root: DataRoot, path: str) -> bool:
+    """Whether a directory is the data root, lies in it, or is another name of one of these: a bind mount."""
+    real = os.path.realpath(path)
+    if _is_below(real, root.path):
+        return True
+    identity = identify(real)
     if identity == (root.device, root.inode):
         return True
     try:
@@ -85,3 +242,16 @@ def _is_own(root: DataRoot, path: str) -> bool:
     except OSError:
         return False
     return identity == (own.st_dev, own.st_ino)
+
+
+def _is_below(path: str, top: str) -> bool:
+    return path == top or path.startswith(top.rstrip("/") + "/")
+
+
+def _failed(found: Search, error: OSError, path: str) -> str:
+    """Note that something could not be read; return why. Raises it where this process has no descriptor left."""
+    if is_shortage(error):
+        raise error
+    if isinstance(error, PermissionError) and (identity := identify(path)):
+        found.denied.add(identity)
+    return f"cannot be read: {error.strerror}"

@@ -15,4 +15,8 @@ def remarks(root: DataRoot, leftovers: Iterable[str], readers: Iterable[Reader])
         *(Remark(RemarkKind.LEFTOVER, (name,)) for name in leftovers),
         *(Remark(RemarkKind.UNWALKED, tree, fstype) for tree, fstype in sorted(root.unwalked.items())),
         *links(root, met),
+        *(
+            Remark(RemarkKind.CONTAINERD, (path,) if path else (), why, path if possible else "")
+            for path, why, possible in root.untaken
+        ),
     )

@@ -2,7 +2,7 @@
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree, is_within
-from exporter.core.model import Filesystem, FurtherRoot, Inventory
+from exporter.core.model import Filesystem, FurtherRoot, Inventory, RemarkKind
 from exporter.core.mountinfo import WITH_SUBVOLUMES, filesystems, mount_of
 
 
@@ -15,7 +15,7 @@ def filesystems_of(root: DataRoot, inventory: Inventory) -> tuple[Filesystem, ..
     parts += [one.trees[0][:-1] for one in inventory.layers if one.trees]
     mounted = (one for volume in inventory.volumes for one in (volume.home, volume.tree) if one in root.mounts)
     parts += [one for one in mounted if one is not None and not is_within(one, root.unwalked)]
-    behind = [one.where for one in inventory.remarks if one.where]
+    behind = [one.where for one in inventory.remarks if one.where and one.kind is RemarkKind.LINK]
     return filesystems(root.path, parts, behind, root.mountinfo, root.device)
 
 

@@ -1,10 +1,11 @@
 """Logs the state and the problems of a data root that an operator can act on, each problem once."""
 
 import time
+from collections.abc import Iterable
 
 from exporter.core.log import Logger
 from exporter.core.measured import Reason
-from exporter.core.model import Problem, Snapshot
+from exporter.core.model import Problem, Remark, RemarkKind, Snapshot
 from exporter.core.shell import quote
 from exporter.core.text import escape
 from exporter.measure.cache import Cache
@@ -53,6 +54,7 @@ class ScanLog:
         for name in snapshot.inventory.nested:
             advice = f"run another exporter with --root {quote(escape(f'{snapshot.root}/{name}'))}"
             self._once("root.nested", directory=name, layout="userns-remap", advice=advice)
+        self._log_containerd(snapshot.inventory.remarks)
         for problem in self._lasting(snapshot)[:_LOGGED_PROBLEMS]:
             self._once(
                 "scan.problem",
@@ -65,6 +67,14 @@ class ScanLog:
             self._log_progress(snapshot)
         elif changed and news:
             self._log_scan(snapshot)
+
+    def _log_containerd(self, remarks: Iterable[Remark]) -> None:
+        """Log the directories that are not read as the root of the containerd that has the images."""
+        for remark in remarks:
+            if remark.kind is RemarkKind.CONTAINERD:
+                path = escape("/".join(remark.path)) or "unknown"
+                advice = f"pass --containerd.root {quote(escape(remark.where)) if remark.where else 'DIRECTORY'}"
+                self._once("containerd.not_read", path=path, why=escape(remark.target), advice=advice)
 
     def _lasting(self, snapshot: Snapshot) -> list[Problem]:
         """The problems to log. A file that was half written or half removed is no problem at the next look.

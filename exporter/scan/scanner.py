@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from exporter.config.settings import NO_CONTAINERD
 from exporter.core.clock import SYSTEM_CLOCK, Clock
-from exporter.core.data_root import DataRoot
+from exporter.core.data_root import DataRoot, Untaken
 from exporter.core.dirty import Dirty
 from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.model import (
@@ -59,10 +59,12 @@ class Scanner:
     ) -> None:
         """`network`: measure volumes on network filesystems, too. `containerd`: see `Config.containerd_root`."""
         self.path = path
-        self._containerd = ContainerdRoot(containerd)
+        self.containerd = ContainerdRoot(containerd)
         self.counters = counters or Counters()
         #: (st_dev, st_ino) of the directories that were scanned, by root; empty before a scan.
         self.identities: dict[Tree, tuple[int, int]] = {}
+        #: The directories that are not read as the root of a containerd.
+        self.untaken: tuple[Untaken, ...] = ()
         self._clock = clock
         self._proc = proc
         self._network = network
@@ -166,7 +168,7 @@ class Scanner:
                 self.lose(str(error))
             raise
         try:
-            self._containerd.attach(root)
+            self.containerd.attach(root)
         except OSError as error:
             root.close()
             raise RootError(f"cannot be opened: {error.strerror}", shortage=True) from None
@@ -176,7 +178,7 @@ class Scanner:
         """Open the root for a look, without a check of its layouts; raises OSError."""
         root = open_mounted(self.path)
         try:
-            self._containerd.attach(root)
+            self.containerd.attach(root)
         except OSError:
             root.close()
             raise
@@ -196,7 +198,7 @@ class Scanner:
         stats = ScanStats()
         if self._known.error or (self.identities and self.identities != root.identities):
             self.lose("")
-        self.identities = root.identities
+        self.identities, self.untaken = root.identities, root.untaken
         self._pool.use(root.path, root.identities)
         self._metadata.read(root, dirty, stats)
         plan = make_plan(root, self.inventory, areas or find_areas(root))

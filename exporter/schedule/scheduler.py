@@ -4,9 +4,10 @@ All of it runs in the caller's thread and nothing here waits: `step` does the wo
 `step` must be called next.
 """
 
+import errno
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 
 from exporter.config.settings import Config
@@ -24,6 +25,7 @@ from exporter.schedule.debounce import Debounce
 from exporter.schedule.events import changed_entries
 from exporter.schedule.findings import Findings, missed_events, not_scanned
 from exporter.schedule.reconcile import Reconciler
+from exporter.schedule.rights import AllRights, NotAllowedError, Rights
 from exporter.schedule.watch_health import WatchHealth
 from exporter.schedule.watcher import Watcher, limit
 
@@ -36,10 +38,6 @@ _STALLED_SECONDS = 5.0
 _log = Logger()
 
 
-class NotAllowedError(Exception):
-    """The data root is another directory, which this process may not read."""
-
-
 class Scheduler:
     """Runs the scans of one scanner. `news` is set when there are changes to publish."""
 
@@ -49,9 +47,9 @@ class Scheduler:
         scanner: Scanner,
         pool: Pool,
         counters: Counters,
-        allows: Callable[[tuple[int, int]], bool] = lambda _: True,
+        rights: Rights | None = None,
     ) -> None:
-        """`allows`: whether this process may read a directory, by device and inode, as the data root."""
+        """`rights`: what this process may read; everything without them."""
         self.news = False
         self.watcher = Watcher()
         self.reconciler = Reconciler()
@@ -60,7 +58,7 @@ class Scheduler:
         self._scanner = scanner
         self._pool = pool
         self._counters = counters
-        self._allows = allows
+        self._rights = rights or AllRights()
         self._identity: tuple[int, int] | None = None
         self._budget = Budget(config.scan.duty_cycle)
         self._debounce = Debounce()
@@ -119,6 +117,8 @@ class Scheduler:
     def step(self) -> None:
         """Do the work that is due. Raises NotAllowedError."""
         now = time.monotonic()
+        if self._rights.is_outdated(self._scanner.containerd.search.denied):
+            raise NotAllowedError
         if now >= self._next_identity:
             self._next_identity = now + _IDENTITY_SECONDS
             if self._replaced():
@@ -154,12 +154,16 @@ class Scheduler:
         """Start anew if the root is another directory than before, has appeared or has gone."""
         identity = identify(self._config.root)
         failed = bool(self._scanner.error)
+        if not failed and identity == self._identity and self._scanner.containerd.changed:
+            self._watch_health.count("root")
+            self.start()
+            return True
         # Another directory may have been mounted over the root between a look at it and its scan.
         if identity == self._identity and self._scanner.identities.get((), identity) == identity and not failed:
             return False
         if identity != self._identity and self._identity is not None:
             self._watch_health.count("root")
-        if identity is not None and not self._allows(identity):
+        if identity is not None and not self._rights.allows(identity):
             if identity == self._identity:
                 self._watch_health.count("root")
             raise NotAllowedError
@@ -232,6 +236,8 @@ class Scheduler:
         """Find changes without an event; check the logs, the watches and the free space."""
         try:
             with self._scanner.look() as root:
+                if root.identities != self._scanner.identities:
+                    raise FileNotFoundError(errno.ENOENT, "another root of a containerd")
                 found = find_areas(root)
                 watching = not self.watcher.deaf and not self.watcher.dead()
                 known, fixed = self._scanner.measured, self._scanner.plan.immutable
@@ -244,8 +250,10 @@ class Scheduler:
             if for_shortage(error):
                 self._scan_later(error)
             else:
-                self.start()  # the root is gone or may no longer be read
+                self.start()  # a root is gone, has come, or may no longer be read
             return
+        if root.untaken != self._scanner.untaken:
+            self._begin(Trigger.RECONCILE, Dirty())
         self._scanned.clear()
         self._scanner.refresh()
         self.news = True

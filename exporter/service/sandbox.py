@@ -1,15 +1,17 @@
 """What the processes of `run` give up after the start, so that the kernel keeps what the code promises.
 
 The serving process: all capabilities; it opens no file for writing, and no TCP connection of its own. The scanning
-process and its workers: all capabilities but CAP_DAC_READ_SEARCH; they read below the data root, in /proc, in
-/sys/fs/cgroup and what Python itself needs, write in the state directory, and use no TCP. Unless they are root they may
-write to what is theirs in /proc: `oom_score_adj` of the workers.
+process and its workers: all capabilities but CAP_DAC_READ_SEARCH; they read below the data root and the root of its
+containerd, in /proc, in /sys/fs/cgroup and what Python itself needs, write in the state directory, and use no TCP.
+Where that root is still to be found, they read the metadata of the places where it may be, and containerd's
+configuration. Unless they are root they may write to what is theirs in /proc: `oom_score_adj` of the workers.
 """
 
 import contextlib
 import os
 import stat
 import sys
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from exporter.config.settings import Config, SandboxMode
@@ -21,7 +23,8 @@ from exporter.core.log import Logger
 from exporter.core.privileges import READ_SEARCH, keep_only, privileges_of
 from exporter.core.seccomp import refuse_changes
 from exporter.core.shortage import is_shortage
-from exporter.inventory.opening import identify
+from exporter.inventory.containerd_root import ContainerdRoot, Search
+from exporter.inventory.opening import identify, open_mounted
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 #: Where libraries are, what finds them, and the time zone of the log.
@@ -41,7 +44,8 @@ class Confinement(NamedTuple):
     """What is in force in a scanning process: the version of landlock, 0 without it, and the data root it may read.
 
     `root` is the directory by device and inode, `readable` whether it could be opened. `in_place`: the file of the
-    cache may be written, and no file beside it. `kept_in`: the directory or the file that it may write to.
+    cache may be written, and no file beside it. `kept_in`: the directory or the file that it may write to. `hopeless`:
+    what could not be read of a containerd before anything was limited, by device and inode.
     """
 
     landlock: int = 0
@@ -51,6 +55,11 @@ class Confinement(NamedTuple):
     in_place: bool = False
     state: str = ""
     kept_in: tuple[int, int] | None = None
+    hopeless: frozenset[tuple[int, int]] = frozenset()
+
+    def is_outdated(self, denied: Collection[tuple[int, int]]) -> bool:
+        """Whether another process may read what this one may not, by device and inode, since that came later."""
+        return bool(self.landlock) and not self.hopeless.issuperset(denied)
 
     def allows(self, root: tuple[int, int]) -> bool:
         """Whether the directory that now is the data root may be read, as far as landlock is concerned.
@@ -76,7 +85,7 @@ def confine_serving(config: Config) -> int:
     if config.sandbox is SandboxMode.OFF:
         return 0
     _keep_only(config.sandbox)
-    state, _ = _state(config.scan.cache_file, config.root, answers=HANG_PROBE.answers(config.root))
+    state, _ = _state(config.scan.cache_file, (config.root,), answers=HANG_PROBE.answers(config.root))
     found = _restrict(config.sandbox, Limits((_NULL, *state), files=CHANGE))
     _refuse_changes(config.sandbox, network=False)
     return found
@@ -94,18 +103,29 @@ def confine_scanning(config: Config) -> Confinement:
     # The path of a root that hangs must not be looked at.
     answers = HANG_PROBE.answers(config.root)
     root = identify(config.root) if answers else None
-    state, in_place = _state(config.scan.cache_file, config.root, answers=answers)
+    search = Search() if root is None else _find_containerd(config)
+    roots = (config.root, *((search.taken,) if search.taken else ()))
+    state, in_place = _state(config.scan.cache_file, roots, answers=answers)
     data = () if root is None else (os.path.realpath(config.root),)
-    read = [(path, READ) for path in (*data, *_KERNEL, *_SYSTEM, *_python())]
+    read = [(path, READ) for path in (*data, *roots[1:], *search.read, *_KERNEL, *_SYSTEM, *_python())]
     # The scores of its workers. Whoever is not root may write to nothing else there but files of his own processes.
     scores = [("/proc", WRITE_FILE)] if os.geteuid() else []
     rules = (*read, *scores, (os.path.dirname(_PACKAGE), READ_DIR), *_programs(), _NULL, *state)
     version = _restrict(config.sandbox, Limits(tuple(rules), alone=True))
     _refuse_changes(config.sandbox, network=True)
     readable = root is not None and _opens(config.root)
-    found = Confinement(version, config.root, root, readable, in_place, *_place(config.scan.cache_file, alone=in_place))
+    kept = _place(config.scan.cache_file, alone=in_place)
+    found = Confinement(version, config.root, root, readable, in_place, *kept, frozenset(search.denied))
     log_sandbox("scanning", found.landlock)
     return found
+
+
+def _find_containerd(config: Config) -> Search:
+    """Find the root of the containerd of the data root before anything is limited."""
+    containerd = ContainerdRoot(config.containerd_root)
+    with contextlib.suppress(OSError), open_mounted(config.root) as root:
+        containerd.attach(root)
+    return containerd.search
 
 
 def log_sandbox(process: str, version: int) -> None:
@@ -171,14 +191,16 @@ def _programs() -> list[tuple[str, int]]:
     return [(path, READ | EXECUTE) for path in sorted(found) if path.startswith("/")]
 
 
-def _state(cache_file: str, root: str, *, answers: bool) -> tuple[list[tuple[str, int]], bool]:
-    """The rule for the cache: its directory; where that holds the data root as well, the file alone."""
+def _state(cache_file: str, roots: Sequence[str], *, answers: bool) -> tuple[list[tuple[str, int]], bool]:
+    """The rule for the cache: its directory; where that holds a root as well, the file alone."""
     if not cache_file:
         return [], False
     directory = os.path.dirname(os.path.abspath(cache_file))
+    if any(is_below(directory, root) for root in roots[1:]):
+        return [], True  # in a further root nothing is written; of the data root the flag's check says so
     with contextlib.suppress(OSError):
         os.makedirs(directory, mode=0o700, exist_ok=True)
-    if answers and not is_below(root, directory):
+    if answers and not any(is_below(root, directory) for root in roots):
         return [(directory, _KEPT)], False
     with contextlib.suppress(OSError):
         _make_file(cache_file)

@@ -18,7 +18,8 @@ from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scan_log import ScanLog
 from exporter.scan.scanner import Scanner
-from exporter.schedule.scheduler import NotAllowedError, Scheduler
+from exporter.schedule.rights import NotAllowedError
+from exporter.schedule.scheduler import Scheduler
 from exporter.service.ipc import ANOTHER_ROOT, OrderReader, StartScanning
 from exporter.service.sandbox import Confinement
 
@@ -37,7 +38,7 @@ class ScanLoop:
         self._confinement = confinement
         self._cache = Cache(
             config.scan.cache_file or None,
-            lambda directory: is_below(directory, config.root),
+            self._is_below_a_root,
             in_place=confinement.in_place,
         )
         scan = config.scan
@@ -50,7 +51,7 @@ class ScanLoop:
             network=scan.network,
             containerd=config.containerd_root,
         )
-        self._scheduler = Scheduler(config, self._scanner, pool, start.counters, confinement.allows)
+        self._scheduler = Scheduler(config, self._scanner, pool, start.counters, confinement)
         self._log = ScanLog()
         self._output = sys.stdout.buffer
         self._published_changes = -1
@@ -80,6 +81,11 @@ class ScanLoop:
                 self._publish(self._scheduler.snapshot(), with_body=False)  # for the counters
                 self._end(ANOTHER_ROOT)
         self._end(0)
+
+    def _is_below_a_root(self, directory: str) -> bool:
+        """Whether a directory lies in the data root or in a further root, where nothing is written."""
+        further = (top[0] for top in self._scanner.identities if top)
+        return any(is_below(directory, root) for root in (self._config.root, *further))
 
     def _end(self, status: int) -> None:
         self._log.close()

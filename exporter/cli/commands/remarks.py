@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from exporter.cli.commands.tables import Lines
 from exporter.core.shell import arguments
+from exporter.expose.containerd_advice import containerd_advice
 from exporter.expose.snapshot_api.rows import Document, RemarkRow
 
 _MOST_LINKS = 10
@@ -12,13 +13,19 @@ _MOST_LINKS = 10
 
 def remarks(document: Document) -> list[Lines]:
     """All that is to be said of a root, a part for each kind."""
-    parts = (_leftovers(document), list(_links(document)), list(_unwalked(document)))
+    parts = (
+        _leftovers(document),
+        list(_links(document)),
+        list(_unwalked(document)),
+        containerd_advice(document.remarks),
+    )
     return [Lines("", lines) for lines in parts if lines]
 
 
 def said_of(document: Document, path: str) -> str:
     """What is said of the nearest of these entries that a path below the root lies in; "" for none."""
-    found = [one for one in document.remarks if path == one.path or path.startswith(one.path + "/")]
+    of_paths = (one for one in document.remarks if one.kind != "containerd")
+    found = [one for one in of_paths if path == one.path or path.startswith(one.path + "/")]
     nearest = max(found, key=lambda one: len(one.path), default=None)
     return "" if nearest is None else f"{nearest.path}: {_said(nearest)}"
 

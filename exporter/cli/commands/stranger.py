@@ -149,7 +149,7 @@ def _not_below(document: Document) -> Iterator[tuple[str, str]]:
     for layer in document.layers:
         paths += [("the directory of a layer", layer.directory), ("the directory of a layer", layer.home)]
     paths += [("the directory of a volume", one.directory) for one in document.volumes]
-    paths += [("a remark", one.path) for one in document.remarks]
+    paths += [("a remark", one.path) for one in document.remarks if one.kind != "containerd"]
     paths += [("the place of a filesystem", one.directory) for one in document.filesystems]
     further = tuple(f"{one.rstrip('/')}/" for one in document.further)
     yield from (("a further root", one) for one in document.further if not _is_below(one.removeprefix("/") or ".."))

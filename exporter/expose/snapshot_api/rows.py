@@ -243,8 +243,9 @@ class RemarkRow:
     """An entry of the root that is not what usually is in its place.
 
     `kind`: `leftover` (an engine of 1.10 or newer has moved its images, and reads it no more), `link` (to `target`, and
-    not followed) or `unwalked` (a mount of type `target`, which is not measured). `where`: the path on the exporter's
-    machine that a link leads to; "" where that cannot be seen.
+    not followed), `unwalked` (a mount of type `target`, which is not measured) or `containerd` (a directory that is not
+    read as the root of the containerd that has the images, because of `target`). `where`: the path on the exporter's
+    machine that a link leads to, "" where that cannot be seen; or the root of a containerd that may be the right one.
     """
 
     kind: str

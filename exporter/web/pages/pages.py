@@ -58,10 +58,11 @@ def _notice(summary: Summary) -> str:
         return f'<p class="notice">{said}</p>'
     if summary.taken is None:
         return '<p class="notice">The first scan is under way: no figures yet.</p>'
+    lines = [*map(shown, summary.advice)]
     if summary.unmeasured:
         names = ", ".join(map(shown, summary.unmeasured))
-        return f'<p class="notice">Found, but measured by directory only: the layout {names}.</p>'
-    return ""
+        lines.append(f"Found, but measured by directory only: the layout {names}.")
+    return "".join(f'<p class="notice">{line}</p>' for line in lines)
 
 
 def _root_advice(error: str) -> str:
@@ -75,6 +76,7 @@ def _root_advice(error: str) -> str:
 
 def _tiles(summary: Summary) -> str:
     facts = [f"data root <b>{shown(summary.root)}</b>"]
+    facts += [f"and of containerd <b>{shown(path)}</b>" for path in summary.further]
     facts += [f"layout {', '.join(map(shown, summary.layouts))}"] if summary.layouts else []
     facts += [f"graph drivers {', '.join(map(shown, summary.drivers))}"] if summary.drivers else []
     if summary.taken is None:
