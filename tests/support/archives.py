@@ -4,11 +4,14 @@ import gzip
 import hashlib
 import io
 import json
+import platform
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 _OCI = "application/vnd.oci.image"
+#: That of this machine.
+NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 #: A platform that the engine does not run on any machine that tests run on.
 FOREIGN = "s390x"
 

@@ -13,6 +13,7 @@ import pytest
 
 from exporter.cli.commands.source import parse
 from exporter.config.limits import Shown
+from exporter.config.settings import NO_CONTAINERD
 from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.model import Snapshot
 from exporter.expose.metrics.families import families
@@ -50,9 +51,16 @@ class Samples:
         return only[1]
 
 
-def scan(path: Path, *, orphaned_after: float = 600, clock: Clock = SYSTEM_CLOCK, proc: str = "/proc") -> Snapshot:
+def scan(
+    path: Path,
+    *,
+    orphaned_after: float = 600,
+    clock: Clock = SYSTEM_CLOCK,
+    proc: str = "/proc",
+    containerd: str = NO_CONTAINERD,
+) -> Snapshot:
     with LocalPool() as pool:
-        return Scanner(str(path), orphaned_after, pool, clock=clock, proc=proc).scan()
+        return Scanner(str(path), orphaned_after, pool, clock=clock, proc=proc, containerd=containerd).scan()
 
 
 def figures_of(
@@ -62,9 +70,10 @@ def figures_of(
     each_layer: bool = False,
     orphaned_after: float = 600,
     proc: str = "/proc",
+    containerd: str = NO_CONTAINERD,
 ) -> Samples:
     with LocalPool() as pool:
-        scanner = Scanner(str(path), orphaned_after, pool, proc=proc)
+        scanner = Scanner(str(path), orphaned_after, pool, proc=proc, containerd=containerd)
         snapshot = scanner.scan()
     made = [
         *families(Figures(snapshot), Shown(intermediate=intermediate, each_layer=each_layer)),
@@ -73,8 +82,11 @@ def figures_of(
     return Samples(render(made, "text").decode())
 
 
-def document_of(path: Path, *, orphaned_after: float = 600, proc: str = "/proc") -> Document:
-    return parse(describe(Figures(scan(path, orphaned_after=orphaned_after, proc=proc))).finish(ending(1.0, [])))
+def document_of(
+    path: Path, *, orphaned_after: float = 600, proc: str = "/proc", containerd: str = NO_CONTAINERD
+) -> Document:
+    found = scan(path, orphaned_after=orphaned_after, proc=proc, containerd=containerd)
+    return parse(describe(Figures(found)).finish(ending(1.0, [])))
 
 
 def du(path: Path, *options: str) -> int:

@@ -153,6 +153,7 @@ _VALUES = (
     b"cache.snapshot",
     b"snapshot.size",
     b"cache.blob",
+    b"cache.blobonly",
     b"cache.parent",
     b"cache.mergeParents",
     b"cache.lowerDiffParent",
