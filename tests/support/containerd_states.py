@@ -88,12 +88,15 @@ def _load_one(one: TodaysEngine, name: str, platforms: dict[str, list[bytes]], m
 def _volumes(one: TodaysEngine) -> None:
     one.run("volume", "create", "--label", "com.docker.compose.project=shop", "lonely")
     one.run("volume", "create")
-    for name, options in {"memory": ("type=tmpfs", "device=tmpfs"), "bound": ("type=none", "o=bind", "device=/tmp")}.items():
+    for name, options in {
+        "memory": ("type=tmpfs", "device=tmpfs"),
+        "bound": ("type=none", "o=bind", "device=/tmp"),
+    }.items():
         one.run("volume", "create", *(word for option in options for word in ("--opt", option)), name)
 
 
 def _build(one: TodaysEngine) -> None:
-    dated = "RUN dd if=/dev/zero of=/big bs=1k count=300\nRUN echo hi > /x && rm /big\nCMD [\"sh\"]\n"
+    dated = 'RUN dd if=/dev/zero of=/big bs=1k count=300\nRUN echo hi > /x && rm /big\nCMD ["sh"]\n'
     one.build("kit:1", f"FROM base:1\n{dated}", builder="1")
     one.build("kit:2", "FROM base:1\nRUN dd if=/dev/zero of=/big bs=1k count=300\nRUN echo more > /y\n", builder="1")
     one.build("stages:1", _STAGES, builder="1")

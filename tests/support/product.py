@@ -63,7 +63,7 @@ def scan(
         return Scanner(str(path), orphaned_after, pool, clock=clock, proc=proc, containerd=containerd).scan()
 
 
-def figures_of(
+def figures_of(  # noqa: PLR0913 - settings
     path: Path,
     *,
     intermediate: bool = False,

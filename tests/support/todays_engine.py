@@ -65,6 +65,11 @@ class TodaysEngine(Engine):
         return self.containerd_root or self.root / "containerd/daemon"
 
     @property
+    def further(self) -> str:
+        """The root of containerd as a setting of the exporter."""
+        return str(self.containerd_root or "none")
+
+    @property
     def socket(self) -> str:
         """Where containerd answers."""
         own = f"{self._short}/x{self._starts}/containerd/containerd.sock"
