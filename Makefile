@@ -10,6 +10,7 @@ DEMO_ROOT ?=
 DEMO_HOST ?= wiki
 DEMO_BUILD_ADDRESS ?= 127.0.0.1:9589
 DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
+DEMO_CONTAINERD_ADDRESS ?= 127.0.0.1:9591
 # Parts of docker.io in Debian 12, and packages of their own in Debian 13
 DOCKER_CLIENT := docker-cli:/usr/bin/docker docker-buildx:/usr/libexec/docker/cli-plugins/docker-buildx
 APT_TEST := prometheus strace curl openssl systemd docker.io $(DOCKER_CLIENT) busybox-static chromium lintian debootstrap e2fsprogs btrfs-progs
@@ -35,9 +36,9 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: setup ## Build an example data root (DEMO_HOST=wiki, build or containerd) and run the exporter on it until stopped
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo "$(DEMO_ADDRESS)" "$(DEMO_ROOT)" "$(DEMO_HOST)"
 
-demo-prometheus: setup apt-test ## Two example roots that change all the time, with a real Prometheus and its alerts
+demo-prometheus: setup apt-test ## Three example roots that change all the time, with a real Prometheus and its alerts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo-prometheus "$(DEMO_ADDRESS)" "$(DEMO_BUILD_ADDRESS)" \
-		"$(DEMO_PROMETHEUS_ADDRESS)"
+		"$(DEMO_CONTAINERD_ADDRESS)" "$(DEMO_PROMETHEUS_ADDRESS)"
 
 dashboards: setup ## Generate grafana/*.json and prometheus/rules.yml
 	$(BIN)/python -m grafana

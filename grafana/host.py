@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana import parts
 from grafana.host_exporter import exporter_row
 from grafana.host_now import growth, now
-from grafana.host_objects import clean_up, containers, images, layers, volumes
+from grafana.host_objects import clean_up, containers, images, layers, store, volumes
 
 
 def host() -> dashboard.Dashboard:
@@ -20,6 +20,7 @@ def host() -> dashboard.Dashboard:
         "Growth": growth(),
         "Layers": layers(),
         "Images": images(),
+        "Image store of containerd": store(),
         "Containers": containers(),
         "Volumes and mounts": volumes(),
         "Clean-up": clean_up(),

@@ -81,9 +81,9 @@ def now() -> Iterator[Builder[board.Panel]]:
 def growth() -> Iterator[Builder[board.Panel]]:
     """The row Growth: which part grows, and when the disk will be full."""
     allocated, avail = metric("directory_allocated_bytes"), metric("filesystem_avail_bytes")
-    by = "{{instance}} {{directory}}"
+    by = "{{instance}} {{root}} {{directory}}"
     text = "Disk blocks of each top-level entry. The widest band has the most data; aufs and overlay2 are layers."
-    shown = total(allocated, "directory")
+    shown = total(allocated, "root", "directory")
     yield graph("Where the space goes", text, BYTES, [(shown, by)], stacked=True)
     text = "Slope over the last hour. A directory that stays above zero fills the disk."
     yield graph("Growth by directory", text, RATE, [(f"deriv({allocated}[1h])", by)])
@@ -98,11 +98,12 @@ def growth() -> Iterator[Builder[board.Panel]]:
     files = f"1 - {metric('filesystem_files_free')} / ({metric('filesystem_files')} > 0)"
     text = "Used inodes. Without free inodes no file can be created, however much space is free."
     yield graph("Inodes used", text, SHARE, [(files, place)])
-    columns = [Column("Disk blocks", BYTES, total(allocated, "directory"))]
-    columns += [Column("Size", BYTES, total(metric("directory_size_bytes"), "directory"))]
-    columns += [Column("Inodes", COUNT, total(metric("directory_inodes"), "directory"))]
+    columns = [Column("Disk blocks", BYTES, total(allocated, "root", "directory"))]
+    columns += [Column("Size", BYTES, total(metric("directory_size_bytes"), "root", "directory"))]
+    columns += [Column("Inodes", COUNT, total(metric("directory_inodes"), "root", "directory"))]
     text = "As du of the root. A size above the disk blocks means sparse files."
-    yield listing("Directories", text, {"instance": "Host", "directory": "Directory"}, columns, size=(16, 9))
+    names = {"instance": "Host", "root": "Root", "directory": "Directory"}
+    yield listing("Directories", text, names, columns, size=(16, 9))
     names = {"instance": "Host", "mountpoint": "Mount point", "device": "Device", "fstype": "Type"}
     text = "1: mounted read-only, Docker cannot write there."
     only = [Column("Read-only", COUNT, metric("filesystem_readonly"))]

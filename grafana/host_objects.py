@@ -38,20 +38,21 @@ def _ranked(first: Column, on: tuple[str, ...], *others: Column) -> list[Column]
 
 def layers() -> Panels:
     """The row Layers: what uses them, and whether the directories of a driver agree."""
-    by = "{{instance}} {{driver}} {{use}}"
+    by = "{{instance}} {{driver}} {{namespace}} {{use}}"
     text = "Layers by what uses them. Pending ones are being made or removed; nothing uses orphaned ones."
-    yield graph("Layers by use", text, COUNT, [(total(metric("layers"), "driver", "use"), by)], stacked=True)
+    counted = total(metric("layers"), "driver", "namespace", "use")
+    yield graph("Layers by use", text, COUNT, [(counted, by)], stacked=True)
     text = "Disk blocks of the layers by what uses them, each inode once."
-    shown = total(metric("layers_allocated_bytes"), "driver", "use")
+    shown = total(metric("layers_allocated_bytes"), "driver", "namespace", "use")
     yield graph("Bytes by use", text, BYTES, [(shown, by)], stacked=True)
     text = "Entries of the directories that hold layers. They rise and fall together; one that does not has leftovers."
     entries = total(metric("store_entries"), "driver", "store")
     yield graph("Entries by store", text, COUNT, [(entries, "{{instance}} {{driver}} {{store}}")])
     text = "Layers by use, with their size as Docker counts it and their inodes."
-    columns = [Column("Layers", COUNT, total(metric("layers"), "driver", "use"))]
-    columns += [Column("Size", BYTES, total(metric("layers_size_bytes"), "driver", "use"))]
-    columns += [Column("Inodes", COUNT, total(metric("layers_inodes"), "driver", "use"))]
-    names = {"instance": "Host", "driver": "Driver", "use": "Use"}
+    columns = [Column("Layers", COUNT, counted)]
+    columns += [Column("Size", BYTES, total(metric("layers_size_bytes"), "driver", "namespace", "use"))]
+    columns += [Column("Inodes", COUNT, total(metric("layers_inodes"), "driver", "namespace", "use"))]
+    names = {"instance": "Host", "driver": "Driver", "namespace": "Namespace", "use": "Use"}
     yield listing("Layers", text, names, columns, size=(12, 9))
     text = "Layers that are referred to but not on disk: their containers cannot start. See DockerStorageMissingLayers."
     by = "{{instance}} {{driver}}"
@@ -65,7 +66,7 @@ def layers() -> Panels:
 
 def images() -> Panels:
     """The row Images: which are large, shared, unused."""
-    names = {"instance": "Host", "image": "Image", "image_id": "Id"}
+    names = {"instance": "Host", "namespace": "Namespace", "image": "Image", "image_id": "Id"}
     share, virtual = metric("image_proportional_size_bytes"), metric("image_virtual_size_bytes")
     unique, users = metric("image_unique_size_bytes"), metric("image_containers")
     columns = _ranked(
@@ -101,9 +102,43 @@ def images() -> Panels:
     yield listing("Tags", text, tags, columns, size=(8, 9))
 
 
+def store() -> Panels:
+    """The row of containerd's image store: its content by use, its namespaces, the build history."""
+    text = (
+        "Disk blocks of the blobs of containerd's image store by what needs them: a blob that several need counts for "
+        "the first. Snapshots, which are the unpacked layers, are in the row Layers."
+    )
+    content = metric("content_allocated_bytes")
+    by = "{{instance}} {{use}}"
+    yield graph("Content by use", text, BYTES, [(total(content, "use"), by)], stacked=True)
+    text = "Blobs by what needs them. Nothing needs orphaned ones: containerd removes them within seconds."
+    yield graph("Blobs by use", text, COUNT, [(total(metric("content_blobs"), "use"), by)], stacked=True)
+    only = 'namespace!=""'
+    names = {"instance": "Host", "namespace": "Namespace"}
+    columns = [Column("Snapshots on disk", BYTES, total(metric("layers_allocated_bytes", only), "namespace"))]
+    columns += [Column("Snapshots", COUNT, total(metric("layers", only), "namespace"))]
+    columns += [Column("Images", COUNT, total(metric("images", only), "namespace"))]
+    columns += [Column("Containers", COUNT, total(metric("containers", only), "namespace"))]
+    text = "Docker has moby, Kubernetes k8s.io. They share blobs, not snapshots: what both have is on disk twice."
+    yield listing("Namespaces", text, names, columns, size=(12, 9))
+    text = f"Logs and traces of builds. No prune frees them: {PRUNE[Category.BUILD_HISTORY]} does."
+    history = metric("content_allocated_bytes", 'use="build_history"')
+    yield figure("Build history", text, BYTES, total(history), size=(6, 9), levels=((1024.0**3, "orange"),))
+    text = "Builds of which the history is kept."
+    yield figure("Builds in the history", text, COUNT, total(metric("build_history_records")), size=(6, 9))
+    names = {"instance": "Host", "namespace": "Namespace", "image": "Image", "image_id": "Id"}
+    text = "The two parts of an image's size: compressed content, and snapshots. Without snapshots no container starts."
+    columns = _ranked(
+        Column("Content", BYTES, image(metric("image_content_size_bytes"))),
+        IMAGE,
+        Column("Unpacked", BYTES, image(metric("image_unpacked_size_bytes"))),
+    )
+    yield listing("Content and snapshots of images", text, names, columns)
+
+
 def containers() -> Panels:
     """The row Containers: which write, log without limit, or use space although they are stopped."""
-    names = {"instance": "Host", "name": "Container", "image": "Image"}
+    names = {"instance": "Host", "namespace": "Namespace", "pod": "Pod", "name": "Container", "image": "Image"}
     writable, log = metric("container_writable_size_bytes"), metric("container_log_size_bytes")
     checkpoints = metric("container_checkpoints_size_bytes")
     columns = _ranked(
@@ -119,7 +154,7 @@ def containers() -> Panels:
     )
     text = "The largest writable layers: their data is lost with the container. Move important data to a volume."
     yield listing("Containers", text, names, columns)
-    by = "{{instance}} {{name}}"
+    by = "{{instance}} {{pod}} {{name}}"
     text = "What the containers have written into their writable layers, as docker ps -s shows it."
     yield graph("Writable layers", text, BYTES, [(lasting_top(container(writable), CONTAINER, writable), by)])
     text = "Slope over 15 minutes. A steady slope is often a cache or a log inside of the container."

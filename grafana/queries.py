@@ -7,10 +7,10 @@ from exporter.figures.prunes import Category
 
 PREFIX = "docker_storage_"
 HOST = ("job", "instance")
-IMAGE = ("job", "instance", "driver", "image_id")
-CONTAINER = ("job", "instance", "driver", "container_id")
+IMAGE = ("job", "instance", "driver", "namespace", "image_id")
+CONTAINER = ("job", "instance", "driver", "namespace", "container_id")
 VOLUME = ("job", "instance", "volume")
-RECORD = ("job", "instance", "record_id")
+RECORD = ("job", "instance", "namespace", "record_id")
 
 
 def metric(name: str, *matchers: str) -> str:
@@ -52,7 +52,7 @@ def image(expression: str) -> str:
 
 def container(expression: str) -> str:
     """Add the names of containers to an expression."""
-    return named(expression, CONTAINER, "container_info", "name", "image")
+    return named(expression, CONTAINER, "container_info", "name", "image", "pod")
 
 
 def by_service(expression: str) -> str:

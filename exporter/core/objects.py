@@ -304,7 +304,8 @@ class BuildCache:
 
     `files` are its own files, `content` its blobs. What it has in a driver's directory are layers with that use.
     `holds` are the layers that its records need: an engine removes none of these with an image. Of records that are
-    gone, BuildKit can leave the names of layers behind.
+    gone, BuildKit can leave the names of layers behind. `history`: with a graph driver there is a history of builds;
+    it is not read. That of containerd's image store is in `Inventory.content`.
     """
 
     records: tuple[BuildRecord, ...] = ()
@@ -312,6 +313,7 @@ class BuildCache:
     holds: Mapping[str, frozenset[LayerId]] = field(default_factory=dict)
     content: tuple[Tree, ...] = ()
     files: tuple[Tree, ...] = ()
+    history: bool = False
 
 
 @dataclass(frozen=True, slots=True)

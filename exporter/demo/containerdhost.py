@@ -3,6 +3,7 @@
 Sizes are a tenth of what such images have, and their blocks are really there: recorded and walked sizes agree.
 """
 
+import functools
 import os
 import time
 from collections import deque
@@ -30,13 +31,22 @@ _RUNS = {"Running": True, "Pid": 2**22 - 5}
 _BOUNDED = {"LogConfig": {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "5"}}}
 
 
+_SIZES = {"debian": 12 * _MEGABYTE, "python-deps": 5 * _MEGABYTE, "python": 6 * _MEGABYTE}
+_SIZES |= {f"shop-{version}": 2 * _MEGABYTE + version * 10_000 for version in (5, 6, 7)}
+
+
+@functools.cache
+def _of(name: str) -> oci.OciLayer:
+    """A layer that several images have, by its name."""
+    return _layer(name, _SIZES[name])
+
+
 def _layer(name: str, size: int) -> oci.OciLayer:
     return oci.layer({f"usr/lib/{name}": size})
 
 
-_BASE = _layer("debian", 12 * _MEGABYTE)
-_DEPS, _INTERPRETER = _layer("python-deps", 5 * _MEGABYTE), _layer("python", 6 * _MEGABYTE)
-_SHOP_LAYERS = {version: _layer(f"shop-{version}", 2 * _MEGABYTE + version * 10_000) for version in (5, 6, 7)}
+def _python() -> list[oci.OciLayer]:
+    return [_of("debian"), _of("python-deps"), _of("python")]
 
 
 def build_containerd_host(directory: Path) -> ContainerdWriter:
@@ -47,10 +57,10 @@ def build_containerd_host(directory: Path) -> ContainerdWriter:
     require_empty(directory)
     writer = ContainerdWriter(directory)
     writer.store.now = time.time_ns() - 40 * _DAY
-    debian = writer.image(_DEBIAN, _pulled([_BASE]))
-    python = writer.image(_PYTHON, _pulled([_BASE, _DEPS, _INTERPRETER]))
+    debian = writer.image(_DEBIAN, _pulled([_of("debian")]))
+    python = writer.image(_PYTHON, _pulled(_python()))
     writer.moby.name_image("docker.io/library/python:3", python)
-    postgres = writer.image(_POSTGRES, _pulled([_BASE, _layer("postgres", 30 * _MEGABYTE // 10)]))
+    postgres = writer.image(_POSTGRES, _pulled([_of("debian"), _layer("postgres", 30 * _MEGABYTE // 10)]))
     writer.store.now = time.time_ns() - 2 * _DAY
     shop = _shop(writer)
     _containers(writer, postgres, python, shop)
@@ -102,7 +112,7 @@ class ContainerdHost:
     def _build(self) -> None:
         name = f"{_APP}:{self.steps}"
         step = _layer(f"app-{self.steps}", _MEGABYTE // 2)
-        made = _made([_BASE, _DEPS, _INTERPRETER, step], 0)
+        made = _made([*_python(), step], 0)
         target = self.writer.image(name, oci.index([made, oci.attestation(made)]))
         _step(self.writer, name, step, "python", target)
         self._images.append(name)
@@ -131,8 +141,8 @@ def _made(layers: list[oci.OciLayer], days_ago: int) -> oci.OciManifest:
 def _shop(writer: ContainerdWriter) -> dict[int, oci.OciManifest]:
     """Write the three versions of an image that is built here: the first is gone, the second dangling."""
     made = {}
-    for version, layer in _SHOP_LAYERS.items():
-        host = _made([_BASE, _DEPS, _INTERPRETER, layer], 2)
+    for version in (5, 6, 7):
+        host = _made([*_python(), _of(f"shop-{version}")], 2)
         manifests = [host, oci.attestation(host)]
         if version == 7:  # for two platforms
             other = oci.manifest([_layer("debian-arm64", 11 * _MEGABYTE), _layer("shop-arm64", 9)], "linux/arm64")
@@ -172,11 +182,11 @@ def _containers(
 
 def _builds(writer: ContainerdWriter, python: oci.OciManifest, shop: oci.OciManifest) -> None:
     """Write the build cache: of the shop's last version, and steps and contexts that no image has."""
-    bases = {"debian": _BASE, "deps": _DEPS, "python": _INTERPRETER}
-    for (name, layer), chain in zip(bases.items(), python.manifests[0].chains, strict=True):
-        below = {"deps": "debian", "python": "deps"}.get(name, "")
+    below = ""
+    for name, layer, chain in zip(_SIZES, _python(), python.manifests[0].chains, strict=False):
         writer.build_record(name, parent=below, layer=layer, chain=chain, description="pulled from docker.io")
-    _step(writer, f"{_SHOP}:7", _SHOP_LAYERS[7], "python", shop)
+        below = name
+    _step(writer, f"{_SHOP}:7", _of("shop-7"), "python", shop)
     tests = _layer("test-deps", 4 * _MEGABYTE)
     writer.build_record("tests", files=tests.files, parent="python", layer=tests, description="RUN pip install pytest")
     writer.build_record("pip", files={"wheels": 3 * _MEGABYTE}, mutable=True, kind="exec.cachemount")
@@ -199,7 +209,7 @@ def _pods(writer: ContainerdWriter, debian: oci.OciManifest) -> None:
     """Write two pods in the namespace of Kubernetes. One image is Docker's as well: its blobs are there once."""
     node = writer.store.namespace("k8s.io")
     pause = _made([_layer("pause", 300_000)], 300)
-    agent = _made([_BASE, _layer("agent", 2 * _MEGABYTE)], 9)
+    agent = _made([_of("debian"), _layer("agent", 2 * _MEGABYTE)], 9)
     pods.image(node, _PAUSE, pause)
     pods.image(node, _DEBIAN, debian)
     pods.image(node, "registry.example/monitoring/agent:1.9", agent)

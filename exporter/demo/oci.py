@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import json
+import struct
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,8 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 IN_TOTO = "application/vnd.in-toto+json"
 HOST_PLATFORM = "linux/amd64"
 _COMPRESSED = 3  # a layer of unknown content takes so many times less
+#: A member of a gzip file without content takes so much, and its extra field has at most so much.
+_EMPTY_MEMBER, _MOST_EXTRA = 22, 65_535
 
 
 @dataclass(frozen=True)
@@ -95,15 +98,26 @@ def chain_ids(diff_ids: Sequence[str]) -> list[str]:
 
 
 def layer(files: Mapping[str, Content], compressed: int | None = None) -> OciLayer:
-    """Make a layer of files. Its blob is a real archive if their content is given, and `compressed` bytes otherwise."""
-    if compressed is None and all(isinstance(content, bytes) for content in files.values()):
-        archive = _archive(files)
-        packed = gzip.compress(archive, mtime=0)
-        return OciLayer(OciBlob(sha256(packed), packed), sha256(archive), files)
-    size = sum(content if isinstance(content, int) else len(content) for content in files.values())
-    about = repr((sorted(files.items()), compressed))
-    blob = OciBlob(sha256("compressed" + about), size // _COMPRESSED if compressed is None else compressed)
-    return OciLayer(blob, sha256("archive" + about), files)
+    """Make a layer of files, as a gzip archive; of those of which only the size is given, the content is zeros.
+
+    `compressed` is the least size of the archive. Without it, a layer of such files has a third of their size.
+    """
+    made = {name: bytes(content) if isinstance(content, int) else content for name, content in files.items()}
+    archive = _archive(made)
+    packed = gzip.compress(archive, 1, mtime=0)
+    if compressed is None:
+        compressed = sum(content for content in files.values() if isinstance(content, int)) // _COMPRESSED
+    packed += _padding(compressed - len(packed))
+    return OciLayer(OciBlob(sha256(packed), packed), sha256(archive), files)
+
+
+def _padding(size: int) -> bytes:
+    """Members of a gzip file without content, of about so many bytes: each has an extra field (RFC 1952)."""
+    padding = b""
+    while size > len(padding):
+        extra = min(max(size - len(padding) - _EMPTY_MEMBER, 0), _MOST_EXTRA)
+        padding += struct.pack("<BBBBIBBH", 0x1F, 0x8B, 8, 4, 0, 0, 255, extra) + bytes(extra) + b"\3\0" + bytes(8)
+    return padding
 
 
 def manifest(
@@ -155,11 +169,10 @@ def _document(about: Mapping[str, Any]) -> OciBlob:
     return OciBlob(sha256(raw), raw)
 
 
-def _archive(files: Mapping[str, Content]) -> bytes:
+def _archive(files: Mapping[str, bytes]) -> bytes:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as archive:
         for name, content in sorted(files.items()):
-            assert isinstance(content, bytes)
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))

@@ -9,7 +9,7 @@ from exporter.core.model import CollectorScan, Problem, Snapshot, Use
 from exporter.core.text import label, shorten
 from exporter.expose.containerd_advice import containerd_advice
 from exporter.expose.linked_parts import linked_parts, path_of
-from exporter.expose.snapshot_api import objects
+from exporter.expose.snapshot_api import objects, store
 from exporter.expose.snapshot_api.rows import (
     ContainerRow,
     DirectoryRow,
@@ -17,9 +17,11 @@ from exporter.expose.snapshot_api.rows import (
     ImageRow,
     LayerRow,
     MountRow,
+    NamespaceRow,
     ReclaimableRow,
     VolumeRow,
 )
+from exporter.expose.store_parts import StorePart, several, store_notes, store_parts
 from exporter.figures.figures import Figures
 from exporter.figures.needs import Figure
 
@@ -35,6 +37,7 @@ class Summary:
     """The content of the pages. Names are valid UTF-8, rows are sorted by size, and `counts` is how many there are.
 
     `further`: the roots that are read with the data root. `advice`: what is said of one that is not read.
+    `store` and `store_notes` are those of a containerd image store, `namespaces` its namespaces if they are several.
     """
 
     root: str
@@ -60,6 +63,9 @@ class Summary:
     problem_count: int = 0
     further: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
+    store: tuple[StorePart, ...] = ()
+    store_notes: tuple[str, ...] = ()
+    namespaces: tuple[NamespaceRow, ...] = ()
 
     def count(self, what: str) -> int | None:
         """How many objects of a kind there are; None where that is not known."""
@@ -82,7 +88,9 @@ def summarize(figures: Figures) -> Summary:
     containers = list(objects.containers(figures))
     mounts = [(shorten(row.name or row.id[:12]), mount) for row in containers for mount in row.mounts]
     knowledge = snapshot.inventory.knowledge
-    orphans = [row for row in objects.layers(figures) if row.use is Use.ORPHANED]
+    layers = list(objects.layers(figures))
+    orphans = [row for row in layers if row.use is Use.ORPHANED]
+    summary = _with_store(figures, summary, images, layers)
     return replace(
         summary,
         taken=snapshot.taken,
@@ -106,6 +114,20 @@ def summarize(figures: Figures) -> Summary:
         orphans=_largest((row.allocated, row.id, row) for row in orphans),
         missing=sum(map(len, figures.missing.values())) if figures.is_known(Figure.MISSING_LAYERS) else None,
         collectors=tuple((collector, scan) for collector, scan in snapshot.collectors.items()),
+    )
+
+
+def _with_store(figures: Figures, summary: Summary, images: list[ImageRow], layers: list[LayerRow]) -> Summary:
+    """Add what is known of a containerd image store, if there is one."""
+    found = figures.snapshot.inventory.content
+    if found is None:
+        return summary
+    content = list(store.content(figures))
+    return replace(
+        summary,
+        store=tuple(store_parts(layers, content)),
+        store_notes=tuple(store_notes(images, layers, content, figures.history, found.engine)),
+        namespaces=several(store.namespaces(figures))[:ROWS],
     )
 
 

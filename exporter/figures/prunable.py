@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from exporter.core.model import Container, Inventory
 from exporter.core.text import SHORT, label
-from exporter.figures.prunes import Category
+from exporter.figures.prunes import PRUNE, Category
+from exporter.figures.sweep import is_loaded
 
 #: The engine removes what no container that it knows uses.
 _USED_BY_CONTAINERS = (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED, Category.VOLUMES_UNUSED)
@@ -19,10 +20,21 @@ def reasons_against(inventory: Inventory) -> Mapping[Category, str]:
     """Why nothing is known of what the prunes of these categories take; a clause for people."""
     if without := _without_docker(inventory):
         return dict.fromkeys((one for one in Category if one is not Category.LAYERS_ORPHANED), without)
+    history = _history(inventory)
     if unsure := _same_name(inventory.containers) or _several_drivers(inventory.containers):
-        return dict.fromkeys((Category.CONTAINERS_STOPPED, *_USED_BY_CONTAINERS), unsure)
+        return {**history, **dict.fromkeys((Category.CONTAINERS_STOPPED, *_USED_BY_CONTAINERS), unsure)}
     lost = _not_loaded(inventory.containers)
-    return dict.fromkeys(_USED_BY_CONTAINERS, lost) if lost else {}
+    return {**history, **dict.fromkeys(_USED_BY_CONTAINERS, lost)} if lost else history
+
+
+def _history(inventory: Inventory) -> dict[Category, str]:
+    if not inventory.build_cache.history or is_loaded(inventory):
+        return {}
+    why = (
+        "with a graph driver, what of buildkit/content is the history of builds is not read. "
+        f"`{PRUNE[Category.BUILD_HISTORY]}` frees it"
+    )
+    return {Category.BUILD_HISTORY: why}
 
 
 def _without_docker(inventory: Inventory) -> str:

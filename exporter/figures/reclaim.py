@@ -50,4 +50,6 @@ def reclaim(snapshot: Snapshot) -> Reclaim:
 
 def _owner(owners: Mapping[Tree, Category | None], tree: Tree) -> Tree | None:
     """The innermost object's tree that a tree is or lies in."""
-    return next((tree[:end] for end in range(len(tree), 0, -1) if tree[:end] in owners), None)
+    if tree in owners:
+        return tree
+    return next((tree[:end] for end in range(len(tree) - 1, 0, -1) if tree[:end] in owners), None)

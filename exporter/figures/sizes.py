@@ -1,7 +1,7 @@
 """Sizes of layers, containers, volumes, directories and the build cache: pure functions of a `Snapshot`."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +16,7 @@ from exporter.core.model import (
     ImageKey,
     Inventory,
     Layer,
+    LayerId,
     LayerKey,
     Snapshot,
     Use,
@@ -148,22 +149,40 @@ def containers(
 ) -> dict[ContainerKey, ContainerFigures]:
     """The figures of every container."""
     virtual = {key: figures.virtual for key, figures in image_figures.items()}
+    chains = _Chains(sizes)
     contents = {layer.key: layer.content for layer in snapshot.inventory.layers}
     return {
         container.key: barrier.attempt(
             Collector.CONTAINERS,
             f"container {container.id}",
-            partial(_container, snapshot, container, sizes, virtual, contents),
+            partial(_container, snapshot, container, sizes, chains, virtual, contents),
             ContainerFigures(None, None, None),
         )
         for container in snapshot.inventory.containers
     }
 
 
-def _container(
+class _Chains:
+    """The sums of the sizes of chains of layers. Containers of one image stand on one chain."""
+
+    def __init__(self, sizes: Mapping[LayerKey, int]) -> None:
+        self._sizes = sizes
+        self._sums: dict[tuple[str, tuple[LayerId, ...]], int | None] = {}
+
+    def __call__(self, driver: str, chain: tuple[LayerId, ...]) -> int | None:
+        """The sum; None where the size of one layer is not known."""
+        key = driver, chain
+        if key not in self._sums:
+            sizes = [self._sizes.get(LayerKey(driver, layer)) for layer in chain]
+            self._sums[key] = None if None in sizes else sum(size for size in sizes if size is not None)
+        return self._sums[key]
+
+
+def _container(  # noqa: PLR0913 - all that is known of layers
     snapshot: Snapshot,
     container: Container,
     sizes: Mapping[LayerKey, int],
+    chains: _Chains,
     virtual: dict[ImageKey, int | None],
     contents: dict[LayerKey, Tree | None],
 ) -> ContainerFigures:
@@ -172,7 +191,7 @@ def _container(
     key = LayerKey(container.driver, container.layer)
     size = sizes.get(key)
     measured = snapshot.whole(contents.get(key))
-    image = _below(container, sizes, virtual)
+    image = _below(container, chains, virtual)
     return ContainerFigures(
         writable_size=size,
         writable=measured.usage if measured else None,
@@ -180,7 +199,7 @@ def _container(
     )
 
 
-def _below(container: Container, sizes: Mapping[LayerKey, int], virtual: dict[ImageKey, int | None]) -> int | None:
+def _below(container: Container, chains: _Chains, virtual: dict[ImageKey, int | None]) -> int | None:
     """The size of the layers below a container. They stay when `docker rmi -f` removes the image."""
     if container.missing or container.cut:
         return None
@@ -188,10 +207,9 @@ def _below(container: Container, sizes: Mapping[LayerKey, int], virtual: dict[Im
     if container.namespace:
         # Docker counts the init layer of a container of containerd, and not that of one of a graph driver. What the
         # image has is not the same: its blobs count, too.
-        below = tuple(dict.fromkeys((*((container.init,) if container.init else ()), *below)))
+        below = (container.init, *below) if container.init and container.init not in below else below
     if below or container.namespace:
-        chain = [sizes.get(LayerKey(container.driver, layer)) for layer in below]
-        return None if None in chain else sum(size for size in chain if size is not None)
+        return chains(container.driver, below)
     key = container.image_key
     return None if key is None else virtual.get(key)
 
@@ -267,9 +285,9 @@ def build_cache(snapshot: Snapshot, sizes: Mapping[LayerKey, int], blobs: int | 
     engine = snapshot.inventory.content.engine if snapshot.inventory.content is not None else ""
     layers = (one for one in snapshot.inventory.layers if one.use is Use.BUILD_CACHE)
     snapshots = (tree for one in layers if one.namespace in ("", engine) for tree in one.trees)
-    content = [tree for tree in snapshot.measured if any(tree[: len(one)] == one for one in cache.content)]
-    files = [tree for tree in snapshot.measured if any(tree[: len(one)] == one for one in cache.files)]
-    parts = {"snapshots": snapshots, "content": content, "metadata": [tree for tree in files if tree not in content]}
+    content = set(_within(snapshot, cache.content))
+    metadata = [tree for tree in _within(snapshot, cache.files) if tree not in content]
+    parts = {"snapshots": snapshots, "content": content, "metadata": metadata}
     usages = zip(parts, totals(snapshot, parts.values()), strict=True)
     allocated = {name: usage.allocated for name, usage in usages if usage is not None}
     if blobs is None:
@@ -281,6 +299,12 @@ def build_cache(snapshot: Snapshot, sizes: Mapping[LayerKey, int], blobs: int | 
         allocated=allocated,
         records=records,
     )
+
+
+def _within(snapshot: Snapshot, tops: Collection[Tree]) -> Iterator[Tree]:
+    """The measured trees that are one of these, or lie in one."""
+    lengths = {len(top) for top in tops}
+    return (tree for tree in snapshot.measured if any(tree[:length] in tops for length in lengths))
 
 
 def _record_size(snapshot: Snapshot, record: BuildRecord, sizes: Mapping[LayerKey, int]) -> int | None:

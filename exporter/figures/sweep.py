@@ -28,8 +28,7 @@ class Sweep:
         #: By the index of a root, with which category it is removed.
         self.removed: dict[int, Category] = {}
         images = [one for one in inventory.images if one.namespace == content.engine]
-        #: An engine that works with another store removes nothing from this one.
-        self._loaded = bool(content.engine) and not (images and all(one.unloaded for one in images))
+        self._loaded = is_loaded(inventory)
         self._images = {one.digest: one for one in images if not one.unloaded}
         self._own: dict[Holder, list[int]] = defaultdict(list)
         for index, hold in enumerate(content.holds if self._loaded else ()):
@@ -117,6 +116,13 @@ class Sweep:
             key = self._content.layers.get(node)
             if category is not None and key is not None:
                 yield key, category
+
+
+def is_loaded(inventory: Inventory) -> bool:
+    """Whether an engine works with the store of a root. One that works with another store removes nothing from it."""
+    engine = inventory.content.engine if inventory.content is not None else ""
+    images = [one for one in inventory.images if one.namespace == engine]
+    return bool(engine) and not (images and all(one.unloaded for one in images))
 
 
 def _target(hold: Hold) -> str:

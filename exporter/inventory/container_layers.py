@@ -87,7 +87,8 @@ def with_unloaded(reader: Reader, container: Container, parts: LayoutParts, curr
             container if known else replace(container, unloaded=f"nothing describes the layers of {container.driver}")
         )
     if current not in ("", container.driver):
-        why = f"it is of the graph driver {container.driver}, and the engine works with {current}"
+        kind = "snapshotter" if container.namespace else "graph driver"
+        why = f"it is of the {kind} {container.driver}, and the engine works with {current}"
         return replace(container, unloaded=why)
     why = own[0].why_not_loaded(container.id)
     return replace(container, unloaded=why) if why else container

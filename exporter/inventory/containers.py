@@ -17,6 +17,7 @@ from exporter.inventory.container_mounts import MountResolver, origin, read_moun
 from exporter.inventory.engine_version import written_by
 from exporter.inventory.files.reader import Reader, is_id
 from exporter.inventory.files.values import Json, flag, moment, table, text
+from exporter.inventory.image_store.store import is_containerd_root
 from exporter.inventory.unloaded import odd_value, why_not_loaded
 
 _CONFIGS = ("config.v2.json", "config.json")
@@ -32,7 +33,8 @@ def read_containers(
 
     `volumes` are the names of all volumes; None where they are not known.
     """
-    names = reader.objects(CONTAINERS.path, is_id, required=True, links=True)
+    required = not is_containerd_root(reader.root)
+    names = reader.objects(CONTAINERS.path, is_id, required=required, links=True)
     found = [_kept(reader, ContainerId(name), previous) for name in names]
     resolver = MountResolver(found, volumes)
     return tuple(_resolved(reader, resolver, one) for one in found)

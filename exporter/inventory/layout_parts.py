@@ -105,6 +105,7 @@ def _joined(one: BuildCache, other: BuildCache) -> BuildCache:
         {**one.holds, **other.holds},
         tuple(dict.fromkeys((*one.content, *other.content))),
         tuple(dict.fromkeys((*one.files, *other.files))),
+        one.history or other.history,
     )
 
 

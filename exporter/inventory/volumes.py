@@ -18,6 +18,7 @@ from exporter.inventory.drivers import VFS
 from exporter.inventory.files.bolt import Bucket
 from exporter.inventory.files.reader import MISSING, Reader, is_id
 from exporter.inventory.files.values import Json, decode, flag, table, text
+from exporter.inventory.image_store.store import is_containerd_root
 
 #: Before Docker 17.06 the file held the options as they were given.
 _OLD_KEYS = {"MountType": "type", "MountDevice": "device", "MountOpts": "o"}
@@ -39,9 +40,9 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
 
     An entry of `volumes` that stands for a bind mount (Docker 1.3 to 1.6) is none, nor is `_tmp` of Docker 1.0 to 1.2.
     """
-    known = _database(reader)
+    known, required = _database(reader), not is_containerd_root(reader.root)
     volumes = []
-    for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=True):
+    for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=required):
         volume = _kept(reader, name)
         if volume is not None:
             about = known.pop(name, {})

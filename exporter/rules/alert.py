@@ -8,7 +8,7 @@ from exporter.rules.thresholds import Settings
 
 Severity = Literal["info", "warning", "critical"]
 
-CONTAINER = "job, instance, driver, container_id"
+CONTAINER = "job, instance, driver, namespace, container_id"
 HOST = "job, instance"
 
 
@@ -60,9 +60,9 @@ class Select:
 
 
 def named(expression: str, select: Select) -> str:
-    """Add the labels `name` and `image` to an expression on containers."""
+    """Add the labels `name`, `image` and `pod` to an expression on containers."""
     info = select(c.CONTAINER_INFO)
-    return f"(\n{indented(expression)}\n)\n* on ({CONTAINER}) group_left (name, image) {info}"
+    return f"(\n{indented(expression)}\n)\n* on ({CONTAINER}) group_left (name, image, pod) {info}"
 
 
 def indented(expression: str) -> str:

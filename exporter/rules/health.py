@@ -1,5 +1,6 @@
 """Alerts on the exporter itself: whether its figures are right and up to date."""
 
+from exporter.core.content import WALKABLE
 from exporter.expose.metrics import catalogue as c
 from exporter.rules.alert import HOST, Alert, Select
 from exporter.rules.thresholds import Settings, Thresholds, number
@@ -48,8 +49,7 @@ def _scan_alerts(select: Select, limits: Thresholds) -> list[Alert]:
             "DockerStorageNotKnown",
             "warning",
             3600,
-            # Of an image store that is not read, DockerStorageImageStoreUnsupported tells.
-            "{} == 0".format(select(c.KNOWN, 'input!="image_store"')),
+            f"{select(c.KNOWN)} == 0",
             f"A part of what {_AT} holds is not known",
             f"The exporter on {_AT} could not read {{{{ $labels.input }}}} whole: figures that need it are absent, and"
             " nothing is called unused or reclaimable because of it. /status names the files.",
@@ -68,6 +68,8 @@ def _scan_alerts(select: Select, limits: Thresholds) -> list[Alert]:
 
 def _service_alerts(select: Select, limits: Thresholds) -> list[Alert]:
     """The alerts on what the exporter can do: watch the root, read its layout, answer scrapes."""
+    walked = "|".join(WALKABLE)
+    snapshots = select(c.LAYERS, 'namespace!=""', f'driver!~"{walked}"')
     return [
         Alert(
             "DockerStorageScannerDown",
@@ -91,10 +93,10 @@ def _service_alerts(select: Select, limits: Thresholds) -> list[Alert]:
             "DockerStorageImageStoreUnsupported",
             "info",
             900,
-            select(c.ROOT_INFO, 'layout!~"graph|layerdb"'),
-            f"The image store of {_AT} is not supported",
-            f"{{{{ $labels.root }}}} on {_AT} keeps images in the layout {{{{ $labels.layout }}}}: only its directories"
-            " are measured, not its images and layers.",
+            f"sum by ({HOST}, driver) ({snapshots}) > 0",
+            f"A snapshotter of containerd on {_AT} has no directories",
+            f"The snapshotter {{{{ $labels.driver }}}} of containerd on {_AT} keeps {{{{ $value }}}} snapshots in"
+            " another form than directories: what it has written down of them is shown, and what is not is absent.",
         ),
         Alert(
             "DockerStorageExporterDown",

@@ -5,9 +5,10 @@ from exporter.rules.alert import HOST, Alert, Select, indented, named
 from exporter.rules.disk import ratio
 from exporter.rules.thresholds import Settings, Thresholds, duration, number
 
-_CONTAINER = "{{ $labels.name }} ({{ $labels.image }}) on {{ $labels.instance }}"
+_POD = "{{ with $labels.pod }} of the pod {{ . }}{{ end }}"
+_CONTAINER = f"{{{{ $labels.name }}}} ({{{{ $labels.image }}}}){_POD} on {{{{ $labels.instance }}}}"
 _SIZE = "{{ $value | humanize1024 }}B"
-_DRIVER = "{{ $labels.instance }} (driver {{ $labels.driver }})"
+_DRIVER = "{{ $labels.instance }} (driver {{ $labels.driver }}{{ with $labels.namespace }}, namespace {{ . }}{{ end }})"
 #: A failed scrape or a restart of Prometheus shorter than this does not reset an alert that needs many hours.
 _BRIDGED_SECONDS = 900
 

@@ -12,11 +12,18 @@ def filesystems_of(root: DataRoot, inventory: Inventory) -> tuple[Filesystem, ..
     Further roots, and the parts of these, are parts as well.
     """
     parts: list[Tree] = [*root.tops[1:], *inventory.top_level]
-    parts += [one.trees[0][:-1] for one in inventory.layers if one.trees]
+    parts += _of_layers(root, inventory)
     mounted = (one for volume in inventory.volumes for one in (volume.home, volume.tree) if one in root.mounts)
     parts += [one for one in mounted if one is not None and not is_within(one, root.unwalked)]
     behind = [one.where for one in inventory.remarks if one.where and one.kind is RemarkKind.LINK]
     return filesystems(root.path, parts, behind, root.mountinfo, root.device)
+
+
+def _of_layers(root: DataRoot, inventory: Inventory) -> list[Tree]:
+    """The directories that layers lie in, and the layers that are mounted themselves."""
+    homes = [one.home or one.content for one in inventory.layers]
+    known = {home for home in homes if home is not None}
+    return [*{home[:-1]: None for home in known}, *sorted(known & root.mounts)]
 
 
 def has_subvolumes(root: DataRoot, top: Tree = ()) -> bool:

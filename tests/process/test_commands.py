@@ -115,7 +115,7 @@ class _Answer(http.server.BaseHTTPRequestHandler):
 
 def _stranger(plugin: PluginRow) -> Document:
     """A document with nothing but a plugin."""
-    nothing: tuple[Any, ...] = ()
+    nothing: Any = ()
     objects = dict.fromkeys(("layouts", "unmeasured", "drivers", "directories", "reclaimable", "layers"), nothing)
     objects |= dict.fromkeys(("images", "containers", "volumes", "missing", "problems", "filesystems"), nothing)
     return Document(

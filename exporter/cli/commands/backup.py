@@ -54,7 +54,7 @@ def backup(index: Index, places: Places, binds: dict[str, int], *, docker: bool)
     for container, mounts, writable in per_container:
         parts.append(_container_table(container, mounts, writable))
     parts.append(_volume_table(f"Volumes that {nobody} mounts", unused))
-    parts.append(_image_table(index, [(row, must) for row, _, must in images]))
+    parts.append(_image_table(index, plan, [(row, must) for row, _, must in images]))
     parts.append(Table("Total", ("WHAT", ">BYTES"), [(_TOTALS[what], value) for what, value in totals.items()]))
     parts += _unknown(index)
     parts += remarks(index.document)
@@ -146,7 +146,7 @@ def _volume_table(title: str, unused: list[Saved]) -> Table:
     return Table(title, ("VOLUME", ">SIZE", "ON THE HOST", "NOTE"), rows)
 
 
-def _image_table(index: Index, images: list[tuple[ImageRow, bool]]) -> Table:
+def _image_table(index: Index, plan: BackupPlan, images: list[tuple[ImageRow, bool]]) -> Table:
     said = {
         "digest": "a registry has had it: pull by digest",
         "tag": "named by a tag: docker save it unless a registry has it",
@@ -159,17 +159,22 @@ def _image_table(index: Index, images: list[tuple[ImageRow, bool]]) -> Table:
             index.image_name(row),
             index.short(row.id),
             row.virtual,
-            said[registry_evidence(index, row) if row.layer else "gone"],
+            _way(said[registry_evidence(index, row) if row.layer else "gone"], plan, row),
         )
         for row, _ in images
     ]
     return Table("Images", ("IMAGE", "IMAGE ID", ">VIRTUAL", "BACKUP"), rows)
 
 
+def _way(said: str, plan: BackupPlan, image: ImageRow) -> str:
+    """How to save an image: one of another namespace than Docker's with the client of containerd."""
+    return said.replace("docker save", "ctr images export") if plan.is_foreign(image.namespace) else said
+
+
 def _commands(plan: BackupPlan, rows: _Rows, unused: list[Saved], images: _Images) -> Iterator[str]:
     """The commands, each once, in the order in which to run them."""
     done: set[str] = set()
-    if rows or plan.has_hidden_containers:
+    if any(not plan.is_foreign(one.namespace) for one, _, _ in rows) or plan.has_hidden_containers:
         yield plan.settings
     for container, mounts, writable in rows:
         wanted = list(dict.fromkeys(one.command for _, one in mounts if one.command and one.command not in done))
@@ -187,7 +192,7 @@ def _commands(plan: BackupPlan, rows: _Rows, unused: list[Saved], images: _Image
     yield from (row.command for _, row, must in images if must and row.command)
     if images and plan.stores:
         yield "# all images, for an engine of this version with this driver: without Docker none can be saved alone"
-        yield plan.stores
+        yield from plan.stores
     yield from (
         f"# unless a registry has it: {row.command}"
         for image, row, _ in images

@@ -15,7 +15,7 @@ from exporter.core.knowledge import Input
 from exporter.core.mountinfo import foreign_trees, read_mounts
 from exporter.core.shell import arguments, quote
 from exporter.core.text import unescape
-from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, MountRow, VolumeRow
+from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, LayerRow, MountRow, VolumeRow
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.measure.exclusions import Exclusions
 from exporter.measure.walk import measure
@@ -23,6 +23,12 @@ from exporter.measure.walk import measure
 #: The names that Docker allows. An object with another name is addressed by its id.
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
 _REFERENCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:-]*", re.ASCII)
+#: A name of an image of containerd, with a tag or a digest.
+_TARGET = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:@-]*", re.ASCII)
+_SOCKET = "/run/docker/containerd/containerd.sock"
+_BLOCK = 4096
+#: The inodes of a snapshot to which nothing was written: itself, `fs`, `work`, and `work/work` of one that was mounted.
+_EMPTY_SNAPSHOT = 4
 #: `--no-unquote`: else tar takes a backslash in the name of a member for an escape, and saves another file.
 _TAR = "tar --no-unquote --numeric-owner --sparse --acls --xattrs --xattrs-include='*' -czf"
 #: The kernel or running programs make the files in these directories.
@@ -76,6 +82,10 @@ class BackupPlan:
         if self._docker:
             return "docker inspect $(docker ps --all --quiet) > containers.json"
         return f"{_TAR} containers.tar.gz --exclude='*.log*' -C {self._root} {self._member(CONTAINERS.path[0])}"
+
+    def is_foreign(self, namespace: str) -> bool:
+        """Whether objects of a namespace of containerd are not Docker's: no command of Docker knows them."""
+        return bool(namespace) and namespace != self._index.document.engine
 
     @property
     def has_hidden_containers(self) -> bool:
@@ -170,11 +180,15 @@ class BackupPlan:
         path = self._index.path(layer.directory, self._places.root) if layer else ""
         name, file = called(container), self._file("container", container_name(container))
         command = ""
-        if self._docker:
+        foreign = self.is_foreign(container.namespace)
+        if self._docker and not foreign:
             command = f"docker export {name} | gzip > {file}"
         elif path:
             command = self._tar("writable", container_name(container), path)
-        note = "lost with the container, unless exported or committed" if container.writable else ""
+        if layer is not None and _is_unwritten(layer):
+            return Saved("writable", container_name(container), path, container.writable, "nothing written", "")
+        kept = "copied" if foreign else "exported or committed"
+        note = f"lost with the container, unless {kept}" if container.writable else ""
         return Saved("writable", container_name(container), path, container.writable, note, command)
 
     def image(self, image: ImageRow) -> tuple[ImageRow, Saved, bool]:
@@ -183,23 +197,45 @@ class BackupPlan:
         file = self._file("image", self._index.image_name(image))
         safe = [one for one in image.references if _REFERENCE.fullmatch(one)]
         command = f"docker save {' '.join(safe) or image.id} | gzip > {file}" if self._docker and image.layer else ""
+        if self.is_foreign(image.namespace):
+            command = self._export(image, file) if self._docker else ""
         must = bool(image.layer) and registry_evidence(self._index, image) in ("none", "unknown")
         return image, Saved("image", name, "", image.virtual, "", command), must
 
+    def _export(self, image: ImageRow, file: str) -> str:
+        """The command of containerd's own client that saves an image; "" for one without a name."""
+        names = [one for one in (*image.references, *image.digests) if _TARGET.fullmatch(one)]
+        if not names:
+            return ""
+        # dockerd has its own containerd listen elsewhere (moby 28 daemon/internal/libcontainerd/supervisor).
+        own = "" if self._store.startswith("/") or not self._store else f"--address {_SOCKET} "
+        tar = file.removesuffix(".gz")
+        return f"ctr {own}--namespace {image.namespace} images export {tar} {' '.join(names)}"
+
     @property
-    def stores(self) -> str:
-        """The command that copies all images as files; "" if `docker save` is used."""
+    def _store(self) -> str:
+        """Where containerd's image store is, relative to the root, or absolute in a further one."""
+        return self._index.document.store or ""
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """The commands that copy all images as files; nothing if `docker save` is used."""
         document = self._index.document
         there = [row.name for row in document.directories if not row.root and row.name not in leftovers(document)]
         names = {name: table().of((name,)) for name in there}
         areas = [name for name, area in names.items() if area.images and area.path == (name,)]
         files = [name for name, area in names.items() if area.images and area.path != (name,)]
-        drivers = document.drivers
+        own = self._store.partition("/")[0]
+        drivers = {*document.drivers, own} - {""}
         kept = [*(name for name in names if name in areas or name in drivers), *files]
-        if self._docker or not kept:
-            return ""
-        members = " ".join(map(self._member, kept))
-        return f"{_TAR} images.tar.gz --one-file-system -C {self._root} {members}"
+        if document.store == "":  # the root is that of containerd
+            kept = [name for name in names if name != "."]
+        if self._docker:
+            return ()
+        made = [f"{_TAR} images.tar.gz --one-file-system -C {self._root} {' '.join(map(self._member, kept))}"]
+        if self._store.startswith("/"):
+            made.append(f"{_TAR} containerd.tar.gz --one-file-system -C {quote(self._store)} .")
+        return tuple(made if kept else made[1:])
 
     def _tar(self, kind: str, name: str, path: str, *, inside: bool = False) -> str:
         """The tar command for a path. A path that is mounted several times has one command.
@@ -250,6 +286,12 @@ def _measured(path: str) -> int | None:
     except (OSError, ValueError):  # it is gone, or not a valid path
         return None
     return None if errors else found.usage.size
+
+
+def _is_unwritten(layer: LayerRow) -> bool:
+    """Whether the snapshot of a container has no file. By its size it has something: the block of its directory."""
+    few = layer.inodes is not None and layer.inodes <= _EMPTY_SNAPSHOT
+    return layer.driver == "overlayfs" and few and (layer.size or 0) <= _BLOCK
 
 
 def _is_below(path: str, tops: Iterable[str]) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from exporter.cli.commands.builders import builder_lines
 from exporter.cli.commands.remarks import remarks
+from exporter.cli.commands.store import store_tables
 from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table, exact_sum, total
 from exporter.cli.commands.unexplained import said_of, unexplained
 from exporter.core.text import SHORT
@@ -34,10 +35,14 @@ def df(document: Document) -> Answer:
         "temporary": [asdict(row) for row in document.temporary],
         "unexplained": unexplained(document),
         "remarks": [asdict(row) for row in document.remarks],
+        "content": [asdict(row) for row in document.content],
+        "namespaces": [asdict(row) for row in document.namespaces],
+        "history": document.history,
     }
     parts: list[Table | Lines] = [
         _directories(f"{document.root}{_when(document)}", [row for row in shown if not row.root], silent),
         *(_directories(root, [row for row in shown if row.root == root], []) for root in document.further),
+        *store_tables(document),
         Table(
             "Reclaimable, each row after the ones above it",
             (">BYTES", ">#OBJECTS", "WHAT", "HOW"),

@@ -193,9 +193,7 @@ def _more(several: Sequence[object]) -> str:
 
 def container_name(container: ContainerRow) -> str:
     """A container's name, or the beginning of its id; of a pod's container the pod's name as well."""
-    if container.pod:
-        return f"{container.pod_namespace}/{container.pod}/{container.pod_container or 'sandbox'}"
-    return container.name or container.id[:12]
+    return container.called
 
 
 def namespaces(document: Document) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import posixpath
 from exporter.cli.commands.builders import builder_note
 from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.remarks import behind_link, links, said_of
+from exporter.cli.commands.store import as_digest, owners_in_store, owners_of_digest
 from exporter.cli.commands.tables import Answer, Lines, size
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.text import escape, unescape
@@ -18,7 +19,11 @@ _PLUGINS = "plugins"
 
 
 def whose(index: Index, given: str) -> Answer:
-    """Name the owners of a path below the root. The path is tried as given and with its links resolved."""
+    """Name the owners of a path below a root, or of a digest. A path is tried as given and with its links resolved."""
+    if (digest := as_digest(given)) and not os.path.lexists(given):
+        return _of_digest(index, digest)
+    if (path := _in_further_root(index, given)) is not None:
+        return _answer(given, escape(path), _owners_in_further_root(index, escape(path)))
     relative = _below(index.document.root, given)
     if relative is None:
         relative = _below_origins(index.document.origins, given)
@@ -36,9 +41,39 @@ def whose(index: Index, given: str) -> Answer:
     unknown = not owners or owners[0]["kind"] == "part"
     if unknown and resolved and resolved != relative:  # a link, such as those in overlay2/l
         owners = _owners(index, tuple(escape(resolved).split("/")))
-    data = {"path": escape(given), "relative": "/".join(parts), "owners": owners}
+    return _answer(given, "/".join(parts), owners)
+
+
+def _answer(given: str, relative: str, owners: list[dict[str, str]]) -> Answer:
+    data = {"path": escape(given), "relative": relative, "owners": owners}
     lines = [f"{owner['kind']}: {owner['text']}" for owner in owners] or [f"{escape(given)} is nobody's that is known."]
     return Answer(data, [Lines("", lines)], failed=not owners)
+
+
+def _of_digest(index: Index, digest: str) -> Answer:
+    """What a digest is: a blob, the target of an image, a chain of layers."""
+    name = digest.partition(":")[2]
+    owners = [*owners_of_digest(index, digest), *_named(index, name)]
+    data = {"path": digest, "relative": None, "owners": owners}
+    lines = [f"{owner['kind']}: {owner['text']}" for owner in owners]
+    return Answer(data, [Lines("", lines or [f"Nothing here has the digest {digest}."])], failed=not owners)
+
+
+def _in_further_root(index: Index, given: str) -> str | None:
+    """The absolute path of something in a further root; None for a path elsewhere."""
+    if not os.path.isabs(given) and not os.path.lexists(given):
+        return None
+    for root in index.document.further:
+        below = _below(unescape(root), os.path.abspath(given))
+        if below is not None:
+            return posixpath.join(unescape(root), below) if below else unescape(root)
+    return None
+
+
+def _owners_in_further_root(index: Index, path: str) -> list[dict[str, str]]:
+    if path in index.document.further:
+        return [{"kind": "root", "id": "", "text": f"the root of containerd {path}"}]
+    return owners_in_store(index, path)
 
 
 def _below(root: str, given: str) -> str | None:
@@ -99,6 +134,8 @@ def _owners(index: Index, parts: tuple[str, ...]) -> list[dict[str, str]]:
         return plugin
     if remark := said_of(index.document, "/".join(parts)):
         return [*_behind(index, parts), {"kind": "part", "id": parts[0], "text": remark}]
+    if in_store := owners_in_store(index, "/".join(parts)):
+        return in_store
     found: list[dict[str, str]] = []
     for name in parts[:6]:
         found += _named(index, name)

@@ -11,7 +11,7 @@ from exporter.core.model import Collector, Filesystem
 from exporter.core.space import space_of
 from exporter.core.text import escape
 from exporter.core.version import VERSION
-from exporter.expose.snapshot_api import objects
+from exporter.expose.snapshot_api import objects, store
 from exporter.expose.snapshot_api.rows import (
     SCHEMA,
     ContainerRow,
@@ -84,6 +84,9 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "nested": [escape(name) for name in inventory.nested],
         "further": [escape(one.path) for one in snapshot.further],
         "unattributed": figures.reclaim.unattributed if measured else None,
+        "store": store.home(snapshot),
+        "engine": escape(inventory.content.engine) if inventory.content is not None else "",
+        "history": figures.history if measured else None,
     }
     yield _json(head)[:-1]
     parts: dict[str, Iterable[Any]] = {
@@ -97,6 +100,10 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "plugins": objects.plugins(snapshot),
         "remarks": objects.remarks(snapshot),
         "temporary": objects.temporary(snapshot),
+        "content": store.content(figures),
+        "namespaces": store.namespaces(figures),
+        "blobs": store.blobs(figures),
+        "ingests": store.ingests(figures),
     }
     for name, rows in parts.items():
         yield from _list(figures, name, rows if measured else ())

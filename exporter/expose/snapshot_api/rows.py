@@ -175,6 +175,13 @@ class ContainerRow:
     pod_namespace: str = ""
     pod_container: str = ""
 
+    @property
+    def called(self) -> str:
+        """Its name, with those of its pod; or the beginning of its id."""
+        if self.pod:
+            return f"{self.pod_namespace}/{self.pod}/{self.pod_container or self.name}"
+        return self.name or self.id[:12]
+
 
 @dataclass(frozen=True, slots=True)
 class VolumeRow:
@@ -280,6 +287,64 @@ class TemporaryRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ContentRow:
+    """The blobs of containerd's image store of one `use`: how many, and their disk blocks in bytes.
+
+    The uses: image, build_cache, build_history, ingest, other_namespace, orphaned.
+    """
+
+    use: str
+    blobs: int
+    allocated: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceRow:
+    """A namespace of containerd: how many objects it has, and what they take on the disk in bytes.
+
+    `layers_allocated` are its snapshots, which no other namespace has; `blobs_allocated` its blobs, of which others may
+    have some as well; `own_blobs_allocated` those that no other one has. `what` says whose it is.
+    """
+
+    namespace: str
+    what: str
+    images: int
+    containers: int
+    layers: int
+    blobs: int
+    layers_allocated: int | None
+    blobs_allocated: int | None
+    own_blobs_allocated: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRow:
+    """A blob of containerd's image store, and what keeps it: `owners` are some of these, `owner_count` is how many.
+
+    An owner is what it is and its name, such as `image docker.io/library/debian:12` or `build record ID`, with
+    ` of NAMESPACE` after it where that is not Docker's.
+    """
+
+    digest: str
+    use: str
+    size: int | None
+    namespaces: tuple[str, ...]
+    owners: tuple[str, ...]
+    owner_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class IngestRow:
+    """A blob that is being written, or the rest of one, in `directory`. It has `size` bytes of `total` already."""
+
+    directory: str
+    reference: str
+    size: int | None
+    allocated: int | None
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A whole data root. `taken` is None as long as the first scan is not done: then there are no objects.
 
@@ -287,6 +352,8 @@ class Document:
     `origins` are the paths by which engines called the root: another than `root` on a disk that is mounted elsewhere.
     `nested` are the data roots of remapped users below this one, by the names of their directories. `further` are the
     roots that are read with it, such as that of a containerd of the host. A path in one of these is absolute.
+    `store` is where the image store of containerd is, "" for the root itself, and None where there is none; `engine` is
+    Docker's namespace in it, "" without Docker; `history` the number of entries of its build history.
     """
 
     schema: int
@@ -315,6 +382,13 @@ class Document:
     gaps: tuple[GapRow, ...] = ()
     unknown: tuple[UnknownRow, ...] = ()
     further: tuple[str, ...] = ()
+    store: str | None = None
+    engine: str = ""
+    history: int | None = None
+    content: tuple[ContentRow, ...] = ()
+    namespaces: tuple[NamespaceRow, ...] = ()
+    blobs: tuple[BlobRow, ...] = ()
+    ingests: tuple[IngestRow, ...] = ()
 
     def why_not(self, figure: str, driver: str = "") -> str:
         """Why a figure is not known, for one graph driver or for all (""); "" where it is known."""

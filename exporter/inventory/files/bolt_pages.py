@@ -8,7 +8,7 @@ share a byte. A small bucket lies in the value of its element, and its elements 
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from exporter.core.measured import Reason
 
@@ -21,6 +21,8 @@ _BUCKET = 0x01
 _BRANCH_ELEMENT = struct.Struct("<IIQ")
 _LEAF_ELEMENT = struct.Struct("<IIII")
 _BUCKET_HEADER = struct.Struct("<QQ")
+#: Pages of one bucket that is remembered with its bytes.
+_MOST_REMEMBERED = 16
 _FIRST = 2  # the pages before are the meta pages
 _MOST_DEPTH = 64
 _LARGEST_OFFSET = 1 << 62
@@ -58,16 +60,41 @@ class Bucket:
         return cast("T", self._converted[1])
 
 
+class _Page(NamedTuple):
+    """A page that was decoded: its number, over how many pages it goes, and its bytes that are in use."""
+
+    number: int
+    span: int
+    raw: bytes
+
+
+class _Taken(NamedTuple):
+    """A page that was taken: its number, over how many pages it goes, its kind and the count of its elements."""
+
+    number: int
+    pages: int
+    kind: int
+    elements: int
+
+
+class _Decoded(NamedTuple):
+    """A bucket that was decoded, the pages that it is on, and how many elements these have."""
+
+    pages: tuple[_Page, ...]
+    bucket: Bucket
+    elements: int
+
+
 @dataclass(slots=True)
 class BucketCache:
     """The buckets of one database that were decoded before, for the next reading of it.
 
     Most objects of a database are buckets that do not change. What bytes decode to is known once they were decoded, so
-    bytes that are the same are not decoded again. `pages`: buckets of one page, by its number, each with the bytes of
-    that page which are in use. `inline`: buckets in a value, by their bytes.
+    bytes that are the same are not decoded again. `pages`: buckets of few pages, by the number of the first. `inline`:
+    buckets in a value, by their bytes.
     """
 
-    pages: dict[int, tuple[bytes, Bucket, int]] = field(default_factory=dict)
+    pages: dict[int, _Decoded] = field(default_factory=dict)
     inline: dict[bytes, Bucket] = field(default_factory=dict)
 
 
@@ -100,6 +127,8 @@ class Pages:
         self._value_bytes_left = MAX_VALUE_BYTES
         self._taken: set[int] = set()
         self._known = cache or BucketCache()
+        #: All pages in the order in which they were taken.
+        self._log: list[_Page | _Taken] = []
         #: What this reading has found, for the next one.
         self.found = BucketCache()
 
@@ -148,29 +177,38 @@ class Pages:
         return bucket
 
     def _remembered(self, root: int) -> Bucket | None:
-        """The bucket of a page that has the bytes that it had when it was decoded before."""
+        """The bucket of pages that have the bytes that they had when it was decoded before."""
         known = self._known.pages.get(root)
-        if known is None or root in self._taken or root >= self._end:
+        if known is None or not all(map(self._is_same, known.pages)):
             return None
-        raw, bucket, elements = known
-        if bytes(self._page_bytes(root * self._page_size, len(raw))) != raw:
-            return None
-        self._taken.add(root)
-        self._page_bytes_left -= self._page_size
-        self._elements_left -= elements
-        self._count_value(len(raw))
+        for page in known.pages:
+            self._taken.update(range(page.number, page.number + page.span))
+            self._page_bytes_left -= page.span * self._page_size
+            self._count_value(len(page.raw))
+        self._elements_left -= known.elements
         self._check_budget()
         self.found.pages[root] = known
-        return bucket
+        self._log += known.pages
+        return known.bucket
+
+    def _is_same(self, page: _Page) -> bool:
+        number, span, raw = page
+        if number in self._taken or number + span > self._end:
+            return False
+        return bytes(self._page_bytes(number * self._page_size, len(raw))) == raw
 
     def _remember(self, root: int, depth: int) -> Bucket:
-        """Decode a bucket, and note it for the next reading if all of it is on one page."""
-        pages, elements = len(self._taken), self._elements_left
+        """Decode a bucket, and note it for the next reading if it is on few pages."""
+        start, elements = len(self._log), self._elements_left
         bucket = self.bucket(root, depth)
-        if len(self._taken) == pages + 1:
-            raw = _in_use(self._page_bytes(root * self._page_size, self._page_size))
-            self.found.pages[root] = raw, bucket, elements - self._elements_left
+        if len(self._log) - start <= _MOST_REMEMBERED:
+            pages = (one if isinstance(one, _Page) else self._with_bytes(one) for one in self._log[start:])
+            self.found.pages[root] = _Decoded(tuple(pages), bucket, elements - self._elements_left)
         return bucket
+
+    def _with_bytes(self, taken: "_Taken") -> _Page:
+        content = self._page_bytes(taken.number * self._page_size, taken.pages * self._page_size)
+        return _Page(taken.number, taken.pages, _in_use(content, taken.kind, taken.elements))
 
     def _count_value(self, length: int) -> None:
         self._value_bytes_left -= length
@@ -229,17 +267,21 @@ class Pages:
         if not self._taken.isdisjoint(numbers):
             raise BoltError("has a page that is in two places")
         self._taken.update(numbers)
+        self._log.append(_Taken(number, further + 1, kind, count))
         return kind, count, self._page_bytes(start, length)
 
 
-def _in_use(page: memoryview) -> bytes:
-    """The bytes of a leaf page that its elements take. Their keys and values follow each other in their order."""
-    _, _, count, _ = unpack(PAGE, page, 0)
+def _in_use(content: memoryview, kind: int, count: int) -> bytes:
+    """The bytes of a page that its elements take. Their keys and values follow each other in their order."""
     if not count:
-        return bytes(page[: PAGE.size])
+        return bytes(content[: PAGE.size])
+    if kind == _BRANCH:
+        at = PAGE.size + (count - 1) * _BRANCH_ELEMENT.size
+        offset, key_size, _ = unpack(_BRANCH_ELEMENT, content, at)
+        return bytes(content[: at + offset + key_size])
     at = PAGE.size + (count - 1) * _LEAF_ELEMENT.size
-    _, offset, key_size, value_size = unpack(_LEAF_ELEMENT, page, at)
-    return bytes(page[: at + offset + key_size + value_size])
+    _, offset, key_size, value_size = unpack(_LEAF_ELEMENT, content, at)
+    return bytes(content[: at + offset + key_size + value_size])
 
 
 def _elements_of(leaf: _Leaf) -> Iterator[tuple[bytes, int, memoryview]]:

@@ -21,22 +21,27 @@ class Memo:
         self._above: set[Tree] = set()
         self._used: set[_Key] = set()
         self._lasting: dict[_Key, Any] = {}
+        self._derived: dict[_Key, Any] = {}
 
     def lasting(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:
-        """What was made for an entry, whether that is dirty or not: it must be right for any content.
-
-        All of it is dropped where everything is dirty.
-        """
+        """What was made for an entry, whether that is dirty or not: it must be right for any content."""
         key = (kind, entry)
         if key not in self._lasting:
             self._lasting[key] = make()
         return cast("T", self._lasting[key])
 
+    def derived(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:
+        """What was made for an entry, until everything is dirty: whoever uses it looks whether it is still right."""
+        key = (kind, entry)
+        if key not in self._derived:
+            self._derived[key] = make()
+        return cast("T", self._derived[key])
+
     def begin(self, dirty: Dirty) -> None:
         """Drop the dirty values."""
         self._used = set()
         if dirty.everything:
-            self._lasting.clear()
+            self._derived.clear()
         gone: Iterable[Tree] = dirty.entries
         if dirty.everything or not self._above.isdisjoint(dirty.entries):
             gone = [entry for entry in self._of_entry if dirty.covers(entry)]

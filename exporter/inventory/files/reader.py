@@ -1,6 +1,5 @@
 """Safe reading of untrusted metadata: every failure becomes a counted problem and a None."""
 
-import os
 import re
 import stat
 import time
@@ -12,7 +11,8 @@ from exporter.core.fault_log import FAULT_LOG
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Collector
-from exporter.inventory.files.bolt import BoltError, Bucket, BucketCache, read_bolt
+from exporter.inventory.files.bolt import BoltError, Bucket
+from exporter.inventory.files.database import read_database
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.problems import Problems, Unread
 from exporter.inventory.files.values import Json, decode
@@ -75,9 +75,9 @@ class Reader:
 
         return self._memo.get(kind, entry, attempt, also)
 
-    def lasting(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:
-        """A store of what is derived from an entry, for this reading and the next ones, see `Memo.lasting`."""
-        return self._memo.lasting(kind, entry, make)
+    def derived(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:
+        """A store of what is derived from an entry, for this reading and the next ones, see `Memo.derived`."""
+        return self._memo.derived(kind, entry, make)
 
     def attempt(self, tree: Tree, work: Callable[[], T], instead: T) -> T:
         """Return what `work` on one object returns.
@@ -276,7 +276,8 @@ class Reader:
         """Convert one bucket of a bolt database, read again whenever it was written to; None where that fails.
 
         A database that is not there has an empty bucket, and so has a file of 0 bytes: the engine makes a new database
-        in it when it starts (etcd-io/bbolt v1.3 db.go, Open).
+        in it when it starts (etcd-io/bbolt v1.3 db.go, Open). Of one that is written to each time that it is read, the
+        last reading counts for a minute.
         """
         try:
             status = self.root.lstat(tree)
@@ -297,10 +298,7 @@ class Reader:
     def _database(self, tree: Tree, bucket: str, convert: Callable[[Bucket], T]) -> T | None:
         self.looked_at += 1
         try:
-            with self.root.regular(tree) as descriptor:
-                name = bucket.encode() or None
-                cache = self._memo.lasting("buckets", tree, BucketCache)
-                return convert(read_bolt(lambda offset, length: os.pread(descriptor, length, offset), name, cache))
+            return read_database(self.root, self._memo, tree, bucket, convert)
         except BoltError as error:
             self.problem(error.reason, tree, str(error))
         except UnreadableError as error:

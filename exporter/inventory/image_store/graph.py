@@ -37,11 +37,13 @@ class Graph:
     holds: list[Hold] = field(default_factory=list)
 
 
-def make_graph(namespaces: Mapping[str, NamespaceEntry], engine: str, now: float) -> Graph:
-    """Make the graph of all namespaces. `engine`: Docker's. `now`: Unix seconds; an expired lease keeps nothing."""
+def make_graph(namespaces: Mapping[str, NamespaceEntry], now: float) -> Graph:
+    """Make the graph of all namespaces. `now`: Unix seconds; an expired lease keeps nothing."""
     graph = Graph()
     for name, entry in namespaces.items():
-        _Space(graph, name, entry, is_history=bool(engine) and name == history_of(engine), now=now).add()
+        # Any BuildKit keeps its history beside its own namespace, Docker's or not (buildkit v0.25
+        # solver/llbsolver/history.go).
+        _Space(graph, name, entry, is_history=name.endswith(history_of("")), now=now).add()
     return graph
 
 

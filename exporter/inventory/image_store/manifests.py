@@ -8,17 +8,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import islice
+from sys import intern
 
-from exporter.core.measured import Tree
+from exporter.core.measured import Reason, Tree
 from exporter.inventory.files.reader import Reader
-from exporter.inventory.files.values import items, moment, table, text
+from exporter.inventory.files.values import Json, decode, items, moment, table, text
 
 _DIGEST = re.compile(r"([a-z0-9]+(?:[.+_-][a-z0-9]+)*):([0-9a-zA-Z=_-]{32,})", re.ASCII)
 _ATTESTATION = "attestation-manifest"
 _REFERENCE_TYPE = "vnd.docker.reference.type"
-#: More than any image has: entries of one index, and layers of one manifest.
-_MOST_ENTRIES = 4096
+#: More than any image has: entries of one index, and layers of one manifest. Images come from anywhere.
+_MOST_ENTRIES = 1024
 #: Indexes in indexes.
 _MOST_DEPTH = 8
 
@@ -100,31 +100,48 @@ class BlobReader:
         self._place = place
 
     def document(self, digest: str) -> BlobDocument | None:
-        """An index or a manifest; None where it is not there or cannot be read, which is a problem then."""
+        """An index or a manifest; None where it is not there or is none, which is a problem then.
+
+        The engine cannot read such a one either. What its image keeps is written down in labels as well.
+        """
         tree = self._place(digest)
         if tree is None:
             return None
         return self._reader.once("document", tree, lambda: self._document(tree), None)
 
     def configuration(self, digest: str) -> ImageConfiguration | None:
-        """A configuration; None where it is not there or cannot be read, which is a problem then."""
+        """A configuration; None where it is not there or cannot be read. One that is none says nothing: a problem."""
         tree = self._place(digest)
         if tree is None:
             return None
         return self._reader.once("configuration", tree, lambda: self._configuration(tree), None)
 
     def _document(self, tree: Tree) -> BlobDocument | None:
-        content = self._reader.json(tree)
-        if content is None:
+        content = self._json(tree)
+        if not content:
+            return None
+        manifests, layers = items(content, "manifests"), items(content, "layers")
+        if max(len(manifests), len(layers)) > _MOST_ENTRIES:
+            self._reader.problem(Reason.TOO_LARGE, tree, f"names more than {_MOST_ENTRIES} blobs", harmless=True)
             return None
         return BlobDocument(
-            tuple(filter(None, map(_described, islice(items(content, "manifests"), _MOST_ENTRIES)))),
-            text(content, "config", "digest"),
-            tuple(filter(None, (text(one, "digest") for one in islice(items(content, "layers"), _MOST_ENTRIES)))),
+            tuple(filter(None, map(_described, manifests))),
+            intern(text(content, "config", "digest")),
+            tuple(filter(None, (intern(text(one, "digest")) for one in layers))),
         )
 
+    def _json(self, tree: Tree) -> Json | None:
+        """What a blob says, nothing where it is no JSON object; None where it cannot be read."""
+        raw = self._reader.bytes(tree, optional=True)  # it may have been collected since
+        if raw is None:
+            return None
+        decoded = decode(raw)
+        if decoded is None:
+            self._reader.problem(Reason.DECODE, tree, "not a JSON object", harmless=True)
+        return decoded or {}
+
     def _configuration(self, tree: Tree) -> ImageConfiguration | None:
-        content = self._reader.json(tree)
+        content = self._json(tree)
         if content is None:
             return None
         return ImageConfiguration(
@@ -168,13 +185,13 @@ def _described(entry: object) -> Described | None:
     platform = table(entry, "platform")
     names = (text(platform, key) for key in ("os", "architecture", "variant"))
     kind = text(entry, "annotations", _REFERENCE_TYPE)
-    return Described(digest, "/".join(filter(None, names)), attestation=kind == _ATTESTATION)
+    return Described(intern(digest), "/".join(filter(None, names)), attestation=kind == _ATTESTATION)
 
 
 def chain_id(diff_ids: list[object]) -> str:
     """The chain id of a stack of layers, lowest first (OCI image specification, config.md); "" for none."""
     chain = ""
-    for one in islice(diff_ids, _MOST_ENTRIES):
+    for one in diff_ids if len(diff_ids) <= _MOST_ENTRIES else ():
         if not isinstance(one, str) or not one:
             return ""
         chain = one if not chain else f"sha256:{sha256(f'{chain} {one}'.encode('utf-8', 'replace')).hexdigest()}"

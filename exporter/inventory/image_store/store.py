@@ -14,7 +14,7 @@ from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 from exporter.inventory.files.reader import Reader, wait_for_writer
 from exporter.inventory.image_store.meta import NamespaceEntry, read_meta
-from exporter.inventory.image_store.snapshotter import Row, read_rows
+from exporter.inventory.image_store.snapshotter import Kind, Row, read_rows
 
 #: Where dockerd has the root of a containerd that it starts itself.
 DAEMON: Tree = ("containerd", "daemon")
@@ -33,6 +33,11 @@ def homes(root: DataRoot) -> Iterator[Tree]:
     for home in (*((path,) for path in root.further), DAEMON, ()):
         if root.is_directory((*home, METADATA)):
             yield home
+
+
+def is_containerd_root(root: DataRoot) -> bool:
+    """Whether a root is that of a containerd itself: there is no Docker in it."""
+    return root.is_directory((METADATA,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ class StoreFiles:
         row = of.rows.get(name)
         if row is None:
             return True
+        if row.kind is Kind.VIEW:  # native makes no directory for one
+            return False
         return of.walkable and of.directories is not None and row.directory not in of.directories
 
 

@@ -33,6 +33,8 @@ AREA = Area(
     input=Input.BUILD_CACHE,
 )
 _CONTENT: Tree = ("buildkit", "content")
+#: Docker 23 and newer, with a graph driver (builder/builder-next/controller.go, newGraphDriverController).
+_HISTORY: Tree = ("buildkit", "history.db")
 SNAPSHOTS: Tree = ("buildkit", "snapshots.db")
 _RECORDS: tuple[Tree, ...] = (("buildkit", "metadata_v2.db"), ("buildkit", "metadata.db"))
 _NAME = re.compile(r"[0-9a-z]{25}", re.ASCII)
@@ -63,11 +65,15 @@ class BuildSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Builds:
-    """BuildKit's databases. `doubtful`: not all could be read, so any layer may be needed."""
+    """BuildKit's databases. `doubtful`: not all could be read, so any layer may be needed.
+
+    `history`: there is the database of a history of builds. What is in it is not read.
+    """
 
     snapshots: Mapping[str, BuildSnapshot]
     records: Sequence[tuple[str, Mapping[str, object]]]
     doubtful: bool = False
+    history: bool = False
 
 
 def is_build_name(name: str) -> bool:
@@ -92,7 +98,8 @@ def read_builds(reader: Reader) -> Builds:
     for database, other in ((SNAPSHOTS, records), (file, snapshots)):
         if other and reader.is_empty(database):
             reader.gap(Input.BUILD_CACHE, database, "it is empty, and what belongs to it is not")
-    return Builds(snapshots or {}, records or (), snapshots is None or records is None)
+    history = _HISTORY[-1] in names and not reader.is_empty(_HISTORY)
+    return Builds(snapshots or {}, records or (), snapshots is None or records is None, history)
 
 
 def _snapshots(bucket: Bucket) -> dict[str, BuildSnapshot]:
@@ -168,7 +175,8 @@ def build_cache(builds: Builds, databases: Sequence[Database], present: bool) ->
     holds = {one.driver: frozenset(_needs(held, one)) for one in databases}
     imaged = {LayerKey(one.driver, layer) for one in databases for image in one.images for layer in image.layers}
     records = tuple(_record(name, values, builds, databases, imaged) for name, values in builds.records)
-    return BuildCache(records, needs, holds, (_CONTENT,) if present else (), (HOME,) if present else ())
+    content, files = (_CONTENT,) if present else (), (HOME,) if present else ()
+    return BuildCache(records, needs, holds, content, files, builds.history)
 
 
 def _held(builds: Builds) -> list[BuildSnapshot]:

@@ -35,11 +35,11 @@ from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD
 from exporter.inventory.layouts.containerd_builds import Stored, build_snapshotters, read_build_cache
 from exporter.inventory.layouts.containerd_content import (
     find_engine,
-    foreign_containers,
     layer_uses,
     leases_of_lost,
     make_content,
 )
+from exporter.inventory.layouts.containerd_foreign import ForeignContainers
 from exporter.inventory.layouts.containerd_images import ImagesOfNamespace
 from exporter.inventory.layouts.containerd_part import SnapshotterPart
 from exporter.inventory.layouts.containerd_snapshots import SnapshotLayers, find_snapshots
@@ -140,7 +140,7 @@ class _Reading:
         default = self._engine_snapshotter()
         layers = {name: SnapshotLayers(self._reader, files, name, self._snapshots) for name in names}
         images = self._images(default)
-        graph = make_graph(files.namespaces, engine, time.time())
+        graph = make_graph(files.namespaces, time.time())
         content = make_content(files, self._snapshots, layers, graph, engine)
         uses, leases = layer_uses(content), leases_of_lost(content, self._reading.containers)
         of_engine = {one.driver for one in self._reading.containers} | ({default} if engine else set())
@@ -162,7 +162,7 @@ class _Reading:
             parts,
             build_cache=self._build_cache(engine),
             content=content,
-            containers=tuple(foreign_containers(files, self._snapshots, engine, default)),
+            containers=tuple(ForeignContainers(files.namespaces, self._snapshots, images, default).read(engine)),
             counts={(one.store.driver.name, SNAPSHOTS): len(one.store.names) for one in parts if one.store.listed},
         )
 

@@ -19,6 +19,7 @@ from exporter.inventory.layouts.containerd_snapshots import Chain, Snapshots, St
 
 #: moby 28 daemon/containerd/image_builder.go.
 _PARENT = "org.mobyproject.image.parent"
+_CONTENT = "containerd.io/gc.ref.content"
 _REFERENCE = "containerd.io/gc.ref.snapshot."
 
 
@@ -76,7 +77,7 @@ class ImagesOfNamespace:
                 continue
             unknown = Image(self.snapshotter or self.default, ImageId(digest[1]), (), broken=True, digest=target)
             unknown = self._named(replace(unknown, namespace=self.namespace), found)
-            known: dict[str, _Made] = reader.lasting("images", (*self.home, self.namespace), dict)
+            known: dict[str, _Made] = reader.derived("images", (*self.home, self.namespace), dict)
             yield reader.attempt((*self.home, *digest), partial(self._once, known, target, found), unknown)
 
     def _once(self, known: dict[str, _Made], target: str, names: list[str]) -> Image:
@@ -114,6 +115,8 @@ class ImagesOfNamespace:
 
     def _image(self, target: str, names: list[str], content: ImageContent) -> Image:
         """Make one image."""
+        if not content.whole:
+            return self._by_labels(target, names)
         unpacked = [(one, self._chains(one)) for one in content.manifests if not one.attestation]
         driver = self.snapshotter or self._driver(chains for _, chains in unpacked)
         own = [chains[driver] for _, chains in unpacked if driver in chains]
@@ -122,7 +125,7 @@ class ImagesOfNamespace:
             one.layer for _, chains in unpacked for name in chains if name != driver for one in chains[name].snapshots
         )
         shown = self._shown([one for one, _ in unpacked], unpacked, driver)
-        known = content.whole and target in self.entry.blobs
+        known = target in self.entry.blobs
         image = Image(
             driver=driver,
             id=ImageId((parts(target) or ("", ""))[1]),
@@ -141,6 +144,36 @@ class ImagesOfNamespace:
             unpacked_size=_sum(chain.size for chain in own) if known else None,
             further=tuple(further),
             platforms=tuple(dict.fromkeys(filter(None, (self._platform(one) for one, _ in unpacked)))),
+        )
+        return self._named(image, names)
+
+    def _by_labels(self, target: str, names: list[str]) -> Image:
+        """An image of which a document cannot be read: what it keeps, by the labels for the garbage collector."""
+        blobs: dict[str, None] = {}
+        tops: dict[StoreNode, None] = {}
+        pending = [target]
+        while pending:
+            digest = pending.pop()
+            entry = self.entry.blobs.get(digest)
+            if entry is None or digest in blobs:
+                continue
+            blobs[digest] = None
+            pending += (value for label, value in entry.gc if label.startswith(_CONTENT))
+            for label, value in entry.gc:
+                if label.startswith(_REFERENCE):
+                    tops[StoreNode(self.namespace, label.removeprefix(_REFERENCE).partition("/")[0], value)] = None
+        chains = {top: chain for top in tops if (chain := self._chain(top)) is not None}
+        driver = self.snapshotter or self._driver(iter([{top.snapshotter: chain for top, chain in chains.items()}]))
+        layers = dict.fromkeys(one.layer for chain in chains.values() for one in chain.snapshots)
+        image = Image(
+            driver=driver,
+            id=ImageId((parts(target) or ("", ""))[1]),
+            layers=tuple(key.id for key in layers if key.driver == driver),
+            broken=True,
+            digest=target,
+            namespace=self.namespace,
+            blobs=tuple(blobs),
+            further=tuple(key for key in layers if key.driver != driver),
         )
         return self._named(image, names)
 

@@ -75,7 +75,7 @@ class Snapshots:
 def find_snapshots(reader: Reader, files: StoreFiles) -> Snapshots:
     """Join what the main database and the snapshotters say. A snapshot is joined by the snapshotter's name for it."""
     found = Snapshots()
-    before = reader.lasting("snapshots", files.home, Snapshots)
+    before = reader.derived("snapshots", files.home, Snapshots)
     for namespace, space in files.namespaces.items():
         for key, entry in space.snapshots.items():
             of = files.snapshotters[key.snapshotter]
@@ -107,7 +107,7 @@ class SnapshotLayers:
         self._rows = {LayerId(row.directory): row for row in (own.rows or {}).values()}
         self._places: dict[LayerId, Place | None] = {}
         #: What was described before, and of what.
-        self._known: dict[LayerId, tuple[tuple[object, ...], Layer]] = reader.lasting("layers", directory, dict)
+        self._known: dict[LayerId, tuple[tuple[object, ...], Layer]] = reader.derived("layers", directory, dict)
 
     def _place(self, name: LayerId) -> Place | None:
         if name not in self._places:

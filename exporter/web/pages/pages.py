@@ -10,7 +10,7 @@ from exporter.core.units import age, human
 from exporter.expose.advice import ADVICE
 from exporter.expose.page_summary import NOT_YET, Summary
 from exporter.expose.snapshot_api.rows import ContainerRow, FilesystemRow, GapRow, ImageRow
-from exporter.web.pages.html import Cell, Count, Html, Share, page, section, shown, table
+from exporter.web.pages.html import Cell, Count, Html, Share, page, said, section, shown, table
 
 _TOP = 10
 _NAME = "docker-storage-exporter"
@@ -26,6 +26,7 @@ def landing(summary: Summary) -> str:
     containers = [(container_name(one), one.writable) for one in summary.containers]
     parts = (
         ("Data root by top-level entry, on disk", [(one.name, one.allocated) for one in summary.directories]),
+        ("Image store of containerd, on disk", [(one.what, one.allocated) for one in summary.store]),
         ("Images, virtual size", [(image_name(one), one.virtual) for one in summary.images]),
         ("Containers, writable layer", containers),
         ("Container logs", [(container_name(one), one.log) for one in summary.logs]),
@@ -42,6 +43,8 @@ def status(summary: Summary, filesystems: Sequence[FilesystemRow]) -> str:
         _filesystems(filesystems),
         _scans(summary),
         _directories(summary),
+        _store(summary),
+        _namespaces(summary),
         _reclaimable(summary),
         _images(summary),
         _containers(summary),
@@ -54,11 +57,11 @@ def status(summary: Summary, filesystems: Sequence[FilesystemRow]) -> str:
 
 def _notice(summary: Summary) -> str:
     if summary.error:
-        said = f"The data root {shown(summary.root)} {shown(summary.error)}. {_root_advice(summary.error)}"
-        return f'<p class="notice">{said}</p>'
+        line = f"The data root {shown(summary.root)} {shown(summary.error)}. {_root_advice(summary.error)}"
+        return f'<p class="notice">{line}</p>'
     if summary.taken is None:
         return '<p class="notice">The first scan is under way: no figures yet.</p>'
-    lines = [*map(shown, summary.advice)]
+    lines = [*map(said, summary.advice)]
     if summary.unmeasured:
         names = ", ".join(map(shown, summary.unmeasured))
         lines.append(f"Found, but measured by directory only: the layout {names}.")
@@ -78,7 +81,8 @@ def _tiles(summary: Summary) -> str:
     facts = [f"data root <b>{shown(summary.root)}</b>"]
     facts += [f"and of containerd <b>{shown(path)}</b>" for path in summary.further]
     facts += [f"layout {', '.join(map(shown, summary.layouts))}"] if summary.layouts else []
-    facts += [f"graph drivers {', '.join(map(shown, summary.drivers))}"] if summary.drivers else []
+    kind = "snapshotters" if summary.layouts == ("containerd",) else "graph drivers"
+    facts += [f"{kind} {', '.join(map(shown, summary.drivers))}"] if summary.drivers else []
     if summary.taken is None:
         return f'<p class="facts">{" · ".join(facts)}</p>'
     facts.append(f"snapshot {age(time.time() - summary.taken)} old")
@@ -214,6 +218,40 @@ def _reclaimable(summary: Summary) -> str:
     )
 
 
+def _store(summary: Summary) -> str:
+    """The parts of containerd's image store, and what to know of it."""
+    largest = max((row.allocated or 0 for row in summary.store), default=0)
+    rows = [(row.what, Share(row.allocated, largest), row.allocated, Count(row.objects)) for row in summary.store]
+    if not rows:
+        return ""
+    notes = "".join(f'<p class="more">{shown(line)}</p>' for line in summary.store_notes)
+    content = table(("WHAT", "", ">ON DISK", ">OBJECTS"), rows) + notes
+    return section("Image store of containerd", content, wide=True)
+
+
+def _namespaces(summary: Summary) -> str:
+    rows = [
+        (
+            row.namespace,
+            row.what,
+            Count(row.images),
+            Count(row.containers),
+            Count(row.layers),
+            row.layers_allocated,
+            row.blobs_allocated,
+            row.own_blobs_allocated,
+        )
+        for row in summary.namespaces
+    ]
+    if not rows:
+        return ""
+    counts = (">IMAGES", ">CONTAINERS", ">SNAPSHOTS")
+    headings = ("NAMESPACE", "OF", *counts, ">UNPACKED", ">CONTENT", ">OWN CONTENT")
+    said = "Content is there once for all namespaces, and freed when the last lets go of it."
+    content = f'{table(headings, rows)}<p class="more">{said}</p>'
+    return section("Namespaces of containerd", content, wide=True)
+
+
 def _freed(summary: Summary) -> str:
     """What all prunes free, or at least free; `?` where nothing is known."""
     known = [row.bytes for row in summary.reclaimable if row.bytes is not None]
@@ -226,6 +264,7 @@ def _images(summary: Summary) -> str:
     largest = max((row.virtual or 0 for row in summary.images), default=0)
     rows = [
         (
+            *((row.namespace,) if summary.namespaces else ()),
             ", ".join(row.references) or image_name(row),
             Html(f"<code>{shown(row.id[:12])}</code>"),
             Share(row.virtual, largest),
@@ -237,7 +276,8 @@ def _images(summary: Summary) -> str:
         )
         for row in summary.images
     ]
-    headings = ("IMAGE", "ID", "", ">VIRTUAL", ">UNIQUE", ">SHARE", "STATE", ">CONTAINERS")
+    own = ("NAMESPACE",) if summary.namespaces else ()
+    headings = (*own, "IMAGE", "ID", "", ">VIRTUAL", ">UNIQUE", ">SHARE", "STATE", ">CONTAINERS")
     return _more("Images", headings, rows, summary.count("images"), "images --tree")
 
 
@@ -245,6 +285,7 @@ def _containers(summary: Summary) -> str:
     largest = max((row.writable or 0 for row in summary.containers), default=0)
     rows = [
         (
+            *((row.namespace,) if summary.namespaces else ()),
             container_name(row),
             row.image,
             Html(f'<span class="{"good" if row.state == "running" else "dim"}">{shown(row.state)}</span>'),
@@ -255,7 +296,8 @@ def _containers(summary: Summary) -> str:
         )
         for row in summary.containers
     ]
-    headings = ("CONTAINER", "IMAGE", "STATE", "", ">WRITABLE", ">LOG", "LOG LIMIT")
+    own = ("NAMESPACE",) if summary.namespaces else ()
+    headings = (*own, "CONTAINER", "IMAGE", "STATE", "", ">WRITABLE", ">LOG", "LOG LIMIT")
     return _more("Containers", headings, rows, summary.count("containers"), "containers")
 
 
@@ -285,7 +327,7 @@ def _volumes(summary: Summary) -> str:
 
 
 def _orphans(summary: Summary) -> str:
-    rows = [(row.id, row.driver, row.allocated, row.home) for row in summary.orphans]
+    rows = [(row.name or row.id, row.driver, row.allocated, row.home) for row in summary.orphans]
     headings = ("LAYER", "DRIVER", ">ON DISK", "DIRECTORY")
     return _more("Orphaned layers", headings, rows, summary.count("orphaned layers"), "layers --orphaned")
 
@@ -296,5 +338,5 @@ def image_name(row: ImageRow) -> str:
 
 
 def container_name(row: ContainerRow) -> str:
-    """A container's name, or the beginning of its id."""
-    return row.name or row.id[:12]
+    """A container's name, or the beginning of its id; of a pod's container the pod's name as well."""
+    return row.called

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from exporter.core.content import ContentStore, Hold, Holder, Marker, StoreNode
 from exporter.core.model import BuildCache, BuildRecord, Container, ContainerId, ContainerState, ImageId, Use
 from exporter.figures.clean_up import Freed
-from exporter.figures.prunes import Category
+from exporter.figures.prunes import Category, Command
 from exporter.figures.reclaim import reclaim
 from exporter.figures.sweep import Sweep
-from tests.support.snapshots import tree
+from tests.support.snapshots import snapshot, tree
 from tests.support.stores import KUBERNETES, MOBY, SNAPSHOTTER, Store
 
 HISTORY = "moby_history"
@@ -98,6 +98,18 @@ def test_a_pull_that_was_cut_off_is_freed_with_the_images_without_a_name() -> No
     store.hold(Holder.PULL, "1-abcd", store.blob("sha256:layer", 10))
     store.hold(Holder.TEMPORARY, "2-abcd", store.blob("sha256:work", 100))
     assert _freed(store) == {"images_dangling": (20, 0), "build_cache": (200, 0)}
+
+
+def test_the_history_of_a_graph_driver_is_not_known_and_that_of_a_former_one_hides_nothing() -> None:
+    cache = BuildCache(history=True)
+    (one,) = (
+        found for name, found in reclaim(snapshot({}, build_cache=cache)).freed.items() if name == "build_history"
+    )
+    assert (one.allocated, one.objects, one.how) == (None, None, Command(""))
+    assert "`docker buildx history rm --all` frees it" in one.why
+    store = Store()
+    store.hold(Holder.HISTORY, "ref_1", store.blob("sha256:log", 1, namespaces=(HISTORY,)), namespace=HISTORY)
+    assert _freed(store, build_cache=cache, layouts=("layerdb", "containerd")) == {"build_history": (2, 0)}
 
 
 def test_an_image_that_a_container_has_mounted_goes_with_the_container() -> None:

@@ -241,3 +241,12 @@ def test_only_names_as_buildkit_gives_them_are_its_own(built: DbRoot) -> None:
         built.directory(name, {})
     uses = {one.id: one.use.value for one in scan(built.path, orphaned_after=0).inventory.layers}
     assert {name for name, use in uses.items() if use == "build_cache"} == {_A, f"{_A}-init"}
+
+
+def test_a_history_of_builds_is_noted_and_not_read(built: DbRoot) -> None:
+    _written(built, {}, {})
+    assert not scan(built.path).inventory.build_cache.history
+    (built.path / "buildkit/history.db").write_bytes(b"x")
+    found = scan(built.path)
+    assert found.inventory.build_cache.history
+    assert found.problems == ()

@@ -16,11 +16,6 @@ _NEITHER = {
     "docker_storage_layer_info": "as above",
     "docker_storage_bind_size_bytes": "only for sources that the operator names: a panel would mostly be empty",
     "docker_storage_bind_allocated_bytes": "as above",
-    "docker_storage_image_content_size_bytes": "only with containerd's image store: its panels are to come",
-    "docker_storage_image_unpacked_size_bytes": "as above",
-    "docker_storage_content_blobs": "as above",
-    "docker_storage_content_allocated_bytes": "as above",
-    "docker_storage_build_history_records": "as above",
 }
 _SEVERAL = {"docker_storage_exporter"}
 

@@ -5,19 +5,28 @@ from pathlib import Path
 import pytest
 
 from exporter.cli.commands.containers import containers
+from exporter.cli.commands.df import df
 from exporter.cli.commands.images import images, tree
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.layers import layers
 from exporter.cli.commands.stranger import checked
 from exporter.cli.commands.tables import Answer, Lines, Table
+from exporter.cli.commands.whose import whose
+from exporter.demo.containerd_docker import ContainerdWriter
+from exporter.demo.layerdb import LayerdbWriter
 from exporter.expose.snapshot_api.rows import Document
 from tests.support.product import document_of
-from tests.support.roots.containerd import container_id, store_root
+from tests.support.roots.containerd import APP, BASE, POD, STEP, container_id, store_root
 
 
 @pytest.fixture
-def document(tmp_path: Path) -> Document:
-    return document_of(store_root(tmp_path / "docker").root)
+def writer(tmp_path: Path) -> ContainerdWriter:
+    return store_root(tmp_path / "docker")
+
+
+@pytest.fixture
+def document(writer: ContainerdWriter) -> Document:
+    return document_of(writer.root)
 
 
 def _table(answer: Answer) -> list[dict[str, object]]:
@@ -66,3 +75,77 @@ def test_a_snapshot_is_called_by_its_key(document: Document) -> None:
 
 def test_the_document_passes_the_check_of_another_exporters(document: Document) -> None:
     assert checked(document) == document
+
+
+def test_df_shows_the_store_by_use_and_by_namespace(document: Document) -> None:
+    answer = df(document)
+    tables = {one.title: one for one in answer.parts if isinstance(one, Table)}
+    rows = tables["Image store of containerd in containerd/daemon"].rows
+    parts = {str(row[2]).partition(":")[0]: row[1] for row in rows}
+    assert parts == {
+        "snapshots of images": 3,
+        "snapshots of containers": 3,
+        "snapshots of the build cache": 1,
+        "content of images": 10,
+        "content of the build cache": 1,
+        "build history": 2,
+        "content on its way": 1,
+    }
+    (namespaces,) = (one for title, one in tables.items() if title.startswith("Namespaces"))
+    assert [row[:2] for row in namespaces.rows] == [
+        ("k8s.io", "Kubernetes"),
+        ("moby", "Docker"),
+        ("moby_history", "Docker's build history"),
+    ]
+    assert any("docker buildx history rm --all" in line for line in _lines(answer))
+
+
+def _owners(document: Document, given: object) -> list[tuple[str, str]]:
+    owners = whose(Index(document), str(given)).data["owners"]
+    return [(one["kind"], one["text"]) for one in owners]
+
+
+def test_a_blob_is_of_all_that_keeps_it(writer: ContainerdWriter, document: Document) -> None:
+    path = writer.store.blob_path(BASE.blob.digest)
+    ((kind, text),) = _owners(document, path)
+    assert kind == "blob"
+    assert "image docker.io/library/base:1, image registry.example/team/app:2" in text
+    assert text.endswith("in the namespaces k8s.io, moby")
+    for given in (BASE.blob.digest, BASE.blob.digest[7:], BASE.blob.digest[:20]):
+        assert _owners(document, given) == [(kind, text)]
+
+
+def test_a_blob_of_the_build_cache_is_of_its_record(document: Document) -> None:
+    ((_, text),) = _owners(document, STEP.blob.digest)
+    assert "content of the build cache; kept by build record" in text
+
+
+def test_a_directory_of_a_snapshot_is_its_containers_or_images(writer: ContainerdWriter, document: Document) -> None:
+    assert _owners(document, writer.moby.snapshot_directory(container_id("web")) / "fs/tmp/x")[0][0] == "container"
+    top = writer.moby.snapshot_directory(writer.top(writer.target("registry.example/team/app:2")))
+    ((kind, text),) = _owners(document, top / "fs/srv/app")
+    assert (kind, "image registry.example/team/app:2" in text) == ("layer", True)
+    pod = writer.store.namespace("k8s.io").snapshot_directory(POD)
+    assert _owners(document, pod)[0][1].startswith("default/agent-1/agent")
+
+
+def test_an_ingest_says_how_much_is_there(writer: ContainerdWriter, document: Document) -> None:
+    (home,) = writer.store.ingests.iterdir()
+    ((kind, text),) = _owners(document, home / "data")
+    assert (kind, text.partition(":")[0]) == ("ingest", "moby/1/layer-0")
+
+
+def test_the_owners_in_a_second_root_are_found(tmp_path: Path) -> None:
+    writer = store_root(tmp_path / "docker", tmp_path / "containerd")
+    document = document_of(writer.root, containerd=str(writer.store.home))
+    assert checked(document) == document
+    assert _owners(document, writer.store.home)[0][0] == "root"
+    assert _owners(document, writer.store.blob_path(APP.blob.digest))[0][0] == "blob"
+    assert _owners(document, writer.moby.snapshot_directory(container_id("web")))[0][0] == "container"
+    assert _owners(document, writer.store.home / "io.containerd.metadata.v1.bolt")[0][0] == "part"
+
+
+def test_two_stores_in_one_root_are_named(tmp_path: Path) -> None:
+    writer = store_root(tmp_path / "docker")
+    LayerdbWriter(writer.root).layer("old", 5000).image("old", "old", ["old:1"])
+    assert any("hides those of the other and frees nothing" in line for line in _lines(df(document_of(writer.root))))

@@ -36,7 +36,7 @@ def _space(**fields: Any) -> NamespaceEntry:
 
 
 def _kept(space: NamespaceEntry, *holders: Holder) -> set[str]:
-    graph = make_graph({"moby": space}, "moby", _NOW)
+    graph = make_graph({"moby": space}, _NOW)
     store = ContentStore(references=graph.references, parents=graph.parents)
     return {node.name for node in store.marked(one for one in graph.holds if not holders or one.holder in holders)}
 
@@ -110,7 +110,7 @@ def test_a_container_of_docker_is_held_by_its_lease() -> None:
         f"{name}-app:1": LeaseEntry(snapshots=(_key("mounted"),)),
         f"{name}0": LeaseEntry(snapshots=(_key("other"),)),
     }
-    graph = make_graph({"moby": _space(leases=leases)}, "moby", _NOW)
+    graph = make_graph({"moby": _space(leases=leases)}, _NOW)
     assert [(one.holder, one.name) for one in graph.holds] == [
         (Holder.CONTAINER, name),
         (Holder.CONTAINER, name),
@@ -125,20 +125,20 @@ def test_leases_are_told_by_their_names_and_labels() -> None:
         f"{_RECORD}-variants": LeaseEntry(),
         f"{_RECORD}-view": LeaseEntry(labels={**flat, "buildkit/lease.temporary": "x"}),
         "150604897-XJbL": LeaseEntry(labels={"buildkit/lease.temporary": "x"}),
-        "pull": LeaseEntry(labels={"containerd.io/gc.expire": _FUTURE}),
+        "copy": LeaseEntry(labels={"containerd.io/gc.expire": _FUTURE}),
+        "pull": LeaseEntry(labels={"containerd.io/gc.expire": _FUTURE, "moby/prune.images": "true"}),
         "ctr": LeaseEntry(),
     }
     spaces = {"moby": _space(leases=leases), "moby_history": _space(leases={"ref_x": LeaseEntry(content=("log",))})}
-    graph = make_graph(spaces, "moby", _NOW)
+    graph = make_graph(spaces, _NOW)
     assert [one.holder.value for one in graph.holds] == [
-        *("build", "build", "build", "temporary", "temporary", "other"),
+        *("build", "build", "build", "temporary", "temporary", "pull", "other"),
         "history",
     ]
-    assert make_graph(spaces, "", _NOW).holds[-1].holder is Holder.OTHER, "without Docker there is no build history"
 
 
 def test_references_do_not_leave_a_namespace() -> None:
-    graph = make_graph({"a": _space(images={"app": ImageEntry("x")}), "b": _space(blobs={"x": _blob()})}, "a", _NOW)
+    graph = make_graph({"a": _space(images={"app": ImageEntry("x")}), "b": _space(blobs={"x": _blob()})}, _NOW)
     assert ContentStore().marked(graph.holds) == {StoreNode("a", "", "x")}
 
 

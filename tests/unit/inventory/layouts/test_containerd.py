@@ -208,8 +208,7 @@ def test_the_root_of_containerd_alone_is_read(tmp_path: Path) -> None:
     assert inventory.content is not None
     assert (inventory.content.engine, inventory.content.history) == ("", "")
     assert [one.foreign for one in inventory.containers] == [True]
-    gaps = {one.input for one in inventory.knowledge.gaps}
-    assert gaps <= {Input.CONTAINERS, Input.VOLUMES, Input.BUILD_CACHE}
+    assert not inventory.knowledge.gaps
 
 
 def test_a_store_in_a_further_root_is_read(tmp_path: Path) -> None:
@@ -337,16 +336,41 @@ def test_without_the_snapshotters_database_nothing_is_known_of_its_sizes(writer:
     assert not inventory.knowledge.whole([Input.LAYER_STORES], "overlayfs")
 
 
-def test_a_manifest_that_cannot_be_read_is_a_gap_and_hides_no_other(writer: ContainerdWriter) -> None:
-    writer.write()
-    target = writer.target("docker.io/library/app:1").manifests[0]
-    path = writer.store.blob_path(target.digest)
+def _overwrite(writer: ContainerdWriter, digest: str, content: bytes) -> None:
+    path = writer.store.blob_path(digest)
     path.chmod(0o644)
-    path.write_bytes(b"{")
-    inventory = read(writer.root)
-    assert _image(inventory.images, "app").content_size is None
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"[]", json.dumps({"layers": [{}] * 5000}).encode()])
+def test_a_manifest_that_is_none_is_counted_and_only_its_image_is_not_known(
+    writer: ContainerdWriter, content: bytes
+) -> None:
+    """Images come from anywhere. What such a one keeps is known by its labels, as to the engine."""
+    writer.write()
+    whole = _image(read(writer.root).images, "app")
+    _overwrite(writer, writer.target("docker.io/library/app:1").manifests[0].digest, content)
+    reads = Reads(writer.root)
+    inventory = reads.again(everything=True)
+    image = _image(inventory.images, "app")
+    assert (image.content_size, image.unpacked_size, image.broken) == (None, None, True)
+    assert {*image.blobs} == {*whole.blobs}
+    assert {*image.layers} == {*whole.layers}
     assert _image(inventory.images, "base").content_size is not None
-    assert not inventory.knowledge.whole([Input.IMAGE_CONFIGS])
+    assert sum(reads.problems.counts.values()) == 1
+    assert not inventory.knowledge.gaps
+
+
+def test_a_configuration_that_is_none_says_nothing(writer: ContainerdWriter) -> None:
+    writer.write()
+    whole = _image(read(writer.root).images, "app")
+    config = writer.target("docker.io/library/app:1").manifests[0].config
+    assert config is not None
+    _overwrite(writer, config.digest, b"no JSON")
+    inventory = read(writer.root)
+    image = _image(inventory.images, "app")
+    assert (image.content_size, image.unpacked_size) == (whole.content_size, whole.unpacked_size)
+    assert not inventory.knowledge.gaps
 
 
 def test_a_blob_that_is_named_and_not_there_is_no_crash(writer: ContainerdWriter) -> None:

@@ -16,6 +16,7 @@ from exporter.web.pages.pages import landing, status
 from tests.support.evil import EVIL, evil_root
 from tests.support.product import scan
 from tests.support.roots import GraphRoot, graph_root, hex_id
+from tests.support.roots.containerd import store_root
 
 
 class Elements(HTMLParser):
@@ -139,3 +140,21 @@ def test_a_page_is_bounded_however_much_there_is(tmp_path: Path) -> None:
 def test_before_the_first_scan_and_without_a_root_it_says_so(tmp_path: Path) -> None:
     page = status(summarize(Figures(scan(tmp_path / "none"))), [])
     assert "does not exist" in page
+
+
+def test_a_containerd_store_is_shown_by_use_and_by_namespace(tmp_path: Path) -> None:
+    summary = summarize(Figures(scan(store_root(tmp_path / "docker").root)))
+    text = Elements(status(summary, [])).text
+    assert "Image store of containerd" in text
+    assert "build history: logs, traces, provenance" in text
+    assert "docker buildx history rm --all does" in text
+    assert "Docker's build history" in text
+    assert "default/agent-1/agent" in text
+    assert "snapshotters overlayfs" in text
+    assert "content of images" in Elements(landing(summary)).text
+
+
+def test_without_containerd_nothing_is_said_of_it(tmp_path: Path) -> None:
+    summary = summarize(Figures(scan(graph_root(tmp_path).image("base").path)))
+    assert "Image store" not in Elements(status(summary, [])).text
+    assert "NAMESPACE" not in Elements(status(summary, [])).text

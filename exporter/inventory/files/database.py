@@ -1,0 +1,53 @@
+"""Reads a bolt database of a root with what earlier readings have left."""
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+from exporter.core.data_root import DataRoot
+from exporter.core.measured import Reason, Tree
+from exporter.inventory.files.bolt import BoltError, Bucket, BucketCache, read_bolt
+from exporter.inventory.files.memo import Memo
+
+_FRESH_SECONDS = 60.0
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _LastReading:
+    """What a database held when it was read last, and when that was on the monotonic clock."""
+
+    value: object = None
+    at: float = -math.inf
+
+    def note(self, value: object) -> None:
+        """Note a reading of now."""
+        self.value, self.at = value, time.monotonic()
+
+    def is_fresh(self) -> bool:
+        """Whether that is not long ago."""
+        return time.monotonic() - self.at < _FRESH_SECONDS
+
+
+def read_database(root: DataRoot, memo: Memo, tree: Tree, name: str, convert: Callable[[Bucket], T]) -> T:
+    """Convert the bucket `name` of a database, or all of it for "".
+
+    Of one that is written to each time that it is read, the last reading counts for a minute. Raises BoltError,
+    UnreadableError or OSError.
+    """
+    last = memo.lasting("last", tree, _LastReading)
+    cache = memo.lasting("buckets", tree, BucketCache)
+    try:
+        with root.regular(tree) as descriptor:
+            found = read_bolt(lambda offset, length: os.pread(descriptor, length, offset), name.encode() or None, cache)
+    except BoltError as error:
+        if error.reason is Reason.CHANGING and last.is_fresh():
+            return cast("T", last.value)
+        raise
+    value = convert(found)
+    last.note(value)
+    return value
