@@ -32,7 +32,7 @@ from exporter.inventory.image_store.store import (
 )
 from exporter.inventory.layouts import graph_store, layerdb_store
 from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD
-from exporter.inventory.layouts.containerd_builds import build_snapshotters, read_build_cache
+from exporter.inventory.layouts.containerd_builds import Stored, build_snapshotters, read_build_cache
 from exporter.inventory.layouts.containerd_content import (
     find_engine,
     layer_uses,
@@ -195,7 +195,8 @@ class _Reading:
         reader = self._reading.readers[Collector.BUILD_CACHE]
         if not engine or not build_snapshotters(reader):
             return None
-        return read_build_cache(reader, self._snapshots, engine, frozenset(self._stacks))
+        blobs = self._files.namespaces[engine].blobs if engine in self._files.namespaces else {}
+        return read_build_cache(reader, Stored(engine, self._snapshots, blobs, frozenset(self._stacks)))
 
 
 def _snapshots(root: DataRoot) -> Iterator[Tree]:
