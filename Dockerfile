@@ -7,6 +7,8 @@
 #     --mount type=bind,src=/var/lib/docker,dst=/var/lib/docker,readonly,bind-propagation=rslave \
 #     docker-storage-exporter
 #
+# Where a containerd of the host keeps the images (Docker 29), mount its root in the same way: /var/lib/containerd.
+#
 # rslave matters. Docker mounts every container's root filesystem below the data root. A private copy of those mounts
 # in this container would keep each of them busy for as long as it runs: "device or resource busy" at docker rm. With
 # slave propagation an unmount on the host is an unmount here too. (bind-propagation needs the host's mount to be

@@ -33,14 +33,14 @@ from exporter.inventory.image_store.store import (
 )
 from exporter.inventory.layouts import graph_store, layerdb_store
 from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD
-from exporter.inventory.layouts.containerd_builds import build_snapshotters, read_build_cache
+from exporter.inventory.layouts.containerd_builds import Stored, build_snapshotters, read_build_cache
 from exporter.inventory.layouts.containerd_content import (
     find_engine,
-    foreign_containers,
     layer_uses,
     leases_of_lost,
     make_content,
 )
+from exporter.inventory.layouts.containerd_foreign import ForeignContainers
 from exporter.inventory.layouts.containerd_images import ImagesOfNamespace
 from exporter.inventory.layouts.containerd_part import SnapshotterPart
 from exporter.inventory.layouts.containerd_snapshots import SnapshotLayers, find_snapshots
@@ -173,7 +173,7 @@ class _Reading:
             parts,
             build_cache=self._build_cache(engine),
             content=content,
-            containers=tuple(foreign_containers(files, self._snapshots, engine, default)),
+            containers=tuple(ForeignContainers(files.namespaces, self._snapshots, images, default).read(engine)),
             counts={(one.store.driver.name, SNAPSHOTS): len(one.store.names) for one in parts if one.store.listed},
         )
 
@@ -206,7 +206,8 @@ class _Reading:
         reader = self._reading.readers[Collector.BUILD_CACHE]
         if not engine or not build_snapshotters(reader):
             return None
-        return read_build_cache(reader, self._snapshots, engine, frozenset(self._stacks))
+        blobs = self._files.namespaces[engine].blobs if engine in self._files.namespaces else {}
+        return read_build_cache(reader, Stored(engine, self._snapshots, blobs, frozenset(self._stacks)))
 
 
 def _snapshots(root: DataRoot) -> Iterator[Tree]:

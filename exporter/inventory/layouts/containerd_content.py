@@ -1,28 +1,20 @@
 """The contents of a containerd image store as one value: blobs, ingests, and what keeps what."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from exporter.core.content import Blob, ContentStore, HistoryEntry, Holder, StoreNode
 from exporter.core.measured import Tree
-from exporter.core.model import Container, ContainerId, ContainerState, ImageId, LayerId, LayerKey, Use
+from exporter.core.model import Container, LayerId, LayerKey, Use
 from exporter.inventory.image_store.graph import Graph, history_of
-from exporter.inventory.image_store.manifests import parts
-from exporter.inventory.image_store.meta import ContainerEntry, NamespaceEntry
+from exporter.inventory.image_store.meta import NamespaceEntry
 from exporter.inventory.image_store.store import CONTENT, METADATA, ROWS_FILE, SNAPSHOTTER, StoreFiles
 from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.layouts.containerd_snapshots import SnapshotLayers, Snapshots
 
 DEFAULT_NAMESPACE = "moby"
 _HISTORY_LEASE = "ref_"
-#: containerd's labels of a container that Kubernetes has made (containerd 2.1 internal/cri/labels/labels.go and
-#: k8s.io/kubelet pkg/types/labels.go).
-_POD = ("io.kubernetes.pod.name", "io.kubernetes.pod.namespace", "io.kubernetes.container.name")
-_KIND = "io.cri-containerd.kind"
-_SANDBOX = "sandbox"
-#: What nerdctl calls a container (nerdctl pkg/labels/labels.go).
-_NERDCTL_NAME = "nerdctl/name"
 
 
 def find_engine(files: StoreFiles, containers: Iterable[Container]) -> str:
@@ -131,46 +123,3 @@ def _entries(history: NamespaceEntry | None) -> Iterator[HistoryEntry]:
     for name, lease in (history.leases if history else {}).items():
         if name.startswith(_HISTORY_LEASE):
             yield HistoryEntry(name.removeprefix(_HISTORY_LEASE), lease.created)
-
-
-def foreign_containers(files: StoreFiles, snapshots: Snapshots, engine: str, default: str) -> Iterator[Container]:
-    """The containers of all namespaces but Docker's. containerd does not write down whether one runs."""
-    for name, space in files.namespaces.items():
-        if name != engine:
-            yield from (
-                _foreign(name, space, key, entry, snapshots, default) for key, entry in space.containers.items()
-            )
-
-
-def _foreign(  # noqa: PLR0913 - where it is, and what describes it
-    namespace: str, space: NamespaceEntry, key: str, entry: ContainerEntry, snapshots: Snapshots, default: str
-) -> Container:
-    image = space.images.get(entry.image)
-    target = parts(image.target) if image else None
-    pod, pod_namespace, pod_container = (entry.labels.get(label, "") for label in _POD)
-    if entry.labels.get(_KIND) == _SANDBOX:
-        pod_container = pod_container or "POD"
-    container = Container(
-        driver=entry.snapshot.snapshotter if entry.snapshot else default,
-        id=ContainerId(key),
-        name=pod_container or entry.labels.get(_NERDCTL_NAME, ""),
-        image_id=ImageId(target[1]) if target else None,
-        image=entry.image,
-        state=ContainerState.UNKNOWN,
-        created=entry.created,
-        namespace=namespace,
-        pod=pod,
-        pod_namespace=pod_namespace,
-        pod_container=pod_container,
-        foreign=True,
-    )
-    if entry.snapshot is None:
-        return container
-    return _with_layers(container, StoreNode(namespace, *entry.snapshot), snapshots)
-
-
-def _with_layers(container: Container, node: StoreNode, snapshots: Snapshots) -> Container:
-    chain = snapshots.chain(node)
-    ids: Sequence[LayerId] = [one.layer.id for one in chain.snapshots]
-    missing = (chain.missing,) if chain.missing else ()
-    return replace(container, layer=ids[0] if ids else None, chain=tuple(ids[1:]), cut=chain.cut, missing=missing)

@@ -136,3 +136,8 @@ def _bar(share: Share) -> str:
 def shown(text: str) -> str:
     """A name from the disk as HTML: escaped, shortened, without characters that change the direction of text."""
     return escape(printable(shorten(text)))
+
+
+def said(text: str) -> str:
+    """A sentence with names from the disk as HTML, in full: a command in it must not be cut."""
+    return escape(printable(text))

@@ -10,7 +10,7 @@ from exporter.core.units import age, human
 from exporter.expose.advice import ADVICE
 from exporter.expose.page_summary import NOT_YET, Summary
 from exporter.expose.snapshot_api.rows import ContainerRow, FilesystemRow, GapRow, ImageRow
-from exporter.web.pages.html import Cell, Count, Html, Share, page, section, shown, table
+from exporter.web.pages.html import Cell, Count, Html, Share, page, said, section, shown, table
 
 _TOP = 10
 _NAME = "docker-storage-exporter"
@@ -57,11 +57,11 @@ def status(summary: Summary, filesystems: Sequence[FilesystemRow]) -> str:
 
 def _notice(summary: Summary) -> str:
     if summary.error:
-        said = f"The data root {shown(summary.root)} {shown(summary.error)}. {_root_advice(summary.error)}"
-        return f'<p class="notice">{said}</p>'
+        line = f"The data root {shown(summary.root)} {shown(summary.error)}. {_root_advice(summary.error)}"
+        return f'<p class="notice">{line}</p>'
     if summary.taken is None:
         return '<p class="notice">The first scan is under way: no figures yet.</p>'
-    lines = [*map(shown, summary.advice)]
+    lines = [*map(said, summary.advice)]
     if summary.unmeasured:
         names = ", ".join(map(shown, summary.unmeasured))
         lines.append(f"Found, but measured by directory only: the layout {names}.")

@@ -299,3 +299,9 @@ def test_what_is_not_in_the_schedule_is_no_matter() -> None:
     assert schedule.next_due == _INTERVAL
     assert RemeasureSchedule(_INTERVAL).next_due is None
     assert RemeasureSchedule(_INTERVAL).due(10**9) == []
+
+
+def test_what_lies_in_a_further_root_is_due_as_what_lies_in_the_data_root() -> None:
+    beside, database = ("/containerd", "tmpmounts"), ("/containerd", "io.containerd.runtime.v2.task")
+    schedule = _schedule([beside, database, ("tmp",)])
+    assert {*schedule.due(_INTERVAL)} == {beside, database, ("tmp",)}
