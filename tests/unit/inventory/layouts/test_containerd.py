@@ -294,8 +294,10 @@ def test_a_row_without_an_entry_in_the_main_database_is_a_layer(writer: Containe
     writer.moby.snapshot("extract-1-abcd sha256:" + "1" * 64, "", {"new": 500}, "active")
     del writer.moby.bucket("snapshots", "overlayfs")["extract-1-abcd sha256:" + "1" * 64]
     writer.write()
-    layers = [one for one in read(writer.root).layers if not one.name]
-    assert [(one.use, one.size_known, one.recorded_size) for one in layers] == [(Use.PENDING, True, None)]
+    layers = [one for one in read(writer.root).layers if one.name.startswith("extract-1-abcd ")]
+    assert [(one.namespace, one.use, one.size_known, one.recorded_size) for one in layers] == [
+        ("moby", Use.PENDING, True, None)
+    ]
 
 
 def test_a_snapshot_that_the_snapshotter_has_not_is_missing(writer: ContainerdWriter) -> None:
