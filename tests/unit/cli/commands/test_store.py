@@ -197,5 +197,6 @@ def test_backup_saves_what_is_not_dockers_without_docker(document: Document) -> 
     assert any(f"{ctr} image-docker.io_library_base_1.tar docker.io/library/base:1" in line for line in commands)
     assert "docker export web | gzip > container-web.tar.gz" in commands
     assert not any("agent" in line for line in commands), "nothing was written there"
-    (stores,) = backup(Index(document), Places(), {}, docker=False).parts[-1].lines[-1:]
-    assert stores.endswith("./containerd")
+    stores = backup(Index(document), Places(), {}, docker=False).parts[-1]
+    assert isinstance(stores, Lines)
+    assert stores.lines[-1].endswith("./containerd")
