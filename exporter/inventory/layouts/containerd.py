@@ -8,7 +8,7 @@ that of a containerd. The engine's own containerd, which every Docker since 18.0
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from exporter.core.area import DRIVER, FURTHER, Area, Signature
@@ -33,7 +33,7 @@ from exporter.inventory.image_store.store import (
 )
 from exporter.inventory.layouts import graph_store, layerdb_store
 from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD
-from exporter.inventory.layouts.containerd_builds import Stored, build_snapshotters, read_build_cache
+from exporter.inventory.layouts.containerd_builds import RECORDS_FILE, Stored, build_snapshotters, read_build_cache
 from exporter.inventory.layouts.containerd_content import (
     find_engine,
     layer_uses,
@@ -148,7 +148,8 @@ class _Reading:
         """Everything in the store."""
         files, engine = self._files, self._engine
         names = sorted({*files.snapshotters})
-        default = self._engine_snapshotter()
+        active = self._active()
+        default = self._engine_snapshotter(active)
         layers = {name: SnapshotLayers(self._reader, files, name, self._snapshots) for name in names}
         images = self._images(default)
         graph = make_graph(files.namespaces, time.time())
@@ -171,10 +172,11 @@ class _Reading:
         ]
         return Part(
             parts,
-            build_cache=self._build_cache(engine),
+            build_cache=self._build_cache(engine, default),
             content=content,
             containers=tuple(ForeignContainers(files.namespaces, self._snapshots, images, default).read(engine)),
             counts={(one.store.driver.name, SNAPSHOTS): len(one.store.names) for one in parts if one.store.listed},
+            active=active,
         )
 
     def _is_used(self, name: str, images: list[Image]) -> bool:
@@ -182,13 +184,27 @@ class _Reading:
         known = any(node.snapshotter == name for node in self._snapshots.by_node)
         return known or bool(one.rows) or bool(one.directories) or any(image.driver == name for image in images)
 
-    def _engine_snapshotter(self) -> str:
-        """The snapshotter that Docker works with."""
-        drivers = Counter(one.driver for one in self._reading.containers if one.driver in self._files.snapshotters)
-        built = build_snapshotters(self._reading.readers[Collector.BUILD_CACHE])
+    def _active(self) -> dict[str, float]:
+        """When Docker last worked with each snapshotter, in Unix seconds; 0 where nothing tells.
+
+        Others work in the directories of snapshotters, too. These are Docker's alone: the mount points of containers,
+        the records of BuildKit, and its containers.
+        """
+        root, found = self._reader.root, dict.fromkeys(self._files.snapshotters, 0.0)
+        for name in found:
+            own = (("rootfs", name), (*HOME, OF_CONTAINERD + name, RECORDS_FILE))
+            made = (one.created or 0.0 for one in self._reading.containers if one.driver == name)
+            found[name] = max((*map(root.modified, own), *made))
+        return found
+
+    def _engine_snapshotter(self, active: Mapping[str, float]) -> str:
+        """The snapshotter that Docker works with: that of its last work, or the one that has most of its snapshots."""
+        last = max(active, key=lambda name: active[name], default="")
+        if last and active[last]:
+            return last
         space = self._files.namespaces.get(self._engine)
         having = Counter(key.snapshotter for key in space.snapshots) if space else Counter()
-        names = (*(name for name, _ in drivers.most_common()), *built, *(name for name, _ in having.most_common()))
+        names = (name for name, _ in having.most_common())
         return next((name for name in names if name in self._files.snapshotters), _DEFAULT_SNAPSHOTTER)
 
     def _images(self, default: str) -> list[Image]:
@@ -202,12 +218,12 @@ class _Reading:
                 self._stacks |= images.stacks
         return found
 
-    def _build_cache(self, engine: str) -> BuildCache | None:
+    def _build_cache(self, engine: str, snapshotter: str) -> BuildCache | None:
         reader = self._reading.readers[Collector.BUILD_CACHE]
         if not engine or not build_snapshotters(reader):
             return None
         blobs = self._files.namespaces[engine].blobs if engine in self._files.namespaces else {}
-        return read_build_cache(reader, Stored(engine, self._snapshots, blobs, frozenset(self._stacks)))
+        return read_build_cache(reader, Stored(engine, snapshotter, self._snapshots, blobs, frozenset(self._stacks)))
 
 
 def _snapshots(root: DataRoot) -> Iterator[Tree]:

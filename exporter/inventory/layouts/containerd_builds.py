@@ -29,9 +29,13 @@ Stacks = frozenset[tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the store has of Docker's: snapshots, blobs by digest, and the lists of layers of all images."""
+    """What the store has of Docker's: snapshots, blobs by digest, and the lists of layers of all images.
+
+    `engine`: its namespace. `snapshotter`: the one that it works with.
+    """
 
     engine: str
+    snapshotter: str
     snapshots: Snapshots
     blobs: Mapping[str, BlobEntry]
     stacks: Stacks
@@ -44,16 +48,20 @@ def build_snapshotters(reader: Reader) -> list[str]:
 
 
 def read_build_cache(reader: Reader, stored: Stored) -> BuildCache:
-    """Read the records."""
+    """Read the records of the snapshotter that Docker works with. Of others it does not know."""
     records: list[BuildRecord] = []
+    idle: set[str] = set()
     for snapshotter in build_snapshotters(reader):
         file = (*HOME, OF_CONTAINERD + snapshotter, RECORDS_FILE)
         found = reader.database(file, "_main", partial(all_records, reader, file))
         if found is None:
             reader.gap(Input.BUILD_CACHE, file, "it cannot be read")
             continue
-        records += _Records(found, snapshotter, stored).read()
-    return BuildCache(tuple(records), files=(HOME,))
+        if snapshotter == stored.snapshotter:
+            records += _Records(found, snapshotter, stored).read()
+        else:
+            idle.update(name for name, _ in found)
+    return BuildCache(tuple(records), files=(HOME,), idle=frozenset(idle))
 
 
 class _Records:
