@@ -68,8 +68,8 @@ def test_a_second_root_that_is_removed_and_made_again(built: ContainerdWriter, b
         shutil.copytree(beside, beside.parent / "copy", symlinks=True)
         shutil.rmtree(beside)
         running.until(lambda figures: not figures.all("root_info", root=str(beside)))
+        running.until(lambda figures: figures.sum("directory_inodes") == du(built.root, "--inodes"))
         assert running.figures()("up") == 1
-        assert running.figures().sum("directory_inodes") == du(built.root, "--inodes")
         running.log_line("event=containerd.not_read path=.*containerd why=.*does not exist")
         (beside.parent / "copy").rename(beside)
         _shows(running, beside)
