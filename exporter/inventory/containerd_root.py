@@ -6,6 +6,7 @@ one, and nothing below the data root names its root.
 
 import math
 import os
+import stat
 import time
 from dataclasses import dataclass, field
 
@@ -90,6 +91,8 @@ class ContainerdRoot:
         since = time.monotonic() - self._searched
         if self.search.taken or self.search.settled:
             return since >= _SETTLED_SECONDS
+        if self.search.denied:  # nothing is read again before it may be
+            return since >= _SOON_SECONDS
         return since >= _AGAIN_SECONDS or (since >= _SOON_SECONDS and self._signature(root) != self._seen)
 
     def _look(self, root: DataRoot) -> None:
@@ -211,11 +214,10 @@ class _Finder:
         try:
             if why_none(path) or _why_not_beside(self._root, path) or _is_read_with(self._root, path):
                 return None
-            store = read_store(path)
+            found.read.append(os.path.realpath(place))
+            return read_store(path)
         except OSError as error:
             return Store(error=_failed(found, error, place))
-        found.read.append(os.path.realpath(place))
-        return store
 
     def _judge(self, path: str, store: Store, *, of_host: bool) -> None:
         found, evidence = self._found, self._evidence
@@ -238,11 +240,19 @@ def why_none(path: str) -> str:
     """Why a path is not the root of a containerd; "" if it is one. Raises OSError."""
     if not HANG_PROBE.answers(path):
         return "its filesystem does not answer"
-    if not os.path.isdir(path):
+    if not _is_directory(path):
         return "is not a directory" if os.path.lexists(path) else "does not exist"
-    if not os.path.isdir(os.path.join(path, METADATA)):
+    if not _is_directory(os.path.join(path, METADATA)):
         return f"is not the root of a containerd: it has no {METADATA}"
     return ""
+
+
+def _is_directory(path: str) -> bool:
+    """Whether a directory is there. Raises OSError where that may not be looked at."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _why_not_beside(root: DataRoot, path: str) -> str:
@@ -274,6 +284,6 @@ def _failed(found: Search, error: OSError, path: str) -> str:
     """Note that something could not be read; return why. Raises it where this process has no descriptor left."""
     if is_shortage(error):
         raise error
-    if isinstance(error, PermissionError) and (identity := identify(path)):
+    if isinstance(error, PermissionError) and (identity := identify(path) or identify(os.path.dirname(path))):
         found.denied.add(identity)
     return f"cannot be read: {error.strerror}"
