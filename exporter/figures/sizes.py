@@ -94,9 +94,13 @@ def layer_sizes(snapshot: Snapshot) -> dict[LayerKey, int]:
 
 
 def spaces(inventory: Inventory) -> list[tuple[str, str]]:
-    """The drivers of a root with the namespaces of containerd in which each has objects; "" for other layouts."""
+    """The drivers of a root with the namespaces of containerd in which each has objects; "" for other layouts.
+
+    Snapshots of no namespace, which are being made or are left over, have no totals but those of layers.
+    """
+    listed = (one for one in inventory.layers if one.namespace or not one.by_blocks)
     found: dict[str, set[str]] = defaultdict(set)
-    for objects in (inventory.layers, inventory.images, inventory.containers):
+    for objects in (listed, inventory.images, inventory.containers):
         for driver, namespace in {(one.driver, one.namespace) for one in objects}:
             found[driver].add(namespace)
     return [
@@ -122,15 +126,20 @@ def layers(snapshot: Snapshot, sizes: Mapping[LayerKey, int]) -> dict[tuple[str,
     for layer in snapshot.inventory.layers:
         groups[layer.driver, layer.namespace, layer.use].append(layer)
     sums: dict[tuple[str, str, Use], LayerSum] = {}
-    for driver, namespace in spaces(snapshot.inventory):
-        listed = bool(namespace) or driver_named(driver).listed
-        uses = [use for use in Use if use not in _UNCLAIMED or listed]
+    places = {space: _uses_of(*space) for space in spaces(snapshot.inventory)}
+    for driver in dict.fromkeys(driver for driver, namespace in places if namespace):
+        places.setdefault((driver, ""), list(_UNCLAIMED))
+    for (driver, namespace), uses in places.items():
         trees = [[tree for layer in groups[driver, namespace, use] for tree in layer.trees] for use in uses]
         for use, total in zip(uses, totals(snapshot, trees), strict=True):
             group = groups[driver, namespace, use]
             usage = total if all(layer.trees for layer in group) else None
             sums[driver, namespace, use] = LayerSum(len(group), _size(group, sizes, use, usage), usage)
     return sums
+
+
+def _uses_of(driver: str, namespace: str) -> list[Use]:
+    return [use for use in Use if use not in _UNCLAIMED or namespace or driver_named(driver).listed]
 
 
 def _size(group: list[Layer], sizes: Mapping[LayerKey, int], use: Use, usage: Usage | None) -> int | None:
@@ -303,8 +312,8 @@ def build_cache(snapshot: Snapshot, sizes: Mapping[LayerKey, int], blobs: int | 
 
 def _within(snapshot: Snapshot, tops: Collection[Tree]) -> Iterator[Tree]:
     """The measured trees that are one of these, or lie in one."""
-    lengths = {len(top) for top in tops}
-    return (tree for tree in snapshot.measured if any(tree[:length] in tops for length in lengths))
+    firsts = {top[0] for top in tops if top}
+    return (tree for tree in snapshot.measured if tree and tree[0] in firsts and is_within(tree, tops))
 
 
 def _record_size(snapshot: Snapshot, record: BuildRecord, sizes: Mapping[LayerKey, int]) -> int | None:

@@ -32,7 +32,8 @@ class Sweep:
         self._images = {one.digest: one for one in images if not one.unloaded}
         self._own: dict[Holder, list[int]] = defaultdict(list)
         for index, hold in enumerate(content.holds if self._loaded else ()):
-            if hold.namespace in (content.engine, content.history):
+            space = content.history if hold.holder is Holder.HISTORY else content.engine
+            if hold.namespace == space:
                 self._own[hold.holder].append(index)
 
     def remove_containers(self, category: Category, containers: Iterable[Container]) -> None:
@@ -43,7 +44,7 @@ class Sweep:
 
     def remove_builds(self, category: Category) -> None:
         """`docker builder prune --all`: all records, and what is left of work."""
-        self._remove(category, _BUILDS, lambda hold: hold.namespace == self._content.engine)
+        self._remove(category, _BUILDS, lambda _: True)
 
     def remove_history(self, category: Category) -> int:
         """`docker buildx history rm --all`: how many entries there are."""
@@ -97,18 +98,17 @@ class Sweep:
             found.update(dict.fromkeys(marker.mark(by_stage[stage]), stage))
         return found
 
-    def trees(self) -> Iterator[tuple[Tree, Category | None]]:
+    def trees(self) -> Mapping[Tree, Category | None]:
         """The trees of the objects that are kept now, and with which category each is freed.
 
-        A blob is there once for all namespaces: it is freed with the last that keeps it.
+        A blob is there once for all namespaces: it is freed with the last that keeps it, which is found first.
         """
-        order = {category: at for at, category in enumerate((*Category, None))}
-        last: dict[Tree, Category | None] = {}
+        found: dict[Tree, Category | None] = {}
+        trees = self._content.trees
         for node, category in self.freed.items():
-            for tree in self._content.trees.get(node, ()):
-                if tree not in last or order[last[tree]] < order[category]:
-                    last[tree] = category
-        yield from last.items()
+            for tree in trees.get(node, ()):
+                found.setdefault(tree, category)
+        return found
 
     def layers(self) -> Iterator[tuple[LayerKey, Category]]:
         """The snapshots that are freed, as layers."""

@@ -94,7 +94,28 @@ def with_unloaded(reader: Reader, container: Container, parts: LayoutParts, curr
     return replace(container, unloaded=why) if why else container
 
 
-def with_missing(container: Container, parts: LayoutParts) -> Container:
+class Removals:
+    """Tells the containers that are removed while they are read: without a layer, and then without a directory.
+
+    An engine with containerd's store removes the snapshot first, and then the directory of a container.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._waited = False
+
+    def has_gone(self, container: Container) -> bool:
+        """Whether a container without a layer is gone by now. The first one gets a moment for that."""
+        home = container.metadata[:1]
+        if not container.namespace or not home:
+            return False
+        if self._reader.root.is_directory(home[0]) and not self._waited:
+            self._waited = True
+            self._reader.wait()
+        return not self._reader.root.is_directory(home[0])
+
+
+def with_missing(container: Container, parts: LayoutParts, removals: Removals) -> Container:
     """Note the layers of a container that are not on disk. One that is being removed has none.
 
     The newest layout knows the layers below the container.
@@ -104,6 +125,8 @@ def with_missing(container: Container, parts: LayoutParts) -> Container:
         return container
     part = own[0]
     own_layer = (container.id,) if container.layer is None and _is_placed(container, own) else ()
+    if own_layer and removals.has_gone(container):
+        return container
     missing = (*part.missing_below(container), *own_layer)
     return replace(container, missing=missing) if missing != container.missing else container
 

@@ -17,7 +17,7 @@ from exporter.inventory.container_mounts import MountResolver, origin, read_moun
 from exporter.inventory.engine_version import written_by
 from exporter.inventory.files.reader import Reader, is_id
 from exporter.inventory.files.values import Json, flag, moment, table, text
-from exporter.inventory.image_store.store import is_containerd_root
+from exporter.inventory.image_store.store import is_containerd_root, is_young
 from exporter.inventory.unloaded import odd_value, why_not_loaded
 
 _CONFIGS = ("config.v2.json", "config.json")
@@ -55,6 +55,11 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
     if reader.is_link(home):  # an engine follows it
         return previous.get(container) or Container("", container, metadata=(home,))
     names = reader.names(home)
+    if not {*_CONFIGS} & {*names} and is_young(
+        reader.root, home
+    ):  # an engine makes, or removes, the directory just now
+        reader.wait()
+        names = reader.names(home)
     # Where both are missing, the one is named that the newest engine of the root would have written.
     missing = _CONFIGS[0 if reader.exists(("image",)) else -1]
     name = next((name for name in _CONFIGS if name in names), missing)

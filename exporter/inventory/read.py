@@ -15,6 +15,7 @@ from exporter.core.model import Collector, Container, Image, Inventory, Layer, L
 from exporter.inventory import layouts
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.container_layers import (
+    Removals,
     note_undescribed,
     note_unplaced,
     place_container,
@@ -66,7 +67,9 @@ def _content(reader: Reader, parts: LayoutParts, known: Knowledge, grace: Grace)
 
 def _loaded(image: Image, parts: LayoutParts, current: str) -> Image:
     """Note whether the engine loads an image: it works with one driver. Those of others are none of its."""
-    unloaded = image.unloaded or (current not in ("", image.driver) and parts.is_docker(image))
+    # An engine has all images of its namespace of containerd, with whatever snapshotter it works.
+    same = parts.namespace_of(current) == image.namespace if image.namespace else current == image.driver
+    unloaded = image.unloaded or (current != "" and not same and parts.is_docker(image))
     return image if image.unloaded == unloaded else replace(image, unloaded=unloaded)
 
 
@@ -77,8 +80,10 @@ def _each(
     return tuple(reader.attempt((*CONTAINERS.path, one.id), partial(work, one), one) for one in containers)
 
 
-def _placed(container: Container, parts: LayoutParts, stores: Mapping[str, LayerStore]) -> Container:
-    return with_missing(parts.of_new_image(place_container(container, parts, stores)), parts)
+def _placed(
+    container: Container, parts: LayoutParts, stores: Mapping[str, LayerStore], removals: Removals
+) -> Container:
+    return with_missing(parts.of_new_image(place_container(container, parts, stores)), parts, removals)
 
 
 def _note_lost_volumes(reader: Reader, containers: Iterable[Container], volumes: Collection[str]) -> None:
@@ -179,7 +184,8 @@ def read_inventory(
             readers[Collector.IMAGES].gap(Input.IMAGE_STORE, (), f"the layout {name} is measured by directory only")
     stores = parts.stores
     others = Reader(root, Collector.DIRECTORIES, problems, memo)
-    placed = _each(readers[Collector.CONTAINERS], found, lambda one: _placed(one, parts, stores))
+    removals = Removals(readers[Collector.CONTAINERS])
+    placed = _each(readers[Collector.CONTAINERS], found, lambda one: _placed(one, parts, stores, removals))
     current = current_driver(root, parts.of_engines(placed))
     images = readers[Collector.IMAGES]
     containers = _each(readers[Collector.CONTAINERS], placed, lambda one: with_unloaded(images, one, parts, current))

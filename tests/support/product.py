@@ -63,16 +63,17 @@ def scan(
         return Scanner(str(path), orphaned_after, pool, clock=clock, proc=proc, containerd=containerd).scan()
 
 
-def figures_of(
+def figures_of(  # noqa: PLR0913 - settings
     path: Path,
     *,
     intermediate: bool = False,
     each_layer: bool = False,
     orphaned_after: float = 600,
     proc: str = "/proc",
+    containerd: str = NO_CONTAINERD,
 ) -> Samples:
     with LocalPool() as pool:
-        scanner = Scanner(str(path), orphaned_after, pool, proc=proc)
+        scanner = Scanner(str(path), orphaned_after, pool, proc=proc, containerd=containerd)
         snapshot = scanner.scan()
     made = [
         *families(Figures(snapshot), Shown(intermediate=intermediate, each_layer=each_layer)),
@@ -84,8 +85,8 @@ def figures_of(
 def document_of(
     path: Path, *, orphaned_after: float = 600, proc: str = "/proc", containerd: str = NO_CONTAINERD
 ) -> Document:
-    snapshot = scan(path, orphaned_after=orphaned_after, proc=proc, containerd=containerd)
-    return parse(describe(Figures(snapshot)).finish(ending(1.0, [])))
+    found = scan(path, orphaned_after=orphaned_after, proc=proc, containerd=containerd)
+    return parse(describe(Figures(found)).finish(ending(1.0, [])))
 
 
 def du(path: Path, *options: str) -> int:

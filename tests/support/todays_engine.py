@@ -48,6 +48,8 @@ class TodaysEngine(Engine):
         self.top = top
         #: Root of a containerd that is not started by the engine; None where the engine starts one.
         self.containerd_root = scratch / "containerd" if own_containerd else None
+        #: How many builds there were with BuildKit.
+        self.builds = 0
         self._containerd: subprocess.Popen[bytes] | None = None
 
     @property
@@ -63,6 +65,11 @@ class TodaysEngine(Engine):
         return self.containerd_root or self.root / "containerd/daemon"
 
     @property
+    def further(self) -> str:
+        """The root of containerd as a setting of the exporter."""
+        return str(self.containerd_root or "none")
+
+    @property
     def socket(self) -> str:
         """Where containerd answers."""
         own = f"{self._short}/x{self._starts}/containerd/containerd.sock"
@@ -70,10 +77,15 @@ class TodaysEngine(Engine):
 
     def ctr(self, namespace: str, *arguments: str, check: bool = True) -> str:
         """Run a command of containerd's own client; return what it printed."""
-        command = [*self._inside(), "ctr", "--address", self.socket, "--namespace", namespace, *arguments]
+        command = [*self.inside(), "ctr", "--address", self.socket, "--namespace", namespace, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE)
         assert not check or done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def build(self, name: str, dockerfile: str, *, builder: str = "0", check: bool = True) -> None:
+        """Build an image with the classic builder, or with BuildKit (`1`)."""
+        super().build(name, dockerfile, builder=builder, check=check)
+        self.builds += int(builder)
 
     def start(self) -> None:
         """Start containerd, where it is not started by the engine, and the engine; wait until both answer."""
@@ -85,7 +97,7 @@ class TodaysEngine(Engine):
         self._starts += 1
         (self._short / "containerd.toml").write_text(_CONTAINERD)
         state = f"{self._short}/c{self._starts}"
-        command = [*self._inside(), "containerd", "--config", f"{self._short}/containerd.toml"]
+        command = [*self.inside(), "containerd", "--config", f"{self._short}/containerd.toml"]
         command += ["--root", str(self.containerd_root), "--state", state, "--address", f"{state}.sock"]
         process = self._containerd = self._spawn("containerd.log", *command)
         self._starts -= 1
@@ -94,7 +106,7 @@ class TodaysEngine(Engine):
 
     def _daemon(self) -> list[str]:
         store = str(self.driver in SNAPSHOTTERS).lower()
-        command = [*self._inside(), *super()._daemon(), "--feature", f"containerd-snapshotter={store}"]
+        command = [*self.inside(), *super()._daemon(), "--feature", f"containerd-snapshotter={store}"]
         command += ["--cgroup-parent", f"/{self._short.name}"]
         return [*command, "--containerd", self.socket] if self.containerd_root else command
 
@@ -102,9 +114,10 @@ class TodaysEngine(Engine):
         raise AssertionError(f"{versions()}: {self.said()}")
 
     def _client(self) -> list[str]:
-        return [*self._inside(), "docker"]
+        return [*self.inside(), "docker"]
 
-    def _inside(self) -> list[str]:
+    def inside(self) -> list[str]:
+        """The beginning of a command that is run in the engine's root."""
         return ["chroot", str(self.top), "env", f"PATH={PATH}"]
 
     def kill(self) -> None:

@@ -94,6 +94,11 @@ class Reader:
             self.problem(Reason.INTERNAL, tree, FAULT_LOG.note(error, "/".join(tree) or "."))
         return instead
 
+    def wait(self) -> None:
+        """Give an engine that is changing something a moment, and list all directories again from now on."""
+        wait_for_writer()
+        self.root.forget_listings()
+
     def is_directory(self, tree: Tree) -> bool:
         """Say whether a real directory stands there; a mount point is one, and is not touched."""
         self.looked_at += 1

@@ -98,6 +98,8 @@ class BlobReader:
     def __init__(self, reader: Reader, place: Callable[[str], Tree | None]) -> None:
         self._reader = reader
         self._place = place
+        #: Whether a blob was collected while the store was read.
+        self.vanished = False
 
     def document(self, digest: str) -> BlobDocument | None:
         """An index or a manifest; None where it is not there or is none, which is a problem then.
@@ -134,6 +136,7 @@ class BlobReader:
         """What a blob says, nothing where it is no JSON object; None where it cannot be read."""
         raw = self._reader.bytes(tree, optional=True)  # it may have been collected since
         if raw is None:
+            self.vanished |= not self._reader.exists(tree)
             return None
         decoded = decode(raw)
         if decoded is None:

@@ -12,7 +12,7 @@ from exporter.core.content import WALKABLE, Ingest
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
-from exporter.inventory.files.reader import Reader, wait_for_writer
+from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.meta import NamespaceEntry, read_meta
 from exporter.inventory.image_store.snapshotter import Kind, Row, read_rows
 
@@ -104,15 +104,15 @@ def read_store(reader: Reader, home: Tree) -> StoreFiles | None:
     """
     found = _read(reader, home)
     for _ in range(_TRIES - 1):
-        if found is None or not found.lacks() or not _is_young(reader.root, (*home, METADATA, META_FILE)):
+        if found is None or not found.lacks() or not is_young(reader.root, (*home, METADATA, META_FILE)):
             break
-        wait_for_writer()
-        reader.root.forget_listings()
+        reader.wait()
         found = _read(reader, home)
     return found
 
 
-def _is_young(root: DataRoot, tree: Tree) -> bool:
+def is_young(root: DataRoot, tree: Tree) -> bool:
+    """Whether a file was written to just now."""
     try:
         return abs(time.time() - root.lstat(tree).st_mtime) < _YOUNG_SECONDS
     except OSError:

@@ -160,6 +160,7 @@ _VALUES = (
     b"cache.snapshot",
     b"snapshot.size",
     b"cache.blob",
+    b"cache.blobonly",
     b"cache.parent",
     b"cache.mergeParents",
     b"cache.lowerDiffParent",

@@ -28,11 +28,12 @@ from exporter.inventory.image_store.store import (
     SNAPSHOTTER,
     StoreFiles,
     homes,
+    is_young,
     read_store,
 )
 from exporter.inventory.layouts import graph_store, layerdb_store
 from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD
-from exporter.inventory.layouts.containerd_builds import build_snapshotters, read_build_cache
+from exporter.inventory.layouts.containerd_builds import Stored, build_snapshotters, read_build_cache
 from exporter.inventory.layouts.containerd_content import (
     find_engine,
     layer_uses,
@@ -103,8 +104,14 @@ class ContainerdLayout:
         found = _find(reader)
         if found is None:
             return Part(measured=False)
+        first = _Reading(reading, found)
+        part = first.part()
+        if first.is_torn():
+            reader.wait()
+            again = _find(reader)
+            part = part if again is None else _Reading(reading, again).part()
         leftovers = ("containerd",) if found.home != DAEMON and _entries(reading.root, (*DAEMON, *_BLOBS)) else ()
-        return replace(_Reading(reading, found).part(), leftovers=leftovers)
+        return replace(part, leftovers=leftovers)
 
 
 def _find(reader: Reader) -> StoreFiles | None:
@@ -132,6 +139,10 @@ class _Reading:
         self._engine = find_engine(files, reading.containers) if files.home else ""
         self._blobs = BlobReader(self._reader, files.place)
         self._stacks: set[tuple[str, ...]] = set()
+
+    def is_torn(self) -> bool:
+        """Whether an image was removed while it was read."""
+        return self._blobs.vanished and is_young(self._reader.root, (*self._files.home, METADATA, META_FILE))
 
     def part(self) -> Part:
         """Everything in the store."""
@@ -195,7 +206,8 @@ class _Reading:
         reader = self._reading.readers[Collector.BUILD_CACHE]
         if not engine or not build_snapshotters(reader):
             return None
-        return read_build_cache(reader, self._snapshots, engine, frozenset(self._stacks))
+        blobs = self._files.namespaces[engine].blobs if engine in self._files.namespaces else {}
+        return read_build_cache(reader, Stored(engine, self._snapshots, blobs, frozenset(self._stacks)))
 
 
 def _snapshots(root: DataRoot) -> Iterator[Tree]:

@@ -6,6 +6,7 @@ own, in `buildkit/containerd-<snapshotter>/metadata_v2.db`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
@@ -14,8 +15,9 @@ from exporter.core.knowledge import Input
 from exporter.core.model import BuildCache, BuildRecord
 from exporter.inventory.drivers import MOST_LAYERS
 from exporter.inventory.files.reader import Reader
+from exporter.inventory.image_store.meta import BlobEntry
 from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD, all_records, count, time_of
-from exporter.inventory.layouts.containerd_snapshots import Snapshots
+from exporter.inventory.layouts.containerd_snapshots import Snapshots, StoredSnapshot
 
 RECORDS_FILE = "metadata_v2.db"
 _EQUAL = "cache.equalMutable"
@@ -25,14 +27,24 @@ Values = Mapping[str, object]
 Stacks = frozenset[tuple[str, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store has of Docker's: snapshots, blobs by digest, and the lists of layers of all images."""
+
+    engine: str
+    snapshots: Snapshots
+    blobs: Mapping[str, BlobEntry]
+    stacks: Stacks
+
+
 def build_snapshotters(reader: Reader) -> list[str]:
     """The snapshotters that BuildKit has records of."""
     names = reader.listing(HOME) or []
     return [name.removeprefix(OF_CONTAINERD) for name in names if name.startswith(OF_CONTAINERD)]
 
 
-def read_build_cache(reader: Reader, snapshots: Snapshots, engine: str, stacks: Stacks) -> BuildCache:
-    """Read the records. `stacks`: the lists of layers of all manifests of images."""
+def read_build_cache(reader: Reader, stored: Stored) -> BuildCache:
+    """Read the records."""
     records: list[BuildRecord] = []
     for snapshotter in build_snapshotters(reader):
         file = (*HOME, OF_CONTAINERD + snapshotter, RECORDS_FILE)
@@ -40,27 +52,19 @@ def read_build_cache(reader: Reader, snapshots: Snapshots, engine: str, stacks: 
         if found is None:
             reader.gap(Input.BUILD_CACHE, file, "it cannot be read")
             continue
-        records += _Records(found, snapshotter, snapshots, engine, stacks).read()
+        records += _Records(found, snapshotter, stored).read()
     return BuildCache(tuple(records), files=(HOME,))
 
 
 class _Records:
     """The records of one snapshotter."""
 
-    def __init__(
-        self,
-        found: Sequence[tuple[str, Values]],
-        snapshotter: str,
-        snapshots: Snapshots,
-        engine: str,
-        stacks: Stacks,
-    ) -> None:
+    def __init__(self, found: Sequence[tuple[str, Values]], snapshotter: str, stored: Stored) -> None:
         self._found = found
         self._values = dict(found)
         self._snapshotter = snapshotter
-        self._snapshots = snapshots
-        self._engine = engine
-        self._shared = _shared(self._values, stacks)
+        self._stored = stored
+        self._shared = _shared(self._values, stored.stacks)
         #: A record that is the same data as another one has its size.
         self._twins = {_text(values, _EQUAL): values for _, values in found if values[_EQUAL]}
 
@@ -73,18 +77,28 @@ class _Records:
         if size is None and name in self._twins:
             size = count(self._twins[name]["snapshot.size"])
         key = _text(values, "cache.snapshot") or name
-        snapshot = self._snapshots.by_node.get(StoreNode(self._engine, self._snapshotter, key))
+        snapshot = self._stored.snapshots.by_node.get(StoreNode(self._stored.engine, self._snapshotter, key))
         return BuildRecord(
             id=name,
             kind=_text(values, "cache.recordType") or "regular",
-            size=size,
+            size=self._size(values, snapshot) if size is None else size,
             created=time_of(values["cache.createdAt"]),
             last_used=time_of(values["cache.lastUsedAt"]),
             usage_count=count(values["cache.usageCount"]),
             shared=name in self._shared,
-            namespace=self._engine,
+            namespace=self._stored.engine,
             layer=snapshot.layer if snapshot else None,
         )
+
+    def _size(self, values: Values, snapshot: StoredSnapshot | None) -> int | None:
+        """The size that BuildKit writes down when it is asked for it: of the snapshot and the blob, if they are there.
+
+        None if it is that of a snapshot whose size is not written down.
+        """
+        blob = self._stored.blobs.get(_text(values, "cache.blob"))
+        packed = blob.size if blob else 0
+        unpacked = 0 if values["cache.blobonly"] is True or snapshot is None else snapshot.recorded
+        return None if packed is None or unpacked is None else packed + unpacked
 
 
 def _text(values: Values, key: str) -> str:
@@ -102,9 +116,7 @@ _PARENT, _LOWER, _UPPER, _MERGED = (
 
 def _shared(records: Mapping[str, Values], stacks: Stacks) -> set[str]:
     """The records whose layers are those of an image, and all records below these."""
-    # The engine joins the digests as text, so that a layer without a blob does not count.
-    known = ((name, tuple(filter(None, blobs))) for name, blobs in _all_blobs(records).items())
-    pending = [name for name, blobs in known if blobs and blobs in stacks]
+    pending = [name for name, blobs in _all_blobs(records).items() if blobs and blobs in stacks]
     found: set[str] = set()
     while pending:
         name = pending.pop()
@@ -132,13 +144,18 @@ def _all_blobs(records: Mapping[str, Values]) -> dict[str, tuple[str, ...]]:
 
 
 def _blobs(values: Values, known: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The blobs of one record. That of a difference has its own, or those of its upper side."""
+    """The blobs of one record; what has none is left out. A difference has its own blob, or those of its upper side.
+
+    BuildKit compares the digests as one text, in which a layer without a blob is nothing (checker.go, layerKey): what
+    was run on an image and is in no image itself has the layers of that image.
+    """
     own = _text(values, "cache.blob")
     if merged := _names(values, _MERGED):
         return tuple(islice((blob for one in merged for blob in known.get(one, ())), MOST_LAYERS + 1))
     if values[_LOWER] or values[_UPPER]:
         return (own,) if own else known.get(_text(values, _UPPER), ())
-    return (*known.get(_text(values, _PARENT), ()), own)
+    below = known.get(_text(values, _PARENT), ())
+    return (*below, own) if own else below
 
 
 def _below(values: Values) -> list[str]:

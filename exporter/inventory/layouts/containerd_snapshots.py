@@ -105,6 +105,7 @@ class SnapshotLayers:
         self.by_id: Mapping[LayerId, StoredSnapshot] = {one.layer.id: one for one in mine}
         #: What only the snapshotter knows of: a snapshot that is being made, or what is left of one.
         self._rows = {LayerId(row.directory): row for row in (own.rows or {}).values()}
+        self._names = {LayerId(row.directory): name for name, row in (own.rows or {}).items()}
         self._places: dict[LayerId, Place | None] = {}
         #: What was described before, and of what.
         self._known: dict[LayerId, tuple[tuple[object, ...], Layer]] = reader.derived("layers", directory, dict)
@@ -143,7 +144,9 @@ class SnapshotLayers:
         self, name: LayerId, use: Use, snapshot: StoredSnapshot | None, row: Row | None, place: Place | None
     ) -> Layer:
         recorded = None if row is None else 0 if row.kind is Kind.VIEW else row.size
-        key = snapshot.node.name if snapshot else ""
+        # The snapshotter's name of it is made of its namespace, a number and its key (core/metadata/snapshot.go).
+        space, _, rest = self._names.get(name, "").partition("/")
+        key = snapshot.node.name if snapshot else rest.partition("/")[2]
         return Layer(
             driver=self.store.driver.name,
             id=name,
@@ -154,7 +157,7 @@ class SnapshotLayers:
             size_known=recorded is not None or place is not None,
             chain=key.removeprefix(_CHAIN) if key.startswith(_CHAIN) and not key.endswith("-view") else "",
             parent=self._parent(snapshot),
-            namespace=snapshot.node.namespace if snapshot else "",
+            namespace=snapshot.node.namespace if snapshot else space,
             name=key,
             by_blocks=True,
             committed=row is not None and row.kind is Kind.COMMITTED,

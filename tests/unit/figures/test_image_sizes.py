@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.core.content import StoreNode
-from exporter.core.model import Container, ContainerId, ContainerState, Image, ImageId, ImageState, LayerId, LayerKey
+from exporter.core.model import (
+    Container,
+    ContainerId,
+    ContainerState,
+    Image,
+    ImageId,
+    ImageState,
+    LayerId,
+    LayerKey,
+    Use,
+)
 from exporter.figures.figures import Figures
 from exporter.figures.image_sizes import ImageFigures
 from tests.support.snapshots import container_key
@@ -143,7 +153,9 @@ def test_layers_are_added_up_by_namespace() -> None:
     store.snapshot("a", 1)
     store.snapshot("a", 10, namespace=KUBERNETES)
     figures = Figures(store.told(drivers=(SNAPSHOTTER, "overlay2"), layouts=("layerdb", "containerd")))
-    assert {key[:2] for key in figures.layers} == {(SNAPSHOTTER, MOBY), (SNAPSHOTTER, KUBERNETES), ("overlay2", "")}
+    spaces = {(SNAPSHOTTER, MOBY), (SNAPSHOTTER, KUBERNETES), ("overlay2", "")}
+    assert {key[:2] for key in figures.layers} == {*spaces, (SNAPSHOTTER, "")}
+    assert {key[:2] for key in figures.image_states} == spaces
     assert {key: one.count for key, one in figures.layers.items() if one.count} == {
         (SNAPSHOTTER, MOBY, "image"): 1,
         (SNAPSHOTTER, KUBERNETES, "image"): 1,
@@ -151,7 +163,17 @@ def test_layers_are_added_up_by_namespace() -> None:
     assert LayerKey(SNAPSHOTTER, LayerId("1")) in figures.layer_sizes
 
 
+def test_a_snapshot_of_no_namespace_has_totals_of_its_own_that_are_always_there() -> None:
+    store = Store()
+    store.snapshot("a", 1)
+    before = Figures(store.told()).layers
+    store.snapshot("new-1", 3, namespace="", use=Use.PENDING, recorded_size=None, by_blocks=True)
+    after = Figures(store.told()).layers
+    assert before.keys() == after.keys()
+    assert {key[2]: one.count for key, one in after.items() if not key[1]} == {Use.PENDING: 1, Use.ORPHANED: 0}
+
+
 def test_a_store_without_objects_has_zeros_in_the_namespace_of_the_engine() -> None:
     figures = Figures(Store().told())
-    assert {key[:2] for key in figures.layers} == {(SNAPSHOTTER, MOBY)}
+    assert {key[:2] for key in figures.layers} == {(SNAPSHOTTER, MOBY), (SNAPSHOTTER, "")}
     assert {key[:2] for key in figures.image_states} == {(SNAPSHOTTER, MOBY)}
