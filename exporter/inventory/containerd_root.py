@@ -15,7 +15,7 @@ from exporter.core.data_root import DataRoot, Untaken
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.shortage import is_shortage
-from exporter.inventory.containerd_places import CONFIG, places
+from exporter.inventory.containerd_places import CONFIG, of_mounts, places
 from exporter.inventory.containerd_proof import METADATA, OWN, Evidence, Store, read_store
 from exporter.inventory.opening import add_further, identify
 
@@ -23,6 +23,7 @@ from exporter.inventory.opening import add_further, identify
 #: at the earliest, where something has changed.
 _SETTLED_SECONDS, _AGAIN_SECONDS, _SOON_SECONDS = 300.0, 30.0, 5.0
 _NOT_FOUND = "no directory was found that is the root of a containerd with images of Docker"
+_HIDDEN = "containers that run have their layers there, and it cannot be seen from here: mount it, too"
 _NO_PROOF = "nothing proves it: the data root has neither containers nor builds"
 Identity = tuple[int, int]
 
@@ -206,7 +207,8 @@ class _Finder:
             found.untaken.clear()
             found.denied.clear()
         elif not (found.untaken or self._own):
-            found.refuse("", _NOT_FOUND)
+            hidden = next((path for path in of_mounts() if not os.path.lexists(path)), "")
+            found.refuse(hidden, _HIDDEN if hidden else _NOT_FOUND)
 
     def _store(self, path: str) -> Store | None:
         """What the containerd with this root has; None where there is none, or the data root is that place."""

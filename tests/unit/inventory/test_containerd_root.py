@@ -447,3 +447,11 @@ def test_a_store_is_right_only_if_it_has_a_container_or_without_any_a_build(
     says: containerd_proof.Evidence = _Says(containers, builds)  # type: ignore[assignment]
     wanted = containers & snapshots if containers else builds & (snapshots | leases)
     assert bool(store.score(says)) == bool(wanted)
+
+
+def test_the_root_that_a_container_does_not_see_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = two_roots(tmp_path, "web")
+    shutil.rmtree(tmp_path / CONTAINERD)
+    uppers = ["/not here/io.containerd.snapshotter.v1.overlayfs/snapshots/1/fs"]
+    monkeypatch.setattr(containerd_places, "overlay_directories", lambda: uppers)
+    assert _found(built.root)[1] == (Untaken("/not here", containerd_root._HIDDEN),)
