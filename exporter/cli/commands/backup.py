@@ -182,8 +182,9 @@ def _commands(plan: BackupPlan, rows: _Rows, unused: list[Saved], images: _Image
         if is_running(container) and wanted:
             yield f"# {called(container)} is running: stop it first, or dump its database, for files that agree"
         yield from wanted
-        if writable.size and writable.command:
-            yield f"# {size(writable.size)} that {called(container)} wrote outside its mounts"
+        if writable.command and writable.size != 0:
+            amount = "what" if writable.size is None else f"{size(writable.size)} that"
+            yield f"# {amount} {called(container)} wrote outside its mounts"
             yield writable.command
     yield from (row.command for row in unused if row.command and row.command not in done)
     if plan.all_volumes:

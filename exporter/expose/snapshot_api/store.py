@@ -23,7 +23,15 @@ _KINDS: Mapping[Holder, str] = {
     Holder.OTHER: "lease",
 }
 _ORDER = {holder: at for at, holder in enumerate(_KINDS)}
-_KUBERNETES = "k8s.io"
+#: The namespaces that programs take by default.
+_KNOWN = {
+    "moby": "Docker",
+    "moby_history": "Docker's build history",
+    "k8s.io": "Kubernetes",
+    "default": "ctr, nerdctl",
+    "buildkit": "BuildKit",
+    "buildkit_history": "BuildKit's build history",
+}
 
 
 def content(figures: Figures) -> Iterator[ContentRow]:
@@ -73,11 +81,11 @@ def namespaces(figures: Figures) -> Iterator[NamespaceRow]:
 
 def _what(store: ContentStore, name: str) -> str:
     """Whose a namespace is, for people."""
-    if name == _KUBERNETES:
-        return "Kubernetes"
     if store.engine and name == store.engine:
-        return "Docker"
-    return "Docker's build history" if store.history and name == store.history else ""
+        return _KNOWN["moby"]
+    if store.history and name == store.history:
+        return _KNOWN["moby_history"]
+    return _KNOWN.get(name, "")
 
 
 def _allocated(snapshot: Snapshot, trees: list[Tree | None]) -> int | None:

@@ -153,11 +153,16 @@ class LayerStore:
         return raw
 
 
+_OF_CONTAINERD = "io.containerd."
+
+
 def files_elsewhere(root: DataRoot, store: LayerStore) -> str:
     """The driver's entry of the root, where its layers are on thin volumes or datasets; "" where they are below it."""
     driver = store.driver
     if driver.walkable or not driver.layers:
         return ""
+    if any(name.startswith(_OF_CONTAINERD) for name in driver.layers[1:]):
+        return ""  # beside it in that entry are the blobs of all images, which are files
     try:
         root.lstat(driver.pool or ())
     except OSError:

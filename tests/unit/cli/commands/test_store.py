@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from exporter.cli.commands.backup import backup
+from exporter.cli.commands.backup_plan import Places
 from exporter.cli.commands.containers import containers
 from exporter.cli.commands.df import df
 from exporter.cli.commands.images import images, tree
@@ -12,11 +14,13 @@ from exporter.cli.commands.layers import layers
 from exporter.cli.commands.stranger import checked
 from exporter.cli.commands.tables import Answer, Lines, Table
 from exporter.cli.commands.whose import whose
+from exporter.demo import oci
 from exporter.demo.containerd_docker import ContainerdWriter
 from exporter.demo.layerdb import LayerdbWriter
 from exporter.expose.snapshot_api.rows import Document
 from tests.support.product import document_of
 from tests.support.roots.containerd import APP, BASE, POD, STEP, container_id, store_root
+from tests.support.usage import allocated
 
 
 @pytest.fixture
@@ -149,3 +153,50 @@ def test_two_stores_in_one_root_are_named(tmp_path: Path) -> None:
     writer = store_root(tmp_path / "docker")
     LayerdbWriter(writer.root).layer("old", 5000).image("old", "old", ["old:1"])
     assert any("hides those of the other and frees nothing" in line for line in _lines(df(document_of(writer.root))))
+
+
+def test_of_snapshots_that_are_no_directories_only_what_is_written_down_is_shown(tmp_path: Path) -> None:
+    writer = ContainerdWriter(tmp_path / "docker", "devmapper")
+    target = oci.manifest([BASE])
+    writer.moby.pull(target, unpack=False)
+    writer.moby.snapshot(target.chains[0], size=40_960)
+    writer.container("web", "base:1", writer.image("docker.io/library/base:1", target))
+    writer.write()
+    document = document_of(writer.root)
+    shown = {
+        row["LAYER"]: (row[">SIZE"], row[">ON DISK"]) for row in _table(layers(Index(document), "", orphaned=False))
+    }
+    assert shown[target.chains[0][7:19]] == (40_960, None)
+    assert shown[container_id("web")[:12]] == (None, None)
+    sizes = {row.name: row.allocated for row in document.directories}
+    assert sum(size for size in sizes.values() if size is not None) == allocated(writer.root)
+    assert None not in sizes.values()
+    saved = next(one for one in backup(Index(document), Places(), {}, docker=True).parts if one.title == "Commands")
+    assert isinstance(saved, Lines)
+    assert "# what web wrote outside its mounts" in saved.lines
+
+
+def test_an_image_that_is_unpacked_for_two_platforms_has_both_stacks(tmp_path: Path) -> None:
+    writer = store_root(tmp_path / "docker")
+    app = writer.target("registry.example/team/app:2")
+    top = writer.moby.unpack(app.manifests[1])
+    writer.write()
+    document = document_of(writer.root)
+    (image,) = (one for one in document.images if "registry.example/team/app:2" in one.references)
+    index = Index(document)
+    assert {layer.name for layer in index.chain(image)} == {*app.manifests[0].chains, top}
+    (line,) = (line for line in _lines(tree(index, full=False)) if "team/app" in line)
+    assert "Platforms: linux/amd64, linux/arm64" in line
+    assert any(f"<none> (layer {top[7:19]})" in line for line in _lines(tree(index, full=False)))
+
+
+def test_backup_saves_what_is_not_dockers_without_docker(document: Document) -> None:
+    parts = backup(Index(document), Places(), {}, docker=True).parts
+    (commands,) = (one.lines for one in parts if isinstance(one, Lines) and one.title == "Commands")
+    ctr = "ctr --address /run/docker/containerd/containerd.sock --namespace k8s.io images export"
+    assert any(f"{ctr} image-docker.io_library_base_1.tar docker.io/library/base:1" in line for line in commands)
+    assert "docker export web | gzip > container-web.tar.gz" in commands
+    assert not any("agent" in line for line in commands), "nothing was written there"
+    stores = backup(Index(document), Places(), {}, docker=False).parts[-1]
+    assert isinstance(stores, Lines)
+    assert stores.lines[-1].endswith("./containerd")
