@@ -21,7 +21,7 @@ from exporter.expose.snapshot_api.rows import (
     ReclaimableRow,
     VolumeRow,
 )
-from exporter.expose.store_parts import StorePart, several, store_notes, store_parts
+from exporter.expose.store_parts import LayersOf, StorePart, several, store_notes, store_parts
 from exporter.figures.figures import Figures
 from exporter.figures.needs import Figure
 
@@ -88,9 +88,8 @@ def summarize(figures: Figures) -> Summary:
     containers = list(objects.containers(figures))
     mounts = [(shorten(row.name or row.id[:12]), mount) for row in containers for mount in row.mounts]
     knowledge = snapshot.inventory.knowledge
-    layers = list(objects.layers(figures))
-    orphans = [row for row in layers if row.use is Use.ORPHANED]
-    summary = _with_store(figures, summary, images, layers)
+    orphans = list(objects.layers(figures, Use.ORPHANED))
+    summary = _with_store(figures, summary, images)
     return replace(
         summary,
         taken=snapshot.taken,
@@ -117,12 +116,16 @@ def summarize(figures: Figures) -> Summary:
     )
 
 
-def _with_store(figures: Figures, summary: Summary, images: list[ImageRow], layers: list[LayerRow]) -> Summary:
+def _with_store(figures: Figures, summary: Summary, images: list[ImageRow]) -> Summary:
     """Add what is known of a containerd image store, if there is one."""
     found = figures.snapshot.inventory.content
     if found is None:
         return summary
     content = list(store.content(figures))
+    layers = [
+        LayersOf(label(driver), label(namespace), use, found.count, found.usage.allocated if found.usage else None)
+        for (driver, namespace, use), found in figures.layers.items()
+    ]
     return replace(
         summary,
         store=tuple(store_parts(layers, content)),

@@ -34,15 +34,35 @@ class StorePart:
     objects: int
 
 
-def store_parts(layers: Iterable[LayerRow], content: Iterable[ContentRow]) -> Iterator[StorePart]:
+@dataclass(frozen=True, slots=True)
+class LayersOf:
+    """The layers of one driver and namespace with one use: how many, and their disk blocks in bytes."""
+
+    driver: str
+    namespace: str
+    use: str
+    count: int
+    allocated: int | None
+
+
+def layers_of(rows: Iterable[LayerRow]) -> Iterator[LayersOf]:
+    """The layers of a document by driver, namespace and use."""
+    found: dict[tuple[str, str, str], list[int | None]] = defaultdict(list)
+    for row in rows:
+        found[row.driver, row.namespace, row.use].append(row.allocated)
+    for key, sizes in found.items():
+        yield LayersOf(*key, len(sizes), _sum(sizes))
+
+
+def store_parts(layers: Iterable[LayersOf], content: Iterable[ContentRow]) -> Iterator[StorePart]:
     """The snapshots and the blobs by use, without parts that have nothing."""
-    sizes: dict[str, list[int | None]] = defaultdict(list)
-    for layer in layers:
-        if layer.namespace:
-            sizes[layer.use].append(layer.allocated)
+    snapshots: dict[str, list[LayersOf]] = defaultdict(list)
+    for one in layers:
+        if one.namespace and one.count:
+            snapshots[one.use].append(one)
     for use, what in SNAPSHOTS.items():
-        if sizes[use]:
-            yield StorePart(what, _sum(sizes[use]), len(sizes[use]))
+        if of_use := snapshots[use]:
+            yield StorePart(what, _sum([one.allocated for one in of_use]), sum(one.count for one in of_use))
     for row in content:
         if row.blobs or row.allocated:
             yield StorePart(BLOBS.get(row.use, row.use), row.allocated, row.blobs)
@@ -56,7 +76,7 @@ def several(namespaces: Iterable[NamespaceRow]) -> tuple[NamespaceRow, ...]:
 
 def store_notes(
     images: Iterable[ImageRow],
-    layers: Iterable[LayerRow],
+    layers: Iterable[LayersOf],
     content: Iterable[ContentRow],
     history: int | None,
     engine: str,
@@ -72,7 +92,7 @@ def store_notes(
     if not others or not engine:
         return
     drivers = {one.driver for one in others}
-    total = _sum([one.allocated for one in layers if not one.namespace and one.driver in drivers])
+    total = _sum([one.allocated for one in layers if not one.namespace and one.driver in drivers and one.count])
     yield (
         f"{', '.join(sorted(drivers))}: an image store of its own, with {sum(one.listed for one in others)} images and "
         f"{_size(total)} of layers, beside that of containerd. An engine shows the images and containers of one store "

@@ -7,6 +7,7 @@ containerd go as its garbage collector frees them.
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 
 from exporter.core.engine_version import PRUNES
 from exporter.core.measured import Tree
@@ -92,9 +93,12 @@ class CleanUp:
 
     def _free_swept(self, sweep: Sweep) -> None:
         """Free the blobs and snapshots of containerd that nothing keeps any more."""
-        for tree, category in sweep.trees():
+        freed: dict[Category, list[Tree]] = defaultdict(list)
+        for tree, category in sweep.trees().items():
             if category is not None:
-                self._remove_trees(category, (tree,), due=True)
+                freed[category].append(tree)
+        for category, trees in freed.items():
+            self._remove_trees(category, trees, due=True)
         for key, category in sweep.layers():
             self._note_unknown(category, self._layers.get(key))
 
@@ -138,8 +142,9 @@ class CleanUp:
         if (content := inventory.content) is not None:
             self.owners.update(dict.fromkeys(content.files))
             self.owners.update(dict.fromkeys(one.tree for one in content.ingests))
-            self.owners.update(dict.fromkeys(one.tree for one in content.blobs.values() if one.tree is not None))
-            self.owners.update(dict.fromkeys(tree for trees in content.trees.values() for tree in trees))
+            self.owners.update(dict.fromkeys(chain.from_iterable(content.trees.values())))
+            alone = (one.tree for one in content.blobs.values() if not one.namespaces)
+            self.owners.update(dict.fromkeys(tree for tree in alone if tree is not None))
 
     def _held(self) -> dict[str, set[LayerId]]:
         """The layers of graph drivers that the remaining objects need, by driver.

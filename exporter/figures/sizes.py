@@ -312,8 +312,8 @@ def build_cache(snapshot: Snapshot, sizes: Mapping[LayerKey, int], blobs: int | 
 
 def _within(snapshot: Snapshot, tops: Collection[Tree]) -> Iterator[Tree]:
     """The measured trees that are one of these, or lie in one."""
-    lengths = {len(top) for top in tops}
-    return (tree for tree in snapshot.measured if any(tree[:length] in tops for length in lengths))
+    firsts = {top[0] for top in tops if top}
+    return (tree for tree in snapshot.measured if tree and tree[0] in firsts and is_within(tree, tops))
 
 
 def _record_size(snapshot: Snapshot, record: BuildRecord, sizes: Mapping[LayerKey, int]) -> int | None:

@@ -97,18 +97,17 @@ class Sweep:
             found.update(dict.fromkeys(marker.mark(by_stage[stage]), stage))
         return found
 
-    def trees(self) -> Iterator[tuple[Tree, Category | None]]:
+    def trees(self) -> Mapping[Tree, Category | None]:
         """The trees of the objects that are kept now, and with which category each is freed.
 
-        A blob is there once for all namespaces: it is freed with the last that keeps it.
+        A blob is there once for all namespaces: it is freed with the last that keeps it, which is found first.
         """
-        order = {category: at for at, category in enumerate((*Category, None))}
-        last: dict[Tree, Category | None] = {}
+        found: dict[Tree, Category | None] = {}
+        trees = self._content.trees
         for node, category in self.freed.items():
-            for tree in self._content.trees.get(node, ()):
-                if tree not in last or order[last[tree]] < order[category]:
-                    last[tree] = category
-        yield from last.items()
+            for tree in trees.get(node, ()):
+                found.setdefault(tree, category)
+        return found
 
     def layers(self) -> Iterator[tuple[LayerKey, Category]]:
         """The snapshots that are freed, as layers."""

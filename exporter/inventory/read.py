@@ -67,7 +67,9 @@ def _content(reader: Reader, parts: LayoutParts, known: Knowledge, grace: Grace)
 
 def _loaded(image: Image, parts: LayoutParts, current: str) -> Image:
     """Note whether the engine loads an image: it works with one driver. Those of others are none of its."""
-    unloaded = image.unloaded or (current not in ("", image.driver) and parts.is_docker(image))
+    # An engine has all images of its namespace of containerd, with whatever snapshotter it works.
+    same = parts.namespace_of(current) == image.namespace if image.namespace else current == image.driver
+    unloaded = image.unloaded or (current != "" and not same and parts.is_docker(image))
     return image if image.unloaded == unloaded else replace(image, unloaded=unloaded)
 
 

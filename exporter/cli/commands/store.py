@@ -8,7 +8,7 @@ from exporter.cli.commands.tables import AtLeast, Lines, Table, size
 from exporter.core.text import SHORT, shorten
 from exporter.core.units import human
 from exporter.expose.snapshot_api.rows import BlobRow, Document, IngestRow, LayerRow
-from exporter.expose.store_parts import BLOBS, several, store_notes, store_parts
+from exporter.expose.store_parts import BLOBS, layers_of, several, store_notes, store_parts
 
 _CONTENT = "io.containerd.content.v1.content"
 _SNAPSHOTTER = "io.containerd.snapshotter.v1."
@@ -30,7 +30,8 @@ def store_tables(document: Document) -> Iterator[Table | Lines]:
     """The parts of the store by use, its namespaces where there are several, and what to know of it."""
     if document.store is None:
         return
-    rows = list(store_parts(document.layers, document.content))
+    layers = list(layers_of(document.layers))
+    rows = list(store_parts(layers, document.content))
     known = sum(row.allocated or 0 for row in rows)
     whole = all(row.allocated is not None for row in rows)
     yield Table(
@@ -56,7 +57,7 @@ def store_tables(document: Document) -> Iterator[Table | Lines]:
             for row in several(document.namespaces)
         ],
     )
-    said = store_notes(document.images, document.layers, document.content, document.history, document.engine)
+    said = store_notes(document.images, layers, document.content, document.history, document.engine)
     if lines := list(said):
         yield Lines("", lines)
 

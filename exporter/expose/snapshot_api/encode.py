@@ -19,6 +19,9 @@ from exporter.expose.snapshot_api.rows import (
 )
 from exporter.figures.figures import Figures
 
+#: One for all rows: `json.dumps` would make one for each.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedSnapshot:
@@ -124,15 +127,20 @@ def _row(row: Any) -> str:
     return _json(_plain(row))
 
 
+#: The fields of each kind of rows: `fields` would look for them in each row.
+_NAMES: dict[type, tuple[str, ...]] = {}
+
+
 def _plain(row: Any) -> dict[str, Any]:
-    found = {field.name: getattr(row, field.name) for field in fields(row)}
+    names = _NAMES.get(type(row)) or _NAMES.setdefault(type(row), tuple(field.name for field in fields(row)))
+    found = {name: getattr(row, name) for name in names}
     if isinstance(row, ContainerRow):
         found["mounts"] = [_plain(mount) for mount in row.mounts]
     return found
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def _encoded(text: str) -> bytes:

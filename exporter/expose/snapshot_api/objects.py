@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from exporter.core.knowledge import Knowledge
 from exporter.core.measured import Tree, Usage
-from exporter.core.model import Collector, Container, Image, Layer, LayerId, LayerKey, Snapshot, Volume
+from exporter.core.model import Collector, Container, Image, Layer, LayerId, LayerKey, Snapshot, Use, Volume
 from exporter.core.text import escape
 from exporter.expose.snapshot_api.rows import (
     ContainerRow,
@@ -64,10 +64,13 @@ def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:
         yield ReclaimableRow(category, freed.allocated, freed.objects, NAMES[category], how.text, how.commands, why)
 
 
-def layers(figures: Figures) -> Iterator[LayerRow]:
-    """The layers, each behind its parent's children, so that the ids that repeat are near each other."""
+def layers(figures: Figures, use: Use | None = None) -> Iterator[LayerRow]:
+    """The layers, each behind its parent's children, so that the ids that repeat are near each other.
+
+    `use`: only those with that use.
+    """
     parents = _parents(figures.snapshot)
-    layers = figures.snapshot.inventory.layers
+    layers = [one for one in figures.snapshot.inventory.layers if use is None or one.use is use]
     yield from _rows(figures, Collector.IMAGES, layers, lambda layer: _layer(figures, layer, parents))
 
 

@@ -252,7 +252,7 @@ def test_marking_from_the_end_is_the_same_as_sweeping_after_each_prune(
         kept = {one for node in after for one in content.trees[node]}
         expected.update(dict.fromkeys(owned - kept, category))
         owned = kept
-    assert dict(sweep.trees()) == expected
+    assert sweep.trees() == expected
 
 
 @given(_stores(), st.integers(0, 12))

@@ -446,3 +446,20 @@ def test_the_recorded_root_is_as_its_engine_said(tmp_path: Path) -> None:
     assert content.layers.keys() <= content.marked(content.holds)
     assert StoreNode("moby", "overlayfs", inventory.containers[0].id) in content.layers
     assert not inventory.knowledge.gaps
+
+
+def test_an_engine_that_works_with_another_snapshotter_has_all_images_and_only_the_containers_of_that(
+    tmp_path: Path,
+) -> None:
+    writer = ContainerdWriter(tmp_path / "docker")
+    base = writer.image("docker.io/library/base:1", [_BASE])
+    for name in ("one", "two"):
+        writer.container(name, "base:1", base, log=b"")
+    writer.snapshotter, writer.moby = "native", writer.store.namespace("moby", "native")
+    writer.container("three", "base:1", writer.image("docker.io/library/base:1", [_BASE]), log=b"")
+    writer.write()
+    (native,) = writer.root.rglob("io.containerd.snapshotter.v1.native/snapshots")
+    os.utime(native)
+    inventory = read(writer.root)
+    assert {one.name: bool(one.unloaded) for one in inventory.containers} == {"one": True, "two": True, "three": False}
+    assert [one.unloaded for one in inventory.images] == [False]
