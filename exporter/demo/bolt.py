@@ -6,6 +6,7 @@ Facts: bbolt 1.3 page.go, db.go (meta), bucket.go (inline buckets), node.go (spl
 
 import os
 import struct
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,10 @@ def leaf(number: int, tree: Tree) -> bytes:
 
 def bolt(tree: Tree) -> bytes:
     """A whole database with these buckets."""
-    pages = _Written()
+    pages = _State()
     root = pages.tree(pages.elements(tree))
-    free = struct.pack("<QHHI", 2, 16, 0, 0).ljust(PAGE, b"\0")
-    metas = meta(0, 6, root, pages.end) + meta(1, 7, root, pages.end)
-    return b"".join([metas, free, *pages.written])
+    head = meta(0, 6, root, pages.end) + meta(1, 7, root, pages.end) + _free_list()
+    return head + b"".join(page for _, page in sorted(pages.written.items()))
 
 
 def write_bolt(path: Path, tree: Tree) -> None:
@@ -61,12 +61,52 @@ def write_bolt(path: Path, tree: Tree) -> None:
     os.replace(made, path)
 
 
-class _Written:
-    """The pages after the free list, in the order of their numbers; the next one is `end`."""
+class BoltFile:
+    """A database that is written several times as bbolt does it: what has not changed stays in its pages.
 
-    def __init__(self) -> None:
-        self.written: list[bytes] = []
-        self.end = _FIRST
+    A commit writes pages that the present state does not use, and then a meta page.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._state = _State()
+        self._state.tree([])
+        self._transaction = 1
+
+    def write(self, tree: Tree) -> None:
+        """Commit a state of the database; raises OSError."""
+        state = _State(self._state)
+        root = state.tree(state.elements(tree))
+        self._transaction += 1
+        if not self._path.exists():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_bytes(meta(0, 0) + meta(1, 1) + _free_list() + leaf(_FIRST, {}).ljust(PAGE, b"\0"))
+        with self._path.open("r+b") as file:
+            for number, page in sorted(state.written.items()):
+                os.pwrite(file.fileno(), page, number * PAGE)
+            newest = meta(self._transaction % 2, self._transaction, root, state.end)
+            os.pwrite(file.fileno(), newest, self._transaction % 2 * PAGE)
+        self._state = state
+
+
+def _free_list() -> bytes:
+    return struct.pack("<QHHI", 2, 16, 0, 0).ljust(PAGE, b"\0")
+
+
+class _State:
+    """The pages of one state of a database. Those that the state before has stay where they are; `written` are new.
+
+    No page has the number `end` or a higher one. `places` are the numbers of the pages by what is in them.
+    """
+
+    def __init__(self, before: "_State | None" = None) -> None:
+        self.written: dict[int, bytes] = {}
+        self.end: int = before.end if before else _FIRST
+        self.used: set[int] = set()
+        self.places: dict[bytes, list[int]] = defaultdict(list)
+        self._old = {body: list(numbers) for body, numbers in before.places.items()} if before else {}
+        busy = before.used if before else ()
+        self._free = [number for number in range(self.end - 1, _FIRST - 1, -1) if number not in busy]
 
     def elements(self, tree: Tree) -> list[_Element]:
         """The elements of a bucket, after the pages of the buckets in it were written."""
@@ -77,7 +117,7 @@ class _Written:
 
     def tree(self, elements: list[_Element]) -> int:
         """Write a bucket's leaf pages and the branch pages above them; return the number of the first page."""
-        level = [(part[0][1] if part else b"", self._add(part)) for part in _parts(elements)]
+        level = [(part[0][1] if part else b"", self._add(_leaf_page(1, part))) for part in _parts(elements)]
         while len(level) > 1:
             most = max(2, PAGE // (16 + max(len(key) for key, _ in level)) - 1)
             level = [self._branch(level[at : at + most]) for at in range(0, len(level), most)]
@@ -91,21 +131,26 @@ class _Written:
             return struct.pack("<QQ", 0, 0) + _leaf_page(0, elements)
         return struct.pack("<QQ", self.tree(elements), 0)
 
-    def _add(self, elements: list[_Element]) -> int:
-        return self._append(_leaf_page(self.end, elements))
-
     def _branch(self, below: list[tuple[bytes, int]]) -> tuple[bytes, int]:
         size = 16 + sum(16 + len(key) for key, _ in below)
-        page, data = struct.pack("<QHHI", self.end, _BRANCH, len(below), (size - 1) // PAGE), b""
+        page, data = struct.pack("<QHHI", 1, _BRANCH, len(below), (size - 1) // PAGE), b""
         for index, (key, number) in enumerate(below):
             page += struct.pack("<IIQ", 16 * (len(below) - index) + len(data), len(key), number)
             data += key
-        return below[0][0], self._append(page + data)
+        return below[0][0], self._add(page + data)
 
-    def _append(self, page: bytes) -> int:
-        number, count = self.end, -(-len(page) // PAGE)
-        self.written.append(page.ljust(count * PAGE, b"\0"))
-        self.end += count
+    def _add(self, page: bytes) -> int:
+        """Have a page somewhere: where it is already, on a free page, or at the end. Its number is written here."""
+        body = page[8:]
+        count = -(-len(page) // PAGE)
+        if known := self._old.get(body):
+            number = known.pop()
+        else:
+            number = self._free.pop() if count == 1 and self._free else self.end
+            self.end = max(self.end, number + count)
+            self.written[number] = (struct.pack("<Q", number) + body).ljust(count * PAGE, b"\0")
+        self.places[body].append(number)
+        self.used.update(range(number, number + count))
         return number
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.demo import oci
-from exporter.demo.bolt import write_bolt
+from exporter.demo.bolt import BoltFile
 from exporter.demo.snapshotter import Kind, Snapshotter, fill, go_time, varint
 from exporter.demo.writer import Content
 
@@ -39,6 +39,7 @@ class ContainerdStore:
         self.snapshotters: dict[str, Snapshotter] = {}
         self.namespaces: dict[str, Namespace] = {}
         self.tree: Bucket = {}
+        self._database = BoltFile(home / "io.containerd.metadata.v1.bolt/meta.db")
         for store in (*(f"io.containerd.{name}" for name in _STORES), "tmpmounts"):
             (home / store).mkdir(mode=0o700, parents=True, exist_ok=True)
         (home / "io.containerd.grpc.v1.introspection/uuid").write_text("4f0d6a1e-2c3b-4a59-8f1d-0a1b2c3d4e5f")
@@ -62,7 +63,7 @@ class ContainerdStore:
         for snapshotter in self.snapshotters.values():
             snapshotter.write()
         tree = {"v1": {"version": varint(_SCHEMA_VERSION), **self.tree}}
-        write_bolt(self.home / "io.containerd.metadata.v1.bolt/meta.db", tree)
+        self._database.write(tree)
 
 
 class Namespace:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from exporter.demo import oci
-from exporter.demo.bolt import write_bolt
+from exporter.demo.bolt import BoltFile, write_bolt
 from exporter.demo.containerd import SECOND, Bucket, ContainerdStore, Namespace
 from exporter.demo.layerdb import digest
 from exporter.demo.snapshotter import fill, usage, uvarint
@@ -43,6 +43,7 @@ class ContainerdWriter:
         self.builds: Namespace = self.store.namespace("moby_history", snapshotter)
         self._targets: dict[str, oci.OciManifest] = {}
         self._records: dict[str, dict[str, Any]] = {}
+        self._cache = BoltFile(root / "buildkit" / f"containerd-{snapshotter}" / "metadata_v2.db")
         self._builds: dict[str, bytes] = {}
         self._volumes: dict[str, Mapping[str, str]] = {}
         for name in ("buildkit/executor", "containers", "network/files", "plugins/storage", "runtimes", "swarm", "tmp"):
@@ -231,7 +232,7 @@ class ContainerdWriter:
         home = self.root / "buildkit" / f"containerd-{self.snapshotter}"
         (home / "cachemounts").mkdir(parents=True, exist_ok=True)
         (home / "workerid").write_text("mxscy37pxz7foxo6tdvfoah30")
-        write_bolt(home / "metadata_v2.db", {"_main": records, "_index": {}, "_external": {}})
+        self._cache.write({"_main": records, "_index": {}, "_external": {}})
         write_bolt(self.root / "buildkit/history_c8d.db", {"_records": self._builds, "_version": {"version": b"2"}})
         write_bolt(self.root / "buildkit/cache.db", {"_result": {}})
         volumes = {

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from exporter.demo.bolt import write_bolt
+from exporter.demo.bolt import BoltFile
 from exporter.demo.writer import Content, put
 
 Kind = Literal["view", "active", "committed"]
@@ -79,6 +79,7 @@ class Snapshotter:
         self.rows: dict[str, dict[str, Any]] = {}
         self._ids: dict[str, int] = {}
         self._next = 0
+        self._database = BoltFile(self.path / "metadata.db")
 
     def add(  # noqa: PLR0913 - a snapshot has that many sides
         self,
@@ -128,7 +129,7 @@ class Snapshotter:
             for name, row in self.rows.items()
             if "parent" in row
         }
-        write_bolt(self.path / "metadata.db", {"v1": {"snapshots": self.rows, "parents": parents}})
+        self._database.write({"v1": {"snapshots": self.rows, "parents": parents}})
 
     def _directory(self, name: str, kind: Kind, parent: str) -> Path | None:
         if self.name not in (*_OVERLAY, "native"):

@@ -32,7 +32,8 @@ class Sweep:
         self._images = {one.digest: one for one in images if not one.unloaded}
         self._own: dict[Holder, list[int]] = defaultdict(list)
         for index, hold in enumerate(content.holds if self._loaded else ()):
-            if hold.namespace in (content.engine, content.history):
+            space = content.history if hold.holder is Holder.HISTORY else content.engine
+            if hold.namespace == space:
                 self._own[hold.holder].append(index)
 
     def remove_containers(self, category: Category, containers: Iterable[Container]) -> None:
@@ -43,7 +44,7 @@ class Sweep:
 
     def remove_builds(self, category: Category) -> None:
         """`docker builder prune --all`: all records, and what is left of work."""
-        self._remove(category, _BUILDS, lambda hold: hold.namespace == self._content.engine)
+        self._remove(category, _BUILDS, lambda _: True)
 
     def remove_history(self, category: Category) -> int:
         """`docker buildx history rm --all`: how many entries there are."""

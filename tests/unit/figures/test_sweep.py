@@ -150,6 +150,14 @@ def test_other_namespaces_are_no_part_of_any_prune() -> None:
     assert _freed(store, containers=(pod,)) == {}
 
 
+def test_an_image_in_the_namespace_of_the_history_is_no_image_of_the_engine() -> None:
+    store = Store()
+    store.image(store.blob("sha256:a", 10), "docker.io/library/app:1")
+    other = store.blob("sha256:b", 100, namespaces=(HISTORY,))
+    store.hold(Holder.IMAGE, "docker.io/library/app:1", other, namespace=HISTORY)
+    assert _freed(store) == {"images_unused": (20, 1)}
+
+
 def test_what_an_engine_of_another_store_does_not_load_is_no_part_of_any_prune() -> None:
     store = Store()
     store.image(store.blob("sha256:a", 10), "docker.io/library/a:1", unloaded=True)

@@ -1,0 +1,198 @@
+"""An engine with containerd's image store that is killed, that builds while it is read, and that is followed."""
+
+import random
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from exporter.core.content import ContentStore
+from exporter.core.model import Snapshot
+from tests.support.containerd_states import settle
+from tests.support.exporter import exporter
+from tests.support.product import Samples, document_of, figures_of, scan
+from tests.support.todays_engine import TodaysEngine, todays_engine
+from tests.support.waiting import eventually
+
+_BUILD = """
+FROM base:1
+RUN echo {name} > /name && dd if=/dev/urandom of=/big bs=1k count=200
+RUN --mount=type=cache,target=/cache echo {name} > /cache/{name}; rm /big
+"""
+_QUIET = ("--network", "none")
+#: How many builds are killed, and how many are made while the root is read.
+_KILLS, _BUILDS = 3, 5
+#: So many entries has a layer that is measured once.
+_MANY = 2000
+
+
+@pytest.fixture
+def one(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TodaysEngine]:
+    """An engine with an image, by default with a containerd of its own."""
+    own = getattr(request, "param", "host") == "host"
+    scratch = tmp_path / "engine"
+    scratch.mkdir()
+    with TemporaryDirectory(prefix="e-") as short, todays_engine(scratch, Path(short), own_containerd=own) as started:
+        started.base()
+        yield started
+
+
+def _content(snapshot: Snapshot) -> ContentStore:
+    assert snapshot.inventory.content is not None
+    return snapshot.inventory.content
+
+
+@pytest.mark.parametrize("one", ["daemon", "host"], indirect=True)
+def test_what_is_left_of_killed_builds_is_known_and_pruned(one: TodaysEngine, request: pytest.FixtureRequest) -> None:
+    chance = random.Random(request.node.name)
+    one.run("run", "-d", *_QUIET, "--name", "stays", "base:1", "sleep", "1000")
+    for number in range(_KILLS):
+        _kill_at_work(one, number, chance.randint(1, 12))
+        dead = scan(one.root, orphaned_after=0, containerd=one.further)
+        orphaned = {layer.id for layer in dead.inventory.layers if layer.use == "orphaned"}
+        blobs = set(_content(dead).orphaned)
+        assert not [problem for problem in dead.problems if problem.reason != "vanished"]
+        one.start()
+        one.run("start", "stays")
+        assert not orphaned & _directories(one), "the engine still has a use for it"
+        assert not blobs & set(one.ctr("moby", "content", "ls", "-q").split())
+    figures = figures_of(one.root, containerd=one.further, intermediate=True)
+    for image in one.ask("/images/json?all=1"):
+        name = image["Id"].removeprefix("sha256:")[:12]
+        assert figures("image_virtual_size_bytes", image_id=name) == image["Size"], image
+    _prune_all(one)
+
+
+def _kill_at_work(one: TodaysEngine, number: int, changes: int) -> None:
+    """Kill the daemons when so many snapshots and blobs have come or gone since a build has begun."""
+
+    def entries() -> set[Path]:
+        return {*one.store.glob("*.snapshotter.*/snapshots/*"), *one.store.glob("*.content.*/blobs/sha256/*")}
+
+    before = entries()
+    work = threading.Thread(target=_churn, args=(one, f"k{number}"))
+    work.start()
+    eventually(lambda: len(entries() ^ before) >= changes or not work.is_alive())
+    one.kill()
+    work.join()
+
+
+def _churn(one: TodaysEngine, name: str) -> None:
+    for builder in ("1", "0"):
+        dockerfile = _BUILD if builder == "1" else _BUILD.replace("--mount=type=cache,target=/cache", "mkdir /cache;")
+        one.build(f"{name}:{builder}", dockerfile.format(name=name), builder=builder, check=False)
+        one.run("run", *_QUIET, f"{name}:{builder}", "sh", "-c", "echo 1 > /1", check=False)
+
+
+def _directories(one: TodaysEngine) -> set[str]:
+    """The directories of the snapshots that are there."""
+    return {path.name for path in one.store.glob("*.snapshotter.v1.overlayfs/snapshots/*")}
+
+
+def _prune_all(one: TodaysEngine) -> None:
+    """Compare what the prunes free with what was promised. An engine that has just started removes by itself, too."""
+    settled = figures_of(one.root, containerd=one.further, orphaned_after=0)
+    assert settled("content_blobs", use="orphaned") == 0
+    assert settled.sum("layers", use="orphaned") == 0
+    rows = document_of(one.root, containerd=one.further).reclaimable
+    for row in rows[:-1]:
+        (command,) = row.commands
+        before = _held(one)
+        one.run(*command.split()[1:], *(() if "history" in command else ("--force",)))
+        assert before - _held(one) == row.bytes, row
+
+
+def _held(one: TodaysEngine) -> int:
+    """The disk blocks of blobs, snapshots and containers in bytes."""
+    subprocess.run(["sync", "--file-system", str(one.root)], check=True)
+    patterns = ("*.content.*/blobs/sha256/*", "*.snapshotter.*/snapshots/*")
+    paths = [str(path) for pattern in patterns for path in one.store.glob(pattern)]
+    paths += map(str, one.root.glob("containers/*"))
+    command = ["du", "-scx", "--block-size=1", "--files0-from=-"]
+    listed = subprocess.run(command, input="\0".join(paths), capture_output=True, text=True, check=True)
+    return int(listed.stdout.splitlines()[-1].split()[0])
+
+
+def test_what_does_not_change_has_its_figures_while_the_engine_builds(one: TodaysEngine) -> None:
+    one.build("kit:1", "FROM base:1\nRUN echo kit > /kit\n", builder="1")
+    one.run("run", "-d", *_QUIET, "--name", "stays", "kit:1", "sleep", "1000")
+    sizes = {image["Id"][7:19]: image["Size"] for image in one.ask("/images/json")}
+    with exporter(one.root, "--containerd.root", one.further, "--layers.orphaned-after", "2") as running:
+        running.until(lambda figures: len(figures.all("image_virtual_size_bytes")) == len(sizes))
+        work = threading.Thread(target=_build_and_remove, args=(one,))
+        work.start()
+        reads = 0
+        while work.is_alive():
+            _check(running.figures(), sizes)
+            _check(figures_of(one.root, orphaned_after=2, containerd=one.further), sizes)
+            reads += 1
+        work.join()
+        assert reads > 1
+
+
+def _build_and_remove(one: TodaysEngine) -> None:
+    for number in range(_BUILDS):
+        name = f"work{number % 3}"
+        one.build(f"{name}:1", _BUILD.format(name=f"{name}-{number}"), builder="1")
+        one.run("run", *_QUIET, "--rm", f"{name}:1", "sh", "-c", "echo 1 > /1")
+        if number % 2:
+            one.run("rmi", "-f", f"{name}:1")
+            one.run("builder", "prune", "--force")
+
+
+def _check(figures: Samples, sizes: dict[str, int]) -> None:
+    for name, size in sizes.items():
+        assert figures("image_virtual_size_bytes", image_id=name) == size
+    assert figures.all("container_info", name="stays")
+    assert figures.sum("layers", use="orphaned") == 0
+    assert figures("content_blobs", use="orphaned") == 0
+    assert figures.sum("missing_layers") == 0
+    unread = [(labels, count) for labels, count in figures.all("scan_errors_total") if labels["reason"] != "vanished"]
+    assert not [one for one in unread if one[1]]
+
+
+def test_events_tell_of_what_an_engine_does(one: TodaysEngine) -> None:
+    """Nothing is found by looking: the next look is an hour away. What has been measured is not measured again."""
+    many = one.scratch / "many"
+    many.mkdir()
+    for number in range(_MANY):
+        (many / f"{number}").touch()
+    packed = subprocess.run(["tar", "-C", str(many), "-c", "."], capture_output=True, check=True).stdout
+    with exporter(one.root, "--containerd.root", one.further, "--watch.look-interval", "3600") as running:
+        running.until(lambda figures: bool(figures.all("image_virtual_size_bytes")))
+        one.run("import", "-", "many:1", stdin=packed)
+        figures = running.until(_has("many"))
+        assert figures("scan_entries", collector="images") > _MANY
+        steps: list[tuple[Callable[[], object], Callable[[Samples], bool]]] = [
+            (lambda: one.run("tag", "many:1", "other:1"), _has("other")),
+            (lambda: one.build("kit:1", _BUILD.format(name="kit"), builder="1"), _has("kit")),
+            (
+                lambda: one.run("run", *_QUIET, "--name", "ended", "kit:1", "sh", "-c", ":"),
+                _counts("containers", 1, "exited"),
+            ),
+            (lambda: one.run("rm", "ended"), _counts("containers", 0, "exited")),
+            (lambda: one.run("rmi", "other:1"), _has_not("other")),
+            (lambda: one.run("rmi", "kit:1"), _has_not("kit")),
+            (lambda: one.run("builder", "prune", "--all", "--force"), lambda f: f("build_cache_records") == 0),
+        ]
+        for step, becomes in steps:
+            step()
+            figures = running.until(becomes)
+            assert figures("scan_entries", collector="images") < _MANY
+        settle(one)
+        running.until(lambda f: f("build_history_records") == one.builds)
+
+
+def _has(repository: str) -> Callable[[Samples], bool]:
+    return lambda figures: bool(figures.all("image_tag_info", repository=repository))
+
+
+def _has_not(repository: str) -> Callable[[Samples], bool]:
+    return lambda figures: not figures.all("image_tag_info", repository=repository)
+
+
+def _counts(name: str, value: float, state: str) -> Callable[[Samples], bool]:
+    return lambda figures: figures.sum(name, state=state) == value
