@@ -47,6 +47,8 @@ class Figures:
     def why_not(self, figure: Figure | Category, driver: str = "") -> str:
         """One line that says why a figure is not known; "" where it is."""
         inventory = self.snapshot.inventory
+        if figure is Figure.BUILD_SHARES and inventory.build_cache.unsure:
+            return inventory.build_cache.unsure
         # Of all drivers it is known only where it is of each: one may need more than another.
         asked = (driver,) if driver else ("", *inventory.drivers)
         return next((why for one in asked if (why := needs.why_not(inventory.knowledge, figure, one))), "")

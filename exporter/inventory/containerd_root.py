@@ -52,7 +52,7 @@ class ContainerdRoot:
 
     def __init__(self, setting: str) -> None:
         """`setting`: a path, FIND_CONTAINERD or NO_CONTAINERD."""
-        self._setting = setting
+        self._setting = setting or FIND_CONTAINERD
         self.search = Search()
         self._data: Identity | None = None
         self._identity: Identity | None = None
