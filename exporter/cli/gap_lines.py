@@ -1,5 +1,6 @@
 """The lines on standard error that name what was not read, where no problem of a file has named it already."""
 
+import posixpath
 from collections.abc import Collection, Iterable
 
 from exporter.core.knowledge import INPUT_LABELS, Input
@@ -17,7 +18,7 @@ def gap_lines(root: str, gaps: Iterable[tuple[str, str, str]], named: Collection
     """Make the lines for gaps, each (input, path, why); `named` are the paths of problems that have lines already."""
     found = list(dict.fromkeys(gaps))
     lines = [
-        printable(f"{root}/{path}: not known: {_LABELS.get(source, source)}: {why}")
+        printable(f"{posixpath.join(root, path)}: not known: {_LABELS.get(source, source)}: {why}")
         for source, path, why in found
         if path not in named and source != Input.IMAGE_STORE  # of that store a line of its own tells
     ]

@@ -1,6 +1,7 @@
 """The work of `once`: scan, print the exposition, and name the files that could not be read."""
 
 import importlib
+import os
 import sys
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -78,7 +79,7 @@ def _report_problems(snapshot: Snapshot) -> int:
         return 1
     problems = [problem for problem in snapshot.problems if problem.reason is not Reason.VANISHED]
     for problem in problems:
-        line = f"{snapshot.root}/{problem.path}: {problem.reason.value} {problem.detail}"
+        line = f"{os.path.join(snapshot.root, problem.path)}: {problem.reason.value} {problem.detail}"
         click.echo(log.printable(line.rstrip()), err=True)
     for name in snapshot.inventory.nested:
         click.echo(remapped_line(snapshot.root, name), err=True)

@@ -114,7 +114,7 @@ def _report_problems(document: "Document", *, objects: bool) -> bool:
         click.echo(printable(said), err=True)
     problems = [one for one in document.problems if one.reason != "vanished"]
     for one in problems:
-        click.echo(printable(f"{document.root}/{one.path}: {one.reason} {one.detail}".rstrip()), err=True)
+        click.echo(printable(f"{os.path.join(document.root, one.path)}: {one.reason} {one.detail}".rstrip()), err=True)
     for reason, advice in ADVICE.items():
         if any(one.reason == reason for one in problems):
             click.echo(f"{reason}: {advice}", err=True)

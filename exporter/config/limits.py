@@ -30,6 +30,11 @@ class Limited:
     shown: Shown
     dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LIMITED, 0))
 
+    def spares(self, limit: str, series: int) -> bool:
+        """Whether so many series are allowed."""
+        most = dict(self.shown.most).get(limit, 0)
+        return not most or series <= most
+
     def keep(
         self,
         limit: str,

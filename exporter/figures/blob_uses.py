@@ -54,10 +54,13 @@ def _use(content: ContentStore, hold: Hold) -> BlobUse:
     return use if own or use is BlobUse.INGEST else BlobUse.OTHER_NAMESPACE
 
 
-def blobs(snapshot: Snapshot, content: ContentStore) -> dict[BlobUse, BlobSum]:
-    """The blobs by use. Those that are being written count with the directories that they are written in."""
+def blobs(snapshot: Snapshot, content: ContentStore, uses: Mapping[str, BlobUse]) -> dict[BlobUse, BlobSum]:
+    """The blobs by use; `uses` has that of each.
+
+    Those that are being written count with the directories that they are written in.
+    """
     trees: dict[BlobUse, list[Tree | None]] = {use: [] for use in BlobUse}
-    for digest, use in uses_of_blobs(content).items():
+    for digest, use in uses.items():
         trees[use].append(content.blobs[digest].tree)
     trees[BlobUse.INGEST] += [one.tree for one in content.ingests]
     return {use: BlobSum(len(those), _allocated(snapshot, those)) for use, those in trees.items()}

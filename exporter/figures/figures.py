@@ -47,6 +47,8 @@ class Figures:
     def why_not(self, figure: Figure | Category, driver: str = "") -> str:
         """One line that says why a figure is not known; "" where it is."""
         inventory = self.snapshot.inventory
+        if figure is Figure.BUILD_SHARES and inventory.build_cache.unsure:
+            return inventory.build_cache.unsure
         # Of all drivers it is known only where it is of each: one may need more than another.
         asked = (driver,) if driver else ("", *inventory.drivers)
         return next((why for one in asked if (why := needs.why_not(inventory.knowledge, figure, one))), "")
@@ -141,12 +143,20 @@ class Figures:
         return {name: users[name] if known else None for name in names}
 
     @cached_property
-    def blobs(self) -> Mapping[BlobUse, BlobSum]:
-        """The blobs of containerd's image store by use; nothing where there is none, or it was not read whole."""
+    def uses_of_blobs(self) -> Mapping[str, BlobUse]:
+        """The use of each blob of containerd's image store, by digest; nothing where that is not known."""
         content = self.snapshot.inventory.content
         if content is None or not self.is_known(Figure.BLOBS):
             return {}
-        return self._attempt(Collector.IMAGES, "blobs", lambda it: blob_uses.blobs(it, content), {})
+        return self._attempt(Collector.IMAGES, "uses of blobs", lambda _: blob_uses.uses_of_blobs(content), {})
+
+    @cached_property
+    def blobs(self) -> Mapping[BlobUse, BlobSum]:
+        """The blobs of containerd's image store by use; nothing where there is none, or it was not read whole."""
+        content, uses = self.snapshot.inventory.content, self.uses_of_blobs
+        if content is None or not self.is_known(Figure.BLOBS) or (content.blobs and not uses):
+            return {}
+        return self._attempt(Collector.IMAGES, "blobs", lambda it: blob_uses.blobs(it, content, uses), {})
 
     @cached_property
     def history(self) -> int | None:

@@ -33,7 +33,8 @@ class Sweep:
         self._idle = inventory.build_cache.idle
         self._own: dict[Holder, list[int]] = defaultdict(list)
         for index, hold in enumerate(content.holds if self._loaded else ()):
-            if hold.namespace in (content.engine, content.history):
+            space = content.history if hold.holder is Holder.HISTORY else content.engine
+            if hold.namespace == space:
                 self._own[hold.holder].append(index)
 
     def remove_containers(self, category: Category, containers: Iterable[Container]) -> None:
@@ -44,7 +45,7 @@ class Sweep:
 
     def remove_builds(self, category: Category) -> None:
         """`docker builder prune --all`: all records of the engine's snapshotter, and what is left of work."""
-        self._remove(category, _BUILDS, lambda hold: hold.namespace == self._content.engine and not self._is_idle(hold))
+        self._remove(category, _BUILDS, lambda hold: not self._is_idle(hold))
 
     def _is_idle(self, hold: Hold) -> bool:
         """Whether this is a lease of a record that the engine does not know of. Some have a suffix."""

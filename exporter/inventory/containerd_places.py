@@ -29,7 +29,7 @@ def places(root: str, on_error: OnError) -> dict[str, bool]:
     Each with whether it is one of the host's: of its containerd's configuration, or the default. `on_error` is called
     with the error and the path where the configuration may not be read.
     """
-    found = dict.fromkeys(_of_mounts(), False)
+    found = dict.fromkeys(of_mounts(), False)
     for path in _of_host(on_error):
         found[path] = True
     above = os.path.dirname(root)
@@ -39,8 +39,8 @@ def places(root: str, on_error: OnError) -> dict[str, bool]:
     return found
 
 
-def _of_mounts() -> Iterator[str]:
-    """The roots in which containers that run have their snapshots."""
+def of_mounts() -> Iterator[str]:
+    """The roots in which containers that run have their snapshots, this one too if it is in a container."""
     for path in overlay_directories():
         before, found, _ = path.partition(_SNAPSHOTTER)
         if found and os.path.isabs(before):

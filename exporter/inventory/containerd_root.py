@@ -4,21 +4,26 @@ dockerd starts a containerd of its own only where it finds none on the host. Dis
 one, and nothing below the data root names its root.
 """
 
+import math
 import os
+import stat
 import time
 from dataclasses import dataclass, field
 
 from exporter.config.settings import DEFAULT_ROOT, FIND_CONTAINERD, NO_CONTAINERD
 from exporter.core.data_root import DataRoot, Untaken
+from exporter.core.fault_log import FAULT_LOG
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.shortage import is_shortage
-from exporter.inventory.containerd_places import CONFIG, places
+from exporter.inventory.containerd_places import CONFIG, of_mounts, places
 from exporter.inventory.containerd_proof import METADATA, OWN, Evidence, Store, read_store
 from exporter.inventory.opening import add_further, identify
 
-#: A root that is not taken is looked at again after so long, and so is one that is.
-_AGAIN_SECONDS, _TAKEN_AGAIN_SECONDS = 30.0, 300.0
+#: How long after a search the next one is made: where a root is known or none is needed; where one is wanted; and there
+#: at the earliest, where something has changed.
+_SETTLED_SECONDS, _AGAIN_SECONDS, _SOON_SECONDS = 300.0, 30.0, 5.0
 _NOT_FOUND = "no directory was found that is the root of a containerd with images of Docker"
+_HIDDEN = "containers that run have their layers there, and it cannot be seen from here: mount it, too"
 _NO_PROOF = "nothing proves it: the data root has neither containers nor builds"
 Identity = tuple[int, int]
 
@@ -28,12 +33,14 @@ class Search:
     """The result of a search: the root that is `taken`, or those that are `untaken`, with the reason.
 
     `read`: the directories that were read for it. `denied`: the device and inode of what this process may not read.
+    `settled`: none is needed, since the images are below the data root.
     """
 
     taken: str = ""
     untaken: dict[str, Untaken] = field(default_factory=dict)
     read: list[str] = field(default_factory=list)
     denied: set[Identity] = field(default_factory=set)
+    settled: bool = False
 
     def refuse(self, path: str, why: str, *, possible: bool = False) -> None:
         """Note why a directory is not taken."""
@@ -45,13 +52,14 @@ class ContainerdRoot:
 
     def __init__(self, setting: str) -> None:
         """`setting`: a path, FIND_CONTAINERD or NO_CONTAINERD."""
-        self._setting = setting
+        self._setting = setting or FIND_CONTAINERD
         self.search = Search()
+        self._data: Identity | None = None
         self._identity: Identity | None = None
         #: The root that was taken last.
         self._last = ""
         self._seen: object = None
-        self._again = 0.0
+        self._searched = -math.inf
 
     @property
     def changed(self) -> bool:
@@ -65,7 +73,8 @@ class ContainerdRoot:
         """
         if self._setting == NO_CONTAINERD:
             return
-        self._look(root)
+        if self._is_due(root):
+            self._look(root)
         if path := self.search.taken:
             try:
                 top = add_further(root, path)
@@ -73,16 +82,25 @@ class ContainerdRoot:
             except OSError as error:
                 lost = Search()
                 lost.refuse(path, _failed(lost, error, path))
-                self.search, self._again = lost, 0.0
+                self.search, self._searched = lost, -math.inf
         root.untaken = tuple(self.search.untaken.values())
 
+    def _is_due(self, root: DataRoot) -> bool:
+        """Whether to search: what was known may not hold any more."""
+        if (root.device, root.inode) != self._data or self.changed:
+            return True
+        since = time.monotonic() - self._searched
+        if self.search.taken or self.search.settled:
+            return since >= _SETTLED_SECONDS
+        if self.search.denied:  # nothing is read again before it may be
+            return since >= _SOON_SECONDS
+        return since >= _AGAIN_SECONDS or (since >= _SOON_SECONDS and self._signature(root) != self._seen)
+
     def _look(self, root: DataRoot) -> None:
-        """Search, unless what is known still holds."""
-        now, seen = time.monotonic(), self._signature(root)
-        same = seen == self._seen
-        if same and now < self._again:
-            return
-        found = _search(root, self._setting)
+        """Search, and remember what was found."""
+        if (root.device, root.inode) != self._data:
+            self.search, self._last = Search(), ""
+        found = self._found(root)
         if not found.taken and self.search.taken and not self.changed:
             # What was proved once holds without a proof: the last container may have been removed.
             found = self.search
@@ -91,22 +109,30 @@ class ContainerdRoot:
             found.untaken.pop("", None)
             found.refuse(self._last, why)
         self.search = found
+        self._data = root.device, root.inode
         self._seen = self._signature(root)
-        self._again = now + (_TAKEN_AGAIN_SECONDS if found.taken else _AGAIN_SECONDS)
+        self._searched = time.monotonic()
+
+    def _found(self, root: DataRoot) -> Search:
+        """Search. Raises OSError where this process has no descriptor or memory left for it."""
+        try:
+            return _search(root, self._setting)
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen: the data root is read all the same
+            failed = Search()
+            failed.refuse("", f"the exporter failed to find it: {FAULT_LOG.note(error, 'the root of a containerd')}")
+            return failed
 
     def _signature(self, root: DataRoot) -> object:
-        """What tells, without reading much, that another root may be the right one."""
-        taken = self.search.taken
-        if taken:
-            return (root.device, root.inode), taken, identify(taken)
+        """What tells, without reading much, that a directory that was not taken may be the right one now."""
         if self._setting != FIND_CONTAINERD:
-            return (root.device, root.inode), identify(self._setting)
+            return identify(self._setting)
         try:
             containers = tuple(root.names(("containers",)))
         except OSError:
             containers = ()
-        found = places(root.path, lambda _error, _path: None)
-        return (root.device, root.inode), containers, tuple((path, identify(path)) for path in found)
+        return containers, tuple((path, identify(path)) for path in places(root.path, lambda _error, _path: None))
 
 
 def _why_lost(path: str) -> str:
@@ -132,9 +158,11 @@ def _search(root: DataRoot, setting: str) -> Search:
             found.taken = os.path.realpath(path)
     elif not root.is_directory((METADATA,)):  # else the data root is that of a containerd itself
         evidence = Evidence(root)
-        own = _own_store(root)
-        if evidence.is_in_containerd and not _explains(own, evidence):
-            _Finder(root, evidence, found, own=own is not None).run()
+        if evidence.is_in_containerd:
+            own = _own_store(root)
+            found.settled = own is not None and _explains(own, evidence)
+            if not found.settled and not (own and own.error):
+                _Finder(root, evidence, found, own=own is not None).run()
     return found
 
 
@@ -148,10 +176,8 @@ def _own_store(root: DataRoot) -> Store | None:
         return None
 
 
-def _explains(own: Store | None, evidence: Evidence) -> bool:
+def _explains(own: Store, evidence: Evidence) -> bool:
     """Whether the containerd below the data root is the one that keeps its images."""
-    if own is None:
-        return False
     return bool(own.score(evidence)) or not (own.empty or evidence.containers)
 
 
@@ -181,7 +207,8 @@ class _Finder:
             found.untaken.clear()
             found.denied.clear()
         elif not (found.untaken or self._own):
-            found.refuse("", _NOT_FOUND)
+            hidden = next((path for path in of_mounts() if not os.path.lexists(path)), "")
+            found.refuse(hidden, _HIDDEN if hidden else _NOT_FOUND)
 
     def _store(self, path: str) -> Store | None:
         """What the containerd with this root has; None where there is none, or the data root is that place."""
@@ -189,11 +216,10 @@ class _Finder:
         try:
             if why_none(path) or _why_not_beside(self._root, path) or _is_read_with(self._root, path):
                 return None
-            store = read_store(path)
+            found.read.append(os.path.realpath(place))
+            return read_store(path)
         except OSError as error:
             return Store(error=_failed(found, error, place))
-        found.read.append(os.path.realpath(place))
-        return store
 
     def _judge(self, path: str, store: Store, *, of_host: bool) -> None:
         found, evidence = self._found, self._evidence
@@ -216,11 +242,19 @@ def why_none(path: str) -> str:
     """Why a path is not the root of a containerd; "" if it is one. Raises OSError."""
     if not HANG_PROBE.answers(path):
         return "its filesystem does not answer"
-    if not os.path.isdir(path):
+    if not _is_directory(path):
         return "is not a directory" if os.path.lexists(path) else "does not exist"
-    if not os.path.isdir(os.path.join(path, METADATA)):
+    if not _is_directory(os.path.join(path, METADATA)):
         return f"is not the root of a containerd: it has no {METADATA}"
     return ""
+
+
+def _is_directory(path: str) -> bool:
+    """Whether a directory is there. Raises OSError where that may not be looked at."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _why_not_beside(root: DataRoot, path: str) -> str:
@@ -252,6 +286,6 @@ def _failed(found: Search, error: OSError, path: str) -> str:
     """Note that something could not be read; return why. Raises it where this process has no descriptor left."""
     if is_shortage(error):
         raise error
-    if isinstance(error, PermissionError) and (identity := identify(path)):
+    if isinstance(error, PermissionError) and (identity := identify(path) or identify(os.path.dirname(path))):
         found.denied.add(identity)
     return f"cannot be read: {error.strerror}"

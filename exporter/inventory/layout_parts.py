@@ -111,6 +111,7 @@ def _joined(one: BuildCache, other: BuildCache) -> BuildCache:
         tuple(dict.fromkeys((*one.content, *other.content))),
         tuple(dict.fromkeys((*one.files, *other.files))),
         one.history or other.history,
+        one.unsure or other.unsure,
         one.idle | other.idle,
     )
 

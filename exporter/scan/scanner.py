@@ -168,21 +168,27 @@ class Scanner:
                 self.lose(str(error))
             raise
         try:
-            self.containerd.attach(root)
+            self._attach(root)
         except OSError as error:
-            root.close()
             raise RootError(f"cannot be opened: {error.strerror}", shortage=True) from None
         return root
 
     def look(self) -> DataRoot:
         """Open the root for a look, without a check of its layouts; raises OSError."""
         root = open_mounted(self.path)
+        self._attach(root)
+        return root
+
+    def _attach(self, root: DataRoot) -> None:
+        """Open the further root with a root, which is closed where that fails; raises OSError."""
         try:
             self.containerd.attach(root)
         except OSError:
             root.close()
             raise
-        return root
+        # What was listed until now is older than the watches and signatures that are made next: a change in between
+        # would be in neither.
+        root.forget_listings()
 
     def begin(
         self, trigger: Trigger, dirty: Dirty, root: DataRoot | None = None, areas: RootAreas | None = None

@@ -26,7 +26,7 @@ class ScanAgain(NamedTuple):
 Order = StartScanning | ScanAgain
 ORDERS: Messages[Order] = Messages(StartScanning, ScanAgain)
 
-#: The exit status of a scanning process that may not read the data root, or write where the cache is, which are there
+#: The exit status of a scanning process that may not read a root, or write where the cache is, which are there
 #: now: another one may.
 ANOTHER_ROOT = 75
 

@@ -81,7 +81,8 @@ class ScanSupervisor:
                 if ran > min(_GOOD_PAUSES * pause, _GOOD_SECONDS):
                     pause = _FIRST_RESTART_SECONDS
                 if event == _REPLACED:
-                    _log.info(event, why="the data root, or the directory of the cache, is another one")
+                    why = "the data root, that of its containerd, or the directory of the cache, is another one"
+                    _log.info(event, why=why)
                     if ran > pause:
                         continue
                 else:

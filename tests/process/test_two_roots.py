@@ -77,6 +77,15 @@ def test_nothing_is_written_below_the_second_root(built: ContainerdWriter, besid
     assert not (beside / "metrics.prom").exists()
 
 
+def test_what_cannot_be_read_in_the_second_root_is_named_by_its_own_path(built: ContainerdWriter, beside: Path) -> None:
+    for place in beside.glob("io.containerd.snapshotter.v1.*/metadata.db"):
+        place.unlink()
+        place.symlink_to("/etc/passwd")
+    for command in ("once", "df"):
+        said = _run(command, "--root", built.root).stderr
+        assert f"\n{beside}/io.containerd.snapshotter.v1.overlayfs/metadata.db: not_regular" in f"\n{said}"
+
+
 def _results(pool: Pool, count: int) -> list[Result]:
     results: list[Result] = []
 

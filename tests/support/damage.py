@@ -16,7 +16,14 @@ from exporter.figures.figures import Figures
 from tests.support.product import Samples
 
 #: What is not worked out of the metadata: what lies on the disk, and how much of that is of no object.
-_OF_THE_DISK = ("directory_", "store_entries", "unattributed_", "series_dropped", "build_cache_allocated_")
+_OF_THE_DISK = (
+    "directory_",
+    "store_entries",
+    "unattributed_",
+    "series_dropped",
+    "build_cache_allocated_",
+    "content_allocated_",
+)
 #: The blocks of one small file and of a directory that becomes a file.
 _BLOCKS = 2 * 4096
 _LAYERS = {"overlay2": 1, "overlay": 1, "aufs": 2, "vfs": 2}
@@ -115,11 +122,20 @@ def inputs(root: Path) -> Iterator[Path]:
 
 def _is_data(path: Path) -> bool:
     parts = path.parts
+    if parts[:2] == ("containerd", "daemon"):
+        return _is_of_containerd_only(parts[2:])
     if parts[0] in _LAYERS:
         return len(parts) > _LAYERS[parts[0]]
     if parts[0] == "volumes":
         return "_data" in parts
     return parts[0] == "tmp" or path.suffix == ".log" or parts[:2] == ("buildkit", "content")
+
+
+def _is_of_containerd_only(parts: tuple[str, ...]) -> bool:
+    """The files of snapshots, blobs of layers, and what is no input of figures."""
+    if parts[:1] and parts[0].startswith("io.containerd.snapshotter"):
+        return len(parts) > 2
+    return bool(parts) and not parts[0].startswith(("io.containerd.content", "io.containerd.metadata"))
 
 
 _HEX = "[0-9a-f]{64}"
@@ -132,6 +148,8 @@ _EXCEPTIONS = (
     ("removed", rf"image/[^/]+/imagedb/metadata/sha256/{_HEX}(/parent)?"),
     # An entry of a layer that is gone or damaged: its layer is missing, as it is for the engine.
     (".*", rf"image/[^/]+/layerdb/sha256/{_HEX}(/(cache-id|diff|parent|size))?"),
+    # A download that is gone is none.
+    ("removed", rf"containerd/daemon/io\.containerd\.content\.v1\.content/ingest(/{_HEX})?"),
     # An engine ignores a file beside the volumes.
     (".*", r"volumes/[^/]+"),
     # An engine makes a new database in an empty file, and has lost the labels then.
@@ -180,6 +198,8 @@ class Said:
     def says(self, name: str, labels: tuple[tuple[str, str], ...], value: float) -> bool:
         """Whether this was said. An empty label of facts stands for one that is not known."""
         known, image = self.samples.get((name, labels)), dict(labels).get("image_id")
+        if known is None and value in self._but_for_namespace(name, labels):
+            return True
         if known == value or (name == "containers" and ("state", "unknown") in labels):
             return True
         if name == "reclaimable_bytes" and known is not None:  # what was damaged took blocks, too
@@ -188,3 +208,11 @@ class Said:
             return True  # an image that is not listed, where it cannot be told that it is not
         facts = {pair for pair in labels if pair[1]}
         return name.endswith("_info") and any(at == name and facts <= {*having} for at, having in self.samples)
+
+    def _but_for_namespace(self, name: str, labels: tuple[tuple[str, str], ...]) -> set[float]:
+        """What was said with a namespace, which is not known where the store is not."""
+        return {
+            value
+            for (one, having), value in self.samples.items()
+            if one == name and tuple(pair for pair in having if pair[0] != "namespace") == labels
+        }

@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.core.knowledge import Input
+from exporter.demo import oci
+from exporter.demo.containerd_docker import ContainerdWriter
 from tests.support.damage import DAMAGES, Said, inputs, is_exception
 from tests.support.product import figures_of, scan
 from tests.support.roots import graph_root, hex_id
@@ -63,11 +65,35 @@ def _migrated(top: Path) -> Path:
     return Migrated(built).whole().path
 
 
+def _containerd(top: Path) -> Path:
+    writer = ContainerdWriter(top / "docker")
+    base, above = oci.layer({"bin/sh": b"#" * 900}), oci.layer({"srv/app": b"x" * 500})
+    app = writer.image("docker.io/library/app:1", oci.index([oci.manifest([base, above])]))
+    writer.image("docker.io/library/base:1", [base])
+    writer.image("docker.io/library/loose:1", [oci.layer({"loose": b"l" * 70})])
+    writer.moby.dangling(writer.target("docker.io/library/loose:1"))
+    writer.moby.remove_image("docker.io/library/loose:1")
+    state = {"Running": True, "Pid": 2**22 - 5}
+    writer.container("web", "app:1", app, writable={"w": b"5"}, state=state, mounts={"/v": "data"})
+    writer.container("done", "app:1", app, writable={"w": b"5"})
+    writer.volume("data", {"f": b"9" * 900}).volume("spare", {"f": b"8" * 80})
+    writer.build_record("base", layer=base, chain=base.diff_id)
+    writer.build_record("step", files={"s": b"4" * 40}, parent="base", layer=oci.layer({"s": b"4" * 40}))
+    writer.history("one", {"log": b"5" * 50})
+    writer.moby.ingest("layer", b"3" * 30, 90)
+    node = writer.store.namespace("k8s.io")
+    node.pull(app)
+    node.name_image("docker.io/library/app:1", app)
+    writer.write()
+    return writer.root
+
+
 ROOTS: dict[str, Callable[[Path], Path]] = {
     "layerdb": _layerdb,
     "graph": _graph,
     "old volumes": _old_volumes,
     "migrated": _migrated,
+    "containerd": _containerd,
 }
 
 

@@ -25,6 +25,8 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
 _REFERENCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:-]*", re.ASCII)
 #: A name of an image of containerd, with a tag or a digest.
 _TARGET = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:@-]*", re.ASCII)
+#: containerd 2.1 pkg/identifiers/validate.go.
+_NAMESPACE = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*", re.ASCII)
 _SOCKET = "/run/docker/containerd/containerd.sock"
 _BLOCK = 4096
 #: The inodes of a snapshot to which nothing was written: itself, `fs`, `work`, and `work/work` of one that was mounted.
@@ -203,9 +205,9 @@ class BackupPlan:
         return image, Saved("image", name, "", image.virtual, "", command), must
 
     def _export(self, image: ImageRow, file: str) -> str:
-        """The command of containerd's own client that saves an image; "" for one without a name."""
+        """The command of containerd's own client that saves an image; "" for one without a name that it allows."""
         names = [one for one in (*image.references, *image.digests) if _TARGET.fullmatch(one)]
-        if not names:
+        if not names or not _NAMESPACE.fullmatch(image.namespace):
             return ""
         # dockerd has its own containerd listen elsewhere (moby 28 daemon/internal/libcontainerd/supervisor).
         own = "" if self._store.startswith("/") or not self._store else f"--address {_SOCKET} "

@@ -53,7 +53,8 @@ class _Columns:
     def lines(self, image: ImageRow) -> Iterator[tuple[Cell, ...]]:
         """A line for each tag. Sizes are in the first line of an image only, so that columns add up."""
         shares: tuple[Cell, ...] = (image.unique, _rounded(image.proportional)) if image.listed else ("", "")
-        sizes = (image.virtual, *((image.content,) if self.store else ()), *shares)
+        content = image.content if image.namespace else ""  # others have no blobs
+        sizes = (image.virtual, *((content,) if self.store else ()), *shares)
         own = (image.namespace,) if self.several else ()
         for number, names in enumerate(_references(self.index, image)):
             figures = ("", *("" for _ in sizes)) if number else (_age(image.created), *sizes)

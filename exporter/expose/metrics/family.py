@@ -92,15 +92,26 @@ class ObjectFamilies(Generic[T]):
     ) -> Iterator[Family]:
         """Make the families of the objects that the limit on series leaves: the largest, by `size` in bytes."""
         sized = partial(self._attempt, "size", size, instead=0)
-        kept = limited.keep(limit, objects, sized, partial(self._count, many=False), partial(self._count, many=True))
+        singles, manys = partial(self._count, many=False), partial(self._count, many=True)
+        if limited.spares(limit, len(objects) * len(list(self._of(many=False))) + sum(map(manys, objects))):
+            kept = [(one, True) for one in objects]
+        else:
+            kept = limited.keep(limit, objects, sized, singles, manys)
         for column in self.columns:
-            series: Samples = {}
-            for one, whole in kept:
-                if whole or not column.many:
-                    series.update(self._series(column, one))
-            yield _built(column.metric, series)
+            wanted = [one for one, whole in kept if whole or not column.many]
+            yield _built(column.metric, self._series(column, wanted))
 
-    def _series(self, column: Column[T], one: T) -> Samples:
+    def _series(self, column: Column[T], objects: Sequence[T]) -> Samples:
+        """The series of all objects. Where that fails, it is done once more, one object after the other."""
+        try:
+            return _series(sample for one in objects for sample in column.samples(one))
+        except Exception:  # noqa: BLE001 - what nobody has foreseen
+            series: Samples = {}
+            for one in objects:
+                series.update(self._series_of(column, one))
+            return series
+
+    def _series_of(self, column: Column[T], one: T) -> Samples:
         return self._attempt(column.metric.name, lambda it: _series(column.samples(it)), one, instead={})
 
     def _count(self, one: T, *, many: bool) -> int:

@@ -8,7 +8,6 @@ from exporter.core.measured import Tree
 from exporter.core.model import Snapshot
 from exporter.core.text import escape
 from exporter.expose.snapshot_api.rows import BlobRow, ContentRow, IngestRow, NamespaceRow
-from exporter.figures.blob_uses import uses_of_blobs
 from exporter.figures.figures import Figures
 
 #: How many owners of a blob are named: a base layer may have as many as there are images.
@@ -104,7 +103,7 @@ def blobs(figures: Figures) -> Iterator[BlobRow]:
     store = figures.snapshot.inventory.content
     if store is None:
         return
-    uses = uses_of_blobs(store) if figures.blobs else {}
+    uses = figures.uses_of_blobs
     owners: dict[str, list[Hold]] = defaultdict(list)
     for hold in store.holds:
         for node in store.marked([hold]):

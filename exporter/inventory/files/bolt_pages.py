@@ -54,9 +54,16 @@ class Bucket:
     _converted: tuple[object, object] | None = field(default=None, compare=False, repr=False)
 
     def once(self, convert: Callable[["Bucket"], T]) -> T:
-        """What `convert` makes of this bucket. It is kept: a bucket without a change is in the next reading, too."""
-        if self._converted is None or self._converted[0] is not convert:
+        """What `convert` makes of this bucket. It is kept: a bucket without a change is in the next reading, too.
+
+        What is in the bucket is given up then: thousands of them would take more memory than what was made of them.
+        So all calls have the same `convert`; raises ValueError for another one.
+        """
+        if self._converted is None:
             self._converted = convert, convert(self)
+            self.values, self.buckets = {}, {}
+        elif self._converted[0] is not convert:
+            raise ValueError("the bucket was converted to something else")
         return cast("T", self._converted[1])
 
 
@@ -129,6 +136,8 @@ class Pages:
         self._known = cache or BucketCache()
         #: All pages in the order in which they were taken.
         self._log: list[_Page | _Taken] = []
+        #: All small buckets that were decoded, by their bytes.
+        self._small: list[bytes] = []
         #: What this reading has found, for the next one.
         self.found = BucketCache()
 
@@ -174,6 +183,7 @@ class Pages:
             bucket = self._collect(iter([_Leaf(content, count)]), depth)
         self._count_value(len(raw))
         self.found.inline[raw] = bucket
+        self._small.append(raw)
         return bucket
 
     def _remembered(self, root: int) -> Bucket | None:
@@ -199,9 +209,12 @@ class Pages:
 
     def _remember(self, root: int, depth: int) -> Bucket:
         """Decode a bucket, and note it for the next reading if it is on few pages."""
-        start, elements = len(self._log), self._elements_left
+        start, small, elements = len(self._log), len(self._small), self._elements_left
         bucket = self.bucket(root, depth)
         if len(self._log) - start <= _MOST_REMEMBERED:
+            for raw in self._small[small:]:  # they are remembered with this one
+                self.found.inline.pop(raw, None)
+            del self._small[small:]
             pages = (one if isinstance(one, _Page) else self._with_bytes(one) for one in self._log[start:])
             self.found.pages[root] = _Decoded(tuple(pages), bucket, elements - self._elements_left)
         return bucket

@@ -4,6 +4,7 @@ Facts: Go encoding/binary (varint.go) and time (MarshalBinary); containerd 2.1 c
 """
 
 import struct
+import sys
 from collections.abc import Mapping
 
 from exporter.inventory.files.bolt import Bucket
@@ -48,8 +49,11 @@ def moment(raw: bytes | None) -> float | None:
 
 
 def word(raw: bytes | None) -> str:
-    """A text, "" where it is missing. Bytes that are no UTF-8 stay apart from each other."""
-    return (raw or b"").decode("utf-8", "surrogateescape")
+    """A text, "" where it is missing. Bytes that are no UTF-8 stay apart from each other.
+
+    Texts are shared: a digest stands in the rows of its blob, of what refers to it, and of leases.
+    """
+    return sys.intern((raw or b"").decode("utf-8", "surrogateescape"))
 
 
 def labels(bucket: Bucket) -> Mapping[str, str]:

@@ -47,6 +47,11 @@ def make_graph(namespaces: Mapping[str, NamespaceEntry], now: float) -> Graph:
     return graph
 
 
+def is_of_record(lease: str) -> bool:
+    """Whether a lease is one of a record of BuildKit's cache."""
+    return _RECORD.fullmatch(lease) is not None
+
+
 def history_of(engine: str) -> str:
     """The namespace of the build history (moby 28 builder/builder-next/controller.go)."""
     return f"{engine}_history"
@@ -156,7 +161,7 @@ class _Space:
     def _holder(self, name: str, lease: LeaseEntry) -> Holder:
         if self._is_history:
             return Holder.HISTORY
-        if _RECORD.fullmatch(name):
+        if is_of_record(name):
             return Holder.BUILD
         if _PULL in lease.labels:
             return Holder.PULL

@@ -122,6 +122,9 @@ class BlobReader:
         content = self._json(tree)
         if not content:
             return None
+        if not _is_document(content):
+            self._reader.problem(Reason.DECODE, tree, "neither an index nor a manifest", harmless=True)
+            return None
         manifests, layers = items(content, "manifests"), items(content, "layers")
         if max(len(manifests), len(layers)) > _MOST_ENTRIES:
             self._reader.problem(Reason.TOO_LARGE, tree, f"names more than {_MOST_ENTRIES} blobs", harmless=True)
@@ -179,6 +182,17 @@ class BlobReader:
             found.manifests.append(manifest)
             found.named.update(manifest.listed)
             found.blobs.update(dict.fromkeys(one for one in manifest.listed if one in known))
+
+
+def _is_document(content: Json) -> bool:
+    """Whether it is an index or a manifest: a list of blobs, or a configuration and layers."""
+    lists = [content.get(key) for key in ("manifests", "layers") if content.get(key) is not None]
+    config = content.get("config")
+    if not lists and config is None:
+        return False
+    named = (one for found in lists if isinstance(found, list) for one in found)
+    whole = all(isinstance(found, list) for found in lists) and all(text(one, "digest") for one in named)
+    return whole and (config is None or bool(text(config, "digest")))
 
 
 def _described(entry: object) -> Described | None:

@@ -57,6 +57,13 @@ class SnapshotterFiles:
         """Whether each snapshot is a directory with its files."""
         return self.name in WALKABLE and self.home is not None
 
+    def lacks_directory(self, name: str) -> bool:
+        """Whether a snapshot has no directory that must have one. native makes none for a view."""
+        row = (self.rows or {}).get(name)
+        if row is None or row.kind is Kind.VIEW or not self.walkable or self.directories is None:
+            return False
+        return row.directory not in self.directories
+
 
 @dataclass(frozen=True, slots=True)
 class StoreFiles:
@@ -87,12 +94,7 @@ class StoreFiles:
         of = self.snapshotters.get(snapshotter)
         if of is None or of.rows is None:
             return False
-        row = of.rows.get(name)
-        if row is None:
-            return True
-        if row.kind is Kind.VIEW:  # native makes no directory for one
-            return False
-        return of.walkable and of.directories is not None and row.directory not in of.directories
+        return name not in of.rows or of.lacks_directory(name)
 
 
 def read_store(reader: Reader, home: Tree) -> StoreFiles | None:
@@ -132,6 +134,8 @@ def _read(reader: Reader, home: Tree) -> StoreFiles | None:
         _blobs(reader, (*home, CONTENT, "blobs")),
         tuple(_ingests(reader, (*home, CONTENT, "ingest"))),
     )
+    if not found.blobs and any(space.blobs for space in namespaces.values()):
+        reader.gap(Input.IMAGE_STORE, (*home, CONTENT), "it is missing or empty, and there are blobs")
     if not namespaces and (found.blobs or any(one.rows or one.directories for one in found.snapshotters.values())):
         for source in (Input.IMAGE_STORE, Input.NAMES):
             reader.gap(source, file, "it is empty, and what belongs to it is not")
@@ -141,18 +145,32 @@ def _read(reader: Reader, home: Tree) -> StoreFiles | None:
 def _snapshotters(reader: Reader, home: Tree, namespaces: Mapping[str, NamespaceEntry]) -> dict[str, SnapshotterFiles]:
     named = {key.snapshotter for space in namespaces.values() for key in space.snapshots}
     here = {name.removeprefix(SNAPSHOTTER) for name in reader.listing(home) or () if name.startswith(SNAPSHOTTER)}
-    return {name: _snapshotter(reader, home, name, here=name in here) for name in sorted(here | named)}
+    return {
+        name: _snapshotter(reader, home, name, here=name in here, named=name in named) for name in sorted(here | named)
+    }
 
 
-def _snapshotter(reader: Reader, home: Tree, name: str, *, here: bool) -> SnapshotterFiles:
-    """Read one snapshotter. That of a program of its own (a proxy plugin) has its files elsewhere."""
-    if not here:
-        return SnapshotterFiles(name, None, None, None)
+def _snapshotter(reader: Reader, home: Tree, name: str, *, here: bool, named: bool) -> SnapshotterFiles:
+    """Read one snapshotter. That of a program of its own (a proxy plugin) has its files elsewhere.
+
+    `here`: it has a directory in the store. `named`: the main database has snapshots of it.
+    """
     own = (*home, SNAPSHOTTER + name)
-    rows = reader.database((*own, ROWS_FILE), "v1", read_rows)
+    if not here:
+        if name in WALKABLE:
+            reader.gap(Input.LAYER_STORES, own, "it is missing, and there are snapshots", driver=name)
+        return SnapshotterFiles(name, None, None, None)
+    file, place = (*own, ROWS_FILE), (*own, SNAPSHOTS)
+    listed = reader.listing(place) if name in WALKABLE else None
+    if (named or listed) and (not reader.exists(file) or reader.is_empty(file)):
+        reader.gap(Input.LAYER_STORES, file, "it is missing or empty, and there are snapshots", driver=name)
+        return SnapshotterFiles(name, own, None, None if listed is None else frozenset(listed))
+    rows = reader.database(file, "v1", read_rows)
     if rows is None:
-        reader.gap(Input.LAYER_STORES, (*own, ROWS_FILE), "it cannot be read", driver=name)
-    listed = reader.listing((*own, SNAPSHOTS)) if name in WALKABLE else None
+        reader.gap(Input.LAYER_STORES, file, "it cannot be read", driver=name)
+    if rows and name in WALKABLE and not listed:
+        reader.gap(Input.LAYER_STORES, place, "it is missing or empty, and there are snapshots", driver=name)
+        listed = None
     return SnapshotterFiles(name, own, rows, None if listed is None else frozenset(listed))
 
 

@@ -16,6 +16,7 @@ from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, Collector, Image
+from exporter.core.text import label
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.graph import make_graph
 from exporter.inventory.image_store.manifests import BlobReader
@@ -33,7 +34,13 @@ from exporter.inventory.image_store.store import (
 )
 from exporter.inventory.layouts import graph_store, layerdb_store
 from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD
-from exporter.inventory.layouts.containerd_builds import RECORDS_FILE, Stored, build_snapshotters, read_build_cache
+from exporter.inventory.layouts.containerd_builds import (
+    RECORDS_FILE,
+    Stored,
+    build_snapshotters,
+    note_missing_records,
+    read_build_cache,
+)
 from exporter.inventory.layouts.containerd_content import (
     find_engine,
     layer_uses,
@@ -103,6 +110,7 @@ class ContainerdLayout:
         reader = reading.readers[Collector.IMAGES]
         found = _find(reader)
         if found is None:
+            _note_lost_records(reading.readers[Collector.BUILD_CACHE])
             return Part(measured=False)
         first = _Reading(reading, found)
         part = first.part()
@@ -112,6 +120,12 @@ class ContainerdLayout:
             part = part if again is None else _Reading(reading, again).part()
         leftovers = ("containerd",) if found.home != DAEMON and _entries(reading.root, (*DAEMON, *_BLOBS)) else ()
         return replace(part, leftovers=leftovers)
+
+
+def _note_lost_records(reader: Reader) -> None:
+    """Note that the records of the build cache are not known: their data is in the store."""
+    for name in build_snapshotters(reader):
+        reader.gap(Input.BUILD_CACHE, (*HOME, OF_CONTAINERD + name), "its records are in the image store of containerd")
 
 
 def _find(reader: Reader) -> StoreFiles | None:
@@ -139,6 +153,7 @@ class _Reading:
         self._engine = find_engine(files, reading.containers) if files.home else ""
         self._blobs = BlobReader(self._reader, files.place)
         self._stacks: set[tuple[str, ...]] = set()
+        self._unread = ""
 
     def is_torn(self) -> bool:
         """Whether an image was removed while it was read."""
@@ -216,14 +231,20 @@ class _Reading:
             found += images.read(self._reader)
             if snapshotter:
                 self._stacks |= images.stacks
+                self._unread = images.unread
         return found
 
     def _build_cache(self, engine: str, snapshotter: str) -> BuildCache | None:
         reader = self._reading.readers[Collector.BUILD_CACHE]
-        if not engine or not build_snapshotters(reader):
+        if not engine:
+            return None
+        note_missing_records(reader, self._files.namespaces.get(engine))
+        if not build_snapshotters(reader):
             return None
         blobs = self._files.namespaces[engine].blobs if engine in self._files.namespaces else {}
-        return read_build_cache(reader, Stored(engine, snapshotter, self._snapshots, blobs, frozenset(self._stacks)))
+        unsure = f"the image {label(self._unread)} could not be read" if self._unread else ""
+        stored = Stored(engine, snapshotter, self._snapshots, blobs, frozenset(self._stacks), unsure)
+        return read_build_cache(reader, stored)
 
 
 def _snapshots(root: DataRoot) -> Iterator[Tree]:

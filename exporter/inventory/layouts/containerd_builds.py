@@ -15,7 +15,8 @@ from exporter.core.knowledge import Input
 from exporter.core.model import BuildCache, BuildRecord
 from exporter.inventory.drivers import MOST_LAYERS
 from exporter.inventory.files.reader import Reader
-from exporter.inventory.image_store.meta import BlobEntry
+from exporter.inventory.image_store.graph import is_of_record
+from exporter.inventory.image_store.meta import BlobEntry, NamespaceEntry
 from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD, all_records, count, time_of
 from exporter.inventory.layouts.containerd_snapshots import Snapshots, StoredSnapshot
 
@@ -31,7 +32,8 @@ Stacks = frozenset[tuple[str, ...]]
 class Stored:
     """What the store has of Docker's: snapshots, blobs by digest, and the lists of layers of all images.
 
-    `engine`: its namespace. `snapshotter`: the one that it works with.
+    `engine`: its namespace. `snapshotter`: the one that it works with. `unsure`: why these lists are not all, "" where
+    they are.
     """
 
     engine: str
@@ -39,12 +41,22 @@ class Stored:
     snapshots: Snapshots
     blobs: Mapping[str, BlobEntry]
     stacks: Stacks
+    unsure: str = ""
 
 
 def build_snapshotters(reader: Reader) -> list[str]:
     """The snapshotters that BuildKit has records of."""
     names = reader.listing(HOME) or []
     return [name.removeprefix(OF_CONTAINERD) for name in names if name.startswith(OF_CONTAINERD)]
+
+
+def note_missing_records(reader: Reader, entry: NamespaceEntry | None) -> None:
+    """Note a gap where the store has leases of records, and no database has these."""
+    if entry is None or not any(map(is_of_record, entry.leases)):
+        return
+    files = [(*HOME, OF_CONTAINERD + name, RECORDS_FILE) for name in build_snapshotters(reader)]
+    if not any(reader.exists(file) and not reader.is_empty(file) for file in files):
+        reader.gap(Input.BUILD_CACHE, next(iter(files), HOME), "it is missing or empty, and records are in use")
 
 
 def read_build_cache(reader: Reader, stored: Stored) -> BuildCache:
@@ -61,7 +73,7 @@ def read_build_cache(reader: Reader, stored: Stored) -> BuildCache:
             records += _Records(found, snapshotter, stored).read()
         else:
             idle.update(name for name, _ in found)
-    return BuildCache(tuple(records), files=(HOME,), idle=frozenset(idle))
+    return BuildCache(tuple(records), files=(HOME,), unsure=stored.unsure, idle=frozenset(idle))
 
 
 class _Records:

@@ -51,6 +51,8 @@ class ImagesOfNamespace:
     default: str = ""
     #: The lists of layers, lowest first, of the manifests that are there.
     stacks: set[tuple[str, ...]] = field(default_factory=set, init=False)
+    #: The first image of which a document cannot be read, as its names are shown; "" for none.
+    unread: str = field(default="", init=False)
     _used: Counter[str] = field(default_factory=Counter, init=False)
     _asked: dict[StoreNode, StoredSnapshot | None] = field(default_factory=dict, init=False)
 
@@ -93,6 +95,8 @@ class ImagesOfNamespace:
             made = _Made(of, blobs, tuple(self._asked.items()), image, frozenset(stacks))
             if content.whole:
                 known[target] = made
+            else:
+                self.unread = self.unread or names[0]
         self.stacks |= made.stacks
         return made.image
 

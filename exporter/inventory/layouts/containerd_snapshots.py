@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from exporter.core.content import StoreNode
 from exporter.core.measured import Tree
 from exporter.core.model import Layer, LayerId, LayerKey, Use
-from exporter.inventory.drivers import MOST_LAYERS, snapshotter
+from exporter.inventory.drivers import MOST_LAYERS, Driver, snapshotter
 from exporter.inventory.drivers.layer_store import LayerStore, Place
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.meta import SnapshotEntry
@@ -52,7 +52,7 @@ class Chain:
 
 @dataclass(slots=True)
 class Snapshots:
-    """All snapshots of a store by node. `lost`: those that a snapshotter does not have, by snapshotter."""
+    """All snapshots of a store by node. `lost`: those that are not on disk, by snapshotter."""
 
     by_node: dict[StoreNode, StoredSnapshot] = field(default_factory=dict)
     lost: dict[str, set[str]] = field(default_factory=dict)
@@ -83,6 +83,8 @@ def find_snapshots(reader: Reader, files: StoreFiles) -> Snapshots:
             if row is None and of.rows is not None:
                 found.lost.setdefault(key.snapshotter, set()).add(key.key)
                 continue
+            if of.lacks_directory(entry.name):
+                found.lost.setdefault(key.snapshotter, set()).add(key.key)
             node = StoreNode(namespace, *key)
             known = before.by_node.get(node)
             if known is None or known.entry is not entry or known.row is not row:
@@ -99,7 +101,8 @@ class SnapshotLayers:
     def __init__(self, reader: Reader, files: StoreFiles, name: str, snapshots: Snapshots) -> None:
         own = files.snapshotters[name]
         directory: Tree = () if own.home is None else (*own.home, SNAPSHOTS)
-        self.store = LayerStore(snapshotter(name, directory), reader)
+        driver = snapshotter(name, directory) if directory else Driver(name, (), walkable=False, listed=False)
+        self.store = LayerStore(driver, reader)
         self._snapshots = snapshots
         mine = [one for one in snapshots.by_node.values() if one.layer.driver == name]
         self.by_id: Mapping[LayerId, StoredSnapshot] = {one.layer.id: one for one in mine}

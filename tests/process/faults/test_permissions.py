@@ -1,31 +1,18 @@
 """Permissions that are lost and regained."""
 
-import os
-import subprocess
 from contextlib import ExitStack
-
-import pytest
 
 from exporter.demo.writer import State
 from tests.support.exporter import exporter
 from tests.support.fresh import becomes_as_fresh, objects
 from tests.support.product import needs, process_of
+from tests.support.rights import without_rights
 from tests.support.roots import GraphRoot, change, hex_id
-
-
-def _denied() -> tuple[str, ...]:
-    """What to start a command with so that permissions hold for it, too."""
-    if os.geteuid() != 0:
-        return ()
-    command = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
-    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("capabilities cannot be dropped here")
-    return command
 
 
 @needs("setpriv")
 def test_permission_that_is_lost_and_regained(built: GraphRoot) -> None:
-    denied = _denied()
+    denied = without_rights()
     with process_of(hex_id("run")) as pid, ExitStack() as stack:
         built.container("run", image="base", state=State(running=True, pid=pid), writable={"w": 4})
         running = stack.enter_context(exporter(built.path, under=denied))

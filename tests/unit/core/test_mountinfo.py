@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 
 from exporter.core.model import Filesystem
-from exporter.core.mountinfo import MountPoint, filesystems, foreign_mounts, mount_of, read_mounts
+from exporter.core.mountinfo import (
+    MountPoint,
+    filesystems,
+    foreign_mounts,
+    foreign_trees_of,
+    mount_of,
+    read_mounts,
+)
 
 _LINES = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 30 22 254:0 /var/lib/docker/aufs /var/lib/docker/aufs rw - ext4 /dev/vda rw
@@ -53,3 +60,23 @@ def test_a_path_lies_on_the_nearest_mount(mounts: list[MountPoint]) -> None:
     assert found is not None
     assert found.fstype == "aufs"
     assert read_mounts("/nowhere/mountinfo") == []
+
+
+def test_the_filesystem_of_a_further_root_has_an_absolute_directory() -> None:
+    """The data root's is the first one. What is mounted in a further root is told by its path, as its trees are."""
+    mounts = [
+        MountPoint("1", "0", "/", "/", "8:1", "/dev/a", "ext4"),
+        MountPoint("2", "1", "/var/lib/containerd", "/", "8:2", "/dev/b", "xfs"),
+        MountPoint("3", "2", "/var/lib/containerd/snapshots", "/", "8:3", "/dev/c", "ext4"),
+        MountPoint("4", "1", "/var/lib/docker/volumes", "/", "8:4", "/dev/d", "ext4"),
+    ]
+    top = ("/var/lib/containerd",)
+    parts = [top, ("volumes",), (*top, "snapshots")]
+    found = filesystems("/var/lib/docker", parts, [], mounts, os.makedev(8, 1))
+    assert [(one.mountpoint, one.directory, one.own) for one in found] == [
+        ("/", "", False),
+        ("/var/lib/containerd", "/var/lib/containerd", False),
+        ("/var/lib/docker/volumes", "volumes", False),
+        ("/var/lib/containerd/snapshots", "/var/lib/containerd/snapshots", False),
+    ]
+    assert foreign_trees_of([(), top], "/var/lib/docker", mounts).keys() == {("volumes",), (*top, "snapshots")}

@@ -1,5 +1,6 @@
 """What prunes free in a containerd store: roots removed one category after the other, then mark and sweep."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -150,6 +151,14 @@ def test_other_namespaces_are_no_part_of_any_prune() -> None:
     assert _freed(store, containers=(pod,)) == {}
 
 
+def test_an_image_in_the_namespace_of_the_history_is_no_image_of_the_engine() -> None:
+    store = Store()
+    store.image(store.blob("sha256:a", 10), "docker.io/library/app:1")
+    other = store.blob("sha256:b", 100, namespaces=(HISTORY,))
+    store.hold(Holder.IMAGE, "docker.io/library/app:1", other, namespace=HISTORY)
+    assert _freed(store) == {"images_unused": (20, 1)}
+
+
 def test_what_an_engine_of_another_store_does_not_load_is_no_part_of_any_prune() -> None:
     store = Store()
     store.image(store.blob("sha256:a", 10), "docker.io/library/a:1", unloaded=True)
@@ -266,3 +275,87 @@ def test_marking_in_two_steps_is_the_same_as_in_one(content: ContentStore, cut: 
 
 def test_a_category_that_frees_nothing_says_so() -> None:
     assert reclaim(Store().told()).freed[Category.BUILD_HISTORY] == Freed(0, 0)
+
+
+_NAMES = ("docker.io/library/a:1", "docker.io/library/b:latest", "docker.io/library/c:1")
+_GIVEN = ("a:1", "b", "c", "aa", "a:1@sha256:aa", "")
+
+
+@st.composite
+def _hosts(draw: st.DrawFn) -> tuple[Store, tuple[Container, ...]]:
+    """A store with blobs that share, images by any names, containers made of them, build cache and history."""
+    store = Store()
+    shared = [store.blob(f"sha256:l{at}", 3**at, namespaces=(MOBY, HISTORY, KUBERNETES)) for at in range(4)]
+    layers: list[StoreNode] = []
+    for at in range(4):
+        parent = draw(st.sampled_from([None, *layers]))
+        layers.append(store.snapshot(f"sha256:s{at}", 1000 * 5**at, parent))
+
+    def some(nodes: list[StoreNode]) -> list[StoreNode]:
+        return draw(st.lists(st.sampled_from(nodes), max_size=2))
+
+    for at, digest in enumerate(("aa", "bb", "cc")):
+        target = store.blob(f"sha256:{digest}", 10**6 * 2**at, *some(shared), *some(layers))
+        names = draw(st.lists(st.sampled_from((*_NAMES, f"moby-dangling@sha256:{digest}")), unique=True))
+        taken = {hold.name for hold in store.holds}
+        store.image(target, *(name for name in names if name not in taken))
+    containers = []
+    for at in range(draw(st.integers(0, 3))):
+        name = f"container{at}"
+        parent = draw(st.sampled_from(layers))
+        store.hold(Holder.CONTAINER, name, store.snapshot(name, 10**8 + at, parent, use=Use.CONTAINER))
+        image, given_, runs = draw(st.tuples(st.sampled_from(("aa", "bb", "")), st.sampled_from(_GIVEN), st.booleans()))
+        state = ContainerState.RUNNING if runs else ContainerState.EXITED
+        containers.append(_container(name, image, given_, state=state))
+    for holder in (Holder.BUILD, Holder.TEMPORARY, Holder.PULL, Holder.OTHER):
+        if draw(st.booleans()):
+            store.hold(holder, f"lease {holder}", *some(shared), *some(layers), flat=draw(st.booleans()))
+    for holder, space in ((Holder.HISTORY, HISTORY), (Holder.IMAGE, KUBERNETES)):
+        if draw(st.booleans()):
+            nodes = (StoreNode(space, "", one.name) for one in some(shared))
+            store.hold(holder, "docker.io/library/a:1", *nodes, namespace=space)
+    return store, tuple(containers)
+
+
+@given(_hosts())
+def test_what_is_promised_for_later_prunes_holds_when_the_earlier_ones_have_run(
+    host: tuple[Store, tuple[Container, ...]],
+) -> None:
+    store, containers = host
+    promised = reclaim(store.told(containers=containers)).freed
+    for category in list(Category)[:-1]:
+        containers = _prune(store, containers, category)
+        left = reclaim(store.told(containers=containers)).freed
+        for other in Category:
+            gone = list(Category).index(other) <= list(Category).index(category)
+            assert left[other].allocated == (0 if gone else promised[other].allocated), (category, other)
+
+
+def _prune(store: Store, containers: tuple[Container, ...], category: Category) -> tuple[Container, ...]:
+    """Run one prune: remove its roots, and then all that nothing keeps."""
+    inventory = store.told(containers=containers).inventory
+    assert inventory.content is not None
+    sweep = Sweep(inventory, inventory.content)
+    stopped = [one for one in containers if not one.runs]
+    if category is Category.CONTAINERS_STOPPED:
+        sweep.remove_containers(category, stopped)
+        containers = tuple(one for one in containers if one.runs)
+    elif category in (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED):
+        sweep.remove_images(category, containers, every=category is Category.IMAGES_UNUSED)
+    elif category is Category.BUILD_CACHE:
+        sweep.remove_builds(category)
+    elif category is Category.BUILD_HISTORY:
+        sweep.remove_history(category)
+    store.holds = [hold for at, hold in enumerate(store.holds) if at not in sweep.removed]
+    kept = inventory.content.marked(store.holds)
+    names = {(node.namespace, node.name) for node in kept}
+    store.blobs = {
+        name: replace(blob, namespaces=left)
+        for name, blob in store.blobs.items()
+        if (left := tuple(space for space in blob.namespaces if (space, name) in names))
+    }
+    store.layers = {node: layer for node, layer in store.layers.items() if node in kept}
+    here = {("blobs", name) for name in store.blobs} | {one for layer in store.layers.values() for one in layer.trees}
+    store.measured = {place: one for place, one in store.measured.items() if place in here}
+    store.images = [image for image in store.images if image.digest in store.blobs]
+    return containers

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.core.data_root import DataRoot, Untaken
+from exporter.core.hang_probe import HANG_PROBE
 from exporter.demo import oci
 from exporter.demo.containerd_docker import ContainerdWriter
 from exporter.inventory import containerd_places, containerd_proof, containerd_root
@@ -349,16 +350,82 @@ def test_nothing_is_read_again_while_nothing_changes(tmp_path: Path, monkeypatch
 
 def test_a_container_that_is_made_makes_it_search_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built = _empty(tmp_path)
-    monkeypatch.setattr(time, "monotonic", lambda: 5.0)
+    now = 5.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    containerd = ContainerdRoot("auto")
+
+    def further() -> tuple[str, ...]:
+        with DataRoot(str(built.root)) as root:
+            containerd.attach(root)
+            return root.further
+
+    assert further() == ()
+    built.container("web", "base:1", _image(built))
+    built.write()
+    assert further() == ()  # not for each one of many containers
+    now += 5
+    assert further() == (str(tmp_path / CONTAINERD),)
+
+
+def test_of_another_data_root_nothing_holds(tmp_path: Path) -> None:
+    built = two_roots(tmp_path, "web")
     containerd = ContainerdRoot("auto")
     with DataRoot(str(built.root)) as root:
         containerd.attach(root)
-        assert root.further == ()
-    built.container("web", "base:1", _image(built))
-    built.write()
+        assert root.further
+    built.root.rename(tmp_path / "former")
+    (built.root / "containers" / ("a" * 64)).mkdir(parents=True)
+    (built.root / "engine-id").write_text("x")
     with DataRoot(str(built.root)) as root:
         containerd.attach(root)
-        assert root.further == (str(tmp_path / CONTAINERD),)
+        assert root.further == ()
+        assert [one.why for one in root.untaken] == ["it has none of the 1 containers of the data root"]
+
+
+def test_an_error_that_nobody_has_foreseen_leaves_the_data_root_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(containerd_root, "Evidence", fail)
+    (named,) = _found(two_roots(tmp_path, "web").root)[1]
+    assert "ZeroDivisionError" in named.why
+
+
+def test_a_containerd_on_a_filesystem_that_hangs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = two_roots(tmp_path, "web")
+    monkeypatch.setattr(HANG_PROBE, "answers", lambda path: CONTAINERD not in path)
+    given = str(tmp_path / CONTAINERD)
+    assert _found(built.root, given)[1] == (Untaken(given, "its filesystem does not answer"),)
+    assert _found(built.root)[0] == ()
+
+
+def test_the_containerd_below_the_data_root_is_not_read_for_each_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "docker"
+    data.mkdir()
+    built = ContainerdWriter(data)
+    built.container("web", "base:1", _image(built))
+    built.write()
+    reads: list[str] = []
+    real = containerd_proof.read_store
+
+    def counted(home: str) -> Store:
+        reads.append(home)
+        return real(home)
+
+    monkeypatch.setattr(containerd_root, "read_store", counted)
+    clock = itertools.count(0, 100)
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    containerd = ContainerdRoot("auto")
+    for number in range(3):
+        (data / "containers" / (str(number) * 64)).mkdir()
+        with DataRoot(str(data)) as root:
+            containerd.attach(root)
+            assert containerd.search.settled
+    assert len(reads) == 1
 
 
 _KEYS = st.frozensets(st.text("ab", min_size=1, max_size=2), max_size=5)
@@ -380,3 +447,11 @@ def test_a_store_is_right_only_if_it_has_a_container_or_without_any_a_build(
     says: containerd_proof.Evidence = _Says(containers, builds)  # type: ignore[assignment]
     wanted = containers & snapshots if containers else builds & (snapshots | leases)
     assert bool(store.score(says)) == bool(wanted)
+
+
+def test_the_root_that_a_container_does_not_see_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = two_roots(tmp_path, "web")
+    shutil.rmtree(tmp_path / CONTAINERD)
+    uppers = ["/not here/io.containerd.snapshotter.v1.overlayfs/snapshots/1/fs"]
+    monkeypatch.setattr(containerd_places, "overlay_directories", lambda: uppers)
+    assert _found(built.root)[1] == (Untaken("/not here", containerd_root._HIDDEN),)

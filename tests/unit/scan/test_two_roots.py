@@ -154,3 +154,15 @@ def test_the_filesystem_of_the_second_root_is_named(data: Path, beside: Path, po
     assert scanner.mounted_below[0] == str(beside)
     with open_mounted(str(data), further=[str(beside)]) as root:
         assert root.further == (str(beside),)
+
+
+@pytest.mark.parametrize("setting", ["auto", "none"])
+def test_what_comes_after_the_root_was_opened_is_listed(data: Path, pool: Pool, setting: str) -> None:
+    """Signatures and watches are made after the opening. What is older must not be read beside them."""
+    scanner = Scanner(str(data), 600, pool, containerd=setting)
+    for opened in (scanner.open_root, scanner.look):
+        with opened() as root:
+            for store in ((), ("containers",), ("buildkit",)):
+                name = f"{opened.__name__}"
+                data.joinpath(*store, name).mkdir()
+                assert name in root.names(store)

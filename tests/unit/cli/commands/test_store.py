@@ -200,3 +200,14 @@ def test_backup_saves_what_is_not_dockers_without_docker(document: Document) -> 
     stores = backup(Index(document), Places(), {}, docker=False).parts[-1]
     assert isinstance(stores, Lines)
     assert stores.lines[-1].endswith("./containerd")
+
+
+def test_a_hostile_namespace_is_in_no_command(tmp_path: Path) -> None:
+    writer = store_root(tmp_path / "docker")
+    writer.store.namespace("$(reboot)\x1b[2J").image("docker.io/library/base:1", [BASE])
+    writer.write()
+    index = Index(document_of(writer.root))
+    assert "$(reboot)\x1b[2J" in {row["NAMESPACE"] for row in _table(images(index, intermediate=False))}
+    for docker in (True, False):
+        parts = backup(index, Places(), {}, docker=docker).parts
+        assert not any("reboot" in line for one in parts if isinstance(one, Lines) for line in one.lines)
