@@ -14,26 +14,31 @@ from tests.support.paths import TOP
 PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@functools.cache
 def debian_root() -> str:
     """Path of a root of this machine's Debian release, or of DEBIAN_ROOT; skips where debootstrap can make none."""
     if given := os.environ.get("DEBIAN_ROOT"):
         return given
-    done = subprocess.run([TOP / "scripts/debian-root"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no Debian root can be made here: {done.stderr.strip()}")
-    return done.stdout.strip()
+    path, why = _made("debian-root")
+    if not path:
+        pytest.skip(f"no Debian root can be made here: {why}")
+    return path
 
 
-@functools.cache
 def engine_root() -> str:
     """Path of a root with the engine of Debian testing; skips where it cannot be made."""
     if os.geteuid() != 0:
         pytest.skip("an engine needs root")
-    done = subprocess.run([TOP / "scripts/engine-root"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no root with today's engine can be made here: {done.stderr.strip()}")
-    return done.stdout.strip()
+    path, why = _made("engine-root")
+    if not path:
+        pytest.skip(f"no root with today's engine can be made here: {why}")
+    return path
+
+
+@functools.cache
+def _made(script: str) -> tuple[str, str]:
+    """What a script has made, or else why it could not. It is tried once: without a network that takes long."""
+    done = subprocess.run([TOP / "scripts" / script], capture_output=True, text=True, check=False)
+    return ("", done.stderr.strip()) if done.returncode else (done.stdout.strip(), "")
 
 
 @contextlib.contextmanager
