@@ -192,6 +192,13 @@ class DataRoot:
         with self.directory(tree[:-1]) as parent:
             return os.stat(tree[-1], dir_fd=parent, follow_symlinks=False)
 
+    def modified(self, tree: Tree) -> float:
+        """When something below the root changed last, in Unix seconds; 0 where that cannot be told."""
+        try:
+            return self.lstat(tree).st_mtime
+        except OSError:
+            return 0.0
+
     def link(self, tree: Tree) -> str | None:
         """Where a symbolic link points, as it is written there; None where none stands, or it cannot be read."""
         try:

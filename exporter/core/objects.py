@@ -306,7 +306,8 @@ class BuildCache:
     `holds` are the layers that its records need: an engine removes none of these with an image. Of records that are
     gone, BuildKit can leave the names of layers behind. `history`: with a graph driver there is a history of builds;
     it is not read. That of containerd's image store is in `Inventory.content`. `unsure`: why it is not known which
-    records are shared, "" where it is.
+    records are shared, "" where it is. `idle`: the ids of records of other snapshotters of containerd than the one that
+    the engine works with; it does not know of them.
     """
 
     records: tuple[BuildRecord, ...] = ()
@@ -316,6 +317,7 @@ class BuildCache:
     files: tuple[Tree, ...] = ()
     history: bool = False
     unsure: str = ""
+    idle: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class Sweep:
         images = [one for one in inventory.images if one.namespace == content.engine]
         self._loaded = is_loaded(inventory)
         self._images = {one.digest: one for one in images if not one.unloaded}
+        self._idle = inventory.build_cache.idle
         self._own: dict[Holder, list[int]] = defaultdict(list)
         for index, hold in enumerate(content.holds if self._loaded else ()):
             space = content.history if hold.holder is Holder.HISTORY else content.engine
@@ -43,8 +44,12 @@ class Sweep:
         self._remove(category, (Holder.CONTAINER,), lambda hold: hold.name in gone or hold.name[:_ID] in gone)
 
     def remove_builds(self, category: Category) -> None:
-        """`docker builder prune --all`: all records, and what is left of work."""
-        self._remove(category, _BUILDS, lambda _: True)
+        """`docker builder prune --all`: all records of the engine's snapshotter, and what is left of work."""
+        self._remove(category, _BUILDS, lambda hold: not self._is_idle(hold))
+
+    def _is_idle(self, hold: Hold) -> bool:
+        """Whether this is a lease of a record that the engine does not know of. Some have a suffix."""
+        return hold.name.partition("-")[0] in self._idle
 
     def remove_history(self, category: Category) -> int:
         """`docker buildx history rm --all`: how many entries there are."""

@@ -16,11 +16,10 @@ The files of a container are written again whenever its state changes, and from 
 (daemon/container.go, Register). `docker_version` of an image is that of the engine that built it, wherever that was.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from exporter.core.data_root import DataRoot
 from exporter.core.engine_version import EngineVersion, combined
-from exporter.core.measured import Tree
 from exporter.core.model import Container
 from exporter.inventory.drivers import Driver
 from exporter.inventory.files.values import Json
@@ -44,20 +43,17 @@ def engine_version(names: Collection[str], layouts: Collection[str], containers:
     return combined((_by_entries(names, layouts), *loaded))
 
 
-def current_driver(root: DataRoot, drivers: Sequence[Driver]) -> str:
-    """The graph driver that the engine works with, of those that have images or containers; "" for no driver.
+def current_driver(root: DataRoot, drivers: Sequence[Driver], active: Mapping[str, float]) -> str:
+    """The driver that the engine works with, of those that have images or containers; "" for no driver.
 
     An engine loads the images and containers of one driver only. It is the one whose directory changed last: all that
-    an engine makes or removes has an entry there.
+    an engine makes or removes has an entry there. `active` has the times of drivers whose directory others use, too.
     """
-    return max(drivers, key=lambda one: _modified(root, one.layers)).name if drivers else ""
 
+    def last(driver: Driver) -> float:
+        return active[driver.name] if driver.name in active else root.modified(driver.layers)
 
-def _modified(root: DataRoot, tree: Tree) -> float:
-    try:
-        return root.lstat(tree).st_mtime
-    except OSError:
-        return 0.0
+    return max(drivers, key=last).name if drivers else ""
 
 
 def _by_entries(names: Collection[str], layouts: Collection[str]) -> EngineVersion:

@@ -48,6 +48,11 @@ class LayoutParts:
         return next((part.content for part in self.by_layout.values() if part.content is not None), None)
 
     @property
+    def active(self) -> dict[str, float]:
+        """When Docker last worked with a driver, where its layout can tell."""
+        return {driver: when for part in self.by_layout.values() for driver, when in part.active.items()}
+
+    @property
     def foreign(self) -> list[Container]:
         """The containers that are not Docker's."""
         return [one for part in self.by_layout.values() for one in part.containers]
@@ -107,6 +112,7 @@ def _joined(one: BuildCache, other: BuildCache) -> BuildCache:
         tuple(dict.fromkeys((*one.files, *other.files))),
         one.history or other.history,
         one.unsure or other.unsure,
+        one.idle | other.idle,
     )
 
 

@@ -186,7 +186,7 @@ def read_inventory(
     others = Reader(root, Collector.DIRECTORIES, problems, memo)
     removals = Removals(readers[Collector.CONTAINERS])
     placed = _each(readers[Collector.CONTAINERS], found, lambda one: _placed(one, parts, stores, removals))
-    current = current_driver(root, parts.of_engines(placed))
+    current = current_driver(root, parts.of_engines(placed), parts.active)
     images = readers[Collector.IMAGES]
     containers = _each(readers[Collector.CONTAINERS], placed, lambda one: with_unloaded(images, one, parts, current))
     images.attempt(IMAGE, partial(note_undescribed, images, parts), None)

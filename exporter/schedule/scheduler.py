@@ -90,6 +90,7 @@ class Scheduler:
             with self._scanner.open_root() as root:
                 self._areas = find_areas(root)
                 self._watch_health.start(root.path, self._areas)
+                root.forget_listings()  # they are older than the watches and the signatures
                 self.reconciler.compare_signatures(root, self._areas, {})
                 self._scanner.begin(Trigger.STARTUP, Dirty(everything=True), root, self._areas)
                 self._next_orphan = self._scanner.next_orphan
@@ -210,6 +211,7 @@ class Scheduler:
         try:
             with self._scanner.open_root() as root:
                 found = find_areas(root)
+                root.forget_listings()  # as above
                 self.reconciler.mark_seen(root, found, dirty, listings)
                 self._scanner.begin(trigger, dirty, root, found)
                 self._next_orphan = self._scanner.next_orphan
@@ -239,6 +241,7 @@ class Scheduler:
                 if root.identities != self._scanner.identities:
                     raise FileNotFoundError(errno.ENOENT, "another root of a containerd")
                 found = find_areas(root)
+                root.forget_listings()
                 watching = not self.watcher.deaf and not self.watcher.dead()
                 known, fixed = self._scanner.measured, self._scanner.plan.immutable
                 findings = self.reconciler.compare_signatures(root, found, known, immutable=fixed, watching=watching)

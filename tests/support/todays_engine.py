@@ -120,14 +120,19 @@ class TodaysEngine(Engine):
         """The beginning of a command that is run in the engine's root."""
         return ["chroot", str(self.top), "env", f"PATH={PATH}"]
 
+    def stop(self) -> None:
+        """End the engine, and then containerd, in an orderly way."""
+        super().stop()
+        self._end_containerd(signal.SIGTERM)
+
     def kill(self) -> None:
         """Kill the engine and containerd at once, and wait until they are gone. Containers stay."""
-        self._kill_containerd()
+        self._end_containerd(signal.SIGKILL)
         super().kill()
 
-    def _kill_containerd(self) -> None:
+    def _end_containerd(self, how: signal.Signals) -> None:
         if self._containerd is not None:
-            self._containerd.kill()
+            self._containerd.send_signal(how)
             self._containerd.wait(DEADLINE)
             self._containerd = None
 
@@ -144,7 +149,7 @@ class TodaysEngine(Engine):
             for container in self.run("ps", "-q", check=False).split():
                 self.run("rm", "-f", container, check=False)
             self.stop()
-        self._kill_containerd()
+        self._end_containerd(signal.SIGKILL)
         self._end_group()
         self._end_containers()
         ends = (str(self.scratch), str(self._short))
@@ -164,6 +169,16 @@ class TodaysEngine(Engine):
         for group in groups:
             for directory in sorted((group, *group.rglob("*/")), reverse=True):
                 _remove(directory)
+
+    def held(self) -> int:
+        """The disk blocks of blobs, snapshots, containers and volumes in bytes: all but databases and directories."""
+        subprocess.run(["sync", "--file-system", str(self.root)], check=True)  # only then a file has its blocks
+        stores = [self.store.glob(pattern) for pattern in ("*.content.*/blobs/sha256/*", "*.snapshotter.*/snapshots/*")]
+        stores += [self.root.glob("containers/*"), self.root.glob("volumes/*/")]
+        paths = "\0".join(str(path) for store in stores for path in store)
+        command = ["du", "-scx", "--block-size=1", "--files0-from=-"]
+        done = subprocess.run(command, input=paths, capture_output=True, text=True, check=True)
+        return int(done.stdout.splitlines()[-1].split()[0])
 
     def du_of_store(self) -> int:
         """The disk blocks of containerd's root in bytes."""

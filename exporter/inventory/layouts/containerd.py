@@ -8,7 +8,7 @@ that of a containerd. The engine's own containerd, which every Docker since 18.0
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from exporter.core.area import DRIVER, FURTHER, Area, Signature
@@ -35,6 +35,7 @@ from exporter.inventory.image_store.store import (
 from exporter.inventory.layouts import graph_store, layerdb_store
 from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD
 from exporter.inventory.layouts.containerd_builds import (
+    RECORDS_FILE,
     Stored,
     build_snapshotters,
     note_missing_records,
@@ -162,7 +163,8 @@ class _Reading:
         """Everything in the store."""
         files, engine = self._files, self._engine
         names = sorted({*files.snapshotters})
-        default = self._engine_snapshotter()
+        active = self._active()
+        default = self._engine_snapshotter(active)
         layers = {name: SnapshotLayers(self._reader, files, name, self._snapshots) for name in names}
         images = self._images(default)
         graph = make_graph(files.namespaces, time.time())
@@ -185,10 +187,11 @@ class _Reading:
         ]
         return Part(
             parts,
-            build_cache=self._build_cache(engine),
+            build_cache=self._build_cache(engine, default),
             content=content,
             containers=tuple(ForeignContainers(files.namespaces, self._snapshots, images, default).read(engine)),
             counts={(one.store.driver.name, SNAPSHOTS): len(one.store.names) for one in parts if one.store.listed},
+            active=active,
         )
 
     def _is_used(self, name: str, images: list[Image]) -> bool:
@@ -196,13 +199,27 @@ class _Reading:
         known = any(node.snapshotter == name for node in self._snapshots.by_node)
         return known or bool(one.rows) or bool(one.directories) or any(image.driver == name for image in images)
 
-    def _engine_snapshotter(self) -> str:
-        """The snapshotter that Docker works with."""
-        drivers = Counter(one.driver for one in self._reading.containers if one.driver in self._files.snapshotters)
-        built = build_snapshotters(self._reading.readers[Collector.BUILD_CACHE])
+    def _active(self) -> dict[str, float]:
+        """When Docker last worked with each snapshotter, in Unix seconds; 0 where nothing tells.
+
+        Others work in the directories of snapshotters, too. These are Docker's alone: the mount points of containers,
+        the records of BuildKit, and its containers.
+        """
+        root, found = self._reader.root, dict.fromkeys(self._files.snapshotters, 0.0)
+        for name in found:
+            own = (("rootfs", name), (*HOME, OF_CONTAINERD + name, RECORDS_FILE))
+            made = (one.created or 0.0 for one in self._reading.containers if one.driver == name)
+            found[name] = max((*map(root.modified, own), *made))
+        return found
+
+    def _engine_snapshotter(self, active: Mapping[str, float]) -> str:
+        """The snapshotter that Docker works with: that of its last work, or the one that has most of its snapshots."""
+        last = max(active, key=lambda name: active[name], default="")
+        if last and active[last]:
+            return last
         space = self._files.namespaces.get(self._engine)
         having = Counter(key.snapshotter for key in space.snapshots) if space else Counter()
-        names = (*(name for name, _ in drivers.most_common()), *built, *(name for name, _ in having.most_common()))
+        names = (name for name, _ in having.most_common())
         return next((name for name in names if name in self._files.snapshotters), _DEFAULT_SNAPSHOTTER)
 
     def _images(self, default: str) -> list[Image]:
@@ -217,7 +234,7 @@ class _Reading:
                 self._unread = images.unread
         return found
 
-    def _build_cache(self, engine: str) -> BuildCache | None:
+    def _build_cache(self, engine: str, snapshotter: str) -> BuildCache | None:
         reader = self._reading.readers[Collector.BUILD_CACHE]
         if not engine:
             return None
@@ -226,7 +243,8 @@ class _Reading:
             return None
         blobs = self._files.namespaces[engine].blobs if engine in self._files.namespaces else {}
         unsure = f"the image {label(self._unread)} could not be read" if self._unread else ""
-        return read_build_cache(reader, Stored(engine, self._snapshots, blobs, frozenset(self._stacks), unsure))
+        stored = Stored(engine, snapshotter, self._snapshots, blobs, frozenset(self._stacks), unsure)
+        return read_build_cache(reader, stored)
 
 
 def _snapshots(root: DataRoot) -> Iterator[Tree]:

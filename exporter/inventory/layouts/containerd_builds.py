@@ -32,10 +32,12 @@ Stacks = frozenset[tuple[str, ...]]
 class Stored:
     """What the store has of Docker's: snapshots, blobs by digest, and the lists of layers of all images.
 
-    `unsure`: why these lists are not all, "" where they are.
+    `engine`: its namespace. `snapshotter`: the one that it works with. `unsure`: why these lists are not all, "" where
+    they are.
     """
 
     engine: str
+    snapshotter: str
     snapshots: Snapshots
     blobs: Mapping[str, BlobEntry]
     stacks: Stacks
@@ -58,16 +60,20 @@ def note_missing_records(reader: Reader, entry: NamespaceEntry | None) -> None:
 
 
 def read_build_cache(reader: Reader, stored: Stored) -> BuildCache:
-    """Read the records."""
+    """Read the records of the snapshotter that Docker works with. Of others it does not know."""
     records: list[BuildRecord] = []
+    idle: set[str] = set()
     for snapshotter in build_snapshotters(reader):
         file = (*HOME, OF_CONTAINERD + snapshotter, RECORDS_FILE)
         found = reader.database(file, "_main", partial(all_records, reader, file))
         if found is None:
             reader.gap(Input.BUILD_CACHE, file, "it cannot be read")
             continue
-        records += _Records(found, snapshotter, stored).read()
-    return BuildCache(tuple(records), files=(HOME,), unsure=stored.unsure)
+        if snapshotter == stored.snapshotter:
+            records += _Records(found, snapshotter, stored).read()
+        else:
+            idle.update(name for name, _ in found)
+    return BuildCache(tuple(records), files=(HOME,), unsure=stored.unsure, idle=frozenset(idle))
 
 
 class _Records:

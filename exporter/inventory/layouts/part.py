@@ -93,7 +93,8 @@ class Part:
     an older layout. `counts`: the entries of stores that all drivers share, by driver and short name. `measured`: where
     it is false, its objects are not known, and any layer may be one of its. `leftovers`: the entries of the root that
     were its own and that no engine reads any more. `renamed`: the new ids of images by their old ids, where an engine
-    has moved them. `content`: the containerd image store. `containers` are those that are not Docker's.
+    has moved them. `content`: the containerd image store. `containers` are those that are not Docker's. `active`: when
+    Docker last worked with a driver, in Unix seconds, where that cannot be told from the driver's directory.
     """
 
     drivers: Sequence[DriverPart] = ()
@@ -105,3 +106,4 @@ class Part:
     renamed: Mapping[ImageId, ImageId] = field(default_factory=dict)
     content: ContentStore | None = None
     containers: tuple[Container, ...] = ()
+    active: Mapping[str, float] = field(default_factory=dict)

@@ -458,8 +458,8 @@ def test_an_engine_that_works_with_another_snapshotter_has_all_images_and_only_t
     writer.snapshotter, writer.moby = "native", writer.store.namespace("moby", "native")
     writer.container("three", "base:1", writer.image("docker.io/library/base:1", [_BASE]), log=b"")
     writer.write()
-    (native,) = writer.root.rglob("io.containerd.snapshotter.v1.native/snapshots")
-    os.utime(native)
+    (writer.root / "rootfs/native").mkdir(parents=True, exist_ok=True)  # where its containers are mounted
+    os.utime(writer.root / "rootfs/native")
     inventory = read(writer.root)
     assert {one.name: bool(one.unloaded) for one in inventory.containers} == {"one": True, "two": True, "three": False}
     assert [one.unloaded for one in inventory.images] == [False]
