@@ -1,7 +1,12 @@
-"""How the C library keeps memory that is freed: without these, a fifth of a process is memory that it does not use."""
+"""How memory that is freed is kept, and how it is looked through.
+
+Without `map_large_blocks` and `trim`, a fifth of a process is memory that it does not use. Without `settle`, reading a
+change of a large root takes a fifth longer.
+"""
 
 import contextlib
 import ctypes
+import gc
 
 _M_MMAP_THRESHOLD = -3
 _LARGE_BYTES = 1 << 16
@@ -17,3 +22,12 @@ def trim() -> None:
     """Return freed memory to the kernel (malloc_trim(3)), such as that of a page that was replaced."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def settle() -> None:
+    """Have the garbage collector look no more through the objects that exist now, which are here to stay.
+
+    They are freed as always when nothing refers to them. Only cycles among them would stay.
+    """
+    gc.collect()
+    gc.freeze()

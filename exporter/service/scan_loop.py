@@ -10,7 +10,7 @@ import sys
 import time
 
 from exporter.config.state_paths import is_below
-from exporter.core.memory import trim
+from exporter.core.memory import settle, trim
 from exporter.core.model import Snapshot
 from exporter.expose.publication import PUBLICATIONS, publish
 from exporter.inventory.opening import RootError
@@ -56,6 +56,7 @@ class ScanLoop:
         self._output = sys.stdout.buffer
         self._published_changes = -1
         self._published = self._saved = 0.0
+        self._settled = False
 
     def run(self) -> None:
         """Scan until the serving process closes the pipe of orders, or another process has to scan."""
@@ -114,6 +115,9 @@ class ScanLoop:
         self._publish(snapshot, with_body=changed)
         if changed:
             self._published_changes = self._scanner.changes
+            if snapshot.measured and not self._settled:
+                self._settled = True
+                settle()
             trim()
         self._scheduler.news = False
         self._published = now
