@@ -45,6 +45,9 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             # a loaded machine the exporter reads its removal some seconds later.
             not_known = "docker_storage_known == 0"
             eventually(lambda: not client.instant(not_known), otherwise=lambda: client.instant(not_known))
+            # A blob that is on its way is not measured yet, so that a scrape may lack the bytes of its use.
+            history = 'docker_storage_content_allocated_bytes{use="build_history"}'
+            eventually(lambda: client.instant(history), otherwise=lambda: client.instant("up"))
             yield client
     finally:
         live.close()

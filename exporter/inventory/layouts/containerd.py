@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from exporter.core.area import DRIVER, FURTHER, Area, Signature
+from exporter.core.content import WALKABLE
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, Collector, Image
 from exporter.core.text import label
+from exporter.inventory.drivers import DRIVERS
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.graph import make_graph
 from exporter.inventory.image_store.manifests import BlobReader
@@ -109,7 +111,7 @@ class ContainerdLayout:
         """Read the store. Where there is none to be read, its objects are not known."""
         reader = reading.readers[Collector.IMAGES]
         found = _find(reader)
-        if found is None:
+        if found is None or _is_of_another_engine(reading, found):
             _note_lost_records(reading.readers[Collector.BUILD_CACHE])
             return Part(measured=False)
         first = _Reading(reading, found)
@@ -120,6 +122,15 @@ class ContainerdLayout:
             part = part if again is None else _Reading(reading, again).part()
         leftovers = ("containerd",) if found.home != DAEMON and _entries(reading.root, (*DAEMON, *_BLOBS)) else ()
         return replace(part, leftovers=leftovers)
+
+
+def _is_of_another_engine(reading: Reading, files: StoreFiles) -> bool:
+    """Whether a store without contents is that of an engine with a graph driver, whose own image store is damaged."""
+    if files.blobs or any(space.images or space.snapshots for space in files.namespaces.values()):
+        return False
+    others = {one.driver for one in reading.containers} - {"", *files.snapshotters, *WALKABLE}
+    names = ({*_entries(reading.root, driver.layers)} - {*driver.own} for driver in DRIVERS if driver.layers)
+    return bool(others) or any(names)
 
 
 def _note_lost_records(reader: Reader) -> None:
