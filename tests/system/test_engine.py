@@ -195,7 +195,7 @@ def test_nothing_of_a_healthy_engine_is_orphaned_or_pending(busy: Engine) -> Non
 
 def test_each_command_frees_what_was_promised(busy: Engine) -> None:
     """The last of this engine's tests: nothing that it pruned is there for another."""
-    rows = document_of(busy.root).reclaimable
+    rows = [row for row in document_of(busy.root).reclaimable if row.category != Category.BUILD_HISTORY]
     promised = {row.category: (row.bytes, row.objects) for row in rows}
     assert promised.pop("layers_orphaned") == (0, 0)
     assert all(size and objects for size, objects in promised.values()), promised
@@ -206,7 +206,8 @@ def test_each_command_frees_what_was_promised(busy: Engine) -> None:
         busy.run(*command.split()[1:], "--force")
         freed[row.category] = before - _without_its_own(busy), objects - _objects(busy)[row.category]
     assert freed == promised, busy.run("volume", "ls")
-    assert {row.category: row.objects for row in document_of(busy.root).reclaimable} == dict.fromkeys(Category, 0)
+    left = {row.category: row.objects for row in document_of(busy.root).reclaimable}
+    assert not any(left.values()), "the history of builds is not read here, and has no number"
     assert {one["Name"] for one in busy.ask("/volumes")["Volumes"]} >= {"memory", "bound", "named"}
 
 
