@@ -16,6 +16,7 @@ import pytest
 
 from exporter.core.model import LayerKey
 from exporter.figures.figures import Figures
+from exporter.figures.prunes import Category
 from tests.support.engine import Engine, engine
 from tests.support.product import Samples, document_of, figures_of, scan
 from tests.support.todays_engine import todays_engine
@@ -194,20 +195,19 @@ def test_nothing_of_a_healthy_engine_is_orphaned_or_pending(busy: Engine) -> Non
 
 def test_each_command_frees_what_was_promised(busy: Engine) -> None:
     """The last of this engine's tests: nothing that it pruned is there for another."""
-    rows = document_of(busy.root).reclaimable
+    rows = [row for row in document_of(busy.root).reclaimable if row.category != Category.BUILD_HISTORY]
     promised = {row.category: (row.bytes, row.objects) for row in rows}
     assert promised.pop("layers_orphaned") == (0, 0)
-    assert promised.pop("build_history") in ((0, 0), (None, None)), "it is not read with a graph driver"
     assert all(size and objects for size, objects in promised.values()), promised
     freed: dict[str, tuple[int, int]] = {}
-    for row in (one for one in rows if one.category in promised):
+    for row in rows[:-1]:
         (command,) = row.commands  # the version of a real engine is known
         before, objects = _without_its_own(busy), _objects(busy)[row.category]
         busy.run(*command.split()[1:], "--force")
         freed[row.category] = before - _without_its_own(busy), objects - _objects(busy)[row.category]
     assert freed == promised, busy.run("volume", "ls")
-    left = {row.category: row.objects for row in document_of(busy.root).reclaimable if row.category in promised}
-    assert left == dict.fromkeys(promised, 0)
+    left = {row.category: row.objects for row in document_of(busy.root).reclaimable}
+    assert not any(left.values()), "the history of builds is not read here, and has no number"
     assert {one["Name"] for one in busy.ask("/volumes")["Volumes"]} >= {"memory", "bound", "named"}
 
 
