@@ -55,9 +55,8 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
     if reader.is_link(home):  # an engine follows it
         return previous.get(container) or Container("", container, metadata=(home,))
     names = reader.names(home)
-    if not {*_CONFIGS} & {*names} and is_young(
-        reader.root, home
-    ):  # an engine makes, or removes, the directory just now
+    whole = _CONFIGS[1] in names or {_CONFIGS[0], _HOST_CONFIG} <= {*names}
+    if not whole and is_young(reader.root, home):  # an engine makes, or removes, the directory just now
         reader.wait()
         names = reader.names(home)
     # Where both are missing, the one is named that the newest engine of the root would have written.

@@ -20,17 +20,18 @@ class Debounce:
     _first: float | None = None
     _last: float = 0.0
 
-    def add(self, now: float, entries: set[Tree], *, everything: bool = False) -> None:
-        """Note changes."""
+    def add(self, now: float, entries: set[Tree], *, everything: bool = False, postpones: bool = True) -> None:
+        """Note changes. Those that do not postpone are scanned a second after the first of them at the latest."""
         if not entries and not everything:
             return
         self._entries |= entries
         self._everything = self._everything or everything or len(self._entries) > MOST_ENTRIES
         if self._everything:
             self._entries.clear()
+        if postpones or self._first is None:
+            self._last = now
         if self._first is None:
             self._first = now
-        self._last = now
 
     @property
     def due(self) -> float | None:

@@ -15,7 +15,7 @@ from exporter.core.dirty import Dirty
 from exporter.core.log import Logger
 from exporter.core.measured import Tree
 from exporter.core.model import Counters, Snapshot, Trigger, Watching
-from exporter.inventory.areas import RootAreas, find_areas
+from exporter.inventory.areas import RootAreas, find_areas, table
 from exporter.inventory.opening import RootError, for_shortage, identify
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
@@ -183,7 +183,9 @@ class Scheduler:
         entries = changed_entries(filter(None, map(self.watcher.tree_of, paths)), self._areas, self._counters)
         if entries:
             self._counters.last_event = time.time()
-        self._debounce.add(now, entries, everything=many)
+        # An engine goes on to write to its databases when a command has ended.
+        postpones = any(not table().of(entry).written for entry in entries)
+        self._debounce.add(now, entries, everything=many, postpones=postpones)
 
     def _scan_at(self, now: float) -> float:
         """When to scan after events: later if the CPU budget is spent, but by one look interval at most."""

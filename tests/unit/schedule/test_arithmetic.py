@@ -41,6 +41,19 @@ def test_no_change_makes_nothing_wait() -> None:
     assert debounce.due == 2
 
 
+def test_what_does_not_postpone_is_scanned_a_second_after_the_first_of_it() -> None:
+    debounce = Debounce()
+    debounce.add(1, {("meta.db",)}, postpones=False)
+    debounce.add(1.9, {("meta.db",)}, postpones=False)
+    assert debounce.due == 2
+    debounce.add(1.95, {("blob",)})
+    debounce.add(2.5, {("meta.db",)}, postpones=False)
+    assert debounce.due == 2.95
+    assert debounce.take_dirty().entries == {("meta.db",), ("blob",)}
+    debounce.add(4, {("meta.db",)}, postpones=False)
+    assert debounce.due == 5
+
+
 def test_everything_stands_until_it_is_taken() -> None:
     debounce = Debounce()
     debounce.add(1, {("a",)})

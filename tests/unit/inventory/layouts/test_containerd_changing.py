@@ -122,13 +122,14 @@ def test_a_container_without_its_snapshot_misses_it(writer: ContainerdWriter, me
     assert sum(waits) == 1
 
 
+@pytest.mark.parametrize("missing", [("config.v2.json", "hostconfig.json"), ("hostconfig.json",)])
 def test_a_container_that_is_being_made_has_its_configuration_soon(
-    writer: ContainerdWriter, meanwhile: Meanwhile
+    writer: ContainerdWriter, meanwhile: Meanwhile, missing: tuple[str, ...]
 ) -> None:
     identity = writer.container("web", "app:1", writer.target(_APP))
     writer.write()
     home = writer.root / "containers" / identity
-    kept = {path.name: path.read_bytes() for path in home.iterdir() if path.is_file()}
+    kept = {name: (home / name).read_bytes() for name in missing}
     for name in kept:
         (home / name).unlink()
     waits = meanwhile(lambda: [(home / name).write_bytes(content) for name, content in kept.items()])
