@@ -307,7 +307,8 @@ class BuildCache:
     gone, BuildKit can leave the names of layers behind. `history`: with a graph driver there is a history of builds;
     it is not read. That of containerd's image store is in `Inventory.content`. `unsure`: why it is not known which
     records are shared, "" where it is. `idle`: the ids of records of other snapshotters of containerd than the one that
-    the engine works with; it does not know of them.
+    the engine works with; it does not know of them. `kept`: the layers that such records of a graph driver need: no
+    prune removes those.
     """
 
     records: tuple[BuildRecord, ...] = ()
@@ -318,6 +319,7 @@ class BuildCache:
     history: bool = False
     unsure: str = ""
     idle: frozenset[str] = frozenset()
+    kept: Mapping[str, frozenset[LayerId]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,9 +164,9 @@ class CleanUp:
                 continue  # a lease or a container of containerd keeps its layers
             own = (name for name in (one.layer, one.init) if name is not None)
             held[one.driver].update((*own, *one.chain))
-        if self._building:
-            for driver, names in self._inventory.build_cache.holds.items():
-                held[driver].update(names)
+        cache = self._inventory.build_cache
+        for driver, names in (*cache.kept.items(), *(cache.holds.items() if self._building else ())):
+            held[driver].update(names)
         return held
 
     def _free(self, category: Category, layer: Layer | None) -> None:

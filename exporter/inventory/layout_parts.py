@@ -36,11 +36,16 @@ class LayoutParts:
         parts = (part for layout in self.by_layout.values() for part in layout.drivers)
         return [image for part in parts for image in part.images]
 
-    @property
-    def build_cache(self) -> BuildCache | None:
-        """The build cache. With each image store that an engine works with, BuildKit has another one."""
-        caches = [part.build_cache for part in self.by_layout.values() if part.build_cache is not None]
-        return reduce(_joined, caches) if caches else None
+    def build_cache(self, current: str) -> BuildCache | None:
+        """The build cache. With each image store that an engine works with, BuildKit has another one.
+
+        `current`: the driver that the engine works with, "" where that is not known.
+        """
+        caches = [(part, part.build_cache) for part in self.by_layout.values() if part.build_cache is not None]
+        present = [part for part, _ in caches if any(one.store.driver.name == current for one in part.drivers)]
+        if len(present) == 1:
+            return reduce(_joined, (cache if part is present[0] else _asleep(cache) for part, cache in caches))
+        return reduce(_joined, (cache for _, cache in caches)) if caches else None
 
     @property
     def content(self) -> ContentStore | None:
@@ -113,7 +118,14 @@ def _joined(one: BuildCache, other: BuildCache) -> BuildCache:
         one.history or other.history,
         one.unsure or other.unsure,
         one.idle | other.idle,
+        {**one.kept, **other.kept},
     )
+
+
+def _asleep(cache: BuildCache) -> BuildCache:
+    """A cache of an image store that the engine does not work with: it knows none of the records, and keeps them."""
+    ids = frozenset(one.id for one in cache.records)
+    return replace(cache, records=(), holds={}, unsure="", idle=cache.idle | ids, kept=cache.holds)
 
 
 def read_layouts(reading: Reading) -> LayoutParts:

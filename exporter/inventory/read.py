@@ -211,7 +211,7 @@ def read_inventory(
         images=tuple(_loaded(one, parts, current) for one in parts.images),
         containers=(*containers, *parts.foreign),
         volumes=volumes,
-        build_cache=parts.build_cache or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),
+        build_cache=parts.build_cache(current) or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),
         stores=images.attempt((), partial(_count_entries, reading, parts), {}),
         missing={driver: _missing(images, parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=directories,
