@@ -109,8 +109,12 @@ class BucketCache:
 class _Leaf:
     """A leaf page, or the page of a small bucket: `content` has its header and all that its elements refer to."""
 
-    content: memoryview
+    content: bytes
     count: int
+
+
+#: Key, flags and value.
+_Element = tuple[bytes, int, bytes]
 
 
 class Pages:
@@ -161,29 +165,27 @@ class Pages:
         for key, flags, value in self._elements(leaves):
             if flags & _BUCKET:
                 bucket.buckets[key] = self._inner(value, depth + 1)
-                continue
-            self._count_value(len(value))
-            bucket.values[key] = bytes(value)
+            else:
+                bucket.values[key] = value
         return bucket
 
-    def _inner(self, value: memoryview, depth: int) -> Bucket:
+    def _inner(self, value: bytes, depth: int) -> Bucket:
         """A bucket in a bucket: the page where it begins, or itself when it is small."""
         if depth > _MOST_DEPTH:
             raise BoltError("is nested too deep")
         root, _ = unpack(_BUCKET_HEADER, value, 0)
         if root:
             return self._remembered(root) or self._remember(root, depth)
-        raw = bytes(value)
-        bucket = self._known.inline.get(raw)
+        bucket = self._known.inline.get(value)
         if bucket is None:
             content = value[_BUCKET_HEADER.size :]
             _, kind, count, _ = unpack(PAGE, content, 0)
             if kind != _LEAF:
                 raise BoltError("has an inline bucket that is no leaf")
             bucket = self._collect(iter([_Leaf(content, count)]), depth)
-        self._count_value(len(raw))
-        self.found.inline[raw] = bucket
-        self._small.append(raw)
+        self._count_value(len(value))
+        self.found.inline[value] = bucket
+        self._small.append(value)
         return bucket
 
     def _remembered(self, root: int) -> Bucket | None:
@@ -234,18 +236,17 @@ class Pages:
         if self._elements_left < 0:
             raise BoltError(f"has more than {MAX_ELEMENTS} elements", Reason.TOO_LARGE)
 
-    def _elements(self, leaves: Iterator[_Leaf]) -> Iterator[tuple[bytes, int, memoryview]]:
+    def _elements(self, leaves: Iterator[_Leaf]) -> Iterator[_Element]:
         """The elements of a bucket's leaves: key, flags, value. Their keys ascend."""
-        last: bytes | None = None
+        last = b""
         for leaf in leaves:
             self._elements_left -= leaf.count
             self._check_budget()
-            for key, flags, value in _elements_of(leaf):
-                if last is not None and key <= last:
-                    raise BoltError("has keys that are out of order")
-                last = key
-                self._value_bytes_left -= len(key)
-                yield key, flags, value
+            found = _elements_of(leaf, last)
+            if found:
+                last = found[-1][0]
+                self._count_value(sum(len(key) + (0 if flags & _BUCKET else len(value)) for key, flags, value in found))
+            yield from found
 
     def _leaves(self, number: int, depth: int) -> Iterator[_Leaf]:
         """The leaf pages below a page."""
@@ -263,7 +264,7 @@ class Pages:
         else:
             raise BoltError("has a page of an unknown kind")
 
-    def _take(self, number: int) -> tuple[int, int, memoryview]:
+    def _take(self, number: int) -> tuple[int, int, bytes]:
         """The kind of a page, how many elements it has, and its bytes with those of the pages that it goes on over."""
         if not _FIRST <= number < self._end:
             raise BoltError("names a page that is not in use")
@@ -281,10 +282,10 @@ class Pages:
             raise BoltError("has a page that is in two places")
         self._taken.update(numbers)
         self._log.append(_Taken(number, further + 1, kind, count))
-        return kind, count, self._page_bytes(start, length)
+        return kind, count, bytes(self._page_bytes(start, length))
 
 
-def _in_use(content: memoryview, kind: int, count: int) -> bytes:
+def _in_use(content: "bytes | memoryview", kind: int, count: int) -> bytes:
     """The bytes of a page that its elements take. Their keys and values follow each other in their order."""
     if not count:
         return bytes(content[: PAGE.size])
@@ -297,11 +298,13 @@ def _in_use(content: memoryview, kind: int, count: int) -> bytes:
     return bytes(content[: at + offset + key_size + value_size])
 
 
-def _elements_of(leaf: _Leaf) -> Iterator[tuple[bytes, int, memoryview]]:
-    content = leaf.content
+def _elements_of(leaf: _Leaf, last: bytes) -> list[_Element]:
+    """The elements of one leaf, whose keys come after `last`. An empty key is the first of a bucket."""
+    content, length = leaf.content, len(leaf.content)
     free = PAGE.size + leaf.count * _LEAF_ELEMENT.size
-    if free > len(content):
+    if free > length:
         raise BoltError("ends too early")
+    found: list[_Element] = []
     at = PAGE.size
     for flags, offset, key_size, value_size in _LEAF_ELEMENT.iter_unpack(content[at:free]):
         start = at + offset
@@ -309,11 +312,16 @@ def _elements_of(leaf: _Leaf) -> Iterator[tuple[bytes, int, memoryview]]:
         end = middle + value_size
         if start < free:
             raise BoltError("has elements that share bytes")
-        if end > len(content):
+        if end > length:
             raise BoltError("ends too early")
-        yield bytes(content[start:middle]), flags, content[middle:end]
+        key = content[start:middle]
+        if key <= last and (key or last or found):
+            raise BoltError("has keys that are out of order")
+        last = key
+        found.append((key, flags, content[middle:end]))
         free = end
         at += _LEAF_ELEMENT.size
+    return found
 
 
 def unpack(layout: struct.Struct, data: "bytes | memoryview", at: int) -> tuple[int, ...]:
