@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from exporter.core.content import Blob, ContentStore, HistoryEntry, Holder, StoreNode
+from exporter.core.content import Blob, ContentStore, HistoryEntry, Hold, Holder, Marker, StoreNode
 from exporter.core.measured import Tree
 from exporter.core.model import Container, LayerId, LayerKey, Use
 from exporter.inventory.image_store.graph import Graph, history_of
@@ -15,6 +15,8 @@ from exporter.inventory.layouts.containerd_snapshots import SnapshotLayers, Snap
 
 DEFAULT_NAMESPACE = "moby"
 _HISTORY_LEASE = "ref_"
+#: The use of what these keep, the first that counts first. What only others keep is pending.
+_USES = {Holder.IMAGE: Use.IMAGE, Holder.CONTAINER: Use.CONTAINER, Holder.BUILD: Use.BUILD_CACHE}
 
 
 def find_engine(files: StoreFiles, containers: Iterable[Container]) -> str:
@@ -34,17 +36,11 @@ def find_engine(files: StoreFiles, containers: Iterable[Container]) -> str:
 
 def layer_uses(content: ContentStore) -> dict[StoreNode, Use]:
     """The use of each snapshot that something keeps. What only work under way keeps is pending."""
-    found: dict[StoreNode, Use] = {}
-    of_holder = {
-        Use.IMAGE: (Holder.IMAGE,),
-        Use.CONTAINER: (Holder.CONTAINER,),
-        Use.BUILD_CACHE: (Holder.BUILD,),
-        Use.PENDING: (Holder.HISTORY, Holder.TEMPORARY, Holder.OTHER),
-    }
-    for use, holders in of_holder.items():
-        for node in content.marked(one for one in content.holds if one.holder in holders):
-            found.setdefault(node, use)
-    return found
+    by_use: dict[Use, list[Hold]] = {use: [] for use in (*_USES.values(), Use.PENDING)}
+    for hold in content.holds:
+        by_use[_USES.get(hold.holder, Use.PENDING)].append(hold)
+    marker = Marker(content)
+    return {node: use for use, holds in by_use.items() for node in marker.mark(holds)}
 
 
 def with_orphans(content: ContentStore, grace: Grace, *, doubtful: bool) -> ContentStore:

@@ -290,6 +290,19 @@ def test_what_nothing_keeps_is_orphaned_after_the_grace_time_and_what_work_keeps
     assert inventory.content.orphaned == {stray.digest, "sha256:" + "f" * 64}
 
 
+@pytest.mark.parametrize("label", ["moby/prune.images", "buildkit/lease.temporary", "anything"])
+def test_a_snapshot_that_any_lease_keeps_is_never_orphaned(writer: ContainerdWriter, label: str) -> None:
+    key = "extract-1-abcd sha256:" + "1" * 64
+    writer.moby.snapshot(key, "", {"new": 500}, "active")
+    writer.moby.lease("1-abcd", snapshots=[key], labels={label: "x"})
+    writer.write()
+    clock = FakeClock()
+    reads = Reads(writer.root, grace=Grace(600, clock.clock))
+    reads.again(everything=True)
+    clock.advance(601)
+    assert {one.use for one in reads.again(everything=True).layers if one.name == key} == {Use.PENDING}
+
+
 def test_a_row_without_an_entry_in_the_main_database_is_a_layer(writer: ContainerdWriter) -> None:
     writer.moby.snapshot("extract-1-abcd sha256:" + "1" * 64, "", {"new": 500}, "active")
     del writer.moby.bucket("snapshots", "overlayfs")["extract-1-abcd sha256:" + "1" * 64]
