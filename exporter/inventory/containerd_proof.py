@@ -16,16 +16,13 @@ from exporter.core.model import Collector
 from exporter.inventory.files.bolt import Bucket
 from exporter.inventory.files.problems import Problems
 from exporter.inventory.files.reader import Reader, is_id
+from exporter.inventory.image_store.binary import word
+from exporter.inventory.image_store.store import DAEMON, META_FILE, METADATA
+from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD
+from exporter.inventory.layouts.containerd_builds import RECORDS_FILE
+from exporter.inventory.layouts.containerd_content import DEFAULT_NAMESPACE
 
-#: containerd 1.0 and newer names its directories after its plugins, `io.containerd.<type>.<name>`.
-METADATA = "io.containerd.metadata.v1.bolt"
-#: Where a containerd that dockerd starts has its root, below that of dockerd (moby 28 cmd/dockerd/daemon.go).
-OWN: Tree = ("containerd", "daemon")
-_FILE = "meta.db"
-_BUILDKIT: Tree = ("buildkit",)
-_RECORDS = "containerd-"
 _HISTORY = "history_c8d.db"
-_DOCKER = "moby"
 #: An engine of any kind makes these when it starts.
 _ENGINE = ("engine-id", "buildkit", "containers")
 
@@ -76,12 +73,12 @@ class Store:
 
     def others(self) -> int:
         """How many writable layers of containers Docker's default namespace has."""
-        moby = self.namespaces.get(_DOCKER)
+        moby = self.namespaces.get(DEFAULT_NAMESPACE)
         return sum(map(is_id, moby.snapshots)) if moby else 0
 
     def serves_docker(self) -> bool:
         """Whether Docker's default namespace has images or layers."""
-        moby = self.namespaces.get(_DOCKER)
+        moby = self.namespaces.get(DEFAULT_NAMESPACE)
         return moby is not None and bool(moby.images or moby.snapshots)
 
 
@@ -92,15 +89,17 @@ def read_store(home: str) -> Store:
         return Store(error=f"{METADATA} is a link")
     problems = Problems()
     with DataRoot(place) as root:
-        found = Reader(root, Collector.IMAGES, problems).database((_FILE,), "v1", _namespaces)
+        found = Reader(root, Collector.IMAGES, problems).database((META_FILE,), "v1", _namespaces)
     if found is None:
         why = problems.kept[0] if problems.kept else None
-        return Store(error=f"{_FILE} cannot be read: {why.detail or why.reason}" if why else f"{_FILE} cannot be read")
+        return Store(
+            error=f"{META_FILE} cannot be read: {why.detail or why.reason}" if why else f"{META_FILE} cannot be read"
+        )
     return Store(found)
 
 
 def _namespaces(bucket: Bucket) -> dict[str, Known]:
-    return {_text(name): _known(one) for name, one in bucket.buckets.items()}
+    return {word(name): _known(one) for name, one in bucket.buckets.items()}
 
 
 def _known(namespace: Bucket) -> Known:
@@ -108,11 +107,7 @@ def _known(namespace: Bucket) -> Known:
         return namespace.buckets.get(name, Bucket())
 
     keys = (key for snapshotter in of(b"snapshots").buckets.values() for key in snapshotter.buckets)
-    return Known(frozenset(map(_text, keys)), frozenset(map(_text, of(b"leases").buckets)), bool(of(b"images").buckets))
-
-
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
+    return Known(frozenset(map(word, keys)), frozenset(map(word, of(b"leases").buckets)), bool(of(b"images").buckets))
 
 
 class Evidence:
@@ -137,25 +132,25 @@ class Evidence:
     @cached_property
     def is_in_containerd(self) -> bool:
         """Whether an engine with the image store of containerd has written to the root."""
-        built = self._names(_BUILDKIT)
-        if _HISTORY in built or any(name.startswith(_RECORDS) for name in built) or self._names(("rootfs",)):
+        built = self._names(HOME)
+        if _HISTORY in built or any(name.startswith(OF_CONTAINERD) for name in built) or self._names(("rootfs",)):
             return True
         if self._drivers or self._root.is_directory(("graph",)):
             return bool(self.containers)
         there = self._names(())
-        return self._root.is_directory(OWN) or all(name in there for name in _ENGINE[1:]) or _ENGINE[0] in there
+        return self._root.is_directory(DAEMON) or all(name in there for name in _ENGINE[1:]) or _ENGINE[0] in there
 
     @cached_property
     def builds(self) -> frozenset[str]:
         """The build records, and the leases of builds in the history."""
-        records = [name for name in self._names(_BUILDKIT) if name.startswith(_RECORDS)]
+        records = [name for name in self._names(HOME) if name.startswith(OF_CONTAINERD)]
         found: set[str] = set()
         for name in records:
-            tree = (*_BUILDKIT, name, "metadata_v2.db")
-            found.update(self._reader.database(tree, "_main", lambda it: [_text(key) for key in it.buckets]) or ())
-        tree = (*_BUILDKIT, _HISTORY)
+            tree = (*HOME, name, RECORDS_FILE)
+            found.update(self._reader.database(tree, "_main", lambda it: [word(key) for key in it.buckets]) or ())
+        tree = (*HOME, _HISTORY)
         found.update(
-            self._reader.database(tree, "_records", lambda it: [f"ref_{_text(key)}" for key in it.values]) or ()
+            self._reader.database(tree, "_records", lambda it: [f"ref_{word(key)}" for key in it.values]) or ()
         )
         return frozenset(found)
 

@@ -16,7 +16,8 @@ from exporter.core.fault_log import FAULT_LOG
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.shortage import is_shortage
 from exporter.inventory.containerd_places import CONFIG, of_mounts, places
-from exporter.inventory.containerd_proof import METADATA, OWN, Evidence, Store, read_store
+from exporter.inventory.containerd_proof import Evidence, Store, read_store
+from exporter.inventory.image_store.store import DAEMON, METADATA
 from exporter.inventory.opening import add_further, identify
 
 #: How long after a search the next one is made: where a root is known or none is needed; where one is wanted; and there
@@ -168,10 +169,10 @@ def _search(root: DataRoot, setting: str) -> Search:
 
 def _own_store(root: DataRoot) -> Store | None:
     """The store of a containerd that dockerd has started itself, below the data root."""
-    if not root.is_directory((*OWN, METADATA)):
+    if not root.is_directory((*DAEMON, METADATA)):
         return None
     try:
-        return read_store(root.absolute(OWN))
+        return read_store(root.absolute(DAEMON))
     except OSError:
         return None
 
@@ -272,7 +273,7 @@ def _is_read_with(root: DataRoot, path: str) -> bool:
     if identity == (root.device, root.inode):
         return True
     try:
-        own = root.lstat(OWN)
+        own = root.lstat(DAEMON)
     except OSError:
         return False
     return identity == (own.st_dev, own.st_ino)

@@ -13,7 +13,7 @@ from exporter.core.data_root import DataRoot
 from exporter.core.landlock import version
 from exporter.core.measured import Reason
 from exporter.demo.containerd_docker import ContainerdWriter
-from exporter.inventory.containerd_proof import METADATA
+from exporter.inventory.image_store.store import METADATA
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Result, Task
 from tests.support.product import Samples, du

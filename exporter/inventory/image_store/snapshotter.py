@@ -29,6 +29,11 @@ class Row:
     parent: str
     size: int | None
 
+    @property
+    def recorded(self) -> int | None:
+        """Its size in bytes, as it is written down. A view has no files of its own."""
+        return 0 if self.kind is Kind.VIEW else self.size
+
 
 def read_rows(version: Bucket) -> Mapping[str, Row]:
     """The snapshots in the bucket `v1`, by name."""

@@ -79,16 +79,14 @@ class StoreFiles:
         """The file of a blob; None where there is none."""
         return (self.blobs or {}).get(digest)
 
-    def lacks(self) -> frozenset[tuple[str, str]]:
-        """What the one database names and its neighbours have not."""
-        known = ((name, entry) for space in self.namespaces.values() for name, entry in space.snapshots.items())
-        found = {
-            (key.snapshotter, entry.name) for key, entry in known if self._lacks_snapshot(key.snapshotter, entry.name)
-        }
-        if self.blobs is not None:
-            digests = (digest for space in self.namespaces.values() for digest in space.blobs)
-            found.update(("", digest) for digest in digests if digest not in self.blobs)
-        return frozenset(found)
+    def lacks_something(self) -> bool:
+        """Whether the main database names what its neighbours have not."""
+        for space in self.namespaces.values():
+            if any(self._lacks_snapshot(key.snapshotter, entry.name) for key, entry in space.snapshots.items()):
+                return True
+            if self.blobs is not None and any(digest not in self.blobs for digest in space.blobs):
+                return True
+        return False
 
     def _lacks_snapshot(self, snapshotter: str, name: str) -> bool:
         of = self.snapshotters.get(snapshotter)
@@ -106,7 +104,7 @@ def read_store(reader: Reader, home: Tree) -> StoreFiles | None:
     """
     found = _read(reader, home)
     for _ in range(_TRIES - 1):
-        if found is None or not found.lacks() or not is_young(reader.root, (*home, METADATA, META_FILE)):
+        if found is None or not found.lacks_something() or not is_young(reader.root, (*home, METADATA, META_FILE)):
             break
         reader.wait()
         found = _read(reader, home)

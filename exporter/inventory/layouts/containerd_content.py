@@ -108,8 +108,8 @@ def _blobs(files: StoreFiles) -> dict[str, Blob]:
         for digest in space.blobs:
             known.setdefault(digest, []).append(name)
     found = {}
-    for digest in (known | dict.fromkeys(files.blobs or {})) if files.blobs else known:
-        names = known.get(digest) or []
+    for digest in {**known, **dict.fromkeys(files.blobs or ())}:
+        names = known.get(digest, [])
         size = files.namespaces[names[0]].blobs[digest].size if names else None
         found[digest] = Blob(digest, files.place(digest), size, tuple(names))
     return found

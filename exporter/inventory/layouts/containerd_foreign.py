@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.core.content import StoreNode
-from exporter.core.model import Container, ContainerId, ContainerState, Image, ImageId, LayerId, LayerKey
-from exporter.inventory.drivers import INIT
+from exporter.core.model import Container, ContainerId, ContainerState, Image, ImageId, LayerKey
 from exporter.inventory.files.reader import is_id
 from exporter.inventory.image_store.manifests import parts
 from exporter.inventory.image_store.meta import ContainerEntry, NamespaceEntry
@@ -94,17 +93,9 @@ class ForeignContainers:
 
     def _with_layers(self, container: Container, node: StoreNode) -> Container:
         chain = self.snapshots.chain(node)
-        own, *below = chain.snapshots or (None,)
-        init = below[0] if below and below[0] and below[0].node.name == container.id + INIT else None
-        ids: Sequence[LayerId] = [one.layer.id for one in below if one is not None and one is not init]
-        return replace(
-            container,
-            layer=own.layer.id if own else None,
-            init=init.layer.id if init else None,
-            chain=tuple(ids),
-            cut=chain.cut,
-            missing=(chain.missing,) if chain.missing else (),
-        )
+        found = chain.of_container(container.id)
+        missing = (chain.missing,) if chain.missing else ()
+        return replace(container, layer=found.layer, init=found.init, chain=found.chain, cut=found.cut, missing=missing)
 
     def _image(self, container: Container, named: ImageId | None) -> ImageId | None:
         """The image that a container was made from: the one whose snapshot it stands on.

@@ -6,7 +6,6 @@ from dataclasses import replace
 from exporter.core.content import StoreNode
 from exporter.core.measured import Tree
 from exporter.core.model import Container, ContainerId, Image, Layer, LayerId, Use
-from exporter.inventory.drivers import INIT
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.layouts.claims import Claims
 from exporter.inventory.layouts.containerd_snapshots import SnapshotLayers, Snapshots
@@ -63,12 +62,7 @@ class SnapshotterPart:
         """The snapshot with the id of the container, and those below it. The one below is the init layer."""
         if not self._has(container):
             return None
-        chain = self._snapshots.chain(self._node(container))
-        own, *below = chain.snapshots
-        first = below[0] if below and below[0].node.name == container + INIT else None
-        layers = tuple(one.layer.id for one in below if one is not first)
-        init = first.layer.id if first else None
-        return ContainerLayers(own.layer.id, init, layers, cut=chain.cut, namespace=self._engine)
+        return self._snapshots.chain(self._node(container)).of_container(container, self._engine)
 
     def why_not_loaded(self, _container: ContainerId) -> str:
         """An engine loads a container of its snapshotter, whatever became of its snapshots."""

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from exporter.core.content import StoreNode
 from exporter.core.measured import Tree
 from exporter.core.model import Layer, LayerId, LayerKey, Use
-from exporter.inventory.drivers import MOST_LAYERS, Driver, snapshotter
+from exporter.inventory.drivers import INIT, MOST_LAYERS, Driver, snapshotter
 from exporter.inventory.drivers.layer_store import LayerStore, Place
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.meta import SnapshotEntry
 from exporter.inventory.image_store.snapshotter import Kind, Row
 from exporter.inventory.image_store.store import SNAPSHOTS, StoreFiles
+from exporter.inventory.layouts.part import ContainerLayers
 
 _CHAIN = "sha256:"
 
@@ -27,10 +28,8 @@ class StoredSnapshot:
 
     @property
     def recorded(self) -> int | None:
-        """Its size in bytes of disk blocks, as it is written down. A view has no files of its own."""
-        if self.row is None:
-            return None
-        return 0 if self.row.kind is Kind.VIEW else self.row.size
+        """Its size in bytes of disk blocks, as it is written down."""
+        return None if self.row is None else self.row.recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,18 @@ class Chain:
         if self.missing or self.cut or None in sizes:
             return None
         return sum(size for size in sizes if size is not None)
+
+    def of_container(self, container: str, namespace: str = "") -> ContainerLayers:
+        """Divide it into the layer of a container, its init layer, and those below both."""
+        own, *below = self.snapshots or (None,)
+        first = below[0] if below and below[0] and below[0].node.name == container + INIT else None
+        return ContainerLayers(
+            layer=own.layer.id if own else None,
+            init=first.layer.id if first else None,
+            chain=tuple(one.layer.id for one in below if one is not None and one is not first),
+            cut=self.cut,
+            namespace=namespace,
+        )
 
 
 @dataclass(slots=True)
@@ -146,7 +157,7 @@ class SnapshotLayers:
     def _describe(
         self, name: LayerId, use: Use, snapshot: StoredSnapshot | None, row: Row | None, place: Place | None
     ) -> Layer:
-        recorded = None if row is None else 0 if row.kind is Kind.VIEW else row.size
+        recorded = None if row is None else row.recorded
         # The snapshotter's name of it is made of its namespace, a number and its key (core/metadata/snapshot.go).
         space, _, rest = self._names.get(name, "").partition("/")
         key = snapshot.node.name if snapshot else rest.partition("/")[2]

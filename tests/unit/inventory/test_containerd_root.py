@@ -16,8 +16,9 @@ from exporter.core.hang_probe import HANG_PROBE
 from exporter.demo import oci
 from exporter.demo.containerd_docker import ContainerdWriter
 from exporter.inventory import containerd_places, containerd_proof, containerd_root
-from exporter.inventory.containerd_proof import METADATA, Known, Store
+from exporter.inventory.containerd_proof import Known, Store
 from exporter.inventory.containerd_root import ContainerdRoot
+from exporter.inventory.image_store.store import METADATA
 from tests.support.roots.layerdb import DbRoot
 from tests.support.roots.two import CONTAINERD, two_roots
 
