@@ -117,8 +117,13 @@ def descendants(process: int) -> list[int]:
 
 
 def scanning(process: int) -> list[int]:
-    """The scanning processes below a process: one, or none while it is being started again."""
-    return [one for one in descendants(process) if b"exporter.service.scan_process" in _command_line(one)]
+    """The scanning processes below a process: one, or none while it is being started again.
+
+    What one of them starts has its command line until it executes another program, and is not counted.
+    """
+    found = [one for one in descendants(process) if b"exporter.service.scan_process" in _command_line(one)]
+    below = {one for each in found for one in descendants(each)}
+    return [one for one in found if one not in below]
 
 
 def workers(process: int) -> list[int]:
