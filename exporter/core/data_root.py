@@ -257,11 +257,13 @@ class DataRoot:
         found = self._tops.get(top)
         if found is None:
             raise FileNotFoundError(errno.ENOENT, "not a directory of this root")
-        return found, tree[len(top) :]
+        return found, tree[len(top) :] if top else tree
 
     def _require_answer(self, tree: Tree) -> None:
         """Raise TimeoutError, an OSError, where a filesystem on the way does not answer. Each is asked once."""
-        for end in range(1, len(tree) + 1 if self.mounts else 1):
+        if not self.mounts:
+            return
+        for end in range(1, len(tree) + 1):
             mount = tree[:end]
             if mount not in self.mounts:
                 continue
