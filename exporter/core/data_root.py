@@ -170,6 +170,12 @@ class DataRoot:
         self._require_answer(tree)
         return top.descent.open(names)
 
+    def borrow(self, tree: Tree) -> int:
+        """The descriptor of a directory below the root. It stays open until the next call. Raises OSError."""
+        top, names = self._split(tree)
+        self._require_answer(tree)
+        return top.descent.to(names)
+
     def lstat(self, tree: Tree) -> os.stat_result:
         """Call lstat for a path below the root: a symbolic link is not followed. Raises OSError."""
         top, names = self._split(tree)
@@ -191,7 +197,7 @@ class DataRoot:
         """Where a symbolic link points, as it is written there; None where none stands, or it cannot be read."""
         try:
             check_name(tree[-1])
-            return os.readlink(tree[-1], dir_fd=self._to(tree[:-1]))
+            return os.readlink(tree[-1], dir_fd=self.borrow(tree[:-1]))
         except OSError:
             return None
 
@@ -210,7 +216,7 @@ class DataRoot:
         """
         listing = self._listings.get(tree)
         if listing is None:
-            listing = self._listings[tree] = sorted(map(sys.intern, os.listdir(self._to(tree))))
+            listing = self._listings[tree] = sorted(map(sys.intern, os.listdir(self.borrow(tree))))
         return listing
 
     def forget_listings(self) -> None:
@@ -225,7 +231,7 @@ class DataRoot:
         """
         check_name(tree[-1])
         self._require_answer(tree)
-        parent = self._to(tree[:-1])
+        parent = self.borrow(tree[:-1])
         _require_regular(os.stat(tree[-1], dir_fd=parent, follow_symlinks=False))
         descriptor = os.open(tree[-1], _FILE, dir_fd=parent)
         try:
@@ -244,12 +250,6 @@ class DataRoot:
                 if len(content) > MAX_FILE_BYTES:
                     raise UnreadableError(Reason.TOO_LARGE)
             return bytes(content)
-
-    def _to(self, tree: Tree) -> int:
-        """The descriptor of a directory, which stays open until the next call. Raises OSError."""
-        top, names = self._split(tree)
-        self._require_answer(tree)
-        return top.descent.to(names)
 
     def _split(self, tree: Tree) -> tuple[_Top, Tree]:
         """The root that a path lies in, and the components below it. Raises FileNotFoundError for a root not open."""

@@ -15,9 +15,10 @@ from exporter.core.data_root import DataRoot, reason_of
 from exporter.core.fault import fault_of
 from exporter.core.framing import FrameReader
 from exporter.core.interrupts import ignore_interrupts
-from exporter.core.measured import Changes, Reason, Tree, root_of
+from exporter.core.measured import Changes, Identity, Reason, Tree, root_of
 from exporter.measure.difference import difference
 from exporter.measure.exclusions import Excluded, Exclusions
+from exporter.measure.flat import measure_flat
 from exporter.measure.pool.protocol import (
     NUMBER_BYTES,
     ROW_BYTES,
@@ -42,7 +43,7 @@ from exporter.measure.pool.protocol import (
     pack_row,
 )
 from exporter.measure.start import WHOLE, Start
-from exporter.measure.total import TooManyLinksError, Total
+from exporter.measure.total import Sums, TooManyLinksError, Total
 from exporter.measure.walk import Walk
 
 _SLICE_SECONDS = 0.01
@@ -245,27 +246,32 @@ class Worker:
         self._unsent.append(FailedWork(self._item, reason, tree, detail, time.process_time(), traceback))
 
     def _measure(self, root: DataRoot, order: MeasureTree) -> None:
-        errors = _ErrorLog()
-        self._most = order.most
-        self._total = Total()
-        self._shared = order.starts is not None
         if order.exclusions is not self._listed:
             self._listed, self._exclusions = order.exclusions, Exclusions.of(order.exclusions)
-        total = self._total
+        flat = None if order.starts else measure_flat(root, order.tree, self._exclusions)
+        if flat is not None and self._add_row(*flat):
+            return
+        errors = _ErrorLog()
+        self._most = order.most
+        self._shared = order.starts is not None
+        total = self._total = Total()
         self._walk = Walk(root, order.tree, self._exclusions, errors, total, self._check_orders)
         identity = self._walk.run(order.starts or _WHOLE)
-        if errors.found is None and not total.has_links:
-            try:
-                self._rows += pack_row(self._item, identity, total.sums())
-            except struct.error:
-                pass  # a number that is too large for a row
-            else:
-                return
+        if errors.found is None and not total.has_links and self._add_row(identity, total.sums()):
+            return
         for blocks in total.take_links(alone=not self._shared):
             self._unsent.append(FoundLinks(self._item, blocks))
             self._flush()
         sums = total.sums()
         self._unsent.append(MeasuredTree(self._item, identity, sums, errors.found, time.process_time()))
+
+    def _add_row(self, identity: Identity, sums: Sums) -> bool:
+        """Note the sums of the item, to be sent with those of others; False where a number is too large for that."""
+        try:
+            self._rows += pack_row(self._item, identity, sums)
+        except struct.error:
+            return False
+        return True
 
     def _compare(self, root: DataRoot, order: CompareTrees) -> None:
         errors = _ErrorLog()

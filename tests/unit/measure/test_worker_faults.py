@@ -29,6 +29,7 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[An
     """What a worker answers that measures the trees `a`, with which it fails, and `b`."""
     for name in "ab":
         (tmp_path / name).mkdir()
+        (tmp_path / name / "below").mkdir()
         (tmp_path / name / "file").write_bytes(bytes(10))
     with DataRoot(str(tmp_path)) as root:
         use = UseRoot(str(tmp_path), root.device, root.inode, [])
