@@ -10,7 +10,7 @@ from exporter.core.messages import Messages
 from exporter.core.model import Collector, Counters, Filesystem, Snapshot
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.further_labels import with_labels
-from exporter.expose.metrics.live import filesystem_families
+from exporter.expose.metrics.live import clock_families, filesystem_families
 from exporter.expose.metrics.render import Format, Page, render, render_both, render_part
 from exporter.expose.metrics.status import status_families
 from exporter.expose.page_summary import Summary, root_summary, summarize
@@ -114,5 +114,6 @@ def exposition(  # noqa: PLR0913 - what is known, and how it is to be shown
         *own,
         *status_families(snapshot, counters),
         *filesystem_families(statuses),
+        *clock_families(),
     ]
     return render(with_labels(made, labels) if labels else made, style)

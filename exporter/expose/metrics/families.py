@@ -9,10 +9,20 @@ from prometheus_client.metrics_core import Metric as Family
 from exporter.config.limits import EVERYTHING, Limited, Shown
 from exporter.core.knowledge import Input
 from exporter.core.measured import Usage
-from exporter.core.model import BuildRecord, Collector, Container, ContainerState, Image, Layer, Snapshot, Volume
+from exporter.core.model import (
+    BuildRecord,
+    Collector,
+    Container,
+    ContainerState,
+    Image,
+    Layer,
+    Snapshot,
+    Volume,
+)
 from exporter.core.text import short_ids
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import Column, ObjectFamilies, family, single
+from exporter.expose.metrics.places import place_families
 from exporter.figures.figures import Figures
 from exporter.figures.image_sizes import ImageFigures
 from exporter.figures.needs import Figure
@@ -34,6 +44,7 @@ def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Family]:
         (Collector.BUILD_CACHE, _build_cache(figures, limited)),
         (Collector.IMAGES, _content(figures)),
         (Collector.DIRECTORIES, _reclaimable(figures)),
+        (Collector.DIRECTORIES, place_families(figures)),
     )
     for collector, made in parts:
         yield from figures.barrier.until_failure(collector, f"metrics of {collector}", made)
