@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
+from exporter.core.descent import Descent, check_name
 from exporter.core.measured import Reason, Tree, root_of
 from exporter.core.mountinfo import MountPoint
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 #: No metadata file of any Docker comes near this; a larger one is damage or an attack.
@@ -52,23 +52,19 @@ def reason_of(error: OSError) -> Reason:
     return _REASONS.get(error.errno or 0, Reason.IO)
 
 
-def open_directory(name: str, parent: int) -> int:
-    """Open the directory `name` of the open directory `parent`; raises OSError, also for a symlink."""
-    return os.open(name, _DIRECTORY, dir_fd=parent)
-
-
 @dataclass(frozen=True, slots=True)
 class _Top:
-    """The directory of one root: an open descriptor, and its device and inode."""
+    """The directory of one root: an open descriptor, its device and inode, and the way to what was read last in it."""
 
     descriptor: int
     identity: tuple[int, int]
+    descent: Descent
 
     @classmethod
     def open(cls, path: str) -> "_Top":
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         status = os.fstat(descriptor)
-        return cls(descriptor, (status.st_dev, status.st_ino))
+        return cls(descriptor, (status.st_dev, status.st_ino), Descent(descriptor))
 
 
 class Untaken(NamedTuple):
@@ -122,6 +118,7 @@ class DataRoot:
     def close(self) -> None:
         """Close the descriptors of all roots."""
         for top in self._tops.values():
+            top.descent.close()
             os.close(top.descriptor)
         self._tops.clear()
 
@@ -171,15 +168,7 @@ class DataRoot:
         """Open a directory below the root; the caller closes the descriptor. Raises OSError."""
         top, names = self._split(tree)
         self._require_answer(tree)
-        descriptor = os.dup(top.descriptor)
-        for name in names:
-            _check(name)
-            try:
-                below = open_directory(name, descriptor)
-            finally:
-                os.close(descriptor)
-            descriptor = below
-        return descriptor
+        return top.descent.open(names)
 
     def lstat(self, tree: Tree) -> os.stat_result:
         """Call lstat for a path below the root: a symbolic link is not followed. Raises OSError."""
@@ -187,10 +176,9 @@ class DataRoot:
         if not names:
             self._require_answer(tree)
             return os.fstat(top.descriptor)
-        _check(names[-1])
+        check_name(names[-1])
         self._require_answer(tree)
-        with self.directory(tree[:-1]) as parent:
-            return os.stat(tree[-1], dir_fd=parent, follow_symlinks=False)
+        return os.stat(names[-1], dir_fd=top.descent.to(names[:-1]), follow_symlinks=False)
 
     def modified(self, tree: Tree) -> float:
         """When something below the root changed last, in Unix seconds; 0 where that cannot be told."""
@@ -202,9 +190,8 @@ class DataRoot:
     def link(self, tree: Tree) -> str | None:
         """Where a symbolic link points, as it is written there; None where none stands, or it cannot be read."""
         try:
-            _check(tree[-1])
-            with self.directory(tree[:-1]) as parent:
-                return os.readlink(tree[-1], dir_fd=parent)
+            check_name(tree[-1])
+            return os.readlink(tree[-1], dir_fd=self._to(tree[:-1]))
         except OSError:
             return None
 
@@ -223,8 +210,7 @@ class DataRoot:
         """
         listing = self._listings.get(tree)
         if listing is None:
-            with self.directory(tree) as descriptor:
-                listing = self._listings[tree] = sorted(map(sys.intern, os.listdir(descriptor)))
+            listing = self._listings[tree] = sorted(map(sys.intern, os.listdir(self._to(tree))))
         return listing
 
     def forget_listings(self) -> None:
@@ -237,11 +223,11 @@ class DataRoot:
 
         lstat comes before the open: opening a device may have side effects, opening a FIFO may hang.
         """
-        _check(tree[-1])
+        check_name(tree[-1])
         self._require_answer(tree)
-        with self.directory(tree[:-1]) as parent:
-            _require_regular(os.stat(tree[-1], dir_fd=parent, follow_symlinks=False))
-            descriptor = os.open(tree[-1], _FILE, dir_fd=parent)
+        parent = self._to(tree[:-1])
+        _require_regular(os.stat(tree[-1], dir_fd=parent, follow_symlinks=False))
+        descriptor = os.open(tree[-1], _FILE, dir_fd=parent)
         try:
             _require_regular(os.fstat(descriptor))
             yield descriptor
@@ -258,6 +244,12 @@ class DataRoot:
                 if len(content) > MAX_FILE_BYTES:
                     raise UnreadableError(Reason.TOO_LARGE)
             return bytes(content)
+
+    def _to(self, tree: Tree) -> int:
+        """The descriptor of a directory, which stays open until the next call. Raises OSError."""
+        top, names = self._split(tree)
+        self._require_answer(tree)
+        return top.descent.to(names)
 
     def _split(self, tree: Tree) -> tuple[_Top, Tree]:
         """The root that a path lies in, and the components below it. Raises FileNotFoundError for a root not open."""
@@ -289,9 +281,3 @@ def _require_regular(status: os.stat_result) -> None:
 def _require_small(status: os.stat_result) -> None:
     if status.st_size > MAX_FILE_BYTES:
         raise UnreadableError(Reason.TOO_LARGE)
-
-
-def _check(name: str) -> None:
-    """Raise FileNotFoundError for a string that is not the name of one directory entry: there is none by it."""
-    if name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise FileNotFoundError(errno.ENOENT, "not a file name")

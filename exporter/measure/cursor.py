@@ -6,7 +6,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable
 
-from exporter.core.data_root import open_directory
+from exporter.core.descent import open_directory
 from exporter.core.measured import Tree
 
 #: Called with (error, path of the entry below the root) for each entry that could not be read. Of a long path, names in

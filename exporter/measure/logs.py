@@ -5,7 +5,8 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from exporter.core.data_root import DataRoot, open_directory, reason_of
+from exporter.core.data_root import DataRoot, reason_of
+from exporter.core.descent import open_directory
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import ContainerId
 from exporter.measure.plausible import impossible, is_possible

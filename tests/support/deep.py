@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.core import data_root
+from exporter.core import descent
 from exporter.measure import cursor
 
 
@@ -26,12 +26,12 @@ def nest(top: Path, depth: int, beside: Iterable[str] = (), name: str = "d") -> 
 def count_opens(patch: pytest.MonkeyPatch) -> list[str]:
     """Note the name of each directory that is opened from now on."""
     opened: list[str] = []
-    real = data_root.open_directory
+    real = descent.open_directory
 
     def open_directory(name: str, parent: int) -> int:
         opened.append(name)
         return real(name, parent)
 
-    for module in (data_root, cursor):
+    for module in (descent, cursor):
         patch.setattr(module, "open_directory", open_directory)
     return opened
