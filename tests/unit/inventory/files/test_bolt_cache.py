@@ -58,7 +58,7 @@ def test_only_what_changed_is_decoded_again(monkeypatch: pytest.MonkeyPatch) -> 
     decoded = 0
     real = bolt_pages.Pages._collect
 
-    def counted(self: bolt_pages.Pages, *arguments: Any) -> Bucket:
+    def counted(self: bolt_pages.Pages, *arguments: Any) -> Any:
         nonlocal decoded
         decoded += 1
         return real(self, *arguments)
