@@ -19,7 +19,7 @@ MUTATION_TOOL := cosmic-ray==8.7.0
 APT_BENCHMARK := docker.io $(DOCKER_CLIENT) busybox-static gdu prometheus
 
 .PHONY: help setup demo demo-prometheus test test-unit test-process test-system test-pythons test-newest test-oldest test-debian \
-	benchmark soak churn dashboards mutants picture lint format lock wheel deb clean apt-test
+	benchmark fleet soak churn dashboards mutants picture lint format lock wheel deb clean apt-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -95,6 +95,10 @@ test-debian: ## Run make demo and make test on a bare Debian SUITE (trixie, book
 benchmark: setup ## Measure what the exporter costs, and compare with du, gdu and a real engine
 	@scripts/ensure-apt $(APT_BENCHMARK)
 	$(BIN)/python -m benchmarks
+
+fleet: setup ## Measure what rules and dashboards cost a Prometheus with 500 hosts (four minutes, 3 GB in TMPDIR)
+	@scripts/ensure-apt prometheus
+	$(BIN)/python -m benchmarks.fleet
 
 soak: setup ## Run a real engine for ten minutes with each driver while Prometheus scrapes, and compare at the end
 	@scripts/ensure-apt $(APT_BENCHMARK)

@@ -1,8 +1,9 @@
-"""A gzip member that is compressed once, and completed for each answer with bytes that are read at the request."""
+"""Texts that are kept deflated, joined without being deflated again, and completed for each answer with a live end."""
 
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 _LEVEL = 6
 #: RFC 1952: magic, deflate, no flags, no time, no extra, unknown system.
@@ -12,16 +13,21 @@ _PACKED_BYTES = 8 * 1024
 _PART_BYTES = 32 * 1024
 #: What inflating holds until it is done: a part, the deflated bytes, and zlib's window and tables.
 INFLATING_BYTES = _PART_BYTES + _PACKED_BYTES + 48 * 1024
+#: The polynomial of CRC-32 (RFC 1952, section 8) with its bits reversed, and the polynomials 1 and x^8 in that order.
+_POLYNOMIAL = 0xEDB88320
+_ONE = 1 << 31
+_BYTE = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
 class GzipBody:
     """Deflated content that ends at a byte boundary, so that more can follow.
 
-    `length` and `checksum` (CRC-32) are those of the content before it was deflated.
+    `deflated`, one piece after the other, refers to nothing before its beginning. `length` and `checksum` (CRC-32) are
+    those of the content before it was deflated.
     """
 
-    deflated: bytes
+    deflated: tuple[bytes, ...]
     checksum: int
     length: int
 
@@ -34,22 +40,70 @@ class GzipBody:
             deflated += compressor.compress(part)
             checksum, length = zlib.crc32(part, checksum), length + len(part)
         deflated += compressor.flush(zlib.Z_FULL_FLUSH)
-        return cls(bytes(deflated), checksum, length)
+        return cls((bytes(deflated),), checksum, length)
 
-    def member(self, end: bytes) -> tuple[bytes, bytes, bytes]:
+    @classmethod
+    def joined(cls, bodies: Iterable["GzipBody"]) -> "GzipBody":
+        """One body after the other; their bytes are shared."""
+        pieces: list[bytes] = []
+        checksum = length = 0
+        for one in bodies:
+            pieces += one.deflated
+            checksum = _multiplied(_shift(one.length), checksum) ^ one.checksum if length else one.checksum
+            length += one.length
+        return cls(tuple(pieces), checksum, length)
+
+    def packed(self) -> "GzipBody":
+        """The same in one piece."""
+        return self if len(self.deflated) == 1 else GzipBody((b"".join(self.deflated),), self.checksum, self.length)
+
+    def member(self, end: bytes = b"") -> tuple[bytes, ...]:
         """The content and `end` as one gzip member, in parts. Only `end` is compressed now."""
         compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
         tail = compressor.compress(end) + compressor.flush(zlib.Z_FINISH)
         trailer = zlib.crc32(end, self.checksum).to_bytes(4, "little")
         trailer += ((self.length + len(end)) & 0xFFFFFFFF).to_bytes(4, "little")
-        return (_HEADER, self.deflated, tail + trailer)
+        return (_HEADER, *self.deflated, tail + trailer)
 
-    def inflated(self) -> Iterator[bytes]:
-        """The content as it was, in parts of at most 32 KiB. Each is inflated when it is asked for."""
+    def finish(self, end: bytes = b"") -> bytes:
+        """The content as it was, and `end`."""
+        return b"".join(self.plain(end))
+
+    def plain(self, end: bytes = b"") -> Iterator[bytes]:
+        """The content as it was, in parts of at most 32 KiB, and `end`. Each is inflated when it is asked for."""
         inflating = zlib.decompressobj(-zlib.MAX_WBITS)
-        for start in range(0, len(self.deflated), _PACKED_BYTES):
-            packed = self.deflated[start : start + _PACKED_BYTES]
-            while packed:
-                yield inflating.decompress(packed, _PART_BYTES)
-                packed = inflating.unconsumed_tail
+        for piece in self.deflated:
+            for start in range(0, len(piece), _PACKED_BYTES):
+                packed = piece[start : start + _PACKED_BYTES]
+                while packed:
+                    yield inflating.decompress(packed, _PART_BYTES)
+                    packed = inflating.unconsumed_tail
         yield inflating.flush()
+        yield end
+
+
+EMPTY = GzipBody((), 0, 0)
+
+
+def _multiplied(one: int, other: int) -> int:
+    """The product of two polynomials modulo that of CRC-32. Bit 31 is the coefficient of x^0."""
+    product, bit = 0, _ONE
+    while one:
+        if one & bit:
+            product ^= other
+            one ^= bit
+        other = other >> 1 ^ _POLYNOMIAL if other & 1 else other >> 1
+        bit >>= 1
+    return product
+
+
+@lru_cache(maxsize=4096)
+def _shift(length: int) -> int:
+    """What the checksum of something is multiplied by when so many bytes follow it: x^(8 * length)."""
+    power, square = _ONE, _BYTE
+    while length:
+        if length & 1:
+            power = _multiplied(square, power)
+        square = _multiplied(square, square)
+        length >>= 1
+    return power

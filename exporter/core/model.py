@@ -29,6 +29,7 @@ from exporter.core.states import (
     RemarkKind,
     Trigger,
     Use,
+    ViewKind,
 )
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "Temporary",
     "Trigger",
     "Use",
+    "ViewKind",
     "Volume",
     "Watching",
 ]

@@ -91,6 +91,13 @@ class ContainerState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class ViewKind(StrEnum):
+    """What is made of a snapshot only when somebody asks for it: what the pages show, and the document."""
+
+    PAGES = "pages"
+    DOCUMENT = "document"
+
+
 class RemarkKind(StrEnum):
     """What is there in the place of a part of a root.
 

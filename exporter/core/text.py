@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 MAX_LENGTH = 200
 SHORT = 12
@@ -66,13 +66,22 @@ def _is_text(name: str) -> bool:
 
 def short_ids(ids: Iterable[str]) -> Mapping[str, str]:
     """Shorten ids to their first 12 digits, or to more where 12 are not unique."""
-    ordered = sorted(set(ids))
-    short: dict[str, str] = {}
-    for index, one in enumerate(ordered):
-        neighbours = ordered[max(0, index - 1) : index] + ordered[index + 1 : index + 2]
-        length = max([SHORT, *(_common(one, other) + 1 for other in neighbours)])
-        short[one] = one[:length]
+    short = {one: one[:SHORT] for one in ids}
+    alike: dict[str, list[str]] = {}
+    for one, beginning in short.items():
+        alike.setdefault(beginning, []).append(one)
+    if len(alike) < len(short):
+        for several in alike.values():
+            if len(several) > 1:
+                short.update(_told_apart(sorted(several)))
     return short
+
+
+def _told_apart(ordered: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each of these ids with as much of it as its neighbours do not have."""
+    for index, one in enumerate(ordered):
+        neighbours = (*ordered[max(0, index - 1) : index], *ordered[index + 1 : index + 2])
+        yield one, one[: max(SHORT, *(_common(one, other) + 1 for other in neighbours))]
 
 
 def _common(one: str, other: str) -> int:

@@ -1,37 +1,57 @@
-"""The result of a scan as it is sent to the serving process: rendered pages and a summary; and that of `once`."""
+"""What the scanning process sends to the serving one: rendered pages, and what is made when somebody asks for it.
+
+`Publisher` goes from one snapshot to the next, and does again what has changed. `exposition` is for `once`.
+"""
 
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.config.limits import EVERYTHING, Shown
+from exporter.core.gzip_body import GzipBody
 from exporter.core.measured import Reason
 from exporter.core.messages import Messages
-from exporter.core.model import Collector, Counters, Filesystem, Snapshot
+from exporter.core.model import Collector, Counters, Filesystem, Snapshot, ViewKind
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.further_labels import with_labels
-from exporter.expose.metrics.live import filesystem_families
-from exporter.expose.metrics.render import Format, Page, render, render_both, render_part
+from exporter.expose.metrics.kept import KeptExposition
+from exporter.expose.metrics.live import clock_families, filesystem_families
+from exporter.expose.metrics.render import Format, render, render_part
 from exporter.expose.metrics.status import status_families
 from exporter.expose.page_summary import Summary, root_summary, summarize
-from exporter.expose.snapshot_api.encode import EncodedSnapshot, describe
+from exporter.expose.snapshot_api.encode import describe
 from exporter.figures.figures import Figures
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The part that changes only when a figure or an object does: rendered and compressed once."""
+    """The part that changes only when a figure or an object does.
 
-    text: Page
-    openmetrics: Page
-    summary: Summary
-    document: EncodedSnapshot
+    `number` is another one for each body. `error` says why the root could not be read.
+    """
+
+    number: int
+    text: GzipBody
+    openmetrics: GzipBody
+    error: str = ""
     filesystems: tuple[Filesystem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """What somebody has asked for, made of the snapshot of the body with this number, which was `taken` then."""
+
+    number: int
+    kind: ViewKind
+    taken: float | None
+    summary: Summary | None = None
+    document: GzipBody | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
-    """Everything that the serving process serves; without a `body`, the previous one stays.
+    """Everything that the serving process serves without asking; without a `body`, the previous one stays.
 
     `text` and `openmetrics` are the exporter's own families. A new scanning process starts from
     `counters`; `processes` are the process ids of the workers, `landlock` its version in force there, 0 without it.
@@ -46,54 +66,71 @@ class Publication:
     landlock: int = 0
 
 
-#: How a scanning process sends its publications.
-PUBLICATIONS: Messages[Publication] = Messages(Publication)
+#: What a scanning process sends.
+PUBLICATIONS: Messages[Publication | View] = Messages(Publication, View)
 
 
-def publish(  # noqa: PLR0913 - the snapshot, and what the process says of itself
-    snapshot: Snapshot,
-    counters: Counters,
-    *,
-    shown: Shown = EVERYTHING,
-    processes: Sequence[int] = (),
-    landlock: int = 0,
-    with_body: bool = True,
-) -> Publication:
-    """Render a snapshot in both formats; without its body when only the exporter's own families changed."""
-    body = _body(snapshot, counters, shown) if with_body else None  # first: what fails there counts
-    status = list(status_families(snapshot, counters))
-    return Publication(
-        text=render_part(status, "text"),
-        openmetrics=render_part(status, "openmetrics"),
-        taken=snapshot.taken if snapshot.measured else None,
-        body=body,
-        counters=counters,
-        processes=tuple(processes),
-        landlock=landlock,
-    )
+class Publisher:
+    """Renders one snapshot after the other. What stays the same is not rendered again."""
+
+    def __init__(self, shown: Shown = EVERYTHING) -> None:
+        self._shown = shown
+        self._kept = KeptExposition(shown)
+        self._figures: Figures | None = None
+        self._number = 0
+
+    def publish(
+        self,
+        snapshot: Snapshot,
+        counters: Counters,
+        *,
+        processes: Sequence[int] = (),
+        landlock: int = 0,
+        with_body: bool = True,
+    ) -> Publication:
+        """Render a snapshot in both formats; without its body when only the exporter's own families changed."""
+        body = self._body(snapshot, counters) if with_body else None  # first: what fails there counts
+        status = list(status_families(snapshot, counters))
+        return Publication(
+            text=render_part(status, "text"),
+            openmetrics=render_part(status, "openmetrics"),
+            taken=snapshot.taken if snapshot.measured else None,
+            body=body,
+            counters=counters,
+            processes=tuple(processes),
+            landlock=landlock,
+        )
+
+    def view(self, kind: ViewKind, counters: Counters) -> View | None:
+        """What somebody asks for, of the last snapshot that was published with its body."""
+        figures = self._figures
+        if figures is None:
+            return None
+        snapshot = figures.snapshot
+        taken = snapshot.taken if snapshot.measured else None
+        failed = figures.barrier.failed.copy()
+        if kind is ViewKind.DOCUMENT:
+            view = View(self._number, kind, taken, document=describe(figures))
+        else:
+            instead = root_summary(snapshot)
+            summary = figures.barrier.attempt(Collector.DIRECTORIES, "pages", lambda: summarize(figures), instead)
+            view = View(self._number, kind, taken, summary=summary)
+        _count(figures.barrier.failed - failed, counters)
+        return view
+
+    def _body(self, snapshot: Snapshot, counters: Counters) -> Body:
+        figures = self._figures = Figures(snapshot)
+        pages = self._kept.render(figures)
+        if figures.barrier.failed:  # what has failed is tried again as a whole
+            self._kept = KeptExposition(self._shown)
+        _count(figures.barrier.failed, counters)
+        self._number = time.monotonic_ns()
+        return Body(self._number, *pages, snapshot.error, snapshot.filesystems)
 
 
-def _body(snapshot: Snapshot, counters: Counters, shown: Shown) -> Body:
-    """Render family by family, so that ten thousand samples are never held at once."""
-    text: list[bytes] = []
-    openmetrics: list[bytes] = []
-    figures = Figures(snapshot)
-    for family in families(figures, shown):
-        as_text, as_openmetrics, samples = render_both(family)
-        text += (as_text, samples)
-        openmetrics += (as_openmetrics, samples)
-    pages = Page.of(text), Page.of(openmetrics)
-    summary = figures.barrier.attempt(
-        Collector.DIRECTORIES, "pages", lambda: summarize(figures), root_summary(snapshot)
-    )
-    body = Body(*pages, summary, describe(figures), snapshot.filesystems)
-    _count(figures, counters)
-    return body
-
-
-def _count(figures: Figures, counters: Counters) -> None:
+def _count(failed: Mapping[Collector, int], counters: Counters) -> None:
     """Count the errors of working out and rendering."""
-    for collector, count in figures.barrier.failed.items():
+    for collector, count in failed.items():
         key = collector, Reason.INTERNAL
         counters.errors[key] = counters.errors.get(key, 0) + count
 
@@ -109,10 +146,11 @@ def exposition(  # noqa: PLR0913 - what is known, and how it is to be shown
     """Render the whole exposition of one scan, for `once`, with further `labels` on all series."""
     figures = Figures(snapshot)
     own = list(families(figures, shown))
-    _count(figures, counters)
+    _count(figures.barrier.failed, counters)
     made = [
         *own,
         *status_families(snapshot, counters),
         *filesystem_families(statuses),
+        *clock_families(),
     ]
     return render(with_labels(made, labels) if labels else made, style)

@@ -3,18 +3,28 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.core.fault_log import FAULT_LOG
-from exporter.core.model import Counters, Snapshot
-from exporter.expose.metrics.live import Processes, WebStatus, filesystem_families, sandbox_families, web_families
+from exporter.core.gzip_body import GzipBody
+from exporter.core.model import Counters, Snapshot, ViewKind
+from exporter.expose.metrics.live import (
+    Processes,
+    WebStatus,
+    clock_families,
+    filesystem_families,
+    sandbox_families,
+    web_families,
+)
 from exporter.expose.metrics.render import Format, render
-from exporter.expose.page_summary import NOT_YET
-from exporter.expose.publication import Body, Publication, publish
+from exporter.expose.page_summary import NOT_YET, Summary
+from exporter.expose.publication import Body, Publication, Publisher, View
 from exporter.expose.snapshot_api.encode import ending, space
 from exporter.expose.snapshot_api.rows import FilesystemRow
 from exporter.service.statvfs import Elsewhere, Filesystems
+from exporter.service.views import Views
 
 #: A scanning process that is missing for so long makes the exporter unhealthy.
 MISSING_SECONDS = 60.0
@@ -24,10 +34,16 @@ class Current:
     """The publication that is served. No other state of the serving process depends on the data root."""
 
     def __init__(self, root: str) -> None:
-        first = publish(Snapshot(root, time.time(), error=NOT_YET), Counters())
+        publisher, counters = Publisher(), Counters()
+        first = publisher.publish(Snapshot(root, time.time(), error=NOT_YET), counters)
         assert first.body is not None, "published with its body"
         self._status = first
         self._body = first.body
+        #: What is made only when somebody asks for it.
+        self.views = Views(first.body.number)
+        for kind in ViewKind:
+            if (view := publisher.view(kind, counters)) is not None:
+                self.views.show(view)
         self._filesystems = Filesystems()
         self._processes = Processes()
         self._readings: dict[Format, asyncio.Future[bytes]] = {}
@@ -45,7 +61,7 @@ class Current:
 
     @property
     def body(self) -> Body:
-        """The rendered pages and the document."""
+        """The rendered metrics."""
         return self._body
 
     @property
@@ -88,6 +104,7 @@ class Current:
     def lost(self, why: str) -> None:
         """Note that the scanning process has ended, or was not started."""
         self._lost_because = why
+        self.views.lost()
         if self._missing_since is None:
             self._missing_since = time.monotonic()
 
@@ -96,6 +113,7 @@ class Current:
         self._status, self._missing_since = publication, None
         if publication.body is not None:
             self._body = publication.body
+            self.views.number = publication.body.number
 
     async def space(self) -> list[FilesystemRow]:
         """The filesystems below the root; those that answer in time have sizes."""
@@ -103,9 +121,21 @@ class Current:
         answered = {one.path: status for one, status in await self._filesystems.read(filesystems)}
         return [space(one, answered.get(one.path)) for one in filesystems]
 
-    async def document_end(self) -> bytes:
-        """The end of the document at /api/v1/snapshot: its time and the free space, read now."""
-        return ending(self.taken, await self.space())
+    async def summary(self) -> Summary | None:
+        """What the pages show; None where the scanning process does not answer."""
+        view = await self.views.of(ViewKind.PAGES)
+        return None if view is None or view.summary is None else replace(view.summary, taken=self._taken(view))
+
+    async def document(self) -> tuple[GzipBody, bytes] | None:
+        """The document of all objects, and its end: the free space, read now, and its time."""
+        view = await self.views.of(ViewKind.DOCUMENT)
+        if view is None or view.document is None:
+            return None
+        return view.document, ending(self._taken(view), await self.space())
+
+    def _taken(self, view: View) -> float | None:
+        """When what a view shows was the present state for the last time."""
+        return self.taken if view.number == self._body.number else view.taken
 
     async def live(self, style: Format) -> bytes:
         """The families of the exporter itself, and those of filesystems and processes, which are read now.
@@ -123,6 +153,7 @@ class Current:
         statuses = await self._filesystems.read(self._body.filesystems)
         families = [
             *_made("filesystems", lambda: filesystem_families(statuses)),
+            *_made("clock", clock_families),
             *_made("web server", lambda: web_families(self.web()) if self.web else ()),
             *_made("sandbox", lambda: sandbox_families(self.landlock, self._heard, status.landlock)),
             *_made("processes", lambda: self._processes.families(self.scanner, status.processes, self.launchers())),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from exporter.config.settings import Config
 from exporter.core.framing import FrameReader
 from exporter.core.messages import Messages
-from exporter.core.model import Counters
+from exporter.core.model import Counters, ViewKind
 
 
 class StartScanning(NamedTuple):
@@ -23,8 +23,14 @@ class ScanAgain(NamedTuple):
     """Scan everything again."""
 
 
-Order = StartScanning | ScanAgain
-ORDERS: Messages[Order] = Messages(StartScanning, ScanAgain)
+class Show(NamedTuple):
+    """Send a view of what was published last."""
+
+    kind: ViewKind
+
+
+Order = StartScanning | ScanAgain | Show
+ORDERS: Messages[Order] = Messages(StartScanning, ScanAgain, Show)
 
 #: The exit status of a scanning process that may not read a root, or write where the cache is, which are there
 #: now: another one may.

@@ -8,11 +8,12 @@ import os
 import selectors
 import sys
 import time
+from collections.abc import Sequence
 
 from exporter.config.state_paths import is_below
 from exporter.core.memory import settle, trim
 from exporter.core.model import Snapshot
-from exporter.expose.publication import PUBLICATIONS, publish
+from exporter.expose.publication import PUBLICATIONS, Publication, Publisher, View
 from exporter.inventory.opening import RootError
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
@@ -20,7 +21,7 @@ from exporter.scan.scan_log import ScanLog
 from exporter.scan.scanner import Scanner
 from exporter.schedule.rights import NotAllowedError
 from exporter.schedule.scheduler import Scheduler
-from exporter.service.ipc import ANOTHER_ROOT, OrderReader, StartScanning
+from exporter.service.ipc import ANOTHER_ROOT, Order, OrderReader, ScanAgain, Show, StartScanning
 from exporter.service.sandbox import Confinement
 
 _PROGRESS_SECONDS = 1.0
@@ -53,6 +54,7 @@ class ScanLoop:
         )
         self._scheduler = Scheduler(config, self._scanner, pool, start.counters, confinement)
         self._log = ScanLog()
+        self._publisher = Publisher(config.shown)
         self._output = sys.stdout.buffer
         self._published_changes = -1
         self._published = self._saved = 0.0
@@ -74,14 +76,21 @@ class ScanLoop:
                 orders = self._orders.read()
                 if orders is None:
                     break
-                if orders:
-                    self._scheduler.rescan()
+                self._follow(orders)
             try:
                 self._scheduler.step()
             except NotAllowedError:
                 self._publish(self._scheduler.snapshot(), with_body=False)  # for the counters
                 self._end(ANOTHER_ROOT)
         self._end(0)
+
+    def _follow(self, orders: Sequence[Order]) -> None:
+        for kind in {one.kind for one in orders if isinstance(one, Show)}:
+            view = self._publisher.view(kind, self._counters)
+            if view is not None:
+                self._send(view)
+        if any(isinstance(one, ScanAgain) for one in orders):
+            self._scheduler.rescan()
 
     def _is_below_a_root(self, directory: str) -> bool:
         """Whether a directory lies in the data root or in a further root, where nothing is written."""
@@ -132,13 +141,15 @@ class ScanLoop:
                 self._end(ANOTHER_ROOT)
 
     def _publish(self, snapshot: Snapshot, *, with_body: bool) -> None:
-        publication = publish(
+        publication = self._publisher.publish(
             snapshot,
             self._counters,
-            shown=self._config.shown,
             processes=self._pool.processes,
             landlock=self._confinement.landlock,
             with_body=with_body,
         )
-        self._output.writelines(PUBLICATIONS.encode([publication]))
+        self._send(publication)
+
+    def _send(self, message: Publication | View) -> None:
+        self._output.writelines(PUBLICATIONS.encode([message]))
         self._output.flush()

@@ -16,9 +16,9 @@ from exporter.core.framing import ProtocolError, read_frame
 from exporter.core.log import Logger
 from exporter.core.memory import trim
 from exporter.core.stall_detector import StallDetector
-from exporter.expose.publication import PUBLICATIONS
+from exporter.expose.publication import PUBLICATIONS, View
 from exporter.service.current import MISSING_SECONDS, Current
-from exporter.service.ipc import ANOTHER_ROOT, ORDERS, ScanAgain, StartScanning
+from exporter.service.ipc import ANOTHER_ROOT, ORDERS, ScanAgain, Show, StartScanning
 from exporter.service.launcher import PROGRAM
 from exporter.service.scan_child import Launch, ScanChild
 
@@ -139,9 +139,13 @@ class ScanSupervisor:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 frame = await read_frame(child.output.readexactly)
-                for publication in PUBLICATIONS.decode(frame):
-                    self._current.replace(publication)
-                    if publication.body is not None:
+                for message in PUBLICATIONS.decode(frame):
+                    if isinstance(message, View):
+                        self._current.views.show(message)
+                        continue
+                    self._current.replace(message)
+                    self._current.views.ask = lambda kind: child.send(ORDERS.encode([Show(kind)]))
+                    if message.body is not None:
                         trim()
                     self.published.set()
 

@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Protocol
 
-from exporter.core.gzip_body import INFLATING_BYTES
+from exporter.core.gzip_body import INFLATING_BYTES, GzipBody
 from exporter.expose.metrics.render import Format
 from exporter.expose.page_summary import Summary
 from exporter.expose.publication import Body
@@ -22,6 +21,8 @@ _PAGE_POLICY = (
 )
 _PAGE_HEADERS = (("content-security-policy", _PAGE_POLICY), ("referrer-policy", "no-referrer"))
 _HTML = "text/html; charset=utf-8"
+#: For what is made only when it is asked for, and was not made before.
+_NO_ANSWER = text("The scanning process does not answer; try again.\n", HTTPStatus.SERVICE_UNAVAILABLE)
 _READ = ("GET", "HEAD")
 _CHANGE = ("POST", "PUT")
 
@@ -51,8 +52,11 @@ class Source(Protocol):
     async def space(self) -> list[FilesystemRow]:
         """The filesystems below the root, as they are now."""
 
-    async def document_end(self) -> bytes:
-        """The end of the document, read when it is asked for."""
+    async def summary(self) -> Summary | None:
+        """What the pages show; None where the scanning process does not answer."""
+
+    async def document(self) -> tuple[GzipBody, bytes] | None:
+        """The document and its end, read when it is asked for; None where the scanning process does not answer."""
 
 
 def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Handler:
@@ -95,31 +99,24 @@ class _Pages:
         """The exposition, in the format and the coding that the scraper prefers."""
         style = exposition_format(request.headers.get("accept", ""))
         content_type = CONTENT_TYPES[style]
-        page = self._source.body.openmetrics if style == "openmetrics" else self._source.body.text
-        headers = (("vary", "accept, accept-encoding"),)
         end = await self._source.live(style)
-        if accepts_gzip(request.headers.get("accept-encoding", "")):
-            return _gzipped(page.gzip_parts(end), content_type, headers)
-        return Response.of_parts((*page.parts, end), page.length + len(end), content_type, headers=headers)
+        page = self._source.body.openmetrics if style == "openmetrics" else self._source.body.text
+        return _coded(request, page, end, content_type, vary="accept, accept-encoding")
 
     async def snapshot(self, request: Request) -> Response:
         """The document of all objects."""
-        document = self._source.body.document
-        headers = (("vary", "accept-encoding"),)
-        end = await self._source.document_end()
-        if accepts_gzip(request.headers.get("accept-encoding", "")):
-            return _gzipped(document.gzip_parts(end), "application/json", headers)
-        length = document.length + len(end)
-        parts = document.parts(end)
-        return Response.of_parts(parts, length, "application/json", headers=headers, making=INFLATING_BYTES)
+        found = await self._source.document()
+        return _NO_ANSWER if found is None else _coded(request, *found, "application/json", vary="accept-encoding")
 
     async def index(self, _: Request) -> Response:
         """The landing page."""
-        return _html(self._landing.page(self._source, []))
+        summary = await self._source.summary()
+        return _NO_ANSWER if summary is None else _html(self._landing.page(summary, []))
 
     async def overview(self, _: Request) -> Response:
         """The page with everything."""
-        return _html(self._status.page(self._source, await self._source.space()))
+        summary = await self._source.summary()
+        return _NO_ANSWER if summary is None else _html(self._status.page(summary, await self._source.space()))
 
     async def healthy(self, _: Request) -> Response:
         """Whether this process answers, and a scanning process keeps the figures up to date."""
@@ -132,7 +129,7 @@ class _Pages:
         missing = self._source.missing
         if self._source.ready and not missing:
             return text("The exporter is ready.\n")
-        error = self._source.body.summary.error
+        error = self._source.body.error
         reason = missing or (f"the data root {error}" if error else "the first scan is not finished")
         return text(f"The exporter is not ready: {reason}.\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -142,17 +139,15 @@ class _Rendered:
 
     def __init__(self, make: Callable[[Summary, list[FilesystemRow]], str]) -> None:
         self._make = make
-        self._of: tuple[float | None, int, list[FilesystemRow]] | None = None
-        self._summary: Summary | None = None
+        self._of: tuple[Summary, int, list[FilesystemRow]] | None = None
         self._page = b""
 
-    def page(self, source: Source, space: list[FilesystemRow]) -> bytes:
+    def page(self, summary: Summary, space: list[FilesystemRow]) -> bytes:
         """The page as it is now, UTF-8."""
-        summary, taken = source.body.summary, source.taken
-        of = (taken, int(time.time()), space)
-        if summary is not self._summary or of != self._of:
-            self._summary, self._of = summary, of
-            self._page = self._make(replace(summary, taken=taken), space).encode()
+        of = (summary, int(time.time()), space)
+        if of != self._of:
+            self._of = of
+            self._page = self._make(summary, space).encode()
         return self._page
 
 
@@ -160,6 +155,12 @@ def _html(content: bytes) -> Response:
     return Response.of_parts((content,), len(content), _HTML, headers=_PAGE_HEADERS)
 
 
-def _gzipped(parts: tuple[bytes, ...], content_type: str, headers: tuple[tuple[str, str], ...]) -> Response:
-    coded = (*headers, ("content-encoding", "gzip"))
-    return Response.of_parts(parts, sum(map(len, parts)), content_type, headers=coded)
+def _coded(request: Request, content: GzipBody, end: bytes, content_type: str, *, vary: str) -> Response:
+    """A content in the coding that the client prefers. What is not to be compressed is inflated while it is sent."""
+    headers = (("vary", vary),)
+    if accepts_gzip(request.headers.get("accept-encoding", "")):
+        parts = content.member(end)
+        coded = (*headers, ("content-encoding", "gzip"))
+        return Response.of_parts(parts, sum(map(len, parts)), content_type, headers=coded)
+    length = content.length + len(end)
+    return Response.of_parts(content.plain(end), length, content_type, headers=headers, making=INFLATING_BYTES)

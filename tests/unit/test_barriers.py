@@ -11,7 +11,6 @@ from exporter.core.measured import Reason
 from exporter.core.model import Snapshot
 from exporter.expose import publication
 from exporter.expose.metrics import families
-from exporter.expose.publication import publish
 from exporter.expose.snapshot_api import objects
 from exporter.expose.snapshot_api.encode import ending
 from exporter.figures import figures, image_sizes, sizes
@@ -26,6 +25,7 @@ from tests.support.local_pool import LocalPool
 from tests.support.product import Samples
 from tests.support.roots import hex_id
 from tests.support.roots.layerdb import digest
+from tests.support.served import served
 from tests.unit.test_knowledge import ROOTS
 
 _WEB = digest("containerweb")
@@ -98,10 +98,8 @@ def _served(root: Path) -> tuple[Snapshot, Samples, str]:
     with LocalPool() as pool:
         scanner = Scanner(str(root), 0, pool)
         snapshot = scanner.scan()
-        published = publish(snapshot, scanner.counters)
-    assert published.body is not None
-    text = published.body.text.finish(published.text).decode()
-    return snapshot, Samples(text), published.body.document.finish(ending(1.0, [])).decode()
+        text, _, document = served(snapshot, scanner.counters)
+    return snapshot, Samples(text), document.finish(ending(1.0, [])).decode()
 
 
 def _served_with_a_failure(  # noqa: PLR0913 - what fails, and where

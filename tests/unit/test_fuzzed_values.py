@@ -12,13 +12,13 @@ import pytest
 
 from exporter.cli.commands.source import parse
 from exporter.core.measured import Reason
-from exporter.expose.publication import publish
 from exporter.expose.snapshot_api.encode import ending
 from exporter.expose.snapshot_api.rows import Document
 from exporter.scan.scanner import Scanner
 from exporter.web.pages import pages
 from tests.support.damage import inputs
 from tests.support.local_pool import LocalPool
+from tests.support.served import served
 from tests.unit.test_knowledge import ROOTS
 
 _DIGITS = ("9" * 400, "9" * 305, "-" + "9" * 30, str(2**63), str(-(2**63) - 1), "1" * 5000, "0", "-1", "7" * 19)
@@ -102,11 +102,10 @@ def _served(root: Path) -> tuple[Document, list[str]]:
     with LocalPool() as pool:
         scanner = Scanner(str(root), 0, pool)
         snapshot = scanner.scan()
-        published = publish(snapshot, scanner.counters)
-    assert published.body is not None
-    assert pages.status(published.body.summary, [])
-    assert pages.landing(published.body.summary)
-    document = parse(published.body.document.finish(ending(1.0, [])))
+        found = served(snapshot, scanner.counters)
+    assert pages.status(found.summary, [])
+    assert pages.landing(found.summary)
+    document = parse(found.document.finish(ending(1.0, [])))
     wrong = [str(one) for one in document.problems if one.reason == Reason.INTERNAL]
     wrong += [str(key) for key in scanner.counters.errors if key[1] is Reason.INTERNAL]
     return document, wrong

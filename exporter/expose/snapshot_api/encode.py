@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from exporter.core.gzip_body import GzipBody
@@ -23,38 +23,9 @@ from exporter.figures.figures import Figures
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedSnapshot:
-    """A document without its end, which is read at each request. It is kept compressed only."""
-
-    compressed: GzipBody
-
-    @property
-    def length(self) -> int:
-        """How many bytes the document has, uncompressed."""
-        return self.compressed.length
-
-    def finish_gzip(self, end: bytes) -> bytes:
-        """The document as one gzip member."""
-        return b"".join(self.gzip_parts(end))
-
-    def gzip_parts(self, end: bytes) -> tuple[bytes, ...]:
-        """The document as one gzip member, in parts; only `end` is compressed now."""
-        return self.compressed.member(end)
-
-    def finish(self, end: bytes) -> bytes:
-        """The whole document."""
-        return b"".join(self.parts(end))
-
-    def parts(self, end: bytes) -> Iterator[bytes]:
-        """The document in parts, each inflated when it is asked for."""
-        yield from self.compressed.inflated()
-        yield end
-
-
-def describe(figures: Figures) -> EncodedSnapshot:
-    """Make the document of a snapshot, but for what `ending` makes."""
-    return EncodedSnapshot(GzipBody.of(map(_encoded, _pieces(figures))))
+def describe(figures: Figures) -> GzipBody:
+    """Make the document of a snapshot, but for what `ending` makes. It is kept compressed only."""
+    return GzipBody.of(map(_encoded, _pieces(figures)))
 
 
 def ending(taken: float | None, filesystems: Iterable[FilesystemRow]) -> bytes:

@@ -15,8 +15,8 @@ from exporter.core.fault_log import FAULT_LOG
 from exporter.core.framing import ProtocolError
 from exporter.core.links import NO_LINKS
 from exporter.core.log import Logger
-from exporter.core.measured import Measured, Reason, Tree, Usage
-from exporter.core.mountinfo import foreign_trees_of, mount_around, read_mounts
+from exporter.core.measured import Measured, Reason, Tree, Usage, mount_around
+from exporter.core.mountinfo import foreign_trees_of, read_mounts
 from exporter.measure.pool.dispatch import Dispatcher
 from exporter.measure.pool.protocol import (
     Answer,

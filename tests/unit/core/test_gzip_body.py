@@ -1,9 +1,10 @@
 import gzip
+import zlib
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.core.gzip_body import GzipBody
+from exporter.core.gzip_body import EMPTY, GzipBody
 
 _PARTS = st.lists(st.binary(max_size=200) | st.integers(0, 300_000).map(bytes), max_size=8)
 
@@ -18,6 +19,16 @@ def test_a_body_and_its_end_are_one_gzip_member(parts: list[bytes], end: bytes) 
 
 @given(_PARTS)
 def test_it_is_inflated_in_parts_of_a_bounded_size(parts: list[bytes]) -> None:
-    inflated = list(GzipBody.of(parts).inflated())
+    inflated = list(GzipBody.of(parts).plain())
     assert b"".join(inflated) == b"".join(parts)
     assert max(map(len, inflated)) <= 64 * 1024
+
+
+@given(st.lists(_PARTS, max_size=5), st.binary())
+def test_bodies_that_are_joined_are_the_body_of_all(bodies: list[list[bytes]], end: bytes) -> None:
+    whole = b"".join(part for parts in bodies for part in parts)
+    joined = GzipBody.joined(map(GzipBody.of, bodies))
+    assert (joined.checksum, joined.length) == (zlib.crc32(whole), len(whole))
+    for one in (joined, joined.packed(), GzipBody.joined([joined, EMPTY])):
+        assert gzip.decompress(b"".join(one.member(end))) == whole + end
+        assert one.finish(end) == whole + end

@@ -1,26 +1,15 @@
-import gzip
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from exporter.core.model import Counters, Snapshot
 from exporter.expose.metrics.families import families
-from exporter.expose.metrics.render import Page, render
+from exporter.expose.metrics.render import render
 from exporter.expose.metrics.status import status_families
 from exporter.figures.figures import Figures
 from exporter.scan.scanner import Scanner
 from tests.support.local_pool import LocalPool
 from tests.support.roots import graph_root
-
-
-@given(st.lists(st.binary()), st.binary())
-def test_a_page_is_finished_the_same_plain_and_compressed(parts: list[bytes], end: bytes) -> None:
-    page = Page.of(parts)
-    assert page.finish(end) == b"".join((*parts, end))
-    assert page.length == sum(map(len, parts))
-    assert gzip.decompress(page.finish_gzip(end)) == page.finish(end)
 
 
 def _pages(tmp_path: Path) -> tuple[bytes, bytes]:

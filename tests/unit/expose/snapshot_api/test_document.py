@@ -33,7 +33,7 @@ def test_both_forms_of_it_are_the_same(tmp_path: Path) -> None:
     built = graph_root(tmp_path).image("app", size=3, tag="app:1")
     described = describe(Figures(scan(built.path)))
     end = ending(5.0, [FilesystemRow("/", "8:1", "/", "ext4", 10, 5, 4)])
-    unpacked = gzip.decompress(described.finish_gzip(end))
+    unpacked = gzip.decompress(b"".join(described.member(end)))
     assert unpacked == described.finish(end)
     assert json.loads(unpacked)["taken"] == 5.0
 

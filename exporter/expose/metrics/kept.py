@@ -1,0 +1,159 @@
+"""The exposition of a root that changes: what stays the same is neither rendered nor compressed again.
+
+A table is cut into blocks of about `_BLOCK` objects. Where a block ends depends on the object there and on nothing
+else, so an object that comes or goes changes the block that it is in, and no other. Of a block only the compressed
+lines are kept, by family.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from prometheus_client.metrics_core import Metric as Family
+
+from exporter.config.limits import Limited, Shown
+from exporter.core.gzip_body import GzipBody
+from exporter.expose.metrics.catalogue import Metric
+from exporter.expose.metrics.families import Part, dropped, parts
+from exporter.expose.metrics.render import Heads, heads, render_both, samples
+from exporter.expose.metrics.table import Column, Entry, ObjectTable
+from exporter.expose.metrics.table import Shown as ShownEntry
+from exporter.figures.figures import Figures
+
+#: How many objects a block has on the average. More are compressed better, and fewer are sooner done again.
+_BLOCK = 32
+_MOST = 8 * _BLOCK
+_DIGEST_BYTES = 16
+
+
+class Expositions(NamedTuple):
+    """One exposition without its end, which is read at each scrape, in both formats. They share their samples."""
+
+    text: GzipBody
+    openmetrics: GzipBody
+
+
+class _Lines(NamedTuple):
+    """The compressed lines of a block in one family, and the digest of the plain ones."""
+
+    digest: bytes
+    body: GzipBody
+
+
+@dataclass(slots=True)
+class _RowBlock:
+    """Some objects of a table, one after the other, with their lines by family."""
+
+    entries: list[ShownEntry[Any]]
+    lines: tuple[_Lines, ...]
+
+
+@dataclass(slots=True)
+class _KeptTable:
+    """What is kept of one table: its entries by name, and its blocks by the first object of each."""
+
+    entries: dict[str, list[Entry[Any]]] = field(default_factory=dict)
+    blocks: dict[Entry[Any] | tuple[str, ...], _RowBlock] = field(default_factory=dict)
+
+
+class KeptExposition:
+    """Renders one snapshot after the other."""
+
+    def __init__(self, shown: Shown) -> None:
+        self._shown = shown
+        self._tables: dict[str, _KeptTable] = {}
+        self._texts: dict[bytes, GzipBody] = {}
+        self._heads: dict[Metric, tuple[GzipBody, GzipBody]] = {}
+
+    def render(self, figures: Figures) -> Expositions:
+        """Render the families of a snapshot."""
+        limited = Limited(self._shown)
+        texts: dict[bytes, GzipBody] = {}
+        text: list[GzipBody] = []
+        openmetrics: list[GzipBody] = []
+        small: list[Heads] = []
+
+        def end_small() -> None:
+            """Compress the families that are no tables, together."""
+            for bodies, raw in (
+                (text, b"".join(one.text for one in small)),
+                (openmetrics, b"".join(one.openmetrics for one in small)),
+            ):
+                if raw:
+                    texts[raw] = self._texts.get(raw) or GzipBody.of([raw])
+                    bodies.append(texts[raw])
+            small.clear()
+
+        for part in self._all(figures, limited):
+            if isinstance(part, Family):
+                small.append(render_both(part))
+                continue
+            end_small()
+            for metric, body in self._table(part, limited):
+                both = self._heads_of(metric)
+                text += (both[0], body)
+                openmetrics += (both[1], body)
+        end_small()
+        self._texts = texts
+        return Expositions(GzipBody.joined(text), GzipBody.joined(openmetrics))
+
+    def _all(self, figures: Figures, limited: Limited) -> Iterator[Part]:
+        yield from parts(figures, self._shown)
+        if figures.snapshot.measured:
+            yield dropped(limited)
+
+    def _heads_of(self, metric: Metric) -> tuple[GzipBody, GzipBody]:
+        if metric not in self._heads:
+            made = heads(metric)
+            self._heads[metric] = GzipBody.of([made.text]), GzipBody.of([made.openmetrics])
+        return self._heads[metric]
+
+    def _table(self, table: ObjectTable[Any], limited: Limited) -> Iterator[tuple[Metric, GzipBody]]:
+        """The lines of each family of a table."""
+        kept = self._tables.setdefault(table.limit, _KeptTable())
+        made = table.barrier.attempt(
+            table.collector, f"metrics of {table.limit}", lambda: _blocks(table, kept, limited), None
+        )
+        if made is None:
+            del self._tables[table.limit]
+            return
+        for at, column in enumerate(table.columns):
+            yield column.metric, GzipBody.joined(block.lines[at].body for block in made).packed()
+
+
+def _blocks(table: ObjectTable[Any], kept: _KeptTable, limited: Limited) -> list[_RowBlock]:
+    """The blocks of a table, as far as possible those that were made before."""
+    before, blocks = kept.blocks, []
+    for entries in _cut(table.shown(limited, table.entries(kept.entries))):
+        known = before.get(entries[0][0].key)
+        if known is None or known.entries != entries:
+            known = _RowBlock(
+                entries, tuple(_lines(table, column, at, entries, known) for at, column in enumerate(table.columns))
+            )
+        blocks.append(known)
+    kept.blocks = {block.entries[0][0].key: block for block in blocks}
+    return blocks
+
+
+def _cut(shown: Sequence[ShownEntry[Any]]) -> Iterator[list[ShownEntry[Any]]]:
+    """Cut entries into blocks. The hash of a text is another one in each process, so nobody can choose where."""
+    block: list[ShownEntry[Any]] = []
+    for one in shown:
+        if block and (hash(one[0].key) % _BLOCK == 0 or len(block) == _MOST):
+            yield block
+            block = []
+        block.append(one)
+    if block:
+        yield block
+
+
+def _lines(
+    table: ObjectTable[Any], column: Column[Any], at: int, entries: Iterable[ShownEntry[Any]], before: _RowBlock | None
+) -> _Lines:
+    """The lines of a block in one family, as they were where they are the same."""
+    raw = samples(table.family(column, entries))
+    digest = hashlib.blake2b(raw, digest_size=_DIGEST_BYTES).digest()
+    if before is not None and before.lines[at].digest == digest:
+        return before.lines[at]
+    return _Lines(digest, GzipBody.of([raw]))
