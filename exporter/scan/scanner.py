@@ -31,7 +31,7 @@ from exporter.inventory.opening import RootError, open_mounted, open_root, root_
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Result, Task
-from exporter.scan.disks import filesystems_of, further_roots, has_subvolumes
+from exporter.scan.disks import disks_of, further_roots, has_subvolumes
 from exporter.scan.hard_links import gained_links
 from exporter.scan.measurements import Measurements
 from exporter.scan.metadata import Metadata
@@ -219,7 +219,8 @@ class Scanner:
         self._start(trigger, stats, tasks, whole=dirty.everything)
 
     def _note_filesystems(self, root: DataRoot) -> None:
-        found = filesystems_of(root, self.inventory)
+        disks = disks_of(root, self.inventory)
+        found = disks.filesystems
         tops = tuple(root.absolute(top).rstrip("/") + "/" for top in root.tops)
         below = [one.mountpoint for one in found[1:] if one.mountpoint.startswith(tops)]
         self.mounted_below = [*root.further, *below]
@@ -232,6 +233,7 @@ class Scanner:
             subvolumes=has_subvolumes(root),
             further=further_roots(root),
             filesystems=found,
+            places=disks.places,
         )
 
     def remeasure(self, trees: Iterable[Tree], pace: float) -> None:

@@ -79,6 +79,10 @@ class Reader:
         """A store of what is derived from an entry, for this reading and the next ones, see `Memo.derived`."""
         return self._memo.derived(kind, entry, make)
 
+    def lasting(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:
+        """A store for this reading and all later ones, see `Memo.lasting`."""
+        return self._memo.lasting(kind, entry, make)
+
     def attempt(self, tree: Tree, work: Callable[[], T], instead: T) -> T:
         """Return what `work` on one object returns.
 
