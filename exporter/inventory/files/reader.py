@@ -4,7 +4,7 @@ import re
 import stat
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from exporter.core.data_root import DataRoot, UnreadableError, reason_of
 from exporter.core.fault_log import FAULT_LOG
@@ -78,6 +78,10 @@ class Reader:
     def derived(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:
         """A store of what is derived from an entry, for this reading and the next ones, see `Memo.derived`."""
         return self._memo.derived(kind, entry, make)
+
+    def entries(self, kind: str, store: Tree) -> dict[str, Any]:
+        """The values of the entries of one store, until an entry is dirty, see `Memo.entries`."""
+        return self._memo.entries(kind, store)
 
     def lasting(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:
         """A store for this reading and all later ones, see `Memo.lasting`."""
