@@ -42,8 +42,8 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     """
     known, required = _database(reader), not is_containerd_root(reader.root)
     volumes = []
-    for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=required):
-        volume = _kept(reader, name)
+    names = reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=required)
+    for name, volume in reader.each("volume", VOLUMES.path, names, partial(_read, reader), _lost, also=(_VFS,)).items():
         if volume is not None:
             about = known.pop(name, {})
             volumes.append(reader.attempt((*VOLUMES.path, name), partial(_told, volume, about), volume))
@@ -98,10 +98,8 @@ def _told(volume: Volume, about: Json) -> Volume:
     )
 
 
-def _kept(reader: Reader, name: str) -> Volume | None:
-    home = (*VOLUMES.path, name)
-    lost: Volume | None = Volume(name, is_id(name), home=home, optioned=True)
-    return reader.once("volume", home, lambda: _read(reader, name), lost, also=((*_VFS, name),))
+def _lost(name: str) -> Volume | None:
+    return Volume(name, is_id(name), home=(*VOLUMES.path, name), optioned=True)
 
 
 def _read(reader: Reader, name: str) -> Volume | None:
