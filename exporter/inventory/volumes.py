@@ -45,8 +45,8 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     names = reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=required)
     for name, volume in reader.each("volume", VOLUMES.path, names, partial(_read, reader), _lost, also=(_VFS,)).items():
         if volume is not None:
-            about = known.pop(name, {})
-            volumes.append(reader.attempt((*VOLUMES.path, name), partial(_told, volume, about), volume))
+            told = partial(_told, volume, about) if (about := known.pop(name, {})) else None
+            volumes.append(reader.attempt((*VOLUMES.path, name), told, volume) if told else volume)
     # A volume of another driver has no directory here. A local volume without one is gone.
     others = [(name, about) for name, about in sorted(known.items()) if text(about, "Driver") not in ("", "local")]
     return (*volumes, *(_told(Volume(name, is_id(name)), about) for name, about in others))
@@ -86,8 +86,6 @@ def _used(about: Json) -> Json:
 
 def _told(volume: Volume, about: Json) -> Volume:
     """Add the data of the database."""
-    if not about:
-        return volume
     labels = table(about, "Labels")
     return replace(
         volume,
@@ -110,6 +108,8 @@ def _read(reader: Reader, name: str) -> Volume | None:
         return Volume(name, anonymous, home=home, link=True, optioned=True)
     if reader.is_directory((*home, "_data")) or (linked := reader.is_link((*home, "_data"), harmless=True)):
         about, optioned = _options(reader, home)
+        if not about and not optioned and not linked:  # nearly all
+            return Volume(name, anonymous, tree=(*home, "_data"), home=home)
         kind, device, options = (text(about, key) or text(about, old) for key, old in _OLD_KEYS.items())
         known = bool(about) or not optioned
         # As needsMount of volume/local/local_unix.go.
@@ -133,9 +133,11 @@ def _read(reader: Reader, name: str) -> Volume | None:
 
 def _options(reader: Reader, home: Tree) -> tuple[Json, bool]:
     """What `opts.json` says, and whether that is an option. Of a file that cannot be read this is taken to be so."""
+    if not reader.has((*home, "opts.json")):
+        return {}, False
     about = reader.json((*home, "opts.json"), optional=True)
     if about is None:
-        return {}, "opts.json" in reader.names(home)
+        return {}, reader.has((*home, "opts.json"))
     if about and not about.keys() & {*_OLD_KEYS, *_OLD_KEYS.values(), "Quota"}:
         reader.problem(Reason.DECODE, (*home, "opts.json"), "has no options of a volume")
         return {}, True

@@ -5,7 +5,7 @@ import stat
 import time
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from exporter.core.data_root import DataRoot, UnreadableError, reason_of
 from exporter.core.fault_log import FAULT_LOG
@@ -28,6 +28,8 @@ _LONGEST_LINE = 300
 MISSING = "it is missing"
 
 T = TypeVar("T")
+
+_FAILED = object()
 
 
 def wait_for_writer() -> None:
@@ -109,7 +111,8 @@ class Reader:
                 found[name] = known[name]
                 continue
             before = self._problems.noted
-            found[name] = self.attempt((*store, name), partial(read, name), instead(name))
+            value: T | object = self.attempt((*store, name), partial(read, name), _FAILED)
+            found[name] = instead(name) if value is _FAILED else cast("T", value)
             if self._problems.noted == before:
                 known[name] = found[name]
         return found
@@ -236,6 +239,17 @@ class Reader:
             self.problem(reason_of(error), tree, error.strerror or "")
             return None
         return []
+
+    def has(self, tree: Tree) -> bool:
+        """Whether a directory has such an entry, of any kind. One that cannot be read has none, which is a problem."""
+        self.looked_at += 1
+        try:
+            self.root.lstat(tree)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return tree[-1] in self.names(tree[:-1])
+        return True
 
     def objects(
         self,
