@@ -17,10 +17,11 @@ from exporter.core.text import short_ids
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import family, single
 from exporter.expose.metrics.table import Column, ObjectTable
+from exporter.figures.container_sizes import ContainerFigures
+from exporter.figures.directory_sums import place_of
 from exporter.figures.figures import Figures
 from exporter.figures.image_sizes import ImageFigures
 from exporter.figures.needs import Figure
-from exporter.figures.sizes import ContainerFigures, place_of
 
 #: A family, or a table of them.
 Part = Family | ObjectTable  # type: ignore[type-arg] # a table of any rows
