@@ -68,7 +68,7 @@ class Subject:
 
     def cpu_seconds(self) -> float:
         """CPU seconds that all its processes have taken, with those that have ended."""
-        ticks = sum(_ticks_of(process) for process in (self.process.pid, *_descendants(self.process.pid)))
+        ticks = sum(ticks_of(process) for process in (self.process.pid, *_descendants(self.process.pid)))
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def pss(self) -> int:
@@ -93,7 +93,7 @@ def _descendants(process: int) -> Iterator[int]:
         yield from _descendants(int(child))
 
 
-def _ticks_of(process: int) -> int:
+def ticks_of(process: int) -> int:
     """What one process and its children that have ended have taken, of proc(5) stat; 0 if it has ended."""
     times = _read(f"/proc/{process}/stat").rpartition(")")[2].split()[11:15]
     return sum(map(int, times))

@@ -1,76 +1,115 @@
 """The dashboard of all hosts."""
 
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
 from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as board
 
 from exporter.figures.needs import Figure
 from exporter.figures.prunes import Category
+from exporter.rules.recording import USED
 from grafana import parts
-from grafana.host_now import not_filling, time_to_full, used
+from grafana.host_now import AGE, ANY, FULL, MUCH, WHEN_FULL, alert_list, data, silent, time_to_full, used
+from grafana.links import FLEET_UID, to_host, to_host_of_cluster
 from grafana.panels import BYTES, COUNT, RATE, SHARE, TIME, Column, figure, graph, listing
-from grafana.queries import known, metric, not_known, plain, total
+from grafana.queries import ALERTS, FLEET, HOST, every_host, known, metric, not_known, plain, total
+from grafana.words import NOW, not_filling
 
-
-def _fleet(expression: str) -> str:
-    """The expression for all hosts of the job."""
-    return expression.replace(',instance=~"$instance"', "")
-
-
-def _link() -> board.DynamicConfigValue:
-    target = f"/d/{parts.HOST_UID}?var-datasource=${{datasource}}&var-job=${{job}}&var-instance=${{__value.raw}}"
-    links = [{"title": "Show this host", "url": target + "&${__url_time_range}"}]
-    return board.DynamicConfigValue(id_val="links", value=links)
+_HOSTS = ", ".join(HOST)
+_MUST_ACT = ((1, NOW),)
+#: No more points than this in a course: it is worked out for all hosts, to show the first few.
+_PAUSE = "5m"
 
 
 def fleet() -> dashboard.Dashboard:
-    """Make the dashboard of all hosts."""
-    text = "All Docker hosts of a job, the fullest first, from docker-storage-exporter."
-    made = parts.new("Docker storage: all hosts", parts.FLEET_UID, text).with_variable(parts.top())
-    data, reclaimable = metric("directory_allocated_bytes"), metric("reclaimable_bytes")
-    hosts = _fleet(f"count({metric('up')}) or vector(0)")
-    made = made.with_panel(figure("Hosts", "Hosts whose exporter answers.", COUNT, hosts, "hosts", size=(5, 4)))
-    silent = _fleet(f"count({plain('up')} == 0) or vector(0)")
-    text = "Hosts whose exporter does not answer: no other panel shows them. See DockerStorageExporterDown."
-    levels = ((1, "red"),)
-    made = made.with_panel(figure("Not answering", text, COUNT, silent, "hosts", levels=levels, size=(5, 4)))
-    unreadable = _fleet(f"count({metric('up')} == 0) or vector(0)")
-    text = "Hosts whose data root cannot be read. See DockerStorageRootUnreadable."
-    made = made.with_panel(figure("Unreadable", text, COUNT, unreadable, "hosts", levels=levels, size=(5, 4)))
+    """Make the dashboard of all hosts: what it asks is of one instant, or has a point every few minutes."""
+    text = "All Docker hosts, the fullest first, from docker-storage-exporter."
+    made = parts.new("Docker storage: all hosts", FLEET_UID, text).with_variable(parts.exporter(chosen=False))
+    made = made.with_variable(parts.top()).annotation(parts.alerting(_alerts('severity="critical"', _FIRES)))
+    for panel in (*_totals(), _hosts(), alert_list(_alerts(), (24, 7)), *_courses()):
+        made = made.with_panel(panel)
+    return made
+
+
+_FIRES = 'alertstate="firing"'
+
+
+def _alerts(*matchers: str) -> str:
+    """The alerts of all hosts, and those that name no host."""
+    return "ALERTS{" + ",".join((*FLEET, *ALERTS, *matchers)) + "}"
+
+
+def _totals() -> Iterator[Builder[board.Panel]]:
+    up = every_host(metric("up"))
+    answering = f"count({up}) or vector(0)"
+    yield figure("Answering", "Hosts whose exporter answers.", COUNT, answering, "hosts", size=(4, 4), course=False)
+    counts = {
+        "Not answering": (
+            every_host(silent()),
+            "Hosts whose exporter does not answer: no other panel shows them. See DockerStorageExporterDown.",
+        ),
+        "Unreadable": (f"{up} == 0", "Hosts whose data root cannot be read. See DockerStorageRootUnreadable."),
+        "Not known": (
+            f"count by ({_HOSTS}) ({every_host(metric('known'))} == 0)",
+            "Hosts of which a part was not read whole. See DockerStorageNotKnown.",
+        ),
+    }
+    for title, (expression, text) in counts.items():
+        levels = ANY if title == "Not known" else _MUST_ACT
+        counted = f"count({expression}) or vector(0)"
+        yield figure(title, text, COUNT, counted, "hosts", levels=levels, size=(4, 4), course=False)
     text = "Disk blocks below all data roots."
-    made = made.with_panel(figure("Docker data", text, BYTES, _fleet(f"sum({data})"), "data", size=(5, 4)))
+    yield figure("Docker data", text, BYTES, f"sum({every_host(data())})", "data", size=(4, 4), course=False)
     text = "What prunes on all hosts would free, without the hosts where that is not known."
-    freed = _fleet(f"sum({known(total(reclaimable), *Category)})")
-    made = made.with_panel(figure("Reclaimable", text, BYTES, freed, "reclaimable", size=(4, 4)))
-    orphaned = metric("layers_allocated_bytes", 'use="orphaned"')
+    freed = every_host(f"sum({known(total(metric('reclaimable_bytes')), *Category)})")
+    yield figure("Reclaimable", text, BYTES, freed, "reclaimable", size=(4, 4), course=False)
+
+
+def _of_hosts(aggregate: str, expression: str) -> str:
+    return f"{aggregate} by ({_HOSTS}) ({expression})"
+
+
+def _hosts() -> Builder[board.Panel]:
     columns = [
-        Column("Disk used", SHARE, f"max by (instance) ({used()})"),
-        Column("Time to full", TIME, f"min by (instance) ({time_to_full()})"),
-        Column("Docker data", BYTES, total(data)),
-        Column("Reclaimable", BYTES, known(total(reclaimable), *Category)),
-        Column("Orphaned", BYTES, total(orphaned)),
+        Column("Disk used", SHARE, _of_hosts("max", used()), FULL),
+        Column("Time to full", TIME, _of_hosts("min", time_to_full()), WHEN_FULL, not_filling()),
+        Column("Docker data", BYTES, total(data())),
+        Column("Reclaimable", BYTES, known(total(metric("reclaimable_bytes")), *Category)),
+        Column("Orphaned", BYTES, total(metric("layers_allocated_bytes", 'use="orphaned"')), MUCH),
         Column("Images", COUNT, known(total(metric("images")), Figure.IMAGE_STATES)),
         Column("Containers", COUNT, known(total(metric("containers")), Figure.CONTAINER_STATES)),
         Column("Volumes", COUNT, total(metric("volumes"))),
-        Column("Missing layers", COUNT, known(total(metric("missing_layers")), Figure.MISSING_LAYERS)),
-        Column("Not known", COUNT, not_known()),
-        Column("Age of the figures", TIME, f"max by (instance) (time() - {metric('snapshot_timestamp_seconds')})"),
+        Column("Missing layers", COUNT, known(total(metric("missing_layers")), Figure.MISSING_LAYERS), _MUST_ACT),
+        Column("Not known", COUNT, not_known(), ANY),
+        Column("Age of the figures", TIME, _of_hosts("max", f"time() - {metric('snapshot_timestamp_seconds')}"), AGE),
     ]
-    columns = [Column(one.heading, one.unit, _fleet(one.expression)) for one in columns]
-    text = "The fullest host is first; its name is a link to its dashboard."
-    words = board.DynamicConfigValue(id_val="mappings", value=[not_filling()])
-    overrides = {"Host": [_link()], "Time to full": [words]}
-    table = listing("Hosts", text, {"instance": "Host"}, columns, size=(24, 12), overrides=overrides)
-    made = made.with_panel(table)
-    text = "The disks that are fullest at the end of the time range."
-    share = f"max by (instance) ({used()})"
-    queries = [(_fleet(f"{share} and on (instance) topk($top, {_at_end(share)})"), "{{instance}}")]
-    made = made.with_panel(graph("Disk used", text, SHARE, queries, size=(12, 10)))
-    text = "The hosts whose data grows most at the end of the time range; slope over an hour."
-    grows = total(f"deriv({data}[1h])")
-    queries = [(_fleet(f"{grows} and on (instance) topk($top, {total(f'deriv({data}[1h] @ end())')})"), "{{instance}}")]
-    return made.with_panel(graph("Growth", text, RATE, queries, size=(12, 10)))
+    columns = [replace(one, expression=every_host(one.expression)) for one in columns]
+    text = "The fullest host is first; its name is a link to its dashboard. What is not known is empty."
+    names = {"cluster": "Cluster", "job": "Job", "instance": "Host"}
+    links = {"Host": [to_host()], "Cluster": [to_host_of_cluster()]}
+    return listing("Hosts", text, names, columns, size=(24, 12), overrides=links, absent="No host answers.")
+
+
+def _courses() -> Iterator[Builder[board.Panel]]:
+    text = "The disks that are fullest at the end of the time range. See DockerStorageFilesystemAlmostFull."
+    share = every_host(_of_hosts("max", used()))
+    queries = [(f"{share} and on ({_HOSTS}) topk($top, {_at_end(share)})", "{{instance}}")]
+    yield graph("Disk used", text, SHARE, queries, size=(12, 10), levels=FULL).interval(_PAUSE)
+    text = "The hosts whose data grows most at the end of the time range, over an hour. See DockerStorageGrowthHigh."
+    grows = every_host(_growth())
+    queries = [(f"{grows} and on ({_HOSTS}) topk($top, {_at_end(grows)})", "{{instance}}")]
+    yield graph("Growth", text, RATE, queries, size=(12, 10)).interval(_PAUSE)
+
+
+def _growth() -> str:
+    """The growth of each host over the last hour, in bytes a second; without the rules it is that of two moments."""
+    raw = metric("directory_allocated_bytes")
+    return f"(deriv({plain(USED)}[1h]) or on ({_HOSTS}) ({total(raw)} - {total(raw + ' offset 1h')}) / 3600)"
 
 
 def _at_end(expression: str) -> str:
     """An expression of plain selectors, evaluated at the end of the time range."""
-    return expression.replace("}", "} @ end()")
+    return re.sub(r"(\}(?:\[\w+\])?)( offset \w+)?", r"\1 @ end()\2", expression)

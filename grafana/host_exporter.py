@@ -2,22 +2,19 @@
 
 from collections.abc import Iterator
 
-from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as board
 
 from grafana.panels import BYTES, COUNT, SHARE, TIME, Column, figure, graph, listing
 from grafana.queries import metric, plain, total
+from grafana.words import GOOD, LATER, NOW, yes_or_no
 
 _THIRD = (8, 8)
 
 
-def exporter_row() -> dashboard.Row:
-    """Make the row, collapsed."""
-    row = dashboard.Row("Exporter").collapsed(True)
-    for panel in (*_identity(), *_scans(), *_watching(), *_cost(), *_web()):
-        row = row.with_panel(panel)
-    return row
+def exporter_panels() -> Iterator[Builder[board.Panel]]:
+    """Make the panels of the row."""
+    yield from (*_identity(), *_scans(), *_watching(), *_cost(), *_web())
 
 
 def _rate(name: str, *by: str) -> str:
@@ -26,8 +23,6 @@ def _rate(name: str, *by: str) -> str:
 
 def _identity() -> Iterator[Builder[board.Panel]]:
     by = "{{instance}}"
-    text = "1: the data root could be read. 0: see DockerStorageRootUnreadable."
-    yield figure("Root readable", text, COUNT, metric("up"), by, levels=((1, "green"),))
     text = "Progress of the first scan after a start. The figures are complete at 100 %."
     done, trees = metric("initial_scan_trees_done"), metric("initial_scan_trees")
     yield figure("First scan", text, SHARE, f"{done} / ({trees} > 0) or {metric('up')}", by)
@@ -37,24 +32,28 @@ def _identity() -> Iterator[Builder[board.Panel]]:
     yield figure("Mounts not entered", text, COUNT, metric("skipped_mounts"), by)
     text = "Objects left out by the limit on series, whole or in part. See DockerStorageSeriesDropped."
     dropped = metric("series_dropped")
-    yield figure("Series dropped", text, COUNT, total(dropped), by, levels=((1, "orange"),))
-    text = "1: the exporter polls, and changes are served later. See DockerStorageWatchDegraded."
+    yield figure("Series dropped", text, COUNT, total(dropped), by, levels=((1, LATER),))
+    text = "Yes: the exporter polls, and changes are served later. See DockerStorageWatchDegraded."
     mode = metric("watch_mode", 'mode="polling"')
-    yield figure("Polling", text, COUNT, mode, by, levels=((1, "orange"),))
-    text = "1: a scanning process keeps the figures up to date. 0: see DockerStorageScannerDown."
-    yield figure("Scanner", text, COUNT, metric("scanner_up"), by, levels=((1, "green"),), size=(4, 6))
+    yield figure("Polling", text, COUNT, mode, by, levels=((1, LATER),), mappings=yes_or_no(yes=LATER))
+    text = "Yes: a scanning process keeps the figures up to date. No: see DockerStorageScannerDown."
+    levels = ((None, NOW), (1, GOOD))
+    words = yes_or_no(no=NOW)
+    yield figure("Scanner", text, COUNT, metric("scanner_up"), by, levels=levels, size=(4, 4), mappings=words)
     names = {"instance": "Host", "version": "Version", "revision": "Revision", "python_version": "Python"}
-    yield listing("Versions", "Exporter versions.", names, [Column("Up", COUNT, metric("build_info"))], size=(10, 6))
+    answers = [Column("Answers", COUNT, metric("build_info"), words=yes_or_no())]
+    yield listing("Versions", "Exporter versions.", names, answers, size=(12, 6))
     names = {"instance": "Host", "root": "Data root", "layout": "Layout"}
+    found = [Column("Found", COUNT, metric("root_info"), words=yes_or_no())]
     text = "The layouts in each root. Of containerd only the directories are measured."
-    yield listing("Data roots", text, names, [Column("Found", COUNT, metric("root_info"))], size=(10, 6))
+    yield listing("Data roots", text, names, found, size=(12, 6))
     text = "What the exporter's processes have given up, as the kernel says. landlock is its version, or none."
     names = {"instance": "Host", "process": "Process", "capabilities": "Capabilities"}
     names |= {"no_new_privs": "No new privileges", "landlock": "landlock"}
-    column = [Column("In force", COUNT, metric("sandbox_info"))]
+    column = [Column("In force", COUNT, metric("sandbox_info"), words=yes_or_no())]
     yield listing("Sandbox", text, names, column, size=(24, 6))
-    text = "0: this part of the root was not read whole; /status has the paths. See DockerStorageNotKnown."
-    known = [Column("Read whole", COUNT, metric("known"))]
+    text = "No: this part of the root was not read whole; /status has the paths. See DockerStorageNotKnown."
+    known = [Column("Read whole", COUNT, metric("known"), words=yes_or_no(no=LATER))]
     yield listing("Read whole", text, {"instance": "Host", "input": "Part"}, known, size=(24, 6))
 
 
@@ -72,8 +71,8 @@ def _scans() -> Iterator[Builder[board.Panel]]:
     text = "What could not be read. Every reason except vanished means missing objects: the log names the files."
     errors = _rate("scan_errors_total", "reason")
     yield graph("Errors", text, "ops", [(errors, "{{instance}} {{reason}}")], size=_THIRD)
-    text = "1: the last scan of the collector had no error, except for files that vanished."
-    yield graph("Success", text, COUNT, [(metric("scan_success"), by)], size=_THIRD)
+    text = "Whether the last scan of the collector had no error, except for files that vanished."
+    yield graph("Success", text, COUNT, [(metric("scan_success"), by)], size=_THIRD, words=yes_or_no(no=LATER))
 
 
 def _watching() -> Iterator[Builder[board.Panel]]:
@@ -87,7 +86,7 @@ def _watching() -> Iterator[Builder[board.Panel]]:
     lost = [
         (f"increase({metric('watch_overflows_total')}[1h])", "{{instance}} overflows"),
         (f"increase({metric('watch_missed_changes_total')}[1h])", "{{instance}} missed changes"),
-        (f"sum by (instance) (increase({metric('watch_restarts_total')}[1h]))", "{{instance}} restarts"),
+        (total(f"increase({metric('watch_restarts_total')}[1h])"), "{{instance}} restarts"),
     ]
     yield graph("Lost events in an hour", text, COUNT, lost, size=_THIRD)
     text = "Time since the last event, and since the oldest audit. Audits over an hour: raise --scan.duty-cycle."

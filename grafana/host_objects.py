@@ -1,6 +1,7 @@
 """The rows on objects: layers, images, containers, volumes, and what can be cleaned up."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as board
@@ -9,6 +10,7 @@ from exporter.figures.prunes import PRUNE, Category
 from grafana.panels import BYTES, COUNT, RATE, SHARE, TIME, Column, bars, figure, graph, listing
 from grafana.queries import (
     CONTAINER,
+    HOST,
     IMAGE,
     RECORD,
     VOLUME,
@@ -24,6 +26,7 @@ from grafana.queries import (
     volume,
     where,
 )
+from grafana.words import LATER, NOW, yes_or_no
 
 Panels = Iterator[Builder[board.Panel]]
 
@@ -32,8 +35,8 @@ def _ranked(first: Column, on: tuple[str, ...], *others: Column) -> list[Column]
     """The largest by the first column, and the other figures of the same objects."""
     ranking = top(first.expression)
     on_text = ", ".join(on)
-    rest = [Column(one.heading, one.unit, f"({one.expression}) and on ({on_text}) {ranking}") for one in others]
-    return [Column(first.heading, first.unit, ranking), *rest]
+    rest = [replace(one, expression=f"({one.expression}) and on ({on_text}) {ranking}") for one in others]
+    return [replace(first, expression=ranking), *rest]
 
 
 def layers() -> Panels:
@@ -57,11 +60,11 @@ def layers() -> Panels:
     text = "Layers that are referred to but not on disk: their containers cannot start. See DockerStorageMissingLayers."
     by = "{{instance}} {{driver}}"
     missing = total(metric("missing_layers"), "driver")
-    yield figure("Missing layers", text, COUNT, missing, by, levels=((1, "red"),), size=(12, 4))
+    yield figure("Missing layers", text, COUNT, missing, by, levels=((1, NOW),), size=(12, 4))
     text = "Layers of the image with the most. Docker refuses more than 125: flatten the image before that."
     none = f"0 * {total(metric('images'), 'driver')}"
-    deepest = f"max by (instance, driver) ({metric('image_layers')}) or {none}"
-    yield figure("Deepest chain", text, COUNT, deepest, by, levels=((100, "orange"), (120, "red")), size=(12, 4))
+    deepest = f"max by ({', '.join(HOST)}, driver) ({metric('image_layers')}) or {none}"
+    yield figure("Deepest chain", text, COUNT, deepest, by, levels=((100, LATER), (120, NOW)), size=(12, 4))
 
 
 def images() -> Panels:
@@ -123,7 +126,7 @@ def store() -> Panels:
     yield listing("Namespaces", text, names, columns, size=(12, 9))
     text = f"Logs and traces of builds. No prune frees them: {PRUNE[Category.BUILD_HISTORY]} does."
     history = metric("content_allocated_bytes", 'use="build_history"')
-    yield figure("Build history", text, BYTES, total(history), size=(6, 9), levels=((1024.0**3, "orange"),))
+    yield figure("Build history", text, BYTES, total(history), size=(6, 9), levels=((1e9, LATER),))
     text = "Builds of which the history is kept."
     yield figure("Builds in the history", text, COUNT, total(metric("build_history_records")), size=(6, 9))
     names = {"instance": "Host", "namespace": "Namespace", "image": "Image", "image_id": "Id"}
@@ -149,7 +152,7 @@ def containers() -> Panels:
         Column("Virtual", BYTES, container(metric("container_virtual_size_bytes"))),
         Column("Log", BYTES, container(log)),
         Column("Checkpoints", BYTES, container(f"({checkpoints} or 0 * {writable})")),
-        Column("Running", COUNT, container(metric("container_running"))),
+        Column("Running", COUNT, container(metric("container_running")), words=yes_or_no(no="text")),
         Column("Age", TIME, container(f"(time() - {metric('container_created_timestamp_seconds')})")),
     )
     text = "The largest writable layers: their data is lost with the container. Move important data to a volume."
@@ -233,8 +236,9 @@ def _mounts() -> Builder[board.Panel]:
     by_volume = f'label_replace({volume_mount}, "volume", "$1", "source", "(.*)")'
     sized = f"{by_volume} * on ({', '.join(VOLUME)}) group_left () {metric('volume_size_bytes')}"
     labels = ("instance", "name", "kind", "source", "destination", "mode")
-    sizes = f"max by ({', '.join(labels)}) ({container(sized)})"
-    columns = [Column("Mounts", COUNT, f"max by ({', '.join(labels)}) ({container(mount)})")]
+    by = f"max by ({', '.join((*HOST, *labels[1:]))})"
+    sizes = f"{by} ({container(sized)})"
+    columns = [Column("Mounts", COUNT, f"{by} ({container(mount)})")]
     columns += [Column("Size", BYTES, sizes)]
     headings = ("Host", "Container", "Kind", "Source", "In the container", "Mode")
     text = "What a backup must cover. Bind mounts are outside of the data root and have no size here."

@@ -1,4 +1,4 @@
-"""PromQL of the dashboards: selectors with the variables, and joins with the info metrics."""
+"""PromQL of the dashboards: selectors with the variables, joins with the info metrics, and recorded series."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,17 @@ from exporter.figures.needs import Figure, inputs_of
 from exporter.figures.prunes import Category
 
 PREFIX = "docker_storage_"
-HOST = ("job", "instance")
-IMAGE = ("job", "instance", "driver", "namespace", "image_id")
-CONTAINER = ("job", "instance", "driver", "namespace", "container_id")
-VOLUME = ("job", "instance", "volume")
-RECORD = ("job", "instance", "namespace", "record_id")
+#: The labels of a host. Where there is no label `cluster`, it is empty on both sides of a join.
+HOST = ("cluster", "job", "instance")
+IMAGE = (*HOST, "driver", "namespace", "image_id")
+CONTAINER = (*HOST, "driver", "namespace", "container_id")
+VOLUME = (*HOST, "volume")
+RECORD = (*HOST, "namespace", "record_id")
+DISK = (*HOST, "mountpoint")
+
+FLEET = ('job=~"$job"', 'cluster=~"$cluster"')
+#: Alerts that never name a host, such as the one for a job without targets, are shown too.
+ALERTS = ('alertname=~"Docker(Storage|Container).+"',)
 
 
 def metric(name: str, *matchers: str) -> str:
@@ -19,30 +25,46 @@ def metric(name: str, *matchers: str) -> str:
 
 
 def plain(name: str, *matchers: str) -> str:
-    """Select any series of the exporter's job."""
-    return name + "{" + ",".join(('job="$job"', 'instance=~"$instance"', *matchers)) + "}"
+    """Select any series of the exporter's jobs, of the chosen hosts."""
+    return name + "{" + ",".join((*FLEET, 'instance=~"$instance"', *matchers)) + "}"
+
+
+def every_host(expression: str) -> str:
+    """The expression for all hosts of the chosen jobs and clusters."""
+    return expression.replace(',instance=~"$instance"', "")
+
+
+def recorded(rule: str, raw: str, by: Sequence[str] = HOST) -> str:
+    """The series of a recording rule; where the rules are not loaded, what they would record."""
+    return f"({plain(rule)} or on ({', '.join(by)}) {raw})"
 
 
 def total(expression: str, *by: str) -> str:
     """Sum by host and further labels."""
-    return f"sum by ({', '.join(('instance', *by))}) ({expression})"
+    return f"sum by ({', '.join((*HOST, *by))}) ({expression})"
 
 
 def known(expression: str, *figures: Figure | Category) -> str:
     """Leave out the hosts where an input of these figures was not read whole: a sum without it would be too small."""
     inputs = "|".join(sorted({source for figure in figures for source in inputs_of(figure)}))
     unread = metric("known", f'input=~"{inputs}"')
-    return f"({expression}) unless on (instance) ({unread} == 0)"
+    return f"({expression}) unless on ({', '.join(HOST)}) ({unread} == 0)"
 
 
 def not_known() -> str:
     """How many inputs of each host were not read whole."""
-    return f"count by (instance) ({metric('known')} == 0) or on (instance) 0 * {total(metric('up'))}"
+    hosts = ", ".join(HOST)
+    return f"count by ({hosts}) ({metric('known')} == 0) or on ({hosts}) 0 * {total(metric('up'))}"
+
+
+def one(selected: str, on: Sequence[str], *names: str) -> str:
+    """The right side of a join: one series for each object and name, also where a series is there twice."""
+    return f"max by ({', '.join((*on, *names))}) ({selected})"
 
 
 def named(expression: str, on: Sequence[str], info: str, *names: str) -> str:
     """Add the labels of an object's info metric to an expression."""
-    return f"{expression} * on ({', '.join(on)}) group_left ({', '.join(names)}) {metric(info)}"
+    return f"{expression} * on ({', '.join(on)}) group_left ({', '.join(names)}) {one(metric(info), on, *names)}"
 
 
 def image(expression: str) -> str:
@@ -62,7 +84,7 @@ def by_service(expression: str) -> str:
     of_compose = f'label_join({info}, "service", "/", "compose_project", "compose_service")'
     of_none = f'label_replace({of_compose}, "service", "no service", "service", "/")'
     of_swarm = f'label_replace({swarm}, "service", "$1", "swarm_service", "(.*)")'
-    services = f"({of_none} or {of_swarm})"
+    services = one(f"{of_none} or {of_swarm}", CONTAINER, "service")
     return total(f"{expression} * on ({', '.join(CONTAINER)}) group_left (service) {services}", "service")
 
 
@@ -83,7 +105,7 @@ def record(expression: str) -> str:
 
 def where(expression: str, on: Sequence[str], condition: str) -> str:
     """The value where a comparison with `bool` is true, and 0 elsewhere, so that the panel is not empty."""
-    return f"{expression} * on ({', '.join(on)}) group_left () ({condition})"
+    return f"{expression} * on ({', '.join(on)}) group_left () {one(condition, on)}"
 
 
 def top(expression: str) -> str:
@@ -94,3 +116,8 @@ def top(expression: str) -> str:
 def lasting_top(expression: str, on: Sequence[str], ranking: str) -> str:
     """The series that are largest at the end of the time range: the same ones at each point."""
     return f"{expression} and on ({', '.join(on)}) topk($top, {ranking} @ end())"
+
+
+def alerts(*matchers: str) -> str:
+    """The alerts of the rules on the chosen hosts, pending ones included."""
+    return plain("ALERTS", *ALERTS, *matchers)

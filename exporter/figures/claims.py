@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from exporter.core.measured import Measured, Tree, Usage
-from exporter.core.model import Snapshot
+from exporter.core.model import Filesystem, Snapshot
 from exporter.figures.difference import Difference
 from exporter.figures.prunes import Category
 from exporter.figures.tally import Tally
@@ -28,6 +28,8 @@ class Claims:
     def __init__(self) -> None:
         self._ranks: dict[Tree, _Ranks] = {}
         self._tally: Tally[int] = Tally()
+        #: What goes with any prune, where a root has parts on several filesystems.
+        self._elsewhere: Tally[Filesystem] = Tally()
         #: The measured trees that are no object's, but may lie in one's.
         self._loose: dict[Tree, set[Tree]] = defaultdict(set)
         self._gone: list[tuple[Tree, int]] = []
@@ -73,6 +75,7 @@ class Claims:
         return found
 
     def _count(self, snapshot: Snapshot, trees: Iterable[tuple[Tree, Measured]], *, add: bool) -> None:
+        several = len({*snapshot.places.values()}) > 1
         for tree, measured in trees:
             if tree not in self._ranks:
                 bucket = self._loose[tree[:_FIRST]]
@@ -83,6 +86,9 @@ class Claims:
                     continue
                 rank = _NOBODY
             (self._tally.add if add else self._tally.remove)(rank, tree, measured)
+            where = snapshot.filesystem_of(tree) if several and rank < KEPT else None
+            if where is not None:
+                (self._elsewhere.add if add else self._elsewhere.remove)(where, tree, measured)
 
     def owner(self, tree: Tree) -> Tree | None:
         """The innermost object's tree that a tree is or lies in."""
@@ -101,6 +107,10 @@ class Claims:
     def has(self, tree: Tree) -> bool:
         """Whether a tree is an object's."""
         return tree in self._ranks
+
+    def elsewhere(self) -> dict[Filesystem, int]:
+        """The disk blocks that go with all categories on each filesystem, where there are several."""
+        return self._elsewhere.allocated()
 
     def usages(self) -> tuple[dict[Category, Usage], Usage]:
         """What goes with each category, and what belongs to no object.

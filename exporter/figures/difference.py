@@ -106,12 +106,13 @@ def blank(snapshot: Snapshot) -> Snapshot:
         mounts=snapshot.mounts,
         subvolumes=snapshot.subvolumes,
         further=snapshot.further,
+        places=snapshot.places,
     )
 
 
 def _conditions(one: Snapshot) -> tuple[object, ...]:
     inventory = one.inventory
     return (
-        *(one.root, one.device, one.mounts, one.subvolumes, one.further, one.incomplete),
+        *(one.root, one.device, one.mounts, one.subvolumes, one.further, one.places, one.incomplete),
         *(inventory.drivers, inventory.layouts, inventory.directories, inventory.further, inventory.elsewhere),
     )

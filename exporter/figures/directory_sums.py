@@ -1,7 +1,7 @@
 """The usage of the top-level entries of a root."""
 
-from exporter.core.measured import Tree, Usage, is_within, root_of
-from exporter.core.model import Snapshot
+from exporter.core.measured import Measured, Tree, Usage, is_within, root_of
+from exporter.core.model import Filesystem, Snapshot
 from exporter.figures.difference import Difference
 from exporter.figures.tally import Tally
 
@@ -17,15 +17,27 @@ class DirectorySums:
 
     def __init__(self) -> None:
         self._tally: Tally[Tree] = Tally()
+        self._elsewhere: Tally[Filesystem] = Tally()
 
     def advance(self, difference: Difference) -> None:
         """Go on to the next snapshot."""
-        for snapshot, note in ((difference.before, self._tally.remove), (difference.now, self._tally.add)):
-            entries = {*snapshot.inventory.top_level}
-            for tree in difference.trees:
+        before, now = difference.measured(difference.trees)
+        for tree, measured in before:
+            self._note(difference.before, tree, measured, add=False)
+        for tree, measured in now:
+            self._note(difference.now, tree, measured, add=True)
+
+    def _note(self, snapshot: Snapshot, tree: Tree, measured: Measured, *, add: bool) -> None:
+        if snapshot.is_here(tree):
+            if tree not in ((), root_of(tree)):
                 entry = tree[: len(root_of(tree)) + 1]
-                if entry in entries and tree in snapshot.measured and snapshot.is_here(tree):
-                    note(entry, tree, snapshot.measured[tree])
+                (self._tally.add if add else self._tally.remove)(entry, tree, measured)
+        elif (where := snapshot.filesystem_of(tree)) is not None:
+            (self._elsewhere.add if add else self._elsewhere.remove)(where, tree, measured)
+
+    def elsewhere(self) -> dict[Filesystem, int]:
+        """The disk blocks of trees that are on no root's own filesystem, in bytes, each inode once."""
+        return self._elsewhere.allocated()
 
     def usages(self, snapshot: Snapshot) -> dict[str, Usage | None]:
         """The usages of the snapshot that these have come to."""

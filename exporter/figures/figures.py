@@ -13,8 +13,18 @@ from typing import TypeVar
 from exporter.core.barrier import Barrier
 from exporter.core.content import BlobUse
 from exporter.core.measured import Usage
-from exporter.core.model import Collector, ContainerKey, Image, ImageKey, ImageState, LayerKey, Snapshot, Use
-from exporter.figures import blob_uses, build_cache, needs
+from exporter.core.model import (
+    Collector,
+    ContainerKey,
+    Filesystem,
+    Image,
+    ImageKey,
+    ImageState,
+    LayerKey,
+    Snapshot,
+    Use,
+)
+from exporter.figures import blob_uses, build_cache, filesystems, needs
 from exporter.figures.blob_uses import BlobSum
 from exporter.figures.build_cache import BuildCacheFigures
 from exporter.figures.clean_up import Freed
@@ -180,12 +190,33 @@ class Figures:
         return part.figures
 
     @cached_property
+    def _directories(self) -> DirectorySums | None:
+        return self._part(DirectorySums, Collector.DIRECTORIES, "sums of directories", DirectorySums.advance)
+
+    @cached_property
     def directories(self) -> Mapping[str, Usage | None]:
         """The usage of every top-level entry, and of the root itself as `.`; None where it is not known."""
-        part = self._part(DirectorySums, Collector.DIRECTORIES, "sums of directories", DirectorySums.advance)
+        part = self._directories
         if part is None:
             return {}
         return self._attempt(Collector.DIRECTORIES, "sums of directories", part.usages, {})
+
+    @cached_property
+    def allocated(self) -> Mapping[Filesystem, int]:
+        """The disk blocks of all that is measured on each filesystem, where they are known."""
+        part, nothing = self._directories, dict[Filesystem, int]()
+        if part is None:
+            return nothing
+        work = partial(filesystems.allocated, directories=self.directories, elsewhere=part.elsewhere())
+        return self._attempt(Collector.DIRECTORIES, "sums of filesystems", work, nothing)
+
+    @cached_property
+    def reclaimable(self) -> Mapping[Filesystem, int]:
+        """What all prunes free on each filesystem, where that is known."""
+        freed = [one.allocated for one in self.reclaim.freed.values()]
+        nothing: dict[Filesystem, int] = {}
+        work = partial(filesystems.reclaimable, freed=freed, elsewhere=self.reclaim.elsewhere)
+        return self._attempt(Collector.DIRECTORIES, "what is freed on filesystems", work, nothing)
 
     @cached_property
     def volumes(self) -> Mapping[str, Usage | None]:

@@ -7,10 +7,10 @@ volume/service/service.go (Prune).
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.core.measured import Tree
-from exporter.core.model import Container, Image, Layer, LayerId, LayerKey, Snapshot, Volume
+from exporter.core.model import Container, Filesystem, Image, Layer, LayerId, LayerKey, Snapshot, Volume
 from exporter.figures.claims import KEPT, Claims
 from exporter.figures.clean_up import CleanUp, Freed, is_unsized
 from exporter.figures.difference import Difference, changed_keys
@@ -24,10 +24,14 @@ _Object = Container | Image | Volume
 
 @dataclass(frozen=True, slots=True)
 class Reclaim:
-    """All categories, and the bytes below the root that belong to no object."""
+    """All categories, and the bytes below the root that belong to no object.
+
+    `elsewhere`: where a root has parts on several filesystems, what all categories free on each, as far as it is known.
+    """
 
     freed: Mapping[Category, Freed]
     unattributed: int | None
+    elsewhere: Mapping[Filesystem, int] = field(default_factory=dict)
 
 
 class Reclaimer:
@@ -134,7 +138,7 @@ class Reclaimer:
             for category, rank in _RANKS.items()
         }
         whole = all(self._claims.owner(tree) is not None for tree in snapshot.incomplete)
-        return Reclaim(freed, nobody.allocated if whole else None)
+        return Reclaim(freed, nobody.allocated if whole else None, self._claims.elsewhere())
 
 
 def _rank(category: Category | None) -> int:

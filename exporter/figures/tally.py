@@ -33,10 +33,11 @@ class Tally(Generic[Group]):
             self._shared.clear()
 
     def _count(self, group: Group, usage: Usage, sign: int) -> None:
-        total = self._sums.setdefault(group, [0, 0, 0])
+        total = self._sums.setdefault(group, [0, 0, 0, 0])
         total[0] += sign * usage.size
         total[1] += sign * usage.allocated
         total[2] += sign * usage.inodes
+        total[3] += sign
 
     def usages(self, groups: Iterable[Group]) -> list[Usage]:
         """The usage of each of these groups, which are disjoint."""
@@ -44,11 +45,15 @@ class Tally(Generic[Group]):
         shared = self._shared.get(order)
         if shared is None:
             shared = self._shared[order] = self._find_shared(order)
-        sums = (self._sums.get(group, (0, 0, 0)) for group in order)
+        sums = (self._sums.get(group, (0, 0, 0))[:3] for group in order)
         return [
             Usage(size - less[0], allocated - less[1], inodes - less[2])
             for (size, allocated, inodes), less in zip(sums, shared, strict=True)
         ]
+
+    def allocated(self) -> dict[Group, int]:
+        """The disk blocks of each group that has a tree, in bytes; what groups share counts for each."""
+        return {group: self.usages((group,))[0].allocated for group, total in self._sums.items() if total[-1]}
 
     def _find_shared(self, order: Sequence[Group]) -> list[tuple[int, int, int]]:
         """What each group has that a tree before in this order has as well."""

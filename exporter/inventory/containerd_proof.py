@@ -13,10 +13,9 @@ from functools import cached_property
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
 from exporter.core.model import Collector
-from exporter.inventory.files.bolt import Bucket
+from exporter.inventory.files.bolt import Bucket, word
 from exporter.inventory.files.problems import Problems
 from exporter.inventory.files.reader import Reader, is_id
-from exporter.inventory.image_store.binary import word
 from exporter.inventory.image_store.store import DAEMON, META_FILE, METADATA
 from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD
 from exporter.inventory.layouts.containerd_builds import RECORDS_FILE

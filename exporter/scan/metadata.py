@@ -20,6 +20,7 @@ from exporter.inventory.liveness import Liveness
 from exporter.inventory.opening import note_silent
 from exporter.inventory.read import read_inventory
 from exporter.measure.logs import log_sizes
+from exporter.scan.identity import with_known_objects
 from exporter.scan.scan_run import ScanStats
 
 #: How often what was being written is read again, with a pause before each time.
@@ -106,7 +107,8 @@ class Metadata:
         self.changes += bool(changed)
         return {(*CONTAINERS.path, key) for key in changed}
 
-    def _replace(self, inventory: Inventory) -> None:
+    def _replace(self, found: Inventory) -> None:
+        inventory = with_known_objects(found, self.inventory)
         if inventory != self.inventory:
             self.inventory = inventory
             self.changes += 1

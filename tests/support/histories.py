@@ -13,6 +13,7 @@ from exporter.core.model import (
     BuildRecord,
     Container,
     ContainerState,
+    Filesystem,
     Image,
     Layer,
     LayerId,
@@ -26,6 +27,11 @@ from tests.support.snapshots import ELSEWHERE, HERE, container, image, layer, sh
 _DRIVERS = ("overlay2", "vfs")
 _STORE = "overlayfs"
 _MOBY, _OTHER = "moby", "k8s.io"
+_MOUNTS: frozenset[Tree] = frozenset([("mounted",)])
+_PLACES: dict[Tree, Filesystem] = {
+    (): Filesystem("/", "a", "/", "ext4"),
+    ("mounted",): Filesystem("/mounted", "b", "/mounted", "xfs"),
+}
 
 
 class History:
@@ -45,7 +51,7 @@ class History:
         self._logs: dict[Any, int] = {}
         self._incomplete: frozenset[Tree] = frozenset()
         self._knowledge = Knowledge()
-        for name in ("overlay2", "vfs", "containers", "image", "volumes", "content", "snapshots", "loose"):
+        for name in ("overlay2", "vfs", "containers", "image", "volumes", "content", "snapshots", "loose", "mounted"):
             self._measured[name,] = tree(1)
 
     def snapshots(self, count: int) -> Iterator[Snapshot]:
@@ -136,7 +142,9 @@ class History:
 
     def _add_volume(self) -> None:
         name = self._name()
-        self._volumes[name] = volume(name, optioned=self._chance.random() < 0.2, driver=self._any(("local", "nfs")))
+        home = (self._any(("volumes", "mounted")), name)
+        options = {"optioned": self._chance.random() < 0.2, "driver": self._any(("local", "nfs"))}
+        self._volumes[name] = volume(name, home=home, tree=(*home, "_data"), **options)
 
     def _add_record(self) -> None:
         name = self._name()
@@ -246,7 +254,7 @@ class History:
             knowledge=self._knowledge,
             content=content,
         )
-        return replace(made, logs=dict(self._logs), incomplete=self._incomplete)
+        return replace(made, logs=dict(self._logs), incomplete=self._incomplete, mounts=_MOUNTS, places=_PLACES)
 
     def _of(self, driver: str) -> list[Layer]:
         return [one for one in self._layers.values() if one.driver == driver]

@@ -66,11 +66,15 @@ def _labels(panel: dict[str, Any], target: dict[str, Any]) -> frozenset[str]:
     return frozenset(labels)
 
 
-def interpolated(expression: str, instances: Sequence[str] = ()) -> str:
-    """Put in the variables as Grafana does: all hosts by `allValue`, chosen ones escaped as a regular expression."""
+def interpolated(expression: str, instances: Sequence[str] = (), job: str = JOB) -> str:
+    """Put in the variables as Grafana does: `All` by `allValue`, chosen ones escaped as a regular expression.
+
+    Without hosts it is every host, as in a list of all of them.
+    """
     chosen = [_SPECIAL.sub(lambda found: "\\\\" + found[0], one) for one in instances]
     hosts = chosen[0] if len(chosen) == 1 else f"({'|'.join(chosen)})" if chosen else ".+"
-    values = {"$__rate_interval": _RATE_INTERVAL, "$job": JOB, "$instance": hosts, "$top": "10"}
+    values = {"$__rate_interval": _RATE_INTERVAL, "$job": job, "$cluster": ".*", "$instance": hosts}
+    values["$top"] = "10"
     for name, value in values.items():
         expression = expression.replace(name, value)
     assert not re.search(r"\$[A-Za-z_{]", expression), expression

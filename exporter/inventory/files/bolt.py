@@ -10,9 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.core.measured import Reason
-from exporter.inventory.files.bolt_pages import META, PAGE, BoltError, Bucket, BucketCache, Pages, unpack
+from exporter.inventory.files.bolt_pages import (
+    META,
+    PAGE,
+    BoltError,
+    Bucket,
+    BucketCache,
+    ConvertedError,
+    Pages,
+    unpack,
+    word,
+)
 
-__all__ = ["MAX_BYTES", "BoltError", "Bucket", "BucketCache", "Read", "read_bolt"]
+__all__ = ["MAX_BYTES", "BoltError", "Bucket", "BucketCache", "ConvertedError", "Read", "read_bolt", "word"]
 
 _MAGIC = 0xED0CDAED
 _VERSION = 2
@@ -35,7 +45,7 @@ def read_bolt(read: Read, name: bytes | None = None, cache: BucketCache | None =
     """
     meta = _newest_meta(read)
     for _ in range(_TRIES):
-        found = _attempt(read, meta, name, cache)
+        found = _attempt(read, meta, name, BucketCache() if cache is None else cache)
         if isinstance(found, Bucket):
             return found
         meta = found
@@ -53,20 +63,26 @@ class _Meta:
     checksum: int
 
 
-def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache | None) -> "Bucket | _Meta":
+def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache) -> "Bucket | _Meta":
     """The bucket; or the newest meta page, where that is another one than `meta` after the read.
 
     The size of the file says nothing: it never shrinks, and an engine makes it larger in steps of 16 MiB.
     """
     used = meta.pages * meta.page_size
     if used <= MAX_BYTES:
-        content = memoryview(_whole(read, used))
+        content = _whole(read, used)
         after = _newest_meta(read)
         if after != meta:
             return after
-        return _decode(lambda offset, length: content[offset : offset + length], meta, name, cache)
+
+        def page_bytes(offset: int, length: int) -> bytes:
+            return content[offset : offset + length]
+
+        pages = Pages(page_bytes, content.startswith, meta.page_size, meta.pages, cache)
+        return _decode(pages, meta, name)
     try:
-        bucket = _decode(lambda offset, length: memoryview(read(offset, length)), meta, name, cache)
+        pages = Pages(read, lambda raw, at: read(at, len(raw)) == raw, meta.page_size, meta.pages, cache)
+        bucket = _decode(pages, meta, name)
     except BoltError:
         after = _newest_meta(read)
         if after != meta:
@@ -76,13 +92,9 @@ def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache | N
     return bucket if after == meta else after
 
 
-def _decode(
-    page_bytes: Callable[[int, int], memoryview], meta: _Meta, name: bytes | None, cache: BucketCache | None
-) -> Bucket:
-    pages = Pages(page_bytes, meta.page_size, meta.pages, cache)
+def _decode(pages: Pages, meta: _Meta, name: bytes | None) -> Bucket:
     bucket = pages.bucket(meta.root) if name is None else pages.named(meta.root, name)
-    if cache is not None:
-        cache.pages, cache.inline = pages.found.pages, pages.found.inline
+    pages.remember()
     return bucket
 
 

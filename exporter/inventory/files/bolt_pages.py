@@ -3,12 +3,17 @@
 Format: etcd-io/bbolt v1.3 page.go, bucket.go, node.go (write). Pages may be damaged or hostile. Each page is taken at
 most once. Within a page, the elements are followed by their keys and values in the same order, so two of them never
 share a byte. A small bucket lies in the value of its element, and its elements in there.
+
+A page that was decoded is remembered with its bytes (`BucketCache`). The next reading decodes a page only where its
+bytes are others, or those of a page below it.
 """
 
 import struct
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar, cast
+from itertools import pairwise
+from typing import Any, TypeVar, cast
 
 from exporter.core.measured import Reason
 
@@ -21,8 +26,8 @@ _BUCKET = 0x01
 _BRANCH_ELEMENT = struct.Struct("<IIQ")
 _LEAF_ELEMENT = struct.Struct("<IIII")
 _BUCKET_HEADER = struct.Struct("<QQ")
-#: Pages of one bucket that is remembered with its bytes.
-_MOST_REMEMBERED = 16
+#: Pages below one page that are kept as one set of numbers.
+_MOST_TOGETHER = 64
 _FIRST = 2  # the pages before are the meta pages
 _MOST_DEPTH = 64
 _LARGEST_OFFSET = 1 << 62
@@ -33,6 +38,9 @@ MAX_PAGE_BYTES = 512 * 1024 * 1024
 MAX_ELEMENTS = 1_000_000
 MAX_VALUE_BYTES = 64 * 1024 * 1024
 
+#: What a bucket has after it was converted. It is never changed.
+_NOTHING: dict[bytes, Any] = {}
+
 
 class BoltError(Exception):
     """The file is no bolt database, a damaged one, too large, or one that changes all the time."""
@@ -42,67 +50,158 @@ class BoltError(Exception):
         self.reason = reason
 
 
+class ConvertedError(Exception):
+    """A bucket is asked for in another way than the one in which it was converted: what is in it was given up."""
+
+
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+def word(raw: bytes | None) -> str:
+    """A text, "" where it is missing. Bytes that are no UTF-8 stay apart from each other.
+
+    Texts are shared: a digest stands in the rows of its blob, of what refers to it, and of leases.
+    """
+    return sys.intern((raw or b"").decode("utf-8", "surrogateescape"))
+
+
 class Bucket:
-    """One bucket: its values and the buckets in it, by name."""
+    """One bucket: its values and the buckets in it, by name.
 
-    values: dict[bytes, bytes] = field(default_factory=dict)
-    buckets: dict[bytes, "Bucket"] = field(default_factory=dict)
-    _converted: tuple[object, object] | None = field(default=None, compare=False, repr=False)
+    One of several leaf pages has a part for each. A part without a change is the same object in the next reading, and
+    so is a bucket.
+    """
 
-    def once(self, convert: Callable[["Bucket"], T]) -> T:
+    __slots__ = ("_buckets", "_made", "_parts", "_values")
+
+    def __init__(
+        self,
+        values: dict[bytes, bytes] | None = None,
+        buckets: "dict[bytes, Bucket] | None" = None,
+        parts: "tuple[Bucket, ...]" = (),
+    ) -> None:
+        self._values = _NOTHING if values is None else values
+        self._buckets = _NOTHING if buckets is None else buckets
+        self._parts = parts
+        #: The function that converted this bucket, or those in it, and what it made.
+        self._made: tuple[object, object] | None = None
+
+    @property
+    def values(self) -> Mapping[bytes, bytes]:
+        """The values; raises ConvertedError."""
+        self._require_content()
+        return {key: value for part in self._parts for key, value in part.values.items()} or self._values
+
+    @property
+    def buckets(self) -> "Mapping[bytes, Bucket]":
+        """The buckets in it; raises ConvertedError."""
+        self._require_content()
+        return {key: one for part in self._parts for key, one in part.buckets.items()} or self._buckets
+
+    @property
+    def parts(self) -> "tuple[Bucket, ...]":
+        """The buckets of its leaf pages: itself, where it has one."""
+        return self._parts or (self,)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Bucket):
+            return NotImplemented
+        return self.values == other.values and self.buckets == other.buckets
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Bucket({self.values!r}, {self.buckets!r})"
+
+    def once(self, convert: Callable[["Bucket"], T], before: T | None = None) -> T:
         """What `convert` makes of this bucket. It is kept: a bucket without a change is in the next reading, too.
 
+        `before` is what the last reading had in this place. It is returned where it is equal.
         What is in the bucket is given up then: thousands of them would take more memory than what was made of them.
-        So all calls have the same `convert`; raises ValueError for another one.
+        So all calls have the same `convert`; raises ConvertedError for another one.
         """
-        if self._converted is None:
-            self._converted = convert, convert(self)
-            self.values, self.buckets = {}, {}
-        elif self._converted[0] is not convert:
-            raise ValueError("the bucket was converted to something else")
-        return cast("T", self._converted[1])
+        if self._made is None:
+            made = convert(self)
+            self._note(convert, before if before is not None and made == before else made)
+        return cast("T", self._made_by(convert))
+
+    def each(self, convert: Callable[["Bucket"], T], before: Mapping[str, T] = {}) -> Mapping[str, T]:
+        """What `convert` makes of each bucket in this one, by name. See `once`; nobody may change the mapping."""
+        if self._made is None:
+            if self._parts:
+                made: dict[str, T] = {}
+                for part in self._parts:
+                    made.update(part.each(convert, before))
+            else:
+                names = ((word(key), one) for key, one in self._buckets.items())
+                made = {name: one.once(convert, before.get(name)) for name, one in names}
+            self._note(convert, made)
+        return cast("Mapping[str, T]", self._made_by(convert))
+
+    def _require_content(self) -> None:
+        if self._made is not None:
+            raise ConvertedError
+
+    def _note(self, convert: object, made: object) -> None:
+        self._made = convert, made
+        self._values, self._buckets = _NOTHING, _NOTHING
+
+    def _made_by(self, convert: object) -> object:
+        assert self._made is not None, "noted before"
+        if self._made[0] is not convert:
+            raise ConvertedError
+        return self._made[1]
 
 
-class _Page(NamedTuple):
-    """A page that was decoded: its number, over how many pages it goes, and its bytes that are in use."""
+class _PageNode:
+    """A page that was decoded, and the sums over all pages below it: of the branches, and of the buckets in the leaves.
 
-    number: int
-    span: int
-    raw: bytes
+    `raw`: the bytes of the page that say something; `span`: over how many pages it goes. `bucket`: what the tree below
+    it has. `numbers`: the page and all pages below it, or, with `below`, the page alone; None for one page. `further`:
+    the pages that these go on over. `ends`: the first and the last key below a branch.
+    """
 
+    __slots__ = (
+        "below",
+        "bucket",
+        "elements",
+        "ends",
+        "further",
+        "height",
+        "number",
+        "numbers",
+        "pages",
+        "raw",
+        "value_bytes",
+    )
 
-class _Taken(NamedTuple):
-    """A page that was taken: its number, over how many pages it goes, its kind and the count of its elements."""
-
-    number: int
-    pages: int
-    kind: int
-    elements: int
-
-
-class _Decoded(NamedTuple):
-    """A bucket that was decoded, the pages that it is on, and how many elements these have."""
-
-    pages: tuple[_Page, ...]
-    bucket: Bucket
-    elements: int
+    def __init__(self, number: int, span: int, raw: bytes, bucket: Bucket, inner: "Collection[_PageNode]") -> None:
+        self.number = number
+        self.raw = raw
+        self.bucket = bucket
+        self.elements = self.value_bytes = self.height = 0
+        self.pages: int = span + sum(one.pages for one in inner)
+        self.numbers: frozenset[int] | None = None
+        self.further: tuple[int, ...] = tuple(range(number + 1, number + span)) if span > 1 else ()
+        self.below: tuple[_PageNode, ...] = ()
+        self.ends: tuple[bytes, bytes] | None = None
+        if not inner:
+            return
+        if self.pages > _MOST_TOGETHER:
+            self.below = tuple(inner)
+        else:
+            self.numbers = frozenset((number,)).union(*(one.numbers or (one.number,) for one in inner))
+            self.further = (*self.further, *(page for one in inner for page in one.further))
 
 
 @dataclass(slots=True)
 class BucketCache:
-    """The buckets of one database that were decoded before, for the next reading of it.
+    """The pages of one database that were decoded before, by number, for the next reading of it.
 
-    Most objects of a database are buckets that do not change. What bytes decode to is known once they were decoded, so
-    bytes that are the same are not decoded again. `pages`: buckets of few pages, by the number of the first. `inline`:
-    buckets in a value, by their bytes.
+    What bytes decode to is known once they were decoded, so bytes that are the same are not decoded again.
     """
 
-    pages: dict[int, _Decoded] = field(default_factory=dict)
-    inline: dict[bytes, Bucket] = field(default_factory=dict)
+    nodes: dict[int, _PageNode] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +219,17 @@ _Element = tuple[bytes, int, bytes]
 class Pages:
     """The pages of one database that are in use.
 
-    `page_bytes` returns so many bytes at an offset, fewer at the end. No page has the number `end` or a higher one.
+    `page_bytes` returns so many bytes at an offset, fewer at the end; `has` says whether certain bytes are at an
+    offset. No page has the number `end` or a higher one.
     """
 
     def __init__(
         self,
-        page_bytes: Callable[[int, int], memoryview],
+        page_bytes: Callable[[int, int], bytes],
+        has: Callable[[bytes, int], bool],
         page_size: int,
         end: int,
-        cache: BucketCache | None = None,
+        cache: BucketCache,
     ) -> None:
         self._page_bytes = page_bytes
         self._page_size = page_size
@@ -137,93 +238,111 @@ class Pages:
         self._elements_left = MAX_ELEMENTS
         self._value_bytes_left = MAX_VALUE_BYTES
         self._taken: set[int] = set()
-        self._known = cache or BucketCache()
-        #: All pages in the order in which they were taken.
-        self._log: list[_Page | _Taken] = []
-        #: All small buckets that were decoded, by their bytes.
-        self._small: list[bytes] = []
-        #: What this reading has found, for the next one.
-        self.found = BucketCache()
+        self._known = cache.nodes
+        #: The known pages that have the same bytes as before.
+        self._same = {number for number, node in self._known.items() if has(node.raw, number * page_size)}
+        self._new: dict[int, _PageNode] = {}
+
+    def remember(self) -> None:
+        """Note in the cache what this reading has decoded, and forget what is not in use any more."""
+        self._known.update(self._new)
+        for number in self._known.keys() - self._taken:
+            del self._known[number]
 
     def named(self, root: int, name: bytes) -> Bucket:
         """Read one bucket of the bucket whose tree begins at page `root`, and none of its neighbours."""
         others = False
         for key, flags, value in self._elements(self._leaves(root, 0)):
             if key == name and flags & _BUCKET:
-                return self._inner(value, 1)
+                return self._inner(value, 1)[0]
             others = True
         if others:  # a program that writes any bucket has made this one first
             raise BoltError("has not the bucket that all such databases have")
         return Bucket()
 
-    def bucket(self, root: int, depth: int = 0) -> Bucket:
+    def bucket(self, root: int) -> Bucket:
         """Read the bucket whose tree begins at page `root`."""
-        return self._collect(self._leaves(root, depth), depth)
+        return self._node(root, 0).bucket
 
-    def _collect(self, leaves: Iterator[_Leaf], depth: int) -> Bucket:
-        bucket = Bucket()
-        for key, flags, value in self._elements(leaves):
-            if flags & _BUCKET:
-                bucket.buckets[key] = self._inner(value, depth + 1)
-            else:
-                bucket.values[key] = value
-        return bucket
+    def _node(self, number: int, depth: int) -> _PageNode:
+        """The page with this number, and all below it; the known one where all of that is as it was."""
+        known = self._known.get(number)
+        height = 0 if known is None else known.height
+        if depth + height > _MOST_DEPTH:
+            raise BoltError("is nested too deep")
+        if known is not None and self._is_unchanged(known):
+            self._take_again(known)
+            self._page_bytes_left -= known.pages * self._page_size
+            self._elements_left -= known.elements
+            self._count_value(known.value_bytes)
+            self._check_budget()
+            return known
+        elements, value_bytes = self._elements_left, self._value_bytes_left
+        kind, count, span, content = self._take(number)
+        if kind == _LEAF:
+            bucket, inner, height = self._collect(_Leaf(content, count), depth)
+            node = _PageNode(number, span, _in_use(content, count), bucket, inner)
+        elif kind == _BRANCH:
+            end = PAGE.size + count * _BRANCH_ELEMENT.size
+            inner = [self._node(below, depth + 1) for below in _below(content, count)]
+            height = 1 + max(one.height for one in inner)
+            ends = _ends(inner)
+            node = _PageNode(number, span, content[:end], Bucket(parts=_parts(inner)), inner)
+            node.ends = ends
+        else:
+            raise BoltError("has a page of an unknown kind")
+        node.height = height
+        node.elements = elements - self._elements_left
+        node.value_bytes = value_bytes - self._value_bytes_left
+        self._new[number] = node
+        return node
 
-    def _inner(self, value: bytes, depth: int) -> Bucket:
-        """A bucket in a bucket: the page where it begins, or itself when it is small."""
+    def _is_unchanged(self, node: _PageNode) -> bool:
+        numbers = node.numbers
+        same = node.number in self._same if numbers is None else numbers <= self._same
+        return same and all(map(self._is_unchanged, node.below))
+
+    def _take_again(self, node: _PageNode) -> None:
+        """Note that a known page, and all below it, are in use."""
+        numbers = (node.number,) if node.numbers is None else node.numbers
+        if not (self._taken.isdisjoint(numbers) and self._taken.isdisjoint(node.further)):
+            raise BoltError("has a page that is in two places")
+        if max(*numbers, *node.further, 0) >= self._end:
+            raise BoltError("names a page that is not in use")
+        self._taken.update(numbers, node.further)
+        for one in node.below:
+            self._take_again(one)
+
+    def _collect(self, leaf: _Leaf, depth: int) -> tuple[Bucket, list[_PageNode], int]:
+        """The bucket of one leaf, the pages of the buckets in it, and how deep these go."""
+        values: dict[bytes, bytes] = {}
+        buckets: dict[bytes, Bucket] = {}
+        pages: list[_PageNode] = []
+        height = 0
+        for key, flags, value in self._elements(iter((leaf,))):
+            if not flags & _BUCKET:
+                values[key] = value
+                continue
+            buckets[key], inner, below = self._inner(value, depth + 1)
+            height = max(height, 1 + below)
+            pages += inner
+        return Bucket(values or None, buckets or None), pages, height
+
+    def _inner(self, value: bytes, depth: int) -> tuple[Bucket, list[_PageNode], int]:
+        """A bucket in a bucket: that of the page where it begins, or itself when it is small. See `_collect`."""
         if depth > _MOST_DEPTH:
             raise BoltError("is nested too deep")
         root, _ = unpack(_BUCKET_HEADER, value, 0)
         if root:
-            return self._remembered(root) or self._remember(root, depth)
-        bucket = self._known.inline.get(value)
-        if bucket is None:
-            content = value[_BUCKET_HEADER.size :]
-            _, kind, count, _ = unpack(PAGE, content, 0)
-            if kind != _LEAF:
-                raise BoltError("has an inline bucket that is no leaf")
-            bucket = self._collect(iter([_Leaf(content, count)]), depth)
+            node = self._node(root, depth)
+            return node.bucket, [node], node.height
+        content = value[_BUCKET_HEADER.size :]
+        _, kind, count, _ = unpack(PAGE, content, 0)
+        if kind != _LEAF:
+            raise BoltError("has an inline bucket that is no leaf")
+        found = self._collect(_Leaf(content, count), depth)
         self._count_value(len(value))
-        self.found.inline[value] = bucket
-        self._small.append(value)
-        return bucket
-
-    def _remembered(self, root: int) -> Bucket | None:
-        """The bucket of pages that have the bytes that they had when it was decoded before."""
-        known = self._known.pages.get(root)
-        if known is None or not all(map(self._is_same, known.pages)):
-            return None
-        for page in known.pages:
-            self._taken.update(range(page.number, page.number + page.span))
-            self._page_bytes_left -= page.span * self._page_size
-            self._count_value(len(page.raw))
-        self._elements_left -= known.elements
-        self._check_budget()
-        self.found.pages[root] = known
-        self._log += known.pages
-        return known.bucket
-
-    def _is_same(self, page: _Page) -> bool:
-        number, span, raw = page
-        if number in self._taken or number + span > self._end:
-            return False
-        return bytes(self._page_bytes(number * self._page_size, len(raw))) == raw
-
-    def _remember(self, root: int, depth: int) -> Bucket:
-        """Decode a bucket, and note it for the next reading if it is on few pages."""
-        start, small, elements = len(self._log), len(self._small), self._elements_left
-        bucket = self.bucket(root, depth)
-        if len(self._log) - start <= _MOST_REMEMBERED:
-            for raw in self._small[small:]:  # they are remembered with this one
-                self.found.inline.pop(raw, None)
-            del self._small[small:]
-            pages = (one if isinstance(one, _Page) else self._with_bytes(one) for one in self._log[start:])
-            self.found.pages[root] = _Decoded(tuple(pages), bucket, elements - self._elements_left)
-        return bucket
-
-    def _with_bytes(self, taken: "_Taken") -> _Page:
-        content = self._page_bytes(taken.number * self._page_size, taken.pages * self._page_size)
-        return _Page(taken.number, taken.pages, _in_use(content, taken.kind, taken.elements))
+        return found
 
     def _count_value(self, length: int) -> None:
         self._value_bytes_left -= length
@@ -252,20 +371,17 @@ class Pages:
         """The leaf pages below a page."""
         if depth > _MOST_DEPTH:
             raise BoltError("is nested too deep")
-        kind, count, content = self._take(number)
+        kind, count, _, content = self._take(number)
         if kind == _LEAF:
             yield _Leaf(content, count)
         elif kind == _BRANCH:
-            end = PAGE.size + count * _BRANCH_ELEMENT.size
-            if not count or end > len(content):
-                raise BoltError("has a branch without what is below it")
-            for _, _, below in _BRANCH_ELEMENT.iter_unpack(content[PAGE.size : end]):
+            for below in _below(content, count):
                 yield from self._leaves(below, depth + 1)
         else:
             raise BoltError("has a page of an unknown kind")
 
-    def _take(self, number: int) -> tuple[int, int, bytes]:
-        """The kind of a page, how many elements it has, and its bytes with those of the pages that it goes on over."""
+    def _take(self, number: int) -> tuple[int, int, int, bytes]:
+        """The kind of a page, how many elements it has, over how many pages it goes, and the bytes of these."""
         if not _FIRST <= number < self._end:
             raise BoltError("names a page that is not in use")
         start = number * self._page_size
@@ -281,21 +397,48 @@ class Pages:
         if not self._taken.isdisjoint(numbers):
             raise BoltError("has a page that is in two places")
         self._taken.update(numbers)
-        self._log.append(_Taken(number, further + 1, kind, count))
-        return kind, count, bytes(self._page_bytes(start, length))
+        return kind, count, further + 1, self._page_bytes(start, length)
 
 
-def _in_use(content: "bytes | memoryview", kind: int, count: int) -> bytes:
-    """The bytes of a page that its elements take. Their keys and values follow each other in their order."""
+def _in_use(leaf: bytes, count: int) -> bytes:
+    """The bytes of a leaf page that its elements take. Their keys and values follow each other in their order."""
     if not count:
-        return bytes(content[: PAGE.size])
-    if kind == _BRANCH:
-        at = PAGE.size + (count - 1) * _BRANCH_ELEMENT.size
-        offset, key_size, _ = unpack(_BRANCH_ELEMENT, content, at)
-        return bytes(content[: at + offset + key_size])
+        return leaf[: PAGE.size]
     at = PAGE.size + (count - 1) * _LEAF_ELEMENT.size
-    _, offset, key_size, value_size = unpack(_LEAF_ELEMENT, content, at)
-    return bytes(content[: at + offset + key_size + value_size])
+    _, offset, key_size, value_size = unpack(_LEAF_ELEMENT, leaf, at)
+    return leaf[: at + offset + key_size + value_size]
+
+
+def _below(branch: bytes, count: int) -> list[int]:
+    """The numbers of the pages below a branch page. Its keys are not looked at."""
+    end = PAGE.size + count * _BRANCH_ELEMENT.size
+    if not count or end > len(branch):
+        raise BoltError("has a branch without what is below it")
+    return [below for _, _, below in _BRANCH_ELEMENT.iter_unpack(branch[PAGE.size : end])]
+
+
+def _parts(below: Collection[_PageNode]) -> tuple[Bucket, ...]:
+    return tuple(part for one in below for part in one.bucket.parts)
+
+
+def _ends(below: Collection[_PageNode]) -> tuple[bytes, bytes] | None:
+    """The first and the last key of some pages, whose keys must ascend; None where they have none."""
+    found = [ends for one in below if (ends := one.ends or _ends_of(one.raw)) is not None]
+    if any(last >= following for (_, last), (following, _) in pairwise(found)):
+        raise BoltError("has keys that are out of order")
+    return (found[0][0], found[-1][1]) if found else None
+
+
+def _ends_of(page: bytes) -> tuple[bytes, bytes] | None:
+    """The first and the last key of a leaf page that was decoded; None for one without, and for a branch."""
+    _, kind, count, _ = unpack(PAGE, page, 0)
+    if kind != _LEAF or not count:
+        return None
+    keys = []
+    for at in (PAGE.size, PAGE.size + (count - 1) * _LEAF_ELEMENT.size):
+        _, offset, size, _ = unpack(_LEAF_ELEMENT, page, at)
+        keys.append(page[at + offset : at + offset + size])
+    return keys[0], keys[1]
 
 
 def _elements_of(leaf: _Leaf, last: bytes) -> list[_Element]:
@@ -324,7 +467,7 @@ def _elements_of(leaf: _Leaf, last: bytes) -> list[_Element]:
     return found
 
 
-def unpack(layout: struct.Struct, data: "bytes | memoryview", at: int) -> tuple[int, ...]:
+def unpack(layout: struct.Struct, data: bytes, at: int) -> tuple[int, ...]:
     """Unpack integers at an offset; raises BoltError where the data end before."""
     try:
         return layout.unpack_from(data, at)

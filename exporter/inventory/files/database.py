@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Reason, Tree
-from exporter.inventory.files.bolt import BoltError, Bucket, BucketCache, read_bolt
+from exporter.inventory.files.bolt import BoltError, Bucket, BucketCache, ConvertedError, read_bolt
 from exporter.inventory.files.memo import Memo
 
 _FRESH_SECONDS = 60.0
@@ -41,13 +41,21 @@ def read_database(root: DataRoot, memo: Memo, tree: Tree, name: str, convert: Ca
     """
     last = memo.lasting("last", tree, _LastReading)
     cache = memo.lasting("buckets", tree, BucketCache)
-    try:
+
+    def read() -> T:
         with root.regular(tree) as descriptor:
             found = read_bolt(lambda offset, length: os.pread(descriptor, length, offset), name.encode() or None, cache)
+        return convert(found)
+
+    try:
+        try:
+            value = read()
+        except ConvertedError:  # pages have the bytes that they had, in another place of the database
+            cache.nodes.clear()
+            value = read()
     except BoltError as error:
         if error.reason is Reason.CHANGING and last.is_fresh():
             return cast("T", last.value)
         raise
-    value = convert(found)
     last.note(value)
     return value

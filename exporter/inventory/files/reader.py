@@ -79,6 +79,10 @@ class Reader:
         """A store of what is derived from an entry, for this reading and the next ones, see `Memo.derived`."""
         return self._memo.derived(kind, entry, make)
 
+    def lasting(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:
+        """A store for this reading and all later ones, see `Memo.lasting`."""
+        return self._memo.lasting(kind, entry, make)
+
     def attempt(self, tree: Tree, work: Callable[[], T], instead: T) -> T:
         """Return what `work` on one object returns.
 
@@ -197,6 +201,17 @@ class Reader:
             self.problem(reason_of(error), tree, error.strerror or "")
             return None
         return []
+
+    def has(self, tree: Tree) -> bool:
+        """Whether a directory has such an entry, of any kind. One that cannot be read has none, which is a problem."""
+        self.looked_at += 1
+        try:
+            self.root.lstat(tree)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return tree[-1] in self.names(tree[:-1])
+        return True
 
     def objects(
         self,

@@ -4,10 +4,9 @@ Facts: Go encoding/binary (varint.go) and time (MarshalBinary); containerd 2.1 c
 """
 
 import struct
-import sys
 from collections.abc import Mapping
 
-from exporter.inventory.files.bolt import Bucket
+from exporter.inventory.files.bolt import Bucket, word
 
 _TIME = struct.Struct(">BqiH")
 #: Seconds from Go's year 1 to 1970.
@@ -48,24 +47,14 @@ def moment(raw: bytes | None) -> float | None:
     return float(seconds - _YEAR_ONE) + nanoseconds / _NANOSECONDS
 
 
-def word(raw: bytes | None) -> str:
-    """A text, "" where it is missing. Bytes that are no UTF-8 stay apart from each other.
-
-    Texts are shared: a digest stands in the rows of its blob, of what refers to it, and of leases.
-    """
-    return sys.intern((raw or b"").decode("utf-8", "surrogateescape"))
-
-
 def labels(bucket: Bucket) -> Mapping[str, str]:
     """The labels of an object."""
     inner = bucket.buckets.get(b"labels")
     return {word(key): word(value) for key, value in inner.values.items()} if inner else {}
 
 
-def inner(bucket: Bucket | None, *names: bytes) -> Mapping[bytes, Bucket]:
-    """The buckets in a bucket at a path of names; none where anything on the way is missing."""
+def inner(bucket: Bucket, *names: bytes) -> Bucket:
+    """The bucket in a bucket at a path of names; an empty one where anything on the way is missing."""
     for name in names:
-        if bucket is None:
-            break
-        bucket = bucket.buckets.get(name)
-    return bucket.buckets if bucket else {}
+        bucket = bucket.buckets.get(name) or Bucket()
+    return bucket

@@ -79,12 +79,13 @@ class _Space:
         for digest, blob in entry.blobs.items():
             if blob.gc:
                 self._add_labels(self._blob(digest), blob.gc, references)
-        for key, snapshot in entry.snapshots.items():
-            node = StoreNode(self._name, *key)
-            if snapshot.parent:
-                graph.parents[node] = StoreNode(self._name, key.snapshotter, snapshot.parent)
-            if snapshot.gc:
-                self._add_labels(node, snapshot.gc, references)
+        for snapshotter, entries in entry.snapshots.items():
+            for key, snapshot in entries.items():
+                node = StoreNode(self._name, snapshotter, key)
+                if snapshot.parent:
+                    graph.parents[node] = StoreNode(self._name, snapshotter, snapshot.parent)
+                if snapshot.gc:
+                    self._add_labels(node, snapshot.gc, references)
         for digest, nodes in self._of_blob.items():
             references.setdefault(self._blob(digest), []).extend(nodes)
         for owner, nodes in self._of_snapshot.items():

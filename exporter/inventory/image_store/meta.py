@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from exporter.inventory.files.bolt import Bucket
-from exporter.inventory.image_store.binary import inner, labels, moment, signed, word
+from exporter.inventory.files.bolt import Bucket, word
+from exporter.inventory.image_store.binary import inner, labels, moment, signed
 
 #: What the labels for the garbage collector begin with.
 GC = "containerd.io/gc."
@@ -74,11 +74,14 @@ class LeaseEntry:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceEntry:
-    """The objects of one namespace, by name, digest, key or id."""
+    """The objects of one namespace, by name, digest, key or id. `snapshots`: by snapshotter, and then by key.
+
+    What has not changed is the same object in the next reading: an object, a mapping of objects, all of it.
+    """
 
     images: Mapping[str, ImageEntry]
     blobs: Mapping[str, BlobEntry]
-    snapshots: Mapping[SnapshotKey, SnapshotEntry]
+    snapshots: Mapping[str, Mapping[str, SnapshotEntry]]
     containers: Mapping[str, ContainerEntry]
     leases: Mapping[str, LeaseEntry]
     ingests: Mapping[str, str]
@@ -88,28 +91,38 @@ class NamespaceEntry:
     @property
     def empty(self) -> bool:
         """Whether nothing is in it."""
-        return not (self.images or self.blobs or self.snapshots or self.containers or self.leases)
+        return not (self.images or self.blobs or any(self.snapshots.values()) or self.containers or self.leases)
 
 
-def read_meta(version: Bucket) -> Mapping[str, NamespaceEntry]:
-    """The namespaces in the bucket `v1`."""
-    return {word(name): _namespace(bucket) for name, bucket in version.buckets.items()}
+_NONE = NamespaceEntry({}, {}, {}, {}, {}, {}, {})
 
 
-def _namespace(bucket: Bucket) -> NamespaceEntry:
-    return NamespaceEntry(
-        images={word(key): one.once(_image) for key, one in inner(bucket, b"images").items()},
-        blobs={word(key): one.once(_blob) for key, one in inner(bucket, b"content", b"blob").items()},
+def read_meta(version: Bucket, before: Mapping[str, NamespaceEntry]) -> Mapping[str, NamespaceEntry]:
+    """The namespaces in the bucket `v1`. `before`: what the last reading found."""
+    named = ((word(name), bucket) for name, bucket in version.buckets.items())
+    return {name: _namespace(bucket, before.get(name, _NONE)) for name, bucket in named}
+
+
+def _namespace(bucket: Bucket, before: NamespaceEntry) -> NamespaceEntry:
+    of = before.snapshots
+    found = NamespaceEntry(
+        images=inner(bucket, b"images").each(_image, before.images),
+        blobs=inner(bucket, b"content", b"blob").each(_blob, before.blobs),
         snapshots={
-            SnapshotKey(word(snapshotter), word(key)): one.once(_snapshot)
-            for snapshotter, found in inner(bucket, b"snapshots").items()
-            for key, one in found.buckets.items()
+            name: one.each(_snapshot, of.get(name, {}))
+            for key, one in inner(bucket, b"snapshots").buckets.items()
+            for name in (word(key),)
         },
-        containers={word(key): one.once(_container) for key, one in inner(bucket, b"containers").items()},
-        leases={word(key): one.once(_lease) for key, one in inner(bucket, b"leases").items()},
-        ingests={word(key): word(one.values.get(b"ref")) for key, one in inner(bucket, b"content", b"ingests").items()},
-        sandboxes={word(key): labels(one) for key, one in inner(bucket, b"sandboxes").items()},
+        containers=inner(bucket, b"containers").each(_container, before.containers),
+        leases=inner(bucket, b"leases").each(_lease, before.leases),
+        ingests=inner(bucket, b"content", b"ingests").each(_ingest, before.ingests),
+        sandboxes=inner(bucket, b"sandboxes").each(labels, before.sandboxes),
     )
+    return before if found == before else found
+
+
+def _ingest(bucket: Bucket) -> str:
+    return word(bucket.values.get(b"ref"))
 
 
 def _image(bucket: Bucket) -> ImageEntry:
@@ -143,7 +156,7 @@ def _container(bucket: Bucket) -> ContainerEntry:
 def _lease(bucket: Bucket) -> LeaseEntry:
     snapshots = (
         SnapshotKey(word(snapshotter), word(key))
-        for snapshotter, found in inner(bucket, b"snapshots").items()
+        for snapshotter, found in inner(bucket, b"snapshots").buckets.items()
         for key in found.values
     )
     return LeaseEntry(

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from exporter.inventory.files.bolt import Bucket
-from exporter.inventory.image_store.binary import inner, signed, unsigned, word
+from exporter.inventory.files.bolt import Bucket, word
+from exporter.inventory.image_store.binary import inner, signed, unsigned
 
 
 class Kind(IntEnum):
@@ -35,9 +35,9 @@ class Row:
         return 0 if self.kind is Kind.VIEW else self.size
 
 
-def read_rows(version: Bucket) -> Mapping[str, Row]:
-    """The snapshots in the bucket `v1`, by name."""
-    return {word(name): one.once(_row) for name, one in inner(version, b"snapshots").items()}
+def read_rows(version: Bucket, before: Mapping[str, Row]) -> Mapping[str, Row]:
+    """The snapshots in the bucket `v1`, by name. `before`: what the last reading found."""
+    return inner(version, b"snapshots").each(_row, before)
 
 
 def _row(bucket: Bucket) -> Row:

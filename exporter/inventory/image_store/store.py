@@ -4,14 +4,16 @@ Facts: containerd 2.1 plugins (the names of the directories), plugins/content/lo
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from exporter.core.content import WALKABLE, Ingest
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
+from exporter.inventory.files.bolt import Bucket
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.meta import NamespaceEntry, read_meta
 from exporter.inventory.image_store.snapshotter import Kind, Row, read_rows
@@ -26,6 +28,8 @@ ROWS_FILE = "metadata.db"
 SNAPSHOTS = "snapshots"
 _TRIES = 3
 _YOUNG_SECONDS = 2.0
+
+T = TypeVar("T")
 
 
 def homes(root: DataRoot) -> Iterator[Tree]:
@@ -82,9 +86,10 @@ class StoreFiles:
     def lacks_something(self) -> bool:
         """Whether the main database names what its neighbours have not."""
         for space in self.namespaces.values():
-            if any(self._lacks_snapshot(key.snapshotter, entry.name) for key, entry in space.snapshots.items()):
-                return True
-            if self.blobs is not None and any(digest not in self.blobs for digest in space.blobs):
+            for snapshotter, entries in space.snapshots.items():
+                if any(self._lacks_snapshot(snapshotter, entry.name) for entry in entries.values()):
+                    return True
+            if self.blobs is not None and not self.blobs.keys() >= space.blobs.keys():
                 return True
         return False
 
@@ -122,7 +127,7 @@ def is_young(root: DataRoot, tree: Tree) -> bool:
 def _read(reader: Reader, home: Tree) -> StoreFiles | None:
     file = (*home, METADATA, META_FILE)
     reader.expect(file)
-    namespaces = reader.database(file, "v1", read_meta)
+    namespaces = _rows(reader, file, read_meta)
     if namespaces is None:
         return None
     found = StoreFiles(
@@ -140,8 +145,20 @@ def _read(reader: Reader, home: Tree) -> StoreFiles | None:
     return found
 
 
+def _rows(
+    reader: Reader, file: Tree, read: Callable[[Bucket, Mapping[str, T]], Mapping[str, T]]
+) -> Mapping[str, T] | None:
+    """What a database has, each as the same object for as long as it is equal; None where it cannot be read."""
+    before: dict[str, T] = reader.lasting("rows", file, dict)
+    found = reader.database(file, "v1", lambda bucket: read(bucket, before))
+    if found is not None:
+        before.clear()
+        before.update(found)
+    return found
+
+
 def _snapshotters(reader: Reader, home: Tree, namespaces: Mapping[str, NamespaceEntry]) -> dict[str, SnapshotterFiles]:
-    named = {key.snapshotter for space in namespaces.values() for key in space.snapshots}
+    named = {name for space in namespaces.values() for name, entries in space.snapshots.items() if entries}
     here = {name.removeprefix(SNAPSHOTTER) for name in reader.listing(home) or () if name.startswith(SNAPSHOTTER)}
     return {
         name: _snapshotter(reader, home, name, here=name in here, named=name in named) for name in sorted(here | named)
@@ -163,7 +180,7 @@ def _snapshotter(reader: Reader, home: Tree, name: str, *, here: bool, named: bo
     if (named or listed) and (not reader.exists(file) or reader.is_empty(file)):
         reader.gap(Input.LAYER_STORES, file, "it is missing or empty, and there are snapshots", driver=name)
         return SnapshotterFiles(name, own, None, None if listed is None else frozenset(listed))
-    rows = reader.database(file, "v1", read_rows)
+    rows = _rows(reader, file, read_rows)
     if rows is None:
         reader.gap(Input.LAYER_STORES, file, "it cannot be read", driver=name)
     if rows and name in WALKABLE and not listed:

@@ -128,19 +128,29 @@ def all_records(reader: Reader, file: Tree, bucket: Bucket) -> list[tuple[str, M
 
     Values that cannot be decoded are one problem, and not known.
     """
-    found: list[tuple[str, Mapping[str, object]]] = []
-    damaged = []
-    for key, one in bucket.buckets.items():
-        name = key.decode("utf-8", "replace")
-        # One that was taken back is empty (buildkit cache/metadata/metadata.go, setValue).
-        decoded = {value: decode(one.values[value]) for value in _VALUES if one.values.get(value)}
-        if None in decoded.values():
-            damaged.append(name)
-        values = {value: _plain((decoded.get(value) or {}).get("value")) for value in _VALUES}
-        found.append((name, {value.decode(): one for value, one in values.items()}))
+    before: dict[str, _Record] = reader.lasting("records", file, dict)
+    found = bucket.each(_decoded, before)
+    damaged = [name for name, one in found.items() if one.damaged]
+    before.clear()
+    before.update(found)
     if damaged:
         reader.problem(Reason.DECODE, file, f"{len(damaged)} of its records, one is {damaged[0]}")
-    return found
+    return [(name, one.values) for name, one in found.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The values of a record that are used here. `damaged`: some cannot be decoded."""
+
+    values: Mapping[str, object]
+    damaged: bool
+
+
+def _decoded(bucket: Bucket) -> _Record:
+    # One that was taken back is empty (buildkit cache/metadata/metadata.go, setValue).
+    decoded = {value: decode(raw) for value in _VALUES if (raw := bucket.values.get(value))}
+    values = {value.decode(): _plain((decoded.get(value) or {}).get("value")) for value in _VALUES}
+    return _Record(values, None in decoded.values())
 
 
 def _plain(value: object) -> object:

@@ -126,7 +126,7 @@ class ContainerdLayout:
 
 def _is_of_another_engine(reading: Reading, files: StoreFiles) -> bool:
     """Whether a store without contents is that of an engine with a graph driver, whose own image store is damaged."""
-    if files.blobs or any(space.images or space.snapshots for space in files.namespaces.values()):
+    if files.blobs or any(space.images or any(space.snapshots.values()) for space in files.namespaces.values()):
         return False
     others = {one.driver for one in reading.containers} - {"", *files.snapshotters, *WALKABLE}
     names = ({*_entries(reading.root, driver.layers)} - {*driver.own} for driver in DRIVERS if driver.layers)
@@ -147,7 +147,7 @@ def _find(reader: Reader) -> StoreFiles | None:
         if found is None:
             reader.gap(Input.NAMES, (*home, METADATA, META_FILE), "the names of images are in there")
             return None
-        if any(space.images or space.snapshots for space in found.namespaces.values()):
+        if any(space.images or any(space.snapshots.values()) for space in found.namespaces.values()):
             return found
         first = first or found
     return first
@@ -229,7 +229,7 @@ class _Reading:
         if last and active[last]:
             return last
         space = self._files.namespaces.get(self._engine)
-        having = Counter(key.snapshotter for key in space.snapshots) if space else Counter()
+        having = Counter({name: len(entries) for name, entries in space.snapshots.items()} if space else {})
         names = (name for name, _ in having.most_common())
         return next((name for name in names if name in self._files.snapshotters), _DEFAULT_SNAPSHOTTER)
 

@@ -25,8 +25,11 @@ def find_engine(files: StoreFiles, containers: Iterable[Container]) -> str:
     Another one is configured (`--containerd-namespace`), or has the ids of a remapped user added to the default
     (moby 28 daemon/daemon.go, NewDaemon).
     """
-    ids = {one.id for one in containers}
-    matched = {name: sum(key.key in ids for key in space.snapshots) for name, space in files.namespaces.items()}
+    ids = {str(one.id) for one in containers}
+    matched = {
+        name: sum(len(ids & entries.keys()) for entries in space.snapshots.values())
+        for name, space in files.namespaces.items()
+    }
     best = max(sorted(matched), key=lambda name: matched[name], default="")
     if best and matched[best]:
         return best

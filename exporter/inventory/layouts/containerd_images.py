@@ -57,7 +57,7 @@ class ImagesOfNamespace:
     _asked: dict[StoreNode, StoredSnapshot | None] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self._used = Counter(key.snapshotter for key in self.entry.snapshots)
+        self._used = Counter({name: len(entries) for name, entries in self.entry.snapshots.items() if entries})
 
     def read(self, reader: Reader) -> Iterator[Image]:
         """All images, by target. One with which that fails is not known whole.

@@ -88,20 +88,21 @@ def find_snapshots(reader: Reader, files: StoreFiles) -> Snapshots:
     found = Snapshots()
     before = reader.derived("snapshots", files.home, Snapshots)
     for namespace, space in files.namespaces.items():
-        for key, entry in space.snapshots.items():
-            of = files.snapshotters[key.snapshotter]
-            row = None if of.rows is None else of.rows.get(entry.name)
-            if row is None and of.rows is not None:
-                found.lost.setdefault(key.snapshotter, set()).add(key.key)
-                continue
-            if of.lacks_directory(entry.name):
-                found.lost.setdefault(key.snapshotter, set()).add(key.key)
-            node = StoreNode(namespace, *key)
-            known = before.by_node.get(node)
-            if known is None or known.entry is not entry or known.row is not row:
-                directory = row.directory if row and row.directory else entry.name
-                known = StoredSnapshot(node, entry, row, LayerKey(key.snapshotter, LayerId(directory)))
-            found.by_node[node] = known
+        for name, entries in space.snapshots.items():
+            of = files.snapshotters[name]
+            for key, entry in entries.items():
+                row = None if of.rows is None else of.rows.get(entry.name)
+                if row is None and of.rows is not None:
+                    found.lost.setdefault(name, set()).add(key)
+                    continue
+                if of.lacks_directory(entry.name):
+                    found.lost.setdefault(name, set()).add(key)
+                node = StoreNode(namespace, name, key)
+                known = before.by_node.get(node)
+                if known is None or known.entry is not entry or known.row is not row:
+                    directory = row.directory if row and row.directory else entry.name
+                    known = StoredSnapshot(node, entry, row, LayerKey(name, LayerId(directory)))
+                found.by_node[node] = known
     before.by_node = found.by_node
     return found
 

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -6,6 +7,7 @@ import jsonschema
 import pytest
 import yaml
 
+from exporter.rules import Settings, rules
 from grafana.__main__ import FILES
 from grafana.parts import encoded
 from tests.support.paths import TOP
@@ -35,6 +37,8 @@ def test_a_dashboard_is_valid_by_the_schema_of_grafana(name: str) -> None:
     jsonschema.Draft7Validator.check_schema(_SCHEMA)
     validator = jsonschema.Draft7Validator(_SCHEMA)
     loaded = _load(name)
+    for key in ("__inputs", "__requires"):  # of the page for importing by hand, not of a dashboard
+        assert loaded.pop(key)
     assert [error.message for error in validator.iter_errors(loaded)] == []
     loaded["panels"][0]["gridPos"]["w"] = "wide"
     assert list(validator.iter_errors(loaded))
@@ -65,6 +69,135 @@ def test_panels_do_not_overlap(name: str) -> None:
             for x in range(at["x"], at["x"] + at["w"]):
                 for y in range(at["y"], at["y"] + at["h"]):
                     assert taken.setdefault((x, y), panel["title"]) == panel["title"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_each_panel_and_row_has_a_number_of_its_own(name: str) -> None:
+    numbers = [one["id"] for row in _load(name)["panels"] for one in (row, *row.get("panels", ()))]
+    assert sorted(numbers) == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_sizes_are_shown_in_powers_of_ten(name: str) -> None:
+    binary = {"bytes", "bits", "kbytes", "mbytes", "gbytes", "binBps", "KiBs", "MiBs"}
+    found = {one for one in _values_of(_load(name), "unit") if isinstance(one, str)}
+    for panel in _panels(_load(name)):
+        for override in panel["fieldConfig"]["overrides"]:
+            found |= {one["value"] for one in override["properties"] if one["id"] == "unit"}
+    assert found >= {"decbytes", "Bps"}
+    assert not found & binary
+
+
+def _values_of(part: Any, key: str) -> Iterator[Any]:
+    """The values of a key, at any depth."""
+    if isinstance(part, dict):
+        yield from (value for name, value in part.items() if name == key)
+        part = list(part.values())
+    for inner in part if isinstance(part, list) else ():
+        yield from _values_of(inner, key)
+
+
+def test_the_host_dashboard_opens_on_one_host_with_two_rows_open() -> None:
+    loaded = _load("docker-storage.json")
+    rows = {one["title"]: one["collapsed"] for one in loaded["panels"] if one["type"] == "row"}
+    assert [title for title, closed in rows.items() if not closed] == ["Now", "Growth"]
+    variables = {one["name"]: one for one in loaded["templating"]["list"]}
+    # Where All is among the choices, Grafana opens with it.
+    assert not variables["instance"].get("includeAll")
+    assert variables["instance"]["multi"]
+    for name, everything in (("job", ".+"), ("cluster", ".*")):  # where there is no label, it is the empty one
+        assert (variables[name]["multi"], variables[name]["allValue"]) == (True, everything)
+        assert variables[name]["current"]["value"] == "$__all"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_selector_has_all_variables(name: str) -> None:
+    """A selector without one of them shows what was not chosen; a join without one of the labels mixes hosts."""
+    queries = [target["expr"] for panel in _panels(_load(name)) for target in panel["targets"]]
+    queries += [one["expr"] for one in _load(name)["annotations"]["list"] if "expr" in one]
+    for query in queries:
+        selectors = re.findall(r"[a-zA-Z_:]+\{([^}]*)\}", query)
+        assert selectors
+        for one in selectors:
+            assert 'job=~"$job",cluster=~"$cluster"' in one, query
+            assert ('instance=~"$instance"' in one) is (name == "docker-storage.json"), query
+        for labels in re.findall(r"\b(?:on|by) \(([^)]*)\)", query):
+            assert labels.startswith("cluster, job, instance"), query
+
+
+#: Families with a value of 0 or 1.
+_YES_OR_NO = re.compile(
+    r"^docker_storage_(up|scanner_up|known|filesystem_readonly|watch_mode|container_running|scan_success"
+    r"|build_info|root_info|sandbox_info)\{[^}]*\}$"
+)
+
+
+def test_what_is_yes_or_no_is_shown_as_a_word() -> None:
+    shown = set()
+    for panel in _panels(_load("docker-storage.json")):
+        for index, target in enumerate(panel["targets"]):
+            if not (found := _YES_OR_NO.match(re.split(r" \* | and on", target["expr"])[0].removeprefix("("))):
+                continue
+            shown.add(found[1])
+            mappings = panel["fieldConfig"]["defaults"].get("mappings") or []
+            for override in panel["fieldConfig"]["overrides"][index : index + 1]:
+                mappings += [one["value"][0] for one in override["properties"] if one["id"] == "mappings"]
+            words = {value: one["text"] for mapping in mappings for value, one in mapping["options"].items()}
+            assert words == {"1": "yes", "0": "no"}, panel["title"]
+    assert len(shown) == 10
+
+
+def test_what_must_be_acted_on_is_red() -> None:
+    panels = {one["title"]: one for one in _panels(_load("docker-storage.json"))}
+    steps = panels["Root readable"]["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert steps == [{"color": "red", "value": None}, {"color": "green", "value": 1.0}]
+    (words,) = panels["Root readable"]["fieldConfig"]["defaults"]["mappings"]
+    assert words["options"]["0"]["color"] == "red"
+    for title in ("Disk used", "Time to full", "Missing layers", "Scanner", "Deepest chain", "Inodes used"):
+        steps = panels[title]["fieldConfig"]["defaults"]["thresholds"]["steps"]
+        assert "red" in {one["color"] for one in steps}, title
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_panel_that_names_a_runbook_links_to_it(name: str) -> None:
+    linked = set()
+    for panel in _panels(_load(name)):
+        named = set(re.findall(r"Docker(?:Storage|Container)\w+", panel["description"]))
+        links = {one["url"].removeprefix("http://${exporter}/runbooks/") for one in panel.get("links") or ()}
+        assert links == named, panel["title"]
+        linked |= links
+    assert len(linked) > 4
+    assert all((TOP / "docs/runbooks" / f"{one}.md").exists() for one in linked)
+    assert "exporter" in {one["name"] for one in _load(name)["templating"]["list"]}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_alerts_are_listed_and_annotated(name: str) -> None:
+    loaded = _load(name)
+    assert any("ALERTS{" in one.get("expr", "") for one in loaded["annotations"]["list"])
+    (panel,) = (one for one in _panels(loaded) if one["title"] == "Alerts")
+    assert "ALERTS{" in panel["targets"][0]["expr"]
+    assert panel["fieldConfig"]["defaults"]["noValue"] == "No alert is pending."
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_import_by_hand_asks_for_the_datasource(name: str) -> None:
+    loaded = _load(name)
+    (asked,) = loaded["__inputs"]
+    assert (asked["name"], asked["type"], asked["pluginId"]) == ("DS_PROMETHEUS", "datasource", "prometheus")
+    (source,) = (one for one in loaded["templating"]["list"] if one["type"] == "datasource")
+    assert source["current"]["value"] == "${DS_PROMETHEUS}"
+    needed = {one["id"] for one in loaded["__requires"] if one["type"] == "panel"}
+    assert needed == {one["type"] for one in _panels(loaded)}
+
+
+def test_panels_read_the_recording_rules() -> None:
+    recorded = set(re.findall(r"record: (\S+)", rules(Settings())))
+    read = set()
+    for name in FILES:
+        read |= set(re.findall(r"\b[a-z]+:docker_storage_\w+:\w+", (TOP / "grafana" / name).read_text()))
+    assert read <= recorded
+    assert len(read) >= 4
 
 
 def test_the_dashboards_link_to_each_other() -> None:

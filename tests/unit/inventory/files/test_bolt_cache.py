@@ -1,6 +1,6 @@
 """What earlier readings of a database have decoded is used again only where the bytes are the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.demo.bolt import PAGE, bolt
 from exporter.inventory.files import bolt_pages
-from exporter.inventory.files.bolt import BoltError, Bucket, BucketCache, read_bolt
+from exporter.inventory.files.bolt import BoltError, Bucket, BucketCache, ConvertedError, read_bolt
 
 _NAMES = st.binary(min_size=1, max_size=3)
 _VALUES = st.binary(max_size=4) | st.binary(min_size=300, max_size=301)
@@ -58,7 +58,7 @@ def test_only_what_changed_is_decoded_again(monkeypatch: pytest.MonkeyPatch) -> 
     decoded = 0
     real = bolt_pages.Pages._collect
 
-    def counted(self: bolt_pages.Pages, *arguments: Any) -> Bucket:
+    def counted(self: bolt_pages.Pages, *arguments: Any) -> Any:
         nonlocal decoded
         decoded += 1
         return real(self, *arguments)
@@ -75,6 +75,28 @@ def test_only_what_changed_is_decoded_again(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(same) == 199
 
 
+def test_what_is_the_same_after_a_change_is_the_same_object() -> None:
+    """Also where it has moved to another page, or in the part that was decoded again."""
+    cache = BucketCache()
+    texts: list[Mapping[str, tuple[bytes, ...]]] = [{}]
+    for state in (_objects(200), _objects(200, n7=b"z"), _objects(201, n7=b"z"), {"v0": {}, **_objects(150)}):
+        bucket = read_bolt(_reader(bolt(state)), b"v1", cache)
+        texts.append(bucket.each(_converted, texts[-1]))
+        assert texts[-1] == {name.decode(): _converted(one) for name, one in _fresh(state).buckets.items()}
+    first, second, third, last = texts[1:]
+    assert [name for name, one in second.items() if one is not first[name]] == ["0007"]
+    assert [name for name, one in third.items() if one is not second.get(name)] == ["0200"]
+    assert [name for name, one in last.items() if one is not third[name]] == ["0007"]
+
+
+def _fresh(state: dict[str, Any]) -> Bucket:
+    return read_bolt(_reader(bolt(state)), b"v1")
+
+
+def _converted(bucket: Bucket) -> tuple[bytes, ...]:
+    return (bucket.values[b"a"],)
+
+
 def test_what_a_bucket_was_made_into_is_kept_with_it() -> None:
     cache = BucketCache()
     made = []
@@ -86,6 +108,7 @@ def test_what_a_bucket_was_made_into_is_kept_with_it() -> None:
     for _ in range(3):
         found = read_bolt(_reader(bolt(_objects(3))), b"v1", cache)
         assert [one.once(convert) for one in found.buckets.values()] == [1, 2, 3]
-        assert not any(one.values or one.buckets for one in found.buckets.values()), "given up for what was made"
-    with pytest.raises(ValueError, match="something else"):
-        found.buckets[b"0000"].once(str)
+    one = found.buckets[b"0000"]
+    for ask in (lambda: one.once(str), lambda: one.each(str), lambda: one.values, lambda: one.buckets):
+        with pytest.raises(ConvertedError):  # what is in it was given up for what was made
+            ask()

@@ -40,7 +40,7 @@ def _database(*pages: bytes, root: int = 3) -> bytes:
 
 
 def _values(content: bytes) -> dict[bytes, bytes]:
-    return read_bolt(_reader(content)).values
+    return {**read_bolt(_reader(content)).values}
 
 
 def test_what_lies_in_the_leaves_below_branches_is_all_read() -> None:

@@ -1,5 +1,6 @@
 """What keeps what: the roots and references of containerd's garbage collector."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +33,10 @@ def _blob(**labels: str) -> BlobEntry:
 
 def _space(**fields: Any) -> NamespaceEntry:
     empty: dict[str, Mapping[Any, Any]] = {name: {} for name in NamespaceEntry.__slots__}
-    return NamespaceEntry(**{**empty, **fields})
+    by_name: dict[str, dict[str, SnapshotEntry]] = defaultdict(dict)
+    for key, snapshot in fields.get("snapshots", {}).items():
+        by_name[key.snapshotter][key.key] = snapshot
+    return NamespaceEntry(**{**empty, **fields, "snapshots": by_name})
 
 
 def _kept(space: NamespaceEntry, *holders: Holder) -> set[str]:

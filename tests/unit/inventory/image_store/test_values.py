@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.inventory.files.bolt import Bucket
-from exporter.inventory.image_store.binary import inner, labels, moment, signed, unsigned, word
+from exporter.inventory.files.bolt import Bucket, word
+from exporter.inventory.image_store.binary import inner, labels, moment, signed, unsigned
 from exporter.inventory.image_store.manifests import chain_id, parts
 from exporter.inventory.image_store.names import familiar, is_digest_name, repository_and_tag
 
@@ -63,8 +63,8 @@ def test_texts_that_are_not_unicode_stay_apart() -> None:
     found = labels(Bucket({}, {b"labels": Bucket({b"a": b"1", b"\xff": b"2"})}))
     assert found == {"a": "1", "\udcff": "2"}
     assert labels(Bucket()) == {}
-    assert inner(Bucket({}, {b"a": Bucket({}, {b"b": Bucket()})}), b"a") == {b"b": Bucket()}
-    assert inner(Bucket(), b"a", b"b") == {}
+    assert inner(Bucket({}, {b"a": Bucket({}, {b"b": Bucket()})}), b"a").buckets == {b"b": Bucket()}
+    assert inner(Bucket(), b"a", b"b") == Bucket()
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def _read(
     space = NamespaceEntry(
         {name: ImageEntry(f"sha256:{image}") for name, image in (names or {}).items()},
         {},
-        {SnapshotKey(_SN, key): SnapshotEntry(key, parent) for key, parent in snapshots.items()},
+        {_SN: {key: SnapshotEntry(key, parent) for key, parent in snapshots.items()}},
         containers or {},
         {name: LeaseEntry() for name in leases},
         {},

@@ -1,0 +1,56 @@
+"""After random changes, what was read change by change is what a fresh process reads; all else stays as it was."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.core.model import BuildRecord, Container, Image, Inventory, Layer, Snapshot, Trigger, Volume
+from exporter.measure.pool.pool import Pool
+from exporter.scan.scanner import Scanner
+from tests.support.changing import HOSTS, Host
+from tests.support.local_pool import LocalPool
+
+_STEPS = 16
+_COMPARED_EVERY = 4
+
+
+def _read(scanner: Scanner, host: Host) -> Snapshot:
+    scanner.begin(Trigger.EVENT, host.dirty())
+    while scanner.runs:
+        scanner.collect(0.0)
+    return scanner.snapshot()
+
+
+def _objects(one: Inventory) -> list[Layer | Image | Container | Volume | BuildRecord]:
+    return [*one.layers, *one.images, *one.containers, *one.volumes, *one.build_cache.records]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("kind", HOSTS)
+def test_what_is_read_change_by_change_is_what_a_fresh_process_reads(
+    kind: type[Host], seed: int, tmp_path: Path, pool: Pool
+) -> None:
+    host = kind(tmp_path / "root", seed)
+    host.change()
+    scanner = Scanner(str(host.path), 600.0, pool)
+    host.dirty()
+    before = scanner.scan()
+    for step in range(1, _STEPS + 1):
+        host.change()
+        taken = _read(scanner, host)
+        old = {hash(one): one for one in _objects(before.inventory)}
+        for one in _objects(taken.inventory):
+            assert old.get(hash(one), one) is one, "equal, and another object"
+        for name in ("layers", "images", "containers", "volumes", "build_cache", "content"):
+            was, now = getattr(before.inventory, name), getattr(taken.inventory, name)
+            assert was is now or was != now
+        if step % _COMPARED_EVERY == 0:
+            with LocalPool() as another:
+                fresh = Scanner(str(host.path), 600.0, another).scan()
+            assert taken.inventory == fresh.inventory
+            assert {tree: one.usage for tree, one in taken.measured.items()} == {
+                tree: one.usage for tree, one in fresh.measured.items()
+            }
+            assert (taken.logs, taken.filesystems) == (fresh.logs, fresh.filesystems)
+            assert taken.incomplete == fresh.incomplete
+        before = taken
