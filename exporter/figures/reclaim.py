@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from exporter.core.measured import Tree
 from exporter.core.model import Container, Filesystem, Image, Layer, LayerId, LayerKey, Snapshot, Volume
-from exporter.figures.claims import KEPT, Claims
 from exporter.figures.clean_up import CleanUp, Freed, is_unsized
 from exporter.figures.difference import Difference, changed_keys
 from exporter.figures.layer_sizes import LayerSizes
+from exporter.figures.owners import KEPT, Owners
 from exporter.figures.prunes import Category
 from exporter.inventory.areas import table
 
@@ -38,7 +38,7 @@ class Reclaimer:
     """Works out what each prune would free."""
 
     def __init__(self) -> None:
-        self._claims = Claims()
+        self._owners = Owners()
         self._clean_up: CleanUp | None = None
         #: The containers, images and volumes that go with a category, by identity: each with its rank.
         self._removed: dict[int, tuple[_Object, int]] = {}
@@ -57,16 +57,16 @@ class Reclaimer:
         for tree in changed_keys(self._others, others):
             self._move((tree,), self._others.get(tree), others.get(tree))
         self._others = others
-        touched = self._claims.settle(difference)
+        touched = self._owners.settle(difference)
         for tree in touched | difference.trees:
             (self._unknown.add if self._is_unknown(tree, difference.now) else self._unknown.discard)(tree)
 
     def _move(self, trees: tuple[Tree, ...], before: int | None, now: int | None) -> None:
         """Note that trees go at another time; None: the object is not there."""
         if before is not None:
-            self._claims.unclaim(trees, before)
+            self._owners.unclaim(trees, before)
         if now is not None:
-            self._claims.claim(trees, now)
+            self._owners.claim(trees, now)
 
     def _claim_objects(self, difference: Difference, clean_up: CleanUp) -> None:
         before, now = (
@@ -119,7 +119,7 @@ class Reclaimer:
 
     def _is_unknown(self, tree: Tree, snapshot: Snapshot) -> bool:
         """Whether a tree goes with a category, and it is not known what it holds. Small metadata need not be there."""
-        if not self._claims.has(tree) or self._claims.rank(tree) == KEPT:
+        if not self._owners.has(tree) or self._owners.rank(tree) == KEPT:
             return False
         if snapshot.whole(tree) is None and (tree in self._others or table().around(tree).audited):
             return True
@@ -130,15 +130,15 @@ class Reclaimer:
         """What the prunes free of the snapshot that this has come to."""
         clean_up = self._clean_up
         assert clean_up is not None, "it has come to a snapshot"
-        usages, nobody = self._claims.usages()
-        unknown = {self._claims.rank(tree) for tree in self._unknown}
+        usages, nobody = self._owners.usages()
+        unknown = {self._owners.rank(tree) for tree in self._unknown}
         unknown |= {rank for rank, count in self._unsized.items() if count}
         freed = {
             category: clean_up.freed(category, None if rank in unknown else usages[category].allocated)
             for category, rank in _RANKS.items()
         }
-        whole = all(self._claims.owner(tree) is not None for tree in snapshot.incomplete)
-        return Reclaim(freed, nobody.allocated if whole else None, self._claims.elsewhere())
+        whole = all(self._owners.owner(tree) is not None for tree in snapshot.incomplete)
+        return Reclaim(freed, nobody.allocated if whole else None, self._owners.elsewhere())
 
 
 def _rank(category: Category | None) -> int:

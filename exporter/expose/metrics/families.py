@@ -287,7 +287,7 @@ def _volumes(figures: Figures) -> Iterator[Part]:
     inventory, users, sizes = figures.snapshot.inventory, figures.volume_containers, figures.volumes
     states = Counter((_used(users[one.name]), _yes(one.anonymous)) for one in inventory.volumes)
     whole = inventory.knowledge.whole((Input.VOLUMES,))
-    known = figures.is_known(Figure.VOLUME_STATES)
+    known = figures.is_known(Figure.VOLUME_STATES) and None not in users.values()
     yield family(
         c.VOLUMES,
         (

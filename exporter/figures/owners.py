@@ -18,7 +18,7 @@ _Ranks = int | tuple[int, ...]
 _FIRST = 2
 
 
-class Claims:
+class Owners:
     """The trees of objects, each with its rank: when it goes.
 
     A measured tree belongs to the object whose tree it is, or else to that of the innermost tree around it. One that
