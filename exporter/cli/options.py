@@ -351,4 +351,11 @@ speed = option(
     metavar="FACTOR",
     help="Divide all durations in the rules by this, to try the alerts out.",
 )
+rules_form = option(
+    "--format",
+    "form",
+    default="prometheus",
+    type=click.Choice(["prometheus", "prometheus-rule"]),
+    help="prometheus: a file for rule_files. prometheus-rule: a PrometheusRule for the operator on Kubernetes.",
+)
 listed = click.option("--list", "listed", is_flag=True, help="List the thresholds instead of printing rules.")

@@ -24,6 +24,11 @@ def is_within(tree: Tree, tops: Collection[Tree]) -> bool:
     return bool(tops) and any(tree[:end] in tops for end in range(1, len(tree) + 1))
 
 
+def mount_around(tree: Tree, mounts: Collection[Tree]) -> Tree:
+    """The mount below the root on which a tree lies; () for the root's own filesystem."""
+    return next((tree[:end] for end in range(len(tree), 0, -1) if tree[:end] in mounts), ())
+
+
 class Reason(StrEnum):
     """Why something below the data root could not be read or measured."""
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from exporter.core.measured import Tree, root_of
@@ -36,6 +36,8 @@ class MountPoint:
     device_number: str
     device: str
     fstype: str
+    #: Whether the filesystem itself is read-only, and not this mount of it alone.
+    readonly: bool = False
 
 
 def read_mounts(source: str = "/proc/self/mountinfo") -> list[MountPoint]:
@@ -45,6 +47,22 @@ def read_mounts(source: str = "/proc/self/mountinfo") -> list[MountPoint]:
             return [mount for line in file if (mount := _parse(line)) is not None]
     except OSError:
         return []
+
+
+def only_the_mount_is_readonly(path: str, source: str = "/proc/self/mountinfo") -> bool:
+    """Whether the filesystem that is mounted at `path` can be written to, by other mounts than this one.
+
+    It reads the third field after the hyphen, the options of the superblock: a container in which the data root is
+    mounted read-only sees the flag of that mount in statvfs.
+    """
+    escaped = "".join(f"\\{ord(one):03o}" if one in " \t\n\\" else one for one in path)
+    try:
+        with open(source, encoding="utf-8", errors="surrogateescape") as file:
+            found = [mount for line in file if f" {escaped} " in line and (mount := _parse(line)) is not None]
+    except OSError:
+        return False
+    here = [mount for mount in found if mount.path == path]
+    return bool(here) and not here[-1].readonly
 
 
 def overlay_directories(source: str = "/proc/self/mountinfo") -> list[str]:
@@ -74,6 +92,7 @@ def _parse(line: str) -> MountPoint | None:
         device_number=left[2],
         fstype=right[0],
         device=_unescape(right[1]),
+        readonly="ro" in right[2].split(",") if len(right) > 2 else False,
     )
 
 
@@ -132,11 +151,6 @@ def is_local(fstype: str) -> bool:
     return fstype in _LOCAL
 
 
-def mount_around(tree: Tree, mounts: Collection[Tree]) -> Tree:
-    """The mount below the root on which a tree lies; () for the root's own filesystem."""
-    return next((tree[:end] for end in range(len(tree), 0, -1) if tree[:end] in mounts), ())
-
-
 def filesystems(
     root: str, parts: Iterable[Tree], others: Iterable[str], mounts: Sequence[MountPoint], device: int
 ) -> tuple[Filesystem, ...]:
@@ -148,18 +162,27 @@ def filesystems(
     `device` is the st_dev of the root. It stands for a mount that mountinfo does not list: in a chroot whose `/` is no
     mount point, and where /proc is not mounted.
     """
+    return tuple(dict.fromkeys(filesystems_by_path(root, parts, others, mounts, device).values()))
+
+
+def filesystems_by_path(
+    root: str, parts: Iterable[Tree], others: Iterable[str], mounts: Sequence[MountPoint], device: int
+) -> dict[str, Filesystem]:
+    """The same, by the absolute path of the root, of each part and of each of `others`."""
     known = list(parts)
     paths = [root, *(os.path.join(root, *part) for part in known), *others]
     further = [part[0] for part in known if part == root_of(part)]
-    found: list[MountPoint] = []
+    found: list[tuple[MountPoint, Filesystem]] = []
+    by_path: dict[str, Filesystem] = {}
     for path in dict.fromkeys(paths):
         mount = mount_of(path, mounts) or _unlisted(root, device, mounts)
-        if not any(_same_filesystem(one, mount) for one in found):
-            found.append(mount)
-    return tuple(
-        Filesystem(one.path, one.device, one.path, one.fstype, _below(root, one.path, further), _is_own(root, one))
-        for one in found
-    )
+        same = next((filesystem for one, filesystem in found if _same_filesystem(one, mount)), None)
+        if same is None:
+            below, own = _below(root, mount.path, further), _is_own(root, mount)
+            same = Filesystem(mount.path, mount.device, mount.path, mount.fstype, below, own)
+            found.append((mount, same))
+        by_path[path] = same
+    return by_path
 
 
 def _below(root: str, path: str, further: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from exporter.core.measured import Measured, Reason, Tree, is_within, root_of
+from exporter.core.measured import Measured, Reason, Tree, is_within, mount_around, root_of
 from exporter.core.objects import Inventory, Problem
 from exporter.core.states import Collector, ContainerId, LayerKey, Trigger
 
@@ -73,7 +73,8 @@ class Snapshot:
     could not be read; sums with one of these are not known. `audited` says by area when its least recently measured
     writable tree was measured. `progress` is None once everything was measured. `mounts` are the paths at which other
     filesystems are mounted; `subvolumes`: directories of the root's own filesystem can have device numbers of their
-    own. `further`: the roots beside it that are read with it.
+    own. `further`: the roots beside it that are read with it. `places` are the filesystems of the roots' directories,
+    and of the mounts that hold a part of them (`filesystem_of`).
     """
 
     root: str
@@ -89,6 +90,7 @@ class Snapshot:
     logs: Mapping[ContainerId, int] = field(default_factory=dict)
     collectors: Mapping[Collector, CollectorScan] = field(default_factory=dict)
     filesystems: tuple[Filesystem, ...] = ()
+    places: Mapping[Tree, Filesystem] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     watching: Watching | None = None
     audited: Mapping[str, float] = field(default_factory=dict)
@@ -114,6 +116,10 @@ class Snapshot:
                 return False
             device, subvolumes = root.device, root.subvolumes
         return subvolumes or self.measured[tree].device == device
+
+    def filesystem_of(self, tree: Tree) -> Filesystem | None:
+        """The filesystem that a tree lies on, as far as it is one of `filesystems`."""
+        return self.places.get(mount_around(tree, self.mounts) or root_of(tree))
 
     @property
     def skipped_mounts(self) -> int:

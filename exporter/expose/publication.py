@@ -16,7 +16,7 @@ from exporter.core.model import Collector, Counters, Filesystem, Snapshot, ViewK
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.further_labels import with_labels
 from exporter.expose.metrics.kept import KeptExposition
-from exporter.expose.metrics.live import filesystem_families
+from exporter.expose.metrics.live import clock_families, filesystem_families
 from exporter.expose.metrics.render import Format, render, render_part
 from exporter.expose.metrics.status import status_families
 from exporter.expose.page_summary import Summary, root_summary, summarize
@@ -151,5 +151,6 @@ def exposition(  # noqa: PLR0913 - what is known, and how it is to be shown
         *own,
         *status_families(snapshot, counters),
         *filesystem_families(statuses),
+        *clock_families(),
     ]
     return render(with_labels(made, labels) if labels else made, style)

@@ -12,8 +12,18 @@ from typing import TypeVar
 from exporter.core.barrier import Barrier
 from exporter.core.content import BlobUse
 from exporter.core.measured import Usage
-from exporter.core.model import Collector, ContainerKey, Image, ImageKey, ImageState, LayerKey, Snapshot, Use
-from exporter.figures import blob_uses, image_sizes, needs, sizes
+from exporter.core.model import (
+    Collector,
+    ContainerKey,
+    Filesystem,
+    Image,
+    ImageKey,
+    ImageState,
+    LayerKey,
+    Snapshot,
+    Use,
+)
+from exporter.figures import blob_uses, filesystems, image_sizes, needs, sizes
 from exporter.figures.blob_uses import BlobSum
 from exporter.figures.clean_up import Freed
 from exporter.figures.image_sizes import ImageFigures
@@ -129,6 +139,21 @@ class Figures:
     def directories(self) -> Mapping[str, Usage | None]:
         """The usage of every top-level entry, and of the root itself as `.`; None where it is not known."""
         return self._attempt(Collector.DIRECTORIES, "sums of directories", sizes.directories, {})
+
+    @cached_property
+    def allocated(self) -> Mapping[Filesystem, int]:
+        """The disk blocks of all that is measured on each filesystem, where they are known."""
+        nothing: dict[Filesystem, int] = {}
+        work = partial(filesystems.allocated, directories=self.directories)
+        return self._attempt(Collector.DIRECTORIES, "sums of filesystems", work, nothing)
+
+    @cached_property
+    def reclaimable(self) -> Mapping[Filesystem, int]:
+        """What all prunes free on each filesystem, where that is known."""
+        freed = [one.allocated for one in self.reclaim.freed.values()]
+        nothing: dict[Filesystem, int] = {}
+        work = partial(filesystems.reclaimable, freed=freed, elsewhere=self.reclaim.elsewhere)
+        return self._attempt(Collector.DIRECTORIES, "what is freed on filesystems", work, nothing)
 
     @cached_property
     def volumes(self) -> Mapping[str, Usage | None]:

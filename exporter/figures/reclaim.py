@@ -7,21 +7,26 @@ volume/service/service.go (Prune).
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.core.measured import Tree
-from exporter.core.model import Snapshot
+from exporter.core.model import Filesystem, Snapshot
 from exporter.figures.clean_up import CleanUp, Freed
+from exporter.figures.filesystems import by_filesystem
 from exporter.figures.prunes import Category
 from exporter.figures.sizes import disjoint
 
 
 @dataclass(frozen=True, slots=True)
 class Reclaim:
-    """All categories, and the bytes below the root that belong to no object."""
+    """All categories, and the bytes below the root that belong to no object.
+
+    `elsewhere`: the bytes that all of them free on other filesystems than the root's own.
+    """
 
     freed: Mapping[Category, Freed]
     unattributed: int | None
+    elsewhere: Mapping[Filesystem, int] = field(default_factory=dict)
 
 
 def reclaim(snapshot: Snapshot) -> Reclaim:
@@ -45,7 +50,10 @@ def reclaim(snapshot: Snapshot) -> Reclaim:
     }
     unattributed = unowned.allocated
     whole = not any(_owner(clean_up.owners, tree) is None for tree in snapshot.incomplete)
-    return Reclaim({category: freed[category] for category in Category}, unattributed if whole else None)
+    several = len({*snapshot.places.values()}) > 1
+    trees = (tree for stage, mine in by_stage.items() if stage is not None for tree in mine)
+    elsewhere = by_filesystem(snapshot, trees if several else ())
+    return Reclaim({category: freed[category] for category in Category}, unattributed if whole else None, elsewhere)
 
 
 def _owner(owners: Mapping[Tree, Category | None], tree: Tree) -> Tree | None:

@@ -1,4 +1,6 @@
-"""Writes the rules as the YAML that Prometheus reads."""
+"""Writes the rules as the YAML that Prometheus reads, or as an object that the operator for Prometheus reads."""
+
+from typing import Literal
 
 import yaml
 
@@ -14,6 +16,12 @@ _HEAD = """\
 """
 
 
+#: A file of rules, or a PrometheusRule of monitoring.coreos.com.
+Form = Literal["prometheus", "prometheus-rule"]
+
+_NAME = "docker-storage-exporter"
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes multi-line strings as block scalars."""
 
@@ -26,7 +34,7 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def rules(settings: Settings) -> str:
+def rules(settings: Settings, form: Form = "prometheus") -> str:
     """The text of the rules file."""
     alerts = {
         "docker-storage-disk": disk_alerts(settings),
@@ -35,5 +43,15 @@ def rules(settings: Settings) -> str:
     }
     groups: list[dict[str, object]] = [{"name": "docker-storage-recording", "rules": recording_rules(settings)}]
     groups += [{"name": name, "rules": [one.as_rule(settings) for one in made]} for name, made in alerts.items()]
-    body = yaml.dump({"groups": groups}, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
+    content: dict[str, object] = {"groups": groups}
+    if form == "prometheus-rule":
+        content = _resource(content)
+    body = yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
     return _HEAD.format(job=settings.job) + body
+
+
+def _resource(spec: dict[str, object]) -> dict[str, object]:
+    """The PrometheusRule of these groups (prometheus-operator, pkg/apis/monitoring/v1, version 0.60 and later)."""
+    labels = {"app.kubernetes.io/name": _NAME}
+    metadata = {"name": _NAME, "labels": labels}
+    return {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "metadata": metadata, "spec": spec}

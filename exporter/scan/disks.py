@@ -1,12 +1,23 @@
 """The filesystems that a root lies on, and what kind they are."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from exporter.core.data_root import DataRoot
-from exporter.core.measured import Tree, is_within
+from exporter.core.measured import Tree, is_within, root_of
 from exporter.core.model import Filesystem, FurtherRoot, Inventory, RemarkKind
-from exporter.core.mountinfo import WITH_SUBVOLUMES, filesystems, mount_of
+from exporter.core.mountinfo import WITH_SUBVOLUMES, filesystems_by_path, mount_of
 
 
-def filesystems_of(root: DataRoot, inventory: Inventory) -> tuple[Filesystem, ...]:
+@dataclass(frozen=True, slots=True)
+class Disks:
+    """The filesystems that a root lies on, and where below it each of them is."""
+
+    filesystems: tuple[Filesystem, ...]
+    places: Mapping[Tree, Filesystem]
+
+
+def disks_of(root: DataRoot, inventory: Inventory) -> Disks:
     """The filesystem of the root, those of parts, layers and volumes that have one of their own, those behind links.
 
     Further roots, and the parts of these, are parts as well.
@@ -16,7 +27,10 @@ def filesystems_of(root: DataRoot, inventory: Inventory) -> tuple[Filesystem, ..
     mounted = (one for volume in inventory.volumes for one in (volume.home, volume.tree) if one in root.mounts)
     parts += [one for one in mounted if one is not None and not is_within(one, root.unwalked)]
     behind = [one.where for one in inventory.remarks if one.where and one.kind is RemarkKind.LINK]
-    return filesystems(root.path, parts, behind, root.mountinfo, root.device)
+    by_path = filesystems_by_path(root.path, parts, behind, root.mountinfo, root.device)
+    tops = [(), *(one for one in parts if one in root.mounts or one == root_of(one))]
+    places = {tree: by_path[root.absolute(tree) if tree else root.path] for tree in tops}
+    return Disks(tuple(dict.fromkeys(by_path.values())), places)
 
 
 def _of_layers(root: DataRoot, inventory: Inventory) -> list[Tree]:

@@ -31,7 +31,7 @@ from exporter.inventory.opening import RootError, open_mounted, open_root, root_
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Result, Task
-from exporter.scan.disks import filesystems_of, further_roots, has_subvolumes
+from exporter.scan.disks import disks_of, further_roots, has_subvolumes
 from exporter.scan.hard_links import gained_links
 from exporter.scan.measurements import Measurements
 from exporter.scan.metadata import Metadata
@@ -219,7 +219,8 @@ class Scanner:
         self._start(trigger, stats, tasks, whole=dirty.everything)
 
     def _note_filesystems(self, root: DataRoot) -> None:
-        found = filesystems_of(root, self.inventory)
+        disks = disks_of(root, self.inventory)
+        found = disks.filesystems
         tops = tuple(root.absolute(top).rstrip("/") + "/" for top in root.tops)
         below = [one.mountpoint for one in found[1:] if one.mountpoint.startswith(tops)]
         self.mounted_below = [*root.further, *below]
@@ -232,6 +233,7 @@ class Scanner:
             subvolumes=has_subvolumes(root),
             further=further_roots(root),
             filesystems=found,
+            places=disks.places,
         )
 
     def remeasure(self, trees: Iterable[Tree], pace: float) -> None:
@@ -306,16 +308,16 @@ class Scanner:
 
     def _note_result(self, result: Result) -> None:
         """Note one result, unless its tree is gone or is being measured once more."""
-        task = result.task
+        task, measurements = result.task, self._measurements
         run = self._runs.finish(task)
-        collector = self.plan.trees.get(task.tree)
+        collector = measurements.plan.trees.get(task.tree)
         if run is None or collector is None:
             return
-        self._measurements.refuse_excess(result)
+        measurements.refuse_excess(result)
         run.note(collector, task, result.entries)
-        if gained_links(self.measured.get(task.tree), result.measured):
+        if result.measured is not None and gained_links(measurements.measured.get(task.tree), result.measured):
             run.linked.add(task.tree)
-        grew = self._measurements.note_result(result, collector)
+        grew = measurements.note_result(result, collector)
         if grew is not None:
             run.grew[task.tree] = grew
 

@@ -10,7 +10,14 @@ from prometheus_client.metrics_core import Metric as Family
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.gzip_body import GzipBody
 from exporter.core.model import Counters, Snapshot, ViewKind
-from exporter.expose.metrics.live import Processes, WebStatus, filesystem_families, sandbox_families, web_families
+from exporter.expose.metrics.live import (
+    Processes,
+    WebStatus,
+    clock_families,
+    filesystem_families,
+    sandbox_families,
+    web_families,
+)
 from exporter.expose.metrics.render import Format, render
 from exporter.expose.page_summary import NOT_YET, Summary
 from exporter.expose.publication import Body, Publication, Publisher, View
@@ -146,6 +153,7 @@ class Current:
         statuses = await self._filesystems.read(self._body.filesystems)
         families = [
             *_made("filesystems", lambda: filesystem_families(statuses)),
+            *_made("clock", clock_families),
             *_made("web server", lambda: web_families(self.web()) if self.web else ()),
             *_made("sandbox", lambda: sandbox_families(self.landlock, self._heard, status.landlock)),
             *_made("processes", lambda: self._processes.families(self.scanner, status.processes, self.launchers())),

@@ -33,6 +33,15 @@ def test_a_volume_that_is_a_mount_is_measured_and_its_filesystem_is_shown(built:
         assert figures("volume_size_bytes", volume="data") == 300_000
         assert figures("volume_size_bytes", volume="plain") == 7
         assert figures("filesystem_size_bytes", mountpoint=str(data)) > 0
+        assert figures("volume_filesystem_info", volume="data", mountpoint=str(data), fstype="tmpfs") == 1
+        assert not figures.all("volume_filesystem_info", volume="plain")
+        assert figures("filesystem_allocated_bytes", mountpoint=str(data)) > 300_000
+        here = figures("directory_filesystem_info", directory="containers")
+        assert here == figures("directory_filesystem_info", directory=".") == 1
+        assert figures.sum("filesystem_allocated_bytes") == sum(
+            figures.sum(name) for name in ("directory_allocated_bytes", "volume_allocated_bytes")
+        ) - figures("volume_allocated_bytes", volume="plain")
+        assert figures.sum("filesystem_reclaimable_bytes") == figures.sum("reclaimable_bytes")
         assert figures("reclaimable_bytes", category="volumes_unused") > 300_000
         assert figures("skipped_mounts") == 0
         assert figures("directory_allocated_bytes", directory="volumes") == 512 * du(

@@ -18,6 +18,7 @@ from tests.support.product import Samples
 #: What is not worked out of the metadata: what lies on the disk, and how much of that is of no object.
 _OF_THE_DISK = (
     "directory_",
+    "filesystem_allocated_",
     "store_entries",
     "unattributed_",
     "series_dropped",
@@ -202,7 +203,9 @@ class Said:
             return True
         if known == value or (name == "containers" and ("state", "unknown") in labels):
             return True
-        if name == "reclaimable_bytes" and known is not None:  # what was damaged took blocks, too
+        if (
+            name in ("reclaimable_bytes", "filesystem_reclaimable_bytes") and known is not None
+        ):  # what was damaged took blocks, too
             return known - _BLOCKS <= value <= known
         if name.startswith("image_") and not any(dict(having).get("image_id") == image for _, having in self.samples):
             return True  # an image that is not listed, where it cannot be told that it is not

@@ -50,6 +50,7 @@ SANDBOX_INFO = _info(
     "no_new_privs",
     "landlock",
 )
+TIME = _gauge("time_seconds", "The clock of the host at the scrape, Unix time.")
 SNAPSHOT_TIMESTAMP = _gauge("snapshot_timestamp_seconds", "When the served snapshot was taken, Unix time.")
 SCAN_SUCCESS = _gauge("scan_success", "1 if the last scan had no error other than files that vanished.", "collector")
 SCAN_DURATION = _gauge("scan_duration_seconds", "How long the last scan took.", "collector")
@@ -83,6 +84,29 @@ FILESYSTEM_AVAIL = _gauge("filesystem_avail_bytes", "Free space that is not rese
 FILESYSTEM_FILES = _gauge("filesystem_files", "Inodes of that filesystem.", *_FILESYSTEM)
 FILESYSTEM_FILES_FREE = _gauge("filesystem_files_free", "Free inodes of that filesystem.", *_FILESYSTEM)
 FILESYSTEM_READONLY = _gauge("filesystem_readonly", "1 if that filesystem is read-only.", *_FILESYSTEM)
+
+FILESYSTEM_ALLOCATED = _gauge(
+    "filesystem_allocated_bytes",
+    "Disk blocks of all that is measured on that filesystem, each inode once.",
+    *_FILESYSTEM,
+)
+FILESYSTEM_RECLAIMABLE = _gauge(
+    "filesystem_reclaimable_bytes", "Disk blocks on that filesystem that all prunes would free.", *_FILESYSTEM
+)
+
+DIRECTORY_FILESYSTEM = _info(
+    "directory_filesystem_info",
+    "The filesystem of each top-level entry of a root; logs of containers lie in containers.",
+    "root",
+    "directory",
+    *_FILESYSTEM,
+)
+VOLUME_FILESYSTEM = _info(
+    "volume_filesystem_info",
+    "The filesystem of each volume that is on another one than the directory volumes.",
+    "volume",
+    *_FILESYSTEM,
+)
 
 DIRECTORY_SIZE = _gauge(
     "directory_size_bytes",

@@ -16,6 +16,7 @@ from exporter.core.model import BuildRecord, Collector, Container, ContainerStat
 from exporter.core.text import short_ids
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import family, single
+from exporter.expose.metrics.places import place_families
 from exporter.expose.metrics.table import Column, ObjectTable
 from exporter.figures.figures import Figures
 from exporter.figures.image_sizes import ImageFigures
@@ -40,6 +41,7 @@ def parts(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Part]:
         (Collector.BUILD_CACHE, _build_cache(figures)),
         (Collector.IMAGES, _content(figures)),
         (Collector.DIRECTORIES, _reclaimable(figures)),
+        (Collector.DIRECTORIES, place_families(figures)),
     )
     for collector, several in made:
         yield from figures.barrier.until_failure(collector, f"metrics of {collector}", several)

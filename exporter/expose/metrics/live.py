@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.core.model import Filesystem
+from exporter.core.mountinfo import only_the_mount_is_readonly
 from exporter.core.privileges import privileges_of
 from exporter.core.space import space_of
 from exporter.expose.metrics import catalogue as c
@@ -42,7 +43,17 @@ def filesystem_families(statuses: Iterable[tuple[Filesystem, os.statvfs_result]]
     yield family(c.FILESYSTEM_AVAIL, ((key, one.available) for key, one in rows))
     yield family(c.FILESYSTEM_FILES, ((key, one.files) for key, one in rows))
     yield family(c.FILESYSTEM_FILES_FREE, ((key, one.files_free) for key, one in rows))
-    yield family(c.FILESYSTEM_READONLY, ((key, bool(status.f_flag & os.ST_RDONLY)) for key, status in found))
+    yield family(c.FILESYSTEM_READONLY, ((key, _readonly(key[1], status)) for key, status in found))
+
+
+def _readonly(mountpoint: str, status: os.statvfs_result) -> bool:
+    """Whether nobody can write there. The flag alone is also that of a read-only mount of a filesystem that is not."""
+    return bool(status.f_flag & os.ST_RDONLY) and not only_the_mount_is_readonly(mountpoint)
+
+
+def clock_families() -> Iterator[Family]:
+    """Make the family of the host's clock, which the server that scrapes compares with its own."""
+    yield single(c.TIME, time.time())
 
 
 def web_families(web: WebStatus) -> Iterator[Family]:

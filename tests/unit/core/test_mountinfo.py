@@ -10,6 +10,7 @@ from exporter.core.mountinfo import (
     foreign_mounts,
     foreign_trees_of,
     mount_of,
+    only_the_mount_is_readonly,
     read_mounts,
 )
 
@@ -80,3 +81,20 @@ def test_the_filesystem_of_a_further_root_has_an_absolute_directory() -> None:
         ("/var/lib/containerd/snapshots", "/var/lib/containerd/snapshots", False),
     ]
     assert foreign_trees_of([(), top], "/var/lib/docker", mounts).keys() == {("volumes",), (*top, "snapshots")}
+
+
+def test_a_read_only_mount_of_a_filesystem_that_is_not_read_only_is_told_from_one_that_is(tmp_path: Path) -> None:
+    source = tmp_path / "mountinfo"
+    source.write_text(
+        "40 1 8:1 / /var/lib/docker ro,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro\n"
+        "41 1 8:2 / /srv/a\\040b ro,relatime - ext4 /dev/sdb1 ro\n"
+        "42 1 8:3 / /srv/twice ro - ext4 /dev/sdc1 ro\n"
+        "43 42 8:4 / /srv/twice ro - ext4 /dev/sdd1 rw\n"
+        "44 1 8:5 / /srv/short ro - ext4 /dev/sde1\n"
+    )
+    told = {
+        path: only_the_mount_is_readonly(path, str(source))
+        for path in ("/var/lib/docker", "/srv/a b", "/srv/twice", "/srv/none")
+    }
+    assert told == {"/var/lib/docker": True, "/srv/a b": False, "/srv/twice": True, "/srv/none": False}
+    assert not only_the_mount_is_readonly("/srv", str(tmp_path / "none"))

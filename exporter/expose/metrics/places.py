@@ -1,0 +1,29 @@
+"""Families of what lies on which filesystem. Each is made for a snapshot as a whole."""
+
+from collections.abc import Iterator
+
+from prometheus_client.metrics_core import Metric as Family
+
+from exporter.core.model import Filesystem
+from exporter.expose.metrics import catalogue as c
+from exporter.expose.metrics.family import family
+from exporter.figures.figures import Figures
+from exporter.figures.filesystems import of_directories, of_volumes
+from exporter.figures.sizes import place_of
+
+
+def place_families(figures: Figures) -> Iterator[Family]:
+    """What lies on which filesystem. Objects have no label of it: only few are on another one than the rest."""
+    snapshot = figures.snapshot
+
+    def place(where: Filesystem) -> tuple[str, str, str]:
+        return where.device, where.mountpoint, where.fstype
+
+    yield family(c.FILESYSTEM_ALLOCATED, ((place(where), blocks) for where, blocks in figures.allocated.items()))
+    yield family(c.FILESYSTEM_RECLAIMABLE, ((place(where), blocks) for where, blocks in figures.reclaimable.items()))
+    directories = of_directories(snapshot).items()
+    rows = ((place_of(snapshot, "/".join(tree) or "."), where) for tree, where in directories)
+    named = (((root or (snapshot.root if snapshot.further else ""), name), where) for (root, name), where in rows)
+    yield family(c.DIRECTORY_FILESYSTEM, (((*key, *place(where)), 1) for key, where in named))
+    volumes = of_volumes(snapshot).items()
+    yield family(c.VOLUME_FILESYSTEM, (((name, *place(where)), 1) for name, where in volumes))
