@@ -71,6 +71,11 @@ class MountResolver:
         self._volumes = volumes
         self._left = _MOST_INHERITED
 
+    @staticmethod
+    def is_resolved(container: Container) -> bool:
+        """Whether a container has its own mounts only, and none of them can be a volume by its path."""
+        return not container.volumes_from and all(one.kind != "bind" for one in container.mounts)
+
     def resolve(self, container: Container) -> Container:
         """The container with all its mounts; raises UnreadableError where it has too many."""
         mounts = {one.destination: one for one in container.mounts}

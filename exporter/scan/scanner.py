@@ -36,7 +36,8 @@ from exporter.scan.hard_links import gained_links
 from exporter.scan.measurements import Measurements
 from exporter.scan.metadata import Metadata
 from exporter.scan.outcomes import Outcomes
-from exporter.scan.plan import Plan, make_plan
+from exporter.scan.plan import Plan
+from exporter.scan.planner import Planner
 from exporter.scan.runs import Runs
 from exporter.scan.scan_run import ScanRun, ScanStats
 
@@ -73,7 +74,7 @@ class Scanner:
         self._grace = Grace(orphaned_after, clock)
         self._known = Snapshot(path, self._clock.now())
         self._metadata = Metadata(self._grace, self._proc)
-        self._measurements = Measurements()
+        self._measurements, self._planner = Measurements(), Planner()
         #: The further roots, and where filesystems with parts of all roots are mounted, below these. Others are behind
         #: links: nothing of them is measured.
         self.mounted_below: list[str] = []
@@ -207,7 +208,7 @@ class Scanner:
         self.identities, self.untaken = root.identities, root.untaken
         self._pool.use(root.path, root.identities)
         self._metadata.read(root, dirty, stats)
-        plan = make_plan(root, self.inventory, areas or find_areas(root))
+        plan = self._planner.make(root, self.inventory, areas or find_areas(root))
         wanted = self._measurements.adopt(plan, {top: root_entry(root, top) for top in root.tops}, dirty)
         if len(self._cache) and not (dirty.everything and self._complete):
             wanted -= self._measurements.recall(root, wanted - self.measured.keys(), self._cache)
@@ -270,7 +271,7 @@ class Scanner:
         """Forget the state: the root is gone, or it is another directory now."""
         self._pool.forget()
         self._changes = self.changes + 1
-        self._measurements = Measurements()
+        self._measurements, self._planner = Measurements(), Planner()
         self._metadata = Metadata(self._grace, self._proc)
         self._outcomes.collectors.clear()
         self.identities = {}

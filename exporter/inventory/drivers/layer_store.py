@@ -62,6 +62,10 @@ class LayerStore:
         """Whether the driver has a layer on disk. Where it cannot be listed, this is taken to be so."""
         return name in self.names or not self.listed
 
+    def has_name(self, name: str) -> bool:
+        """Whether a layer with this name can be seen on disk."""
+        return name in self.names
+
     def attempt(self, name: LayerId, work: Callable[[], T], instead: T) -> T:
         """Return what `work` on one layer returns; `instead`, as a problem of that layer, where it fails."""
         return self._reader.attempt((*self.driver.layers, name), work, instead)

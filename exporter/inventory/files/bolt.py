@@ -9,7 +9,7 @@ read between two looks at the meta pages is state N if N was the newest both tim
 from dataclasses import dataclass
 
 from exporter.core.measured import Reason
-from exporter.inventory.files.bolt_changes import Changes, Read
+from exporter.inventory.files.bolt_changes import ChangedPages, Read
 from exporter.inventory.files.bolt_pages import (
     META,
     PAGE,
@@ -67,7 +67,7 @@ def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache) ->
     """
     used = meta.pages * meta.page_size
     if used <= MAX_BYTES:
-        changes = Changes(read, meta.page_size, meta.pages, cache)
+        changes = ChangedPages(read, meta.page_size, meta.pages, cache)
         after = _newest_meta(read)
         if after != meta:
             return after

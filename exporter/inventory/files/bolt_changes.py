@@ -11,7 +11,7 @@ Read = Callable[[int, int], bytes]
 _PIECE_BYTES = 56 * 1024
 
 
-class Changes:
+class ChangedPages:
     """The bytes of a database, in pieces, without those pieces of which all pages are known.
 
     `same` are the numbers of the known pages that have the bytes that they had.

@@ -27,12 +27,16 @@ class Memo:
         #: By store, the values of its entries; see `entries`.
         self._stores: dict[Tree, dict[str, dict[str, Any]]] = {}
 
-    def entries(self, kind: str, store: Tree) -> dict[str, Any]:
+    def entries(self, kind: str, store: Tree, also: tuple[Tree, ...] = ()) -> dict[str, Any]:
         """Values of the entries of one store, by their names: for whoever asks for all of them at once.
 
         Those of dirty entries are dropped. Whoever uses it fills it, and drops those of entries that are gone.
+        `also`: stores with entries by the same names, on which the values depend as well.
         """
-        return self._stores.setdefault(store, {}).setdefault(kind, {})
+        found = self._stores.setdefault(store, {}).setdefault(kind, {})
+        for other in also:
+            self._stores.setdefault(other, {})[kind] = found
+        return found
 
     def lasting(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:
         """What was made for an entry, whether that is dirty or not: it must be right for any content."""

@@ -64,6 +64,12 @@ class SnapshotterPart:
             return None
         return self._snapshots.chain(self._node(container)).of_container(container, self._engine)
 
+    def places_of(self, container: Container) -> object:
+        """Its snapshots."""
+        if not self._has(container.id):
+            return self._engine, self.store.has_name(container.id)
+        return self._snapshots.chain(self._node(container.id))
+
     def why_not_loaded(self, _container: ContainerId) -> str:
         """An engine loads a container of its snapshotter, whatever became of its snapshots."""
         return ""

@@ -68,9 +68,22 @@ class Snapshots:
 
     by_node: dict[StoreNode, StoredSnapshot] = field(default_factory=dict)
     lost: dict[str, set[str]] = field(default_factory=dict)
+    _chains: dict[StoreNode, Chain] = field(default_factory=dict)
 
     def chain(self, top: StoreNode) -> Chain:
         """The snapshot `top` and those below it."""
+        chain = self._chains.get(top)
+        if chain is None:
+            chain = self._chains[top] = self._chain(top)
+        return chain
+
+    def _chain(self, top: StoreNode) -> Chain:
+        own = self.by_node.get(top)
+        if own is not None and own.entry.parent:
+            # Many stand on the same: containers on an image, and images on others.
+            below = self._chains.get(StoreNode(top.namespace, top.snapshotter, own.entry.parent))
+            if below is not None and not below.cut and len(below.snapshots) < MOST_LAYERS:
+                return Chain((own, *below.snapshots), below.missing)
         found: list[StoredSnapshot] = []
         at = top
         while len(found) < MOST_LAYERS:

@@ -75,6 +75,12 @@ class DriverPart(Protocol):
     def container_layers(self, container: ContainerId) -> ContainerLayers | None:
         """Find the layers of a container; None where the layout does not know it."""
 
+    def places_of(self, container: Container) -> object:
+        """What all that this part says of a container and its layers depends on.
+
+        Where it is equal to that of an earlier reading, so is what the part says. None: it is not known.
+        """
+
     def why_not_loaded(self, container: ContainerId) -> str:
         """Why the engine does not load a container because of its layers; "" if it does."""
 
