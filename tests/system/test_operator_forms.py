@@ -51,7 +51,7 @@ def _labels(scratch: Path, relabelled: list[dict[str, Any]], labels: dict[str, s
     job["static_configs"] = [{"targets": ["10.1.0.1:9588"], "labels": {**_TARGET, **labels}}]
     file = scratch / "prometheus.yml"
     file.write_text(yaml.safe_dump({"scrape_configs": [job]}))
-    command = ["promtool", "check", "service-discovery", str(file), "docker-storage"]
+    command = ["promtool", "check", "service-discovery", "--timeout=1s", str(file), "docker-storage"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     (target,) = json.loads(done.stdout[done.stdout.index("[") :])
     return {key: value for key, value in target["labels"].items() if not key.startswith("__")}
