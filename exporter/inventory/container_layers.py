@@ -134,7 +134,7 @@ class Places:
 
     def note(self, kind: str, container: Container, result: Container, more: object = None) -> None:
         """Note a result of this kind, unless the container is one that something is to be found of later."""
-        if result.layer is not None:
+        if result.layer is not None and self._depends_on(container) is not None:
             self._results[kind, container.id] = container, (self._depends_on(container), more), result
 
     def end(self) -> None:
@@ -143,7 +143,8 @@ class Places:
 
     def _depends_on(self, container: Container) -> object:
         if container.id not in self._of:
-            self._of[container.id] = tuple(part.places_of(container) for part in self._parts)
+            found = tuple(part.places_of(container) for part in self._parts)
+            self._of[container.id] = None if None in found else found
         return self._of[container.id]
 
 

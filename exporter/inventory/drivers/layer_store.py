@@ -4,7 +4,7 @@ Facts: Docker 1.0 to 20.10, daemon/graphdriver/*.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from exporter.core.data_root import DataRoot
@@ -27,11 +27,11 @@ class Place:
 
     content: Tree
     home: Tree | None = None
+    #: Both, as far as they are there.
+    trees: tuple[Tree, ...] = field(init=False, compare=False, repr=False)
 
-    @property
-    def trees(self) -> tuple[Tree, ...]:
-        """Both, as far as they are there."""
-        return (self.content,) if self.home is None else (self.content, self.home)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trees", (self.content,) if self.home is None else (self.content, self.home))
 
 
 class LayerStore:

@@ -87,6 +87,8 @@ class Contents:
     _spaces: Mapping[str, Mapping[str, BlobEntry]] = field(default_factory=dict)
     _files: Mapping[str, Tree] = field(default_factory=dict)
     _blobs: Mapping[str, Blob] = field(default_factory=dict)
+    #: The trees of the blobs, as each namespace knows them.
+    _trees: dict[StoreNode, tuple[Tree, ...]] = field(default_factory=dict)
 
     def make(
         self, files: StoreFiles, snapshots: Snapshots, layers: Mapping[str, SnapshotLayers], graph: Graph, engine: str
@@ -94,17 +96,15 @@ class Contents:
         """Make the value of one store. `graph` is what keeps what, `engine` Docker's namespace."""
         history = history_of(engine) if engine else ""
         nodes = snapshots.by_node.items()
-        trees = {node: layers[node.snapshotter].trees(one.layer.id) for node, one in nodes}
-        places = files.blobs or {}
-        for space in graph.spaces:
-            pairs = ((one.node, places.get(digest)) for digest, one in space.blobs.items())
-            trees.update((node, () if place is None else (place,)) for node, place in pairs)
+        blobs = self._blobs_of(files)
+        trees = dict(self._trees)
+        trees.update({node: layers[one.layer.driver].trees(one.layer.id) for node, one in nodes})
         return ContentStore(
             home=files.home,
             engine=engine,
             history=history,
             namespaces=tuple(sorted(name for name, space in files.namespaces.items() if not space.empty)),
-            blobs=self._blobs_of(files),
+            blobs=blobs,
             ingests=files.ingests,
             entries=tuple(_entries(files.namespaces.get(history))) if history else (),
             references=graph.references,
@@ -133,6 +133,10 @@ class Contents:
                 blobs[digest] = Blob(digest, places.get(digest), size, names)
             else:
                 blobs.pop(digest, None)
+            for name in spaces.keys() | before.keys():
+                self._trees.pop(StoreNode(name, "", digest), None)
+            for name in names:
+                self._trees[StoreNode(name, "", digest)] = (places[digest],) if digest in places else ()
         self._spaces, self._files = spaces, places
         if changed:
             self._blobs = blobs
