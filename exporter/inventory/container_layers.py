@@ -95,7 +95,7 @@ def with_unloaded(reader: Reader, container: Container, parts: LayoutParts, curr
 
 
 @dataclass(slots=True)
-class KnownPlaces:
+class KnownFacts:
     """What was worked out of containers in the last reading, each with all that it depended on.
 
     `context`: what it depended on for all of them.
@@ -105,10 +105,10 @@ class KnownPlaces:
     results: dict[tuple[str, str], tuple[Container, object, Container]] = field(default_factory=dict)
 
 
-class Places:
+class LayerFacts:
     """Works out what depends on a container's layers, and takes what is known where that is as it was."""
 
-    def __init__(self, parts: LayoutParts, known: KnownPlaces) -> None:
+    def __init__(self, parts: LayoutParts, known: KnownFacts) -> None:
         self._parts = [part for many in parts.by_driver.values() for part in many]
         self._known = known
         self._results: dict[tuple[str, str], tuple[Container, object, Container]] = {}

@@ -73,8 +73,8 @@ class MountResolver:
 
     @staticmethod
     def is_resolved(container: Container) -> bool:
-        """Whether a container has its own mounts only, and none of them can be a volume by its path."""
-        return not container.volumes_from and all(one.kind != "bind" for one in container.mounts)
+        """Whether a container has no mounts, of its own or from others."""
+        return not container.mounts and not container.volumes_from
 
     def resolve(self, container: Container) -> Container:
         """The container with all its mounts; raises UnreadableError where it has too many."""

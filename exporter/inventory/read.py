@@ -15,8 +15,8 @@ from exporter.core.model import Collector, Container, Image, Inventory, Layer, L
 from exporter.inventory import layouts
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.container_layers import (
-    KnownPlaces,
-    Places,
+    KnownFacts,
+    LayerFacts,
     Removals,
     note_undescribed,
     note_unplaced,
@@ -79,7 +79,7 @@ def _each(  # noqa: PLR0913 - what is worked on, how, and what is known of it
     reader: Reader,
     containers: Iterable[Container],
     work: Callable[[Container], Container],
-    places: Places,
+    facts: LayerFacts,
     kind: str,
     more: object = None,
 ) -> tuple[Container, ...]:
@@ -89,11 +89,11 @@ def _each(  # noqa: PLR0913 - what is worked on, how, and what is known of it
     """
     found = []
     for one in containers:
-        result = places.known(kind, one, more)
+        result = facts.known(kind, one, more)
         if result is None:
             result = reader.attempt((*CONTAINERS.path, one.id), partial(work, one), None)
             if result is not None:
-                places.note(kind, one, result, more)
+                facts.note(kind, one, result, more)
         found.append(one if result is None else result)
     return tuple(found)
 
@@ -203,10 +203,10 @@ def read_inventory(
     stores = parts.stores
     others = Reader(root, Collector.DIRECTORIES, problems, memo)
     removals = Removals(readers[Collector.CONTAINERS])
-    known_places = readers[Collector.CONTAINERS].derived("places", CONTAINERS.path, KnownPlaces)
-    places = Places(parts, known_places)
+    known_facts = readers[Collector.CONTAINERS].derived("facts", CONTAINERS.path, KnownFacts)
+    facts = LayerFacts(parts, known_facts)
     placed = _each(
-        readers[Collector.CONTAINERS], found, lambda one: _placed(one, parts, stores, removals), places, "placed"
+        readers[Collector.CONTAINERS], found, lambda one: _placed(one, parts, stores, removals), facts, "placed"
     )
     current = current_driver(root, parts.of_engines(placed), parts.active)
     images = readers[Collector.IMAGES]
@@ -214,11 +214,11 @@ def read_inventory(
         readers[Collector.CONTAINERS],
         placed,
         lambda one: with_unloaded(images, one, parts, current),
-        places,
+        facts,
         "loaded",
         current,
     )
-    places.end()
+    facts.end()
     images.attempt(IMAGE, partial(note_undescribed, images, parts), None)
     reader = readers[Collector.CONTAINERS]
     reader.attempt(CONTAINERS.path, partial(note_unplaced, reader, containers, parts), None)

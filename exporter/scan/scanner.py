@@ -12,6 +12,7 @@ from exporter.config.settings import NO_CONTAINERD
 from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot, Untaken
 from exporter.core.dirty import Dirty
+from exporter.core.listings import Listings
 from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.model import (
     Collector,
@@ -78,6 +79,7 @@ class Scanner:
         #: The further roots, and where filesystems with parts of all roots are mounted, below these. Others are behind
         #: links: nothing of them is measured.
         self.mounted_below: list[str] = []
+        self._listings = Listings()
         self._changes = 0
         self._outcomes = Outcomes(self.counters, clock)
         self._runs = Runs()
@@ -163,7 +165,7 @@ class Scanner:
         What is known stays if it cannot be read only because this process has no descriptors or memory.
         """
         try:
-            root = open_root(self.path, network=self._network)
+            root = open_root(self.path, network=self._network, listings=self._listings)
         except RootError as error:
             if not (error.shortage and self._complete):
                 self.lose(str(error))
@@ -176,7 +178,7 @@ class Scanner:
 
     def look(self) -> DataRoot:
         """Open the root for a look, without a check of its layouts; raises OSError."""
-        root = open_mounted(self.path)
+        root = open_mounted(self.path, listings=self._listings)
         self._attach(root)
         return root
 
@@ -207,6 +209,8 @@ class Scanner:
             self.lose("")
         self.identities, self.untaken = root.identities, root.untaken
         self._pool.use(root.path, root.identities)
+        if dirty.everything:
+            self._listings.clear()
         self._metadata.read(root, dirty, stats)
         plan = self._planner.make(root, self.inventory, areas or find_areas(root))
         wanted = self._measurements.adopt(plan, {top: root_entry(root, top) for top in root.tops}, dirty)
@@ -215,6 +219,7 @@ class Scanner:
         linked = self._measurements.linked(wanted)
         self._metadata.finish_reading(root, stats)
         self._note_filesystems(root)
+        self._listings.end()
         comparisons = self._measurements.comparisons(wanted, unknown=True)
         tasks = self._measurements.tasks(wanted | linked, comparisons, pace=1.0)
         self._start(trigger, stats, tasks, whole=dirty.everything)

@@ -39,17 +39,14 @@ class ChangedPages:
     @staticmethod
     def _find_same(read: Read, piece: bytes, numbers: range, page_size: int, cache: BucketCache) -> list[int]:
         known, begins, start = cache.nodes, piece.startswith, numbers.start * page_size
-        found = []
-        for number in numbers:
-            node = known.get(number)
-            if node is None:
-                continue
-            at = number * page_size - start
-            # A page that goes on over others may end in the next piece.
-            if begins(node.raw, at) or (
-                at + len(node.raw) > len(piece) and read_all(read, start + at, len(node.raw)) == node.raw
-            ):
-                found.append(number)
+        nodes = [node for number in numbers if (node := known.get(number)) is not None]
+        found = [node.number for node in nodes if begins(node.raw, node.number * page_size - start)]
+        # A page that goes on over others may end in the next piece.
+        for node in nodes[-1:]:
+            at = node.number * page_size
+            beyond = at + len(node.raw) > start + len(piece)
+            if beyond and read_all(read, at, len(node.raw)) == node.raw:
+                found.append(node.number)
         return found
 
     def page_bytes(self, offset: int, length: int) -> bytes:

@@ -100,7 +100,7 @@ class ContainerdLayout:
         """Whether containerd keeps, or has kept, the images of this root, or is all that is in it."""
         if root.further or root.is_directory((METADATA,)):
             return True
-        if any(_entries(root, tree) for tree in ((*DAEMON, *_BLOBS), ("rootfs",), *_snapshots(root))):
+        if any(map(root.is_filled, ((*DAEMON, *_BLOBS), ("rootfs",), *_snapshots(root)))):
             return True
         if layerdb_store.detect(root) or graph_store.detect(root):
             return False
