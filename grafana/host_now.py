@@ -27,10 +27,14 @@ def available() -> str:
 
 
 def time_to_full() -> str:
-    """Seconds until the disk is full at the rate of the last six hours, one year at most."""
+    """Seconds until the disk is full at the rate of the last six hours, one year at most.
+
+    A disk of which there is one sample is neither filling nor not.
+    """
     avail = metric("filesystem_avail_bytes")
     filling = recorded(SECONDS_TO_FULL, f"{avail} / -(deriv({avail}[6h]) < 0)", DISK)
-    return f"clamp_max({filling} or on ({', '.join(DISK)}) 0 * {avail} + {YEAR}, {YEAR})"
+    falls_not = f"0 * (deriv({avail}[6h]) >= 0) + {YEAR}"
+    return f"clamp_max({filling} or on ({', '.join(DISK)}) {falls_not}, {YEAR})"
 
 
 def used() -> str:
