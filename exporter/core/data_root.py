@@ -170,6 +170,12 @@ class DataRoot:
         self._require_answer(tree)
         return top.descent.open(names)
 
+    def borrow(self, tree: Tree) -> int:
+        """The descriptor of a directory below the root. It stays open until the next call. Raises OSError."""
+        top, names = self._split(tree)
+        self._require_answer(tree)
+        return top.descent.to(names)
+
     def lstat(self, tree: Tree) -> os.stat_result:
         """Call lstat for a path below the root: a symbolic link is not followed. Raises OSError."""
         top, names = self._split(tree)
@@ -191,7 +197,7 @@ class DataRoot:
         """Where a symbolic link points, as it is written there; None where none stands, or it cannot be read."""
         try:
             check_name(tree[-1])
-            return os.readlink(tree[-1], dir_fd=self._to(tree[:-1]))
+            return os.readlink(tree[-1], dir_fd=self.borrow(tree[:-1]))
         except OSError:
             return None
 
@@ -210,7 +216,7 @@ class DataRoot:
         """
         listing = self._listings.get(tree)
         if listing is None:
-            listing = self._listings[tree] = sorted(map(sys.intern, os.listdir(self._to(tree))))
+            listing = self._listings[tree] = sorted(map(sys.intern, os.listdir(self.borrow(tree))))
         return listing
 
     def forget_listings(self) -> None:
@@ -225,7 +231,7 @@ class DataRoot:
         """
         check_name(tree[-1])
         self._require_answer(tree)
-        parent = self._to(tree[:-1])
+        parent = self.borrow(tree[:-1])
         _require_regular(os.stat(tree[-1], dir_fd=parent, follow_symlinks=False))
         descriptor = os.open(tree[-1], _FILE, dir_fd=parent)
         try:
@@ -245,23 +251,19 @@ class DataRoot:
                     raise UnreadableError(Reason.TOO_LARGE)
             return bytes(content)
 
-    def _to(self, tree: Tree) -> int:
-        """The descriptor of a directory, which stays open until the next call. Raises OSError."""
-        top, names = self._split(tree)
-        self._require_answer(tree)
-        return top.descent.to(names)
-
     def _split(self, tree: Tree) -> tuple[_Top, Tree]:
         """The root that a path lies in, and the components below it. Raises FileNotFoundError for a root not open."""
         top = root_of(tree)
         found = self._tops.get(top)
         if found is None:
             raise FileNotFoundError(errno.ENOENT, "not a directory of this root")
-        return found, tree[len(top) :]
+        return found, tree[len(top) :] if top else tree
 
     def _require_answer(self, tree: Tree) -> None:
         """Raise TimeoutError, an OSError, where a filesystem on the way does not answer. Each is asked once."""
-        for end in range(1, len(tree) + 1 if self.mounts else 1):
+        if not self.mounts:
+            return
+        for end in range(1, len(tree) + 1):
             mount = tree[:end]
             if mount not in self.mounts:
                 continue

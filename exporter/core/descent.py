@@ -38,10 +38,11 @@ class Descent:
         """The descriptor of a directory. It stays open until another one is asked for. Raises OSError."""
         if names == self._names:
             return self._descriptors[-1]
-        kept = min(_common(self._names, names), _KEPT)
-        self._cut(kept)
-        self._names = names
         descriptors = self._descriptors
+        kept = _common(self._names, names)
+        if len(descriptors) > kept + 1:
+            self._cut(kept)
+        self._names = names
         try:
             for name in names[kept:]:
                 check_name(name)
@@ -72,10 +73,8 @@ class Descent:
 
 
 def _common(some: Sequence[str], others: Sequence[str]) -> int:
-    """How many components two paths have in common."""
-    length = 0
-    for one, other in zip(some, others, strict=False):
-        if one != other:
-            break
-        length += 1
-    return length
+    """How many components two paths have in common, of those that are kept open."""
+    most = min(len(some), len(others), _KEPT)
+    if some[:most] == others[:most]:
+        return most
+    return next(at for at in range(most) if some[at] != others[at])

@@ -36,8 +36,10 @@ class Exclusions:
             node = node.below.get(name, NOTHING)
         return node
 
-    def listed(self) -> "list[Excluded]":
+    def listed(self) -> "tuple[Excluded, ...]":
         """What to send of this: without the parts that no walk from here reaches. Empty if nothing is left out."""
+        if not self.below and not self.store:
+            return ()
         found = [Excluded((), mount=False, store=True)] if self.store else []
         path: list[str] = []
         waiting = [iter(self._reached().items())]
@@ -52,7 +54,7 @@ class Exclusions:
             if one.leaf or one.store:
                 found.append(Excluded(tuple(path), one.mount, store=not one.leaf))
             waiting.append(iter({}.items() if one.leaf else one._reached().items()))  # noqa: SLF001 - of its own kind
-        return found
+        return tuple(found)
 
     def _reached(self) -> "dict[str, Exclusions]":
         """What a walk comes to here: in a store, only mounts are left out by their names."""

@@ -46,6 +46,11 @@ class Total:
         self._rows = 0
         self._join_at = _LEAST
 
+    @property
+    def has_links(self) -> bool:
+        """Whether an inode with several links was met."""
+        return bool(self._recent or self._packed)
+
     def first_link(self, status: stat_result) -> bool:
         """Note one link of an inode with several; say whether to count it."""
         inode = status.st_ino

@@ -95,18 +95,35 @@ class Walk:
 
         Returns the identity of the tree. Raises OSError when the tree itself cannot be read.
         """
-        status = self._root.lstat(self._tree)
-        self._device = status.st_dev
-        self._starts = list(starts)
+        self._starts = [one for one in starts if one != WHOLE]
+        status = self._parts() if self._starts else self._whole()
         while self._starts:
             start = self._starts.pop()
             if start.files:
                 self._count_files(start)
-            elif start == WHOLE and not stat.S_ISDIR(status.st_mode):
-                self._count_alone(status)
             else:
-                self._below(start)
+                self._from(Cursor(self._root.open(self._tree)), start)
         return status.st_dev, status.st_ino, status.st_ctime_ns
+
+    def _parts(self) -> os.stat_result:
+        """Make ready for parts of a tree that another walk has begun; return the status of the tree."""
+        status = self._root.lstat(self._tree)
+        self._device = status.st_dev
+        return status
+
+    def _whole(self) -> os.stat_result:
+        """Count the tree with all that is in it, unless that is given away; return its status."""
+        try:
+            cursor = Cursor(self._root.open(self._tree))
+        except NotADirectoryError:
+            status = self._root.lstat(self._tree)
+            if stat.S_ISDIR(status.st_mode):
+                raise
+            self._count_alone(status)
+            return status
+        self._device = cursor.top.st_dev
+        self._from(cursor, WHOLE)
+        return cursor.top
 
     # -- parts for others --------------------------------------------------------------------------------------------
 
@@ -181,15 +198,16 @@ class Walk:
         except OSError as error:
             self._report(error)
 
-    def _below(self, start: Start) -> None:
-        self._path, self._levels = Path(), []
-        cursor = Cursor(self._root.open(self._tree))
+    def _from(self, cursor: Cursor, start: Start) -> None:
+        """Count what is at a start; the cursor stands at the top of the tree, and is closed."""
         try:
-            if start == WHOLE:
+            if start is WHOLE:
                 self._begin(cursor)
             else:
+                self._path = Path()
                 self._go_down(cursor, start)
-            self._descend(cursor)
+            if self._levels:
+                self._descend(cursor)
         finally:
             for level in self._levels:
                 if level.more:
@@ -200,12 +218,9 @@ class Walk:
     def _begin(self, cursor: Cursor) -> None:
         """Count the top of the tree."""
         self._total.entries += 1
-        if cursor.top.st_dev != self._device:
-            self._total.skipped_mounts += 1
-            return
         self._count_directory(cursor.top)
-        names = self._visit(cursor.descriptor, self._exclusions)
-        self._levels.append(_Pending(0, names, self._exclusions, self._unread))
+        if names := self._visit(cursor.descriptor, self._exclusions):
+            self._levels.append(_Pending(0, names, self._exclusions, self._unread))
 
     def _go_down(self, cursor: Cursor, start: Start) -> None:
         """Go to where a part begins, as far as that is still there."""

@@ -49,7 +49,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rules that are evaluated one after the other every `interval` seconds: a rule sees what those before it record."""
+    """Rules that are evaluated one after the other every `interval` seconds: each sees what those before it record."""
 
     name: str
     interval: float

@@ -12,6 +12,8 @@ LARGE_LAYER = "container:docker_storage_container_writable_size_bytes:large"
 NEAR_LIMIT = "container:docker_storage_container_writable_limit:near"
 #: The names of the containers that are in one of these.
 NAMES = "container:docker_storage_container_info:named"
+#: Containers with the name, or of the swarm's service, of one that was in these of late.
+SAME_NAME = "container:docker_storage_container_info:same_name"
 #: The filesystem of the logs: the space that is available, and its size; and the size of that of the root.
 LOGS_AVAIL = "instance:docker_storage_container_logs_avail_bytes:min"
 LOGS_SIZE = "instance:docker_storage_container_logs_size_bytes:max"
@@ -42,6 +44,7 @@ def container_records(settings: Settings) -> list[Record]:
         ),
         Record(NEAR_LIMIT, f"{layers} / ({allowed} > 0) > {number(limits.writable_limit)}"),
         Record(NAMES, _names(select)),
+        Record(SAME_NAME, _same_name(select)),
     ]
 
 
@@ -64,6 +67,18 @@ def _names(select: Select) -> str:
     reported = " or ".join(select(one) for one in (LARGE_LOG, LARGE_LAYER, NEAR_LIMIT))
     infos = f"{select.last(c.CONTAINER_INFO)}\nand on ({select.container}) ({reported})"
     return f"topk by ({select.container}) (\n  1,\n{indented(infos)}\n)"
+
+
+def _same_name(select: Select) -> str:
+    lately = f"last_over_time({{}}{select.window(_REPLACED)})"
+    swarm = 'swarm_service!=""'
+    by_name = f"on ({select.host}, namespace, name) {lately.format(select(NAMES))}"
+    by_service = f"on ({select.host}, namespace, swarm_service) {lately.format(select(NAMES, swarm))}"
+    return joined(
+        "or",
+        f"{select.last(c.CONTAINER_INFO)} and {by_name}",
+        f"{select.last(c.CONTAINER_INFO, swarm)} and {by_service}",
+    )
 
 
 def container_alerts(settings: Settings) -> list[Alert]:
@@ -121,16 +136,21 @@ def _lately(select: Select, metric: c.Metric | str) -> str:
 def _by_name(select: Select, large: str, *conditions: str) -> str:
     """The largest of the containers of a name, those included that were replaced within half an hour.
 
-    The id of a container changes with each deployment, and the name of one of a swarm: there the service counts.
+    The id of a container changes with each deployment, and the name of one of a swarm: there the service counts. What
+    is gone and was not replaced does not count.
     """
     by = f"{select.host}, namespace, name, pod"
     here = select.last(c.CONTAINER_LOG_SIZE if large == LARGE_LOG else c.CONTAINER_WRITABLE_SIZE)
     replaced = f"{_lately(select, large)} unless {here}"
-    sizes = "\nand\n".join((enclosed(f"{select(large)}\nor\n  ({replaced})"), *(f"  {one}" for one in conditions)))
+    sizes = joined("and", enclosed(f"{select(large)}\nor\n  ({replaced})"), *(f"  {one}" for one in conditions))
     infos = f"topk by ({select.container}) (1, {_lately(select, NAMES)})"
-    services = f'label_replace({infos}, "name", "$1", "swarm_service", "(.+)")'
-    named = f"{enclosed(sizes)}\n* on ({select.container}) group_left (name, pod) {services}"
-    return f"max by ({by}) (\n{indented(named)}\n)"
+    named = f"{enclosed(sizes)}\n* on ({select.container}) group_left (name, pod) {_services(infos)}"
+    return f"max by ({by}) (\n{indented(named)}\n)\nand on ({by})\n  {_services(select(SAME_NAME))}"
+
+
+def _services(infos: str) -> str:
+    """The service of a swarm as the name of its containers."""
+    return f'label_replace({infos}, "name", "$1", "swarm_service", "(.+)")'
 
 
 def _runaway(select: Select) -> str:
@@ -141,7 +161,7 @@ def _runaway(select: Select) -> str:
     """
     log, past = select(LARGE_LOG), 6 * 3600
     available = f"on ({select.host}) group_left () {select(LOGS_AVAIL)}"
-    grows = f"deriv({log}{select.trend(10 * _MINUTES)}) * {number(select.settings.thresholds.log_fills)}"
+    grows = f"deriv({select(c.CONTAINER_LOG_SIZE)}{select.trend(10 * _MINUTES)}) * {number(select.settings.thresholds.log_fills)}"
     before = f"max_over_time({log}{select.window(past)} {select.offset(15 * _MINUTES)})"
     rotated = joined(
         "and",

@@ -10,7 +10,9 @@ from exporter.rules.recording import USED
 from exporter.rules.settings import Settings, duration
 from exporter.rules.thresholds import number
 
-_PLACE = "{{ with $labels.mountpoint }}{{ . }}{{ else }}the pool {{ $labels.device }}{{ end }} on {{ $labels.instance }}"
+_PLACE = (
+    "{{ with $labels.mountpoint }}{{ . }}{{ else }}the pool {{ $labels.device }}{{ end }} on {{ $labels.instance }}"
+)
 _SHARE = "{{ $value | humanizePercentage }}"
 _HOUR = 3600
 _DAY = 24 * _HOUR
@@ -28,6 +30,7 @@ class _Resource:
     filling: str
     full: str
     has: str
+    end: str
 
     def share(self, select: Select) -> str:
         """The share that is left; nothing for a filesystem that does not count it."""
@@ -41,6 +44,7 @@ _SPACE = _Resource(
     "DockerStorageFilesystemFillingUp",
     "DockerStorageFilesystemAlmostFull",
     f"Docker's disk {_PLACE} has {_SHARE} available",
+    "is full",
 )
 _INODES = _Resource(
     FILES_FREE,
@@ -49,6 +53,7 @@ _INODES = _Resource(
     "DockerStorageInodesFillingUp",
     "DockerStorageInodesAlmostExhausted",
     f"Docker's disk {_PLACE} has {_SHARE} of its inodes free",
+    "has none",
 )
 
 
@@ -84,7 +89,7 @@ def _filling(select: Select, what: _Resource, summary: str) -> list[Alert]:
             lasting,
             f"{expression}\nunless\n{_usual(select, what)}\nunless\n{_resized(select, what)}",
             f"{summary} within {hours} hours",
-            f"{what.has} and, at the rate of the last hours, is full within {hours} h.",
+            f"{what.has} and, at the rate of the last hours, {what.end} within {hours} h.",
         )
 
     day_before = f"last_over_time({select(what.free)}{select.window(_HOUR)} {select.offset(HISTORY_SECONDS)}) >= 0"
@@ -176,7 +181,8 @@ def _readonly(select: Select) -> list[Alert]:
     """Read-only where the root lies; and elsewhere, where that has changed within a day."""
     on_root = f"on ({select.host}, mountpoint)\n  {select(ROOT)}"
     before = f"{select(c.FILESYSTEM_READONLY)}{select.window(_HOUR)} {select.offset(_DAY)}"
-    others = f"{select.last(c.FILESYSTEM_READONLY, f'fstype!~"{IMAGES}"')} == 1"
+    writable = f'fstype!~"{IMAGES}"'
+    others = f"{select.last(c.FILESYSTEM_READONLY, writable)} == 1"
 
     def alert(severity: Severity, lasting: float, expression: str) -> Alert:
         return Alert(
@@ -211,11 +217,12 @@ def _growth(select: Select) -> Alert:
     )
     first = f"last_over_time({{metric}}{select.bridge} {ago})"
     done, trees = (first.format(metric=select(one)) for one in (c.INITIAL_TREES_DONE, c.INITIAL_TREES))
+    grown = enclosed(joined("or", by_place, enclosed(by_host)))
     return Alert(
         "DockerStorageGrowthHigh",
         "warning",
         900,
-        f"{enclosed(f'{by_place}\nor\n{enclosed(by_host)}')}\nunless on ({host})\n  ({done} < {trees})",
+        f"{grown}\nunless on ({host})\n  ({done} < {trees})",
         "Docker's data on {{ $labels.instance }} grows fast",
         "Docker's data on {{ with $labels.mountpoint }}{{ . }} on {{ end }}{{ $labels.instance }} has grown by"
         " {{ $value | humanize1024 }}B within an hour, to more than at any time of the week before.",

@@ -1,4 +1,6 @@
-"""Writes the rules as the YAML that Prometheus reads."""
+"""Writes the rules as the YAML that Prometheus reads, or as an object that the operator for Prometheus reads."""
+
+from typing import Literal
 
 import yaml
 
@@ -19,6 +21,12 @@ _HEAD = """\
 """
 
 
+#: A file of rules, or a PrometheusRule of monitoring.coreos.com.
+Form = Literal["prometheus", "prometheus-rule"]
+
+_NAME = "docker-storage-exporter"
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes multi-line strings as block scalars."""
 
@@ -31,10 +39,12 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def rules(settings: Settings) -> str:
+def rules(settings: Settings, form: Form = "prometheus") -> str:
     """The text of the rules file."""
-    groups = [one.as_group(settings) for one in groups_of(settings)]
-    body = yaml.dump({"groups": groups}, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
+    content: dict[str, object] = {"groups": [one.as_group(settings) for one in groups_of(settings)]}
+    if form == "prometheus-rule":
+        content = _resource(content)
+    body = yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
     return _HEAD.format(job=settings.job) + body
 
 
@@ -59,3 +69,10 @@ def groups_of(settings: Settings) -> list[Group]:
             [*presence_records(settings), *health_alerts(settings), *presence_alerts(settings)],
         ),
     ]
+
+
+def _resource(spec: dict[str, object]) -> dict[str, object]:
+    """The PrometheusRule of these groups (prometheus-operator, pkg/apis/monitoring/v1, version 0.60 and later)."""
+    labels = {"app.kubernetes.io/name": _NAME}
+    metadata = {"name": _NAME, "labels": labels}
+    return {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "metadata": metadata, "spec": spec}

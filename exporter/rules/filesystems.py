@@ -5,7 +5,7 @@ Datasets of one ZFS pool share its free space: they are one thing, with the name
 """
 
 from exporter.expose.metrics import catalogue as c
-from exporter.rules.alert import Record, Select, enclosed, indented, joined
+from exporter.rules.alert import Record, Select, indented, joined
 
 AVAIL = "mountpoint:docker_storage_filesystem_avail_bytes:last"
 SIZE = "mountpoint:docker_storage_filesystem_size_bytes:last"
@@ -41,12 +41,11 @@ def _pools(select: Select, metric: c.Metric) -> str:
 
 def _available(select: Select) -> str:
     pools = _pools(select, c.FILESYSTEM_AVAIL)
-    most = f"0.9 * on ({select.host}, pool) group_left ()\n  max by ({select.host}, pool) ({pools})"
+    most = f"on ({select.host}, pool) group_left ()\n  (0.9 * max by ({select.host}, pool) ({pools}))"
     return joined(
         "or",
         select.last(c.FILESYSTEM_AVAIL, _OTHERS),
-        f"{select.last(c.FILESYSTEM_AVAIL, _ZFS)}\nand\n  label_replace({enclosed(f'{pools} < {most}')}"
-        ', "pool", "", "", "")',
+        f'{select.last(c.FILESYSTEM_AVAIL, _ZFS)}\nand\n  label_replace({pools} < {most}, "pool", "", "", "")',
         _of_pools(select, "min", f"{pools} >= {most}"),
     )
 

@@ -77,7 +77,8 @@ def _down(select: Select) -> str:
     if select.settings.textfile:
         of_these = f"\nand on ({select.host})\n  last_over_time({select(c.UP)}{select.window(_DAY)})"
     flapping = f"avg_over_time({up}{half_hour}) < 0.75 and changes({up}{half_hour}) > 3"
-    return f"{enclosed(f'last_over_time({up}{select.bridge}) == 0' + chr(10) + f'or{chr(10)}  ({flapping})')}{of_these}"
+    now = f"last_over_time({up}{select.bridge}) == 0"
+    return enclosed(f"{now}\nor\n  ({flapping})") + of_these
 
 
 def _none(select: Select) -> str:
@@ -103,7 +104,7 @@ def _without_figures(select: Select) -> str:
 
 
 def _clock_wrong(select: Select) -> str:
-    """What the clock says; for exporters that do not tell it, figures of the future, or old ones that go on changing."""
+    """What the clock says; where an exporter does not tell it: figures of the future, or old ones that change."""
     limits, settings = select.settings.thresholds, select.settings
     host, age = select.host, max(limits.scan_age, 3 * settings.textfile)
     success = f"{select(c.SCAN_LAST_SUCCESS)}{select.window(age)}"

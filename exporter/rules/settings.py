@@ -12,6 +12,7 @@ _TAKEN = frozenset(
 )
 _RUNBOOK = re.compile(r"https?://\S+")
 _NAME = "NAME"
+_DEFAULTS = Thresholds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Settings:
     """
 
     job: str = "docker-storage"
-    thresholds: Thresholds = Thresholds()
+    thresholds: Thresholds = _DEFAULTS
     runbooks: str = ""
     speed: float = 1.0
     shortest: float = 60.0

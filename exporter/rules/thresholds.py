@@ -1,27 +1,28 @@
-"""What a user may set for the rules: the job's name, thresholds, and the speed of the alerts."""
+"""The values above or below which alerts fire, and how people write them."""
 
 import re
 from dataclasses import dataclass, field, fields, replace
+from typing import Literal
 
-_UNITS = {
-    "": 1.0,
-    "%": 0.01,
-    **{unit: 1000.0**power for power, unit in enumerate(("kB", "MB", "GB", "TB"), 1)},
-    **{unit: 1024.0**power for power, unit in enumerate(("KiB", "MiB", "GiB", "TiB"), 1)},
-    "s": 1.0,
-    "m": 60.0,
-    "h": 3600.0,
-    "d": 86400.0,
+Kind = Literal["share", "size", "time", "count"]
+
+_SIZES = {unit: 1000.0**power for power, unit in enumerate(("kB", "MB", "GB", "TB"), 1)}
+_SIZES |= {unit: 1024.0**power for power, unit in enumerate(("KiB", "MiB", "GiB", "TiB"), 1)}
+#: The units of each kind of threshold, and one that is an example.
+_UNITS: dict[Kind, dict[str, float]] = {
+    "share": {"": 1.0, "%": 0.01},
+    "size": {"": 1.0, **_SIZES},
+    "time": {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0},
+    "count": {"": 1.0},
 }
+_EXAMPLES: dict[Kind, str] = {"share": "15% or 0.15", "size": "2GiB", "time": "6h", "count": "3"}
 _VALUE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z%]*)")
 _GIB = 1024.0**3
 
-#: Where the runbooks are in this repository; `--runbooks` gives another address.
-RUNBOOKS = "docs/runbooks/"
 
-
-def _threshold(default: float, text: str) -> float:
-    value: float = field(default=default, metadata={"help": text})
+def _threshold(kind: Kind, default: float, text: str, *, below: tuple[str, ...] = ()) -> float:
+    """A threshold; `below` are those that must be larger, or alerts come in the wrong order."""
+    value: float = field(default=default, metadata={"help": text, "kind": kind, "below": below})
     return value
 
 
@@ -29,23 +30,38 @@ def _threshold(default: float, text: str) -> float:
 class Thresholds:
     """The values above or below which alerts fire. Sizes are bytes, times seconds, the rest fractions and counts."""
 
-    filling_up: float = _threshold(0.40, "available space below which a disk that fills within a day is reported")
-    filling_up_critical: float = _threshold(0.20, "the same for a disk that fills within four hours")
-    almost_full: float = _threshold(0.10, "available space that is a warning")
-    almost_full_critical: float = _threshold(0.05, "available space that is critical")
-    inodes: float = _threshold(0.05, "free inodes that are critical")
-    growth: float = _threshold(0.05, "growth of the data in an hour, as a share of the disk")
-    log: float = _threshold(_GIB, "the size above which logs are reported")
-    log_fills: float = _threshold(6 * 3600, "the time within which a growing log would fill the disk")
-    writable: float = _threshold(10 * _GIB, "the size of a container's writable layer")
-    writable_limit: float = _threshold(0.90, "the share of its --storage-opt size that a writable layer may reach")
-    orphaned: float = _threshold(_GIB, "disk blocks of layers that nothing refers to")
-    reclaimable: float = _threshold(0.50, "the share of Docker's data that a prune would free")
-    reclaimable_used: float = _threshold(0.70, "how full the disk must be for that alert")
-    scan_age: float = _threshold(2700, "the age of the last successful scan: three times the longest pause between two")
-    audit_age: float = _threshold(3 * 3600, "the age of the oldest measurement of a volume or container")
-    overflows: float = _threshold(3, "kernel queue overflows in an hour")
-    watches: float = _threshold(0.90, "the share of the allowed kernel watches that is in use")
+    filling_up: float = _threshold(
+        "share", 0.40, "available space below which a disk that fills within a day is reported"
+    )
+    filling_up_critical: float = _threshold(
+        "share", 0.20, "the same for a disk that fills within four hours", below=("filling_up",)
+    )
+    almost_full: float = _threshold("share", 0.10, "available space that is a warning", below=("filling_up",))
+    almost_full_critical: float = _threshold(
+        "share", 0.05, "available space that is critical", below=("almost_full", "filling_up_critical")
+    )
+    full_soon: float = _threshold("time", 1800, "the time within which a disk below almost-full is full: critical")
+    inodes: float = _threshold("share", 0.05, "free inodes that are critical", below=("almost_full",))
+    growth: float = _threshold("share", 0.05, "growth of the data in an hour, as a share of the disk")
+    log: float = _threshold("size", _GIB, "the size above which logs are reported")
+    log_share: float = _threshold("share", 0.10, "the same as a share of the disk: what is reached first counts")
+    log_fills: float = _threshold("time", 6 * 3600, "the time within which a growing log would fill the disk")
+    writable: float = _threshold("size", 10 * _GIB, "the size of a container's writable layer")
+    writable_share: float = _threshold("share", 0.25, "the same as a share of the disk")
+    writable_limit: float = _threshold(
+        "share", 0.90, "the share of its --storage-opt size that a writable layer may reach"
+    )
+    orphaned: float = _threshold("size", _GIB, "disk blocks of layers that nothing refers to")
+    orphaned_share: float = _threshold("share", 0.10, "the same as a share of the disk")
+    reclaimable: float = _threshold("share", 0.50, "the share of Docker's data that a prune would free")
+    reclaimable_used: float = _threshold("share", 0.70, "how full the disk must be for that alert")
+    scan_age: float = _threshold(
+        "time", 2700, "the age of the last successful scan: three times the longest pause between two"
+    )
+    audit_age: float = _threshold("time", 3 * 3600, "the age of the oldest measurement of a volume or container")
+    clock: float = _threshold("time", 60, "by how much the clock of a host may be wrong")
+    overflows: float = _threshold("count", 3, "kernel queue overflows in an hour")
+    watches: float = _threshold("share", 0.90, "the share of the allowed kernel watches that is in use")
 
     def changed(self, settings: tuple[str, ...]) -> "Thresholds":
         """Apply `name=value` settings, such as `log=2GiB`; raises ValueError with the reason."""
@@ -55,47 +71,41 @@ class Thresholds:
             name, _, text = setting.partition("=")
             if name not in names:
                 raise ValueError(f"no threshold is called {name!r}; there are {', '.join(names)}")
-            found = _VALUE.fullmatch(text.strip())
-            if found is None or found[2] not in _UNITS:
-                raise ValueError(f"{setting!r}: not a number with a unit such as 2GiB, 15% or 6h")
-            values[names[name]] = float(found[1]) * _UNITS[found[2]]
-        return replace(self, **values)
+            values[names[name]] = _value(setting, text, _kind(names[name]))
+        made = replace(self, **values)
+        made._check_order()  # noqa: SLF001 - of this class
+        return made
+
+    def _check_order(self) -> None:
+        """Refuse a critical threshold that is reached before the warning; raises ValueError."""
+        for name, other in ((one.name, other) for one in fields(self) for other in one.metadata["below"]):
+            if getattr(self, name) >= getattr(self, other):
+                small, large = (f"{one.replace('_', '-')} ({number(getattr(self, one))})" for one in (name, other))
+                raise ValueError(f"{small} must be less than {large}: it is the later alert")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The settings of one rules file. `speed` divides all durations, to try the alerts out.
-
-    No range becomes shorter than `shortest` seconds: it must contain some scrapes.
-    """
-
-    job: str = "docker-storage"
-    thresholds: Thresholds = Thresholds()
-    runbooks: str = RUNBOOKS
-    speed: float = 1.0
-    shortest: float = 60.0
-
-    def __post_init__(self) -> None:
-        """Escape the job's name: it stands in quotes."""
-        escaped = self.job.replace("\\", "\\\\").replace('"', '\\"')
-        object.__setattr__(self, "job", escaped)
-
-    def lasting(self, seconds: float) -> str:
-        """How long a condition must hold, at this speed, as Prometheus writes it."""
-        return duration(max(0, round(seconds / self.speed)))
-
-    def window(self, seconds: float) -> str:
-        """The length of a range, at this speed."""
-        return duration(max(min(self.shortest, seconds), round(seconds / self.speed)))
+def _kind(name: str) -> Kind:
+    (kind,) = (one.metadata["kind"] for one in fields(Thresholds) if one.name == name)
+    found: Kind = kind
+    return found
 
 
-def duration(seconds: float) -> str:
-    """Write whole seconds in the largest unit that needs no fraction: 90 is `90s`, 3600 is `1h`."""
-    whole = round(seconds)
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if whole and whole % length == 0:
-            return f"{whole // length}{unit}"
-    return f"{whole}s"
+def _value(setting: str, text: str, kind: Kind) -> float:
+    """The value of a setting; raises ValueError where it has a unit of another kind, or is not possible."""
+    found = _VALUE.fullmatch(text.strip())
+    if found is None or found[2] not in _UNITS[kind]:
+        raise ValueError(f"{setting!r}: not a {kind} such as {_EXAMPLES[kind]}")
+    value = float(found[1]) * _UNITS[kind][found[2]]
+    if kind == "share" and not 0 < value <= 1:
+        raise ValueError(f"{setting!r}: a share is more than 0% and at most 100%")
+    if value <= 0 and kind != "count":
+        raise ValueError(f"{setting!r}: must be more than 0")
+    return value
+
+
+def seconds(text: str) -> float:
+    """A time such as 10m in seconds; raises ValueError."""
+    return _value(text, text, "time")
 
 
 def number(value: float) -> str:

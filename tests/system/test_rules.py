@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 from dataclasses import fields, replace
 from pathlib import Path
@@ -78,7 +79,7 @@ def test_thresholds_are_set_in_the_units_of_people() -> None:
 
 @pytest.mark.parametrize("name", [one.name for one in fields(Thresholds)])
 def test_every_threshold_is_in_a_rule(name: str) -> None:
-    assert rules(Settings(thresholds=replace(Thresholds(), **{name: 0.321}))) != rules(Settings())
+    assert rules(Settings(thresholds=replace(Thresholds(), **{name: 0.0321}))) != rules(Settings())
 
 
 def test_the_command_prints_rules_for_the_users_job_and_thresholds() -> None:
@@ -92,8 +93,50 @@ def test_the_command_prints_rules_for_the_users_job_and_thresholds() -> None:
     assert "almost-full " in CliRunner().invoke(main, ["rules", "--list"]).output
 
 
-@pytest.mark.parametrize("wrong", ["size=2", "log", "log=2XiB", "log=-1"])
+_WRONG = (
+    "size=2",
+    "log",
+    "log=2XiB",
+    "log=-1",
+    "log=0",
+    "log=6h",
+    "log-fills=2GiB",
+    "log-fills=0s",
+    "almost-full=0%",
+    "almost-full=101%",
+    "almost-full=15",
+    "inodes=1GiB",
+    "overflows=3%",
+    "almost-full-critical=10%",
+    "almost-full=45%",
+    "filling-up-critical=60%",
+    "almost-full-critical=9% filling-up-critical=8%",
+)
+
+
+@pytest.mark.parametrize("wrong", _WRONG)
 def test_a_wrong_threshold_is_told(wrong: str) -> None:
-    done = CliRunner().invoke(main, ["rules", "--threshold", wrong])
+    """Of another unit, out of its range, or reached after the alert that it must come before."""
+    flags = [word for setting in wrong.split() for word in ("--threshold", setting)]
+    done = CliRunner().invoke(main, ["rules", *flags])
     assert done.exit_code == 1
     assert "Error:" in done.output
+    assert wrong.split("=", maxsplit=1)[0] in done.output
+
+
+def test_thresholds_that_are_changed_together_may_be_in_any_order() -> None:
+    limits = Thresholds().changed(("almost-full-critical=20%", "almost-full=30%", "filling-up-critical=35%"))
+    assert (limits.almost_full_critical, limits.almost_full) == (0.2, 0.3)
+    assert Thresholds().changed(("filling-up=100%", "overflows=0")).filling_up == 1
+
+
+@needs("promtool")
+def test_the_rule_for_the_operator_has_the_same_groups(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["rules", "--format", "prometheus-rule"])
+    made = yaml.safe_load(done.output)
+    assert (made["apiVersion"], made["kind"]) == ("monitoring.coreos.com/v1", "PrometheusRule")
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", made["metadata"]["name"])
+    assert made["spec"] == yaml.safe_load(_RULES.read_text())
+    file = tmp_path / "spec.yml"
+    file.write_text(yaml.safe_dump(made["spec"]))
+    assert "SUCCESS" in _promtool("check", "rules", "--lint=all", "--lint-fatal", str(file))

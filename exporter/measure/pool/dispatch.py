@@ -9,8 +9,6 @@ from exporter.measure.pool.supervisor import WorkerSupervisor
 from exporter.measure.pool.task import WorkItem
 from exporter.measure.pool.worker_handle import WorkerHandle
 
-#: A worker has up to so many urgent items, so that it never waits for the next one.
-_AHEAD = 32
 #: So many small trees one worker does alone.
 _FEW = 16
 #: ... unless a worker has been busy for so long, with items that are large; it may also just be starting.
@@ -33,8 +31,8 @@ class Dispatcher:
     def dispatch(self) -> None:
         """Give work to the workers with little or none. If no work is waiting, ask busy workers to share theirs."""
         size, urgent, paced = self._supervisor.size, self._waiting.urgent, self._waiting.paced
-        while urgent and (worker := self._free(_AHEAD if len(urgent) > size else 1)) is not None:
-            self._send(worker, self._waiting.pop_urgent(max(1, min(_AHEAD, len(urgent) // (2 * size)))))
+        while urgent and (worker := self._free(alone=len(urgent) <= size)) is not None:
+            self._send(worker, self._waiting.pop_urgent(max(1, min(worker.ahead, len(urgent) // (2 * size)))))
         if paced and not any(worker.paced for worker in self._supervisor.workers):
             slow = self._supervisor.idle or self._supervisor.start_worker(paced=True)
             if slow is not None:
@@ -54,14 +52,14 @@ class Dispatcher:
         if len(most.work) > 1 or now - most.began > SHARE_AFTER_SECONDS:
             most.ask_to_share()
 
-    def _free(self, most: int) -> WorkerHandle | None:
-        """A worker with less than `most` urgent items; a new one where another is worth its start."""
+    def _free(self, *, alone: bool) -> WorkerHandle | None:
+        """An idle worker, a new one where that is worth it, or one with little to do unless it must be `alone`."""
         free = self._supervisor.idle or (self._supervisor.start_worker() if self._worth_a_start() else None)
-        if free is not None or most <= 1:
+        if free is not None or alone:
             return free
         workers = (one for one in self._supervisor.workers if not one.paced)
         least = min(workers, key=lambda one: len(one.work), default=None)
-        return least if least is not None and len(least.work) < most // 2 else None
+        return least if least is not None and len(least.work) < least.ahead // 2 else None
 
     def _worth_a_start(self) -> bool:
         """Whether there is more to do than another worker costs: some forty milliseconds and seven megabytes."""

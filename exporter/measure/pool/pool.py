@@ -13,8 +13,9 @@ from typing import Self
 from exporter.core.fault import Fault
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.framing import ProtocolError
+from exporter.core.links import NO_LINKS
 from exporter.core.log import Logger
-from exporter.core.measured import Measured, Reason, Tree, mount_around
+from exporter.core.measured import Measured, Reason, Tree, Usage, mount_around
 from exporter.core.mountinfo import foreign_trees_of, read_mounts
 from exporter.measure.pool.dispatch import Dispatcher
 from exporter.measure.pool.protocol import (
@@ -23,15 +24,17 @@ from exporter.measure.pool.protocol import (
     FailedWork,
     FoundLinks,
     MeasuredTree,
+    MeasuredTrees,
     SharedWork,
     UseRoot,
     Working,
+    unpack_rows,
 )
 from exporter.measure.pool.queue import WorkQueue
 from exporter.measure.pool.supervisor import WorkerSupervisor
-from exporter.measure.pool.task import SMALL_ENTRIES, Result, Task, WorkItem
+from exporter.measure.pool.task import SMALL_ENTRIES, Result, Task, WorkItem, orders_of
 from exporter.measure.pool.worker_handle import WorkerHandle
-from exporter.measure.start import WHOLE, Start
+from exporter.measure.start import Start
 from exporter.measure.total import TooManyLinksError, Total
 
 _CRASHES = 2
@@ -123,7 +126,7 @@ class Pool:
     def submit(self, tasks: list[Task]) -> None:
         """Add tasks, the heaviest first."""
         for task in sorted(tasks, key=lambda task: -task.weight):
-            self._put(task, [WHOLE], paced=task.large)
+            self._put(task, None, paced=task.large)
         if stuck := self._supervisor.stuck:
             self._refuse(stuck)
         self._dispatch()
@@ -146,9 +149,9 @@ class Pool:
         """Kill all workers. They only read the disk, so nothing is left half done."""
         self._supervisor.close()
 
-    def _put(self, task: Task, starts: list[Start], *, paced: bool) -> None:
+    def _put(self, task: Task, starts: list[Start] | None, *, paced: bool) -> None:
         self._number += 1
-        self._waiting.put(WorkItem(self._number, task, starts, paced=paced and task.pace < 1))
+        self._waiting.put(WorkItem(self._number, task, task.attempt, starts, paced and task.pace < 1))
 
     def _dispatch(self) -> None:
         self._dispatcher.dispatch()
@@ -159,8 +162,9 @@ class Pool:
         self._dispatcher.balance()
 
     def _send(self, worker: WorkerHandle, items: list[WorkItem]) -> None:
-        self._items.update({item.number: item for item in items})
-        worker.give(self._root, [item.order() for item in items])
+        given = {item.number: item for item in items}
+        self._items.update(given)
+        worker.give(self._root, given, orders_of(items))
 
     # -- answers of workers ------------------------------------------------------------------------------------------
 
@@ -181,12 +185,17 @@ class Pool:
             return
         if isinstance(answer, FoundLinks):
             if (known := self._items.get(answer.number)) is not None and not known.void:
-                known.links += answer.blocks
+                known.links = [*(known.links or ()), *answer.blocks]
             return
         worker.cpu = answer.cpu
         if isinstance(answer, Working):
             worker.at = answer.entries
-            return
+        elif isinstance(answer, MeasuredTrees):
+            self._measured_several(worker, answer)
+        else:
+            self._done(worker, answer)
+
+    def _done(self, worker: WorkerHandle, answer: MeasuredTree | ComparedTrees | FailedWork) -> None:
         worker.done(answer.number)
         item = self._items.pop(answer.number, None)
         if item is None or item.void:
@@ -204,11 +213,29 @@ class Pool:
         except Exception as error:  # noqa: BLE001 - what nobody has foreseen, with one tree
             self._fail(task, Reason.INTERNAL, (), FAULT_LOG.note(error, "/".join(task.tree)))
 
+    def _measured_several(self, worker: WorkerHandle, answers: MeasuredTrees) -> None:
+        """Take the sums of many small trees: most are whole, and their figures."""
+        items, finished = self._items, self._finished
+        for number, device, inode, changed, size, blocks, inodes, entries, skipped in unpack_rows(answers.rows):
+            worker.done(number)
+            item = items.pop(number, None)
+            if item is None or item.void:
+                continue
+            task, identity = item.task, (device, inode, changed)
+            if item.starts is not None or task.parts > 1 or item.links or task.changes is not None:
+                sums = size, blocks, inodes, entries, skipped
+                self._measured(item, MeasuredTree(number, identity, sums, None, answers.cpu))
+                continue
+            self._entries += entries
+            task.attempt += 1
+            usage = Usage(size, 512 * blocks, inodes)
+            finished.append(Result(task, Measured(usage, identity, NO_LINKS, entries, skipped), entries=entries))
+
     def _measured(self, item: WorkItem, answer: MeasuredTree) -> None:
         task = item.task
         measured: Measured | None = None
         try:
-            part = Total.of(answer.sums, item.links)
+            part = Total.of(answer.sums, item.links or [])
             self._entries += part.entries
             task.identity = answer.identity
             if task.total is None:
@@ -320,7 +347,7 @@ class Pool:
         """Drop what is known of a task, and put it back whole."""
         task.trouble = None
         self._end_attempt(task)
-        self._put(task, [WHOLE], paced=task.large)
+        self._put(task, None, paced=task.large)
 
     def _refuse(self, stuck: list[Tree]) -> None:
         """Fail the waiting work in trees in which a worker hangs, and on the mounted filesystems of these trees."""

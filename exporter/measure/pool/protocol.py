@@ -3,9 +3,11 @@
 `number` is that of the piece of work (`WorkItem`), `cpu` the seconds of CPU time that the worker has used so far.
 """
 
+import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from exporter.core.framing import Frame
+from exporter.core.framing import Frame, ProtocolError
 from exporter.core.measured import Identity, Reason, Tree
 from exporter.core.messages import Messages
 from exporter.measure.exclusions import Excluded
@@ -40,8 +42,27 @@ class MeasureTree(NamedTuple):
     pace: float
     tree: Tree
     starts: list[Start] | None
-    exclusions: list[Excluded]
+    exclusions: tuple[Excluded, ...]
     most: int
+
+
+class MeasureTrees(NamedTuple):
+    """Measure several whole trees, one after the other; each is a piece of its own, as of `MeasureTree`.
+
+    `exclusions` are those that differ, `which` has the number of its own for each tree.
+    """
+
+    numbers: list[int]
+    pace: float
+    trees: list[Tree]
+    exclusions: list[tuple[Excluded, ...]]
+    which: list[int]
+    most: int
+
+    def each(self) -> Iterator[MeasureTree]:
+        """The orders one by one."""
+        for number, tree, at in zip(self.numbers, self.trees, self.which, strict=True):
+            yield MeasureTree(number, self.pace, tree, None, self.exclusions[at], self.most)
 
 
 class CompareTrees(NamedTuple):
@@ -101,6 +122,13 @@ class MeasuredTree(NamedTuple):
     cpu: float
 
 
+class MeasuredTrees(NamedTuple):
+    """The sums of several pieces without links and errors, packed: see `Row`."""
+
+    rows: bytes
+    cpu: float
+
+
 class ComparedTrees(NamedTuple):
     """The size of a difference in bytes, and how many entries were looked at."""
 
@@ -126,11 +154,31 @@ class FailedWork(NamedTuple):
 
 
 Work = MeasureTree | CompareTrees
-Order = UseRoot | Work | ShareWork
-Answer = SharedWork | Working | FoundLinks | MeasuredTree | ComparedTrees | FailedWork
+Order = UseRoot | Work | MeasureTrees | ShareWork
+Answer = SharedWork | Working | FoundLinks | MeasuredTree | MeasuredTrees | ComparedTrees | FailedWork
 
-_ORDERS: Messages[Order] = Messages(UseRoot, MeasureTree, CompareTrees, ShareWork)
-_ANSWERS: Messages[Answer] = Messages(SharedWork, Working, FoundLinks, MeasuredTree, ComparedTrees, FailedWork)
+_ORDERS: Messages[Order] = Messages(UseRoot, MeasureTree, MeasureTrees, CompareTrees, ShareWork)
+_ANSWERS: Messages[Answer] = Messages(
+    SharedWork, Working, FoundLinks, MeasuredTree, MeasuredTrees, ComparedTrees, FailedWork
+)
+
+#: The number of a piece, its identity and its sums.
+Row = tuple[int, int, int, int, int, int, int, int, int]
+_ROW = struct.Struct("<QQQqQQQQQ")
+ROW_BYTES = _ROW.size
+
+
+def pack_row(number: int, identity: Identity, sums: Sums) -> bytes:
+    """A row of `MeasuredTrees`; raises struct.error where a number is too large for it."""
+    return _ROW.pack(number, *identity, *sums)
+
+
+def unpack_rows(rows: bytes) -> Iterator[Row]:
+    """The rows of `MeasuredTrees`; raises ProtocolError."""
+    try:
+        return _ROW.iter_unpack(rows)
+    except struct.error as error:
+        raise ProtocolError(str(error)) from None
 
 
 def encode_orders(orders: list[Order]) -> bytes:

@@ -1,12 +1,13 @@
 """The tasks of a pool and their results."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from exporter.core.measured import Changes, Identity, Measured, Reason, Tree
 from exporter.core.model import LayerId, LayerKey
-from exporter.measure.exclusions import NOTHING, Exclusions
-from exporter.measure.pool.protocol import CompareTrees, Errors, MeasureTree, Work
-from exporter.measure.start import WHOLE, Start
+from exporter.measure.exclusions import NOTHING, Excluded, Exclusions
+from exporter.measure.pool.protocol import CompareTrees, Errors, MeasureTree, MeasureTrees, Work
+from exporter.measure.start import Start
 from exporter.measure.total import Total
 
 #: Trees with fewer entries are measured at once, not at a pace: that takes a few milliseconds.
@@ -90,34 +91,65 @@ class Result:
 class WorkItem:
     """A task's tree or a part of it: what one worker does at a time, at once or `paced`.
 
+    `starts`: where the part begins; None for the whole tree. `attempt`: the attempt of the task that it belongs to.
     `links`: the blocks of links that have come.
     """
 
     number: int
     task: Task
-    starts: list[Start]
+    attempt: int
+    starts: list[Start] | None = None
     paced: bool = False
-    links: list[bytes] = field(default_factory=list)
-    attempt: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.attempt = self.task.attempt
+    links: list[bytes] | None = None
 
     @property
     def void(self) -> bool:
         """Whether the attempt that it belongs to is over."""
         return self.attempt != self.task.attempt
 
-    def order(self) -> Work:
-        """The order for a worker. Of a tree that is expected to be small, it gives back what exceeds that.
+    @property
+    def most(self) -> int:
+        """After so many entries the worker gives back the rest, of a tree that is expected to be small; 0 for never."""
+        return 0 if self.paced or self.task.pace >= 1 else SMALL_ENTRIES
 
-        It begins anew: what came of an order before, to a worker that was lost, is dropped.
-        """
-        self.links.clear()
-        task = self.task
-        pace = task.pace if self.paced else 1.0
-        if task.changes is not None:
-            return CompareTrees(self.number, pace, task.changes.new, task.changes.old)
-        most = SMALL_ENTRIES if task.pace < pace else 0
-        starts = None if self.starts == [WHOLE] else self.starts
-        return MeasureTree(self.number, pace, task.tree, starts, task.prune.listed(), most)
+    @property
+    def pace(self) -> float:
+        """The fraction of a core that it may use."""
+        return self.task.pace if self.paced else 1.0
+
+
+def orders_of(items: Iterable[WorkItem]) -> Iterator[Work | MeasureTrees]:
+    """The orders for a worker, in the order of the items. Whole trees that follow each other are one.
+
+    Each item begins anew: what came of an order before, to a worker that was lost, is dropped.
+    """
+    several: list[WorkItem] = []
+    for item in items:
+        item.links = None
+        if several and (not _is_whole(item) or item.pace != several[0].pace or item.most != several[0].most):
+            yield _together(several)
+            several = []
+        if _is_whole(item):
+            several.append(item)
+        else:
+            yield _alone(item)
+    if several:
+        yield _together(several)
+
+
+def _is_whole(item: WorkItem) -> bool:
+    return item.starts is None and item.task.changes is None
+
+
+def _alone(item: WorkItem) -> Work:
+    task = item.task
+    if task.changes is not None:
+        return CompareTrees(item.number, item.pace, task.changes.new, task.changes.old)
+    return MeasureTree(item.number, item.pace, task.tree, item.starts, task.prune.listed(), item.most)
+
+
+def _together(items: list[WorkItem]) -> MeasureTrees:
+    kinds: dict[tuple[Excluded, ...], int] = {}
+    which = [kinds.setdefault(item.task.prune.listed(), len(kinds)) for item in items]
+    numbers, trees = [item.number for item in items], [item.task.tree for item in items]
+    return MeasureTrees(numbers, items[0].pace, trees, [*kinds], which, items[0].most)

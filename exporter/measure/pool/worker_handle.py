@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from exporter.core.framing import FrameReader
@@ -17,6 +18,7 @@ from exporter.core.oom_score import OOM_SCORE, give
 from exporter.measure.pool.protocol import (
     NUMBER_BYTES,
     Answer,
+    MeasureTrees,
     Order,
     ShareWork,
     UseRoot,
@@ -32,6 +34,10 @@ _CLASS_IDLE = 3 << 13
 _TOP = str(Path(__file__).parents[3])
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from exporter.measure.pool.worker_main import main; main()"
 _NOTHING_TO_SHARE_SECONDS = 0.2
+#: A worker has as many urgent items as it does in this time, so that it never waits for the next one ...
+_AHEAD_SECONDS = 0.02
+#: ... and between so many.
+_LEAST_AHEAD, _MOST_AHEAD = 32, 1024
 #: Most orders and answers fit into a pipe of this size.
 _PIPE_BYTES = 1 << 20
 
@@ -62,7 +68,7 @@ class WorkerHandle:
         self._root: UseRoot | None = None
         self.pid = self._process.pid
         #: The numbers of its work items, in the order in which it does them.
-        self.work: list[int] = []
+        self.work: dict[int, None] = {}
         #: Whether that is work at a pace.
         self.paced = False
         #: The tree in which it hung when it was killed.
@@ -72,14 +78,19 @@ class WorkerHandle:
         self.at = 0
         self.asked = False
         self.ask_after = 0.0
-        self.began = self.moved = time.monotonic()
+        #: How many items it has ahead of it.
+        self.ahead = _LEAST_AHEAD
+        self._done = 0
+        self.began = self._counted = self.moved = time.monotonic()
         _lower_io_priority(self.pid)
 
-    def give(self, root: UseRoot, orders: list[Work]) -> None:
+    def give(self, root: UseRoot, numbers: Iterable[int], orders: Iterable[Work | MeasureTrees]) -> None:
         """Give it work items of a data root, to do after those that it has."""
+        self._look_ahead()
         if not self.work:
-            self.began = self.moved = time.monotonic()
-        self.work += [order.number for order in orders]
+            self.began = self.moved = self._counted = time.monotonic()
+            self._done = 0
+        self.work.update(dict.fromkeys(numbers))
         self._send([*orders] if root == self._root else [root, *orders])
         self._root = root
 
@@ -96,16 +107,17 @@ class WorkerHandle:
     def done(self, number: int) -> None:
         """Note that it does not have a work item any more."""
         if number in self.work:
-            self.work.remove(number)
+            del self.work[number]
             self.at = 0
-        self.began = time.monotonic()
+            self._done += 1
+        self.began = self.moved
         self.paced = self.paced and bool(self.work)
 
     @property
     def begun(self) -> int:
         """The item that it is working on: the one that it began last, or the first where it has reported none."""
         self._note_begun()
-        return self._begun if self._begun in self.work else self.work[0]
+        return self._begun if self._begun in self.work else next(iter(self.work))
 
     def _note_begun(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -120,6 +132,13 @@ class WorkerHandle:
         self._note_begun()  # read often, so that this pipe never fills
         self.moved = time.monotonic()
         return decode_answers(self._frames.feed(piece))
+
+    def _look_ahead(self) -> None:
+        """Work out how many items it does in a while."""
+        if self._done >= _LEAST_AHEAD:
+            ahead = int(self._done * _AHEAD_SECONDS / max(self.moved - self._counted, 1e-6))
+            self.ahead = min(max(ahead, _LEAST_AHEAD), _MOST_AHEAD)
+            self._counted, self._done = self.moved, 0
 
     @property
     def unsent(self) -> bool:

@@ -6,6 +6,7 @@ It imports few modules of the standard library and no other package: several may
 import contextlib
 import os
 import select
+import struct
 import sys
 import time
 from collections import deque
@@ -14,11 +15,13 @@ from exporter.core.data_root import DataRoot, reason_of
 from exporter.core.fault import fault_of
 from exporter.core.framing import FrameReader
 from exporter.core.interrupts import ignore_interrupts
-from exporter.core.measured import Changes, Reason, Tree, root_of
+from exporter.core.measured import Changes, Identity, Reason, Tree, root_of
 from exporter.measure.difference import difference
-from exporter.measure.exclusions import Exclusions
+from exporter.measure.exclusions import Excluded, Exclusions
+from exporter.measure.flat import measure_flat
 from exporter.measure.pool.protocol import (
     NUMBER_BYTES,
+    ROW_BYTES,
     SHARE_AFTER_SECONDS,
     Answer,
     ComparedTrees,
@@ -27,7 +30,9 @@ from exporter.measure.pool.protocol import (
     FailedWork,
     FoundLinks,
     MeasuredTree,
+    MeasuredTrees,
     MeasureTree,
+    MeasureTrees,
     SharedWork,
     ShareWork,
     UseRoot,
@@ -35,25 +40,33 @@ from exporter.measure.pool.protocol import (
     Working,
     decode_orders,
     encode_answers,
+    pack_row,
 )
 from exporter.measure.start import WHOLE, Start
-from exporter.measure.total import TooManyLinksError, Total
+from exporter.measure.total import Sums, TooManyLinksError, Total
 from exporter.measure.walk import Walk
 
 _SLICE_SECONDS = 0.01
 _PROGRESS_SECONDS = 0.2
 _REST_SECONDS = 0.5
 _PROBLEMS_KEPT = 100
+#: So many small trees are reported at once.
+_ROWS_SENT = 128
+_WHOLE = (WHOLE,)
+#: For so long the root is taken to be the same: it is opened for many small trees together.
+_ROOT_SECONDS = 0.1
 
 
 class _ErrorLog:
     """What could not be read of one work item: all counted, some kept with path and message."""
 
     def __init__(self) -> None:
-        self._errors = Errors({}, [])
+        self._errors: Errors | None = None
 
     def __call__(self, error: OSError, path: Tree) -> None:
         reason = reason_of(error)
+        if self._errors is None:
+            self._errors = Errors({}, [])
         counts, kept = self._errors
         counts[reason] = counts.get(reason, 0) + 1
         if len(kept) < _PROBLEMS_KEPT:
@@ -62,7 +75,7 @@ class _ErrorLog:
     @property
     def found(self) -> Errors | None:
         """The errors; None without any."""
-        return self._errors if self._errors.counts else None
+        return self._errors
 
 
 class Worker:
@@ -80,8 +93,14 @@ class Worker:
         self._poll.register(source, select.POLLIN)
         self._frames = FrameReader()
         self._root = UseRoot("", 0, 0, [])
+        self._opened: DataRoot | None = None
+        self._opened_at = 0.0
         self._queue: deque[Work] = deque()
         self._unsent: list[Answer] = []
+        self._rows = bytearray()
+        #: The exclusions of the order before: many have the same.
+        self._listed: tuple[Excluded, ...] = ()
+        self._exclusions = Exclusions()
         self._walk: Walk | None = None
         self._item = -1
         self._entries = 0
@@ -89,13 +108,14 @@ class Worker:
         self._shared = False
         self._most = 0
         self._pace = 1.0
-        self._slice_began = self._slice_ends = self._told = 0.0
+        self._slice_began = self._slice_ends = self._told = self._flushed = 0.0
 
     def run(self) -> None:
         """Work until the other end closes."""
         while True:
             if not self._queue:
                 self._flush()
+                self._close_root()
                 self._read_orders(None)
                 continue
             self._work(self._queue.popleft())
@@ -112,6 +132,8 @@ class Worker:
                 self._share()
             elif isinstance(order, UseRoot):
                 self._root = order  # a worker that has work of another root is ended, not given this one
+            elif isinstance(order, MeasureTrees):
+                self._queue.extend(order.each())
             else:
                 self._queue.append(order)
 
@@ -129,7 +151,10 @@ class Worker:
         self._flush()
 
     def _flush(self) -> None:
-        self._told = time.monotonic()
+        self._told = self._flushed = time.monotonic()
+        if self._rows:
+            self._unsent.insert(0, MeasuredTrees(bytes(self._rows), time.process_time()))
+            self._rows.clear()
         if not self._unsent:
             return
         raw = memoryview(encode_answers(self._unsent))
@@ -162,22 +187,27 @@ class Worker:
 
     def _work(self, order: Work) -> None:
         self._item = order.number
-        with contextlib.suppress(BlockingIOError):
+        try:  # noqa: SIM105 - for each of many small trees: the context manager would take longer than the call
             os.write(self._begins, self._item.to_bytes(NUMBER_BYTES, "big"))
-        self._check_orders()
+        except BlockingIOError:
+            pass  # it is full: the other end is late, and knows this worker by what it began before
+        now = time.monotonic()
+        if now >= self._slice_ends:
+            self._check_orders()
         self._pace = order.pace
+        if len(self._rows) >= _ROWS_SENT * ROW_BYTES or now - self._flushed > _PROGRESS_SECONDS:
+            self._flush()
         # The first report on this item comes as soon as it is worth sharing: until then nobody asks for a share.
-        self._told = time.monotonic() + SHARE_AFTER_SECONDS - _PROGRESS_SECONDS
+        self._told = now + SHARE_AFTER_SECONDS - _PROGRESS_SECONDS
         tree = order.tree if isinstance(order, MeasureTree) else order.new
         try:
-            top = root_of(tree)
-            with DataRoot(self._root.path, top) as root:
-                if not root.identities.items() <= self._planned():
-                    self._fail(Reason.VANISHED, (), "another root")
-                elif isinstance(order, MeasureTree):
-                    self._measure(root, order)
-                else:
-                    self._compare(root, order)
+            root = self._root_at(root_of(tree), now)
+            if root is None:
+                self._fail(Reason.VANISHED, (), "another root")
+            elif isinstance(order, MeasureTree):
+                self._measure(root, order)
+            else:
+                self._compare(root, order)
         except TooManyLinksError:
             self._fail(Reason.TOO_LARGE, tree, "more hard-linked files than are remembered")
         except OSError as error:
@@ -189,6 +219,24 @@ class Worker:
             self._walk = self._total = None
             self._most, self._pace = 0, 1.0
 
+    def _root_at(self, top: Tree, now: float) -> DataRoot | None:
+        """The open root; None where another one is there than the orders were planned for. Raises OSError."""
+        root = self._opened
+        if root is None or now - self._opened_at > _ROOT_SECONDS or (top and top not in root.tops):
+            self._close_root()
+            root = DataRoot(self._root.path, top)
+            if not root.identities.items() <= self._planned():
+                root.close()
+                return None
+            self._opened, self._opened_at = root, now
+        return root
+
+    def _close_root(self) -> None:
+        """Hold nothing open while there is nothing to do: a filesystem could not be unmounted."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
     def _planned(self) -> set[tuple[Tree, tuple[int, int]]]:
         """The directories of the roots, each with its device and inode, that the orders were planned for."""
         data, further = (self._root.device, self._root.inode), self._root.further
@@ -198,18 +246,32 @@ class Worker:
         self._unsent.append(FailedWork(self._item, reason, tree, detail, time.process_time(), traceback))
 
     def _measure(self, root: DataRoot, order: MeasureTree) -> None:
+        if order.exclusions is not self._listed:
+            self._listed, self._exclusions = order.exclusions, Exclusions.of(order.exclusions)
+        flat = None if order.starts else measure_flat(root, order.tree, self._exclusions)
+        if flat is not None and self._add_row(*flat):
+            return
         errors = _ErrorLog()
         self._most = order.most
-        self._total = Total()
         self._shared = order.starts is not None
-        exclusions = Exclusions.of(order.exclusions)
-        self._walk = Walk(root, order.tree, exclusions, errors, self._total, self._check_orders)
-        identity = self._walk.run(order.starts or [WHOLE])
-        for blocks in self._total.take_links(alone=not self._shared):
+        total = self._total = Total()
+        self._walk = Walk(root, order.tree, self._exclusions, errors, total, self._check_orders)
+        identity = self._walk.run(order.starts or _WHOLE)
+        if errors.found is None and not total.has_links and self._add_row(identity, total.sums()):
+            return
+        for blocks in total.take_links(alone=not self._shared):
             self._unsent.append(FoundLinks(self._item, blocks))
             self._flush()
-        sums = self._total.sums()
+        sums = total.sums()
         self._unsent.append(MeasuredTree(self._item, identity, sums, errors.found, time.process_time()))
+
+    def _add_row(self, identity: Identity, sums: Sums) -> bool:
+        """Note the sums of the item, to be sent with those of others; False where a number is too large for that."""
+        try:
+            self._rows += pack_row(self._item, identity, sums)
+        except struct.error:
+            return False
+        return True
 
     def _compare(self, root: DataRoot, order: CompareTrees) -> None:
         errors = _ErrorLog()

@@ -12,12 +12,13 @@ from exporter.core.measured import Reason
 from exporter.measure.pool.protocol import (
     Answer,
     FailedWork,
-    MeasuredTree,
+    MeasuredTrees,
     MeasureTree,
     Order,
     UseRoot,
     decode_answers,
     encode_orders,
+    unpack_rows,
 )
 from exporter.measure.pool.worker_main import Worker
 from exporter.measure.walk import Walk
@@ -28,6 +29,7 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[An
     """What a worker answers that measures the trees `a`, with which it fails, and `b`."""
     for name in "ab":
         (tmp_path / name).mkdir()
+        (tmp_path / name / "below").mkdir()
         (tmp_path / name / "file").write_bytes(bytes(10))
     with DataRoot(str(tmp_path)) as root:
         use = UseRoot(str(tmp_path), root.device, root.inode, [])
@@ -41,7 +43,7 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[An
 
     monkeypatch.setattr(Walk, "run", fails)
     pipes = [os.pipe() for _ in range(3)]
-    orders: list[Order] = [use, *(MeasureTree(at, 1.0, (name,), None, [], 0) for at, name in enumerate("ab"))]
+    orders: list[Order] = [use, *(MeasureTree(at, 1.0, (name,), None, (), 0) for at, name in enumerate("ab"))]
     os.write(pipes[0][1], encode_orders(orders))
     worker = Worker(pipes[0][0], pipes[1][1], pipes[2][1])
     worker._read_orders(0)
@@ -59,4 +61,5 @@ def test_a_fault_is_the_answer_for_its_tree_and_the_next_is_measured(answers: li
     assert (failed.number, failed.reason, failed.tree) == (0, Reason.INTERNAL, ("a",))
     assert failed.detail.startswith("ZeroDivisionError at test_worker_faults.py:")
     assert "what nobody has foreseen" in failed.traceback
-    assert [one.number for one in answers if isinstance(one, MeasuredTree)] == [1]
+    rows = [row for one in answers if isinstance(one, MeasuredTrees) for row in unpack_rows(one.rows)]
+    assert [row[0] for row in rows] == [1]

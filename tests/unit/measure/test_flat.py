@@ -1,0 +1,89 @@
+"""A tree without subdirectories is measured in few steps: the figures are those of the walk, or there are none."""
+
+import os
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.core.data_root import DataRoot
+from exporter.core.links import NO_LINKS
+from exporter.core.measured import Measured, Usage
+from exporter.measure import flat
+from exporter.measure.exclusions import NOTHING, Exclusions
+from exporter.measure.flat import measure_flat
+from exporter.measure.walk import measure
+
+_KINDS = ("file", "sparse", "link", "fifo", "empty", "hard", "directory")
+_numbers = count()
+
+
+@pytest.fixture(scope="module")
+def top(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("flat")
+
+
+def _make(at: Path, kind: str) -> None:
+    match kind:
+        case "file":
+            at.write_bytes(b"x" * 5000)
+        case "sparse":
+            with at.open("wb") as file:
+                file.truncate(1 << 40)
+        case "link":
+            at.symlink_to("anywhere")
+        case "fifo":
+            os.mkfifo(at)
+        case "empty":
+            at.touch()
+        case "hard":
+            at.touch()
+            at.with_name(f"{at.name}-2").hardlink_to(at)
+        case _:
+            at.mkdir()
+
+
+def _as_measured(root: DataRoot, name: str, exclusions: Exclusions) -> Measured | None:
+    found = measure_flat(root, (name,), exclusions)
+    if found is None:
+        return None
+    identity, (size, blocks, inodes, entries, skipped) = found
+    return Measured(Usage(size, 512 * blocks, inodes), identity, NO_LINKS, entries, skipped)
+
+
+@given(kinds=st.lists(st.sampled_from(_KINDS), max_size=6), out=st.sets(st.integers(0, 5)), mounts=st.booleans())
+def test_the_figures_are_those_of_the_walk(top: Path, kinds: list[str], out: set[int], mounts: bool) -> None:
+    home = top / str(next(_numbers))
+    home.mkdir()
+    exclusions = Exclusions()
+    for number, kind in enumerate(kinds):
+        _make(home / f"e{number}", kind)
+        if number in out:
+            exclusions.add((f"e{number}",), mount=mounts)
+    errors: list[object] = []
+    with DataRoot(str(top)) as root:
+        found = _as_measured(root, home.name, exclusions)
+        walked = measure(root, (home.name,), exclusions, lambda *error: errors.append(error))
+    left = [kind for number, kind in enumerate(kinds) if number not in out]
+    assert (found is None) == ("directory" in left or "hard" in kinds)
+    assert found in (None, walked)
+    assert not errors
+
+
+def test_what_is_not_flat_is_left_to_the_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("store")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "large").mkdir()
+    for number in range(3):
+        (tmp_path / "large" / str(number)).touch()
+    monkeypatch.setattr(flat, "_MOST", 3)
+    store = Exclusions()
+    store.add((), store=True)
+    with DataRoot(str(tmp_path)) as root:
+        for name in ("file", "link", "gone", "large"):
+            assert measure_flat(root, (name,), NOTHING) is None
+        assert measure_flat(root, ("store",), store) is None
+        assert measure_flat(root, ("store",), NOTHING) is not None
