@@ -382,7 +382,8 @@ rules_form = option(
     "--format",
     "form",
     default="prometheus",
-    type=click.Choice(["prometheus", "prometheus-rule"]),
-    help="prometheus: a file for rule_files. prometheus-rule: a PrometheusRule for the operator on Kubernetes.",
+    type=click.Choice(["prometheus", "json", "prometheus-rule"]),
+    help="prometheus: a file for rule_files. json: the same for jsonnet. prometheus-rule: a PrometheusRule for the "
+    "operator on Kubernetes.",
 )
 listed = click.option("--list", "listed", is_flag=True, help="List the thresholds instead of printing rules.")

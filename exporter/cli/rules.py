@@ -7,7 +7,7 @@ import click
 from exporter.cli import options
 
 #: The forms of `exporter.rules`, which is imported only where it is needed.
-Form = Literal["prometheus", "prometheus-rule"]
+Form = Literal["prometheus", "json", "prometheus-rule"]
 
 
 @click.command()

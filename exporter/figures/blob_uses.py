@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from exporter.core.content import BlobUse, ContentStore, Hold, Holder, Marker
 from exporter.core.measured import Tree
 from exporter.core.model import Snapshot
-from exporter.figures.sizes import totals
+from exporter.figures.build_cache import totals
 
 _BY_HOLDER: Mapping[Holder, BlobUse] = {
     Holder.IMAGE: BlobUse.IMAGE,

@@ -34,6 +34,9 @@ _VFS: Tree = VFS.layers
 _VFS_SOURCE = re.compile(r"/vfs/dir/([0-9a-f]{64})/?\Z", re.ASCII)
 _LOCAL_SOURCE = re.compile(r"/volumes/([^/]+)/_data/?\Z")
 
+#: Stands for a volume whose files could not be read.
+_LOST: Volume | None = Volume("")
+
 
 def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     """List the volumes.
@@ -45,8 +48,9 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=required):
         volume = _kept(reader, name)
         if volume is not None:
-            about = known.pop(name, {})
-            volumes.append(reader.attempt((*VOLUMES.path, name), partial(_told, volume, about), volume))
+            if about := known.pop(name, {}):
+                volume = reader.attempt((*VOLUMES.path, name), partial(_told, volume, about), volume)
+            volumes.append(volume)
     # A volume of another driver has no directory here. A local volume without one is gone.
     others = [(name, about) for name, about in sorted(known.items()) if text(about, "Driver") not in ("", "local")]
     return (*volumes, *(_told(Volume(name, is_id(name)), about) for name, about in others))
@@ -86,8 +90,6 @@ def _used(about: Json) -> Json:
 
 def _told(volume: Volume, about: Json) -> Volume:
     """Add the data of the database."""
-    if not about:
-        return volume
     labels = table(about, "Labels")
     return replace(
         volume,
@@ -100,8 +102,8 @@ def _told(volume: Volume, about: Json) -> Volume:
 
 def _kept(reader: Reader, name: str) -> Volume | None:
     home = (*VOLUMES.path, name)
-    lost: Volume | None = Volume(name, is_id(name), home=home, optioned=True)
-    return reader.once("volume", home, lambda: _read(reader, name), lost, also=((*_VFS, name),))
+    volume = reader.once("volume", home, lambda: _read(reader, name), _LOST, also=((*_VFS, name),))
+    return Volume(name, is_id(name), home=home, optioned=True) if volume is _LOST else volume
 
 
 def _read(reader: Reader, name: str) -> Volume | None:
@@ -112,6 +114,8 @@ def _read(reader: Reader, name: str) -> Volume | None:
         return Volume(name, anonymous, home=home, link=True, optioned=True)
     if reader.is_directory((*home, "_data")) or (linked := reader.is_link((*home, "_data"), harmless=True)):
         about, optioned = _options(reader, home)
+        if not about and not optioned and not linked:  # nearly all
+            return Volume(name, anonymous, tree=(*home, "_data"), home=home)
         kind, device, options = (text(about, key) or text(about, old) for key, old in _OLD_KEYS.items())
         known = bool(about) or not optioned
         # As needsMount of volume/local/local_unix.go.
@@ -135,9 +139,11 @@ def _read(reader: Reader, name: str) -> Volume | None:
 
 def _options(reader: Reader, home: Tree) -> tuple[Json, bool]:
     """What `opts.json` says, and whether that is an option. Of a file that cannot be read this is taken to be so."""
+    if not reader.has((*home, "opts.json")):
+        return {}, False
     about = reader.json((*home, "opts.json"), optional=True)
     if about is None:
-        return {}, "opts.json" in reader.names(home)
+        return {}, reader.has((*home, "opts.json"))
     if about and not about.keys() & {*_OLD_KEYS, *_OLD_KEYS.values(), "Quota"}:
         reader.problem(Reason.DECODE, (*home, "opts.json"), "has no options of a volume")
         return {}, True

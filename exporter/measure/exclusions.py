@@ -40,6 +40,8 @@ class Exclusions:
         """What to send of this: without the parts that no walk from here reaches. Empty if nothing is left out."""
         if not self.below and not self.store:
             return ()
+        if not self.store and all(one.leaf for one in self.below.values()):
+            return tuple(Excluded((name,), one.mount, store=False) for name, one in self.below.items())
         found = [Excluded((), mount=False, store=True)] if self.store else []
         path: list[str] = []
         waiting = [iter(self._reached().items())]

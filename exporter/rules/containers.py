@@ -161,7 +161,8 @@ def _runaway(select: Select) -> str:
     """
     log, past = select(LARGE_LOG), 6 * 3600
     available = f"on ({select.host}) group_left () {select(LOGS_AVAIL)}"
-    grows = f"deriv({select(c.CONTAINER_LOG_SIZE)}{select.trend(10 * _MINUTES)}) * {number(select.settings.thresholds.log_fills)}"
+    fills = number(select.settings.thresholds.log_fills)
+    grows = f"deriv({select(c.CONTAINER_LOG_SIZE)}{select.trend(10 * _MINUTES)}) * {fills}"
     before = f"max_over_time({log}{select.window(past)} {select.offset(15 * _MINUTES)})"
     rotated = joined(
         "and",

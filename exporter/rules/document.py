@@ -1,5 +1,6 @@
-"""Writes the rules as the YAML that Prometheus reads, or as an object that the operator for Prometheus reads."""
+"""Writes the rules as the YAML that Prometheus reads, as JSON, or as the object that the operator reads."""
 
+import json
 from typing import Literal
 
 import yaml
@@ -21,8 +22,9 @@ _HEAD = """\
 """
 
 
-#: A file of rules, or a PrometheusRule of monitoring.coreos.com.
-Form = Literal["prometheus", "prometheus-rule"]
+#: A file of rules, the same as JSON (for jsonnet, of which older versions read no YAML with strings of several lines),
+#: or a PrometheusRule of monitoring.coreos.com.
+Form = Literal["prometheus", "json", "prometheus-rule"]
 
 _NAME = "docker-storage-exporter"
 
@@ -42,6 +44,8 @@ _Dumper.add_representer(str, _text)
 def rules(settings: Settings, form: Form = "prometheus") -> str:
     """The text of the rules file."""
     content: dict[str, object] = {"groups": [one.as_group(settings) for one in groups_of(settings)]}
+    if form == "json":
+        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     if form == "prometheus-rule":
         content = _resource(content)
     body = yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)

@@ -161,7 +161,8 @@ class Measurements:
                 self.differences[task.key] = result.size
                 self.changes += 1
             return None
-        self._note_trouble(task, collector)
+        if task.trouble is not None or self._problems:
+            self._note_trouble(task, collector)
         before = self.measured.get(task.tree)
         if result.measured is not None:
             self._stale.discard(task.tree)
@@ -177,18 +178,22 @@ class Measurements:
     def refuse_excess(self, result: Result) -> None:
         """Make a result an error that has more links to other trees than are remembered of all trees together."""
         task, measured = result.task, result.measured
-        size = measured.links.packed_size if measured else 0
-        if size and self._all_link_bytes - self._link_bytes.get(task.tree, 0) + size > MOST_LINK_BYTES:
+        if measured is None or not measured.links.blocks:
+            return
+        size = measured.links.packed_size
+        if self._all_link_bytes - self._link_bytes.get(task.tree, 0) + size > MOST_LINK_BYTES:
             task.fail(Reason.TOO_LARGE, task.tree, "more hard links to other trees than are remembered")
             result.measured = None
             self._forget(task.tree)
 
     def _remember(self, tree: Tree, measured: Measured) -> None:
-        self._count_links(tree, measured.links.packed_size)
+        if measured.links.blocks or self._link_bytes:
+            self._count_links(tree, measured.links.packed_size)
         self.measured[tree] = measured
 
     def _forget(self, tree: Tree) -> None:
-        self._count_links(tree, 0)
+        if self._link_bytes:
+            self._count_links(tree, 0)
         self.measured.pop(tree, None)
 
     def _count_links(self, tree: Tree, size: int) -> None:

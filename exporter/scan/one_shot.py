@@ -11,6 +11,7 @@ from dataclasses import replace
 from exporter.core.dirty import Dirty
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.measured import Reason
+from exporter.core.memory import collect_garbage_rarely
 from exporter.core.model import Collector, Filesystem, Problem, Snapshot, Trigger
 from exporter.core.stall_detector import StallDetector
 from exporter.inventory.opening import RootError
@@ -27,6 +28,7 @@ def scan_once(scanner: Scanner, timeout: float, meanwhile: Callable[[], object] 
     switch for `timeout` seconds; the returned snapshot then has an error. So it has where no worker can be started. A
     thread that hangs in the kernel cannot be ended. So the scan runs in a thread of its own, which is abandoned.
     """
+    collect_garbage_rarely()
     outcome: Future[Snapshot] = Future()
     thread = threading.Thread(target=_fulfil, args=(outcome, scanner, meanwhile), daemon=True)
     try:

@@ -41,6 +41,8 @@ class Plan:
 
     def to_measure(self, dirty: Dirty, before: "Plan", known: Collection[Tree]) -> set[Tree]:
         """The trees that are dirty or new, and each tree that contains one that the plan has got or lost."""
+        if dirty.everything:
+            return set(self.trees)
         wanted = {tree for tree in self.trees if tree not in known or dirty.covers(tree)}
         around = {self.enclosing(entry) for entry in dirty.entries}
         around |= {self.enclosing(tree) for tree in self.trees.keys() ^ before.trees.keys()}

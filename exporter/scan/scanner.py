@@ -308,16 +308,16 @@ class Scanner:
 
     def _note_result(self, result: Result) -> None:
         """Note one result, unless its tree is gone or is being measured once more."""
-        task = result.task
+        task, measurements = result.task, self._measurements
         run = self._runs.finish(task)
-        collector = self.plan.trees.get(task.tree)
+        collector = measurements.plan.trees.get(task.tree)
         if run is None or collector is None:
             return
-        self._measurements.refuse_excess(result)
+        measurements.refuse_excess(result)
         run.note(collector, task, result.entries)
-        if gained_links(self.measured.get(task.tree), result.measured):
+        if result.measured is not None and gained_links(measurements.measured.get(task.tree), result.measured):
             run.linked.add(task.tree)
-        grew = self._measurements.note_result(result, collector)
+        grew = measurements.note_result(result, collector)
         if grew is not None:
             run.grew[task.tree] = grew
 

@@ -3,7 +3,6 @@
 It starts its workers first and imports its other modules meanwhile: both take about the same time.
 """
 
-import gc
 import os
 import signal
 import sys
@@ -11,7 +10,7 @@ import sys
 from exporter.core import log
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.interrupts import ignore_interrupts
-from exporter.core.memory import map_large_blocks
+from exporter.core.memory import collect_garbage_rarely, map_large_blocks
 from exporter.core.oom_score import OOM_SCORE, SCANNING
 from exporter.measure.pool.pool import Pool, default_workers
 from exporter.service.ipc import OrderReader, StartScanning
@@ -55,8 +54,7 @@ def _run() -> None:
     confinement = confine_scanning(config)
     os.nice(_NICEST)
     map_large_blocks()
-    # Nearly all objects here last, and few refer to each other in circles: to look for these often costs a tenth.
-    gc.set_threshold(50_000, 20, 50)
+    collect_garbage_rarely()
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a terminal (`stty tostop`) would stop it when it logs
     pool = Pool(config.scan.workers or default_workers(), config.scan.tree_timeout)
     pool.warm()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 #: promtool takes the groups in a random order otherwise, and alerts would miss what is recorded at the same time.
-GROUPS = [f"docker-storage-{name}" for name in ("recording", "disk", "objects", "exporter")]
+GROUPS = [f"docker-storage-{name}" for name in ("recording", "disk", "history", "objects", "exporter")]
 
 _STEP = 300
 _HOUR = 3600 // _STEP

@@ -27,6 +27,9 @@ def test_the_committed_rules_are_what_the_command_prints() -> None:
     done = CliRunner().invoke(main, ["rules"], env={})
     assert done.exit_code == 0
     assert done.output == _RULES.read_text(), "run make dashboards"
+    as_json = CliRunner().invoke(main, ["rules", "--format", "json"], env={}).output
+    assert as_json == _RULES.with_suffix(".json").read_text(), "run make dashboards"
+    assert json.loads(as_json) == yaml.safe_load(done.output)
 
 
 @needs("promtool")

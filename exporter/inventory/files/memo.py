@@ -64,7 +64,8 @@ class Memo:
             for one in (entry, *also):
                 known = self._of_entry.get(one, ())
                 self._of_entry[one] = known if key in known else (*known, key)
-                self._above.update(one[:end] for end in range(1, len(one)))
+                if one[:-1] not in self._above:
+                    self._above.update(one[:end] for end in range(1, len(one)))
         return value
 
     def end(self) -> None:

@@ -202,6 +202,17 @@ class Reader:
             return None
         return []
 
+    def has(self, tree: Tree) -> bool:
+        """Whether a directory has such an entry, of any kind. One that cannot be read has none, which is a problem."""
+        self.looked_at += 1
+        try:
+            self.root.lstat(tree)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return tree[-1] in self.names(tree[:-1])
+        return True
+
     def objects(
         self,
         tree: Tree,

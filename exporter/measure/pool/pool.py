@@ -219,7 +219,7 @@ class Pool:
         for number, device, inode, changed, size, blocks, inodes, entries, skipped in unpack_rows(answers.rows):
             worker.done(number)
             item = items.pop(number, None)
-            if item is None or item.void:
+            if item is None or item.attempt != item.task.attempt:
                 continue
             task, identity = item.task, (device, inode, changed)
             if item.starts is not None or task.parts > 1 or item.links or task.changes is not None:

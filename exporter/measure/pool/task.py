@@ -124,21 +124,21 @@ def orders_of(items: Iterable[WorkItem]) -> Iterator[Work | MeasureTrees]:
     Each item begins anew: what came of an order before, to a worker that was lost, is dropped.
     """
     several: list[WorkItem] = []
+    first = None
     for item in items:
         item.links = None
-        if several and (not _is_whole(item) or item.pace != several[0].pace or item.most != several[0].most):
+        task = item.task
+        alike = (task.pace, item.paced) if item.starts is None and task.changes is None else None
+        if several and alike != first:
             yield _together(several)
             several = []
-        if _is_whole(item):
-            several.append(item)
-        else:
+        if alike is None:
             yield _alone(item)
+        else:
+            several.append(item)
+        first = alike
     if several:
         yield _together(several)
-
-
-def _is_whole(item: WorkItem) -> bool:
-    return item.starts is None and item.task.changes is None
 
 
 def _alone(item: WorkItem) -> Work:
@@ -149,7 +149,11 @@ def _alone(item: WorkItem) -> Work:
 
 
 def _together(items: list[WorkItem]) -> MeasureTrees:
-    kinds: dict[tuple[Excluded, ...], int] = {}
-    which = [kinds.setdefault(item.task.prune.listed(), len(kinds)) for item in items]
-    numbers, trees = [item.number for item in items], [item.task.tree for item in items]
+    kinds: dict[tuple[Excluded, ...], int] = {(): 0}
+    numbers, trees, which = [], [], []
+    for item in items:
+        task = item.task
+        numbers.append(item.number)
+        trees.append(task.tree)
+        which.append(0 if task.prune is NOTHING else kinds.setdefault(task.prune.listed(), len(kinds)))
     return MeasureTrees(numbers, items[0].pace, trees, [*kinds], which, items[0].most)

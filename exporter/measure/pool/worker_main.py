@@ -51,7 +51,7 @@ _PROGRESS_SECONDS = 0.2
 _REST_SECONDS = 0.5
 _PROBLEMS_KEPT = 100
 #: So many small trees are reported at once.
-_ROWS_SENT = 128
+_ROWS_SENT = 256
 _WHOLE = (WHOLE,)
 #: For so long the root is taken to be the same: it is opened for many small trees together.
 _ROOT_SECONDS = 0.1

@@ -49,7 +49,8 @@ class Check:
     def expression(self, instance: str, further: str = "") -> str:
         """PromQL of which the value must be `count`."""
         severity = f', severity="{self.severity}"' if self.severity else ""
-        alerts = f'ALERTS{{alertname="{self.alert}", alertstate="firing", instance="{instance}"{further}{severity}{self.matchers}}}'
+        named = f'alertname="{self.alert}", alertstate="firing", instance="{instance}"{further}{severity}{self.matchers}'
+        alerts = f"ALERTS{{{named}}}"
         if self.how == "now":
             return f"count({alerts}) or vector(0)"
         past = self.at - (self.since or 0)

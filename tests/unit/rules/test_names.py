@@ -17,10 +17,6 @@ _NEITHER = {
     "docker_storage_bind_size_bytes": "only for sources that the operator names: a panel would mostly be empty",
     "docker_storage_bind_allocated_bytes": "as above",
     "docker_storage_volume_filesystem_info": "to join on: a panel of volumes by filesystem would mostly have one row",
-    "docker_storage_directory_filesystem_info": "not yet",
-    "docker_storage_filesystem_allocated_bytes": "not yet",
-    "docker_storage_filesystem_reclaimable_bytes": "not yet",
-    "docker_storage_time_seconds": "not yet",
 }
 _SEVERAL = {"docker_storage_exporter"}
 
