@@ -167,7 +167,7 @@ def _runaway(select: Select) -> str:
     rotated = joined(
         "and",
         f"resets({log}{select.window(past)}) > 0",
-        f"  {log} < 1.1 * {before}",
+        f"  {log} <= {before}",
         f"  {before} - {log} < {available}",
     )
     limited = f"{select.last(c.CONTAINER_LOG_LIMIT)} - {log} < {available}"

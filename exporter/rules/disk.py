@@ -209,20 +209,26 @@ def _growth(select: Select) -> Alert:
     """
     share, host = number(select.settings.thresholds.growth), select.host
     ago = select.offset(_HOUR)
-    recent = select.window(1800)
-    by_place = f"({select(ALLOCATED)} - last_over_time({select(MOST_ALLOCATED)}{recent}))\n> {share} * {select(SIZE)}"
-    by_host = (
-        f"({select(USED)} - last_over_time({select(MOST_USED)}{recent}))\n"
-        f"> on ({host}) {share} * sum by ({host}) ({select(ROOT)})\nunless on ({host}) {select(ALLOCATED)}"
-    )
+
+    def grown(now: str, most: str, limit: str) -> str:
+        """Above the highest value that was recorded last, and above those between that and an hour ago."""
+        before = (
+            f"max_over_time({select(now)}{select.window(900)} {ago})",
+            f"last_over_time({select(most)}{select.window(1800)})",
+        )
+        return joined("and", *(f"{select(now)} - {one} > {limit}" for one in before))
+
+    by_place = grown(ALLOCATED, MOST_ALLOCATED, f"{share} * {select(SIZE)}")
+    of_host = grown(USED, MOST_USED, f"on ({host}) {share} * sum by ({host}) ({select(ROOT)})")
+    by_host = f"{of_host}\nunless on ({host}) {select(ALLOCATED)}"
     first = f"last_over_time({{metric}}{select.bridge} {ago})"
     done, trees = (first.format(metric=select(one)) for one in (c.INITIAL_TREES_DONE, c.INITIAL_TREES))
-    grown = enclosed(joined("or", by_place, enclosed(by_host)))
+    either = enclosed(joined("or", by_place, enclosed(by_host)))
     return Alert(
         "DockerStorageGrowthHigh",
         "warning",
         900,
-        f"{grown}\nunless on ({host})\n  ({done} < {trees})",
+        f"{either}\nunless on ({host})\n  ({done} < {trees})",
         "Docker's data on {{ $labels.instance }} grows fast",
         "Docker's data on {{ with $labels.mountpoint }}{{ . }} on {{ end }}{{ $labels.instance }} has grown by"
         " {{ $value | humanize1024 }}B within an hour, to more than at any time of the week before.",

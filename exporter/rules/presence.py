@@ -76,14 +76,14 @@ def _down(select: Select) -> str:
     of_these = ""
     if select.settings.textfile:
         of_these = f"\nand on ({select.host})\n  last_over_time({select(c.UP)}{select.window(_DAY)})"
-    flapping = f"avg_over_time({up}{half_hour}) < 0.75 and changes({up}{half_hour}) > 3"
+    flapping = f"avg_over_time({up}{half_hour}) < 0.65 and changes({up}{half_hour}) > 3"
     now = f"last_over_time({up}{select.bridge}) == 0"
     return enclosed(f"{now}\nor\n  ({flapping})") + of_these
 
 
 def _none(select: Select) -> str:
     """No target at all; and none of one fleet of several, which only their labels tell of."""
-    none = f"absent({select.last('up')})"
+    none = f"absent_over_time({select('up')}{select.bridge})"
     if not select.settings.labels:
         return none
     by = ", ".join((*select.settings.labels, "job"))

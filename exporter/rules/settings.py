@@ -45,6 +45,9 @@ class Settings:
                 raise ValueError(f"{one!r} is no name of a label")
             if one in _TAKEN:
                 raise ValueError(f"the label {one!r} has a meaning of its own in these rules")
+        for name, value, least, most in (("bridge", self.bridge, 180, 3600), ("textfile", self.textfile, 60, 86400)):
+            if value and not least <= value <= most:
+                raise ValueError(f"{name}: {duration(value)} is not between {duration(least)} and {duration(most)}")
         if len({*self.labels}) < len(self.labels):
             raise ValueError("a label is named twice")
 

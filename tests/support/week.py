@@ -191,4 +191,4 @@ def week(*, ordinary: bool) -> dict[str, object]:
     fired = 'count by (alertname, instance) (count_over_time(ALERTS{alertstate="firing"}[7d]))'
     expectation = {"expr": fired, "eval_time": f"{_SAMPLES // _HOUR - 1}h", "exp_samples": []}
     test = {"interval": "5m", "input_series": inputs, "promql_expr_test": [expectation]}
-    return {"rule_files": ["rules.yml"], "group_eval_order": GROUPS, "evaluation_interval": "5m", "tests": [test]}
+    return {"rule_files": ["rules.yml"], "group_eval_order": GROUPS, "evaluation_interval": "10m", "tests": [test]}

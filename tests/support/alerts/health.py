@@ -61,7 +61,7 @@ def _presence() -> Iterator[Host]:
         .expect(silent(DOWN, END))
     )
     yield (
-        Host("an exporter that loses one scrape in ten", up=lambda at: float(at % 10 != 2))
+        Host("an exporter that loses one scrape in twenty", up=lambda at: float(at % 20 != 2))
         .disk(90 * GB)
         .expect(silent(DOWN, END))
     )
@@ -163,4 +163,40 @@ def _service() -> Iterator[Host]:
         Host("snapshots that are no directories")
         .add("layers", lambda at: None if at % 9 == 4 else 3.0, driver="devmapper", namespace="moby", use="image")
         .expect(fires(UNSUPPORTED, 18), steady(UNSUPPORTED, 19, END))
+    )
+    yield from _nearly()
+
+
+def _nearly() -> Iterator[Host]:
+    yield (
+        Host("a root that is mounted again")
+        .add("up", lambda at: float(not 60 <= at < 63))
+        .expect(silent(UNREADABLE, 100))
+    )
+    yield (
+        Host("a scanning process that is killed once")
+        .add("scanner_up", lambda at: float(at != 60))
+        .expect(silent(SCANNER, 100))
+    )
+    overflows: Course = lambda at: float(at // 30)  # noqa: E731 - short
+    yield (
+        Host("two overflows an hour")
+        .add("watch_overflows_total", overflows)
+        .add("watch_mode", 0, mode="polling")
+        .expect(silent(DEGRADED, 3 * HOUR))
+    )
+    yield (
+        Host("as many objects as are allowed").add("series_dropped", 0, collector="images").expect(silent(DROPPED, 100))
+    )
+    torn: Course = lambda at: float(at >= 60)  # noqa: E731 - short
+    yield (
+        Host("a file that was torn once")
+        .add("scan_errors_total", torn, collector="images", reason="decode")
+        .add("scan_errors_total", float, collector="images", reason="vanished")
+        .expect(silent(ERRORS, 3 * HOUR))
+    )
+    yield (
+        Host("snapshots that are directories")
+        .add("layers", 3, driver="overlayfs", namespace="moby", use="image")
+        .expect(silent(UNSUPPORTED, 100))
     )

@@ -60,7 +60,7 @@ def _runaway() -> Iterator[Host]:
         .expect(silent(RUNAWAY, END), fires(UNBOUNDED, 70))
     )
     yield (
-        _host("a burst of five minutes")
+        _host("a burst of five minutes in a log")
         .log("aaaaaaaaaaaa", lambda at: (2 + 2 * min(max(at - 60, 0) / 5, 1)) * GB)
         .expect(silent(RUNAWAY, END))
     )
@@ -152,3 +152,6 @@ def _layers() -> Iterator[Host]:
     yield host.expect(fires(MISSING, 18), steady(MISSING, 20, END))
     host = _host("a layer that is missing for ten minutes")
     yield host.add("missing_layers", lambda at: float(60 <= at < 68), driver="overlay2").expect(silent(MISSING, END))
+    host = _host("a container at 90 % of its own limit").container("aaaaaaaaaaaa", "web")
+    host.add("container_writable_allocated_bytes", 9 * GIB, **key)
+    yield host.add("container_writable_limit_bytes", 10 * GIB, **key).expect(silent(LIMIT, 100))

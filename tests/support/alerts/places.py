@@ -41,7 +41,7 @@ def _volume(host: Host, avail: float, size: float, **more: object) -> Host:
 def _logs() -> Iterator[Host]:
     host = _growing(_volume(Host("800 GB free and a volume of 5 GB"), 5 * GB, 5 * GB).disk(800 * GB, 1000 * GB))
     yield host.placed().placed("containers").expect(silent(RUNAWAY, END))
-    host = _growing(_volume(Host("the same of an exporter that tells no places"), 5 * GB, 5 * GB))
+    host = _growing(_volume(Host("the same volume of an exporter that tells no places"), 5 * GB, 5 * GB))
     yield host.disk(800 * GB, 1000 * GB).expect(silent(RUNAWAY, END))
     host = _volume(Host("15 GB free and a volume of 2 TB"), 2000 * GB, 2000 * GB).disk(15 * GB, 100 * GB)
     yield _growing(host).placed().placed("containers").expect(fires(RUNAWAY, 40))

@@ -49,7 +49,9 @@ class Check:
     def expression(self, instance: str, further: str = "") -> str:
         """PromQL of which the value must be `count`."""
         severity = f', severity="{self.severity}"' if self.severity else ""
-        named = f'alertname="{self.alert}", alertstate="firing", instance="{instance}"{further}{severity}{self.matchers}'
+        named = (
+            f'alertname="{self.alert}", alertstate="firing", instance="{instance}"{further}{severity}{self.matchers}'
+        )
         alerts = f"ALERTS{{{named}}}"
         if self.how == "now":
             return f"count({alerts}) or vector(0)"
