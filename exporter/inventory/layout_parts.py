@@ -1,10 +1,10 @@
 """The parts of a root that the detected layouts read, by layout and by graph driver."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 
-from exporter.core.content import ContentStore
+from exporter.core.content import ContentStore, StoreNode
 from exporter.core.data_root import DataRoot
 from exporter.core.model import BuildCache, Collector, Container, Image, ImageId
 from exporter.inventory import layouts
@@ -51,6 +51,11 @@ class LayoutParts:
     def content(self) -> ContentStore | None:
         """The containerd image store."""
         return next((part.content for part in self.by_layout.values() if part.content is not None), None)
+
+    @property
+    def used(self) -> Collection[StoreNode]:
+        """The blobs and snapshots of the containerd image store that something keeps."""
+        return next((part.used for part in self.by_layout.values() if part.content is not None), ())
 
     @property
     def active(self) -> dict[str, float]:

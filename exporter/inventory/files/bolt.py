@@ -6,10 +6,10 @@ freed, that is, to pages of state N-2. So state N is whole in the file until the
 read between two looks at the meta pages is state N if N was the newest both times, and may be anything else if not.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.core.measured import Reason
+from exporter.inventory.files.bolt_changes import ChangedPages, Read
 from exporter.inventory.files.bolt_pages import (
     META,
     PAGE,
@@ -32,9 +32,6 @@ _FNV_OFFSET, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 _TRIES = 9
 #: A database of which no more was ever in use is read at once, a larger one page by page.
 MAX_BYTES = 128 * 1024 * 1024
-
-#: Reads so many bytes at an offset, fewer at the end of the file.
-Read = Callable[[int, int], bytes]
 
 
 def read_bolt(read: Read, name: bytes | None = None, cache: BucketCache | None = None) -> Bucket:
@@ -70,19 +67,15 @@ def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache) ->
     """
     used = meta.pages * meta.page_size
     if used <= MAX_BYTES:
-        content = _whole(read, used)
+        changes = ChangedPages(read, meta.page_size, meta.pages, cache)
         after = _newest_meta(read)
         if after != meta:
             return after
-
-        def page_bytes(offset: int, length: int) -> bytes:
-            return content[offset : offset + length]
-
-        pages = Pages(page_bytes, content.startswith, meta.page_size, meta.pages, cache)
-        return _decode(pages, meta, name)
+        return _decode(Pages(changes.page_bytes, changes.same, meta.page_size, meta.pages, cache), meta, name)
     try:
-        pages = Pages(read, lambda raw, at: read(at, len(raw)) == raw, meta.page_size, meta.pages, cache)
-        bucket = _decode(pages, meta, name)
+        nodes = cache.nodes.items()
+        same = {at for at, one in nodes if read(at * meta.page_size, len(one.raw)) == one.raw}
+        bucket = _decode(Pages(read, same, meta.page_size, meta.pages, cache), meta, name)
     except BoltError:
         after = _newest_meta(read)
         if after != meta:
@@ -96,16 +89,6 @@ def _decode(pages: Pages, meta: _Meta, name: bytes | None) -> Bucket:
     bucket = pages.bucket(meta.root) if name is None else pages.named(meta.root, name)
     pages.remember()
     return bucket
-
-
-def _whole(read: Read, length: int) -> bytes:
-    """The first `length` bytes, fewer if the file ends before. A read may return fewer than it was asked for."""
-    pieces = [read(0, length)]
-    done = len(pieces[0])
-    while done < length and (piece := read(done, length - done)):
-        pieces.append(piece)
-        done += len(piece)
-    return b"".join(pieces)
 
 
 def _newest_meta(read: Read) -> _Meta:

@@ -219,14 +219,14 @@ _Element = tuple[bytes, int, bytes]
 class Pages:
     """The pages of one database that are in use.
 
-    `page_bytes` returns so many bytes at an offset, fewer at the end; `has` says whether certain bytes are at an
-    offset. No page has the number `end` or a higher one.
+    `page_bytes` returns so many bytes at an offset, fewer at the end. `same` are the pages of the cache that have the
+    bytes that they had. No page has the number `end` or a higher one.
     """
 
     def __init__(
         self,
         page_bytes: Callable[[int, int], bytes],
-        has: Callable[[bytes, int], bool],
+        same: set[int],
         page_size: int,
         end: int,
         cache: BucketCache,
@@ -239,8 +239,7 @@ class Pages:
         self._value_bytes_left = MAX_VALUE_BYTES
         self._taken: set[int] = set()
         self._known = cache.nodes
-        #: The known pages that have the same bytes as before.
-        self._same = {number for number, node in self._known.items() if has(node.raw, number * page_size)}
+        self._same = same
         self._new: dict[int, _PageNode] = {}
 
     def remember(self) -> None:
@@ -381,11 +380,12 @@ class Pages:
             raise BoltError("has a page of an unknown kind")
 
     def _take(self, number: int) -> tuple[int, int, int, bytes]:
-        """The kind of a page, how many elements it has, over how many pages it goes, and the bytes of these."""
+        """The kind of a page, how many elements it has, over how many pages it goes, and the bytes of these in use."""
         if not _FIRST <= number < self._end:
             raise BoltError("names a page that is not in use")
         start = number * self._page_size
-        itself, kind, count, further = unpack(PAGE, self._page_bytes(start, PAGE.size), 0)
+        known = self._known[number].raw if number in self._same else None
+        itself, kind, count, further = unpack(PAGE, known or self._page_bytes(start, PAGE.size), 0)
         if itself != number:
             raise BoltError("has a page in the wrong place")
         length = (further + 1) * self._page_size
@@ -397,7 +397,7 @@ class Pages:
         if not self._taken.isdisjoint(numbers):
             raise BoltError("has a page that is in two places")
         self._taken.update(numbers)
-        return kind, count, further + 1, self._page_bytes(start, length)
+        return kind, count, further + 1, known or self._page_bytes(start, length)
 
 
 def _in_use(leaf: bytes, count: int) -> bytes:

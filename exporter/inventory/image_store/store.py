@@ -4,13 +4,15 @@ Facts: containerd 2.1 plugins (the names of the directories), plugins/content/lo
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from sys import intern
 from typing import TypeVar
 
 from exporter.core.content import WALKABLE, Ingest
 from exporter.core.data_root import DataRoot
+from exporter.core.kept import Kept
 from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 from exporter.inventory.files.bolt import Bucket
@@ -61,6 +63,18 @@ class SnapshotterFiles:
         """Whether each snapshot is a directory with its files."""
         return self.name in WALKABLE and self.home is not None
 
+    def lacks(self, names: Collection[str]) -> bool:
+        """Whether it does not know one of these snapshots, or one has no directory."""
+        if self.rows is None:
+            return False
+        if not self.rows.keys() >= {*names}:
+            return True
+        # Most have one: each is only looked at where that is not so.
+        everything = self.directories is None or self.directories.issuperset(
+            [one.directory for one in self.rows.values() if one.kind is not Kind.VIEW]
+        )
+        return not everything and any(map(self.lacks_directory, names))
+
     def lacks_directory(self, name: str) -> bool:
         """Whether a snapshot has no directory that must have one. native makes none for a view."""
         row = (self.rows or {}).get(name)
@@ -87,17 +101,12 @@ class StoreFiles:
         """Whether the main database names what its neighbours have not."""
         for space in self.namespaces.values():
             for snapshotter, entries in space.snapshots.items():
-                if any(self._lacks_snapshot(snapshotter, entry.name) for entry in entries.values()):
+                of = self.snapshotters.get(snapshotter)
+                if of is not None and of.lacks([entry.name for entry in entries.values()]):
                     return True
             if self.blobs is not None and not self.blobs.keys() >= space.blobs.keys():
                 return True
         return False
-
-    def _lacks_snapshot(self, snapshotter: str, name: str) -> bool:
-        of = self.snapshotters.get(snapshotter)
-        if of is None or of.rows is None:
-            return False
-        return name not in of.rows or of.lacks_directory(name)
 
 
 def read_store(reader: Reader, home: Tree) -> StoreFiles | None:
@@ -199,8 +208,14 @@ def _blobs(reader: Reader, tree: Tree) -> Mapping[str, Tree] | None:
         names = reader.listing((*tree, algorithm))
         if names is None:
             return None
-        found.update((f"{algorithm}:{name}", (*tree, algorithm, name)) for name in names)
+        kept: Kept[str, None, tuple[str, Tree]] = reader.lasting("blobs", (*tree, algorithm), Kept)
+        found.update(kept.update(dict.fromkeys(names), partial(_named, (*tree, algorithm))).values())
     return found
+
+
+def _named(directory: Tree, name: str, _: None) -> tuple[str, Tree]:
+    """The digest and the path of a blob."""
+    return intern(f"{directory[-1]}:{name}"), (*directory, name)
 
 
 def _ingests(reader: Reader, tree: Tree) -> Iterator[Ingest]:

@@ -1,10 +1,10 @@
 """The arguments with which a layout reads a root, and its result: a `Part` of the inventory."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from exporter.core.content import ContentStore
+from exporter.core.content import ContentStore, StoreNode
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, Collector, Container, ContainerId, Image, ImageId, LayerId
@@ -75,6 +75,12 @@ class DriverPart(Protocol):
     def container_layers(self, container: ContainerId) -> ContainerLayers | None:
         """Find the layers of a container; None where the layout does not know it."""
 
+    def places_of(self, container: Container) -> object:
+        """What all that this part says of a container and its layers depends on.
+
+        Where it is equal to that of an earlier reading, so is what the part says. None: it is not known.
+        """
+
     def why_not_loaded(self, container: ContainerId) -> str:
         """Why the engine does not load a container because of its layers; "" if it does."""
 
@@ -94,7 +100,8 @@ class Part:
     it is false, its objects are not known, and any layer may be one of its. `leftovers`: the entries of the root that
     were its own and that no engine reads any more. `renamed`: the new ids of images by their old ids, where an engine
     has moved them. `content`: the containerd image store. `containers` are those that are not Docker's. `active`: when
-    Docker last worked with a driver, in Unix seconds, where that cannot be told from the driver's directory.
+    Docker last worked with a driver, in Unix seconds, where that cannot be told from the driver's directory. `used`:
+    the blobs and snapshots of the image store that something keeps.
     """
 
     drivers: Sequence[DriverPart] = ()
@@ -107,3 +114,4 @@ class Part:
     content: ContentStore | None = None
     containers: tuple[Container, ...] = ()
     active: Mapping[str, float] = field(default_factory=dict)
+    used: Collection[StoreNode] = ()
