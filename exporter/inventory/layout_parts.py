@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 
-from exporter.core.content import ContentStore, StoreNode
+from exporter.core.content import ContentStore
 from exporter.core.data_root import DataRoot
 from exporter.core.model import BuildCache, Collector, Container, Image, ImageId
 from exporter.inventory import layouts
@@ -53,9 +53,9 @@ class LayoutParts:
         return next((part.content for part in self.by_layout.values() if part.content is not None), None)
 
     @property
-    def used(self) -> Collection[StoreNode]:
-        """The blobs and snapshots of the containerd image store that something keeps."""
-        return next((part.used for part in self.by_layout.values() if part.content is not None), ())
+    def unused(self) -> Collection[str]:
+        """The digests of the blobs of the containerd image store that nothing keeps."""
+        return next((part.unused for part in self.by_layout.values() if part.content is not None), ())
 
     @property
     def active(self) -> dict[str, float]:

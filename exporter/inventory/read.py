@@ -64,7 +64,7 @@ def _content(reader: Reader, parts: LayoutParts, known: Knowledge, grace: Grace)
     if content is None:
         return None
     doubtful = not known.whole((*REFER_TO_LAYERS, Input.NAMES))
-    return reader.attempt(content.home, partial(with_orphans, content, grace, parts.used, doubtful=doubtful), content)
+    return reader.attempt(content.home, partial(with_orphans, content, grace, parts.unused, doubtful=doubtful), content)
 
 
 def _loaded(image: Image, parts: LayoutParts, current: str) -> Image:

@@ -22,7 +22,17 @@ from exporter.inventory.files.bolt_pages import (
     word,
 )
 
-__all__ = ["MAX_BYTES", "BoltError", "Bucket", "BucketCache", "ConvertedError", "Read", "read_bolt", "word"]
+__all__ = [
+    "MAX_BYTES",
+    "BoltError",
+    "Bucket",
+    "BucketCache",
+    "ConvertedError",
+    "Read",
+    "newest_state",
+    "read_bolt",
+    "word",
+]
 
 _MAGIC = 0xED0CDAED
 _VERSION = 2
@@ -49,6 +59,11 @@ def read_bolt(read: Read, name: bytes | None = None, cache: BucketCache | None =
     raise BoltError("changes all the time", Reason.CHANGING)
 
 
+def newest_state(read: Read) -> object:
+    """What tells the present state of a database from those before; raises BoltError, and whatever `read` raises."""
+    return _newest_meta(read)
+
+
 @dataclass(frozen=True, slots=True)
 class _Meta:
     """What a meta page says. No page with the number `pages` or a higher one has ever been used."""
@@ -73,8 +88,7 @@ def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache) ->
             return after
         return _decode(Pages(changes.page_bytes, changes.same, meta.page_size, meta.pages, cache), meta, name)
     try:
-        nodes = cache.nodes.items()
-        same = {at for at, one in nodes if read(at * meta.page_size, len(one.raw)) == one.raw}
+        same = {at for at, raw in cache.pages.items() if read(at * meta.page_size, len(raw)) == raw}
         bucket = _decode(Pages(read, same, meta.page_size, meta.pages, cache), meta, name)
     except BoltError:
         after = _newest_meta(read)

@@ -9,6 +9,8 @@ Read = Callable[[int, int], bytes]
 
 #: A larger piece would have memory of its own, which the kernel would have to clear.
 _PIECE_BYTES = 56 * 1024
+#: In the place of a page that is not known: no piece begins with it.
+_UNKNOWN = bytes(2 * _PIECE_BYTES)
 
 
 class ChangedPages:
@@ -22,14 +24,14 @@ class ChangedPages:
         self.same: set[int] = set()
         self._pieces: dict[int, bytes] = {}
         self._size = max(_PIECE_BYTES // page_size, 1) * page_size
-        if not cache.nodes:
+        if not cache.pages:
             self._size = max(pages, 1) * page_size
         for start in range(0, pages * page_size, self._size):
             length = min(self._size, pages * page_size - start)
             piece = read_all(read, start, length)
             first = start // page_size
             numbers = range(first, first + length // page_size)
-            found = self._find_same(read, piece, numbers, page_size, cache)
+            found = self._find_same(read, piece, numbers, page_size, cache) if cache.pages else []
             self.same.update(found)
             if len(found) < len(numbers):
                 self._pieces[start] = piece
@@ -38,15 +40,15 @@ class ChangedPages:
 
     @staticmethod
     def _find_same(read: Read, piece: bytes, numbers: range, page_size: int, cache: BucketCache) -> list[int]:
-        known, begins, start = cache.nodes, piece.startswith, numbers.start * page_size
-        nodes = [node for number in numbers if (node := known.get(number)) is not None]
-        found = [node.number for node in nodes if begins(node.raw, node.number * page_size - start)]
+        known, begins, first = cache.pages.get, piece.startswith, numbers.start
+        found = [one for one in numbers if begins(known(one, _UNKNOWN), (one - first) * page_size)]
         # A page that goes on over others may end in the next piece.
-        for node in nodes[-1:]:
-            at = node.number * page_size
-            beyond = at + len(node.raw) > start + len(piece)
-            if beyond and read_all(read, at, len(node.raw)) == node.raw:
-                found.append(node.number)
+        last = found[-1] if found else first - 1
+        for number in range(last + 1, numbers.stop):
+            raw = known(number, b"")
+            beyond = (number - first) * page_size + len(raw) > len(piece)
+            if beyond and read_all(read, number * page_size, len(raw)) == raw:
+                found.append(number)
         return found
 
     def page_bytes(self, offset: int, length: int) -> bytes:

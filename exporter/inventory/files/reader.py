@@ -13,7 +13,7 @@ from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Collector
 from exporter.inventory.files.bolt import BoltError, Bucket
-from exporter.inventory.files.database import read_database
+from exporter.inventory.files.database import forget_database, read_database
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.problems import Problems, Unread
 from exporter.inventory.files.values import Json, decode
@@ -365,15 +365,19 @@ class Reader:
 
     def _database(self, tree: Tree, bucket: str, convert: Callable[[Bucket], T]) -> T | None:
         self.looked_at += 1
+        before = self._problems.noted
+        found: T | None = None
         try:
-            return read_database(self.root, self._memo, tree, bucket, convert)
+            found = read_database(self.root, self._memo, tree, bucket, convert)
         except BoltError as error:
             self.problem(error.reason, tree, str(error))
         except UnreadableError as error:
             self.problem(error.reason, tree, error.detail)
         except OSError as error:
             self.problem(reason_of(error), tree, error.strerror or "")
-        return None
+        if self._problems.noted != before:  # they are to be noted again
+            forget_database(self._memo, tree)
+        return found
 
     def _fresh(self, tree: Tree) -> bool:
         try:

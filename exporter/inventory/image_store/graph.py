@@ -113,6 +113,8 @@ class SpaceGraph:
         self.holds: Sequence[Hold] = ()
         #: What was worked out of this graph; whoever does that puts it here.
         self.uses: dict[StoreNode, Use] | None = None
+        #: The digests of the blobs among these.
+        self.used: set[str] = set()
 
     @property
     def blobs(self) -> Mapping[str, _Labelled]:

@@ -5,14 +5,13 @@ Facts: containerd 2.1 plugins (the names of the directories), plugins/content/lo
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from sys import intern
 from typing import TypeVar
 
 from exporter.core.content import WALKABLE, Ingest
 from exporter.core.data_root import DataRoot
-from exporter.core.kept import Kept
 from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 from exporter.inventory.files.bolt import Bucket
@@ -208,14 +207,29 @@ def _blobs(reader: Reader, tree: Tree) -> Mapping[str, Tree] | None:
         names = reader.listing((*tree, algorithm))
         if names is None:
             return None
-        kept: Kept[str, None, tuple[str, Tree]] = reader.lasting("blobs", (*tree, algorithm), Kept)
-        found.update(kept.update(dict.fromkeys(names), partial(_named, (*tree, algorithm))).values())
+        files = reader.lasting("blobs", (*tree, algorithm), _Files)
+        files.update((*tree, algorithm), names)
+        found = {**found, **files.by_digest} if len(algorithms) > 1 else files.by_digest
     return found
 
 
-def _named(directory: Tree, name: str, _: None) -> tuple[str, Tree]:
-    """The digest and the path of a blob."""
-    return intern(f"{directory[-1]}:{name}"), (*directory, name)
+@dataclass(slots=True)
+class _Files:
+    """The files of blobs in one directory; the mapping is another one where they have changed."""
+
+    names: list[str] = field(default_factory=list)
+    by_digest: dict[str, Tree] = field(default_factory=dict)
+
+    def update(self, directory: Tree, names: list[str]) -> None:
+        if names is self.names:
+            return
+        before, now, algorithm = {*self.names}, {*names}, directory[-1]
+        if before != now:
+            self.by_digest = dict(self.by_digest)
+            for name in before - now:
+                del self.by_digest[f"{algorithm}:{name}"]
+            self.by_digest.update((intern(f"{algorithm}:{name}"), (*directory, name)) for name in now - before)
+        self.names = names
 
 
 def _ingests(reader: Reader, tree: Tree) -> Iterator[Ingest]:

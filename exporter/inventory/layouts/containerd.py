@@ -46,6 +46,7 @@ from exporter.inventory.layouts.containerd_builds import (
 from exporter.inventory.layouts.containerd_content import (
     Contents,
     find_engine,
+    find_unused,
     find_uses,
     leases_of_lost,
 )
@@ -204,7 +205,7 @@ class _Reading:
             containers=tuple(ForeignContainers(files.namespaces, self._snapshots, images, default).read(engine)),
             counts={(one.store.driver.name, SNAPSHOTS): len(one.store.names) for one in parts if one.store.listed},
             active=active,
-            used=uses.keys(),
+            unused=find_unused(content, graph),
         )
 
     def _is_used(self, name: str, images: list[Image]) -> bool:

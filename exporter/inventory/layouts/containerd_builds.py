@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from operator import is_
 
 from exporter.core.content import StoreNode
 from exporter.core.knowledge import Input
@@ -117,7 +118,7 @@ class _Records:
             blob = self._stored.blobs.get(_text(values, "cache.blob"))
             of = (values, self._twins.get(name), snapshot, blob, name in self._shared)
             known = last.get(name)
-            if known is None or any(one is not other for one, other in zip(known[0], of, strict=True)):
+            if known is None or not all(map(is_, known[0], of)):
                 known = of, self._record(name, values, snapshot, blob)
             self._known.made[name] = known
             yield known[1]

@@ -44,8 +44,14 @@ def find_uses(graph: Graph) -> dict[StoreNode, Use]:
     for space in graph.spaces:
         if space.uses is None:
             space.uses = _uses_in(space)
+            space.used = {node.name for node in space.uses if not node.snapshotter}
         found.update(space.uses)
     return found
+
+
+def find_unused(content: ContentStore, graph: Graph) -> frozenset[str]:
+    """The digests of the blobs that nothing keeps, after `find_uses`."""
+    return frozenset(content.blobs.keys()).difference(*(space.used for space in graph.spaces))
 
 
 def _uses_in(space: SpaceGraph) -> dict[StoreNode, Use]:
@@ -56,13 +62,12 @@ def _uses_in(space: SpaceGraph) -> dict[StoreNode, Use]:
     return {node: use for use, holds in by_use.items() for node in marker.mark(holds)}
 
 
-def with_orphans(content: ContentStore, grace: Grace, used: Collection[StoreNode], *, doubtful: bool) -> ContentStore:
-    """Note the blobs without any use for the whole grace time. `used`: what something keeps.
+def with_orphans(content: ContentStore, grace: Grace, unused: Collection[str], *, doubtful: bool) -> ContentStore:
+    """Note the blobs without any use for the whole grace time. `unused`: the digests of those that nothing keeps.
 
     `doubtful`: what refers to blobs is not known.
     """
-    free = content.blobs.keys() - {node.name for node in used if not node.snapshotter}
-    waiting = set() if doubtful else {LayerKey("", LayerId(digest)) for digest in free}
+    waiting = set() if doubtful else {LayerKey("", LayerId(digest)) for digest in unused}
     orphaned = frozenset(str(one.id) for one in waiting if grace.over(one, math.inf))
     grace.keep({key for key in grace.seen if key.driver} | waiting)
     return replace(content, orphaned=orphaned) if orphaned else content

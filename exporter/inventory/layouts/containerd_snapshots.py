@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from exporter.core.content import StoreNode
+from exporter.core.kept import changed_keys
 from exporter.core.measured import Tree
 from exporter.core.model import Layer, LayerId, LayerKey, Use
 from exporter.inventory.drivers import INIT, MOST_LAYERS, Driver, snapshotter
@@ -40,6 +41,8 @@ class Chain:
     snapshots: tuple[StoredSnapshot, ...] = ()
     missing: str = ""
     cut: bool = False
+    #: The nodes that it was made of, there or not.
+    asked: tuple[StoreNode, ...] = ()
 
     @property
     def size(self) -> int | None:
@@ -70,6 +73,14 @@ class Snapshots:
     lost: dict[str, set[str]] = field(default_factory=dict)
     _chains: dict[StoreNode, Chain] = field(default_factory=dict)
 
+    def keep_chains(self, before: "Snapshots") -> None:
+        """Take over the chains of an earlier reading that are as they were."""
+        changed = changed_keys(self.by_node, before.by_node)
+        chains = before._chains.items()  # noqa: SLF001 - of its own kind
+        self._chains = (
+            {top: one for top, one in chains if changed.isdisjoint(one.asked)} if changed else {**dict(chains)}
+        )
+
     def chain(self, top: StoreNode) -> Chain:
         """The snapshot `top` and those below it."""
         chain = self._chains.get(top)
@@ -78,23 +89,19 @@ class Snapshots:
         return chain
 
     def _chain(self, top: StoreNode) -> Chain:
-        own = self.by_node.get(top)
-        if own is not None and own.entry.parent:
-            # Many stand on the same: containers on an image, and images on others.
-            below = self._chains.get(StoreNode(top.namespace, top.snapshotter, own.entry.parent))
-            if below is not None and not below.cut and len(below.snapshots) < MOST_LAYERS:
-                return Chain((own, *below.snapshots), below.missing)
         found: list[StoredSnapshot] = []
+        asked: list[StoreNode] = []
         at = top
         while len(found) < MOST_LAYERS:
+            asked.append(at)
             snapshot = self.by_node.get(at)
             if snapshot is None:
-                return Chain(tuple(found), missing=at.name)
+                return Chain(tuple(found), at.name, asked=tuple(asked))
             found.append(snapshot)
             if not snapshot.entry.parent:
-                return Chain(tuple(found))
+                return Chain(tuple(found), asked=tuple(asked))
             at = StoreNode(at.namespace, at.snapshotter, snapshot.entry.parent)
-        return Chain(tuple(found), cut=True)
+        return Chain(tuple(found), cut=True, asked=tuple(asked))
 
 
 def find_snapshots(reader: Reader, files: StoreFiles) -> Snapshots:
@@ -108,6 +115,9 @@ def find_snapshots(reader: Reader, files: StoreFiles) -> Snapshots:
             joined = _joined(namespace, files.snapshotters[name], entries, before.get((namespace, name), {}), found)
             found.by_node.update((one.node, one) for one in joined.values())
             before[namespace, name] = joined
+    last = reader.derived("chains", files.home, dict[str, Snapshots])
+    found.keep_chains(last.get("", Snapshots()))
+    last[""] = found
     return found
 
 

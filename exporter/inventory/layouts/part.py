@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from exporter.core.content import ContentStore, StoreNode
+from exporter.core.content import ContentStore
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, Collector, Container, ContainerId, Image, ImageId, LayerId
@@ -100,8 +100,8 @@ class Part:
     it is false, its objects are not known, and any layer may be one of its. `leftovers`: the entries of the root that
     were its own and that no engine reads any more. `renamed`: the new ids of images by their old ids, where an engine
     has moved them. `content`: the containerd image store. `containers` are those that are not Docker's. `active`: when
-    Docker last worked with a driver, in Unix seconds, where that cannot be told from the driver's directory. `used`:
-    the blobs and snapshots of the image store that something keeps.
+    Docker last worked with a driver, in Unix seconds, where that cannot be told from the driver's directory.
+    `unused`: the digests of the blobs of the image store that nothing keeps.
     """
 
     drivers: Sequence[DriverPart] = ()
@@ -114,4 +114,4 @@ class Part:
     content: ContentStore | None = None
     containers: tuple[Container, ...] = ()
     active: Mapping[str, float] = field(default_factory=dict)
-    used: Collection[StoreNode] = ()
+    unused: Collection[str] = ()
