@@ -1,6 +1,5 @@
 """A real Prometheus with the rules loaded scrapes real exporters on the busy example hosts."""
 
-import re
 from collections.abc import Iterator
 
 import pytest
