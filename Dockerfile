@@ -26,6 +26,7 @@ RUN python -m venv /opt/exporter \
     && /opt/build/bin/pip install --no-cache-dir --require-hashes -r requirements-dev.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY packaging packaging
+COPY docs/runbooks docs/runbooks
 COPY exporter exporter
 # The context has no git directory: the commit that build_info tells comes from outside.
 ARG REVISION=

@@ -13,7 +13,7 @@ DEMO_PROMETHEUS_ADDRESS ?= 127.0.0.1:9590
 DEMO_CONTAINERD_ADDRESS ?= 127.0.0.1:9591
 # Parts of docker.io in Debian 12, and packages of their own in Debian 13
 DOCKER_CLIENT := docker-cli:/usr/bin/docker docker-buildx:/usr/libexec/docker/cli-plugins/docker-buildx
-APT_TEST := prometheus strace curl openssl systemd docker.io $(DOCKER_CLIENT) busybox-static chromium lintian debootstrap e2fsprogs btrfs-progs
+APT_TEST := prometheus jsonnet strace curl openssl systemd docker.io $(DOCKER_CLIENT) busybox-static chromium lintian debootstrap e2fsprogs btrfs-progs
 #: In a virtual environment of its own: what it needs is no business of the lock files.
 MUTATION_TOOL := cosmic-ray==8.7.0
 APT_BENCHMARK := docker.io $(DOCKER_CLIENT) busybox-static gdu prometheus
@@ -40,14 +40,16 @@ demo-prometheus: setup apt-test ## Three example roots that change all the time,
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo-prometheus "$(DEMO_ADDRESS)" "$(DEMO_BUILD_ADDRESS)" \
 		"$(DEMO_CONTAINERD_ADDRESS)" "$(DEMO_PROMETHEUS_ADDRESS)"
 
-dashboards: setup ## Generate grafana/*.json and prometheus/rules.yml
+dashboards: setup ## Generate grafana/*.json and prometheus/rules.*
 	$(BIN)/python -m grafana
 	$(BIN)/docker-storage-exporter rules > prometheus/rules.yml
+	$(BIN)/docker-storage-exporter rules --format json > prometheus/rules.json
 
 apt-test:
 	@scripts/ensure-apt $(APT_TEST)
 	@[ "$$(id -u)" -ne 0 ] || scripts/debian-root >/dev/null || echo "no Debian root: tests that need one are skipped" >&2
 	@[ "$$(id -u)" -ne 0 ] || scripts/engine-root >/dev/null || echo "no root with today's Docker: tests that need one are skipped" >&2
+	@[ "$$(id -u)" -ne 0 ] || scripts/prometheus-root >/dev/null || echo "no root with today's Prometheus: tests that need one are skipped" >&2
 
 # Tests that share something expensive are of one group, and so run in one of the processes.
 # One process more than there are cores: many tests wait for the exporter most of the time.

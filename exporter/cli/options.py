@@ -341,7 +341,34 @@ thresholds = option(
     help="Set a threshold: a size (2GiB), a share (15%) or a time (6h). Repeat it for several; --list names all.",
 )
 runbooks = option(
-    "--runbooks", "runbooks", default="docs/runbooks/", metavar="URL", help="Where the runbooks are served."
+    "--runbooks",
+    "runbooks",
+    default="",
+    metavar="URL",
+    help="Where the runbooks are served; alerts have a runbook_url then. The name of the alert is added, or replaces "
+    "NAME in the URL. The exporter serves them: http://{{ $labels.instance }}/runbooks",
+)
+labels_of_fleets = option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME",
+    help="A label by which hosts with the same job and instance differ, such as cluster. Repeat it for several.",
+)
+bridge = option(
+    "--bridge",
+    "bridge",
+    default="10m",
+    show_default=True,
+    metavar="TIME",
+    help="A gap in the samples that is shorter changes no alert. At least twice the scrape interval.",
+)
+textfile = option(
+    "--textfile",
+    "textfile",
+    default="",
+    metavar="TIME",
+    help="How often `once` writes for node_exporter, where the figures come by its textfile collector, such as 1h.",
 )
 speed = option(
     "--speed",
@@ -355,7 +382,8 @@ rules_form = option(
     "--format",
     "form",
     default="prometheus",
-    type=click.Choice(["prometheus", "prometheus-rule"]),
-    help="prometheus: a file for rule_files. prometheus-rule: a PrometheusRule for the operator on Kubernetes.",
+    type=click.Choice(["prometheus", "json", "prometheus-rule"]),
+    help="prometheus: a file for rule_files. json: the same for jsonnet. prometheus-rule: a PrometheusRule for the "
+    "operator on Kubernetes.",
 )
 listed = click.option("--list", "listed", is_flag=True, help="List the thresholds instead of printing rules.")

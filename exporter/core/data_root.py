@@ -10,13 +10,13 @@ of them has the absolute path of that root as its first component.
 import errno
 import os
 import stat
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from exporter.core.descent import Descent, check_name
+from exporter.core.listings import Listings
 from exporter.core.measured import Reason, Tree, root_of
 from exporter.core.mountinfo import MountPoint
 
@@ -102,6 +102,8 @@ class DataRoot:
         self.silent: set[Tree] = set()
         self._asked: set[Tree] = set()
         self._listings: dict[Tree, list[str]] = {}
+        #: What earlier openings of this root have listed.
+        self.listings = Listings()
         try:
             for one in further:
                 self.add(one)
@@ -211,13 +213,22 @@ class DataRoot:
     def names(self, tree: Tree) -> list[str]:
         """List the names in a directory, sorted so that a scan is repeatable; raises OSError.
 
-        It is listed once for as long as this root is open, so that all of a scan sees the same. The names are
-        shared: the same ids stand in many places, and for as long as the exporter runs.
+        It is listed once for as long as this root is open, so that all of a scan sees the same.
         """
         listing = self._listings.get(tree)
         if listing is None:
-            listing = self._listings[tree] = sorted(map(sys.intern, os.listdir(self.borrow(tree))))
+            listing = self._listings[tree] = self.listings.names(tree, self.borrow(tree))
         return listing
+
+    def is_filled(self, tree: Tree) -> bool:
+        """Whether a directory has an entry; False for all else, an error included."""
+        if tree in self._listings:
+            return bool(self._listings[tree])
+        try:
+            with os.scandir(self.borrow(tree)) as entries:
+                return next(entries, None) is not None
+        except OSError:
+            return False
 
     def forget_listings(self) -> None:
         """List directories again from now on."""

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 PAGE = 4096
 #: A bucket: values and further buckets by name. A name is a text or bytes; a value is bytes, or a bucket.
@@ -18,6 +19,8 @@ Tree = Mapping[Any, Any]
 _LEAF, _BRANCH = 2, 1
 _LARGEST_INLINE = PAGE // 4
 _FIRST = 3
+#: A leaf page with more bytes than this ends before one in so many keys.
+_SMALLEST, _ONE_IN = PAGE // 4, 16
 #: One element of a leaf: 1 for a bucket, key, value.
 _Element = tuple[int, bytes, bytes]
 
@@ -104,7 +107,7 @@ class _State:
         self.end: int = before.end if before else _FIRST
         self.used: set[int] = set()
         self.places: dict[bytes, list[int]] = defaultdict(list)
-        self._old = {body: list(numbers) for body, numbers in before.places.items()} if before else {}
+        self._old = {body: numbers[::-1] for body, numbers in before.places.items()} if before else {}
         busy = before.used if before else ()
         self._free = [number for number in range(self.end - 1, _FIRST - 1, -1) if number not in busy]
 
@@ -160,12 +163,17 @@ def _sorted(tree: Tree) -> list[tuple[bytes, bytes | Tree]]:
 
 
 def _parts(elements: list[_Element]) -> list[list[_Element]]:
-    """Split elements into those of each leaf page; an element that is larger than a page has pages of its own."""
+    """Split elements into those of each leaf page; an element that is larger than a page has pages of its own.
+
+    Some keys are always the first of a page. So one more element changes the pages around it and no others, as where
+    bbolt splits one page into two.
+    """
     parts: list[list[_Element]] = [[]]
     size = 16
     for element in elements:
         needed = 16 + len(element[1]) + len(element[2])
-        if parts[-1] and size + needed > PAGE:
+        begins = size > _SMALLEST and crc32(element[1]) % _ONE_IN == 0
+        if parts[-1] and (begins or size + needed > PAGE):
             parts.append([])
             size = 16
         parts[-1].append(element)

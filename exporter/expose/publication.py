@@ -119,8 +119,9 @@ class Publisher:
         return view
 
     def _body(self, snapshot: Snapshot, counters: Counters) -> Body:
-        figures = self._figures = Figures(snapshot)
+        figures = self._figures = Figures(snapshot, self._figures)
         pages = self._kept.render(figures)
+        figures.forget_before()
         if figures.barrier.failed:  # what has failed is tried again as a whole
             self._kept = KeptExposition(self._shown)
         _count(figures.barrier.failed, counters)

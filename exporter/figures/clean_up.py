@@ -1,22 +1,36 @@
-"""Removes what prunes remove, one category after the other, and notes what goes with each.
+"""Which objects prunes remove, one category after the other, and which layers and trees go with each.
 
 A graph driver's layers go with the last image, container or build record that needs them; blobs and snapshots of
 containerd go as its garbage collector frees them.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
+from exporter.core.content import StoreNode
 from exporter.core.engine_version import PRUNES
 from exporter.core.measured import Tree
-from exporter.core.model import Container, ContainerState, Image, ImageKey, Layer, LayerId, LayerKey, Snapshot, Use
+from exporter.core.model import (
+    Container,
+    ContainerState,
+    Image,
+    ImageKey,
+    Inventory,
+    Layer,
+    LayerId,
+    Use,
+    Volume,
+)
 from exporter.core.text import SHORT, escape
 from exporter.figures.prunable import reasons_against
 from exporter.figures.prunes import Category, Command, command
 from exporter.figures.sweep import Sweep
-from exporter.inventory.areas import table
+
+_STOPPED = frozenset(ContainerState) - {
+    *(ContainerState.UNKNOWN, ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING),
+    ContainerState.STALE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,37 +54,46 @@ def _image_names(image: Image) -> tuple[str, ...]:
 
 def _is_stopped(container: Container) -> bool:
     """Whether `docker container prune` removes it."""
-    stopped = container.runs is False and container.state is not ContainerState.STALE
-    return stopped and not (container.unloaded or container.foreign)
+    return container.state in _STOPPED and not (container.unloaded or container.foreign)
 
 
 def _parent(image: Image) -> ImageKey | None:
     return None if image.parent is None else ImageKey(image.driver, image.namespace, image.parent)
 
 
-class CleanUp:
-    """Removes one category after the other, and notes which trees go with each."""
+#: By driver, the layers that objects need.
+_Layers = dict[str, set[LayerId]]
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        inventory = self._inventory = snapshot.inventory
-        self.owners: dict[Tree, Category | None] = {}
+
+class CleanUp:
+    """Removes one category after the other.
+
+    `removed` are the containers, images and volumes that go with each. `layers` has, by driver, with which category
+    each layer of a graph driver goes that something needs; None: it stays. `nodes` has the same for the blobs and
+    snapshots of containerd's store that something needs, `others` for the other trees of that store and of BuildKit.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self.removed: dict[Category, Sequence[Container | Image | Volume]] = {}
+        self.layers: dict[str, dict[LayerId, Category | None]] = defaultdict(dict)
+        self.nodes: dict[StoreNode, Category | None] = {}
+        self.others: dict[Tree, Category | None] = {}
         self.objects: dict[Category, int] = dict.fromkeys(Category, 0)
-        self.unknown: set[Category] = set()
         self._names: dict[Category, list[str]] = defaultdict(list)
         self._by_name = inventory.engine.has(PRUNES) is False
         self._why = reasons_against(inventory)
         self._images = {one.key: one for one in inventory.images if not (one.unloaded or one.namespace)}
         self._containers = [one for one in inventory.containers if not (one.unloaded and one.going)]
         self._building = True
-        self._layers: dict[LayerKey, Layer] = {one.key: one for one in inventory.layers}
         self._sweep = Sweep(inventory, inventory.content) if inventory.content is not None else None
+        self._run()
+        self._note_others()
+        self._note_orphans(Category.LAYERS_ORPHANED)
 
-    def run(self) -> None:
-        """Decide for every tree of an object with which category it is removed."""
-        self._keep_everything()
-        held = self._held()
-        steps = (
+    def _run(self) -> None:
+        """Do what each prune does, and note with which category each layer goes: with the last that needs it."""
+        steps: tuple[tuple[Category, Callable[[Category], _Layers]], ...] = (
             (Category.CONTAINERS_STOPPED, self._prune_containers),
             (Category.IMAGES_DANGLING, self._prune_dangling),
             (Category.IMAGES_UNUSED, self._prune_unused),
@@ -81,46 +104,69 @@ class CleanUp:
         for category, step in steps:
             if category in self._why:
                 continue  # nobody is told to run it, so it does not count as run for those after it
-            step(category)
-            now = self._held()
-            for driver, names in held.items():
-                for name in names - now[driver]:
-                    self._free(category, self._layers.get(LayerKey(driver, name)))
-            held = now
-        if self._sweep is not None:
-            self._free_swept(self._sweep)
-        self._free_orphans(Category.LAYERS_ORPHANED)
+            for driver, names in step(category).items():
+                self.layers[driver].update(dict.fromkeys(names, category))
+        for driver, names in self._kept().items():
+            self.layers[driver].update(dict.fromkeys(names))
 
-    def _free_swept(self, sweep: Sweep) -> None:
-        """Free the blobs and snapshots of containerd that nothing keeps any more."""
-        freed: dict[Category, list[Tree]] = defaultdict(list)
-        for tree, category in sweep.trees().items():
-            if category is not None:
-                freed[category].append(tree)
-        for category, trees in freed.items():
-            self._remove_trees(category, trees, due=True)
-        for key, category in sweep.layers():
-            self._note_unknown(category, self._layers.get(key))
+    def _kept(self) -> _Layers:
+        """The layers of graph drivers that what is left needs.
 
-    def _free_orphans(self, category: Category) -> None:
-        """Free the layers that nothing refers to, and blobs of containerd that nothing refers to."""
+        So are those that an entry of `layerdb/mounts` holds.
+        An engine reads such an entry when it starts, whether its container is there or not, and removes no layer that
+        one stands on (Docker 20.10 layer/layer_store.go, loadMount).
+        """
+        kept = _of_images(self._images.values())
+        cache = self._inventory.build_cache
+        for driver, names in (
+            *_of_containers(self._containers).items(),
+            *cache.kept.items(),
+            *(cache.holds.items() if self._building else ()),
+        ):
+            kept[driver].update(names)
+        for layer in self._inventory.layers:
+            if layer.held and not layer.namespace:
+                kept[layer.driver].add(layer.id)
+        return kept
+
+    def _note_others(self) -> None:
+        """The trees of containerd's store and of BuildKit that are no blob and no snapshot of a namespace."""
+        cache, content = self._inventory.build_cache, self._inventory.content
+        self.others.update(dict.fromkeys((*cache.files, *cache.content)))
+        if content is None or self._sweep is None:
+            return
+        self.others.update(dict.fromkeys(content.files))
+        self.others.update(dict.fromkeys(one.tree for one in content.ingests))
+        alone = (one.tree for one in content.blobs.values() if not one.namespaces)
+        self.others.update(dict.fromkeys(tree for tree in alone if tree is not None))
+        self.nodes = self._sweep.freed()
+
+    def _note_orphans(self, category: Category) -> None:
+        """The layers that nothing refers to, and blobs of containerd that nothing refers to."""
         orphans = [layer for layer in self._inventory.layers if layer.use is Use.ORPHANED]
         for layer in orphans:
-            self._free(category, layer)
+            if layer.namespace:
+                self.nodes.setdefault(StoreNode(layer.namespace, layer.driver, layer.name), category)
+            else:
+                self.layers[layer.driver][layer.id] = category
         content = self._inventory.content
         known = content.blobs if content is not None else {}
-        blobs = [known[digest].tree for digest in (content.orphaned if content else ()) if digest in known]
-        self._remove_trees(category, (tree for tree in blobs if tree is not None), due=True)
+        blobs = [known[digest] for digest in (content.orphaned if content else ()) if digest in known]
+        for blob in blobs:
+            for namespace in blob.namespaces:
+                self.nodes.setdefault(StoreNode(namespace, "", blob.digest), category)
+            if blob.tree is not None and not blob.namespaces:
+                self.others[blob.tree] = category
         self.objects[category] = len(orphans) + len(blobs)
 
-    def freed(self, category: Category, allocated: int) -> Freed:
+    def freed(self, category: Category, allocated: int | None) -> Freed:
         """What a category frees, if the trees that go with it have so many bytes of blocks."""
         if why := self._why.get(category):
             return Freed(None, None, why=why)
         how = command(category, self._inventory.engine, self._names[category])
         if category is Category.BUILD_HISTORY and self._sweep is None:
             how = Command("")
-        return Freed(None if category in self.unknown else allocated, self.objects[category], how)
+        return Freed(allocated, self.objects[category], how)
 
     def _count(self, category: Category, names: Iterable[str]) -> None:
         """Count an object that a category removes, and note what an engine without prunes calls it."""
@@ -128,87 +174,32 @@ class CleanUp:
         if self._by_name:
             self._names[category].extend(map(escape, names))
 
-    def _keep_everything(self) -> None:
-        inventory = self._inventory
-        for layer in inventory.layers:
-            self.owners.update(dict.fromkeys((*layer.trees, *layer.metadata)))
-        for image in inventory.images:
-            self.owners.update(dict.fromkeys(image.metadata))
-        for container in inventory.containers:
-            self.owners.update(dict.fromkeys(container.metadata))
-        for volume in inventory.volumes:
-            self.owners.update(dict.fromkeys(tree for tree in (volume.home, volume.tree) if tree))
-        self.owners.update(dict.fromkeys((*inventory.build_cache.files, *inventory.build_cache.content)))
-        if (content := inventory.content) is not None:
-            self.owners.update(dict.fromkeys(content.files))
-            self.owners.update(dict.fromkeys(one.tree for one in content.ingests))
-            self.owners.update(dict.fromkeys(chain.from_iterable(content.trees.values())))
-            alone = (one.tree for one in content.blobs.values() if not one.namespaces)
-            self.owners.update(dict.fromkeys(tree for tree in alone if tree is not None))
+    def _prune_containers(self, category: Category) -> _Layers:
+        """`docker container prune`: those that do not run. What may run, or be started again, stays.
 
-    def _held(self) -> dict[str, set[LayerId]]:
-        """The layers of graph drivers that the remaining objects need, by driver.
-
-        So are those that an entry of `layerdb/mounts` holds.
-        An engine reads such an entry when it starts, whether its container is there or not, and removes no layer that
-        one stands on (Docker 20.10 layer/layer_store.go, loadMount).
+        A removal that was cut off, or failed, leaves a container `removing`. The engine calls it dead after a failure,
+        and when it is started again, and prunes it (Docker 20.10 daemon/daemon.go, restore).
         """
-        held: dict[str, set[LayerId]] = defaultdict(set)
-        for layer in self._inventory.layers:
-            if layer.held and not layer.namespace:
-                held[layer.driver].add(layer.id)
-        for image in self._images.values():
-            held[image.driver].update(image.layers)
-        for one in self._containers:
-            if one.namespace:
-                continue  # a lease or a container of containerd keeps its layers
-            own = (name for name in (one.layer, one.init) if name is not None)
-            held[one.driver].update((*own, *one.chain))
-        cache = self._inventory.build_cache
-        for driver, names in (*cache.kept.items(), *(cache.holds.items() if self._building else ())):
-            held[driver].update(names)
-        return held
+        gone = [one for one in self._containers if _is_stopped(one)]
+        self.removed[category] = gone
+        for one in gone:
+            self._count(category, (one.id[:SHORT],))
+        if self._sweep is not None:
+            self._sweep.remove_containers(category, gone)
+        self._containers = [one for one in self._containers if not _is_stopped(one)]
+        return _of_containers(gone)
 
-    def _free(self, category: Category, layer: Layer | None) -> None:
-        if layer is None:
-            return
-        self._remove_trees(category, (*layer.trees, *layer.metadata))
-        self._note_unknown(category, layer)
-
-    def _note_unknown(self, category: Category, layer: Layer | None) -> None:
-        """Layers of some drivers are no directories, or share blocks: what goes with them is not known."""
-        if layer is not None and (layer.shares or not layer.trees):
-            self.unknown.add(category)
-
-    def _remove_trees(self, category: Category, trees: Iterable[Tree], *, due: bool = False) -> None:
-        """Note that trees go with a category. `due`: they must have been measured, whatever they are."""
-        for tree in trees:
-            self.owners[tree] = category
-            if ((due or self._is_due(tree)) and self._snapshot.whole(tree) is None) or self._is_lost(tree):
-                self.unknown.add(category)
-
-    def _is_lost(self, tree: Tree) -> bool:
-        """Whether a tree, or a directory on the way to it, could not be measured whole."""
-        lost = self._snapshot.incomplete
-        return bool(lost) and any(tree[:end] in lost for end in range(1, len(tree) + 1))
-
-    @staticmethod
-    def _is_due(tree: Tree) -> bool:
-        """Whether a tree must have been measured. Small metadata need not be there."""
-        return table().around(tree).audited
-
-    def _used(self) -> set[ImageKey]:
-        return {key for one in self._containers if (key := one.image_key) is not None}
-
-    def _prune_dangling(self, category: Category) -> None:
+    def _prune_dangling(self, category: Category) -> _Layers:
         """`docker image prune`: images without a tag that nothing is built on, then their nameless parents."""
-        self._remove_images(category, lambda image, head: image.dangling if head else not image.named)
+        gone = self._remove_images(category, lambda image, head: image.dangling if head else not image.named)
         self._remove_names(category, every=False)
+        return gone
 
-    def _prune_unused(self, category: Category) -> None:
+    def _prune_unused(self, category: Category) -> _Layers:
         """`docker image prune -a`: every image that no container uses and that nothing left is built on."""
-        self._remove_images(category, lambda _image, _head: True)
+        gone = self._remove_images(category, lambda _image, _head: True)
         self._remove_names(category, every=True)
+        return gone
 
     def _remove_names(self, category: Category, *, every: bool) -> None:
         """Remove images of containerd, name by name."""
@@ -217,58 +208,69 @@ class CleanUp:
             gone = self._sweep.remove_images(category, docker, every=every)
             self.objects[category] += sum(one.listed for one in gone)
 
-    def _remove_images(self, category: Category, wanted: Callable[[Image, bool], bool]) -> None:
+    def _remove_images(self, category: Category, wanted: Callable[[Image, bool], bool]) -> _Layers:
         """Remove images that no container uses, children before parents; `wanted` decides by image and head."""
-        used = self._used()
-        children: dict[ImageKey, int] = defaultdict(int)
-        for image in self._images.values():
-            if (parent := _parent(image)) is not None:
-                children[parent] += 1
+        used = {key for one in self._containers if (key := one.image_key) is not None}
+        children = Counter(parent for one in self._images.values() if (parent := _parent(one)) is not None)
         heads = {key for key in self._images if not children[key]}
-        pending = list(heads)
+        pending, gone = list(heads), list[Image]()
         while pending:
             key = pending.pop()
             image = self._images[key]
             if key in used or children[key] or not wanted(image, key in heads):
                 continue
-            del self._images[key]
-            self._remove_trees(category, image.metadata)
+            gone.append(self._images.pop(key))
             if image.listed:
                 self._count(category, _image_names(image))
             if (parent := _parent(image)) in self._images:
                 children[parent] -= 1
                 pending.append(parent)
+        self.removed[category] = gone
+        return _of_images(gone)
 
-    def _prune_containers(self, category: Category) -> None:
-        """`docker container prune`: those that do not run. What may run, or be started again, stays.
-
-        A removal that was cut off, or failed, leaves a container `removing`. The engine calls it dead after a failure,
-        and when it is started again, and prunes it (Docker 20.10 daemon/daemon.go, restore).
-        """
-        gone = [one for one in self._containers if _is_stopped(one)]
-        for one in gone:
-            self._remove_trees(category, one.metadata)
-            self._count(category, (one.id[:SHORT],))
-        if self._sweep is not None:
-            self._sweep.remove_containers(category, gone)
-        self._containers = [one for one in self._containers if not _is_stopped(one)]
-
-    def _prune_volumes(self, category: Category) -> None:
+    def _prune_volumes(self, category: Category) -> _Layers:
         """`docker volume prune --all`: local volumes without driver options that no container that is left mounts."""
         used = {mount.source for one in self._containers for mount in one.mounts if mount.kind == "volume"}
-        for volume in self._inventory.volumes:
-            if volume.name not in used and volume.driver == "local" and not volume.optioned:
-                self._remove_trees(category, (tree for tree in (volume.home, volume.tree) if tree))
-                self._count(category, (volume.name,))
+        volumes = self._inventory.volumes
+        gone = [one for one in volumes if one.name not in used and one.driver == "local" and not one.optioned]
+        for one in gone:
+            self._count(category, (one.name,))
+        self.removed[category] = gone
+        return {}
 
-    def _prune_builds(self, category: Category) -> None:
+    def _prune_builds(self, category: Category) -> _Layers:
         """`docker builder prune --all`: all records, and the layers that only they need. Its files do not shrink."""
         self._building = False
-        self.objects[category] = len(self._inventory.build_cache.records)
+        cache = self._inventory.build_cache
+        self.objects[category] = len(cache.records)
         if self._sweep is not None:
             self._sweep.remove_builds(category)
+        return {driver: set(names) for driver, names in cache.holds.items()}
 
-    def _prune_history(self, category: Category) -> None:
+    def _prune_history(self, category: Category) -> _Layers:
         """`docker buildx history rm --all`. Its database does not shrink."""
         if self._sweep is not None:
             self.objects[category] = self._sweep.remove_history(category)
+        return {}
+
+
+def is_unsized(layer: Layer | None) -> bool:
+    """Whether it is not known what goes with a layer: those of some drivers are no directories, or share blocks."""
+    return layer is not None and (layer.shares or not layer.trees)
+
+
+def _of_images(images: Iterable[Image]) -> _Layers:
+    needed: _Layers = defaultdict(set)
+    for one in images:
+        needed[one.driver].update(one.layers)
+    return needed
+
+
+def _of_containers(containers: Iterable[Container]) -> _Layers:
+    """The layers that containers need. Those of containerd are kept by a lease, or a container, of containerd."""
+    needed: _Layers = defaultdict(set)
+    for one in containers:
+        if not one.namespace:
+            needed[one.driver].update(one.chain)
+            needed[one.driver].update(name for name in (one.layer, one.init) if name is not None)
+    return needed

@@ -1,6 +1,7 @@
 """The figures of one `Snapshot`. Each is computed when it is first asked for, and kept.
 
 Metrics, the document and the pages show the same figures. One whose inputs were not read whole is None, or left out.
+The figures of the next snapshot go on from there: see `figures.difference`.
 """
 
 from collections import Counter
@@ -23,14 +24,20 @@ from exporter.core.model import (
     Snapshot,
     Use,
 )
-from exporter.figures import blob_uses, filesystems, image_sizes, needs, sizes
-from exporter.figures.blob_uses import BlobSum
+from exporter.figures import build_cache, filesystems, needs
+from exporter.figures.blob_uses import BlobSum, BlobUses
+from exporter.figures.build_cache import BuildCacheFigures
 from exporter.figures.clean_up import Freed
-from exporter.figures.image_sizes import ImageFigures
+from exporter.figures.container_sizes import UNKNOWN_CONTAINER, ContainerFigures, ContainerSizes
+from exporter.figures.difference import Difference
+from exporter.figures.directory_sums import DirectorySums
+from exporter.figures.image_sizes import UNKNOWN, ImageFigures, ImageSizes
+from exporter.figures.layer_sizes import LayerSizes, LayerSum, LayerSums, spaces
 from exporter.figures.needs import Figure
+from exporter.figures.parts import Parts
 from exporter.figures.prunes import Category
-from exporter.figures.reclaim import Reclaim, reclaim
-from exporter.figures.sizes import BuildCacheFigures, ContainerFigures, LayerSum
+from exporter.figures.reclaim import Reclaim, Reclaimer
+from exporter.figures.volume_figures import VolumeFigures
 
 T = TypeVar("T")
 
@@ -41,11 +48,26 @@ _NOT_RECKONED = Reclaim({category: Freed(None, None, why=_FAILED) for category i
 class Figures:
     """The figures of one snapshot, which does not change."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, before: "Figures | None" = None) -> None:
+        """`before` are the figures of an earlier snapshot, which can be asked no more after this."""
         self.snapshot = snapshot
         #: Counts the errors of working the figures out, and of rendering them.
         self.barrier = Barrier()
         self._known: dict[tuple[Figure | Category, str], bool] = {}
+        going_on = before is not None and not before.barrier.failed
+        self.parts: Parts = Parts(snapshot, before.parts if before is not None and going_on else None)
+
+    def forget_before(self) -> None:
+        """Come to this snapshot with everything, and free what is left of the one before."""
+        for _ in (self.layers, self.containers, self.directories, self.volumes, self._blobs, self.reclaim):
+            pass
+        self.parts.forget_before()
+
+    def _part(
+        self, kind: type[T], collector: Collector, what: str, advance: Callable[[T, Difference], None]
+    ) -> T | None:
+        """One part of the figures, come to this snapshot; None where that fails."""
+        return self.barrier.attempt(collector, what, lambda: self.parts.advance(kind, advance), None)
 
     def is_known(self, figure: Figure | Category, driver: str = "") -> bool:
         """Whether the inputs of a figure were read whole, for one graph driver or for all ("")."""
@@ -68,20 +90,37 @@ class Figures:
         return self.barrier.attempt(collector, what, partial(work, self.snapshot), instead)
 
     @cached_property
+    def _sizes(self) -> LayerSizes:
+        sizes = self._part(LayerSizes, Collector.IMAGES, "sizes of layers", LayerSizes.advance)
+        if sizes is None:
+            return LayerSizes()
+        self.parts.sound &= sizes.sound
+        return sizes
+
+    @property
     def layer_sizes(self) -> Mapping[LayerKey, int]:
         """Every layer's own size as Docker counts it, bytes."""
-        return self._attempt(Collector.IMAGES, "sizes of layers", sizes.layer_sizes, {})
+        return self._sizes.sizes
 
     @cached_property
-    def _image_sizes(self) -> Mapping[ImageKey, ImageFigures]:
+    def _images(self) -> ImageSizes:
         """The figures of images, also where their inputs were not read whole."""
-        return image_sizes.images(self.snapshot.inventory, self.layer_sizes, self.barrier)
+        sizes = self._sizes
+
+        def advance(part: ImageSizes, since: Difference) -> None:
+            part.advance(since, sizes, self.barrier)
+
+        return self._part(ImageSizes, Collector.IMAGES, "sizes of images", advance) or ImageSizes()
 
     @cached_property
     def images(self) -> Mapping[ImageKey, ImageFigures]:
         """The figures of every image."""
-        found = self._image_sizes
-        return {one.key: self._image(one, found[one.key]) for one in self.snapshot.inventory.images}
+        found, images = self._images.figures, self.snapshot.inventory.images
+        figures = (Figure.IMAGE_SHARES, Figure.IMAGE_USERS, Figure.IMAGE_LISTED)
+        drivers = {one.driver for one in images}
+        if len(found) == len(images) and all(self.is_known(one, driver) for one in figures for driver in drivers):
+            return found
+        return {one.key: self._image(one, found.get(one.key, UNKNOWN)) for one in images}
 
     def _image(self, image: Image, figures: ImageFigures) -> ImageFigures:
         """Leave out what is not known. A name or a user that was read is one, whatever else was not."""
@@ -97,14 +136,14 @@ class Figures:
     @cached_property
     def spaces(self) -> Sequence[tuple[str, str]]:
         """The drivers with the namespaces in which each has objects."""
-        return sizes.spaces(self.snapshot.inventory)
+        return spaces(self.snapshot.inventory)
 
     @cached_property
     def image_states(self) -> Mapping[tuple[str, str, ImageState], int]:
         """How many images of each driver and namespace have each state, for the states that are known."""
-        images, known, found = self.snapshot.inventory.images, self.images, self._image_sizes
+        images, known, found = self.snapshot.inventory.images, self.images, self._images.figures
         counts = Counter((one.driver, one.namespace, known[one.key].state) for one in images)
-        failed = {one.driver for one in images if found[one.key].state is None}
+        failed = {one.driver for one in images if found.get(one.key, UNKNOWN).state is None}
         return {
             (driver, namespace, state): counts[driver, namespace, state]
             for driver, namespace in self.spaces
@@ -116,8 +155,15 @@ class Figures:
     @cached_property
     def layers(self) -> Mapping[tuple[str, str, Use], LayerSum]:
         """The layers on disk by driver, namespace and use, for the uses that are known."""
-        nothing: dict[tuple[str, str, Use], LayerSum] = {}
-        sums = self._attempt(Collector.IMAGES, "sums of layers", lambda it: sizes.layers(it, self.layer_sizes), nothing)
+        sizes, nothing = self._sizes, dict[tuple[str, str, Use], LayerSum]()
+
+        def advance(part: LayerSums, since: Difference) -> None:
+            part.advance(since, sizes)
+
+        part = self._part(LayerSums, Collector.IMAGES, "sums of layers", advance)
+        if part is None:
+            return nothing
+        sums = self._attempt(Collector.IMAGES, "sums of layers", lambda it: part.sums(it, self.spaces), nothing)
         return {
             (driver, namespace, use): total
             for (driver, namespace, use), total in sums.items()
@@ -133,18 +179,35 @@ class Figures:
     @cached_property
     def containers(self) -> Mapping[ContainerKey, ContainerFigures]:
         """The figures of every container."""
-        return sizes.containers(self.snapshot, self.layer_sizes, self.images, self.barrier)
+        sizes, images = self._sizes, self._images
+
+        def advance(part: ContainerSizes, since: Difference) -> None:
+            part.advance(since, sizes, images, self.barrier)
+
+        part = self._part(ContainerSizes, Collector.CONTAINERS, "sizes of containers", advance)
+        if part is None:
+            return dict.fromkeys((one.key for one in self.snapshot.inventory.containers), UNKNOWN_CONTAINER)
+        return part.figures
+
+    @cached_property
+    def _directories(self) -> DirectorySums | None:
+        return self._part(DirectorySums, Collector.DIRECTORIES, "sums of directories", DirectorySums.advance)
 
     @cached_property
     def directories(self) -> Mapping[str, Usage | None]:
         """The usage of every top-level entry, and of the root itself as `.`; None where it is not known."""
-        return self._attempt(Collector.DIRECTORIES, "sums of directories", sizes.directories, {})
+        part = self._directories
+        if part is None:
+            return {}
+        return self._attempt(Collector.DIRECTORIES, "sums of directories", part.usages, {})
 
     @cached_property
     def allocated(self) -> Mapping[Filesystem, int]:
         """The disk blocks of all that is measured on each filesystem, where they are known."""
-        nothing: dict[Filesystem, int] = {}
-        work = partial(filesystems.allocated, directories=self.directories)
+        part, nothing = self._directories, dict[Filesystem, int]()
+        if part is None:
+            return nothing
+        work = partial(filesystems.allocated, directories=self.directories, elsewhere=part.elsewhere())
         return self._attempt(Collector.DIRECTORIES, "sums of filesystems", work, nothing)
 
     @cached_property
@@ -158,30 +221,42 @@ class Figures:
     @cached_property
     def volumes(self) -> Mapping[str, Usage | None]:
         """What every volume holds, by name."""
-        return sizes.volumes(self.snapshot)
+        found = self._volumes
+        return dict.fromkeys(one.name for one in self.snapshot.inventory.volumes) if found is None else found.usages
+
+    @cached_property
+    def _volumes(self) -> VolumeFigures | None:
+        found = self._part(VolumeFigures, Collector.VOLUMES, "sizes of volumes", VolumeFigures.advance)
+        self.parts.sound &= found is not None and found.sound
+        return found
 
     @cached_property
     def volume_containers(self) -> Mapping[str, int | None]:
         """How many containers mount each volume; None where that is not known."""
-        users, known = sizes.volume_containers(self.snapshot), self.is_known(Figure.VOLUME_USERS)
-        names = {*users, *(one.name for one in self.snapshot.inventory.volumes)}
-        return {name: users[name] if known else None for name in names}
+        found = self._volumes
+        volumes = self.snapshot.inventory.volumes
+        if found is None or not self.is_known(Figure.VOLUME_USERS):
+            return dict.fromkeys(one.name for one in volumes)
+        return {one.name: found.users[one.name] for one in volumes}
 
     @cached_property
+    def _blobs(self) -> BlobUses | None:
+        """The uses of blobs; None where there is no image store of containerd, or they are not known."""
+        part = self._part(BlobUses, Collector.IMAGES, "uses of blobs", BlobUses.advance)
+        return part if self.snapshot.inventory.content is not None and self.is_known(Figure.BLOBS) else None
+
+    @property
     def uses_of_blobs(self) -> Mapping[str, BlobUse]:
         """The use of each blob of containerd's image store, by digest; nothing where that is not known."""
-        content = self.snapshot.inventory.content
-        if content is None or not self.is_known(Figure.BLOBS):
-            return {}
-        return self._attempt(Collector.IMAGES, "uses of blobs", lambda _: blob_uses.uses_of_blobs(content), {})
+        return self._blobs.uses if self._blobs is not None else {}
 
     @cached_property
     def blobs(self) -> Mapping[BlobUse, BlobSum]:
         """The blobs of containerd's image store by use; nothing where there is none, or it was not read whole."""
-        content, uses = self.snapshot.inventory.content, self.uses_of_blobs
-        if content is None or not self.is_known(Figure.BLOBS) or (content.blobs and not uses):
+        content, part = self.snapshot.inventory.content, self._blobs
+        if content is None or part is None:
             return {}
-        return self._attempt(Collector.IMAGES, "blobs", lambda it: blob_uses.blobs(it, content, uses), {})
+        return self._attempt(Collector.IMAGES, "blobs", lambda _: part.sums(content), {})
 
     @cached_property
     def history(self) -> int | None:
@@ -191,7 +266,7 @@ class Figures:
 
     def _build_cache(self, snapshot: Snapshot) -> BuildCacheFigures:
         blobs = self.blobs[BlobUse.BUILD_CACHE].allocated if self.blobs else None
-        return sizes.build_cache(snapshot, self.layer_sizes, 0 if snapshot.inventory.content is None else blobs)
+        return build_cache.build_cache(snapshot, self.layer_sizes, 0 if snapshot.inventory.content is None else blobs)
 
     @cached_property
     def build_cache(self) -> BuildCacheFigures:
@@ -209,7 +284,15 @@ class Figures:
     @cached_property
     def reclaim(self) -> Reclaim:
         """What a clean-up would free."""
-        found = self._attempt(Collector.DIRECTORIES, "what a prune frees", reclaim, _NOT_RECKONED)
+        sizes, what = self._sizes, "what a prune frees"
+
+        def advance(part: Reclaimer, since: Difference) -> None:
+            part.advance(since, sizes)
+
+        part = self._part(Reclaimer, Collector.DIRECTORIES, what, advance)
+        if part is None:
+            return _NOT_RECKONED
+        found = self._attempt(Collector.DIRECTORIES, what, part.reclaim, _NOT_RECKONED)
         freed = {
             category: Freed(None, None, why=one.why or why) if (why := self.why_not(category)) else one
             for category, one in found.freed.items()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from exporter.core.measured import Tree, Usage
 from exporter.core.model import Filesystem, Snapshot
-from exporter.figures.sizes import disjoint, place_of
+from exporter.figures.directory_sums import place_of
 
 _VOLUMES: Tree = ("volumes",)
 
@@ -24,21 +24,13 @@ def of_volumes(snapshot: Snapshot) -> dict[str, Filesystem]:
     return {name: where for name, where in found if where is not None and where != usual}
 
 
-def by_filesystem(snapshot: Snapshot, trees: Iterable[Tree]) -> dict[Filesystem, int]:
-    """The disk blocks of trees on each filesystem in bytes, each inode once."""
-    groups: dict[Filesystem, list[Tree]] = defaultdict(list)
-    for tree in trees:
-        where = snapshot.filesystem_of(tree)
-        if where is not None:
-            groups[where].append(tree)
-    usages = disjoint([snapshot.measured[tree] for tree in group] for group in groups.values())
-    return {where: usage.allocated for where, usage in zip(groups, usages, strict=True)}
-
-
-def allocated(snapshot: Snapshot, directories: Mapping[str, Usage | None]) -> dict[Filesystem, int]:
+def allocated(
+    snapshot: Snapshot, directories: Mapping[str, Usage | None], elsewhere: Mapping[Filesystem, int]
+) -> dict[Filesystem, int]:
     """The disk blocks on each filesystem in bytes; without filesystems of which a part was not read whole.
 
-    `directories` are those of `sizes.directories`: they add up to what lies on the filesystems of the roots.
+    `directories` are those of `DirectorySums`: they add up to what lies on the filesystems of the roots. `elsewhere` is
+    what lies on others.
     """
     tops: list[Tree] = [(), *((one.path,) for one in snapshot.further)]
     sums: dict[Filesystem, int] = defaultdict(int)
@@ -51,8 +43,7 @@ def allocated(snapshot: Snapshot, directories: Mapping[str, Usage | None]) -> di
         sums[where] += sum(usage.allocated for usage in mine if usage is not None)
         if None in mine or not mine:
             unknown.add(where)
-    elsewhere = (tree for tree in snapshot.measured if not snapshot.is_here(tree))
-    for where, blocks in by_filesystem(snapshot, elsewhere).items():
+    for where, blocks in elsewhere.items():
         sums[where] += blocks
     return {where: blocks for where, blocks in sums.items() if where not in unknown}
 

@@ -6,12 +6,14 @@ of both. A blob is there once for all namespaces, a snapshot belongs to one.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from exporter.core.barrier import Barrier
 from exporter.core.model import Collector, Image, ImageKey, ImageState, Inventory, LayerId, LayerKey
+from exporter.figures.difference import Difference
+from exporter.figures.layer_sizes import LayerSizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +42,27 @@ class _Parts:
     """What the images are made of, and how many listed images have each part."""
 
     def __init__(self, inventory: Inventory, sizes: Mapping[LayerKey, int]) -> None:
-        # By driver, then by layer: a key for each layer of each image would take most of the memory.
-        self._layers: dict[str, dict[LayerId, int]] = defaultdict(dict)
-        for (driver, layer), size in sizes.items():
-            self._layers[driver][layer] = size
+        self._sizes = sizes
         self._blobs = inventory.content.blobs if inventory.content is not None else {}
+        # By driver, then by layer: a key for each layer of each image would take most of the memory.
         self._having: dict[str, Counter[LayerId]] = defaultdict(Counter)
         self._having_blob: Counter[str] = Counter()
+        #: The layers of all images, by driver.
+        self.layers: dict[str, set[LayerId]] = defaultdict(set)
         for image in inventory.images:
-            if image.listed:
-                for driver, layers in _layers_of(image):
+            for driver, layers in _layers_of(image):
+                self.layers[driver].update(layers)
+                if image.listed:
                     self._having[driver].update(iter(layers))  # not a mapping: that would be counts
+            if image.listed:
                 self._having_blob.update(set(image.blobs))
 
     def of(self, image: Image) -> Iterator[_Part]:
         """The parts of an image, each once."""
         for driver, layers in _layers_of(image):
-            sizes, having = self._layers[driver], self._having[driver]
+            having = self._having[driver]
             for layer in layers:
-                yield sizes.get(layer), having[layer]
+                yield self._sizes.get(LayerKey(driver, layer)), having[layer]
         for digest in set(image.blobs):
             blob = self._blobs.get(digest)
             yield blob.size if blob is not None else None, self._having_blob[digest]
@@ -76,18 +80,50 @@ def _layers_of(image: Image) -> Iterator[tuple[str, Sequence[LayerId]]]:
         yield driver, tuple(layers)
 
 
-def images(inventory: Inventory, sizes: Mapping[LayerKey, int], barrier: Barrier) -> dict[ImageKey, ImageFigures]:
-    """The figures of every image. Sharing is counted among the listed images only."""
-    parts = _Parts(inventory, sizes)
-    users = Counter(one.image_key for one in inventory.containers)
-    figures: Callable[[Image, _Parts, int], ImageFigures]
-    found: dict[ImageKey, ImageFigures] = {}
-    for image in inventory.images:
-        key = image.key
+class ImageSizes:
+    """The figures of every image. Sharing is counted among the listed images only.
+
+    `resized`: the size of an image is another one than in the snapshot before.
+    """
+
+    def __init__(self) -> None:
+        self.figures: dict[ImageKey, ImageFigures] = {}
+        self.resized = False
+        self._parts = _Parts(Inventory(), {})
+        self._users: Counter[ImageKey | None] = Counter()
+        self._images: dict[ImageKey, Image] = {}
+
+    def advance(self, difference: Difference, sizes: LayerSizes, barrier: Barrier) -> None:
+        """Go on to the next snapshot, with the sizes of its layers."""
+        before, now = difference.before.inventory, difference.now.inventory
+        users = [one.image_key for one in difference.containers.removed]
+        self._users.subtract(users)
+        come = [one.image_key for one in difference.containers.added]
+        self._users.update(come)
+        self.resized = False
+        layers = self._parts.layers
+        resized = any(key.id in layers.get(key.driver, ()) for key in sizes.changed)
+        if resized or difference.images or before.content is not now.content:
+            self._work_out_all(now, sizes, barrier)
+        else:
+            for key in {*users, *come}:
+                if key is not None and key in self._images:
+                    self.figures[key] = self._figures(self._images[key], barrier)
+
+    def _work_out_all(self, inventory: Inventory, sizes: LayerSizes, barrier: Barrier) -> None:
+        """An image that comes or goes is another one that shares, or does not share, what others have."""
+        self._parts = _Parts(inventory, sizes.sizes)
+        self._images = {one.key: one for one in inventory.images}
+        before = self.figures
+        self.figures = {one.key: self._figures(one, barrier) for one in inventory.images}
+        self.resized = {key: one.virtual for key, one in before.items()} != {
+            key: one.virtual for key, one in self.figures.items()
+        }
+
+    def _figures(self, image: Image, barrier: Barrier) -> ImageFigures:
         figures = _of_store if image.namespace else _of_layers
-        work = partial(figures, image, parts, users[key])
-        found[key] = barrier.attempt(Collector.IMAGES, f"image {image.id}", work, UNKNOWN)
-    return found
+        work = partial(figures, image, self._parts, self._users[image.key])
+        return barrier.attempt(Collector.IMAGES, f"image {image.id}", work, UNKNOWN)
 
 
 def _of_layers(image: Image, parts: _Parts, containers: int) -> ImageFigures:

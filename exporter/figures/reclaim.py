@@ -1,27 +1,33 @@
-"""What a clean-up would free, and what belongs to no object: pure functions of a `Snapshot`.
+"""What a clean-up would free, and what belongs to no object.
 
 The categories are removed one after the other, in the order of `docker system prune`, each as Docker's own prune would
 do it, so they are disjoint. Docker 20.10: daemon/images/image_prune.go and image_delete.go, daemon/prune.go,
 volume/service/service.go (Prune).
 """
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from exporter.core.content import ContentStore, StoreNode
 from exporter.core.measured import Tree
-from exporter.core.model import Filesystem, Snapshot
-from exporter.figures.clean_up import CleanUp, Freed
-from exporter.figures.filesystems import by_filesystem
+from exporter.core.model import Container, Filesystem, Image, Layer, LayerId, LayerKey, Snapshot, Volume
+from exporter.figures.clean_up import CleanUp, Freed, is_unsized
+from exporter.figures.difference import Difference, changed_keys
+from exporter.figures.layer_sizes import LayerSizes
+from exporter.figures.owners import BY_ITSELF, KEPT, Owners
 from exporter.figures.prunes import Category
-from exporter.figures.sizes import disjoint
+from exporter.inventory.areas import table
+
+_RANKS = {category: rank for rank, category in enumerate(Category)}
+_Object = Container | Image | Volume
 
 
 @dataclass(frozen=True, slots=True)
 class Reclaim:
     """All categories, and the bytes below the root that belong to no object.
 
-    `elsewhere`: the bytes that all of them free on other filesystems than the root's own.
+    `elsewhere`: where a root has parts on several filesystems, what all categories free on each, as far as it is known.
     """
 
     freed: Mapping[Category, Freed]
@@ -29,35 +35,145 @@ class Reclaim:
     elsewhere: Mapping[Filesystem, int] = field(default_factory=dict)
 
 
-def reclaim(snapshot: Snapshot) -> Reclaim:
-    """Work out what each prune would free."""
-    clean_up = CleanUp(snapshot)
-    clean_up.run()
-    by_stage: dict[Category | None, list[Tree]] = defaultdict(list)
-    rest: list[Tree] = []
-    for tree in snapshot.measured:
-        owner = _owner(clean_up.owners, tree)
-        (rest if owner is None else by_stage[clean_up.owners[owner]]).append(tree)
-    # An inode is freed with its last link, so what is removed last is added first. One that an object has a link to,
-    # too, counts for the object.
-    stages: list[Category | None] = [None, *reversed(Category)]
-    groups = [*(by_stage[stage] for stage in stages), [tree for tree in rest if snapshot.is_here(tree)]]
-    *usages, unowned = disjoint([snapshot.measured[tree] for tree in trees] for trees in groups)
-    freed = {
-        category: clean_up.freed(category, usage.allocated)
-        for category, usage in zip(stages, usages, strict=True)
-        if category is not None
-    }
-    unattributed = unowned.allocated
-    whole = not any(_owner(clean_up.owners, tree) is None for tree in snapshot.incomplete)
-    several = len({*snapshot.places.values()}) > 1
-    trees = (tree for stage, mine in by_stage.items() if stage is not None for tree in mine)
-    elsewhere = by_filesystem(snapshot, trees if several else ())
-    return Reclaim({category: freed[category] for category in Category}, unattributed if whole else None, elsewhere)
+class Reclaimer:
+    """Works out what each prune would free."""
+
+    def __init__(self) -> None:
+        self._owners = Owners()
+        self._clean_up: CleanUp | None = None
+        #: The containers, images and volumes that go with a category, by identity: each with its rank.
+        self._removed: dict[int, tuple[_Object, int]] = {}
+        self._layers: dict[LayerKey, int] = {}
+        self._others: dict[Tree, int] = {}
+        #: The blobs and snapshots of containerd that something needs, and when each goes.
+        self._nodes: dict[StoreNode, Category | None] = {}
+        #: When the snapshots go of which it is not known what goes with them.
+        self._unsized_nodes: dict[StoreNode, int] = {}
+        #: The trees that go with a category, and of which it is not known what they hold.
+        self._unknown: set[Tree] = set()
+        self._unsized: Counter[int] = Counter()
+
+    def advance(self, difference: Difference, sizes: LayerSizes) -> None:
+        """Go on to the next snapshot, with its layers."""
+        clean_up = self._clean_up = CleanUp(difference.now.inventory)
+        self._claim_objects(difference, clean_up)
+        self._claim_layers(difference, clean_up, sizes)
+        self._claim_nodes(difference, clean_up, sizes)
+        others = {tree: _RANK_OF[category] for tree, category in clean_up.others.items()}
+        for tree in changed_keys(self._others, others):
+            self._move((tree,), self._others.get(tree), others.get(tree))
+        self._others = others
+        touched = self._owners.settle(difference)
+        for tree in touched | difference.trees:
+            (self._unknown.add if self._is_unknown(tree, difference.now) else self._unknown.discard)(tree)
+
+    def _move(self, trees: tuple[Tree, ...], before: int | None, now: int | None) -> None:
+        """Note that trees go at another time; None: the object is not there."""
+        if before is not None:
+            self._owners.unclaim(trees, before)
+        if now is not None:
+            self._owners.claim(trees, now)
+
+    def _claim_objects(self, difference: Difference, clean_up: CleanUp) -> None:
+        before, now = (
+            self._removed,
+            {id(one): (one, _RANKS[category]) for category, several in clean_up.removed.items() for one in several},
+        )
+        handled: set[int] = set()
+        for kind in (difference.images, difference.containers, difference.volumes):
+            for one in kind.removed:
+                handled.add(id(one))
+                self._move(_trees(one), before.get(id(one), (one, KEPT))[1], None)
+            for one in kind.added:
+                handled.add(id(one))
+                self._move(_trees(one), None, now.get(id(one), (one, KEPT))[1])
+        for number, (one, rank) in now.items():
+            if number not in handled and (known := before.get(number, (one, KEPT))[1]) != rank:
+                self._move(_trees(one), known, rank)
+        for number, (one, rank) in before.items():
+            if number not in now and number not in handled:
+                self._move(_trees(one), rank, KEPT)
+        self._removed = now
+
+    def _claim_layers(self, difference: Difference, clean_up: CleanUp, sizes: LayerSizes) -> None:
+        """Those of containerd's namespaces are in `others`."""
+        before, now = (
+            self._layers,
+            {
+                LayerKey(driver, LayerId(name)): _RANKS[category]
+                for driver, several in clean_up.layers.items()
+                for name, category in several.items()
+                if category is not None
+            },
+        )
+        changed: list[tuple[Layer, bool, bool]] = [
+            *((one, True, False) for one in difference.layers.removed),
+            *((one, False, True) for one in difference.layers.added),
+        ]
+        replaced = {one.key for one, _, _ in changed}
+        stayed = (sizes.layers[key] for key in changed_keys(before, now) - replaced if key in sizes.layers)
+        for layer, was, stays in (*changed, *((one, True, True) for one in stayed)):
+            if layer.namespace:
+                continue
+            old = before.get(layer.key, KEPT) if was else None
+            new = now.get(layer.key, KEPT) if stays else None
+            self._move((*layer.trees, *layer.metadata), old, new)
+            if is_unsized(layer):
+                self._unsized.subtract(() if old is None else (old,))
+                self._unsized.update(() if new is None else (new,))
+        self._layers = now
+
+    def _claim_nodes(self, difference: Difference, clean_up: CleanUp, sizes: LayerSizes) -> None:
+        """A blob is there once for all namespaces: it goes with the last of them that keeps it."""
+        before, now = self._nodes, clean_up.nodes
+        old, new = (one.inventory.content or _NO_CONTENT for one in (difference.before, difference.now))
+        moved = changed_keys(before, now) | changed_keys(old.trees, new.trees) | changed_keys(old.layers, new.layers)
+        for node in moved:
+            # What nothing keeps goes when the collector of containerd runs.
+            was, stays = (_RANK_OF[of[node]] if node in of else BY_ITSELF for of in (before, now))
+            self._owners.unclaim(old.trees.get(node, ()), was)
+            self._owners.claim(new.trees.get(node, ()), stays)
+            if (counted := self._unsized_nodes.pop(node, None)) is not None:
+                self._unsized[counted] -= 1
+            key = new.layers.get(node)
+            if key is not None and is_unsized(sizes.layers.get(key)):
+                self._unsized_nodes[node] = stays
+                self._unsized[stays] += 1
+        self._nodes = now
+
+    def _is_unknown(self, tree: Tree, snapshot: Snapshot) -> bool:
+        """Whether a tree goes with a category, and it is not known what it holds. Small metadata need not be there."""
+        if not self._owners.has(tree) or self._owners.rank(tree) == KEPT:
+            return False
+        content = snapshot.inventory.content
+        of_store = content is not None and tree[: len(content.home)] == content.home
+        if snapshot.whole(tree) is None and (of_store or tree in self._others or table().around(tree).audited):
+            return True
+        lost = snapshot.incomplete
+        return bool(lost) and any(tree[:end] in lost for end in range(1, len(tree) + 1))
+
+    def reclaim(self, snapshot: Snapshot) -> Reclaim:
+        """What the prunes free of the snapshot that this has come to."""
+        clean_up = self._clean_up
+        assert clean_up is not None, "it has come to a snapshot"
+        usages, nobody = self._owners.usages()
+        unknown = {self._owners.rank(tree) for tree in self._unknown}
+        unknown |= {rank for rank, count in self._unsized.items() if count}
+        freed = {
+            category: clean_up.freed(category, None if rank in unknown else usages[category].allocated)
+            for category, rank in _RANKS.items()
+        }
+        whole = all(self._owners.owner(tree) is not None for tree in snapshot.incomplete)
+        return Reclaim(freed, nobody.allocated if whole else None, self._owners.elsewhere())
 
 
-def _owner(owners: Mapping[Tree, Category | None], tree: Tree) -> Tree | None:
-    """The innermost object's tree that a tree is or lies in."""
-    if tree in owners:
-        return tree
-    return next((tree[:end] for end in range(len(tree) - 1, 0, -1) if tree[:end] in owners), None)
+#: None stands for what stays.
+_RANK_OF: Mapping[Category | None, int] = {category: rank for rank, category in enumerate((*Category, None))}
+_NO_CONTENT = ContentStore()
+
+
+def _trees(one: _Object) -> tuple[Tree, ...]:
+    """What is kept of an object besides its layers."""
+    if isinstance(one, Volume):
+        return tuple(tree for tree in (one.home, one.tree) if tree)
+    return one.metadata

@@ -1,7 +1,7 @@
 """Where the layers of containers are, and what about them is not known."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from exporter.core.knowledge import Input
 from exporter.core.model import Container, LayerId
@@ -92,6 +92,60 @@ def with_unloaded(reader: Reader, container: Container, parts: LayoutParts, curr
         return replace(container, unloaded=why)
     why = own[0].why_not_loaded(container.id)
     return replace(container, unloaded=why) if why else container
+
+
+@dataclass(slots=True)
+class KnownFacts:
+    """What was worked out of containers in the last reading, each with all that it depended on.
+
+    `context`: what it depended on for all of them.
+    """
+
+    context: object = None
+    results: dict[tuple[str, str], tuple[Container, object, Container]] = field(default_factory=dict)
+
+
+class LayerFacts:
+    """Works out what depends on a container's layers, and takes what is known where that is as it was."""
+
+    def __init__(self, parts: LayoutParts, known: KnownFacts) -> None:
+        self._parts = [part for many in parts.by_driver.values() for part in many]
+        self._known = known
+        self._results: dict[tuple[str, str], tuple[Container, object, Container]] = {}
+        self._of: dict[str, object] = {}
+        namespaces = {name: parts.namespace_of(name) for name in parts.by_driver}
+        renamed = {old: new for part in parts.by_layout.values() for old, new in part.renamed.items()}
+        listed = [
+            (name, len(many), many[0].store.listed, many[0].describes_containers)
+            for name, many in parts.by_driver.items()
+        ]
+        context = (namespaces, renamed, listed, parts.unmeasured)
+        if known.context != context:
+            known.context = context
+            known.results = {}
+
+    def known(self, kind: str, container: Container, more: object = None) -> Container | None:
+        """The result of this kind for a container; None where it is not known."""
+        known = self._known.results.get((kind, container.id))
+        if known is None or known[0] is not container or known[1] != (self._depends_on(container), more):
+            return None
+        self._results[kind, container.id] = known
+        return known[2]
+
+    def note(self, kind: str, container: Container, result: Container, more: object = None) -> None:
+        """Note a result of this kind, unless the container is one that something is to be found of later."""
+        if result.layer is not None and self._depends_on(container) is not None:
+            self._results[kind, container.id] = container, (self._depends_on(container), more), result
+
+    def end(self) -> None:
+        """Keep what this reading has worked out or taken for the next one."""
+        self._known.results = self._results
+
+    def _depends_on(self, container: Container) -> object:
+        if container.id not in self._of:
+            found = tuple(part.places_of(container) for part in self._parts)
+            self._of[container.id] = None if None in found else found
+        return self._of[container.id]
 
 
 class Removals:

@@ -71,6 +71,11 @@ class MountResolver:
         self._volumes = volumes
         self._left = _MOST_INHERITED
 
+    @staticmethod
+    def is_resolved(container: Container) -> bool:
+        """Whether a container has no mounts, of its own or from others."""
+        return not container.mounts and not container.volumes_from
+
     def resolve(self, container: Container) -> Container:
         """The container with all its mounts; raises UnreadableError where it has too many."""
         mounts = {one.destination: one for one in container.mounts}

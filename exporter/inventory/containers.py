@@ -35,19 +35,21 @@ def read_containers(
     """
     required = not is_containerd_root(reader.root)
     names = reader.objects(CONTAINERS.path, is_id, required=required, links=True)
-    found = [_kept(reader, ContainerId(name), previous) for name in names]
+
+    def read(name: str) -> Container:
+        return _read(reader, ContainerId(name), previous)
+
+    def lost(name: str) -> Container:
+        known = ContainerId(name)
+        return previous.get(known) or Container("", known, metadata=((*CONTAINERS.path, name),))
+
+    found = reader.each("container", CONTAINERS.path, names, read, lost).values()
     resolver = MountResolver(found, volumes)
-    return tuple(_resolved(reader, resolver, one) for one in found)
+    return tuple(one if resolver.is_resolved(one) else _resolved(reader, resolver, one) for one in found)
 
 
 def _resolved(reader: Reader, resolver: MountResolver, container: Container) -> Container:
     return reader.attempt((*CONTAINERS.path, container.id), partial(resolver.resolve, container), container)
-
-
-def _kept(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
-    home = (*CONTAINERS.path, container)
-    lost = previous.get(container) or Container("", container, metadata=(home,))
-    return reader.once("container", home, lambda: _read(reader, container, previous), lost)
 
 
 def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:

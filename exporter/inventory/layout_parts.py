@@ -1,6 +1,6 @@
 """The parts of a root that the detected layouts read, by layout and by graph driver."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 
@@ -51,6 +51,11 @@ class LayoutParts:
     def content(self) -> ContentStore | None:
         """The containerd image store."""
         return next((part.content for part in self.by_layout.values() if part.content is not None), None)
+
+    @property
+    def unused(self) -> Collection[str]:
+        """The digests of the blobs of the containerd image store that nothing keeps."""
+        return next((part.unused for part in self.by_layout.values() if part.content is not None), ())
 
     @property
     def active(self) -> dict[str, float]:

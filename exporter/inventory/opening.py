@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from exporter.core.data_root import DataRoot
 from exporter.core.hang_probe import HANG_PROBE
+from exporter.core.listings import Listings
 from exporter.core.measured import Measured, Reason, Tree, Usage, root_of
 from exporter.core.model import Collector
 from exporter.core.mountinfo import MountPoint, foreign_trees, is_local, read_mounts
@@ -34,13 +35,17 @@ def for_shortage(error: Exception) -> bool:
     return error.shortage if isinstance(error, RootError) else is_shortage(error)
 
 
-def open_mounted(path: str, *, network: bool = False, further: Iterable[str] = ()) -> DataRoot:
+def open_mounted(
+    path: str, *, network: bool = False, further: Iterable[str] = (), listings: Listings | None = None
+) -> DataRoot:
     """Open a data root and read the mount points below it; raises OSError, also if its filesystem hangs.
 
     `network`: volumes on network filesystems are to be measured, too. `further`: the paths of further roots.
+    `listings`: what was listed when this root was open before.
     """
     _require_answer(path)
     root = DataRoot(path)
+    root.listings = listings or root.listings
     root.mountinfo = read_mounts()
     found = foreign_trees(root.path, root.mountinfo)
     root.mounts = frozenset(found)
@@ -81,13 +86,13 @@ def _on_networks(root: DataRoot, mounts: Mapping[Tree, MountPoint]) -> dict[Tree
     }
 
 
-def open_root(path: str, *, network: bool = False) -> DataRoot:
+def open_root(path: str, *, network: bool = False, listings: Listings | None = None) -> DataRoot:
     """Open a data root with a known layout; raises RootError if that is not possible.
 
-    `network`: volumes on network filesystems are to be measured, too.
+    `network`: volumes on network filesystems are to be measured, too. `listings`: see `open_mounted`.
     """
     try:
-        root = open_mounted(path, network=network)
+        root = open_mounted(path, network=network, listings=listings)
     except FileNotFoundError:
         raise RootError(f"does not exist{lead_on(path, (), _is_data_root)}") from None
     except NotADirectoryError:

@@ -15,6 +15,8 @@ from exporter.core.model import Collector, Container, Image, Inventory, Layer, L
 from exporter.inventory import layouts
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.container_layers import (
+    KnownFacts,
+    LayerFacts,
     Removals,
     note_undescribed,
     note_unplaced,
@@ -62,7 +64,7 @@ def _content(reader: Reader, parts: LayoutParts, known: Knowledge, grace: Grace)
     if content is None:
         return None
     doubtful = not known.whole((*REFER_TO_LAYERS, Input.NAMES))
-    return reader.attempt(content.home, partial(with_orphans, content, grace, doubtful=doubtful), content)
+    return reader.attempt(content.home, partial(with_orphans, content, grace, parts.unused, doubtful=doubtful), content)
 
 
 def _loaded(image: Image, parts: LayoutParts, current: str) -> Image:
@@ -73,11 +75,27 @@ def _loaded(image: Image, parts: LayoutParts, current: str) -> Image:
     return image if image.unloaded == unloaded else replace(image, unloaded=unloaded)
 
 
-def _each(
-    reader: Reader, containers: Iterable[Container], work: Callable[[Container], Container]
+def _each(  # noqa: PLR0913 - what is worked on, how, and what is known of it
+    reader: Reader,
+    containers: Iterable[Container],
+    work: Callable[[Container], Container],
+    facts: LayerFacts,
+    kind: str,
+    more: object = None,
 ) -> tuple[Container, ...]:
-    """Work on one container after the other. One with which that fails stays as it was, and is a problem."""
-    return tuple(reader.attempt((*CONTAINERS.path, one.id), partial(work, one), one) for one in containers)
+    """Work on one container after the other. One with which that fails stays as it was, and is a problem.
+
+    `kind` of work, and what it depends on besides the containers' layers.
+    """
+    found = []
+    for one in containers:
+        result = facts.known(kind, one, more)
+        if result is None:
+            result = reader.attempt((*CONTAINERS.path, one.id), partial(work, one), None)
+            if result is not None:
+                facts.note(kind, one, result, more)
+        found.append(one if result is None else result)
+    return tuple(found)
 
 
 def _placed(
@@ -185,10 +203,22 @@ def read_inventory(
     stores = parts.stores
     others = Reader(root, Collector.DIRECTORIES, problems, memo)
     removals = Removals(readers[Collector.CONTAINERS])
-    placed = _each(readers[Collector.CONTAINERS], found, lambda one: _placed(one, parts, stores, removals))
+    known_facts = readers[Collector.CONTAINERS].derived("facts", CONTAINERS.path, KnownFacts)
+    facts = LayerFacts(parts, known_facts)
+    placed = _each(
+        readers[Collector.CONTAINERS], found, lambda one: _placed(one, parts, stores, removals), facts, "placed"
+    )
     current = current_driver(root, parts.of_engines(placed), parts.active)
     images = readers[Collector.IMAGES]
-    containers = _each(readers[Collector.CONTAINERS], placed, lambda one: with_unloaded(images, one, parts, current))
+    containers = _each(
+        readers[Collector.CONTAINERS],
+        placed,
+        lambda one: with_unloaded(images, one, parts, current),
+        facts,
+        "loaded",
+        current,
+    )
+    facts.end()
     images.attempt(IMAGE, partial(note_undescribed, images, parts), None)
     reader = readers[Collector.CONTAINERS]
     reader.attempt(CONTAINERS.path, partial(note_unplaced, reader, containers, parts), None)

@@ -34,9 +34,6 @@ _VFS: Tree = VFS.layers
 _VFS_SOURCE = re.compile(r"/vfs/dir/([0-9a-f]{64})/?\Z", re.ASCII)
 _LOCAL_SOURCE = re.compile(r"/volumes/([^/]+)/_data/?\Z")
 
-#: Stands for a volume whose files could not be read.
-_LOST: Volume | None = Volume("")
-
 
 def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     """List the volumes.
@@ -45,12 +42,11 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     """
     known, required = _database(reader), not is_containerd_root(reader.root)
     volumes = []
-    for name in reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=required):
-        volume = _kept(reader, name)
+    names = reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=required)
+    for name, volume in reader.each("volume", VOLUMES.path, names, partial(_read, reader), _lost, also=(_VFS,)).items():
         if volume is not None:
-            if about := known.pop(name, {}):
-                volume = reader.attempt((*VOLUMES.path, name), partial(_told, volume, about), volume)
-            volumes.append(volume)
+            told = partial(_told, volume, about) if (about := known.pop(name, {})) else None
+            volumes.append(reader.attempt((*VOLUMES.path, name), told, volume) if told else volume)
     # A volume of another driver has no directory here. A local volume without one is gone.
     others = [(name, about) for name, about in sorted(known.items()) if text(about, "Driver") not in ("", "local")]
     return (*volumes, *(_told(Volume(name, is_id(name)), about) for name, about in others))
@@ -100,10 +96,8 @@ def _told(volume: Volume, about: Json) -> Volume:
     )
 
 
-def _kept(reader: Reader, name: str) -> Volume | None:
-    home = (*VOLUMES.path, name)
-    volume = reader.once("volume", home, lambda: _read(reader, name), _LOST, also=((*_VFS, name),))
-    return Volume(name, is_id(name), home=home, optioned=True) if volume is _LOST else volume
+def _lost(name: str) -> Volume | None:
+    return Volume(name, is_id(name), home=(*VOLUMES.path, name), optioned=True)
 
 
 def _read(reader: Reader, name: str) -> Volume | None:

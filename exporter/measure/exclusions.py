@@ -29,6 +29,17 @@ class Exclusions:
         node.mount = node.mount or mount
         node.store = node.store or store
 
+    def put(self, tree: Tree, *, leaf: bool, mount: bool) -> None:
+        """Leave out `tree`, or do so no more. What lies in it, and whether it is a store, stays as it was."""
+        way = [self]
+        for name in tree:
+            way.append(way[-1].below.setdefault(name, Exclusions()))
+        way[-1].leaf, way[-1].mount = leaf, mount
+        for end in range(len(tree), 0, -1):
+            if way[end].leaf or way[end].store or way[end].below:
+                break
+            del way[end - 1].below[tree[end - 1]]
+
     def at(self, tree: Tree) -> "Exclusions":
         """The part of this that lies below `tree`."""
         node = self

@@ -10,7 +10,7 @@ from exporter.measure.cache import Cache, identities
 from exporter.measure.plausible import MOST_BLOCKS, impossible
 from exporter.measure.pool.task import Result, Task
 from exporter.scan.hard_links import unaccounted, without_unaccounted
-from exporter.scan.plan import Plan
+from exporter.scan.plan import Plan, PlanChange
 
 #: Bytes of packed links of all trees together: of ten million inodes with links in several trees.
 MOST_LINK_BYTES = 128 << 20
@@ -33,6 +33,8 @@ class Measurements:
         self._partial: set[Tree] = set()
         #: How many bytes the links of trees take, where there are any.
         self._link_bytes: dict[Tree, int] = {}
+        #: The directories of the roots: these are measured, and no trees of the plan.
+        self._tops: set[Tree] = set()
         self._all_link_bytes = 0
 
     @property
@@ -70,25 +72,36 @@ class Measurements:
 
         `tops`: the directories of all roots, without their entries.
         """
-        wanted = plan.to_measure(dirty, self.plan, self.measured.keys() | self._problems.keys())
-        gone = self.measured.keys() - plan.trees.keys() - tops.keys()
+        change = plan.since(self.plan)
+        gone = [tree for tree in change.lost if tree in self.measured]
         for tree in gone:
             self._forget(tree)
+        for tree in self.measured.keys() & self._tops - tops.keys():
+            self._forget(tree)
+        wanted = plan.to_measure(dirty, change).union(self._unknown(plan, change))
         for key in self.differences.keys() - plan.differences.keys():
             del self.differences[key]
         for tree in self._problems.keys() - plan.trees.keys():
             del self._problems[tree]
         self._partial &= plan.trees.keys()
         # A layer that is being pulled is measured at its beginning. The files written later raise no event.
-        finished = (plan.immutable - self.plan.immutable) | (plan.sources.keys() & self.plan.unfinished)
+        finished = {*change.settled} | (plan.sources.keys() & self.plan.unfinished)
         finished &= self.measured.keys()
         wanted |= finished | self._outdated(plan, finished)
         self._stale = (self._stale | finished) & plan.trees.keys()
+        self._tops = {*tops}
         for top, entry in tops.items():
             self._note_root(top, entry)
         self.changes += bool(gone)
         self.plan = plan
         return wanted
+
+    def _unknown(self, plan: Plan, change: PlanChange) -> Collection[Tree]:
+        """The trees of a plan of which nothing is known. Most often these are the new ones."""
+        known = len(self.measured) - len(self._tops & self.measured.keys())
+        if known == len(plan.trees) - len(change.gained) and self._problems.keys().isdisjoint(change.gained):
+            return change.gained
+        return plan.trees.keys() - self.measured.keys() - self._problems.keys()
 
     def _note_root(self, top: Tree, entry: Measured) -> None:
         """Note the directory of a root itself. On a FUSE filesystem, what it says may be impossible."""

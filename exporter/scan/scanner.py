@@ -12,6 +12,7 @@ from exporter.config.settings import NO_CONTAINERD
 from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot, Untaken
 from exporter.core.dirty import Dirty
+from exporter.core.listings import Listings
 from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.model import (
     Collector,
@@ -36,7 +37,8 @@ from exporter.scan.hard_links import gained_links
 from exporter.scan.measurements import Measurements
 from exporter.scan.metadata import Metadata
 from exporter.scan.outcomes import Outcomes
-from exporter.scan.plan import Plan, make_plan
+from exporter.scan.plan import Plan
+from exporter.scan.planner import Planner
 from exporter.scan.runs import Runs
 from exporter.scan.scan_run import ScanRun, ScanStats
 
@@ -73,10 +75,11 @@ class Scanner:
         self._grace = Grace(orphaned_after, clock)
         self._known = Snapshot(path, self._clock.now())
         self._metadata = Metadata(self._grace, self._proc)
-        self._measurements = Measurements()
+        self._measurements, self._planner = Measurements(), Planner()
         #: The further roots, and where filesystems with parts of all roots are mounted, below these. Others are behind
         #: links: nothing of them is measured.
         self.mounted_below: list[str] = []
+        self._listings = Listings()
         self._changes = 0
         self._outcomes = Outcomes(self.counters, clock)
         self._runs = Runs()
@@ -162,7 +165,7 @@ class Scanner:
         What is known stays if it cannot be read only because this process has no descriptors or memory.
         """
         try:
-            root = open_root(self.path, network=self._network)
+            root = open_root(self.path, network=self._network, listings=self._listings)
         except RootError as error:
             if not (error.shortage and self._complete):
                 self.lose(str(error))
@@ -175,7 +178,7 @@ class Scanner:
 
     def look(self) -> DataRoot:
         """Open the root for a look, without a check of its layouts; raises OSError."""
-        root = open_mounted(self.path)
+        root = open_mounted(self.path, listings=self._listings)
         self._attach(root)
         return root
 
@@ -206,14 +209,17 @@ class Scanner:
             self.lose("")
         self.identities, self.untaken = root.identities, root.untaken
         self._pool.use(root.path, root.identities)
+        if dirty.everything:
+            self._listings.clear()
         self._metadata.read(root, dirty, stats)
-        plan = make_plan(root, self.inventory, areas or find_areas(root))
+        plan = self._planner.make(root, self.inventory, areas or find_areas(root))
         wanted = self._measurements.adopt(plan, {top: root_entry(root, top) for top in root.tops}, dirty)
         if len(self._cache) and not (dirty.everything and self._complete):
             wanted -= self._measurements.recall(root, wanted - self.measured.keys(), self._cache)
         linked = self._measurements.linked(wanted)
         self._metadata.finish_reading(root, stats)
         self._note_filesystems(root)
+        self._listings.end()
         comparisons = self._measurements.comparisons(wanted, unknown=True)
         tasks = self._measurements.tasks(wanted | linked, comparisons, pace=1.0)
         self._start(trigger, stats, tasks, whole=dirty.everything)
@@ -270,7 +276,7 @@ class Scanner:
         """Forget the state: the root is gone, or it is another directory now."""
         self._pool.forget()
         self._changes = self.changes + 1
-        self._measurements = Measurements()
+        self._measurements, self._planner = Measurements(), Planner()
         self._metadata = Metadata(self._grace, self._proc)
         self._outcomes.collectors.clear()
         self.identities = {}

@@ -83,6 +83,9 @@ class Reconciler:
         findings.entries -= mounted
         findings.again = (recent - changed) | mounted
         for store in findings.stores | self._seen:
+            # A file that does not change once it was written is removed and written again only with events.
+            if table().of(store).immutable and not self.thorough:
+                continue
             findings.entries |= _replaced(root, store, measured, immutable)
         self._seen = set()
         return findings

@@ -43,13 +43,17 @@ class RemeasureSchedule:
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
+        #: The plan that was planned last, and its trees that can grow, as far as the table of areas tells.
+        self._plan = Plan()
+        self._growing: set[Tree] = set()
         self._entries: dict[Tree, _DueTree] = {}
         self._next: float | None = None
         self._next_recheck = 0.0
 
     def plan(self, plan: Plan, inventory: Inventory, failed: Iterable[Tree], now: float, date: float) -> None:
         """Add new trees and drop those that are gone. `failed`: trees that could not be measured; they get due too."""
-        wanted = dict.fromkeys(failed, ("", True)) | dict(_growing(plan, inventory))
+        self._note_plan(plan)
+        wanted = dict.fromkeys((*failed, *self._growing), ("", True)) | dict(_growing(inventory))
         wanted = {tree: how for tree, how in wanted.items() if tree in plan.trees}
         self._next = None
         for gone in self._entries.keys() - wanted.keys():
@@ -63,6 +67,14 @@ class RemeasureSchedule:
                 entry.active = active
                 entry.interval = self._interval if active else _STOPPED_SECONDS
                 entry.due = now  # the last writes may be newer than the measurement
+
+    def _note_plan(self, plan: Plan) -> None:
+        """Find the trees of a plan that can grow without an event."""
+        known, change = table(), plan.since(self._plan)
+        self._growing -= {*change.lost, *change.settled}
+        loose = (tree for tree in (*change.gained, *(self._plan.immutable - plan.immutable)) if tree in plan.trees)
+        self._growing.update(tree for tree in loose if tree not in plan.immutable and _may_grow(known, tree))
+        self._plan = plan
 
     def due(self, now: float) -> list[Tree]:
         """The trees that are due, the longest overdue first."""
@@ -175,15 +187,11 @@ def _may_grow(table: AreaTable, tree: Tree) -> bool:
     return area.audited and not (area.immutable and is_id(tree[len(area.path)]))
 
 
-def _growing(plan: Plan, inventory: Inventory) -> Iterator[tuple[Tree, tuple[str, bool]]]:
-    """The trees that can grow, each with its area and whether something running may write to it."""
+def _growing(inventory: Inventory) -> Iterator[tuple[Tree, tuple[str, bool]]]:
+    """The trees of objects that can grow, each with its area and whether something running may write to it."""
     running = [one for one in inventory.containers if one.runs is not False]
     awake = {one.id for one in running}
     mounted = {mount.source for one in running for mount in one.mounts if mount.kind == "volume"}
-    known = table()
-    for tree in plan.trees.keys() - plan.immutable:
-        if _may_grow(known, tree):
-            yield tree, ("", True)
     for one in inventory.containers:
         yield (*CONTAINERS.path, one.id), ("", one.id in awake)
         if one.checkpoints is not None:

@@ -1,4 +1,4 @@
-"""The routes: metrics, the snapshot as a document, pages for people, health."""
+"""The routes: metrics, the snapshot as a document, pages for people, runbooks, health."""
 
 import time
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from exporter.expose.snapshot_api.rows import FilesystemRow
 from exporter.web.lifecycle import reload_handler
 from exporter.web.negotiation import CONTENT_TYPES, accepts_gzip, exposition_format
 from exporter.web.pages.pages import landing, status
+from exporter.web.pages.runbooks import Runbooks, load
 from exporter.web.protocol.message import Handler, Request, Response, text
 
 _PAGE_POLICY = (
@@ -64,7 +65,7 @@ def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Handle
 
     `reload` is what POST /-/reload does, None where that is not allowed.
     """
-    page = _Pages(source)
+    page, runbooks = _Pages(source), Runbooks(load())
     routes: dict[str, tuple[tuple[str, ...], Handler]] = {
         "/metrics": (_READ, page.metrics),
         rows.PATH: (_READ, page.snapshot),
@@ -75,10 +76,13 @@ def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Handle
         "/-/reload": (_CHANGE, reload_handler(reload)),
     }
 
+    async def runbook(request: Request) -> Response:
+        return _html(runbooks.page(request.path))
+
     async def answer(request: Request) -> Response:
-        if request.path not in routes:
+        if request.path not in routes and not runbooks.has(request.path):
             return text("Not Found", HTTPStatus.NOT_FOUND)
-        methods, handler = routes[request.path]
+        methods, handler = routes.get(request.path, (_READ, runbook))
         if request.method not in methods:
             allow = ("allow", ", ".join(methods))
             return text("Method Not Allowed", HTTPStatus.METHOD_NOT_ALLOWED, headers=(allow,))

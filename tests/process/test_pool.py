@@ -9,7 +9,7 @@ import pytest
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Changes, Measured, Reason
-from exporter.figures.sizes import disjoint
+from exporter.figures.tally import disjoint
 from exporter.measure.exclusions import Exclusions
 from exporter.measure.pool import pool as pools
 from exporter.measure.pool import supervisor, worker_handle

@@ -13,7 +13,16 @@ from exporter.expose import publication
 from exporter.expose.metrics import families
 from exporter.expose.snapshot_api import objects
 from exporter.expose.snapshot_api.encode import ending
-from exporter.figures import figures, image_sizes, sizes
+from exporter.figures import (
+    build_cache,
+    clean_up,
+    container_sizes,
+    directory_sums,
+    image_sizes,
+    layer_sizes,
+    reclaim,
+    volume_figures,
+)
 from exporter.inventory import containers, read, volumes
 from exporter.inventory.container_mounts import MountResolver
 from exporter.inventory.layouts import buildkit, claims, graph_store, layerdb, layerdb_images, layerdb_store
@@ -44,7 +53,7 @@ _OF_ONE: list[tuple[Any, str, str]] = [
     (read, "with_unloaded", _WEB),
     (claims, "_describe", "layer"),
     (image_sizes, "_of_layers", "image"),
-    (sizes, "_container", _WEB),
+    (container_sizes, "_container", _WEB),
     (families, "image_name", "image"),
     (families, "_container_facts", _WEB),
     (families, "_volume_facts", "spare"),
@@ -69,11 +78,18 @@ _OF_ALL: list[tuple[Any, str]] = [
     (read, "remarks"),
     (metadata, "read_inventory"),
     (Liveness, "judge"),
-    (sizes, "layer_sizes"),
-    (sizes, "layers"),
-    (sizes, "directories"),
-    (sizes, "build_cache"),
-    (figures, "reclaim"),
+    (layer_sizes.LayerSizes, "advance"),
+    (layer_sizes.LayerSums, "advance"),
+    (layer_sizes.LayerSums, "sums"),
+    (image_sizes.ImageSizes, "advance"),
+    (container_sizes.ContainerSizes, "advance"),
+    (directory_sums.DirectorySums, "advance"),
+    (directory_sums.DirectorySums, "usages"),
+    (volume_figures.VolumeFigures, "advance"),
+    (build_cache, "build_cache"),
+    (reclaim.Reclaimer, "advance"),
+    (reclaim.Reclaimer, "reclaim"),
+    (clean_up, "reasons_against"),
     (families, "short_ids"),
     (publication, "summarize"),
 ]
@@ -142,7 +158,7 @@ def test_where_a_step_fails_no_figure_is_wrong_and_directories_are_served(
     root = ROOTS["layerdb"](tmp_path)
     before, sound, _ = _served(root)
     found, _ = _served_with_a_failure(root, before, monkeypatch, where, name, "")
-    if name != "directories":
+    if where is not directory_sums.DirectorySums:
         assert found.all("directory_allocated_bytes") == sound.all("directory_allocated_bytes")
 
 

@@ -18,10 +18,11 @@ from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import family, single
 from exporter.expose.metrics.places import place_families
 from exporter.expose.metrics.table import Column, ObjectTable
+from exporter.figures.container_sizes import ContainerFigures
+from exporter.figures.directory_sums import place_of
 from exporter.figures.figures import Figures
 from exporter.figures.image_sizes import ImageFigures
 from exporter.figures.needs import Figure
-from exporter.figures.sizes import ContainerFigures, place_of
 
 #: A family, or a table of them.
 Part = Family | ObjectTable  # type: ignore[type-arg] # a table of any rows
@@ -286,7 +287,7 @@ def _volumes(figures: Figures) -> Iterator[Part]:
     inventory, users, sizes = figures.snapshot.inventory, figures.volume_containers, figures.volumes
     states = Counter((_used(users[one.name]), _yes(one.anonymous)) for one in inventory.volumes)
     whole = inventory.knowledge.whole((Input.VOLUMES,))
-    known = figures.is_known(Figure.VOLUME_STATES)
+    known = figures.is_known(Figure.VOLUME_STATES) and None not in users.values()
     yield family(
         c.VOLUMES,
         (

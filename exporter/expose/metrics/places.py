@@ -7,9 +7,9 @@ from prometheus_client.metrics_core import Metric as Family
 from exporter.core.model import Filesystem
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import family
+from exporter.figures.directory_sums import place_of
 from exporter.figures.figures import Figures
 from exporter.figures.filesystems import of_directories, of_volumes
-from exporter.figures.sizes import place_of
 
 
 def place_families(figures: Figures) -> Iterator[Family]:

@@ -25,11 +25,11 @@ from exporter.expose.snapshot_api.rows import (
     UnknownRow,
     VolumeRow,
 )
+from exporter.figures.directory_sums import place_of
 from exporter.figures.figures import Figures
 from exporter.figures.needs import Figure
 from exporter.figures.prunes import NAMES, Category
 from exporter.figures.reclaim import Reclaim
-from exporter.figures.sizes import place_of
 from exporter.figures.temporary import how_to_free
 
 T = TypeVar("T")

@@ -4,8 +4,8 @@ Facts: Docker 1.0 to 20.10, daemon/graphdriver/*.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
@@ -27,10 +27,11 @@ class Place:
 
     content: Tree
     home: Tree | None = None
+    #: Both, as far as they are there.
+    trees: tuple[Tree, ...] = field(init=False, compare=False, repr=False)
 
-
-def _is_finished(place: Place | None) -> bool:
-    return place is not None and place.home is not None
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trees", (self.content,) if self.home is None else (self.content, self.home))
 
 
 class LayerStore:
@@ -44,16 +45,26 @@ class LayerStore:
         self._reader = reader
         entries = reader.listing(driver.layers) if driver.listed else None
         self.listed = entries is not None
-        names = [name for name in entries or () if name not in driver.own]
-        directories = [name for name in names if not driver.walkable or self._is_layer((*driver.layers, name))]
-        others = {*names} - {*directories}
+        names = frozenset(entries or ()).difference(driver.own)
+        #: The names that are known to be those of directories, and where the files of a layer are.
+        self._directories: dict[str, bool] = reader.entries("layer", driver.layers)
+        self._places: dict[str, Place] = reader.entries("place", driver.layers)
+        for known in (self._directories, self._places):
+            for gone in known.keys() - names:
+                del known[gone]
+        others = sorted(names - self._directories.keys()) if driver.walkable else []
+        others = [name for name in others if not self._is_layer((*driver.layers, name))]
         #: Layers in whose place a symbolic link stands.
-        self._linked = frozenset(name for name in sorted(others) if self._is_link((*driver.layers, name)))
-        self.names = frozenset(map(LayerId, (*directories, *self._linked)))
+        self._linked = frozenset(name for name in others if self._is_link((*driver.layers, name)))
+        self.names = cast("frozenset[LayerId]", names.difference(others) | self._linked)
 
     def has(self, name: str) -> bool:
         """Whether the driver has a layer on disk. Where it cannot be listed, this is taken to be so."""
         return name in self.names or not self.listed
+
+    def has_name(self, name: str) -> bool:
+        """Whether a layer with this name can be seen on disk."""
+        return name in self.names
 
     def attempt(self, name: LayerId, work: Callable[[], T], instead: T) -> T:
         """Return what `work` on one layer returns; `instead`, as a problem of that layer, where it fails."""
@@ -71,7 +82,13 @@ class LayerStore:
             reader.gap(Input.LAYER_STORES, tree, "it is empty", driver=self.driver.name)
 
     def _is_layer(self, tree: Tree) -> bool:
-        return self._reader.once("layer", tree, lambda: self._reader.is_directory(tree), instead=True)
+        def look() -> bool:
+            found = self._reader.is_directory(tree)
+            if found:
+                self._directories[tree[-1]] = True
+            return found
+
+        return self._reader.attempt(tree, look, instead=True)
 
     def place(self, name: LayerId) -> Place | None:
         """Find a layer's files; None where the driver does not keep them as a directory tree.
@@ -79,13 +96,20 @@ class LayerStore:
         overlay (Docker 1.5 daemon/graphdriver/overlay/overlay.go): `root` of an image layer, `upper` of a
         layer that something was mounted from. overlay2 (1.12 daemon/graphdriver/overlay2): `diff`.
         """
+        known = self._places.get(name)
+        if known is not None and name in self.names:
+            return known
         directory = (*self.driver.layers, name)
         if not self.driver.walkable or name not in self.names or name in self._linked:
             return None
         if not self.driver.inner:
-            return Place(directory)
+            place: Place | None = Place(directory)
+        else:
+            place = self._reader.attempt(directory, lambda: self._inner_place(directory), None)
         # A layer that is being made has no such directory yet. The later mkdir raises no event of the store.
-        return self._reader.once("place", directory, lambda: self._inner_place(directory), None, lasts=_is_finished)
+        if place is not None and (place.home is not None or not self.driver.inner):
+            self._places[name] = place
+        return place
 
     def _inner_place(self, directory: Tree) -> Place | None:
         for below in self.driver.inner:

@@ -6,10 +6,10 @@ freed, that is, to pages of state N-2. So state N is whole in the file until the
 read between two looks at the meta pages is state N if N was the newest both times, and may be anything else if not.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.core.measured import Reason
+from exporter.inventory.files.bolt_changes import ChangedPages, Read
 from exporter.inventory.files.bolt_pages import (
     META,
     PAGE,
@@ -22,7 +22,17 @@ from exporter.inventory.files.bolt_pages import (
     word,
 )
 
-__all__ = ["MAX_BYTES", "BoltError", "Bucket", "BucketCache", "ConvertedError", "Read", "read_bolt", "word"]
+__all__ = [
+    "MAX_BYTES",
+    "BoltError",
+    "Bucket",
+    "BucketCache",
+    "ConvertedError",
+    "Read",
+    "newest_state",
+    "read_bolt",
+    "word",
+]
 
 _MAGIC = 0xED0CDAED
 _VERSION = 2
@@ -32,9 +42,6 @@ _FNV_OFFSET, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 _TRIES = 9
 #: A database of which no more was ever in use is read at once, a larger one page by page.
 MAX_BYTES = 128 * 1024 * 1024
-
-#: Reads so many bytes at an offset, fewer at the end of the file.
-Read = Callable[[int, int], bytes]
 
 
 def read_bolt(read: Read, name: bytes | None = None, cache: BucketCache | None = None) -> Bucket:
@@ -50,6 +57,11 @@ def read_bolt(read: Read, name: bytes | None = None, cache: BucketCache | None =
             return found
         meta = found
     raise BoltError("changes all the time", Reason.CHANGING)
+
+
+def newest_state(read: Read) -> object:
+    """What tells the present state of a database from those before; raises BoltError, and whatever `read` raises."""
+    return _newest_meta(read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +82,14 @@ def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache) ->
     """
     used = meta.pages * meta.page_size
     if used <= MAX_BYTES:
-        content = _whole(read, used)
+        changes = ChangedPages(read, meta.page_size, meta.pages, cache)
         after = _newest_meta(read)
         if after != meta:
             return after
-
-        def page_bytes(offset: int, length: int) -> bytes:
-            return content[offset : offset + length]
-
-        pages = Pages(page_bytes, content.startswith, meta.page_size, meta.pages, cache)
-        return _decode(pages, meta, name)
+        return _decode(Pages(changes.page_bytes, changes.same, meta.page_size, meta.pages, cache), meta, name)
     try:
-        pages = Pages(read, lambda raw, at: read(at, len(raw)) == raw, meta.page_size, meta.pages, cache)
-        bucket = _decode(pages, meta, name)
+        same = {at for at, raw in cache.pages.items() if read(at * meta.page_size, len(raw)) == raw}
+        bucket = _decode(Pages(read, same, meta.page_size, meta.pages, cache), meta, name)
     except BoltError:
         after = _newest_meta(read)
         if after != meta:
@@ -96,16 +103,6 @@ def _decode(pages: Pages, meta: _Meta, name: bytes | None) -> Bucket:
     bucket = pages.bucket(meta.root) if name is None else pages.named(meta.root, name)
     pages.remember()
     return bucket
-
-
-def _whole(read: Read, length: int) -> bytes:
-    """The first `length` bytes, fewer if the file ends before. A read may return fewer than it was asked for."""
-    pieces = [read(0, length)]
-    done = len(pieces[0])
-    while done < length and (piece := read(done, length - done)):
-        pieces.append(piece)
-        done += len(piece)
-    return b"".join(pieces)
 
 
 def _newest_meta(read: Read) -> _Meta:

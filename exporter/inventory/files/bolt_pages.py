@@ -156,9 +156,9 @@ class Bucket:
 class _PageNode:
     """A page that was decoded, and the sums over all pages below it: of the branches, and of the buckets in the leaves.
 
-    `raw`: the bytes of the page that say something; `span`: over how many pages it goes. `bucket`: what the tree below
-    it has. `numbers`: the page and all pages below it, or, with `below`, the page alone; None for one page. `further`:
-    the pages that these go on over. `ends`: the first and the last key below a branch.
+    `span`: over how many pages it goes. `bucket`: what the tree below it has. `numbers`: the page and all pages
+    below it, or, with `below`, the page alone; None for one page. `further`: the pages that these go on over.
+    `ends`: the first and the last key below a branch.
     """
 
     __slots__ = (
@@ -171,13 +171,11 @@ class _PageNode:
         "number",
         "numbers",
         "pages",
-        "raw",
         "value_bytes",
     )
 
-    def __init__(self, number: int, span: int, raw: bytes, bucket: Bucket, inner: "Collection[_PageNode]") -> None:
+    def __init__(self, number: int, span: int, bucket: Bucket, inner: "Collection[_PageNode]") -> None:
         self.number = number
-        self.raw = raw
         self.bucket = bucket
         self.elements = self.value_bytes = self.height = 0
         self.pages: int = span + sum(one.pages for one in inner)
@@ -202,6 +200,13 @@ class BucketCache:
     """
 
     nodes: dict[int, _PageNode] = field(default_factory=dict)
+    #: The bytes of each of these pages that say something.
+    pages: dict[int, bytes] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.nodes.clear()
+        self.pages.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,14 +224,14 @@ _Element = tuple[bytes, int, bytes]
 class Pages:
     """The pages of one database that are in use.
 
-    `page_bytes` returns so many bytes at an offset, fewer at the end; `has` says whether certain bytes are at an
-    offset. No page has the number `end` or a higher one.
+    `page_bytes` returns so many bytes at an offset, fewer at the end. `same` are the pages of the cache that have the
+    bytes that they had. No page has the number `end` or a higher one.
     """
 
     def __init__(
         self,
         page_bytes: Callable[[int, int], bytes],
-        has: Callable[[bytes, int], bool],
+        same: set[int],
         page_size: int,
         end: int,
         cache: BucketCache,
@@ -238,16 +243,17 @@ class Pages:
         self._elements_left = MAX_ELEMENTS
         self._value_bytes_left = MAX_VALUE_BYTES
         self._taken: set[int] = set()
-        self._known = cache.nodes
-        #: The known pages that have the same bytes as before.
-        self._same = {number for number, node in self._known.items() if has(node.raw, number * page_size)}
+        self._known, self._raw = cache.nodes, cache.pages
+        self._same = same
         self._new: dict[int, _PageNode] = {}
+        self._new_raw: dict[int, bytes] = {}
 
     def remember(self) -> None:
         """Note in the cache what this reading has decoded, and forget what is not in use any more."""
         self._known.update(self._new)
+        self._raw.update(self._new_raw)
         for number in self._known.keys() - self._taken:
-            del self._known[number]
+            del self._known[number], self._raw[number]
 
     def named(self, root: int, name: bytes) -> Bucket:
         """Read one bucket of the bucket whose tree begins at page `root`, and none of its neighbours."""
@@ -281,13 +287,15 @@ class Pages:
         kind, count, span, content = self._take(number)
         if kind == _LEAF:
             bucket, inner, height = self._collect(_Leaf(content, count), depth)
-            node = _PageNode(number, span, _in_use(content, count), bucket, inner)
+            self._new_raw[number] = _in_use(content, count)
+            node = _PageNode(number, span, bucket, inner)
         elif kind == _BRANCH:
             end = PAGE.size + count * _BRANCH_ELEMENT.size
             inner = [self._node(below, depth + 1) for below in _below(content, count)]
             height = 1 + max(one.height for one in inner)
-            ends = _ends(inner)
-            node = _PageNode(number, span, content[:end], Bucket(parts=_parts(inner)), inner)
+            ends = self._ends(inner)
+            self._new_raw[number] = content[:end]
+            node = _PageNode(number, span, Bucket(parts=_parts(inner)), inner)
             node.ends = ends
         else:
             raise BoltError("has a page of an unknown kind")
@@ -296,6 +304,16 @@ class Pages:
         node.value_bytes = value_bytes - self._value_bytes_left
         self._new[number] = node
         return node
+
+    def _ends(self, below: Collection[_PageNode]) -> tuple[bytes, bytes] | None:
+        """The first and the last key of some pages, whose keys must ascend; None where they have none."""
+        found = [ends for one in below if (ends := one.ends or _ends_of(self._bytes_of(one.number))) is not None]
+        if any(last >= following for (_, last), (following, _) in pairwise(found)):
+            raise BoltError("has keys that are out of order")
+        return (found[0][0], found[-1][1]) if found else None
+
+    def _bytes_of(self, number: int) -> bytes:
+        return self._new_raw.get(number) or self._raw[number]
 
     def _is_unchanged(self, node: _PageNode) -> bool:
         numbers = node.numbers
@@ -381,11 +399,12 @@ class Pages:
             raise BoltError("has a page of an unknown kind")
 
     def _take(self, number: int) -> tuple[int, int, int, bytes]:
-        """The kind of a page, how many elements it has, over how many pages it goes, and the bytes of these."""
+        """The kind of a page, how many elements it has, over how many pages it goes, and the bytes of these in use."""
         if not _FIRST <= number < self._end:
             raise BoltError("names a page that is not in use")
         start = number * self._page_size
-        itself, kind, count, further = unpack(PAGE, self._page_bytes(start, PAGE.size), 0)
+        known = self._raw[number] if number in self._same else None
+        itself, kind, count, further = unpack(PAGE, known or self._page_bytes(start, PAGE.size), 0)
         if itself != number:
             raise BoltError("has a page in the wrong place")
         length = (further + 1) * self._page_size
@@ -397,7 +416,7 @@ class Pages:
         if not self._taken.isdisjoint(numbers):
             raise BoltError("has a page that is in two places")
         self._taken.update(numbers)
-        return kind, count, further + 1, self._page_bytes(start, length)
+        return kind, count, further + 1, known or self._page_bytes(start, length)
 
 
 def _in_use(leaf: bytes, count: int) -> bytes:
@@ -419,14 +438,6 @@ def _below(branch: bytes, count: int) -> list[int]:
 
 def _parts(below: Collection[_PageNode]) -> tuple[Bucket, ...]:
     return tuple(part for one in below for part in one.bucket.parts)
-
-
-def _ends(below: Collection[_PageNode]) -> tuple[bytes, bytes] | None:
-    """The first and the last key of some pages, whose keys must ascend; None where they have none."""
-    found = [ends for one in below if (ends := one.ends or _ends_of(one.raw)) is not None]
-    if any(last >= following for (_, last), (following, _) in pairwise(found)):
-        raise BoltError("has keys that are out of order")
-    return (found[0][0], found[-1][1]) if found else None
 
 
 def _ends_of(page: bytes) -> tuple[bytes, bytes] | None:

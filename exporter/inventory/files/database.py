@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Reason, Tree
-from exporter.inventory.files.bolt import BoltError, Bucket, BucketCache, ConvertedError, read_bolt
+from exporter.inventory.files.bolt import BoltError, Bucket, BucketCache, ConvertedError, newest_state, read_bolt
 from exporter.inventory.files.memo import Memo
 
 _FRESH_SECONDS = 60.0
@@ -23,10 +23,13 @@ class _LastReading:
 
     value: object = None
     at: float = -math.inf
+    #: The file and its newest state, which no commit leaves as it is: when it was read, and now.
+    version: object = None
+    seen: object = None
 
     def note(self, value: object) -> None:
         """Note a reading of now."""
-        self.value, self.at = value, time.monotonic()
+        self.value, self.at, self.version = value, time.monotonic(), self.seen
 
     def is_fresh(self) -> bool:
         """Whether that is not long ago."""
@@ -44,14 +47,22 @@ def read_database(root: DataRoot, memo: Memo, tree: Tree, name: str, convert: Ca
 
     def read() -> T:
         with root.regular(tree) as descriptor:
-            found = read_bolt(lambda offset, length: os.pread(descriptor, length, offset), name.encode() or None, cache)
+
+            def piece(offset: int, length: int) -> bytes:
+                return os.pread(descriptor, length, offset)
+
+            status = os.fstat(descriptor)
+            last.seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, newest_state(piece))
+            if last.seen == last.version:
+                return cast("T", last.value)
+            found = read_bolt(piece, name.encode() or None, cache)
         return convert(found)
 
     try:
         try:
             value = read()
         except ConvertedError:  # pages have the bytes that they had, in another place of the database
-            cache.nodes.clear()
+            cache.clear()
             value = read()
     except BoltError as error:
         if error.reason is Reason.CHANGING and last.is_fresh():
@@ -59,3 +70,8 @@ def read_database(root: DataRoot, memo: Memo, tree: Tree, name: str, convert: Ca
         raise
     last.note(value)
     return value
+
+
+def forget_database(memo: Memo, tree: Tree) -> None:
+    """Have a database converted again the next time, whether it has changed or not."""
+    memo.lasting("last", tree, _LastReading).version = None

@@ -17,11 +17,26 @@ class Memo:
         self._values: dict[_Key, Any] = {}
         #: Tuples, because there are thousands, and few have more than one key.
         self._of_entry: dict[Tree, tuple[_Key, ...]] = {}
+        #: The further entries that a value depends on.
+        self._also: dict[_Key, tuple[Tree, ...]] = {}
         #: The directories that these entries lie in: when one of those was replaced, so were its entries.
         self._above: set[Tree] = set()
         self._used: set[_Key] = set()
         self._lasting: dict[_Key, Any] = {}
         self._derived: dict[_Key, Any] = {}
+        #: By store, the values of its entries; see `entries`.
+        self._stores: dict[Tree, dict[str, dict[str, Any]]] = {}
+
+    def entries(self, kind: str, store: Tree, also: tuple[Tree, ...] = ()) -> dict[str, Any]:
+        """Values of the entries of one store, by their names: for whoever asks for all of them at once.
+
+        Those of dirty entries are dropped. Whoever uses it fills it, and drops those of entries that are gone.
+        `also`: stores with entries by the same names, on which the values depend as well.
+        """
+        found = self._stores.setdefault(store, {}).setdefault(kind, {})
+        for other in also:
+            self._stores.setdefault(other, {})[kind] = found
+        return found
 
     def lasting(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:
         """What was made for an entry, whether that is dirty or not: it must be right for any content."""
@@ -47,7 +62,24 @@ class Memo:
             gone = [entry for entry in self._of_entry if dirty.covers(entry)]
         for entry in gone:
             for key in self._of_entry.pop(entry, ()):
-                self._values.pop(key, None)
+                self._drop(key)
+        self._forget_entries(dirty)
+
+    def _forget_entries(self, dirty: Dirty) -> None:
+        for entry in dirty.entries:
+            for kept in self._stores.get(entry[:-1], {}).values() if entry else ():
+                kept.pop(entry[-1], None)
+        for store, kinds in self._stores.items():
+            if dirty.everything or dirty.covers(store):
+                for kept in kinds.values():
+                    kept.clear()
+
+    def _drop(self, key: _Key) -> None:
+        self._values.pop(key, None)
+        for entry in (key[1], *self._also.pop(key, ())):
+            left = tuple(one for one in self._of_entry.pop(entry, ()) if one != key)
+            if left:
+                self._of_entry[entry] = left
 
     def get(self, kind: str, entry: Tree, read: Callable[[], tuple[T, bool]], also: tuple[Tree, ...] = ()) -> T:
         """Return what is known of an entry, or `read` it; that says whether the value may be kept.
@@ -61,6 +93,8 @@ class Memo:
         value, keep = read()
         if keep:
             self._values[key] = value
+            if also:
+                self._also[key] = also
             for one in (entry, *also):
                 known = self._of_entry.get(one, ())
                 self._of_entry[one] = known if key in known else (*known, key)
@@ -71,7 +105,5 @@ class Memo:
     def end(self) -> None:
         """Drop the values that this scan has not requested."""
         for key in self._values.keys() - self._used:
-            del self._values[key]
-        for entry in [entry for entry, keys in self._of_entry.items() if self._used.isdisjoint(keys)]:
-            del self._of_entry[entry]
+            self._drop(key)
         self._used = set()

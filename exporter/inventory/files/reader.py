@@ -3,8 +3,9 @@
 import re
 import stat
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from exporter.core.data_root import DataRoot, UnreadableError, reason_of
 from exporter.core.fault_log import FAULT_LOG
@@ -12,7 +13,7 @@ from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Collector
 from exporter.inventory.files.bolt import BoltError, Bucket
-from exporter.inventory.files.database import read_database
+from exporter.inventory.files.database import forget_database, read_database
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.problems import Problems, Unread
 from exporter.inventory.files.values import Json, decode
@@ -27,6 +28,8 @@ _LONGEST_LINE = 300
 MISSING = "it is missing"
 
 T = TypeVar("T")
+
+_FAILED = object()
 
 
 def wait_for_writer() -> None:
@@ -78,6 +81,41 @@ class Reader:
     def derived(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:
         """A store of what is derived from an entry, for this reading and the next ones, see `Memo.derived`."""
         return self._memo.derived(kind, entry, make)
+
+    def entries(self, kind: str, store: Tree, also: tuple[Tree, ...] = ()) -> dict[str, Any]:
+        """The values of the entries of one store, until an entry is dirty, see `Memo.entries`."""
+        return self._memo.entries(kind, store, also)
+
+    def each(  # noqa: PLR0913 - as `once`
+        self,
+        kind: str,
+        store: Tree,
+        names: Collection[str],
+        read: Callable[[str], T],
+        instead: Callable[[str], T],
+        *,
+        also: tuple[Tree, ...] = (),
+    ) -> dict[str, T]:
+        """What `read` returned for these entries of a store, see `once`: for thousands of them, of which few are read.
+
+        `also`: stores with entries by the same names, on which the values depend as well.
+        """
+        known: dict[str, T] = self.entries(kind, store, also)
+        for name in known.keys() - {*names}:
+            del known[name]
+        if len(known) == len(names):
+            return {name: known[name] for name in names}
+        found: dict[str, T] = {}
+        for name in names:
+            if name in known:
+                found[name] = known[name]
+                continue
+            before = self._problems.noted
+            value: T | object = self.attempt((*store, name), partial(read, name), _FAILED)
+            found[name] = instead(name) if value is _FAILED else cast("T", value)
+            if self._problems.noted == before:
+                known[name] = found[name]
+        return found
 
     def lasting(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:
         """A store for this reading and all later ones, see `Memo.lasting`."""
@@ -227,17 +265,27 @@ class Reader:
         `links`: symbolic links are objects as well. The caller must ask for each whether it is one.
         """
         found = []
-        for name in self.names(tree, required=required):
-            if name in ignored:
+        names = self.names(tree, required=required)
+        known: dict[str, bool] = self.entries("object", tree)
+        for name in known.keys() - {*names}:
+            del known[name]
+        for name in names:
+            if name in known:
+                found.append(name)
+            elif name in ignored:
                 continue
-            if not accept(name):
+            elif not accept(name):
                 self.problem(Reason.DECODE, (*tree, name), "not the name of an object", harmless=True)
-            elif self._holds_object((*tree, name), links=links):
+            elif self._holds_object((*tree, name), known, links=links):
                 found.append(name)
         return found
 
-    def _holds_object(self, tree: Tree, *, links: bool) -> bool:
-        return self.once("object", tree, lambda: self._is_object(tree, links=links), instead=True)
+    def _holds_object(self, tree: Tree, known: dict[str, bool], *, links: bool) -> bool:
+        before = self._problems.noted
+        is_object = self.attempt(tree, lambda: self._is_object(tree, links=links), instead=True)
+        if is_object and self._problems.noted == before:
+            known[tree[-1]] = True
+        return is_object
 
     def _is_object(self, tree: Tree, *, links: bool) -> bool:
         self.looked_at += 1
@@ -317,15 +365,19 @@ class Reader:
 
     def _database(self, tree: Tree, bucket: str, convert: Callable[[Bucket], T]) -> T | None:
         self.looked_at += 1
+        before = self._problems.noted
+        found: T | None = None
         try:
-            return read_database(self.root, self._memo, tree, bucket, convert)
+            found = read_database(self.root, self._memo, tree, bucket, convert)
         except BoltError as error:
             self.problem(error.reason, tree, str(error))
         except UnreadableError as error:
             self.problem(error.reason, tree, error.detail)
         except OSError as error:
             self.problem(reason_of(error), tree, error.strerror or "")
-        return None
+        if self._problems.noted != before:  # they are to be noted again
+            forget_database(self._memo, tree)
+        return found
 
     def _fresh(self, tree: Tree) -> bool:
         try:

@@ -4,9 +4,10 @@ Facts: containerd 2.1 plugins (the names of the directories), plugins/content/lo
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from sys import intern
 from typing import TypeVar
 
 from exporter.core.content import WALKABLE, Ingest
@@ -61,6 +62,18 @@ class SnapshotterFiles:
         """Whether each snapshot is a directory with its files."""
         return self.name in WALKABLE and self.home is not None
 
+    def lacks(self, names: Collection[str]) -> bool:
+        """Whether it does not know one of these snapshots, or one has no directory."""
+        if self.rows is None:
+            return False
+        if not self.rows.keys() >= {*names}:
+            return True
+        # Most have one: each is only looked at where that is not so.
+        everything = self.directories is None or self.directories.issuperset(
+            [one.directory for one in self.rows.values() if one.kind is not Kind.VIEW]
+        )
+        return not everything and any(map(self.lacks_directory, names))
+
     def lacks_directory(self, name: str) -> bool:
         """Whether a snapshot has no directory that must have one. native makes none for a view."""
         row = (self.rows or {}).get(name)
@@ -87,17 +100,12 @@ class StoreFiles:
         """Whether the main database names what its neighbours have not."""
         for space in self.namespaces.values():
             for snapshotter, entries in space.snapshots.items():
-                if any(self._lacks_snapshot(snapshotter, entry.name) for entry in entries.values()):
+                of = self.snapshotters.get(snapshotter)
+                if of is not None and of.lacks([entry.name for entry in entries.values()]):
                     return True
             if self.blobs is not None and not self.blobs.keys() >= space.blobs.keys():
                 return True
         return False
-
-    def _lacks_snapshot(self, snapshotter: str, name: str) -> bool:
-        of = self.snapshotters.get(snapshotter)
-        if of is None or of.rows is None:
-            return False
-        return name not in of.rows or of.lacks_directory(name)
 
 
 def read_store(reader: Reader, home: Tree) -> StoreFiles | None:
@@ -199,8 +207,29 @@ def _blobs(reader: Reader, tree: Tree) -> Mapping[str, Tree] | None:
         names = reader.listing((*tree, algorithm))
         if names is None:
             return None
-        found.update((f"{algorithm}:{name}", (*tree, algorithm, name)) for name in names)
+        files = reader.lasting("blobs", (*tree, algorithm), _Files)
+        files.update((*tree, algorithm), names)
+        found = {**found, **files.by_digest} if len(algorithms) > 1 else files.by_digest
     return found
+
+
+@dataclass(slots=True)
+class _Files:
+    """The files of blobs in one directory; the mapping is another one where they have changed."""
+
+    names: list[str] = field(default_factory=list)
+    by_digest: dict[str, Tree] = field(default_factory=dict)
+
+    def update(self, directory: Tree, names: list[str]) -> None:
+        if names is self.names:
+            return
+        before, now, algorithm = {*self.names}, {*names}, directory[-1]
+        if before != now:
+            self.by_digest = dict(self.by_digest)
+            for name in before - now:
+                del self.by_digest[f"{algorithm}:{name}"]
+            self.by_digest.update((intern(f"{algorithm}:{name}"), (*directory, name)) for name in now - before)
+        self.names = names
 
 
 def _ingests(reader: Reader, tree: Tree) -> Iterator[Ingest]:

@@ -102,6 +102,14 @@ def read_builds(reader: Reader) -> Builds:
     return Builds(snapshots or {}, records or (), snapshots is None or records is None, history)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """The values of a record that are used here. `damaged`: some cannot be decoded."""
+
+    values: Mapping[str, object]
+    damaged: bool
+
+
 def _snapshots(bucket: Bucket) -> dict[str, BuildSnapshot]:
     found = {}
     for key, one in bucket.buckets.items():
@@ -120,37 +128,31 @@ def _snapshots(bucket: Bucket) -> dict[str, BuildSnapshot]:
 
 def _records(reader: Reader, file: Tree, bucket: Bucket) -> tuple[tuple[str, Mapping[str, object]], ...]:
     """The records that have data of their own, with the values that are used here."""
-    return tuple(one for one in all_records(reader, file, bucket) if not one[1][_EQUAL.decode()])
+    found = ((name, one.values) for name, one in all_records(reader, file, bucket).items())
+    return tuple((name, values) for name, values in found if not values[_EQUAL.decode()])
 
 
-def all_records(reader: Reader, file: Tree, bucket: Bucket) -> list[tuple[str, Mapping[str, object]]]:
+def all_records(reader: Reader, file: Tree, bucket: Bucket) -> Mapping[str, StoredRecord]:
     """All records of `_main`, also those that are the same data as another one, which `cache.equalMutable` names.
 
-    Values that cannot be decoded are one problem, and not known.
+    They are another mapping, and other objects, only where one has changed. Values that cannot be decoded are one
+    problem, and not known.
     """
-    before: dict[str, _Record] = reader.lasting("records", file, dict)
+    before: dict[str, StoredRecord] = reader.lasting("records", file, dict)
     found = bucket.each(_decoded, before)
     damaged = [name for name, one in found.items() if one.damaged]
     before.clear()
     before.update(found)
     if damaged:
         reader.problem(Reason.DECODE, file, f"{len(damaged)} of its records, one is {damaged[0]}")
-    return [(name, one.values) for name, one in found.items()]
+    return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """The values of a record that are used here. `damaged`: some cannot be decoded."""
-
-    values: Mapping[str, object]
-    damaged: bool
-
-
-def _decoded(bucket: Bucket) -> _Record:
+def _decoded(bucket: Bucket) -> StoredRecord:
     # One that was taken back is empty (buildkit cache/metadata/metadata.go, setValue).
     decoded = {value: decode(raw) for value in _VALUES if (raw := bucket.values.get(value))}
     values = {value.decode(): _plain((decoded.get(value) or {}).get("value")) for value in _VALUES}
-    return _Record(values, None in decoded.values())
+    return StoredRecord(values, None in decoded.values())
 
 
 def _plain(value: object) -> object:

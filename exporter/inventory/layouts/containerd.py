@@ -44,10 +44,11 @@ from exporter.inventory.layouts.containerd_builds import (
     read_build_cache,
 )
 from exporter.inventory.layouts.containerd_content import (
+    Contents,
     find_engine,
-    layer_uses,
+    find_unused,
+    find_uses,
     leases_of_lost,
-    make_content,
 )
 from exporter.inventory.layouts.containerd_foreign import ForeignContainers
 from exporter.inventory.layouts.containerd_images import ImagesOfNamespace
@@ -100,7 +101,7 @@ class ContainerdLayout:
         """Whether containerd keeps, or has kept, the images of this root, or is all that is in it."""
         if root.further or root.is_directory((METADATA,)):
             return True
-        if any(_entries(root, tree) for tree in ((*DAEMON, *_BLOBS), ("rootfs",), *_snapshots(root))):
+        if any(map(root.is_filled, ((*DAEMON, *_BLOBS), ("rootfs",), *_snapshots(root)))):
             return True
         if layerdb_store.detect(root) or graph_store.detect(root):
             return False
@@ -178,9 +179,10 @@ class _Reading:
         default = self._engine_snapshotter(active)
         layers = {name: SnapshotLayers(self._reader, files, name, self._snapshots) for name in names}
         images = self._images(default)
-        graph = make_graph(files.namespaces, time.time())
-        content = make_content(files, self._snapshots, layers, graph, engine)
-        uses, leases = layer_uses(content), leases_of_lost(content, self._reading.containers)
+        known = self._reader.derived("contents", files.home, Contents)
+        graph = make_graph(files.namespaces, time.time(), known.graphs)
+        content = known.make(files, self._snapshots, layers, graph, engine)
+        uses, leases = find_uses(graph), leases_of_lost(content, self._reading.containers)
         of_engine = {one.driver for one in self._reading.containers} | ({default} if engine else set())
         used = {name for name in names if self._is_used(name, images)} | (of_engine & {*names})
         parts = [
@@ -203,6 +205,7 @@ class _Reading:
             containers=tuple(ForeignContainers(files.namespaces, self._snapshots, images, default).read(engine)),
             counts={(one.store.driver.name, SNAPSHOTS): len(one.store.names) for one in parts if one.store.listed},
             active=active,
+            unused=find_unused(content, graph),
         )
 
     def _is_used(self, name: str, images: list[Image]) -> bool:

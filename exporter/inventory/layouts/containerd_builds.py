@@ -5,10 +5,11 @@ snapshot/imagerefchecker/checker.go and cache/manager.go (markAllParentsShared).
 own, in `buildkit/containerd-<snapshotter>/metadata_v2.db`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from operator import is_
 
 from exporter.core.content import StoreNode
 from exporter.core.knowledge import Input
@@ -17,7 +18,7 @@ from exporter.inventory.drivers import MOST_LAYERS
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.graph import is_of_record
 from exporter.inventory.image_store.meta import BlobEntry, NamespaceEntry
-from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD, all_records, count, time_of
+from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD, StoredRecord, all_records, count, time_of
 from exporter.inventory.layouts.containerd_snapshots import Snapshots, StoredSnapshot
 
 RECORDS_FILE = "metadata_v2.db"
@@ -70,38 +71,68 @@ def read_build_cache(reader: Reader, stored: Stored) -> BuildCache:
             reader.gap(Input.BUILD_CACHE, file, "it cannot be read")
             continue
         if snapshotter == stored.snapshotter:
-            records += _Records(found, snapshotter, stored).read()
+            known = reader.derived("records", file, _LastRecords)
+            records += _Records(found, snapshotter, stored, known).read()
         else:
-            idle.update(name for name, _ in found)
+            idle.update(found)
     return BuildCache(tuple(records), files=(HOME,), unsure=stored.unsure, idle=frozenset(idle))
+
+
+#: What a record is made of: its values, those of its twin, its snapshot and blob, and whether it is shared.
+_Of = tuple[Values, Values | None, StoredSnapshot | None, BlobEntry | None, bool]
+
+
+@dataclass(slots=True)
+class _LastRecords:
+    """The records of the last reading: as they were stored, the blobs of their layers, and what was made of each."""
+
+    found: Mapping[str, StoredRecord] = field(default_factory=dict)
+    blobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    made: dict[str, tuple[_Of, BuildRecord]] = field(default_factory=dict)
 
 
 class _Records:
     """The records of one snapshotter."""
 
-    def __init__(self, found: Sequence[tuple[str, Values]], snapshotter: str, stored: Stored) -> None:
-        self._found = found
-        self._values = dict(found)
+    def __init__(
+        self, found: Mapping[str, StoredRecord], snapshotter: str, stored: Stored, known: _LastRecords
+    ) -> None:
+        self._values = {name: one.values for name, one in found.items()}
         self._snapshotter = snapshotter
         self._stored = stored
-        self._shared = _shared(self._values, stored.stacks)
+        self._known = known
+        if known.found is not found:
+            known.found, known.blobs = found, _all_blobs(self._values)
+        self._shared = _shared(self._values, known.blobs, stored.stacks)
         #: A record that is the same data as another one has its size.
-        self._twins = {_text(values, _EQUAL): values for _, values in found if values[_EQUAL]}
+        self._twins = {_text(values, _EQUAL): values for values in self._values.values() if values[_EQUAL]}
 
     def read(self) -> Iterator[BuildRecord]:
         """The records with data of their own."""
-        return (self._record(name, values) for name, values in self._found if not values[_EQUAL])
+        last, self._known.made = self._known.made, {}
+        for name, values in self._values.items():
+            if values[_EQUAL]:
+                continue
+            key = _text(values, "cache.snapshot") or name
+            snapshot = self._stored.snapshots.by_node.get(StoreNode(self._stored.engine, self._snapshotter, key))
+            blob = self._stored.blobs.get(_text(values, "cache.blob"))
+            of = (values, self._twins.get(name), snapshot, blob, name in self._shared)
+            known = last.get(name)
+            if known is None or not all(map(is_, known[0], of)):
+                known = of, self._record(name, values, snapshot, blob)
+            self._known.made[name] = known
+            yield known[1]
 
-    def _record(self, name: str, values: Values) -> BuildRecord:
+    def _record(
+        self, name: str, values: Values, snapshot: StoredSnapshot | None, blob: BlobEntry | None
+    ) -> BuildRecord:
         size = count(values["snapshot.size"])
         if size is None and name in self._twins:
             size = count(self._twins[name]["snapshot.size"])
-        key = _text(values, "cache.snapshot") or name
-        snapshot = self._stored.snapshots.by_node.get(StoreNode(self._stored.engine, self._snapshotter, key))
         return BuildRecord(
             id=name,
             kind=_text(values, "cache.recordType") or "regular",
-            size=self._size(values, snapshot) if size is None else size,
+            size=self._size(values, snapshot, blob) if size is None else size,
             created=time_of(values["cache.createdAt"]),
             last_used=time_of(values["cache.lastUsedAt"]),
             usage_count=count(values["cache.usageCount"]),
@@ -110,12 +141,12 @@ class _Records:
             layer=snapshot.layer if snapshot else None,
         )
 
-    def _size(self, values: Values, snapshot: StoredSnapshot | None) -> int | None:
+    @staticmethod
+    def _size(values: Values, snapshot: StoredSnapshot | None, blob: BlobEntry | None) -> int | None:
         """The size that BuildKit writes down when it is asked for it: of the snapshot and the blob, if they are there.
 
         None if it is that of a snapshot whose size is not written down.
         """
-        blob = self._stored.blobs.get(_text(values, "cache.blob"))
         packed = blob.size if blob else 0
         unpacked = 0 if values["cache.blobonly"] is True or snapshot is None else snapshot.recorded
         return None if packed is None or unpacked is None else packed + unpacked
@@ -134,9 +165,9 @@ _PARENT, _LOWER, _UPPER, _MERGED = (
 )
 
 
-def _shared(records: Mapping[str, Values], stacks: Stacks) -> set[str]:
-    """The records whose layers are those of an image, and all records below these."""
-    pending = [name for name, blobs in _all_blobs(records).items() if blobs and blobs in stacks]
+def _shared(records: Mapping[str, Values], layers: Mapping[str, tuple[str, ...]], stacks: Stacks) -> set[str]:
+    """The records whose layers are those of an image, and all records below these. `layers`: see `_all_blobs`."""
+    pending = [name for name, blobs in layers.items() if blobs and blobs in stacks]
     found: set[str] = set()
     while pending:
         name = pending.pop()

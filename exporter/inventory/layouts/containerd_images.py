@@ -4,11 +4,11 @@ Facts: moby 28 daemon/containerd/image_list.go (what is shown, and how its size 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from exporter.core.content import StoreNode
+from exporter.core.kept import changed_keys
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, ImageId
 from exporter.inventory.files.reader import Reader
@@ -28,10 +28,23 @@ class _Made:
     """An image, and all that it was made of: it is the same for as long as that is."""
 
     of: tuple[object, ...]
-    blobs: tuple[tuple[str, BlobEntry | None], ...]
-    snapshots: tuple[tuple[StoreNode, StoredSnapshot | None], ...]
+    blobs: frozenset[str]
+    snapshots: frozenset[StoreNode]
     image: Image
     stacks: frozenset[tuple[str, ...]]
+
+    def has_one_of(self, blobs: set[str], snapshots: set[StoreNode]) -> bool:
+        """Whether one of these was asked for to make it, there or not."""
+        return not (self.blobs.isdisjoint(blobs) and self.snapshots.isdisjoint(snapshots))
+
+
+@dataclass(slots=True)
+class _LastImages:
+    """The images of the last reading by target, and the blobs and snapshots that there were."""
+
+    made: dict[str, _Made] = field(default_factory=dict)
+    blobs: Mapping[str, BlobEntry] = field(default_factory=dict)
+    snapshots: Mapping[StoreNode, StoredSnapshot] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -54,7 +67,8 @@ class ImagesOfNamespace:
     #: The first image of which a document cannot be read, as its names are shown; "" for none.
     unread: str = field(default="", init=False)
     _used: Counter[str] = field(default_factory=Counter, init=False)
-    _asked: dict[StoreNode, StoredSnapshot | None] = field(default_factory=dict, init=False)
+    #: The snapshots that the image under work was asked for, there or not.
+    _asked: set[StoreNode] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self._used = Counter({name: len(entries) for name, entries in self.entry.snapshots.items() if entries})
@@ -72,49 +86,55 @@ class ImagesOfNamespace:
         names: dict[str, list[str]] = defaultdict(list)
         for name, image in self.entry.images.items():
             names[image.target].append(name)
+        last = reader.derived("images", (*self.home, self.namespace), _LastImages)
+        blobs = changed_keys(self.entry.blobs, last.blobs)
+        snapshots = changed_keys(self.snapshots.by_node, last.snapshots)
+        known, kept = last.made, dict[str, _Made]()
+        last.made, last.blobs, last.snapshots = kept, self.entry.blobs, self.snapshots.by_node
         for target, found in names.items():
-            digest = parts(target)
-            if digest is None:
-                reader.problem(Reason.DECODE, self.home, "an image without a target")
+            of = (*((name, self.entry.images[name]) for name in found), self.snapshotter, self.default, *self._used)
+            made = known.get(target)
+            if made is not None and made.of == of and not made.has_one_of(blobs, snapshots):
+                kept[target] = made
+                self.stacks |= made.stacks
+                yield made.image
                 continue
-            unknown = Image(self.snapshotter or self.default, ImageId(digest[1]), (), broken=True, digest=target)
-            unknown = self._named(replace(unknown, namespace=self.namespace), found)
-            known: dict[str, _Made] = reader.derived("images", (*self.home, self.namespace), dict)
-            yield reader.attempt((*self.home, *digest), partial(self._once, known, target, found), unknown)
+            yield from self._anew(reader, target, found, of, kept)
 
-    def _once(self, known: dict[str, _Made], target: str, names: list[str]) -> Image:
-        """One image, the one that was made before where nothing of it has changed."""
-        of = (*((name, self.entry.images[name]) for name in names), self.snapshotter, self.default, *self._used)
-        made = known.get(target)
-        if made is None or made.of != of or self._has_changed(made):
-            self._asked = {}
+    def _anew(
+        self, reader: Reader, target: str, names: list[str], of: tuple[object, ...], kept: dict[str, _Made]
+    ) -> Iterator[Image]:
+        """One image, noted in `kept` where all of it could be read."""
+        digest = parts(target)
+        if digest is None:
+            reader.problem(Reason.DECODE, self.home, "an image without a target")
+            return
+        unknown = Image(self.snapshotter or self.default, ImageId(digest[1]), (), broken=True, digest=target)
+        unknown = self._named(replace(unknown, namespace=self.namespace), names)
+
+        def make() -> Image:
+            self._asked = set()
             content = self.blobs.content(target, self.entry.blobs)
             image = self._image(target, names, content)
-            stacks = (one.layers for one in content.manifests)
-            blobs = tuple((digest, self.entry.blobs.get(digest)) for digest in content.named)
-            made = _Made(of, blobs, tuple(self._asked.items()), image, frozenset(stacks))
+            stacks = frozenset(one.layers for one in content.manifests)
+            self.stacks |= stacks
             if content.whole:
-                known[target] = made
+                kept[target] = _Made(of, frozenset(content.named), frozenset(self._asked), image, stacks)
             else:
                 self.unread = self.unread or names[0]
-        self.stacks |= made.stacks
-        return made.image
+            return image
 
-    def _has_changed(self, made: _Made) -> bool:
-        blobs, snapshots = self.entry.blobs, self.snapshots.by_node
-        if any(blobs.get(digest) is not entry for digest, entry in made.blobs):
-            return True
-        return any(snapshots.get(node) is not one for node, one in made.snapshots)
+        yield reader.attempt((*self.home, *digest), make, unknown)
 
     def _chain(self, top: StoreNode) -> Chain | None:
         """The snapshots from this one on; None where it is not there."""
-        self._asked[top] = self.snapshots.by_node.get(top)
-        if self._asked[top] is None:
+        self._asked.add(top)
+        if top not in self.snapshots.by_node:
             return None
         chain = self.snapshots.chain(top)
-        self._asked.update((one.node, one) for one in chain.snapshots)
+        self._asked.update(one.node for one in chain.snapshots)
         if chain.missing:
-            self._asked[StoreNode(top.namespace, top.snapshotter, chain.missing)] = None
+            self._asked.add(StoreNode(top.namespace, top.snapshotter, chain.missing))
         return chain
 
     def _image(self, target: str, names: list[str], content: ImageContent) -> Image:

@@ -64,6 +64,12 @@ class SnapshotterPart:
             return None
         return self._snapshots.chain(self._node(container)).of_container(container, self._engine)
 
+    def places_of(self, container: Container) -> object:
+        """Its snapshots."""
+        if not self._has(container.id):
+            return self._engine, self.store.has_name(container.id)
+        return self._snapshots.chain(self._node(container.id))
+
     def why_not_loaded(self, _container: ContainerId) -> str:
         """An engine loads a container of its snapshotter, whatever became of its snapshots."""
         return ""
@@ -77,22 +83,22 @@ class SnapshotterPart:
 
     def claim(self, containers: Sequence[Container]) -> Claims:
         """Claim what something keeps, and what `containers` need."""
-        names: dict[LayerId, Use] = {}
-        for name, snapshot in self._layers.by_id.items():
-            use = self._uses.get(snapshot.node)
-            if use is not None:
-                names[name] = use
+        uses = ((name, self._uses.get(snapshot.node)) for name, snapshot in self._layers.by_id.items())
+        names: dict[LayerId, Use] = {name: use for name, use in uses if use is not None}
         for container in containers:
             for layer in (container.layer, container.init, *container.chain):
                 if layer is not None and names.get(layer) is not Use.IMAGE:
                     names[layer] = Use.CONTAINER
-        found = {name: self._held(self._layers(name, use)) for name, use in names.items() if self.store.has(name)}
+        there = self.store.names if self.store.listed else names.keys()
+        found = {name: self._layers(name, use) for name, use in names.items() if name in there}
+        if self._leases:
+            found = {name: self._held(layer) for name, layer in found.items()}
         found.update((one.id, one) for one in self._layers.unlisted() if one.id not in found)
         return Claims(found, references=self._references, describe=self._layers)
 
     def _held(self, layer: Layer) -> Layer:
         """Note the container that is gone while its lease is still there: nothing removes the layer then."""
-        snapshot = self._layers.by_id.get(layer.id) if self._leases else None
+        snapshot = self._layers.by_id.get(layer.id)
         owner = self._leases.get(snapshot.node, "") if snapshot else ""
         return replace(layer, held=owner) if owner else layer
 

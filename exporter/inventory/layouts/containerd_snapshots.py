@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from exporter.core.content import StoreNode
+from exporter.core.kept import changed_keys
 from exporter.core.measured import Tree
 from exporter.core.model import Layer, LayerId, LayerKey, Use
 from exporter.inventory.drivers import INIT, MOST_LAYERS, Driver, snapshotter
@@ -11,7 +13,7 @@ from exporter.inventory.drivers.layer_store import LayerStore, Place
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.meta import SnapshotEntry
 from exporter.inventory.image_store.snapshotter import Kind, Row
-from exporter.inventory.image_store.store import SNAPSHOTS, StoreFiles
+from exporter.inventory.image_store.store import SNAPSHOTS, SnapshotterFiles, StoreFiles
 from exporter.inventory.layouts.part import ContainerLayers
 
 _CHAIN = "sha256:"
@@ -39,6 +41,8 @@ class Chain:
     snapshots: tuple[StoredSnapshot, ...] = ()
     missing: str = ""
     cut: bool = False
+    #: The nodes that it was made of, there or not.
+    asked: tuple[StoreNode, ...] = ()
 
     @property
     def size(self) -> int | None:
@@ -67,44 +71,86 @@ class Snapshots:
 
     by_node: dict[StoreNode, StoredSnapshot] = field(default_factory=dict)
     lost: dict[str, set[str]] = field(default_factory=dict)
+    _chains: dict[StoreNode, Chain] = field(default_factory=dict)
+
+    def keep_chains(self, before: "Snapshots") -> None:
+        """Take over the chains of an earlier reading that are as they were."""
+        changed = changed_keys(self.by_node, before.by_node)
+        chains = before._chains.items()  # noqa: SLF001 - of its own kind
+        self._chains = (
+            {top: one for top, one in chains if changed.isdisjoint(one.asked)} if changed else {**dict(chains)}
+        )
 
     def chain(self, top: StoreNode) -> Chain:
         """The snapshot `top` and those below it."""
+        chain = self._chains.get(top)
+        if chain is None:
+            chain = self._chains[top] = self._chain(top)
+        return chain
+
+    def _chain(self, top: StoreNode) -> Chain:
         found: list[StoredSnapshot] = []
+        asked: list[StoreNode] = []
         at = top
         while len(found) < MOST_LAYERS:
+            asked.append(at)
             snapshot = self.by_node.get(at)
             if snapshot is None:
-                return Chain(tuple(found), missing=at.name)
+                return Chain(tuple(found), at.name, asked=tuple(asked))
             found.append(snapshot)
             if not snapshot.entry.parent:
-                return Chain(tuple(found))
+                return Chain(tuple(found), asked=tuple(asked))
             at = StoreNode(at.namespace, at.snapshotter, snapshot.entry.parent)
-        return Chain(tuple(found), cut=True)
+        return Chain(tuple(found), cut=True, asked=tuple(asked))
 
 
 def find_snapshots(reader: Reader, files: StoreFiles) -> Snapshots:
     """Join what the main database and the snapshotters say. A snapshot is joined by the snapshotter's name for it."""
     found = Snapshots()
-    before = reader.derived("snapshots", files.home, Snapshots)
+    before = reader.derived("snapshots", files.home, dict[tuple[str, str], dict[str, StoredSnapshot]])
+    for gone in before.keys() - {(space, name) for space, one in files.namespaces.items() for name in one.snapshots}:
+        del before[gone]
     for namespace, space in files.namespaces.items():
         for name, entries in space.snapshots.items():
-            of = files.snapshotters[name]
-            for key, entry in entries.items():
-                row = None if of.rows is None else of.rows.get(entry.name)
-                if row is None and of.rows is not None:
-                    found.lost.setdefault(name, set()).add(key)
-                    continue
-                if of.lacks_directory(entry.name):
-                    found.lost.setdefault(name, set()).add(key)
-                node = StoreNode(namespace, name, key)
-                known = before.by_node.get(node)
-                if known is None or known.entry is not entry or known.row is not row:
-                    directory = row.directory if row and row.directory else entry.name
-                    known = StoredSnapshot(node, entry, row, LayerKey(name, LayerId(directory)))
-                found.by_node[node] = known
-    before.by_node = found.by_node
+            joined = _joined(namespace, files.snapshotters[name], entries, before.get((namespace, name), {}), found)
+            found.by_node.update((one.node, one) for one in joined.values())
+            before[namespace, name] = joined
+    last = reader.derived("chains", files.home, dict[str, Snapshots])
+    found.keep_chains(last.get("", Snapshots()))
+    last[""] = found
     return found
+
+
+def _joined(
+    namespace: str,
+    of: SnapshotterFiles,
+    entries: Mapping[str, SnapshotEntry],
+    before: Mapping[str, StoredSnapshot],
+    found: Snapshots,
+) -> dict[str, StoredSnapshot]:
+    """The snapshots of one snapshotter in a namespace, by key."""
+    joined: dict[str, StoredSnapshot] = {}
+    rows: Mapping[str, Row | None] = of.rows or {}
+    for key, entry in entries.items():
+        row = rows.get(entry.name)
+        if row is None and of.rows is not None:
+            found.lost.setdefault(of.name, set()).add(key)
+            continue
+        known = before.get(key)
+        if known is None or known.entry is not entry or known.row is not row:
+            directory = row.directory if row and row.directory else entry.name
+            known = StoredSnapshot(
+                StoreNode(namespace, of.name, key), entry, row, LayerKey(of.name, LayerId(directory))
+            )
+        joined[key] = known
+    if of.lacks([one.entry.name for one in joined.values()]):
+        lost = (key for key, one in joined.items() if of.lacks_directory(one.entry.name))
+        found.lost.setdefault(of.name, set()).update(lost)
+    return joined
+
+
+#: What a layer is described by: its snapshot, row, place and use, and the snapshot below.
+_Of = tuple[StoredSnapshot | None, Row | None, Place | None, Use, StoredSnapshot | None]
 
 
 class SnapshotLayers:
@@ -118,22 +164,25 @@ class SnapshotLayers:
         self._snapshots = snapshots
         mine = [one for one in snapshots.by_node.values() if one.layer.driver == name]
         self.by_id: Mapping[LayerId, StoredSnapshot] = {one.layer.id: one for one in mine}
-        #: What only the snapshotter knows of: a snapshot that is being made, or what is left of one.
-        self._rows = {LayerId(row.directory): row for row in (own.rows or {}).values()}
-        self._names = {LayerId(row.directory): name for name, row in (own.rows or {}).items()}
-        self._places: dict[LayerId, Place | None] = {}
+        self._own = own
         #: What was described before, and of what.
-        self._known: dict[LayerId, tuple[tuple[object, ...], Layer]] = reader.derived("layers", directory, dict)
+        self._known: dict[LayerId, tuple[_Of, Layer]] = reader.derived("layers", (*directory, name), dict)
+        if len(self._known) > 2 * len(self.by_id) + len(self.store.names):
+            self._known.clear()
 
-    def _place(self, name: LayerId) -> Place | None:
-        if name not in self._places:
-            self._places[name] = self.store.place(name)
-        return self._places[name]
+    @cached_property
+    def _rows(self) -> Mapping[LayerId, Row]:
+        """What the snapshotter knows. It alone knows of a snapshot that is being made, and of what is left of one."""
+        return {LayerId(row.directory): row for row in (self._own.rows or {}).values()}
+
+    @cached_property
+    def _names(self) -> Mapping[LayerId, str]:
+        return {LayerId(row.directory): name for name, row in (self._own.rows or {}).items()}
 
     def trees(self, name: LayerId) -> tuple[Tree, ...]:
         """The trees of a layer."""
-        place = self._place(name)
-        return () if place is None else tuple(tree for tree in (place.content, place.home) if tree is not None)
+        place = self.store.place(name)
+        return () if place is None else place.trees
 
     def unlisted(self) -> Iterator[Layer]:
         """The snapshots of a snapshotter without directories that the main database does not know."""
@@ -142,18 +191,20 @@ class SnapshotLayers:
 
     def __call__(self, name: LayerId, use: Use) -> Layer:
         """Describe one layer."""
-        unknown = Layer(self.store.driver.name, name, use, size_known=False)
-        return self.store.attempt(name, lambda: self._describe_once(name, use), unknown)
-
-    def _describe_once(self, name: LayerId, use: Use) -> Layer:
-        """Describe a layer, or take what was made of the same things before."""
-        snapshot, place = self.by_id.get(name), self._place(name)
+        snapshot, place, known = self.by_id.get(name), self.store.place(name), self._known.get(name)
         row = snapshot.row if snapshot else self._rows.get(name)
-        of = (snapshot, row, place, use, self._parent(snapshot))
-        known = self._known.get(name)
-        if known is None or any(one is not other for one, other in zip(of, known[0], strict=True)):
-            known = self._known[name] = of, self._describe(name, use, snapshot, row, place)
-        return known[1]
+        if known is not None:
+            of, layer = known
+            if of[0] is snapshot and of[1] is row and of[2] is place and of[3] is use:
+                below = of[4]
+                if below is None or self._snapshots.by_node.get(below.node) is below:
+                    return layer
+        of = (snapshot, row, place, use, self._below(snapshot))
+        unknown = Layer(self.store.driver.name, name, use, size_known=False)
+        layer = self.store.attempt(name, lambda: self._describe(name, use, snapshot, row, place), unknown)
+        if layer is not unknown and (of[4] is not None or snapshot is None or not snapshot.entry.parent):
+            self._known[name] = of, layer
+        return layer
 
     def _describe(
         self, name: LayerId, use: Use, snapshot: StoredSnapshot | None, row: Row | None, place: Place | None
@@ -171,16 +222,16 @@ class SnapshotLayers:
             recorded_size=recorded,
             size_known=recorded is not None or place is not None,
             chain=key.removeprefix(_CHAIN) if key.startswith(_CHAIN) and not key.endswith("-view") else "",
-            parent=self._parent(snapshot),
+            parent=below.layer.id if (below := self._below(snapshot)) else None,
             namespace=snapshot.node.namespace if snapshot else space,
             name=key,
             by_blocks=True,
             committed=row is not None and row.kind is Kind.COMMITTED,
         )
 
-    def _parent(self, snapshot: StoredSnapshot | None) -> LayerId | None:
+    def _below(self, snapshot: StoredSnapshot | None) -> StoredSnapshot | None:
+        """The snapshot that another one is on; None where that is not there."""
         if snapshot is None or not snapshot.entry.parent:
             return None
         node = StoreNode(snapshot.node.namespace, snapshot.node.snapshotter, snapshot.entry.parent)
-        below = self._snapshots.by_node.get(node)
-        return below.layer.id if below else None
+        return self._snapshots.by_node.get(node)

@@ -157,6 +157,10 @@ class GraphPart:
         """Say nothing: a container's layer has its id, and nothing else names it."""
         return None
 
+    def places_of(self, container: Container) -> object:
+        """Whether its layer and its image are there."""
+        return self.store.has_name(container.id), container.image_id in self._graph.entries
+
     def why_not_loaded(self, _container: ContainerId) -> str:
         """Return "": an engine of this layout loads a container without a look at its layers."""
         return ""

@@ -4,7 +4,7 @@ Facts: Docker 1.5 graph/graph.go (restore, Get), image/image.go (LoadImage, GetP
 graph/list.go (Images). Docker 1.9 keeps the same files.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from exporter.core.data_root import DataRoot
@@ -89,15 +89,14 @@ def _is_there(root: DataRoot, tree: Tree) -> bool:
 
 
 def read_graph(
-    reader: Reader, names: Iterable[str], stores: list[LayerStore], previous: Mapping[str, Image]
+    reader: Reader, names: Collection[str], stores: list[LayerStore], previous: Mapping[str, Image]
 ) -> dict[str, GraphEntry]:
     """Read these entries of `graph/`. An entry with a damaged json file has the data of its other files."""
-    return {name: _kept_entry(reader, ImageId(name), stores, previous) for name in names}
 
+    def read(name: str) -> GraphEntry:
+        return _entry(reader, ImageId(name), stores, previous)
 
-def _kept_entry(reader: Reader, image: ImageId, stores: list[LayerStore], previous: Mapping[str, Image]) -> GraphEntry:
-    lost = GraphEntry(image, None, None, sound=False)
-    return reader.once("image", (*GRAPH, image), lambda: _entry(reader, image, stores, previous), lost)
+    return reader.each("image", GRAPH, names, read, lambda name: GraphEntry(ImageId(name), sound=False))
 
 
 def _entry(reader: Reader, image: ImageId, stores: list[LayerStore], previous: Mapping[str, Image]) -> GraphEntry:

@@ -132,6 +132,7 @@ class LayerdbPart:
         self._database = database
         self._builds = builds
         self._cache = cache
+        self._places: dict[str, object] = {}
 
     @property
     def store(self) -> LayerStore:
@@ -169,6 +170,25 @@ class LayerdbPart:
         home: Tree = (*database.base, "layerdb", "mounts", container)
         below = tuple(entry.cache for entry in database.chain(mount.parent))
         return ContainerLayers(layer, init, below, (home,), cut=mount.cut)
+
+    def places_of(self, container: Container) -> object:
+        """Its entry of `layerdb/mounts`, the entries below, and which of their layers are there."""
+        database, mount = self._database, self._database.mounts.get(container.id)
+        if mount is None:
+            return database.mounts_listed, self.store.has_name(container.id)
+        own = None if mount.layer is None else (database.has(mount.layer), database.has(LayerId(mount.layer + INIT)))
+        init = mount.init is not None and database.has(mount.init)
+        return mount, own, init, self._below(mount.parent), self.store.has_name(container.id)
+
+    def _below(self, top: str) -> object:
+        """The entries below a container, and which of their layers are there."""
+        found = self._places.get(top)
+        if found is None:
+            database = self._database
+            entries = tuple((entry, database.has(entry.cache)) for entry in database.chain(top))
+            loads = database.loads(top) or not database.entries_listed
+            found = self._places[top] = (entries, entries[-1][0].parent in database.entries if entries else "", loads)
+        return found
 
     def why_not_loaded(self, container: ContainerId) -> str:
         """Why the engine does not load a container because of its layers; "" if it does.

@@ -51,16 +51,21 @@ def read_images(reader: Reader, database: Database, previous: Mapping[str, Image
         tags, digests = _read_references(reader, listing)
         for name in sorted(lost & {*tags, *digests}):
             _lost(reader, database, name, "a name refers to it, and it is missing")
-    configs = [_config(reader, database.base, ImageId(name)) for name in names]
+    about = (*database.base, "imagedb", "metadata", "sha256")
+    read = partial(_config, reader, database.base)
+    known = reader.each(
+        "config", content, names, read, lambda name: ImageConfig(Image("", ImageId(name), ())), also=(about,)
+    )
+    configs = [*known.values()]
     parents = {one.image.parent for one in configs}
     for config in configs:
-        references, known = (
+        references, named = (
             tuple(sorted(tags.get(config.image.id, ()))),
             tuple(sorted(digests.get(config.image.id, ()))),
         )
-        listed = bool(references or known) or config.image.id not in parents
-        unplaced = _unplaced(database, config, references, known, listed=listed)
-        place = partial(_image, database, config, references, known, listed, previous)
+        listed = bool(references or named) or config.image.id not in parents
+        unplaced = _unplaced(database, config, references, named, listed=listed)
+        place = partial(_image, database, config, references, named, listed, previous)
         database.images.append(reader.attempt((*content, config.image.id), place, unplaced))
     _note_lost_entries(reader, database, configs)
     _list_the_uncovered(database)
@@ -157,11 +162,10 @@ def _list_the_uncovered(database: Database) -> None:
             database.images[at] = replace(image, listed=True)
 
 
-def _config(reader: Reader, base: Tree, image: ImageId) -> ImageConfig:
+def _config(reader: Reader, base: Tree, image: str) -> ImageConfig:
     tree = (*base, "imagedb", "content", "sha256", image)
     about = (*base, "imagedb", "metadata", "sha256", image)
-    lost = ImageConfig(Image("", image, ()))
-    return reader.once("config", tree, lambda: _read_config(reader, tree, about), lost, also=(about,))
+    return _read_config(reader, tree, about)
 
 
 def _parent(reader: Reader, tree: Tree) -> str:

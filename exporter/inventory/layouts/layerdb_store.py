@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 
 from exporter.core.data_root import DataRoot, reason_of
@@ -175,8 +176,9 @@ def read_layers(reader: Reader, store: LayerStore) -> Database:
     _read_entries(reader, database)
     mounts = (*database.base, "layerdb", "mounts")
     unlisted, reader.unlisted = reader.unlisted, False
-    for name in reader.objects(mounts, lambda name: _DIRECTORY.fullmatch(name) is not None):
-        database.mounts[name] = _mount(reader, database.store, (*mounts, name))
+    names = reader.objects(mounts, lambda name: _DIRECTORY.fullmatch(name) is not None)
+    read = partial(_mount, reader, database.store, mounts)
+    database.mounts.update(reader.each("mount", mounts, names, read, lambda _: MountEntry(good=False)))
     for name, mount in database.mounts.items():
         if database.depth(mount.parent) > MOST_LAYERS:
             reader.problem(Reason.TOO_LARGE, (*mounts, name, "parent"), "stands on more layers than engines make")
@@ -191,8 +193,10 @@ def read_layers(reader: Reader, store: LayerStore) -> Database:
 
 def _read_entries(reader: Reader, database: Database) -> None:
     store = (*database.base, "layerdb", "sha256")
-    for name in reader.objects(store, lambda name: is_id(name) or _REMOVING.fullmatch(name) is not None):
-        entry = _entry(reader, database.store, (*store, name))
+    names = reader.objects(store, lambda name: is_id(name) or _REMOVING.fullmatch(name) is not None)
+    read = partial(_entry, reader, database.store, store)
+    lost = partial(LayerEntry, cache=LayerId(""), readable=False)
+    for name, entry in reader.each("entry", store, names, read, lost).items():
         if entry.readable and is_id(name):
             (database.entries if entry.fits else database.misnamed)[name] = entry
             if entry.fits:
@@ -234,9 +238,8 @@ def _names_directory(store: LayerStore, word: str) -> bool:
     return _DIRECTORY.fullmatch(word) is not None and (_GIVEN.fullmatch(word) is not None or word in store.names)
 
 
-def _entry(reader: Reader, store: LayerStore, tree: Tree) -> LayerEntry:
-    lost = LayerEntry(tree[-1], LayerId(""), readable=False)
-    return reader.once("entry", tree, lambda: _read_entry(reader, store, tree), lost)
+def _entry(reader: Reader, store: LayerStore, entries: Tree, name: str) -> LayerEntry:
+    return _read_entry(reader, store, (*entries, name))
 
 
 def _read_entry(reader: Reader, store: LayerStore, tree: Tree) -> LayerEntry:
@@ -292,8 +295,8 @@ def chain_id(parent: str, diff: str) -> str:
     return hashlib.sha256(f"{SHA256}{parent} {SHA256}{diff}".encode()).hexdigest() if parent else diff
 
 
-def _mount(reader: Reader, store: LayerStore, tree: Tree) -> MountEntry:
-    return reader.once("mount", tree, lambda: _read_mount(reader, store, tree), MountEntry(good=False))
+def _mount(reader: Reader, store: LayerStore, mounts: Tree, name: str) -> MountEntry:
+    return _read_mount(reader, store, (*mounts, name))
 
 
 def _read_mount(reader: Reader, store: LayerStore, tree: Tree) -> MountEntry:

@@ -1,6 +1,6 @@
 """The arguments with which a layout reads a root, and its result: a `Part` of the inventory."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -75,6 +75,12 @@ class DriverPart(Protocol):
     def container_layers(self, container: ContainerId) -> ContainerLayers | None:
         """Find the layers of a container; None where the layout does not know it."""
 
+    def places_of(self, container: Container) -> object:
+        """What all that this part says of a container and its layers depends on.
+
+        Where it is equal to that of an earlier reading, so is what the part says. None: it is not known.
+        """
+
     def why_not_loaded(self, container: ContainerId) -> str:
         """Why the engine does not load a container because of its layers; "" if it does."""
 
@@ -95,6 +101,7 @@ class Part:
     were its own and that no engine reads any more. `renamed`: the new ids of images by their old ids, where an engine
     has moved them. `content`: the containerd image store. `containers` are those that are not Docker's. `active`: when
     Docker last worked with a driver, in Unix seconds, where that cannot be told from the driver's directory.
+    `unused`: the digests of the blobs of the image store that nothing keeps.
     """
 
     drivers: Sequence[DriverPart] = ()
@@ -107,3 +114,4 @@ class Part:
     content: ContentStore | None = None
     containers: tuple[Container, ...] = ()
     active: Mapping[str, float] = field(default_factory=dict)
+    unused: Collection[str] = ()

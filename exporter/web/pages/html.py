@@ -47,6 +47,9 @@ td.bar span span.full { background: var(--bad); }
 .facts { margin: 0 0 1rem; overflow-wrap: anywhere; }
 .good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); } code { font-size: .92em; }
 @media (max-width: 38rem) { thead th:empty, thead + tbody td.bar { display: none; } }
+main.runbook { display: block; max-width: 60rem; } main.runbook section { margin: 0 0 1rem; }
+pre { background: var(--paper); border-radius: 4px; padding: .5rem .7rem; margin: .4rem 0; overflow-x: auto; }
+li { margin: .2rem 0; } ul, ol { margin: 0; padding-left: 1.4rem; }
 p.more { margin: .5rem 0 0; color: var(--dim); font-size: .88rem; }
 """
 _PAGE = Template(

@@ -57,6 +57,8 @@ def test_a_target_in_absolute_form_is_that_of_its_path(running: Exporter) -> Non
     ("request_line", "status"),
     [
         *(("GET /metrics HTTP/1.1", 200), ("GET / HTTP/1.1", 200), ("GET /status HTTP/1.1", 200)),
+        *(("GET /runbooks HTTP/1.1", 200), ("GET /runbooks/DockerStorageNotKnown HTTP/1.1", 200)),
+        *(("GET /runbooks/Nothing HTTP/1.1", 404), ("POST /runbooks HTTP/1.1", 405)),
         *(("GET /api/v1/snapshot HTTP/1.1", 200), ("GET /-/healthy HTTP/1.1", 200), ("GET /x HTTP/1.1", 404)),
         *(("POST /metrics HTTP/1.1", 405), ("POST /-/reload HTTP/1.1", 403)),
     ],

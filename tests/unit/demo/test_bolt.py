@@ -55,7 +55,7 @@ def test_each_commit_is_read_and_leaves_the_state_before_whole(trees: list[Tree]
 
 
 def test_what_has_not_changed_stays_in_its_pages(tmp_path: Path) -> None:
-    rows = {f"{at:08}": {"size": b"x", "labels": {"a": b"b" * 20}} for at in range(500)}
+    rows = {f"{at:08}": {"size": b"%d" % at, "labels": {"a": b"b" * 20}} for at in range(500)}
     path = tmp_path / "some.db"
     file = BoltFile(path)
     file.write({"v1": rows})

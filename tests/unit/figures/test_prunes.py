@@ -10,8 +10,8 @@ from exporter.core.engine_version import EngineVersion
 from exporter.core.measured import Measured, Tree
 from exporter.core.model import BuildCache, BuildRecord, ContainerState, ImageId, Layer, LayerId, Snapshot, Use
 from exporter.figures.clean_up import Freed
+from exporter.figures.figures import Figures
 from exporter.figures.prunes import Category
-from exporter.figures.reclaim import reclaim
 from tests.support.snapshots import ELSEWHERE, container, image, layer, shared, snapshot, tree, volume
 
 _IMAGES = (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED)
@@ -19,7 +19,7 @@ _IMAGES = (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED)
 
 def _freed(told: Snapshot) -> dict[str, tuple[int | None, int | None]]:
     """The categories in which something is freed: bytes of size (half of those allocated) and objects."""
-    found = reclaim(told).freed
+    found = Figures(told).reclaim.freed
     return {
         category.value: (None if one.allocated is None else one.allocated // 2, one.objects)
         for category, one in found.items()
@@ -32,7 +32,7 @@ def _measured(layers: Iterable[Layer], **sizes: int) -> dict[Tree, Measured]:
 
 
 def test_all_categories_are_told_also_those_that_free_nothing() -> None:
-    assert list(reclaim(snapshot({})).freed) == list(Category)
+    assert list(Figures(snapshot({})).reclaim.freed) == list(Category)
     assert _freed(snapshot({})) == {}
 
 
@@ -183,7 +183,7 @@ def test_while_the_engine_does_not_load_a_container_no_prune_of_images_or_volume
         "volumes_unused": (None, None),
         "build_cache": (4000, 1),
     }
-    found = reclaim(told).freed
+    found = Figures(told).reclaim.freed
     for category in (*_IMAGES, Category.VOLUMES_UNUSED):
         assert found[category].how.commands == ()
         assert "the container web: hostconfig.json is empty" in found[category].why
@@ -206,7 +206,7 @@ def test_what_a_half_removed_container_used_is_free_and_the_rest_of_it_stays() -
 def test_of_containers_with_one_name_it_is_not_known_which_the_engine_loads() -> None:
     twins = (replace(container(name), name="web") for name in "ab")
     containers = (*twins, container("c", unloaded="it is damaged"))
-    told = reclaim(snapshot({}, containers=containers, volumes=(volume("data"),))).freed
+    told = Figures(snapshot({}, containers=containers, volumes=(volume("data"),))).reclaim.freed
     for category in (*_IMAGES, Category.CONTAINERS_STOPPED, Category.VOLUMES_UNUSED):
         assert (told[category].allocated, told[category].objects) == (None, None)
         assert "2 containers have the name web" in told[category].why
@@ -237,7 +237,7 @@ def test_an_engine_without_prunes_is_told_what_to_remove_by_name() -> None:
         volumes=(volume("data"),),
         engine=EngineVersion((1, 9), (1, 10)),
     )
-    commands = {category.value: freed.how.commands for category, freed in reclaim(told).freed.items()}
+    commands = {category.value: freed.how.commands for category, freed in Figures(told).reclaim.freed.items()}
     assert commands == {
         "containers_stopped": ("docker rm done00000000",),
         "images_dangling": ("docker rmi none00000000",),
@@ -307,7 +307,7 @@ def test_all_trees_of_a_layer_go_with_it() -> None:
     }
     told = snapshot(measured, layers=(one,), images=(image("app", "a", metadata=()),))
     assert _freed(told) == {"images_unused": (54321, 1)}
-    assert reclaim(told).unattributed == 2 * 600000
+    assert Figures(told).reclaim.unattributed == 2 * 600000
 
 
 @pytest.mark.parametrize("use", [Use.IMAGE, Use.ORPHANED])
@@ -374,7 +374,7 @@ def test_what_belongs_to_no_object_is_told_without_what_it_shares_with_objects()
     }
     told = snapshot(trees, layers=layers)
     assert _freed(told) == {"layers_orphaned": (1000, 1)}
-    assert reclaim(told).unattributed == 2 * 65
+    assert Figures(told).reclaim.unattributed == 2 * 65
 
 
 def _everything() -> tuple[dict[Tree, Measured], dict[str, Any]]:
@@ -395,7 +395,7 @@ def _everything() -> tuple[dict[Tree, Measured], dict[str, Any]]:
 
 def test_what_an_object_has_or_what_lies_in_it_is_the_objects() -> None:
     measured, objects = _everything()
-    assert reclaim(snapshot(measured, **objects)).unattributed == 0
+    assert Figures(snapshot(measured, **objects)).reclaim.unattributed == 0
 
 
 @pytest.mark.parametrize("left", ["layers", "images", "containers", "volumes", "build_cache"])
@@ -413,7 +413,7 @@ def test_without_the_object_its_trees_belong_to_nothing(left: str) -> None:
         one.usage.allocated for at, one in measured.items() if any(at[: len(home)] == home for home in homes)
     )
     objects.pop(left)
-    assert reclaim(snapshot(measured, **objects)).unattributed == expected
+    assert Figures(snapshot(measured, **objects)).reclaim.unattributed == expected
 
 
 def test_a_layer_that_is_not_on_disk_frees_nothing_and_hides_nothing() -> None:

@@ -7,8 +7,12 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exporter.core.model import Snapshot
+from exporter.figures.difference import Difference, blank
+from exporter.figures.figures import Figures
+from exporter.figures.layer_sizes import LayerSizes
 from exporter.figures.prunes import Category
-from exporter.figures.reclaim import reclaim
+from exporter.figures.reclaim import Reclaim, Reclaimer
 from tests.support.product import figures_of, scan
 from tests.support.roots.layerdb import DbRoot
 from tests.support.usage import allocated
@@ -33,7 +37,7 @@ def test_an_image_is_freed_with_the_layers_that_nothing_else_needs(tmp_path: Pat
 def test_nameless_parents_go_with_their_child_and_named_ones_stay(tmp_path: Path) -> None:
     built = DbRoot(tmp_path).layer("a", 10).layer("b", 20, "a").layer("c", 30, "b")
     built.image("a", "a", ["a:1"]).image("b", "b", parent="a").image("c", "c", parent="b")
-    found = reclaim(scan(built.path))
+    found = Figures(scan(built.path)).reclaim
     parts = ("content", "metadata")
     files = [built.base / "imagedb" / part / "sha256" / built.images[one] for one in "bc" for part in parts]
     layers = built.blocks(built.cache("b"), built.cache("c")) + _blocks(_entry(built, "b"), _entry(built, "c"))
@@ -63,11 +67,19 @@ def test_an_inode_is_freed_with_the_last_of_its_links(tmp_path: Path) -> None:
     built = DbRoot(tmp_path).layer("a", 10).image("a", "a", ["a:1"]).volume("one", 50_000).volume("two", 1)
     mount = {"/v": {"Type": "volume", "Name": "two", "Destination": "/v", "RW": True}}
     built.container("web", "a", "a", state={"Running": True, "Pid": 2**30}, config={"MountPoints": mount})
-    alone = reclaim(scan(built.path)).freed[Category.VOLUMES_UNUSED].allocated
+    alone = Figures(scan(built.path)).reclaim.freed[Category.VOLUMES_UNUSED].allocated
     assert alone == _blocks(built.path / "volumes/one")
     os.link(built.path / "volumes/one/_data/f", built.path / "volumes/two/_data/same")
-    shared = reclaim(scan(built.path)).freed[Category.VOLUMES_UNUSED].allocated
+    shared = Figures(scan(built.path)).reclaim.freed[Category.VOLUMES_UNUSED].allocated
     assert shared == alone - (built.path / "volumes/one/_data/f").stat().st_blocks * 512
+
+
+def _reckoned(snapshot: Snapshot) -> Reclaim:
+    """What the prunes free, also where it is not known of everything."""
+    since, sizes, reclaimer = Difference(blank(snapshot), snapshot), LayerSizes(), Reclaimer()
+    sizes.advance(since)
+    reclaimer.advance(since, sizes)
+    return reclaimer.reclaim(snapshot)
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -88,7 +100,7 @@ def test_everything_is_attributed_once(tmp_path: Path, data: st.DataObject) -> N
         image = data.draw(st.sampled_from([*built.images, "none"]))
         built.container(f"c{number}", image, data.draw(st.sampled_from(names)), writable={"w": number}, state=state)
     snapshot = scan(built.path, orphaned_after=0)
-    found = reclaim(snapshot)
+    found = _reckoned(snapshot)
     freed = sum(one.allocated or 0 for one in found.freed.values())
     assert all(one.allocated is not None and one.allocated >= 0 for one in found.freed.values())
     assert found.unattributed is not None

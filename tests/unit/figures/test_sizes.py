@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from exporter.core.links import Links
 from exporter.core.measured import Measured, Usage
 from exporter.core.model import Image, ImageId, Inventory, Layer, LayerId, Snapshot, Use
-from exporter.figures import sizes
 from exporter.figures.figures import Figures
+from exporter.figures.tally import disjoint
 
 
 @st.composite
@@ -69,5 +69,5 @@ def test_an_inode_that_trees_share_counts_once(links: list[dict[int, tuple[int, 
     trees = [Measured(Usage(10 * len(one), 4096 * len(one), len(one)), (1, 2, 3), Links.of(one)) for one in links]
     distinct = {inode for one in links for inode in one}
     expected = Usage(10 * len(distinct), 4096 * len(distinct), len(distinct))
-    assert sizes.disjoint([trees])[0] == expected
-    assert sizes.disjoint([reversed(trees)])[0] == expected
+    assert disjoint([trees])[0] == expected
+    assert disjoint([reversed(trees)])[0] == expected

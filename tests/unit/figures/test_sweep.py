@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from exporter.core.content import ContentStore, Hold, Holder, Marker, StoreNode
 from exporter.core.model import BuildCache, BuildRecord, Container, ContainerId, ContainerState, ImageId, Use
 from exporter.figures.clean_up import Freed
+from exporter.figures.figures import Figures
 from exporter.figures.prunes import Category, Command
-from exporter.figures.reclaim import reclaim
 from exporter.figures.sweep import Sweep
 from tests.support.snapshots import snapshot, tree
 from tests.support.stores import KUBERNETES, MOBY, SNAPSHOTTER, Store
@@ -28,7 +28,7 @@ def _container(name: str, image: str = "", given: str = "app:1", **fields: Any) 
 
 def _freed(store: Store, **inventory: Any) -> dict[str, tuple[int | None, int | None]]:
     """What each category frees, where it frees anything."""
-    found = reclaim(store.told(**inventory)).freed
+    found = Figures(store.told(**inventory)).reclaim.freed
     return {
         name.value: (one.allocated, one.objects)
         for name, one in found.items()
@@ -91,7 +91,7 @@ def test_of_an_image_that_a_container_names_by_id_the_last_name_stays() -> None:
     assert sweep.remove_images(Category.IMAGES_UNUSED, (user,), every=True) == []
     kept = {hold.name for at, hold in enumerate(told.content.holds) if at not in sweep.removed}
     assert kept == {"docker.io/library/z:1"}
-    assert sweep.freed[image] is None
+    assert sweep.freed()[image] is None
 
 
 def test_a_pull_that_was_cut_off_is_freed_with_the_images_without_a_name() -> None:
@@ -104,7 +104,9 @@ def test_a_pull_that_was_cut_off_is_freed_with_the_images_without_a_name() -> No
 def test_the_history_of_a_graph_driver_is_not_known_and_that_of_a_former_one_hides_nothing() -> None:
     cache = BuildCache(history=True)
     (one,) = (
-        found for name, found in reclaim(snapshot({}, build_cache=cache)).freed.items() if name == "build_history"
+        found
+        for name, found in Figures(snapshot({}, build_cache=cache)).reclaim.freed.items()
+        if name == "build_history"
     )
     assert (one.allocated, one.objects, one.how) == (None, None, Command(""))
     assert "`docker buildx history rm --all` frees it" in one.why
@@ -171,7 +173,7 @@ def test_what_an_engine_of_another_store_does_not_load_is_no_part_of_any_prune()
 def test_without_docker_no_prune_of_docker_is_advised(layouts: tuple[str, ...]) -> None:
     store = Store(engine="")
     store.image(store.blob("sha256:a", 10, namespaces=(KUBERNETES,)), "docker.io/library/a:1")
-    found = reclaim(store.told(layouts=layouts)).freed
+    found = Figures(store.told(layouts=layouts)).reclaim.freed
     alone = layouts == ("containerd",)
     for category in Category:
         orphans = category is Category.LAYERS_ORPHANED
@@ -209,7 +211,7 @@ def test_the_files_of_a_store_belong_to_it() -> None:
     store.measured[("meta",)] = tree(5)
     store.measured[("else",)] = tree(7)
     content = store.content(files=(("meta",),))
-    assert reclaim(store.told(content=content)).unattributed == 14
+    assert Figures(store.told(content=content)).reclaim.unattributed == 14
 
 
 _NODES = [StoreNode(space, sn, name) for space in (MOBY, KUBERNETES, HISTORY) for sn in ("", "o") for name in "abcd"]
@@ -261,7 +263,11 @@ def test_marking_from_the_end_is_the_same_as_sweeping_after_each_prune(
         kept = {one for node in after for one in content.trees[node]}
         expected.update(dict.fromkeys(owned - kept, category))
         owned = kept
-    assert sweep.trees() == expected
+    found: dict[Any, Category | None] = {}
+    for node, stage in sweep.freed().items():  # what is kept longest comes first
+        for one in content.trees[node]:
+            found.setdefault(one, stage)
+    assert found == expected
 
 
 @given(_stores(), st.integers(0, 12))
@@ -274,7 +280,7 @@ def test_marking_in_two_steps_is_the_same_as_in_one(content: ContentStore, cut: 
 
 
 def test_a_category_that_frees_nothing_says_so() -> None:
-    assert reclaim(Store().told()).freed[Category.BUILD_HISTORY] == Freed(0, 0)
+    assert Figures(Store().told()).reclaim.freed[Category.BUILD_HISTORY] == Freed(0, 0)
 
 
 _NAMES = ("docker.io/library/a:1", "docker.io/library/b:latest", "docker.io/library/c:1")
@@ -322,10 +328,10 @@ def test_what_is_promised_for_later_prunes_holds_when_the_earlier_ones_have_run(
     host: tuple[Store, tuple[Container, ...]],
 ) -> None:
     store, containers = host
-    promised = reclaim(store.told(containers=containers)).freed
+    promised = Figures(store.told(containers=containers)).reclaim.freed
     for category in list(Category)[:-1]:
         containers = _prune(store, containers, category)
-        left = reclaim(store.told(containers=containers)).freed
+        left = Figures(store.told(containers=containers)).reclaim.freed
         for other in Category:
             gone = list(Category).index(other) <= list(Category).index(category)
             assert left[other].allocated == (0 if gone else promised[other].allocated), (category, other)

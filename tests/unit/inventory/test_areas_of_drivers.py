@@ -10,7 +10,7 @@ from exporter.core.measured import Tree
 from exporter.core.model import Inventory
 from exporter.inventory.areas import RootAreas, find_areas
 from exporter.inventory.drivers import driver_named
-from exporter.scan.plan import make_plan
+from exporter.scan.planner import Planner
 from tests.support.product import scan
 from tests.support.roots.layerdb import digest
 
@@ -67,7 +67,7 @@ def test_a_driver_knows_the_directory_of_its_layers_and_those_that_are_counted(t
 def test_every_entry_of_a_store_is_measured_as_a_tree_of_its_own(tmp_path: Path, driver: str) -> None:
     entries = _made(tmp_path, *(f"{name}/entry" for name in _DRIVERS[driver]))
     with DataRoot(str(tmp_path)) as root:
-        plan = make_plan(root, Inventory(directories=tuple(root.names(()))), find_areas(root))
+        plan = Planner().make(root, Inventory(directories=tuple(root.names(()))), find_areas(root))
     assert entries <= plan.trees.keys()
 
 

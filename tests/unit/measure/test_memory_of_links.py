@@ -11,7 +11,7 @@ from exporter.core import links as packed
 from exporter.core.links import Links
 from exporter.core.measured import Measured, Reason, Tree, Usage
 from exporter.core.model import Collector
-from exporter.figures.sizes import disjoint
+from exporter.figures.tally import disjoint
 from exporter.measure import cache as caches
 from exporter.measure import total as totals
 from exporter.measure.cache import Cache

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from exporter.core.data_root import DataRoot
 from exporter.core.model import BuildRecord, Container, Image, Inventory, Layer, Snapshot, Trigger, Volume
+from exporter.inventory.areas import find_areas
 from exporter.measure.pool.pool import Pool
+from exporter.scan.planner import Planner
 from exporter.scan.scanner import Scanner
 from tests.support.changing import HOSTS, Host
 from tests.support.local_pool import LocalPool
@@ -45,9 +48,11 @@ def test_what_is_read_change_by_change_is_what_a_fresh_process_reads(
             was, now = getattr(before.inventory, name), getattr(taken.inventory, name)
             assert was is now or was != now
         if step % _COMPARED_EVERY == 0:
-            with LocalPool() as another:
+            with LocalPool() as another, DataRoot(str(host.path)) as root:
                 fresh = Scanner(str(host.path), 600.0, another).scan()
+                plan = Planner().make(root, fresh.inventory, find_areas(root))
             assert taken.inventory == fresh.inventory
+            assert scanner.plan == plan
             assert {tree: one.usage for tree, one in taken.measured.items()} == {
                 tree: one.usage for tree, one in fresh.measured.items()
             }

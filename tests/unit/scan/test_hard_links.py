@@ -14,7 +14,8 @@ from exporter.core.dirty import Dirty
 from exporter.core.links import Links
 from exporter.core.measured import Measured, Tree, Usage
 from exporter.core.model import Snapshot, Trigger, Use
-from exporter.figures.sizes import directories, disjoint
+from exporter.figures.figures import Figures
+from exporter.figures.tally import disjoint
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.scan.hard_links import gained_links, unaccounted, without_unaccounted
@@ -78,7 +79,7 @@ def _scans(scanner: Scanner, *entries: Tree) -> Iterator[Snapshot]:
 
 
 def _allocated(snapshot: Snapshot) -> int:
-    return sum(usage.allocated for usage in directories(snapshot).values() if usage)
+    return sum(usage.allocated for usage in Figures(snapshot).directories.values() if usage)
 
 
 def _agrees(path: Path, snapshots: Iterator[Snapshot]) -> Snapshot:

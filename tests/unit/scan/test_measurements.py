@@ -7,7 +7,7 @@ import pytest
 from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree
 from exporter.core.model import Trigger
-from exporter.figures.sizes import directories
+from exporter.figures.figures import Figures
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
@@ -40,7 +40,7 @@ class _Pull:
             self.scanner.collect(1.0)
 
     def allocated(self) -> int:
-        return sum(one.allocated for one in directories(self.scanner.snapshot()).values() if one)
+        return sum(one.allocated for one in Figures(self.scanner.snapshot()).directories.values() if one)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from exporter.core.dirty import Dirty
 from exporter.core.model import Trigger
-from exporter.figures.sizes import directories
+from exporter.figures.figures import Figures
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
 from tests.support.product import scan
@@ -22,7 +22,7 @@ def _build(path: Path, driver: str) -> GraphRoot:
 def test_the_trees_are_disjoint_and_all_of_the_root(driver: str, tmp_path: Path) -> None:
     built = _build(tmp_path, driver)
     (built.path / "tmp/deep/er").mkdir(parents=True)
-    usages = [one for one in directories(scan(built.path)).values() if one]
+    usages = [one for one in Figures(scan(built.path)).directories.values() if one]
     assert sum(usage.inodes for usage in usages) == inodes(built.path)
     assert sum(usage.allocated for usage in usages) == allocated(built.path)
 
@@ -41,7 +41,7 @@ def test_a_change_costs_what_changed(driver: str, tmp_path: Path, pool: Pool) ->
     while scanner.runs:
         scanner.collect(1.0)
     snapshot = scanner.snapshot()
-    assert sum(one.inodes for one in directories(snapshot).values() if one) == before + changed
+    assert sum(one.inodes for one in Figures(snapshot).directories.values() if one) == before + changed
     scanned = [one for one in snapshot.collectors if scanner.counters.scans.get((one, Trigger.EVENT))]
     looked_at = sum(snapshot.collectors[one].entries for one in scanned)
     assert changed <= looked_at <= 2 * changed

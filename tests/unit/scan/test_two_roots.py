@@ -13,8 +13,8 @@ from exporter.core.model import FurtherRoot, Snapshot, Trigger
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.render import render
 from exporter.expose.metrics.status import status_families
+from exporter.figures.directory_sums import place_of
 from exporter.figures.figures import Figures
-from exporter.figures.sizes import directories, place_of
 from exporter.inventory.areas import find_areas
 from exporter.inventory.opening import open_mounted
 from exporter.measure.cache import Cache
@@ -45,7 +45,7 @@ def test_each_root_adds_up_to_du_of_itself(data: Path, beside: Path, pool: Pool)
     scanner = _scanner(data, beside, pool)
     taken = scanner.scan()
     assert not taken.problems
-    usages = {key: one for key, one in directories(taken).items() if one is not None}
+    usages = {key: one for key, one in Figures(taken).directories.items() if one is not None}
     for root, path in (("", data), (str(beside), beside)):
         mine = [usage for key, usage in usages.items() if place_of(taken, key)[0] == root]
         assert sum(one.allocated for one in mine) == allocated(path)

@@ -40,7 +40,7 @@ def _space(**fields: Any) -> NamespaceEntry:
 
 
 def _kept(space: NamespaceEntry, *holders: Holder) -> set[str]:
-    graph = make_graph({"moby": space}, _NOW)
+    graph = make_graph({"moby": space}, _NOW, {})
     store = ContentStore(references=graph.references, parents=graph.parents)
     return {node.name for node in store.marked(one for one in graph.holds if not holders or one.holder in holders)}
 
@@ -114,7 +114,7 @@ def test_a_container_of_docker_is_held_by_its_lease() -> None:
         f"{name}-app:1": LeaseEntry(snapshots=(_key("mounted"),)),
         f"{name}0": LeaseEntry(snapshots=(_key("other"),)),
     }
-    graph = make_graph({"moby": _space(leases=leases)}, _NOW)
+    graph = make_graph({"moby": _space(leases=leases)}, _NOW, {})
     assert [(one.holder, one.name) for one in graph.holds] == [
         (Holder.CONTAINER, name),
         (Holder.CONTAINER, name),
@@ -134,7 +134,7 @@ def test_leases_are_told_by_their_names_and_labels() -> None:
         "ctr": LeaseEntry(),
     }
     spaces = {"moby": _space(leases=leases), "moby_history": _space(leases={"ref_x": LeaseEntry(content=("log",))})}
-    graph = make_graph(spaces, _NOW)
+    graph = make_graph(spaces, _NOW, {})
     assert [one.holder.value for one in graph.holds] == [
         *("build", "build", "build", "temporary", "temporary", "pull", "other"),
         "history",
@@ -142,7 +142,7 @@ def test_leases_are_told_by_their_names_and_labels() -> None:
 
 
 def test_references_do_not_leave_a_namespace() -> None:
-    graph = make_graph({"a": _space(images={"app": ImageEntry("x")}), "b": _space(blobs={"x": _blob()})}, _NOW)
+    graph = make_graph({"a": _space(images={"app": ImageEntry("x")}), "b": _space(blobs={"x": _blob()})}, _NOW, {})
     assert ContentStore().marked(graph.holds) == {StoreNode("a", "", "x")}
 
 

@@ -38,6 +38,9 @@ class _VaultPart:
         name = LayerId(f"of-{container}")
         return ContainerLayers(name, chain=(LayerId("atlas"),)) if name in self.store.names else None
 
+    def places_of(self, container: Container) -> object:
+        return None
+
     def why_not_loaded(self, container: ContainerId) -> str:
         return f"{container} is bound" if container == "bound" else ""
 

@@ -1,0 +1,119 @@
+"""What differs between two snapshots of one root.
+
+Figures go from one snapshot to the next: what did not change is not worked out again. An object of the inventory that
+did not change is the same Python object in both, and so is what was measured of a tree.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Generic, NamedTuple, TypeVar
+
+from exporter.core.measured import Measured, Tree
+from exporter.core.model import Container, Image, Layer, LayerKey, Snapshot, Volume
+
+T = TypeVar("T")
+Key = TypeVar("Key")
+
+
+class Change(NamedTuple, Generic[T]):
+    """The objects that are there now and were not before, and those that were. One that has changed is in both."""
+
+    added: Sequence[T]
+    removed: Sequence[T]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed)
+
+
+_ABSENT = object()
+_NONE: Change[object] = Change((), ())
+
+
+def change(before: Sequence[T], now: Sequence[T]) -> Change[T]:
+    """Compare two sequences of objects by identity."""
+    if before is now:
+        return _NONE  # type: ignore[return-value] # it has no object of any type
+    old, new = set(map(id, before)), set(map(id, now))
+    return Change([one for one in now if id(one) not in old], [one for one in before if id(one) not in new])
+
+
+def changed_keys(before: Mapping[Key, object], now: Mapping[Key, object]) -> set[Key]:
+    """The keys whose values are not the same object in two mappings, or that only one of them has."""
+    if before is now:
+        return set()
+    get = before.get
+    changed = {key for key, value in now.items() if get(key, _ABSENT) is not value}
+    if len(before) != len(now) - sum(key not in before for key in changed):
+        changed.update(before.keys() - now.keys())
+    return changed
+
+
+class Difference:
+    """The differences between two snapshots, each found when it is first asked for."""
+
+    def __init__(self, before: Snapshot, now: Snapshot) -> None:
+        self.before = before
+        self.now = now
+
+    @cached_property
+    def layers(self) -> Change[Layer]:
+        """The layers that came and went."""
+        return change(self.before.inventory.layers, self.now.inventory.layers)
+
+    @cached_property
+    def images(self) -> Change[Image]:
+        """The images that came and went."""
+        return change(self.before.inventory.images, self.now.inventory.images)
+
+    @cached_property
+    def containers(self) -> Change[Container]:
+        """The containers that came and went."""
+        return change(self.before.inventory.containers, self.now.inventory.containers)
+
+    @cached_property
+    def volumes(self) -> Change[Volume]:
+        """The volumes that came and went."""
+        return change(self.before.inventory.volumes, self.now.inventory.volumes)
+
+    @cached_property
+    def trees(self) -> set[Tree]:
+        """The trees that were measured again with another result, or only before, or only now."""
+        return changed_keys(self.before.measured, self.now.measured)
+
+    @cached_property
+    def sizes(self) -> set[LayerKey]:
+        """The layers whose size by comparison is another one."""
+        before, now = self.before.differences, self.now.differences
+        return {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+
+    def measured(self, trees: Iterable[Tree]) -> tuple[list[tuple[Tree, Measured]], list[tuple[Tree, Measured]]]:
+        """What was measured of these trees before, and what is now."""
+        old, new = self.before.measured, self.now.measured
+        wanted = list(trees)
+        return [(one, old[one]) for one in wanted if one in old], [(one, new[one]) for one in wanted if one in new]
+
+
+def can_go_on(before: Snapshot, now: Snapshot) -> bool:
+    """Whether the figures of a snapshot can be made of those of another one: nothing that all depend on has changed."""
+    return _conditions(before) == _conditions(now)
+
+
+def blank(snapshot: Snapshot) -> Snapshot:
+    """A snapshot of the same root in which nothing is."""
+    return Snapshot(
+        snapshot.root,
+        snapshot.taken,
+        device=snapshot.device,
+        mounts=snapshot.mounts,
+        subvolumes=snapshot.subvolumes,
+        further=snapshot.further,
+        places=snapshot.places,
+    )
+
+
+def _conditions(one: Snapshot) -> tuple[object, ...]:
+    inventory = one.inventory
+    return (
+        *(one.root, one.device, one.mounts, one.subvolumes, one.further, one.places, one.incomplete),
+        *(inventory.drivers, inventory.layouts, inventory.directories, inventory.further, inventory.elsewhere),
+    )

@@ -1,0 +1,182 @@
+"""Sizes of layers, and their sums by driver, namespace and use."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from exporter.core.measured import Tree, Usage
+from exporter.core.model import Inventory, Layer, LayerKey, Snapshot, Use
+from exporter.figures.difference import Difference
+from exporter.figures.tally import Tally
+from exporter.inventory.drivers import driver_named
+
+#: A driver and a namespace of containerd, which is "" for other layouts.
+Space = tuple[str, str]
+_Group = tuple[str, str, Use]
+_UNCLAIMED = (Use.PENDING, Use.ORPHANED)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSum:
+    """The layers of one driver, namespace and use. `size`, `usage`: None where those of one of them are not known."""
+
+    count: int
+    size: int | None
+    usage: Usage | None
+
+
+class LayerSizes:
+    """Every layer's own size as Docker counts it, bytes; layers whose size cannot be known have none.
+
+    `layers` are the layers by key, `of_tree` those whose files are in a tree. `changed`: the keys whose size is another
+    one than in the snapshot before, with that size. Not `sound`: two layers have one key, or one tree.
+    """
+
+    def __init__(self) -> None:
+        self.sizes: dict[LayerKey, int] = {}
+        self.layers: dict[LayerKey, Layer] = {}
+        self.of_tree: dict[Tree, LayerKey] = {}
+        self.changed: dict[LayerKey, int | None] = {}
+        self.sound = True
+
+    def advance(self, difference: Difference) -> None:
+        """Go on to the next snapshot."""
+        touched: set[LayerKey] = set()
+        for layer in difference.layers.removed:
+            touched.add(layer.key)
+            del self.layers[layer.key]
+            if layer.content is not None:
+                del self.of_tree[layer.content]
+        for layer in difference.layers.added:
+            touched.add(layer.key)
+            self.sound &= layer.key not in self.layers and layer.content not in self.of_tree
+            self.layers[layer.key] = layer
+            if layer.content is not None:
+                self.of_tree[layer.content] = layer.key
+        touched |= {self.of_tree[tree] for tree in difference.trees if tree in self.of_tree}
+        touched |= difference.sizes
+        self.changed = {}
+        for key in touched:
+            layer_now = self.layers.get(key)
+            before, now = self.sizes.get(key), None if layer_now is None else _size(difference.now, layer_now)
+            if before != now:
+                self.changed[key] = before
+                if now is None:
+                    del self.sizes[key]
+                else:
+                    self.sizes[key] = now
+
+    def before(self, key: LayerKey) -> int | None:
+        """The size of a layer in the snapshot before."""
+        return self.changed[key] if key in self.changed else self.sizes.get(key)
+
+
+def _size(snapshot: Snapshot, layer: Layer) -> int | None:
+    if layer.recorded_size is not None:
+        return layer.recorded_size
+    if layer.changes is not None:
+        return snapshot.differences.get(layer.key)
+    measured = snapshot.whole(layer.content) if layer.size_known else None
+    if measured is None:
+        return None
+    return measured.usage.allocated if layer.by_blocks else measured.usage.size
+
+
+def spaces(inventory: Inventory) -> list[Space]:
+    """The drivers of a root with the namespaces of containerd in which each has objects; "" for other layouts.
+
+    Snapshots of no namespace, which are being made or are left over, have no totals but those of layers.
+    """
+    listed = (one for one in inventory.layers if one.namespace or not one.by_blocks)
+    found: dict[str, set[str]] = defaultdict(set)
+    for objects in (listed, inventory.images, inventory.containers):
+        for driver, namespace in {(one.driver, one.namespace) for one in objects}:
+            found[driver].add(namespace)
+    return [
+        (driver, namespace)
+        for driver in inventory.drivers
+        for namespace in sorted(found[driver] or {_default_namespace(inventory, driver)})
+    ]
+
+
+def _default_namespace(inventory: Inventory, driver: str) -> str:
+    """Where the objects of a driver will be that has none yet."""
+    content = inventory.content
+    mixed = len(inventory.layouts) > 1 and driver_named(driver).layers
+    return "" if content is None or mixed else content.engine
+
+
+class LayerSums:
+    """The layers on disk by driver, namespace and use; shared inodes count for the first use.
+
+    Of a driver whose layers cannot be listed, those that nothing refers to are not known. containerd lists its own.
+    """
+
+    def __init__(self) -> None:
+        self._tally: Tally[_Group] = Tally()
+        self._groups: dict[Tree, _Group] = {}
+        self.counts: Counter[_Group] = Counter()
+        self._treeless: Counter[_Group] = Counter()
+        self._unsized: Counter[_Group] = Counter()
+        self._sized: Counter[_Group] = Counter()
+
+    def advance(self, difference: Difference, sizes: LayerSizes) -> None:
+        """Go on to the next snapshot, of which these are the sizes."""
+        removed, added = difference.layers.removed, difference.layers.added
+        gone = [(_group(layer), tree) for layer in removed for tree in layer.trees]
+        come = [(_group(layer), tree) for layer in added for tree in layer.trees]
+        for _, tree in gone:
+            del self._groups[tree]
+        stayed = [(self._groups[tree], tree) for tree in difference.trees if tree in self._groups]
+        before, now = difference.before.measured, difference.now.measured
+        for group, tree in (*gone, *stayed):
+            if tree in before:
+                self._tally.remove(group, tree, before[tree])
+        for group, tree in (*stayed, *come):
+            if tree in now:
+                self._tally.add(group, tree, now[tree])
+        self._groups.update((tree, group) for group, tree in come)
+        for layer in removed:
+            self._count(layer, sizes.before(layer.key), -1)
+        for layer in added:
+            self._count(layer, sizes.sizes.get(layer.key), 1)
+        replaced = {layer.key for layer in (*removed, *added)}
+        for key in sizes.changed.keys() - replaced:
+            layer = sizes.layers[key]
+            self._count(layer, sizes.changed[key], -1)
+            self._count(layer, sizes.sizes.get(key), 1)
+
+    def _count(self, layer: Layer, size: int | None, sign: int) -> None:
+        group = _group(layer)
+        self.counts[group] += sign
+        self._treeless[group] += sign * (not layer.trees)
+        self._unsized[group] += sign * (size is None)
+        self._sized[group] += sign * (size or 0)
+
+    def sums(self, snapshot: Snapshot, places: Iterable[Space]) -> dict[_Group, LayerSum]:
+        """The sums in the spaces of the snapshot that these have come to."""
+        uses = {space: _uses_of(*space) for space in places}
+        for driver in dict.fromkeys(driver for driver, namespace in uses if namespace):
+            uses.setdefault((driver, ""), list(_UNCLAIMED))
+        cut = {self._groups[tree] for tree in snapshot.incomplete if tree in self._groups}
+        sums: dict[_Group, LayerSum] = {}
+        for space, several in uses.items():
+            groups = [(*space, use) for use in several]
+            for group, usage in zip(groups, self._tally.usages(groups), strict=True):
+                whole = None if self._treeless[group] or group in cut else usage
+                sums[group] = LayerSum(self.counts[group], self._size(group, whole), whole)
+        return sums
+
+    def _size(self, group: _Group, usage: Usage | None) -> int | None:
+        """The sum of Docker's sizes. A layer that nothing refers to has none: there it is the size of its files."""
+        if group[2] in _UNCLAIMED:
+            return None if usage is None else usage.size
+        return None if self._unsized[group] else self._sized[group]
+
+
+def _group(layer: Layer) -> _Group:
+    return layer.driver, layer.namespace, layer.use
+
+
+def _uses_of(driver: str, namespace: str) -> list[Use]:
+    return [use for use in Use if use not in _UNCLAIMED or namespace or driver_named(driver).listed]

@@ -1,0 +1,126 @@
+"""Which tree of an object each measured tree belongs to, and with which prune that goes, kept while both change."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from exporter.core.measured import Measured, Tree, Usage
+from exporter.core.model import Filesystem, Snapshot
+from exporter.figures.difference import Difference
+from exporter.figures.prunes import Category
+from exporter.figures.tally import Tally
+
+#: When something goes: the place of its category among all, and these two places after all of them.
+KEPT = len(Category)
+_NOBODY = KEPT + 1
+#: What nothing keeps, and no prune removes: it stays, unless an object that has it, too, goes with a category.
+BY_ITSELF = -1
+#: A tree that several objects have goes with the last of them.
+_Ranks = int | tuple[int, ...]
+#: The loose trees are looked for by so many components.
+_FIRST = 2
+
+
+class Owners:
+    """The trees of objects, each with its rank: when it goes.
+
+    A measured tree belongs to the object whose tree it is, or else to that of the innermost tree around it. One that
+    belongs to none counts for nobody.
+    """
+
+    def __init__(self) -> None:
+        self._ranks: dict[Tree, _Ranks] = {}
+        self._tally: Tally[int] = Tally()
+        #: What goes with any prune, where a root has parts on several filesystems.
+        self._elsewhere: Tally[Filesystem] = Tally()
+        #: The measured trees that are no object's, but may lie in one's.
+        self._loose: dict[Tree, set[Tree]] = defaultdict(set)
+        self._gone: list[tuple[Tree, int]] = []
+        self._come: list[tuple[Tree, int]] = []
+
+    def unclaim(self, trees: Iterable[Tree], rank: int) -> None:
+        """Note that an object has these trees no more, or has another rank now; `settle` makes it so."""
+        self._gone += [(tree, rank) for tree in trees]
+
+    def claim(self, trees: Iterable[Tree], rank: int) -> None:
+        """Note that an object has these trees; `settle` makes it so."""
+        self._come += [(tree, rank) for tree in trees]
+
+    def settle(self, difference: Difference) -> set[Tree]:
+        """Go on to the next snapshot with what was noted; return the trees that it is about."""
+        touched = {tree for tree, _ in (*self._gone, *self._come)}
+        moved = touched | difference.trees | self._loose_in(touched)
+        before, now = difference.measured(moved)
+        self._count(difference.before, before, add=False)
+        for tree, rank in self._gone:
+            self._drop(tree, rank)
+        for tree, rank in self._come:
+            known = self._ranks.get(tree)
+            self._ranks[tree] = rank if known is None else (*((known,) if isinstance(known, int) else known), rank)
+        self._count(difference.now, now, add=True)
+        self._gone, self._come = [], []
+        return touched
+
+    def _drop(self, tree: Tree, rank: int) -> None:
+        known = self._ranks.pop(tree)
+        if isinstance(known, tuple):
+            left = list(known)
+            left.remove(rank)
+            self._ranks[tree] = tuple(left) if len(left) > 1 else left[0]
+
+    def _loose_in(self, tops: Iterable[Tree]) -> set[Tree]:
+        """The loose trees that lie in one of these."""
+        found: set[Tree] = set()
+        for top in tops:
+            buckets = [top[:_FIRST]] if len(top) >= _FIRST else [one for one in self._loose if one[: len(top)] == top]
+            for bucket in buckets:
+                found.update(tree for tree in self._loose.get(bucket, ()) if tree[: len(top)] == top)
+        return found
+
+    def _count(self, snapshot: Snapshot, trees: Iterable[tuple[Tree, Measured]], *, add: bool) -> None:
+        several = len({*snapshot.places.values()}) > 1
+        for tree, measured in trees:
+            if tree not in self._ranks:
+                bucket = self._loose[tree[:_FIRST]]
+                (bucket.add if add else bucket.discard)(tree)
+            rank = self.rank(tree)
+            if rank is None:
+                if not snapshot.is_here(tree):
+                    continue
+                rank = _NOBODY
+            (self._tally.add if add else self._tally.remove)(rank, tree, measured)
+            where = snapshot.filesystem_of(tree) if several and rank < KEPT else None
+            if where is not None:
+                (self._elsewhere.add if add else self._elsewhere.remove)(where, tree, measured)
+
+    def owner(self, tree: Tree) -> Tree | None:
+        """The innermost object's tree that a tree is or lies in."""
+        if tree in self._ranks:
+            return tree
+        return next((tree[:end] for end in range(len(tree) - 1, 0, -1) if tree[:end] in self._ranks), None)
+
+    def rank(self, tree: Tree) -> int | None:
+        """When a tree goes; None for one that belongs to no object."""
+        owner = self.owner(tree)
+        if owner is None:
+            return None
+        ranks = self._ranks[owner]
+        last = ranks if isinstance(ranks, int) else max(ranks)
+        return KEPT if last == BY_ITSELF else last
+
+    def has(self, tree: Tree) -> bool:
+        """Whether a tree is an object's."""
+        return tree in self._ranks
+
+    def elsewhere(self) -> dict[Filesystem, int]:
+        """The disk blocks that go with all categories on each filesystem, where there are several."""
+        return self._elsewhere.allocated()
+
+    def usages(self) -> tuple[dict[Category, Usage], Usage]:
+        """What goes with each category, and what belongs to no object.
+
+        An inode is freed with its last link, so what is removed last is added first. One that an object has a link to,
+        too, counts for the object.
+        """
+        order = [*range(KEPT, -1, -1), _NOBODY]
+        _, *usages, nobody = self._tally.usages(order)
+        return dict(zip(reversed(Category), usages, strict=True)), nobody

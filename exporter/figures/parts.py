@@ -1,0 +1,40 @@
+"""The parts that figures are worked out with: each goes from one snapshot to the next."""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from exporter.core.model import Snapshot
+from exporter.figures.difference import Difference, blank, can_go_on
+
+T = TypeVar("T")
+Advance = Callable[[T, Difference], None]
+
+
+class Parts:
+    """The parts that have come to one snapshot.
+
+    Not `sound`: two objects have the same key, or the same tree; those of the next snapshot begin anew then.
+    """
+
+    def __init__(self, snapshot: Snapshot, before: "Parts | None") -> None:
+        """`before` are those of an earlier snapshot. They are used up by this."""
+        self._snapshot = snapshot
+        self.sound = True
+        self._made: dict[type, object] = {}
+        self._former: dict[type, object] = {}
+        self._since_none = self._since_before = Difference(blank(snapshot), snapshot)
+        if before is not None and before.sound and can_go_on(before._snapshot, snapshot):  # noqa: SLF001 - its own kind
+            self._former, self._since_before = before._made, Difference(before._snapshot, snapshot)  # noqa: SLF001
+
+    def advance(self, kind: type[T], advance: Advance[T]) -> T:
+        """Have a part come to the snapshot. Raises what `advance` raises; then the part is lost."""
+        known = self._former.pop(kind, None)
+        part = kind() if known is None else cast("T", known)
+        advance(part, self._since_none if known is None else self._since_before)
+        self._made[kind] = part
+        return part
+
+    def forget_before(self) -> None:
+        """Free what is left of the snapshot before."""
+        self._former = {}
+        self._since_none = self._since_before = Difference(blank(self._snapshot), self._snapshot)

@@ -1,0 +1,50 @@
+"""What volumes hold, and how many containers mount each."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from exporter.core.measured import Tree, Usage
+from exporter.core.model import Container, Volume
+from exporter.figures.difference import Difference
+
+
+class VolumeFigures:
+    """`usages` has what each volume holds, by name; None if its data could not be measured. `users`: its containers.
+
+    Not `sound`: two volumes have one name, or one tree.
+    """
+
+    def __init__(self) -> None:
+        self.usages: dict[str, Usage | None] = {}
+        self.users: Counter[str] = Counter()
+        self.sound = True
+        self._of_tree: dict[Tree, Volume] = {}
+
+    def advance(self, difference: Difference) -> None:
+        """Go on to the next snapshot."""
+        volumes = difference.volumes
+        for one in volumes.removed:
+            del self.usages[one.name]
+            if one.tree is not None:
+                del self._of_tree[one.tree]
+        for one in volumes.added:
+            self.sound &= one.name not in self.usages and one.tree not in self._of_tree
+            self.usages[one.name] = None
+            if one.tree is not None:
+                self._of_tree[one.tree] = one
+        changed = (self._of_tree[tree] for tree in difference.trees if tree in self._of_tree)
+        for one in (*volumes.added, *changed):
+            measured = difference.now.whole(one.tree)
+            self.usages[one.name] = measured.usage if measured else None
+        gone = _mounted(difference.containers.removed)
+        self.users.subtract(gone)
+        for name in gone:
+            if not self.users[name]:
+                del self.users[name]
+        self.users.update(_mounted(difference.containers.added))
+
+
+def _mounted(containers: Iterable[Container]) -> list[str]:
+    """The volumes that these containers mount, once for each container."""
+    each = ({mount.source for mount in one.mounts if mount.kind == "volume"} for one in containers)
+    return [name for names in each for name in names]

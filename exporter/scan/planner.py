@@ -1,0 +1,242 @@
+"""Divides a data root into the trees that are measured: objects, entries of stores, and the rest by top-level entry."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from exporter.core.data_root import DataRoot
+from exporter.core.measured import Changes, Tree, is_within
+from exporter.core.model import Collector, Container, Inventory, Layer, LayerKey, Use, Volume
+from exporter.inventory.areas import RootAreas, table
+from exporter.measure.exclusions import Exclusions
+from exporter.scan.plan import Plan, PlanChange
+from exporter.scan.sources import sources, unfinished
+
+_LAYER_COLLECTORS = {Use.CONTAINER: Collector.CONTAINERS, Use.BUILD_CACHE: Collector.BUILD_CACHE}
+
+#: The trees of one object, each with its collector.
+_Claim = tuple[tuple[Tree, Collector], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What a plan was made of. `fixed`: where one of these is another one, the plan is made anew.
+
+    `claims`: the objects with trees, by their identity. `names`: the entries of stores. `mounts`: those that are left
+    out.
+    """
+
+    fixed: tuple[object, ...] = ()
+    claims: Mapping[int, object] = field(default_factory=dict)
+    names: Mapping[Tree, frozenset[str]] = field(default_factory=dict)
+    mounts: frozenset[Tree] = frozenset()
+
+
+class Planner:
+    """Makes the plans of one root, each of the one before and of what has changed since."""
+
+    def __init__(self) -> None:
+        self._plan = Plan()
+        self._inputs = _Inputs()
+        #: The trees of objects. Of these, a change is only worked out by itself where no two objects have one tree.
+        self._owned: dict[Tree, Collector] = {}
+        self._tangled = True
+        #: All trees, those that are mounts included.
+        self._all: dict[Tree, Collector] = {}
+
+    def make(self, root: DataRoot, inventory: Inventory, areas: RootAreas) -> Plan:
+        """Make the plan of all roots."""
+        walked = frozenset(_walked(root, inventory)) if root.mounts else frozenset[Tree]()
+        inputs = _Inputs(
+            (areas.stores, inventory.top_level, walked, dict(root.unwalked)),
+            {id(one): one for one in _objects(inventory)},
+            {store: frozenset(_names(root, store)) for store in areas.stores},
+            root.mounts - walked,
+        )
+        # Where something fails on the way, the next plan is made anew.
+        (before, old), (self._plan, self._inputs) = (self._plan, self._inputs), (Plan(), _Inputs())
+        made = None
+        if inputs.fixed == old.fixed and not root.unwalked and not self._tangled:
+            made = self._changed(before, old, inputs, inventory)
+        self._plan, self._inputs = made or self._anew(root, inputs, inventory, areas), inputs
+        return self._plan
+
+    def _anew(self, root: DataRoot, inputs: _Inputs, inventory: Inventory, areas: RootAreas) -> Plan:
+        immutable: set[Tree] = set()
+        differences: dict[LayerKey, Changes] = {}
+        owned: dict[Tree, Collector] = {}
+        count = 0
+        for one in inputs.claims.values():
+            claim = _claim(one)
+            count += len(claim)
+            owned.update(claim)
+            if isinstance(one, Layer):
+                _note_layer(one, immutable, differences)
+        trees = dict(owned)
+        for store, names in inputs.names.items():
+            collector = table().of(store).collector
+            for name in sorted(names):
+                trees.setdefault((*store, name), collector)
+        for tree in inventory.top_level:
+            trees.setdefault(tree, Collector.DIRECTORIES)
+        exclusions = Exclusions()
+        for store in areas.stores:
+            exclusions.add(store, store=True)
+        for mount in inputs.mounts:
+            exclusions.add(mount, mount=True)
+        inner = frozenset(tree for tree in trees if not areas.is_store(tree[:-1]))
+        for tree in inner:
+            exclusions.add(tree)
+        self._owned, self._tangled, self._all = owned, count != len(owned), trees
+        there = {
+            tree: collector
+            for tree, collector in trees.items()
+            if tree not in inputs.mounts and not is_within(tree, root.unwalked)
+        }
+        return Plan(
+            there,
+            exclusions,
+            frozenset(immutable),
+            differences,
+            dict(sources(inventory)),
+            unfinished(inventory),
+            areas.stores,
+            inner,
+        )
+
+    def _changed(self, before: Plan, old: _Inputs, inputs: _Inputs, inventory: Inventory) -> Plan | None:
+        """The plan before with what has changed; None where that has to be made anew."""
+        immutable, differences = {*before.immutable}, dict(before.differences)
+        replaced = self._replace_objects(old.claims, inputs.claims, immutable, differences)
+        if replaced is None:
+            return None
+        affected, settled = replaced
+        for store, names in inputs.names.items():
+            affected.update((*store, name) for name in names ^ old.names[store])
+        for tree in affected:
+            collector = self._collector(tree, inputs, inventory)
+            if collector is None:
+                self._all.pop(tree, None)
+            else:
+                self._all[tree] = collector
+        trees, moved = dict(before.trees), inputs.mounts ^ old.mounts
+        for tree in affected | moved:
+            here = self._all.get(tree) if tree not in inputs.mounts else None
+            if here is not None:
+                trees[tree] = here
+            else:
+                trees.pop(tree, None)
+        change = PlanChange(
+            before.mark,
+            {tree for tree in affected | moved if tree in trees and tree not in before.trees},
+            {tree for tree in affected | moved if tree not in trees and tree in before.trees},
+            settled - before.immutable,
+        )
+        inner = self._exclude(before, affected, inputs, moved)
+        return replace(
+            before,
+            trees=trees,
+            immutable=frozenset(immutable | settled),
+            differences=differences,
+            sources=dict(sources(inventory)),
+            unfinished=unfinished(inventory),
+            inner=inner,
+            change=change,
+            mark=object(),
+        )
+
+    def _replace_objects(
+        self,
+        old: Mapping[int, object],
+        new: Mapping[int, object],
+        immutable: set[Tree],
+        differences: dict[LayerKey, Changes],
+    ) -> tuple[set[Tree], set[Tree]] | None:
+        """Replace what objects have; return their trees, and those that are immutable. None: two have the same tree."""
+        affected, settled = set[Tree](), set[Tree]()
+        for one in (one for key, one in old.items() if key not in new):
+            for tree, _ in _claim(one):
+                del self._owned[tree]
+                affected.add(tree)
+            if isinstance(one, Layer):
+                immutable.difference_update(one.trees)
+                differences.pop(one.key, None)
+        for one in (one for key, one in new.items() if key not in old):
+            for tree, collector in _claim(one):
+                if tree in self._owned:
+                    return None
+                self._owned[tree] = collector
+                affected.add(tree)
+            if isinstance(one, Layer):
+                _note_layer(one, settled, differences)
+        return affected, settled
+
+    def _collector(self, tree: Tree, inputs: _Inputs, inventory: Inventory) -> Collector | None:
+        owned = self._owned.get(tree)
+        if owned is not None:
+            return owned
+        if tree[-1] in inputs.names.get(tree[:-1], ()):
+            return table().of(tree[:-1]).collector
+        return Collector.DIRECTORIES if tree in inventory.top_level else None
+
+    def _exclude(
+        self, before: Plan, affected: Collection[Tree], inputs: _Inputs, moved: Collection[Tree]
+    ) -> frozenset[Tree]:
+        """Bring the exclusions up to date; return the trees that are no entries of stores.
+
+        `moved`: what has become a mount, or is none any more.
+        """
+        came = {tree for tree in affected if tree[:-1] not in inputs.names and tree in self._all}
+        went = {tree for tree in affected if tree in before.inner and tree not in self._all}
+        inner = (before.inner | came) - went if came or went else before.inner
+        for tree in {*came, *went, *moved}:
+            mount = tree in inputs.mounts
+            before.exclusions.put(tree, leaf=mount or tree in inner, mount=mount)
+        return inner
+
+
+def _objects(inventory: Inventory) -> Iterator[object]:
+    """The objects with trees. Of two with the same tree, the later one has it."""
+    yield from inventory.layers
+    yield from (volume for volume in inventory.volumes if volume.tree)
+    yield from (container for container in inventory.containers if container.checkpoints)
+
+
+def _claim(one: object) -> _Claim:
+    if isinstance(one, Layer):
+        return tuple((tree, _LAYER_COLLECTORS.get(one.use, Collector.IMAGES)) for tree in one.trees)
+    if isinstance(one, Volume):
+        return ((one.tree, Collector.VOLUMES),) if one.tree else ()
+    return ((one.checkpoints, Collector.CONTAINERS),) if isinstance(one, Container) and one.checkpoints else ()
+
+
+def _note_layer(layer: Layer, immutable: set[Tree], differences: dict[LayerKey, Changes]) -> None:
+    if layer.use is Use.IMAGE or layer.chain or layer.committed:
+        immutable.update(layer.trees)
+    if layer.changes is not None:
+        differences[layer.key] = layer.changes
+
+
+def _walked(root: DataRoot, inventory: Inventory) -> Iterator[Tree]:
+    """The trees of volumes that are mounts. Each is measured as a tree of its own, as `docker system df -v` does."""
+    for volume in inventory.volumes:
+        yield from (
+            tree for tree in (volume.tree, volume.home) if tree and tree in root.mounts and _answers(root, tree)
+        )
+
+
+def _answers(root: DataRoot, tree: Tree) -> bool:
+    """Whether the filesystem that is mounted there answers, and is to be measured."""
+    if is_within(tree, root.unwalked):
+        return False
+    try:
+        root.lstat(tree)
+    except OSError:
+        return False
+    return True
+
+
+def _names(root: DataRoot, store: Tree) -> Iterable[str]:
+    try:
+        return root.names(store)
+    except OSError:  # it is gone, or may not be read: then a reader has counted the error
+        return ()

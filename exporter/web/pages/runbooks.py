@@ -1,0 +1,63 @@
+"""The runbooks of the alerts, served at `/runbooks/NAME`: an alert can link to the exporter that it is about."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from exporter.web.pages.html import page, section
+from exporter.web.pages.markdown import html_of
+
+PATH = "/runbooks"
+_LIST = (PATH, f"{PATH}/")
+_SUFFIX = ".md"
+#: In an installation they are beside this file, in a checkout with the rest of the documentation.
+_PLACES = (Path(__file__).with_name("runbooks"), Path(__file__).parents[3] / "docs" / "runbooks")
+
+
+def load() -> dict[str, str]:
+    """The Markdown of all runbooks by the names of their alerts; empty where they are not installed.
+
+    They are read once, before the serving process gives up its right to read files.
+    """
+    for place in _PLACES:
+        if place.is_dir():
+            names = sorted(name for name in os.listdir(place) if name.endswith(_SUFFIX))
+            return {name.removesuffix(_SUFFIX): (place / name).read_text(encoding="utf-8") for name in names}
+    return {}
+
+
+class Runbooks:
+    """Makes the pages, when somebody asks for one."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+
+    def has(self, path: str) -> bool:
+        """Whether this is the path of a runbook, also with `.md`, or of the list of all."""
+        return path in _LIST or (path.startswith(f"{PATH}/") and _name(path) in self._texts)
+
+    def page(self, path: str) -> bytes:
+        """The page at a path that `has` knows."""
+        if path in _LIST:
+            return self._index()
+        name = _name(path)
+        sections = "".join(self._section(one) for one in self._texts[name].split("\n## ")[1:])
+        return page(name, f'<main class="runbook">{sections}</main>').encode()
+
+    def _section(self, text: str) -> str:
+        title, *lines = text.split("\n")
+        return section(title, html_of(lines, self._link), wide=True)
+
+    def _index(self) -> bytes:
+        names = "".join(f'<li><a href="{PATH}/{name}">{name}</a></li>' for name in self._texts)
+        list_ = f"<ul>{names}</ul>" if names else "<p>They are not installed here.</p>"
+        return page("Runbooks", f"<main>{section('Alerts', list_, wide=True)}</main>").encode()
+
+    def _link(self, address: str) -> str | None:
+        if address in self._texts:
+            return f"{PATH}/{address}"
+        return address if address.startswith(("https://", "http://")) else None
+
+
+def _name(path: str) -> str:
+    return path.removeprefix(f"{PATH}/").removesuffix(_SUFFIX)
