@@ -138,7 +138,7 @@ class Contents:
                 blobs[digest] = Blob(digest, places.get(digest), size, names)
             else:
                 blobs.pop(digest, None)
-            for name in spaces.keys() | before.keys():
+            for name in before:
                 self._trees.pop(StoreNode(name, "", digest), None)
             for name in names:
                 self._trees[StoreNode(name, "", digest)] = (places[digest],) if digest in places else ()
