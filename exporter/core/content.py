@@ -7,10 +7,12 @@ containerd removes what nothing keeps: its garbage collector marks from the root
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from exporter.core.measured import Tree
 from exporter.core.states import LayerKey
+
+Label = TypeVar("Label")
 
 #: The snapshotters that keep each snapshot as a directory with its files, and the directory in there that has them.
 WALKABLE: Mapping[str, tuple[str, ...]] = {"overlayfs": ("fs",), "native": ()}
@@ -131,6 +133,39 @@ class ContentStore:
     def marked(self, holds: Iterable[Hold]) -> set[StoreNode]:
         """What these roots keep: all that the garbage collector would leave if there were no others."""
         return Marker(self).mark(holds)
+
+
+def first_marks(content: ContentStore, stages: Iterable[tuple[Label, Iterable[Hold]]]) -> dict[StoreNode, Label]:
+    """All that roots keep, each with the label of the first of these stages that keeps it.
+
+    There are many thousand objects, and this is done for each change: it does what `Marker` does, stage by stage.
+    """
+    found: dict[StoreNode, Label] = {}
+    #: Of these, what they refer to is marked as well.
+    passed: set[StoreNode] = set()
+    references, parents = content.references.get, content.parents.get
+    for label, holds in stages:
+        pending: list[StoreNode] = []
+        for hold in holds:
+            if not hold.flat:
+                pending += hold.nodes
+                continue
+            for node in hold.nodes:
+                at: StoreNode | None = node
+                while at is not None and at not in found:
+                    found[at] = label
+                    at = parents(at)
+        while pending:
+            node = pending.pop()
+            if node in passed:
+                continue
+            passed.add(node)
+            found.setdefault(node, label)
+            if further := references(node):
+                pending += further
+            if (parent := parents(node)) is not None:
+                pending.append(parent)
+    return found
 
 
 class Marker:

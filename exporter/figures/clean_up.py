@@ -5,10 +5,10 @@ containerd go as its garbage collector frees them.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
+from exporter.core.content import StoreNode
 from exporter.core.engine_version import PRUNES
 from exporter.core.measured import Tree
 from exporter.core.model import (
@@ -19,7 +19,6 @@ from exporter.core.model import (
     Inventory,
     Layer,
     LayerId,
-    LayerKey,
     Use,
     Volume,
 )
@@ -70,19 +69,16 @@ class CleanUp:
     """Removes one category after the other.
 
     `removed` are the containers, images and volumes that go with each. `layers` has, by driver, with which category
-    each layer of a graph driver goes that something needs; None: it stays. `others` has the same for all trees of
-    containerd's store and of BuildKit. `unsized`: the categories with snapshots of containerd of which it is not known
-    what goes with them.
+    each layer of a graph driver goes that something needs; None: it stays. `nodes` has the same for the blobs and
+    snapshots of containerd's store that something needs, `others` for the other trees of that store and of BuildKit.
     """
 
-    def __init__(self, inventory: Inventory, layers: Mapping[LayerKey, Layer]) -> None:
-        """`layers` are those of the inventory, by key."""
+    def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
-        self._snapshots = layers
         self.removed: dict[Category, Sequence[Container | Image | Volume]] = {}
         self.layers: dict[str, dict[LayerId, Category | None]] = defaultdict(dict)
+        self.nodes: dict[StoreNode, Category | None] = {}
         self.others: dict[Tree, Category | None] = {}
-        self.unsized: set[Category] = set()
         self.objects: dict[Category, int] = dict.fromkeys(Category, 0)
         self._names: dict[Category, list[str]] = defaultdict(list)
         self._by_name = inventory.engine.has(PRUNES) is False
@@ -134,36 +130,33 @@ class CleanUp:
         return kept
 
     def _note_others(self) -> None:
+        """The trees of containerd's store and of BuildKit that are no blob and no snapshot of a namespace."""
         cache, content = self._inventory.build_cache, self._inventory.content
-        others = self.others
-        others.update(dict.fromkeys((*cache.files, *cache.content)))
+        self.others.update(dict.fromkeys((*cache.files, *cache.content)))
         if content is None or self._sweep is None:
             return
-        others.update(dict.fromkeys(content.files))
-        others.update(dict.fromkeys(one.tree for one in content.ingests))
-        others.update(dict.fromkeys(chain.from_iterable(content.trees.values())))
-        others.update((one.tree, None) for one in content.blobs.values() if one.tree is not None)
-        for layer in self._inventory.layers:
-            if layer.namespace:
-                others.update(dict.fromkeys((*layer.trees, *layer.metadata)))
-        others.update(self._sweep.trees())
-        for key, category in self._sweep.layers():
-            if is_unsized(self._snapshots.get(key)):
-                self.unsized.add(category)
+        self.others.update(dict.fromkeys(content.files))
+        self.others.update(dict.fromkeys(one.tree for one in content.ingests))
+        alone = (one.tree for one in content.blobs.values() if not one.namespaces)
+        self.others.update(dict.fromkeys(tree for tree in alone if tree is not None))
+        self.nodes = self._sweep.freed()
 
     def _note_orphans(self, category: Category) -> None:
         """The layers that nothing refers to, and blobs of containerd that nothing refers to."""
         orphans = [layer for layer in self._inventory.layers if layer.use is Use.ORPHANED]
         for layer in orphans:
             if layer.namespace:
-                self.others.update(dict.fromkeys((*layer.trees, *layer.metadata), category))
-                self.unsized.update((category,) if is_unsized(layer) else ())
+                self.nodes.setdefault(StoreNode(layer.namespace, layer.driver, layer.name), category)
             else:
                 self.layers[layer.driver][layer.id] = category
         content = self._inventory.content
         known = content.blobs if content is not None else {}
-        blobs = [known[digest].tree for digest in (content.orphaned if content else ()) if digest in known]
-        self.others.update((tree, category) for tree in blobs if tree is not None)
+        blobs = [known[digest] for digest in (content.orphaned if content else ()) if digest in known]
+        for blob in blobs:
+            for namespace in blob.namespaces:
+                self.nodes.setdefault(StoreNode(namespace, "", blob.digest), category)
+            if blob.tree is not None and not blob.namespaces:
+                self.others[blob.tree] = category
         self.objects[category] = len(orphans) + len(blobs)
 
     def freed(self, category: Category, allocated: int | None) -> Freed:
@@ -173,7 +166,7 @@ class CleanUp:
         how = command(category, self._inventory.engine, self._names[category])
         if category is Category.BUILD_HISTORY and self._sweep is None:
             how = Command("")
-        return Freed(None if category in self.unsized else allocated, self.objects[category], how)
+        return Freed(allocated, self.objects[category], how)
 
     def _count(self, category: Category, names: Iterable[str]) -> None:
         """Count an object that a category removes, and note what an engine without prunes calls it."""

@@ -25,6 +25,7 @@ class Change(NamedTuple, Generic[T]):
         return bool(self.added or self.removed)
 
 
+_ABSENT = object()
 _NONE: Change[object] = Change((), ())
 
 
@@ -41,7 +42,7 @@ def changed_keys(before: Mapping[Key, object], now: Mapping[Key, object]) -> set
     if before is now:
         return set()
     get = before.get
-    changed = {key for key, value in now.items() if get(key) is not value}
+    changed = {key for key, value in now.items() if get(key, _ABSENT) is not value}
     if len(before) != len(now) - sum(key not in before for key in changed):
         changed.update(before.keys() - now.keys())
     return changed

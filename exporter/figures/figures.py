@@ -24,8 +24,8 @@ from exporter.core.model import (
     Snapshot,
     Use,
 )
-from exporter.figures import blob_uses, build_cache, filesystems, needs
-from exporter.figures.blob_uses import BlobSum
+from exporter.figures import build_cache, filesystems, needs
+from exporter.figures.blob_uses import BlobSum, BlobUses
 from exporter.figures.build_cache import BuildCacheFigures
 from exporter.figures.clean_up import Freed
 from exporter.figures.container_sizes import UNKNOWN_CONTAINER, ContainerFigures, ContainerSizes
@@ -59,7 +59,7 @@ class Figures:
 
     def forget_before(self) -> None:
         """Come to this snapshot with everything, and free what is left of the one before."""
-        for _ in (self.layers, self.containers, self.directories, self.volumes, self.reclaim):
+        for _ in (self.layers, self.containers, self.directories, self.volumes, self._blobs, self.reclaim):
             pass
         self.parts.forget_before()
 
@@ -240,20 +240,23 @@ class Figures:
         return {one.name: found.users[one.name] for one in volumes}
 
     @cached_property
+    def _blobs(self) -> BlobUses | None:
+        """The uses of blobs; None where there is no image store of containerd, or they are not known."""
+        part = self._part(BlobUses, Collector.IMAGES, "uses of blobs", BlobUses.advance)
+        return part if self.snapshot.inventory.content is not None and self.is_known(Figure.BLOBS) else None
+
+    @property
     def uses_of_blobs(self) -> Mapping[str, BlobUse]:
         """The use of each blob of containerd's image store, by digest; nothing where that is not known."""
-        content = self.snapshot.inventory.content
-        if content is None or not self.is_known(Figure.BLOBS):
-            return {}
-        return self._attempt(Collector.IMAGES, "uses of blobs", lambda _: blob_uses.uses_of_blobs(content), {})
+        return self._blobs.uses if self._blobs is not None else {}
 
     @cached_property
     def blobs(self) -> Mapping[BlobUse, BlobSum]:
         """The blobs of containerd's image store by use; nothing where there is none, or it was not read whole."""
-        content, uses = self.snapshot.inventory.content, self.uses_of_blobs
-        if content is None or not self.is_known(Figure.BLOBS) or (content.blobs and not uses):
+        content, part = self.snapshot.inventory.content, self._blobs
+        if content is None or part is None:
             return {}
-        return self._attempt(Collector.IMAGES, "blobs", lambda it: blob_uses.blobs(it, content, uses), {})
+        return self._attempt(Collector.IMAGES, "blobs", lambda _: part.sums(content), {})
 
     @cached_property
     def history(self) -> int | None:

@@ -12,6 +12,8 @@ from exporter.figures.tally import Tally
 #: When something goes: the place of its category among all, and these two places after all of them.
 KEPT = len(Category)
 _NOBODY = KEPT + 1
+#: What nothing keeps, and no prune removes: it stays, unless an object that has it, too, goes with a category.
+BY_ITSELF = -1
 #: A tree that several objects have goes with the last of them.
 _Ranks = int | tuple[int, ...]
 #: The loose trees are looked for by so many components.
@@ -102,7 +104,8 @@ class Owners:
         if owner is None:
             return None
         ranks = self._ranks[owner]
-        return ranks if isinstance(ranks, int) else max(ranks)
+        last = ranks if isinstance(ranks, int) else max(ranks)
+        return KEPT if last == BY_ITSELF else last
 
     def has(self, tree: Tree) -> bool:
         """Whether a tree is an object's."""

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from exporter.core.content import ContentStore, StoreNode
 from exporter.core.measured import Tree
 from exporter.core.model import Container, Filesystem, Image, Layer, LayerId, LayerKey, Snapshot, Volume
 from exporter.figures.clean_up import CleanUp, Freed, is_unsized
 from exporter.figures.difference import Difference, changed_keys
 from exporter.figures.layer_sizes import LayerSizes
-from exporter.figures.owners import KEPT, Owners
+from exporter.figures.owners import BY_ITSELF, KEPT, Owners
 from exporter.figures.prunes import Category
 from exporter.inventory.areas import table
 
@@ -44,16 +45,21 @@ class Reclaimer:
         self._removed: dict[int, tuple[_Object, int]] = {}
         self._layers: dict[LayerKey, int] = {}
         self._others: dict[Tree, int] = {}
+        #: The blobs and snapshots of containerd that something needs, and when each goes.
+        self._nodes: dict[StoreNode, Category | None] = {}
+        #: When the snapshots go of which it is not known what goes with them.
+        self._unsized_nodes: dict[StoreNode, int] = {}
         #: The trees that go with a category, and of which it is not known what they hold.
         self._unknown: set[Tree] = set()
         self._unsized: Counter[int] = Counter()
 
     def advance(self, difference: Difference, sizes: LayerSizes) -> None:
         """Go on to the next snapshot, with its layers."""
-        clean_up = self._clean_up = CleanUp(difference.now.inventory, sizes.layers)
+        clean_up = self._clean_up = CleanUp(difference.now.inventory)
         self._claim_objects(difference, clean_up)
         self._claim_layers(difference, clean_up, sizes)
-        others = {tree: _rank(category) for tree, category in clean_up.others.items()}
+        self._claim_nodes(difference, clean_up, sizes)
+        others = {tree: _RANK_OF[category] for tree, category in clean_up.others.items()}
         for tree in changed_keys(self._others, others):
             self._move((tree,), self._others.get(tree), others.get(tree))
         self._others = others
@@ -117,11 +123,31 @@ class Reclaimer:
                 self._unsized.update(() if new is None else (new,))
         self._layers = now
 
+    def _claim_nodes(self, difference: Difference, clean_up: CleanUp, sizes: LayerSizes) -> None:
+        """A blob is there once for all namespaces: it goes with the last of them that keeps it."""
+        before, now = self._nodes, clean_up.nodes
+        old, new = (one.inventory.content or _NO_CONTENT for one in (difference.before, difference.now))
+        moved = changed_keys(before, now) | changed_keys(old.trees, new.trees) | changed_keys(old.layers, new.layers)
+        for node in moved:
+            # What nothing keeps goes when the collector of containerd runs.
+            was, stays = (_RANK_OF[of[node]] if node in of else BY_ITSELF for of in (before, now))
+            self._owners.unclaim(old.trees.get(node, ()), was)
+            self._owners.claim(new.trees.get(node, ()), stays)
+            if (counted := self._unsized_nodes.pop(node, None)) is not None:
+                self._unsized[counted] -= 1
+            key = new.layers.get(node)
+            if key is not None and is_unsized(sizes.layers.get(key)):
+                self._unsized_nodes[node] = stays
+                self._unsized[stays] += 1
+        self._nodes = now
+
     def _is_unknown(self, tree: Tree, snapshot: Snapshot) -> bool:
         """Whether a tree goes with a category, and it is not known what it holds. Small metadata need not be there."""
         if not self._owners.has(tree) or self._owners.rank(tree) == KEPT:
             return False
-        if snapshot.whole(tree) is None and (tree in self._others or table().around(tree).audited):
+        content = snapshot.inventory.content
+        of_store = content is not None and tree[: len(content.home)] == content.home
+        if snapshot.whole(tree) is None and (of_store or tree in self._others or table().around(tree).audited):
             return True
         lost = snapshot.incomplete
         return bool(lost) and any(tree[:end] in lost for end in range(1, len(tree) + 1))
@@ -141,8 +167,9 @@ class Reclaimer:
         return Reclaim(freed, nobody.allocated if whole else None, self._owners.elsewhere())
 
 
-def _rank(category: Category | None) -> int:
-    return KEPT if category is None else _RANKS[category]
+#: None stands for what stays.
+_RANK_OF: Mapping[Category | None, int] = {category: rank for rank, category in enumerate((*Category, None))}
+_NO_CONTENT = ContentStore()
 
 
 def _trees(one: _Object) -> tuple[Tree, ...]:

@@ -6,12 +6,10 @@ control/control.go (Prune), containerd 2.1 core/metadata/gc.go.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable
 
-from exporter.core.content import ContentStore, Hold, Holder, Marker, StoreNode
-from exporter.core.measured import Tree
-from exporter.core.model import Container, Image, Inventory, LayerKey
+from exporter.core.content import ContentStore, Hold, Holder, StoreNode, first_marks
+from exporter.core.model import Container, Image, Inventory
 from exporter.figures.image_names import dangling_name, is_by_digest, kept_names
 from exporter.figures.prunes import Category
 
@@ -88,8 +86,7 @@ class Sweep:
                 if which(self._content.holds[at]):
                     self.removed[at] = category
 
-    @cached_property
-    def freed(self) -> Mapping[StoreNode, Category | None]:
+    def freed(self) -> dict[StoreNode, Category | None]:
         """With which category each object that is kept now is freed; None for one that stays.
 
         From the end: what the last roots keep stays, what those before keep besides is freed with these.
@@ -97,30 +94,7 @@ class Sweep:
         by_stage: dict[Category | None, list[Hold]] = defaultdict(list)
         for at, hold in enumerate(self._content.holds):
             by_stage[self.removed.get(at)].append(hold)
-        marker = Marker(self._content)
-        found: dict[StoreNode, Category | None] = {}
-        for stage in (None, *reversed(Category)):
-            found.update(dict.fromkeys(marker.mark(by_stage[stage]), stage))
-        return found
-
-    def trees(self) -> Mapping[Tree, Category | None]:
-        """The trees of the objects that are kept now, and with which category each is freed.
-
-        A blob is there once for all namespaces: it is freed with the last that keeps it, which is found first.
-        """
-        found: dict[Tree, Category | None] = {}
-        trees = self._content.trees
-        for node, category in self.freed.items():
-            for tree in trees.get(node, ()):
-                found.setdefault(tree, category)
-        return found
-
-    def layers(self) -> Iterator[tuple[LayerKey, Category]]:
-        """The snapshots that are freed, as layers."""
-        for node, category in self.freed.items():
-            key = self._content.layers.get(node)
-            if category is not None and key is not None:
-                yield key, category
+        return first_marks(self._content, [(stage, by_stage[stage]) for stage in (None, *reversed(Category))])
 
 
 def is_loaded(inventory: Inventory) -> bool:

@@ -27,6 +27,7 @@ from tests.support.snapshots import ELSEWHERE, HERE, container, image, layer, sh
 _DRIVERS = ("overlay2", "vfs")
 _STORE = "overlayfs"
 _MOBY, _OTHER = "moby", "k8s.io"
+_SPACES = ((), (_MOBY,), (_MOBY,), (_OTHER, _MOBY))
 _MOUNTS: frozenset[Tree] = frozenset([("mounted",)])
 _PLACES: dict[Tree, Filesystem] = {
     (): Filesystem("/", "a", "/", "ext4"),
@@ -154,7 +155,7 @@ class History:
     def _add_blob(self) -> None:
         name = f"sha256:{self._name()}"
         place = ("content", name)
-        self._blobs[name] = Blob(name, self._any((place, place, None)), self._any((None, 9)), (_MOBY,))
+        self._blobs[name] = Blob(name, self._any((place, place, None)), self._any((None, 9)), self._any(_SPACES))
 
     def _hold(self) -> None:
         nodes = [StoreNode(_MOBY, "", one) for one in self._blobs]
@@ -226,16 +227,24 @@ class History:
     def _snapshot(self) -> Snapshot:
         snapshots = [one for one in self._layers.values() if one.namespace]
         nodes = {StoreNode(one.namespace, _STORE, one.name): one for one in snapshots}
+        blobs = [StoreNode(_MOBY, "", one) for one in self._blobs]
         content = ContentStore(
             home=("content",),
             engine=_MOBY,
             namespaces=(_OTHER, _MOBY),
             blobs=dict(self._blobs),
             holds=tuple(self._holds.values()),
+            references=dict(zip(blobs, ((one,) for one in blobs[1:]), strict=False)),
+            parents=dict(zip(nodes, [*nodes][1:], strict=False)),
             layers={node: one.key for node, one in nodes.items()},
             trees={
                 **{node: one.trees for node, one in nodes.items()},
-                **{StoreNode(_MOBY, "", one.digest): (one.tree,) for one in self._blobs.values() if one.tree},
+                **{
+                    StoreNode(space, "", one.digest): (one.tree,)
+                    for one in self._blobs.values()
+                    for space in one.namespaces
+                    if one.tree
+                },
             },
             orphaned=frozenset(sorted(self._blobs)[:1]),
             files=(("content", "meta.db"),),
