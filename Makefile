@@ -49,6 +49,7 @@ apt-test:
 	@scripts/ensure-apt $(APT_TEST)
 	@[ "$$(id -u)" -ne 0 ] || scripts/debian-root >/dev/null || echo "no Debian root: tests that need one are skipped" >&2
 	@[ "$$(id -u)" -ne 0 ] || scripts/engine-root >/dev/null || echo "no root with today's Docker: tests that need one are skipped" >&2
+	@[ "$$(id -u)" -ne 0 ] || scripts/prometheus-root >/dev/null || echo "no root with today's Prometheus: tests that need one are skipped" >&2
 
 # Tests that share something expensive are of one group, and so run in one of the processes.
 # One process more than there are cores: many tests wait for the exporter most of the time.

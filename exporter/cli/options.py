@@ -99,7 +99,7 @@ workers = option(
     default=ScanSettings().workers,
     type=click.IntRange(min=0),
     metavar="NUMBER",
-    help="How many processes measure at once; 0 is one for each core.",
+    help="How many processes measure at once; 0 is one for each core, and more while these wait for the disk.",
 )
 tree_timeout = option(
     "--scan.tree-timeout",
@@ -341,7 +341,34 @@ thresholds = option(
     help="Set a threshold: a size (2GiB), a share (15%) or a time (6h). Repeat it for several; --list names all.",
 )
 runbooks = option(
-    "--runbooks", "runbooks", default="docs/runbooks/", metavar="URL", help="Where the runbooks are served."
+    "--runbooks",
+    "runbooks",
+    default="",
+    metavar="URL",
+    help="Where the runbooks are served; alerts have a runbook_url then. The name of the alert is added, or replaces "
+    "NAME in the URL. The exporter serves them: http://{{ $labels.instance }}/runbooks",
+)
+labels_of_fleets = option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME",
+    help="A label by which hosts with the same job and instance differ, such as cluster. Repeat it for several.",
+)
+bridge = option(
+    "--bridge",
+    "bridge",
+    default="10m",
+    show_default=True,
+    metavar="TIME",
+    help="A gap in the samples that is shorter changes no alert. At least twice the scrape interval.",
+)
+textfile = option(
+    "--textfile",
+    "textfile",
+    default="",
+    metavar="TIME",
+    help="How often `once` writes for node_exporter, where the figures come by its textfile collector, such as 1h.",
 )
 speed = option(
     "--speed",

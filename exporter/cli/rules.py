@@ -14,18 +14,37 @@ Form = Literal["prometheus", "json", "prometheus-rule"]
 @options.job
 @options.thresholds
 @options.runbooks
+@options.labels_of_fleets
+@options.bridge
+@options.textfile
 @options.speed
 @options.rules_form
 @options.listed
 def rules(  # noqa: PLR0913 - one for each option
-    job: str, thresholds: tuple[str, ...], runbooks: str, speed: float, form: Form, listed: bool
+    job: str,
+    thresholds: tuple[str, ...],
+    runbooks: str,
+    labels: tuple[str, ...],
+    bridge: str,
+    textfile: str,
+    speed: float,
+    form: Form,
+    listed: bool,
 ) -> None:
     """Print recording and alert rules for Prometheus."""
     from exporter import rules as source  # noqa: PLC0415 - no other command needs them
 
     try:
         limits = source.Thresholds().changed(thresholds)
+        settings = source.Settings(
+            job,
+            limits,
+            runbooks,
+            speed,
+            labels=labels,
+            bridge=source.seconds(bridge),
+            textfile=source.seconds(textfile) if textfile else 0,
+        )
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    settings = source.Settings(job, limits, runbooks, speed)
     click.echo(source.described(limits) if listed else source.rules(settings, form), nl=False)

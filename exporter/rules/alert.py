@@ -1,15 +1,13 @@
-"""One alert rule, and helpers that write PromQL expressions over several lines."""
+"""One alert rule, one group of rules, and helpers that write PromQL expressions over several lines."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from exporter.expose.metrics import catalogue as c
-from exporter.rules.thresholds import Settings
+from exporter.rules.settings import Settings
 
 Severity = Literal["info", "warning", "critical"]
-
-CONTAINER = "job, instance, driver, namespace, container_id"
-HOST = "job, instance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +23,42 @@ class Alert:
 
     def as_rule(self, settings: Settings) -> dict[str, object]:
         """The rule as an object of the rules file."""
+        annotations = {"summary": self.summary, "description": self.description}
+        if page := settings.runbook(self.name):
+            annotations["runbook_url"] = page
         return {
             "alert": self.name,
             "expr": self.expression,
             "for": settings.lasting(self.lasting),
             "labels": {"severity": self.severity},
-            "annotations": {
-                "summary": self.summary,
-                "description": self.description,
-                "runbook_url": f"{settings.runbooks}{self.name}.md",
-            },
+            "annotations": annotations,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A recording rule."""
+
+    name: str
+    expression: str
+
+    def as_rule(self, _: Settings) -> dict[str, object]:
+        """The rule as an object of the rules file."""
+        return {"record": self.name, "expr": self.expression}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rules that are evaluated one after the other every `interval` seconds: each sees what those before it record."""
+
+    name: str
+    interval: float
+    rules: Sequence[Alert | Record]
+
+    def as_group(self, settings: Settings) -> dict[str, object]:
+        """The group as an object of the rules file. Where durations are divided, Prometheus' own interval holds."""
+        interval = {"interval": settings.window(self.interval)} if settings.speed == 1 else {}
+        return {"name": self.name, **interval, "rules": [one.as_rule(settings) for one in self.rules]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +73,51 @@ class Select:
         job = f'job="{self.settings.job}"'
         return f"{name}{{{', '.join((job, *matchers))}}}"
 
+    def last(self, metric: c.Metric | str, *matchers: str) -> str:
+        """The last value within the bridged time: a scrape that is lost changes nothing.
+
+        A stale marker, which a failed scrape leaves, is no value.
+        """
+        return f"last_over_time({self(metric, *matchers)}{self.bridge})"
+
+    @property
+    def host(self) -> str:
+        """The labels that tell hosts apart."""
+        return self.settings.host
+
+    @property
+    def container(self) -> str:
+        """The labels that tell containers apart."""
+        return f"{self.host}, driver, namespace, container_id"
+
+    @property
+    def bridge(self) -> str:
+        """The range in which a last value is looked for."""
+        return self.window(self.settings.bridge)
+
     def window(self, seconds: float) -> str:
         """A range selector such as `[1h]`."""
         return f"[{self.settings.window(seconds)}]"
+
+    def trend(self, seconds: float) -> str:
+        """A range selector in which there are enough values for a trend."""
+        return self.window(self.settings.trend(seconds))
 
     def offset(self, seconds: float) -> str:
         """An offset modifier such as `offset 1h`."""
         return f"offset {self.settings.window(seconds)}"
 
 
-def named(expression: str, select: Select) -> str:
-    """Add the labels `name`, `image` and `pod` to an expression on containers."""
-    info = select(c.CONTAINER_INFO)
-    return f"(\n{indented(expression)}\n)\n* on ({CONTAINER}) group_left (name, image, pod) {info}"
-
-
 def indented(expression: str) -> str:
     """Indent all lines of an expression by two spaces."""
     return "\n".join("  " + line for line in expression.split("\n"))
+
+
+def enclosed(expression: str) -> str:
+    """An expression in parentheses on lines of their own."""
+    return f"(\n{indented(expression)}\n)"
+
+
+def joined(operator: str, *expressions: str) -> str:
+    """Expressions with an operator between them on a line of its own."""
+    return f"\n{operator}\n".join(expressions)

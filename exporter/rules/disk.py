@@ -1,116 +1,235 @@
-"""Alerts on the filesystems of the data root, and on the growth of its data."""
+"""Alerts on the space and the inodes of the filesystems of the data root, and on the growth of its data."""
+
+from dataclasses import dataclass
 
 from exporter.expose.metrics import catalogue as c
-from exporter.rules.alert import HOST, Alert, Select, Severity, indented
+from exporter.rules.alert import Alert, Select, Severity, enclosed, indented, joined
+from exporter.rules.filesystems import ALLOCATED, AVAIL, FILES, FILES_FREE, IMAGES, ROOT, SIZE, images
+from exporter.rules.history import HISTORY_SECONDS, LOW_FILES, LOW_SPACE, MOST_ALLOCATED, MOST_USED
 from exporter.rules.recording import USED
-from exporter.rules.thresholds import Settings, number
+from exporter.rules.settings import Settings, duration
+from exporter.rules.thresholds import number
 
-_PLACE = "{{ $labels.mountpoint }} on {{ $labels.instance }}"
+_PLACE = (
+    "{{ with $labels.mountpoint }}{{ . }}{{ else }}the pool {{ $labels.device }}{{ end }} on {{ $labels.instance }}"
+)
 _SHARE = "{{ $value | humanizePercentage }}"
 _HOUR = 3600
-_WEEK = 7 * 86400
+_DAY = 24 * _HOUR
+#: A level must be left by so much before an alert on it ends, so that it does not come and go.
+_BEYOND = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class _Resource:
+    """What a filesystem can run out of: space or inodes."""
+
+    free: str
+    all: str
+    low: str
+    filling: str
+    full: str
+    has: str
+    end: str
+
+    def share(self, select: Select) -> str:
+        """The share that is left; nothing for a filesystem that does not count it."""
+        return f"{select(self.free)} / ({select(self.all)} > 0)"
+
+
+_SPACE = _Resource(
+    AVAIL,
+    SIZE,
+    LOW_SPACE,
+    "DockerStorageFilesystemFillingUp",
+    "DockerStorageFilesystemAlmostFull",
+    f"Docker's disk {_PLACE} has {_SHARE} available",
+    "is full",
+)
+_INODES = _Resource(
+    FILES_FREE,
+    FILES,
+    LOW_FILES,
+    "DockerStorageInodesFillingUp",
+    "DockerStorageInodesAlmostExhausted",
+    f"Docker's disk {_PLACE} has {_SHARE} of its inodes free",
+    "has none",
+)
 
 
 def disk_alerts(settings: Settings) -> list[Alert]:
-    """Make the alerts: filling up, almost full, inodes, growth."""
-    select, limits = Select(settings), settings.thresholds
-    daily = f"and\n{_going_on(select, 2, 24)}\nunless\n{_usual(select)}"
+    """Make the alerts: filling up, almost full, full soon, read-only, inodes, growth."""
+    select = Select(settings)
     return [
-        _filling("warning", _HOUR, 24, f"{_filling_within(select, limits.filling_up, 24)}\n{daily}"),
-        _filling("critical", 1800, 4, _filling_within(select, limits.filling_up_critical, 4)),
-        _almost_full("warning", 1800, _below(select, limits.almost_full)),
-        _almost_full("critical", 300, _below(select, limits.almost_full_critical)),
-        Alert(
-            "DockerStorageInodesAlmostExhausted",
-            "critical",
-            1800,
-            f"{select(c.FILESYSTEM_FILES_FREE)} / ({select(c.FILESYSTEM_FILES)} > 0) < {number(limits.inodes)}\n"
-            f"{_unless_readonly(select)}",
-            f"{_PLACE} runs out of inodes",
-            f"Docker's disk {_PLACE} has {_SHARE} of its inodes free. Without free inodes no file can be created,"
-            " however much space is free.",
-        ),
-        Alert(
-            "DockerStorageGrowthHigh",
-            "warning",
-            900,
-            _growth(select, limits.growth),
-            "Docker's data on {{ $labels.instance }} grows fast",
-            "Docker's data on {{ $labels.instance }} has grown by {{ $value | humanize1024 }}B within an hour,"
-            " to more than at any time of the week before.",
-        ),
+        *_filling(select, _SPACE, f"{_PLACE} fills up"),
+        *_almost_full(select),
+        _full_soon(select),
+        *_filling(select, _INODES, f"The inodes of {_PLACE} run out"),
+        _inodes(select),
+        *_readonly(select),
+        _growth(select),
     ]
 
 
-def _filling(severity: Severity, lasting: float, hours: int, expression: str) -> Alert:
-    return Alert(
-        "DockerStorageFilesystemFillingUp",
-        severity,
-        lasting,
-        expression,
-        f"{_PLACE} fills up within {hours} hours",
-        f"Docker's disk {_PLACE} has {_SHARE} available and, at the rate of the last hours, is full within {hours} h.",
-    )
+def _filling(select: Select, what: _Resource, summary: str) -> list[Alert]:
+    """The forecasts. The trend of six hours avoids the false alarms of shorter ones; a short one says that it goes on.
 
-
-def _almost_full(severity: Severity, lasting: float, expression: str) -> Alert:
-    return Alert(
-        "DockerStorageFilesystemAlmostFull",
-        severity,
-        lasting,
-        expression,
-        f"{_PLACE} is almost full",
-        f"Docker's disk {_PLACE} has {_SHARE} available. Containers that write will fail when it is full.",
-    )
-
-
-def ratio(select: Select) -> str:
-    """The share of each filesystem that is available."""
-    return f"{select(c.FILESYSTEM_AVAIL)} / ({select(c.FILESYSTEM_SIZE)} > 0)"
-
-
-def _below(select: Select, level: float) -> str:
-    return f"{ratio(select)} < {number(level)}\n{_unless_readonly(select)}"
-
-
-def _unless_readonly(select: Select) -> str:
-    return f"unless\n  {select(c.FILESYSTEM_READONLY)} == 1"
-
-
-def _filling_within(select: Select, level: float, hours: int) -> str:
-    """Below a level and full within some hours, by the trend of six hours: a shorter one raises false alarms."""
-    return f"{ratio(select)} < {number(level)}\nand\n{_going_on(select, 6, hours)}\n{_unless_readonly(select)}"
-
-
-def _going_on(select: Select, past: int, hours: int) -> str:
-    return f"  predict_linear({select(c.FILESYSTEM_AVAIL)}{select.window(past * _HOUR)}, {hours} * 3600) < 0"
-
-
-def _usual(select: Select) -> str:
-    """Whether the disk has about as little space as it regularly has, such as a CI host that is pruned each night.
-
-    The fullest hundredth of the week does not count: a past incident is not regular. A disk that fills steadily is not
-    excluded: 24 hours before it is full it has less than four fifths of the space that it had six hours before. The
-    history of a disk that was resized does not count.
+    The short range of the critical one is shorter than the time for which the condition must hold: what fell once, and
+    does not fall any more, has ended by then.
     """
-    avail, size = select(c.FILESYSTEM_AVAIL), select(c.FILESYSTEM_SIZE)
-    week, before = select.window(_WEEK), select.offset(6 * _HOUR)
-    lines = (
-        f"{avail} > 0.8 * quantile_over_time(0.01, {avail}{week} {before})",
-        "and",
-        f"max_over_time({size}{week}) < 1.1 * min_over_time({size}{week})",
+    limits = select.settings.thresholds
+    short = select.settings.trend(1200)
+
+    def alert(severity: Severity, lasting: float, hours: int, level: float, recent: float, *further: str) -> Alert:
+        falls = [f"{_full_within(select, what, past, hours)}" for past in (6 * _HOUR, recent)]
+        expression = joined("and", f"{what.share(select)} < {number(level)}", *map(indented, (*falls, *further)))
+        return Alert(
+            what.filling,
+            severity,
+            lasting,
+            f"{expression}\nunless\n{_usual(select, what)}\nunless\n{_resized(select, what)}",
+            f"{summary} within {hours} hours",
+            f"{what.has} and, at the rate of the last hours, {what.end} within {hours} h.",
+        )
+
+    day_before = f"last_over_time({select(what.free)}{select.window(_HOUR)} {select.offset(HISTORY_SECONDS)}) >= 0"
+    return [
+        alert("warning", _HOUR, 24, limits.filling_up, max(2 * _HOUR, short)),
+        alert("critical", max(1800, 1.5 * short), 4, limits.filling_up_critical, short, day_before),
+    ]
+
+
+def _full_within(select: Select, what: _Resource, past: float, hours: int) -> str:
+    return f"predict_linear({select(what.free)}{select.trend(past)}, {hours} * 3600) < 0"
+
+
+def _usual(select: Select, what: _Resource) -> str:
+    """About as little is left as regularly is, such as on a CI host that is pruned each night."""
+    return f"  {select(what.free)} > 0.8 * last_over_time({select(what.low)}{select.window(1800)})"
+
+
+def _resized(select: Select, what: _Resource) -> str:
+    """The trend is that of another size."""
+    sizes = f"{select(what.all)}{select.window(3 * _HOUR)}"
+    return f"  max_over_time({sizes}) > 1.1 * min_over_time({sizes})"
+
+
+def _almost_full(select: Select) -> list[Alert]:
+    limits = select.settings.thresholds
+
+    def alert(severity: Severity, lasting: float, level: float) -> Alert:
+        return Alert(
+            _SPACE.full,
+            severity,
+            lasting,
+            f"{_below(select, _SPACE, level, severity)}\nunless on ({select.host}, mountpoint)\n  ({images(select)})",
+            f"{_PLACE} is almost full",
+            f"{_SPACE.has}. Containers that write will fail when it is full.",
+        )
+
+    return [
+        alert("warning", 1800, limits.almost_full),
+        alert("critical", 300, limits.almost_full_critical),
+    ]
+
+
+def _below(select: Select, what: _Resource, level: float, severity: Severity) -> str:
+    """Below a level, or not far above it while the alert fires."""
+    firing = f'ALERTS{{alertname="{what.full}", alertstate="firing", severity="{severity}"}}'
+    share = what.share(select)
+    lasting = f"{share} < {number(_BEYOND * level)}\n  and on ({select.host}, device, mountpoint) {firing}"
+    return enclosed(f"{share} < {number(level)}\nor\n  {lasting}")
+
+
+def _full_soon(select: Select) -> Alert:
+    """What fills faster than the ranges of the forecasts see: the level says that the end is near."""
+    limits = select.settings.thresholds
+    soon = duration(limits.full_soon)
+
+    def expression(what: _Resource) -> str:
+        trend = f"predict_linear({select(what.free)}{select.trend(600)}, {number(limits.full_soon)}) < 0"
+        return f"{what.share(select)} < {number(limits.almost_full)}\nand\n  {trend}"
+
+    labelled = [
+        f'label_replace(\n{indented(expression(what))},\n  "resource", "{name}", "", ""\n)'
+        for what, name in ((_SPACE, "space"), (_INODES, "inodes"))
+    ]
+    return Alert(
+        "DockerStorageFilesystemFullSoon",
+        "critical",
+        60,
+        joined("or", *labelled),
+        f"{_PLACE} is full within {soon}",
+        f"Docker's disk {_PLACE} has {_SHARE} of its {{{{ $labels.resource }}}} left and, at the rate of the last"
+        f" minutes, none within {soon}.",
     )
-    return "  (\n" + "\n".join("    " + line for line in lines) + "\n  )"
 
 
-def _growth(select: Select, share: float) -> str:
+def _inodes(select: Select) -> Alert:
+    limits = select.settings.thresholds
+    return Alert(
+        _INODES.full,
+        "critical",
+        300,
+        _below(select, _INODES, limits.inodes, "critical"),
+        f"{_PLACE} runs out of inodes",
+        f"{_INODES.has}. Without free inodes no file can be created, however much space is free.",
+    )
+
+
+def _readonly(select: Select) -> list[Alert]:
+    """Read-only where the root lies; and elsewhere, where that has changed within a day."""
+    on_root = f"on ({select.host}, mountpoint)\n  {select(ROOT)}"
+    before = f"{select(c.FILESYSTEM_READONLY)}{select.window(_HOUR)} {select.offset(_DAY)}"
+    writable = f'fstype!~"{IMAGES}"'
+    others = f"{select.last(c.FILESYSTEM_READONLY, writable)} == 1"
+
+    def alert(severity: Severity, lasting: float, expression: str) -> Alert:
+        return Alert(
+            "DockerStorageFilesystemReadOnly",
+            severity,
+            lasting,
+            expression,
+            f"{_PLACE} is read-only",
+            f"Docker's disk {_PLACE} is read-only: nothing on it can be written or removed. The kernel makes a"
+            " filesystem read-only when it finds an error in it.",
+        )
+
+    return [
+        alert("critical", 300, f"{select.last(c.FILESYSTEM_READONLY)} == 1\nand {on_root}"),
+        alert("warning", 900, f"{others}\nunless\n  last_over_time({before}) == 1\nunless {on_root}"),
+    ]
+
+
+def _growth(select: Select) -> Alert:
     """Growth above the highest value of the last week: to pull again what a prune removed does not count.
 
-    Where the first scan was not done an hour ago, there is no value to compare with.
+    Where the first scan was not done an hour ago, there is no value to compare with. The sum of the root's directories
+    stands for exporters that do not add up by filesystem.
     """
-    used, ago = select(USED), select.offset(_HOUR)
-    growth = f"{used} - max_over_time({used}{select.window(_WEEK)} {ago})"
-    return (
-        f"(\n{indented(growth)}\n)\n> on ({HOST})\n  {number(share)} * sum by ({HOST}) ({select(c.FILESYSTEM_SIZE)})\n"
-        f"unless on ({HOST})\n  ({select(c.INITIAL_TREES_DONE)} {ago} < {select(c.INITIAL_TREES)} {ago})"
+    share, host = number(select.settings.thresholds.growth), select.host
+    ago = select.offset(_HOUR)
+
+    def grown(now: str, most: str, limit: str) -> str:
+        """Above the highest value that was recorded last, and above those between that and an hour ago."""
+        before = (
+            f"max_over_time({select(now)}{select.window(900)} {ago})",
+            f"last_over_time({select(most)}{select.window(1800)})",
+        )
+        return joined("and", *(f"{select(now)} - {one} > {limit}" for one in before))
+
+    by_place = grown(ALLOCATED, MOST_ALLOCATED, f"{share} * {select(SIZE)}")
+    of_host = grown(USED, MOST_USED, f"on ({host}) {share} * sum by ({host}) ({select(ROOT)})")
+    by_host = f"{of_host}\nunless on ({host}) {select(ALLOCATED)}"
+    first = f"last_over_time({{metric}}{select.bridge} {ago})"
+    done, trees = (first.format(metric=select(one)) for one in (c.INITIAL_TREES_DONE, c.INITIAL_TREES))
+    either = enclosed(joined("or", by_place, enclosed(by_host)))
+    return Alert(
+        "DockerStorageGrowthHigh",
+        "warning",
+        900,
+        f"{either}\nunless on ({host})\n  ({done} < {trees})",
+        "Docker's data on {{ $labels.instance }} grows fast",
+        "Docker's data on {{ with $labels.mountpoint }}{{ . }} on {{ end }}{{ $labels.instance }} has grown by"
+        " {{ $value | humanize1024 }}B within an hour, to more than at any time of the week before.",
     )

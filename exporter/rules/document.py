@@ -5,11 +5,16 @@ from typing import Literal
 
 import yaml
 
+from exporter.rules.alert import Group, Select
+from exporter.rules.containers import container_alerts, container_records
 from exporter.rules.disk import disk_alerts
+from exporter.rules.filesystems import filesystem_records
 from exporter.rules.health import health_alerts
+from exporter.rules.history import history_records
 from exporter.rules.objects import object_alerts
-from exporter.rules.recording import recording_rules
-from exporter.rules.thresholds import Settings
+from exporter.rules.presence import presence_alerts, presence_records
+from exporter.rules.recording import recording_rules, used_record
+from exporter.rules.settings import Settings
 
 _HEAD = """\
 # Recording and alert rules for docker-storage-exporter, job {job}.
@@ -38,20 +43,36 @@ _Dumper.add_representer(str, _text)
 
 def rules(settings: Settings, form: Form = "prometheus") -> str:
     """The text of the rules file."""
-    alerts = {
-        "docker-storage-disk": disk_alerts(settings),
-        "docker-storage-objects": object_alerts(settings),
-        "docker-storage-exporter": health_alerts(settings),
-    }
-    groups: list[dict[str, object]] = [{"name": "docker-storage-recording", "rules": recording_rules(settings)}]
-    groups += [{"name": name, "rules": [one.as_rule(settings) for one in made]} for name, made in alerts.items()]
-    content: dict[str, object] = {"groups": groups}
+    content: dict[str, object] = {"groups": [one.as_group(settings) for one in groups_of(settings)]}
     if form == "json":
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     if form == "prometheus-rule":
         content = _resource(content)
     body = yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
     return _HEAD.format(job=settings.job) + body
+
+
+def groups_of(settings: Settings) -> list[Group]:
+    """All rules. An alert and what it reads are in one group, but for the past week, which changes slowly."""
+    select = Select(settings)
+    minute = 60.0
+    return [
+        Group("docker-storage-recording", minute, recording_rules(select)),
+        Group(
+            "docker-storage-disk", minute, [*filesystem_records(select), used_record(select), *disk_alerts(settings)]
+        ),
+        Group("docker-storage-history", 10 * minute, history_records(select)),
+        Group(
+            "docker-storage-objects",
+            minute,
+            [*container_records(settings), *container_alerts(settings), *object_alerts(settings)],
+        ),
+        Group(
+            "docker-storage-exporter",
+            minute,
+            [*presence_records(settings), *health_alerts(settings), *presence_alerts(settings)],
+        ),
+    ]
 
 
 def _resource(spec: dict[str, object]) -> dict[str, object]:

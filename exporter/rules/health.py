@@ -2,15 +2,17 @@
 
 from exporter.core.content import WALKABLE
 from exporter.expose.metrics import catalogue as c
-from exporter.rules.alert import HOST, Alert, Select
-from exporter.rules.thresholds import Settings, Thresholds, number
+from exporter.rules.alert import Alert, Select, enclosed
+from exporter.rules.presence import CLOCK_WRONG
+from exporter.rules.settings import Settings
+from exporter.rules.thresholds import Thresholds, number
 
 _AT = "{{ $labels.instance }}"
 _AGE = "{{ $value | humanizeDuration }}"
 
 
 def health_alerts(settings: Settings) -> list[Alert]:
-    """Make the alerts: unreadable root, stale or failing scans, degraded watching, unknown layouts, no exporter."""
+    """Make the alerts: unreadable root, stale or failing scans, degraded watching, unknown layouts."""
     select, limits = Select(settings), settings.thresholds
     return [*_scan_alerts(select, limits), *_service_alerts(select, limits)]
 
@@ -22,7 +24,7 @@ def _scan_alerts(select: Select, limits: Thresholds) -> list[Alert]:
             "DockerStorageRootUnreadable",
             "critical",
             300,
-            f"{select(c.UP)} == 0",
+            f"{select.last(c.UP)} == 0",
             f"The data root on {_AT} cannot be read",
             f"The exporter on {_AT} cannot read Docker's data root: it is missing, not mounted, or may not be read.",
         ),
@@ -49,7 +51,7 @@ def _scan_alerts(select: Select, limits: Thresholds) -> list[Alert]:
             "DockerStorageNotKnown",
             "warning",
             3600,
-            f"{select(c.KNOWN)} == 0",
+            f"{select.last(c.KNOWN)} == 0",
             f"A part of what {_AT} holds is not known",
             f"The exporter on {_AT} could not read {{{{ $labels.input }}}} whole: figures that need it are absent, and"
             " nothing is called unused or reclaimable because of it. /status names the files.",
@@ -58,7 +60,7 @@ def _scan_alerts(select: Select, limits: Thresholds) -> list[Alert]:
             "DockerStorageSeriesDropped",
             "info",
             3600,
-            f"{select(c.SERIES_DROPPED)} > 0",
+            f"{select.last(c.SERIES_DROPPED)} > 0",
             f"Not all objects of {_AT} are served",
             f"The collector {{{{ $labels.collector }}}} on {_AT} leaves out series of {{{{ $value }}}} objects: there"
             " are more than its limit allows.",
@@ -67,15 +69,15 @@ def _scan_alerts(select: Select, limits: Thresholds) -> list[Alert]:
 
 
 def _service_alerts(select: Select, limits: Thresholds) -> list[Alert]:
-    """The alerts on what the exporter can do: watch the root, read its layout, answer scrapes."""
+    """The alerts on what the exporter can do: watch the root, read its layout."""
     walked = "|".join(WALKABLE)
-    snapshots = select(c.LAYERS, 'namespace!=""', f'driver!~"{walked}"')
+    snapshots = select.last(c.LAYERS, 'namespace!=""', f'driver!~"{walked}"')
     return [
         Alert(
             "DockerStorageScannerDown",
             "warning",
             300,
-            f"avg_over_time({select(c.SCANNER_UP)}{select.window(600)}) < 0.5",
+            f"avg_over_time({select(c.SCANNER_UP)}{select.bridge}) < 0.5",
             f"Nothing is scanned on {_AT}",
             f"The exporter on {_AT} answers, but its scanning process does not start or does not stay: its figures do"
             " not change any more. The exporter's log says why.",
@@ -93,18 +95,10 @@ def _service_alerts(select: Select, limits: Thresholds) -> list[Alert]:
             "DockerStorageImageStoreUnsupported",
             "info",
             900,
-            f"sum by ({HOST}, driver) ({snapshots}) > 0",
+            f"sum by ({select.host}, driver) ({snapshots}) > 0",
             f"A snapshotter of containerd on {_AT} has no directories",
             f"The snapshotter {{{{ $labels.driver }}}} of containerd on {_AT} keeps {{{{ $value }}}} snapshots in"
             " another form than directories: what it has written down of them is shown, and what is not is absent.",
-        ),
-        Alert(
-            "DockerStorageExporterDown",
-            "warning",
-            300,
-            f"{select('up')} == 0",
-            f"The exporter on {_AT} does not answer",
-            f"Prometheus cannot scrape the docker-storage-exporter on {_AT}: there are no figures of this host's disk.",
         ),
     ]
 
@@ -112,27 +106,35 @@ def _service_alerts(select: Select, limits: Thresholds) -> list[Alert]:
 def _stale(select: Select, limits: Thresholds) -> str:
     """No collector has succeeded lately (a scan hangs), or a failing one has not, or audits are late.
 
-    A collector that does not fail may have an old success because nothing of it has changed.
+    A collector that does not fail may have an old success because nothing of it has changed. What changes is not
+    stale, however old it says that it is: the clock of the host is wrong, and has an alert of its own.
     """
-    last, age = select(c.SCAN_LAST_SUCCESS), number(limits.scan_age)
-    return (
-        f"time() - max by ({HOST}) ({last}) > {age}\nor\n"
-        f"  time() - {last} > {age} and {select(c.SCAN_SUCCESS)} == 0\nor\n"
-        f"  time() - {select(c.AUDIT_OLDEST)} > {number(limits.audit_age)}"
+    host, age = select.host, max(limits.scan_age, 3 * select.settings.textfile)
+    last, changes = select.last(c.SCAN_LAST_SUCCESS), f"changes({select(c.SCAN_LAST_SUCCESS)}{select.window(age)})"
+    hangs = (
+        f"time() - max by ({host}) ({last}) > {number(age)}\nunless\n  sum by ({host}) ({changes}) > 0\n"
+        f"unless on ({host})\n  {select(CLOCK_WRONG)}"
     )
+    fails = (
+        f"time() - {last} > {number(age)}\nunless\n  {changes} > 0\n"
+        f"and on ({host}, collector)\n  {select.last(c.SCAN_SUCCESS)} == 0"
+    )
+    oldest = max(limits.audit_age, 3 * select.settings.textfile)
+    late = f"time() - {select.last(c.AUDIT_OLDEST)} > {number(oldest)}\nunless on ({host})\n  {select(CLOCK_WRONG)}"
+    return "\nor\n".join(map(enclosed, (hangs, fails, late)))
 
 
 def _errors(select: Select) -> str:
-    by = f"{HOST}, collector"
-    errors = select(c.SCAN_ERRORS, 'reason!="vanished"') + select.window(1800)
-    return f"sum by ({by}) (increase({errors})) > 0\nor\n  max by ({by}) (1 - {select(c.SCAN_SUCCESS)}) > 0"
+    by = f"{select.host}, collector"
+    errors = select(c.SCAN_ERRORS, 'reason!="vanished"') + select.trend(1800)
+    return f"sum by ({by}) (increase({errors})) > 0\nor\n  max by ({by}) (1 - {select.last(c.SCAN_SUCCESS)}) > 0"
 
 
 def _degraded(select: Select, limits: Thresholds) -> str:
-    polling = select(c.WATCH_MODE, 'mode="polling"')
-    share = f"{select(c.WATCHES)} / ({select(c.WATCHES_LIMIT)} > 0)"
+    host, polling = select.host, select.last(c.WATCH_MODE, 'mode="polling"')
+    share = f"{select.last(c.WATCHES)} / ({select.last(c.WATCHES_LIMIT)} > 0)"
     overflows = f"increase({select(c.WATCH_OVERFLOWS)}{select.window(3600)})"
     return (
-        f"max by ({HOST}) ({polling}) == 1\nor\n  max by ({HOST}) ({share}) > {number(limits.watches)}\nor\n"
-        f"  max by ({HOST}) ({overflows}) > {number(limits.overflows)}"
+        f"max by ({host}) ({polling}) == 1\nor\n  max by ({host}) ({share}) > {number(limits.watches)}\nor\n"
+        f"  max by ({host}) ({overflows}) > {number(limits.overflows)}"
     )

@@ -1,25 +1,27 @@
-"""Recording rules: dashboards of many hosts and long ranges read these instead of thousands of series."""
+"""Recording rules of the dashboards: those of many hosts and long ranges read these instead of thousands of series."""
 
 from exporter.expose.metrics import catalogue as c
-from exporter.rules.thresholds import Settings
+from exporter.rules.alert import Record, Select
 
 USED = "instance:docker_storage_directory_allocated_bytes:sum"
 GROWTH = "directory:docker_storage_directory_allocated_bytes:growth1h"
-SHARED = "image:docker_storage_image_shared_size_bytes:diff"
 AVAILABLE = "mountpoint:docker_storage_filesystem_avail:ratio"
 SECONDS_TO_FULL = "mountpoint:docker_storage_filesystem_full_seconds:deriv6h"
 
+_HOUR = 3600
 
-def recording_rules(settings: Settings) -> list[dict[str, object]]:
-    """Make the recording rules of one job."""
-    job = f'{{job="{settings.job}"}}'
-    avail = c.FILESYSTEM_AVAIL.name
-    hour, day_part = settings.window(3600), settings.window(6 * 3600)
-    expressions = {
-        USED: f"sum by (job, instance) ({c.DIRECTORY_ALLOCATED.name}{job})",
-        GROWTH: f"3600 * deriv({c.DIRECTORY_ALLOCATED.name}{job}[{hour}])",
-        SHARED: f"{c.IMAGE_VIRTUAL_SIZE.name}{job} - {c.IMAGE_UNIQUE_SIZE.name}{job}",
-        AVAILABLE: f"{avail}{job} / ({c.FILESYSTEM_SIZE.name}{job} > 0)",
-        SECONDS_TO_FULL: f"{avail}{job} / -(deriv({avail}{job}[{day_part}]) < 0)",
-    }
-    return [{"record": name, "expr": expression} for name, expression in expressions.items()]
+
+def used_record(select: Select) -> Record:
+    """What Docker has below the roots of each host. An alert reads it, too."""
+    return Record(USED, f"sum by ({select.host}) ({select.last(c.DIRECTORY_ALLOCATED)})")
+
+
+def recording_rules(select: Select) -> list[Record]:
+    """The series that only dashboards read."""
+    avail, size = select.last(c.FILESYSTEM_AVAIL), select.last(c.FILESYSTEM_SIZE)
+    fall = f"deriv({select(c.FILESYSTEM_AVAIL)}{select.window(6 * _HOUR)}) < 0"
+    return [
+        Record(GROWTH, f"3600 * deriv({select(c.DIRECTORY_ALLOCATED)}{select.trend(_HOUR)})"),
+        Record(AVAILABLE, f"{avail} / ({size} > 0)"),
+        Record(SECONDS_TO_FULL, f"{avail} / -({fall})"),
+    ]

@@ -1,4 +1,4 @@
-"""What a user may set for the rules: the job's name, thresholds, and the speed of the alerts."""
+"""The values above or below which alerts fire, and how people write them."""
 
 import re
 from dataclasses import dataclass, field, fields, replace
@@ -18,9 +18,6 @@ _UNITS: dict[Kind, dict[str, float]] = {
 _EXAMPLES: dict[Kind, str] = {"share": "15% or 0.15", "size": "2GiB", "time": "6h", "count": "3"}
 _VALUE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z%]*)")
 _GIB = 1024.0**3
-
-#: Where the runbooks are in this repository; `--runbooks` gives another address.
-RUNBOOKS = "docs/runbooks/"
 
 
 def _threshold(kind: Kind, default: float, text: str, *, below: tuple[str, ...] = ()) -> float:
@@ -43,21 +40,26 @@ class Thresholds:
     almost_full_critical: float = _threshold(
         "share", 0.05, "available space that is critical", below=("almost_full", "filling_up_critical")
     )
-    inodes: float = _threshold("share", 0.05, "free inodes that are critical")
+    full_soon: float = _threshold("time", 1800, "the time within which a disk below almost-full is full: critical")
+    inodes: float = _threshold("share", 0.05, "free inodes that are critical", below=("almost_full",))
     growth: float = _threshold("share", 0.05, "growth of the data in an hour, as a share of the disk")
     log: float = _threshold("size", _GIB, "the size above which logs are reported")
+    log_share: float = _threshold("share", 0.10, "the same as a share of the disk: what is reached first counts")
     log_fills: float = _threshold("time", 6 * 3600, "the time within which a growing log would fill the disk")
     writable: float = _threshold("size", 10 * _GIB, "the size of a container's writable layer")
+    writable_share: float = _threshold("share", 0.25, "the same as a share of the disk")
     writable_limit: float = _threshold(
         "share", 0.90, "the share of its --storage-opt size that a writable layer may reach"
     )
     orphaned: float = _threshold("size", _GIB, "disk blocks of layers that nothing refers to")
+    orphaned_share: float = _threshold("share", 0.10, "the same as a share of the disk")
     reclaimable: float = _threshold("share", 0.50, "the share of Docker's data that a prune would free")
     reclaimable_used: float = _threshold("share", 0.70, "how full the disk must be for that alert")
     scan_age: float = _threshold(
         "time", 2700, "the age of the last successful scan: three times the longest pause between two"
     )
     audit_age: float = _threshold("time", 3 * 3600, "the age of the oldest measurement of a volume or container")
+    clock: float = _threshold("time", 60, "by how much the clock of a host may be wrong")
     overflows: float = _threshold("count", 3, "kernel queue overflows in an hour")
     watches: float = _threshold("share", 0.90, "the share of the allowed kernel watches that is in use")
 
@@ -101,40 +103,9 @@ def _value(setting: str, text: str, kind: Kind) -> float:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The settings of one rules file. `speed` divides all durations, to try the alerts out.
-
-    No range becomes shorter than `shortest` seconds: it must contain some scrapes.
-    """
-
-    job: str = "docker-storage"
-    thresholds: Thresholds = Thresholds()
-    runbooks: str = RUNBOOKS
-    speed: float = 1.0
-    shortest: float = 60.0
-
-    def __post_init__(self) -> None:
-        """Escape the job's name: it stands in quotes."""
-        escaped = self.job.replace("\\", "\\\\").replace('"', '\\"')
-        object.__setattr__(self, "job", escaped)
-
-    def lasting(self, seconds: float) -> str:
-        """How long a condition must hold, at this speed, as Prometheus writes it."""
-        return duration(max(0, round(seconds / self.speed)))
-
-    def window(self, seconds: float) -> str:
-        """The length of a range, at this speed."""
-        return duration(max(min(self.shortest, seconds), round(seconds / self.speed)))
-
-
-def duration(seconds: float) -> str:
-    """Write whole seconds in the largest unit that needs no fraction: 90 is `90s`, 3600 is `1h`."""
-    whole = round(seconds)
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if whole and whole % length == 0:
-            return f"{whole // length}{unit}"
-    return f"{whole}s"
+def seconds(text: str) -> float:
+    """A time such as 10m in seconds; raises ValueError."""
+    return _value(text, text, "time")
 
 
 def number(value: float) -> str:

@@ -34,6 +34,21 @@ def engine_root() -> str:
     return path
 
 
+def todays_promtool() -> list[str]:
+    """The command of promtool of Debian testing; skips where it cannot be had.
+
+    It runs on this machine's kernel and files with the libraries that belong to it.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a Debian root")
+    path, why = _made("prometheus-root")
+    if not path:
+        pytest.skip(f"no root with today's Prometheus can be made here: {why}")
+    (loader,) = Path(path, "usr/lib64").glob("ld-linux*")
+    (libraries,) = (one.parent for one in Path(path, "usr/lib").glob("*/libc.so.6"))
+    return [str(loader), "--library-path", str(libraries), f"{path}/usr/bin/promtool"]
+
+
 @functools.cache
 def _made(script: str) -> tuple[str, str]:
     """What a script has made, or else why it could not. It is tried once: without a network that takes long."""

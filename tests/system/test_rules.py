@@ -50,14 +50,82 @@ def test_the_examples_are_valid() -> None:
     _promtool("check", "config", "--lint=all", str(TOP / "prometheus/prometheus.yml"))
 
 
+def _inhibitions() -> list[dict[str, list[str]]]:
+    found: list[dict[str, list[str]]] = yaml.safe_load((TOP / "prometheus/alertmanager.yml").read_text())[
+        "inhibit_rules"
+    ]
+    return found
+
+
+def _matches(matchers: list[str], labels: dict[str, str]) -> bool:
+    """Whether labels match all matchers of Alertmanager; a label that is not there is empty."""
+    for matcher in matchers:
+        found = re.fullmatch(r'(\w+)(=~|!=|=)"(.*)"', matcher)
+        assert found is not None, matcher
+        value = labels.get(found[1], "")
+        equal = re.fullmatch(found[3], value) is not None if found[2] == "=~" else value == found[3]
+        if equal is (found[2] == "!="):
+            return False
+    return True
+
+
+def _told(*alerts: dict[str, str]) -> list[dict[str, str]]:
+    """The alerts that Alertmanager tells of: none that another one inhibits."""
+
+    def inhibited(one: dict[str, str]) -> bool:
+        return any(
+            _matches(rule["target_matchers"], one)
+            and any(
+                other is not one
+                and _matches(rule["source_matchers"], other)
+                and all(other.get(label, "") == one.get(label, "") for label in rule["equal"])
+                for other in alerts
+            )
+            for rule in _inhibitions()
+        )
+
+    return [one for one in alerts if not inhibited(one)]
+
+
+def _alert(name: str, severity: str = "critical", mountpoint: str = "/var/lib/docker", **labels: str) -> dict[str, str]:
+    named = {"alertname": name, "severity": severity, "instance": "a", "job": "docker-storage"}
+    return named | ({"mountpoint": mountpoint, "device": "/dev/sda1"} if mountpoint else {}) | labels
+
+
+_FULL, _FILLING, _SOON = (f"DockerStorageFilesystem{name}" for name in ("AlmostFull", "FillingUp", "FullSoon"))
+
+
 def test_the_inhibitions_name_alerts_that_exist() -> None:
-    config = yaml.safe_load((TOP / "prometheus/alertmanager.yml").read_text())
-    text = "".join(one for rule in config["inhibit_rules"] for one in rule["source_matchers"] + rule["target_matchers"])
-    alerts = {rule["alert"] for group in yaml.safe_load(_RULES.read_text())["groups"] for rule in group["rules"][5:]}
-    assert alerts
-    names = [name for quoted in text.split('"')[1::2] for name in quoted.split("|") if name.startswith("Docker")]
+    text = "".join(one for rule in _inhibitions() for one in rule["source_matchers"] + rule["target_matchers"])
+    names = {one for one in re.findall(r"Docker\w+", text) if one != "DockerStorageFilesystem"}
     assert len(names) > 8
-    assert all(name in rules(Settings()) for name in (one.removesuffix(".*") for one in names))
+    assert names <= set(re.findall(r"alert: (\w+)", rules(Settings())))
+
+
+def test_one_disk_that_fills_is_one_page() -> None:
+    critical = [_alert(_FULL), _alert(_FILLING), _alert(_SOON, resource="space")]
+    warnings = [_alert(_FULL, "warning"), _alert(_FILLING, "warning")]
+    assert _told(*critical, *warnings) == critical[:1]
+    assert _told(*critical[1:], *warnings) == [_alert(_SOON, resource="space")]
+    assert _told(_alert(_FILLING), *warnings) == [_alert(_FILLING)]
+    inodes = [_alert("DockerStorageInodesAlmostExhausted"), _alert("DockerStorageInodesFillingUp")]
+    assert (
+        _told(*inodes, _alert(_SOON, resource="inodes"), _alert("DockerStorageInodesFillingUp", "warning"))
+        == inodes[:1]
+    )
+
+
+def test_another_disk_and_another_trouble_are_told_as_well() -> None:
+    elsewhere = _alert(_FILLING, mountpoint="/var/lib/docker/volumes/db/_data")
+    assert _told(_alert(_FULL), elsewhere) == [_alert(_FULL), elsewhere]
+    readonly = _alert("DockerStorageFilesystemReadOnly")
+    every = [readonly, _alert(_FULL), elsewhere, _alert("DockerStorageInodesAlmostExhausted")]
+    assert _told(*every) == every
+    assert len(_told(readonly, _alert(_FULL, "warning"))) == 2
+    pools = [_alert(_FULL, mountpoint="", device="tank"), _alert(_FILLING, mountpoint="", device="fast")]
+    assert _told(*pools) == pools
+    clusters = [_alert(_FULL, cluster="x"), _alert(_FILLING, cluster="y")]
+    assert _told(*clusters) == clusters
 
 
 @needs("promtool")
@@ -69,6 +137,58 @@ def test_an_ordinary_week_of_a_build_host_fires_nothing(tmp_path: Path, ordinary
     done = subprocess.run(["promtool", "test", "rules", str(test)], capture_output=True, text=True, check=False)
     assert (done.returncode == 0) is ordinary, done.stdout + done.stderr
     assert ordinary or "DockerContainerLogRunaway" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("https://wiki/runbooks", "https://wiki/runbooks/DockerStorageScanStale"),
+        ("https://wiki/runbooks/", "https://wiki/runbooks/DockerStorageScanStale"),
+        ("https://git/docs/runbooks/NAME.md", "https://git/docs/runbooks/DockerStorageScanStale.md"),
+        ("http://{{ $labels.instance }}/runbooks", "http://{{ $labels.instance }}/runbooks/DockerStorageScanStale"),
+    ],
+)
+def test_a_runbook_has_an_absolute_address(given: str, address: str) -> None:
+    done = CliRunner().invoke(main, ["rules", "--runbooks", given])
+    made = [rule for group in yaml.safe_load(done.output)["groups"] for rule in group["rules"] if "alert" in rule]
+    urls = {rule["alert"]: rule["annotations"]["runbook_url"] for rule in made}
+    assert urls["DockerStorageScanStale"] == address
+
+
+def test_without_an_address_there_are_no_links_to_runbooks() -> None:
+    assert "runbook_url" not in CliRunner().invoke(main, ["rules"]).output
+
+
+_REFUSED = {
+    "--runbooks": ("docs/runbooks", "wiki/runbooks", "ftp://wiki"),
+    "--label": ("no-label", "job", "mountpoint", "__name__", ""),
+    "--bridge": ("10", "0m", "2m", "10x", "2d"),
+    "--textfile": ("0h", "1x", "3d"),
+}
+
+
+@pytest.mark.parametrize(("flag", "value"), [(flag, value) for flag, values in _REFUSED.items() for value in values])
+def test_what_cannot_be_a_setting_is_told(flag: str, value: str) -> None:
+    done = CliRunner().invoke(main, ["rules", flag, value])
+    assert (done.exit_code, done.output[:6]) == (1, "Error:"), done.output
+
+
+def test_every_join_and_every_sum_has_the_labels_of_the_fleet() -> None:
+    done = CliRunner().invoke(main, ["rules", "--label", "cluster", "--label", "region"])
+    made = yaml.safe_load(done.output)
+    expressions = [rule["expr"] for group in made["groups"] for rule in group["rules"]]
+    labels = [found for one in expressions for found in re.findall(r"\b(?:by|on) \(([^)]*)\)", one)]
+    assert len(labels) > 50
+    assert all(found.startswith("cluster, region, job") for found in labels)
+
+
+def test_only_what_something_reads_is_recorded() -> None:
+    groups = yaml.safe_load(_RULES.read_text())["groups"]
+    recorded = {rule["record"] for group in groups for rule in group["rules"] if "record" in rule}
+    read = "".join(rule["expr"] for group in groups for rule in group["rules"])
+    read += "".join(file.read_text() for file in (TOP / "grafana").glob("*.json"))
+    assert {one for one in recorded if one not in read} == set()
+    assert all("interval" in group for group in groups)
 
 
 def test_thresholds_are_set_in_the_units_of_people() -> None:
@@ -89,9 +209,9 @@ def test_the_command_prints_rules_for_the_users_job_and_thresholds() -> None:
     done = CliRunner().invoke(
         main, ["rules", "--job", "hosts", "--threshold", "log=3GiB", "--runbooks", "https://wiki/"]
     )
-    assert 'docker_storage_container_log_size_bytes{job="hosts"} > 3 * 1024 ^ 3' in done.output
+    assert 'docker_storage_container_log_size_bytes{job="hosts"}[10m]) > 3 * 1024 ^ 3' in done.output
     assert 'job="docker-storage"' not in done.output
-    assert "runbook_url: https://wiki/DockerStorageScanStale.md" in done.output
+    assert "runbook_url: https://wiki/DockerStorageScanStale\n" in done.output
     assert "for: 15s" in CliRunner().invoke(main, ["rules", "--speed", "60"]).output
     assert "almost-full " in CliRunner().invoke(main, ["rules", "--list"]).output
 

@@ -1,0 +1,174 @@
+"""Alerts on containers: their logs and their writable layers."""
+
+from exporter.expose.metrics import catalogue as c
+from exporter.rules.alert import Alert, Record, Select, enclosed, indented, joined
+from exporter.rules.filesystems import root_of
+from exporter.rules.settings import Settings, duration
+from exporter.rules.thresholds import number
+
+#: What is over a threshold. All else is decided among these few: a join with the names of all containers is dear.
+LARGE_LOG = "container:docker_storage_container_log_size_bytes:large"
+LARGE_LAYER = "container:docker_storage_container_writable_size_bytes:large"
+NEAR_LIMIT = "container:docker_storage_container_writable_limit:near"
+#: The names of the containers that are in one of these.
+NAMES = "container:docker_storage_container_info:named"
+#: Containers with the name, or of the swarm's service, of one that was in these of late.
+SAME_NAME = "container:docker_storage_container_info:same_name"
+#: The filesystem of the logs: the space that is available, and its size; and the size of that of the root.
+LOGS_AVAIL = "instance:docker_storage_container_logs_avail_bytes:min"
+LOGS_SIZE = "instance:docker_storage_container_logs_size_bytes:max"
+ROOT_SIZE = "instance:docker_storage_root_size_bytes:max"
+
+_POD = "{{ with $labels.pod }} of the pod {{ . }}{{ end }}"
+_CONTAINER = f"{{{{ $labels.name }}}} ({{{{ $labels.image }}}}){_POD} on {{{{ $labels.instance }}}}"
+_SERVICE = f"{{{{ $labels.name }}}}{_POD} on {{{{ $labels.instance }}}}"
+_SIZE = "{{ $value | humanize1024 }}B"
+_MINUTES = 60
+#: A container that was replaced within this time by one of the same name goes on.
+_REPLACED = 30 * _MINUTES
+
+
+def container_records(settings: Settings) -> list[Record]:
+    """The series that the alerts on containers read."""
+    select, limits = Select(settings), settings.thresholds
+    logs = f"min by ({select.host}) ({select.last(c.FILESYSTEM_AVAIL)})"
+    layers = select.last(c.CONTAINER_WRITABLE_ALLOCATED)
+    allowed = select.last(c.CONTAINER_WRITABLE_LIMIT)
+    return [
+        Record(LOGS_AVAIL, joined("or", _of_host(select, "min", c.FILESYSTEM_AVAIL, "containers"), logs)),
+        Record(LOGS_SIZE, _of_host(select, "max", c.FILESYSTEM_SIZE, "containers")),
+        Record(ROOT_SIZE, _of_host(select, "max", c.FILESYSTEM_SIZE, ".")),
+        Record(LARGE_LOG, _large(select, c.CONTAINER_LOG_SIZE, limits.log, limits.log_share, LOGS_SIZE)),
+        Record(
+            LARGE_LAYER, _large(select, c.CONTAINER_WRITABLE_SIZE, limits.writable, limits.writable_share, ROOT_SIZE)
+        ),
+        Record(NEAR_LIMIT, f"{layers} / ({allowed} > 0) > {number(limits.writable_limit)}"),
+        Record(NAMES, _names(select)),
+        Record(SAME_NAME, _same_name(select)),
+    ]
+
+
+def _of_host(select: Select, aggregate: str, metric: c.Metric, directory: str) -> str:
+    return f"{aggregate} by ({select.host}) (\n{indented(root_of(select, metric, directory))}\n)"
+
+
+def over(select: Select, value: str, absolute: float, share: float, size: str) -> str:
+    """What is over an absolute threshold, or over a share of the disk: a small disk is full before the former."""
+    relative = f"{value} > on ({select.host}) group_left () ({number(share)} * {select(size)})"
+    return f"{value} > {number(absolute)}\nor\n  {relative}"
+
+
+def _large(select: Select, metric: c.Metric, absolute: float, share: float, size: str) -> str:
+    return over(select, select.last(metric), absolute, share, size)
+
+
+def _names(select: Select) -> str:
+    """One series for each container, whatever else there is: a second one would fail the alerts of all hosts."""
+    reported = " or ".join(select(one) for one in (LARGE_LOG, LARGE_LAYER, NEAR_LIMIT))
+    infos = f"{select.last(c.CONTAINER_INFO)}\nand on ({select.container}) ({reported})"
+    return f"topk by ({select.container}) (\n  1,\n{indented(infos)}\n)"
+
+
+def _same_name(select: Select) -> str:
+    lately = f"last_over_time({{}}{select.window(_REPLACED)})"
+    swarm = 'swarm_service!=""'
+    by_name = f"on ({select.host}, namespace, name) {lately.format(select(NAMES))}"
+    by_service = f"on ({select.host}, namespace, swarm_service) {lately.format(select(NAMES, swarm))}"
+    return joined(
+        "or",
+        f"{select.last(c.CONTAINER_INFO)} and {by_name}",
+        f"{select.last(c.CONTAINER_INFO, swarm)} and {by_service}",
+    )
+
+
+def container_alerts(settings: Settings) -> list[Alert]:
+    """Make the alerts: logs that run away or have no limit, large writable layers, layers near their limit."""
+    select, limits = Select(settings), settings.thresholds
+    return [
+        Alert(
+            "DockerContainerLogRunaway",
+            "critical",
+            max(15 * _MINUTES, 1.5 * settings.textfile),
+            _named(select, _runaway(select)),
+            "The log of {{ $labels.name }} on {{ $labels.instance }} fills the disk",
+            f"The log of {_CONTAINER} is {_SIZE} and, at its present rate, fills the disk within"
+            f" {duration(limits.log_fills)}.",
+        ),
+        Alert(
+            "DockerContainerLogUnbounded",
+            "warning",
+            3600,
+            _by_name(select, LARGE_LOG, f"{_lately(select, c.CONTAINER_LOG_BOUNDED)} == 0"),
+            "The log of {{ $labels.name }} on {{ $labels.instance }} has no limit",
+            f"The log of {_SERVICE} is {_SIZE} and has no limit: set max-size and max-file for its log driver.",
+        ),
+        Alert(
+            "DockerContainerWritableLayerLarge",
+            "warning",
+            3600,
+            _by_name(select, LARGE_LAYER),
+            "The writable layer of {{ $labels.name }} on {{ $labels.instance }} is large",
+            f"{_SERVICE} has written {_SIZE} into its writable layer: that data is lost with the container, and is in"
+            " no backup of volumes.",
+        ),
+        Alert(
+            "DockerContainerWritableLayerNearLimit",
+            "warning",
+            15 * _MINUTES,
+            _named(select, select(NEAR_LIMIT)),
+            "The writable layer of {{ $labels.name }} on {{ $labels.instance }} is almost full",
+            f"The writable layer of {_CONTAINER} has reached {{{{ $value | humanizePercentage }}}} of the size that"
+            " --storage-opt allows it. When it is full the container cannot write, whatever space the disk has.",
+        ),
+    ]
+
+
+def _named(select: Select, expression: str) -> str:
+    """Add the labels `name`, `image` and `pod` to an expression on containers."""
+    joins = f"* on ({select.container}) group_left (name, image, pod) {select(NAMES)}"
+    return f"{enclosed(expression)}\n{joins}"
+
+
+def _lately(select: Select, metric: c.Metric | str) -> str:
+    return f"last_over_time({select(metric)}{select.window(_REPLACED)})"
+
+
+def _by_name(select: Select, large: str, *conditions: str) -> str:
+    """The largest of the containers of a name, those included that were replaced within half an hour.
+
+    The id of a container changes with each deployment, and the name of one of a swarm: there the service counts. What
+    is gone and was not replaced does not count.
+    """
+    by = f"{select.host}, namespace, name, pod"
+    here = select.last(c.CONTAINER_LOG_SIZE if large == LARGE_LOG else c.CONTAINER_WRITABLE_SIZE)
+    replaced = f"{_lately(select, large)} unless {here}"
+    sizes = joined("and", enclosed(f"{select(large)}\nor\n  ({replaced})"), *(f"  {one}" for one in conditions))
+    infos = f"topk by ({select.container}) (1, {_lately(select, NAMES)})"
+    named = f"{enclosed(sizes)}\n* on ({select.container}) group_left (name, pod) {_services(infos)}"
+    return f"max by ({by}) (\n{indented(named)}\n)\nand on ({by})\n  {_services(select(SAME_NAME))}"
+
+
+def _services(infos: str) -> str:
+    """The service of a swarm as the name of its containers."""
+    return f'label_replace({infos}, "name", "$1", "swarm_service", "(.+)")'
+
+
+def _runaway(select: Select) -> str:
+    """A large log that fills its disk within the threshold, unless it reaches its own limit first.
+
+    One that was cut within six hours may grow to its former size again, if the disk has room for that: something
+    rotates it.
+    """
+    log, past = select(LARGE_LOG), 6 * 3600
+    available = f"on ({select.host}) group_left () {select(LOGS_AVAIL)}"
+    fills = number(select.settings.thresholds.log_fills)
+    grows = f"deriv({select(c.CONTAINER_LOG_SIZE)}{select.trend(10 * _MINUTES)}) * {fills}"
+    before = f"max_over_time({log}{select.window(past)} {select.offset(15 * _MINUTES)})"
+    rotated = joined(
+        "and",
+        f"resets({log}{select.window(past)}) > 0",
+        f"  {log} <= {before}",
+        f"  {before} - {log} < {available}",
+    )
+    limited = f"{select.last(c.CONTAINER_LOG_LIMIT)} - {log} < {available}"
+    return f"{log}\nand\n  {grows} > {available}\nunless\n  {limited}\nunless\n{enclosed(rotated)}"

@@ -1,0 +1,119 @@
+"""Alerts on what is not there: the exporter, its figures, and a clock that tells how old they are."""
+
+from exporter.expose.metrics import catalogue as c
+from exporter.rules.alert import Alert, Record, Select, enclosed, indented, joined
+from exporter.rules.settings import Settings
+from exporter.rules.thresholds import number
+
+#: By how much the clock of a host is ahead of that of Prometheus.
+CLOCK = "instance:docker_storage_clock_ahead_seconds:last"
+#: By how much the clock is wrong, where it is.
+CLOCK_WRONG = "instance:docker_storage_clock_wrong_seconds:last"
+
+_AT = "{{ $labels.instance }}"
+_DAY = 86400
+#: A figure of an exporter that does not tell the time may be so many seconds ahead of the time at which it is served.
+_TOLERANCE = 300
+
+
+def presence_records(settings: Settings) -> list[Record]:
+    """The series that tell of clocks."""
+    select = Select(settings)
+    clock = select(c.TIME)
+    own = [] if settings.textfile else [Record(CLOCK, f"max by ({select.host}) ({clock} - timestamp({clock}))")]
+    return [*own, Record(CLOCK_WRONG, _clock_wrong(select))]
+
+
+def presence_alerts(settings: Settings) -> list[Alert]:
+    """Make the alerts: no exporters, an exporter that is down, no figures, a wrong clock."""
+    select = Select(settings)
+    return [
+        Alert(
+            "DockerStorageExporterDown",
+            "warning",
+            300,
+            _down(select),
+            f"The exporter on {_AT} does not answer",
+            f"Prometheus cannot scrape the docker-storage-exporter on {_AT}, or only now and then: there are no figures"
+            " of this host's disk.",
+        ),
+        Alert(
+            "DockerStorageNoExporters",
+            "critical",
+            300,
+            _none(select),
+            "No host is scraped for {{ $labels.job }}",
+            "Prometheus knows no target of the job {{ $labels.job }}: its discovery finds no hosts any more, or these"
+            " rules have the name of another job. No other alert of docker-storage-exporter can fire.",
+        ),
+        Alert(
+            "DockerStorageFiguresMissing",
+            "warning",
+            900,
+            _without_figures(select),
+            f"The exporter on {_AT} has no figures of the disk",
+            f"The exporter on {_AT} answers, but serves no space of any filesystem: no alert on its disk can fire.",
+        ),
+        Alert(
+            "DockerStorageClockWrong",
+            "warning",
+            600,
+            f"last_over_time({select(CLOCK_WRONG)}{select.bridge})",
+            f"The clock of {_AT} is wrong",
+            f"The clock of {_AT} differs by {{{{ $value | humanizeDuration }}}} from that of Prometheus: ages of its"
+            " figures, and times in its logs, are wrong by that.",
+        ),
+    ]
+
+
+def _down(select: Select) -> str:
+    """Down, or up and down: an alert on the present state alone never fires for what is down three of six minutes.
+
+    One outage is two changes. Where the figures come by node_exporter, only hosts that have had some count.
+    """
+    half_hour = select.window(1800)
+    up = select("up")
+    of_these = ""
+    if select.settings.textfile:
+        of_these = f"\nand on ({select.host})\n  last_over_time({select(c.UP)}{select.window(_DAY)})"
+    flapping = f"avg_over_time({up}{half_hour}) < 0.65 and changes({up}{half_hour}) > 3"
+    now = f"last_over_time({up}{select.bridge}) == 0"
+    return enclosed(f"{now}\nor\n  ({flapping})") + of_these
+
+
+def _none(select: Select) -> str:
+    """No target at all; and none of one fleet of several, which only their labels tell of."""
+    none = f"absent_over_time({select('up')}{select.bridge})"
+    if not select.settings.labels:
+        return none
+    by = ", ".join((*select.settings.labels, "job"))
+    past = " or ".join(f"last_over_time({select('up')}{select.bridge} {select.offset(one)})" for one in (3600, _DAY))
+    return f"{none}\nor\n  (group by ({by}) ({past}) unless group by ({by}) ({select.last('up')}))"
+
+
+def _without_figures(select: Select) -> str:
+    """Up without filesystems. One that says that it cannot read the root has an alert of its own."""
+    host = f"on ({select.host})"
+    of_these = ""
+    if select.settings.textfile:
+        of_these = f"\nand {host}\n  last_over_time({select(c.UP)}{select.window(_DAY)})"
+    return (
+        f"max_over_time({select('up')}{select.bridge}) == 1\nunless {host}\n  {select.last(c.FILESYSTEM_AVAIL)}\n"
+        f"unless {host}\n  {select.last(c.UP)} == 0{of_these}"
+    )
+
+
+def _clock_wrong(select: Select) -> str:
+    """What the clock says; where an exporter does not tell it: figures of the future, or old ones that change."""
+    limits, settings = select.settings.thresholds, select.settings
+    host, age = select.host, max(limits.scan_age, 3 * settings.textfile)
+    success = f"{select(c.SCAN_LAST_SUCCESS)}{select.window(age)}"
+    ahead = f"max by ({host}) ({select.last(c.SNAPSHOT_TIMESTAMP)}) - time() > {max(_TOLERANCE, limits.clock):g}"
+    old = f"time() - max by ({host}) ({select.last(c.SCAN_LAST_SUCCESS)}) > {number(age)}"
+    behind = f"{old}\nand\n  sum by ({host}) (changes({success})) > 0"
+    inferred = joined("or", ahead, enclosed(behind))
+    if settings.textfile:
+        return inferred
+    told = f"last_over_time({select(CLOCK)}{select.bridge})"
+    unknown = f"{enclosed(inferred)}\nunless\n  {told}"
+    return f"abs({told}) > {number(limits.clock)}\nor\n{enclosed(indented(unknown).strip())}"

@@ -1,0 +1,84 @@
+"""The settings of one rules file: whose series it reads, how it bridges gaps, and the speed of its alerts."""
+
+import re
+from dataclasses import dataclass
+
+from exporter.rules.thresholds import Thresholds
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+#: Labels that the series of the exporter have, or that the rules add.
+_TAKEN = frozenset(
+    ("job", "instance", "device", "mountpoint", "fstype", "driver", "namespace", "container_id", "name", "image", "pod")
+)
+_RUNBOOK = re.compile(r"https?://\S+")
+_NAME = "NAME"
+_DEFAULTS = Thresholds()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one rules file. Times are seconds; raises ValueError for what cannot be a setting.
+
+    `runbooks` is the address of the pages, or "" where there are none. `labels` tell fleets apart that have the same
+    `job` and `instance`. `bridge` is the length of a gap in the samples that changes nothing. `textfile` is how often
+    `once` writes for node_exporter; 0 where the exporter itself is scraped. `speed` divides all durations, to try the
+    alerts out: no range becomes shorter than `shortest` seconds then, because it must contain some scrapes.
+    """
+
+    job: str = "docker-storage"
+    thresholds: Thresholds = _DEFAULTS
+    runbooks: str = ""
+    speed: float = 1.0
+    shortest: float = 60.0
+    labels: tuple[str, ...] = ()
+    bridge: float = 600.0
+    textfile: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Escape the job's name, which stands in quotes, and check the others."""
+        escaped = self.job.replace("\\", "\\\\").replace('"', '\\"')
+        object.__setattr__(self, "job", escaped)
+        if self.runbooks and not _RUNBOOK.match(self.runbooks):
+            raise ValueError(f"{self.runbooks!r}: the address of the runbooks does not begin with https:// or http://")
+        for one in self.labels:
+            if not _LABEL.fullmatch(one) or one.startswith("__"):
+                raise ValueError(f"{one!r} is no name of a label")
+            if one in _TAKEN:
+                raise ValueError(f"the label {one!r} has a meaning of its own in these rules")
+        for name, value, least, most in (("bridge", self.bridge, 180, 3600), ("textfile", self.textfile, 60, 86400)):
+            if value and not least <= value <= most:
+                raise ValueError(f"{name}: {duration(value)} is not between {duration(least)} and {duration(most)}")
+        if len({*self.labels}) < len(self.labels):
+            raise ValueError("a label is named twice")
+
+    @property
+    def host(self) -> str:
+        """The labels that tell hosts apart, for `by` and `on`."""
+        return ", ".join((*self.labels, "job", "instance"))
+
+    def runbook(self, alert: str) -> str:
+        """The address of an alert's page; "" where no runbooks are served. NAME in the address stands for the alert."""
+        if _NAME in self.runbooks:
+            return self.runbooks.replace(_NAME, alert)
+        return f"{self.runbooks.rstrip('/')}/{alert}" if self.runbooks else ""
+
+    def lasting(self, seconds: float) -> str:
+        """How long a condition must hold, at this speed, as Prometheus writes it."""
+        return duration(max(0, round(seconds / self.speed)))
+
+    def window(self, seconds: float) -> str:
+        """The length of a range, at this speed."""
+        return duration(max(min(self.shortest, seconds), round(seconds / self.speed)))
+
+    def trend(self, seconds: float) -> float:
+        """The seconds of a range in which a trend is seen: it has four values at least that `once` has written."""
+        return max(seconds, 4 * self.textfile)
+
+
+def duration(seconds: float) -> str:
+    """Write whole seconds in the largest unit that needs no fraction: 90 is `90s`, 3600 is `1h`."""
+    whole = round(seconds)
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if whole and whole % length == 0:
+            return f"{whole // length}{unit}"
+    return f"{whole}s"

@@ -1,0 +1,157 @@
+"""Situations of containers: logs, writable layers, and what is deployed again and again."""
+
+from collections.abc import Callable, Iterator
+
+from tests.support.alerts.playing import GB, GIB, HOUR, Course, Host, fires, silent, steady
+
+RUNAWAY = "DockerContainerLogRunaway"
+UNBOUNDED = "DockerContainerLogUnbounded"
+LAYER = "DockerContainerWritableLayerLarge"
+LIMIT = "DockerContainerWritableLayerNearLimit"
+ORPHANED = "DockerStorageOrphanedLayers"
+MISSING = "DockerStorageMissingLayers"
+END = 7 * HOUR
+
+
+def between(first: int, last: int, course: Course) -> Course:
+    """A course that is there only for some time, from its own beginning."""
+    return lambda at: course(at - first) if first <= at < last else None
+
+
+def situations() -> Iterator[Host]:
+    """All of them."""
+    yield from _runaway()
+    yield from _rotated()
+    yield from _deployed()
+    yield from _small_disks()
+    yield from _layers()
+
+
+def _host(name: str, avail: float = 50, size: float = 200) -> Host:
+    return Host(name).disk(avail * GB, size * GB).placed().placed("containers")
+
+
+def _runaway() -> Iterator[Host]:
+    runs: Course = lambda at: 10e9 * at / HOUR  # noqa: E731 - short
+    lossy: Course = lambda at: None if at % 10 == 7 else runs(at)  # noqa: E731 - short
+    yield (
+        _host("a log that runs away")
+        .log("aaaaaaaaaaaa", runs)
+        .expect(fires(RUNAWAY, 26, name="web", image="web:1"), silent(RUNAWAY, 15), steady(RUNAWAY, 30, END))
+    )
+    yield (
+        _host("a log that runs away, one scrape in ten lost")
+        .log("aaaaaaaaaaaa", lossy)
+        .expect(fires(RUNAWAY, 30), steady(RUNAWAY, 32, END))
+    )
+    yield (
+        _host("a log that runs away and has a limit of 5 GB")
+        .log("aaaaaaaaaaaa", lambda at: min(runs(at) or 0, 5 * GB), limit=5 * GB, bounded=1)
+        .expect(silent(RUNAWAY, END), silent(UNBOUNDED, END))
+    )
+    yield (
+        _host("a limit that the disk cannot hold")
+        .log("aaaaaaaaaaaa", runs, limit=500 * GB, bounded=1)
+        .expect(fires(RUNAWAY, 30))
+    )
+    yield (
+        _host("a log that grows slowly")
+        .log("aaaaaaaaaaaa", lambda at: 2 * GB + at * 1e6)
+        .expect(silent(RUNAWAY, END), fires(UNBOUNDED, 70))
+    )
+    yield (
+        _host("a burst of five minutes in a log")
+        .log("aaaaaaaaaaaa", lambda at: (2 + 2 * min(max(at - 60, 0) / 5, 1)) * GB)
+        .expect(silent(RUNAWAY, END))
+    )
+    yield (
+        _host("a log that runs away again after it was cut")
+        .log("aaaaaaaaaaaa", lambda at: 10 * GB * (at - 120 * (at >= 120)) / HOUR)
+        .expect(fires(RUNAWAY, 40), fires(RUNAWAY, 290))
+    )
+    host = _host("a container with two infos").log("aaaaaaaaaaaa", runs)
+    host.container("aaaaaaaaaaaa", "web", image="web:2")
+    yield host.expect(fires(RUNAWAY, 40))
+    host = _host("a container that is renamed").log("aaaaaaaaaaaa", runs, name="web")
+    host.series = {name: course for name, course in host.series.items() if "container_info" not in name}
+    host.container("aaaaaaaaaaaa", "web", lambda at: at < 100).container(
+        "aaaaaaaaaaaa", "old-web", lambda at: at >= 100
+    )
+    yield host.expect(fires(RUNAWAY, 90, name="web"), fires(RUNAWAY, 140, name="old-web"))
+
+
+def _rotated() -> Iterator[Host]:
+    saw: Callable[[float], Course] = lambda period: lambda at: (1.2 + 4 * (at % period) / period) * GB  # noqa: E731
+    for period in (20, 45, 90):
+        yield (
+            _host(f"a log that is rotated at 5 GB each {period} minutes")
+            .log("aaaaaaaaaaaa", saw(period))
+            .expect(silent(RUNAWAY, END, since=2 * period))
+        )
+    yield (
+        _host("a log between 0.8 and 1.2 GiB")
+        .log("aaaaaaaaaaaa", lambda at: (0.8 + 0.4 * (at % 40) / 40) * GIB)
+        .expect(silent(UNBOUNDED, END), silent(RUNAWAY, END))
+    )
+    yield (
+        _host("a log of 2 GiB for half an hour")
+        .log("aaaaaaaaaaaa", lambda at: (2 if 60 <= at < 90 else 0.1) * GIB)
+        .expect(silent(UNBOUNDED, END))
+    )
+
+
+def _deployed() -> Iterator[Host]:
+    host = _host("a service that is deployed each 50 minutes and logs 3 GB each time", 500, 1000)
+    for number in range(9):
+        host.log(f"{number:012d}", between(50 * number, 50 * number + 50, lambda at: 3 * GB * at / 50))
+    yield host.expect(silent(UNBOUNDED, 70), fires(UNBOUNDED, 95, name="web"), steady(UNBOUNDED, 100, END))
+    host = _host("the same of a swarm, whose tasks have names of their own", 500, 1000)
+    for number in range(9):
+        key, course = f"{number:012d}", between(50 * number, 50 * number + 50, lambda at: (1 + 2 * at / 50) * GIB)
+        labels = {"driver": "overlay2", "container_id": key}
+        there: Callable[[float], bool] = lambda at, course=course: course(at) is not None  # type: ignore[misc] # noqa: E731
+        host.container(key, f"web.1.{key}", there, swarm_service="web").add(
+            "container_log_size_bytes", course, **labels
+        )
+        host.add("container_log_bounded", lambda at, there=there: 0.0 if there(at) else None, **labels)  # type: ignore[misc]
+    yield host.expect(fires(UNBOUNDED, 80, name="web"), steady(UNBOUNDED, 85, END, name="web"))
+    host = _host("a container of 50 minutes that logs 3 GB, once", 500, 1000)
+    host.log("aaaaaaaaaaaa", between(0, 50, lambda at: 3 * GB * at / 50))
+    yield host.expect(silent(UNBOUNDED, END))
+    host = _host("two containers, one with a limit").log("aaaaaaaaaaaa", 2 * GIB, name="api")
+    yield host.log("bbbbbbbbbbbb", 2 * GIB, name="web", bounded=1, limit=3e9).expect(
+        fires(UNBOUNDED, 65, name="api"), fires(UNBOUNDED, 65, 0, name="web")
+    )
+
+
+def _small_disks() -> Iterator[Host]:
+    host = _host("a disk of 1 GB, and a log that fills it in half an hour", 0.8, 1)
+    yield host.log("aaaaaaaaaaaa", lambda at: at * 25e6).expect(fires(RUNAWAY, 22))
+    host = _host("a disk of 1 GB, and a log of 200 MB without a limit", 0.6, 1)
+    yield host.log("aaaaaaaaaaaa", 2e8).expect(fires(UNBOUNDED, 65))
+    host = _host("a disk of 20 GB, and a container that wrote 6 GB", 9, 20)
+    host.container("aaaaaaaaaaaa", "web").add(
+        "container_writable_size_bytes", 6 * GB, driver="overlay2", container_id="aaaaaaaaaaaa"
+    )
+    yield host.expect(fires(LAYER, 65, name="web"))
+    host = _host("a disk of 5 GB with 700 MB of orphaned layers", 2, 5)
+    host.add("layers_allocated_bytes", 7e8, driver="overlay2", use="orphaned")
+    yield host.expect(fires(ORPHANED, 6 * HOUR + 5), silent(ORPHANED, 6 * HOUR - 5))
+
+
+def _layers() -> Iterator[Host]:
+    key = {"driver": "overlay2", "container_id": "aaaaaaaaaaaa"}
+    host = _host("a container that wrote 11 GiB, with gaps").container("aaaaaaaaaaaa", "web")
+    host.add("container_writable_size_bytes", lambda at: None if at % 40 in (5, 6, 7) else 11 * GIB, **key)
+    yield host.expect(fires(LAYER, 65), silent(LAYER, 55), steady(LAYER, 66, END))
+    host = _host("a container near its own limit").container("aaaaaaaaaaaa", "web")
+    host.add("container_writable_allocated_bytes", lambda at: None if at % 12 == 5 else 9.5 * GIB, **key)
+    yield host.add("container_writable_limit_bytes", 10 * GIB, **key).expect(fires(LIMIT, 18), steady(LIMIT, 20, END))
+    host = _host("layers that are missing, one scrape in ten lost")
+    host.add("missing_layers", lambda at: None if at % 10 == 3 else 2.0, driver="overlay2")
+    yield host.expect(fires(MISSING, 18), steady(MISSING, 20, END))
+    host = _host("a layer that is missing for ten minutes")
+    yield host.add("missing_layers", lambda at: float(60 <= at < 68), driver="overlay2").expect(silent(MISSING, END))
+    host = _host("a container at 90 % of its own limit").container("aaaaaaaaaaaa", "web")
+    host.add("container_writable_allocated_bytes", 9 * GIB, **key)
+    yield host.add("container_writable_limit_bytes", 10 * GIB, **key).expect(silent(LIMIT, 100))

@@ -1,0 +1,203 @@
+"""The rules in more than a hundred situations, with lost scrapes, on this machine's Prometheus and on today's."""
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from exporter.rules import Settings, rules
+from tests.support.alerts import health, logs, places, space, textfile
+from tests.support.alerts.playing import (
+    GB,
+    HOUR,
+    WITHOUT,
+    Host,
+    Losses,
+    batches,
+    fires,
+    play,
+    played,
+    silent,
+    steady,
+)
+from tests.support.chroots import todays_promtool
+from tests.support.product import needs
+
+pytestmark = [needs("promtool"), pytest.mark.xdist_group("alerts")]
+
+_KINDS = {"space": space, "places": places, "logs": logs, "health": health}
+
+
+def _promtool() -> list[str]:
+    return ["promtool"]
+
+
+_PLAYED: dict[str, tuple[Callable[[], list[str]], Losses]] = {
+    "as they are": (_promtool, WITHOUT),
+    "scrapes are lost": (_promtool, Losses(0.1, 1)),
+    "samples are lost, today's Prometheus": (todays_promtool, Losses(0.1, 2, scrapes=False)),
+}
+
+
+def _situations() -> list[Host]:
+    return [host for kind in _KINDS.values() for host in kind.situations()]
+
+
+@pytest.mark.parametrize("how", _PLAYED)
+def test_every_situation_is_told_as_it_should_be(how: str, tmp_path: Path) -> None:
+    """A tenth of the scrapes, or of the samples, is lost at random: the same is told within ten minutes."""
+    command, losses = _PLAYED[how]
+    promtool = command()
+    for hosts, minutes, every in batches(_situations()):
+        assert play(promtool, tmp_path, rules(Settings()), played(hosts, minutes, losses, every=every)) == ""
+
+
+def test_there_are_many_situations_and_all_have_names_of_their_own() -> None:
+    names = [host.name for host in _situations()]
+    assert len(names) == len({*names})
+    assert len(names) > 100
+
+
+def test_a_wrong_expectation_is_noticed(tmp_path: Path) -> None:
+    host = Host("full").disk(4 * GB).expect(fires(space.FULL, 20, 2, space.CRITICAL))
+    said = play(["promtool"], tmp_path, rules(Settings()), played([host], 30))
+    assert "DockerStorageFilesystemAlmostFull" in said
+    assert "got: {} 1E+00" in said
+
+
+_OTHER_INTERVALS = {15: 600.0, 30: 600.0, 300: 1200.0}
+
+
+def _for_intervals() -> list[Host]:
+    """Situations of half a day at most, of each kind."""
+    wanted = (
+        "the same without losses",
+        "4 % free with a gap of two minutes each hour",
+        "full within 90 minutes",
+        "a log that runs away",
+        "a log that is rotated at 5 GB each 45 minutes",
+        "a service that is deployed each 50 minutes and logs 3 GB each time",
+        "a root that becomes read-only",
+        "a scan that hangs",
+        "an exporter that is down",
+        "4 % of the inodes, with a gap each hour",
+    )
+    found = [host for host in _situations() if host.name in wanted]
+    assert len(found) == len(wanted)
+    return found
+
+
+@pytest.mark.parametrize("seconds", _OTHER_INTERVALS)
+def test_other_scrape_intervals_make_no_difference(seconds: int, tmp_path: Path) -> None:
+    """Those of 5 minutes need a longer bridge, and some patience."""
+    settings = Settings(bridge=_OTHER_INTERVALS[seconds])
+    hosts = _for_intervals()
+    for host in hosts:
+        host.scrape, host.every = seconds, 1
+        host.checks = [check.later(10 if seconds > 60 else 0) for check in host.checks if check.at < 5 * HOUR]
+    hosts = [host for host in hosts if host.checks]
+    minutes = max(host.length for host in hosts)
+    assert play(["promtool"], tmp_path, rules(settings), played(hosts, minutes)) == ""
+
+
+def test_hosts_of_two_clusters_with_one_name_are_told_apart(tmp_path: Path) -> None:
+    chosen = [host for host in _situations() if host.length < 4 * HOUR]
+    healthy = [replace(host, checks=[silent(check.alert, check.at) for check in host.checks]) for host in chosen]
+    for host in healthy:
+        host.series = {}
+        host.up = lambda _: 1.0
+        host.checks = [check for check in host.checks if check.alert != health.MISSING]
+    sick = played(chosen, 4 * HOUR, labels={"cluster": "a", "region": "north"})
+    well = played(healthy, 4 * HOUR, labels={"cluster": "b", "region": "north"})
+    both = sick | {name: [*sick[name], *well[name]] for name in ("input_series", "promql_expr_test")}  # type: ignore[misc]
+    assert play(["promtool"], tmp_path, rules(Settings(labels=("cluster", "region"))), both) == ""
+
+
+def test_a_label_that_no_series_has_changes_nothing(tmp_path: Path) -> None:
+    chosen = [host for host in _situations() if host.length < 2 * HOUR]
+    assert play(["promtool"], tmp_path, rules(Settings(labels=("cluster",))), played(chosen, 2 * HOUR)) == ""
+
+
+def test_rules_of_two_jobs_each_see_their_own(tmp_path: Path) -> None:
+    hosts = [
+        Host("full", job=job).disk(4 * GB).expect(fires(space.FULL, 20, int(job == "b"), space.CRITICAL))
+        for job in "ab"
+    ]
+    for host in hosts:
+        host.name = f"full {host.job}"
+    assert play(["promtool"], tmp_path, rules(Settings(job="b")), played(hosts, 30)) == ""
+
+
+def test_figures_that_come_by_a_textfile_each_hour(tmp_path: Path) -> None:
+    settings = Settings(job=textfile.JOB, textfile=3600)
+    for hosts, minutes, every in batches(textfile.situations()):
+        assert play(["promtool"], tmp_path, rules(settings), played(hosts, minutes, every=every)) == ""
+
+
+def _absence(series: dict[str, str], counts: dict[int, int]) -> dict[str, object]:
+    """A test of the alert that no host is there."""
+    firing = 'count(ALERTS{alertname="DockerStorageNoExporters", alertstate="firing"}) or vector(0)'
+    samples = [
+        {"expr": firing, "eval_time": f"{at}m", "exp_samples": [{"labels": "{}", "value": count}]}
+        for at, count in counts.items()
+    ]
+    inputs = [{"series": name, "values": values} for name, values in series.items()]
+    return {"interval": "1m", "input_series": inputs, "promql_expr_test": samples, "every": 1}
+
+
+_HOST = 'up{job="docker-storage",instance="a"%s}'
+
+
+@pytest.mark.parametrize(
+    ("labels", "series", "counts"),
+    [
+        ((), {_HOST % "": "1x60 stale"}, {60: 0, 65: 0, 80: 1, 200: 1}),
+        ((), {'up{job="docker_storage",instance="a"}': "1x200"}, {4: 0, 10: 1, 200: 1}),
+        ((), {_HOST % "": "0x200"}, {200: 0}),
+        ((), {_HOST % "": "1x60 stale _x6 1x200"}, {60: 0, 66: 0, 75: 0, 200: 0}),
+        (
+            ("cluster",),
+            {_HOST % ',cluster="x"': "1x100 stale", _HOST % ',cluster="y"': "1x200"},
+            {100: 0, 120: 1, 150: 1},
+        ),
+        (("cluster",), {_HOST % "": "1x60 stale"}, {60: 0, 80: 1}),
+    ],
+    ids=["all hosts are lost", "another name", "all are down", "a gap", "one cluster of two", "no cluster"],
+)
+def test_that_no_host_is_there_is_told(
+    labels: tuple[str, ...], series: dict[str, str], counts: dict[int, int], tmp_path: Path
+) -> None:
+    assert play(["promtool"], tmp_path, rules(Settings(labels=labels)), _absence(series, counts)) == ""
+
+
+def test_a_second_info_of_one_host_does_not_fail_the_alerts_of_others(tmp_path: Path) -> None:
+    """Two info series of a container, and two targets with one name: the others' alerts go on."""
+    sick = Host("two infos").disk(50 * GB).log("aaaaaaaaaaaa", lambda at: 10e9 * at / HOUR)
+    sick.container("aaaaaaaaaaaa", "web", image="web:2").container("aaaaaaaaaaaa", "web", pod="p")
+    other = Host("another host").disk(50 * GB).log("aaaaaaaaaaaa", lambda at: 10e9 * at / HOUR)
+    sick.expect(fires(logs.RUNAWAY, 40))
+    other.expect(fires(logs.RUNAWAY, 40), steady(logs.RUNAWAY, 40, 3 * HOUR), fires(logs.UNBOUNDED, 100))
+    twice = played([sick, other], 3 * HOUR + 10)
+    again = played([sick], 3 * HOUR + 10, labels={"replica": "2"})
+    both = twice | {"input_series": [*twice["input_series"], *again["input_series"]]}  # type: ignore[misc]
+    both["promql_expr_test"] = [one for one in both["promql_expr_test"] if "another" in one["expr"]]  # type: ignore[attr-defined]
+    assert play(["promtool"], tmp_path, rules(Settings()), both) == ""
+
+
+@pytest.mark.parametrize("command", [_promtool, todays_promtool], ids=["this machine's", "today's"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(),
+        Settings(labels=("cluster", "region")),
+        Settings(job="node", textfile=3600, bridge=1200),
+        Settings(speed=900, runbooks="http://{{ $labels.instance }}/runbooks/"),
+    ],
+)
+def test_promtool_finds_no_fault(command: Callable[[], Sequence[str]], settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(rules(settings))
+    check = ["check", "rules", "--lint=all", "--lint-fatal", str(tmp_path / "rules.yml")]
+    done = subprocess.run([*command(), *check], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
