@@ -52,10 +52,10 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     )
     further = _parse(labels) if labels else {}
     from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415
-    from exporter.measure.pool.pool import Pool, default_workers  # noqa: PLC0415
+    from exporter.measure.pool.pool import pool_of  # noqa: PLC0415
 
     try:
-        with HANG_PROBE.outside(), Pool(workers or default_workers(), tree_timeout) as pool:
+        with HANG_PROBE.outside(), pool_of(workers, tree_timeout) as pool:
             pool.warm()
             _require_writable(root, output)
             from exporter.cli.print_metrics import print_metrics  # noqa: PLC0415 - while the workers start

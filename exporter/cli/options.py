@@ -99,7 +99,7 @@ workers = option(
     default=ScanSettings().workers,
     type=click.IntRange(min=0),
     metavar="NUMBER",
-    help="How many processes measure at once; 0 is one for each core.",
+    help="How many processes measure at once; 0 is one for each core, and more while these wait for the disk.",
 )
 tree_timeout = option(
     "--scan.tree-timeout",

@@ -27,9 +27,9 @@ class SandboxMode(StrEnum):
 class ScanSettings:
     """How often trees are measured, and the CPU time for it. `duty_cycle` is a fraction of one core.
 
-    `workers`: 0 is one for each core. `cache_file`: "" keeps nothing across restarts. `orphaned_after`: a layer
-    counts as orphaned once nothing has referred to it for so long. `network`: volumes on network filesystems are
-    measured, too.
+    `workers`: 0 is one for each core, and more for a slow disk. `cache_file`: "" keeps nothing across restarts.
+    `orphaned_after`: a layer counts as orphaned once nothing has referred to it for so long. `network`: volumes on
+    network filesystems are measured, too.
     """
 
     interval: float = 60.0

@@ -24,6 +24,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 #: No metadata file of any Docker comes near this; a larger one is damage or an attack.
 MAX_FILE_BYTES = 8 * 1024 * 1024
+_PIECE_BYTES = 16 * 1024
 
 _REASONS = {
     errno.EACCES: Reason.PERMISSION,
@@ -253,14 +254,16 @@ class DataRoot:
 
     def read(self, tree: Tree) -> bytes:
         """Read one metadata file of at most `MAX_FILE_BYTES`; raises OSError or UnreadableError."""
-        with self.regular(tree) as descriptor, open(descriptor, "rb", buffering=0, closefd=False) as file:
-            _require_small(os.fstat(descriptor))
-            content = bytearray()
-            while piece := file.read(MAX_FILE_BYTES + 1 - len(content)):
+        with self.regular(tree) as descriptor:
+            status = os.fstat(descriptor)
+            _require_small(status)
+            # One read gets a file that stays as it is, and the next one finds its end.
+            content = os.read(descriptor, status.st_size + 1)
+            while piece := os.read(descriptor, _PIECE_BYTES):
                 content += piece
                 if len(content) > MAX_FILE_BYTES:
                     raise UnreadableError(Reason.TOO_LARGE)
-            return bytes(content)
+            return content
 
     def _split(self, tree: Tree) -> tuple[_Top, Tree]:
         """The root that a path lies in, and the components below it. Raises FileNotFoundError for a root not open."""

@@ -17,7 +17,7 @@ from exporter.expose.metrics.families import families
 from exporter.expose.metrics.further_labels import with_labels
 from exporter.expose.metrics.kept import KeptExposition
 from exporter.expose.metrics.live import clock_families, filesystem_families
-from exporter.expose.metrics.render import Format, render, render_part
+from exporter.expose.metrics.render import Format, KeptRendering, render
 from exporter.expose.metrics.status import status_families
 from exporter.expose.page_summary import Summary, root_summary, summarize
 from exporter.expose.snapshot_api.encode import describe
@@ -76,6 +76,7 @@ class Publisher:
     def __init__(self, shown: Shown = EVERYTHING) -> None:
         self._shown = shown
         self._kept = KeptExposition(shown)
+        self._status = KeptRendering()
         self._figures: Figures | None = None
         self._number = 0
 
@@ -90,10 +91,10 @@ class Publisher:
     ) -> Publication:
         """Render a snapshot in both formats; without its body when only the exporter's own families changed."""
         body = self._body(snapshot, counters) if with_body else None  # first: what fails there counts
-        status = list(status_families(snapshot, counters))
+        status = self._status.render(status_families(snapshot, counters))
         return Publication(
-            text=render_part(status, "text"),
-            openmetrics=render_part(status, "openmetrics"),
+            text=status.text,
+            openmetrics=status.openmetrics,
             taken=snapshot.taken if snapshot.measured else None,
             body=body,
             counters=counters,

@@ -7,6 +7,7 @@ containerd go as its garbage collector frees them.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from exporter.core.content import StoreNode
 from exporter.core.engine_version import PRUNES
@@ -37,13 +38,18 @@ _STOPPED = frozenset(ContainerState) - {
 class Freed:
     """What one category frees: bytes of disk blocks, and how many objects; None where that is not known.
 
-    `how` frees it. `why` says why nothing is known of a category, and so nothing is advised.
+    `why` says why nothing is known of a category, and so nothing is advised.
     """
 
     allocated: int | None
     objects: int | None
-    how: Command = field(default=Command(""), compare=False)
+    make_how: Callable[[], Command] = field(default=lambda: Command(""), compare=False)
     why: str = ""
+
+    @property
+    def how(self) -> Command:
+        """How it is freed. It may have the names of many objects, and is made only when somebody asks."""
+        return self.make_how()
 
 
 def _image_names(image: Image) -> tuple[str, ...]:
@@ -163,16 +169,18 @@ class CleanUp:
         """What a category frees, if the trees that go with it have so many bytes of blocks."""
         if why := self._why.get(category):
             return Freed(None, None, why=why)
-        how = command(category, self._inventory.engine, self._names[category])
+        return Freed(allocated, self.objects[category], partial(self._how, category))
+
+    def _how(self, category: Category) -> Command:
         if category is Category.BUILD_HISTORY and self._sweep is None:
-            how = Command("")
-        return Freed(allocated, self.objects[category], how)
+            return Command("")
+        return command(category, self._inventory.engine, list(map(escape, self._names[category])))
 
     def _count(self, category: Category, names: Iterable[str]) -> None:
         """Count an object that a category removes, and note what an engine without prunes calls it."""
         self.objects[category] += 1
         if self._by_name:
-            self._names[category].extend(map(escape, names))
+            self._names[category].extend(names)
 
     def _prune_containers(self, category: Category) -> _Layers:
         """`docker container prune`: those that do not run. What may run, or be started again, stays.

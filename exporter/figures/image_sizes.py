@@ -9,10 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from exporter.core.barrier import Barrier
-from exporter.core.model import Collector, Image, ImageKey, ImageState, Inventory, LayerId, LayerKey
-from exporter.figures.difference import Difference
+from exporter.core.content import Blob
+from exporter.core.model import Collector, Image, ImageKey, ImageState, LayerId, LayerKey
+from exporter.figures.difference import Difference, changed_keys
 from exporter.figures.layer_sizes import LayerSizes
 
 
@@ -36,36 +38,44 @@ UNKNOWN = ImageFigures(None, None, None, None, None)
 
 #: What images share: the bytes of one part, None where not known, and how many listed images have it.
 _Part = tuple[int | None, int]
+_Name = TypeVar("_Name", LayerId, str)
 
 
 class _Parts:
     """What the images are made of, and how many listed images have each part."""
 
-    def __init__(self, inventory: Inventory, sizes: Mapping[LayerKey, int]) -> None:
-        self._sizes = sizes
-        self._blobs = inventory.content.blobs if inventory.content is not None else {}
+    def __init__(self) -> None:
+        self.sizes: Mapping[LayerKey, int] = {}
+        self.blobs: Mapping[str, Blob] = {}
         # By driver, then by layer: a key for each layer of each image would take most of the memory.
         self._having: dict[str, Counter[LayerId]] = defaultdict(Counter)
         self._having_blob: Counter[str] = Counter()
-        #: The layers of all images, by driver.
-        self.layers: dict[str, set[LayerId]] = defaultdict(set)
-        for image in inventory.images:
-            for driver, layers in _layers_of(image):
-                self.layers[driver].update(layers)
-                if image.listed:
-                    self._having[driver].update(iter(layers))  # not a mapping: that would be counts
+
+    def count(self, images: Iterable[Image], sign: int) -> None:
+        """Count the parts of images that are listed, or take them out."""
+        for image in images:
             if image.listed:
-                self._having_blob.update(set(image.blobs))
+                for driver, layers in _layers_of(image):
+                    _add(self._having[driver], layers, sign)
+                _add(self._having_blob, set(image.blobs), sign)
 
     def of(self, image: Image) -> Iterator[_Part]:
         """The parts of an image, each once."""
         for driver, layers in _layers_of(image):
             having = self._having[driver]
             for layer in layers:
-                yield self._sizes.get(LayerKey(driver, layer)), having[layer]
+                yield self.sizes.get(LayerKey(driver, layer)), having[layer]
         for digest in set(image.blobs):
-            blob = self._blobs.get(digest)
+            blob = self.blobs.get(digest)
             yield blob.size if blob is not None else None, self._having_blob[digest]
+
+
+def _add(counts: Counter[_Name], names: Iterable[_Name], sign: int) -> None:
+    """Count names; those that nothing has any more go."""
+    for name in names:
+        counts[name] += sign
+        if not counts[name]:
+            del counts[name]
 
 
 def _layers_of(image: Image) -> Iterator[tuple[str, Sequence[LayerId]]]:
@@ -89,41 +99,62 @@ class ImageSizes:
     def __init__(self) -> None:
         self.figures: dict[ImageKey, ImageFigures] = {}
         self.resized = False
-        self._parts = _Parts(Inventory(), {})
+        self._parts = _Parts()
         self._users: Counter[ImageKey | None] = Counter()
-        self._images: dict[ImageKey, Image] = {}
 
     def advance(self, difference: Difference, sizes: LayerSizes, barrier: Barrier) -> None:
         """Go on to the next snapshot, with the sizes of its layers."""
-        before, now = difference.before.inventory, difference.now.inventory
+        removed, added = difference.images.removed, difference.images.added
         users = [one.image_key for one in difference.containers.removed]
         self._users.subtract(users)
         come = [one.image_key for one in difference.containers.added]
         self._users.update(come)
-        self.resized = False
-        layers = self._parts.layers
-        resized = any(key.id in layers.get(key.driver, ()) for key in sizes.changed)
-        if resized or difference.images or before.content is not now.content:
-            self._work_out_all(now, sizes, barrier)
-        else:
-            for key in {*users, *come}:
-                if key is not None and key in self._images:
-                    self.figures[key] = self._figures(self._images[key], barrier)
+        self._parts.sizes = sizes.sizes
+        blobs = self._blobs(difference)
+        self._parts.count(removed, -1)
+        self._parts.count(added, 1)
+        changed = {one.key: self.figures.pop(one.key, None) for one in removed}
+        layers = _by_driver(sizes.changed)
+        for one in (*removed, *added):  # the others share what it has with one more or one less
+            blobs.update(one.blobs)
+            for driver, names in _layers_of(one):
+                layers[driver].update(names)
+        keys = {*users, *come, *(one.key for one in added)}
+        for one in difference.now.inventory.images:
+            key = one.key
+            if key in keys or _has(one, layers, blobs):
+                changed.setdefault(key, self.figures.get(key))
+                self.figures[key] = self._figures(one, barrier)
+        self.resized = any(_virtual(before) != _virtual(self.figures.get(key)) for key, before in changed.items())
 
-    def _work_out_all(self, inventory: Inventory, sizes: LayerSizes, barrier: Barrier) -> None:
-        """An image that comes or goes is another one that shares, or does not share, what others have."""
-        self._parts = _Parts(inventory, sizes.sizes)
-        self._images = {one.key: one for one in inventory.images}
-        before = self.figures
-        self.figures = {one.key: self._figures(one, barrier) for one in inventory.images}
-        self.resized = {key: one.virtual for key, one in before.items()} != {
-            key: one.virtual for key, one in self.figures.items()
-        }
+    def _blobs(self, difference: Difference) -> set[str]:
+        """The blobs that came, went or are other ones than in the snapshot before."""
+        content = difference.now.inventory.content
+        before, self._parts.blobs = self._parts.blobs, content.blobs if content is not None else {}
+        return changed_keys(before, self._parts.blobs)
 
     def _figures(self, image: Image, barrier: Barrier) -> ImageFigures:
         figures = _of_store if image.namespace else _of_layers
         work = partial(figures, image, self._parts, self._users[image.key])
         return barrier.attempt(Collector.IMAGES, f"image {image.id}", work, UNKNOWN)
+
+
+def _by_driver(keys: Iterable[LayerKey]) -> dict[str, set[LayerId]]:
+    found: dict[str, set[LayerId]] = defaultdict(set)
+    for key in keys:
+        found[key.driver].add(key.id)
+    return found
+
+
+def _has(image: Image, layers: Mapping[str, set[LayerId]], blobs: set[str]) -> bool:
+    """Whether an image has one of these parts."""
+    if image.blobs and not blobs.isdisjoint(image.blobs):
+        return True
+    return any(driver in layers and not layers[driver].isdisjoint(names) for driver, names in _layers_of(image))
+
+
+def _virtual(figures: ImageFigures | None) -> int | None:
+    return None if figures is None else figures.virtual
 
 
 def _of_layers(image: Image, parts: _Parts, containers: int) -> ImageFigures:

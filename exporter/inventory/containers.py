@@ -18,7 +18,7 @@ from exporter.inventory.engine_version import written_by
 from exporter.inventory.files.reader import Reader, is_id
 from exporter.inventory.files.values import Json, flag, moment, table, text
 from exporter.inventory.image_store.store import is_containerd_root, is_young
-from exporter.inventory.unloaded import odd_value, why_not_loaded
+from exporter.inventory.unloaded import odd_image, of_wrong_type, why_not_loaded
 
 _CONFIGS = ("config.v2.json", "config.json")
 _HOST_CONFIG = "hostconfig.json"
@@ -68,14 +68,19 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
     if name == _CONFIGS[0]:  # older engines wrote no host configuration for some containers
         reader.expect((*home, _HOST_CONFIG), damaged=True)
     asked = reader.json((*home, _HOST_CONFIG), optional=True)
-    unloaded = why_not_loaded(reader, (*home, name), config, asked)
+    odd = {name: of_wrong_type(name, config), _HOST_CONFIG: of_wrong_type(_HOST_CONFIG, asked)}
+    unloaded = why_not_loaded(reader, (*home, name), config, asked, odd[name] or odd[_HOST_CONFIG])
     host = asked or {}
     if config is not None and config.get("ID") != container:
         reader.problem(Reason.DECODE, (*home, name), "has the id of another container")
         config = None
-    for file, content in ((name, config), (_HOST_CONFIG, asked)):
-        if content is not None and (odd := odd_value(file, content)):
-            reader.problem(Reason.DECODE, (*home, file), odd)
+    if config is None:
+        odd[name] = ""
+    else:
+        odd[name] = odd[name] or odd_image(name, config)
+    for file, wrong in odd.items():
+        if wrong:
+            reader.problem(Reason.DECODE, (*home, file), wrong)
     # The first engines wrote none for a container that was never started (Docker 1.0 daemon/container.go).
     known = {} if config is not None and name != _CONFIGS[0] and _HOST_CONFIG not in names else asked
     log = read_log(reader, home, config or {}, known)

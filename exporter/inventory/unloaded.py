@@ -56,11 +56,11 @@ _HOST_CONFIG: _Shape = {
 }
 
 
-def why_not_loaded(reader: Reader, path: Tree, config: Json | None, host: Json | None) -> str:
+def why_not_loaded(reader: Reader, path: Tree, config: Json | None, host: Json | None, odd: str) -> str:
     """Why the engine does not load the container with this configuration file; "" if it does.
 
     `config` and `host` are what the files say, None where they cannot be read. A file that only this program cannot
-    read says nothing about the engine.
+    read says nothing about the engine. `odd`: the first value of a wrong type in both, see `of_wrong_type`.
     """
     if config is None:
         return _damage(reader, path)
@@ -68,23 +68,23 @@ def why_not_loaded(reader: Reader, path: Tree, config: Json | None, host: Json |
         return f"{path[-1]} has the id of another container"
     if host is None:
         return _damage(reader, (*path[:-1], _HOST), optional=True)
-    return _of_wrong_type(path[-1], config) or _of_wrong_type(_HOST, host)
+    return odd
 
 
-def odd_value(file: str, content: Json) -> str:
+def odd_image(file: str, content: Json) -> str:
+    """Say that a configuration file of a container names no image as an engine does; "" if it does."""
+    image = str(content.get("Image") or "").removeprefix("sha256:")
+    # A container that was made of nothing has an empty one.
+    return f"Image in {file} is no id" if image and not is_id(image) else ""
+
+
+def of_wrong_type(file: str, content: Json | None) -> str:
     """Say which value in a configuration file of a container is not what an engine writes; "" for none.
 
     What such a container uses is not known: its image, its volumes, its layers.
     """
-    if file == _HOST:
-        return _of_wrong_type(file, content)
-    image = str(content.get("Image") or "").removeprefix("sha256:")
-    # A container that was made of nothing has an empty one.
-    odd = f"Image in {file} is no id" if image and not is_id(image) else ""
-    return _of_wrong_type(file, content) or odd
-
-
-def _of_wrong_type(file: str, content: Json) -> str:
+    if content is None:
+        return ""
     shape = _HOST_CONFIG if file == _HOST else _CONFIG
     return next((f"{name} in {file} is {wrong}" for name, wrong in _odd(content, shape, "")), "")
 

@@ -26,6 +26,7 @@ from exporter.service.sandbox import Confinement
 
 _PROGRESS_SECONDS = 1.0
 _SAVE_SECONDS = 5.0
+_TRIM_SECONDS = 60.0
 
 
 class ScanLoop:
@@ -57,7 +58,7 @@ class ScanLoop:
         self._publisher = Publisher(config.shown)
         self._output = sys.stdout.buffer
         self._published_changes = -1
-        self._published = self._saved = 0.0
+        self._published = self._saved = self._trimmed = 0.0
         self._settled = False
 
     def run(self) -> None:
@@ -126,8 +127,11 @@ class ScanLoop:
             self._published_changes = self._scanner.changes
             if snapshot.measured and not self._settled:
                 self._settled = True
+                self._trimmed = 0.0
                 settle()
-            trim()
+            if now - self._trimmed > _TRIM_SECONDS:  # a change leaves little behind, and looking for it takes time
+                self._trimmed = now
+                trim()
         self._scheduler.news = False
         self._published = now
 

@@ -12,7 +12,7 @@ from exporter.core.fault_log import FAULT_LOG
 from exporter.core.interrupts import ignore_interrupts
 from exporter.core.memory import collect_garbage_rarely, map_large_blocks
 from exporter.core.oom_score import OOM_SCORE, SCANNING
-from exporter.measure.pool.pool import Pool, default_workers
+from exporter.measure.pool.pool import pool_of
 from exporter.service.ipc import OrderReader, StartScanning
 from exporter.service.sandbox import SandboxError, confine_scanning
 
@@ -56,7 +56,7 @@ def _run() -> None:
     map_large_blocks()
     collect_garbage_rarely()
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a terminal (`stty tostop`) would stop it when it logs
-    pool = Pool(config.scan.workers or default_workers(), config.scan.tree_timeout)
+    pool = pool_of(config.scan.workers, config.scan.tree_timeout)
     pool.warm()
     from exporter.service.scan_loop import ScanLoop  # noqa: PLC0415 - while the workers start
 

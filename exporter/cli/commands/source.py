@@ -21,7 +21,7 @@ from exporter.expose.snapshot_api import rows
 from exporter.expose.snapshot_api.encode import describe, ending, space
 from exporter.expose.snapshot_api.rows import Document
 from exporter.figures.figures import Figures
-from exporter.measure.pool.pool import Pool, default_workers
+from exporter.measure.pool.pool import pool_of
 from exporter.scan.one_shot import scan_once, with_space
 from exporter.scan.scanner import Scanner
 
@@ -46,7 +46,7 @@ class Remote:
 def from_disk(config: Config) -> Document:
     """Scan a data root. The document contains the problems."""
     settings = config.scan
-    with Pool(settings.workers or default_workers(), settings.tree_timeout) as pool:
+    with pool_of(settings.workers, settings.tree_timeout) as pool:
         pool.warm()
         scanner = Scanner(
             config.root, settings.orphaned_after, pool, network=settings.network, containerd=config.containerd_root

@@ -51,10 +51,11 @@ class _RowBlock:
 
 @dataclass(slots=True)
 class _KeptTable:
-    """What is kept of one table: its entries by name, and its blocks by the first object of each."""
+    """What is kept of one table: its entries by name, its blocks by the first object of each, and its families."""
 
     entries: dict[str, list[Entry[Any]]] = field(default_factory=dict)
-    blocks: dict[Entry[Any] | tuple[str, ...], _RowBlock] = field(default_factory=dict)
+    blocks: dict[tuple[str, ...], _RowBlock] = field(default_factory=dict)
+    columns: dict[Metric, tuple[list[_Lines], GzipBody]] = field(default_factory=dict)
 
 
 class KeptExposition:
@@ -81,7 +82,7 @@ class KeptExposition:
                 (openmetrics, b"".join(one.openmetrics for one in small)),
             ):
                 if raw:
-                    texts[raw] = self._texts.get(raw) or GzipBody.of([raw])
+                    texts[raw] = texts.get(raw) or self._texts.get(raw) or GzipBody.of([raw])
                     bodies.append(texts[raw])
             small.clear()
 
@@ -119,7 +120,11 @@ class KeptExposition:
             del self._tables[table.limit]
             return
         for at, column in enumerate(table.columns):
-            yield column.metric, GzipBody.joined(block.lines[at].body for block in made).packed()
+            lines = [block.lines[at] for block in made]
+            known = kept.columns.get(column.metric)
+            if known is None or known[0] != lines:
+                known = kept.columns[column.metric] = lines, GzipBody.joined(one.body for one in lines).packed()
+            yield column.metric, known[1]
 
 
 def _blocks(table: ObjectTable[Any], kept: _KeptTable, limited: Limited) -> list[_RowBlock]:

@@ -8,6 +8,7 @@ from prometheus_client import exposition
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector as FamilySource
+from prometheus_client.samples import Sample
 
 from exporter.expose.metrics.catalogue import Metric
 from exporter.expose.metrics.family import empty
@@ -48,13 +49,15 @@ class Heads(NamedTuple):
 @cache
 def heads(metric: Metric) -> Heads:
     """The heads of a gauge or info family of the catalogue."""
-    return _heads(empty(metric))
+    made = empty(metric)
+    return _heads(made.name, made.documentation, made.type, made.unit)
 
 
-def _heads(family: Family) -> Heads:
-    head = Family(family.name, family.documentation, family.type, family.unit)
-    lines = render_part([family], "text").split(b"\n", _HEAD_LINES)[:_HEAD_LINES]
-    return Heads(b"".join(line + b"\n" for line in lines), render_part([head], "openmetrics"))
+@cache
+def _heads(name: str, documentation: str, kind: str, unit: str) -> Heads:
+    """There are as many as there are families in the catalogue."""
+    head = Family(name, documentation, kind, unit)
+    return Heads(render_part([head], "text"), render_part([head], "openmetrics"))
 
 
 def samples(family: Family) -> bytes:
@@ -62,7 +65,26 @@ def samples(family: Family) -> bytes:
     return render_part([family], "text").split(b"\n", _HEAD_LINES)[_HEAD_LINES]
 
 
+class KeptRendering:
+    """Renders families again only where they have other samples than the last time."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[list[Sample], Heads]] = {}
+
+    def render(self, families: Iterable[Family]) -> Heads:
+        """Render families of any type in both formats."""
+        made = [self._both(one) for one in families]
+        return Heads(b"".join(one.text for one in made), b"".join(one.openmetrics for one in made))
+
+    def _both(self, family: Family) -> Heads:
+        known = self._known.get(family.name)
+        if known is None or known[0] != family.samples:
+            both = Heads(render_part([family], "text"), render_part([family], "openmetrics"))
+            known = self._known[family.name] = family.samples, both
+        return known[1]
+
+
 def render_both(family: Family) -> Heads:
     """Render a gauge or info family in both formats."""
-    made, lines = _heads(family), samples(family)
+    made, lines = _heads(family.name, family.documentation, family.type, family.unit), samples(family)
     return Heads(made.text + lines, made.openmetrics + lines)

@@ -258,10 +258,14 @@ class Pages:
     def named(self, root: int, name: bytes) -> Bucket:
         """Read one bucket of the bucket whose tree begins at page `root`, and none of its neighbours."""
         others = False
-        for key, flags, value in self._elements(self._leaves(root, 0)):
-            if key == name and flags & _BUCKET:
-                return self._inner(value, 1)[0]
-            others = True
+        last = b""
+        for leaf in self._leaves(root, 0):
+            self._elements_left -= leaf.count
+            self._check_budget()
+            for key, flags, value in _elements_of(leaf, last):
+                if key == name and flags & _BUCKET:
+                    return self._inner(value, 1)[0]
+                others, last = True, key
         if others:  # a program that writes any bucket has made this one first
             raise BoltError("has not the bucket that all such databases have")
         return Bucket()
@@ -286,7 +290,7 @@ class Pages:
         elements, value_bytes = self._elements_left, self._value_bytes_left
         kind, count, span, content = self._take(number)
         if kind == _LEAF:
-            bucket, inner, height = self._collect(_Leaf(content, count), depth)
+            bucket, inner, height = self._collect(content, 0, count, depth)
             self._new_raw[number] = _in_use(content, count)
             node = _PageNode(number, span, bucket, inner)
         elif kind == _BRANCH:
@@ -331,19 +335,45 @@ class Pages:
         for one in node.below:
             self._take_again(one)
 
-    def _collect(self, leaf: _Leaf, depth: int) -> tuple[Bucket, list[_PageNode], int]:
-        """The bucket of one leaf, the pages of the buckets in it, and how deep these go."""
+    def _collect(self, content: bytes, base: int, count: int, depth: int) -> tuple[Bucket, list[_PageNode], int]:
+        """The bucket of one leaf, the pages of the buckets in it, and how deep these go.
+
+        `base`: where the header of the leaf is in these bytes. Each element has bytes of its own, in the order of the
+        elements, and the keys ascend.
+        """
+        self._elements_left -= count
+        self._check_budget()
+        at, length = base + PAGE.size, len(content)
+        free = at + count * _LEAF_ELEMENT.size
+        if free > length:
+            raise BoltError("ends too early")
         values: dict[bytes, bytes] = {}
         buckets: dict[bytes, Bucket] = {}
         pages: list[_PageNode] = []
-        height = 0
-        for key, flags, value in self._elements(iter((leaf,))):
-            if not flags & _BUCKET:
-                values[key] = value
-                continue
-            buckets[key], inner, below = self._inner(value, depth + 1)
-            height = max(height, 1 + below)
-            pages += inner
+        height = size = 0
+        last = None
+        for flags, offset, key_size, value_size in _LEAF_ELEMENT.iter_unpack(content[at:free]):
+            start = at + offset
+            middle = start + key_size
+            end = middle + value_size
+            if start < free:
+                raise BoltError("has elements that share bytes")
+            if end > length:
+                raise BoltError("ends too early")
+            key = content[start:middle]
+            if last is not None and key <= last:
+                raise BoltError("has keys that are out of order")
+            if flags & _BUCKET:
+                buckets[key], inner, below = self._inner(content[middle:end], depth + 1)
+                height = max(height, 1 + below)
+                pages += inner
+                size += key_size
+            else:
+                values[key] = content[middle:end]
+                size += key_size + value_size
+            last, free = key, end
+            at += _LEAF_ELEMENT.size
+        self._count_value(size)
         return Bucket(values or None, buckets or None), pages, height
 
     def _inner(self, value: bytes, depth: int) -> tuple[Bucket, list[_PageNode], int]:
@@ -354,11 +384,10 @@ class Pages:
         if root:
             node = self._node(root, depth)
             return node.bucket, [node], node.height
-        content = value[_BUCKET_HEADER.size :]
-        _, kind, count, _ = unpack(PAGE, content, 0)
+        _, kind, count, _ = unpack(PAGE, value, _BUCKET_HEADER.size)
         if kind != _LEAF:
             raise BoltError("has an inline bucket that is no leaf")
-        found = self._collect(_Leaf(content, count), depth)
+        found = self._collect(value, _BUCKET_HEADER.size, count, depth)
         self._count_value(len(value))
         return found
 
@@ -372,18 +401,6 @@ class Pages:
             raise BoltError("has more in use than is read of a database", Reason.TOO_LARGE)
         if self._elements_left < 0:
             raise BoltError(f"has more than {MAX_ELEMENTS} elements", Reason.TOO_LARGE)
-
-    def _elements(self, leaves: Iterator[_Leaf]) -> Iterator[_Element]:
-        """The elements of a bucket's leaves: key, flags, value. Their keys ascend."""
-        last = b""
-        for leaf in leaves:
-            self._elements_left -= leaf.count
-            self._check_budget()
-            found = _elements_of(leaf, last)
-            if found:
-                last = found[-1][0]
-                self._count_value(sum(len(key) + (0 if flags & _BUCKET else len(value)) for key, flags, value in found))
-            yield from found
 
     def _leaves(self, number: int, depth: int) -> Iterator[_Leaf]:
         """The leaf pages below a page."""
@@ -403,8 +420,8 @@ class Pages:
         if not _FIRST <= number < self._end:
             raise BoltError("names a page that is not in use")
         start = number * self._page_size
-        known = self._raw[number] if number in self._same else None
-        itself, kind, count, further = unpack(PAGE, known or self._page_bytes(start, PAGE.size), 0)
+        content = self._raw[number] if number in self._same else self._page_bytes(start, self._page_size)
+        itself, kind, count, further = unpack(PAGE, content, 0)
         if itself != number:
             raise BoltError("has a page in the wrong place")
         length = (further + 1) * self._page_size
@@ -416,7 +433,9 @@ class Pages:
         if not self._taken.isdisjoint(numbers):
             raise BoltError("has a page that is in two places")
         self._taken.update(numbers)
-        return kind, count, further + 1, known or self._page_bytes(start, length)
+        if further and number not in self._same:
+            content = self._page_bytes(start, length)
+        return kind, count, further + 1, content
 
 
 def _in_use(leaf: bytes, count: int) -> bytes:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.core.content import Blob, ContentStore, HistoryEntry, Hold, Holder, Marker, StoreNode
+from exporter.core.content import Blob, ContentStore, HistoryEntry, Hold, Holder, StoreNode, first_marks
 from exporter.core.kept import changed_keys
 from exporter.core.measured import Tree
 from exporter.core.model import Container, LayerId, LayerKey, Use
@@ -58,8 +58,7 @@ def _uses_in(space: SpaceGraph) -> dict[StoreNode, Use]:
     by_use: dict[Use, list[Hold]] = {use: [] for use in (*_USES.values(), Use.PENDING)}
     for hold in space.holds:
         by_use[_USES.get(hold.holder, Use.PENDING)].append(hold)
-    marker = Marker(ContentStore(references=space.references, parents=space.parents))
-    return {node: use for use, holds in by_use.items() for node in marker.mark(holds)}
+    return first_marks(ContentStore(references=space.references, parents=space.parents), by_use.items())
 
 
 def with_orphans(content: ContentStore, grace: Grace, unused: Collection[str], *, doubtful: bool) -> ContentStore:
@@ -138,7 +137,7 @@ class Contents:
                 blobs[digest] = Blob(digest, places.get(digest), size, names)
             else:
                 blobs.pop(digest, None)
-            for name in spaces.keys() | before.keys():
+            for name in before:
                 self._trees.pop(StoreNode(name, "", digest), None)
             for name in names:
                 self._trees[StoreNode(name, "", digest)] = (places[digest],) if digest in places else ()

@@ -30,7 +30,7 @@ class Dispatcher:
 
     def dispatch(self) -> None:
         """Give work to the workers with little or none. If no work is waiting, ask busy workers to share theirs."""
-        size, urgent, paced = self._supervisor.size, self._waiting.urgent, self._waiting.paced
+        size, urgent, paced = self._supervisor.crew.wanted, self._waiting.urgent, self._waiting.paced
         while urgent and (worker := self._free(alone=len(urgent) <= size)) is not None:
             self._send(worker, self._waiting.pop_urgent(max(1, min(worker.ahead, len(urgent) // (2 * size)))))
         if paced and not any(worker.paced for worker in self._supervisor.workers):

@@ -33,6 +33,7 @@ from exporter.measure.pool.protocol import (
 from exporter.measure.pool.queue import WorkQueue
 from exporter.measure.pool.supervisor import WorkerSupervisor
 from exporter.measure.pool.task import SMALL_ENTRIES, Result, Task, WorkItem, orders_of
+from exporter.measure.pool.waits import Crew
 from exporter.measure.pool.worker_handle import WorkerHandle
 from exporter.measure.start import Start
 from exporter.measure.total import TooManyLinksError, Total
@@ -40,15 +41,21 @@ from exporter.measure.total import TooManyLinksError, Total
 _CRASHES = 2
 #: `results` is called every second, unless this process was stopped.
 _LONGEST_GAP_SECONDS = 5.0
+#: So many workers a core, and so many more than cores, may wait for the disk at once.
+_MOST_FOR_A_CORE, _MOST_MORE = 4, 6
 _log = Logger()
 
 
 class Pool:
     """The workers of one data root."""
 
-    def __init__(self, workers: int, stall_seconds: float) -> None:
-        """A worker that makes no progress for `stall_seconds` is given up on."""
-        self._supervisor = WorkerSupervisor(workers)
+    def __init__(self, workers: int, stall_seconds: float, most: int = 0) -> None:
+        """A worker that makes no progress for `stall_seconds` is given up on.
+
+        There are `most` workers at most while they wait for the disk, and otherwise so many as `workers` says.
+        """
+        self._crew = Crew(workers, most)
+        self._supervisor = WorkerSupervisor(self._crew)
         self._stall = stall_seconds
         self._root = UseRoot("", 0, 0, [])
         self._waiting = WorkQueue()
@@ -187,7 +194,10 @@ class Pool:
             if (known := self._items.get(answer.number)) is not None and not known.void:
                 known.links = [*(known.links or ()), *answer.blocks]
             return
-        worker.cpu = answer.cpu
+        waited = answer.waited if isinstance(answer, Working | MeasuredTrees) else worker.waited
+        if not worker.paced:
+            self._crew.note(answer.cpu - worker.cpu, waited - worker.waited)
+        worker.cpu, worker.waited = answer.cpu, waited
         if isinstance(answer, Working):
             worker.at = answer.entries
         elif isinstance(answer, MeasuredTrees):
@@ -362,6 +372,9 @@ class Pool:
             self._fail(task, reason, task.tree, why)
 
 
-def default_workers() -> int:
-    """One for each core that this process may use."""
-    return len(os.sched_getaffinity(0))
+def pool_of(workers: int, stall_seconds: float) -> Pool:
+    """A pool of so many workers; for 0, one for each core that this process may use, and more for a slow disk."""
+    if workers:
+        return Pool(workers, stall_seconds)
+    cores = len(os.sched_getaffinity(0))
+    return Pool(cores, stall_seconds, min(_MOST_FOR_A_CORE * cores, cores + _MOST_MORE))

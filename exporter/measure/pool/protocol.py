@@ -1,6 +1,7 @@
 """The messages between a pool and its workers. A pool sends orders, a worker answers.
 
-`number` is that of the piece of work (`WorkItem`), `cpu` the seconds of CPU time that the worker has used so far.
+`number` is that of the piece of work (`WorkItem`), `cpu` the seconds of CPU time that the worker has used so far,
+`waited` the seconds that it has waited for the disk.
 """
 
 import struct
@@ -103,6 +104,7 @@ class Working(NamedTuple):
     number: int
     entries: int
     cpu: float
+    waited: float
 
 
 class FoundLinks(NamedTuple):
@@ -127,6 +129,7 @@ class MeasuredTrees(NamedTuple):
 
     rows: bytes
     cpu: float
+    waited: float
 
 
 class ComparedTrees(NamedTuple):

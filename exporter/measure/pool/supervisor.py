@@ -6,6 +6,7 @@ import time
 
 from exporter.core.measured import Tree
 from exporter.measure.pool.start_failure import StartFailure
+from exporter.measure.pool.waits import Crew
 from exporter.measure.pool.worker_handle import WorkerHandle
 
 #: No more workers are started while so many hang in the kernel and do not end although they were killed.
@@ -16,10 +17,10 @@ _KILL_SECONDS = 0.1
 
 
 class WorkerSupervisor:
-    """At most `size` workers for work that is done at once, and one for work at a pace."""
+    """At most as many workers as the crew wants for work that is done at once, and one for work at a pace."""
 
-    def __init__(self, size: int) -> None:
-        self.size = max(1, size)
+    def __init__(self, crew: Crew) -> None:
+        self.crew = crew
         self.workers: list[WorkerHandle] = []
         self._abandoned: list[WorkerHandle] = []
         self._selector = selectors.DefaultSelector()
@@ -64,7 +65,7 @@ class WorkerSupervisor:
     def start_worker(self, *, paced: bool = False) -> WorkerHandle | None:
         """Start a worker; None where there are enough, or the system starts no process.
 
-        With `paced`, one more than `size` may be started.
+        With `paced`, one more may be started.
         """
         if len(self.stuck) >= MAX_STUCK or not (paced or self._has_room()):
             return None
@@ -130,7 +131,7 @@ class WorkerSupervisor:
         self._selector.close()
 
     def _has_room(self) -> bool:
-        return sum(not worker.paced for worker in self.workers) < self.size
+        return sum(not worker.paced for worker in self.workers) < self.crew.wanted
 
     def _forget(self, worker: WorkerHandle) -> None:
         for descriptor in (worker.output, worker.input):

@@ -74,6 +74,7 @@ class WorkerHandle:
         #: The tree in which it hung when it was killed.
         self.stuck_in: Tree | None = None
         self.cpu = 0.0
+        self.waited = 0.0
         #: How many entries it has looked at for the item that it is working on.
         self.at = 0
         self.asked = False

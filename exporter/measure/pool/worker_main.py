@@ -42,6 +42,7 @@ from exporter.measure.pool.protocol import (
     encode_answers,
     pack_row,
 )
+from exporter.measure.pool.waits import Waiting
 from exporter.measure.start import WHOLE, Start
 from exporter.measure.total import Sums, TooManyLinksError, Total
 from exporter.measure.walk import Walk
@@ -98,6 +99,7 @@ class Worker:
         self._queue: deque[Work] = deque()
         self._unsent: list[Answer] = []
         self._rows = bytearray()
+        self._waiting = Waiting()
         #: The exclusions of the order before: many have the same.
         self._listed: tuple[Excluded, ...] = ()
         self._exclusions = Exclusions()
@@ -117,6 +119,7 @@ class Worker:
                 self._flush()
                 self._close_root()
                 self._read_orders(None)
+                self._waiting.begin()
                 continue
             self._work(self._queue.popleft())
 
@@ -152,8 +155,9 @@ class Worker:
 
     def _flush(self) -> None:
         self._told = self._flushed = time.monotonic()
+        self._waiting.add()
         if self._rows:
-            self._unsent.insert(0, MeasuredTrees(bytes(self._rows), time.process_time()))
+            self._unsent.insert(0, MeasuredTrees(bytes(self._rows), time.process_time(), self._waiting.seconds))
             self._rows.clear()
         if not self._unsent:
             return
@@ -174,15 +178,22 @@ class Worker:
         self._report_progress(now, done)
         until = now + (now - self._slice_began) * (1 / self._pace - 1)
         self._read_orders(0)
-        while (left := until - time.monotonic()) > 0:
-            self._read_orders(min(left, _REST_SECONDS))
-            self._report_progress(time.monotonic(), done)
+        if self._pace < 1:
+            self._rest(until, done)
         self._slice_began = time.monotonic()
         self._slice_ends = self._slice_began + _SLICE_SECONDS
 
+    def _rest(self, until: float, done: int) -> None:
+        self._waiting.add()
+        while (left := until - time.monotonic()) > 0:
+            self._read_orders(min(left, _REST_SECONDS))
+            self._waiting.begin()
+            self._report_progress(time.monotonic(), done)
+
     def _report_progress(self, now: float, done: int) -> None:
         if now - self._told > _PROGRESS_SECONDS:
-            self._unsent.append(Working(self._item, done, time.process_time()))
+            self._waiting.add()
+            self._unsent.append(Working(self._item, done, time.process_time(), self._waiting.seconds))
             self._flush()
 
     def _work(self, order: Work) -> None:

@@ -376,7 +376,7 @@ def test_small_buckets_in_small_buckets_cost_no_more_steps_than_they_have_bytes(
 
     def counted(frame: FrameType, event: str, _: object) -> None:
         nonlocal steps
-        steps += event == "call" and frame.f_code.co_name == "_elements_of"
+        steps += event == "call" and frame.f_code.co_name == "_collect"
 
     sys.setprofile(counted)
     try:

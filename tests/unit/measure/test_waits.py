@@ -1,0 +1,81 @@
+"""More workers than cores are wanted while they wait for the disk, and only then."""
+
+import math
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.measure.pool.waits import Crew, Waiting
+
+
+@pytest.mark.parametrize(
+    ("worked", "waited", "wanted"),
+    [(1, 0, 2), (9, 1, 2), (2, 1, 3), (1, 1, 4), (1, 2, 6), (1, 9, 8), (0, 5, 8)],
+)
+def test_so_many_are_wanted_that_the_cores_are_busy(worked: float, waited: float, wanted: int) -> None:
+    crew = Crew(2, 8)
+    crew.note(worked, waited)
+    assert crew.wanted == wanted
+    crew.note(1, 0)
+    assert crew.wanted == 2, "the disk is fast again"
+
+
+def test_a_moment_says_nothing() -> None:
+    crew = Crew(2, 8)
+    crew.note(0.01, 0.08)
+    assert crew.wanted == 2
+    crew.note(0, 0.02)
+    assert crew.wanted == 8
+
+
+def test_a_number_that_was_set_is_not_exceeded() -> None:
+    crew = Crew(3, 0)
+    crew.note(0, 100)
+    assert crew.wanted == 3
+
+
+@given(
+    cores=st.integers(1, 64),
+    more=st.integers(0, 64),
+    notes=st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)), max_size=9),
+)
+def test_there_is_one_for_each_core_at_least(cores: int, more: int, notes: list[tuple[float, float]]) -> None:
+    crew = Crew(cores, cores + more)
+    for worked, waited in notes:
+        crew.note(worked, waited)
+        assert cores <= crew.wanted <= cores + more
+
+
+@pytest.fixture
+def passed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds that pass without this process being on a core."""
+    seconds = [0.0]
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + seconds[0])
+    return seconds
+
+
+def test_time_off_the_core_is_waited_unless_there_was_nothing_to_do(passed: list[float]) -> None:
+    waiting = Waiting()
+    passed[0] += 1000
+    waiting.add()
+    assert math.isclose(waiting.seconds, 1000, abs_tol=100)
+    passed[0] += 1000
+    waiting.begin()
+    waiting.add()
+    assert math.isclose(waiting.seconds, 1000, abs_tol=100)
+
+
+def test_where_the_kernel_does_not_count_nothing_is_waited(
+    passed: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> int:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("os.open", missing)
+    waiting = Waiting()
+    passed[0] += 1000
+    waiting.add()
+    assert waiting.seconds == 0
