@@ -162,7 +162,7 @@ def _constant(value: float) -> Course:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Which samples are lost, by a share and a seed: of about half the hosts whole scrapes, of others single samples."""
+    """Which samples are lost, by a share and a seed: of half the hosts whole scrapes, of the others single samples."""
 
     share: float = 0.0
     seed: int = 0
