@@ -3,7 +3,6 @@
 import argparse
 import compileall
 import os
-import platform
 import re
 import shutil
 import signal
@@ -13,16 +12,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import exporter
 from benchmarks import containerd
 from benchmarks.bare import bare_times, bare_walk_seconds
+from benchmarks.cold import cold
 from benchmarks.engine import engine_seconds
 from benchmarks.roots import container, many_files, many_objects, volume
+from benchmarks.rows import Last, Row, head, ratio
+from benchmarks.small import small_roots, small_trees
 from benchmarks.subject import Subject, subject
+from benchmarks.timing import du_seconds, scan_seconds, seconds
 from exporter.demo.containerd_docker import ContainerdWriter
 from exporter.demo.writer import GraphWriter
 
@@ -39,53 +40,16 @@ _SCANNED_SECONDS = 15
 _SCANNED_OBJECTS = 550
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table."""
-
-    what: str
-    figure: str
-    budget: str = ""
-    met: bool | None = None
-
-
-def _seconds(command: list[str]) -> float:
-    start = time.perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - start
-
-
-def _scan_seconds(root: Path) -> tuple[float, float]:
-    """Seconds of the first scan alone, by the exporter's own metric, and of the whole command `once`."""
-    start = time.perf_counter()
-    command = [sys.executable, "-m", "exporter", "once", "--root", str(root)]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    whole = time.perf_counter() - start
-    lines = [line for line in text.splitlines() if line.startswith("docker_storage_scan_duration_seconds{")]
-    return max(float(line.split()[-1]) for line in lines), whole
-
-
-def _ratio(what: str, pairs: list[tuple[float, float]], budget: float | None = None) -> Row:
-    """The row for two programs that were timed in pairs: both medians, and the median of the ratios."""
-    one, other = (statistics.median(column) for column in zip(*pairs, strict=True))
-    ratio = statistics.median(a / b for a, b in pairs)
-    figure = f"{ratio:.2f} ({one:.2f} s, {other:.2f} s)"
-    return Row(what, figure) if budget is None else Row(what, figure, f"<= {budget}", ratio <= budget)
-
-
 def first_scan(root: Path, shape: str) -> list[Row]:
     """The first scan of half a million entries compared with du."""
-    du = ["du", "-s", str(root)]
-    _seconds(du)
-    turns = [(*_scan_seconds(root), bare_walk_seconds(root), _seconds(du)) for _ in range(_PAIRS)]
+    du_seconds(root)
+    turns = [(*scan_seconds(root), bare_walk_seconds(root), du_seconds(root)) for _ in range(_PAIRS)]
     cores = len(os.sched_getaffinity(0))
     floor = f"... a bare `os.scandir` loop's CPU time, on {cores} cores / `du -s`, {shape}"
     return [
-        _ratio(f"first scan / `du -s`, {shape}", [(scan, by_du) for scan, _, _, by_du in turns], 0.8),
-        _ratio(floor, [(bare / cores, by_du) for _, _, bare, by_du in turns]),
-        _ratio(
-            f"`once`, with start-up and output / `du -s`, {shape}", [(whole, by_du) for _, whole, _, by_du in turns]
-        ),
+        ratio(f"first scan / `du -s`, {shape}", [(scan, by_du) for scan, _, _, by_du in turns], 0.8),
+        ratio(floor, [(bare / cores, by_du) for _, _, bare, by_du in turns]),
+        ratio(f"`once`, with start-up and output / `du -s`, {shape}", [(whole, by_du) for _, whole, _, by_du in turns]),
     ]
 
 
@@ -94,7 +58,7 @@ def beside_gdu(root: Path) -> Row:
     what = "first scan / `gdu -n`"
     if not shutil.which("gdu"):
         return Row(what, "gdu is not installed")
-    return _ratio(what, [(_scan_seconds(root)[0], _seconds(["gdu", "-n", str(root)])) for _ in range(_GDU_PAIRS)])
+    return ratio(what, [(scan_seconds(root)[0], seconds(["gdu", "-n", str(root)])) for _ in range(_GDU_PAIRS)])
 
 
 def restart(root: Path, scratch: Path) -> list[Row]:
@@ -253,19 +217,6 @@ def containerd_store(scratch: Path) -> Iterator[Row]:
     yield Row("... CPU time of one change, an image that is pulled", f"{change:.0f} ms", "<= 50 ms", change <= 50)
 
 
-def head() -> str:
-    """The text above the rows."""
-    about = f"{datetime.now(UTC):%Y-%m-%d}, {len(os.sched_getaffinity(0))} cores, Linux {platform.release()}, "
-    about += f"Python {platform.python_version()}"
-    return f"Measured by `make benchmark`: {about}.\n\n| what | figure | budget | |\n|---|---|---|---|\n"
-
-
-def line(row: Row) -> str:
-    """A row as Markdown."""
-    verdict = {True: "met", False: "missed", None: ""}
-    return f"| {row.what} | {row.figure} | {row.budget} | {verdict[row.met]} |\n"
-
-
 def measured(scratch: Path, objects: int, idle_seconds: float) -> Iterator[Row]:
     """Measure everything."""
     files, one_volume = scratch / "files", scratch / "volume"
@@ -274,6 +225,9 @@ def measured(scratch: Path, objects: int, idle_seconds: float) -> Iterator[Row]:
     yield from first_scan(files, "100 layers")
     yield from first_scan(one_volume, "one volume")
     yield beside_gdu(files)
+    yield from small_trees(scratch / "small")
+    roots = {"100 layers": files, "one volume": one_volume, **small_roots(scratch / "small")}
+    yield from cold(roots, scratch / "small" / "none")
     yield from restart(files, scratch)
     yield from during_scan(one_volume)
     yield from engine(scratch)
@@ -288,12 +242,13 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=1000)
     chosen = parser.parse_args()
     compileall.compile_dir(Path(exporter.__file__).parent, quiet=1)  # as it is installed
-    result = head()
+    last = Last(_RESULTS.read_text() if _RESULTS.exists() else "")
+    result = head(last)
     print(result, end="", flush=True)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
         for row in measured(Path(directory), chosen.objects, chosen.idle_seconds):
-            print(line(row), end="", flush=True)
-            result += line(row)
+            print(last.line(row), end="", flush=True)
+            result += last.line(row)
             _RESULTS.write_text(result)
     _README.write_text(_BLOCK.sub(lambda _: result, _README.read_text()))
 

@@ -40,6 +40,27 @@ def volume(root: Path, *, directories: int = 1000, files: int = 499) -> None:
             os.close(os.open(at / f"file{file}", os.O_CREAT | os.O_WRONLY))
 
 
+def small_volumes(root: Path, count: int, files: int) -> None:
+    """Build a root with many volumes of a few empty files."""
+    volumes = GraphWriter(root, "aufs").root / "volumes"
+    for number in range(count):
+        at = volumes / name(f"v{number}") / "_data"
+        at.mkdir(parents=True)
+        for file in range(files):
+            os.close(os.open(at / f"file{file}", os.O_CREAT | os.O_WRONLY))
+
+
+def small_layers(root: Path, count: int, files: int) -> None:
+    """Build a root with so many images of one small layer each, and as many containers."""
+    writer = GraphWriter(root, "aufs")
+    writer.image(name("base"), files={"a": b"x" * 5}, layersize=5)
+    for number in range(count - 1):
+        inside = {f"f{file}": b"" for file in range(files)}
+        writer.image(name(f"i{number}"), name("base"), files=inside, layersize=3)
+    for number in range(count):
+        container(writer, f"c{number}")
+
+
 def many_objects(root: Path, count: int) -> GraphWriter:
     """Build a root with so many layers, images and containers."""
     writer = GraphWriter(root, "aufs")
