@@ -15,7 +15,7 @@ DEGRADED = "DockerStorageWatchDegraded"
 DROPPED = "DockerStorageSeriesDropped"
 ERRORS = "DockerStorageScanErrors"
 UNSUPPORTED = "DockerStorageImageStoreUnsupported"
-END = 7 * HOUR
+END = 5 * HOUR
 
 
 def situations() -> Iterator[Host]:

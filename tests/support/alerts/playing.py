@@ -246,7 +246,9 @@ def batches(hosts: Iterable[Host]) -> Iterator[tuple[list[Host], int, int]]:
     """Hosts by how long they are played, with the minutes, and the minutes between two evaluations."""
     kinds: dict[tuple[int, int], list[Host]] = {}
     for host in hosts:
-        length, every = next(one for one in ((4 * HOUR, 1), (14 * HOUR, 2), (40 * HOUR, 5)) if host.length < one[0])
+        length, every = next(
+            one for one in ((4 * HOUR, 1), (6 * HOUR, 2), (14 * HOUR, 3), (40 * HOUR, 5)) if host.length < one[0]
+        )
         kinds.setdefault((length, host.every or every), []).append(host)
     for (_, every), several in kinds.items():
         yield several, max(host.length for host in several), every
