@@ -26,14 +26,15 @@ _REST = 20.0
 #: Reads the inventory of the root in its argument again and again, in a process of its own, and prints the seconds.
 _READER = """
 import json, sys, time
-from pathlib import Path
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
+from exporter.core.memory import collect_garbage_rarely
 from exporter.core.model import Inventory
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.problems import Problems
 from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.read import read_inventory
+collect_garbage_rarely()  # as the scanning process does
 times = []
 for _ in range(int(sys.argv[2])):
     with DataRoot(sys.argv[1]) as root:

@@ -83,7 +83,7 @@ def now() -> Iterator[Builder[board.Panel]]:
     yield dial("Disk used", text, used(), _PLACE, FULL)
     text = (
         "At the rate of the last six hours. Less than a day: row Growth shows what grows. "
-        "See DockerStorageFilesystemFillingUp."
+        "See DockerStorageFilesystemFillingUp and DockerStorageFilesystemFullSoon."
     )
     yield figure("Time to full", text, TIME, time_to_full(), _PLACE, levels=WHEN_FULL, mappings=not_filling())
     yield figure("Docker data", "Disk blocks below the data root, as du -x counts them.", BYTES, data())
@@ -142,7 +142,7 @@ def growth() -> Iterator[Builder[board.Panel]]:
     files = inodes()
     text = (
         "Used inodes. Without free inodes no file can be created, however much space is free: "
-        "see DockerStorageInodesAlmostExhausted."
+        "see DockerStorageInodesAlmostExhausted and DockerStorageInodesFillingUp."
     )
     yield graph("Inodes used", text, SHARE, [(files, _PLACE)], levels=((0.9, LATER), (0.95, NOW)))
     columns = [Column("Disk blocks", BYTES, total(allocated, "root", "directory"))]
@@ -152,10 +152,15 @@ def growth() -> Iterator[Builder[board.Panel]]:
     names = {"instance": "Host", "root": "Root", "directory": "Directory"}
     yield listing("Directories", text, names, columns, size=(12, 8))
     names = {"instance": "Host", "mountpoint": "Mount point", "device": "Device", "fstype": "Type"}
-    text = "Filesystems below the root. Docker cannot write to one that is read-only."
+    text = (
+        "Filesystems below the root, what Docker has on each, and what all prunes free there. Docker cannot write to "
+        "one that is read-only: see DockerStorageFilesystemReadOnly."
+    )
     columns = [
         Column("Used", SHARE, f"1 - {avail} / ({metric('filesystem_size_bytes')} > 0)", levels=FULL),
         Column("Size", BYTES, metric("filesystem_size_bytes")),
+        Column("Docker data", BYTES, metric("filesystem_allocated_bytes")),
+        Column("Reclaimable", BYTES, metric("filesystem_reclaimable_bytes")),
         Column("Read-only", COUNT, metric("filesystem_readonly"), words=yes_or_no(yes=NOW)),
     ]
     yield listing("Filesystems", text, names, columns, size=(12, 8))

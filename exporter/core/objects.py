@@ -77,7 +77,9 @@ class Layer:
     @property
     def trees(self) -> tuple[Tree, ...]:
         """The trees that make up this layer, disjoint."""
-        return tuple(tree for tree in (self.content, self.home) if tree is not None)
+        if self.content is None:
+            return () if self.home is None else (self.home,)
+        return (self.content,) if self.home is None else (self.content, self.home)
 
 
 @dataclass(frozen=True, slots=True)

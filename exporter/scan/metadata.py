@@ -44,6 +44,8 @@ class Metadata:
         self._liveness = Liveness(proc)
         self._written: tuple[Container, ...] = ()
         self._found = Problems()
+        #: Whether all logs could be read.
+        self._logs_read = False
 
     def read(self, root: DataRoot, dirty: Dirty, stats: ScanStats) -> None:
         """Read the dirty objects."""
@@ -81,9 +83,27 @@ class Metadata:
             known = Knowledge.of((*inventory.knowledge.gaps, gap))
             return replace(inventory, containers=unknown, knowledge=known)
 
-    def finish_reading(self, root: DataRoot, stats: ScanStats) -> None:
-        """Read the sizes of the logs, and count all problems of this scan."""
-        self.logs = _log_sizes(root, self.inventory.containers, self._found)
+    def _with_news(self, dirty: Dirty) -> list[Container]:
+        """The containers whose logs may have changed; all of them where one could not be read the last time."""
+        if dirty.everything or not self._logs_read:
+            return [*self.inventory.containers]
+        names = {entry[-1] for entry in dirty.entries if entry[:-1] == CONTAINERS.path}
+        logs = self.logs
+        return [
+            one for one in self.inventory.containers if one.runs is not False or one.id in names or one.id not in logs
+        ]
+
+    def finish_reading(self, root: DataRoot, dirty: Dirty, stats: ScanStats) -> None:
+        """Read the sizes of logs that may have changed, and count all problems of this scan.
+
+        Those of other containers are read at every look that compares everything.
+        """
+        asked = self._with_news(dirty)
+        known = {one.id for one in self.inventory.containers} - {one.id for one in asked}
+        kept = {key: size for key, size in self.logs.items() if key in known}
+        before = len(self._found.kept), self._found.total
+        self.logs = kept | _log_sizes(root, asked, self._found)
+        self._logs_read = before == (len(self._found.kept), self._found.total)
         note_silent(root, self._found)
         for (collector, reason), count in self._found.counts.items():
             stats.fail(collector, reason, count)

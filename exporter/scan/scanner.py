@@ -217,7 +217,7 @@ class Scanner:
         if len(self._cache) and not (dirty.everything and self._complete):
             wanted -= self._measurements.recall(root, wanted - self.measured.keys(), self._cache)
         linked = self._measurements.linked(wanted)
-        self._metadata.finish_reading(root, stats)
+        self._metadata.finish_reading(root, dirty, stats)
         self._note_filesystems(root)
         self._listings.end()
         comparisons = self._measurements.comparisons(wanted, unknown=True)

@@ -204,9 +204,10 @@ def _growing(inventory: Inventory) -> Iterator[tuple[Tree, tuple[str, bool]]]:
 
 
 def _growing_layers(inventory: Inventory, live: Collection[LayerKey]) -> Iterator[tuple[Tree, tuple[str, bool]]]:
+    ids = {key.id for key in live}
     for layer in inventory.layers:
         if layer.use is Use.IMAGE or layer.chain or layer.committed:
             continue
-        active = layer.key in live or layer.use in (Use.PENDING, Use.BUILD_CACHE)
+        active = (layer.id in ids and layer.key in live) or layer.use in (Use.PENDING, Use.BUILD_CACHE)
         area = "containers" if layer.use is Use.CONTAINER and not (layer.name or layer.id).endswith(INIT) else ""
         yield from ((tree, (area, active)) for tree in layer.trees)

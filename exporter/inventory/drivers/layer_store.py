@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
 from exporter.core.measured import Changes, Reason, Tree
-from exporter.core.model import LayerId
+from exporter.core.model import Layer, LayerId
 from exporter.inventory.drivers import INIT, MOST_LAYERS, Driver
 from exporter.inventory.files.reader import Reader, is_id
 
@@ -49,7 +49,10 @@ class LayerStore:
         #: The names that are known to be those of directories, and where the files of a layer are.
         self._directories: dict[str, bool] = reader.entries("layer", driver.layers)
         self._places: dict[str, Place] = reader.entries("place", driver.layers)
-        for known in (self._directories, self._places):
+        #: The layers that were described, each with what it was described by besides its own files.
+        self._described: dict[str, tuple[object, Layer]] = reader.entries("described", driver.layers)
+        self._listed: dict[str, tuple[LayerId, ...]] = reader.entries("listed", driver.parents or ())
+        for known in (self._directories, self._places, self._described):
             for gone in known.keys() - names:
                 del known[gone]
         others = sorted(names - self._directories.keys()) if driver.walkable else []
@@ -119,6 +122,22 @@ class LayerStore:
                 return None
         return Place(directory)
 
+    def described(self, name: LayerId, of: object) -> Layer | None:
+        """What was made of a layer by these things before, and holds still."""
+        known = self._described.get(name)
+        return known[1] if known is not None and known[0] == of else None
+
+    def describe(self, name: LayerId, of: object, work: Callable[[], Layer], instead: Layer) -> Layer:
+        """Describe a layer by these things and its own files, see `attempt`. It is kept where its files are final.
+
+        Where the engine compares layers, one depends on the files of others as well.
+        """
+        before = self._reader.noted
+        layer = self.attempt(name, work, instead)
+        if self.driver.sums_files and name in self._places and self._reader.noted == before:
+            self._described[name] = of, layer
+        return layer
+
     def changes(self, name: LayerId, parents: tuple[LayerId, ...]) -> Changes | None:
         """What Docker compares to size a layer; None where it adds up files. `parents` are in order, nearest first.
 
@@ -155,9 +174,14 @@ class LayerStore:
 
     def listed_parents(self, name: LayerId) -> Iterator[LayerId]:
         """The layers below one, nearest first, as the driver itself keeps them (aufs only)."""
-        for line in (self._parents(name) or b"").decode("ascii", "replace").split():
-            if is_id(line.removesuffix(INIT)):
-                yield LayerId(line)
+        known = self._listed.get(name)
+        if known is None:
+            raw = self._parents(name)
+            lines = (raw or b"").decode("ascii", "replace").split()
+            known = tuple(LayerId(line) for line in lines if is_id(line.removesuffix(INIT)))
+            if raw is not None:
+                self._listed[name] = known
+        yield from known
 
     def lists_parents(self, name: LayerId) -> bool:
         """Whether the driver's own list of the layers below one is there, and was read: it may be empty."""

@@ -136,6 +136,11 @@ class Reader:
             self.problem(Reason.INTERNAL, tree, FAULT_LOG.note(error, "/".join(tree) or "."))
         return instead
 
+    @property
+    def noted(self) -> int:
+        """How much was noted that is not known, see `Problems.noted`."""
+        return self._problems.noted
+
     def wait(self) -> None:
         """Give an engine that is changing something a moment, and list all directories again from now on."""
         wait_for_writer()

@@ -83,8 +83,12 @@ def describe_layer(
     `recorded` is the size in bytes that Docker wrote down; without it, Docker may compare the layer with `parents`,
     nearest first.
     """
+    of = (use, parents, recorded)
+    known = store.described(name, of)
+    if known is not None:
+        return known
     unknown = Layer(store.driver.name, name, use, size_known=False)
-    return store.attempt(name, lambda: _describe(store, name, use, parents, recorded), unknown)
+    return store.describe(name, of, lambda: _describe(store, name, use, parents, recorded), unknown)
 
 
 def _describe(store: LayerStore, name: LayerId, use: Use, parents: tuple[LayerId, ...], recorded: int | None) -> Layer:

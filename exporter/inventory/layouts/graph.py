@@ -196,8 +196,10 @@ class GraphPart:
         for container in containers:
             own, init = LayerId(container.id), LayerId(container.id + INIT)
             image = (LayerId(container.image_id),) if container.image_id else ()
-            owned |= {own: (init, *image), init: image}
-        return {name: parents for name, parents in owned.items() if self.store.has(name)}
+            owned[own] = (init, *image)
+            owned[init] = image
+        there = self.store.names if self.store.listed else owned.keys()
+        return {name: parents for name, parents in owned.items() if name in there}
 
     def _referred(self, containers: Sequence[Container]) -> set[str]:
         """The ids of layers that something is based on, also where the graph has lost them."""

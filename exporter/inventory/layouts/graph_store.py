@@ -228,7 +228,7 @@ class GraphStore:
             reader.expect((TAGS + self.driver,))
             self.store.expect()
         self.missing.update(image for image in self.references.tags if image not in self.entries)
-        chains = {image: self._chain(reader, image) for image in self.entries}
+        chains = self._chains(reader)
         for image in sorted(self.missing & self.store.names):  # its layer is there, so its description is lost
             self.missing.discard(image)
             reader.gap(Input.IMAGE_CONFIGS, (*GRAPH, image), MISSING, driver=self.driver, object_id=image)
@@ -236,7 +236,49 @@ class GraphStore:
         covered = self._covered(listed)
         # A cycle of parents has no topmost image: without this, no figure would include its layers.
         listed.update(image for image in self.entries if chains[image] and image not in covered)
-        return [self._image(entry, chains[image], listed=image in listed) for image, entry in self.entries.items()]
+        known: dict[str, tuple[object, Image]] = reader.derived("images", (TAGS + self.driver,), dict)
+        kept: dict[str, tuple[object, Image]] = {}
+        for image, entry in self.entries.items():
+            chain = chains[image]
+            of = (
+                entry,
+                chain,
+                image in listed,
+                self.references.tags.get(image),
+                self.references.digests.get(image),
+                self._is_cut(chain),
+                self._missing_of(entry, chain),
+            )
+            before = known.get(image)
+            kept[image] = (
+                before
+                if before is not None and before[0] == of
+                else (of, self._image(entry, chain, listed=image in listed))
+            )
+        known.clear()
+        known.update(kept)
+        return [image for _, image in kept.values()]
+
+    def _chains(self, reader: Reader) -> dict[str, tuple[LayerId, ...]]:
+        """The chain of each image. Most stand on one whose chain is known, and ends where an image has no parent."""
+        found: dict[str, tuple[LayerId, ...]] = {}
+        whole: set[str] = set()
+        for image, entry in self.entries.items():
+            below = found[entry.parent] if entry.parent in whole else None
+            if not self.store.has(image) or (entry.parent is not None and below is None):
+                found[image] = self._chain(reader, image)
+                last = self.entries[found[image][-1]] if found[image] else entry
+                if found[image] and last.parent is None:
+                    whole.add(image)
+            elif below is None:
+                found[image] = (LayerId(image),)
+                whole.add(image)
+            elif len(below) < MOST_LAYERS:
+                found[image] = (LayerId(image), *below)
+                whole.add(image)
+            else:
+                found[image] = self._chain(reader, image)
+        return found
 
     def _covered(self, images: Iterable[str]) -> set[str]:
         """The layers of these images' chains, whole; each layer is come to once."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from exporter.core.measured import Reason
 from exporter.demo.bolt import PAGE
 from exporter.inventory.files import bolt as module
-from exporter.inventory.files.bolt import BoltError, read_bolt
+from exporter.inventory.files.bolt import BoltError, BucketCache, read_bolt
 from tests.support.bolt_writer import BoltWriter, Write
 
 _ROWS = 60
@@ -62,11 +62,14 @@ class _File:
             self.committed += 1
 
 
+@pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("whole", [True, False])
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.data())
-def test_what_is_read_is_a_state_that_was_there_while_it_was_read(whole: bool, data: st.DataObject) -> None:
-    """Whatever the writer does meanwhile: one commit, many, and parts of one."""
+def test_what_is_read_is_a_state_that_was_there_while_it_was_read(
+    whole: bool, known: bool, data: st.DataObject
+) -> None:
+    """Whatever the writer does meanwhile: one commit, many, and parts of one. `known`: it was read before."""
     paces = data.draw(st.lists(st.integers(0, 12), min_size=1, max_size=60))
     quiet = data.draw(st.booleans())
     left = list(paces)
@@ -79,9 +82,15 @@ def test_what_is_read_is_a_state_that_was_there_while_it_was_read(whole: bool, d
     file = _File(pace, data.draw(st.sampled_from([512, PAGE, 3 * PAGE, 1 << 20])))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "MAX_BYTES", module.MAX_BYTES if whole else 15 * PAGE)
+        cache = BucketCache()
+        if known:
+            content = bytes(file._content)
+            read_bolt(lambda offset, length: content[offset : offset + length], b"rows", cache)
+            for _, write in zip(range(data.draw(st.integers(0, 30))), file._writes, strict=False):
+                file._apply(write)
         before = file.committed
         try:
-            found = read_bolt(file.read, b"rows")
+            found = read_bolt(file.read, b"rows", cache)
         except BoltError as error:
             if error.reason is not Reason.CHANGING:
                 raise
