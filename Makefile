@@ -115,7 +115,7 @@ mutants: setup ## Change what works figures out, and print the changes that no t
 		.venv-mutants/bin/pip install --quiet --disable-pip-version-check $(MUTATION_TOOL); }
 	@.venv-mutants/bin/python scripts/mutants "$(CURDIR)/$(BIN)/python" $(PARTS)
 
-picture: setup ## Draw docs/images/dashboard.png from a running make demo-prometheus (needs npm)
+picture: setup ## Draw docs/images/dashboard*.png from a running make demo-prometheus (needs npm)
 	@scripts/ensure-apt chromium $(if $(shell command -v npm),,npm)
 	cd grafana/preview && npm ci --no-audit --no-fund --ignore-scripts --legacy-peer-deps
 	$(BIN)/python -m grafana.preview http://$(DEMO_PROMETHEUS_ADDRESS) build

@@ -19,6 +19,8 @@ AGE = ((3600, LATER),)
 ANY = ((1, LATER),)
 MUCH = ((1e9, LATER),)
 _PLACE = "{{instance}} {{mountpoint}}"
+#: Shown for a figure that is left out because a part of the root was not read.
+_UNKNOWN = "not known"
 
 
 def available() -> str:
@@ -27,10 +29,14 @@ def available() -> str:
 
 
 def time_to_full() -> str:
-    """Seconds until the disk is full at the rate of the last six hours, one year at most."""
+    """Seconds until the disk is full at the rate of the last six hours, one year at most.
+
+    A disk of which there is one sample is neither filling nor not.
+    """
     avail = metric("filesystem_avail_bytes")
     filling = recorded(SECONDS_TO_FULL, f"{avail} / -(deriv({avail}[6h]) < 0)", DISK)
-    return f"clamp_max({filling} or on ({', '.join(DISK)}) 0 * {avail} + {YEAR}, {YEAR})"
+    falls_not = f"0 * (deriv({avail}[6h]) >= 0) + {YEAR}"
+    return f"clamp_max({filling} or on ({', '.join(DISK)}) {falls_not}, {YEAR})"
 
 
 def used() -> str:
@@ -77,18 +83,18 @@ def now() -> Iterator[Builder[board.Panel]]:
     yield dial("Disk used", text, used(), _PLACE, FULL)
     text = (
         "At the rate of the last six hours. Less than a day: row Growth shows what grows. "
-        "See DockerStorageFilesystemFillingUp."
+        "See DockerStorageFilesystemFillingUp and DockerStorageFilesystemFullSoon."
     )
     yield figure("Time to full", text, TIME, time_to_full(), _PLACE, levels=WHEN_FULL, mappings=not_filling())
     yield figure("Docker data", "Disk blocks below the data root, as du -x counts them.", BYTES, data())
     reclaimable = known(total(metric("reclaimable_bytes")), *Category)
     text = "What all prunes would free. Row Clean-up shows the categories. See DockerStorageReclaimableHigh."
-    yield figure("Reclaimable", text, BYTES, reclaimable)
+    yield figure("Reclaimable", text, BYTES, reclaimable, absent=_UNKNOWN)
     orphaned = total(metric("layers_allocated_bytes", 'use="orphaned"'))
     text = "Layers that nothing refers to. No prune removes them: see the runbook DockerStorageOrphanedLayers."
-    yield figure("Orphaned", text, BYTES, orphaned, levels=MUCH)
+    yield figure("Orphaned", text, BYTES, orphaned, levels=MUCH, absent=_UNKNOWN)
     text = "Disk blocks below the root that belong to no layer, container or volume, such as metadata."
-    yield figure("Unattributed", text, BYTES, total(metric("unattributed_allocated_bytes")))
+    yield figure("Unattributed", text, BYTES, total(metric("unattributed_allocated_bytes")), absent=_UNKNOWN)
     counts = {
         "Layers": (Figure.LAYERS_OF_OTHERS, "Layer directories on disk. Row Layers shows their use."),
         "Images": (Figure.IMAGE_STATES, "Images, the intermediate ones included. Row Images shows their states."),
@@ -96,7 +102,7 @@ def now() -> Iterator[Builder[board.Panel]]:
         "Volumes": (Figure.VOLUME_STATES, "Used and unused volumes. Row Volumes lists them."),
     }
     for title, (needs, text) in counts.items():
-        yield figure(title, text, COUNT, known(total(metric(title.lower())), needs), size=(3, 4))
+        yield figure(title, text, COUNT, known(total(metric(title.lower())), needs), size=(3, 4), absent=_UNKNOWN)
     text = "1 where the data root could be read. Where it could not: see DockerStorageRootUnreadable."
     levels = ((None, NOW), (1, GOOD))
     words = yes_or_no(no=NOW)
@@ -136,7 +142,7 @@ def growth() -> Iterator[Builder[board.Panel]]:
     files = inodes()
     text = (
         "Used inodes. Without free inodes no file can be created, however much space is free: "
-        "see DockerStorageInodesAlmostExhausted."
+        "see DockerStorageInodesAlmostExhausted and DockerStorageInodesFillingUp."
     )
     yield graph("Inodes used", text, SHARE, [(files, _PLACE)], levels=((0.9, LATER), (0.95, NOW)))
     columns = [Column("Disk blocks", BYTES, total(allocated, "root", "directory"))]
@@ -146,10 +152,15 @@ def growth() -> Iterator[Builder[board.Panel]]:
     names = {"instance": "Host", "root": "Root", "directory": "Directory"}
     yield listing("Directories", text, names, columns, size=(12, 8))
     names = {"instance": "Host", "mountpoint": "Mount point", "device": "Device", "fstype": "Type"}
-    text = "Filesystems below the root. Docker cannot write to one that is read-only."
+    text = (
+        "Filesystems below the root, what Docker has on each, and what all prunes free there. Docker cannot write to "
+        "one that is read-only: see DockerStorageFilesystemReadOnly."
+    )
     columns = [
         Column("Used", SHARE, f"1 - {avail} / ({metric('filesystem_size_bytes')} > 0)", levels=FULL),
         Column("Size", BYTES, metric("filesystem_size_bytes")),
+        Column("Docker data", BYTES, metric("filesystem_allocated_bytes")),
+        Column("Reclaimable", BYTES, metric("filesystem_reclaimable_bytes")),
         Column("Read-only", COUNT, metric("filesystem_readonly"), words=yes_or_no(yes=NOW)),
     ]
     yield listing("Filesystems", text, names, columns, size=(12, 8))

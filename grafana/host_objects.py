@@ -60,7 +60,8 @@ def layers() -> Panels:
     text = "Layers that are referred to but not on disk: their containers cannot start. See DockerStorageMissingLayers."
     by = "{{instance}} {{driver}}"
     missing = total(metric("missing_layers"), "driver")
-    yield figure("Missing layers", text, COUNT, missing, by, levels=((1, NOW),), size=(12, 4))
+    levels = ((1, NOW),)
+    yield figure("Missing layers", text, COUNT, missing, by, levels=levels, size=(12, 4), absent="not known")
     text = "Layers of the image with the most. Docker refuses more than 125: flatten the image before that."
     none = f"0 * {total(metric('images'), 'driver')}"
     deepest = f"max by ({', '.join(HOST)}, driver) ({metric('image_layers')}) or {none}"

@@ -84,7 +84,7 @@ def figure(  # noqa: PLR0913 - a panel has that many sides
     levels: Levels = (),
     size: tuple[int, int] = (4, 4),
     mappings: Sequence[board.ValueMapping] = (),
-    absent: str = "not known",
+    absent: str = "no data",
     course: bool = True,
 ) -> stat.Panel:
     """The current number for each host; `absent` is shown where there is none. `course` adds a sparkline."""

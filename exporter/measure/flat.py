@@ -1,12 +1,13 @@
 """Measures a tree without subdirectories in few steps: there may be tens of thousands, with a few files each."""
 
 import os
+import stat
 from itertools import islice
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Identity, Tree
 from exporter.measure.exclusions import Exclusions
-from exporter.measure.plausible import MOST_BLOCKS
+from exporter.measure.plausible import MOST_BLOCKS, is_possible
 from exporter.measure.total import Sums
 
 #: Of a larger directory the walk tells how far it is, and gives parts away.
@@ -16,12 +17,16 @@ _MOST = 512
 def measure_flat(root: DataRoot, tree: Tree, exclusions: Exclusions) -> tuple[Identity, Sums] | None:
     """Measure a directory with at most `_MOST` files, each with one link, and without subdirectories that count.
 
-    None for all else, and where anything could not be read: the walk measures that, or says what is wrong with it.
+    Or a tree that is a single file. None for all else, and where anything could not be read: the walk measures that, or
+    says what is wrong with it.
     """
     if exclusions.store:
         return None
     try:
-        return _measure(root.borrow(tree), exclusions.below)
+        try:
+            return _measure(root.borrow(tree), exclusions.below)
+        except NotADirectoryError:
+            return _alone(root.lstat(tree))
     except OSError:
         return None
 
@@ -50,3 +55,9 @@ def _measure(descriptor: int, below: dict[str, Exclusions]) -> tuple[Identity, S
     if files + left_out >= _MOST:
         return None
     return (device, status.st_ino, status.st_ctime_ns), (size, blocks, 1 + files, 1 + files, skipped)
+
+
+def _alone(status: os.stat_result) -> tuple[Identity, Sums] | None:
+    if stat.S_ISDIR(status.st_mode) or status.st_nlink != 1 or not is_possible(status):
+        return None
+    return (status.st_dev, status.st_ino, status.st_ctime_ns), (status.st_size, status.st_blocks, 1, 1, 0)

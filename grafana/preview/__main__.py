@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 _HERE = Path(__file__).parent
-_PICTURE = _HERE.parent.parent / "docs/images/dashboard.png"
-_VARIABLES = {"$job": "docker-storage", "$top": "5", "$__rate_interval": "30s"}
+_IMAGES = _HERE.parent.parent / "docs/images"
+_VARIABLES = {"$job": "docker-storage", "$cluster": ".*", "$top": "5", "$__rate_interval": "30s"}
 _SPAN_SECONDS = 240
 _ROW = 30
+#: The picture of the first screen is narrow, so that it can be read where a page shows it at 800 pixels.
+_NARROW, _WIDE = 1060, 1600
+_FIRST_ROWS = 24
 
 
 def _ask(prometheus: str, host: str, target: dict[str, Any], now: float) -> Any:
@@ -31,18 +34,46 @@ def _ask(prometheus: str, host: str, target: dict[str, Any], now: float) -> Any:
 
 
 def draw(prometheus: str, host: str) -> None:
-    """Ask every query of the dashboard, bundle the page with the answers, and take its picture."""
+    """Ask every query of the dashboard, and take a picture of the first screen and one of all rows."""
     dashboard = json.loads((_HERE.parent / "docker-storage.json").read_text())
+    dashboard["panels"] = _opened(dashboard["panels"])
     now = time.time()
-    number = 0
     answers = {}
     for panel in dashboard["panels"]:
-        panel["id"] = number = number + 1
         for target in panel.get("targets", ()):
-            answers[f"{number}{target['refId']}"] = _ask(prometheus, host, target, now)
+            answers[f"{panel['id']}{target['refId']}"] = _ask(prometheus, host, target, now)
+    shown = {"dashboard": dashboard, "answers": answers, "range": [now - _SPAN_SECONDS, now]}
+    _take(shown, _WIDE, "dashboard-whole.png")
+    first = [one for one in dashboard["panels"] if one["gridPos"]["y"] + one["gridPos"]["h"] <= _FIRST_ROWS]
+    _take({**shown, "dashboard": {**dashboard, "panels": first}}, _NARROW, "dashboard.png")
+
+
+def _opened(panels: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The panels with all rows open, each row below the one before."""
+    rows: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
+    for one in panels:
+        if one["type"] == "row":
+            rows.append((one, one.pop("panels", None) or []))
+        else:
+            rows[-1][1].append(one)
+    made: list[dict[str, Any]] = []
+    end = 0
+    for row, inside in rows:
+        row["gridPos"]["y"] = end
+        shift = end + 1 - min(one["gridPos"]["y"] for one in inside)
+        for one in inside:
+            one["gridPos"]["y"] += shift
+        made += [row, *inside]
+        end = max(one["gridPos"]["y"] + one["gridPos"]["h"] for one in inside)
+    return made
+
+
+def _take(shown: dict[str, Any], width: int, picture: str) -> None:
+    """Bundle the page with the answers, and take its picture."""
+    panels = shown["dashboard"]["panels"]
     with tempfile.TemporaryDirectory() as name:
         made = Path(name)
-        data = json.dumps({"dashboard": dashboard, "answers": answers, "range": [now - _SPAN_SECONDS, now]})
+        data = json.dumps({**shown, "width": width})
         data = data.replace("</", "<\\/")
         bundle = [str(_HERE / "node_modules/.bin/esbuild"), str(_HERE / "page.jsx"), "--bundle", "--minify"]
         bundle += ["--jsx=transform", "--loader:.svg=dataurl", "--loader:.ttf=empty", "--log-level=error"]
@@ -55,9 +86,19 @@ def draw(prometheus: str, host: str) -> None:
             f"<script>window.PREVIEW={data}</script>"
             '<script src="page.js"></script>'
         )
-        height = max((one["gridPos"]["y"] + one["gridPos"]["h"]) * _ROW for one in dashboard["panels"]) + 80
-        browser = ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars", f"--window-size=1632,{height}"]
-        browser += ["--virtual-time-budget=15000", f"--user-data-dir={made}/profile", f"--screenshot={_PICTURE}"]
+        height = max((one["gridPos"]["y"] + one["gridPos"]["h"]) * _ROW for one in panels) + 80
+        browser = [
+            "chromium",
+            "--headless",
+            "--no-sandbox",
+            "--hide-scrollbars",
+            f"--window-size={width + 32},{height}",
+        ]
+        browser += [
+            "--virtual-time-budget=15000",
+            f"--user-data-dir={made}/profile",
+            f"--screenshot={_IMAGES / picture}",
+        ]
         subprocess.run([*browser, page.as_uri()], check=True, timeout=120, capture_output=True)
 
 

@@ -4,11 +4,11 @@ import { createRoot } from 'react-dom/client';
 import { createTheme, dateTime, FieldType, getDisplayProcessor, getDisplayValueAlignmentFactors, getValueFormat, ThemeContext } from '@grafana/data';
 import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, BigValueTextMode, GlobalStyles, PanelChrome, UPlotChart, UPlotConfigBuilder, VizLegend } from '@grafana/ui';
 
-const { dashboard, answers, range } = window.PREVIEW;
+const { dashboard, answers, range, width: WIDTH } = window.PREVIEW;
 const theme = createTheme({ colors: { mode: 'dark' } });
 // Grafana's own steps for the axes of units with powers of two.
 const BINARY = new Set(['bytes', 'binBps']), POWERS = Array.from({ length: 60 }, (_, power) => 2 ** power);
-const CELL = 30, WIDTH = 1600, GAP = 8;
+const CELL = 30, GAP = 8;
 const palette = theme.visualization.palette.map((name) => theme.visualization.getColorByName(name));
 const named = (format, labels) => (format || '').replace(/{{(\w+)}}/g, (_, name) => labels[name] ?? '');
 const shown = (panel, value, unit) => {
@@ -44,7 +44,7 @@ function Graph({ panel, width, height }) {
       return { title: calc === 'max' ? 'Max' : 'Last', text: shown(panel, value), numeric: value };
     }) }));
   // Grafana scrolls a long legend; a picture cannot.
-  const room = beside ? height : height - plot[1], zoom = Math.min(1, room / (25 * series.length + 32));
+  const room = beside ? height : height - plot[1], zoom = Math.min(1, room / (25 * series.length + 32), beside ? (width - plot[0]) / 330 : 1);
   return <div style={{ display: beside ? 'flex' : 'block' }}>
     <div style={{ width: plot[0], height: plot[1] }}>
       <UPlotChart config={config} data={[times.map((t) => t * 1000), ...drawn]} width={plot[0]} height={plot[1]}
@@ -61,6 +61,7 @@ function Numbers({ panel, width, height }) {
   const each = panel.type === 'bargauge' ? height / Math.max(found.length, 1) : height;
   const top = Math.max(...found.map(last), 1);
   const values = found.map((one) => ({ ...display(last(one)), title: found.length > 1 || panel.type !== 'stat' ? named(target.legendFormat, one.metric) : undefined }));
+  if (!found.length) return <div style={{ margin: 'auto', color: theme.colors.text.secondary }}>{panel.fieldConfig.defaults.noValue ?? 'No data'}</div>;
   const factors = getDisplayValueAlignmentFactors(values.map((value) => ({ display: value })));
   return found.map((one, index) => {
     const value = values[index];
@@ -84,7 +85,19 @@ function Listing({ panel, width, height }) {
     rows.get(key)[target.refId] = last(one);
   }));
   const sorted = [...rows.values()].sort((a, b) => (b.A ?? 0) - (a.A ?? 0));
-  const unit = (heading) => panel.fieldConfig.overrides.find((one) => one.matcher.options === heading)?.properties.find((p) => p.id === 'unit')?.value;
+  const configs = new Map(panel.fieldConfig.overrides.map((one) => [one.matcher.options, Object.fromEntries(one.properties.map((p) => [p.id, p.value]))]));
+  const configOf = (heading) => configs.get(heading) ?? {};
+  const text = (heading, value) => {
+    const own = configOf(heading), found = processor(panel, { ...own, color: { mode: 'thresholds' } })(value);
+    const mapped = own.mappings?.some((one) => one.type === 'value' && one.options[value]);
+    const coloured = own.thresholds || own.mappings;
+    return <span style={coloured ? { color: found.color } : {}}>{mapped || own.mappings ? `${found.prefix ?? ''}${found.text}${found.suffix ?? ''}` : shown(panel, value, own.unit)}</span>;
+  };
+  const named = (heading, value) => {
+    const result = configOf(heading).mappings?.find((one) => one.options[value])?.options[value];
+    return <span style={{ color: result ? theme.visualization.getColorByName(result.color) : configOf(heading).links ? theme.colors.text.link : undefined }}>{value}</span>;
+  };
+  if (!rows.size) return <div style={{ margin: 'auto', color: theme.colors.text.secondary }}>{panel.fieldConfig.defaults.noValue ?? 'No data'}</div>;
   const columns = panel.targets.map((target) => ({ id: target.refId,
     heading: organize.renameByName[panel.targets.length > 1 ? `Value #${target.refId}` : 'Value'] }));
   const cell = { padding: '3px 8px', whiteSpace: 'nowrap', overflow: 'hidden', textOverflow: 'ellipsis', maxWidth: 260, borderBottom: `1px solid ${theme.colors.border.weak}` };
@@ -94,8 +107,8 @@ function Listing({ panel, width, height }) {
       {labels.map((label) => <th key={label} style={cell}>{organize.renameByName[label]}</th>)}
       {columns.map((one) => <th key={one.id} style={right}>{one.heading}</th>)}</tr></thead>
     <tbody>{sorted.slice(0, fit).map((row, index) => <tr key={index}>
-      {labels.map((label) => <td key={label} style={cell}>{row[label]}</td>)}
-      {columns.map((one) => <td key={one.id} style={right}>{row[one.id] === undefined ? '' : shown(panel, row[one.id], unit(one.heading))}</td>)}</tr>)}</tbody>
+      {labels.map((label) => <td key={label} style={cell}>{named(organize.renameByName[label], row[label])}</td>)}
+      {columns.map((one) => <td key={one.id} style={right}>{row[one.id] === undefined ? '' : text(one.heading, row[one.id])}</td>)}</tr>)}</tbody>
   </table>;
 }
 

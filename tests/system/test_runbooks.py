@@ -19,6 +19,7 @@ from tests.support.engine import Engine, engine, require_engine
 from tests.support.exporter import exporter
 from tests.support.mounts import mounted
 from tests.support.paths import TOP
+from tests.support.roots import GraphRoot, hex_id
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("runbooks")
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.xdist_group("runbooks")
 _FENCE = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _MB = 1_000_000
 _QUIET = ("--network", "none")
+_MANY_FILES = "mkdir /many && cd /many && seq 1 3000 | while read n; do : > $n; done"
 
 
 def fences(name: str) -> list[str]:
@@ -60,7 +62,7 @@ class Host:
         """Run commands with the names of this host put in, and with more variables of the environment."""
         changes = {"/var/lib/docker": str(self.engine.root), "/elsewhere": str(self.elsewhere), **names}
         for word, value in changes.items():
-            text = re.sub(rf"(?<![A-Za-z_]){re.escape(word)}(?![A-Za-z_])", value.replace("\\", r"\\"), text)
+            text = re.sub(rf"(?<![A-Za-z_]){re.escape(word)}(?![A-Za-z_0-9])", value.replace("\\", r"\\"), text)
         environment = {**os.environ, "DOCKER_HOST": self.engine.address, "DOCKER_CONFIG": str(self.disk / "config")}
         environment["DOCKER_STORAGE_EXPORTER_ROOT"] = names.get("/var/lib/docker", str(self.engine.root))
         environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
@@ -88,7 +90,7 @@ class Host:
 
     def start(self, name: str, *command: str, image: str = "base:1") -> None:
         """Start a container that stays."""
-        self.engine.run("run", "-d", *_QUIET, "--name", name, image, *command)
+        self.engine.run("run", "-d", *_QUIET, "--stop-timeout", "1", "--name", name, image, *command)
 
     def stopped(self, name: str, kilobytes: int, *, image: str = "base:1") -> None:
         """A container that has written and ended."""
@@ -230,8 +232,7 @@ def unsupported(host: Host) -> None:
 
 
 def inodes(host: Host) -> None:
-    fill = "mkdir /many && cd /many && seq 1 3000 | while read n; do : > $n; done"
-    host.image("many", fill)
+    host.image("many", _MANY_FILES)
     layer = max((host.engine.root / "overlay2").glob("*/diff/many"), key=lambda path: len(os.listdir(path))).parents[1]
     found, pruned = host.follow("DockerStorageInodesAlmostExhausted", {"DIRECTORY": str(layer)})
     assert "40000" in found.said.replace("40K", "40000")
@@ -350,6 +351,48 @@ def watches(host: Host) -> None:
     assert "fs.inotify.max_user_watches = " in found.said
 
 
+def full_soon(host: Host) -> None:
+    _loud(host)
+    _reclaimable(host)
+    found, builds, other, emptied, pruned = host.follow("DockerStorageFilesystemFullSoon", {"NAME": "loud"})
+    assert re.search(r"^loud .* none ", found.said, re.MULTILINE)
+    assert "docker container prune" in found.said
+    assert builds.said == ""
+    assert str(host.engine.root) in other.said
+    assert emptied.freed > 8 * _MB
+    assert pruned.freed > _ALL_FREED
+
+
+def inodes_filling(host: Host) -> None:
+    host.image("many", _MANY_FILES)
+    found, pruned = host.follow("DockerStorageInodesFillingUp")
+    assert re.search(r"^300\d\s\S+/diff/many$", found.said, re.MULTILINE)
+    assert pruned.inodes > 3000
+
+
+def read_only(host: Host) -> None:
+    """Another disk with a root of its own: an engine does not go on on a disk that is read-only."""
+    sick = host.elsewhere / "sick"
+    sick.mkdir()
+    with mounted(sick, "-t", "tmpfs", "-o", "size=9m", "none"):
+        root = GraphRoot(sick / "docker", "aufs").image("base", tag="base:1").container("precious", image="base")
+        root.writer.file(f"aufs/diff/{hex_id('precious')}/ledger", b"not in any volume")
+        subprocess.run(["mount", "-o", "remount,ro", str(sick)], check=True)
+        names = {"/var/lib/docker": str(root.path), "MOUNTPOINT": str(sick)}
+        found, saved, mended = host.follow("DockerStorageFilesystemReadOnly", names)
+        assert f"none {sick} tmpfs ro" in found.said
+        assert f"{sick} ro," in found.said
+        assert "docker export" in saved.said
+        assert mended.status == 0
+        (sick / "written").touch()
+
+
+def figures_missing(host: Host) -> None:
+    with exporter(host.engine.root) as running:
+        (found,) = host.follow("DockerStorageFiguresMissing", {"HOST:9588": f"127.0.0.1:{running.port}"})
+    assert str(host.disk) in found.said
+
+
 #: How each runbook is followed. One without commands in fences is not here.
 FOLLOWED: dict[str, Callable[[Host], None]] = {
     "DockerContainerLogRunaway": log_runaway,
@@ -371,6 +414,10 @@ FOLLOWED: dict[str, Callable[[Host], None]] = {
     "DockerStorageScanStale": stale,
     "DockerStorageSeriesDropped": series,
     "DockerStorageWatchDegraded": watches,
+    "DockerStorageFilesystemFullSoon": full_soon,
+    "DockerStorageFilesystemReadOnly": read_only,
+    "DockerStorageInodesFillingUp": inodes_filling,
+    "DockerStorageFiguresMissing": figures_missing,
 }
 
 

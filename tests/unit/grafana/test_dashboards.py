@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from exporter.rules import Settings, rules
-from grafana.__main__ import FILES
+from grafana.__main__ import FILES, files
 from grafana.parts import encoded
 from tests.support.paths import TOP
 
@@ -30,6 +30,34 @@ def _panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("name", FILES)
 def test_the_committed_dashboard_is_what_the_generator_makes(name: str) -> None:
     assert (TOP / "grafana" / name).read_text() == encoded(FILES[name]()), "run make dashboards"
+
+
+def test_the_files_for_new_versions_of_grafana_are_current() -> None:
+    for name, text in files().items():
+        assert (TOP / "grafana" / name).read_text() == text, "run make dashboards"
+    assert len(files()) == 2 * len(FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_newer_schema_has_the_same_panels_rows_and_variables(name: str) -> None:
+    old, new = _load(name), _load(name.replace(".json", ".v2.json"))
+    assert (new["apiVersion"], new["kind"]) == ("dashboard.grafana.app/v2beta1", "Dashboard")
+    assert new["metadata"]["name"] == old["uid"]
+    spec = new["spec"]
+    queries = sorted(target["expr"] for panel in _panels(old) for target in panel["targets"])
+    elements = spec["elements"]
+    asked = [one["spec"] for panel in elements.values() for one in panel["spec"]["data"]["spec"]["queries"]]
+    assert sorted(one["query"]["spec"]["expr"] for one in asked) == queries
+    assert {one["query"]["datasource"]["name"] for one in asked} == {"${datasource}"}
+    placed = [one for one in _values_of(spec["layout"], "name") if isinstance(one, str)]
+    assert sorted(placed) == sorted(elements)
+    rows = [(one["title"], one["collapsed"]) for one in old["panels"] if one["type"] == "row"]
+    made = [one["spec"] for one in spec["layout"]["spec"].get("rows", ())]
+    assert [(one["title"], one["collapse"]) for one in made] == rows
+    named = {one["name"]: one["type"] for one in old["templating"]["list"]}
+    kinds = {one["spec"]["name"]: one["kind"].removesuffix("Variable").lower() for one in spec["variables"]}
+    assert kinds == named
+    assert len(spec["annotations"]) == len(old["annotations"]["list"])
 
 
 @pytest.mark.parametrize("name", FILES)

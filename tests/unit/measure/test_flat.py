@@ -73,8 +73,8 @@ def test_the_figures_are_those_of_the_walk(top: Path, kinds: list[str], out: set
 
 
 def test_what_is_not_flat_is_left_to_the_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "link").symlink_to("store")
+    (tmp_path / "hard").touch()
+    (tmp_path / "hard-2").hardlink_to(tmp_path / "hard")
     (tmp_path / "store").mkdir()
     (tmp_path / "large").mkdir()
     for number in range(3):
@@ -83,7 +83,16 @@ def test_what_is_not_flat_is_left_to_the_walk(tmp_path: Path, monkeypatch: pytes
     store = Exclusions()
     store.add((), store=True)
     with DataRoot(str(tmp_path)) as root:
-        for name in ("file", "link", "gone", "large"):
+        for name in ("hard", "gone", "large"):
             assert measure_flat(root, (name,), NOTHING) is None
         assert measure_flat(root, ("store",), store) is None
         assert measure_flat(root, ("store",), NOTHING) is not None
+
+
+@pytest.mark.parametrize("kind", ["file", "sparse", "link", "fifo", "empty"])
+def test_a_tree_that_is_one_file_is_measured_as_by_the_walk(tmp_path: Path, kind: str) -> None:
+    _make(tmp_path / "one", kind)
+    with DataRoot(str(tmp_path)) as root:
+        found = _as_measured(root, "one", NOTHING)
+        assert found is not None
+        assert found == measure(root, ("one",), NOTHING, lambda *_: None)
