@@ -6,8 +6,14 @@ from exporter.rules.filesystems import root_of
 from exporter.rules.settings import Settings, duration
 from exporter.rules.thresholds import number
 
+#: What may be over a threshold: all that is over a small one, whatever disk it is on.
+SOME_LOG = "container:docker_storage_container_log_size_bytes:some"
+SOME_LAYER = "container:docker_storage_container_writable_size_bytes:some"
+#: No disk of a data root is smaller. So many bytes.
+_SMALLEST_DISK = 640e6
 #: What is over a threshold. All else is decided among these few: a join with the names of all containers is dear.
 LARGE_LOG = "container:docker_storage_container_log_size_bytes:large"
+UNBOUNDED_LOG = "container:docker_storage_container_log_size_bytes:unbounded"
 LARGE_LAYER = "container:docker_storage_container_writable_size_bytes:large"
 NEAR_LIMIT = "container:docker_storage_container_writable_limit:near"
 #: The names of the containers that are in one of these.
@@ -38,14 +44,21 @@ def container_records(settings: Settings) -> list[Record]:
         Record(LOGS_AVAIL, joined("or", _of_host(select, "min", c.FILESYSTEM_AVAIL, "containers"), logs)),
         Record(LOGS_SIZE, _of_host(select, "max", c.FILESYSTEM_SIZE, "containers")),
         Record(ROOT_SIZE, _of_host(select, "max", c.FILESYSTEM_SIZE, ".")),
-        Record(LARGE_LOG, _large(select, c.CONTAINER_LOG_SIZE, limits.log, limits.log_share, LOGS_SIZE)),
+        Record(SOME_LOG, f"{select.last(c.CONTAINER_LOG_SIZE)} > {_some(limits.log, limits.log_share)}"),
+        Record(LARGE_LOG, over(select, select(SOME_LOG), limits.log, limits.log_share, LOGS_SIZE)),
+        Record(UNBOUNDED_LOG, f"{select(LARGE_LOG)} and {_lately(select, c.CONTAINER_LOG_BOUNDED)} == 0"),
         Record(
-            LARGE_LAYER, _large(select, c.CONTAINER_WRITABLE_SIZE, limits.writable, limits.writable_share, ROOT_SIZE)
+            SOME_LAYER, f"{select.last(c.CONTAINER_WRITABLE_SIZE)} > {_some(limits.writable, limits.writable_share)}"
         ),
+        Record(LARGE_LAYER, over(select, select(SOME_LAYER), limits.writable, limits.writable_share, ROOT_SIZE)),
         Record(NEAR_LIMIT, f"{layers} / ({allowed} > 0) > {number(limits.writable_limit)}"),
         Record(NAMES, _names(select)),
         Record(SAME_NAME, _same_name(select)),
     ]
+
+
+def _some(absolute: float, share: float) -> str:
+    return number(min(absolute, share * _SMALLEST_DISK))
 
 
 def _of_host(select: Select, aggregate: str, metric: c.Metric, directory: str) -> str:
@@ -56,10 +69,6 @@ def over(select: Select, value: str, absolute: float, share: float, size: str) -
     """What is over an absolute threshold, or over a share of the disk: a small disk is full before the former."""
     relative = f"{value} > on ({select.host}) group_left () ({number(share)} * {select(size)})"
     return f"{value} > {number(absolute)}\nor\n  {relative}"
-
-
-def _large(select: Select, metric: c.Metric, absolute: float, share: float, size: str) -> str:
-    return over(select, select.last(metric), absolute, share, size)
 
 
 def _names(select: Select) -> str:
@@ -98,7 +107,7 @@ def container_alerts(settings: Settings) -> list[Alert]:
             "DockerContainerLogUnbounded",
             "warning",
             3600,
-            _by_name(select, LARGE_LOG, f"{_lately(select, c.CONTAINER_LOG_BOUNDED)} == 0"),
+            _by_name(select, UNBOUNDED_LOG),
             "The log of {{ $labels.name }} on {{ $labels.instance }} has no limit",
             f"The log of {_SERVICE} is {_SIZE} and has no limit: set max-size and max-file for its log driver.",
         ),
@@ -133,16 +142,16 @@ def _lately(select: Select, metric: c.Metric | str) -> str:
     return f"last_over_time({select(metric)}{select.window(_REPLACED)})"
 
 
-def _by_name(select: Select, large: str, *conditions: str) -> str:
+def _by_name(select: Select, large: str) -> str:
     """The largest of the containers of a name, those included that were replaced within half an hour.
 
     The id of a container changes with each deployment, and the name of one of a swarm: there the service counts. What
     is gone and was not replaced does not count.
     """
     by = f"{select.host}, namespace, name, pod"
-    here = select.last(c.CONTAINER_LOG_SIZE if large == LARGE_LOG else c.CONTAINER_WRITABLE_SIZE)
+    here = select.last(c.CONTAINER_WRITABLE_SIZE if large == LARGE_LAYER else c.CONTAINER_LOG_SIZE)
     replaced = f"{_lately(select, large)} unless {here}"
-    sizes = joined("and", enclosed(f"{select(large)}\nor\n  ({replaced})"), *(f"  {one}" for one in conditions))
+    sizes = f"{select(large)}\nor\n  ({replaced})"
     infos = f"topk by ({select.container}) (1, {_lately(select, NAMES)})"
     named = f"{enclosed(sizes)}\n* on ({select.container}) group_left (name, pod) {_services(infos)}"
     return f"max by ({by}) (\n{indented(named)}\n)\nand on ({by})\n  {_services(select(SAME_NAME))}"

@@ -4,7 +4,18 @@ from dataclasses import dataclass
 
 from exporter.expose.metrics import catalogue as c
 from exporter.rules.alert import Alert, Select, Severity, enclosed, indented, joined
-from exporter.rules.filesystems import ALLOCATED, AVAIL, FILES, FILES_FREE, IMAGES, ROOT, SIZE, images
+from exporter.rules.filesystems import (
+    ALLOCATED,
+    AVAIL,
+    FILES,
+    FILES_CHANGED,
+    FILES_FREE,
+    IMAGES,
+    RESIZED,
+    ROOT,
+    SIZE,
+    images,
+)
 from exporter.rules.history import HISTORY_SECONDS, LOW_FILES, LOW_SPACE, MOST_ALLOCATED, MOST_USED
 from exporter.rules.recording import USED
 from exporter.rules.settings import Settings, duration
@@ -27,6 +38,7 @@ class _Resource:
     free: str
     all: str
     low: str
+    resized: str
     filling: str
     full: str
     has: str
@@ -41,6 +53,7 @@ _SPACE = _Resource(
     AVAIL,
     SIZE,
     LOW_SPACE,
+    RESIZED,
     "DockerStorageFilesystemFillingUp",
     "DockerStorageFilesystemAlmostFull",
     f"Docker's disk {_PLACE} has {_SHARE} available",
@@ -50,6 +63,7 @@ _INODES = _Resource(
     FILES_FREE,
     FILES,
     LOW_FILES,
+    FILES_CHANGED,
     "DockerStorageInodesFillingUp",
     "DockerStorageInodesAlmostExhausted",
     f"Docker's disk {_PLACE} has {_SHARE} of its inodes free",
@@ -87,7 +101,7 @@ def _filling(select: Select, what: _Resource, summary: str) -> list[Alert]:
             what.filling,
             severity,
             lasting,
-            f"{expression}\nunless\n{_usual(select, what)}\nunless\n{_resized(select, what)}",
+            f"{expression}\nunless\n{_usual(select, what)}\nunless\n  {select(what.resized)}",
             f"{summary} within {hours} hours",
             f"{what.has} and, at the rate of the last hours, {what.end} within {hours} h.",
         )
@@ -106,12 +120,6 @@ def _full_within(select: Select, what: _Resource, past: float, hours: int) -> st
 def _usual(select: Select, what: _Resource) -> str:
     """About as little is left as regularly is, such as on a CI host that is pruned each night."""
     return f"  {select(what.free)} > 0.8 * last_over_time({select(what.low)}{select.window(1800)})"
-
-
-def _resized(select: Select, what: _Resource) -> str:
-    """The trend is that of another size."""
-    sizes = f"{select(what.all)}{select.window(3 * _HOUR)}"
-    return f"  max_over_time({sizes}) > 1.1 * min_over_time({sizes})"
 
 
 def _almost_full(select: Select) -> list[Alert]:

@@ -12,6 +12,9 @@ SIZE = "mountpoint:docker_storage_filesystem_size_bytes:last"
 FILES_FREE = "mountpoint:docker_storage_filesystem_files_free:last"
 FILES = "mountpoint:docker_storage_filesystem_files:last"
 ALLOCATED = "mountpoint:docker_storage_filesystem_allocated_bytes:last"
+#: Filesystems of which the size, or the number of inodes, was another one within three hours.
+RESIZED = "mountpoint:docker_storage_filesystem_size_bytes:resized"
+FILES_CHANGED = "mountpoint:docker_storage_filesystem_files:resized"
 #: The size of the filesystem that the root lies on, with the labels as the exporter serves them.
 ROOT = "mountpoint:docker_storage_filesystem_root_size_bytes:last"
 
@@ -32,6 +35,8 @@ def filesystem_records(select: Select) -> list[Record]:
         Record(FILES, _pooled(select, c.FILESYSTEM_FILES, "max")),
         Record(ALLOCATED, _pooled(select, c.FILESYSTEM_ALLOCATED, "sum")),
         Record(ROOT, root_of(select, c.FILESYSTEM_SIZE)),
+        Record(RESIZED, _resized(select, SIZE)),
+        Record(FILES_CHANGED, _resized(select, FILES)),
     ]
 
 
@@ -64,6 +69,11 @@ def _pooled(select: Select, metric: c.Metric, aggregate: str) -> str:
 def _of_pools(select: Select, aggregate: str, datasets: str) -> str:
     named = f'label_replace(\n{indented(datasets)},\n  "device", "$1", "pool", "(.+)"\n)'
     return f"{aggregate} by ({select.host}, device, fstype) (\n{indented(named)}\n)"
+
+
+def _resized(select: Select, size: str) -> str:
+    sizes = f"{select(size)}{select.window(3 * 3600)}"
+    return f"max_over_time({sizes}) > 1.1 * min_over_time({sizes})"
 
 
 def lies_on(select: Select, directory: str) -> str:

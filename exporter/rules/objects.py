@@ -4,6 +4,7 @@ from exporter.expose.metrics import catalogue as c
 from exporter.rules.alert import Alert, Select, enclosed
 from exporter.rules.containers import ROOT_SIZE, over
 from exporter.rules.filesystems import root_of
+from exporter.rules.recording import USED
 from exporter.rules.settings import Settings
 from exporter.rules.thresholds import Thresholds, number
 
@@ -53,8 +54,7 @@ def _reclaimable(select: Select, limits: Thresholds) -> str:
     freed, held = select.last(c.FILESYSTEM_RECLAIMABLE), select.last(c.FILESYSTEM_ALLOCATED)
     left = f"{select.last(c.FILESYSTEM_AVAIL)} / ({select.last(c.FILESYSTEM_SIZE)} > 0)"
     by_place = f"{freed} / ({held} > 0) > {share}\nand\n  {left} < {level}"
-    parts = (c.RECLAIMABLE, c.DIRECTORY_ALLOCATED)
-    of_host = " / ".join(f"sum by ({host}) ({select.last(one)})" for one in parts)
+    of_host = f"sum by ({host}) ({select.last(c.RECLAIMABLE)}) / last_over_time({select(USED)}{select.bridge})"
     roots = f"({enclosed(root_of(select, c.FILESYSTEM_AVAIL))} / ({select.last(c.FILESYSTEM_SIZE)} > 0)) < {level}"
     by_host = f"{of_host} > {share}\nand on ({host})\n  {roots}\nunless on ({host}) {freed}"
     return f"{by_place}\nor\n{enclosed(by_host)}"

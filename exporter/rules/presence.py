@@ -76,7 +76,7 @@ def _down(select: Select) -> str:
     of_these = ""
     if select.settings.textfile:
         of_these = f"\nand on ({select.host})\n  last_over_time({select(c.UP)}{select.window(_DAY)})"
-    flapping = f"avg_over_time({up}{half_hour}) < 0.65 and changes({up}{half_hour}) > 3"
+    flapping = f"avg_over_time({up}{half_hour}) < 0.6 and changes({up}{half_hour}) > 3"
     now = f"last_over_time({up}{select.bridge}) == 0"
     return enclosed(f"{now}\nor\n  ({flapping})") + of_these
 

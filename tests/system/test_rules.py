@@ -209,7 +209,7 @@ def test_the_command_prints_rules_for_the_users_job_and_thresholds() -> None:
     done = CliRunner().invoke(
         main, ["rules", "--job", "hosts", "--threshold", "log=3GiB", "--runbooks", "https://wiki/"]
     )
-    assert 'docker_storage_container_log_size_bytes{job="hosts"}[10m]) > 3 * 1024 ^ 3' in done.output
+    assert 'docker_storage_container_log_size_bytes:some{job="hosts"} > 3 * 1024 ^ 3' in done.output
     assert 'job="docker-storage"' not in done.output
     assert "runbook_url: https://wiki/DockerStorageScanStale\n" in done.output
     assert "for: 15s" in CliRunner().invoke(main, ["rules", "--speed", "60"]).output

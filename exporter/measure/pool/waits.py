@@ -10,7 +10,9 @@ import os
 import time
 
 #: After so many seconds of work and waiting, the number of workers is worked out anew.
-_WINDOW_SECONDS = 0.1
+_WINDOW_SECONDS = 0.2
+#: Workers that are on a core for so much of their time are enough. The rest may be what a hypervisor takes.
+_BUSY = 0.6
 _NANOSECONDS = 1e9
 
 
@@ -36,7 +38,8 @@ class Waiting:
         """Count the time since the last call."""
         (wall, runnable), self._mark = self._mark, self._now()
         if self._mark[1]:
-            self.seconds += max(0.0, self._mark[0] - wall - (self._mark[1] - runnable))
+            # It may be less than nothing: the kernel brings its counts up to date with each tick of its clock.
+            self.seconds += self._mark[0] - wall - (self._mark[1] - runnable)
 
     def _now(self) -> tuple[float, float]:
         """The time, and how much of it this process was on a core or waited for one; 0 where that is not known."""
@@ -67,5 +70,5 @@ class Crew:
         both = self._worked + self._waited
         if both >= _WINDOW_SECONDS:
             busy = max(self._worked / both, self._cores / self._most)
-            self.wanted = min(math.floor(self._cores / busy + 0.5), self._most)
+            self.wanted = self._cores if busy > _BUSY else min(math.floor(self._cores / busy + 0.5), self._most)
             self._worked = self._waited = 0.0

@@ -15,7 +15,7 @@ DEGRADED = "DockerStorageWatchDegraded"
 DROPPED = "DockerStorageSeriesDropped"
 ERRORS = "DockerStorageScanErrors"
 UNSUPPORTED = "DockerStorageImageStoreUnsupported"
-END = 7 * HOUR
+END = 5 * HOUR
 
 
 def situations() -> Iterator[Host]:
@@ -61,7 +61,7 @@ def _presence() -> Iterator[Host]:
         .expect(silent(DOWN, END))
     )
     yield (
-        Host("an exporter that loses one scrape in twenty", up=lambda at: float(at % 20 != 2))
+        Host("an exporter that loses one scrape in twenty", every=1, up=lambda at: float(at % 20 != 2))
         .disk(90 * GB)
         .expect(silent(DOWN, END))
     )

@@ -10,7 +10,7 @@ LAYER = "DockerContainerWritableLayerLarge"
 LIMIT = "DockerContainerWritableLayerNearLimit"
 ORPHANED = "DockerStorageOrphanedLayers"
 MISSING = "DockerStorageMissingLayers"
-END = 7 * HOUR
+END = 5 * HOUR
 
 
 def between(first: int, last: int, course: Course) -> Course:
@@ -102,11 +102,11 @@ def _rotated() -> Iterator[Host]:
 
 def _deployed() -> Iterator[Host]:
     host = _host("a service that is deployed each 50 minutes and logs 3 GB each time", 500, 1000)
-    for number in range(9):
+    for number in range(7):
         host.log(f"{number:012d}", between(50 * number, 50 * number + 50, lambda at: 3 * GB * at / 50))
     yield host.expect(silent(UNBOUNDED, 70), fires(UNBOUNDED, 95, name="web"), steady(UNBOUNDED, 100, END))
     host = _host("the same of a swarm, whose tasks have names of their own", 500, 1000)
-    for number in range(9):
+    for number in range(7):
         key, course = f"{number:012d}", between(50 * number, 50 * number + 50, lambda at: (1 + 2 * at / 50) * GIB)
         labels = {"driver": "overlay2", "container_id": key}
         there: Callable[[float], bool] = lambda at, course=course: course(at) is not None  # type: ignore[misc] # noqa: E731

@@ -17,7 +17,7 @@ from tests.support.alerts.space import (
 )
 
 RUNAWAY = "DockerContainerLogRunaway"
-END = 8 * HOUR
+END = 5 * HOUR
 _POOL = {"fstype": "zfs", "size": 200 * GB}
 
 

@@ -162,11 +162,14 @@ def _constant(value: float) -> Course:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Which samples are lost: whole scrapes, or single samples, by a share and a seed."""
+    """Which samples are lost, by a share and a seed: of half the hosts whole scrapes, of the others single samples."""
 
     share: float = 0.0
     seed: int = 0
-    scrapes: bool = True
+
+    def loses_scrapes(self, host: str) -> bool:
+        """Whether whole scrapes of a host are lost."""
+        return random.Random(f"{host} {self.seed}").random() < 0.5
 
     def of(self, what: str) -> Callable[[float], bool]:
         """Whether what is scraped at a minute is lost: always the same for one name, seed and minute."""
@@ -196,7 +199,8 @@ def _written(course: Course, minutes: int, tick: int, scrape: int, lost: Callabl
 
 def _series(host: Host, minutes: int, tick: int, losses: Losses, further: str) -> Iterator[dict[str, str]]:
     target = f'job="{host.job}",instance="{host.name}"{further}'
-    failed = losses.of(host.name) if losses.scrapes else WITHOUT.of("")
+    scrapes = losses.loses_scrapes(host.name)
+    failed = (losses if scrapes else WITHOUT).of(host.name)
 
     def up(at: float) -> float:
         return 0.0 if failed(at) else host.up(at) or 0.0
@@ -204,7 +208,7 @@ def _series(host: Host, minutes: int, tick: int, losses: Losses, further: str) -
     written = _written(up, minutes, tick, host.scrape, WITHOUT.of(""))
     yield {"series": f"up{{{target}}}", "values": written}
     for name, course in host.series.items():
-        single = WITHOUT.of("") if losses.scrapes else losses.of(host.name + name)
+        single = (WITHOUT if scrapes else losses).of(host.name + name)
 
         def lost(at: float, single: Callable[[float], bool] = single) -> bool:
             return not up(at) or single(at)
@@ -242,7 +246,9 @@ def batches(hosts: Iterable[Host]) -> Iterator[tuple[list[Host], int, int]]:
     """Hosts by how long they are played, with the minutes, and the minutes between two evaluations."""
     kinds: dict[tuple[int, int], list[Host]] = {}
     for host in hosts:
-        length, every = next(one for one in ((4 * HOUR, 1), (14 * HOUR, 2), (40 * HOUR, 5)) if host.length < one[0])
+        length, every = next(
+            one for one in ((4 * HOUR, 1), (6 * HOUR, 2), (14 * HOUR, 3), (40 * HOUR, 5)) if host.length < one[0]
+        )
         kinds.setdefault((length, host.every or every), []).append(host)
     for (_, every), several in kinds.items():
         yield several, max(host.length for host in several), every

@@ -14,7 +14,7 @@ GROWTH = "DockerStorageGrowthHigh"
 RECLAIM = "DockerStorageReclaimableHigh"
 VOLUME = f"{ROOT}/volumes/db/_data"
 
-END = 8 * HOUR
+END = 5 * HOUR
 LATER = DAY + 7 * HOUR
 CRITICAL = "critical"
 WARNING = "warning"
