@@ -9,7 +9,7 @@ from tests.support.product import Samples
 
 _OWN = (
     *("scan_", "scans_", "watch", "audit_", "process_", "initial_", "snapshot_", "build_info", "filesystem_", "web_"),
-    *("scanner_", "sandbox_"),
+    *("scanner_", "sandbox_", "time_seconds"),
 )
 
 

@@ -25,7 +25,7 @@ from tests.support.alerts.playing import (
 from tests.support.chroots import todays_promtool
 from tests.support.product import needs
 
-pytestmark = [needs("promtool"), pytest.mark.xdist_group("alerts")]
+pytestmark = needs("promtool")
 
 _KINDS = {"space": space, "places": places, "logs": logs, "health": health}
 

@@ -90,13 +90,17 @@ class Bucket:
     def values(self) -> Mapping[bytes, bytes]:
         """The values; raises ConvertedError."""
         self._require_content()
-        return {key: value for part in self._parts for key, value in part.values.items()} or self._values
+        if not self._parts:
+            return self._values
+        return {key: value for part in self._parts for key, value in part.values.items()}
 
     @property
     def buckets(self) -> "Mapping[bytes, Bucket]":
         """The buckets in it; raises ConvertedError."""
         self._require_content()
-        return {key: one for part in self._parts for key, one in part.buckets.items()} or self._buckets
+        if not self._parts:
+            return self._buckets
+        return {key: one for part in self._parts for key, one in part.buckets.items()}
 
     @property
     def parts(self) -> "tuple[Bucket, ...]":
@@ -365,8 +369,9 @@ class Pages:
                 raise BoltError("has keys that are out of order")
             if flags & _BUCKET:
                 buckets[key], inner, below = self._inner(content[middle:end], depth + 1)
-                height = max(height, 1 + below)
-                pages += inner
+                height = height if height > below else 1 + below
+                if inner:
+                    pages += inner
                 size += key_size
             else:
                 values[key] = content[middle:end]

@@ -22,7 +22,7 @@ def decode(raw: bytes) -> Json | None:
     if len(raw) > MAX_FILE_BYTES:
         return None
     try:
-        value = json.loads(raw.decode("utf-8", "surrogateescape"), parse_int=_integer, parse_constant=_no_constant)
+        value = _DECODER.decode(raw.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -36,6 +36,9 @@ def _integer(digits: str) -> float:
 def _no_constant(name: str) -> float:
     message = f"{name} is not JSON"
     raise ValueError(message)
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_no_constant)
 
 
 def is_table(source: object, *keys: str) -> bool:
