@@ -77,8 +77,19 @@ class Difference:
 
     @cached_property
     def trees(self) -> set[Tree]:
-        """The trees that were measured again with another result, or only before, or only now."""
-        return changed_keys(self.before.measured, self.now.measured)
+        """The trees that were measured again with another result, or only before, or only now.
+
+        So are those that are behind another mount than before, or behind none: each container that runs has mounts.
+        """
+        trees = changed_keys(self.before.measured, self.now.measured)
+        if mounts := self.before.mounts ^ self.now.mounts:
+            lengths = sorted({len(one) for one in mounts})
+            trees.update(
+                tree
+                for tree in self.now.measured
+                if len(tree) >= lengths[0] and any(tree[:length] in mounts for length in lengths)
+            )
+        return trees
 
     @cached_property
     def sizes(self) -> set[LayerKey]:
@@ -114,6 +125,6 @@ def blank(snapshot: Snapshot) -> Snapshot:
 def _conditions(one: Snapshot) -> tuple[object, ...]:
     inventory = one.inventory
     return (
-        *(one.root, one.device, one.mounts, one.subvolumes, one.further, one.places, one.incomplete),
+        *(one.root, one.device, one.subvolumes, one.further, one.places, one.incomplete),
         *(inventory.drivers, inventory.layouts, inventory.directories, inventory.further, inventory.elsewhere),
     )

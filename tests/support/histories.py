@@ -52,6 +52,7 @@ class History:
         self._logs: dict[Any, int] = {}
         self._incomplete: frozenset[Tree] = frozenset()
         self._knowledge = Knowledge()
+        self._mounts = _MOUNTS
         for name in ("overlay2", "vfs", "containers", "image", "volumes", "content", "snapshots", "loose", "mounted"):
             self._measured[name,] = tree(1)
 
@@ -67,7 +68,17 @@ class History:
             *(self._add_layer, self._add_layer, self._add_image, self._add_image, self._add_container),
             *(self._add_container, self._add_volume, self._add_record, self._add_blob, self._add_snapshot),
             *(self._measure, self._measure, self._measure, self._lose, self._find, self._start, self._start),
-            *(self._tag, self._use, self._remove, self._remove, self._remove, self._gap, self._log, self._hold),
+            *(
+                self._mount,
+                self._tag,
+                self._use,
+                self._remove,
+                self._remove,
+                self._remove,
+                self._gap,
+                self._log,
+                self._hold,
+            ),
         )
         self._chance.choice(changes)()
 
@@ -196,6 +207,11 @@ class History:
         if name is not None:
             self._containers[name] = replace(self._containers[name], state=self._any(ContainerState))
 
+    def _mount(self) -> None:
+        """Something is mounted in the root, or is no more."""
+        several = [one for one in self._measured if one]
+        self._mounts = self._mounts ^ {self._any(several)} | _MOUNTS
+
     def _tag(self) -> None:
         name = self._any(self._images)
         if name is not None:
@@ -263,7 +279,7 @@ class History:
             knowledge=self._knowledge,
             content=content,
         )
-        return replace(made, logs=dict(self._logs), incomplete=self._incomplete, mounts=_MOUNTS, places=_PLACES)
+        return replace(made, logs=dict(self._logs), incomplete=self._incomplete, mounts=self._mounts, places=_PLACES)
 
     def _of(self, driver: str) -> list[Layer]:
         return [one for one in self._layers.values() if one.driver == driver]
