@@ -26,6 +26,7 @@ def source(tmp_path: Path) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(TOP / name, source)
     shutil.copytree(TOP / "packaging", source / "packaging", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(TOP / "docs/runbooks", source / "docs/runbooks")
     (source / "exporter/__init__.py").touch()
     (source / "exporter/core").mkdir()
     return source
