@@ -389,7 +389,7 @@ def read_only(host: Host) -> None:
 
 def figures_missing(host: Host) -> None:
     with exporter(host.engine.root) as running:
-        running.until(lambda figures: figures.all("filesystem_size_bytes"))
+        running.until(lambda figures: bool(figures.all("filesystem_size_bytes")))
         (found,) = host.follow("DockerStorageFiguresMissing", {"HOST:9588": f"127.0.0.1:{running.port}"})
     assert str(host.disk) in found.said
 

@@ -232,7 +232,8 @@ class Pool:
             if item is None or item.attempt != item.task.attempt:
                 continue
             task, identity = item.task, (device, inode, changed)
-            if item.starts is not None or task.parts > 1 or item.links or task.changes is not None:
+            shared = item.starts is not None or task.parts > 1 or task.total is not None
+            if shared or item.links or task.changes is not None:
                 sums = size, blocks, inodes, entries, skipped
                 self._measured(item, MeasuredTree(number, identity, sums, None, answers.cpu))
                 continue
