@@ -27,10 +27,10 @@ class _Worker:
 @pytest.mark.parametrize("order", list(permutations((0, 1, 2))))
 def test_the_part_that_ends_last_does_not_stand_for_the_whole(order: tuple[int, ...]) -> None:
     pool, task, worker = Pool(1, 30), Task(_TREE), cast("Any", _Worker())
-    pool._items[1] = WorkItem(1, task, task.attempt)
+    whole = pool._items[0] = WorkItem(0, task, task.attempt)
     for _ in range(2):
-        pool._shared(worker, SharedWork([], 1, [WHOLE], paced=False))
-    parts = [pool._items[1], *pool._waiting.pop_urgent(2)]
+        pool._shared(worker, SharedWork([], whole.number, [WHOLE], paced=False))
+    parts = [whole, *pool._waiting.pop_urgent(2)]
     pool._items.update((item.number, item) for item in parts)
     for at in order:
         row = pack_row(parts[at].number, (1, 2, 3), (10**at, 10**at, 10**at, 10**at, 0))
