@@ -63,11 +63,12 @@ def test_a_tree_that_hangs_is_left_alone_and_the_others_are_measured(tmp_path: P
         becomes_as_fresh(running, built.path)
         (bad / "inside").mkdir()
         with hanging(bad / "inside", deadly=True):
-            running.until(lambda figures: figures.sum("scan_errors_total", reason="timeout") >= 3)
+            figures = running.until(lambda figures: figures.sum("scan_errors_total", reason="timeout") >= 3)
+            # A scan after this one may know of the mount, and leave it out.
+            assert figures("scan_success", collector="containers") == 0
             (web / "w").write_bytes(b"x" * 5000)
             figures = running.until(lambda figures: _writable(figures, "web") == 5000)
             assert _writable(figures, "bad") == 4, "what was last known"
-            assert figures("scan_success", collector="containers") == 0
         running.until(lambda figures: figures("scan_success", collector="containers") == 1)
         becomes_as_fresh(running, built.path)
         running.process.send_signal(signal.SIGTERM)
