@@ -1,12 +1,14 @@
 """Sizes of containers: what each has written, and that with its image."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from exporter.core.barrier import Barrier
 from exporter.core.measured import Usage
 from exporter.core.model import Collector, Container, ContainerKey, LayerId, LayerKey, Snapshot
+from exporter.figures.counting import count
 from exporter.figures.difference import Difference
 from exporter.figures.image_sizes import ImageSizes
 from exporter.figures.layer_sizes import LayerSizes
@@ -30,13 +32,14 @@ class ContainerSizes:
     def __init__(self) -> None:
         self.figures: dict[ContainerKey, ContainerFigures] = {}
         self._of_layer: dict[LayerKey, list[Container]] = defaultdict(list)
-        #: The layers below containers; some may be below none any more.
-        self._below: set[LayerKey] = set()
+        #: The layers below containers, and below how many each is.
+        self._below: Counter[LayerKey] = Counter()
 
     def advance(self, difference: Difference, sizes: LayerSizes, images: ImageSizes, barrier: Barrier) -> None:
         """Go on to the next snapshot, with the sizes of its layers and images."""
         for one in difference.containers.removed:
             self.figures.pop(one.key, None)
+            count(self._below, _keys_below(one), -1)
             if (key := _layer(one)) is not None:
                 self._of_layer[key].remove(one)
                 if not self._of_layer[key]:
@@ -53,14 +56,14 @@ class ContainerSizes:
     def _touched(self, difference: Difference, sizes: LayerSizes, images: ImageSizes) -> list[Container]:
         """The containers whose figures may be other ones."""
         added = difference.containers.added
-        if images.resized or not self._below.isdisjoint(sizes.changed):
+        if images.resized or not self._below.keys().isdisjoint(sizes.changed):
             touched = list(difference.now.inventory.containers)
         else:
             keys = sizes.changed.keys() | {sizes.of_tree[tree] for tree in difference.trees if tree in sizes.of_tree}
             changed = {one.key: one for key in keys for one in self._of_layer.get(key, ())}
             touched = list({**changed, **{one.key: one for one in added}}.values())
         for one in added:
-            self._below.update(LayerKey(one.driver, layer) for layer in _below(one))
+            count(self._below, _keys_below(one), 1)
         return touched
 
 
@@ -109,6 +112,10 @@ def _size_below(container: Container, work: _Work) -> int | None:
         return work.sum(container.driver, below)
     image = work.images.figures.get(key) if (key := container.image_key) is not None else None
     return None if image is None else image.virtual
+
+
+def _keys_below(container: Container) -> Iterator[LayerKey]:
+    return (LayerKey(container.driver, layer) for layer in _below(container))
 
 
 def _below(container: Container) -> tuple[LayerId, ...]:

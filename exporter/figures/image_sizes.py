@@ -9,12 +9,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 from exporter.core.barrier import Barrier
 from exporter.core.content import Blob
+from exporter.core.kept import changed_keys
 from exporter.core.model import Collector, Image, ImageKey, ImageState, LayerId, LayerKey
-from exporter.figures.difference import Difference, changed_keys
+from exporter.figures.counting import count
+from exporter.figures.difference import Difference
 from exporter.figures.layer_sizes import LayerSizes
 
 
@@ -38,7 +39,6 @@ UNKNOWN = ImageFigures(None, None, None, None, None)
 
 #: What images share: the bytes of one part, None where not known, and how many listed images have it.
 _Part = tuple[int | None, int]
-_Name = TypeVar("_Name", LayerId, str)
 
 
 class _Parts:
@@ -56,8 +56,8 @@ class _Parts:
         for image in images:
             if image.listed:
                 for driver, layers in _layers_of(image):
-                    _add(self._having[driver], layers, sign)
-                _add(self._having_blob, set(image.blobs), sign)
+                    count(self._having[driver], layers, sign)
+                count(self._having_blob, set(image.blobs), sign)
 
     def of(self, image: Image) -> Iterator[_Part]:
         """The parts of an image, each once."""
@@ -68,14 +68,6 @@ class _Parts:
         for digest in set(image.blobs):
             blob = self.blobs.get(digest)
             yield blob.size if blob is not None else None, self._having_blob[digest]
-
-
-def _add(counts: Counter[_Name], names: Iterable[_Name], sign: int) -> None:
-    """Count names; those that nothing has any more go."""
-    for name in names:
-        counts[name] += sign
-        if not counts[name]:
-            del counts[name]
 
 
 def _layers_of(image: Image) -> Iterator[tuple[str, Sequence[LayerId]]]:
@@ -106,9 +98,9 @@ class ImageSizes:
         """Go on to the next snapshot, with the sizes of its layers."""
         removed, added = difference.images.removed, difference.images.added
         users = [one.image_key for one in difference.containers.removed]
-        self._users.subtract(users)
+        count(self._users, users, -1)
         come = [one.image_key for one in difference.containers.added]
-        self._users.update(come)
+        count(self._users, come, 1)
         self._parts.sizes = sizes.sizes
         blobs = self._blobs(difference)
         self._parts.count(removed, -1)

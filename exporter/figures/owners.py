@@ -80,8 +80,7 @@ class Owners:
         several = len({*snapshot.places.values()}) > 1
         for tree, measured in trees:
             if tree not in self._ranks:
-                bucket = self._loose[tree[:_FIRST]]
-                (bucket.add if add else bucket.discard)(tree)
+                self._note_loose(tree, add=add)
             rank = self.rank(tree)
             if rank is None:
                 if not snapshot.is_here(tree):
@@ -91,6 +90,15 @@ class Owners:
             where = snapshot.filesystem_of(tree) if several and rank < KEPT else None
             if where is not None:
                 (self._elsewhere.add if add else self._elsewhere.remove)(where, tree, measured)
+
+    def _note_loose(self, tree: Tree, *, add: bool) -> None:
+        first = tree[:_FIRST]
+        if add:
+            self._loose[first].add(tree)
+            return
+        self._loose[first].discard(tree)
+        if not self._loose[first]:
+            del self._loose[first]
 
     def owner(self, tree: Tree) -> Tree | None:
         """The innermost object's tree that a tree is or lies in."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from exporter.core.measured import Tree, Usage
 from exporter.core.model import Container, Volume
+from exporter.figures.counting import count
 from exporter.figures.difference import Difference
 
 
@@ -36,12 +37,8 @@ class VolumeFigures:
         for one in (*volumes.added, *changed):
             measured = difference.now.whole(one.tree)
             self.usages[one.name] = measured.usage if measured else None
-        gone = _mounted(difference.containers.removed)
-        self.users.subtract(gone)
-        for name in gone:
-            if not self.users[name]:
-                del self.users[name]
-        self.users.update(_mounted(difference.containers.added))
+        count(self.users, _mounted(difference.containers.removed), -1)
+        count(self.users, _mounted(difference.containers.added), 1)
 
 
 def _mounted(containers: Iterable[Container]) -> list[str]:
