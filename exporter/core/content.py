@@ -132,13 +132,14 @@ class ContentStore:
 
     def marked(self, holds: Iterable[Hold]) -> set[StoreNode]:
         """What these roots keep: all that the garbage collector would leave if there were no others."""
-        return Marker(self).mark(holds)
+        return set(first_marks(self, [(None, holds)]))
 
 
 def first_marks(content: ContentStore, stages: Iterable[tuple[Label, Iterable[Hold]]]) -> dict[StoreNode, Label]:
     """All that roots keep, each with the label of the first of these stages that keeps it.
 
-    There are many thousand objects, and this is done for each change: it does what `Marker` does, stage by stage.
+    A root that is `flat` keeps what it names, and of that the parents of snapshots; of what any other root keeps, all
+    that it refers to is kept as well.
     """
     found: dict[StoreNode, Label] = {}
     #: Of these, what they refer to is marked as well.
@@ -166,46 +167,3 @@ def first_marks(content: ContentStore, stages: Iterable[tuple[Label, Iterable[Ho
             if (parent := parents(node)) is not None:
                 pending.append(parent)
     return found
-
-
-class Marker:
-    """Marks what roots keep, some after others. What is marked stays so."""
-
-    def __init__(self, content: ContentStore) -> None:
-        self._references = content.references
-        self._parents = content.parents
-        self._kept: set[StoreNode] = set()
-        #: Of these, the references are marked as well.
-        self._passed: set[StoreNode] = set()
-
-    def mark(self, holds: Iterable[Hold]) -> set[StoreNode]:
-        """Mark what these roots keep; the result is what nothing before kept."""
-        new: set[StoreNode] = set()
-        pending: list[StoreNode] = []
-        for hold in holds:
-            if hold.flat:
-                for node in hold.nodes:
-                    self._mark_chain(node, new)
-            else:
-                pending += hold.nodes
-        while pending:
-            node = pending.pop()
-            if node in self._passed:
-                continue
-            self._passed.add(node)
-            if node not in self._kept:
-                self._kept.add(node)
-                new.add(node)
-            pending += self._references.get(node, ())
-            parent = self._parents.get(node)
-            if parent is not None:
-                pending.append(parent)
-        return new
-
-    def _mark_chain(self, node: StoreNode, new: set[StoreNode]) -> None:
-        """Mark a node and the parents of a snapshot. What is marked already has its parents marked."""
-        at: StoreNode | None = node
-        while at is not None and at not in self._kept:
-            self._kept.add(at)
-            new.add(at)
-            at = self._parents.get(at)

@@ -82,9 +82,6 @@ class GzipBody:
         yield end
 
 
-EMPTY = GzipBody((), 0, 0)
-
-
 def _multiplied(one: int, other: int) -> int:
     """The product of two polynomials modulo that of CRC-32. Bit 31 is the coefficient of x^0."""
     product, bit = 0, _ONE

@@ -14,7 +14,11 @@ def changed_keys(new: Mapping[K, object], old: Mapping[K, object]) -> set[K]:
     """The keys of two mappings under which these have not the same object."""
     if new is old:
         return set()
-    return {key for key, one in new.items() if old.get(key, _NONE) is not one} | (old.keys() - new.keys())
+    get = old.get
+    changed = {key for key, one in new.items() if get(key, _NONE) is not one}
+    if len(old) != len(new) - sum(key not in old for key in changed):  # else all of the old ones are there
+        changed.update(old.keys() - new.keys())
+    return changed
 
 
 class Kept(Generic[K, S, V]):

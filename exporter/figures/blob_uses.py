@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter.core.content import BlobUse, ContentStore, Hold, Holder, first_marks
+from exporter.core.kept import changed_keys
 from exporter.core.measured import Tree
 from exporter.core.model import Snapshot
-from exporter.figures.difference import Difference, changed_keys
+from exporter.figures.difference import Difference
 
 _BY_HOLDER: Mapping[Holder, BlobUse] = {
     Holder.IMAGE: BlobUse.IMAGE,

@@ -4,15 +4,15 @@ Figures go from one snapshot to the next: what did not change is not worked out 
 did not change is the same Python object in both, and so is what was measured of a tree.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Generic, NamedTuple, TypeVar
 
+from exporter.core.kept import changed_keys
 from exporter.core.measured import Measured, Tree
 from exporter.core.model import Container, Image, Layer, LayerKey, Snapshot, Volume
 
 T = TypeVar("T")
-Key = TypeVar("Key")
 
 
 class Change(NamedTuple, Generic[T]):
@@ -25,7 +25,6 @@ class Change(NamedTuple, Generic[T]):
         return bool(self.added or self.removed)
 
 
-_ABSENT = object()
 _NONE: Change[object] = Change((), ())
 
 
@@ -35,17 +34,6 @@ def change(before: Sequence[T], now: Sequence[T]) -> Change[T]:
         return _NONE  # type: ignore[return-value] # it has no object of any type
     old, new = set(map(id, before)), set(map(id, now))
     return Change([one for one in now if id(one) not in old], [one for one in before if id(one) not in new])
-
-
-def changed_keys(before: Mapping[Key, object], now: Mapping[Key, object]) -> set[Key]:
-    """The keys whose values are not the same object in two mappings, or that only one of them has."""
-    if before is now:
-        return set()
-    get = before.get
-    changed = {key for key, value in now.items() if get(key, _ABSENT) is not value}
-    if len(before) != len(now) - sum(key not in before for key in changed):
-        changed.update(before.keys() - now.keys())
-    return changed
 
 
 class Difference:

@@ -10,16 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.core.content import ContentStore, StoreNode
+from exporter.core.kept import changed_keys
 from exporter.core.measured import Tree
 from exporter.core.model import Container, Filesystem, Image, Layer, LayerId, LayerKey, Snapshot, Volume
 from exporter.figures.clean_up import CleanUp, Freed, is_unsized
-from exporter.figures.difference import Difference, changed_keys
+from exporter.figures.difference import Difference
 from exporter.figures.layer_sizes import LayerSizes
 from exporter.figures.owners import BY_ITSELF, KEPT, Owners
 from exporter.figures.prunes import Category
 from exporter.inventory.areas import table
 
-_RANKS = {category: rank for rank, category in enumerate(Category)}
+#: None stands for what stays: it comes last.
+_RANK_OF: Mapping[Category | None, int] = {category: rank for rank, category in enumerate((*Category, None))}
+_NO_CONTENT = ContentStore()
 _Object = Container | Image | Volume
 
 
@@ -77,7 +80,7 @@ class Reclaimer:
     def _claim_objects(self, difference: Difference, clean_up: CleanUp) -> None:
         before, now = (
             self._removed,
-            {id(one): (one, _RANKS[category]) for category, several in clean_up.removed.items() for one in several},
+            {id(one): (one, _RANK_OF[category]) for category, several in clean_up.removed.items() for one in several},
         )
         handled: set[int] = set()
         for kind in (difference.images, difference.containers, difference.volumes):
@@ -96,11 +99,11 @@ class Reclaimer:
         self._removed = now
 
     def _claim_layers(self, difference: Difference, clean_up: CleanUp, sizes: LayerSizes) -> None:
-        """Those of containerd's namespaces are in `others`."""
+        """Those of a namespace of containerd are nodes of its store."""
         before, now = (
             self._layers,
             {
-                LayerKey(driver, LayerId(name)): _RANKS[category]
+                LayerKey(driver, LayerId(name)): _RANK_OF[category]
                 for driver, several in clean_up.layers.items()
                 for name, category in several.items()
                 if category is not None
@@ -161,15 +164,10 @@ class Reclaimer:
         unknown |= {rank for rank, count in self._unsized.items() if count}
         freed = {
             category: clean_up.freed(category, None if rank in unknown else usages[category].allocated)
-            for category, rank in _RANKS.items()
+            for rank, category in enumerate(Category)
         }
         whole = all(self._owners.owner(tree) is not None for tree in snapshot.incomplete)
         return Reclaim(freed, nobody.allocated if whole else None, self._owners.elsewhere())
-
-
-#: None stands for what stays.
-_RANK_OF: Mapping[Category | None, int] = {category: rank for rank, category in enumerate((*Category, None))}
-_NO_CONTENT = ContentStore()
 
 
 def _trees(one: _Object) -> tuple[Tree, ...]:

@@ -261,16 +261,15 @@ class Pages:
 
     def named(self, root: int, name: bytes) -> Bucket:
         """Read one bucket of the bucket whose tree begins at page `root`, and none of its neighbours."""
-        others = False
-        last = b""
+        last: bytes | None = None
         for leaf in self._leaves(root, 0):
             self._elements_left -= leaf.count
             self._check_budget()
-            for key, flags, value in _elements_of(leaf, last):
+            for key, flags, value in list(_elements(leaf.content, 0, leaf.count, last)):  # all are checked
                 if key == name and flags & _BUCKET:
                     return self._inner(value, 1)[0]
-                others, last = True, key
-        if others:  # a program that writes any bucket has made this one first
+                last = key
+        if last is not None:  # a program that writes any bucket has made this one first
             raise BoltError("has not the bucket that all such databases have")
         return Bucket()
 
@@ -342,42 +341,24 @@ class Pages:
     def _collect(self, content: bytes, base: int, count: int, depth: int) -> tuple[Bucket, list[_PageNode], int]:
         """The bucket of one leaf, the pages of the buckets in it, and how deep these go.
 
-        `base`: where the header of the leaf is in these bytes. Each element has bytes of its own, in the order of the
-        elements, and the keys ascend.
+        `base`: where the header of the leaf is in these bytes.
         """
         self._elements_left -= count
         self._check_budget()
-        at, length = base + PAGE.size, len(content)
-        free = at + count * _LEAF_ELEMENT.size
-        if free > length:
-            raise BoltError("ends too early")
         values: dict[bytes, bytes] = {}
         buckets: dict[bytes, Bucket] = {}
         pages: list[_PageNode] = []
         height = size = 0
-        last = None
-        for flags, offset, key_size, value_size in _LEAF_ELEMENT.iter_unpack(content[at:free]):
-            start = at + offset
-            middle = start + key_size
-            end = middle + value_size
-            if start < free:
-                raise BoltError("has elements that share bytes")
-            if end > length:
-                raise BoltError("ends too early")
-            key = content[start:middle]
-            if last is not None and key <= last:
-                raise BoltError("has keys that are out of order")
+        for key, flags, value in _elements(content, base, count):
+            size += len(key)
             if flags & _BUCKET:
-                buckets[key], inner, below = self._inner(content[middle:end], depth + 1)
+                buckets[key], inner, below = self._inner(value, depth + 1)
                 height = height if height > below else 1 + below
                 if inner:
                     pages += inner
-                size += key_size
             else:
-                values[key] = content[middle:end]
-                size += key_size + value_size
-            last, free = key, end
-            at += _LEAF_ELEMENT.size
+                values[key] = value
+                size += len(value)
         self._count_value(size)
         return Bucket(values or None, buckets or None), pages, height
 
@@ -476,14 +457,15 @@ def _ends_of(page: bytes) -> tuple[bytes, bytes] | None:
     return keys[0], keys[1]
 
 
-def _elements_of(leaf: _Leaf, last: bytes) -> list[_Element]:
-    """The elements of one leaf, whose keys come after `last`. An empty key is the first of a bucket."""
-    content, length = leaf.content, len(leaf.content)
-    free = PAGE.size + leaf.count * _LEAF_ELEMENT.size
+def _elements(content: bytes, base: int, count: int, last: bytes | None = None) -> Iterator[_Element]:
+    """The elements of one leaf, whose header is at `base`: key, flags and value.
+
+    Each has bytes of its own, in the order of the elements, and the keys ascend. `last` is the key before them.
+    """
+    at, length = base + PAGE.size, len(content)
+    free = at + count * _LEAF_ELEMENT.size
     if free > length:
         raise BoltError("ends too early")
-    found: list[_Element] = []
-    at = PAGE.size
     for flags, offset, key_size, value_size in _LEAF_ELEMENT.iter_unpack(content[at:free]):
         start = at + offset
         middle = start + key_size
@@ -493,13 +475,11 @@ def _elements_of(leaf: _Leaf, last: bytes) -> list[_Element]:
         if end > length:
             raise BoltError("ends too early")
         key = content[start:middle]
-        if key <= last and (key or last or found):
+        if last is not None and key <= last:
             raise BoltError("has keys that are out of order")
-        last = key
-        found.append((key, flags, content[middle:end]))
-        free = end
+        yield key, flags, content[middle:end]
+        last, free = key, end
         at += _LEAF_ELEMENT.size
-    return found
 
 
 def unpack(layout: struct.Struct, data: bytes, at: int) -> tuple[int, ...]:

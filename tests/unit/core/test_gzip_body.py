@@ -4,7 +4,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.core.gzip_body import EMPTY, GzipBody
+from exporter.core.gzip_body import GzipBody
 
 _PARTS = st.lists(st.binary(max_size=200) | st.integers(0, 300_000).map(bytes), max_size=8)
 
@@ -29,6 +29,6 @@ def test_bodies_that_are_joined_are_the_body_of_all(bodies: list[list[bytes]], e
     whole = b"".join(part for parts in bodies for part in parts)
     joined = GzipBody.joined(map(GzipBody.of, bodies))
     assert (joined.checksum, joined.length) == (zlib.crc32(whole), len(whole))
-    for one in (joined, joined.packed(), GzipBody.joined([joined, EMPTY])):
+    for one in (joined, joined.packed(), GzipBody.joined([joined, GzipBody.joined([])])):
         assert gzip.decompress(b"".join(one.member(end))) == whole + end
         assert one.finish(end) == whole + end

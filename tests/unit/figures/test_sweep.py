@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.core.content import ContentStore, Hold, Holder, Marker, StoreNode
+from exporter.core.content import ContentStore, Hold, Holder, StoreNode, first_marks
 from exporter.core.model import BuildCache, BuildRecord, Container, ContainerId, ContainerState, ImageId, Use
 from exporter.figures.clean_up import Freed
 from exporter.figures.figures import Figures
@@ -272,8 +272,8 @@ def test_marking_from_the_end_is_the_same_as_sweeping_after_each_prune(
 
 @given(_stores(), st.integers(0, 12))
 def test_marking_in_two_steps_is_the_same_as_in_one(content: ContentStore, cut: int) -> None:
-    marker = Marker(content)
-    first, second = marker.mark(content.holds[:cut]), marker.mark(content.holds[cut:])
+    marks = first_marks(content, [(1, content.holds[:cut]), (2, content.holds[cut:])])
+    first, second = ({node for node, stage in marks.items() if stage == at} for at in (1, 2))
     assert not first & second
     assert first == content.marked(content.holds[:cut])
     assert first | second == content.marked(content.holds)
