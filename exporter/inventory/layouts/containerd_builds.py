@@ -5,7 +5,7 @@ snapshot/imagerefchecker/checker.go and cache/manager.go (markAllParentsShared).
 own, in `buildkit/containerd-<snapshotter>/metadata_v2.db`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -48,7 +48,7 @@ class Stored:
 
 def build_snapshotters(reader: Reader) -> list[str]:
     """The snapshotters that BuildKit has records of."""
-    names = reader.listing(HOME) or []
+    names: Iterable[str] = reader.listing(HOME) or ()
     return [name.removeprefix(OF_CONTAINERD) for name in names if name.startswith(OF_CONTAINERD)]
 
 
