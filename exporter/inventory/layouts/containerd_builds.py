@@ -91,7 +91,8 @@ _Of = tuple[Values, Values | None, StoredSnapshot | None, BlobEntry | None, bool
 class _LastRecords:
     """The records of the last reading: as they were stored, the blobs of their layers, and what was made of each.
 
-    `asked`: the keys of snapshots and the digests of blobs that they were asked for, there or not.
+    `asked`: the keys of snapshots and the digests of blobs that they were asked for, there or not. `lists`: the lists
+    of layers that they stand for.
     """
 
     found: Mapping[str, StoredRecord] = field(default_factory=dict)
@@ -99,12 +100,13 @@ class _LastRecords:
     made: dict[str, tuple[_Of, BuildRecord]] = field(default_factory=dict)
     records: tuple[BuildRecord, ...] = ()
     asked: frozenset[str] = frozenset()
+    lists: frozenset[tuple[str, ...]] = frozenset()
     stored: Stored | None = None
 
     def are_of(self, found: Mapping[str, StoredRecord], stored: Stored) -> bool:
         """Whether these are the records for what is stored now."""
         last = self.stored
-        if last is None or found is not self.found or last.stacks != stored.stacks:
+        if last is None or found is not self.found or not self.lists.isdisjoint(last.stacks ^ stored.stacks):
             return False
         if (last.engine, last.snapshotter) != (stored.engine, stored.snapshotter):
             return False
@@ -125,6 +127,7 @@ class _Records:
         self._known = known
         if known.found is not found:
             known.found, known.blobs = found, _all_blobs(self._values)
+            known.lists = frozenset(known.blobs.values())
         self._shared = _shared(self._values, known.blobs, stored.stacks)
         #: A record that is the same data as another one has its size.
         self._twins = {_text(values, _EQUAL): values for values in self._values.values() if values[_EQUAL]}
