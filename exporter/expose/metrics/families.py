@@ -7,15 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from prometheus_client.metrics_core import Metric as Family
-
 from exporter.config.limits import EVERYTHING, Limited, Shown
 from exporter.core.knowledge import Input
 from exporter.core.measured import Usage
 from exporter.core.model import BuildRecord, Collector, Container, ContainerState, Image, Layer, Volume
 from exporter.core.text import short_ids
 from exporter.expose.metrics import catalogue as c
-from exporter.expose.metrics.family import family, single
+from exporter.expose.metrics.family import MetricFamily, family, single
 from exporter.expose.metrics.places import place_families
 from exporter.expose.metrics.table import Column, ObjectTable
 from exporter.figures.container_sizes import ContainerFigures
@@ -25,7 +23,7 @@ from exporter.figures.image_sizes import ImageFigures
 from exporter.figures.needs import Figure
 
 #: A family, or a table of them.
-Part = Family | ObjectTable  # type: ignore[type-arg] # a table of any rows
+Part = MetricFamily | ObjectTable  # type: ignore[type-arg] # a table of any rows
 
 
 def parts(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Part]:
@@ -48,7 +46,7 @@ def parts(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Part]:
         yield from figures.barrier.until_failure(collector, f"metrics of {collector}", several)
 
 
-def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Family]:
+def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[MetricFamily]:
     """Make all families of a snapshot's objects; none before it is measured."""
     limited = Limited(shown)
     for part in parts(figures, shown):
@@ -61,7 +59,7 @@ def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Family]:
         yield dropped(limited)
 
 
-def dropped(limited: Limited) -> Family:
+def dropped(limited: Limited) -> MetricFamily:
     """How many objects the limits on series leave out."""
     return family(c.SERIES_DROPPED, (((name,), count) for name, count in limited.dropped.items()))
 

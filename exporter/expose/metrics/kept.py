@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from prometheus_client.metrics_core import Metric as Family
-
 from exporter.config.limits import Limited, Shown
 from exporter.core.gzip_body import GzipBody
 from exporter.expose.metrics.catalogue import Metric
 from exporter.expose.metrics.families import Part, dropped, parts
-from exporter.expose.metrics.render import Heads, heads, render_both, samples
+from exporter.expose.metrics.family import MetricFamily
+from exporter.expose.metrics.render import Heads, KeptRendering, heads, lines
 from exporter.expose.metrics.table import Column, Entry, ObjectTable
 from exporter.expose.metrics.table import Shown as ShownEntry
 from exporter.figures.figures import Figures
@@ -65,6 +64,7 @@ class KeptExposition:
         self._shown = shown
         self._tables: dict[str, _KeptTable] = {}
         self._texts: dict[bytes, GzipBody] = {}
+        self._small = KeptRendering()
         self._heads: dict[Metric, tuple[GzipBody, GzipBody]] = {}
 
     def render(self, figures: Figures) -> Expositions:
@@ -87,8 +87,8 @@ class KeptExposition:
             small.clear()
 
         for part in self._all(figures, limited):
-            if isinstance(part, Family):
-                small.append(render_both(part))
+            if isinstance(part, MetricFamily):
+                small.append(self._small.both(part))
                 continue
             end_small()
             for metric, body in self._table(part, limited):
@@ -157,7 +157,7 @@ def _lines(
     table: ObjectTable[Any], column: Column[Any], at: int, entries: Iterable[ShownEntry[Any]], before: _RowBlock | None
 ) -> _Lines:
     """The lines of a block in one family, as they were where they are the same."""
-    raw = samples(table.family(column, entries))
+    raw = lines(column.metric, table.series(column, entries))
     digest = hashlib.blake2b(raw, digest_size=_DIGEST_BYTES).digest()
     if before is not None and before.lines[at].digest == digest:
         return before.lines[at]

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
-from prometheus_client.metrics_core import Metric as Family
-
 from exporter.config.limits import Limited
 from exporter.core.barrier import Barrier
 from exporter.core.states import Collector
 from exporter.core.text import label
 from exporter.expose.metrics import catalogue as c
-from exporter.expose.metrics.family import Samples, built
+from exporter.expose.metrics.family import MetricFamily, Samples
 
 Row = TypeVar("Row")
 V = TypeVar("V")
@@ -128,19 +126,19 @@ class ObjectTable(Generic[Row]):
             entry.single = self._count(entry.key, entry.row, many=False)
         return entry.single
 
-    def family(self, column: Column[Row], shown: Iterable[Shown[Row]]) -> Family:
-        """One family of these entries."""
+    def series(self, column: Column[Row], shown: Iterable[Shown[Row]]) -> Samples:
+        """The series of these entries in one family."""
         samples: Samples = {}
         for entry, whole in shown:
             if whole or column.each is None:
                 samples.update(self._series_of(column, entry.key, entry.row))
-        return built(column.metric, samples)
+        return samples
 
-    def families(self, limited: Limited) -> Iterator[Family]:
+    def families(self, limited: Limited) -> Iterator[MetricFamily]:
         """All families."""
         shown = self.shown(limited, self.entries())
         for column in self.columns:
-            yield self.family(column, shown)
+            yield MetricFamily(column.metric, self.series(column, shown))
 
     def _series_of(self, column: Column[Row], key: tuple[str, ...], row: Row) -> Samples:
         return self._attempt(column.metric.name, partial(column.series, key), row, instead={})
