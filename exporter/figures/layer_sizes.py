@@ -5,13 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.core.measured import Tree, Usage
-from exporter.core.model import Inventory, Layer, LayerKey, Snapshot, Use
+from exporter.core.model import Layer, LayerKey, Snapshot, Use
 from exporter.figures.difference import Difference
+from exporter.figures.spaces import Space
 from exporter.figures.tally import Tally
 from exporter.inventory.drivers import driver_named
 
-#: A driver and a namespace of containerd, which is "" for other layouts.
-Space = tuple[str, str]
 _Group = tuple[str, str, Use]
 _UNCLAIMED = (Use.PENDING, Use.ORPHANED)
 
@@ -80,30 +79,6 @@ def _size(snapshot: Snapshot, layer: Layer) -> int | None:
     if measured is None:
         return None
     return measured.usage.allocated if layer.by_blocks else measured.usage.size
-
-
-def spaces(inventory: Inventory) -> list[Space]:
-    """The drivers of a root with the namespaces of containerd in which each has objects; "" for other layouts.
-
-    Snapshots of no namespace, which are being made or are left over, have no totals but those of layers.
-    """
-    listed = (one for one in inventory.layers if one.namespace or not one.by_blocks)
-    found: dict[str, set[str]] = defaultdict(set)
-    for objects in (listed, inventory.images, inventory.containers):
-        for driver, namespace in {(one.driver, one.namespace) for one in objects}:
-            found[driver].add(namespace)
-    return [
-        (driver, namespace)
-        for driver in inventory.drivers
-        for namespace in sorted(found[driver] or {_default_namespace(inventory, driver)})
-    ]
-
-
-def _default_namespace(inventory: Inventory, driver: str) -> str:
-    """Where the objects of a driver will be that has none yet."""
-    content = inventory.content
-    mixed = len(inventory.layouts) > 1 and driver_named(driver).layers
-    return "" if content is None or mixed else content.engine
 
 
 class LayerSums:
