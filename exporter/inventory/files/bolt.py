@@ -9,18 +9,10 @@ read between two looks at the meta pages is state N if N was the newest both tim
 from dataclasses import dataclass
 
 from exporter.core.measured import Reason
-from exporter.inventory.files.bolt_changes import ChangedPages, Read
-from exporter.inventory.files.bolt_pages import (
-    META,
-    PAGE,
-    BoltError,
-    Bucket,
-    BucketCache,
-    ConvertedError,
-    Pages,
-    unpack,
-    word,
-)
+from exporter.inventory.files.bolt_bucket import BoltError, Bucket, ConvertedError, word
+from exporter.inventory.files.bolt_cache import BucketCache, mark_of
+from exporter.inventory.files.bolt_changes import ChangedPages, ForgottenError, Read, read_all
+from exporter.inventory.files.bolt_pages import META, PAGE, Pages, unpack
 
 __all__ = [
     "MAX_BYTES",
@@ -52,7 +44,13 @@ def read_bolt(read: Read, name: bytes | None = None, cache: BucketCache | None =
     """
     meta = _newest_meta(read)
     for _ in range(_TRIES):
-        found = _attempt(read, meta, name, BucketCache() if cache is None else cache)
+        known = BucketCache() if cache is None else cache
+        known.prepare(meta.page_size)
+        try:
+            found = _attempt(read, meta, name, known)
+        except ForgottenError:
+            known.clear()
+            continue
         if isinstance(found, Bucket):
             return found
         meta = found
@@ -88,7 +86,7 @@ def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache) ->
             return after
         return _decode(Pages(changes.page_bytes, changes.same, meta.page_size, meta.pages, cache), meta, name)
     try:
-        same = {at for at, raw in cache.pages.items() if read(at * meta.page_size, len(raw)) == raw}
+        same = {at for at in cache.nodes if _is_as_before(read, meta.page_size, at, cache)}
         bucket = _decode(Pages(read, same, meta.page_size, meta.pages, cache), meta, name)
     except BoltError:
         after = _newest_meta(read)
@@ -97,6 +95,11 @@ def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache) ->
         raise
     after = _newest_meta(read)
     return bucket if after == meta else after
+
+
+def _is_as_before(read: Read, page_size: int, number: int, cache: BucketCache) -> bool:
+    known = cache.marks.of(number)
+    return mark_of(read_all(read, number * page_size, known[0])) == known
 
 
 def _decode(pages: Pages, meta: _Meta, name: bytes | None) -> Bucket:

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 
-from exporter.inventory.files.bolt_pages import BucketCache
+from exporter.inventory.files.bolt_cache import BLOCK, BucketCache, mark_of
 
 #: Reads so many bytes at an offset, fewer at the end of the file.
 Read = Callable[[int, int], bytes]
 
-#: A larger piece would have memory of its own, which the kernel would have to clear.
-_PIECE_BYTES = 56 * 1024
-#: In the place of a page that is not known: no piece begins with it.
-_UNKNOWN = bytes(2 * _PIECE_BYTES)
+
+class ForgottenError(Exception):
+    """What a cache says of a page does not fit what is read now: it is to be cleared."""
 
 
 class ChangedPages:
@@ -22,46 +21,63 @@ class ChangedPages:
     def __init__(self, read: Read, page_size: int, pages: int, cache: BucketCache) -> None:
         """Read all of the pages."""
         self.same: set[int] = set()
+        self._read, self._page_size, self._marks = read, page_size, cache.marks
         self._pieces: dict[int, bytes] = {}
-        self._size = max(_PIECE_BYTES // page_size, 1) * page_size
-        if not cache.pages:
-            self._size = max(pages, 1) * page_size
+        # A larger piece than this would have memory of its own, which the kernel would have to clear.
+        self._size = (BLOCK if cache.marks else max(pages, 1)) * page_size
         for start in range(0, pages * page_size, self._size):
             length = min(self._size, pages * page_size - start)
             piece = read_all(read, start, length)
             first = start // page_size
             numbers = range(first, first + length // page_size)
-            found = self._find_same(read, piece, numbers, page_size, cache) if cache.pages else []
+            found = self._find_same(piece, numbers) if cache.marks else []
             self.same.update(found)
             if len(found) < len(numbers):
                 self._pieces[start] = piece
             if len(piece) < length:
                 break
 
-    @staticmethod
-    def _find_same(read: Read, piece: bytes, numbers: range, page_size: int, cache: BucketCache) -> list[int]:
-        known, begins, first = cache.pages.get, piece.startswith, numbers.start
-        found = [one for one in numbers if begins(known(one, _UNKNOWN), (one - first) * page_size)]
-        # A page that goes on over others may end in the next piece.
-        last = found[-1] if found else first - 1
-        for number in range(last + 1, numbers.stop):
-            raw = known(number, b"")
-            beyond = (number - first) * page_size + len(raw) > len(piece)
-            if beyond and read_all(read, number * page_size, len(raw)) == raw:
-                found.append(number)
+    def _find_same(self, piece: bytes, numbers: range) -> list[int]:
+        block = self._marks.block(numbers.start // BLOCK)
+        found: list[int] = []
+        if block is None:
+            return found
+        at, page_size = 0, self._page_size
+        for number, length, known in zip(numbers, *block):  # noqa: B905 - the last block is not whole
+            if length:
+                if hash(piece[at : at + length]) == known:
+                    found.append(number)
+                elif at + length > len(piece):  # a page that goes on over others may end in the next piece
+                    whole = read_all(self._read, number * page_size, length)
+                    found += [number] * (hash(whole) == known)
+            at += page_size
         return found
 
     def page_bytes(self, offset: int, length: int) -> bytes:
-        """So many bytes at an offset, fewer at the end; none of a piece of which all pages are as they were."""
-        parts = []
-        while length > 0:
-            start = offset // self._size * self._size
-            part = self._pieces.get(start, b"")[offset - start : offset - start + length]
-            if not part:
-                break
-            parts.append(part)
-            offset, length = offset + len(part), length - len(part)
+        """So many bytes at an offset, fewer at the end. Of a page in a piece that is known, those that are in use.
+
+        Raises ForgottenError, and whatever reading raises.
+        """
+        start = offset // self._size * self._size
+        if (first := self._pieces.get(start)) is None:
+            return self._again(offset)[:length]
+        at = offset - start
+        if at + length <= len(first):
+            return first[at : at + length]
+        parts = [first[at:]]
+        while (start := start + self._size) < offset + length and start in self._pieces:
+            parts.append(self._pieces[start][: offset + length - start])
+        if start < offset + length and start // self._page_size in self.same:
+            raise ForgottenError
         return b"".join(parts)
+
+    def _again(self, offset: int) -> bytes:
+        """The bytes of a page that is known. They are read again, after all others: a commit may have come since."""
+        known = self._marks.of(offset // self._page_size)
+        raw = read_all(self._read, offset, known[0])
+        if mark_of(raw) != known:
+            raise ForgottenError
+        return raw
 
 
 def read_all(read: Read, offset: int, length: int) -> bytes:

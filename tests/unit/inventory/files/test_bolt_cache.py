@@ -1,6 +1,8 @@
 """What earlier readings of a database have decoded is used again only where the bytes are the same."""
 
+import gc
 from collections.abc import Callable, Mapping
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -87,6 +89,42 @@ def test_what_is_the_same_after_a_change_is_the_same_object() -> None:
     assert [name for name, one in second.items() if one is not first[name]] == ["0007"]
     assert [name for name, one in third.items() if one is not second.get(name)] == ["0200"]
     assert [name for name, one in last.items() if one is not third[name]] == ["0007"]
+
+
+def test_a_known_page_that_is_written_over_before_it_is_read_again_is_no_trouble() -> None:
+    """Of a page only a hash is kept: where a page below it has changed, its bytes are read again."""
+    cache = BucketCache()
+    spoiled: list[int] = []
+    read_bolt(_reader(bolt(_objects(200))), b"v1", cache)
+    content = bolt(_objects(200, n190=b"z"))
+
+    def read(offset: int, length: int) -> bytes:
+        if offset >= 2 * PAGE and length < PAGE and not spoiled:
+            spoiled.append(offset)
+            return b"x" * length
+        return content[offset : offset + length]
+
+    assert read_bolt(read, b"v1", cache) == read_bolt(_reader(content), b"v1")
+    assert spoiled
+
+
+def test_the_bytes_of_pages_are_not_kept() -> None:
+    cache = BucketCache()
+    value = b"0123456789" * 100
+    content = bolt({"v1": {f"{at:02}": {"a": value, "labels": {"l": b"y"}} for at in range(90)}})
+    read_bolt(_reader(content), b"v1", cache).each(lambda one: len(one.values[b"a"]))
+    assert sum(len(one) for one in _below(cache) if isinstance(one, bytes)) < len(value)
+
+
+def _below(top: object) -> list[object]:
+    """All objects that one refers to, and what these refer to; no classes, modules and functions."""
+    found, pending = {id(top): top}, [top]
+    while pending:
+        for one in gc.get_referents(pending.pop()):
+            if id(one) not in found and not isinstance(one, type | ModuleType | FunctionType):
+                found[id(one)] = one
+                pending.append(one)
+    return list(found.values())
 
 
 def _fresh(state: dict[str, Any]) -> Bucket:
