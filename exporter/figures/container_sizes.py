@@ -14,7 +14,6 @@ from exporter.figures.difference import Difference
 from exporter.figures.image_sizes import ImageSizes
 from exporter.figures.layer_sizes import LayerSizes
 
-
 K = TypeVar("K", LayerKey, ImageKey)
 
 
@@ -73,10 +72,10 @@ class ContainerSizes:
 
     def _touched(self, difference: Difference, sizes: LayerSizes, images: ImageSizes) -> list[Container]:
         """The containers of before that are still there, and whose figures may be other ones."""
-        if not self._below.keys().isdisjoint(sizes.changed):
+        if not self._below.keys().isdisjoint(sizes.resized):
             new = set(map(id, difference.containers.added))
             return [one for one in difference.now.inventory.containers if id(one) not in new]
-        keys = sizes.changed.keys() | {sizes.of_tree[tree] for tree in difference.trees if tree in sizes.of_tree}
+        keys = sizes.resized.keys() | {sizes.of_tree[tree] for tree in difference.trees if tree in sizes.of_tree}
         found = [one for key in keys for one in self._of_layer.get(key, ())]
         found += [one for image in images.resized for one in self._of_image.get(image, ())]
         return list({id(one): one for one in found}.values())

@@ -82,7 +82,7 @@ class Difference:
 
         So are those that are behind another mount than before, or behind none: each container that runs has mounts.
         """
-        trees = changed_keys(self.before.measured, self.now.measured)
+        trees = changed_keys(self.now.measured, self.before.measured)
         if mounts := self.before.mounts ^ self.now.mounts:
             lengths = sorted({len(one) for one in mounts})
             trees.update(

@@ -139,9 +139,10 @@ class ImageSizes:
         for one in added:
             self.sound &= one.key not in self._by_key
             self._by_key[one.key] = one
-        touched = {key: one for key in {*users, *come} if key is not None and (one := self._by_key.get(key))}
+        used = {key for key in (*users, *come) if key in self._by_key}
+        touched = {key: self._by_key[key] for key in used if key is not None}
         if len(added) < len(self._by_key):  # there are others
-            layers = _by_driver(sizes.changed)
+            layers = _by_driver(sizes.resized)
             self._parts.add_shared(removed, added, layers, blobs)
             images = difference.now.inventory.images if layers or blobs else ()
             touched.update((one.key, one) for one in images if _has(one, layers, blobs))
@@ -174,7 +175,7 @@ class ImageSizes:
         """The blobs that came, went or are other ones than in the snapshot before."""
         content = difference.now.inventory.content
         before, self._parts.blobs = self._parts.blobs, content.blobs if content is not None else {}
-        return set(changed_keys(before, self._parts.blobs))
+        return set(changed_keys(self._parts.blobs, before))
 
     def _figures(self, image: Image, barrier: Barrier) -> ImageFigures:
         figures = _of_store if image.namespace else _of_layers

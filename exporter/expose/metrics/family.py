@@ -31,9 +31,7 @@ class MetricFamily(Family):
     @cached_property
     def samples(self) -> list[ClientSample]:  # type: ignore[override] # that of a family is no property
         """The samples, without empty labels of `OPTIONAL`."""
-        return [
-            ClientSample(self.metric.name, self._labels(values), value) for values, value in self.series.items()
-        ]
+        return [ClientSample(self.metric.name, self._labels(values), value) for values, value in self.series.items()]
 
     def _labels(self, values: tuple[str, ...]) -> dict[str, str]:
         pairs = zip(self.metric.labels, values, strict=True)
