@@ -35,7 +35,7 @@ from exporter.figures.directory_sums import DirectorySums
 from exporter.figures.image_sizes import UNKNOWN, ImageFigures, ImageSizes
 from exporter.figures.layer_sizes import LayerSizes, LayerSum, LayerSums
 from exporter.figures.needs import Figure
-from exporter.figures.parts import Changes, Parts
+from exporter.figures.parts import Changing, Parts
 from exporter.figures.prunes import Category
 from exporter.figures.reclaim import Reclaim, Reclaimer
 from exporter.figures.spaces import Spaces
@@ -77,7 +77,7 @@ class Figures:
         """The token of those that these have gone on from; None where there are none."""
         return None if self.barrier.failed else self.parts.before
 
-    def changed(self, kind: type[Changes]) -> Sequence[object] | None:
+    def changed(self, kind: type[Changing]) -> Sequence[object] | None:
         """The objects of which a part of the figures says that they have changed, see `Parts.changed`."""
         return None if self.barrier.failed else self.parts.changed(kind)
 

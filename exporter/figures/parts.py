@@ -10,7 +10,7 @@ T = TypeVar("T")
 Advance = Callable[[T, Difference], None]
 
 
-class Changes(Protocol):
+class Changing(Protocol):
     """A part that says which of its objects may have other figures than in the snapshot before."""
 
     @property
@@ -46,10 +46,10 @@ class Parts:
         self._made[kind] = part
         return part
 
-    def changed(self, kind: type[Changes]) -> Sequence[object] | None:
+    def changed(self, kind: type[Changing]) -> Sequence[object] | None:
         """The objects of which a part says that they have changed since the snapshot before; None: it may be all."""
         part = self._made.get(kind)
-        return None if part is None else cast("Changes", part).changed
+        return None if part is None else cast("Changing", part).changed
 
     def forget_before(self) -> None:
         """Free what is left of the snapshot before."""
