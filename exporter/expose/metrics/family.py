@@ -1,9 +1,11 @@
 """Builds metric families of the catalogue."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache, cached_property
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.samples import Sample as ClientSample
 
 from exporter.core.text import label
 from exporter.expose.metrics import catalogue as c
@@ -16,35 +18,41 @@ Samples = dict[tuple[str, ...], float]
 Sample = tuple[Sequence[str], float | None]
 
 
-def family(metric: c.Metric, samples: Iterable[Sample]) -> Family:
+class MetricFamily(Family):
+    """A family of the catalogue with its series. Its samples are made of these only when they are asked for."""
+
+    def __init__(self, metric: c.Metric, series: Samples) -> None:
+        """The label values of `series` are presentable."""
+        model = _model(metric)
+        self.name, self.documentation, self.unit, self.type = model.name, model.documentation, model.unit, model.type
+        self.metric = metric
+        self.series = series
+
+    @cached_property
+    def samples(self) -> list[ClientSample]:  # type: ignore[override] # that of a family is no property
+        """The samples, without empty labels of `OPTIONAL`."""
+        return [ClientSample(self.metric.name, self._labels(values), value) for values, value in self.series.items()]
+
+    def _labels(self, values: tuple[str, ...]) -> dict[str, str]:
+        pairs = zip(self.metric.labels, values, strict=True)
+        return {name: text for name, text in pairs if text or name not in OPTIONAL}
+
+
+def family(metric: c.Metric, samples: Iterable[Sample]) -> MetricFamily:
     """Build one family; a sample without a value is absent. Label values are made presentable here.
 
     An empty label of `OPTIONAL` is left out. Should two series still have the same labels, the last stands: a scrape
-    must never be invalid.
+    must never be invalid. Raises OverflowError for a number that is too large to be served.
     """
-    return built(metric, _series(samples))
+    series = {tuple(map(label, values)): float(value) for values, value in samples if value is not None}
+    if any(len(values) != len(metric.labels) for values in series):
+        raise ValueError(f"{metric.name} has other labels")
+    return MetricFamily(metric, series)
 
 
-def single(metric: c.Metric, value: float | None) -> Family:
+def single(metric: c.Metric, value: float | None) -> MetricFamily:
     """Build a family of one series without labels."""
     return family(metric, [((), value)])
-
-
-def _series(samples: Iterable[Sample]) -> Samples:
-    """The series of samples. Raises OverflowError for a number that is too large to be served."""
-    return {tuple(map(label, values)): float(value) for values, value in samples if value is not None}
-
-
-def built(metric: c.Metric, series: Samples) -> Family:
-    """Build a family of series with presentable labels; an empty label of `OPTIONAL` is left out."""
-    made = empty(metric)
-    whole = OPTIONAL.isdisjoint(metric.labels)
-    for values, value in series.items():
-        labels = dict(zip(metric.labels, values, strict=True))
-        if not whole:
-            labels = {name: text for name, text in labels.items() if text or name not in OPTIONAL}
-        made.add_sample(metric.name, labels, value)
-    return made
 
 
 def empty(metric: c.Metric) -> Family:
@@ -54,3 +62,9 @@ def empty(metric: c.Metric) -> Family:
     if metric.kind == "counter":
         return CounterMetricFamily(metric.name.removesuffix("_total"), metric.help, unit=metric.unit)
     return GaugeMetricFamily(metric.name, metric.help, unit=metric.unit)
+
+
+@cache
+def _model(metric: c.Metric) -> Family:
+    """The family without series that all of this metric are like."""
+    return empty(metric)

@@ -1,4 +1,4 @@
-"""Families to bytes: text format and OpenMetrics. The samples of gauges and info families are the same in both."""
+"""Families to bytes: text format and OpenMetrics. The lines of samples are the same in both."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -8,15 +8,14 @@ from prometheus_client import exposition
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector as FamilySource
-from prometheus_client.samples import Sample
+from prometheus_client.utils import floatToGoString
 
 from exporter.expose.metrics.catalogue import Metric
-from exporter.expose.metrics.family import empty
+from exporter.expose.metrics.family import OPTIONAL, MetricFamily, Samples, empty
 
 Format = Literal["text", "openmetrics"]
 
 _EOF = b"# EOF\n"
-_HEAD_LINES = 2
 
 
 class _Source(FamilySource):
@@ -48,43 +47,66 @@ class Heads(NamedTuple):
 
 @cache
 def heads(metric: Metric) -> Heads:
-    """The heads of a gauge or info family of the catalogue."""
-    made = empty(metric)
-    return _heads(made.name, made.documentation, made.type, made.unit)
+    """The heads of a family of the catalogue."""
+    head = [empty(metric)]
+    return Heads(render_part(head, "text"), render_part(head, "openmetrics"))
+
+
+def lines(metric: Metric, series: Samples) -> bytes:
+    """Render series of the catalogue. The lines are the same in both formats.
+
+    prometheus-client makes the same of them, and takes several times as long.
+    """
+    optional, templates = _templates(metric)
+    made: list[str] = []
+    for values, value in series.items():
+        left_out = tuple(at for at in optional if not values[at]) if optional else ()
+        template = templates.get(left_out)
+        if template is None:
+            template = templates[left_out] = _template(metric, left_out)
+        text = "".join(values)
+        shown = values if not ("\\" in text or '"' in text or "\n" in text) else tuple(map(_escape, values))
+        made.append(template.format(*shown, floatToGoString(value)))  # type: ignore[no-untyped-call]
+    return "".join(made).encode()
 
 
 @cache
-def _heads(name: str, documentation: str, kind: str, unit: str) -> Heads:
-    """There are as many as there are families in the catalogue."""
-    head = Family(name, documentation, kind, unit)
-    return Heads(render_part([head], "text"), render_part([head], "openmetrics"))
+def _templates(metric: Metric) -> tuple[tuple[int, ...], dict[tuple[int, ...], str]]:
+    """The labels of a metric that are left out where they are empty, and a template for each set of those left out."""
+    return tuple(at for at, name in enumerate(metric.labels) if name in OPTIONAL), {}
 
 
-def samples(family: Family) -> bytes:
-    """Render the samples of a gauge or info family, which are the same in both formats."""
-    return render_part([family], "text").split(b"\n", _HEAD_LINES)[_HEAD_LINES]
+def _template(metric: Metric, left_out: tuple[int, ...]) -> str:
+    """The line of a series, with places for all label values and its value. Labels are sorted by name."""
+    places = sorted((name, at) for at, name in enumerate(metric.labels) if at not in left_out)
+    labels = ",".join(f'{name}="{{{at}}}"' for name, at in places)
+    return f"{metric.name}{f'{{{{{labels}}}}}' if labels else ''} {{{len(metric.labels)}}}\n"
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 class KeptRendering:
-    """Renders families again only where they have other samples than the last time."""
+    """Renders families again only where they have other series than the last time."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[list[Sample], Heads]] = {}
+        self._known: dict[str, tuple[Samples, Heads]] = {}
 
-    def render(self, families: Iterable[Family]) -> Heads:
+    def render(self, families: Iterable[MetricFamily]) -> Heads:
         """Render families of any type in both formats."""
-        made = [self._both(one) for one in families]
+        made = [self.both(one) for one in families]
         return Heads(b"".join(one.text for one in made), b"".join(one.openmetrics for one in made))
 
-    def _both(self, family: Family) -> Heads:
+    def both(self, family: MetricFamily) -> Heads:
+        """Render a family of any type in both formats."""
         known = self._known.get(family.name)
-        if known is None or known[0] != family.samples:
-            both = Heads(render_part([family], "text"), render_part([family], "openmetrics"))
-            known = self._known[family.name] = family.samples, both
+        if known is None or known[0] != family.series or [*known[0]] != [*family.series]:
+            known = self._known[family.name] = family.series, render_both(family)
         return known[1]
 
 
-def render_both(family: Family) -> Heads:
-    """Render a gauge or info family in both formats."""
-    made, lines = _heads(family.name, family.documentation, family.type, family.unit), samples(family)
-    return Heads(made.text + lines, made.openmetrics + lines)
+def render_both(family: MetricFamily) -> Heads:
+    """Render a family in both formats."""
+    made, series = heads(family.metric), lines(family.metric, family.series)
+    return Heads(made.text + series, made.openmetrics + series)
