@@ -47,6 +47,15 @@ def presence_alerts(settings: Settings) -> list[Alert]:
             " rules have the name of another job. No other alert of docker-storage-exporter can fire.",
         ),
         Alert(
+            "DockerStorageHostLost",
+            "info",
+            900,
+            _lost(select),
+            f"{_AT} is not scraped any more",
+            f"Prometheus has no target {_AT} of the job {{{{ $labels.job }}}} any more: the host was removed, or the"
+            " discovery does not find it. Nothing else tells of its disk.",
+        ),
+        Alert(
             "DockerStorageFiguresMissing",
             "warning",
             900,
@@ -69,14 +78,16 @@ def presence_alerts(settings: Settings) -> list[Alert]:
 def _down(select: Select) -> str:
     """Down, or up and down: an alert on the present state alone never fires for what is down three of six minutes.
 
-    One outage is two changes. Where the figures come by node_exporter, only hosts that have had some count.
+    One outage is two changes. What has mostly answered for a quarter of an hour is up again. Where the figures come by
+    node_exporter, only hosts that have had some count.
     """
-    half_hour = select.window(1800)
+    hour, quarter = select.window(3600), select.window(900)
     up = select("up")
     of_these = ""
     if select.settings.textfile:
         of_these = f"\nand on ({select.host})\n  last_over_time({select(c.UP)}{select.window(_DAY)})"
-    flapping = f"avg_over_time({up}{half_hour}) < 0.6 and changes({up}{half_hour}) > 3"
+    share = f"avg_over_time({up}{hour}) < 0.75 and avg_over_time({up}{quarter}) < 0.7"
+    flapping = f"{share} and changes({up}{hour}) > 3"
     now = f"last_over_time({up}{select.bridge}) == 0"
     return enclosed(f"{now}\nor\n  ({flapping})") + of_these
 
@@ -89,6 +100,16 @@ def _none(select: Select) -> str:
     by = ", ".join((*select.settings.labels, "job"))
     past = " or ".join(f"last_over_time({select('up')}{select.bridge} {select.offset(one)})" for one in (3600, _DAY))
     return f"{none}\nor\n  (group by ({by}) ({past}) unless group by ({by}) ({select.last('up')}))"
+
+
+def _lost(select: Select) -> str:
+    """No target for half a day at most, and one before. Hosts of some hours come and go by intent."""
+    there = c.UP if select.settings.textfile else "up"
+    before, long_before = (
+        f"group by ({select.host}) (last_over_time({select(there)}{select.bridge} {select.offset(ago)}))"
+        for ago in (_DAY / 2, _DAY)
+    )
+    return f"{before}\nand\n  {long_before}\nunless\n  group by ({select.host}) ({select.last('up')})"
 
 
 def _without_figures(select: Select) -> str:

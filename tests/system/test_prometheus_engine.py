@@ -46,6 +46,7 @@ _OF_THE_DISK = {
 _NOT_HERE = {
     "DockerStorageClockWrong",
     "DockerStorageFiguresMissing",
+    "DockerStorageHostLost",
     "DockerStorageFilesystemReadOnly",
     "DockerStorageNoExporters",
 }
