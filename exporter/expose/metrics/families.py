@@ -7,15 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from prometheus_client.metrics_core import Metric as Family
-
 from exporter.config.limits import EVERYTHING, Limited, Shown
 from exporter.core.knowledge import Input
 from exporter.core.measured import Usage
 from exporter.core.model import BuildRecord, Collector, Container, ContainerState, Image, Layer, Volume
 from exporter.core.text import short_ids
 from exporter.expose.metrics import catalogue as c
-from exporter.expose.metrics.family import family, single
+from exporter.expose.metrics.family import Family, family, single
 from exporter.expose.metrics.places import place_families
 from exporter.expose.metrics.table import Column, ObjectTable
 from exporter.figures.container_sizes import ContainerFigures

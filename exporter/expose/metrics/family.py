@@ -1,9 +1,7 @@
-"""Builds metric families of the catalogue."""
+"""Metric families: what a scrape has of one metric."""
 
-from collections.abc import Iterable, Sequence
-
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
-from prometheus_client.metrics_core import Metric as Family
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from exporter.core.text import label
 from exporter.expose.metrics import catalogue as c
@@ -11,18 +9,43 @@ from exporter.expose.metrics import catalogue as c
 #: Labels that tell apart what most hosts have one of, or that most hosts have nothing to say of. An empty one is left
 #: out of its series.
 OPTIONAL = frozenset(("namespace", "root", "platforms", "pod", "pod_namespace", "pod_container"))
-Samples = dict[tuple[str, ...], float]
-#: Labels and value; a value of None is a series that is absent.
-Sample = tuple[Sequence[str], float | None]
+Series = dict[tuple[str, ...], float]
+_SUFFIXES = {"info": "_info", "counter": "_total"}
 
 
-def family(metric: c.Metric, samples: Iterable[Sample]) -> Family:
-    """Build one family; a sample without a value is absent. Label values are made presentable here.
+class Sample(NamedTuple):
+    """One series and its value."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+class Family:
+    """A metric and its samples. `name` is without the suffix that the samples of counters and info families have."""
+
+    __slots__ = ("documentation", "name", "samples", "type", "unit")
+
+    def __init__(self, name: str, documentation: str, kind: str, unit: str = "") -> None:
+        self.name = name
+        self.documentation = documentation
+        self.type = kind
+        self.unit = unit
+        self.samples: list[Sample] = []
+
+    @property
+    def whole_name(self) -> str:
+        """The name with its suffix."""
+        return self.name + _SUFFIXES.get(self.type, "")
+
+
+def family(metric: c.Metric, samples: Iterable[tuple[Sequence[str], float | None]]) -> Family:
+    """Build one family of labels and values; a sample without a value is absent. Labels are made presentable here.
 
     An empty label of `OPTIONAL` is left out. Should two series still have the same labels, the last stands: a scrape
-    must never be invalid.
+    must never be invalid. Raises OverflowError for a number that is too large to be served.
     """
-    return built(metric, _series(samples))
+    return built(metric, {tuple(map(label, values)): float(value) for values, value in samples if value is not None})
 
 
 def single(metric: c.Metric, value: float | None) -> Family:
@@ -30,12 +53,7 @@ def single(metric: c.Metric, value: float | None) -> Family:
     return family(metric, [((), value)])
 
 
-def _series(samples: Iterable[Sample]) -> Samples:
-    """The series of samples. Raises OverflowError for a number that is too large to be served."""
-    return {tuple(map(label, values)): float(value) for values, value in samples if value is not None}
-
-
-def built(metric: c.Metric, series: Samples) -> Family:
+def built(metric: c.Metric, series: Series) -> Family:
     """Build a family of series with presentable labels; an empty label of `OPTIONAL` is left out."""
     made = empty(metric)
     whole = OPTIONAL.isdisjoint(metric.labels)
@@ -43,14 +61,10 @@ def built(metric: c.Metric, series: Samples) -> Family:
         labels = dict(zip(metric.labels, values, strict=True))
         if not whole:
             labels = {name: text for name, text in labels.items() if text or name not in OPTIONAL}
-        made.add_sample(metric.name, labels, value)
+        made.samples.append(Sample(metric.name, labels, value))
     return made
 
 
 def empty(metric: c.Metric) -> Family:
     """A family without series."""
-    if metric.kind == "info":
-        return InfoMetricFamily(metric.name.removesuffix("_info"), metric.help)
-    if metric.kind == "counter":
-        return CounterMetricFamily(metric.name.removesuffix("_total"), metric.help, unit=metric.unit)
-    return GaugeMetricFamily(metric.name, metric.help, unit=metric.unit)
+    return Family(metric.name.removesuffix(_SUFFIXES.get(metric.kind, "")), metric.help, metric.kind, metric.unit)

@@ -3,11 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.samples import Sample
-
 from exporter.core.text import label
 from exporter.expose.metrics.catalogue import CATALOGUE
+from exporter.expose.metrics.family import Family, Sample
 
 #: Prometheus keeps names that begin with two underscores for itself; `le` and `quantile` are parts of a value.
 _NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)

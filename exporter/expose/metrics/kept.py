@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from prometheus_client.metrics_core import Metric as Family
-
 from exporter.config.limits import Limited, Shown
 from exporter.core.gzip_body import GzipBody
 from exporter.expose.metrics.catalogue import Metric
 from exporter.expose.metrics.families import Part, dropped, parts
+from exporter.expose.metrics.family import Family
 from exporter.expose.metrics.render import Heads, heads, render_both, samples
 from exporter.expose.metrics.table import Column, Entry, ObjectTable
 from exporter.expose.metrics.table import Shown as ShownEntry

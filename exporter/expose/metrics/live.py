@@ -7,14 +7,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from prometheus_client.metrics_core import Metric as Family
-
 from exporter.core.model import Filesystem
 from exporter.core.mountinfo import only_the_mount_is_readonly
 from exporter.core.privileges import privileges_of
 from exporter.core.space import space_of
 from exporter.expose.metrics import catalogue as c
-from exporter.expose.metrics.family import family, single
+from exporter.expose.metrics.family import Family, family, single
 
 
 @dataclass(frozen=True, slots=True)

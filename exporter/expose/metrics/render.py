@@ -1,42 +1,68 @@
-"""Families to bytes: text format and OpenMetrics. The samples of gauges and info families are the same in both."""
+"""Families to bytes: text format and OpenMetrics. The samples of gauges and info families are the same in both.
 
+Formats: Prometheus exposition_formats.md (text format 0.0.4) and the specification of OpenMetrics 1.0.0.
+"""
+
+import math
 from collections.abc import Iterable
 from functools import cache
 from typing import Literal, NamedTuple
 
-from prometheus_client import exposition
-from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.openmetrics import exposition as openmetrics_exposition
-from prometheus_client.registry import Collector as FamilySource
-from prometheus_client.samples import Sample
-
 from exporter.expose.metrics.catalogue import Metric
-from exporter.expose.metrics.family import empty
+from exporter.expose.metrics.family import Family, Sample, empty
 
 Format = Literal["text", "openmetrics"]
 
 _EOF = b"# EOF\n"
-_HEAD_LINES = 2
-
-
-class _Source(FamilySource):
-    def __init__(self, families: Iterable[Family]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Family]:
-        return self._families
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+_ESCAPES_OF_HELP = str.maketrans({"\\": r"\\", "\n": r"\n"})
+#: A number with more digits before the point is written with an exponent, as programs in Go write it.
+_MOST_DIGITS = 6
 
 
 def render(families: Iterable[Family], style: Format) -> bytes:
     """Render families in the Prometheus text format, or OpenMetrics with its final `# EOF`."""
-    generate = openmetrics_exposition.generate_latest if style == "openmetrics" else exposition.generate_latest
-    rendered: bytes = generate(_Source(families))
-    return rendered
+    return render_part(families, style) + (_EOF if style == "openmetrics" else b"")
 
 
 def render_part(families: Iterable[Family], style: Format) -> bytes:
     """Render a part of an exposition, behind which others can be put."""
-    return render(families, style).removesuffix(_EOF)
+    return b"".join(_head(one, style) + samples(one) for one in families)
+
+
+def samples(family: Family) -> bytes:
+    """Render the samples of a family, which are the same in both formats."""
+    return "".join(map(_line, family.samples)).encode()
+
+
+def _line(sample: Sample) -> str:
+    labels = ""
+    if sample.labels:
+        pairs = (f'{name}="{text.translate(_ESCAPES)}"' for name, text in sorted(sample.labels.items()))
+        labels = f"{{{','.join(pairs)}}}"
+    return f"{sample.name}{labels} {_number(sample.value)}\n"
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+    text = repr(float(value))
+    whole, point, fraction = text.partition(".")
+    if value < 0 or not point or len(whole) <= _MOST_DIGITS:
+        return text
+    digits = (whole + fraction).rstrip("0")
+    mantissa = f"{digits[0]}.{digits[1:]}" if digits[1:] else digits[0]
+    return f"{mantissa}e+{len(whole) - 1:02}"
+
+
+def _head(family: Family, style: Format) -> bytes:
+    openmetrics = style == "openmetrics"
+    name, kind = (family.name, family.type) if openmetrics else (family.whole_name, family.type)
+    if kind == "info" and not openmetrics:
+        kind = "gauge"
+    help_text = family.documentation.translate(_ESCAPES if openmetrics else _ESCAPES_OF_HELP)
+    unit = f"# UNIT {name} {family.unit}\n" if openmetrics and family.unit else ""
+    return f"# HELP {name} {help_text}\n# TYPE {name} {kind}\n{unit}".encode()
 
 
 class Heads(NamedTuple):
@@ -48,21 +74,9 @@ class Heads(NamedTuple):
 
 @cache
 def heads(metric: Metric) -> Heads:
-    """The heads of a gauge or info family of the catalogue."""
+    """The heads of a family of the catalogue."""
     made = empty(metric)
-    return _heads(made.name, made.documentation, made.type, made.unit)
-
-
-@cache
-def _heads(name: str, documentation: str, kind: str, unit: str) -> Heads:
-    """There are as many as there are families in the catalogue."""
-    head = Family(name, documentation, kind, unit)
-    return Heads(render_part([head], "text"), render_part([head], "openmetrics"))
-
-
-def samples(family: Family) -> bytes:
-    """Render the samples of a gauge or info family, which are the same in both formats."""
-    return render_part([family], "text").split(b"\n", _HEAD_LINES)[_HEAD_LINES]
+    return Heads(_head(made, "text"), _head(made, "openmetrics"))
 
 
 class KeptRendering:
@@ -86,5 +100,5 @@ class KeptRendering:
 
 def render_both(family: Family) -> Heads:
     """Render a gauge or info family in both formats."""
-    made, lines = _heads(family.name, family.documentation, family.type, family.unit), samples(family)
-    return Heads(made.text + lines, made.openmetrics + lines)
+    lines = samples(family)
+    return Heads(_head(family, "text") + lines, _head(family, "openmetrics") + lines)

@@ -3,14 +3,12 @@
 import platform
 from collections.abc import Iterator
 
-from prometheus_client.metrics_core import Metric as Family
-
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason
 from exporter.core.model import Collector, Counters, Snapshot, Trigger
 from exporter.core.version import REVISION, VERSION
 from exporter.expose.metrics import catalogue as c
-from exporter.expose.metrics.family import family, single
+from exporter.expose.metrics.family import Family, family, single
 
 #: The parts of a root that events are counted by.
 AREAS = ("containers", "images", "layers", "root", "volumes")

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
-from prometheus_client.metrics_core import Metric as Family
-
 from exporter.config.limits import Limited
 from exporter.core.barrier import Barrier
 from exporter.core.states import Collector
 from exporter.core.text import label
 from exporter.expose.metrics import catalogue as c
-from exporter.expose.metrics.family import Samples, built
+from exporter.expose.metrics.family import Family, Series, built
 
 Row = TypeVar("Row")
 V = TypeVar("V")
@@ -32,7 +30,7 @@ class Column(Generic[Row]):
     facts: Callable[[Row], tuple[str, ...]] | None = None
     each: Callable[[Row], Iterable[tuple[str, ...]]] | None = None
 
-    def series(self, key: tuple[str, ...], row: Row) -> Samples:
+    def series(self, key: tuple[str, ...], row: Row) -> Series:
         """The series of a row. Raises OverflowError for a number that is too large to be served."""
         if self.each is not None:
             return {(*key, *map(label, one)): 1.0 for one in self.each(row)}
@@ -130,7 +128,7 @@ class ObjectTable(Generic[Row]):
 
     def family(self, column: Column[Row], shown: Iterable[Shown[Row]]) -> Family:
         """One family of these entries."""
-        samples: Samples = {}
+        samples: Series = {}
         for entry, whole in shown:
             if whole or column.each is None:
                 samples.update(self._series_of(column, entry.key, entry.row))
@@ -142,7 +140,7 @@ class ObjectTable(Generic[Row]):
         for column in self.columns:
             yield self.family(column, shown)
 
-    def _series_of(self, column: Column[Row], key: tuple[str, ...], row: Row) -> Samples:
+    def _series_of(self, column: Column[Row], key: tuple[str, ...], row: Row) -> Series:
         return self._attempt(column.metric.name, partial(column.series, key), row, instead={})
 
     def _attempt(self, what: str, work: Callable[[Row], V], row: Row, instead: V) -> V:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client.metrics_core import Metric as Family
 
 from exporter.config.limits import LIMITED, Limited, Shown
 from exporter.core.model import BuildCache, BuildRecord, ContainerState, ImageId, LayerId, Log, Snapshot, Use
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.families import families
+from exporter.expose.metrics.family import Family
 from exporter.figures.figures import Figures
 from tests.support.snapshots import container, image, layer, snapshot, tree, volume
 
