@@ -3,6 +3,7 @@
 from exporter.expose.metrics import catalogue as c
 from exporter.rules.alert import Alert, Record, Select, enclosed, indented, joined
 from exporter.rules.filesystems import root_of
+from exporter.rules.naming import NAMES, SAME_NAME, SERVICES, by_service, lately, naming_records, summed
 from exporter.rules.settings import Settings, duration
 from exporter.rules.thresholds import number
 
@@ -16,10 +17,8 @@ LARGE_LOG = "container:docker_storage_container_log_size_bytes:large"
 UNBOUNDED_LOG = "container:docker_storage_container_log_size_bytes:unbounded"
 LARGE_LAYER = "container:docker_storage_container_writable_size_bytes:large"
 NEAR_LIMIT = "container:docker_storage_container_writable_limit:near"
-#: The names of the containers that are in one of these.
-NAMES = "container:docker_storage_container_info:named"
-#: Containers with the name, or of the swarm's service, of one that was in these of late.
-SAME_NAME = "container:docker_storage_container_info:same_name"
+#: The sum of the logs of all containers with such a name.
+SERVICE_LOG = "service:docker_storage_container_log_size_bytes:sum"
 #: The filesystem of the logs: the space that is available, and its size; and the size of that of the root.
 LOGS_AVAIL = "instance:docker_storage_container_logs_avail_bytes:min"
 LOGS_SIZE = "instance:docker_storage_container_logs_size_bytes:max"
@@ -30,8 +29,6 @@ _CONTAINER = f"{{{{ $labels.name }}}} ({{{{ $labels.image }}}}){_POD} on {{{{ $l
 _SERVICE = f"{{{{ $labels.name }}}}{_POD} on {{{{ $labels.instance }}}}"
 _SIZE = "{{ $value | humanize1024 }}B"
 _MINUTES = 60
-#: A container that was replaced within this time by one of the same name goes on.
-_REPLACED = 30 * _MINUTES
 
 
 def container_records(settings: Settings) -> list[Record]:
@@ -46,14 +43,14 @@ def container_records(settings: Settings) -> list[Record]:
         Record(ROOT_SIZE, _of_host(select, "max", c.FILESYSTEM_SIZE, ".")),
         Record(SOME_LOG, f"{select.last(c.CONTAINER_LOG_SIZE)} > {_some(limits.log, limits.log_share)}"),
         Record(LARGE_LOG, over(select, select(SOME_LOG), limits.log, limits.log_share, LOGS_SIZE)),
-        Record(UNBOUNDED_LOG, f"{select(LARGE_LOG)} and {_lately(select, c.CONTAINER_LOG_BOUNDED)} == 0"),
+        Record(UNBOUNDED_LOG, f"{select(LARGE_LOG)} and {lately(select, c.CONTAINER_LOG_BOUNDED)} == 0"),
         Record(
             SOME_LAYER, f"{select.last(c.CONTAINER_WRITABLE_SIZE)} > {_some(limits.writable, limits.writable_share)}"
         ),
         Record(LARGE_LAYER, over(select, select(SOME_LAYER), limits.writable, limits.writable_share, ROOT_SIZE)),
         Record(NEAR_LIMIT, f"{layers} / ({allowed} > 0) > {number(limits.writable_limit)}"),
-        Record(NAMES, _names(select)),
-        Record(SAME_NAME, _same_name(select)),
+        *naming_records(select, (SOME_LOG, LARGE_LAYER, NEAR_LIMIT)),
+        Record(SERVICE_LOG, summed(select, select(SOME_LOG))),
     ]
 
 
@@ -71,25 +68,6 @@ def over(select: Select, value: str, absolute: float, share: float, size: str) -
     return f"{value} > {number(absolute)}\nor\n  {relative}"
 
 
-def _names(select: Select) -> str:
-    """One series for each container, whatever else there is: a second one would fail the alerts of all hosts."""
-    reported = " or ".join(select(one) for one in (LARGE_LOG, LARGE_LAYER, NEAR_LIMIT))
-    infos = f"{select.last(c.CONTAINER_INFO)}\nand on ({select.container}) ({reported})"
-    return f"topk by ({select.container}) (\n  1,\n{indented(infos)}\n)"
-
-
-def _same_name(select: Select) -> str:
-    lately = f"last_over_time({{}}{select.window(_REPLACED)})"
-    swarm = 'swarm_service!=""'
-    by_name = f"on ({select.host}, namespace, name) {lately.format(select(NAMES))}"
-    by_service = f"on ({select.host}, namespace, swarm_service) {lately.format(select(NAMES, swarm))}"
-    return joined(
-        "or",
-        f"{select.last(c.CONTAINER_INFO)} and {by_name}",
-        f"{select.last(c.CONTAINER_INFO, swarm)} and {by_service}",
-    )
-
-
 def container_alerts(settings: Settings) -> list[Alert]:
     """Make the alerts: logs that run away or have no limit, large writable layers, layers near their limit."""
     select, limits = Select(settings), settings.thresholds
@@ -98,9 +76,9 @@ def container_alerts(settings: Settings) -> list[Alert]:
             "DockerContainerLogRunaway",
             "critical",
             max(15 * _MINUTES, 1.5 * settings.textfile),
-            _named(select, _runaway(select)),
+            _runaway(select),
             "The log of {{ $labels.name }} on {{ $labels.instance }} fills the disk",
-            f"The log of {_CONTAINER} is {_SIZE} and, at its present rate, fills the disk within"
+            f"The log of {_SERVICE} is {_SIZE} and, at its present rate, fills the disk within"
             f" {duration(limits.log_fills)}.",
         ),
         Alert(
@@ -138,40 +116,31 @@ def _named(select: Select, expression: str) -> str:
     return f"{enclosed(expression)}\n{joins}"
 
 
-def _lately(select: Select, metric: c.Metric | str) -> str:
-    return f"last_over_time({select(metric)}{select.window(_REPLACED)})"
-
-
 def _by_name(select: Select, large: str) -> str:
     """The largest of the containers of a name, those included that were replaced within half an hour.
 
     The id of a container changes with each deployment, and the name of one of a swarm: there the service counts. What
     is gone and was not replaced does not count.
     """
-    by = f"{select.host}, namespace, name, pod"
     here = select.last(c.CONTAINER_WRITABLE_SIZE if large == LARGE_LAYER else c.CONTAINER_LOG_SIZE)
-    replaced = f"{_lately(select, large)} unless {here}"
+    replaced = f"{lately(select, large)} unless {here}"
     sizes = f"{select(large)}\nor\n  ({replaced})"
-    infos = f"topk by ({select.container}) (1, {_lately(select, NAMES)})"
-    named = f"{enclosed(sizes)}\n* on ({select.container}) group_left (name, pod) {_services(infos)}"
-    return f"max by ({by}) (\n{indented(named)}\n)\nand on ({by})\n  {_services(select(SAME_NAME))}"
-
-
-def _services(infos: str) -> str:
-    """The service of a swarm as the name of its containers."""
-    return f'label_replace({infos}, "name", "$1", "swarm_service", "(.+)")'
+    infos = f"topk by ({select.container}) (1, {lately(select, SERVICES)})"
+    named = f"{enclosed(sizes)}\n* on ({select.container}) group_left (name, pod) {infos}"
+    return (
+        f"max by ({by_service(select)}) (\n{indented(named)}\n)\nand on ({by_service(select)})\n  {select(SAME_NAME)}"
+    )
 
 
 def _runaway(select: Select) -> str:
-    """A large log that fills its disk within the threshold, unless it reaches its own limit first.
+    """Logs of one name that are large and fill their disk within the threshold, unless they reach their limits first.
 
-    One that was cut within six hours may grow to its former size again, if the disk has room for that: something
-    rotates it.
+    What was cut within six hours may grow to its former size again, if the disk has room for that: something rotates
+    it, or deploys the container anew.
     """
-    log, past = select(LARGE_LOG), 6 * 3600
+    log, past, limits = select(SERVICE_LOG), 6 * 3600, select.settings.thresholds
     available = f"on ({select.host}) group_left () {select(LOGS_AVAIL)}"
-    fills = number(select.settings.thresholds.log_fills)
-    grows = f"deriv({select(c.CONTAINER_LOG_SIZE)}{select.trend(10 * _MINUTES)}) * {fills}"
+    rate = summed(select, f"deriv({select(c.CONTAINER_LOG_SIZE)}{select.trend(10 * _MINUTES)})")
     before = f"max_over_time({log}{select.window(past)} {select.offset(15 * _MINUTES)})"
     rotated = joined(
         "and",
@@ -179,5 +148,16 @@ def _runaway(select: Select) -> str:
         f"  {log} <= {before}",
         f"  {before} - {log} < {available}",
     )
-    limited = f"{select.last(c.CONTAINER_LOG_LIMIT)} - {log} < {available}"
-    return f"{log}\nand\n  {grows} > {available}\nunless\n  {limited}\nunless\n{enclosed(rotated)}"
+    limit = select.last(c.CONTAINER_LOG_LIMIT)
+    limited = joined(
+        "unless",
+        f"{summed(select, f'({limit} - {select(SOME_LOG)})')} < {available}",
+        f"  {summed(select, f'({select(SOME_LOG)} unless {limit})')}",
+    )
+    return joined(
+        "unless",
+        f"{enclosed(over(select, log, limits.log, limits.log_share, LOGS_SIZE))}\n"
+        f"and\n  {rate} * {number(limits.log_fills)} > {available}",
+        enclosed(limited),
+        enclosed(rotated),
+    )

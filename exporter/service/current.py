@@ -8,7 +8,7 @@ from dataclasses import replace
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.gzip_body import GzipBody
 from exporter.core.model import Counters, ViewKind
-from exporter.expose.metrics.family import Family
+from exporter.expose.metrics.family import MetricFamily
 from exporter.expose.metrics.live import (
     Processes,
     WebStatus,
@@ -155,10 +155,10 @@ class Current:
             *_made("processes", lambda: self._processes.families(self.scanner, status.processes, self.launchers())),
         ]
         known = status.openmetrics if style == "openmetrics" else status.text
-        return known + render((one for one in families if one.samples), style)
+        return known + render((one for one in families if one.series), style)
 
 
-def _made(what: str, make: Callable[[], Iterable[Family]]) -> list[Family]:
+def _made(what: str, make: Callable[[], Iterable[MetricFamily]]) -> list[MetricFamily]:
     """Make families at a scrape. Where that fails they are absent, and the others are served."""
     try:
         return list(make())

@@ -37,7 +37,7 @@ def _runaway() -> Iterator[Host]:
     yield (
         _host("a log that runs away")
         .log("aaaaaaaaaaaa", runs)
-        .expect(fires(RUNAWAY, 26, name="web", image="web:1"), silent(RUNAWAY, 15), steady(RUNAWAY, 30, END))
+        .expect(fires(RUNAWAY, 26, name="web"), silent(RUNAWAY, 15), steady(RUNAWAY, 30, END))
     )
     yield (
         _host("a log that runs away, one scrape in ten lost")
@@ -106,15 +106,44 @@ def _deployed() -> Iterator[Host]:
         host.log(f"{number:012d}", between(50 * number, 50 * number + 50, lambda at: 3 * GB * at / 50))
     yield host.expect(silent(UNBOUNDED, 70), fires(UNBOUNDED, 95, name="web"), steady(UNBOUNDED, 100, END))
     host = _host("the same of a swarm, whose tasks have names of their own", 500, 1000)
-    for number in range(7):
-        key, course = f"{number:012d}", between(50 * number, 50 * number + 50, lambda at: (1 + 2 * at / 50) * GIB)
-        labels = {"driver": "overlay2", "container_id": key}
-        there: Callable[[float], bool] = lambda at, course=course: course(at) is not None  # type: ignore[misc] # noqa: E731
-        host.container(key, f"web.1.{key}", there, swarm_service="web").add(
-            "container_log_size_bytes", course, **labels
-        )
-        host.add("container_log_bounded", lambda at, there=there: 0.0 if there(at) else None, **labels)  # type: ignore[misc]
+    _tasks(host, lambda at: (1 + 2 * at / 50) * GIB, lambda number: f"web.1.{number:012d}", swarm_service="web")
     yield host.expect(fires(UNBOUNDED, 80, name="web"), steady(UNBOUNDED, 85, END, name="web"))
+    host = _host("the same of pods that the kubelet runs with Docker", 500, 1000)
+    _tasks(
+        host,
+        lambda at: (1 + 2 * at / 50) * GIB,
+        lambda number: f"k8s_web_{_pod(number)}_shop_0-0_0",
+    )
+    yield host.expect(fires(UNBOUNDED, 80, name="k8s_web_api_shop"), steady(UNBOUNDED, 85, END))
+    host = _host("the same on a disk with 10 GB, which each deployment gives back: told at most once", 10, 100)
+    _tasks(host, lambda at: 3 * GB * at / 50, lambda _: "web")
+    yield host.expect(fires(RUNAWAY, 40, name="web"), silent(RUNAWAY, END, since=62), steady(UNBOUNDED, 100, END))
+    host = _host("a swarm that keeps the logs of old tasks", 12, 200)
+    _tasks(host, lambda at: 3 * GB * min(at, 50) / 50, lambda number: f"web.1.{number:012d}", 400, swarm_service="web")
+    yield host.expect(fires(RUNAWAY, 40, name="web"), steady(RUNAWAY, 45, END))
+    host = _host("a container that is replaced while its log runs away", 50, 200)
+    host.log("aaaaaaaaaaaa", between(0, 30, lambda at: 10 * GB * at / HOUR))
+    host.log("bbbbbbbbbbbb", between(30, END, lambda at: 12 * GB * at / HOUR))
+    yield host.expect(fires(RUNAWAY, 28, name="web"), fires(RUNAWAY, 90, name="web"))
+    host = Host("three replicas, of which each has room for its log and all have not").placed().placed("containers")
+    host.disk(lambda at: (15 - 3 * min(6, 4 * at / HOUR)) * GB)
+    for key in "abc":
+        course: Course = lambda at: min(6 * GB, 4 * GB * at / HOUR)  # noqa: E731 - short
+        host.log(key * 12, course, limit=6 * GB, bounded=1.0)
+    yield host.expect(fires(RUNAWAY, 40, name="web"))
+    host = _host("pods of a Deployment that write 60 GB in each", 500, 1000)
+    for number in range(7):
+        key = f"{number:012d}"
+        there = between(50 * number, 50 * number + 50, lambda at: 60 * GB)
+        labels = {"driver": "overlayfs", "namespace": "k8s.io", "container_id": key}
+        pod = _pod(number)
+        host.add("container_info", lambda at, there=there: there(at) and 1.0, name="web", pod=pod, **labels)  # type: ignore[misc]
+        host.add("container_writable_size_bytes", there, **labels)
+    yield host.expect(fires(LAYER, 70, name="web", pod="api-*"), steady(LAYER, 75, END))
+    host = _host("a container without a name that writes 60 GB", 500, 1000)
+    labels = {"driver": "overlayfs", "namespace": "default", "container_id": "abcdefabcdef0123"}
+    host.add("container_info", 1, image="web:1", **labels).add("container_writable_size_bytes", 60 * GB, **labels)
+    yield host.expect(fires(LAYER, 70, name="abcdefabcdef"))
     host = _host("a container of 50 minutes that logs 3 GB, once", 500, 1000)
     host.log("aaaaaaaaaaaa", between(0, 50, lambda at: 3 * GB * at / 50))
     yield host.expect(silent(UNBOUNDED, END))
@@ -122,6 +151,21 @@ def _deployed() -> Iterator[Host]:
     yield host.log("bbbbbbbbbbbb", 2 * GIB, name="web", bounded=1, limit=3e9).expect(
         fires(UNBOUNDED, 65, name="api"), fires(UNBOUNDED, 65, 0, name="web")
     )
+
+
+def _tasks(host: Host, course: Course, name: Callable[[int], str], stays: int = 50, /, **labels: str) -> None:
+    """Deploy a service each 50 minutes: each container is there for so many minutes, and has a log of that course."""
+    for number in range(7):
+        key, size = f"{number:012d}", between(50 * number, 50 * number + stays, course)
+        ids = {"driver": "overlay2", "container_id": key}
+        there: Callable[[float], bool] = lambda at, size=size: size(at) is not None  # type: ignore[misc] # noqa: E731
+        host.container(key, name(number), there, **labels).add("container_log_size_bytes", size, **ids)
+        host.add("container_log_bounded", lambda at, there=there: 0.0 if there(at) else None, **ids)  # type: ignore[misc]
+
+
+def _pod(number: int) -> str:
+    """A pod of a Deployment: each release has another hash, and each pod a random end."""
+    return f"api-{'bcdfghj'[number] * 9}-x{'2456789'[number]}kzb"
 
 
 def _small_disks() -> Iterator[Host]:
