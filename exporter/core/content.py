@@ -125,6 +125,8 @@ class ContentStore:
     references: Mapping[StoreNode, tuple[StoreNode, ...]] = field(default_factory=dict)
     parents: Mapping[StoreNode, StoreNode] = field(default_factory=dict)
     holds: tuple[Hold, ...] = ()
+    #: What each of these keeps, in the same order; empty where that would be too much to be kept.
+    kept: tuple[tuple[StoreNode, ...], ...] = ()
     layers: Mapping[StoreNode, LayerKey] = field(default_factory=dict)
     trees: Mapping[StoreNode, tuple[Tree, ...]] = field(default_factory=dict)
     orphaned: frozenset[str] = frozenset()

@@ -17,6 +17,8 @@ INFLATING_BYTES = _PART_BYTES + _PACKED_BYTES + 48 * 1024
 _POLYNOMIAL = 0xEDB88320
 _ONE = 1 << 31
 _BYTE = 1 << 23
+#: The checksum of so many bytes is sooner made than a product of polynomials.
+_ZEROS = memoryview(bytes(8 * 1024))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class GzipBody:
         checksum = length = 0
         for one in bodies:
             pieces += one.deflated
-            checksum = _multiplied(_shift(one.length), checksum) ^ one.checksum if length else one.checksum
+            checksum = _shifted(checksum, one.length) ^ one.checksum
             length += one.length
         return cls(tuple(pieces), checksum, length)
 
@@ -80,6 +82,20 @@ class GzipBody:
                     packed = inflating.unconsumed_tail
         yield inflating.flush()
         yield end
+
+
+def _shifted(checksum: int, length: int) -> int:
+    """What a checksum becomes when so many bytes follow, without what these add: CRC-32 is linear."""
+    if not checksum:
+        return 0
+    if length <= len(_ZEROS):
+        return zlib.crc32(_ZEROS[:length], checksum) ^ _of_zeros(length)
+    return _multiplied(_shift(length), checksum)
+
+
+@lru_cache(maxsize=4096)
+def _of_zeros(length: int) -> int:
+    return zlib.crc32(_ZEROS[:length])
 
 
 def _multiplied(one: int, other: int) -> int:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 MAX_LENGTH = 200
 SHORT = 12
@@ -12,6 +12,8 @@ _ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 
 def label(name: str) -> str:
     """Turn a name into a label value: escaped, and shortened if it is too long."""
+    if name.isascii() and "\\" not in name and len(name) <= MAX_LENGTH:
+        return name
     return shorten(escape(name))
 
 
@@ -64,16 +66,25 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def short_ids(ids: Iterable[str]) -> Mapping[str, str]:
+class ShortIds(dict[str, str]):
+    """The ids of which the first 12 digits are not unique, each with as much of it as it takes. Others have these."""
+
+    def __missing__(self, one: str) -> str:
+        """The beginning of an id."""
+        return one[:SHORT]
+
+
+def short_ids(ids: Iterable[str]) -> ShortIds:
     """Shorten ids to their first 12 digits, or to more where 12 are not unique."""
-    short = {one: one[:SHORT] for one in ids}
+    short, different = ShortIds(), set(ids)
+    if len({one[:SHORT] for one in different}) == len(different):
+        return short
     alike: dict[str, list[str]] = {}
-    for one, beginning in short.items():
-        alike.setdefault(beginning, []).append(one)
-    if len(alike) < len(short):
-        for several in alike.values():
-            if len(several) > 1:
-                short.update(_told_apart(sorted(several)))
+    for one in different:
+        alike.setdefault(one[:SHORT], []).append(one)
+    for several in alike.values():
+        if len(several) > 1:
+            short.update(_told_apart(sorted(several)))
     return short
 
 

@@ -1,11 +1,17 @@
-"""Sizes of BuildKit's cache: pure functions of a `Snapshot`."""
+"""Sizes of BuildKit's cache."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from exporter.core.measured import Tree, Usage, is_within
+from exporter.core.measured import Tree, is_within
 from exporter.core.model import BuildRecord, LayerKey, Snapshot, Use
-from exporter.figures.tally import disjoint
+from exporter.figures.difference import Difference, blank, change
+from exporter.figures.layer_sizes import LayerSizes, LayerSums
+from exporter.figures.tally import Tally
+
+_SNAPSHOTS, _CONTENT, _METADATA = _COMPONENTS = ("snapshots", "content", "metadata")
+#: What a record without a size of its own has it from: a layer or a tree.
+_Source = tuple[LayerKey | None, Tree | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,39 +23,147 @@ class BuildCacheFigures:
     records: Mapping[str, int]
 
 
-def build_cache(snapshot: Snapshot, sizes: Mapping[LayerKey, int], blobs: int | None) -> BuildCacheFigures:
+class BuildCacheSizes:
     """The build cache as `docker system df` counts it, and what it occupies by component.
 
-    `blobs` are the bytes of disk blocks of its blobs in containerd's image store, None where these are not known.
+    `changed` are the records that may have another size than in the snapshot before. Not `sound`: two have one id.
     """
+
+    def __init__(self) -> None:
+        self.changed: list[BuildRecord] = []
+        self.sound = True
+        self._sizes: dict[str, int] = {}
+        #: The bytes of the records that are not shared, and of how many of these they are not known.
+        self._total = self._unknown = 0
+        self._of: dict[_Source, list[BuildRecord]] = {}
+        self._components = _Components()
+
+    def advance(self, difference: Difference, sizes: LayerSizes, sums: LayerSums) -> None:
+        """Go on to the next snapshot, with its layers."""
+        before, now = (one.inventory.build_cache for one in (difference.before, difference.now))
+        records = change(before.records, now.records)
+        for one in records.removed:
+            self._count(one, -1)
+            self._sizes.pop(one.id, None)
+            if (source := _source(one)) is not None:
+                left = [other for other in self._of.pop(source) if other is not one]
+                self._of.update({source: left} if left else {})
+        self.changed = [one for key in sizes.resized for one in self._of.get((key, None), ())]
+        self.changed += [one for tree in difference.trees for one in self._of.get((None, tree), ())]
+        for one in self.changed:
+            self._count(one, -1)
+            self._work_out(one, difference.now, sizes)
+        ids = set(self._sizes)
+        for one in records.added:
+            self.sound &= one.id not in ids
+            ids.add(one.id)
+            self._work_out(one, difference.now, sizes)
+            if (source := _source(one)) is not None:
+                self._of.setdefault(source, []).append(one)
+        if self._components.is_of(difference.before, difference.now):
+            self._components.advance(difference, sums)
+        else:
+            self._components = _Components()
+            self._components.advance(Difference(blank(difference.now), difference.now), sums)
+
+    def _work_out(self, record: BuildRecord, snapshot: Snapshot, sizes: LayerSizes) -> None:
+        size = _record_size(snapshot, record, sizes.sizes)
+        if size is None:
+            self._sizes.pop(record.id, None)
+        else:
+            self._sizes[record.id] = size
+        self._count(record, 1)
+
+    def _count(self, record: BuildRecord, sign: int) -> None:
+        if not record.shared:
+            size = self._sizes.get(record.id)
+            self._unknown += sign * (size is None)
+            self._total += sign * (size or 0)
+
+    def figures(self, snapshot: Snapshot, blobs: int | None) -> BuildCacheFigures:
+        """The figures of the snapshot that these have come to.
+
+        `blobs` are the bytes of disk blocks of its blobs in containerd's image store, None where these are not known.
+        """
+        allocated = self._components.allocated(snapshot)
+        if blobs is None:
+            allocated.pop(_CONTENT, None)
+        elif _CONTENT in allocated:
+            allocated[_CONTENT] += blobs
+        return BuildCacheFigures(None if self._unknown else self._total, allocated, self._sizes)
+
+
+class _Components:
+    """The snapshots, the blobs and the other files of a build cache. A shared inode counts for the first of these."""
+
+    def __init__(self) -> None:
+        self._tally: Tally[str] = Tally()
+        self._sums: LayerSums | None = None
+
+    def is_of(self, before: Snapshot, now: Snapshot) -> bool:
+        """Whether the same trees are those of components in both snapshots, as far as they are in both."""
+        old, new = before.inventory.build_cache, now.inventory.build_cache
+        return (_engine(before), old.content, old.files) == (_engine(now), new.content, new.files)
+
+    def advance(self, difference: Difference, sums: LayerSums) -> None:
+        """Go on to the next snapshot, with its layers."""
+        self._sums = sums
+        engine, before, now = _engine(difference.now), difference.before.measured, difference.now.measured
+        gone, come = (
+            [tree for one in layers if _is_counted(one.use, one.namespace, engine) for tree in one.trees]
+            for layers in (difference.layers.removed, difference.layers.added)
+        )
+        moved = {*gone, *come}
+        stayed = [tree for tree in difference.trees if tree not in moved and self._is_snapshot(tree, difference.now)]
+        others = [(name, tree) for tree in difference.trees for name in _components(tree, difference.now)]
+        for name, tree in (*((_SNAPSHOTS, tree) for tree in (*gone, *stayed)), *others):
+            if tree in before:
+                self._tally.remove(name, tree, before[tree])
+        for name, tree in (*((_SNAPSHOTS, tree) for tree in (*come, *stayed)), *others):
+            if tree in now:
+                self._tally.add(name, tree, now[tree])
+
+    def _is_snapshot(self, tree: Tree, snapshot: Snapshot) -> bool:
+        group = None if self._sums is None else self._sums.group(tree)
+        return group is not None and _is_counted(group[2], group[1], _engine(snapshot))
+
+    def allocated(self, snapshot: Snapshot) -> dict[str, int]:
+        """The disk blocks of each component in bytes; without one of which a part was not read whole."""
+        usages = dict(zip(_COMPONENTS, self._tally.usages(_COMPONENTS), strict=True))
+        cut = {
+            name for tree in snapshot.incomplete if tree in snapshot.measured for name in _components(tree, snapshot)
+        }
+        if any(self._is_snapshot(tree, snapshot) for tree in snapshot.incomplete):
+            cut.add(_SNAPSHOTS)
+        return {name: usage.allocated for name, usage in usages.items() if name not in cut}
+
+
+def _engine(snapshot: Snapshot) -> str:
+    content = snapshot.inventory.content
+    return "" if content is None else content.engine
+
+
+def _is_counted(use: Use, namespace: str, engine: str) -> bool:
+    return use is Use.BUILD_CACHE and namespace in ("", engine)
+
+
+def _components(tree: Tree, snapshot: Snapshot) -> Iterator[str]:
+    """The component that a tree of BuildKit's own belongs to."""
     cache = snapshot.inventory.build_cache
-    records = {one.id: size for one in cache.records if (size := _record_size(snapshot, one, sizes)) is not None}
-    alone = [records.get(one.id) for one in cache.records if not one.shared]
-    engine = snapshot.inventory.content.engine if snapshot.inventory.content is not None else ""
-    layers = (one for one in snapshot.inventory.layers if one.use is Use.BUILD_CACHE)
-    snapshots = (tree for one in layers if one.namespace in ("", engine) for tree in one.trees)
-    content = set(_within(snapshot, cache.content))
-    metadata = [tree for tree in _within(snapshot, cache.files) if tree not in content]
-    parts = {"snapshots": snapshots, "content": content, "metadata": metadata}
-    usages = zip(parts, totals(snapshot, parts.values()), strict=True)
-    allocated = {name: usage.allocated for name, usage in usages if usage is not None}
-    if blobs is None:
-        allocated.pop("content", None)
-    elif "content" in allocated:
-        allocated["content"] += blobs
-    return BuildCacheFigures(
-        size=None if None in alone else sum(size for size in alone if size is not None),
-        allocated=allocated,
-        records=records,
-    )
+    if _is_in(tree, cache.content):
+        yield _CONTENT
+    elif _is_in(tree, cache.files):
+        yield _METADATA
 
 
-def _within(snapshot: Snapshot, tops: Collection[Tree]) -> Iterator[Tree]:
-    """The measured trees that are one of these, or lie in one."""
-    firsts = {top[0] for top in tops if top}
-    if not firsts:
-        return iter(())
-    return (tree for tree in snapshot.measured if tree and tree[0] in firsts and is_within(tree, tops))
+def _is_in(tree: Tree, tops: Collection[Tree]) -> bool:
+    return bool(tree) and any(tree[0] == top[0] for top in tops if top) and is_within(tree, tops)
+
+
+def _source(record: BuildRecord) -> _Source | None:
+    if record.size is not None:
+        return None
+    return (record.layer, None) if record.layer is not None else (None, record.content)
 
 
 def _record_size(snapshot: Snapshot, record: BuildRecord, sizes: Mapping[LayerKey, int]) -> int | None:
@@ -59,11 +173,3 @@ def _record_size(snapshot: Snapshot, record: BuildRecord, sizes: Mapping[LayerKe
         return sizes.get(record.layer)
     measured = snapshot.whole(record.content)
     return measured.usage.size if measured else None
-
-
-def totals(snapshot: Snapshot, groups: Iterable[Iterable[Tree]]) -> list[Usage | None]:
-    """The usage of groups of trees; None where one of a group could not be measured whole."""
-    wanted = [list(trees) for trees in groups]
-    known = ([snapshot.measured[tree] for tree in trees if tree in snapshot.measured] for trees in wanted)
-    usages = disjoint(known)
-    return [usage if snapshot.are_whole(trees) else None for usage, trees in zip(usages, wanted, strict=True)]

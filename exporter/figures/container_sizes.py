@@ -1,17 +1,20 @@
 """Sizes of containers: what each has written, and that with its image."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from exporter.core.barrier import Barrier
 from exporter.core.measured import Usage
-from exporter.core.model import Collector, Container, ContainerKey, LayerId, LayerKey, Snapshot
+from exporter.core.model import Collector, Container, ContainerKey, ImageKey, LayerId, LayerKey, Snapshot
 from exporter.figures.counting import count
 from exporter.figures.difference import Difference
 from exporter.figures.image_sizes import ImageSizes
 from exporter.figures.layer_sizes import LayerSizes
+
+K = TypeVar("K", LayerKey, ImageKey)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +30,19 @@ UNKNOWN_CONTAINER = ContainerFigures(None, None, None)
 
 
 class ContainerSizes:
-    """The figures of every container."""
+    """The figures of every container.
+
+    `changed` are the containers of which a size, the log or the checkpoints may be other ones than in the snapshot
+    before. Not `sound`: two containers have one key.
+    """
 
     def __init__(self) -> None:
         self.figures: dict[ContainerKey, ContainerFigures] = {}
-        self._of_layer: dict[LayerKey, list[Container]] = defaultdict(list)
+        self.changed: list[Container] = []
+        self.sound = True
+        self._of_layer: dict[LayerKey, list[Container]] = {}
+        #: Those that have no layers of their own below the writable one, but the size of their image.
+        self._of_image: dict[ImageKey, list[Container]] = {}
         #: The layers below containers, and below how many each is.
         self._below: Counter[LayerKey] = Counter()
 
@@ -40,31 +51,53 @@ class ContainerSizes:
         for one in difference.containers.removed:
             self.figures.pop(one.key, None)
             count(self._below, _keys_below(one), -1)
-            if (key := _layer(one)) is not None:
-                self._of_layer[key].remove(one)
-                if not self._of_layer[key]:
-                    del self._of_layer[key]
-        for one in difference.containers.added:
-            if (key := _layer(one)) is not None:
-                self._of_layer[key].append(one)
+            _forget(self._of_layer, _layer(one), one)
+            _forget(self._of_image, _sized_by_image(one), one)
+        touched = self._touched(difference, sizes, images)
         work = _Work(difference.now, sizes, images)
-        for one in self._touched(difference, sizes, images):
-            self.figures[one.key] = barrier.attempt(
-                Collector.CONTAINERS, f"container {one.id}", partial(_container, one, work), UNKNOWN_CONTAINER
-            )
+        for one in difference.containers.added:
+            self.sound &= one.key not in self.figures
+            _note(self._of_layer, _layer(one), one)
+            _note(self._of_image, _sized_by_image(one), one)
+            count(self._below, _keys_below(one), 1)
+            self._work_out(one, work, barrier)
+        for one in touched:
+            self._work_out(one, work, barrier)
+        self.changed = [*touched, *_elsewhere(difference)]
+
+    def _work_out(self, one: Container, work: "_Work", barrier: Barrier) -> None:
+        self.figures[one.key] = barrier.attempt(
+            Collector.CONTAINERS, f"container {one.id}", partial(_container, one, work), UNKNOWN_CONTAINER
+        )
 
     def _touched(self, difference: Difference, sizes: LayerSizes, images: ImageSizes) -> list[Container]:
-        """The containers whose figures may be other ones."""
-        added = difference.containers.added
-        if images.resized or not self._below.keys().isdisjoint(sizes.changed):
-            touched = list(difference.now.inventory.containers)
-        else:
-            keys = sizes.changed.keys() | {sizes.of_tree[tree] for tree in difference.trees if tree in sizes.of_tree}
-            changed = {one.key: one for key in keys for one in self._of_layer.get(key, ())}
-            touched = list({**changed, **{one.key: one for one in added}}.values())
-        for one in added:
-            count(self._below, _keys_below(one), 1)
-        return touched
+        """The containers of before that are still there, and whose figures may be other ones."""
+        if not self._below.keys().isdisjoint(sizes.resized):
+            new = set(map(id, difference.containers.added))
+            return [one for one in difference.now.inventory.containers if id(one) not in new]
+        keys = sizes.resized.keys() | {sizes.of_tree[tree] for tree in difference.trees if tree in sizes.of_tree}
+        found = [one for key in keys for one in self._of_layer.get(key, ())]
+        found += [one for image in images.resized for one in self._of_image.get(image, ())]
+        return list({id(one): one for one in found}.values())
+
+
+def _note(places: dict[K, list[Container]], key: K | None, one: Container) -> None:
+    if key is not None:
+        places.setdefault(key, []).append(one)
+
+
+def _forget(places: dict[K, list[Container]], key: K | None, one: Container) -> None:
+    if key is not None:
+        left = [other for other in places.pop(key) if other is not one]
+        if left:
+            places[key] = left
+
+
+def _elsewhere(difference: Difference) -> list[Container]:
+    """The containers whose log, or whose checkpoints, are other ones than before."""
+    containers, logs, trees = difference.now.inventory.containers, difference.logs, difference.trees
+    found = [one for one in containers if one.id in logs] if logs else []
+    return found + ([one for one in containers if one.checkpoints in trees] if trees else [])
 
 
 class _Work:
@@ -83,6 +116,11 @@ class _Work:
             sizes = [self.sizes.sizes.get(LayerKey(driver, layer)) for layer in chain]
             self._sums[key] = None if None in sizes else sum(size for size in sizes if size is not None)
         return self._sums[key]
+
+
+def _sized_by_image(container: Container) -> ImageKey | None:
+    """The image of which a container has its size, where it is not that of layers."""
+    return None if container.chain or container.namespace else container.image_key
 
 
 def _layer(container: Container) -> LayerKey | None:
@@ -107,10 +145,10 @@ def _size_below(container: Container, work: _Work) -> int | None:
     """The size of the layers below a container. They stay when `docker rmi -f` removes the image."""
     if container.missing or container.cut:
         return None
-    below = _below(container)
-    if below or container.namespace:
-        return work.sum(container.driver, below)
-    image = work.images.figures.get(key) if (key := container.image_key) is not None else None
+    key = _sized_by_image(container)
+    if container.chain or container.namespace:
+        return work.sum(container.driver, _below(container))
+    image = work.images.figures.get(key) if key is not None else None
     return None if image is None else image.virtual
 
 

@@ -6,11 +6,13 @@ did not change is the same Python object in both, and so is what was measured of
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import compress, count
+from operator import is_not
 from typing import Generic, NamedTuple, TypeVar
 
 from exporter.core.kept import changed_keys
 from exporter.core.measured import Measured, Tree
-from exporter.core.model import Container, Image, Layer, LayerKey, Snapshot, Volume
+from exporter.core.model import Container, ContainerId, Image, Layer, LayerKey, Snapshot, Volume
 
 T = TypeVar("T")
 
@@ -28,12 +30,23 @@ class Change(NamedTuple, Generic[T]):
 _NONE: Change[object] = Change((), ())
 
 
+def splice(before: Sequence[object], now: Sequence[object]) -> tuple[int, int, int]:
+    """The part in which two sequences are not the same objects: where it begins, and where it ends in each."""
+    most = min(len(before), len(now))
+    start = next(compress(count(), map(is_not, before, now)), most)
+    end = next(compress(count(), map(is_not, reversed(before), reversed(now))), most)
+    end = min(end, most - start)
+    return start, len(before) - end, len(now) - end
+
+
 def change(before: Sequence[T], now: Sequence[T]) -> Change[T]:
-    """Compare two sequences of objects by identity."""
+    """Compare two sequences of objects by identity. None is in a sequence twice."""
     if before is now:
         return _NONE  # type: ignore[return-value] # it has no object of any type
-    old, new = set(map(id, before)), set(map(id, now))
-    return Change([one for one in now if id(one) not in old], [one for one in before if id(one) not in new])
+    start, end_before, end_now = splice(before, now)
+    gone, come = before[start:end_before], now[start:end_now]
+    old, new = set(map(id, gone)), set(map(id, come))
+    return Change([one for one in come if id(one) not in old], [one for one in gone if id(one) not in new])
 
 
 class Difference:
@@ -69,7 +82,7 @@ class Difference:
 
         So are those that are behind another mount than before, or behind none: each container that runs has mounts.
         """
-        trees = changed_keys(self.before.measured, self.now.measured)
+        trees = changed_keys(self.now.measured, self.before.measured)
         if mounts := self.before.mounts ^ self.now.mounts:
             lengths = sorted({len(one) for one in mounts})
             trees.update(
@@ -80,9 +93,19 @@ class Difference:
         return trees
 
     @cached_property
+    def logs(self) -> set[ContainerId]:
+        """The containers whose log has another size."""
+        before, now = self.before.logs, self.now.logs
+        if before == now:
+            return set()
+        return {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+
+    @cached_property
     def sizes(self) -> set[LayerKey]:
         """The layers whose size by comparison is another one."""
         before, now = self.before.differences, self.now.differences
+        if before == now:
+            return set()
         return {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
 
     def measured(self, trees: Iterable[Tree]) -> tuple[list[tuple[Tree, Measured]], list[tuple[Tree, Measured]]]:

@@ -16,6 +16,7 @@ from exporter.core.measured import Usage
 from exporter.core.model import (
     Collector,
     ContainerKey,
+    ContainerState,
     Filesystem,
     Image,
     ImageKey,
@@ -24,19 +25,20 @@ from exporter.core.model import (
     Snapshot,
     Use,
 )
-from exporter.figures import build_cache, filesystems, needs
+from exporter.figures import filesystems, needs
 from exporter.figures.blob_uses import BlobSum, BlobUses
-from exporter.figures.build_cache import BuildCacheFigures
+from exporter.figures.build_cache import BuildCacheFigures, BuildCacheSizes
 from exporter.figures.clean_up import Freed
 from exporter.figures.container_sizes import UNKNOWN_CONTAINER, ContainerFigures, ContainerSizes
 from exporter.figures.difference import Difference
 from exporter.figures.directory_sums import DirectorySums
 from exporter.figures.image_sizes import UNKNOWN, ImageFigures, ImageSizes
-from exporter.figures.layer_sizes import LayerSizes, LayerSum, LayerSums, spaces
+from exporter.figures.layer_sizes import LayerSizes, LayerSum, LayerSums
 from exporter.figures.needs import Figure
-from exporter.figures.parts import Parts
+from exporter.figures.parts import Changing, Parts
 from exporter.figures.prunes import Category
 from exporter.figures.reclaim import Reclaim, Reclaimer
+from exporter.figures.spaces import Spaces
 from exporter.figures.volume_figures import VolumeFigures
 
 T = TypeVar("T")
@@ -59,9 +61,25 @@ class Figures:
 
     def forget_before(self) -> None:
         """Come to this snapshot with everything, and free what is left of the one before."""
-        for _ in (self.layers, self.containers, self.directories, self.volumes, self._blobs, self.reclaim):
+        for _ in (self._sums, self.containers, self._directories, self._volumes, self._blobs, self.reclaim):
+            pass
+        for _ in (self._spaces, self._build_cache):
             pass
         self.parts.forget_before()
+
+    @property
+    def token(self) -> object:
+        """Another object for the figures of each snapshot."""
+        return self.parts.token
+
+    @property
+    def before(self) -> object | None:
+        """The token of those that these have gone on from; None where there are none."""
+        return None if self.barrier.failed else self.parts.before
+
+    def changed(self, kind: type[Changing]) -> Sequence[object] | None:
+        """The objects of which a part of the figures says that they have changed, see `Parts.changed`."""
+        return None if self.barrier.failed else self.parts.changed(kind)
 
     def _part(
         self, kind: type[T], collector: Collector, what: str, advance: Callable[[T, Difference], None]
@@ -110,17 +128,26 @@ class Figures:
         def advance(part: ImageSizes, since: Difference) -> None:
             part.advance(since, sizes, self.barrier)
 
-        return self._part(ImageSizes, Collector.IMAGES, "sizes of images", advance) or ImageSizes()
+        found = self._part(ImageSizes, Collector.IMAGES, "sizes of images", advance) or ImageSizes()
+        self.parts.sound &= found.sound
+        return found
 
     @cached_property
     def images(self) -> Mapping[ImageKey, ImageFigures]:
         """The figures of every image."""
         found, images = self._images.figures, self.snapshot.inventory.images
-        figures = (Figure.IMAGE_SHARES, Figure.IMAGE_USERS, Figure.IMAGE_LISTED)
-        drivers = {one.driver for one in images}
-        if len(found) == len(images) and all(self.is_known(one, driver) for one in figures for driver in drivers):
+        if self.images_known:
             return found
         return {one.key: self._image(one, found.get(one.key, UNKNOWN)) for one in images}
+
+    @cached_property
+    def images_known(self) -> bool:
+        """Whether all figures of images are known as far as they are worked out."""
+        found, images = self._images, self.snapshot.inventory.images
+        figures = (Figure.IMAGE_SHARES, Figure.IMAGE_USERS, Figure.IMAGE_LISTED)
+        drivers = {driver for driver, _, _ in found.states}
+        whole = len(found.figures) == len(images)
+        return whole and all(self.is_known(one, driver) for one in figures for driver in drivers)
 
     def _image(self, image: Image, figures: ImageFigures) -> ImageFigures:
         """Leave out what is not known. A name or a user that was read is one, whatever else was not."""
@@ -136,14 +163,34 @@ class Figures:
     @cached_property
     def spaces(self) -> Sequence[tuple[str, str]]:
         """The drivers with the namespaces in which each has objects."""
-        return spaces(self.snapshot.inventory)
+        part, nothing = self._spaces, list[tuple[str, str]]()
+        if part is None:
+            return nothing
+        work = partial(part.spaces, self.snapshot.inventory)
+        return self.barrier.attempt(Collector.IMAGES, "drivers and namespaces", work, nothing)
+
+    @cached_property
+    def _spaces(self) -> Spaces | None:
+        return self._part(Spaces, Collector.IMAGES, "drivers and namespaces", Spaces.advance)
+
+    @cached_property
+    def container_states(self) -> Mapping[tuple[str, str, ContainerState], int]:
+        """How many containers of each driver and namespace have each state."""
+        part = self._spaces
+        if part is None:
+            return {}
+        places = part.of_containers(self.snapshot.inventory, self.spaces)
+        return {(*place, state): part.states[*place, state] for place in places for state in ContainerState}
 
     @cached_property
     def image_states(self) -> Mapping[tuple[str, str, ImageState], int]:
         """How many images of each driver and namespace have each state, for the states that are known."""
-        images, known, found = self.snapshot.inventory.images, self.images, self._images.figures
-        counts = Counter((one.driver, one.namespace, known[one.key].state) for one in images)
-        failed = {one.driver for one in images if found.get(one.key, UNKNOWN).state is None}
+        images, found = self.snapshot.inventory.images, self._images
+        counts, failed = found.states, {driver for driver, _, state in found.states if state is None}
+        if not self.images_known:
+            known = self.images
+            counts = Counter((one.driver, one.namespace, known[one.key].state) for one in images)
+            failed = {one.driver for one in images if found.figures.get(one.key, UNKNOWN).state is None}
         return {
             (driver, namespace, state): counts[driver, namespace, state]
             for driver, namespace in self.spaces
@@ -153,14 +200,18 @@ class Figures:
         }
 
     @cached_property
-    def layers(self) -> Mapping[tuple[str, str, Use], LayerSum]:
-        """The layers on disk by driver, namespace and use, for the uses that are known."""
-        sizes, nothing = self._sizes, dict[tuple[str, str, Use], LayerSum]()
+    def _sums(self) -> LayerSums | None:
+        sizes = self._sizes
 
         def advance(part: LayerSums, since: Difference) -> None:
             part.advance(since, sizes)
 
-        part = self._part(LayerSums, Collector.IMAGES, "sums of layers", advance)
+        return self._part(LayerSums, Collector.IMAGES, "sums of layers", advance)
+
+    @cached_property
+    def layers(self) -> Mapping[tuple[str, str, Use], LayerSum]:
+        """The layers on disk by driver, namespace and use, for the uses that are known."""
+        part, nothing = self._sums, dict[tuple[str, str, Use], LayerSum]()
         if part is None:
             return nothing
         sums = self._attempt(Collector.IMAGES, "sums of layers", lambda it: part.sums(it, self.spaces), nothing)
@@ -187,6 +238,7 @@ class Figures:
         part = self._part(ContainerSizes, Collector.CONTAINERS, "sizes of containers", advance)
         if part is None:
             return dict.fromkeys((one.key for one in self.snapshot.inventory.containers), UNKNOWN_CONTAINER)
+        self.parts.sound &= part.sound
         return part.figures
 
     @cached_property
@@ -264,17 +316,28 @@ class Figures:
         content = self.snapshot.inventory.content
         return len(content.entries) if content is not None and content.history and self.blobs else None
 
-    def _build_cache(self, snapshot: Snapshot) -> BuildCacheFigures:
-        blobs = self.blobs[BlobUse.BUILD_CACHE].allocated if self.blobs else None
-        return build_cache.build_cache(snapshot, self.layer_sizes, 0 if snapshot.inventory.content is None else blobs)
+    @cached_property
+    def _build_cache(self) -> BuildCacheSizes | None:
+        sizes, sums = self._sizes, self._sums
+
+        def advance(part: BuildCacheSizes, since: Difference) -> None:
+            part.advance(since, sizes, sums or LayerSums())
+
+        found = self._part(BuildCacheSizes, Collector.BUILD_CACHE, "sizes of the build cache", advance)
+        self.parts.sound &= found is None or found.sound
+        return found
 
     @cached_property
     def build_cache(self) -> BuildCacheFigures:
         """BuildKit's cache."""
         if not self.is_known(Figure.BUILD_CACHE):
             return BuildCacheFigures(None, {}, {})
+        part, blobs = self._build_cache, self.blobs[BlobUse.BUILD_CACHE].allocated if self.blobs else None
         nothing = BuildCacheFigures(None, {}, {})
-        found = self._attempt(Collector.BUILD_CACHE, "build cache", self._build_cache, nothing)
+        if part is None:
+            return nothing
+        work = partial(part.figures, blobs=0 if self.snapshot.inventory.content is None else blobs)
+        found = self._attempt(Collector.BUILD_CACHE, "build cache", work, nothing)
         if not self.is_known(Figure.BUILD_SHARES):
             found = replace(found, size=None)
         if self.is_known(Figure.LAYERS_OF_OTHERS):

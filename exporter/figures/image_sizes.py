@@ -59,6 +59,21 @@ class _Parts:
                     count(self._having[driver], layers, sign)
                 count(self._having_blob, set(image.blobs), sign)
 
+    def add_shared(
+        self, removed: Iterable[Image], added: Iterable[Image], layers: dict[str, set[LayerId]], blobs: set[str]
+    ) -> None:
+        """Add the parts that other images have with one more or one less than before."""
+        moved: Counter[tuple[str | None, str]] = Counter()
+        come: Counter[tuple[str | None, str]] = Counter()
+        for images, sign in ((removed, -1), (added, 1)):
+            for part in (part for image in images if image.listed for part in _names(image)):
+                moved[part] += sign
+                come[part] += sign > 0
+        for (driver, name), number in moved.items():
+            having = self._having_blob[name] if driver is None else self._having[driver][LayerId(name)]
+            if number and having > come[driver, name]:
+                (blobs if driver is None else layers.setdefault(driver, set())).add(name)  # type: ignore[arg-type]
+
     def of(self, image: Image) -> Iterator[_Part]:
         """The parts of an image, each once."""
         for driver, layers in _layers_of(image):
@@ -68,6 +83,15 @@ class _Parts:
         for digest in set(image.blobs):
             blob = self.blobs.get(digest)
             yield blob.size if blob is not None else None, self._having_blob[digest]
+
+
+def _names(image: Image) -> Iterator[tuple[str | None, str]]:
+    """The layers of an image with their driver, and its blobs, each once."""
+    for driver, layers in _layers_of(image):
+        for layer in layers:
+            yield driver, layer
+    for digest in set(image.blobs):
+        yield None, digest
 
 
 def _layers_of(image: Image) -> Iterator[tuple[str, Sequence[LayerId]]]:
@@ -85,12 +109,18 @@ def _layers_of(image: Image) -> Iterator[tuple[str, Sequence[LayerId]]]:
 class ImageSizes:
     """The figures of every image. Sharing is counted among the listed images only.
 
-    `resized`: the size of an image is another one than in the snapshot before.
+    `changed` are the images that have other figures than in the snapshot before, or are other ones, `resized` the keys
+    of those whose size is another one or that have come or gone. `states`: how many images of each driver and namespace
+    have each state. Not `sound`: two images have one key.
     """
 
     def __init__(self) -> None:
         self.figures: dict[ImageKey, ImageFigures] = {}
-        self.resized = False
+        self.states: Counter[tuple[str, str, ImageState | None]] = Counter()
+        self.changed: list[Image] = []
+        self.resized: set[ImageKey] = set()
+        self.sound = True
+        self._by_key: dict[ImageKey, Image] = {}
         self._parts = _Parts()
         self._users: Counter[ImageKey | None] = Counter()
 
@@ -105,25 +135,47 @@ class ImageSizes:
         blobs = self._blobs(difference)
         self._parts.count(removed, -1)
         self._parts.count(added, 1)
-        changed = {one.key: self.figures.pop(one.key, None) for one in removed}
-        layers = _by_driver(sizes.changed)
-        for one in (*removed, *added):  # the others share what it has with one more or one less
-            blobs.update(one.blobs)
-            for driver, names in _layers_of(one):
-                layers[driver].update(names)
-        keys = {*users, *come, *(one.key for one in added)}
-        for one in difference.now.inventory.images:
-            key = one.key
-            if key in keys or _has(one, layers, blobs):
-                changed.setdefault(key, self.figures.get(key))
-                self.figures[key] = self._figures(one, barrier)
-        self.resized = any(_virtual(before) != _virtual(self.figures.get(key)) for key, before in changed.items())
+        before = {one.key: self._forget(one) for one in removed}
+        for one in added:
+            self.sound &= one.key not in self._by_key
+            self._by_key[one.key] = one
+        used = {key for key in (*users, *come) if key in self._by_key}
+        touched = {key: self._by_key[key] for key in used if key is not None}
+        if len(added) < len(self._by_key):  # there are others
+            layers = _by_driver(sizes.resized)
+            self._parts.add_shared(removed, added, layers, blobs)
+            images = difference.now.inventory.images if layers or blobs else ()
+            touched.update((one.key, one) for one in images if _has(one, layers, blobs))
+        touched.update((one.key, one) for one in added)
+        self.changed, self.resized = [*added], before.keys() - touched.keys()
+        for key, one in touched.items():
+            self._note(key, one, before.get(key) or self.figures.get(key), self._figures(one, barrier))
+
+    def _forget(self, image: Image) -> ImageFigures | None:
+        self._by_key.pop(image.key, None)
+        known = self.figures.pop(image.key, None)
+        if known is not None:
+            count(self.states, ((image.driver, image.namespace, known.state),), -1)
+        return known
+
+    def _note(self, key: ImageKey, image: Image, known: ImageFigures | None, now: ImageFigures) -> None:
+        """Note the figures of an image; `known` are those before, where there was one with its key."""
+        if known is None or known.virtual != now.virtual:
+            self.resized.add(key)
+        before = self.figures.get(key)
+        if before == now:
+            return
+        if before is not None:
+            count(self.states, ((image.driver, image.namespace, before.state),), -1)
+            self.changed.append(image)
+        count(self.states, ((image.driver, image.namespace, now.state),), 1)
+        self.figures[key] = now
 
     def _blobs(self, difference: Difference) -> set[str]:
         """The blobs that came, went or are other ones than in the snapshot before."""
         content = difference.now.inventory.content
         before, self._parts.blobs = self._parts.blobs, content.blobs if content is not None else {}
-        return changed_keys(before, self._parts.blobs)
+        return set(changed_keys(self._parts.blobs, before))
 
     def _figures(self, image: Image, barrier: Barrier) -> ImageFigures:
         figures = _of_store if image.namespace else _of_layers
@@ -140,13 +192,12 @@ def _by_driver(keys: Iterable[LayerKey]) -> dict[str, set[LayerId]]:
 
 def _has(image: Image, layers: Mapping[str, set[LayerId]], blobs: set[str]) -> bool:
     """Whether an image has one of these parts."""
-    if image.blobs and not blobs.isdisjoint(image.blobs):
+    if blobs and not blobs.isdisjoint(image.blobs):
         return True
-    return any(driver in layers and not layers[driver].isdisjoint(names) for driver, names in _layers_of(image))
-
-
-def _virtual(figures: ImageFigures | None) -> int | None:
-    return None if figures is None else figures.virtual
+    names = layers.get(image.driver)
+    if names and not names.isdisjoint(image.layers):
+        return True
+    return any(key.id in layers.get(key.driver, ()) for key in image.further)
 
 
 def _of_layers(image: Image, parts: _Parts, containers: int) -> ImageFigures:

@@ -1,17 +1,16 @@
 """Sizes of layers, and their sums by driver, namespace and use."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.core.measured import Tree, Usage
-from exporter.core.model import Inventory, Layer, LayerKey, Snapshot, Use
+from exporter.core.model import Layer, LayerKey, Snapshot, Use
 from exporter.figures.difference import Difference
+from exporter.figures.spaces import Space
 from exporter.figures.tally import Tally
 from exporter.inventory.drivers import driver_named
 
-#: A driver and a namespace of containerd, which is "" for other layouts.
-Space = tuple[str, str]
 _Group = tuple[str, str, Use]
 _UNCLAIMED = (Use.PENDING, Use.ORPHANED)
 
@@ -28,7 +27,7 @@ class LayerSum:
 class LayerSizes:
     """Every layer's own size as Docker counts it, bytes; layers whose size cannot be known have none.
 
-    `layers` are the layers by key, `of_tree` those whose files are in a tree. `changed`: the keys whose size is another
+    `layers` are the layers by key, `of_tree` those whose files are in a tree. `resized`: the keys whose size is another
     one than in the snapshot before, with that size. Not `sound`: two layers have one key, or one tree.
     """
 
@@ -36,7 +35,7 @@ class LayerSizes:
         self.sizes: dict[LayerKey, int] = {}
         self.layers: dict[LayerKey, Layer] = {}
         self.of_tree: dict[Tree, LayerKey] = {}
-        self.changed: dict[LayerKey, int | None] = {}
+        self.resized: dict[LayerKey, int | None] = {}
         self.sound = True
 
     def advance(self, difference: Difference) -> None:
@@ -55,20 +54,25 @@ class LayerSizes:
                 self.of_tree[layer.content] = layer.key
         touched |= {self.of_tree[tree] for tree in difference.trees if tree in self.of_tree}
         touched |= difference.sizes
-        self.changed = {}
+        self.resized = {}
         for key in touched:
             layer_now = self.layers.get(key)
             before, now = self.sizes.get(key), None if layer_now is None else _size(difference.now, layer_now)
             if before != now:
-                self.changed[key] = before
+                self.resized[key] = before
                 if now is None:
                     del self.sizes[key]
                 else:
                     self.sizes[key] = now
 
+    @property
+    def changed(self) -> list[Layer]:
+        """The layers whose size is another one than in the snapshot before."""
+        return [self.layers[key] for key in self.resized if key in self.layers]
+
     def before(self, key: LayerKey) -> int | None:
         """The size of a layer in the snapshot before."""
-        return self.changed[key] if key in self.changed else self.sizes.get(key)
+        return self.resized[key] if key in self.resized else self.sizes.get(key)
 
 
 def _size(snapshot: Snapshot, layer: Layer) -> int | None:
@@ -80,30 +84,6 @@ def _size(snapshot: Snapshot, layer: Layer) -> int | None:
     if measured is None:
         return None
     return measured.usage.allocated if layer.by_blocks else measured.usage.size
-
-
-def spaces(inventory: Inventory) -> list[Space]:
-    """The drivers of a root with the namespaces of containerd in which each has objects; "" for other layouts.
-
-    Snapshots of no namespace, which are being made or are left over, have no totals but those of layers.
-    """
-    listed = (one for one in inventory.layers if one.namespace or not one.by_blocks)
-    found: dict[str, set[str]] = defaultdict(set)
-    for objects in (listed, inventory.images, inventory.containers):
-        for driver, namespace in {(one.driver, one.namespace) for one in objects}:
-            found[driver].add(namespace)
-    return [
-        (driver, namespace)
-        for driver in inventory.drivers
-        for namespace in sorted(found[driver] or {_default_namespace(inventory, driver)})
-    ]
-
-
-def _default_namespace(inventory: Inventory, driver: str) -> str:
-    """Where the objects of a driver will be that has none yet."""
-    content = inventory.content
-    mixed = len(inventory.layouts) > 1 and driver_named(driver).layers
-    return "" if content is None or mixed else content.engine
 
 
 class LayerSums:
@@ -141,10 +121,14 @@ class LayerSums:
         for layer in added:
             self._count(layer, sizes.sizes.get(layer.key), 1)
         replaced = {layer.key for layer in (*removed, *added)}
-        for key in sizes.changed.keys() - replaced:
+        for key in sizes.resized.keys() - replaced:
             layer = sizes.layers[key]
-            self._count(layer, sizes.changed[key], -1)
+            self._count(layer, sizes.resized[key], -1)
             self._count(layer, sizes.sizes.get(key), 1)
+
+    def group(self, tree: Tree) -> tuple[str, str, Use] | None:
+        """The driver, the namespace and the use of the layer that a tree is one of."""
+        return self._groups.get(tree)
 
     def _count(self, layer: Layer, size: int | None, sign: int) -> None:
         group = _group(layer)

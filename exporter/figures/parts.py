@@ -1,13 +1,21 @@
 """The parts that figures are worked out with: each goes from one snapshot to the next."""
 
-from collections.abc import Callable
-from typing import TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar, cast
 
 from exporter.core.model import Snapshot
 from exporter.figures.difference import Difference, blank, can_go_on
 
 T = TypeVar("T")
 Advance = Callable[[T, Difference], None]
+
+
+class Changing(Protocol):
+    """A part that says which of its objects may have other figures than in the snapshot before."""
+
+    @property
+    def changed(self) -> Sequence[object]:
+        """These objects, as they are now."""
 
 
 class Parts:
@@ -20,10 +28,14 @@ class Parts:
         """`before` are those of an earlier snapshot. They are used up by this."""
         self._snapshot = snapshot
         self.sound = True
+        #: Another object for each snapshot, and that of the snapshot before, if these have come from there.
+        self.token = object()
+        self.before: object | None = None
         self._made: dict[type, object] = {}
         self._former: dict[type, object] = {}
         self._since_none = self._since_before = Difference(blank(snapshot), snapshot)
         if before is not None and before.sound and can_go_on(before._snapshot, snapshot):  # noqa: SLF001 - its own kind
+            self.before = before.token
             self._former, self._since_before = before._made, Difference(before._snapshot, snapshot)  # noqa: SLF001
 
     def advance(self, kind: type[T], advance: Advance[T]) -> T:
@@ -33,6 +45,11 @@ class Parts:
         advance(part, self._since_none if known is None else self._since_before)
         self._made[kind] = part
         return part
+
+    def changed(self, kind: type[Changing]) -> Sequence[object] | None:
+        """The objects of which a part says that they have changed since the snapshot before; None: it may be all."""
+        part = self._made.get(kind)
+        return None if part is None else cast("Changing", part).changed
 
     def forget_before(self) -> None:
         """Free what is left of the snapshot before."""

@@ -12,6 +12,8 @@ from exporter.figures.difference import Difference
 class VolumeFigures:
     """`usages` has what each volume holds, by name; None if its data could not be measured. `users`: its containers.
 
+    `changed` are the volumes of which one of both may be another one than in the snapshot before.
+
     Not `sound`: two volumes have one name, or one tree.
     """
 
@@ -19,6 +21,7 @@ class VolumeFigures:
         self.usages: dict[str, Usage | None] = {}
         self.users: Counter[str] = Counter()
         self.sound = True
+        self.changed: list[Volume] = []
         self._of_tree: dict[Tree, Volume] = {}
 
     def advance(self, difference: Difference) -> None:
@@ -33,12 +36,15 @@ class VolumeFigures:
             self.usages[one.name] = None
             if one.tree is not None:
                 self._of_tree[one.tree] = one
-        changed = (self._of_tree[tree] for tree in difference.trees if tree in self._of_tree)
+        changed = [self._of_tree[tree] for tree in difference.trees if tree in self._of_tree]
         for one in (*volumes.added, *changed):
             measured = difference.now.whole(one.tree)
             self.usages[one.name] = measured.usage if measured else None
-        count(self.users, _mounted(difference.containers.removed), -1)
-        count(self.users, _mounted(difference.containers.added), 1)
+        gone, come = _mounted(difference.containers.removed), _mounted(difference.containers.added)
+        count(self.users, gone, -1)
+        count(self.users, come, 1)
+        moved = {*gone, *come}
+        self.changed = [*changed, *(one for one in difference.now.inventory.volumes if moved and one.name in moved)]
 
 
 def _mounted(containers: Iterable[Container]) -> list[str]:

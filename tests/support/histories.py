@@ -53,7 +53,19 @@ class History:
         self._incomplete: frozenset[Tree] = frozenset()
         self._knowledge = Knowledge()
         self._mounts = _MOUNTS
-        for name in ("overlay2", "vfs", "containers", "image", "volumes", "content", "snapshots", "loose", "mounted"):
+        self._content: tuple[Tree, ...] = ()
+        for name in (
+            "overlay2",
+            "vfs",
+            "containers",
+            "image",
+            "volumes",
+            "content",
+            "snapshots",
+            "loose",
+            "mounted",
+            "buildkit",
+        ):
             self._measured[name,] = tree(1)
 
     def snapshots(self, count: int) -> Iterator[Snapshot]:
@@ -76,6 +88,7 @@ class History:
                 self._remove,
                 self._remove,
                 self._gap,
+                self._build,
                 self._log,
                 self._hold,
             ),
@@ -160,8 +173,14 @@ class History:
 
     def _add_record(self) -> None:
         name = self._name()
-        key = self._any([one.key for one in self._layers.values()])
-        self._records[name] = BuildRecord(name, size=self._any((None, 5)), shared=self._any((True, False)), layer=key)
+        key = self._any([None, *(one.key for one in self._layers.values())])
+        self._records[name] = BuildRecord(
+            name,
+            size=self._any((None, None, 5)),
+            shared=self._any((True, False)),
+            layer=key,
+            content=("buildkit", "content", name) if key is None else None,
+        )
 
     def _add_blob(self) -> None:
         name = f"sha256:{self._name()}"
@@ -185,7 +204,8 @@ class History:
         trees += [("containers", one) for one in self._containers]
         trees += [("containers", one, "checkpoints") for one in self._containers]
         trees += [one.tree for one in self._blobs.values() if one.tree]
-        trees.append(("loose", self._name()))
+        trees += [one.content for one in self._records.values() if one.content]
+        trees += [("buildkit", self._name()), ("loose", self._name())]
         for one in self._chance.sample(trees, min(len(trees), 3)):
             self._measured[one] = self._tree()
 
@@ -234,6 +254,10 @@ class History:
         if among:
             del among[self._any(among)]
 
+    def _build(self) -> None:
+        """BuildKit has a directory of blobs, or has none."""
+        self._content = () if self._content else (("buildkit", "content"),)
+
     def _gap(self) -> None:
         """At times something cannot be read."""
         whole = self._chance.random() < 0.7
@@ -274,7 +298,9 @@ class History:
             images=tuple(self._images.values()),
             containers=tuple(self._containers.values()),
             volumes=tuple(self._volumes.values()),
-            build_cache=BuildCache(tuple(self._records.values()), holds=holds, files=(("buildkit",),)),
+            build_cache=BuildCache(
+                tuple(self._records.values()), holds=holds, files=(("buildkit",),), content=self._content
+            ),
             directories=tuple(name for (name, *more) in self._measured if not more),
             knowledge=self._knowledge,
             content=content,

@@ -12,7 +12,7 @@ from exporter.core.model import Snapshot
 from exporter.expose import publication
 from exporter.expose.metrics import families
 from exporter.expose.snapshot_api import objects
-from exporter.expose.snapshot_api.encode import ending
+from exporter.expose.snapshot_api.pieces import ending
 from exporter.figures import (
     build_cache,
     clean_up,
@@ -21,6 +21,7 @@ from exporter.figures import (
     image_sizes,
     layer_sizes,
     reclaim,
+    spaces,
     volume_figures,
 )
 from exporter.inventory import containers, read, volumes
@@ -86,7 +87,10 @@ _OF_ALL: list[tuple[Any, str]] = [
     (directory_sums.DirectorySums, "advance"),
     (directory_sums.DirectorySums, "usages"),
     (volume_figures.VolumeFigures, "advance"),
-    (build_cache, "build_cache"),
+    (build_cache.BuildCacheSizes, "advance"),
+    (build_cache.BuildCacheSizes, "figures"),
+    (spaces.Spaces, "advance"),
+    (spaces.Spaces, "spaces"),
     (reclaim.Reclaimer, "advance"),
     (reclaim.Reclaimer, "reclaim"),
     (clean_up, "reasons_against"),

@@ -29,7 +29,8 @@ class Index:
         ids = {one.id for one in self.document.images} | {one.id for one in self.document.containers}
         ids |= {one.image_id for one in self.document.containers if one.image_id}
         ids |= {part for one in self.document.layers for part in (_bare(one), one.chain) if part}
-        return dict(short_ids(ids))
+        short = short_ids(ids)
+        return {one: short[one] for one in ids}
 
     def short(self, one: str) -> str:
         """The beginning of an id that is unique in the document, at least 12 digits."""

@@ -4,28 +4,32 @@ What there is one of for each object is a `ObjectTable`; its rows have all that 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from functools import partial
+from operator import attrgetter
 from typing import Literal, NamedTuple
-
-from prometheus_client.metrics_core import Metric as Family
 
 from exporter.config.limits import EVERYTHING, Limited, Shown
 from exporter.core.knowledge import Input
 from exporter.core.measured import Usage
 from exporter.core.model import BuildRecord, Collector, Container, ContainerState, Image, Layer, Volume
-from exporter.core.text import short_ids
+from exporter.core.text import ShortIds, short_ids
 from exporter.expose.metrics import catalogue as c
-from exporter.expose.metrics.family import family, single
+from exporter.expose.metrics.family import MetricFamily, family, single
 from exporter.expose.metrics.places import place_families
 from exporter.expose.metrics.table import Column, ObjectTable
-from exporter.figures.container_sizes import ContainerFigures
+from exporter.figures.build_cache import BuildCacheSizes
+from exporter.figures.container_sizes import ContainerFigures, ContainerSizes
 from exporter.figures.directory_sums import place_of
 from exporter.figures.figures import Figures
-from exporter.figures.image_sizes import ImageFigures
+from exporter.figures.image_sizes import ImageFigures, ImageSizes
+from exporter.figures.layer_sizes import LayerSizes
 from exporter.figures.needs import Figure
+from exporter.figures.volume_figures import VolumeFigures
 
+_ID = attrgetter("id")
 #: A family, or a table of them.
-Part = Family | ObjectTable  # type: ignore[type-arg] # a table of any rows
+Part = MetricFamily | ObjectTable  # type: ignore[type-arg] # a table of any rows
 
 
 def parts(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Part]:
@@ -33,11 +37,12 @@ def parts(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Part]:
     snapshot = figures.snapshot
     if not snapshot.measured:
         return
+    short = figures.barrier.attempt(Collector.IMAGES, "short ids", partial(_short, figures), ShortIds())
     made: tuple[tuple[Collector, Iterable[Part]], ...] = (
         (Collector.DIRECTORIES, _directories(figures)),
         (Collector.IMAGES, _layers(figures, shown)),
-        (Collector.IMAGES, _images(figures, shown)),
-        (Collector.CONTAINERS, _containers(figures)),
+        (Collector.IMAGES, _images(figures, shown, short)),
+        (Collector.CONTAINERS, _containers(figures, short)),
         (Collector.VOLUMES, _volumes(figures)),
         (Collector.BUILD_CACHE, _build_cache(figures)),
         (Collector.IMAGES, _content(figures)),
@@ -48,7 +53,7 @@ def parts(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Part]:
         yield from figures.barrier.until_failure(collector, f"metrics of {collector}", several)
 
 
-def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Family]:
+def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[MetricFamily]:
     """Make all families of a snapshot's objects; none before it is measured."""
     limited = Limited(shown)
     for part in parts(figures, shown):
@@ -61,16 +66,16 @@ def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Family]:
         yield dropped(limited)
 
 
-def dropped(limited: Limited) -> Family:
+def dropped(limited: Limited) -> MetricFamily:
     """How many objects the limits on series leave out."""
     return family(c.SERIES_DROPPED, (((name,), count) for name, count in limited.dropped.items()))
 
 
-def _short(figures: Figures) -> Mapping[str, str]:
+def _short(figures: Figures) -> ShortIds:
     """How the ids of images and containers are shortened: one that a container refers to as the image itself."""
     inventory = figures.snapshot.inventory
-    ids = {one.id for one in inventory.images} | {one.id for one in inventory.containers}
-    return short_ids(ids | {one.image_id for one in inventory.containers if one.image_id})
+    used = filter(None, map(attrgetter("image_id"), inventory.containers))
+    return short_ids({*map(_ID, inventory.images), *map(_ID, inventory.containers), *used})
 
 
 class _DirectoryRow(NamedTuple):
@@ -82,8 +87,9 @@ class _DirectoryRow(NamedTuple):
 def _directories(figures: Figures) -> Iterator[Part]:
     snapshot = figures.snapshot
 
-    def row(directory: str, usage: Usage) -> _DirectoryRow:
+    def row(entry: tuple[str, Usage]) -> _DirectoryRow:
         """The root is named only where there are several."""
+        directory, usage = entry
         root, name = place_of(snapshot, directory)
         return _DirectoryRow(root or (snapshot.root if snapshot.further else ""), name, usage)
 
@@ -95,7 +101,8 @@ def _directories(figures: Figures) -> Iterator[Part]:
             Column(c.DIRECTORY_ALLOCATED, lambda row: row.usage.allocated),
             Column(c.DIRECTORY_INODES, lambda row: row.usage.inodes),
         ),
-        [row(name, usage) for name, usage in figures.directories.items() if usage is not None],
+        [(name, usage) for name, usage in figures.directories.items() if usage is not None],
+        row,
         name=lambda row: row.name,
         key=lambda row: (row.root, row.name),
         size=lambda row: row.usage.allocated,
@@ -125,7 +132,7 @@ class _LayerRow(NamedTuple):
 
 def _each_layer(figures: Figures) -> Part:
     sizes, layers = figures.layer_sizes, figures.snapshot.inventory.layers
-    short = short_ids({one.id for one in layers} | {one.parent for one in layers if one.parent})
+    short = short_ids({*map(_ID, layers), *filter(None, map(attrgetter("parent"), layers))})
     return ObjectTable(
         Collector.IMAGES,
         "layers",
@@ -133,11 +140,14 @@ def _each_layer(figures: Figures) -> Part:
             Column(c.LAYER_SIZE, lambda row: row.size),
             Column(c.LAYER_INFO, facts=lambda row: (row.parent, row.one.use, row.one.chain)),
         ),
-        [_LayerRow(one, short[one.id], short[one.parent] if one.parent else "", sizes.get(one.key)) for one in layers],
+        layers,
+        lambda one: _LayerRow(one, short[one.id], short[one.parent] if one.parent else "", sizes.get(one.key)),
         name=lambda row: row.one.id,
         key=lambda row: (row.one.driver, row.one.namespace, row.short),
         size=lambda row: row.size or 0,
         barrier=figures.barrier,
+        changed=figures.changed(LayerSizes),
+        common=short,
     )
 
 
@@ -149,11 +159,10 @@ class _ImageRow(NamedTuple):
     known: bool
 
 
-def _images(figures: Figures, shown: Shown) -> Iterator[Part]:
-    inventory, images, short = figures.snapshot.inventory, figures.images, _short(figures)
+def _images(figures: Figures, shown: Shown, short: ShortIds) -> Iterator[Part]:
+    found, images = figures.snapshot.inventory.images, figures.images
     yield family(c.IMAGES, figures.image_states.items())
-    wanted = [one for one in inventory.images if one.listed or shown.intermediate]
-    known = {driver: figures.is_known(Figure.IMAGE_NAMES, driver) for driver in {one.driver for one in wanted}}
+    wanted = found if shown.intermediate else [one for one in found if one.listed]
     yield ObjectTable(
         Collector.IMAGES,
         "images",
@@ -169,11 +178,14 @@ def _images(figures: Figures, shown: Shown) -> Iterator[Part]:
             Column(c.IMAGE_INFO, facts=_image_facts),
             Column(c.IMAGE_TAG_INFO, each=lambda row: row.one.references),
         ),
-        [_ImageRow(one, short[one.id], images[one.key], known[one.driver]) for one in wanted],
+        wanted,
+        lambda one: _ImageRow(one, short[one.id], images[one.key], figures.is_known(Figure.IMAGE_NAMES, one.driver)),
         name=lambda row: row.one.id,
         key=lambda row: (row.one.driver, row.one.namespace, row.short),
         size=lambda row: row.figures.virtual or 0,
         barrier=figures.barrier,
+        changed=figures.changed(ImageSizes) if figures.images_known else None,
+        common=(short, figures.images_known, figures.snapshot.inventory.knowledge),
     )
 
 
@@ -200,18 +212,13 @@ class _ContainerRow(NamedTuple):
     checkpoints: int | None
 
 
-def _containers(figures: Figures) -> Iterator[Part]:
-    snapshot, containers, short = figures.snapshot, figures.containers, _short(figures)
+def _containers(figures: Figures, short: ShortIds) -> Iterator[Part]:
+    snapshot, containers = figures.snapshot, figures.containers
     inventory = snapshot.inventory
-    states = Counter((one.driver, one.namespace, one.state) for one in inventory.containers)
-    spaces = dict.fromkeys((*figures.spaces, *((one.driver, one.namespace) for one in inventory.containers)))
     known = set(ContainerState) if figures.is_known(Figure.CONTAINER_STATES) else set()
     if inventory.knowledge.whole((Input.CONTAINERS,)):
         known.add(ContainerState.UNKNOWN)
-    yield family(
-        c.CONTAINERS,
-        (((*space, state), states[*space, state]) for space in spaces for state in ContainerState if state in known),
-    )
+    yield family(c.CONTAINERS, ((key, count) for key, count in figures.container_states.items() if key[-1] in known))
 
     def row(one: Container) -> _ContainerRow:
         checkpoints = snapshot.whole(one.checkpoints)
@@ -228,11 +235,14 @@ def _containers(figures: Figures) -> Iterator[Part]:
         Collector.CONTAINERS,
         "containers",
         _container_columns(),
-        list(map(row, inventory.containers)),
+        inventory.containers,
+        row,
         name=lambda row: row.one.id,
         key=lambda row: (row.one.driver, row.one.namespace, row.short),
         size=lambda row: (row.figures.writable_size or 0) + (row.log or 0),
         barrier=figures.barrier,
+        changed=figures.changed(ContainerSizes),
+        common=short,
     )
 
 
@@ -307,11 +317,14 @@ def _volumes(figures: Figures) -> Iterator[Part]:
             Column(c.VOLUME_CONTAINERS, lambda row: row.users),
             Column(c.VOLUME_INFO, facts=lambda row: _volume_facts(row.one, whole=row.whole)),
         ),
-        [_VolumeRow(one, sizes[one.name], users[one.name], whole) for one in inventory.volumes],
+        inventory.volumes,
+        lambda one: _VolumeRow(one, sizes[one.name], users[one.name], whole),
         name=lambda row: row.one.name,
         key=lambda row: (row.one.name,),
         size=lambda row: _part(row.usage, "size") or 0,
         barrier=figures.barrier,
+        changed=figures.changed(VolumeFigures),
+        common=(whole, figures.is_known(Figure.VOLUME_USERS)),
     )
 
 
@@ -334,7 +347,7 @@ def _build_cache(figures: Figures) -> Iterator[Part]:
     yield single(c.BUILD_CACHE_SIZE, known.size)
     yield family(c.BUILD_CACHE_ALLOCATED, (((name,), bytes_) for name, bytes_ in known.allocated.items()))
     shares = figures.is_known(Figure.BUILD_SHARES)
-    sizes, short = known.records, short_ids(one.id for one in cache.records)
+    sizes, short = known.records, short_ids(map(_ID, cache.records))
     yield ObjectTable(
         Collector.BUILD_CACHE,
         "build_cache",
@@ -345,11 +358,14 @@ def _build_cache(figures: Figures) -> Iterator[Part]:
             Column(c.BUILD_RECORD_USES, lambda row: row.one.usage_count),
             Column(c.BUILD_RECORD_INFO, facts=lambda row: (row.one.kind, _yes(row.one.shared) if row.shares else "")),
         ),
-        [_RecordRow(one, short[one.id], sizes.get(one.id), shares) for one in cache.records],
+        cache.records,
+        lambda one: _RecordRow(one, short[one.id], sizes.get(one.id), shares),
         name=lambda row: row.one.id,
         key=lambda row: (row.one.namespace, row.short),
         size=lambda row: row.size or 0,
         barrier=figures.barrier,
+        changed=figures.changed(BuildCacheSizes),
+        common=(short, shares, figures.is_known(Figure.BUILD_CACHE)),
     )
 
 

@@ -1,9 +1,7 @@
-"""Builds metric families of the catalogue."""
+"""Metric families of the catalogue: what a scrape has of one metric."""
 
-from collections.abc import Iterable, Sequence
-
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
-from prometheus_client.metrics_core import Metric as Family
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from exporter.core.text import label
 from exporter.expose.metrics import catalogue as c
@@ -14,43 +12,53 @@ OPTIONAL = frozenset(("namespace", "root", "platforms", "pod", "pod_namespace", 
 Samples = dict[tuple[str, ...], float]
 #: Labels and value; a value of None is a series that is absent.
 Sample = tuple[Sequence[str], float | None]
+_SUFFIXES = {"info": "_info", "counter": "_total"}
 
 
-def family(metric: c.Metric, samples: Iterable[Sample]) -> Family:
+class Series(NamedTuple):
+    """One series and its value."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+class MetricFamily:
+    """A family of the catalogue with its series, whose label values are presentable."""
+
+    __slots__ = ("metric", "series")
+
+    def __init__(self, metric: c.Metric, series: Samples) -> None:
+        self.metric = metric
+        self.series = series
+
+    @property
+    def name(self) -> str:
+        """The name without the suffix that the series of counters and info families have."""
+        return self.metric.name.removesuffix(_SUFFIXES.get(self.metric.kind, ""))
+
+    @property
+    def samples(self) -> list[Series]:
+        """The series, without empty labels of `OPTIONAL`."""
+        return [Series(self.metric.name, self._labels(values), value) for values, value in self.series.items()]
+
+    def _labels(self, values: tuple[str, ...]) -> dict[str, str]:
+        pairs = zip(self.metric.labels, values, strict=True)
+        return {name: text for name, text in pairs if text or name not in OPTIONAL}
+
+
+def family(metric: c.Metric, samples: Iterable[Sample]) -> MetricFamily:
     """Build one family; a sample without a value is absent. Label values are made presentable here.
 
     An empty label of `OPTIONAL` is left out. Should two series still have the same labels, the last stands: a scrape
-    must never be invalid.
+    must never be invalid. Raises OverflowError for a number that is too large to be served.
     """
-    return built(metric, _series(samples))
+    series = {tuple(map(label, values)): float(value) for values, value in samples if value is not None}
+    if any(len(values) != len(metric.labels) for values in series):
+        raise ValueError(f"{metric.name} has other labels")
+    return MetricFamily(metric, series)
 
 
-def single(metric: c.Metric, value: float | None) -> Family:
+def single(metric: c.Metric, value: float | None) -> MetricFamily:
     """Build a family of one series without labels."""
     return family(metric, [((), value)])
-
-
-def _series(samples: Iterable[Sample]) -> Samples:
-    """The series of samples. Raises OverflowError for a number that is too large to be served."""
-    return {tuple(map(label, values)): float(value) for values, value in samples if value is not None}
-
-
-def built(metric: c.Metric, series: Samples) -> Family:
-    """Build a family of series with presentable labels; an empty label of `OPTIONAL` is left out."""
-    made = empty(metric)
-    whole = OPTIONAL.isdisjoint(metric.labels)
-    for values, value in series.items():
-        labels = dict(zip(metric.labels, values, strict=True))
-        if not whole:
-            labels = {name: text for name, text in labels.items() if text or name not in OPTIONAL}
-        made.add_sample(metric.name, labels, value)
-    return made
-
-
-def empty(metric: c.Metric) -> Family:
-    """A family without series."""
-    if metric.kind == "info":
-        return InfoMetricFamily(metric.name.removesuffix("_info"), metric.help)
-    if metric.kind == "counter":
-        return CounterMetricFamily(metric.name.removesuffix("_total"), metric.help, unit=metric.unit)
-    return GaugeMetricFamily(metric.name, metric.help, unit=metric.unit)

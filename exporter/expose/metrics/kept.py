@@ -10,14 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from prometheus_client.metrics_core import Metric as Family
-
 from exporter.config.limits import Limited, Shown
 from exporter.core.gzip_body import GzipBody
 from exporter.expose.metrics.catalogue import Metric
 from exporter.expose.metrics.families import Part, dropped, parts
-from exporter.expose.metrics.render import Heads, heads, render_both, samples
-from exporter.expose.metrics.table import Column, Entry, ObjectTable
+from exporter.expose.metrics.family import MetricFamily
+from exporter.expose.metrics.render import Heads, KeptRendering, heads, lines
+from exporter.expose.metrics.table import Column, Entries, ObjectTable
 from exporter.expose.metrics.table import Shown as ShownEntry
 from exporter.figures.figures import Figures
 
@@ -51,9 +50,9 @@ class _RowBlock:
 
 @dataclass(slots=True)
 class _KeptTable:
-    """What is kept of one table: its entries by name, its blocks by the first object of each, and its families."""
+    """What is kept of one table: its entries, its blocks by the first object of each, and its families."""
 
-    entries: dict[str, list[Entry[Any]]] = field(default_factory=dict)
+    entries: Entries[Any] = field(default_factory=Entries)
     blocks: dict[tuple[str, ...], _RowBlock] = field(default_factory=dict)
     columns: dict[Metric, tuple[list[_Lines], GzipBody]] = field(default_factory=dict)
 
@@ -65,6 +64,9 @@ class KeptExposition:
         self._shown = shown
         self._tables: dict[str, _KeptTable] = {}
         self._texts: dict[bytes, GzipBody] = {}
+        #: Of which snapshot the tables are.
+        self._token: object = None
+        self._small = KeptRendering()
         self._heads: dict[Metric, tuple[GzipBody, GzipBody]] = {}
 
     def render(self, figures: Figures) -> Expositions:
@@ -86,12 +88,13 @@ class KeptExposition:
                     bodies.append(texts[raw])
             small.clear()
 
+        going_on, self._token = figures.before is self._token, figures.token
         for part in self._all(figures, limited):
-            if isinstance(part, Family):
-                small.append(render_both(part))
+            if isinstance(part, MetricFamily):
+                small.append(self._small.both(part))
                 continue
             end_small()
-            for metric, body in self._table(part, limited):
+            for metric, body in self._table(part, limited, going_on=going_on):
                 both = self._heads_of(metric)
                 text += (both[0], body)
                 openmetrics += (both[1], body)
@@ -110,11 +113,11 @@ class KeptExposition:
             self._heads[metric] = GzipBody.of([made.text]), GzipBody.of([made.openmetrics])
         return self._heads[metric]
 
-    def _table(self, table: ObjectTable[Any], limited: Limited) -> Iterator[tuple[Metric, GzipBody]]:
+    def _table(self, table: ObjectTable[Any], limited: Limited, *, going_on: bool) -> Iterator[tuple[Metric, GzipBody]]:
         """The lines of each family of a table."""
         kept = self._tables.setdefault(table.limit, _KeptTable())
         made = table.barrier.attempt(
-            table.collector, f"metrics of {table.limit}", lambda: _blocks(table, kept, limited), None
+            table.collector, f"metrics of {table.limit}", lambda: _blocks(table, kept, limited, going_on=going_on), None
         )
         if made is None:
             del self._tables[table.limit]
@@ -127,10 +130,10 @@ class KeptExposition:
             yield column.metric, known[1]
 
 
-def _blocks(table: ObjectTable[Any], kept: _KeptTable, limited: Limited) -> list[_RowBlock]:
+def _blocks(table: ObjectTable[Any], kept: _KeptTable, limited: Limited, *, going_on: bool) -> list[_RowBlock]:
     """The blocks of a table, as far as possible those that were made before."""
     before, blocks = kept.blocks, []
-    for entries in _cut(table.shown(limited, table.entries(kept.entries))):
+    for entries in _cut(table.shown(limited, kept.entries.advance(table, going_on=going_on))):
         known = before.get(entries[0][0].key)
         if known is None or known.entries != entries:
             known = _RowBlock(
@@ -143,21 +146,19 @@ def _blocks(table: ObjectTable[Any], kept: _KeptTable, limited: Limited) -> list
 
 def _cut(shown: Sequence[ShownEntry[Any]]) -> Iterator[list[ShownEntry[Any]]]:
     """Cut entries into blocks. The hash of a text is another one in each process, so nobody can choose where."""
-    block: list[ShownEntry[Any]] = []
-    for one in shown:
-        if block and (hash(one[0].key) % _BLOCK == 0 or len(block) == _MOST):
-            yield block
-            block = []
-        block.append(one)
-    if block:
-        yield block
+    ends = [at for at, (entry, _) in enumerate(shown) if not entry.mark % _BLOCK]
+    start = 0
+    for end in (*ends, len(shown)):
+        for first in range(start, end, _MOST):
+            yield list(shown[first : min(first + _MOST, end)])
+        start = end
 
 
 def _lines(
     table: ObjectTable[Any], column: Column[Any], at: int, entries: Iterable[ShownEntry[Any]], before: _RowBlock | None
 ) -> _Lines:
     """The lines of a block in one family, as they were where they are the same."""
-    raw = samples(table.family(column, entries))
+    raw = lines(column.metric, table.series(column, entries))
     digest = hashlib.blake2b(raw, digest_size=_DIGEST_BYTES).digest()
     if before is not None and before.lines[at].digest == digest:
         return before.lines[at]

@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator
 
-from prometheus_client.metrics_core import Metric as Family
-
 from exporter.core.model import Filesystem
 from exporter.expose.metrics import catalogue as c
-from exporter.expose.metrics.family import family
+from exporter.expose.metrics.family import MetricFamily, family
 from exporter.figures.directory_sums import place_of
 from exporter.figures.figures import Figures
 from exporter.figures.filesystems import of_directories, of_volumes
 
 
-def place_families(figures: Figures) -> Iterator[Family]:
+def place_families(figures: Figures) -> Iterator[MetricFamily]:
     """What lies on which filesystem. Objects have no label of it: only few are on another one than the rest."""
     snapshot = figures.snapshot
 

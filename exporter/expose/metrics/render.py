@@ -1,42 +1,32 @@
-"""Families to bytes: text format and OpenMetrics. The samples of gauges and info families are the same in both."""
+"""Families to bytes: text format and OpenMetrics. The lines of series are the same in both.
 
+Formats: Prometheus exposition_formats.md (text format 0.0.4) and the specification of OpenMetrics 1.0.0. A test
+compares with what prometheus-client makes.
+"""
+
+import math
 from collections.abc import Iterable
 from functools import cache
 from typing import Literal, NamedTuple
 
-from prometheus_client import exposition
-from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.openmetrics import exposition as openmetrics_exposition
-from prometheus_client.registry import Collector as FamilySource
-from prometheus_client.samples import Sample
-
 from exporter.expose.metrics.catalogue import Metric
-from exporter.expose.metrics.family import empty
+from exporter.expose.metrics.family import OPTIONAL, MetricFamily, Samples
 
 Format = Literal["text", "openmetrics"]
 
 _EOF = b"# EOF\n"
-_HEAD_LINES = 2
+#: A number with more digits before the point is written with an exponent, as programs in Go write it.
+_MOST_DIGITS = 6
 
 
-class _Source(FamilySource):
-    def __init__(self, families: Iterable[Family]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Family]:
-        return self._families
-
-
-def render(families: Iterable[Family], style: Format) -> bytes:
+def render(families: Iterable[MetricFamily], style: Format) -> bytes:
     """Render families in the Prometheus text format, or OpenMetrics with its final `# EOF`."""
-    generate = openmetrics_exposition.generate_latest if style == "openmetrics" else exposition.generate_latest
-    rendered: bytes = generate(_Source(families))
-    return rendered
+    return render_part(families, style) + (_EOF if style == "openmetrics" else b"")
 
 
-def render_part(families: Iterable[Family], style: Format) -> bytes:
+def render_part(families: Iterable[MetricFamily], style: Format) -> bytes:
     """Render a part of an exposition, behind which others can be put."""
-    return render(families, style).removesuffix(_EOF)
+    return b"".join(getattr(render_both(one), style) for one in families)
 
 
 class Heads(NamedTuple):
@@ -48,43 +38,84 @@ class Heads(NamedTuple):
 
 @cache
 def heads(metric: Metric) -> Heads:
-    """The heads of a gauge or info family of the catalogue."""
-    made = empty(metric)
-    return _heads(made.name, made.documentation, made.type, made.unit)
+    """The heads of a family of the catalogue."""
+    text = _escape_help(metric.help)
+    kind, name = ("gauge" if metric.kind == "info" else metric.kind), MetricFamily(metric, {}).name
+    unit = f"# UNIT {name} {metric.unit}\n" if metric.unit else ""
+    return Heads(
+        f"# HELP {metric.name} {text}\n# TYPE {metric.name} {kind}\n".encode(),
+        f"# HELP {name} {_escape(metric.help)}\n# TYPE {name} {metric.kind}\n{unit}".encode(),
+    )
+
+
+def lines(metric: Metric, series: Samples) -> bytes:
+    """Render series of the catalogue. The lines are the same in both formats."""
+    optional, templates = _templates(metric)
+    made: list[str] = []
+    for values, value in series.items():
+        left_out = tuple(at for at in optional if not values[at]) if optional else ()
+        template = templates.get(left_out)
+        if template is None:
+            template = templates[left_out] = _template(metric, left_out)
+        text = "".join(values)
+        shown = values if not ("\\" in text or '"' in text or "\n" in text) else tuple(map(_escape, values))
+        made.append(template.format(*shown, _number(value)))
+    return "".join(made).encode()
 
 
 @cache
-def _heads(name: str, documentation: str, kind: str, unit: str) -> Heads:
-    """There are as many as there are families in the catalogue."""
-    head = Family(name, documentation, kind, unit)
-    return Heads(render_part([head], "text"), render_part([head], "openmetrics"))
+def _templates(metric: Metric) -> tuple[tuple[int, ...], dict[tuple[int, ...], str]]:
+    """The labels of a metric that are left out where they are empty, and a template for each set of those left out."""
+    return tuple(at for at, name in enumerate(metric.labels) if name in OPTIONAL), {}
 
 
-def samples(family: Family) -> bytes:
-    """Render the samples of a gauge or info family, which are the same in both formats."""
-    return render_part([family], "text").split(b"\n", _HEAD_LINES)[_HEAD_LINES]
+def _template(metric: Metric, left_out: tuple[int, ...]) -> str:
+    """The line of a series, with places for all label values and its value. Labels are sorted by name."""
+    places = sorted((name, at) for at, name in enumerate(metric.labels) if at not in left_out)
+    labels = ",".join(f'{name}="{{{at}}}"' for name, at in places)
+    return f"{metric.name}{f'{{{{{labels}}}}}' if labels else ''} {{{len(metric.labels)}}}\n"
+
+
+def _escape(value: str) -> str:
+    return _escape_help(value).replace('"', r"\"")
+
+
+def _escape_help(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n")
+
+
+def _number(value: float) -> str:
+    """A number as programs in Go write it."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+    text = repr(value)
+    at = text.find(".")
+    if at <= _MOST_DIGITS or value < 0:
+        return text
+    digits = (text[:at] + text[at + 1 :]).rstrip("0")
+    return f"{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e+{at - 1:02}"
 
 
 class KeptRendering:
-    """Renders families again only where they have other samples than the last time."""
+    """Renders families again only where they have other series than the last time."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[list[Sample], Heads]] = {}
+        self._known: dict[str, tuple[Samples, Heads]] = {}
 
-    def render(self, families: Iterable[Family]) -> Heads:
+    def render(self, families: Iterable[MetricFamily]) -> Heads:
         """Render families of any type in both formats."""
-        made = [self._both(one) for one in families]
+        made = [self.both(one) for one in families]
         return Heads(b"".join(one.text for one in made), b"".join(one.openmetrics for one in made))
 
-    def _both(self, family: Family) -> Heads:
+    def both(self, family: MetricFamily) -> Heads:
+        """Render a family of any type in both formats."""
         known = self._known.get(family.name)
-        if known is None or known[0] != family.samples:
-            both = Heads(render_part([family], "text"), render_part([family], "openmetrics"))
-            known = self._known[family.name] = family.samples, both
+        if known is None or known[0] != family.series or [*known[0]] != [*family.series]:
+            known = self._known[family.name] = family.series, render_both(family)
         return known[1]
 
 
-def render_both(family: Family) -> Heads:
-    """Render a gauge or info family in both formats."""
-    made, lines = _heads(family.name, family.documentation, family.type, family.unit), samples(family)
-    return Heads(made.text + lines, made.openmetrics + lines)
+def render_both(family: MetricFamily) -> Heads:
+    """Render a family in both formats."""
+    made, series = heads(family.metric), lines(family.metric, family.series)
+    return Heads(made.text + series, made.openmetrics + series)

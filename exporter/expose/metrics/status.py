@@ -3,14 +3,12 @@
 import platform
 from collections.abc import Iterator
 
-from prometheus_client.metrics_core import Metric as Family
-
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason
 from exporter.core.model import Collector, Counters, Snapshot, Trigger
 from exporter.core.version import REVISION, VERSION
 from exporter.expose.metrics import catalogue as c
-from exporter.expose.metrics.family import family, single
+from exporter.expose.metrics.family import MetricFamily, family, single
 
 #: The parts of a root that events are counted by.
 AREAS = ("containers", "images", "layers", "root", "volumes")
@@ -21,7 +19,7 @@ _FURTHER_LAYOUT = "containerd"
 _AUDITED = ("containers", "volumes")
 
 
-def status_families(snapshot: Snapshot, counters: Counters) -> Iterator[Family]:
+def status_families(snapshot: Snapshot, counters: Counters) -> Iterator[MetricFamily]:
     """Make the families of the exporter; a snapshot with an error, or not measured yet, has fewer."""
     yield family(c.BUILD_INFO, [((VERSION, REVISION, platform.python_version()), 1)])
     yield single(c.UP, not snapshot.error)
@@ -46,7 +44,7 @@ def status_families(snapshot: Snapshot, counters: Counters) -> Iterator[Family]:
     yield from _watching(snapshot, counters)
 
 
-def _scans(counters: Counters) -> Iterator[Family]:
+def _scans(counters: Counters) -> Iterator[MetricFamily]:
     yield family(c.SCAN_LAST_SUCCESS, (((at,), when) for at, when in counters.last_success.items()))
     yield family(
         c.SCANS,
@@ -58,7 +56,7 @@ def _scans(counters: Counters) -> Iterator[Family]:
     )
 
 
-def _watching(snapshot: Snapshot, counters: Counters) -> Iterator[Family]:
+def _watching(snapshot: Snapshot, counters: Counters) -> Iterator[MetricFamily]:
     watching = snapshot.watching
     if watching is not None:
         modes = {"inotify": not watching.polling, "polling": watching.polling}

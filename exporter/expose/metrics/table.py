@@ -1,18 +1,19 @@
 """The families of one kind of object: a column for each family, a row for each object."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
-
-from prometheus_client.metrics_core import Metric as Family
+from itertools import count
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
 
 from exporter.config.limits import Limited
 from exporter.core.barrier import Barrier
 from exporter.core.states import Collector
 from exporter.core.text import label
 from exporter.expose.metrics import catalogue as c
-from exporter.expose.metrics.family import Samples, built
+from exporter.expose.metrics.family import MetricFamily, Samples
+from exporter.figures.difference import splice
 
 Row = TypeVar("Row")
 V = TypeVar("V")
@@ -46,19 +47,21 @@ class Entry(Generic[Row]):
     """An object as its table shows it: its labels, its row, and how many series it has.
 
     `many` are those of which it may have any number. An entry is kept as long as its row stays the same, so that two
-    lists of entries are compared in no time.
+    lists of entries are compared in no time. `mark` is a number that depends on the labels alone.
     """
 
-    __slots__ = ("key", "many", "row", "single")
+    __slots__ = ("key", "many", "mark", "row", "single")
 
     def __init__(self, key: tuple[str, ...], row: Row, many: int) -> None:
         self.key = key
+        self.mark = hash(key)
         self.row = row
         self.many = many
         #: The series of the other families; None as long as nobody has counted them.
         self.single: int | None = None
 
 
+_MANY = attrgetter("many")
 #: An entry, and whether all its series are shown; else it has given up those of which it may have any number.
 Shown = tuple[Entry[Row], bool]
 
@@ -67,19 +70,33 @@ Shown = tuple[Entry[Row], bool]
 class ObjectTable(Generic[Row]):
     """All families of one kind of object. An object of which a family cannot be made is counted, and hides no other.
 
-    `limit` is the name of its limit on series. A row has everything that a column needs: rows that are equal have the
-    same series. `name` is what no other object of the kind has, `key` the labels of a row, `size` its bytes, by which
-    the largest are kept where there are too many series.
+    `limit` is the name of its limit on series. `row` makes the row of an object. That has everything that a column
+    needs: rows that are equal have the same series. `name` is what no other object of the kind has, `key` the labels of
+    a row, `size` its bytes, by which the largest are kept where there are too many series.
+
+    `changed` are the objects that may have another row than in the snapshot before, besides those that are other ones;
+    None: it may be all. So it may where `common` is another one, which rows depend on besides their object.
     """
 
     collector: Collector
     limit: str
     columns: Sequence[Column[Row]]
-    rows: Sequence[Row]
+    objects: Sequence[Any]
+    row: Callable[[Any], Row]
     name: Callable[[Row], str]
     key: Callable[[Row], tuple[str, ...]]
     size: Callable[[Row], int]
     barrier: Barrier
+    changed: Sequence[object] | None = None
+    common: object = None
+
+    def entry(self, one: object, known: Mapping[str, Sequence[Entry[Row]]]) -> Entry[Row] | None:
+        """The entry of an object, one of those `known` by name if it has the same row; None where that fails."""
+        row = self.barrier.attempt_with(self.collector, "row", one, self.row, None)
+        if row is None:
+            return None
+        found = next((entry for entry in known.get(self.name(row), ()) if entry.row == row), None)
+        return found or self._attempt("labels", self._entry, row, instead=None)
 
     def _entry(self, row: Row) -> Entry[Row]:
         key = tuple(map(label, self.key(row)))
@@ -92,30 +109,9 @@ class ObjectTable(Generic[Row]):
     def _of(self, *, many: bool) -> list[Column[Row]]:
         return [column for column in self.columns if (column.each is not None) is many]
 
-    def entries(self, known: dict[str, list[Entry[Row]]] | None = None) -> list[Entry[Row]]:
-        """The entries of all rows, each with other labels: should two have the same, the last stands.
-
-        `known` are entries that were made before, by name; it gets the new ones instead.
-        """
-        found: dict[tuple[str, ...], Entry[Row]] = {}
-        before = known or {}
-        now: dict[str, list[Entry[Row]]] = {}
-        for row in self.rows:
-            name = self.name(row)
-            entry = next((one for one in before.get(name, ()) if one.row == row), None)
-            if entry is None:
-                entry = self._attempt("labels", self._entry, row, instead=None)
-            if entry is not None:
-                now.setdefault(name, []).append(entry)
-                found[entry.key] = entry
-        if known is not None:
-            known.clear()
-            known.update(now)
-        return list(found.values())
-
     def shown(self, limited: Limited, entries: Sequence[Entry[Row]]) -> list[Shown[Row]]:
         """The entries that the limit on series leaves: the largest."""
-        most = len(entries) * len(self._of(many=False)) + sum(one.many for one in entries)
+        most = len(entries) * len(self._of(many=False)) + sum(map(_MANY, entries))
         if limited.spares(self.limit, most):
             return [(one, True) for one in entries]
         return limited.keep(self.limit, entries, self._size, self._single, lambda one: one.many)
@@ -128,22 +124,59 @@ class ObjectTable(Generic[Row]):
             entry.single = self._count(entry.key, entry.row, many=False)
         return entry.single
 
-    def family(self, column: Column[Row], shown: Iterable[Shown[Row]]) -> Family:
-        """One family of these entries."""
+    def series(self, column: Column[Row], shown: Iterable[Shown[Row]]) -> Samples:
+        """The series of these entries in one family."""
         samples: Samples = {}
-        for entry, whole in shown:
-            if whole or column.each is None:
+        entries = [entry for entry, whole in shown if whole or column.each is None]
+        try:
+            for entry in entries:
+                samples.update(column.series(entry.key, entry.row))
+        except Exception:  # noqa: BLE001 - it is met again, and counted, at its object
+            for entry in entries:
                 samples.update(self._series_of(column, entry.key, entry.row))
-        return built(column.metric, samples)
+        return samples
 
-    def families(self, limited: Limited) -> Iterator[Family]:
+    def families(self, limited: Limited) -> Iterator[MetricFamily]:
         """All families."""
-        shown = self.shown(limited, self.entries())
+        shown = self.shown(limited, Entries[Row]().advance(self, going_on=False))
         for column in self.columns:
-            yield self.family(column, shown)
+            yield MetricFamily(column.metric, self.series(column, shown))
 
     def _series_of(self, column: Column[Row], key: tuple[str, ...], row: Row) -> Samples:
         return self._attempt(column.metric.name, partial(column.series, key), row, instead={})
 
     def _attempt(self, what: str, work: Callable[[Row], V], row: Row, instead: V) -> V:
         return self.barrier.attempt(self.collector, f"{what} of {self.name(row)}", partial(work, row), instead)
+
+
+class Entries(Generic[Row]):
+    """The entries of a table, from one snapshot to the next."""
+
+    __slots__ = ("_common", "_made", "_objects")
+
+    def __init__(self) -> None:
+        self._objects: Sequence[object] = ()
+        self._made: list[Entry[Row] | None] = []
+        self._common: object = None
+
+    def advance(self, table: ObjectTable[Row], *, going_on: bool) -> list[Entry[Row]]:
+        """The entries of all objects, each with other labels: should two have the same, the last stands.
+
+        `going_on`: the last time that was the snapshot before.
+        """
+        again, objects = table.changed, table.objects
+        if going_on and again is not None and self._common == table.common:
+            start, before, now = splice(self._objects, objects)
+        else:
+            start, before, now, again = 0, len(self._made), len(objects), ()
+        known: dict[str, list[Entry[Row]]] = {}
+        for entry in self._made[start:before]:
+            if entry is not None:
+                known.setdefault(table.name(entry.row), []).append(entry)
+        self._made[start:before] = [table.entry(one, known) for one in objects[start:now]]
+        places = dict(zip(map(id, objects), count())) if again else {}
+        for at in (places[id(one)] for one in again if id(one) in places):
+            entry = self._made[at]
+            self._made[at] = table.entry(objects[at], {} if entry is None else {table.name(entry.row): [entry]})
+        self._objects, self._common = objects, table.common
+        return list({one.key: one for one in self._made if one is not None}.values())

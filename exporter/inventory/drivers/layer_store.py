@@ -3,7 +3,7 @@
 Facts: Docker 1.0 to 20.10, daemon/graphdriver/*.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
@@ -60,6 +60,11 @@ class LayerStore:
         #: Layers in whose place a symbolic link stands.
         self._linked = frozenset(name for name in others if self._is_link((*driver.layers, name)))
         self.names = cast("frozenset[LayerId]", names.difference(others) | self._linked)
+
+    @property
+    def places(self) -> Mapping[str, Place]:
+        """Where the files of layers are, of those that this is known of without a look at the disk."""
+        return self._places
 
     def has(self, name: str) -> bool:
         """Whether the driver has a layer on disk. Where it cannot be listed, this is taken to be so."""

@@ -6,19 +6,22 @@ Facts: containerd 2.1 core/metadata/gc.go (scanRoots, references, sendLabelRefs)
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from exporter.core.content import Hold, Holder, StoreNode
-from exporter.core.kept import Kept
+from exporter.core.content import ContentStore, Hold, Holder, StoreNode
+from exporter.core.kept import Edition, Joined, changed_keys, with_changes
+from exporter.core.kept import Kept as KeptValues
+from exporter.core.marks import Closures, Kept, Marks
 from exporter.core.model import Use
 from exporter.inventory.files.reader import is_id
 from exporter.inventory.image_store.meta import (
     GC,
     BlobEntry,
+    ContainerEntry,
     ImageEntry,
     LeaseEntry,
     NamespaceEntry,
@@ -37,40 +40,47 @@ _PULL = "moby/prune.images"
 #: The leases of a record of BuildKit's cache (buildkit v0.25 cache/manager.go, cache/refs.go).
 _RECORD = re.compile(r"[0-9a-z]{25}(?:-variants|-view)?", re.ASCII)
 
+#: The use of what these keep. What only others keep is pending. The first that counts is the first.
+_USES = {Holder.IMAGE: Use.IMAGE, Holder.CONTAINER: Use.CONTAINER, Holder.BUILD: Use.BUILD_CACHE}
+_USE_ORDER = (*_USES.values(), Use.PENDING)
+
 Labels = Iterable[tuple[str, str]]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Graph:
-    """The graph of one store, see `core.content.ContentStore`."""
+    """The graph of one store, see `core.content.ContentStore`, from one reading to the next."""
 
-    references: dict[StoreNode, tuple[StoreNode, ...]] = field(default_factory=dict)
-    parents: dict[StoreNode, StoreNode] = field(default_factory=dict)
-    holds: list[Hold] = field(default_factory=list)
+    references: Mapping[StoreNode, tuple[StoreNode, ...]] = field(default_factory=dict)
+    parents: Mapping[StoreNode, StoreNode] = field(default_factory=dict)
+    holds: tuple[Hold, ...] = ()
+    kept: tuple[Kept, ...] = ()
     #: The graphs of the namespaces. No edge and no root leads from one into another.
-    spaces: list["SpaceGraph"] = field(default_factory=list)
+    spaces: dict[str, "SpaceGraph"] = field(default_factory=dict)
+    _references: Joined[StoreNode, tuple[StoreNode, ...]] = field(default_factory=Joined)
+    _parents: Joined[StoreNode, StoreNode] = field(default_factory=Joined)
 
+    def update(self, namespaces: Mapping[str, NamespaceEntry], now: float) -> None:
+        """Make the graph of all namespaces. `now`: Unix seconds; an expired lease keeps nothing."""
+        before, self.spaces = self.spaces, {}
+        for name, entry in namespaces.items():
+            # Any BuildKit keeps its history beside its own namespace, Docker's or not (buildkit v0.25
+            # solver/llbsolver/history.go).
+            space = before.get(name) or SpaceGraph(name, is_history=name.endswith(history_of("")))
+            space.update(entry, now)
+            self.spaces[name] = space
+        spaces = self.spaces
+        self.references = self._references.update({name: one.references for name, one in spaces.items()})
+        self.parents = self._parents.update({name: one.parents for name, one in spaces.items()})
+        self.holds = tuple(hold for one in spaces.values() for hold in one.holds)
+        whole = all(len(one.kept) == len(one.holds) for one in spaces.values())
+        self.kept = tuple(kept for one in spaces.values() for kept in one.kept) if whole else ()
 
-def make_graph(namespaces: Mapping[str, NamespaceEntry], now: float, known: dict[str, "SpaceGraph"]) -> Graph:
-    """Make the graph of all namespaces. `now`: Unix seconds; an expired lease keeps nothing.
-
-    `known` is what an earlier call has left there.
-    """
-    for gone in known.keys() - namespaces.keys():
-        del known[gone]
-    graph = Graph()
-    for name, entry in namespaces.items():
-        # Any BuildKit keeps its history beside its own namespace, Docker's or not (buildkit v0.25
-        # solver/llbsolver/history.go).
-        space = known.get(name)
-        if space is None:
-            space = known[name] = SpaceGraph(name, is_history=name.endswith(history_of("")))
-        space.update(entry, now)
-        graph.spaces.append(space)
-        graph.references.update(space.references)
-        graph.parents.update(space.parents)
-        graph.holds += space.holds
-    return graph
+    def use(self, node: StoreNode) -> Use | None:
+        """The use of a blob or a snapshot that something keeps. What only work under way keeps is pending."""
+        space = self.spaces.get(node.namespace)
+        return None if space is None else space.uses.get(node)
 
 
 def is_of_record(lease: str) -> bool:
@@ -97,6 +107,10 @@ class _Labelled(NamedTuple):
     names: bool = False
 
 
+#: Makes that of a blob or a snapshot, by its name.
+Make = Callable[[str, T], _Labelled]
+
+
 class SpaceGraph:
     """The graph of one namespace, from one reading to the next."""
 
@@ -105,57 +119,81 @@ class SpaceGraph:
         self._is_history = is_history
         self._entry: NamespaceEntry | None = None
         self._over: list[str] = []
-        self._blobs: Kept[str, BlobEntry, _Labelled] = Kept()
-        self._snapshots: dict[str, Kept[str, SnapshotEntry, _Labelled]] = {}
-        self._leases: Kept[str, LeaseEntry, Hold] = Kept()
-        self.references: Mapping[StoreNode, tuple[StoreNode, ...]] = {}
-        self.parents: Mapping[StoreNode, StoreNode] = {}
+        self._blobs: KeptValues[str, BlobEntry, _Labelled] = KeptValues()
+        self._snapshots: dict[str, KeptValues[str, SnapshotEntry, _Labelled]] = {}
+        self._images: KeptValues[str, ImageEntry, Hold] = KeptValues()
+        self._containers: KeptValues[str, ContainerEntry, Hold] = KeptValues()
+        self._leases: KeptValues[str, LeaseEntry, Hold] = KeptValues()
+        #: The objects whose labels do more than refer to others.
+        self._special: dict[StoreNode, _Labelled] = {}
+        self._plain: Mapping[StoreNode, tuple[StoreNode, ...]] = Edition()
+        self._marks = Marks(_USE_ORDER)
+        self._closures = Closures()
+        self.references: Mapping[StoreNode, tuple[StoreNode, ...]] = self._plain
+        self.parents: Mapping[StoreNode, StoreNode] = Edition()
         self.holds: Sequence[Hold] = ()
-        #: What was worked out of this graph; whoever does that puts it here.
-        self.uses: dict[StoreNode, Use] | None = None
-        #: The digests of the blobs among these.
-        self.used: set[str] = set()
+        #: What each of these keeps; empty where that is too much.
+        self.kept: Sequence[Kept] = ()
 
     @property
-    def blobs(self) -> Mapping[str, _Labelled]:
-        """The blobs by digest."""
-        return self._blobs.values
+    def uses(self) -> Mapping[StoreNode, Use]:
+        """The use of each blob and snapshot that something keeps."""
+        return self._marks.labels
 
     def update(self, entry: NamespaceEntry, now: float) -> None:
         """Make the graph of what the namespace has now."""
         over = [name for name, lease in entry.leases.items() if _EXPIRE in lease.labels and _is_over(lease, now)]
         if entry is self._entry and over == self._over:
             return
-        self._entry, self._over, self.uses = entry, over, None
+        self._entry, self._over = None, over  # where this fails, the next reading makes it again
+        self._renew(entry)
+        special = sorted(self._special.values())
         #: What refers to its owner by itself.
         self._of_blob: dict[str, list[StoreNode]] = defaultdict(list)
         self._of_snapshot: dict[StoreNode, list[StoreNode]] = defaultdict(list)
         self._of_container: dict[str, list[StoreNode]] = defaultdict(list)
         self._of_image: dict[str, list[StoreNode]] = defaultdict(list)
-        blobs = self._blobs.update(entry.blobs, self._blob_of).values()
-        snapshots = [one for many in self._of_snapshotters(entry) for one in many]
-        special = sorted(one for one in (*blobs, *snapshots) if one.holds or one.back or one.names)
         for one in special:
             self._add_back(one)
-        references = {one.node: one.named for one in (*blobs, *snapshots) if one.named}
-        if special:
-            references.update(self._special(entry, special, references))
-        self.references = references
-        self.parents = {one.node: one.parent for one in snapshots if one.parent is not None}
+        self.references = with_changes(self._plain, self._special_references(entry, special))
         self.holds = [
             *(hold for one in special for hold in one.holds),
-            *self._images(entry),
-            *self._containers(entry),
+            *self._holds_of_images(entry),
+            *self._holds_of_containers(entry),
             *self._holds_of_leases(entry),
             *self._sandboxes(entry),
         ]
+        self.kept = self._closures.update(self.holds, self.references, self.parents, self.uses)
+        graph = ContentStore(
+            references=self.references, parents=self.parents, holds=tuple(self.holds), kept=tuple(self.kept)
+        )
+        self._marks.update(graph, [_USES.get(hold.holder, Use.PENDING) for hold in self.holds])
+        self._entry = entry
 
-    def _of_snapshotters(self, entry: NamespaceEntry) -> Iterator[Iterable[_Labelled]]:
-        for gone in self._snapshots.keys() - entry.snapshots.keys():
-            del self._snapshots[gone]
-        for name, entries in entry.snapshots.items():
-            kept = self._snapshots.setdefault(name, Kept())
-            yield kept.update(entries, partial(self._snapshot_of, name)).values()
+    def _renew(self, entry: NamespaceEntry) -> None:
+        """Renew what the labels of blobs and snapshots say, where these have changed."""
+        before, now = dict[StoreNode, _Labelled](), dict[StoreNode, _Labelled]()
+
+        def renew(kept: KeptValues[str, T, _Labelled], entries: Mapping[str, T], make: Make[T]) -> None:
+            old = kept.values
+            new = kept.update(entries, make)
+            changed = changed_keys(new, old)
+            before.update((old[key].node, old[key]) for key in changed if key in old)
+            now.update((new[key].node, new[key]) for key in changed if key in new)
+
+        renew(self._blobs, entry.blobs, self._blob_of)
+        for name in self._snapshots.keys() | entry.snapshots.keys():
+            kept = self._snapshots.setdefault(name, KeptValues())
+            renew(kept, entry.snapshots.get(name, {}), partial(self._snapshot_of, name))
+            if name not in entry.snapshots:
+                del self._snapshots[name]
+        for node in before:
+            self._special.pop(node, None)
+        self._special.update({node: one for node, one in now.items() if one.holds or one.back or one.names})
+        named = {node: one.named for node, one in now.items() if one.named}
+        parents = {node: one.parent for node, one in now.items() if one.parent is not None}
+        self._plain = with_changes(self._plain, named, before.keys() - named.keys())
+        self.parents = with_changes(self.parents, parents, before.keys() - parents.keys())
 
     def _blob(self, digest: str) -> StoreNode:
         return StoreNode(self._name, "", digest)
@@ -194,11 +232,8 @@ class SpaceGraph:
             elif _is(label, _BACK_IMAGE):
                 self._of_image[value].append(one.node)
 
-    def _special(
-        self,
-        entry: NamespaceEntry,
-        special: Iterable[_Labelled],
-        references: Mapping[StoreNode, tuple[StoreNode, ...]],
+    def _special_references(
+        self, entry: NamespaceEntry, special: Iterable[_Labelled]
     ) -> dict[StoreNode, tuple[StoreNode, ...]]:
         """The references that depend on more than the labels of one object."""
         found = {
@@ -208,7 +243,7 @@ class SpaceGraph:
             *((self._blob(digest), of) for digest, of in self._of_blob.items()),
             *self._of_snapshot.items(),
         ):
-            found[owner] = (*found.get(owner, references.get(owner, ())), *nodes)
+            found[owner] = (*found.get(owner, self._plain.get(owner, ())), *nodes)
         return found
 
     @staticmethod
@@ -225,20 +260,38 @@ class SpaceGraph:
             elif _is(label, _IMAGE) and (image := images.get(value)) is not None:
                 yield self._blob(image.target)
 
-    def _images(self, entry: NamespaceEntry) -> Iterator[Hold]:
+    def _holds_of_images(self, entry: NamespaceEntry) -> Iterator[Hold]:
         """The images. One whose time is over is kept here: the engine shows it until it is collected."""
+        known = self._images.update(entry.images, self._image)
         for name, image in entry.images.items():
-            named = self._named(image.labels.items(), entry.images)
-            nodes = (self._blob(image.target), *named, *self._of_image.get(name, ()))
-            yield Hold(self._name, Holder.IMAGE, name, nodes)
+            yield self._with_others(known[name], image.labels, entry.images, self._of_image.get(name, ()))
 
-    def _containers(self, entry: NamespaceEntry) -> Iterator[Hold]:
+    def _image(self, name: str, image: ImageEntry) -> Hold:
+        """What an image keeps, but for images, which can become others."""
+        nodes = (self._blob(image.target), *self._named(image.labels.items(), {}))
+        return Hold(self._name, Holder.IMAGE, name, nodes)
+
+    def _holds_of_containers(self, entry: NamespaceEntry) -> Iterator[Hold]:
+        known = self._containers.update(entry.containers, self._container)
         for name, container in entry.containers.items():
-            own = () if container.snapshot is None else (StoreNode(self._name, *container.snapshot),)
-            named = self._named(container.labels.items(), entry.images)
-            nodes = (*own, *named, *self._of_container.get(name, ()))
-            if nodes:
-                yield Hold(self._name, Holder.CONTAINER, name, nodes)
+            hold = self._with_others(known[name], container.labels, entry.images, self._of_container.get(name, ()))
+            if hold.nodes:
+                yield hold
+
+    def _container(self, name: str, container: ContainerEntry) -> Hold:
+        """What a container keeps, but for images, which can become others."""
+        own = () if container.snapshot is None else (StoreNode(self._name, *container.snapshot),)
+        nodes = (*own, *self._named(container.labels.items(), {}))
+        return Hold(self._name, Holder.CONTAINER, name, nodes)
+
+    def _with_others(
+        self, hold: Hold, labels: Mapping[str, str], images: Mapping[str, ImageEntry], back: Sequence[StoreNode]
+    ) -> Hold:
+        """A root with the images that its labels name, and with what refers to its owner by itself."""
+        names = [(label, value) for label, value in labels.items() if label.startswith(_IMAGE)]
+        if not names and not back:
+            return hold
+        return replace(hold, nodes=(*hold.nodes, *self._named(names, images), *back))
 
     def _holds_of_leases(self, entry: NamespaceEntry) -> Iterator[Hold]:
         over = {*self._over}

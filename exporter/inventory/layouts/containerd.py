@@ -20,7 +20,6 @@ from exporter.core.model import BuildCache, Collector, Image
 from exporter.core.text import label
 from exporter.inventory.drivers import DRIVERS
 from exporter.inventory.files.reader import Reader
-from exporter.inventory.image_store.graph import make_graph
 from exporter.inventory.image_store.manifests import BlobReader
 from exporter.inventory.image_store.store import (
     CONTENT,
@@ -46,14 +45,13 @@ from exporter.inventory.layouts.containerd_builds import (
 from exporter.inventory.layouts.containerd_content import (
     Contents,
     find_engine,
-    find_unused,
-    find_uses,
     leases_of_lost,
 )
 from exporter.inventory.layouts.containerd_foreign import ForeignContainers
 from exporter.inventory.layouts.containerd_images import ImagesOfNamespace
+from exporter.inventory.layouts.containerd_layers import SnapshotLayers
 from exporter.inventory.layouts.containerd_part import SnapshotterPart
-from exporter.inventory.layouts.containerd_snapshots import SnapshotLayers, find_snapshots
+from exporter.inventory.layouts.containerd_snapshots import SnapshotsReader
 from exporter.inventory.layouts.part import Part, Reading
 
 _BLOBS: Tree = (CONTENT, "blobs", "sha256")
@@ -161,7 +159,7 @@ class _Reading:
         self._reading = reading
         self._files = files
         self._reader = reading.readers[Collector.IMAGES]
-        self._snapshots = find_snapshots(self._reader, files)
+        self._snapshots = self._reader.derived("snapshots", files.home, SnapshotsReader).read(files)
         self._engine = find_engine(files, reading.containers) if files.home else ""
         self._blobs = BlobReader(self._reader, files.place)
         self._stacks: set[tuple[str, ...]] = set()
@@ -180,9 +178,9 @@ class _Reading:
         layers = {name: SnapshotLayers(self._reader, files, name, self._snapshots) for name in names}
         images = self._images(default)
         known = self._reader.derived("contents", files.home, Contents)
-        graph = make_graph(files.namespaces, time.time(), known.graphs)
-        content = known.make(files, self._snapshots, layers, graph, engine)
-        uses, leases = find_uses(graph), leases_of_lost(content, self._reading.containers)
+        known.graph.update(files.namespaces, time.time())
+        content = known.make(files, self._snapshots, layers, engine)
+        leases = leases_of_lost(content, self._reading.containers)
         of_engine = {one.driver for one in self._reading.containers} | ({default} if engine else set())
         used = {name for name in names if self._is_used(name, images)} | (of_engine & {*names})
         parts = [
@@ -191,7 +189,7 @@ class _Reading:
                 self._snapshots,
                 [one for one in images if one.driver == name],
                 engine if name in of_engine else "",
-                uses,
+                known.graph,
                 leases,
                 [(*files.home, METADATA, META_FILE)],
                 loads=name in of_engine,
@@ -205,13 +203,17 @@ class _Reading:
             containers=tuple(ForeignContainers(files.namespaces, self._snapshots, images, default).read(engine)),
             counts={(one.store.driver.name, SNAPSHOTS): len(one.store.names) for one in parts if one.store.listed},
             active=active,
-            unused=find_unused(content, graph),
+            unused=known.unused(),
         )
 
     def _is_used(self, name: str, images: list[Image]) -> bool:
         one = self._files.snapshotters[name]
-        known = any(node.snapshotter == name for node in self._snapshots.by_node)
-        return known or bool(one.rows) or bool(one.directories) or any(image.driver == name for image in images)
+        return (
+            bool(self._snapshots.by_layer.get(name))
+            or bool(one.rows)
+            or bool(one.directories)
+            or any(image.driver == name for image in images)
+        )
 
     def _active(self) -> dict[str, float]:
         """When Docker last worked with each snapshotter, in Unix seconds; 0 where nothing tells.

@@ -2,22 +2,21 @@
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from exporter.core.content import Blob, ContentStore, HistoryEntry, Hold, Holder, StoreNode, first_marks
-from exporter.core.kept import changed_keys
+from exporter.core.content import Blob, ContentStore, HistoryEntry, Holder, StoreNode
+from exporter.core.kept import Edition, Joined, Kept, changed_keys, with_changes
 from exporter.core.measured import Tree
 from exporter.core.model import Container, LayerId, LayerKey, Use
-from exporter.inventory.image_store.graph import Graph, SpaceGraph, history_of
+from exporter.inventory.image_store.graph import Graph, history_of
 from exporter.inventory.image_store.meta import BlobEntry, NamespaceEntry
 from exporter.inventory.image_store.store import CONTENT, METADATA, ROWS_FILE, SNAPSHOTTER, StoreFiles
 from exporter.inventory.layouts.claims import Grace
-from exporter.inventory.layouts.containerd_snapshots import SnapshotLayers, Snapshots
+from exporter.inventory.layouts.containerd_layers import SnapshotLayers
+from exporter.inventory.layouts.containerd_snapshots import Snapshots, StoredSnapshot
 
 DEFAULT_NAMESPACE = "moby"
 _HISTORY_LEASE = "ref_"
-#: The use of what these keep, the first that counts first. What only others keep is pending.
-_USES = {Holder.IMAGE: Use.IMAGE, Holder.CONTAINER: Use.CONTAINER, Holder.BUILD: Use.BUILD_CACHE}
 
 
 def find_engine(files: StoreFiles, containers: Iterable[Container]) -> str:
@@ -36,29 +35,6 @@ def find_engine(files: StoreFiles, containers: Iterable[Container]) -> str:
         return best
     named = [one for one in sorted(matched) if one.startswith(DEFAULT_NAMESPACE) and not one.endswith(history_of(""))]
     return DEFAULT_NAMESPACE if DEFAULT_NAMESPACE in named or not named else named[0]
-
-
-def find_uses(graph: Graph) -> dict[StoreNode, Use]:
-    """The use of each blob and snapshot that something keeps. What only work under way keeps is pending."""
-    found: dict[StoreNode, Use] = {}
-    for space in graph.spaces:
-        if space.uses is None:
-            space.uses = _uses_in(space)
-            space.used = {node.name for node in space.uses if not node.snapshotter}
-        found.update(space.uses)
-    return found
-
-
-def find_unused(content: ContentStore, graph: Graph) -> frozenset[str]:
-    """The digests of the blobs that nothing keeps, after `find_uses`."""
-    return frozenset(content.blobs.keys()).difference(*(space.used for space in graph.spaces))
-
-
-def _uses_in(space: SpaceGraph) -> dict[StoreNode, Use]:
-    by_use: dict[Use, list[Hold]] = {use: [] for use in (*_USES.values(), Use.PENDING)}
-    for hold in space.holds:
-        by_use[_USES.get(hold.holder, Use.PENDING)].append(hold)
-    return first_marks(ContentStore(references=space.references, parents=space.parents), by_use.items())
 
 
 def with_orphans(content: ContentStore, grace: Grace, unused: Collection[str], *, doubtful: bool) -> ContentStore:
@@ -83,26 +59,30 @@ def leases_of_lost(content: ContentStore, containers: Iterable[Container]) -> di
     }
 
 
-@dataclass(slots=True)
 class Contents:
-    """What was made of a store, for the next reading of it."""
+    """What was made of a store, from one reading to the next."""
 
-    graphs: dict[str, SpaceGraph] = field(default_factory=dict)
-    _spaces: Mapping[str, Mapping[str, BlobEntry]] = field(default_factory=dict)
-    _files: Mapping[str, Tree] = field(default_factory=dict)
-    _blobs: Mapping[str, Blob] = field(default_factory=dict)
-    #: The trees of the blobs, as each namespace knows them.
-    _trees: dict[StoreNode, tuple[Tree, ...]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.graph = Graph()
+        self._spaces: Mapping[str, Mapping[str, BlobEntry]] = {}
+        self._files: Mapping[str, Tree] = {}
+        self._blobs: Mapping[str, Blob] = Edition()
+        self._blob_trees: Mapping[StoreNode, tuple[Tree, ...]] = Edition()
+        self._layers: Kept[StoreNode, StoredSnapshot, LayerKey] = Kept()
+        self._trees: Joined[StoreNode, tuple[Tree, ...]] = Joined()
+        #: The blobs that nothing keeps, and the uses and blobs of which that was found.
+        self._unused: frozenset[str] = frozenset()
+        self._uses: Mapping[str, Mapping[StoreNode, Use]] = {}
+        self._of_unused: Mapping[str, Blob] = {}
 
     def make(
-        self, files: StoreFiles, snapshots: Snapshots, layers: Mapping[str, SnapshotLayers], graph: Graph, engine: str
+        self, files: StoreFiles, snapshots: Snapshots, layers: Mapping[str, SnapshotLayers], engine: str
     ) -> ContentStore:
-        """Make the value of one store. `graph` is what keeps what, `engine` Docker's namespace."""
+        """Make the value of one store. `engine`: Docker's namespace."""
+        graph = self.graph
         history = history_of(engine) if engine else ""
-        nodes = snapshots.by_node.items()
         blobs = self._blobs_of(files)
-        trees = dict(self._trees)
-        trees.update({node: layers[one.layer.driver].trees(one.layer.id) for node, one in nodes})
+        trees = {"": self._blob_trees, **{name: one.trees for name, one in layers.items()}}
         return ContentStore(
             home=files.home,
             engine=engine,
@@ -113,11 +93,30 @@ class Contents:
             entries=tuple(_entries(files.namespaces.get(history))) if history else (),
             references=graph.references,
             parents=graph.parents,
-            holds=tuple(graph.holds),
-            layers={node: one.layer for node, one in nodes},
-            trees=trees,
+            holds=graph.holds,
+            kept=graph.kept,
+            layers=self._layers.update(snapshots.by_node, lambda _, one: one.layer),
+            trees=self._trees.update(trees),
             files=tuple(_own_files(files)),
         )
+
+    def unused(self) -> frozenset[str]:
+        """The digests of the blobs that nothing keeps, after `make`."""
+        uses = {name: space.uses for name, space in self.graph.spaces.items()}
+        changed = changed_keys(self._blobs, self._of_unused)
+        nothing: Mapping[StoreNode, Use] = {}
+        for name in uses.keys() | self._uses.keys():
+            nodes = changed_keys(uses.get(name, nothing), self._uses.get(name, nothing))
+            changed.update(node.name for node in nodes if not node.snapshotter)
+        if changed:
+            found = {
+                digest
+                for digest in changed
+                if digest in self._blobs and not any(StoreNode(name, "", digest) in of for name, of in uses.items())
+            }
+            self._unused = (self._unused - changed) | found
+        self._uses, self._of_unused = uses, self._blobs
+        return self._unused
 
     def _blobs_of(self, files: StoreFiles) -> Mapping[str, Blob]:
         """All blobs by digest: those that a namespace knows, and files that none knows."""
@@ -129,21 +128,18 @@ class Contents:
         # Which namespace comes first tells the size.
         if [*spaces] != [*before]:
             changed.update(*spaces.values())
-        blobs = dict(self._blobs)
+        blobs, trees = dict[str, Blob](), dict[StoreNode, tuple[Tree, ...]]()
         for digest in changed:
             names = tuple(name for name, known in spaces.items() if digest in known)
             if names or digest in places:
                 size = spaces[names[0]][digest].size if names else None
                 blobs[digest] = Blob(digest, places.get(digest), size, names)
-            else:
-                blobs.pop(digest, None)
-            for name in before:
-                self._trees.pop(StoreNode(name, "", digest), None)
-            for name in names:
-                self._trees[StoreNode(name, "", digest)] = (places[digest],) if digest in places else ()
+            file = (places[digest],) if digest in places else ()
+            trees.update((StoreNode(name, "", digest), file) for name in names)
+        former = {StoreNode(name, "", digest) for digest in changed for name in before}
         self._spaces, self._files = spaces, places
-        if changed:
-            self._blobs = blobs
+        self._blobs = with_changes(self._blobs, blobs, changed - blobs.keys())
+        self._blob_trees = with_changes(self._blob_trees, trees, former - trees.keys())
         return self._blobs
 
 

@@ -7,16 +7,18 @@ from exporter.core.content import StoreNode
 from exporter.core.measured import Tree
 from exporter.core.model import Container, ContainerId, Image, Layer, LayerId, Use
 from exporter.inventory.drivers.layer_store import LayerStore
+from exporter.inventory.image_store.graph import Graph
 from exporter.inventory.layouts.claims import Claims
-from exporter.inventory.layouts.containerd_snapshots import SnapshotLayers, Snapshots
+from exporter.inventory.layouts.containerd_layers import SnapshotLayers
+from exporter.inventory.layouts.containerd_snapshots import Snapshots
 from exporter.inventory.layouts.part import ContainerLayers
 
 
 class SnapshotterPart:
     """The snapshots of one snapshotter, and the images in them.
 
-    `engine` is Docker's namespace, "" for none. `uses` are the uses of snapshots. `leases` are Docker's containers that
-    are gone while something keeps a snapshot for them, by the node of that. `references`: the files in which a
+    `engine` is Docker's namespace, "" for none. `graph` says what keeps a snapshot. `leases` are Docker's containers
+    that are gone while something keeps a snapshot for them, by the node of that. `references`: the files in which a
     reference to a snapshot can come or go.
     """
 
@@ -26,7 +28,7 @@ class SnapshotterPart:
         snapshots: Snapshots,
         images: Sequence[Image],
         engine: str,
-        uses: Mapping[StoreNode, Use],
+        graph: Graph,
         leases: Mapping[StoreNode, str],
         references: Iterable[Tree],
         *,
@@ -36,11 +38,11 @@ class SnapshotterPart:
         self._layers = layers
         self._snapshots = snapshots
         self._engine = engine
-        self._uses = uses
+        self._graph = graph
         self._leases = leases
         self._references = list(references)
         self.images = images
-        self.missing = self._snapshots.lost.get(self.store.driver.name, set()) | _below(images)
+        self.missing = {*self._snapshots.lost.get(self.store.driver.name, ())} | _below(images)
         self.describes_containers = loads
 
     @property
@@ -83,18 +85,19 @@ class SnapshotterPart:
 
     def claim(self, containers: Sequence[Container]) -> Claims:
         """Claim what something keeps, and what `containers` need."""
-        uses = ((name, self._uses.get(snapshot.node)) for name, snapshot in self._layers.by_id.items())
-        names: dict[LayerId, Use] = {name: use for name, use in uses if use is not None}
-        for container in containers:
-            for layer in (container.layer, container.init, *container.chain):
-                if layer is not None and names.get(layer) is not Use.IMAGE:
-                    names[layer] = Use.CONTAINER
-        there = self.store.names if self.store.listed else names.keys()
-        found = {name: self._layers(name, use) for name, use in names.items() if name in there}
+        found = dict(self._layers.described(self._uses(containers)))
         if self._leases:
             found = {name: self._held(layer) for name, layer in found.items()}
         found.update((one.id, one) for one in self._layers.unlisted() if one.id not in found)
         return Claims(found, references=self._references, describe=self._layers)
+
+    def _uses(self, containers: Iterable[Container]) -> dict[LayerId, Use]:
+        """The use of each layer that something keeps, or that a container needs."""
+        use = self._graph.use
+        uses = {name: found for name, one in self._layers.by_id.items() if (found := use(one.node)) is not None}
+        needed = set[LayerId | None]().union(*((one.layer, one.init, *one.chain) for one in containers))
+        uses.update((name, Use.CONTAINER) for name in needed if name is not None and uses.get(name) is not Use.IMAGE)
+        return uses
 
     def _held(self, layer: Layer) -> Layer:
         """Note the container that is gone while its lease is still there: nothing removes the layer then."""

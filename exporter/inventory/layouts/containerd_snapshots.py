@@ -1,22 +1,17 @@
-"""The snapshots of a containerd image store, as layers."""
+"""The snapshots of a containerd image store."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from exporter.core.content import StoreNode
-from exporter.core.kept import changed_keys
-from exporter.core.measured import Tree
-from exporter.core.model import Layer, LayerId, LayerKey, Use
-from exporter.inventory.drivers import INIT, MOST_LAYERS, Driver, snapshotter
-from exporter.inventory.drivers.layer_store import LayerStore, Place
-from exporter.inventory.files.reader import Reader
+from exporter.core.kept import Edition, Joined, changed_keys, with_changes
+from exporter.core.model import LayerId, LayerKey
+from exporter.inventory.drivers import INIT, MOST_LAYERS
 from exporter.inventory.image_store.meta import SnapshotEntry
-from exporter.inventory.image_store.snapshotter import Kind, Row
-from exporter.inventory.image_store.store import SNAPSHOTS, SnapshotterFiles, StoreFiles
+from exporter.inventory.image_store.snapshotter import Row
+from exporter.inventory.image_store.store import SnapshotterFiles, StoreFiles
 from exporter.inventory.layouts.part import ContainerLayers
-
-_CHAIN = "sha256:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +62,16 @@ class Chain:
 
 @dataclass(slots=True)
 class Snapshots:
-    """All snapshots of a store by node. `lost`: those that are not on disk, by snapshotter."""
+    """All snapshots of a store by node, and by snapshotter and layer.
 
-    by_node: dict[StoreNode, StoredSnapshot] = field(default_factory=dict)
-    lost: dict[str, set[str]] = field(default_factory=dict)
+    `lost`: the keys of those that are not on disk, by snapshotter. `doubled`: the snapshotters with two snapshots of
+    one layer.
+    """
+
+    by_node: Mapping[StoreNode, StoredSnapshot] = field(default_factory=Edition)
+    by_layer: Mapping[str, Mapping[LayerId, StoredSnapshot]] = field(default_factory=dict)
+    doubled: frozenset[str] = frozenset()
+    lost: Mapping[str, frozenset[str]] = field(default_factory=dict)
     _chains: dict[StoreNode, Chain] = field(default_factory=dict)
 
     def keep_chains(self, before: "Snapshots") -> None:
@@ -104,134 +105,105 @@ class Snapshots:
         return Chain(tuple(found), cut=True, asked=tuple(asked))
 
 
-def find_snapshots(reader: Reader, files: StoreFiles) -> Snapshots:
-    """Join what the main database and the snapshotters say. A snapshot is joined by the snapshotter's name for it."""
-    found = Snapshots()
-    before = reader.derived("snapshots", files.home, dict[tuple[str, str], dict[str, StoredSnapshot]])
-    for gone in before.keys() - {(space, name) for space, one in files.namespaces.items() for name in one.snapshots}:
-        del before[gone]
-    for namespace, space in files.namespaces.items():
-        for name, entries in space.snapshots.items():
-            joined = _joined(namespace, files.snapshotters[name], entries, before.get((namespace, name), {}), found)
-            found.by_node.update((one.node, one) for one in joined.values())
-            before[namespace, name] = joined
-    last = reader.derived("chains", files.home, dict[str, Snapshots])
-    found.keep_chains(last.get("", Snapshots()))
-    last[""] = found
-    return found
+@dataclass(slots=True)
+class _Group:
+    """The snapshots of one snapshotter in a namespace, from one reading to the next."""
+
+    snapshots: Mapping[StoreNode, StoredSnapshot] = field(default_factory=Edition)
+    lost: frozenset[str] = frozenset()
+    _entries: Mapping[str, SnapshotEntry] = field(default_factory=Edition)
+    _rows: Mapping[str, Row] | None = None
+    _directories: frozenset[str] | None = None
+    #: The keys by the names that the snapshotter has for them.
+    _keys: Mapping[str, str] = field(default_factory=dict)
+
+    def update(self, namespace: str, of: SnapshotterFiles, entries: Mapping[str, SnapshotEntry]) -> None:
+        """Join what the main database and the snapshotter say now."""
+        changed = self._changed(of, entries)
+        if entries is not self._entries:
+            self._keys = {entry.name: key for key, entry in entries.items()}
+        self._entries, self._rows, self._directories = entries, of.rows, of.directories
+        rows: Mapping[str, Row] = of.rows or {}
+        put, gone, lost = dict[StoreNode, StoredSnapshot](), list[StoreNode](), set[str]()
+        for key in changed:
+            node, entry = StoreNode(namespace, of.name, key), entries.get(key)
+            row = None if entry is None else rows.get(entry.name)
+            if entry is None or (row is None and of.rows is not None):
+                gone.append(node)
+                lost.update((key,) if entry else ())
+                continue
+            lost.update((key,) if of.lacks_directory(entry.name) else ())
+            known = self.snapshots.get(node)
+            if known is None or known.entry is not entry or known.row is not row:
+                directory = row.directory if row and row.directory else entry.name
+                put[node] = StoredSnapshot(node, entry, row, LayerKey(of.name, LayerId(directory)))
+        self.snapshots = with_changes(self.snapshots, put, gone)
+        self.lost = (self.lost - changed) | lost
+
+    def _changed(self, of: SnapshotterFiles, entries: Mapping[str, SnapshotEntry]) -> set[str]:
+        """The keys of which one of the two says something else."""
+        unsure = len(self._keys) != len(self._entries)  # two of them have the same name
+        appeared = (of.rows is None, of.directories is None) != (self._rows is None, self._directories is None)
+        if unsure or appeared:
+            return {*entries, *self._entries}
+        rows = of.rows or {}
+        names = changed_keys(rows, self._rows or {})
+        moved = (of.directories or frozenset()) ^ (self._directories or frozenset())
+        if moved:
+            names.update(name for name, row in rows.items() if row.directory in moved)
+        named = {key for name in names if (key := self._keys.get(name)) is not None}
+        return named | changed_keys(entries, self._entries)
 
 
-def _joined(
-    namespace: str,
-    of: SnapshotterFiles,
-    entries: Mapping[str, SnapshotEntry],
-    before: Mapping[str, StoredSnapshot],
-    found: Snapshots,
-) -> dict[str, StoredSnapshot]:
-    """The snapshots of one snapshotter in a namespace, by key."""
-    joined: dict[str, StoredSnapshot] = {}
-    rows: Mapping[str, Row | None] = of.rows or {}
-    for key, entry in entries.items():
-        row = rows.get(entry.name)
-        if row is None and of.rows is not None:
-            found.lost.setdefault(of.name, set()).add(key)
-            continue
-        known = before.get(key)
-        if known is None or known.entry is not entry or known.row is not row:
-            directory = row.directory if row and row.directory else entry.name
-            known = StoredSnapshot(
-                StoreNode(namespace, of.name, key), entry, row, LayerKey(of.name, LayerId(directory))
-            )
-        joined[key] = known
-    if of.lacks([one.entry.name for one in joined.values()]):
-        lost = (key for key, one in joined.items() if of.lacks_directory(one.entry.name))
-        found.lost.setdefault(of.name, set()).update(lost)
-    return joined
+class SnapshotsReader:
+    """Joins what the main database and the snapshotters of one store say, from one reading to the next."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, _Group] = {}
+        self._joined: Joined[StoreNode, StoredSnapshot] = Joined()
+        self._last = Snapshots()
+
+    def read(self, files: StoreFiles) -> Snapshots:
+        """All snapshots. One is joined by the name that the snapshotter has for it."""
+        before, self._groups = self._groups, {}
+        lost: dict[str, frozenset[str]] = {}
+        for namespace, space in files.namespaces.items():
+            for name, entries in space.snapshots.items():
+                at = f"{namespace}\0{name}"
+                group = before.get(at) or _Group()
+                group.update(namespace, files.snapshotters[name], entries)
+                self._groups[at] = group
+                if group.lost:
+                    lost[name] = lost.get(name, frozenset()) | group.lost
+        by_node = self._joined.update({at: group.snapshots for at, group in self._groups.items()})
+        found = Snapshots(by_node, *_by_layer(by_node, self._last), lost=lost)
+        found.keep_chains(self._last)
+        self._last = found
+        return found
 
 
-#: What a layer is described by: its snapshot, row, place and use, and the snapshot below.
-_Of = tuple[StoredSnapshot | None, Row | None, Place | None, Use, StoredSnapshot | None]
+def _by_layer(
+    now: Mapping[StoreNode, StoredSnapshot], last: Snapshots
+) -> tuple[Mapping[str, Mapping[LayerId, StoredSnapshot]], frozenset[str]]:
+    """The snapshots by snapshotter and layer, and the snapshotters where two have the same layer.
 
-
-class SnapshotLayers:
-    """Describes the snapshots of one snapshotter as layers."""
-
-    def __init__(self, reader: Reader, files: StoreFiles, name: str, snapshots: Snapshots) -> None:
-        own = files.snapshotters[name]
-        directory: Tree = () if own.home is None else (*own.home, SNAPSHOTS)
-        driver = snapshotter(name, directory) if directory else Driver(name, (), walkable=False, listed=False)
-        self.store = LayerStore(driver, reader)
-        self._snapshots = snapshots
-        mine = [one for one in snapshots.by_node.values() if one.layer.driver == name]
-        self.by_id: Mapping[LayerId, StoredSnapshot] = {one.layer.id: one for one in mine}
-        self._own = own
-        #: What was described before, and of what.
-        self._known: dict[LayerId, tuple[_Of, Layer]] = reader.derived("layers", (*directory, name), dict)
-        if len(self._known) > 2 * len(self.by_id) + len(self.store.names):
-            self._known.clear()
-
-    @cached_property
-    def _rows(self) -> Mapping[LayerId, Row]:
-        """What the snapshotter knows. It alone knows of a snapshot that is being made, and of what is left of one."""
-        return {LayerId(row.directory): row for row in (self._own.rows or {}).values()}
-
-    @cached_property
-    def _names(self) -> Mapping[LayerId, str]:
-        return {LayerId(row.directory): name for name, row in (self._own.rows or {}).items()}
-
-    def trees(self, name: LayerId) -> tuple[Tree, ...]:
-        """The trees of a layer."""
-        place = self.store.place(name)
-        return () if place is None else place.trees
-
-    def unlisted(self) -> Iterator[Layer]:
-        """The snapshots of a snapshotter without directories that the main database does not know."""
-        if not self.store.listed:
-            yield from (self(name, Use.PENDING) for name in self._rows if name not in self.by_id)
-
-    def __call__(self, name: LayerId, use: Use) -> Layer:
-        """Describe one layer."""
-        snapshot, place, known = self.by_id.get(name), self.store.place(name), self._known.get(name)
-        row = snapshot.row if snapshot else self._rows.get(name)
-        if known is not None:
-            of, layer = known
-            if of[0] is snapshot and of[1] is row and of[2] is place and of[3] is use:
-                below = of[4]
-                if below is None or self._snapshots.by_node.get(below.node) is below:
-                    return layer
-        of = (snapshot, row, place, use, self._below(snapshot))
-        unknown = Layer(self.store.driver.name, name, use, size_known=False)
-        layer = self.store.attempt(name, lambda: self._describe(name, use, snapshot, row, place), unknown)
-        if layer is not unknown and (of[4] is not None or snapshot is None or not snapshot.entry.parent):
-            self._known[name] = of, layer
-        return layer
-
-    def _describe(
-        self, name: LayerId, use: Use, snapshot: StoredSnapshot | None, row: Row | None, place: Place | None
-    ) -> Layer:
-        recorded = None if row is None else row.recorded
-        # The snapshotter's name of it is made of its namespace, a number and its key (core/metadata/snapshot.go).
-        space, _, rest = self._names.get(name, "").partition("/")
-        key = snapshot.node.name if snapshot else rest.partition("/")[2]
-        return Layer(
-            driver=self.store.driver.name,
-            id=name,
-            use=use,
-            content=place.content if place else None,
-            home=place.home if place else None,
-            recorded_size=recorded,
-            size_known=recorded is not None or place is not None,
-            chain=key.removeprefix(_CHAIN) if key.startswith(_CHAIN) and not key.endswith("-view") else "",
-            parent=below.layer.id if (below := self._below(snapshot)) else None,
-            namespace=snapshot.node.namespace if snapshot else space,
-            name=key,
-            by_blocks=True,
-            committed=row is not None and row.kind is Kind.COMMITTED,
-        )
-
-    def _below(self, snapshot: StoredSnapshot | None) -> StoredSnapshot | None:
-        """The snapshot that another one is on; None where that is not there."""
-        if snapshot is None or not snapshot.entry.parent:
-            return None
-        node = StoreNode(snapshot.node.namespace, snapshot.node.snapshotter, snapshot.entry.parent)
-        return self._snapshots.by_node.get(node)
+    The one with the first node counts there.
+    """
+    put: dict[str, dict[LayerId, StoredSnapshot]] = {}
+    gone: dict[str, set[LayerId]] = {}
+    for node in changed_keys(now, last.by_node):
+        if node in last.by_node:
+            gone.setdefault(node.snapshotter, set()).add(last.by_node[node].layer.id)
+        if node in now:
+            put.setdefault(node.snapshotter, {})[now[node].layer.id] = now[node]
+    found = dict(last.by_layer)
+    for name in put.keys() | gone.keys():
+        come = put.get(name, {})
+        found[name] = with_changes(found.get(name, Edition()), come, gone.get(name, set()) - come.keys())
+    if sum(map(len, found.values())) == len(now) and not last.doubled:
+        return found, frozenset()
+    counts = Counter(node.snapshotter for node in now)
+    for name in counts:
+        mine = sorted((one for one in now.values() if one.node.snapshotter == name), key=lambda one: one.node)
+        found[name] = Edition({one.layer.id: one for one in reversed(mine)}, last.by_layer.get(name))
+    return found, frozenset(name for name, count in counts.items() if count != len(found[name]))

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.core.kept import Kept, changed_keys
+from exporter.core.kept import Edition, Joined, Kept, changed_keys, with_changes
 
 _STATES = st.lists(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 3)), min_size=1, max_size=8)
 
@@ -33,3 +33,43 @@ def test_values_are_those_of_the_last_sources_and_made_once_for_each_of_them(sta
         assert earlier == was, "what was given out stays as it is"
         assert (values is earlier) == (now == before)
         before = now
+
+
+@given(_STATES, st.integers(1, 6))
+def test_an_edition_knows_what_has_changed_since_any_one_before(states: list[dict[str, int]], steps: int) -> None:
+    values = [f"value {number}" for number in range(4)]
+    editions: list[Edition[str, str]] = [Edition()]
+    for state in states:
+        now = {key: values[number] for key, number in state.items()}
+        editions.append(Edition(now, editions[-1]))
+    for at, one in enumerate(editions):
+        earlier = editions[max(0, at - steps)]
+        compared = {key for key in one.keys() | earlier.keys() if one.get(key) is not earlier.get(key)}
+        assert changed_keys(one, earlier) == compared
+        known = one.since(earlier)
+        assert known is None or known >= compared
+
+
+def test_the_last_editions_are_known_without_a_comparison() -> None:
+    editions: list[Edition[int, object]] = [Edition({number: object() for number in range(100)})]
+    for number in range(6):
+        following = with_changes(editions[-1], {number: object()}, (90 + number, 1000))
+        assert isinstance(following, Edition)
+        editions.append(following)
+    assert editions[-1].since(editions[-2]) == {5, 95}
+    assert editions[-1].since(editions[-5]) == {2, 3, 4, 5, 92, 93, 94, 95}
+    assert editions[-1].since(editions[0]) is None
+    assert editions[-1].since({}) is None
+    assert with_changes(editions[-1], {}, (1000,)) is editions[-1]
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.dictionaries(st.integers(0, 3), st.integers(0, 3)))))
+def test_joined_mappings_are_those_of_now(states: list[dict[str, dict[int, int]]]) -> None:
+    joined: Joined[tuple[str, int], int] = Joined()
+    for state in states:
+        parts = {name: {(name, key): value for key, value in part.items()} for name, part in state.items()}
+        before, was = joined.values, dict(joined.values)
+        now = joined.update(parts)
+        assert now == {key: value for part in parts.values() for key, value in part.items()}
+        assert before == was
+        assert (now is before) == (now == was)

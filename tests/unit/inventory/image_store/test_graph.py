@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.core.content import ContentStore, Holder, StoreNode
-from exporter.inventory.image_store.graph import make_graph
+from exporter.inventory.image_store.graph import Graph
 from exporter.inventory.image_store.meta import (
     BlobEntry,
     ContainerEntry,
@@ -39,8 +39,14 @@ def _space(**fields: Any) -> NamespaceEntry:
     return NamespaceEntry(**{**empty, **fields, "snapshots": by_name})
 
 
+def _graph(namespaces: Mapping[str, NamespaceEntry]) -> Graph:
+    graph = Graph()
+    graph.update(namespaces, _NOW)
+    return graph
+
+
 def _kept(space: NamespaceEntry, *holders: Holder) -> set[str]:
-    graph = make_graph({"moby": space}, _NOW, {})
+    graph = _graph({"moby": space})
     store = ContentStore(references=graph.references, parents=graph.parents)
     return {node.name for node in store.marked(one for one in graph.holds if not holders or one.holder in holders)}
 
@@ -114,7 +120,7 @@ def test_a_container_of_docker_is_held_by_its_lease() -> None:
         f"{name}-app:1": LeaseEntry(snapshots=(_key("mounted"),)),
         f"{name}0": LeaseEntry(snapshots=(_key("other"),)),
     }
-    graph = make_graph({"moby": _space(leases=leases)}, _NOW, {})
+    graph = _graph({"moby": _space(leases=leases)})
     assert [(one.holder, one.name) for one in graph.holds] == [
         (Holder.CONTAINER, name),
         (Holder.CONTAINER, name),
@@ -134,7 +140,7 @@ def test_leases_are_told_by_their_names_and_labels() -> None:
         "ctr": LeaseEntry(),
     }
     spaces = {"moby": _space(leases=leases), "moby_history": _space(leases={"ref_x": LeaseEntry(content=("log",))})}
-    graph = make_graph(spaces, _NOW, {})
+    graph = _graph(spaces)
     assert [one.holder.value for one in graph.holds] == [
         *("build", "build", "build", "temporary", "temporary", "pull", "other"),
         "history",
@@ -142,7 +148,7 @@ def test_leases_are_told_by_their_names_and_labels() -> None:
 
 
 def test_references_do_not_leave_a_namespace() -> None:
-    graph = make_graph({"a": _space(images={"app": ImageEntry("x")}), "b": _space(blobs={"x": _blob()})}, _NOW, {})
+    graph = _graph({"a": _space(images={"app": ImageEntry("x")}), "b": _space(blobs={"x": _blob()})})
     assert ContentStore().marked(graph.holds) == {StoreNode("a", "", "x")}
 
 

@@ -28,10 +28,13 @@ def _read(
     leases: tuple[str, ...] = (),
 ) -> list[Container]:
     """Read one namespace, `ns`. `snapshots` are keys by parent, `images` the keys of the snapshots of each."""
-    made = Snapshots()
-    for key, parent in snapshots.items():
-        node = StoreNode("ns", _SN, key)
-        made.by_node[node] = StoredSnapshot(node, SnapshotEntry(key, parent), None, LayerKey(_SN, LayerId(f"#{key}")))
+    nodes = {StoreNode("ns", _SN, key): parent for key, parent in snapshots.items()}
+    made = Snapshots(
+        {
+            node: StoredSnapshot(node, SnapshotEntry(node.name, parent), None, LayerKey(_SN, LayerId(f"#{node.name}")))
+            for node, parent in nodes.items()
+        }
+    )
     space = NamespaceEntry(
         {name: ImageEntry(f"sha256:{image}") for name, image in (names or {}).items()},
         {},

@@ -1,0 +1,145 @@
+"""What the roots of an image store keep, from one state of the store to the next.
+
+What one root keeps does not depend on the others, so a change costs what the roots keep that came and went.
+"""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from exporter.core.content import ContentStore, Hold, StoreNode, first_marks
+from exporter.core.kept import Edition, changed_keys, with_changes
+
+Label = TypeVar("Label")
+
+#: Room for the number of roots of one rank; a store has a million elements at most.
+_BITS = 24
+
+#: What all roots together keep is remembered up to so many objects: eight bytes each.
+_MOST_KEPT = 1_000_000
+
+#: What a root keeps, each object once.
+Kept = tuple[StoreNode, ...]
+_Root = tuple[Hold, Kept, Label]
+
+
+class Marks(Generic[Label]):
+    """The first label of the roots that keep an object, by object. What no root keeps has none."""
+
+    __slots__ = ("_counts", "_order", "_ranks", "_roots", "labels")
+
+    def __init__(self, order: Sequence[Label]) -> None:
+        """`order`: all labels, the one that counts first is the first."""
+        self._order = order
+        self._ranks = {label: rank for rank, label in enumerate(order)}
+        #: By the identity of a root: the root, what it keeps, and its label.
+        self._roots: dict[int, _Root[Label]] = {}
+        #: By object, how many roots of each label keep it: so many bits for each label.
+        self._counts: dict[StoreNode, int] = {}
+        #: Another edition where something has changed.
+        self.labels: Mapping[StoreNode, Label] = Edition()
+
+    def update(self, content: ContentStore, labels: Iterable[Label]) -> None:
+        """Go on to a store whose roots have these labels, in their order."""
+        if len(content.kept) != len(content.holds):
+            self._mark_all(content, labels)
+            return
+        if not self._roots:
+            self._counts, self.labels = {}, Edition()
+        before = self._roots
+        roots = zip(content.holds, content.kept, labels, strict=True)
+        self._roots = now = {id(root[0]): root for root in roots}
+        come = [one for key, one in now.items() if not _is_same(before.get(key), one)]
+        gone = [one for key, one in before.items() if not _is_same(now.get(key), one)]
+        if come or gone:
+            self._count(come, gone)
+
+    def _count(self, come: Iterable[_Root[Label]], gone: Iterable[_Root[Label]]) -> None:
+        counts, before = self._counts, dict[StoreNode, int]()
+        for sign, roots in ((1, come), (-1, gone)):
+            for _, kept, label in roots:
+                one = sign << (_BITS * self._ranks[label])
+                for node in kept:
+                    count = counts.get(node, 0)
+                    before.setdefault(node, count)
+                    counts[node] = count + one
+        put, lost = dict[StoreNode, Label](), list[StoreNode]()
+        for node, count in before.items():
+            now = counts[node]
+            if not now:
+                del counts[node]
+                lost.append(node)
+            elif _lowest(now) != _lowest(count):
+                put[node] = self._order[_lowest(now)]
+        self.labels = with_changes(self.labels, put, lost)
+
+    def _mark_all(self, content: ContentStore, labels: Iterable[Label]) -> None:
+        """Mark all: it is not known what each root keeps."""
+        self._roots, self._counts = {}, {}
+        stages: dict[Label, list[Hold]] = {label: [] for label in self._order}
+        for hold, label in zip(content.holds, labels, strict=True):
+            stages[label].append(hold)
+        self.labels = Edition(first_marks(content, stages.items()), self.labels)
+
+
+def _is_same(one: _Root[Label] | None, other: _Root[Label]) -> bool:
+    return one is not None and one[0] is other[0] and one[1] is other[1] and one[2] == other[2]
+
+
+def _lowest(count: int) -> int:
+    return ((count & -count).bit_length() - 1) // _BITS if count else -1
+
+
+class Closures:
+    """What each root of a graph keeps, from one state of it to the next."""
+
+    __slots__ = ("_known", "_links", "_too_many")
+
+    def __init__(self) -> None:
+        #: By the identity of a root: the root, and what it keeps.
+        self._known: dict[int, tuple[Hold, Kept]] = {}
+        self._links: tuple[Mapping[StoreNode, object], ...] = ({}, {})
+        self._too_many = False
+
+    def update(
+        self,
+        holds: Sequence[Hold],
+        references: Mapping[StoreNode, Kept],
+        parents: Mapping[StoreNode, StoreNode],
+        kept: Container[StoreNode],
+    ) -> Sequence[Kept]:
+        """What these roots keep, in their order; nothing where that is too much. `kept`: what any root kept before."""
+        if self._too_many:
+            return ()
+        links = (references, parents)
+        changed = {key for new, old in zip(links, self._links, strict=True) for key in changed_keys(new, old)}
+        # An object that no root kept has no part in what one kept.
+        changed = {node for node in changed if node in kept}
+        known, self._known, self._links = self._known, {}, links
+        left, found = _MOST_KEPT, list[Kept]()
+        for hold in holds:
+            before = known.get(id(hold))
+            if before is None or not (changed.isdisjoint(before[1]) if changed else True):
+                before = hold, kept_by(hold, references, parents)
+            self._known[id(hold)] = before
+            found.append(before[1])
+            left -= len(before[1])
+            if left < 0:
+                self._known, self._links, self._too_many = {}, ({}, {}), True
+                return ()
+        return found
+
+
+def kept_by(hold: Hold, references: Mapping[StoreNode, Kept], parents: Mapping[StoreNode, StoreNode]) -> Kept:
+    """What a root keeps, see `first_marks`."""
+    found: dict[StoreNode, None] = {}
+    pending = list(hold.nodes)
+    while pending:
+        node = pending.pop()
+        if node in found:
+            continue
+        found[node] = None
+        if not hold.flat and (further := references.get(node)):
+            pending += further
+        if (parent := parents.get(node)) is not None:
+            pending.append(parent)
+    return tuple(found)
