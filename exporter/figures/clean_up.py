@@ -75,15 +75,17 @@ class CleanUp:
     """Removes one category after the other.
 
     `removed` are the containers, images and volumes that go with each. `layers` has, by driver, with which category
-    each layer of a graph driver goes that something needs; None: it stays. `nodes` has the same for the blobs and
-    snapshots of containerd's store that something needs, `others` for the other trees of that store and of BuildKit.
+    each layer of a graph driver goes that something needs; None: it stays. `others` has the same for the trees of
+    containerd's store and of BuildKit that are no layers, no blobs and no snapshots that something needs.
     """
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, kinds: bytes) -> None:
+        """`kinds` are those of the roots of containerd's store, see `kinds_of`."""
         self._inventory = inventory
         self.removed: dict[Category, Sequence[Container | Image | Volume]] = {}
         self.layers: dict[str, dict[LayerId, Category | None]] = defaultdict(dict)
-        self.nodes: dict[StoreNode, Category | None] = {}
+        #: The blobs and snapshots of containerd that nothing refers to.
+        self.orphans: set[StoreNode] = set()
         self.others: dict[Tree, Category | None] = {}
         self.objects: dict[Category, int] = dict.fromkeys(Category, 0)
         self._names: dict[Category, list[str]] = defaultdict(list)
@@ -92,10 +94,15 @@ class CleanUp:
         self._images = {one.key: one for one in inventory.images if not (one.unloaded or one.namespace)}
         self._containers = [one for one in inventory.containers if not (one.unloaded and one.going)]
         self._building = True
-        self._sweep = Sweep(inventory, inventory.content) if inventory.content is not None else None
+        self._sweep = Sweep(inventory, inventory.content, kinds) if inventory.content is not None else None
         self._run()
         self._note_others()
         self._note_orphans(Category.LAYERS_ORPHANED)
+
+    @property
+    def stages(self) -> bytes:
+        """When each root of containerd's store goes, see `Sweep.stages`."""
+        return b"" if self._sweep is None else self._sweep.stages()
 
     def _run(self) -> None:
         """Do what each prune does, and note with which category each layer goes: with the last that needs it."""
@@ -145,14 +152,13 @@ class CleanUp:
         self.others.update(dict.fromkeys(one.tree for one in content.ingests))
         alone = (one.tree for one in content.blobs.values() if not one.namespaces)
         self.others.update(dict.fromkeys(tree for tree in alone if tree is not None))
-        self.nodes = self._sweep.freed()
 
     def _note_orphans(self, category: Category) -> None:
         """The layers that nothing refers to, and blobs of containerd that nothing refers to."""
         orphans = [layer for layer in self._inventory.layers if layer.use is Use.ORPHANED]
         for layer in orphans:
             if layer.namespace:
-                self.nodes.setdefault(StoreNode(layer.namespace, layer.driver, layer.name), category)
+                self.orphans.add(StoreNode(layer.namespace, layer.driver, layer.name))
             else:
                 self.layers[layer.driver][layer.id] = category
         content = self._inventory.content
@@ -160,7 +166,7 @@ class CleanUp:
         blobs = [known[digest] for digest in (content.orphaned if content else ()) if digest in known]
         for blob in blobs:
             for namespace in blob.namespaces:
-                self.nodes.setdefault(StoreNode(namespace, "", blob.digest), category)
+                self.orphans.add(StoreNode(namespace, "", blob.digest))
             if blob.tree is not None and not blob.namespaces:
                 self.others[blob.tree] = category
         self.objects[category] = len(orphans) + len(blobs)

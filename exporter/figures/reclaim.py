@@ -6,7 +6,7 @@ volume/service/service.go (Prune).
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from exporter.core.content import ContentStore, StoreNode
@@ -14,14 +14,17 @@ from exporter.core.kept import changed_keys
 from exporter.core.measured import Tree
 from exporter.core.model import Container, Filesystem, Image, Layer, LayerId, LayerKey, Snapshot, Volume
 from exporter.figures.clean_up import CleanUp, Freed, is_unsized
-from exporter.figures.difference import Difference
+from exporter.figures.difference import Difference, splice
 from exporter.figures.layer_sizes import LayerSizes
 from exporter.figures.owners import BY_ITSELF, KEPT, Owners
 from exporter.figures.prunes import Category
+from exporter.figures.stages import NOT_KEPT, Stages
+from exporter.figures.sweep import kinds_of, rank_of
 from exporter.inventory.areas import table
 
 #: None stands for what stays: it comes last.
 _RANK_OF: Mapping[Category | None, int] = {category: rank for rank, category in enumerate((*Category, None))}
+_ORPHANED = _RANK_OF[Category.LAYERS_ORPHANED]
 _NO_CONTENT = ContentStore()
 _Object = Container | Image | Volume
 
@@ -48,8 +51,10 @@ class Reclaimer:
         self._removed: dict[int, tuple[_Object, int]] = {}
         self._layers: dict[LayerKey, int] = {}
         self._others: dict[Tree, int] = {}
-        #: The blobs and snapshots of containerd that something needs, and when each goes.
-        self._nodes: dict[StoreNode, Category | None] = {}
+        #: When the blobs and snapshots of containerd go that something needs, and those that nothing needs.
+        self._stages = Stages()
+        self._kinds = b""
+        self._orphans: set[StoreNode] = set()
         #: When the snapshots go of which it is not known what goes with them.
         self._unsized_nodes: dict[StoreNode, int] = {}
         #: The trees that go with a category, and of which it is not known what they hold.
@@ -58,12 +63,13 @@ class Reclaimer:
 
     def advance(self, difference: Difference, sizes: LayerSizes) -> None:
         """Go on to the next snapshot, with its layers."""
-        clean_up = self._clean_up = CleanUp(difference.now.inventory)
+        self._kinds = _kinds(difference, self._kinds)
+        clean_up = self._clean_up = CleanUp(difference.now.inventory, self._kinds)
         self._claim_objects(difference, clean_up)
         self._claim_layers(difference, clean_up, sizes)
         self._claim_nodes(difference, clean_up, sizes)
         others = {tree: _RANK_OF[category] for tree, category in clean_up.others.items()}
-        for tree in changed_keys(self._others, others):
+        for tree in changed_keys(others, self._others):
             self._move((tree,), self._others.get(tree), others.get(tree))
         self._others = others
         touched = self._owners.settle(difference)
@@ -128,12 +134,16 @@ class Reclaimer:
 
     def _claim_nodes(self, difference: Difference, clean_up: CleanUp, sizes: LayerSizes) -> None:
         """A blob is there once for all namespaces: it goes with the last of them that keeps it."""
-        before, now = self._nodes, clean_up.nodes
         old, new = (one.inventory.content or _NO_CONTENT for one in (difference.before, difference.now))
-        moved = changed_keys(before, now) | changed_keys(old.trees, new.trees) | changed_keys(old.layers, new.layers)
-        for node in moved:
-            # What nothing keeps goes when the collector of containerd runs.
-            was, stays = (_RANK_OF[of[node]] if node in of else BY_ITSELF for of in (before, now))
+        before, now = self._orphans, clean_up.orphans
+        moved = self._stages.update(new, clean_up.stages)
+        stages = self._stages.stages
+        changed = (
+            moved.keys() | (before ^ now) | changed_keys(new.trees, old.trees) | changed_keys(new.layers, old.layers)
+        )
+        for node in changed:
+            known = stages.get(node, NOT_KEPT)
+            was, stays = _rank(node, moved.get(node, known), before), _rank(node, known, now)
             self._owners.unclaim(old.trees.get(node, ()), was)
             self._owners.claim(new.trees.get(node, ()), stays)
             if (counted := self._unsized_nodes.pop(node, None)) is not None:
@@ -142,7 +152,7 @@ class Reclaimer:
             if key is not None and is_unsized(sizes.layers.get(key)):
                 self._unsized_nodes[node] = stays
                 self._unsized[stays] += 1
-        self._nodes = now
+        self._orphans = now
 
     def _is_unknown(self, tree: Tree, snapshot: Snapshot) -> bool:
         """Whether a tree goes with a category, and it is not known what it holds. Small metadata need not be there."""
@@ -168,6 +178,23 @@ class Reclaimer:
         }
         whole = all(self._owners.owner(tree) is not None for tree in snapshot.incomplete)
         return Reclaim(freed, nobody.allocated if whole else None, self._owners.elsewhere())
+
+
+def _kinds(difference: Difference, known: bytes) -> bytes:
+    """The kinds of the roots of containerd's store, of which those of the roots before are `known`."""
+    before, now = difference.before.inventory, difference.now.inventory
+    old, new = before.content or _NO_CONTENT, now.content or _NO_CONTENT
+    if (old.engine, old.history, before.build_cache.idle) != (new.engine, new.history, now.build_cache.idle):
+        return kinds_of(now, new, new.holds)
+    start, end_before, end_now = splice(old.holds, new.holds)
+    return known[:start] + kinds_of(now, new, new.holds[start:end_now]) + known[end_before:]
+
+
+def _rank(node: StoreNode, stage: int, orphans: Collection[StoreNode]) -> int:
+    """When a blob or a snapshot goes. What nothing keeps goes when the collector of containerd runs."""
+    if stage != NOT_KEPT:
+        return rank_of(stage)
+    return _ORPHANED if node in orphans else BY_ITSELF
 
 
 def _trees(one: _Object) -> tuple[Tree, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from exporter.core.content import Blob, ContentStore, Hold, Holder, StoreNode
 from exporter.core.knowledge import Gap, Input, Knowledge
+from exporter.core.marks import Closures
 from exporter.core.measured import Measured, Tree
 from exporter.core.model import (
     BuildCache,
@@ -53,6 +54,8 @@ class History:
         self._incomplete: frozenset[Tree] = frozenset()
         self._knowledge = Knowledge()
         self._mounts = _MOUNTS
+        self._nodes = set[StoreNode]()
+        self._closures = Closures()
         self._content: tuple[Tree, ...] = ()
         for name in (
             "overlay2",
@@ -268,14 +271,19 @@ class History:
         snapshots = [one for one in self._layers.values() if one.namespace]
         nodes = {StoreNode(one.namespace, _STORE, one.name): one for one in snapshots}
         blobs = [StoreNode(_MOBY, "", one) for one in self._blobs]
+        references = dict(zip(blobs, ((one,) for one in blobs[1:]), strict=False))
+        parents = dict(zip(nodes, [*nodes][1:], strict=False))
+        nodes_before, self._nodes = self._nodes, {*blobs, *nodes}
+        kept = self._closures.update([*self._holds.values()], references, parents, nodes_before)
         content = ContentStore(
             home=("content",),
             engine=_MOBY,
             namespaces=(_OTHER, _MOBY),
             blobs=dict(self._blobs),
             holds=tuple(self._holds.values()),
-            references=dict(zip(blobs, ((one,) for one in blobs[1:]), strict=False)),
-            parents=dict(zip(nodes, [*nodes][1:], strict=False)),
+            references=references,
+            parents=parents,
+            kept=tuple(kept) if self._chance.random() < 0.9 else (),
             layers={node: one.key for node, one in nodes.items()},
             trees={
                 **{node: one.trees for node, one in nodes.items()},
