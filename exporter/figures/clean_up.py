@@ -171,7 +171,7 @@ class CleanUp:
         if category is Category.CONTAINERS_STOPPED:
             yield from (one.id[:SHORT] for one in self._inventory.containers if is_stopped(one))
         elif category in (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED):
-            for image in self._going.images(RANKS[category]):
+            for image in self._going.images(self._inventory.images, RANKS[category]):
                 yield from _image_names(image) if image.listed else ()
         elif category is Category.VOLUMES_UNUSED:
             rank = RANKS[category]

@@ -78,9 +78,9 @@ class Going:
         taken = one.driver == "local" and not one.optioned and one.name not in mounted
         return _VOLUMES if taken and _VOLUMES in self._ranks_run else KEPT
 
-    def images(self, rank: int) -> list[Image]:
-        """The images of a rank, children before what they were built on. Those of containerd go name by name."""
-        mine = [key for key in self._images if self._goes.get(key) == rank]
+    def images(self, among: Iterable[Image], rank: int) -> list[Image]:
+        """Those of a rank, children before what they were built on. Those of containerd go name by name."""
+        mine = [one.key for one in among if _is_counted(one) and self._goes.get(one.key) == rank]
         pending = {key: sum(self._goes.get(one) == rank for one in self._children.get(key, ())) for key in mine}
         ready = [key for key in mine if not pending[key]]
         for key in ready:  # which grows

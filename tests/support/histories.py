@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from exporter.core.content import Blob, ContentStore, Hold, Holder, StoreNode
+from exporter.core.engine_version import PRUNES, EngineVersion
 from exporter.core.knowledge import Gap, Input, Knowledge
 from exporter.core.marks import Closures
 from exporter.core.measured import Measured, Tree
@@ -54,6 +55,9 @@ class History:
         self._incomplete: frozenset[Tree] = frozenset()
         self._knowledge = Knowledge()
         self._mounts = _MOUNTS
+        #: With containers of several drivers nobody is told to prune.
+        self._used = self._chance.choice(((*_DRIVERS, _STORE), ("overlay2",), (_STORE,)))
+        self._engine = self._chance.choice((EngineVersion(PRUNES), EngineVersion(before=PRUNES)))
         self._nodes = set[StoreNode]()
         self._closures = Closures()
         self._content: tuple[Tree, ...] = ()
@@ -122,6 +126,8 @@ class History:
             extra["home"] = (driver, name, "home")
         if self._chance.random() < 0.1:
             extra["shares"] = True
+        if self._chance.random() < 0.1:
+            extra["held"] = name
         self._layers[name] = layer(name, self._any(Use), driver=driver, **extra)
 
     def _add_snapshot(self) -> None:
@@ -147,12 +153,12 @@ class History:
             blobs = self._chance.sample(sorted(self._blobs), min(len(self._blobs), self._chance.randrange(3)))
             fields |= {"namespace": self._any((_MOBY, _OTHER)), "blobs": tuple(blobs), "metadata": ()}
             fields |= {"digest": f"sha256:{name}", "content_size": 5, "unpacked_size": self._any((None, 7))}
-        elif self._images and self._chance.random() < 0.4:
+        elif self._images and self._chance.random() < 0.6:
             fields["parent"] = self._any(self._images.values()).id
         self._images[name] = image(name, *chosen, driver=driver, **fields)
 
     def _add_container(self) -> None:
-        name, driver = self._name(), self._any((*_DRIVERS, _STORE))
+        name, driver = self._name(), self._any(self._used)
         taken = {one.layer for one in self._containers.values()}
         layers = [one.id for one in self._layers.values() if one.driver == driver and one.id not in taken]
         fields: dict[str, Any] = {"state": self._any(ContainerState), "log": Log("json-file")}
@@ -298,6 +304,7 @@ class History:
             files=(("content", "meta.db"),),
         )
         holds = {driver: frozenset(LayerId(one.id) for one in self._of(driver)[:2]) for driver in _DRIVERS}
+        kept_layers = {driver: frozenset(LayerId(one.id) for one in self._of(driver)[-1:]) for driver in _DRIVERS[:1]}
         made = snapshot(
             dict(self._measured),
             drivers=(*_DRIVERS, _STORE),
@@ -307,8 +314,13 @@ class History:
             containers=tuple(self._containers.values()),
             volumes=tuple(self._volumes.values()),
             build_cache=BuildCache(
-                tuple(self._records.values()), holds=holds, files=(("buildkit",),), content=self._content
+                tuple(self._records.values()),
+                holds=holds,
+                kept=kept_layers,
+                files=(("buildkit",),),
+                content=self._content,
             ),
+            engine=self._engine,
             directories=tuple(name for (name, *more) in self._measured if not more),
             knowledge=self._knowledge,
             content=content,
