@@ -96,6 +96,7 @@ class History:
                 self._remove,
                 self._gap,
                 self._build,
+                self._share,
                 self._log,
                 self._hold,
             ),
@@ -195,6 +196,13 @@ class History:
         name = f"sha256:{self._name()}"
         place = ("content", name)
         self._blobs[name] = Blob(name, self._any((place, place, None)), self._any((None, 9)), self._any(_SPACES))
+
+    def _share(self) -> None:
+        """Another namespace knows a blob, or its file has come or gone."""
+        name = self._any(self._blobs)
+        if name is not None:
+            tree = self._any((("content", name), ("content", name), None))
+            self._blobs[name] = replace(self._blobs[name], tree=tree, namespaces=self._any(_SPACES))
 
     def _hold(self) -> None:
         nodes = [StoreNode(_MOBY, "", one) for one in self._blobs]
