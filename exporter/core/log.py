@@ -1,20 +1,17 @@
 """Log lines are events with fields, on standard error.
 
 Writing never blocks: where the reader does not keep up, lines are dropped, and the next line says how many.
-structlog formats the lines. It is imported with the first one, because most commands write none.
 """
 
 import contextlib
+import json
 import logging
 import os
 import select
 import sys
 import threading
+import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 _STANDARD_ERROR = 2
 #: A pipe or socket that is writable takes at least this much at once.
@@ -74,7 +71,6 @@ class _Log:
         self._sink = Sink(_STANDARD_ERROR if sys.stderr is not None else os.open(os.devnull, os.O_WRONLY))
         self._lost = 0
         self._lock = threading.Lock()
-        self._maker: FilteringBoundLogger | None = None
 
     def tell(self, level: int, event: str, fields: Fields) -> None:
         """Write a line; before it, if lines were dropped, one that says how many."""
@@ -85,48 +81,26 @@ class _Log:
                 self._lost = 0
             self._lost += not self._sink.write(self._line(level, event, fields))
 
-    def prepare(self) -> None:
-        """Load what a line needs, for a process that may not be able to read it later."""
-        if self._maker is None:
-            self._maker = _maker(as_json=self.json)
-
     def _line(self, level: int, event: str, fields: Fields) -> str:
-        self.prepare()
-        assert self._maker is not None, "prepared"
-        return str(self._maker.log(level, event, **fields))
+        seconds, micros = divmod(time.time_ns() // 1000, 1_000_000)
+        moment = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{micros:06}Z"
+        last = {"event": event, "level": logging.getLevelName(level).lower(), "timestamp": moment}
+        shown = {key: printable(one) if isinstance(one, str) else one for key, one in {**fields, **last}.items()}
+        if self.json:
+            return json.dumps(shown, default=repr)
+        first = ("timestamp", "level", "event")
+        return " ".join(f"{key}={_logfmt(shown[key])}" for key in dict.fromkeys((*first, *shown)))
 
 
-def _maker(*, as_json: bool) -> "FilteringBoundLogger":
-    """A logger that returns the formatted line."""
-    # structlog imports rich where it is installed, for coloured tracebacks, which this log does not have. That would
-    # take 4 MB of each process. A module that is None in sys.modules counts as not installed.
-    unseen = "rich" not in sys.modules
-    if unseen:
-        sys.modules["rich"] = None  # type: ignore[assignment]
-    import structlog  # noqa: PLC0415
-
-    if unseen:
-        del sys.modules["rich"]
-    renderer: Processor = (
-        structlog.processors.JSONRenderer()
-        if as_json
-        else structlog.processors.LogfmtRenderer(key_order=("timestamp", "level", "event"), bool_as_flag=False)
-    )
-    made: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.ReturnLogger(),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _presentable,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-    )
-    return made
-
-
-def _presentable(_logger: object, _method: str, event: "EventDict") -> "EventDict":
-    return {key: printable(value) if isinstance(value, str) else value for key, value in event.items()}
+def _logfmt(value: object) -> str:
+    """A value in logfmt: in quotation marks where it has a space, a quotation mark or an equals sign."""
+    if value is None:
+        return ""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if not any(character in text for character in ' ="'):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 class _Library(logging.Handler):
@@ -145,11 +119,6 @@ def configure(level: str, style: str) -> None:
     _log.level = logging.getLevelNamesMapping()[level.upper()]
     _log.json = style == "json"
     logging.basicConfig(level=logging.WARNING, handlers=[_Library()], force=True)
-
-
-def prepare() -> None:
-    """Load what the first line needs. After `configure`."""
-    _log.prepare()
 
 
 def printable(text: str) -> str:

@@ -1,11 +1,11 @@
 """A summary of a snapshot for the HTML pages: the largest objects of each kind, a fixed number of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from exporter.core.knowledge import Input
-from exporter.core.model import CollectorScan, Problem, Snapshot, Use
+from exporter.core.model import Problem, Snapshot, Use
 from exporter.core.text import label, shorten
 from exporter.expose.containerd_advice import containerd_advice
 from exporter.expose.linked_parts import linked_parts, path_of
@@ -13,63 +13,18 @@ from exporter.expose.snapshot_api import objects, store
 from exporter.expose.snapshot_api.rows import (
     ContainerRow,
     DirectoryRow,
-    GapRow,
     ImageRow,
     LayerRow,
-    MountRow,
-    NamespaceRow,
-    ReclaimableRow,
     VolumeRow,
 )
-from exporter.expose.store_parts import LayersOf, StorePart, several, store_notes, store_parts
+from exporter.expose.store_parts import LayersOf, several, store_notes, store_parts
+from exporter.expose.summary import Summary
 from exporter.figures.figures import Figures
 from exporter.figures.needs import Figure
 
 #: How many rows a table on /status has at most, the largest first.
 ROWS = 50
 _REFERENCES = 20
-#: The error of a root before the first look at it.
-NOT_YET = "is not looked at yet"
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The content of the pages. Names are valid UTF-8, rows are sorted by size, and `counts` is how many there are.
-
-    `further`: the roots that are read with the data root. `advice`: what is said of one that is not read.
-    `store` and `store_notes` are those of a containerd image store, `namespaces` its namespaces if they are several.
-    """
-
-    root: str
-    error: str = ""
-    layouts: tuple[str, ...] = ()
-    unmeasured: tuple[str, ...] = ()
-    drivers: tuple[str, ...] = ()
-    taken: float | None = None
-    counts: tuple[tuple[str, int | None], ...] = ()
-    directories: tuple[DirectoryRow, ...] = ()
-    used: int | None = 0
-    reclaimable: tuple[ReclaimableRow, ...] = ()
-    images: tuple[ImageRow, ...] = ()
-    containers: tuple[ContainerRow, ...] = ()
-    logs: tuple[ContainerRow, ...] = ()
-    mounts: tuple[tuple[str, MountRow], ...] = ()
-    volumes: tuple[VolumeRow, ...] = ()
-    orphans: tuple[LayerRow, ...] = ()
-    missing: int | None = 0
-    gaps: tuple[GapRow, ...] = ()
-    collectors: tuple[tuple[str, CollectorScan], ...] = ()
-    problems: tuple[Problem, ...] = ()
-    problem_count: int = 0
-    further: tuple[str, ...] = ()
-    advice: tuple[str, ...] = ()
-    store: tuple[StorePart, ...] = ()
-    store_notes: tuple[str, ...] = ()
-    namespaces: tuple[NamespaceRow, ...] = ()
-
-    def count(self, what: str) -> int | None:
-        """How many objects of a kind there are; None where that is not known."""
-        return dict(self.counts).get(what, 0)
 
 
 _Row = TypeVar("_Row", DirectoryRow, ImageRow, ContainerRow, VolumeRow, LayerRow)

@@ -1,4 +1,4 @@
-"""What the scanning process sends to the serving one: rendered pages, and what is made when somebody asks for it.
+"""Makes what the scanning process sends to the serving one: rendered pages, and what somebody asks for.
 
 `Publisher` goes from one snapshot to the next, and does again what has changed. `exposition` is for `once`.
 """
@@ -6,12 +6,9 @@
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from exporter.config.limits import EVERYTHING, Shown
-from exporter.core.gzip_body import GzipBody
 from exporter.core.measured import Reason
-from exporter.core.messages import Messages
 from exporter.core.model import Collector, Counters, Filesystem, Snapshot, ViewKind
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.further_labels import with_labels
@@ -19,55 +16,10 @@ from exporter.expose.metrics.kept import KeptExposition
 from exporter.expose.metrics.live import clock_families, filesystem_families
 from exporter.expose.metrics.render import Format, KeptRendering, render
 from exporter.expose.metrics.status import status_families
-from exporter.expose.page_summary import Summary, root_summary, summarize
+from exporter.expose.page_summary import root_summary, summarize
+from exporter.expose.published import Body, Publication, View
 from exporter.expose.snapshot_api.encode import describe
 from exporter.figures.figures import Figures
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """The part that changes only when a figure or an object does.
-
-    `number` is another one for each body. `error` says why the root could not be read.
-    """
-
-    number: int
-    text: GzipBody
-    openmetrics: GzipBody
-    error: str = ""
-    filesystems: tuple[Filesystem, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What somebody has asked for, made of the snapshot of the body with this number, which was `taken` then."""
-
-    number: int
-    kind: ViewKind
-    taken: float | None
-    summary: Summary | None = None
-    document: GzipBody | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """Everything that the serving process serves without asking; without a `body`, the previous one stays.
-
-    `text` and `openmetrics` are the exporter's own families. A new scanning process starts from
-    `counters`; `processes` are the process ids of the workers, `landlock` its version in force there, 0 without it.
-    """
-
-    text: bytes
-    openmetrics: bytes
-    taken: float | None
-    body: Body | None = None
-    counters: Counters = field(default_factory=Counters)
-    processes: tuple[int, ...] = ()
-    landlock: int = 0
-
-
-#: What a scanning process sends.
-PUBLICATIONS: Messages[Publication | View] = Messages(Publication, View)
 
 
 class Publisher:

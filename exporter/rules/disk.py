@@ -150,13 +150,20 @@ def _below(select: Select, what: _Resource, level: float, severity: Severity) ->
 
 
 def _full_soon(select: Select) -> Alert:
-    """What fills faster than the ranges of the forecasts see: the level says that the end is near."""
+    """What fills faster than the ranges of the forecasts see: the level says that the end is near.
+
+    One pull makes a trend of ten minutes, too: what falls no more since some scrapes has ended, unless it is full.
+    """
     limits = select.settings.thresholds
     soon = duration(limits.full_soon)
+    moments = max(0.3 * select.settings.bridge, 1.5 * select.settings.textfile)
 
     def expression(what: _Resource) -> str:
         trend = f"predict_linear({select(what.free)}{select.trend(600)}, {number(limits.full_soon)}) < 0"
-        return f"{what.share(select)} < {number(limits.almost_full)}\nand\n  {trend}"
+        falls = f"{select(what.free)} < 0.99 * ({select(what.free)} {select.offset(moments)})"
+        falls = enclosed(f"{falls}\nor\n  {what.share(select)} < 0.02")
+        low = f"{what.share(select)} < {number(limits.almost_full)}"
+        return f"{joined('and', low, indented(trend), indented(falls))}\nunless\n{_usual(select, what)}"
 
     labelled = [
         f'label_replace(\n{indented(expression(what))},\n  "resource", "{name}", "", ""\n)'

@@ -5,11 +5,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from prometheus_client.metrics_core import Metric as Family
-
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.gzip_body import GzipBody
-from exporter.core.model import Counters, Snapshot, ViewKind
+from exporter.core.model import Counters, ViewKind
+from exporter.expose.metrics.family import MetricFamily
 from exporter.expose.metrics.live import (
     Processes,
     WebStatus,
@@ -19,10 +18,10 @@ from exporter.expose.metrics.live import (
     web_families,
 )
 from exporter.expose.metrics.render import Format, render
-from exporter.expose.page_summary import NOT_YET, Summary
-from exporter.expose.publication import Body, Publication, Publisher, View
-from exporter.expose.snapshot_api.encode import ending, space
+from exporter.expose.published import Body, Publication, View, unread
+from exporter.expose.snapshot_api.pieces import ending, space
 from exporter.expose.snapshot_api.rows import FilesystemRow
+from exporter.expose.summary import Summary
 from exporter.service.statvfs import Elsewhere, Filesystems
 from exporter.service.views import Views
 
@@ -34,16 +33,13 @@ class Current:
     """The publication that is served. No other state of the serving process depends on the data root."""
 
     def __init__(self, root: str) -> None:
-        publisher, counters = Publisher(), Counters()
-        first = publisher.publish(Snapshot(root, time.time(), error=NOT_YET), counters)
-        assert first.body is not None, "published with its body"
-        self._status = first
-        self._body = first.body
+        self._status, views = unread(root)
+        assert self._status.body is not None, "published with its body"
+        self._body = self._status.body
         #: What is made only when somebody asks for it.
-        self.views = Views(first.body.number)
-        for kind in ViewKind:
-            if (view := publisher.view(kind, counters)) is not None:
-                self.views.show(view)
+        self.views = Views(self._body.number)
+        for view in views:
+            self.views.show(view)
         self._filesystems = Filesystems()
         self._processes = Processes()
         self._readings: dict[Format, asyncio.Future[bytes]] = {}
@@ -159,10 +155,10 @@ class Current:
             *_made("processes", lambda: self._processes.families(self.scanner, status.processes, self.launchers())),
         ]
         known = status.openmetrics if style == "openmetrics" else status.text
-        return known + render((one for one in families if one.samples), style)
+        return known + render((one for one in families if one.series), style)
 
 
-def _made(what: str, make: Callable[[], Iterable[Family]]) -> list[Family]:
+def _made(what: str, make: Callable[[], Iterable[MetricFamily]]) -> list[MetricFamily]:
     """Make families at a scrape. Where that fails they are absent, and the others are served."""
     try:
         return list(make())

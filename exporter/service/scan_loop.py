@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from exporter.config.state_paths import is_below
 from exporter.core.memory import settle, trim
 from exporter.core.model import Snapshot
-from exporter.expose.publication import PUBLICATIONS, Publication, Publisher, View
+from exporter.expose.publication import Publisher
+from exporter.expose.published import PUBLICATIONS, Publication, View
 from exporter.inventory.opening import RootError
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
@@ -21,8 +22,8 @@ from exporter.scan.scan_log import ScanLog
 from exporter.scan.scanner import Scanner
 from exporter.schedule.rights import NotAllowedError
 from exporter.schedule.scheduler import Scheduler
+from exporter.service.confinement import Confinement
 from exporter.service.ipc import ANOTHER_ROOT, Order, OrderReader, ScanAgain, Show, StartScanning
-from exporter.service.sandbox import Confinement
 
 _PROGRESS_SECONDS = 1.0
 _SAVE_SECONDS = 5.0

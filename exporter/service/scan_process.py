@@ -13,8 +13,9 @@ from exporter.core.interrupts import ignore_interrupts
 from exporter.core.memory import collect_garbage_rarely, map_large_blocks
 from exporter.core.oom_score import OOM_SCORE, SCANNING
 from exporter.measure.pool.pool import pool_of
+from exporter.service.confinement import confine_scanning
 from exporter.service.ipc import OrderReader, StartScanning
-from exporter.service.sandbox import SandboxError, confine_scanning
+from exporter.service.sandbox import SandboxError
 
 _NICEST = 19
 

@@ -16,7 +16,7 @@ from exporter.core.framing import ProtocolError, read_frame
 from exporter.core.log import Logger
 from exporter.core.memory import trim
 from exporter.core.stall_detector import StallDetector
-from exporter.expose.publication import PUBLICATIONS, View
+from exporter.expose.published import PUBLICATIONS, View
 from exporter.service.current import MISSING_SECONDS, Current
 from exporter.service.ipc import ANOTHER_ROOT, ORDERS, ScanAgain, Show, StartScanning
 from exporter.service.launcher import PROGRAM

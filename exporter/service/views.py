@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable
 
 from exporter.core.model import ViewKind
-from exporter.expose.publication import View
+from exporter.expose.published import View
 
 #: How long a request waits for the scanning process. That reads metadata, and renders, in one thread.
 _ANSWER_SECONDS = 10.0

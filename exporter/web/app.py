@@ -7,10 +7,10 @@ from typing import Protocol
 
 from exporter.core.gzip_body import INFLATING_BYTES, GzipBody
 from exporter.expose.metrics.render import Format
-from exporter.expose.page_summary import Summary
-from exporter.expose.publication import Body
+from exporter.expose.published import Body
 from exporter.expose.snapshot_api import rows
 from exporter.expose.snapshot_api.rows import FilesystemRow
+from exporter.expose.summary import Summary
 from exporter.web.lifecycle import reload_handler
 from exporter.web.negotiation import CONTENT_TYPES, accepts_gzip, exposition_format
 from exporter.web.pages.pages import landing, status

@@ -10,7 +10,7 @@ import re
 from exporter.expose.metrics.render import Format
 from exporter.web.protocol.accept import Accepted, accepted
 
-#: What is served. The versions are those of the two formats that prometheus-client writes.
+#: What is served. The versions are those of the two formats that `expose.metrics.render` writes.
 CONTENT_TYPES: dict[Format, str] = {
     "text": "text/plain; version=0.0.4; charset=utf-8",
     "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",

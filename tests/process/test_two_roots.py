@@ -122,7 +122,7 @@ def test_workers_measure_in_both_roots_and_in_no_other(built: ContainerdWriter, 
 _ATTEMPTS = """
 import json, os, sys
 from exporter.config.settings import Config
-from exporter.service.sandbox import confine_scanning
+from exporter.service.confinement import confine_scanning
 
 root, setting, *paths = sys.argv[1:]
 confine_scanning(Config(root=root, containerd_root=setting))

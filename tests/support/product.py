@@ -19,7 +19,8 @@ from exporter.core.model import Snapshot
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.render import render
 from exporter.expose.metrics.status import status_families
-from exporter.expose.snapshot_api.encode import describe, ending
+from exporter.expose.snapshot_api.encode import describe
+from exporter.expose.snapshot_api.pieces import ending
 from exporter.expose.snapshot_api.rows import Document
 from exporter.figures.figures import Figures
 from exporter.scan.scanner import Scanner

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from exporter.core.gzip_body import GzipBody
 from exporter.core.model import Counters, Snapshot, ViewKind
-from exporter.expose.page_summary import Summary
 from exporter.expose.publication import Publisher
+from exporter.expose.summary import Summary
 
 
 class Served(NamedTuple):

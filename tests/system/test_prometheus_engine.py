@@ -46,8 +46,10 @@ _OF_THE_DISK = {
 _NOT_HERE = {
     "DockerStorageClockWrong",
     "DockerStorageFiguresMissing",
+    "DockerStorageHostLost",
     "DockerStorageFilesystemReadOnly",
     "DockerStorageNoExporters",
+    "DockerStorageScrapedSeldom",
 }
 _MUST_FIRE = {
     ("DockerStorageFilesystemFillingUp", _SICK),

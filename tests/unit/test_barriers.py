@@ -12,7 +12,7 @@ from exporter.core.model import Snapshot
 from exporter.expose import publication
 from exporter.expose.metrics import families
 from exporter.expose.snapshot_api import objects
-from exporter.expose.snapshot_api.encode import ending
+from exporter.expose.snapshot_api.pieces import ending
 from exporter.figures import (
     build_cache,
     container_sizes,

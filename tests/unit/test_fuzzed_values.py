@@ -12,7 +12,7 @@ import pytest
 
 from exporter.cli.commands.source import parse
 from exporter.core.measured import Reason
-from exporter.expose.snapshot_api.encode import ending
+from exporter.expose.snapshot_api.pieces import ending
 from exporter.expose.snapshot_api.rows import Document
 from exporter.scan.scanner import Scanner
 from exporter.web.pages import pages

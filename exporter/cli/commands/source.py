@@ -18,7 +18,8 @@ from exporter.cli.commands.stranger import StrangeError, checked
 from exporter.config.settings import Config
 from exporter.core.log import printable
 from exporter.expose.snapshot_api import rows
-from exporter.expose.snapshot_api.encode import describe, ending, space
+from exporter.expose.snapshot_api.encode import describe
+from exporter.expose.snapshot_api.pieces import ending, space
 from exporter.expose.snapshot_api.rows import Document
 from exporter.figures.figures import Figures
 from exporter.measure.pool.pool import pool_of

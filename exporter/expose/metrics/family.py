@@ -1,11 +1,7 @@
-"""Builds metric families of the catalogue."""
+"""Metric families of the catalogue: what a scrape has of one metric."""
 
-from collections.abc import Iterable, Sequence
-from functools import cache, cached_property
-
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
-from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.samples import Sample as ClientSample
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from exporter.core.text import label
 from exporter.expose.metrics import catalogue as c
@@ -16,22 +12,35 @@ OPTIONAL = frozenset(("namespace", "root", "platforms", "pod", "pod_namespace", 
 Samples = dict[tuple[str, ...], float]
 #: Labels and value; a value of None is a series that is absent.
 Sample = tuple[Sequence[str], float | None]
+_SUFFIXES = {"info": "_info", "counter": "_total"}
 
 
-class MetricFamily(Family):
-    """A family of the catalogue with its series. Its samples are made of these only when they are asked for."""
+class Series(NamedTuple):
+    """One series and its value."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+class MetricFamily:
+    """A family of the catalogue with its series, whose label values are presentable."""
+
+    __slots__ = ("metric", "series")
 
     def __init__(self, metric: c.Metric, series: Samples) -> None:
-        """The label values of `series` are presentable."""
-        model = _model(metric)
-        self.name, self.documentation, self.unit, self.type = model.name, model.documentation, model.unit, model.type
         self.metric = metric
         self.series = series
 
-    @cached_property
-    def samples(self) -> list[ClientSample]:  # type: ignore[override] # that of a family is no property
-        """The samples, without empty labels of `OPTIONAL`."""
-        return [ClientSample(self.metric.name, self._labels(values), value) for values, value in self.series.items()]
+    @property
+    def name(self) -> str:
+        """The name without the suffix that the series of counters and info families have."""
+        return self.metric.name.removesuffix(_SUFFIXES.get(self.metric.kind, ""))
+
+    @property
+    def samples(self) -> list[Series]:
+        """The series, without empty labels of `OPTIONAL`."""
+        return [Series(self.metric.name, self._labels(values), value) for values, value in self.series.items()]
 
     def _labels(self, values: tuple[str, ...]) -> dict[str, str]:
         pairs = zip(self.metric.labels, values, strict=True)
@@ -53,18 +62,3 @@ def family(metric: c.Metric, samples: Iterable[Sample]) -> MetricFamily:
 def single(metric: c.Metric, value: float | None) -> MetricFamily:
     """Build a family of one series without labels."""
     return family(metric, [((), value)])
-
-
-def empty(metric: c.Metric) -> Family:
-    """A family without series."""
-    if metric.kind == "info":
-        return InfoMetricFamily(metric.name.removesuffix("_info"), metric.help)
-    if metric.kind == "counter":
-        return CounterMetricFamily(metric.name.removesuffix("_total"), metric.help, unit=metric.unit)
-    return GaugeMetricFamily(metric.name, metric.help, unit=metric.unit)
-
-
-@cache
-def _model(metric: c.Metric) -> Family:
-    """The family without series that all of this metric are like."""
-    return empty(metric)

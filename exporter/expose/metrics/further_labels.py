@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.samples import Sample
+from dataclasses import replace
 
 from exporter.core.text import label
 from exporter.expose.metrics.catalogue import CATALOGUE
+from exporter.expose.metrics.family import OPTIONAL, MetricFamily
 
 #: Prometheus keeps names that begin with two underscores for itself; `le` and `quantile` are parts of a value.
 _NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
@@ -34,8 +33,14 @@ def parse_labels(settings: Sequence[str]) -> dict[str, str]:
     return labels
 
 
-def with_labels(families: Iterable[Family], labels: Mapping[str, str]) -> Iterator[Family]:
-    """Add labels to every sample. A sample that has a label of that name keeps its own."""
+def with_labels(families: Iterable[MetricFamily], labels: Mapping[str, str]) -> Iterator[MetricFamily]:
+    """Add labels to every series. A series that has a label of that name keeps its own."""
     for family in families:
-        family.samples = [Sample(one.name, {**labels, **one.labels}, one.value) for one in family.samples]
-        yield family
+        own = family.metric.labels
+        added = {name: value for name, value in labels.items() if name not in own}
+        instead = [labels.get(name, "") if name in OPTIONAL else "" for name in own]
+        series = {
+            (*(text or other for text, other in zip(values, instead, strict=True)), *added.values()): value
+            for values, value in family.series.items()
+        }
+        yield MetricFamily(replace(family.metric, labels=(*own, *added)), series)

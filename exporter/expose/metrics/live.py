@@ -7,14 +7,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from prometheus_client.metrics_core import Metric as Family
-
 from exporter.core.model import Filesystem
 from exporter.core.mountinfo import only_the_mount_is_readonly
 from exporter.core.privileges import privileges_of
 from exporter.core.space import space_of
 from exporter.expose.metrics import catalogue as c
-from exporter.expose.metrics.family import family, single
+from exporter.expose.metrics.family import MetricFamily, family, single
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _STARTED = time.time()
 
 
-def filesystem_families(statuses: Iterable[tuple[Filesystem, os.statvfs_result]]) -> Iterator[Family]:
+def filesystem_families(statuses: Iterable[tuple[Filesystem, os.statvfs_result]]) -> Iterator[MetricFamily]:
     """Make the families of the filesystems that answered."""
     found = [((one.device, one.mountpoint, one.fstype), status) for one, status in statuses]
     rows = [(key, space_of(status)) for key, status in found]
@@ -51,12 +49,12 @@ def _readonly(mountpoint: str, status: os.statvfs_result) -> bool:
     return bool(status.f_flag & os.ST_RDONLY) and not only_the_mount_is_readonly(mountpoint)
 
 
-def clock_families() -> Iterator[Family]:
+def clock_families() -> Iterator[MetricFamily]:
     """Make the family of the host's clock, which the server that scrapes compares with its own."""
     yield single(c.TIME, time.time())
 
 
-def web_families(web: WebStatus) -> Iterator[Family]:
+def web_families(web: WebStatus) -> Iterator[MetricFamily]:
     """Make the families of the web server."""
     results = {"success": web.reloads_succeeded, "failure": web.reloads_failed}
     yield family(c.WEB_RELOADS, (((result,), count) for result, count in results.items()))
@@ -66,7 +64,7 @@ def web_families(web: WebStatus) -> Iterator[Family]:
     yield single(c.WEB_REFUSED, web.refused)
 
 
-def sandbox_families(landlock: int, scanner: int | None, scanner_landlock: int) -> Iterator[Family]:
+def sandbox_families(landlock: int, scanner: int | None, scanner_landlock: int) -> Iterator[MetricFamily]:
     """Make the family of what is in force: capabilities and no_new_privs as the kernel says, and landlock."""
     rows = []
     for name, process, version in (("serving", os.getpid(), landlock), ("scanning", scanner, scanner_landlock)):
@@ -87,7 +85,9 @@ class Processes:
     def __init__(self) -> None:
         self._shown = 0.0
 
-    def families(self, scanner: int | None, workers: Iterable[int], launchers: Iterable[int] = ()) -> Iterator[Family]:
+    def families(
+        self, scanner: int | None, workers: Iterable[int], launchers: Iterable[int] = ()
+    ) -> Iterator[MetricFamily]:
         """Make the families. `workers` may still be those of the former scanning process."""
         parents = {os.getpid(), scanner}
         children = [*launchers, *((scanner, *workers) if scanner else ())]

@@ -1,46 +1,21 @@
 """A `Snapshot` as the rows of a `Document`, and those as JSON, piece by piece: no whole of it is held at once."""
 
-import json
-import os
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, replace
 from typing import Any
 
 from exporter.core.gzip_body import GzipBody
-from exporter.core.model import Collector, Filesystem
-from exporter.core.space import space_of
+from exporter.core.model import Collector
 from exporter.core.text import escape
 from exporter.core.version import VERSION
 from exporter.expose.snapshot_api import objects, store
-from exporter.expose.snapshot_api.rows import (
-    SCHEMA,
-    ContainerRow,
-    FilesystemRow,
-)
+from exporter.expose.snapshot_api.pieces import as_json, encoded, row_as_json
+from exporter.expose.snapshot_api.rows import SCHEMA
 from exporter.figures.figures import Figures
-
-#: One for all rows: `json.dumps` would make one for each.
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 def describe(figures: Figures) -> GzipBody:
-    """Make the document of a snapshot, but for what `ending` makes. It is kept compressed only."""
-    return GzipBody.of(map(_encoded, _pieces(figures)))
-
-
-def ending(taken: float | None, filesystems: Iterable[FilesystemRow]) -> bytes:
-    """The end of a document: the filesystems, and when it was taken."""
-    return _encoded(f',"filesystems":[{",".join(map(_row, filesystems))}],"taken":{_json(taken)}}}\n')
-
-
-def space(one: Filesystem, status: os.statvfs_result | None) -> FilesystemRow:
-    """A filesystem with the space that it says it has."""
-    names = escape(one.path), escape(one.device), escape(one.mountpoint), escape(one.fstype)
-    row = FilesystemRow(*names, own=one.own, directory=escape(one.directory))
-    if status is None:
-        return row
-    known = space_of(status)
-    return replace(row, size=known.size, free=known.free, available=known.available)
+    """Make the document of a snapshot, but for what `pieces.ending` makes. It is kept compressed only."""
+    return GzipBody.of(map(encoded, _pieces(figures)))
 
 
 def _pieces(figures: Figures) -> Iterator[str]:
@@ -62,7 +37,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "engine": escape(inventory.content.engine) if inventory.content is not None else "",
         "history": figures.history if measured else None,
     }
-    yield _json(head)[:-1]
+    yield as_json(head)[:-1]
     parts: dict[str, Iterable[Any]] = {
         "directories": objects.directories(figures),
         "reclaimable": objects.reclaimable(figures.reclaim) if measured else (),
@@ -88,32 +63,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
 
 def _list(figures: Figures, name: str, rows: Iterable[Any]) -> Iterator[str]:
     yield f',"{name}":['
-    made = figures.barrier.until_failure(Collector.DIRECTORIES, f"rows of {name}", map(_row, rows))
+    made = figures.barrier.until_failure(Collector.DIRECTORIES, f"rows of {name}", map(row_as_json, rows))
     for number, row in enumerate(made):
         yield "," + row if number else row
     yield "]"
-
-
-def _row(row: Any) -> str:
-    return _json(_plain(row))
-
-
-#: The fields of each kind of rows: `fields` would look for them in each row.
-_NAMES: dict[type, tuple[str, ...]] = {}
-
-
-def _plain(row: Any) -> dict[str, Any]:
-    names = _NAMES.get(type(row)) or _NAMES.setdefault(type(row), tuple(field.name for field in fields(row)))
-    found = {name: getattr(row, name) for name in names}
-    if isinstance(row, ContainerRow):
-        found["mounts"] = [_plain(mount) for mount in row.mounts]
-    return found
-
-
-def _json(value: Any) -> str:
-    return _ENCODER.encode(value)
-
-
-def _encoded(text: str) -> bytes:
-    """As UTF-8. Names are escaped before; half a character that was not would make the whole document unreadable."""
-    return text.encode("utf-8", "replace")

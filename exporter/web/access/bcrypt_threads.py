@@ -73,7 +73,8 @@ def decoy(cost: str) -> str:
 
 def _work(loop: asyncio.AbstractEventLoop, waiting: _Queue) -> None:
     # The serving thread has the higher priority: most of these comparisons may be for attackers.
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+    with contextlib.suppress(PermissionError):  # a process that is nicer already may not go back
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
     while (one := waiting.get()) is not None:
         if one.verdict.done():
             continue  # the request is gone

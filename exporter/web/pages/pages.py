@@ -8,8 +8,8 @@ from exporter.core.knowledge import INPUT_LABELS
 from exporter.core.measured import Reason
 from exporter.core.units import age, human
 from exporter.expose.advice import ADVICE
-from exporter.expose.page_summary import NOT_YET, Summary
 from exporter.expose.snapshot_api.rows import ContainerRow, FilesystemRow, GapRow, ImageRow
+from exporter.expose.summary import NOT_YET, Summary
 from exporter.web.pages.html import Cell, Count, Html, Share, page, said, section, shown, table
 
 _TOP = 10

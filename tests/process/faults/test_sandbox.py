@@ -28,7 +28,7 @@ _ATTEMPTS = """
 import fcntl, json, os, signal, socket, subprocess, sys
 from exporter.config.settings import Config, ScanSettings
 from exporter.core.privileges import READ_SEARCH, keep_only, no_new_privileges
-from exporter.service.sandbox import confine_scanning
+from exporter.service.confinement import confine_scanning
 
 root, state, outside = sys.argv[1:]
 confine_scanning(Config(root=root, scan=ScanSettings(cache_file=f"{state}/cache")))

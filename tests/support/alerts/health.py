@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from tests.support.alerts.playing import GB, HOUR, Course, Host, fires, silent, steady
+from tests.support.alerts.playing import DAY, GB, HOUR, Course, Host, fires, silent, steady
 
 DOWN = "DockerStorageExporterDown"
+LOST = "DockerStorageHostLost"
 MISSING = "DockerStorageFiguresMissing"
 STALE = "DockerStorageScanStale"
 CLOCK = "DockerStorageClockWrong"
@@ -64,6 +65,21 @@ def _presence() -> Iterator[Host]:
         Host("an exporter that loses one scrape in twenty", every=1, up=lambda at: float(at % 20 != 2))
         .disk(90 * GB)
         .expect(silent(DOWN, END))
+    )
+    yield (
+        Host("an exporter that is down five minutes of ten", up=lambda at: float(at % 10 < 5))
+        .disk(90 * GB)
+        .expect(fires(DOWN, 40), steady(DOWN, 50, END), fires(MISSING, END, 0))
+    )
+    yield (
+        Host("a host that is lost after a day", up=lambda at: 1.0 if at < DAY + 30 else None)
+        .disk(90 * GB)
+        .expect(silent(LOST, DAY + 30), fires(LOST, DAY + 60), steady(LOST, DAY + 60, DAY + 300))
+    )
+    yield (
+        Host("a host that was there for six hours", up=lambda at: 1.0 if at < 6 * HOUR else None)
+        .disk(90 * GB)
+        .expect(silent(LOST, DAY + 300))
     )
     yield Host("up without anything").expect(fires(MISSING, 20), silent(MISSING, 10))
     yield Host("up without filesystems").add("up", 1).add("scanner_up", 1).expect(fires(MISSING, 20))

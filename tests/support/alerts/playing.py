@@ -90,6 +90,7 @@ class Host:
     scrape: int = 60
     series: dict[str, Course] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
+    #: 1 or 0 for a scrape; None where there is no target.
     up: Course = lambda _: 1.0
     every: int = 0
 
@@ -202,8 +203,9 @@ def _series(host: Host, minutes: int, tick: int, losses: Losses, further: str) -
     scrapes = losses.loses_scrapes(host.name)
     failed = (losses if scrapes else WITHOUT).of(host.name)
 
-    def up(at: float) -> float:
-        return 0.0 if failed(at) else host.up(at) or 0.0
+    def up(at: float) -> float | None:
+        there = host.up(at)
+        return 0.0 if there and failed(at) else there
 
     written = _written(up, minutes, tick, host.scrape, WITHOUT.of(""))
     yield {"series": f"up{{{target}}}", "values": written}

@@ -177,6 +177,21 @@ def _in_time() -> Iterator[Host]:
             .expect(fires(SOON, full - 1, severity=CRITICAL), silent(SOON, 3 * HOUR + minutes // 2))
         )
     yield (
+        Host("a host of half an hour, full within 45 minutes", every=1)
+        .disk(ramp(120 * GB, 0, 30, 45))
+        .expect(fires(SOON, 74, severity=CRITICAL))
+    )
+    yield (
+        Host("a pull of 5 GB on a disk with 18 GB of 200", every=1)
+        .disk(ramp(18 * GB, 13 * GB, 60, 2))
+        .expect(silent(SOON, 200), silent(FILLING, 200, CRITICAL), silent(FULL, 200, CRITICAL))
+    )
+    yield (
+        Host("builds of 6 GB on a CI host that has 9 % each day")
+        .disk(lambda at: (19 - 6 * min(at % 30, 8) / 8) * GB)
+        .expect(silent(SOON, LATER, since=DAY), silent(FILLING, LATER, CRITICAL))
+    )
+    yield (
         Host("full within 45 minutes after a quiet day", every=2)
         .disk(ramp(200 * GB, 0, DAY, 45))
         .expect(fires(SOON, DAY + 44, severity=CRITICAL))

@@ -1,10 +1,11 @@
 """The commit that `build_info` tells, from a file of the build or from a checkout."""
 
+import importlib.metadata
 from pathlib import Path
 
 import pytest
 
-from exporter.core.version import read_revision
+from exporter.core.version import VERSION, installed_version, read_revision
 
 _COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -63,3 +64,10 @@ def test_what_is_no_commit_is_not_told(package: Path, git: Path, head: str) -> N
 
 def test_without_both_there_is_none(package: Path) -> None:
     assert read_revision(str(package)) == ""
+
+
+def test_the_version_is_the_one_that_is_installed(tmp_path: Path) -> None:
+    assert importlib.metadata.version("docker-storage-exporter") == VERSION
+    assert installed_version([str(tmp_path), str(tmp_path / "nothing")]) == "0.0.0"
+    (tmp_path / "docker_storage_exporter-1.2.3rc1.dist-info").mkdir()
+    assert installed_version([str(tmp_path / "nothing"), str(tmp_path)]) == "1.2.3rc1"

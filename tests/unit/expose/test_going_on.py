@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from exporter.config.limits import Shown
 from exporter.core.model import Counters, Snapshot
 from exporter.expose.publication import Publisher
-from exporter.expose.snapshot_api.encode import ending
+from exporter.expose.snapshot_api.pieces import ending
 from tests.support.histories import History
 from tests.support.served import served
 

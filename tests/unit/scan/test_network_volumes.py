@@ -13,7 +13,8 @@ from exporter.cli.commands.tables import Lines
 from exporter.cli.commands.whose import whose
 from exporter.core.model import Snapshot
 from exporter.core.mountinfo import MountPoint
-from exporter.expose.snapshot_api.encode import describe, ending
+from exporter.expose.snapshot_api.encode import describe
+from exporter.expose.snapshot_api.pieces import ending
 from exporter.figures.figures import Figures
 from exporter.inventory import opening
 from exporter.measure.pool.pool import Pool

@@ -4,7 +4,7 @@ import asyncio
 
 from exporter.core.gzip_body import GzipBody
 from exporter.core.model import ViewKind
-from exporter.expose.publication import View
+from exporter.expose.published import View
 from exporter.service.views import Views
 
 

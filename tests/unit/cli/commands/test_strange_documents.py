@@ -20,7 +20,8 @@ from exporter.cli.commands.layers import layers
 from exporter.cli.commands.source import parse
 from exporter.cli.commands.tables import Answer, show
 from exporter.cli.commands.whose import whose
-from exporter.expose.snapshot_api.encode import describe, ending
+from exporter.expose.snapshot_api.encode import describe
+from exporter.expose.snapshot_api.pieces import ending
 from exporter.expose.snapshot_api.rows import Document
 from exporter.figures.figures import Figures
 from tests.support.product import scan

@@ -57,13 +57,13 @@ def test_every_metric_of_the_catalogue_is_served_and_no_other(tmp_path: Path, po
         *sandbox_families(7, None, 0),
     ]
     suffix = {"info": "_info", "counter": "_total"}
-    served = {family.name + suffix.get(family.type, "") for family in made}
+    served = {family.name + suffix.get(family.metric.kind, "") for family in made}
     assert served == {metric.name for metric in CATALOGUE}
     store = Store()
     store.image(store.blob("sha256:a", 1), "docker.io/library/a:1", content_size=1, unpacked_size=1)
     with_series = {family.name for family in (*made, *families(Figures(store.told()))) if family.samples}
     assert {name for name in served if "filesystem" not in name} == {
-        family.name + suffix.get(family.type, "")
+        family.name + suffix.get(family.metric.kind, "")
         for family in made
         if family.name in with_series and "filesystem" not in family.name
     }

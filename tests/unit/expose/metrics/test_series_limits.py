@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client.metrics_core import Metric as Family
 
 from exporter.config.limits import LIMITED, Limited, Shown
 from exporter.core.model import BuildCache, BuildRecord, ContainerState, ImageId, LayerId, Log, Snapshot, Use
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.families import families
+from exporter.expose.metrics.family import MetricFamily
 from exporter.figures.figures import Figures
 from tests.support.snapshots import container, image, layer, snapshot, tree, volume
 
@@ -99,17 +99,17 @@ def told() -> Snapshot:
     return replace(made, logs={containers[0].id: 100, containers[2].id: 10})
 
 
-def _families(told: Snapshot, collector: str = "", most: int = 0) -> dict[str, Family]:
+def _families(told: Snapshot, collector: str = "", most: int = 0) -> dict[str, MetricFamily]:
     shown = Shown(each_layer=True, most=((collector, most),) if collector else ())
     return {one.name: one for one in families(Figures(told), shown)}
 
 
-def _samples(found: Mapping[str, Family], collector: str) -> Iterator[Any]:
+def _samples(found: Mapping[str, MetricFamily], collector: str) -> Iterator[Any]:
     for metric in _FAMILIES[collector]:
         yield from found[metric.name.removesuffix("_info") if metric.kind == "info" else metric.name].samples
 
 
-def _dropped(found: Mapping[str, Family], collector: str) -> float:
+def _dropped(found: Mapping[str, MetricFamily], collector: str) -> float:
     return next(one.value for one in found[c.SERIES_DROPPED.name].samples if one.labels["collector"] == collector)
 
 

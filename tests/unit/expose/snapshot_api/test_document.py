@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 
 from exporter.cli.commands.source import parse
-from exporter.expose.snapshot_api.encode import describe, ending
+from exporter.expose.snapshot_api.encode import describe
+from exporter.expose.snapshot_api.pieces import ending
 from exporter.expose.snapshot_api.rows import Document, FilesystemRow
 from exporter.figures.figures import Figures
 from tests.support.paths import TOP

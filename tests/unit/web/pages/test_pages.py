@@ -9,8 +9,9 @@ import pytest
 from exporter.core.measured import Reason
 from exporter.core.model import Collector
 from exporter.expose.advice import ADVICE
-from exporter.expose.page_summary import NOT_YET, ROWS, Summary, summarize
+from exporter.expose.page_summary import ROWS, summarize
 from exporter.expose.snapshot_api.rows import FilesystemRow, LayerRow, VolumeRow
+from exporter.expose.summary import NOT_YET, Summary
 from exporter.figures.figures import Figures
 from exporter.web.pages.pages import landing, status
 from tests.support.evil import EVIL, evil_root

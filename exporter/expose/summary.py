@@ -1,0 +1,60 @@
+"""What the HTML pages show of a snapshot. `page_summary` makes it; the serving process needs no more."""
+
+from dataclasses import dataclass
+
+from exporter.core.model import CollectorScan, Problem
+from exporter.expose.snapshot_api.rows import (
+    ContainerRow,
+    DirectoryRow,
+    GapRow,
+    ImageRow,
+    LayerRow,
+    MountRow,
+    NamespaceRow,
+    ReclaimableRow,
+    VolumeRow,
+)
+from exporter.expose.store_parts import StorePart
+
+#: The error of a root before the first look at it.
+NOT_YET = "is not looked at yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The content of the pages. Names are valid UTF-8, rows are sorted by size, and `counts` is how many there are.
+
+    `further`: the roots that are read with the data root. `advice`: what is said of one that is not read.
+    `store` and `store_notes` are those of a containerd image store, `namespaces` its namespaces if they are several.
+    """
+
+    root: str
+    error: str = ""
+    layouts: tuple[str, ...] = ()
+    unmeasured: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()
+    taken: float | None = None
+    counts: tuple[tuple[str, int | None], ...] = ()
+    directories: tuple[DirectoryRow, ...] = ()
+    used: int | None = 0
+    reclaimable: tuple[ReclaimableRow, ...] = ()
+    images: tuple[ImageRow, ...] = ()
+    containers: tuple[ContainerRow, ...] = ()
+    logs: tuple[ContainerRow, ...] = ()
+    mounts: tuple[tuple[str, MountRow], ...] = ()
+    volumes: tuple[VolumeRow, ...] = ()
+    orphans: tuple[LayerRow, ...] = ()
+    missing: int | None = 0
+    gaps: tuple[GapRow, ...] = ()
+    collectors: tuple[tuple[str, CollectorScan], ...] = ()
+    problems: tuple[Problem, ...] = ()
+    problem_count: int = 0
+    further: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    store: tuple[StorePart, ...] = ()
+    store_notes: tuple[str, ...] = ()
+    namespaces: tuple[NamespaceRow, ...] = ()
+
+    def count(self, what: str) -> int | None:
+        """How many objects of a kind there are; None where that is not known."""
+        return dict(self.counts).get(what, 0)
