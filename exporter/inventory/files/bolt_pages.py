@@ -100,8 +100,8 @@ class Pages:
         known = self._known.get(number)
         if depth + (0 if known is None else known.height) > _MOST_DEPTH:
             raise BoltError("is nested too deep")
-        if known is not None and below_branch and known.ends is None:
-            known = None  # it was in another place of the database
+        if known is not None and (known.bucket.is_given_up or (below_branch and known.ends is None)):
+            known = None  # what it is in was converted and has changed, or it was in another place of the database
         if known is not None and self._is_unchanged(known):
             self._take_again(known)
             self._page_bytes_left -= known.pages * self._page_size
@@ -135,7 +135,7 @@ class Pages:
 
     def _is_unchanged(self, node: PageNode) -> bool:
         numbers = node.numbers
-        same = node.number in self._same if numbers is None else numbers <= self._same
+        same = node.number in self._same if numbers is None else self._same.issuperset(numbers)
         return same and all(map(self._is_unchanged, node.below))
 
     def _take_again(self, node: PageNode) -> None:
