@@ -361,7 +361,7 @@ bridge = option(
     default="10m",
     show_default=True,
     metavar="TIME",
-    help="A gap in the samples that is shorter changes no alert. At least twice the scrape interval.",
+    help="A gap in the samples that is shorter changes no alert. At least four times the scrape interval.",
 )
 textfile = option(
     "--textfile",

@@ -18,7 +18,7 @@ _POLYNOMIAL = 0xEDB88320
 _ONE = 1 << 31
 _BYTE = 1 << 23
 #: The checksum of so many bytes is sooner made than a product of polynomials.
-_ZEROS = memoryview(bytes(8 * 1024))
+_ZEROS = memoryview(bytes(16 * 1024))
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,21 @@ def with_changes(before: Mapping[K, V], put: Mapping[K, V], gone: Iterable[K] = 
     return Edition(content, before, (*put, *gone))
 
 
+class Last(Generic[K, V]):
+    """The last edition of a mapping that is read again and again."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: Mapping[K, V] = Edition()
+
+    def or_next(self, found: Mapping[K, V]) -> Mapping[K, V]:
+        """The last edition where what was `found` has the same objects, else that from now on."""
+        if changed_keys(found, self.value):
+            self.value = found
+        return self.value
+
+
 class Kept(Generic[K, S, V]):
     """Values by key, each made of a source. A value must depend on nothing but its key and its source."""
 

@@ -8,14 +8,18 @@ import contextlib
 import ctypes
 import gc
 
-_M_MMAP_THRESHOLD = -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE_BYTES = 1 << 16
+#: So much may be free at the end of the heap. With less, each piece of a file that is read is memory that the kernel
+#: has to clear, which costs as much as to read it.
+_FREE_BYTES = 1 << 20
 
 
 def map_large_blocks() -> None:
     """Lower M_MMAP_THRESHOLD (mallopt(3)), so that large blocks go back to the kernel when they are freed."""
     with contextlib.suppress(AttributeError, OSError):  # another C library has no such function
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        ctypes.CDLL(None).mallopt(_M_TRIM_THRESHOLD, _FREE_BYTES)
 
 
 def trim() -> None:

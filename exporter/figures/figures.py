@@ -305,10 +305,8 @@ class Figures:
     @cached_property
     def blobs(self) -> Mapping[BlobUse, BlobSum]:
         """The blobs of containerd's image store by use; nothing where there is none, or it was not read whole."""
-        content, part = self.snapshot.inventory.content, self._blobs
-        if content is None or part is None:
-            return {}
-        return self._attempt(Collector.IMAGES, "blobs", lambda _: part.sums(content), {})
+        part = self._blobs
+        return {} if part is None else self._attempt(Collector.IMAGES, "blobs", part.sums, {})
 
     @cached_property
     def history(self) -> int | None:

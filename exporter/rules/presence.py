@@ -2,7 +2,7 @@
 
 from exporter.expose.metrics import catalogue as c
 from exporter.rules.alert import Alert, Record, Select, enclosed, indented, joined
-from exporter.rules.settings import Settings
+from exporter.rules.settings import Settings, duration
 from exporter.rules.thresholds import number
 
 #: By how much the clock of a host is ahead of that of Prometheus.
@@ -11,7 +11,10 @@ CLOCK = "instance:docker_storage_clock_ahead_seconds:last"
 CLOCK_WRONG = "instance:docker_storage_clock_wrong_seconds:last"
 
 _AT = "{{ $labels.instance }}"
-_DAY = 86400
+_HOUR = 3600
+_DAY = 24 * _HOUR
+#: So many scrapes lie in the bridged time, or more: two that are lost one after the other then change nothing.
+_BRIDGED = 3
 #: A figure of an exporter that does not tell the time may be so many seconds ahead of the time at which it is served.
 _TOLERANCE = 300
 
@@ -31,7 +34,7 @@ def presence_alerts(settings: Settings) -> list[Alert]:
         Alert(
             "DockerStorageExporterDown",
             "warning",
-            300,
+            max(300, settings.bridge / 2),
             _down(select),
             f"The exporter on {_AT} does not answer",
             f"Prometheus cannot scrape the docker-storage-exporter on {_AT}, or only now and then: there are no figures"
@@ -64,6 +67,16 @@ def presence_alerts(settings: Settings) -> list[Alert]:
             f"The exporter on {_AT} answers, but serves no space of any filesystem: no alert on its disk can fire.",
         ),
         Alert(
+            "DockerStorageScrapedSeldom",
+            "info",
+            2 * _HOUR,
+            _seldom(select),
+            "The exporters of {{ $labels.job }} are scraped less often than the rules allow for",
+            "The exporters of the job {{ $labels.job }} are scraped every {{ $value | humanizeDuration }}, and these"
+            f" rules bridge {duration(settings.bridge)}: where a scrape is lost, alerts end and begin again. Write the"
+            f" rules with --bridge, at least {_BRIDGED + 1} times the time between two scrapes.",
+        ),
+        Alert(
             "DockerStorageClockWrong",
             "warning",
             600,
@@ -75,13 +88,23 @@ def presence_alerts(settings: Settings) -> list[Alert]:
     ]
 
 
+def _seldom(select: Select) -> str:
+    """The seconds between two scrapes, if too few of them are in the bridged time. New targets do not count."""
+    settings = select.settings
+    hour = select.window(_HOUR)
+    scrapes = f"count_over_time({select('up')}{hour}) and {select('up')} {select.offset(_HOUR)}"
+    by = ", ".join((*settings.labels, "job"))
+    seconds = f"{number(_HOUR / settings.speed)} / avg by ({by}) ({scrapes})"
+    return f"{seconds} > {number(settings.bridge / settings.speed / _BRIDGED)}"
+
+
 def _down(select: Select) -> str:
     """Down, or up and down: an alert on the present state alone never fires for what is down three of six minutes.
 
     One outage is two changes. What has mostly answered for a quarter of an hour is up again. Where the figures come by
     node_exporter, only hosts that have had some count.
     """
-    hour, quarter = select.window(3600), select.window(900)
+    hour, quarter = select.window(_HOUR), select.window(900)
     up = select("up")
     of_these = ""
     if select.settings.textfile:
@@ -98,7 +121,7 @@ def _none(select: Select) -> str:
     if not select.settings.labels:
         return none
     by = ", ".join((*select.settings.labels, "job"))
-    past = " or ".join(f"last_over_time({select('up')}{select.bridge} {select.offset(one)})" for one in (3600, _DAY))
+    past = " or ".join(f"last_over_time({select('up')}{select.bridge} {select.offset(one)})" for one in (_HOUR, _DAY))
     return f"{none}\nor\n  (group by ({by}) ({past}) unless group by ({by}) ({select.last('up')}))"
 
 

@@ -71,8 +71,8 @@ class Settings:
         return duration(max(min(self.shortest, seconds), round(seconds / self.speed)))
 
     def trend(self, seconds: float) -> float:
-        """The seconds of a range in which a trend is seen: it has four values at least that `once` has written."""
-        return max(seconds, 4 * self.textfile)
+        """The seconds of a range in which a trend is seen: it has three scrapes at least, and four runs of `once`."""
+        return max(seconds, self.bridge, 4 * self.textfile)
 
 
 def duration(seconds: float) -> str:

@@ -1,9 +1,10 @@
 """Divides a data root into the trees that are measured: objects, entries of stores, and the rest by top-level entry."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.core.data_root import DataRoot
+from exporter.core.listings import Names
 from exporter.core.measured import Changes, Tree, is_within
 from exporter.core.model import Collector, Container, Inventory, Layer, LayerKey, Use, Volume
 from exporter.inventory.areas import RootAreas, table
@@ -27,7 +28,7 @@ class _Inputs:
 
     fixed: tuple[object, ...] = ()
     claims: Mapping[int, object] = field(default_factory=dict)
-    names: Mapping[Tree, frozenset[str]] = field(default_factory=dict)
+    names: Mapping[Tree, Names] = field(default_factory=dict)
     mounts: frozenset[Tree] = frozenset()
 
 
@@ -49,7 +50,7 @@ class Planner:
         inputs = _Inputs(
             (areas.stores, inventory.top_level, walked, dict(root.unwalked)),
             {id(one): one for one in _objects(inventory)},
-            {store: frozenset(_names(root, store)) for store in areas.stores},
+            {store: _names(root, store) for store in areas.stores},
             root.mounts - walked,
         )
         # Where something fails on the way, the next plan is made anew.
@@ -74,7 +75,7 @@ class Planner:
         trees = dict(owned)
         for store, names in inputs.names.items():
             collector = table().of(store).collector
-            for name in sorted(names):
+            for name in names:
                 trees.setdefault((*store, name), collector)
         for tree in inventory.top_level:
             trees.setdefault(tree, Collector.DIRECTORIES)
@@ -111,7 +112,7 @@ class Planner:
             return None
         affected, settled = replaced
         for store, names in inputs.names.items():
-            affected.update((*store, name) for name in names ^ old.names[store])
+            affected.update((*store, name) for name in names.since(old.names[store]))
         for tree in affected:
             collector = self._collector(tree, inputs, inventory)
             if collector is None:
@@ -235,8 +236,8 @@ def _answers(root: DataRoot, tree: Tree) -> bool:
     return True
 
 
-def _names(root: DataRoot, store: Tree) -> Iterable[str]:
+def _names(root: DataRoot, store: Tree) -> Names:
     try:
         return root.names(store)
     except OSError:  # it is gone, or may not be read: then a reader has counted the error
-        return ()
+        return Names()

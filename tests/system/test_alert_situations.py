@@ -101,7 +101,8 @@ def test_other_scrape_intervals_make_no_difference(seconds: int, tmp_path: Path)
         host.checks = [check.later(10 if seconds > 60 else 0) for check in host.checks if check.at < 5 * HOUR]
     hosts = [host for host in hosts if host.checks]
     minutes = max(host.length for host in hosts)
-    assert play(["promtool"], tmp_path, rules(settings), played(hosts, minutes)) == ""
+    losses = Losses(0.1, 5) if seconds > 60 else WITHOUT
+    assert play(["promtool"], tmp_path, rules(settings), played(hosts, minutes, losses)) == ""
 
 
 def test_hosts_of_two_clusters_with_one_name_are_told_apart(tmp_path: Path) -> None:
@@ -138,9 +139,9 @@ def test_figures_that_come_by_a_textfile_each_hour(tmp_path: Path) -> None:
         assert play(["promtool"], tmp_path, rules(settings), played(hosts, minutes, every=every)) == ""
 
 
-def _absence(series: dict[str, str], counts: dict[int, int]) -> dict[str, object]:
-    """A test of the alert that no host is there."""
-    firing = 'count(ALERTS{alertname="DockerStorageNoExporters", alertstate="firing"}) or vector(0)'
+def _of_no_host(series: dict[str, str], counts: dict[int, int], alert: str = "NoExporters") -> dict[str, object]:
+    """A test of an alert that is not about a host."""
+    firing = f'count(ALERTS{{alertname="DockerStorage{alert}", alertstate="firing"}}) or vector(0)'
     samples = [
         {"expr": firing, "eval_time": f"{at}m", "exp_samples": [{"labels": "{}", "value": count}]}
         for at, count in counts.items()
@@ -171,7 +172,21 @@ _HOST = 'up{job="docker-storage",instance="a"%s}'
 def test_that_no_host_is_there_is_told(
     labels: tuple[str, ...], series: dict[str, str], counts: dict[int, int], tmp_path: Path
 ) -> None:
-    assert play(["promtool"], tmp_path, rules(Settings(labels=labels)), _absence(series, counts)) == ""
+    assert play(["promtool"], tmp_path, rules(Settings(labels=labels)), _of_no_host(series, counts)) == ""
+
+
+def test_that_scrapes_are_too_rare_for_the_bridge_is_told(tmp_path: Path) -> None:
+    """Each five minutes; each, where the bridge allows for that; and where Prometheus was down for 40 minutes."""
+    seldom = {_HOST % "": "1 _ _ _ _ " * 60}
+    played = (
+        (600, seldom, {60: 0, 150: 0, 200: 1, 290: 1}),
+        (1200, seldom, {290: 0}),
+        (600, {_HOST % "": "1x120 _x40 1x140"}, {150: 0, 170: 0, 200: 0, 290: 0}),
+        (600, {_HOST % "": "1 _ " * 150, _HOST.replace('"a"', '"new"') % "": "_x250 1x50"}, {290: 0}),
+    )
+    for bridge, series, counts in played:
+        test = _of_no_host(series, counts, "ScrapedSeldom")
+        assert play(["promtool"], tmp_path, rules(Settings(bridge=bridge)), test) == ""
 
 
 def test_a_second_info_of_one_host_does_not_fail_the_alerts_of_others(tmp_path: Path) -> None:

@@ -85,6 +85,19 @@ def test_a_monitor_selects_the_pods_of_the_daemon_set(name: str) -> None:
     assert "metrics" in {one["name"] for one in pod["spec"]["containers"][0]["ports"]}
 
 
+def test_the_runbooks_have_one_address_where_an_instance_is_the_name_of_a_node() -> None:
+    (service,), (daemons,) = _objects("runbooks.yaml"), _objects("daemonset.yaml")
+    pod = daemons["spec"]["template"]
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    (port,) = service["spec"]["ports"]
+    assert port["targetPort"] in {one["name"] for one in pod["spec"]["containers"][0]["ports"]}
+    about = service["metadata"]
+    address = f"http://{about['name']}.{about['namespace']}:{port['port']}/runbooks"
+    assert address in (_KUBERNETES / "runbooks.yaml").read_text()
+    assert f"--runbooks {address} | kubectl apply" in (TOP / "docs/operations.md").read_text()
+    assert f"runbook_url: {address}/DockerStorageScanStale\n" in rules(Settings(runbooks=address))
+
+
 def yaml_of(name: str) -> str:
     """A manifest without the comment at its beginning."""
     return (_KUBERNETES / name).read_text().split("\n", 1)[1]

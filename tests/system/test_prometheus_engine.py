@@ -49,6 +49,7 @@ _NOT_HERE = {
     "DockerStorageHostLost",
     "DockerStorageFilesystemReadOnly",
     "DockerStorageNoExporters",
+    "DockerStorageScrapedSeldom",
 }
 _MUST_FIRE = {
     ("DockerStorageFilesystemFillingUp", _SICK),

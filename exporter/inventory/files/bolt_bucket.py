@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
+from exporter.core.kept import Edition
 from exporter.core.measured import Reason
 
 #: What a bucket has after it was converted. It is never changed.
@@ -103,16 +104,17 @@ class Bucket:
         return cast("T", self._made_by(convert))
 
     def each(self, convert: Callable[["Bucket"], T], before: Mapping[str, T] = {}) -> Mapping[str, T]:
-        """What `convert` makes of each bucket in this one, by name. See `once`; nobody may change the mapping."""
+        """What `convert` makes of each bucket in this one, by name. See `once`; nobody may change the mapping.
+
+        `before` is what the last reading had in this place: what is returned is the next edition of it.
+        """
         if self._convert is None:
-            if self._parts:
-                made: dict[str, T] = {}
-                for part in self._parts:
-                    made.update(part.each(convert, before))
-            else:
-                names = ((word(key), one) for key, one in self._buckets.items())
-                made = {name: one.once(convert, before.get(name)) for name, one in names}
-            self._note(convert, made)
+            made: dict[str, T] = {}
+            for part in self._parts:
+                if part._convert is None:  # noqa: SLF001 - of its own kind
+                    part._note(convert, part._each(convert, before))  # noqa: SLF001
+                made.update(cast("dict[str, T]", part._made_by(convert)))  # noqa: SLF001
+            self._note(convert, Edition(made if self._parts else self._each(convert, before), before))
         return cast("Mapping[str, T]", self._made_by(convert))
 
     @property
@@ -126,6 +128,11 @@ class Bucket:
                 one._give_up()  # noqa: SLF001 - of its own kind
             self._note(_GIVEN_UP, None)
             self._parts = ()
+
+    def _each(self, convert: Callable[["Bucket"], T], before: Mapping[str, T]) -> dict[str, T]:
+        """What `convert` makes of each bucket of one leaf page."""
+        names = ((word(key), one) for key, one in self._buckets.items())
+        return {name: one.once(convert, before.get(name)) for name, one in names}
 
     def _require_content(self) -> None:
         if self._convert is not None:

@@ -65,6 +65,7 @@ class Pages:
         self._cache = cache
         self._known = cache.nodes
         self._same = same
+        self._different = cache.nodes.keys() - same
         self._new: dict[int, tuple[PageNode, tuple[int, int]]] = {}
 
     def remember(self) -> None:
@@ -134,18 +135,17 @@ class Pages:
         return node
 
     def _is_unchanged(self, node: PageNode) -> bool:
-        numbers = node.numbers
-        same = node.number in self._same if numbers is None else self._same.issuperset(numbers)
-        return same and all(map(self._is_unchanged, node.below))
+        numbers = (node.number,) if node.numbers is None else node.numbers
+        return self._different.isdisjoint(numbers) and all(map(self._is_unchanged, node.below))
 
     def _take_again(self, node: PageNode) -> None:
         """Note that a known page, and all below it, are in use."""
-        numbers = (node.number,) if node.numbers is None else node.numbers
-        if not (self._taken.isdisjoint(numbers) and self._taken.isdisjoint(node.further)):
-            raise BoltError("has a page that is in two places")
-        if max(*numbers, *node.further, 0) >= self._end:
-            raise BoltError("names a page that is not in use")
+        numbers, taken = (node.number,) if node.numbers is None else node.numbers, len(self._taken)
         self._taken.update(numbers, node.further)
+        if len(self._taken) - taken != len(numbers) + len(node.further):
+            raise BoltError("has a page that is in two places")
+        if max(numbers) >= self._end or max(node.further, default=0) >= self._end:
+            raise BoltError("names a page that is not in use")
         for one in node.below:
             self._take_again(one)
 

@@ -14,6 +14,7 @@ from functools import partial
 from itertools import chain
 
 from exporter.core.area import Area, Signature
+from exporter.core.kept import Last
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import BuildCache, BuildRecord, Collector, LayerId, LayerKey
@@ -139,11 +140,9 @@ def all_records(reader: Reader, file: Tree, bucket: Bucket) -> Mapping[str, Stor
     They are another mapping, and other objects, only where one has changed. Values that cannot be decoded are one
     problem, and not known.
     """
-    before: dict[str, StoredRecord] = reader.lasting("records", file, dict)
-    found = bucket.each(_decoded, before)
+    last: Last[str, StoredRecord] = reader.lasting("records", file, Last)
+    found = last.or_next(bucket.each(_decoded, last.value))
     damaged = [name for name, one in found.items() if one.damaged]
-    before.clear()
-    before.update(found)
     if damaged:
         reader.problem(Reason.DECODE, file, f"{len(damaged)} of its records, one is {damaged[0]}")
     return found

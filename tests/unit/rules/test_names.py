@@ -20,7 +20,7 @@ _NEITHER = {
     "docker_storage_volume_filesystem_info": "to join on: a panel of volumes by filesystem would mostly have one row",
 }
 #: Played apart: these have no instance.
-_OF_NO_HOST = {"DockerStorageNoExporters"}
+_OF_NO_HOST = {"DockerStorageNoExporters", "DockerStorageScrapedSeldom"}
 _SEVERAL = {"docker_storage_exporter"}
 
 
