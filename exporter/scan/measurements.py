@@ -23,6 +23,8 @@ class Measurements:
         self.plan = Plan()
         self.changes = 0
         self.measured: dict[Tree, Measured] = {}
+        #: How many mount points in these were not entered.
+        self.skipped_mounts = 0
         #: The sizes in bytes that Docker finds by comparing two trees.
         self.differences: dict[LayerKey, int] = {}
         self._problems: dict[Tree, list[Problem]] = {}
@@ -105,7 +107,7 @@ class Measurements:
 
     def _note_root(self, top: Tree, entry: Measured) -> None:
         """Note the directory of a root itself. On a FUSE filesystem, what it says may be impossible."""
-        self.measured[top] = entry
+        self._remember(top, entry)
         if not 0 <= entry.usage.allocated < 512 * MOST_BLOCKS:
             self._partial.add(top)
             path = "/".join(top) or "."
@@ -202,12 +204,15 @@ class Measurements:
     def _remember(self, tree: Tree, measured: Measured) -> None:
         if measured.links.blocks or self._link_bytes:
             self._count_links(tree, measured.links.packed_size)
+        before = self.measured.get(tree)
+        self.skipped_mounts += measured.skipped_mounts - (0 if before is None else before.skipped_mounts)
         self.measured[tree] = measured
 
     def _forget(self, tree: Tree) -> None:
         if self._link_bytes:
             self._count_links(tree, 0)
-        self.measured.pop(tree, None)
+        if (before := self.measured.pop(tree, None)) is not None:
+            self.skipped_mounts -= before.skipped_mounts
 
     def _count_links(self, tree: Tree, size: int) -> None:
         self._all_link_bytes += size - self._link_bytes.pop(tree, 0)

@@ -294,6 +294,7 @@ class Scanner:
         return replace(
             known,
             measured=self._measurements.for_sums,
+            skipped=self._measurements.skipped_mounts,
             incomplete=self._measurements.incomplete,
             differences=dict(self._measurements.differences),
             logs=dict(self._metadata.logs),
