@@ -28,8 +28,9 @@ class Names(list[str]):
         """`changed`: the names that are only in this listing, or only in the one `before`."""
         super().__init__(names)
         self._mark = object()
-        self._before = None if before is None else before._mark  # noqa: SLF001 - of its own kind
-        self._changed = frozenset(changed)
+        # Since an empty one all came: they are not kept a second time.
+        self._before = before._mark if before else None  # noqa: SLF001 - of its own kind
+        self._changed = frozenset(changed if before else ())
 
     def __contains__(self, name: object) -> bool:
         at = bisect_left(self, name) if isinstance(name, str) else len(self)
