@@ -1,5 +1,6 @@
 """Divides a data root into the trees that are measured: objects, entries of stores, and the rest by top-level entry."""
 
+from bisect import insort
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -103,6 +104,7 @@ class Planner:
             unfinished(inventory),
             areas.stores,
             inner,
+            sorted(inner),
         )
 
     def _changed(self, before: Plan, old: _Inputs, inputs: _Inputs, inventory: Inventory) -> Plan | None:
@@ -139,6 +141,7 @@ class Planner:
             sources=dict(sources(inventory)),
             unfinished=unfinished(inventory),
             inner=inner,
+            in_order=before.in_order if inner is before.inner else _in_order(before, inner),
             change=change,
             mark=object(),
         )
@@ -213,6 +216,17 @@ def _note_layer(layer: Layer, immutable: set[Tree], differences: dict[LayerKey, 
         immutable.update(layer.trees)
     if layer.changes is not None:
         differences[layer.key] = layer.changes
+
+
+def _in_order(before: Plan, inner: frozenset[Tree]) -> list[Tree]:
+    """Some trees in order, of which most are in a plan before."""
+    gone, come = before.inner - inner, inner - before.inner
+    left = [tree for tree in before.in_order if tree not in gone] if gone else [*before.in_order]
+    if 16 * len(come) > len(left):
+        return sorted((*left, *come))
+    for tree in come:
+        insort(left, tree)
+    return left
 
 
 def _walked(root: DataRoot, inventory: Inventory) -> Iterator[Tree]:
