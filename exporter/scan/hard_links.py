@@ -6,7 +6,6 @@ later, the inode would count twice until the first tree is measured again.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 
 from exporter.core.links import Links, Piece, Row, have_others, sweep
 from exporter.core.measured import Measured, Tree, Usage
@@ -54,7 +53,7 @@ def without_unaccounted(measured: Mapping[Tree, Measured], trees: Collection[Tre
 def _without(one: Measured, others: Links) -> Measured:
     size, allocated, inodes = _sums(others.rows())
     usage = Usage(one.usage.size - size, one.usage.allocated - allocated, one.usage.inodes - inodes)
-    return replace(one, usage=usage, links=one.links.without(others))
+    return one.counting(usage, one.links.without(others))
 
 
 def _sums(rows: Iterable[Row]) -> tuple[int, int, int]:

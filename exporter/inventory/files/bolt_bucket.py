@@ -9,6 +9,8 @@ from exporter.core.measured import Reason
 
 #: What a bucket has after it was converted. It is never changed.
 _NOTHING: dict[bytes, Any] = {}
+#: In the place of what converts: a bucket that it is in was converted.
+_GIVEN_UP = object()
 
 
 class BoltError(Exception):
@@ -96,6 +98,8 @@ class Bucket:
         """
         if self._convert is None:
             made = convert(self)
+            for one in (*self._buckets.values(), *self._parts):
+                one._give_up()  # noqa: SLF001 - of its own kind
             self._note(convert, before if before is not None and made == before else made)
         return cast("T", self._made_by(convert))
 
@@ -112,6 +116,18 @@ class Bucket:
                 made.update(cast("dict[str, T]", part._made_by(convert)))  # noqa: SLF001
             self._note(convert, Edition(made if self._parts else self._each(convert, before), before))
         return cast("Mapping[str, T]", self._made_by(convert))
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether a bucket around it was converted: then what is in this one was given up, too."""
+        return self._convert is _GIVEN_UP
+
+    def _give_up(self) -> None:
+        if self._convert is None:
+            for one in (*self._buckets.values(), *self._parts):
+                one._give_up()  # noqa: SLF001 - of its own kind
+            self._note(_GIVEN_UP, None)
+            self._parts = ()
 
     def _each(self, convert: Callable[["Bucket"], T], before: Mapping[str, T]) -> dict[str, T]:
         """What `convert` makes of each bucket of one leaf page."""

@@ -101,8 +101,8 @@ class Pages:
         known = self._known.get(number)
         if depth + (0 if known is None else known.height) > _MOST_DEPTH:
             raise BoltError("is nested too deep")
-        if known is not None and below_branch and known.ends is None:
-            known = None  # it was in another place of the database
+        if known is not None and (known.bucket.is_given_up or (below_branch and known.ends is None)):
+            known = None  # what it is in was converted and has changed, or it was in another place of the database
         if known is not None and self._is_unchanged(known):
             self._take_again(known)
             self._page_bytes_left -= known.pages * self._page_size

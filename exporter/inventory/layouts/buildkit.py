@@ -7,6 +7,7 @@ with an `equalMutable` is the same data as that one, and `docker system df` leav
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -157,8 +158,10 @@ def _decoded(bucket: Bucket) -> StoredRecord:
 def _plain(value: object) -> object:
     """A string, a number, or the strings of a list; True for all else that is something, which is not used."""
     if isinstance(value, list):
-        return tuple(one for one in value[:_MOST_PARENTS] if isinstance(one, str))
-    return value if value is None or isinstance(value, str | int | float) else bool(value)
+        return tuple(sys.intern(one) for one in value[:_MOST_PARENTS] if isinstance(one, str))
+    if isinstance(value, str):
+        return sys.intern(value)  # of many records it is the same
+    return value if value is None or isinstance(value, int | float) else bool(value)
 
 
 _EQUAL = b"cache.equalMutable"

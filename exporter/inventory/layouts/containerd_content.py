@@ -136,8 +136,10 @@ class Contents:
         if [*spaces] != [*before]:
             changed.update(*spaces.values())
         blobs, trees = dict[str, Blob](), dict[StoreNode, tuple[Tree, ...]]()
+        lists = dict[tuple[str, ...], tuple[str, ...]]()  # most blobs are known to the same namespaces
         for digest in changed:
-            names = tuple(name for name, known in spaces.items() if digest in known)
+            found = tuple(name for name, known in spaces.items() if digest in known)
+            names = lists.setdefault(found, found)
             if names or digest in places:
                 size = spaces[names[0]][digest].size if names else None
                 blobs[digest] = Blob(digest, places.get(digest), size, names)
