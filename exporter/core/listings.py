@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -28,8 +28,9 @@ class Names(list[str]):
         """`changed`: the names that are only in this listing, or only in the one `before`."""
         super().__init__(names)
         self._mark = object()
-        self._before = None if before is None else before._mark  # noqa: SLF001 - of its own kind
-        self._changed = frozenset(changed)
+        # Since an empty one all came: they are not kept a second time.
+        self._before = before._mark if before else None  # noqa: SLF001 - of its own kind
+        self._changed = frozenset(changed if before else ())
 
     def __contains__(self, name: object) -> bool:
         at = bisect_left(self, name) if isinstance(name, str) else len(self)
@@ -92,9 +93,14 @@ def _sorted(names: list[str], before: Names) -> Names:
     The names are shared: the same ids stand in many places, and for as long as the exporter runs.
     """
     now = {*names}
-    if len(before) == len(now) and now.issuperset(before):
+    gone = [] if now.issuperset(before) else [name for name in before if name not in now]
+    if len(before) == len(now) and not gone:
         return before
-    left = [name for name in before if name in now]
-    came = [*map(sys.intern, now.difference(left))]
-    gone = [] if len(left) == len(before) else [name for name in before if name not in now]
-    return Names(sorted((*left, *came)), before, (*came, *gone))
+    came = [*map(sys.intern, now.difference(before))]
+    left = [name for name in before if name in now] if gone else list(before)
+    if 16 * len(came) < len(left):
+        for name in came:
+            insort(left, name)
+    else:
+        left = sorted((*left, *came))
+    return Names(left, before, (*came, *gone))

@@ -92,12 +92,12 @@ class Measurements:
             del self.differences[key]
         for tree in self._problems.keys() - plan.trees.keys():
             del self._problems[tree]
-        self._partial &= plan.trees.keys()
+        self._partial = {tree for tree in self._partial if tree in plan.trees}
         # A layer that is being pulled is measured at its beginning. The files written later raise no event.
         finished = {*change.settled} | (plan.sources.keys() & self.plan.unfinished)
         finished &= self.measured.keys()
         wanted |= finished | self._outdated(plan, finished)
-        self._stale = (self._stale | finished) & plan.trees.keys()
+        self._stale = {tree for tree in self._stale | finished if tree in plan.trees}
         self._tops = {*tops}
         for top, entry in tops.items():
             self._note_root(top, entry)

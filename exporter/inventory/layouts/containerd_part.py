@@ -14,6 +14,9 @@ from exporter.inventory.layouts.containerd_layers import SnapshotLayers
 from exporter.inventory.layouts.containerd_snapshots import Snapshots
 from exporter.inventory.layouts.part import ContainerLayers
 
+#: The length of a container's id.
+_ID = 64
+
 
 class SnapshotterPart:
     """The snapshots of one snapshotter, and the images in them.
@@ -76,7 +79,11 @@ class SnapshotterPart:
     @property
     def places(self) -> object:
         """The snapshots with the ids of containers, those below them, and directories with such an id."""
-        return self._engine, self._snapshots.of_containers, frozenset(filter(is_id, self.store.names))
+        return (
+            self._engine,
+            self._snapshots.of_containers,
+            frozenset([name for name in self.store.names if len(name) == _ID and is_id(name)]),
+        )
 
     def why_not_loaded(self, _container: ContainerId) -> str:
         """An engine loads a container of its snapshotter, whatever became of its snapshots."""
