@@ -13,12 +13,14 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from exporter.core.descent import Descent, check_name
-from exporter.core.listings import Listings
+from exporter.core.listings import Listings, Names
 from exporter.core.measured import Reason, Tree, root_of
-from exporter.core.mountinfo import MountPoint
+
+if TYPE_CHECKING:  # a worker needs nothing of the model that this refers to: to read it is half of its start
+    from exporter.core.mountinfo import MountPoint
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
@@ -102,7 +104,7 @@ class DataRoot:
         #: The mounts that were to be touched and did not answer.
         self.silent: set[Tree] = set()
         self._asked: set[Tree] = set()
-        self._listings: dict[Tree, list[str]] = {}
+        self._listings: dict[Tree, Names] = {}
         #: What earlier openings of this root have listed.
         self.listings = Listings()
         try:
@@ -211,7 +213,7 @@ class DataRoot:
         except OSError:
             return False
 
-    def names(self, tree: Tree) -> list[str]:
+    def names(self, tree: Tree) -> Names:
         """List the names in a directory, sorted so that a scan is repeatable; raises OSError.
 
         It is listed once for as long as this root is open, so that all of a scan sees the same.

@@ -59,6 +59,8 @@ def changed_keys(new: Mapping[K, object], old: Mapping[K, object]) -> set[K]:
     """The keys of two mappings under which these have not the same object."""
     if new is old:
         return set()
+    if not old:
+        return {*new}
     if isinstance(new, Edition) and (known := new.since(old)) is not None:
         return {key for key in known if new.get(key, _NONE) is not old.get(key, _NONE)}
     get = old.get
@@ -78,6 +80,21 @@ def with_changes(before: Mapping[K, V], put: Mapping[K, V], gone: Iterable[K] = 
     for key in gone:
         del content[key]
     return Edition(content, before, (*put, *gone))
+
+
+class Last(Generic[K, V]):
+    """The last edition of a mapping that is read again and again."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: Mapping[K, V] = Edition()
+
+    def or_next(self, found: Mapping[K, V]) -> Mapping[K, V]:
+        """The last edition where what was `found` has the same objects, else that from now on."""
+        if changed_keys(found, self.value):
+            self.value = found
+        return self.value
 
 
 class Kept(Generic[K, S, V]):

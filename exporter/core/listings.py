@@ -3,6 +3,8 @@
 import os
 import sys
 import time
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from exporter.core.measured import Tree
@@ -14,6 +16,38 @@ _RECENT_NANOSECONDS = 2_000_000_000
 _Signature = tuple[int, int, int, int]
 
 
+_NONE: frozenset[str] = frozenset()
+
+
+class Names(list[str]):
+    """The sorted names in a directory, which nobody changes. It knows which of them came or went since the one before.
+
+    That one is known by its mark alone, so that it is not kept.
+    """
+
+    __slots__ = ("_before", "_changed", "_mark")
+
+    def __init__(self, names: Iterable[str] = (), before: "Names | None" = None, changed: Iterable[str] = ()) -> None:
+        """`changed`: the names that are only in this listing, or only in the one `before`."""
+        super().__init__(names)
+        self._mark = object()
+        # Since an empty one all came: they are not kept a second time.
+        self._before = before._mark if before else None  # noqa: SLF001 - of its own kind
+        self._changed = frozenset(changed) if before else _NONE
+
+    def __contains__(self, name: object) -> bool:
+        at = bisect_left(self, name) if isinstance(name, str) else len(self)
+        return at < len(self) and self[at] == name
+
+    def since(self, old: Sequence[str]) -> frozenset[str]:
+        """The names that are in one of these listings only."""
+        if self is old:
+            return _NONE
+        if isinstance(old, Names) and old._mark is self._before:  # noqa: SLF001 - of its own kind
+            return self._changed
+        return frozenset(self).symmetric_difference(old)
+
+
 class _Listing(NamedTuple):
     """The names in a directory, which had this signature before it was listed.
 
@@ -22,7 +56,7 @@ class _Listing(NamedTuple):
 
     signature: _Signature
     settled: bool
-    names: list[str]
+    names: Names
 
 
 class Listings:
@@ -32,8 +66,8 @@ class Listings:
         self._known: dict[Tree, _Listing] = {}
         self._used: set[Tree] = set()
 
-    def names(self, tree: Tree, descriptor: int) -> list[str]:
-        """The names in an open directory, sorted; raises OSError. Nobody may change the list."""
+    def names(self, tree: Tree, descriptor: int) -> Names:
+        """The names in an open directory; raises OSError."""
         status, now = os.fstat(descriptor), time.time_ns()
         signature = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
         known = self._known.get(tree)
@@ -41,7 +75,7 @@ class Listings:
         if known is not None and known.settled and known.signature == signature:
             return known.names
         settled = now - max(status.st_mtime_ns, status.st_ctime_ns) > _RECENT_NANOSECONDS
-        found = _sorted(os.listdir(descriptor), known.names if known else [])
+        found = _sorted(os.listdir(descriptor), known.names if known else Names())
         self._known[tree] = _Listing(signature, settled, found)
         return found
 
@@ -56,13 +90,20 @@ class Listings:
         self._known.clear()
 
 
-def _sorted(names: list[str], before: list[str]) -> list[str]:
-    """The names in their order; the list `before` where it has the same.
+def _sorted(names: list[str], before: Names) -> Names:
+    """The names in their order; the listing `before` where it has the same.
 
     The names are shared: the same ids stand in many places, and for as long as the exporter runs.
     """
     now = {*names}
-    if len(before) == len(now) and now.issuperset(before):
+    gone = [] if now.issuperset(before) else [name for name in before if name not in now]
+    if len(before) == len(now) and not gone:
         return before
-    left = [name for name in before if name in now]
-    return sorted((*left, *map(sys.intern, now.difference(left))))
+    came = [*map(sys.intern, now.difference(before))]
+    left = [name for name in before if name in now] if gone else list(before)
+    if 16 * len(came) < len(left):
+        for name in came:
+            insort(left, name)
+    else:
+        left = sorted((*left, *came))
+    return Names(left, before, (*came, *gone))

@@ -19,7 +19,7 @@ _MOST_KEPT = 1_000_000
 
 #: What a root keeps, each object once.
 Kept = tuple[StoreNode, ...]
-_Root = tuple[Hold, Kept, Label]
+_Root = tuple[Kept, Label]
 
 
 class Marks(Generic[Label]):
@@ -31,7 +31,7 @@ class Marks(Generic[Label]):
         """`order`: all labels, the one that counts first is the first."""
         self._order = order
         self._ranks = {label: rank for rank, label in enumerate(order)}
-        #: By the identity of a root: the root, what it keeps, and its label.
+        #: By the identity of a root: what it keeps, and its label. Whatever has its place later is as good.
         self._roots: dict[int, _Root[Label]] = {}
         #: By object, how many roots of each label keep it: so many bits for each label.
         self._counts: dict[StoreNode, int] = {}
@@ -46,17 +46,16 @@ class Marks(Generic[Label]):
         if not self._roots:
             self._counts, self.labels = {}, Edition()
         before = self._roots
-        roots = zip(content.holds, content.kept, labels, strict=True)
-        self._roots = now = {id(root[0]): root for root in roots}
-        come = [one for key, one in now.items() if not _is_same(before.get(key), one)]
-        gone = [one for key, one in before.items() if not _is_same(now.get(key), one)]
+        self._roots = now = dict(zip(map(id, content.holds), zip(content.kept, labels, strict=True), strict=True))
+        come = [root for key, root in now.items() if before.get(key) != root]
+        gone = [root for key, root in before.items() if now.get(key) != root]
         if come or gone:
             self._count(come, gone)
 
     def _count(self, come: Iterable[_Root[Label]], gone: Iterable[_Root[Label]]) -> None:
         counts, before = self._counts, dict[StoreNode, int]()
         for sign, roots in ((1, come), (-1, gone)):
-            for _, kept, label in roots:
+            for kept, label in roots:
                 one = sign << (_BITS * self._ranks[label])
                 for node in kept:
                     count = counts.get(node, 0)
@@ -81,10 +80,6 @@ class Marks(Generic[Label]):
         self.labels = Edition(first_marks(content, stages.items()), self.labels)
 
 
-def _is_same(one: _Root[Label] | None, other: _Root[Label]) -> bool:
-    return one is not None and one[0] is other[0] and one[1] is other[1] and one[2] == other[2]
-
-
 def _lowest(count: int) -> int:
     return ((count & -count).bit_length() - 1) // _BITS if count else -1
 
@@ -92,12 +87,14 @@ def _lowest(count: int) -> int:
 class Closures:
     """What each root of a graph keeps, from one state of it to the next."""
 
-    __slots__ = ("_known", "_links", "_too_many")
+    __slots__ = ("_known", "_links", "_size", "_too_many")
 
     def __init__(self) -> None:
         #: By the identity of a root: the root, and what it keeps.
         self._known: dict[int, tuple[Hold, Kept]] = {}
         self._links: tuple[Mapping[StoreNode, object], ...] = ({}, {})
+        #: How many objects all of these keep together.
+        self._size = 0
         self._too_many = False
 
     def update(
@@ -114,19 +111,23 @@ class Closures:
         changed = {key for new, old in zip(links, self._links, strict=True) for key in changed_keys(new, old)}
         # An object that no root kept has no part in what one kept.
         changed = {node for node in changed if node in kept}
-        known, self._known, self._links = self._known, {}, links
-        left, found = _MOST_KEPT, list[Kept]()
-        for hold in holds:
-            before = known.get(id(hold))
-            if before is None or not (changed.isdisjoint(before[1]) if changed else True):
-                before = hold, kept_by(hold, references, parents)
-            self._known[id(hold)] = before
-            found.append(before[1])
-            left -= len(before[1])
-            if left < 0:
-                self._known, self._links, self._too_many = {}, ({}, {}), True
-                return ()
-        return found
+        known = self._known
+        now = dict(zip(map(id, holds), holds, strict=True))
+        gone = {key for key in known if key not in now}
+        if changed:
+            gone.update(key for key, (_, kept_nodes) in known.items() if not changed.isdisjoint(kept_nodes))
+        for key in gone:
+            self._size -= len(known.pop(key)[1])
+        self._links = links
+        for key, hold in now.items():
+            if key not in known:
+                found = kept_by(hold, references, parents)
+                known[key] = hold, found
+                self._size += len(found)
+                if self._size > _MOST_KEPT:
+                    self._known, self._links, self._too_many = {}, ({}, {}), True
+                    return ()
+        return [known[id(hold)][1] for hold in holds]
 
 
 def kept_by(hold: Hold, references: Mapping[StoreNode, Kept], parents: Mapping[StoreNode, StoreNode]) -> Kept:

@@ -1,8 +1,12 @@
 """The values that measuring returns. A worker process imports this without the rest of the model."""
 
+import contextlib
+import struct
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from typing import cast
 
 from exporter.core.links import NO_LINKS, Links
 
@@ -12,6 +16,7 @@ Tree = tuple[str, ...]
 
 #: (st_dev, st_ino, st_ctime_ns) of a tree's root, to tell it from another tree that gets the same path later.
 Identity = tuple[int, int, int]
+_IDENTITY = struct.Struct("<QQq")
 
 
 def root_of(tree: Tree) -> Tree:
@@ -61,24 +66,64 @@ class Usage:
         return Usage(self.size + other.size, self.allocated + other.allocated, self.inodes + other.inodes)
 
 
-@dataclass(frozen=True, slots=True)
+@lru_cache(1024)
+def usage_of(size: int, allocated: int, inodes: int) -> Usage:
+    """The same object for the same numbers, most often: many trees are files of few bytes, or empty directories."""
+    return Usage(size, allocated, inodes)
+
+
 class Measured:
-    """The sums of one tree: every inode once, without other filesystems.
+    """The sums of one tree: every inode once, without other filesystems. It is never changed.
 
     `links` are the inodes that may also be linked from other trees: sums over several trees need them.
-    `entries` is how many directory entries were looked at.
+    `entries` is how many directory entries were looked at. There are tens of thousands of these, so the three numbers
+    of the identity are packed: as objects they take four times as much.
     """
 
-    usage: Usage
-    identity: Identity = (0, 0, 0)
-    links: Links = NO_LINKS
-    entries: int = 0
-    skipped_mounts: int = 0
+    __slots__ = ("_identity", "entries", "links", "skipped_mounts", "usage")
+
+    def __init__(
+        self,
+        usage: Usage,
+        identity: Identity = (0, 0, 0),
+        links: Links = NO_LINKS,
+        entries: int = 0,
+        skipped_mounts: int = 0,
+    ) -> None:
+        self.usage = usage
+        self.links = links
+        self.entries = entries
+        self.skipped_mounts = skipped_mounts
+        self._identity: bytes | Identity = identity
+        with contextlib.suppress(struct.error):  # a filesystem may say anything
+            self._identity = _IDENTITY.pack(*identity)
+
+    @property
+    def identity(self) -> Identity:
+        """What tells the tree from another one."""
+        packed = self._identity
+        return cast("Identity", _IDENTITY.unpack(packed)) if isinstance(packed, bytes) else packed
 
     @property
     def device(self) -> int:
         """The st_dev of the tree."""
         return self.identity[0]
+
+    def counting(self, usage: Usage, links: Links) -> "Measured":
+        """The same tree with other sums."""
+        return Measured(usage, self.identity, links, self.entries, self.skipped_mounts)
+
+    def _key(self) -> tuple[object, ...]:
+        return self.usage, self._identity, self.links, self.entries, self.skipped_mounts
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Measured) and self._key() == other._key())
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return f"Measured({self.usage}, {self.identity}, {self.links}, {self.entries}, {self.skipped_mounts})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from exporter.core.measured import Measured, Reason, Tree, is_within, mount_around, root_of
 from exporter.core.objects import Inventory, Problem
 from exporter.core.states import Collector, ContainerId, LayerKey, Trigger
+
+SKIPPED = attrgetter("skipped_mounts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ class Snapshot:
     @property
     def skipped_mounts(self) -> int:
         """How many mount points were not entered."""
-        return sum(one.skipped_mounts for one in self.measured.values())
+        return sum(map(SKIPPED, self.measured.values()))
 
 
 @dataclass(slots=True)

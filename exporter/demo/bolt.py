@@ -57,10 +57,16 @@ def bolt(tree: Tree) -> bytes:
 
 
 def write_bolt(path: Path, tree: Tree) -> None:
-    """Write a database and rename it into place, so that a reader sees the old or the new one."""
+    """Write a database and rename it into place, so that a reader sees the old or the new one.
+
+    One that has these contents is left alone, as an engine leaves one in which nothing changes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    content = bolt(tree)
+    if path.exists() and path.read_bytes() == content:
+        return
     made = path.with_name("." + path.name)
-    made.write_bytes(bolt(tree))
+    made.write_bytes(content)
     os.replace(made, path)
 
 
@@ -77,9 +83,11 @@ class BoltFile:
         self._transaction = 1
 
     def write(self, tree: Tree) -> None:
-        """Commit a state of the database; raises OSError."""
+        """Commit a state of the database, unless it is the one that is there; raises OSError."""
         state = _State(self._state)
         root = state.tree(state.elements(tree))
+        if not state.written and self._path.exists():
+            return
         self._transaction += 1
         if not self._path.exists():
             self._path.parent.mkdir(parents=True, exist_ok=True)

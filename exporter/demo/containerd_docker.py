@@ -231,7 +231,8 @@ class ContainerdWriter:
         records = {name: {key: _value(value) for key, value in its.items()} for name, its in self._records.items()}
         home = self.root / "buildkit" / f"containerd-{self.snapshotter}"
         (home / "cachemounts").mkdir(parents=True, exist_ok=True)
-        (home / "workerid").write_text("mxscy37pxz7foxo6tdvfoah30")
+        if not (home / "workerid").exists():
+            (home / "workerid").write_text("mxscy37pxz7foxo6tdvfoah30")
         self._cache.write({"_main": records, "_index": {}, "_external": {}})
         write_bolt(self.root / "buildkit/history_c8d.db", {"_records": self._builds, "_version": {"version": b"2"}})
         write_bolt(self.root / "buildkit/cache.db", {"_result": {}})

@@ -1,37 +1,26 @@
-"""Which objects prunes remove, one category after the other, and which layers and trees go with each.
+"""What each prune removes, one category after the other, and which layers, blobs and trees go with it.
 
 A graph driver's layers go with the last image, container or build record that needs them; blobs and snapshots of
 containerd go as its garbage collector frees them.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from exporter.core.content import StoreNode
+from exporter.core.content import ContentStore, StoreNode
 from exporter.core.engine_version import PRUNES
+from exporter.core.kept import changed_keys
 from exporter.core.measured import Tree
-from exporter.core.model import (
-    Container,
-    ContainerState,
-    Image,
-    ImageKey,
-    Inventory,
-    Layer,
-    LayerId,
-    Use,
-    Volume,
-)
+from exporter.core.model import Image, Inventory, Layer, LayerKey, Use
 from exporter.core.text import SHORT, escape
-from exporter.figures.prunable import reasons_against
+from exporter.figures.difference import Difference, splice
+from exporter.figures.going import RANKS, Going, Move, is_stopped
 from exporter.figures.prunes import Category, Command, command
-from exporter.figures.sweep import Sweep
+from exporter.figures.sweep import Sweep, kinds_of
 
-_STOPPED = frozenset(ContainerState) - {
-    *(ContainerState.UNKNOWN, ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING),
-    ContainerState.STALE,
-}
+ORPHANED = RANKS[Category.LAYERS_ORPHANED]
+NO_CONTENT = ContentStore()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,233 +41,159 @@ class Freed:
         return self.make_how()
 
 
+class CleanUp:
+    """Removes one category after the other, for one snapshot after the other.
+
+    `others`: when the trees of containerd's store and of BuildKit go that are no layers, no blobs and no snapshots that
+    something needs; None: they stay. `orphans` are the blobs and snapshots of containerd that nothing refers to.
+    """
+
+    def __init__(self, why: Mapping[Category, str]) -> None:
+        """`why`: what nobody is told to run does not count as run for those after it, see `reasons_against`."""
+        self._why = why
+        self._inventory = Inventory()
+        self._going = Going(why.keys())
+        self._kinds = b""
+        self._sweep: Sweep | None = None
+        #: The images of containerd's store that lose their last name, by category.
+        self._nameless: dict[Category, int] = {}
+        self.stages = b""
+        self.others: dict[Tree, Category | None] = {}
+        self.orphans: set[StoreNode] = set()
+        #: The orphaned snapshots, how many orphaned layers and blobs there are, and the files of blobs of no namespace.
+        self._snapshots: set[StoreNode] = set()
+        self._orphaned = 0
+        self._alone: dict[str, Tree] = {}
+
+    def goes_on(self, why: Mapping[Category, str]) -> bool:
+        """Whether this can go on to a snapshot in which these reasons stand against prunes."""
+        return self._why.keys() == why.keys()
+
+    def advance(self, difference: Difference, why: Mapping[Category, str], move: Move) -> dict[LayerKey, int | None]:
+        """Go on to the next snapshot; return the layers that may go at another time, with their ranks before."""
+        self._why = why
+        self._inventory = difference.now.inventory
+        layers = self._going.advance(difference, move)
+        self._sweep_store(difference)
+        self._note_orphans(difference)
+        self._note_others(difference)
+        return layers
+
+    def layer(self, layer: Layer, needed: int | None) -> int:
+        """When a layer of a graph driver goes that something of this rank needs."""
+        if layer.use is Use.ORPHANED:
+            return ORPHANED
+        return len(Category) if needed is None else needed
+
+    def needed(self, key: LayerKey) -> int | None:
+        """The rank of the last object that needs a layer of a graph driver."""
+        return self._going.layer(key)
+
+    def _sweep_store(self, difference: Difference) -> None:
+        """Do what each prune does in containerd's store."""
+        inventory, content = self._inventory, self._inventory.content
+        self._kinds = _kinds(difference, self._kinds)
+        self._nameless = {}
+        if content is None:
+            self._sweep, self.stages = None, b""
+            return
+        sweep = self._sweep = Sweep(inventory, content, self._kinds)
+        left = [one for one in inventory.containers if not (one.foreign or one.unloaded)]
+        for category in Category:
+            if category in self._why:
+                continue
+            if category is Category.CONTAINERS_STOPPED:
+                sweep.remove_containers(category, [one for one in left if is_stopped(one)])
+                left = [one for one in left if not is_stopped(one)]
+            elif category in (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED):
+                gone = sweep.remove_images(category, left, every=category is Category.IMAGES_UNUSED)
+                self._nameless[category] = sum(one.listed for one in gone)
+            elif category is Category.BUILD_CACHE:
+                sweep.remove_builds(category)
+            elif category is Category.BUILD_HISTORY:
+                self._nameless[category] = sweep.remove_history(category)
+        self.stages = sweep.stages()
+
+    def _note_orphans(self, difference: Difference) -> None:
+        """The layers that nothing refers to, and blobs of containerd that nothing refers to."""
+        for layers, add in ((difference.layers.removed, False), (difference.layers.added, True)):
+            for layer in layers:
+                if layer.use is not Use.ORPHANED:
+                    continue
+                self._orphaned += 1 if add else -1
+                if layer.namespace:
+                    node = StoreNode(layer.namespace, layer.driver, layer.name)
+                    (self._snapshots.add if add else self._snapshots.discard)(node)
+        content = self._inventory.content or NO_CONTENT
+        blobs = (content.blobs[digest] for digest in content.orphaned if digest in content.blobs)
+        self.orphans = self._snapshots | {
+            StoreNode(namespace, "", blob.digest) for blob in blobs for namespace in blob.namespaces
+        }
+
+    def _note_others(self, difference: Difference) -> None:
+        """The trees of containerd's store and of BuildKit that are no blob and no snapshot of a namespace."""
+        cache, content = self._inventory.build_cache, self._inventory.content or NO_CONTENT
+        before = difference.before.inventory.content or NO_CONTENT
+        for digest in changed_keys(content.blobs, before.blobs):
+            blob = content.blobs.get(digest)
+            if blob is None or blob.namespaces or blob.tree is None:
+                self._alone.pop(digest, None)
+            else:
+                self._alone[digest] = blob.tree
+        self.others = dict.fromkeys((*cache.files, *cache.content, *content.files))
+        self.others.update(dict.fromkeys(one.tree for one in content.ingests))
+        for digest, tree in self._alone.items():
+            self.others[tree] = Category.LAYERS_ORPHANED if digest in content.orphaned else None
+
+    def freed(self, category: Category, allocated: int | None) -> Freed:
+        """What a category frees, if the trees that go with it have so many bytes of blocks."""
+        if why := self._why.get(category):
+            return Freed(None, None, why=why)
+        return Freed(allocated, self._objects(category), partial(self._how, category))
+
+    def _objects(self, category: Category) -> int:
+        if category is Category.BUILD_CACHE:
+            return len(self._inventory.build_cache.records)
+        if category is Category.LAYERS_ORPHANED:
+            content = self._inventory.content or NO_CONTENT
+            return self._orphaned + sum(digest in content.blobs for digest in content.orphaned)
+        return self._going.objects[RANKS[category]] + self._nameless.get(category, 0)
+
+    def _how(self, category: Category) -> Command:
+        if category is Category.BUILD_HISTORY and self._sweep is None:
+            return Command("")
+        engine = self._inventory.engine
+        names = list(map(escape, self._names(category))) if engine.has(PRUNES) is False else []
+        return command(category, engine, names)
+
+    def _names(self, category: Category) -> Iterator[str]:
+        """What an engine without prunes calls the objects that a category removes."""
+        if category is Category.CONTAINERS_STOPPED:
+            yield from (one.id[:SHORT] for one in self._inventory.containers if is_stopped(one))
+        elif category in (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED):
+            for image in self._going.images(self._inventory.images, RANKS[category]):
+                yield from _image_names(image) if image.listed else ()
+        elif category is Category.VOLUMES_UNUSED:
+            rank = RANKS[category]
+            yield from (one.name for one in self._inventory.volumes if self._going.volume(one) == rank)
+
+
 def _image_names(image: Image) -> tuple[str, ...]:
     """What `docker rmi` needs to remove an image: all its tags, else its digests, else its id."""
     tags = tuple(f"{repository}:{tag}" for repository, tag in image.references)
     return tags or image.digests or (image.id[:SHORT],)
 
 
-def _is_stopped(container: Container) -> bool:
-    """Whether `docker container prune` removes it."""
-    return container.state in _STOPPED and not (container.unloaded or container.foreign)
-
-
-def _parent(image: Image) -> ImageKey | None:
-    return None if image.parent is None else ImageKey(image.driver, image.namespace, image.parent)
-
-
-#: By driver, the layers that objects need.
-_Layers = dict[str, set[LayerId]]
-
-
-class CleanUp:
-    """Removes one category after the other.
-
-    `removed` are the containers, images and volumes that go with each. `layers` has, by driver, with which category
-    each layer of a graph driver goes that something needs; None: it stays. `nodes` has the same for the blobs and
-    snapshots of containerd's store that something needs, `others` for the other trees of that store and of BuildKit.
-    """
-
-    def __init__(self, inventory: Inventory) -> None:
-        self._inventory = inventory
-        self.removed: dict[Category, Sequence[Container | Image | Volume]] = {}
-        self.layers: dict[str, dict[LayerId, Category | None]] = defaultdict(dict)
-        self.nodes: dict[StoreNode, Category | None] = {}
-        self.others: dict[Tree, Category | None] = {}
-        self.objects: dict[Category, int] = dict.fromkeys(Category, 0)
-        self._names: dict[Category, list[str]] = defaultdict(list)
-        self._by_name = inventory.engine.has(PRUNES) is False
-        self._why = reasons_against(inventory)
-        self._images = {one.key: one for one in inventory.images if not (one.unloaded or one.namespace)}
-        self._containers = [one for one in inventory.containers if not (one.unloaded and one.going)]
-        self._building = True
-        self._sweep = Sweep(inventory, inventory.content) if inventory.content is not None else None
-        self._run()
-        self._note_others()
-        self._note_orphans(Category.LAYERS_ORPHANED)
-
-    def _run(self) -> None:
-        """Do what each prune does, and note with which category each layer goes: with the last that needs it."""
-        steps: tuple[tuple[Category, Callable[[Category], _Layers]], ...] = (
-            (Category.CONTAINERS_STOPPED, self._prune_containers),
-            (Category.IMAGES_DANGLING, self._prune_dangling),
-            (Category.IMAGES_UNUSED, self._prune_unused),
-            (Category.VOLUMES_UNUSED, self._prune_volumes),
-            (Category.BUILD_CACHE, self._prune_builds),
-            (Category.BUILD_HISTORY, self._prune_history),
-        )
-        for category, step in steps:
-            if category in self._why:
-                continue  # nobody is told to run it, so it does not count as run for those after it
-            for driver, names in step(category).items():
-                self.layers[driver].update(dict.fromkeys(names, category))
-        for driver, names in self._kept().items():
-            self.layers[driver].update(dict.fromkeys(names))
-
-    def _kept(self) -> _Layers:
-        """The layers of graph drivers that what is left needs.
-
-        So are those that an entry of `layerdb/mounts` holds.
-        An engine reads such an entry when it starts, whether its container is there or not, and removes no layer that
-        one stands on (Docker 20.10 layer/layer_store.go, loadMount).
-        """
-        kept = _of_images(self._images.values())
-        cache = self._inventory.build_cache
-        for driver, names in (
-            *_of_containers(self._containers).items(),
-            *cache.kept.items(),
-            *(cache.holds.items() if self._building else ()),
-        ):
-            kept[driver].update(names)
-        for layer in self._inventory.layers:
-            if layer.held and not layer.namespace:
-                kept[layer.driver].add(layer.id)
-        return kept
-
-    def _note_others(self) -> None:
-        """The trees of containerd's store and of BuildKit that are no blob and no snapshot of a namespace."""
-        cache, content = self._inventory.build_cache, self._inventory.content
-        self.others.update(dict.fromkeys((*cache.files, *cache.content)))
-        if content is None or self._sweep is None:
-            return
-        self.others.update(dict.fromkeys(content.files))
-        self.others.update(dict.fromkeys(one.tree for one in content.ingests))
-        alone = (one.tree for one in content.blobs.values() if not one.namespaces)
-        self.others.update(dict.fromkeys(tree for tree in alone if tree is not None))
-        self.nodes = self._sweep.freed()
-
-    def _note_orphans(self, category: Category) -> None:
-        """The layers that nothing refers to, and blobs of containerd that nothing refers to."""
-        orphans = [layer for layer in self._inventory.layers if layer.use is Use.ORPHANED]
-        for layer in orphans:
-            if layer.namespace:
-                self.nodes.setdefault(StoreNode(layer.namespace, layer.driver, layer.name), category)
-            else:
-                self.layers[layer.driver][layer.id] = category
-        content = self._inventory.content
-        known = content.blobs if content is not None else {}
-        blobs = [known[digest] for digest in (content.orphaned if content else ()) if digest in known]
-        for blob in blobs:
-            for namespace in blob.namespaces:
-                self.nodes.setdefault(StoreNode(namespace, "", blob.digest), category)
-            if blob.tree is not None and not blob.namespaces:
-                self.others[blob.tree] = category
-        self.objects[category] = len(orphans) + len(blobs)
-
-    def freed(self, category: Category, allocated: int | None) -> Freed:
-        """What a category frees, if the trees that go with it have so many bytes of blocks."""
-        if why := self._why.get(category):
-            return Freed(None, None, why=why)
-        return Freed(allocated, self.objects[category], partial(self._how, category))
-
-    def _how(self, category: Category) -> Command:
-        if category is Category.BUILD_HISTORY and self._sweep is None:
-            return Command("")
-        return command(category, self._inventory.engine, list(map(escape, self._names[category])))
-
-    def _count(self, category: Category, names: Iterable[str]) -> None:
-        """Count an object that a category removes, and note what an engine without prunes calls it."""
-        self.objects[category] += 1
-        if self._by_name:
-            self._names[category].extend(names)
-
-    def _prune_containers(self, category: Category) -> _Layers:
-        """`docker container prune`: those that do not run. What may run, or be started again, stays.
-
-        A removal that was cut off, or failed, leaves a container `removing`. The engine calls it dead after a failure,
-        and when it is started again, and prunes it (Docker 20.10 daemon/daemon.go, restore).
-        """
-        gone = [one for one in self._containers if _is_stopped(one)]
-        self.removed[category] = gone
-        for one in gone:
-            self._count(category, (one.id[:SHORT],))
-        if self._sweep is not None:
-            self._sweep.remove_containers(category, gone)
-        self._containers = [one for one in self._containers if not _is_stopped(one)]
-        return _of_containers(gone)
-
-    def _prune_dangling(self, category: Category) -> _Layers:
-        """`docker image prune`: images without a tag that nothing is built on, then their nameless parents."""
-        gone = self._remove_images(category, lambda image, head: image.dangling if head else not image.named)
-        self._remove_names(category, every=False)
-        return gone
-
-    def _prune_unused(self, category: Category) -> _Layers:
-        """`docker image prune -a`: every image that no container uses and that nothing left is built on."""
-        gone = self._remove_images(category, lambda _image, _head: True)
-        self._remove_names(category, every=True)
-        return gone
-
-    def _remove_names(self, category: Category, *, every: bool) -> None:
-        """Remove images of containerd, name by name."""
-        if self._sweep is not None:
-            docker = [one for one in self._containers if not (one.foreign or one.unloaded)]
-            gone = self._sweep.remove_images(category, docker, every=every)
-            self.objects[category] += sum(one.listed for one in gone)
-
-    def _remove_images(self, category: Category, wanted: Callable[[Image, bool], bool]) -> _Layers:
-        """Remove images that no container uses, children before parents; `wanted` decides by image and head."""
-        used = {key for one in self._containers if (key := one.image_key) is not None}
-        children = Counter(parent for one in self._images.values() if (parent := _parent(one)) is not None)
-        heads = {key for key in self._images if not children[key]}
-        pending, gone = list(heads), list[Image]()
-        while pending:
-            key = pending.pop()
-            image = self._images[key]
-            if key in used or children[key] or not wanted(image, key in heads):
-                continue
-            gone.append(self._images.pop(key))
-            if image.listed:
-                self._count(category, _image_names(image))
-            if (parent := _parent(image)) in self._images:
-                children[parent] -= 1
-                pending.append(parent)
-        self.removed[category] = gone
-        return _of_images(gone)
-
-    def _prune_volumes(self, category: Category) -> _Layers:
-        """`docker volume prune --all`: local volumes without driver options that no container that is left mounts."""
-        used = {mount.source for one in self._containers for mount in one.mounts if mount.kind == "volume"}
-        volumes = self._inventory.volumes
-        gone = [one for one in volumes if one.name not in used and one.driver == "local" and not one.optioned]
-        for one in gone:
-            self._count(category, (one.name,))
-        self.removed[category] = gone
-        return {}
-
-    def _prune_builds(self, category: Category) -> _Layers:
-        """`docker builder prune --all`: all records, and the layers that only they need. Its files do not shrink."""
-        self._building = False
-        cache = self._inventory.build_cache
-        self.objects[category] = len(cache.records)
-        if self._sweep is not None:
-            self._sweep.remove_builds(category)
-        return {driver: set(names) for driver, names in cache.holds.items()}
-
-    def _prune_history(self, category: Category) -> _Layers:
-        """`docker buildx history rm --all`. Its database does not shrink."""
-        if self._sweep is not None:
-            self.objects[category] = self._sweep.remove_history(category)
-        return {}
+def _kinds(difference: Difference, known: bytes) -> bytes:
+    """The kinds of the roots of containerd's store, of which those of the roots before are `known`."""
+    before, now = difference.before.inventory, difference.now.inventory
+    old, new = before.content or NO_CONTENT, now.content or NO_CONTENT
+    if (old.engine, old.history, before.build_cache.idle) != (new.engine, new.history, now.build_cache.idle):
+        return kinds_of(now, new, new.holds)
+    start, end_before, end_now = splice(old.holds, new.holds)
+    return known[:start] + kinds_of(now, new, new.holds[start:end_now]) + known[end_before:]
 
 
 def is_unsized(layer: Layer | None) -> bool:
     """Whether it is not known what goes with a layer: those of some drivers are no directories, or share blocks."""
     return layer is not None and (layer.shares or not layer.trees)
-
-
-def _of_images(images: Iterable[Image]) -> _Layers:
-    needed: _Layers = defaultdict(set)
-    for one in images:
-        needed[one.driver].update(one.layers)
-    return needed
-
-
-def _of_containers(containers: Iterable[Container]) -> _Layers:
-    """The layers that containers need. Those of containerd are kept by a lease, or a container, of containerd."""
-    needed: _Layers = defaultdict(set)
-    for one in containers:
-        if not one.namespace:
-            needed[one.driver].update(one.chain)
-            needed[one.driver].update(name for name in (one.layer, one.init) if name is not None)
-    return needed

@@ -99,6 +99,8 @@ class Figures:
         inventory = self.snapshot.inventory
         if figure is Figure.BUILD_SHARES and inventory.build_cache.unsure:
             return inventory.build_cache.unsure
+        if not inventory.knowledge.gaps:
+            return ""
         # Of all drivers it is known only where it is of each: one may need more than another.
         asked = (driver,) if driver else ("", *inventory.drivers)
         return next((why for one in asked if (why := needs.why_not(inventory.knowledge, figure, one))), "")
@@ -305,10 +307,8 @@ class Figures:
     @cached_property
     def blobs(self) -> Mapping[BlobUse, BlobSum]:
         """The blobs of containerd's image store by use; nothing where there is none, or it was not read whole."""
-        content, part = self.snapshot.inventory.content, self._blobs
-        if content is None or part is None:
-            return {}
-        return self._attempt(Collector.IMAGES, "blobs", lambda _: part.sums(content), {})
+        part = self._blobs
+        return {} if part is None else self._attempt(Collector.IMAGES, "blobs", part.sums, {})
 
     @cached_property
     def history(self) -> int | None:

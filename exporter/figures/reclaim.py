@@ -6,24 +6,25 @@ volume/service/service.go (Prune).
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from exporter.core.content import ContentStore, StoreNode
+from exporter.core.content import StoreNode
 from exporter.core.kept import changed_keys
 from exporter.core.measured import Tree
-from exporter.core.model import Container, Filesystem, Image, Layer, LayerId, LayerKey, Snapshot, Volume
-from exporter.figures.clean_up import CleanUp, Freed, is_unsized
-from exporter.figures.difference import Difference
+from exporter.core.model import Filesystem, Layer, LayerKey, Snapshot
+from exporter.figures.clean_up import NO_CONTENT, ORPHANED, CleanUp, Freed, is_unsized
+from exporter.figures.difference import Difference, blank
 from exporter.figures.layer_sizes import LayerSizes
 from exporter.figures.owners import BY_ITSELF, KEPT, Owners
+from exporter.figures.prunable import reasons_against
 from exporter.figures.prunes import Category
+from exporter.figures.stages import NOT_KEPT, Stages
+from exporter.figures.sweep import rank_of
 from exporter.inventory.areas import table
 
 #: None stands for what stays: it comes last.
 _RANK_OF: Mapping[Category | None, int] = {category: rank for rank, category in enumerate((*Category, None))}
-_NO_CONTENT = ContentStore()
-_Object = Container | Image | Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,16 @@ class Reclaimer:
     """Works out what each prune would free."""
 
     def __init__(self) -> None:
+        self._begin({})
+
+    def _begin(self, why: Mapping[Category, str]) -> None:
+        """Begin with a root in which nothing is, and these reasons against prunes."""
         self._owners = Owners()
-        self._clean_up: CleanUp | None = None
-        #: The containers, images and volumes that go with a category, by identity: each with its rank.
-        self._removed: dict[int, tuple[_Object, int]] = {}
-        self._layers: dict[LayerKey, int] = {}
+        self._clean_up = CleanUp(why)
         self._others: dict[Tree, int] = {}
-        #: The blobs and snapshots of containerd that something needs, and when each goes.
-        self._nodes: dict[StoreNode, Category | None] = {}
+        #: When the blobs and snapshots of containerd go that something needs, and those that nothing needs.
+        self._stages = Stages()
+        self._orphans: set[StoreNode] = set()
         #: When the snapshots go of which it is not known what goes with them.
         self._unsized_nodes: dict[StoreNode, int] = {}
         #: The trees that go with a category, and of which it is not known what they hold.
@@ -58,12 +61,15 @@ class Reclaimer:
 
     def advance(self, difference: Difference, sizes: LayerSizes) -> None:
         """Go on to the next snapshot, with its layers."""
-        clean_up = self._clean_up = CleanUp(difference.now.inventory)
-        self._claim_objects(difference, clean_up)
-        self._claim_layers(difference, clean_up, sizes)
+        why = reasons_against(difference.now.inventory)
+        if not self._clean_up.goes_on(why):
+            self._begin(why)
+            difference = Difference(blank(difference.now), difference.now)
+        clean_up = self._clean_up
+        self._claim_layers(difference, clean_up.advance(difference, why, self._move), sizes)
         self._claim_nodes(difference, clean_up, sizes)
         others = {tree: _RANK_OF[category] for tree, category in clean_up.others.items()}
-        for tree in changed_keys(self._others, others):
+        for tree in changed_keys(others, self._others):
             self._move((tree,), self._others.get(tree), others.get(tree))
         self._others = others
         touched = self._owners.settle(difference)
@@ -77,63 +83,40 @@ class Reclaimer:
         if now is not None:
             self._owners.claim(trees, now)
 
-    def _claim_objects(self, difference: Difference, clean_up: CleanUp) -> None:
-        before, now = (
-            self._removed,
-            {id(one): (one, _RANK_OF[category]) for category, several in clean_up.removed.items() for one in several},
-        )
-        handled: set[int] = set()
-        for kind in (difference.images, difference.containers, difference.volumes):
-            for one in kind.removed:
-                handled.add(id(one))
-                self._move(_trees(one), before.get(id(one), (one, KEPT))[1], None)
-            for one in kind.added:
-                handled.add(id(one))
-                self._move(_trees(one), None, now.get(id(one), (one, KEPT))[1])
-        for number, (one, rank) in now.items():
-            if number not in handled and (known := before.get(number, (one, KEPT))[1]) != rank:
-                self._move(_trees(one), known, rank)
-        for number, (one, rank) in before.items():
-            if number not in now and number not in handled:
-                self._move(_trees(one), rank, KEPT)
-        self._removed = now
-
-    def _claim_layers(self, difference: Difference, clean_up: CleanUp, sizes: LayerSizes) -> None:
+    def _claim_layers(self, difference: Difference, moved: dict[LayerKey, int | None], sizes: LayerSizes) -> None:
         """Those of a namespace of containerd are nodes of its store."""
-        before, now = (
-            self._layers,
-            {
-                LayerKey(driver, LayerId(name)): _RANK_OF[category]
-                for driver, several in clean_up.layers.items()
-                for name, category in several.items()
-                if category is not None
-            },
-        )
+        clean_up = self._clean_up
         changed: list[tuple[Layer, bool, bool]] = [
             *((one, True, False) for one in difference.layers.removed),
             *((one, False, True) for one in difference.layers.added),
         ]
         replaced = {one.key for one, _, _ in changed}
-        stayed = (sizes.layers[key] for key in changed_keys(before, now) - replaced if key in sizes.layers)
+        stayed = (sizes.layers[key] for key in moved.keys() - replaced if key in sizes.layers)
         for layer, was, stays in (*changed, *((one, True, True) for one in stayed)):
             if layer.namespace:
                 continue
-            old = before.get(layer.key, KEPT) if was else None
-            new = now.get(layer.key, KEPT) if stays else None
+            needed = clean_up.needed(layer.key)
+            old = clean_up.layer(layer, moved.get(layer.key, needed)) if was else None
+            new = clean_up.layer(layer, needed) if stays else None
+            if old == new:
+                continue
             self._move((*layer.trees, *layer.metadata), old, new)
             if is_unsized(layer):
                 self._unsized.subtract(() if old is None else (old,))
                 self._unsized.update(() if new is None else (new,))
-        self._layers = now
 
     def _claim_nodes(self, difference: Difference, clean_up: CleanUp, sizes: LayerSizes) -> None:
         """A blob is there once for all namespaces: it goes with the last of them that keeps it."""
-        before, now = self._nodes, clean_up.nodes
-        old, new = (one.inventory.content or _NO_CONTENT for one in (difference.before, difference.now))
-        moved = changed_keys(before, now) | changed_keys(old.trees, new.trees) | changed_keys(old.layers, new.layers)
-        for node in moved:
-            # What nothing keeps goes when the collector of containerd runs.
-            was, stays = (_RANK_OF[of[node]] if node in of else BY_ITSELF for of in (before, now))
+        old, new = (one.inventory.content or NO_CONTENT for one in (difference.before, difference.now))
+        before, now = self._orphans, clean_up.orphans
+        moved = self._stages.update(new, clean_up.stages)
+        stages = self._stages.stages
+        changed = (
+            moved.keys() | (before ^ now) | changed_keys(new.trees, old.trees) | changed_keys(new.layers, old.layers)
+        )
+        for node in changed:
+            known = stages.get(node, NOT_KEPT)
+            was, stays = _rank(node, moved.get(node, known), before), _rank(node, known, now)
             self._owners.unclaim(old.trees.get(node, ()), was)
             self._owners.claim(new.trees.get(node, ()), stays)
             if (counted := self._unsized_nodes.pop(node, None)) is not None:
@@ -142,7 +125,7 @@ class Reclaimer:
             if key is not None and is_unsized(sizes.layers.get(key)):
                 self._unsized_nodes[node] = stays
                 self._unsized[stays] += 1
-        self._nodes = now
+        self._orphans = now
 
     def _is_unknown(self, tree: Tree, snapshot: Snapshot) -> bool:
         """Whether a tree goes with a category, and it is not known what it holds. Small metadata need not be there."""
@@ -158,7 +141,6 @@ class Reclaimer:
     def reclaim(self, snapshot: Snapshot) -> Reclaim:
         """What the prunes free of the snapshot that this has come to."""
         clean_up = self._clean_up
-        assert clean_up is not None, "it has come to a snapshot"
         usages, nobody = self._owners.usages()
         unknown = {self._owners.rank(tree) for tree in self._unknown}
         unknown |= {rank for rank, count in self._unsized.items() if count}
@@ -170,8 +152,8 @@ class Reclaimer:
         return Reclaim(freed, nobody.allocated if whole else None, self._owners.elsewhere())
 
 
-def _trees(one: _Object) -> tuple[Tree, ...]:
-    """What is kept of an object besides its layers."""
-    if isinstance(one, Volume):
-        return tuple(tree for tree in (one.home, one.tree) if tree)
-    return one.metadata
+def _rank(node: StoreNode, stage: int, orphans: Collection[StoreNode]) -> int:
+    """When a blob or a snapshot goes. What nothing keeps goes when the collector of containerd runs."""
+    if stage != NOT_KEPT:
+        return rank_of(stage)
+    return ORPHANED if node in orphans else BY_ITSELF

@@ -5,10 +5,10 @@ Rules: moby 28.5 daemon/containerd/image_prune.go and image_snapshot.go, buildki
 control/control.go (Prune), containerd 2.1 core/metadata/gc.go.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
-from exporter.core.content import ContentStore, Hold, Holder, StoreNode, first_marks
+from exporter.core.content import ContentStore, Hold, Holder
 from exporter.core.model import Container, Image, Inventory
 from exporter.figures.image_names import dangling_name, is_by_digest, kept_names
 from exporter.figures.prunes import Category
@@ -16,42 +16,60 @@ from exporter.figures.prunes import Category
 #: The length of a container's id.
 _ID = 64
 _BUILDS = (Holder.BUILD, Holder.TEMPORARY)
+_HOLDERS = tuple(Holder)
+#: What the last roots keep stays, what those before keep besides is freed with these.
+_STAGES: Mapping[Category, int] = {category: len(Category) - rank for rank, category in enumerate(Category)}
 
 
 class Sweep:
     """The roots of one store, and with which category each is removed. Only those of Docker's namespaces are."""
 
-    def __init__(self, inventory: Inventory, content: ContentStore) -> None:
+    def __init__(self, inventory: Inventory, content: ContentStore, kinds: bytes) -> None:
+        """`kinds` are those of the roots, see `kinds_of`."""
         self._content = content
-        #: By the index of a root, with which category it is removed.
-        self.removed: dict[int, Category] = {}
+        self._kinds = kinds
         images = [one for one in inventory.images if one.namespace == content.engine]
         self._loaded = is_loaded(inventory)
         self._images = {one.digest: one for one in images if not one.unloaded}
-        self._idle = inventory.build_cache.idle
-        self._own: dict[Holder, list[int]] = defaultdict(list)
-        for index, hold in enumerate(content.holds if self._loaded else ()):
-            space = content.history if hold.holder is Holder.HISTORY else content.engine
-            if hold.namespace == space:
-                self._own[hold.holder].append(index)
+        #: The stage with which all roots of a kind are removed, by the kind; 0: they are not removed all together.
+        self._whole = bytearray(256)
+        #: By the index of a root, with which category it is removed by itself.
+        self._alone: dict[int, Category] = {}
+        self._names = {content.holds[at].name: at for at in self._of(Holder.IMAGE)}
+
+    def stages(self) -> bytes:
+        """By root, when it goes: from the end, 0 for one that stays. See `Stages`, and `rank_of`."""
+        stages = bytearray(self._kinds.translate(self._whole))
+        for at, category in self._alone.items():
+            stages[at] = _STAGES[category]
+        return bytes(stages)
+
+    def _of(self, holder: Holder) -> list[int]:
+        """The roots of a kind that are not removed alone, by their index."""
+        kind = _HOLDERS.index(holder)
+        return [at for at, one in enumerate(self._kinds) if one == kind] if self._loaded else []
+
+    def _remove_all(self, category: Category, *holders: Holder) -> None:
+        """Remove all roots of these kinds that no category before has removed."""
+        for kind in map(_HOLDERS.index, holders if self._loaded else ()):
+            self._whole[kind] = self._whole[kind] or _STAGES[category]
 
     def remove_containers(self, category: Category, containers: Iterable[Container]) -> None:
         """Remove Docker's leases of these containers."""
         gone = {one.id for one in containers if one.namespace == self._content.engine}
         # The lease of an image that a container has mounted has the id of the container before the name of the image.
-        self._remove(category, (Holder.CONTAINER,), lambda hold: hold.name in gone or hold.name[:_ID] in gone)
+        for at in self._of(Holder.CONTAINER) if gone else ():
+            name = self._content.holds[at].name
+            if name in gone or name[:_ID] in gone:
+                self._alone[at] = category
 
     def remove_builds(self, category: Category) -> None:
         """`docker builder prune --all`: all records of the engine's snapshotter, and what is left of work."""
-        self._remove(category, _BUILDS, lambda hold: not self._is_idle(hold))
-
-    def _is_idle(self, hold: Hold) -> bool:
-        """Whether this is a lease of a record that the engine does not know of. Some have a suffix."""
-        return hold.name.partition("-")[0] in self._idle
+        self._remove_all(category, Holder.BUILD, Holder.TEMPORARY)
 
     def remove_history(self, category: Category) -> int:
         """`docker buildx history rm --all`: how many entries there are."""
-        self._remove(category, (Holder.HISTORY,), lambda _: True)
+        self._remove_all(category, Holder.HISTORY)
         return len(self._content.entries) if self._loaded else 0
 
     def remove_images(self, category: Category, containers: Iterable[Container], *, every: bool) -> list[Image]:
@@ -59,8 +77,8 @@ class Sweep:
 
         It removes the leases of pulls that were cut off, too.
         """
-        self._remove(category, (Holder.PULL,), lambda _: True)
-        names = {self._content.holds[at].name: at for at in self._left(Holder.IMAGE)}
+        self._remove_all(category, Holder.PULL)
+        names = {name: at for name, at in self._names.items() if at not in self._alone}
         targets = {name: _target(self._content.holds[at]) for name, at in names.items()}
         wanted = {
             name
@@ -73,28 +91,28 @@ class Sweep:
             target = targets[name]
             if left[target] > 1 or target not in by_digest:
                 left[target] -= 1
-                self.removed[names[name]] = category
+                self._alone[names[name]] = category
         return [self._images[target] for target in {targets[name] for name in wanted} if not left[target]]
 
-    def _left(self, holder: Holder) -> list[int]:
-        """The roots of a kind that are not removed, by their index."""
-        return [at for at in self._own[holder] if at not in self.removed]
 
-    def _remove(self, category: Category, holders: Iterable[Holder], which: Callable[[Hold], bool]) -> None:
-        for holder in holders:
-            for at in self._left(holder):
-                if which(self._content.holds[at]):
-                    self.removed[at] = category
+def kinds_of(inventory: Inventory, content: ContentStore, holds: Iterable[Hold]) -> bytes:
+    """The kinds of roots: who holds, and another kind for those that no prune removes.
 
-    def freed(self) -> dict[StoreNode, Category | None]:
-        """With which category each object that is kept now is freed; None for one that stays.
+    These are those of other namespaces, and leases of records that the engine does not know of. Some have a suffix.
+    """
+    idle = inventory.build_cache.idle
+    return bytes(
+        len(_HOLDERS)
+        if hold.namespace != (content.history if hold.holder is Holder.HISTORY else content.engine)
+        or (hold.holder in _BUILDS and hold.name.partition("-")[0] in idle)
+        else _HOLDERS.index(hold.holder)
+        for hold in holds
+    )
 
-        From the end: what the last roots keep stays, what those before keep besides is freed with these.
-        """
-        by_stage: dict[Category | None, list[Hold]] = defaultdict(list)
-        for at, hold in enumerate(self._content.holds):
-            by_stage[self.removed.get(at)].append(hold)
-        return first_marks(self._content, [(stage, by_stage[stage]) for stage in (None, *reversed(Category))])
+
+def rank_of(stage: int) -> int:
+    """The place of the category among all that a stage stands for; the place after all of them for what stays."""
+    return len(Category) - stage
 
 
 def is_loaded(inventory: Inventory) -> bool:

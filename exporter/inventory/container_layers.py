@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import is_
 
 from exporter.core.knowledge import Input
 from exporter.core.model import Container, LayerId
@@ -103,6 +104,8 @@ class KnownFacts:
 
     context: object = None
     results: dict[tuple[str, str], tuple[Container, object, Container]] = field(default_factory=dict)
+    #: By kind, the containers together, what all results depended on, and these.
+    together: dict[str, tuple[list[Container], object, tuple[Container, ...]]] = field(default_factory=dict)
 
 
 class LayerFacts:
@@ -122,7 +125,30 @@ class LayerFacts:
         context = (namespaces, renamed, listed, parts.unmeasured)
         if known.context != context:
             known.context = context
-            known.results = {}
+            known.results, known.together = {}, {}
+        places = tuple(part.places for part in self._parts)
+        #: Where it is as it was, the results for the same containers are, too.
+        self._places = None if None in places else places
+
+    def all_known(
+        self, kind: str, containers: Sequence[Container], more: object = None
+    ) -> tuple[Container, ...] | None:
+        """The results of this kind for containers, where all are known and depend on what is as it was."""
+        found = self._known.together.get(kind)
+        if found is None or self._places is None or found[1] != (self._places, more):
+            return None
+        if len(found[0]) != len(containers) or not all(map(is_, found[0], containers)):
+            return None
+        self._results.update((key, one) for key, one in self._known.results.items() if key[0] == kind)
+        return found[2]
+
+    def note_all(
+        self, kind: str, containers: Sequence[Container], results: tuple[Container, ...], more: object = None
+    ) -> None:
+        """Note the results for containers, where each of them was noted."""
+        self._known.together.pop(kind, None)
+        if self._places is not None and all((kind, one.id) in self._results for one in containers):
+            self._known.together[kind] = [*containers], (self._places, more), results
 
     def known(self, kind: str, container: Container, more: object = None) -> Container | None:
         """The result of this kind for a container; None where it is not known."""

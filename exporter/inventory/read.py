@@ -77,7 +77,7 @@ def _loaded(image: Image, parts: LayoutParts, current: str) -> Image:
 
 def _each(  # noqa: PLR0913 - what is worked on, how, and what is known of it
     reader: Reader,
-    containers: Iterable[Container],
+    containers: Sequence[Container],
     work: Callable[[Container], Container],
     facts: LayerFacts,
     kind: str,
@@ -87,6 +87,8 @@ def _each(  # noqa: PLR0913 - what is worked on, how, and what is known of it
 
     `kind` of work, and what it depends on besides the containers' layers.
     """
+    if (known := facts.all_known(kind, containers, more)) is not None:
+        return known
     found = []
     for one in containers:
         result = facts.known(kind, one, more)
@@ -95,6 +97,7 @@ def _each(  # noqa: PLR0913 - what is worked on, how, and what is known of it
             if result is not None:
                 facts.note(kind, one, result, more)
         found.append(one if result is None else result)
+    facts.note_all(kind, containers, tuple(found), more)
     return tuple(found)
 
 

@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 
 from exporter.core.measured import Tree
 
+_NOTHING_BELOW: "dict[str, Exclusions]" = {}
+
 
 @dataclass(slots=True)
 class Exclusions:
@@ -15,7 +17,8 @@ class Exclusions:
     own. In a `store`, every entry is a tree of its own, also one that appears during the walk.
     """
 
-    below: dict[str, "Exclusions"] = field(default_factory=dict)
+    #: Another one for each object only where something is in it: most have nothing.
+    below: dict[str, "Exclusions"] = field(default_factory=lambda: _NOTHING_BELOW)
     leaf: bool = False
     mount: bool = False
     store: bool = False
@@ -24,16 +27,21 @@ class Exclusions:
         """Leave out `tree`, given by its components from here, or what is in it if it is a store."""
         node = self
         for name in tree:
-            node = node.below.setdefault(name, Exclusions())
+            node = node._child(name)
         node.leaf = node.leaf or not store
         node.mount = node.mount or mount
         node.store = node.store or store
+
+    def _child(self, name: str) -> "Exclusions":
+        if self.below is _NOTHING_BELOW:
+            self.below = {}
+        return self.below.setdefault(name, Exclusions())
 
     def put(self, tree: Tree, *, leaf: bool, mount: bool) -> None:
         """Leave out `tree`, or do so no more. What lies in it, and whether it is a store, stays as it was."""
         way = [self]
         for name in tree:
-            way.append(way[-1].below.setdefault(name, Exclusions()))
+            way.append(way[-1]._child(name))  # noqa: SLF001 - of its own kind
         way[-1].leaf, way[-1].mount = leaf, mount
         for end in range(len(tree), 0, -1):
             if way[end].leaf or way[end].store or way[end].below:

@@ -6,7 +6,7 @@ from os import stat_result
 
 from exporter.core.framing import ProtocolError
 from exporter.core.links import Links, Row, sweep
-from exporter.core.measured import Identity, Measured, Usage
+from exporter.core.measured import Identity, Measured, usage_of
 
 #: How many inodes with several links one tree may have.
 MAX_LINKS = 2_000_000
@@ -142,7 +142,7 @@ class Total:
         """The figures of the whole tree."""
         self.settle()
         return Measured(
-            usage=Usage(self.size, self.blocks * 512, self.inodes),
+            usage=usage_of(self.size, self.blocks * 512, self.inodes),
             identity=identity,
             links=self._elsewhere(),
             entries=self.entries,

@@ -6,7 +6,6 @@ later, the inode would count twice until the first tree is measured again.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 
 from exporter.core.links import Links, Piece, Row, have_others, sweep
 from exporter.core.measured import Measured, Tree, Usage
@@ -47,15 +46,14 @@ def gained_links(before: Measured | None, now: Measured | None) -> bool:
 
 
 def without_unaccounted(measured: Mapping[Tree, Measured], trees: Collection[Tree]) -> dict[Tree, Measured]:
-    """All measured trees, but `trees` without their `unaccounted` inodes: another tree still counts these."""
-    made = {tree: _without(measured[tree], links) for tree, links in unaccounted(measured, trees).items()}
-    return {**measured, **made}
+    """Those of `trees` that have `unaccounted` inodes, without these: another tree still counts them."""
+    return {tree: _without(measured[tree], links) for tree, links in unaccounted(measured, trees).items()}
 
 
 def _without(one: Measured, others: Links) -> Measured:
     size, allocated, inodes = _sums(others.rows())
     usage = Usage(one.usage.size - size, one.usage.allocated - allocated, one.usage.inodes - inodes)
-    return replace(one, usage=usage, links=one.links.without(others))
+    return one.counting(usage, one.links.without(others))
 
 
 def _sums(rows: Iterable[Row]) -> tuple[int, int, int]:

@@ -44,8 +44,9 @@ def known_objects(found: tuple[T, ...], before: tuple[T, ...], key: Callable[[T]
     """Some objects, and as many as possible of those `before`; these themselves where all are equal."""
     if found is before:
         return before
-    known, new = set(map(id, before)), set(map(id, found))
-    if known != new:
+    known = set(map(id, before))
+    if not known.issuperset(map(id, found)):
+        new = set(map(id, found))
         gone = {key(one): one for one in before if id(one) not in new}
         found = tuple(_known(one, gone, key) if id(one) not in known else one for one in found)
     return before if _are_same(found, before) else found

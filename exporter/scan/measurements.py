@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
+from exporter.core.kept import Edition
 from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.model import Collector, LayerKey, Problem
 from exporter.measure.cache import Cache, identities
@@ -36,6 +37,10 @@ class Measurements:
         #: The directories of the roots: these are measured, and no trees of the plan.
         self._tops: set[Tree] = set()
         self._all_link_bytes = 0
+        #: What was made for sums last, the trees that have other figures since, and those made provisionally for it.
+        self._sums: Edition[Tree, Measured] = Edition()
+        self._touched: set[Tree] = set()
+        self._made: frozenset[Tree] = frozenset()
 
     @property
     def problems(self) -> list[Problem]:
@@ -56,11 +61,15 @@ class Measurements:
     def _is_lost(self, tree: Tree) -> bool:
         return any(one.reason is not Reason.VANISHED for one in self._problems[tree])
 
-    @property
-    def for_sums(self) -> dict[Tree, Measured]:
+    def for_sums(self) -> Mapping[Tree, Measured]:
         """The measured trees for sums: an inode that got a link after its tree was measured counts once."""
         provisional = self.plan.unfinished | self.plan.behind(self._stale)
-        return without_unaccounted(self.measured, provisional & self.measured.keys())
+        made = without_unaccounted(self.measured, provisional & self.measured.keys())
+        changed = self._touched | made.keys() | self._made
+        if changed:
+            self._sums = Edition({**self.measured, **made}, self._sums, changed)
+            self._touched, self._made = set(), frozenset(made)
+        return self._sums
 
     def doubtful(self, linked: Collection[Tree]) -> bool:
         """Whether `linked` trees have unaccounted inodes, and the plan does not explain with which trees they share."""
@@ -83,12 +92,12 @@ class Measurements:
             del self.differences[key]
         for tree in self._problems.keys() - plan.trees.keys():
             del self._problems[tree]
-        self._partial &= plan.trees.keys()
+        self._partial = {tree for tree in self._partial if tree in plan.trees}
         # A layer that is being pulled is measured at its beginning. The files written later raise no event.
         finished = {*change.settled} | (plan.sources.keys() & self.plan.unfinished)
         finished &= self.measured.keys()
         wanted |= finished | self._outdated(plan, finished)
-        self._stale = (self._stale | finished) & plan.trees.keys()
+        self._stale = {tree for tree in self._stale | finished if tree in plan.trees}
         self._tops = {*tops}
         for top, entry in tops.items():
             self._note_root(top, entry)
@@ -106,6 +115,7 @@ class Measurements:
     def _note_root(self, top: Tree, entry: Measured) -> None:
         """Note the directory of a root itself. On a FUSE filesystem, what it says may be impossible."""
         self.measured[top] = entry
+        self._touched.add(top)
         if not 0 <= entry.usage.allocated < 512 * MOST_BLOCKS:
             self._partial.add(top)
             path = "/".join(top) or "."
@@ -203,11 +213,13 @@ class Measurements:
         if measured.links.blocks or self._link_bytes:
             self._count_links(tree, measured.links.packed_size)
         self.measured[tree] = measured
+        self._touched.add(tree)
 
     def _forget(self, tree: Tree) -> None:
         if self._link_bytes:
             self._count_links(tree, 0)
         self.measured.pop(tree, None)
+        self._touched.add(tree)
 
     def _count_links(self, tree: Tree, size: int) -> None:
         self._all_link_bytes += size - self._link_bytes.pop(tree, 0)

@@ -1,6 +1,7 @@
 """The plan of a data root: the trees that are measured. They are disjoint, and together they are the whole root."""
 
-from collections.abc import Collection, Mapping
+from bisect import bisect_left
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,7 +22,8 @@ class Plan:
     `sources`: by tree, the trees to whose files it has hard links. If a source was measured before, its file had one
     link then.
     `unfinished`: the trees of layers that are being made. They may have hard links to files of any tree.
-    `stores`: the directories of which each entry is a tree. `inner`: the trees that are no entry of a store.
+    `stores`: the directories of which each entry is a tree. `inner`: the trees that are no entry of a store, and the
+    same `in_order`.
     `change`: how it differs from the plan before. `mark`: another object for each plan.
     """
 
@@ -33,6 +35,7 @@ class Plan:
     unfinished: frozenset[Tree] = frozenset()
     stores: tuple[Tree, ...] = ()
     inner: frozenset[Tree] = frozenset()
+    in_order: Sequence[Tree] = ()
     change: "PlanChange | None" = field(default=None, compare=False, repr=False)
     mark: object = field(default_factory=object, compare=False, repr=False)
 
@@ -63,8 +66,16 @@ class Plan:
         """The trees that are one of these, or lie in one."""
         found = {entry for entry in entries if entry in self.trees}
         with_stores = any(store[: len(entry)] == entry for store in self.stores for entry in entries)
-        for length in {len(entry) for entry in entries}:
-            found.update(tree for tree in (self.trees if with_stores else self.inner) if tree[:length] in entries)
+        if with_stores:
+            for length in {len(entry) for entry in entries}:
+                found.update(tree for tree in self.trees if tree[:length] in entries)
+            return found
+        trees = self.in_order
+        for entry in entries:  # what lies below an entry follows it in the order
+            at = bisect_left(trees, entry)
+            while at < len(trees) and trees[at][: len(entry)] == entry:
+                found.add(trees[at])
+                at += 1
         return found
 
     def behind(self, stale: Collection[Tree]) -> set[Tree]:

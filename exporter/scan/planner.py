@@ -1,9 +1,11 @@
 """Divides a data root into the trees that are measured: objects, entries of stores, and the rest by top-level entry."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from bisect import insort
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.core.data_root import DataRoot
+from exporter.core.listings import Names
 from exporter.core.measured import Changes, Tree, is_within
 from exporter.core.model import Collector, Container, Inventory, Layer, LayerKey, Use, Volume
 from exporter.inventory.areas import RootAreas, table
@@ -27,7 +29,7 @@ class _Inputs:
 
     fixed: tuple[object, ...] = ()
     claims: Mapping[int, object] = field(default_factory=dict)
-    names: Mapping[Tree, frozenset[str]] = field(default_factory=dict)
+    names: Mapping[Tree, Names] = field(default_factory=dict)
     mounts: frozenset[Tree] = frozenset()
 
 
@@ -40,8 +42,8 @@ class Planner:
         #: The trees of objects. Of these, a change is only worked out by itself where no two objects have one tree.
         self._owned: dict[Tree, Collector] = {}
         self._tangled = True
-        #: All trees, those that are mounts included.
-        self._all: dict[Tree, Collector] = {}
+        #: The trees that are in no plan, since they are mounts.
+        self._mounted: dict[Tree, Collector] = {}
 
     def make(self, root: DataRoot, inventory: Inventory, areas: RootAreas) -> Plan:
         """Make the plan of all roots."""
@@ -49,7 +51,7 @@ class Planner:
         inputs = _Inputs(
             (areas.stores, inventory.top_level, walked, dict(root.unwalked)),
             {id(one): one for one in _objects(inventory)},
-            {store: frozenset(_names(root, store)) for store in areas.stores},
+            {store: _names(root, store) for store in areas.stores},
             root.mounts - walked,
         )
         # Where something fails on the way, the next plan is made anew.
@@ -74,7 +76,7 @@ class Planner:
         trees = dict(owned)
         for store, names in inputs.names.items():
             collector = table().of(store).collector
-            for name in sorted(names):
+            for name in names:
                 trees.setdefault((*store, name), collector)
         for tree in inventory.top_level:
             trees.setdefault(tree, Collector.DIRECTORIES)
@@ -86,12 +88,13 @@ class Planner:
         inner = frozenset(tree for tree in trees if not areas.is_store(tree[:-1]))
         for tree in inner:
             exclusions.add(tree)
-        self._owned, self._tangled, self._all = owned, count != len(owned), trees
         there = {
             tree: collector
             for tree, collector in trees.items()
             if tree not in inputs.mounts and not is_within(tree, root.unwalked)
         }
+        self._owned, self._tangled = owned, count != len(owned)
+        self._mounted = {tree: collector for tree, collector in trees.items() if tree not in there}
         return Plan(
             there,
             exclusions,
@@ -101,6 +104,7 @@ class Planner:
             unfinished(inventory),
             areas.stores,
             inner,
+            sorted(inner),
         )
 
     def _changed(self, before: Plan, old: _Inputs, inputs: _Inputs, inventory: Inventory) -> Plan | None:
@@ -111,27 +115,24 @@ class Planner:
             return None
         affected, settled = replaced
         for store, names in inputs.names.items():
-            affected.update((*store, name) for name in names ^ old.names[store])
-        for tree in affected:
-            collector = self._collector(tree, inputs, inventory)
-            if collector is None:
-                self._all.pop(tree, None)
-            else:
-                self._all[tree] = collector
+            affected.update((*store, name) for name in names.since(old.names[store]))
+        anew = {tree: self._collector(tree, inputs, inventory) for tree in affected}
         trees, moved = dict(before.trees), inputs.mounts ^ old.mounts
         for tree in affected | moved:
-            here = self._all.get(tree) if tree not in inputs.mounts else None
-            if here is not None:
-                trees[tree] = here
+            collector = anew[tree] if tree in anew else before.trees.get(tree) or self._mounted.get(tree)
+            here, elsewhere = (self._mounted, trees) if tree in inputs.mounts else (trees, self._mounted)
+            elsewhere.pop(tree, None)
+            if collector is None:
+                here.pop(tree, None)
             else:
-                trees.pop(tree, None)
+                here[tree] = collector
         change = PlanChange(
             before.mark,
             {tree for tree in affected | moved if tree in trees and tree not in before.trees},
             {tree for tree in affected | moved if tree not in trees and tree in before.trees},
             settled - before.immutable,
         )
-        inner = self._exclude(before, affected, inputs, moved)
+        inner = self._exclude(before, anew, inputs, moved)
         return replace(
             before,
             trees=trees,
@@ -140,6 +141,7 @@ class Planner:
             sources=dict(sources(inventory)),
             unfinished=unfinished(inventory),
             inner=inner,
+            in_order=before.in_order if inner is before.inner else _in_order(before, inner),
             change=change,
             mark=object(),
         )
@@ -179,14 +181,14 @@ class Planner:
         return Collector.DIRECTORIES if tree in inventory.top_level else None
 
     def _exclude(
-        self, before: Plan, affected: Collection[Tree], inputs: _Inputs, moved: Collection[Tree]
+        self, before: Plan, anew: Mapping[Tree, object], inputs: _Inputs, moved: Collection[Tree]
     ) -> frozenset[Tree]:
         """Bring the exclusions up to date; return the trees that are no entries of stores.
 
-        `moved`: what has become a mount, or is none any more.
+        `anew`: what has come, and what has gone, which is None. `moved`: what has become a mount, or is none any more.
         """
-        came = {tree for tree in affected if tree[:-1] not in inputs.names and tree in self._all}
-        went = {tree for tree in affected if tree in before.inner and tree not in self._all}
+        came = {tree for tree, one in anew.items() if tree[:-1] not in inputs.names and one is not None}
+        went = {tree for tree, one in anew.items() if tree in before.inner and one is None}
         inner = (before.inner | came) - went if came or went else before.inner
         for tree in {*came, *went, *moved}:
             mount = tree in inputs.mounts
@@ -216,6 +218,17 @@ def _note_layer(layer: Layer, immutable: set[Tree], differences: dict[LayerKey, 
         differences[layer.key] = layer.changes
 
 
+def _in_order(before: Plan, inner: frozenset[Tree]) -> list[Tree]:
+    """Some trees in order, of which most are in a plan before."""
+    gone, come = before.inner - inner, inner - before.inner
+    left = [tree for tree in before.in_order if tree not in gone] if gone else [*before.in_order]
+    if 16 * len(come) > len(left):
+        return sorted((*left, *come))
+    for tree in come:
+        insort(left, tree)
+    return left
+
+
 def _walked(root: DataRoot, inventory: Inventory) -> Iterator[Tree]:
     """The trees of volumes that are mounts. Each is measured as a tree of its own, as `docker system df -v` does."""
     for volume in inventory.volumes:
@@ -235,8 +248,8 @@ def _answers(root: DataRoot, tree: Tree) -> bool:
     return True
 
 
-def _names(root: DataRoot, store: Tree) -> Iterable[str]:
+def _names(root: DataRoot, store: Tree) -> Names:
     try:
         return root.names(store)
     except OSError:  # it is gone, or may not be read: then a reader has counted the error
-        return ()
+        return Names()

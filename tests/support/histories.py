@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from exporter.core.content import Blob, ContentStore, Hold, Holder, StoreNode
+from exporter.core.engine_version import PRUNES, EngineVersion
 from exporter.core.knowledge import Gap, Input, Knowledge
+from exporter.core.marks import Closures
 from exporter.core.measured import Measured, Tree
 from exporter.core.model import (
     BuildCache,
@@ -53,6 +55,11 @@ class History:
         self._incomplete: frozenset[Tree] = frozenset()
         self._knowledge = Knowledge()
         self._mounts = _MOUNTS
+        #: With containers of several drivers nobody is told to prune.
+        self._used = self._chance.choice(((*_DRIVERS, _STORE), ("overlay2",), (_STORE,)))
+        self._engine = self._chance.choice((EngineVersion(PRUNES), EngineVersion(before=PRUNES)))
+        self._nodes = set[StoreNode]()
+        self._closures = Closures()
         self._content: tuple[Tree, ...] = ()
         for name in (
             "overlay2",
@@ -89,6 +96,7 @@ class History:
                 self._remove,
                 self._gap,
                 self._build,
+                self._share,
                 self._log,
                 self._hold,
             ),
@@ -119,6 +127,8 @@ class History:
             extra["home"] = (driver, name, "home")
         if self._chance.random() < 0.1:
             extra["shares"] = True
+        if self._chance.random() < 0.1:
+            extra["held"] = name
         self._layers[name] = layer(name, self._any(Use), driver=driver, **extra)
 
     def _add_snapshot(self) -> None:
@@ -144,12 +154,12 @@ class History:
             blobs = self._chance.sample(sorted(self._blobs), min(len(self._blobs), self._chance.randrange(3)))
             fields |= {"namespace": self._any((_MOBY, _OTHER)), "blobs": tuple(blobs), "metadata": ()}
             fields |= {"digest": f"sha256:{name}", "content_size": 5, "unpacked_size": self._any((None, 7))}
-        elif self._images and self._chance.random() < 0.4:
+        elif self._images and self._chance.random() < 0.6:
             fields["parent"] = self._any(self._images.values()).id
         self._images[name] = image(name, *chosen, driver=driver, **fields)
 
     def _add_container(self) -> None:
-        name, driver = self._name(), self._any((*_DRIVERS, _STORE))
+        name, driver = self._name(), self._any(self._used)
         taken = {one.layer for one in self._containers.values()}
         layers = [one.id for one in self._layers.values() if one.driver == driver and one.id not in taken]
         fields: dict[str, Any] = {"state": self._any(ContainerState), "log": Log("json-file")}
@@ -186,6 +196,13 @@ class History:
         name = f"sha256:{self._name()}"
         place = ("content", name)
         self._blobs[name] = Blob(name, self._any((place, place, None)), self._any((None, 9)), self._any(_SPACES))
+
+    def _share(self) -> None:
+        """Another namespace knows a blob, or its file has come or gone."""
+        name = self._any(self._blobs)
+        if name is not None:
+            tree = self._any((("content", name), ("content", name), None))
+            self._blobs[name] = replace(self._blobs[name], tree=tree, namespaces=self._any(_SPACES))
 
     def _hold(self) -> None:
         nodes = [StoreNode(_MOBY, "", one) for one in self._blobs]
@@ -268,14 +285,19 @@ class History:
         snapshots = [one for one in self._layers.values() if one.namespace]
         nodes = {StoreNode(one.namespace, _STORE, one.name): one for one in snapshots}
         blobs = [StoreNode(_MOBY, "", one) for one in self._blobs]
+        references = dict(zip(blobs, ((one,) for one in blobs[1:]), strict=False))
+        parents = dict(zip(nodes, [*nodes][1:], strict=False))
+        nodes_before, self._nodes = self._nodes, {*blobs, *nodes}
+        kept = self._closures.update([*self._holds.values()], references, parents, nodes_before)
         content = ContentStore(
             home=("content",),
             engine=_MOBY,
             namespaces=(_OTHER, _MOBY),
             blobs=dict(self._blobs),
             holds=tuple(self._holds.values()),
-            references=dict(zip(blobs, ((one,) for one in blobs[1:]), strict=False)),
-            parents=dict(zip(nodes, [*nodes][1:], strict=False)),
+            references=references,
+            parents=parents,
+            kept=tuple(kept) if self._chance.random() < 0.9 else (),
             layers={node: one.key for node, one in nodes.items()},
             trees={
                 **{node: one.trees for node, one in nodes.items()},
@@ -290,6 +312,7 @@ class History:
             files=(("content", "meta.db"),),
         )
         holds = {driver: frozenset(LayerId(one.id) for one in self._of(driver)[:2]) for driver in _DRIVERS}
+        kept_layers = {driver: frozenset(LayerId(one.id) for one in self._of(driver)[-1:]) for driver in _DRIVERS[:1]}
         made = snapshot(
             dict(self._measured),
             drivers=(*_DRIVERS, _STORE),
@@ -299,8 +322,13 @@ class History:
             containers=tuple(self._containers.values()),
             volumes=tuple(self._volumes.values()),
             build_cache=BuildCache(
-                tuple(self._records.values()), holds=holds, files=(("buildkit",),), content=self._content
+                tuple(self._records.values()),
+                holds=holds,
+                kept=kept_layers,
+                files=(("buildkit",),),
+                content=self._content,
             ),
+            engine=self._engine,
             directories=tuple(name for (name, *more) in self._measured if not more),
             knowledge=self._knowledge,
             content=content,

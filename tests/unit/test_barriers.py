@@ -15,7 +15,6 @@ from exporter.expose.snapshot_api import objects
 from exporter.expose.snapshot_api.pieces import ending
 from exporter.figures import (
     build_cache,
-    clean_up,
     container_sizes,
     directory_sums,
     image_sizes,
@@ -93,7 +92,7 @@ _OF_ALL: list[tuple[Any, str]] = [
     (spaces.Spaces, "spaces"),
     (reclaim.Reclaimer, "advance"),
     (reclaim.Reclaimer, "reclaim"),
-    (clean_up, "reasons_against"),
+    (reclaim, "reasons_against"),
     (families, "short_ids"),
     (publication, "summarize"),
 ]

@@ -6,7 +6,7 @@ lines are kept, by family.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,8 +15,8 @@ from exporter.core.gzip_body import GzipBody
 from exporter.expose.metrics.catalogue import Metric
 from exporter.expose.metrics.families import Part, dropped, parts
 from exporter.expose.metrics.family import MetricFamily
-from exporter.expose.metrics.render import Heads, KeptRendering, heads, lines
-from exporter.expose.metrics.table import Column, Entries, ObjectTable
+from exporter.expose.metrics.render import Heads, KeptRendering, heads
+from exporter.expose.metrics.table import Entries, ObjectTable
 from exporter.expose.metrics.table import Shown as ShownEntry
 from exporter.figures.figures import Figures
 
@@ -136,9 +136,9 @@ def _blocks(table: ObjectTable[Any], kept: _KeptTable, limited: Limited, *, goin
     for entries in _cut(table.shown(limited, kept.entries.advance(table, going_on=going_on))):
         known = before.get(entries[0][0].key)
         if known is None or known.entries != entries:
-            known = _RowBlock(
-                entries, tuple(_lines(table, column, at, entries, known) for at, column in enumerate(table.columns))
-            )
+            labelled: dict[tuple[str, ...], list[str]] = {}
+            made = [_lines(table, at, entries, labelled, known) for at in range(len(table.columns))]
+            known = _RowBlock(entries, tuple(made))
         blocks.append(known)
     kept.blocks = {block.entries[0][0].key: block for block in blocks}
     return blocks
@@ -155,10 +155,14 @@ def _cut(shown: Sequence[ShownEntry[Any]]) -> Iterator[list[ShownEntry[Any]]]:
 
 
 def _lines(
-    table: ObjectTable[Any], column: Column[Any], at: int, entries: Iterable[ShownEntry[Any]], before: _RowBlock | None
+    table: ObjectTable[Any],
+    at: int,
+    entries: Sequence[ShownEntry[Any]],
+    labelled: dict[tuple[str, ...], list[str]],
+    before: _RowBlock | None,
 ) -> _Lines:
     """The lines of a block in one family, as they were where they are the same."""
-    raw = lines(column.metric, table.series(column, entries))
+    raw = table.lines(table.columns[at], entries, labelled)
     digest = hashlib.blake2b(raw, digest_size=_DIGEST_BYTES).digest()
     if before is not None and before.lines[at].digest == digest:
         return before.lines[at]

@@ -17,6 +17,7 @@ Format = Literal["text", "openmetrics"]
 _EOF = b"# EOF\n"
 #: A number with more digits before the point is written with an exponent, as programs in Go write it.
 _MOST_DIGITS = 6
+_LEAST_EXPONENT = 10**_MOST_DIGITS
 
 
 def render(families: Iterable[MetricFamily], style: Format) -> bytes:
@@ -50,30 +51,42 @@ def heads(metric: Metric) -> Heads:
 
 def lines(metric: Metric, series: Samples) -> bytes:
     """Render series of the catalogue. The lines are the same in both formats."""
-    optional, templates = _templates(metric)
+    return lines_of(metric.name, labels(metric.labels, series), series.values())
+
+
+def lines_of(name: str, labelled: Iterable[str], values: Iterable[float | None]) -> bytes:
+    """The lines of series with these labels; without those that have no value. Raises OverflowError."""
+    return "".join(
+        [f"{name}{text} {_number(value)}\n" for text, value in zip(labelled, values, strict=True) if value is not None]
+    ).encode()
+
+
+def labels(names: tuple[str, ...], series: Iterable[tuple[str, ...]]) -> list[str]:
+    """The labels of series as their lines have them, sorted by name."""
+    optional, templates = _templates(names)
     made: list[str] = []
-    for values, value in series.items():
-        left_out = tuple(at for at in optional if not values[at]) if optional else ()
+    for values in series:
+        left_out = tuple([at for at in optional if not values[at]]) if optional else ()
         template = templates.get(left_out)
         if template is None:
-            template = templates[left_out] = _template(metric, left_out)
+            template = templates[left_out] = _template(names, left_out)
         text = "".join(values)
         shown = values if not ("\\" in text or '"' in text or "\n" in text) else tuple(map(_escape, values))
-        made.append(template.format(*shown, _number(value)))
-    return "".join(made).encode()
+        made.append(template.format(*shown))
+    return made
 
 
 @cache
-def _templates(metric: Metric) -> tuple[tuple[int, ...], dict[tuple[int, ...], str]]:
-    """The labels of a metric that are left out where they are empty, and a template for each set of those left out."""
-    return tuple(at for at, name in enumerate(metric.labels) if name in OPTIONAL), {}
+def _templates(names: tuple[str, ...]) -> tuple[tuple[int, ...], dict[tuple[int, ...], str]]:
+    """Which of these labels are left out where they are empty, and a template for each set of those left out."""
+    return tuple(at for at, name in enumerate(names) if name in OPTIONAL), {}
 
 
-def _template(metric: Metric, left_out: tuple[int, ...]) -> str:
-    """The line of a series, with places for all label values and its value. Labels are sorted by name."""
-    places = sorted((name, at) for at, name in enumerate(metric.labels) if at not in left_out)
-    labels = ",".join(f'{name}="{{{at}}}"' for name, at in places)
-    return f"{metric.name}{f'{{{{{labels}}}}}' if labels else ''} {{{len(metric.labels)}}}\n"
+def _template(names: tuple[str, ...], left_out: tuple[int, ...]) -> str:
+    """The labels of a line, with a place for each value."""
+    places = sorted((name, at) for at, name in enumerate(names) if at not in left_out)
+    text = ",".join(f'{name}="{{{at}}}"' for name, at in places)
+    return f"{{{{{text}}}}}" if text else ""
 
 
 def _escape(value: str) -> str:
@@ -86,6 +99,9 @@ def _escape_help(value: str) -> str:
 
 def _number(value: float) -> str:
     """A number as programs in Go write it."""
+    if type(value) is int and 0 <= value < _LEAST_EXPONENT:  # most are
+        return f"{value}.0"
+    value = float(value)
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
     text = repr(value)

@@ -13,6 +13,7 @@ from exporter.core.states import Collector
 from exporter.core.text import label
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import MetricFamily, Samples
+from exporter.expose.metrics.render import labels, lines, lines_of
 from exporter.figures.difference import splice
 
 Row = TypeVar("Row")
@@ -135,6 +136,21 @@ class ObjectTable(Generic[Row]):
             for entry in entries:
                 samples.update(self._series_of(column, entry.key, entry.row))
         return samples
+
+    def lines(
+        self, column: Column[Row], shown: Sequence[Shown[Row]], labelled: dict[tuple[str, ...], list[str]]
+    ) -> bytes:
+        """The lines of these entries in one family. `labelled` keeps their labels by the names for other families."""
+        if column.facts is None and column.each is None:
+            names = column.metric.labels
+            try:
+                if names not in labelled:
+                    labelled[names] = labels(names, [entry.key for entry, _ in shown])
+                values = [column.value(entry.row) for entry, _ in shown]
+                return lines_of(column.metric.name, labelled[names], values)
+            except Exception:  # noqa: BLE001, S110 - it is met again, and counted, at its object
+                pass
+        return lines(column.metric, self.series(column, shown))
 
     def families(self, limited: Limited) -> Iterator[MetricFamily]:
         """All families."""

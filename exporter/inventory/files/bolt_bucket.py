@@ -4,10 +4,13 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
+from exporter.core.kept import Edition
 from exporter.core.measured import Reason
 
 #: What a bucket has after it was converted. It is never changed.
 _NOTHING: dict[bytes, Any] = {}
+#: In the place of what converts: a bucket that it is in was converted.
+_GIVEN_UP = object()
 
 
 class BoltError(Exception):
@@ -30,7 +33,7 @@ def word(raw: bytes | None) -> str:
 
     Texts are shared: a digest stands in the rows of its blob, of what refers to it, and of leases.
     """
-    return sys.intern((raw or b"").decode("utf-8", "surrogateescape"))
+    return sys.intern(raw.decode("utf-8", "surrogateescape")) if raw else ""
 
 
 class Bucket:
@@ -58,7 +61,8 @@ class Bucket:
     @property
     def values(self) -> Mapping[bytes, bytes]:
         """The values; raises ConvertedError."""
-        self._require_content()
+        if self._convert is not None:
+            raise ConvertedError
         if not self._parts:
             return self._values
         return {key: value for part in self._parts for key, value in part.values.items()}
@@ -66,7 +70,8 @@ class Bucket:
     @property
     def buckets(self) -> "Mapping[bytes, Bucket]":
         """The buckets in it; raises ConvertedError."""
-        self._require_content()
+        if self._convert is not None:
+            raise ConvertedError
         if not self._parts:
             return self._buckets
         return {key: one for part in self._parts for key, one in part.buckets.items()}
@@ -95,25 +100,41 @@ class Bucket:
         """
         if self._convert is None:
             made = convert(self)
+            for one in (*self._buckets.values(), *self._parts):
+                one._give_up()  # noqa: SLF001 - of its own kind
             self._note(convert, before if before is not None and made == before else made)
         return cast("T", self._made_by(convert))
 
     def each(self, convert: Callable[["Bucket"], T], before: Mapping[str, T] = {}) -> Mapping[str, T]:
-        """What `convert` makes of each bucket in this one, by name. See `once`; nobody may change the mapping."""
+        """What `convert` makes of each bucket in this one, by name. See `once`; nobody may change the mapping.
+
+        `before` is what the last reading had in this place: what is returned is the next edition of it.
+        """
         if self._convert is None:
-            if self._parts:
-                made: dict[str, T] = {}
-                for part in self._parts:
-                    made.update(part.each(convert, before))
-            else:
-                names = ((word(key), one) for key, one in self._buckets.items())
-                made = {name: one.once(convert, before.get(name)) for name, one in names}
-            self._note(convert, made)
+            made: dict[str, T] = {}
+            for part in self._parts:
+                if part._convert is None:  # noqa: SLF001 - of its own kind
+                    part._note(convert, part._each(convert, before))  # noqa: SLF001
+                made.update(cast("dict[str, T]", part._made_by(convert)))  # noqa: SLF001
+            self._note(convert, Edition(made if self._parts else self._each(convert, before), before))
         return cast("Mapping[str, T]", self._made_by(convert))
 
-    def _require_content(self) -> None:
-        if self._convert is not None:
-            raise ConvertedError
+    @property
+    def is_given_up(self) -> bool:
+        """Whether a bucket around it was converted: then what is in this one was given up, too."""
+        return self._convert is _GIVEN_UP
+
+    def _give_up(self) -> None:
+        if self._convert is None:
+            for one in (*self._buckets.values(), *self._parts):
+                one._give_up()  # noqa: SLF001 - of its own kind
+            self._note(_GIVEN_UP, None)
+            self._parts = ()
+
+    def _each(self, convert: Callable[["Bucket"], T], before: Mapping[str, T]) -> dict[str, T]:
+        """What `convert` makes of each bucket of one leaf page."""
+        names = ((word(key), one) for key, one in self._buckets.items())
+        return {name: one.once(convert, before.get(name)) for name, one in names}
 
     def _note(self, convert: object, made: object) -> None:
         self._convert, self._made = convert, made

@@ -12,8 +12,8 @@ from exporter.inventory.files.bolt_bucket import Bucket
 
 #: So many pages are read, compared and described together.
 BLOCK = 14
-#: Pages below one page that are kept as one set of numbers.
-_MOST_TOGETHER = 64
+#: Pages below one page that are kept as numbers of this page, too: then one step takes all of them.
+_MOST_TOGETHER = 1024
 
 
 class PageNode:
@@ -27,7 +27,7 @@ class PageNode:
     #: All pages below it, and those that it goes on over, with itself.
     pages: int = 1
     #: The page and all pages below it, or, with `below`, the page alone; None for one page.
-    numbers: frozenset[int] | None = None
+    numbers: tuple[int, ...] | None = None
     #: The pages that these go on over.
     further: tuple[int, ...] = ()
     below: "tuple[PageNode, ...]" = ()
@@ -62,7 +62,8 @@ class LargeNode(PageNode):
         if self.pages > _MOST_TOGETHER:
             self.below = tuple(inner)
         else:
-            self.numbers = frozenset((number,)).union(*(one.numbers or (one.number,) for one in inner))
+            below = (page for one in inner for page in one.numbers or (one.number,))
+            self.numbers = (number, *below)
             self.further = (*self.further, *(page for one in inner for page in one.further))
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from exporter.core.data_root import DataRoot, UnreadableError, reason_of
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.knowledge import Input
+from exporter.core.listings import Names
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Collector
 from exporter.inventory.files.bolt import BoltError, Bucket
@@ -232,7 +233,7 @@ class Reader:
         """
         return self.listing(tree, required=required) or []
 
-    def listing(self, tree: Tree, *, required: bool = False) -> list[str] | None:
+    def listing(self, tree: Tree, *, required: bool = False) -> Names | None:
         """List a directory; None, as a problem, where it cannot be read. See `names`."""
         try:
             return self.root.names(tree)
@@ -243,7 +244,7 @@ class Reader:
             self.unlisted = True
             self.problem(reason_of(error), tree, error.strerror or "")
             return None
-        return []
+        return Names()
 
     def has(self, tree: Tree) -> bool:
         """Whether a directory has such an entry, of any kind. One that cannot be read has none, which is a problem."""

@@ -14,6 +14,8 @@ _YEAR_ONE = 62_135_596_800
 _MOST_BYTES = 10
 _LARGEST = 2**63 - 1
 _NANOSECONDS = 1e9
+#: One for all objects without any.
+_NO_LABELS: Mapping[str, str] = {}
 
 
 def unsigned(raw: bytes | None) -> int | None:
@@ -50,7 +52,7 @@ def moment(raw: bytes | None) -> float | None:
 def labels(bucket: Bucket) -> Mapping[str, str]:
     """The labels of an object."""
     inner = bucket.buckets.get(b"labels")
-    return {word(key): word(value) for key, value in inner.values.items()} if inner else {}
+    return {word(key): word(value) for key, value in inner.values.items()} if inner else _NO_LABELS
 
 
 def inner(bucket: Bucket, *names: bytes) -> Bucket:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from itertools import chain
+from operator import is_
 from typing import NamedTuple, TypeVar
 
 from exporter.core.content import ContentStore, Hold, Holder, StoreNode
@@ -73,9 +75,9 @@ class Graph:
         spaces = self.spaces
         self.references = self._references.update({name: one.references for name, one in spaces.items()})
         self.parents = self._parents.update({name: one.parents for name, one in spaces.items()})
-        self.holds = tuple(hold for one in spaces.values() for hold in one.holds)
+        self.holds = tuple(chain.from_iterable(one.holds for one in spaces.values()))
         whole = all(len(one.kept) == len(one.holds) for one in spaces.values())
-        self.kept = tuple(kept for one in spaces.values() for kept in one.kept) if whole else ()
+        self.kept = tuple(chain.from_iterable(one.kept for one in spaces.values())) if whole else ()
 
     def use(self, node: StoreNode) -> Use | None:
         """The use of a blob or a snapshot that something keeps. What only work under way keeps is pending."""
@@ -124,8 +126,12 @@ class SpaceGraph:
         self._images: KeptValues[str, ImageEntry, Hold] = KeptValues()
         self._containers: KeptValues[str, ContainerEntry, Hold] = KeptValues()
         self._leases: KeptValues[str, LeaseEntry, Hold] = KeptValues()
-        #: The objects whose labels do more than refer to others.
+        #: The objects whose labels do more than refer to others, sorted; another mapping where one has changed.
         self._special: dict[StoreNode, _Labelled] = {}
+        #: Leases, and whether one of these names an image.
+        self._leases_seen: tuple[object, bool] = (None, False)
+        #: By kind, what the roots of that kind were made of, and these.
+        self._made: dict[str, tuple[tuple[object, ...], list[Hold]]] = {}
         self._plain: Mapping[StoreNode, tuple[StoreNode, ...]] = Edition()
         self._marks = Marks(_USE_ORDER)
         self._closures = Closures()
@@ -147,22 +153,9 @@ class SpaceGraph:
             return
         self._entry, self._over = None, over  # where this fails, the next reading makes it again
         self._renew(entry)
-        special = sorted(self._special.values())
-        #: What refers to its owner by itself.
-        self._of_blob: dict[str, list[StoreNode]] = defaultdict(list)
-        self._of_snapshot: dict[StoreNode, list[StoreNode]] = defaultdict(list)
-        self._of_container: dict[str, list[StoreNode]] = defaultdict(list)
-        self._of_image: dict[str, list[StoreNode]] = defaultdict(list)
-        for one in special:
-            self._add_back(one)
-        self.references = with_changes(self._plain, self._special_references(entry, special))
-        self.holds = [
-            *(hold for one in special for hold in one.holds),
-            *self._holds_of_images(entry),
-            *self._holds_of_containers(entry),
-            *self._holds_of_leases(entry),
-            *self._sandboxes(entry),
-        ]
+        self._find_back()
+        self.references = with_changes(self._plain, self._special_references(entry))
+        self.holds = [hold for section in self._sections(entry) for hold in section]
         self.kept = self._closures.update(self.holds, self.references, self.parents, self.uses)
         graph = ContentStore(
             references=self.references, parents=self.parents, holds=tuple(self.holds), kept=tuple(self.kept)
@@ -187,9 +180,10 @@ class SpaceGraph:
             renew(kept, entry.snapshots.get(name, {}), partial(self._snapshot_of, name))
             if name not in entry.snapshots:
                 del self._snapshots[name]
-        for node in before:
-            self._special.pop(node, None)
-        self._special.update({node: one for node, one in now.items() if one.holds or one.back or one.names})
+        special = {node: one for node, one in now.items() if one.holds or one.back or one.names}
+        if special or not before.keys().isdisjoint(self._special):
+            others = {node: one for node, one in self._special.items() if node not in before}
+            self._special = dict(sorted((others | special).items()))
         named = {node: one.named for node, one in now.items() if one.named}
         parents = {node: one.parent for node, one in now.items() if one.parent is not None}
         self._plain = with_changes(self._plain, named, before.keys() - named.keys())
@@ -219,30 +213,54 @@ class SpaceGraph:
             any(_is(label, _IMAGE) for label, _ in labels),
         )
 
-    def _add_back(self, one: _Labelled) -> None:
-        """Note what refers to its owner by itself."""
-        for label, value in one.back:
-            if _is(label, _BACK_CONTENT):
-                self._of_blob[value].append(one.node)
-            elif label.startswith(_BACK_SNAPSHOT):
-                owner = StoreNode(self._name, _snapshotter(label, _BACK_SNAPSHOT), value)
-                self._of_snapshot[owner].append(one.node)
-            elif _is(label, _BACK_CONTAINER):
-                self._of_container[value].append(one.node)
-            elif _is(label, _BACK_IMAGE):
-                self._of_image[value].append(one.node)
+    def _find_back(self) -> None:
+        """Find what refers to its owner by itself."""
+        self._of_owner: dict[StoreNode, list[StoreNode]] = defaultdict(list)
+        self._of_container: dict[str, list[StoreNode]] = defaultdict(list)
+        self._of_image: dict[str, list[StoreNode]] = defaultdict(list)
+        for node, one in self._special.items():
+            for label, value in one.back:
+                if _is(label, _BACK_CONTENT):
+                    self._of_owner[self._blob(value)].append(node)
+                elif label.startswith(_BACK_SNAPSHOT):
+                    self._of_owner[StoreNode(self._name, _snapshotter(label, _BACK_SNAPSHOT), value)].append(node)
+                elif _is(label, _BACK_CONTAINER):
+                    self._of_container[value].append(node)
+                elif _is(label, _BACK_IMAGE):
+                    self._of_image[value].append(node)
 
-    def _special_references(
-        self, entry: NamespaceEntry, special: Iterable[_Labelled]
-    ) -> dict[StoreNode, tuple[StoreNode, ...]]:
+    def _sections(self, entry: NamespaceEntry) -> Iterator[Sequence[Hold]]:
+        """All roots. Those of one kind are made again only where what they are made of is another object."""
+        for kind, make, sources in (
+            ("special", self._holds_of_special, (self._special,)),
+            ("images", self._holds_of_images, (entry.images, self._special)),
+            ("containers", self._holds_of_containers, (entry.containers, entry.images, self._special)),
+            ("leases", self._holds_of_leases, (entry.leases, self._named_by_leases(entry), *self._over)),
+            ("sandboxes", self._sandboxes, (entry.sandboxes, entry.images)),
+        ):
+            known = self._made.get(kind)
+            if known is None or len(known[0]) != len(sources) or not all(map(is_, known[0], sources)):
+                self._made[kind] = known = sources, [*make(entry)]
+            yield known[1]
+
+    def _named_by_leases(self, entry: NamespaceEntry) -> object:
+        """The images, where a lease names one: an image can become another one."""
+        if entry.leases is not self._leases_seen[0]:
+            self._leases_seen = entry.leases, any(one.images for one in entry.leases.values())
+        return entry.images if self._leases_seen[1] else None
+
+    def _holds_of_special(self, _entry: NamespaceEntry) -> Iterator[Hold]:
+        for one in self._special.values():
+            yield from one.holds
+
+    def _special_references(self, entry: NamespaceEntry) -> dict[StoreNode, tuple[StoreNode, ...]]:
         """The references that depend on more than the labels of one object."""
         found = {
-            one.node: tuple(self._named(self._labels_of(entry, one.node), entry.images)) for one in special if one.names
+            node: tuple(self._named(self._labels_of(entry, node), entry.images))
+            for node, one in self._special.items()
+            if one.names
         }
-        for owner, nodes in (
-            *((self._blob(digest), of) for digest, of in self._of_blob.items()),
-            *self._of_snapshot.items(),
-        ):
+        for owner, nodes in self._of_owner.items():
             found[owner] = (*found.get(owner, self._plain.get(owner, ())), *nodes)
         return found
 

@@ -12,7 +12,9 @@ from typing import TypeVar
 
 from exporter.core.content import WALKABLE, Ingest
 from exporter.core.data_root import DataRoot
+from exporter.core.kept import Edition, Last, with_changes
 from exporter.core.knowledge import Input
+from exporter.core.listings import Names
 from exporter.core.measured import Tree
 from exporter.inventory.files.bolt import Bucket
 from exporter.inventory.files.reader import Reader
@@ -157,12 +159,9 @@ def _rows(
     reader: Reader, file: Tree, read: Callable[[Bucket, Mapping[str, T]], Mapping[str, T]]
 ) -> Mapping[str, T] | None:
     """What a database has, each as the same object for as long as it is equal; None where it cannot be read."""
-    before: dict[str, T] = reader.lasting("rows", file, dict)
-    found = reader.database(file, "v1", lambda bucket: read(bucket, before))
-    if found is not None:
-        before.clear()
-        before.update(found)
-    return found
+    last: Last[str, T] = reader.lasting("rows", file, Last)
+    found = reader.database(file, "v1", lambda bucket: read(bucket, last.value))
+    return None if found is None else last.or_next(found)
 
 
 def _snapshotters(reader: Reader, home: Tree, namespaces: Mapping[str, NamespaceEntry]) -> dict[str, SnapshotterFiles]:
@@ -202,7 +201,7 @@ def _blobs(reader: Reader, tree: Tree) -> Mapping[str, Tree] | None:
     algorithms = reader.listing(tree)
     if algorithms is None:
         return None
-    found: dict[str, Tree] = {}
+    found: Mapping[str, Tree] = {}
     for algorithm in algorithms:
         names = reader.listing((*tree, algorithm))
         if names is None:
@@ -217,18 +216,14 @@ def _blobs(reader: Reader, tree: Tree) -> Mapping[str, Tree] | None:
 class _Files:
     """The files of blobs in one directory; the mapping is another one where they have changed."""
 
-    names: list[str] = field(default_factory=list)
-    by_digest: dict[str, Tree] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
+    by_digest: Mapping[str, Tree] = field(default_factory=Edition)
 
-    def update(self, directory: Tree, names: list[str]) -> None:
-        if names is self.names:
-            return
-        before, now, algorithm = {*self.names}, {*names}, directory[-1]
-        if before != now:
-            self.by_digest = dict(self.by_digest)
-            for name in before - now:
-                del self.by_digest[f"{algorithm}:{name}"]
-            self.by_digest.update((intern(f"{algorithm}:{name}"), (*directory, name)) for name in now - before)
+    def update(self, directory: Tree, names: Names) -> None:
+        changed = {name: f"{directory[-1]}:{name}" for name in names.since(self.names)}
+        gone = {digest for digest in changed.values() if digest in self.by_digest}
+        put = {intern(digest): (*directory, name) for name, digest in changed.items() if digest not in gone}
+        self.by_digest = with_changes(self.by_digest, put, gone)
         self.names = names
 
 

@@ -7,12 +7,14 @@ with an `equalMutable` is the same data as that one, and `docker system df` leav
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
 from exporter.core.area import Area, Signature
+from exporter.core.kept import Last
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import BuildCache, BuildRecord, Collector, LayerId, LayerKey
@@ -138,11 +140,9 @@ def all_records(reader: Reader, file: Tree, bucket: Bucket) -> Mapping[str, Stor
     They are another mapping, and other objects, only where one has changed. Values that cannot be decoded are one
     problem, and not known.
     """
-    before: dict[str, StoredRecord] = reader.lasting("records", file, dict)
-    found = bucket.each(_decoded, before)
+    last: Last[str, StoredRecord] = reader.lasting("records", file, Last)
+    found = last.or_next(bucket.each(_decoded, last.value))
     damaged = [name for name, one in found.items() if one.damaged]
-    before.clear()
-    before.update(found)
     if damaged:
         reader.problem(Reason.DECODE, file, f"{len(damaged)} of its records, one is {damaged[0]}")
     return found
@@ -158,8 +158,10 @@ def _decoded(bucket: Bucket) -> StoredRecord:
 def _plain(value: object) -> object:
     """A string, a number, or the strings of a list; True for all else that is something, which is not used."""
     if isinstance(value, list):
-        return tuple(one for one in value[:_MOST_PARENTS] if isinstance(one, str))
-    return value if value is None or isinstance(value, str | int | float) else bool(value)
+        return tuple(sys.intern(one) for one in value[:_MOST_PARENTS] if isinstance(one, str))
+    if isinstance(value, str):
+        return sys.intern(value)  # of many records it is the same
+    return value if value is None or isinstance(value, int | float) else bool(value)
 
 
 _EQUAL = b"cache.equalMutable"

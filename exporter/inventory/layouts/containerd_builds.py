@@ -5,13 +5,14 @@ snapshot/imagerefchecker/checker.go and cache/manager.go (markAllParentsShared).
 own, in `buildkit/containerd-<snapshotter>/metadata_v2.db`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from operator import is_
 
 from exporter.core.content import StoreNode
+from exporter.core.kept import changed_keys
 from exporter.core.knowledge import Input
 from exporter.core.model import BuildCache, BuildRecord
 from exporter.inventory.drivers import MOST_LAYERS
@@ -47,7 +48,7 @@ class Stored:
 
 def build_snapshotters(reader: Reader) -> list[str]:
     """The snapshotters that BuildKit has records of."""
-    names = reader.listing(HOME) or []
+    names: Iterable[str] = reader.listing(HOME) or ()
     return [name.removeprefix(OF_CONTAINERD) for name in names if name.startswith(OF_CONTAINERD)]
 
 
@@ -72,7 +73,11 @@ def read_build_cache(reader: Reader, stored: Stored) -> BuildCache:
             continue
         if snapshotter == stored.snapshotter:
             known = reader.derived("records", file, _LastRecords)
-            records += _Records(found, snapshotter, stored, known).read()
+            if not known.are_of(found, stored):
+                known.stored = None  # until all are read
+                known.records = tuple(_Records(found, snapshotter, stored, known).read())
+            known.stored = stored
+            records += known.records
         else:
             idle.update(found)
     return BuildCache(tuple(records), files=(HOME,), unsure=stored.unsure, idle=frozenset(idle))
@@ -84,11 +89,30 @@ _Of = tuple[Values, Values | None, StoredSnapshot | None, BlobEntry | None, bool
 
 @dataclass(slots=True)
 class _LastRecords:
-    """The records of the last reading: as they were stored, the blobs of their layers, and what was made of each."""
+    """The records of the last reading: as they were stored, the blobs of their layers, and what was made of each.
+
+    `asked`: the keys of snapshots and the digests of blobs that they were asked for, there or not. `lists`: the lists
+    of layers that they stand for.
+    """
 
     found: Mapping[str, StoredRecord] = field(default_factory=dict)
     blobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     made: dict[str, tuple[_Of, BuildRecord]] = field(default_factory=dict)
+    records: tuple[BuildRecord, ...] = ()
+    asked: frozenset[str] = frozenset()
+    lists: frozenset[tuple[str, ...]] = frozenset()
+    stored: Stored | None = None
+
+    def are_of(self, found: Mapping[str, StoredRecord], stored: Stored) -> bool:
+        """Whether these are the records for what is stored now."""
+        last = self.stored
+        if last is None or found is not self.found or not self.lists.isdisjoint(last.stacks ^ stored.stacks):
+            return False
+        if (last.engine, last.snapshotter) != (stored.engine, stored.snapshotter):
+            return False
+        nodes = changed_keys(stored.snapshots.by_node, last.snapshots.by_node)
+        changed = {node.name for node in nodes} | changed_keys(stored.blobs, last.blobs)
+        return changed.isdisjoint(self.asked)
 
 
 class _Records:
@@ -103,6 +127,7 @@ class _Records:
         self._known = known
         if known.found is not found:
             known.found, known.blobs = found, _all_blobs(self._values)
+            known.lists = frozenset(known.blobs.values())
         self._shared = _shared(self._values, known.blobs, stored.stacks)
         #: A record that is the same data as another one has its size.
         self._twins = {_text(values, _EQUAL): values for values in self._values.values() if values[_EQUAL]}
@@ -110,18 +135,22 @@ class _Records:
     def read(self) -> Iterator[BuildRecord]:
         """The records with data of their own."""
         last, self._known.made = self._known.made, {}
+        asked: set[str] = set()
         for name, values in self._values.items():
             if values[_EQUAL]:
                 continue
             key = _text(values, "cache.snapshot") or name
             snapshot = self._stored.snapshots.by_node.get(StoreNode(self._stored.engine, self._snapshotter, key))
-            blob = self._stored.blobs.get(_text(values, "cache.blob"))
+            digest = _text(values, "cache.blob")
+            blob = self._stored.blobs.get(digest)
+            asked.update((key, digest))
             of = (values, self._twins.get(name), snapshot, blob, name in self._shared)
             known = last.get(name)
             if known is None or not all(map(is_, known[0], of)):
                 known = of, self._record(name, values, snapshot, blob)
             self._known.made[name] = known
             yield known[1]
+        self._known.asked = frozenset(asked)
 
     def _record(
         self, name: str, values: Values, snapshot: StoredSnapshot | None, blob: BlobEntry | None

@@ -70,6 +70,8 @@ class Contents:
         self._blob_trees: Mapping[StoreNode, tuple[Tree, ...]] = Edition()
         self._layers: Kept[StoreNode, StoredSnapshot, LayerKey] = Kept()
         self._trees: Joined[StoreNode, tuple[Tree, ...]] = Joined()
+        self._history: NamespaceEntry | None = None
+        self._entries: tuple[HistoryEntry, ...] = ()
         #: The blobs that nothing keeps, and the uses and blobs of which that was found.
         self._unused: frozenset[str] = frozenset()
         self._uses: Mapping[str, Mapping[StoreNode, Use]] = {}
@@ -90,7 +92,7 @@ class Contents:
             namespaces=tuple(sorted(name for name, space in files.namespaces.items() if not space.empty)),
             blobs=blobs,
             ingests=files.ingests,
-            entries=tuple(_entries(files.namespaces.get(history))) if history else (),
+            entries=self._entries_of(files.namespaces.get(history) if history else None),
             references=graph.references,
             parents=graph.parents,
             holds=graph.holds,
@@ -118,6 +120,11 @@ class Contents:
         self._uses, self._of_unused = uses, self._blobs
         return self._unused
 
+    def _entries_of(self, history: NamespaceEntry | None) -> tuple[HistoryEntry, ...]:
+        if history is not self._history:
+            self._history, self._entries = history, tuple(_entries(history))
+        return self._entries
+
     def _blobs_of(self, files: StoreFiles) -> Mapping[str, Blob]:
         """All blobs by digest: those that a namespace knows, and files that none knows."""
         spaces = {name: space.blobs for name, space in files.namespaces.items()}
@@ -129,8 +136,10 @@ class Contents:
         if [*spaces] != [*before]:
             changed.update(*spaces.values())
         blobs, trees = dict[str, Blob](), dict[StoreNode, tuple[Tree, ...]]()
+        lists = dict[tuple[str, ...], tuple[str, ...]]()  # most blobs are known to the same namespaces
         for digest in changed:
-            names = tuple(name for name, known in spaces.items() if digest in known)
+            found = tuple(name for name, known in spaces.items() if digest in known)
+            names = lists.setdefault(found, found)
             if names or digest in places:
                 size = spaces[names[0]][digest].size if names else None
                 blobs[digest] = Blob(digest, places.get(digest), size, names)

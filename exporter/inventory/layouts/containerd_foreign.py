@@ -8,6 +8,7 @@ snapshot with its id.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from exporter.core.content import StoreNode
 from exporter.core.model import Container, ContainerId, ContainerState, Image, ImageId, LayerKey
@@ -25,7 +26,7 @@ _SANDBOX = "sandbox"
 _NERDCTL_NAME = "nerdctl/name"
 
 
-@dataclass(slots=True)
+@dataclass
 class ForeignContainers:
     """Lists the containers of all namespaces but Docker's.
 
@@ -36,14 +37,11 @@ class ForeignContainers:
     snapshots: Snapshots
     images: Iterable[Image]
     default: str
-    #: The images of each snapshot that is the uppermost of one, by id.
-    _tops: dict[LayerKey, dict[ImageId, Image]] = field(default_factory=lambda: defaultdict(dict), init=False)
     _snapshotters: Sequence[str] = field(default=(), init=False)
 
     def read(self, engine: str) -> Iterator[Container]:
         """The containers. containerd does not write down whether one runs."""
-        self._snapshotters = sorted({node.snapshotter for node in self.snapshots.by_node})
-        self._find_tops()
+        self._snapshotters = sorted(name for name, snapshots in self.snapshots.by_layer.items() if snapshots)
         for name, space in self.namespaces.items():
             if name == engine:
                 continue
@@ -53,14 +51,18 @@ class ForeignContainers:
                 if is_id(key) and key not in space.containers and self._own(name, key) is not None:
                     yield self._container(name, space, key, ContainerEntry())
 
-    def _find_tops(self) -> None:
+    @cached_property
+    def _tops(self) -> Mapping[LayerKey, Mapping[ImageId, Image]]:
+        """The images of each snapshot that is the uppermost of one, by id."""
+        tops: dict[LayerKey, dict[ImageId, Image]] = defaultdict(dict)
         layers = {one.layer: node for node, one in self.snapshots.by_node.items()}
         for image in self.images:
             keys = {*(LayerKey(image.driver, one) for one in image.layers), *image.further}
             nodes = {layers[key] for key in keys if key in layers}
             below = {StoreNode(*node[:2], self.snapshots.by_node[node].entry.parent) for node in nodes}
             for node in nodes - below:
-                self._tops[self.snapshots.by_node[node].layer][image.id] = image
+                tops[self.snapshots.by_node[node].layer][image.id] = image
+        return tops
 
     def _own(self, namespace: str, container: str) -> StoreNode | None:
         """The snapshot that has the id of a container."""
@@ -114,5 +116,5 @@ class ForeignContainers:
         return None if self._is_unpacked(named, container) else named
 
     def _is_unpacked(self, image: ImageId | None, container: Container) -> bool:
-        found = (images[image] for images in self._tops.values() if image in images)
+        found = (one for images in self._tops.values() for one in images.values() if one.id == image)
         return any(one.namespace == container.namespace for one in found)

@@ -11,6 +11,7 @@ from exporter.core.model import Layer, LayerId, Use
 from exporter.inventory.drivers import Driver, snapshotter
 from exporter.inventory.drivers.layer_store import LayerStore, Place
 from exporter.inventory.files.reader import Reader
+from exporter.inventory.image_store.graph import Graph
 from exporter.inventory.image_store.snapshotter import Kind, Row
 from exporter.inventory.image_store.store import SNAPSHOTS, StoreFiles
 from exporter.inventory.layouts.containerd_snapshots import Snapshots, StoredSnapshot
@@ -31,6 +32,9 @@ class _Known:
     uses: Mapping[LayerId, Use] = field(default_factory=dict)
     layers: Mapping[LayerId, Layer] = field(default_factory=Edition)
     failed: set[LayerId] = field(default_factory=set)
+    #: The uses of the layers by what keeps their snapshots, and those of the snapshots that they were made of.
+    kept: Mapping[LayerId, Use] = field(default_factory=Edition)
+    graph: Mapping[str, Mapping[StoreNode, Use]] = field(default_factory=dict)
     trees: Mapping[StoreNode, tuple[Tree, ...]] = field(default_factory=Edition)
 
 
@@ -76,6 +80,30 @@ class SnapshotLayers:
         there = {node: self._places.get(nodes[node].layer.id) for node in changed if node in nodes}
         put = {node: place.trees if place else () for node, place in there.items()}
         return with_changes(self._known.trees, put, changed - put.keys())
+
+    def kept(self, graph: Graph) -> Mapping[LayerId, Use]:
+        """The use of each layer whose snapshot something keeps."""
+        known, name = self._known, self.store.driver.name
+        now, before = {one: space.uses for one, space in graph.spaces.items()}, known.graph
+        nothing: Mapping[StoreNode, Use] = {}
+        nodes = {*self._changed}.union(
+            *(changed_keys(now.get(one, nothing), before.get(one, nothing)) for one in now.keys() | before.keys())
+        )
+        there, former = self._snapshots.by_node, known.snapshots.by_node
+        changed = {
+            one.layer.id
+            for node in nodes
+            if node.snapshotter == name
+            for one in (there.get(node), former.get(node))
+            if one is not None
+        }
+        if name in self._snapshots.doubled:
+            changed.update(self.by_id, known.kept)
+        found = {
+            one: use for one in changed & self.by_id.keys() if (use := graph.use(self.by_id[one].node)) is not None
+        }
+        known.kept, known.graph = with_changes(known.kept, found, changed - found.keys()), now
+        return known.kept
 
     def unlisted(self) -> Iterator[Layer]:
         """The snapshots of a snapshotter without directories that the main database does not know."""

@@ -7,11 +7,15 @@ from exporter.core.content import StoreNode
 from exporter.core.measured import Tree
 from exporter.core.model import Container, ContainerId, Image, Layer, LayerId, Use
 from exporter.inventory.drivers.layer_store import LayerStore
+from exporter.inventory.files.reader import is_id
 from exporter.inventory.image_store.graph import Graph
 from exporter.inventory.layouts.claims import Claims
 from exporter.inventory.layouts.containerd_layers import SnapshotLayers
 from exporter.inventory.layouts.containerd_snapshots import Snapshots
 from exporter.inventory.layouts.part import ContainerLayers
+
+#: The length of a container's id.
+_ID = 64
 
 
 class SnapshotterPart:
@@ -72,6 +76,15 @@ class SnapshotterPart:
             return self._engine, self.store.has_name(container.id)
         return self._snapshots.chain(self._node(container.id))
 
+    @property
+    def places(self) -> object:
+        """The snapshots with the ids of containers, those below them, and directories with such an id."""
+        return (
+            self._engine,
+            self._snapshots.of_containers,
+            frozenset([name for name in self.store.names if len(name) == _ID and is_id(name)]),
+        )
+
     def why_not_loaded(self, _container: ContainerId) -> str:
         """An engine loads a container of its snapshotter, whatever became of its snapshots."""
         return ""
@@ -93,8 +106,7 @@ class SnapshotterPart:
 
     def _uses(self, containers: Iterable[Container]) -> dict[LayerId, Use]:
         """The use of each layer that something keeps, or that a container needs."""
-        use = self._graph.use
-        uses = {name: found for name, one in self._layers.by_id.items() if (found := use(one.node)) is not None}
+        uses = dict(self._layers.kept(self._graph))
         needed = set[LayerId | None]().union(*((one.layer, one.init, *one.chain) for one in containers))
         uses.update((name, Use.CONTAINER) for name in needed if name is not None and uses.get(name) is not Use.IMAGE)
         return uses

@@ -8,6 +8,7 @@ from exporter.core.content import StoreNode
 from exporter.core.kept import Edition, Joined, changed_keys, with_changes
 from exporter.core.model import LayerId, LayerKey
 from exporter.inventory.drivers import INIT, MOST_LAYERS
+from exporter.inventory.files.reader import is_id
 from exporter.inventory.image_store.meta import SnapshotEntry
 from exporter.inventory.image_store.snapshotter import Row
 from exporter.inventory.image_store.store import SnapshotterFiles, StoreFiles
@@ -72,15 +73,16 @@ class Snapshots:
     by_layer: Mapping[str, Mapping[LayerId, StoredSnapshot]] = field(default_factory=dict)
     doubled: frozenset[str] = frozenset()
     lost: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: Another object where a snapshot with the id of a container is another one, or one of its chain.
+    of_containers: object = field(default_factory=object)
     _chains: dict[StoreNode, Chain] = field(default_factory=dict)
 
     def keep_chains(self, before: "Snapshots") -> None:
         """Take over the chains of an earlier reading that are as they were."""
-        changed = changed_keys(self.by_node, before.by_node)
-        chains = before._chains.items()  # noqa: SLF001 - of its own kind
-        self._chains = (
-            {top: one for top, one in chains if changed.isdisjoint(one.asked)} if changed else {**dict(chains)}
-        )
+        changed, chains = changed_keys(self.by_node, before.by_node), before._chains  # noqa: SLF001 - of its own kind
+        self._chains = {top: one for top, one in chains.items() if changed.isdisjoint(one.asked)}
+        if len(self._chains) == len(chains) and not any(is_id(node.name) for node in changed):
+            self.of_containers = before.of_containers
 
     def chain(self, top: StoreNode) -> Chain:
         """The snapshot `top` and those below it."""

@@ -161,6 +161,11 @@ class GraphPart:
         """Whether its layer and its image are there."""
         return self.store.has_name(container.id), container.image_id in self._graph.entries
 
+    @property
+    def places(self) -> object:
+        """Return None: each container is looked at by itself."""
+        return None
+
     def why_not_loaded(self, _container: ContainerId) -> str:
         """Return "": an engine of this layout loads a container without a look at its layers."""
         return ""

@@ -190,6 +190,11 @@ class LayerdbPart:
             found = self._places[top] = (entries, entries[-1][0].parent in database.entries if entries else "", loads)
         return found
 
+    @property
+    def places(self) -> object:
+        """Return None: each container is looked at by itself."""
+        return None
+
     def why_not_loaded(self, container: ContainerId) -> str:
         """Why the engine does not load a container because of its layers; "" if it does.
 

@@ -81,6 +81,10 @@ class DriverPart(Protocol):
         Where it is equal to that of an earlier reading, so is what the part says. None: it is not known.
         """
 
+    @property
+    def places(self) -> object:
+        """What all that this part says of any container depends on: see `places_of`. None: it is not known."""
+
     def why_not_loaded(self, container: ContainerId) -> str:
         """Why the engine does not load a container because of its layers; "" if it does."""
 

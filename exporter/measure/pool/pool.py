@@ -15,7 +15,7 @@ from exporter.core.fault_log import FAULT_LOG
 from exporter.core.framing import ProtocolError
 from exporter.core.links import NO_LINKS
 from exporter.core.log import Logger
-from exporter.core.measured import Measured, Reason, Tree, Usage, mount_around
+from exporter.core.measured import Measured, Reason, Tree, mount_around, usage_of
 from exporter.core.mountinfo import foreign_trees_of, read_mounts
 from exporter.measure.pool.dispatch import Dispatcher
 from exporter.measure.pool.protocol import (
@@ -239,7 +239,7 @@ class Pool:
                 continue
             self._entries += entries
             task.attempt += 1
-            usage = Usage(size, 512 * blocks, inodes)
+            usage = usage_of(size, 512 * blocks, inodes)
             finished.append(Result(task, Measured(usage, identity, NO_LINKS, entries, skipped), entries=entries))
 
     def _measured(self, item: WorkItem, answer: MeasuredTree) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from exporter.core.content import BlobUse, Holder, Ingest, StoreNode
 from exporter.core.knowledge import Gap, Input, Knowledge
 from exporter.core.model import BuildCache, BuildRecord, Use
-from exporter.figures.blob_uses import BlobSum, uses_of_blobs
+from exporter.figures.blob_uses import BlobSum
 from exporter.figures.figures import Figures
 from tests.support.snapshots import snapshot, tree
 from tests.support.stores import KUBERNETES, MOBY, Store
@@ -18,7 +18,7 @@ _HISTORY = "moby_history"
 
 
 def _uses(store: Store) -> dict[str, str]:
-    return {digest.removeprefix("sha256:"): use.value for digest, use in uses_of_blobs(store.content()).items()}
+    return {digest.removeprefix("sha256:"): use.value for digest, use in Figures(store.told()).uses_of_blobs.items()}
 
 
 def test_a_blob_counts_for_the_first_use_that_it_has() -> None:
@@ -136,7 +136,7 @@ def test_every_blob_has_one_use_and_what_something_keeps_is_no_orphan(given_: li
     for holder, namespace, name in given_:
         store.hold(holder, "x", StoreNode(namespace, "", name), namespace=namespace)
     content = store.content(orphaned=frozenset("abcd"))
-    uses = uses_of_blobs(content)
+    uses = Figures(store.told(content=content)).uses_of_blobs
     assert uses.keys() == {*"abcd"}
     held = {name for _, _, name in given_}
     assert {name for name, use in uses.items() if use is not BlobUse.ORPHANED} == held

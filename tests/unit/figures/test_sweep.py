@@ -9,15 +9,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.core.content import ContentStore, Hold, Holder, StoreNode, first_marks
-from exporter.core.model import BuildCache, BuildRecord, Container, ContainerId, ContainerState, ImageId, Use
+from exporter.core.model import BuildCache, BuildRecord, Container, ContainerId, ContainerState, ImageId, Inventory, Use
 from exporter.figures.clean_up import Freed
 from exporter.figures.figures import Figures
 from exporter.figures.prunes import Category, Command
-from exporter.figures.sweep import Sweep
+from exporter.figures.stages import Stages
+from exporter.figures.sweep import Sweep, kinds_of, rank_of
 from tests.support.snapshots import snapshot, tree
 from tests.support.stores import KUBERNETES, MOBY, SNAPSHOTTER, Store
 
 HISTORY = "moby_history"
+
+
+def _sweep(inventory: Inventory) -> Sweep:
+    assert inventory.content is not None
+    return Sweep(inventory, inventory.content, kinds_of(inventory, inventory.content, inventory.content.holds))
+
+
+def _marked(content: ContentStore, removed: bytes) -> dict[StoreNode, Category | None]:
+    """With which category each object goes, what is kept longest first."""
+    stages, order = Stages(), [*Category, None]
+    stages.update(content, removed)
+    by_stage = sorted(stages.stages.items(), key=lambda one: one[1])
+    return {node: order[rank_of(stage)] for node, stage in by_stage}
 
 
 def _container(name: str, image: str = "", given: str = "app:1", **fields: Any) -> Container:
@@ -87,11 +101,11 @@ def test_of_an_image_that_a_container_names_by_id_the_last_name_stays() -> None:
     user = _container("user", "aa", "aa", state=ContainerState.RUNNING)
     told = store.told(containers=(user,)).inventory
     assert told.content is not None
-    sweep = Sweep(told, told.content)
+    sweep = _sweep(told)
     assert sweep.remove_images(Category.IMAGES_UNUSED, (user,), every=True) == []
-    kept = {hold.name for at, hold in enumerate(told.content.holds) if at not in sweep.removed}
+    kept = {hold.name for at, hold in enumerate(told.content.holds) if not sweep.stages()[at]}
     assert kept == {"docker.io/library/z:1"}
-    assert sweep.freed()[image] is None
+    assert _marked(told.content, sweep.stages())[image] is None
 
 
 def test_a_pull_that_was_cut_off_is_freed_with_the_images_without_a_name() -> None:
@@ -249,8 +263,6 @@ def _stores(draw: st.DrawFn) -> ContentStore:
 def test_marking_from_the_end_is_the_same_as_sweeping_after_each_prune(
     content: ContentStore, stages: list[Category | None]
 ) -> None:
-    sweep = Sweep(Store().told(content=content).inventory, content)
-    sweep.removed.update({at: stage for at, stage in enumerate(stages) if stage and at < len(content.holds)})
     expected: dict[Any, Category | None] = {}
     order: list[Category | None] = [*Category, None]
     before = content.marked(content.holds)
@@ -264,7 +276,8 @@ def test_marking_from_the_end_is_the_same_as_sweeping_after_each_prune(
         expected.update(dict.fromkeys(owned - kept, category))
         owned = kept
     found: dict[Any, Category | None] = {}
-    for node, stage in sweep.freed().items():  # what is kept longest comes first
+    removed = bytes(len(Category) - order.index(stage) for stage in stages[: len(content.holds)])
+    for node, stage in _marked(content, removed).items():  # what is kept longest comes first
         for one in content.trees[node]:
             found.setdefault(one, stage)
     assert found == expected
@@ -341,7 +354,7 @@ def _prune(store: Store, containers: tuple[Container, ...], category: Category) 
     """Run one prune: remove its roots, and then all that nothing keeps."""
     inventory = store.told(containers=containers).inventory
     assert inventory.content is not None
-    sweep = Sweep(inventory, inventory.content)
+    sweep = _sweep(inventory)
     stopped = [one for one in containers if not one.runs]
     if category is Category.CONTAINERS_STOPPED:
         sweep.remove_containers(category, stopped)
@@ -352,7 +365,7 @@ def _prune(store: Store, containers: tuple[Container, ...], category: Category) 
         sweep.remove_builds(category)
     elif category is Category.BUILD_HISTORY:
         sweep.remove_history(category)
-    store.holds = [hold for at, hold in enumerate(store.holds) if at not in sweep.removed]
+    store.holds = [hold for at, hold in enumerate(store.holds) if not sweep.stages()[at]]
     kept = inventory.content.marked(store.holds)
     names = {(node.namespace, node.name) for node in kept}
     store.blobs = {

@@ -35,9 +35,9 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     done: list[int] = []
     lines = kept._lines
 
-    def counted(table: Any, column: Any, at: int, entries: Any, before: Any) -> Any:
+    def counted(table: Any, at: int, entries: Any, labelled: Any, before: Any) -> Any:
         done.append(len(entries))
-        return lines(table, column, at, entries, before)
+        return lines(table, at, entries, labelled, before)
 
     monkeypatch.setattr(kept, "_lines", counted)
     return done

@@ -60,10 +60,10 @@ def test_only_what_changed_is_decoded_again(monkeypatch: pytest.MonkeyPatch) -> 
     decoded = 0
     real = bolt_pages.Pages._collect
 
-    def counted(self: bolt_pages.Pages, *arguments: Any) -> Any:
+    def counted(self: bolt_pages.Pages, *arguments: Any, **named: Any) -> Any:
         nonlocal decoded
         decoded += 1
-        return real(self, *arguments)
+        return real(self, *arguments, **named)
 
     monkeypatch.setattr(bolt_pages.Pages, "_collect", counted)
     cache = BucketCache()
@@ -106,6 +106,22 @@ def test_a_known_page_that_is_written_over_before_it_is_read_again_is_no_trouble
 
     assert read_bolt(read, b"v1", cache) == read_bolt(_reader(content), b"v1")
     assert spoiled
+
+
+def test_what_lies_in_a_converted_bucket_is_read_again_where_that_has_changed() -> None:
+    """The inner bucket has a page of its own, which stays as it was. What was in it was given up with the outer one."""
+
+    def state(text: bytes) -> bytes:
+        return bolt({"v1": {f"{at}": {"a": text, "inner": {"k": b"v" * 3000}} for at in range(9)}})
+
+    def convert(bucket: Bucket) -> tuple[bytes, int]:
+        return bucket.values[b"a"], len(bucket.buckets[b"inner"].values[b"k"])
+
+    cache = BucketCache()
+    for text in (b"x", b"y", b"y", b"z"):
+        found = read_bolt(_reader(state(text)), b"v1", cache).each(convert)
+        assert list(found.values()) == [(text, 3000)] * 9
+        assert sum(len(one) for one in _below(cache) if isinstance(one, bytes)) < 3000
 
 
 def test_the_bytes_of_pages_are_not_kept() -> None:

@@ -28,13 +28,11 @@ def _read(
     leases: tuple[str, ...] = (),
 ) -> list[Container]:
     """Read one namespace, `ns`. `snapshots` are keys by parent, `images` the keys of the snapshots of each."""
-    nodes = {StoreNode("ns", _SN, key): parent for key, parent in snapshots.items()}
-    made = Snapshots(
-        {
-            node: StoredSnapshot(node, SnapshotEntry(node.name, parent), None, LayerKey(_SN, LayerId(f"#{node.name}")))
-            for node, parent in nodes.items()
-        }
-    )
+    stored = [
+        StoredSnapshot(StoreNode("ns", _SN, key), SnapshotEntry(key, parent), None, LayerKey(_SN, LayerId(f"#{key}")))
+        for key, parent in snapshots.items()
+    ]
+    made = Snapshots({one.node: one for one in stored}, {_SN: {one.layer.id: one for one in stored}})
     space = NamespaceEntry(
         {name: ImageEntry(f"sha256:{image}") for name, image in (names or {}).items()},
         {},

@@ -41,6 +41,10 @@ class _VaultPart:
     def places_of(self, container: Container) -> object:
         return None
 
+    @property
+    def places(self) -> object:
+        return None
+
     def why_not_loaded(self, container: ContainerId) -> str:
         return f"{container} is bound" if container == "bound" else ""
 
