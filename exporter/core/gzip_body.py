@@ -17,6 +17,7 @@ INFLATING_BYTES = _PART_BYTES + _PACKED_BYTES + 48 * 1024
 _POLYNOMIAL = 0xEDB88320
 _ONE = 1 << 31
 _BYTE = 1 << 23
+_PAGE = 1 << 8
 #: The checksum of so many bytes is sooner made than a product of polynomials.
 _ZEROS = memoryview(bytes(16 * 1024))
 
@@ -98,25 +99,45 @@ def _of_zeros(length: int) -> int:
     return zlib.crc32(_ZEROS[:length])
 
 
+def _by_x(one: int) -> int:
+    """The product with the polynomial x."""
+    return one >> 1 ^ _POLYNOMIAL if one & 1 else one >> 1
+
+
 def _multiplied(one: int, other: int) -> int:
     """The product of two polynomials modulo that of CRC-32. Bit 31 is the coefficient of x^0."""
-    product, bit = 0, _ONE
-    while one:
-        if one & bit:
-            product ^= other
-            one ^= bit
-        other = other >> 1 ^ _POLYNOMIAL if other & 1 else other >> 1
-        bit >>= 1
+    first = other
+    second = _by_x(first)
+    third = _by_x(second)
+    fourth = _by_x(third)
+    # The products with all polynomials of four coefficients.
+    few = [0, fourth, third, third ^ fourth]
+    few += [second ^ each for each in few]
+    few += [first ^ each for each in few]
+    product = 0
+    for _ in range(8):
+        product = product >> 4 ^ _OVERFLOWS[product & 15] ^ few[one & 15]
+        one >>= 4
     return product
+
+
+#: By the last four coefficients, what they become when a polynomial is multiplied by x^4.
+_OVERFLOWS = [_by_x(_by_x(_by_x(_by_x(last)))) for last in range(16)]
 
 
 @lru_cache(maxsize=4096)
 def _shift(length: int) -> int:
     """What the checksum of something is multiplied by when so many bytes follow it: x^(8 * length)."""
-    power, square = _ONE, _BYTE
-    while length:
-        if length & 1:
-            power = _multiplied(square, power)
-        square = _multiplied(square, square)
-        length >>= 1
+    short, long = length % _PAGE, length // _PAGE
+    return _multiplied(_power(_BYTE, short), _power(_power(_BYTE, _PAGE), long))
+
+
+@lru_cache(maxsize=4096)
+def _power(one: int, exponent: int) -> int:
+    power = _ONE
+    while exponent:
+        if exponent & 1:
+            power = _multiplied(one, power)
+        one = _multiplied(one, one)
+        exponent >>= 1
     return power

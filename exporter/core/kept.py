@@ -59,6 +59,8 @@ def changed_keys(new: Mapping[K, object], old: Mapping[K, object]) -> set[K]:
     """The keys of two mappings under which these have not the same object."""
     if new is old:
         return set()
+    if not old:
+        return {*new}
     if isinstance(new, Edition) and (known := new.since(old)) is not None:
         return {key for key in known if new.get(key, _NONE) is not old.get(key, _NONE)}
     get = old.get

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from exporter.core.measured import Measured, Reason, Tree, is_within, mount_around, root_of
 from exporter.core.objects import Inventory, Problem
 from exporter.core.states import Collector, ContainerId, LayerKey, Trigger
+
+SKIPPED = attrgetter("skipped_mounts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,7 @@ class Snapshot:
 
     `error` says why the root could not be read; then all else is empty. `differences` are the
     sizes of layers that Docker sizes by comparing, `logs` those of the containers' logs in bytes. `measured`
-    lacks the trees that could not be measured; `skipped` is how many mount points in it were not entered, None if that
-    was not counted. `incomplete`: the trees that could not be measured or of which a part
+    lacks the trees that could not be measured. `incomplete`: the trees that could not be measured or of which a part
     could not be read; sums with one of these are not known. `audited` says by area when its least recently measured
     writable tree was measured. `progress` is None once everything was measured. `mounts` are the paths at which other
     filesystems are mounted; `subvolumes`: directories of the root's own filesystem can have device numbers of their
@@ -87,7 +89,6 @@ class Snapshot:
     subvolumes: bool = False
     further: tuple[FurtherRoot, ...] = ()
     measured: Mapping[Tree, Measured] = field(default_factory=dict)
-    skipped: int | None = field(default=None, compare=False)
     differences: Mapping[LayerKey, int] = field(default_factory=dict)
     logs: Mapping[ContainerId, int] = field(default_factory=dict)
     collectors: Mapping[Collector, CollectorScan] = field(default_factory=dict)
@@ -126,7 +127,7 @@ class Snapshot:
     @property
     def skipped_mounts(self) -> int:
         """How many mount points were not entered."""
-        return sum(one.skipped_mounts for one in self.measured.values()) if self.skipped is None else self.skipped
+        return sum(map(SKIPPED, self.measured.values()))
 
 
 @dataclass(slots=True)

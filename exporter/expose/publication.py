@@ -15,7 +15,7 @@ from exporter.expose.metrics.further_labels import with_labels
 from exporter.expose.metrics.kept import KeptExposition
 from exporter.expose.metrics.live import clock_families, filesystem_families
 from exporter.expose.metrics.render import Format, KeptRendering, render
-from exporter.expose.metrics.status import status_families
+from exporter.expose.metrics.status import SkippedMounts, status_families
 from exporter.expose.page_summary import root_summary, summarize
 from exporter.expose.published import Body, Publication, View
 from exporter.expose.snapshot_api.encode import describe
@@ -29,6 +29,7 @@ class Publisher:
         self._shown = shown
         self._kept = KeptExposition(shown)
         self._status = KeptRendering()
+        self._skipped = SkippedMounts()
         self._figures: Figures | None = None
         self._number = 0
 
@@ -43,7 +44,7 @@ class Publisher:
     ) -> Publication:
         """Render a snapshot in both formats; without its body when only the exporter's own families changed."""
         body = self._body(snapshot, counters) if with_body else None  # first: what fails there counts
-        status = self._status.render(status_families(snapshot, counters))
+        status = self._status.render(status_families(snapshot, counters, self._skipped.count(snapshot.measured)))
         return Publication(
             text=status.text,
             openmetrics=status.openmetrics,

@@ -99,6 +99,8 @@ class Figures:
         inventory = self.snapshot.inventory
         if figure is Figure.BUILD_SHARES and inventory.build_cache.unsure:
             return inventory.build_cache.unsure
+        if not inventory.knowledge.gaps:
+            return ""
         # Of all drivers it is known only where it is of each: one may need more than another.
         asked = (driver,) if driver else ("", *inventory.drivers)
         return next((why for one in asked if (why := needs.why_not(inventory.knowledge, figure, one))), "")

@@ -50,29 +50,43 @@ class _Parts:
         # By driver, then by layer: a key for each layer of each image would take most of the memory.
         self._having: dict[str, Counter[LayerId]] = defaultdict(Counter)
         self._having_blob: Counter[str] = Counter()
+        #: The same for images that are not listed. An image has a part of its own, or shares it with others.
+        self._unlisted: dict[str, Counter[LayerId]] = defaultdict(Counter)
+        self._unlisted_blob: Counter[str] = Counter()
 
     def count(self, images: Iterable[Image], sign: int) -> None:
-        """Count the parts of images that are listed, or take them out."""
+        """Count the parts of images, or take them out."""
         for image in images:
-            if image.listed:
-                for driver, layers in _layers_of(image):
-                    count(self._having[driver], layers, sign)
-                count(self._having_blob, set(image.blobs), sign)
+            having = self._having if image.listed else self._unlisted
+            for driver, layers in _layers_of(image):
+                count(having[driver], layers, sign)
+            count(self._having_blob if image.listed else self._unlisted_blob, set(image.blobs), sign)
 
-    def add_shared(
-        self, removed: Iterable[Image], added: Iterable[Image], layers: dict[str, set[LayerId]], blobs: set[str]
-    ) -> None:
-        """Add the parts that other images have with one more or one less than before."""
-        moved: Counter[tuple[str | None, str]] = Counter()
-        come: Counter[tuple[str | None, str]] = Counter()
-        for images, sign in ((removed, -1), (added, 1)):
-            for part in (part for image in images if image.listed for part in _names(image)):
-                moved[part] += sign
-                come[part] += sign > 0
-        for (driver, name), number in moved.items():
-            having = self._having_blob[name] if driver is None else self._having[driver][LayerId(name)]
-            if number and having > come[driver, name]:
-                (blobs if driver is None else layers.setdefault(driver, set())).add(name)  # type: ignore[arg-type]
+    def of_others(
+        self, removed: Iterable[Image], added: Iterable[Image], resized: Iterable[LayerKey], blobs: Iterable[str]
+    ) -> tuple[dict[str, set[LayerId]], set[str]]:
+        """The layers, by driver, and blobs of other images than those added by which the figures of these change.
+
+        They have another size, as `resized` and `blobs` say, or listed images have come with them or gone with them.
+        """
+        come = Counter(part for image in added for part in _names(image))
+        moved = Counter(part for image in added if image.listed for part in _names(image))
+        moved.subtract(part for image in removed if image.listed for part in _names(image))
+        parts = {part for part, number in moved.items() if number}
+        parts.update(resized)
+        parts.update((None, digest) for digest in blobs)
+        layers: dict[str, set[LayerId]] = defaultdict(set)
+        found: set[str] = set()
+        for part in parts:
+            driver, name = part
+            if driver is None:
+                if self._having_blob[name] + self._unlisted_blob[name] > come[part]:
+                    found.add(name)
+            else:
+                layer = LayerId(name)
+                if self._having[driver][layer] + self._unlisted[driver][layer] > come[part]:
+                    layers[driver].add(layer)
+        return layers, found
 
     def of(self, image: Image) -> Iterator[_Part]:
         """The parts of an image, each once."""
@@ -142,8 +156,7 @@ class ImageSizes:
         used = {key for key in (*users, *come) if key in self._by_key}
         touched = {key: self._by_key[key] for key in used if key is not None}
         if len(added) < len(self._by_key):  # there are others
-            layers = _by_driver(sizes.resized)
-            self._parts.add_shared(removed, added, layers, blobs)
+            layers, blobs = self._parts.of_others(removed, added, sizes.resized, blobs)
             images = difference.now.inventory.images if layers or blobs else ()
             touched.update((one.key, one) for one in images if _has(one, layers, blobs))
         touched.update((one.key, one) for one in added)
@@ -183,13 +196,6 @@ class ImageSizes:
         return barrier.attempt(Collector.IMAGES, f"image {image.id}", work, UNKNOWN)
 
 
-def _by_driver(keys: Iterable[LayerKey]) -> dict[str, set[LayerId]]:
-    found: dict[str, set[LayerId]] = defaultdict(set)
-    for key in keys:
-        found[key.driver].add(key.id)
-    return found
-
-
 def _has(image: Image, layers: Mapping[str, set[LayerId]], blobs: set[str]) -> bool:
     """Whether an image has one of these parts."""
     if blobs and not blobs.isdisjoint(image.blobs):
@@ -197,7 +203,7 @@ def _has(image: Image, layers: Mapping[str, set[LayerId]], blobs: set[str]) -> b
     names = layers.get(image.driver)
     if names and not names.isdisjoint(image.layers):
         return True
-    return any(key.id in layers.get(key.driver, ()) for key in image.further)
+    return any(key.id in layers.get(key.driver, ()) for key in image.further) if image.further else False
 
 
 def _of_layers(image: Image, parts: _Parts, containers: int) -> ImageFigures:

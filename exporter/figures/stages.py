@@ -90,10 +90,11 @@ def _changed(before: ContentStore, old: bytes, now: ContentStore, new: bytes) ->
     gone, come = list(range(start, end_before)), list(range(start, end_now))
     for at_before, at_now, length in ((0, 0, start), (end_before, end_now, len(now.holds) - end_now)):
         was, becomes = slice(at_before, at_before + length), slice(at_now, at_now + length)
-        others = {
-            *compress(count(), map(is_not, before.kept[was], now.kept[becomes])),
-            *compress(count(), map(ne, old[was], new[becomes])),
-        }
+        others = set[int]()
+        if before.kept[was] != now.kept[becomes]:
+            others.update(compress(count(), map(is_not, before.kept[was], now.kept[becomes])))
+        if old[was] != new[becomes]:
+            others.update(compress(count(), map(ne, old[was], new[becomes])))
         gone += [at_before + at for at in others]
         come += [at_now + at for at in others]
     return gone, come

@@ -46,9 +46,8 @@ def gained_links(before: Measured | None, now: Measured | None) -> bool:
 
 
 def without_unaccounted(measured: Mapping[Tree, Measured], trees: Collection[Tree]) -> dict[Tree, Measured]:
-    """All measured trees, but `trees` without their `unaccounted` inodes: another tree still counts these."""
-    made = {tree: _without(measured[tree], links) for tree, links in unaccounted(measured, trees).items()}
-    return {**measured, **made}
+    """Those of `trees` that have `unaccounted` inodes, without these: another tree still counts them."""
+    return {tree: _without(measured[tree], links) for tree, links in unaccounted(measured, trees).items()}
 
 
 def _without(one: Measured, others: Links) -> Measured:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
+from exporter.core.kept import Edition
 from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.model import Collector, LayerKey, Problem
 from exporter.measure.cache import Cache, identities
@@ -23,8 +24,6 @@ class Measurements:
         self.plan = Plan()
         self.changes = 0
         self.measured: dict[Tree, Measured] = {}
-        #: How many mount points in these were not entered.
-        self.skipped_mounts = 0
         #: The sizes in bytes that Docker finds by comparing two trees.
         self.differences: dict[LayerKey, int] = {}
         self._problems: dict[Tree, list[Problem]] = {}
@@ -38,6 +37,10 @@ class Measurements:
         #: The directories of the roots: these are measured, and no trees of the plan.
         self._tops: set[Tree] = set()
         self._all_link_bytes = 0
+        #: What was made for sums last, the trees that have other figures since, and those made provisionally for it.
+        self._sums: Edition[Tree, Measured] = Edition()
+        self._touched: set[Tree] = set()
+        self._made: frozenset[Tree] = frozenset()
 
     @property
     def problems(self) -> list[Problem]:
@@ -58,11 +61,15 @@ class Measurements:
     def _is_lost(self, tree: Tree) -> bool:
         return any(one.reason is not Reason.VANISHED for one in self._problems[tree])
 
-    @property
-    def for_sums(self) -> dict[Tree, Measured]:
+    def for_sums(self) -> Mapping[Tree, Measured]:
         """The measured trees for sums: an inode that got a link after its tree was measured counts once."""
         provisional = self.plan.unfinished | self.plan.behind(self._stale)
-        return without_unaccounted(self.measured, provisional & self.measured.keys())
+        made = without_unaccounted(self.measured, provisional & self.measured.keys())
+        changed = self._touched | made.keys() | self._made
+        if changed:
+            self._sums = Edition({**self.measured, **made}, self._sums, changed)
+            self._touched, self._made = set(), frozenset(made)
+        return self._sums
 
     def doubtful(self, linked: Collection[Tree]) -> bool:
         """Whether `linked` trees have unaccounted inodes, and the plan does not explain with which trees they share."""
@@ -204,15 +211,14 @@ class Measurements:
     def _remember(self, tree: Tree, measured: Measured) -> None:
         if measured.links.blocks or self._link_bytes:
             self._count_links(tree, measured.links.packed_size)
-        before = self.measured.get(tree)
-        self.skipped_mounts += measured.skipped_mounts - (0 if before is None else before.skipped_mounts)
         self.measured[tree] = measured
+        self._touched.add(tree)
 
     def _forget(self, tree: Tree) -> None:
         if self._link_bytes:
             self._count_links(tree, 0)
-        if (before := self.measured.pop(tree, None)) is not None:
-            self.skipped_mounts -= before.skipped_mounts
+        self.measured.pop(tree, None)
+        self._touched.add(tree)
 
     def _count_links(self, tree: Tree, size: int) -> None:
         self._all_link_bytes += size - self._link_bytes.pop(tree, 0)

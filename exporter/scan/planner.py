@@ -42,8 +42,8 @@ class Planner:
         #: The trees of objects. Of these, a change is only worked out by itself where no two objects have one tree.
         self._owned: dict[Tree, Collector] = {}
         self._tangled = True
-        #: All trees, those that are mounts included.
-        self._all: dict[Tree, Collector] = {}
+        #: The trees that are in no plan, since they are mounts.
+        self._mounted: dict[Tree, Collector] = {}
 
     def make(self, root: DataRoot, inventory: Inventory, areas: RootAreas) -> Plan:
         """Make the plan of all roots."""
@@ -88,12 +88,13 @@ class Planner:
         inner = frozenset(tree for tree in trees if not areas.is_store(tree[:-1]))
         for tree in inner:
             exclusions.add(tree)
-        self._owned, self._tangled, self._all = owned, count != len(owned), trees
         there = {
             tree: collector
             for tree, collector in trees.items()
             if tree not in inputs.mounts and not is_within(tree, root.unwalked)
         }
+        self._owned, self._tangled = owned, count != len(owned)
+        self._mounted = {tree: collector for tree, collector in trees.items() if tree not in there}
         return Plan(
             there,
             exclusions,
@@ -115,26 +116,23 @@ class Planner:
         affected, settled = replaced
         for store, names in inputs.names.items():
             affected.update((*store, name) for name in names.since(old.names[store]))
-        for tree in affected:
-            collector = self._collector(tree, inputs, inventory)
-            if collector is None:
-                self._all.pop(tree, None)
-            else:
-                self._all[tree] = collector
+        anew = {tree: self._collector(tree, inputs, inventory) for tree in affected}
         trees, moved = dict(before.trees), inputs.mounts ^ old.mounts
         for tree in affected | moved:
-            here = self._all.get(tree) if tree not in inputs.mounts else None
-            if here is not None:
-                trees[tree] = here
+            collector = anew[tree] if tree in anew else before.trees.get(tree) or self._mounted.get(tree)
+            here, elsewhere = (self._mounted, trees) if tree in inputs.mounts else (trees, self._mounted)
+            elsewhere.pop(tree, None)
+            if collector is None:
+                here.pop(tree, None)
             else:
-                trees.pop(tree, None)
+                here[tree] = collector
         change = PlanChange(
             before.mark,
             {tree for tree in affected | moved if tree in trees and tree not in before.trees},
             {tree for tree in affected | moved if tree not in trees and tree in before.trees},
             settled - before.immutable,
         )
-        inner = self._exclude(before, affected, inputs, moved)
+        inner = self._exclude(before, anew, inputs, moved)
         return replace(
             before,
             trees=trees,
@@ -183,14 +181,14 @@ class Planner:
         return Collector.DIRECTORIES if tree in inventory.top_level else None
 
     def _exclude(
-        self, before: Plan, affected: Collection[Tree], inputs: _Inputs, moved: Collection[Tree]
+        self, before: Plan, anew: Mapping[Tree, object], inputs: _Inputs, moved: Collection[Tree]
     ) -> frozenset[Tree]:
         """Bring the exclusions up to date; return the trees that are no entries of stores.
 
-        `moved`: what has become a mount, or is none any more.
+        `anew`: what has come, and what has gone, which is None. `moved`: what has become a mount, or is none any more.
         """
-        came = {tree for tree in affected if tree[:-1] not in inputs.names and tree in self._all}
-        went = {tree for tree in affected if tree in before.inner and tree not in self._all}
+        came = {tree for tree, one in anew.items() if tree[:-1] not in inputs.names and one is not None}
+        went = {tree for tree, one in anew.items() if tree in before.inner and one is None}
         inner = (before.inner | came) - went if came or went else before.inner
         for tree in {*came, *went, *moved}:
             mount = tree in inputs.mounts

@@ -293,8 +293,7 @@ class Scanner:
             return replace(known, progress=self._progress_now())
         return replace(
             known,
-            measured=self._measurements.for_sums,
-            skipped=self._measurements.skipped_mounts,
+            measured=self._measurements.for_sums(),
             incomplete=self._measurements.incomplete,
             differences=dict(self._measurements.differences),
             logs=dict(self._metadata.logs),

@@ -9,3 +9,15 @@ def test_what_serves_loads_nothing_that_only_the_terminal_needs() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_without_tls_the_serving_process_has_no_library_for_it_and_nothing_that_reads_a_root() -> None:
+    code = (
+        "import sys, exporter.cli.main; from exporter.cli.run import load_asyncio; load_asyncio()\n"
+        "import exporter.service.main\n"
+        "unused = ('ssl', '_ssl', 'http.server', 'email', 'prometheus_client', 'structlog', 'exporter.figures',\n"
+        "          'exporter.inventory', 'exporter.measure')\n"
+        "print([name for name in unused if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

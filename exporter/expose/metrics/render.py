@@ -17,6 +17,7 @@ Format = Literal["text", "openmetrics"]
 _EOF = b"# EOF\n"
 #: A number with more digits before the point is written with an exponent, as programs in Go write it.
 _MOST_DIGITS = 6
+_LEAST_EXPONENT = 10**_MOST_DIGITS
 
 
 def render(families: Iterable[MetricFamily], style: Format) -> bytes:
@@ -56,11 +57,7 @@ def lines(metric: Metric, series: Samples) -> bytes:
 def lines_of(name: str, labelled: Iterable[str], values: Iterable[float | None]) -> bytes:
     """The lines of series with these labels; without those that have no value. Raises OverflowError."""
     return "".join(
-        [
-            f"{name}{text} {_number(float(value))}\n"
-            for text, value in zip(labelled, values, strict=True)
-            if value is not None
-        ]
+        [f"{name}{text} {_number(value)}\n" for text, value in zip(labelled, values, strict=True) if value is not None]
     ).encode()
 
 
@@ -69,7 +66,7 @@ def labels(names: tuple[str, ...], series: Iterable[tuple[str, ...]]) -> list[st
     optional, templates = _templates(names)
     made: list[str] = []
     for values in series:
-        left_out = tuple(at for at in optional if not values[at]) if optional else ()
+        left_out = tuple([at for at in optional if not values[at]]) if optional else ()
         template = templates.get(left_out)
         if template is None:
             template = templates[left_out] = _template(names, left_out)
@@ -102,6 +99,9 @@ def _escape_help(value: str) -> str:
 
 def _number(value: float) -> str:
     """A number as programs in Go write it."""
+    if type(value) is int and 0 <= value < _LEAST_EXPONENT:  # most are
+        return f"{value}.0"
+    value = float(value)
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
     text = repr(value)

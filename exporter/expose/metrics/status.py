@@ -1,11 +1,13 @@
 """The exporter's own families: the last scans, and how changes are noticed."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from exporter.core.kept import Edition
 from exporter.core.knowledge import Input
-from exporter.core.measured import Reason
+from exporter.core.measured import Measured, Reason, Tree
 from exporter.core.model import Collector, Counters, Snapshot, Trigger
+from exporter.core.snapshot import SKIPPED
 from exporter.core.version import REVISION, VERSION
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import MetricFamily, family, single
@@ -19,8 +21,33 @@ _FURTHER_LAYOUT = "containerd"
 _AUDITED = ("containers", "volumes")
 
 
-def status_families(snapshot: Snapshot, counters: Counters) -> Iterator[MetricFamily]:
-    """Make the families of the exporter; a snapshot with an error, or not measured yet, has fewer."""
+class SkippedMounts:
+    """How many mount points were not entered, from one snapshot to the next."""
+
+    def __init__(self) -> None:
+        self._measured: Mapping[Tree, Measured] = Edition()
+        self._count = 0
+
+    def count(self, measured: Mapping[Tree, Measured]) -> int:
+        """The number in the next snapshot."""
+        before, self._measured = self._measured, measured
+        changed = measured.since(before) if isinstance(measured, Edition) else None
+        if measured is before:
+            return self._count
+        if changed is None:
+            self._count = sum(map(SKIPPED, measured.values()))
+        for tree in changed or ():
+            self._count += sum(
+                sign * of[tree].skipped_mounts for of, sign in ((measured, 1), (before, -1)) if tree in of
+            )
+        return self._count
+
+
+def status_families(snapshot: Snapshot, counters: Counters, skipped: int | None = None) -> Iterator[MetricFamily]:
+    """Make the families of the exporter; a snapshot with an error, or not measured yet, has fewer.
+
+    `skipped`: its skipped mount points, where they have been counted.
+    """
     yield family(c.BUILD_INFO, [((VERSION, REVISION, platform.python_version()), 1)])
     yield single(c.UP, not snapshot.error)
     if not snapshot.error:
@@ -33,7 +60,7 @@ def status_families(snapshot: Snapshot, counters: Counters) -> Iterator[MetricFa
         yield family(c.SCAN_SUCCESS, (((at,), scan.success) for at, scan in scans.items()))
         yield family(c.SCAN_DURATION, (((at,), scan.seconds) for at, scan in scans.items()))
         yield family(c.SCAN_ENTRIES, (((at,), scan.entries) for at, scan in scans.items()))
-        yield single(c.SKIPPED_MOUNTS, snapshot.skipped_mounts)
+        yield single(c.SKIPPED_MOUNTS, snapshot.skipped_mounts if skipped is None else skipped)
         knowledge = snapshot.inventory.knowledge
         yield family(c.KNOWN, (((source,), knowledge.whole((source,))) for source in Input))
     if snapshot.progress is not None:

@@ -33,7 +33,7 @@ def word(raw: bytes | None) -> str:
 
     Texts are shared: a digest stands in the rows of its blob, of what refers to it, and of leases.
     """
-    return sys.intern((raw or b"").decode("utf-8", "surrogateescape"))
+    return sys.intern(raw.decode("utf-8", "surrogateescape")) if raw else ""
 
 
 class Bucket:
@@ -61,7 +61,8 @@ class Bucket:
     @property
     def values(self) -> Mapping[bytes, bytes]:
         """The values; raises ConvertedError."""
-        self._require_content()
+        if self._convert is not None:
+            raise ConvertedError
         if not self._parts:
             return self._values
         return {key: value for part in self._parts for key, value in part.values.items()}
@@ -69,7 +70,8 @@ class Bucket:
     @property
     def buckets(self) -> "Mapping[bytes, Bucket]":
         """The buckets in it; raises ConvertedError."""
-        self._require_content()
+        if self._convert is not None:
+            raise ConvertedError
         if not self._parts:
             return self._buckets
         return {key: one for part in self._parts for key, one in part.buckets.items()}
@@ -133,10 +135,6 @@ class Bucket:
         """What `convert` makes of each bucket of one leaf page."""
         names = ((word(key), one) for key, one in self._buckets.items())
         return {name: one.once(convert, before.get(name)) for name, one in names}
-
-    def _require_content(self) -> None:
-        if self._convert is not None:
-            raise ConvertedError
 
     def _note(self, convert: object, made: object) -> None:
         self._convert, self._made = convert, made

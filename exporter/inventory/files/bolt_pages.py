@@ -8,6 +8,7 @@ A page that was decoded is remembered (`BucketCache`). The next reading decodes 
 or those of a page below it.
 """
 
+import contextlib
 import struct
 from collections.abc import Callable, Collection, Iterator
 from itertools import pairwise
@@ -25,6 +26,7 @@ _BUCKET = 0x01
 _BRANCH_ELEMENT = struct.Struct("<IIQ")
 _LEAF_ELEMENT = struct.Struct("<IIII")
 _BUCKET_HEADER = struct.Struct("<QQ")
+_PAGE_BYTES, _ELEMENT_BYTES = PAGE.size, _LEAF_ELEMENT.size
 _FIRST = 2  # the pages before are the meta pages
 _MOST_DEPTH = 64
 _LARGEST_OFFSET = 1 << 62
@@ -34,10 +36,6 @@ _LARGEST_OFFSET = 1 << 62
 MAX_PAGE_BYTES = 512 * 1024 * 1024
 MAX_ELEMENTS = 1_000_000
 MAX_VALUE_BYTES = 64 * 1024 * 1024
-
-
-#: Key, flags and value.
-_Element = tuple[bytes, int, bytes]
 
 
 class Pages:
@@ -80,21 +78,24 @@ class Pages:
 
         Raises BoltError, and whatever `page_bytes` raises.
         """
-        last: bytes | None = None
+        last: tuple[bytes, ...] = ()
         for content, count in self._leaves(root, 0):
-            self._elements_left -= count
-            self._check_budget()
-            for key, flags, value in _elements(content, 0, count, last):
-                if key == name and flags & _BUCKET:
-                    return self._inner(value, 1, [])[0]
-                last = key
-        if last is not None:  # a program that writes any bucket has made this one first
+            with _whole():
+                found = self._collect(content, 0, count, 0, [], only=name)[0].buckets.get(name)
+            if found is not None:
+                return found
+            ends = _ends_of(content, count)
+            if last and ends and ends[0] <= last[-1]:
+                raise BoltError("has keys that are out of order")
+            last = ends or last
+        if last:  # a program that writes any bucket has made this one first
             raise BoltError("has not the bucket that all such databases have")
         return Bucket()
 
     def bucket(self, root: int) -> Bucket:
         """Read the bucket whose tree begins at page `root`. Raises BoltError, and whatever `page_bytes` raises."""
-        return self._node(root, 0).bucket
+        with _whole():
+            return self._node(root, 0).bucket
 
     def _node(self, number: int, depth: int, *, below_branch: bool = False) -> PageNode:
         """The page with this number, and all below it; the known one where all of that is as it was."""
@@ -115,8 +116,8 @@ class Pages:
         inner: list[PageNode] = []
         ends: tuple[bytes, ...] | None = None
         if kind == _LEAF:
-            bucket, height = self._collect(content, 0, count, depth, inner)
-            content = _in_use(content, count)
+            bucket, height, end = self._collect(content, 0, count, depth, inner)
+            content = content[:end]
             ends = _ends_of(content, count) if below_branch else None
         elif kind == _BRANCH:
             inner = [self._node(below, depth + 1, below_branch=True) for below in _below(content, count)]
@@ -149,42 +150,64 @@ class Pages:
         for one in node.below:
             self._take_again(one)
 
-    def _collect(self, content: bytes, base: int, count: int, depth: int, pages: list[PageNode]) -> tuple[Bucket, int]:
-        """The bucket of one leaf, and how deep the buckets in it go; `pages` gets their pages.
+    def _collect(  # noqa: PLR0913 - called for each bucket, of which there are tens of thousands
+        self, content: bytes, base: int, count: int, depth: int, pages: list[PageNode], only: bytes | None = None
+    ) -> tuple[Bucket, int, int]:
+        """The bucket of one leaf, how deep the buckets in it go, and where its bytes end; `pages` gets their pages.
 
-        `base`: where the header of the leaf is in these bytes.
+        `base`: where the header of the leaf is in these bytes. Each element has bytes of its own, in the order of the
+        elements, and the keys ascend. `only`: no other bucket in it is looked at. Raises BoltError or struct.error.
         """
         self._elements_left -= count
-        self._check_budget()
+        if self._elements_left < 0:
+            self._check_budget()
+        at, length = base + _PAGE_BYTES, len(content)
+        free = at + count * _ELEMENT_BYTES
+        if free > length:
+            raise BoltError("ends too early")
         values: dict[bytes, bytes] = {}
         buckets: dict[bytes, Bucket] = {}
+        last: bytes | None = None
         height = size = 0
-        for key, flags, value in _elements(content, base, count):
-            size += len(key)
-            if flags & _BUCKET:
-                buckets[key], below = self._inner(value, depth + 1, pages)
-                height = height if height > below else 1 + below
-            else:
-                values[key] = value
-                size += len(value)
+        for flags, offset, key_size, value_size in _LEAF_ELEMENT.iter_unpack(content[at:free]):
+            start = at + offset
+            middle = start + key_size
+            end = middle + value_size
+            if start < free:
+                raise BoltError("has elements that share bytes")
+            if end > length:
+                raise BoltError("ends too early")
+            key = content[start:middle]
+            if last is not None and key <= last:
+                raise BoltError("has keys that are out of order")
+            size += key_size
+            if not flags & _BUCKET:
+                values[key] = content[middle:end]
+                size += value_size
+            elif only is None or key == only:
+                buckets[key], below = self._inner(content[middle:end], depth + 1, pages)
+                if height <= below:
+                    height = 1 + below
+            last, free = key, end
+            at += _ELEMENT_BYTES
         self._count_value(size)
-        return Bucket(values or None, buckets or None), height
+        return Bucket(values or None, buckets or None), height, free
 
     def _inner(self, value: bytes, depth: int, pages: list[PageNode]) -> tuple[Bucket, int]:
         """A bucket in a bucket: that of the page where it begins, or itself when it is small. See `_collect`."""
         if depth > _MOST_DEPTH:
             raise BoltError("is nested too deep")
-        root, _ = unpack(_BUCKET_HEADER, value, 0)
+        root, _ = _BUCKET_HEADER.unpack_from(value)
         if root:
             node = self._node(root, depth)
             pages.append(node)
             return node.bucket, node.height
-        _, kind, count, _ = unpack(PAGE, value, _BUCKET_HEADER.size)
+        _, kind, count, _ = PAGE.unpack_from(value, _BUCKET_HEADER.size)
         if kind != _LEAF:
             raise BoltError("has an inline bucket that is no leaf")
-        found = self._collect(value, _BUCKET_HEADER.size, count, depth, pages)
+        bucket, height, _ = self._collect(value, _BUCKET_HEADER.size, count, depth, pages)
         self._count_value(len(value))
-        return found
+        return bucket, height
 
     def _count_value(self, length: int) -> None:
         self._value_bytes_left -= length
@@ -222,9 +245,10 @@ class Pages:
         self._page_bytes_left -= (further + 1) * size
         if number + further >= self._end:
             raise BoltError("has a page that goes on over pages that are not in use")
-        self._check_budget()
+        if self._page_bytes_left < 0:
+            self._check_budget()
         numbers = range(number, number + further + 1)
-        if not self._taken.isdisjoint(numbers):
+        if number in self._taken or (further and not self._taken.isdisjoint(numbers)):
             raise BoltError("has a page that is in two places")
         self._taken.update(numbers)
         if further:
@@ -232,13 +256,13 @@ class Pages:
         return kind, count, further + 1, content
 
 
-def _in_use(leaf: bytes, count: int) -> bytes:
-    """The bytes of a leaf page that its elements take. Their keys and values follow each other in their order."""
-    if not count:
-        return leaf[: PAGE.size]
-    at = PAGE.size + (count - 1) * _LEAF_ELEMENT.size
-    _, offset, key_size, value_size = unpack(_LEAF_ELEMENT, leaf, at)
-    return leaf[: at + offset + key_size + value_size]
+@contextlib.contextmanager
+def _whole() -> Iterator[None]:
+    """What is read in here ends too early where a header does not fit."""
+    try:
+        yield
+    except struct.error:
+        raise BoltError("ends too early") from None
 
 
 def _below(branch: bytes, count: int) -> list[int]:
@@ -264,33 +288,6 @@ def _ends_of_all(below: Collection[PageNode]) -> tuple[bytes, ...]:
     if any(ends[-1] >= following[0] for ends, following in pairwise(found)):
         raise BoltError("has keys that are out of order")
     return (found[0][0], found[-1][-1]) if found else ()
-
-
-def _elements(content: bytes, base: int, count: int, last: bytes | None = None) -> list[_Element]:
-    """The elements of one leaf, whose header is at `base`: key, flags and value.
-
-    Each has bytes of its own, in the order of the elements, and the keys ascend. `last` is the key before them.
-    """
-    at, length = base + PAGE.size, len(content)
-    free = at + count * _LEAF_ELEMENT.size
-    if free > length:
-        raise BoltError("ends too early")
-    found = []
-    for flags, offset, key_size, value_size in _LEAF_ELEMENT.iter_unpack(content[at:free]):
-        start = at + offset
-        middle = start + key_size
-        end = middle + value_size
-        if start < free:
-            raise BoltError("has elements that share bytes")
-        if end > length:
-            raise BoltError("ends too early")
-        key = content[start:middle]
-        if last is not None and key <= last:
-            raise BoltError("has keys that are out of order")
-        found.append((key, flags, content[middle:end]))
-        last, free = key, end
-        at += _LEAF_ELEMENT.size
-    return found
 
 
 def unpack(layout: struct.Struct, data: bytes, at: int) -> tuple[int, ...]:

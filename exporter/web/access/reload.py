@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import os
-import ssl
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from exporter.core.log import Logger
 from exporter.web.access.guard import Guard
 
 if TYPE_CHECKING:
+    import ssl
+
     from exporter.web.access.config import WebConfig  # it imports PyYAML, which is needed only with such a file
 
 #: A file from which users are missing comes into force after it was not written to for so long.

@@ -5,10 +5,9 @@ import contextlib
 import errno
 import functools
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.log import Logger
@@ -16,6 +15,9 @@ from exporter.web.connections.fair_queue import FairQueue, client_of
 from exporter.web.connections.limits import ConnectionLimits, ConnectionSlot, Stage
 from exporter.web.connections.stream import Stream
 from exporter.web.connections.trimmer import Trimmer
+
+if TYPE_CHECKING:
+    import ssl
 
 #: How many connections are accepted before the event loop sees to others.
 _AT_ONCE = 64
@@ -46,7 +48,7 @@ _log = Logger()
 class Security:
     """What a new connection has to pass: TLS with `context`, if any, and a certificate that `admits` lets in."""
 
-    context: ssl.SSLContext | None
+    context: "ssl.SSLContext | None"
     admits: Callable[[Mapping[str, Any] | None], bool]
 
 
@@ -140,7 +142,7 @@ class Listener:
         self,
         stream: Stream,
         slot: ConnectionSlot,
-        context: ssl.SSLContext,
+        context: "ssl.SSLContext",
         admits: Callable[[Mapping[str, Any] | None], bool],
     ) -> bool:
         """Do the TLS handshake; return whether it succeeded and the client's certificate is admitted."""

@@ -7,9 +7,11 @@ and offers no setting for either. Here a connection holds what OpenSSL needs and
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ssl  # OpenSSL takes 1.4 MB: it is loaded with the web configuration that asks for it
 
 #: How much is read at a time: as much as the head of a request may have.
 _READ_BYTES = 16 * 1024
@@ -28,6 +30,10 @@ class Stream:
         connected.setblocking(False)
         self._socket = connected
         self._loop = asyncio.get_running_loop()
+        #: The socket with TLS, and what it raises where it can do no more now.
+        self._tls: ssl.SSLSocket | None = None
+        self._cannot_read: tuple[type[OSError], ...] = _NOT_NOW
+        self._cannot_write: tuple[type[OSError], ...] = _NOT_NOW
 
     @property
     def socket(self) -> socket.socket:
@@ -37,7 +43,7 @@ class Stream:
     @property
     def record_bytes(self) -> int:
         """What is held below this stream when it can send no more, bytes: a TLS record, or nothing."""
-        return _RECORD_BYTES if isinstance(self._socket, ssl.SSLSocket) else 0
+        return 0 if self._tls is None else _RECORD_BYTES
 
     async def peek(self, wanted: int) -> bytes:
         """Wait for `wanted` bytes and return them without removing them. Fewer at the end of the stream."""
@@ -52,17 +58,21 @@ class Stream:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         return self._socket.recv(wanted, socket.MSG_PEEK)
 
-    async def start_tls(self, context: ssl.SSLContext) -> Mapping[str, Any] | None:
+    async def start_tls(self, context: "ssl.SSLContext") -> Mapping[str, Any] | None:
         """Do the server's side of a TLS handshake; return the client's certificate as `getpeercert` does."""
+        from ssl import SSLWantReadError, SSLWantWriteError  # noqa: PLC0415 - see above
+
         wrapped = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
-        self._socket = wrapped
+        self._socket = self._tls = wrapped
+        self._cannot_write = (*_NOT_NOW, SSLWantWriteError)
+        self._cannot_read = (*self._cannot_write, SSLWantReadError)
         while True:
             self.join_packets(join=True)
             try:
                 wrapped.do_handshake()
-            except ssl.SSLWantReadError:
+            except SSLWantReadError:
                 wait = self.readable
-            except ssl.SSLWantWriteError:
+            except SSLWantWriteError:
                 wait = self.writable
             else:
                 return wrapped.getpeercert()
@@ -77,7 +87,7 @@ class Stream:
         """
         try:
             return self._socket.recv(_READ_BYTES)
-        except (*_NOT_NOW, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except self._cannot_read:
             return None
 
     def send(self, data: bytes | memoryview) -> int:
@@ -87,7 +97,7 @@ class Stream:
         """
         try:
             return self._socket.send(data)
-        except (*_NOT_NOW, ssl.SSLWantWriteError):
+        except self._cannot_write:
             return 0
 
     def join_packets(self, *, join: bool) -> None:
@@ -99,7 +109,7 @@ class Stream:
 
     async def readable(self) -> None:
         """Wait until there may be bytes to receive."""
-        if not isinstance(self._socket, ssl.SSLSocket) or not self._socket.pending():
+        if self._tls is None or not self._tls.pending():
             await self._ready(self._loop.add_reader, self._loop.remove_reader)
 
     async def writable(self) -> None:
@@ -128,12 +138,13 @@ class Stream:
 
     def _end_tls(self) -> None:
         """Tell a TLS peer that the end is near, and go on without TLS."""
-        if not isinstance(self._socket, ssl.SSLSocket):
+        if self._tls is None:
             return
         try:
             with contextlib.suppress(OSError, ValueError):  # it wants to read the peer's answer, for which nobody waits
-                self._socket.unwrap()
+                self._tls.unwrap()
         finally:
+            self._tls = None
             self._socket = socket.socket(fileno=self._socket.detach())
             self._socket.setblocking(False)
 

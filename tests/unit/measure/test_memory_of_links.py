@@ -62,7 +62,7 @@ def _peak(files: int, links: int) -> int:
             del total
         usages = disjoint([[tree] for tree in trees.values()])
         gained_links(trees["a",], trees["b",])
-        unaltered = without_unaccounted(trees, trees) == trees
+        unaltered = not without_unaccounted(trees, trees)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -60,10 +60,10 @@ def test_only_what_changed_is_decoded_again(monkeypatch: pytest.MonkeyPatch) -> 
     decoded = 0
     real = bolt_pages.Pages._collect
 
-    def counted(self: bolt_pages.Pages, *arguments: Any) -> Any:
+    def counted(self: bolt_pages.Pages, *arguments: Any, **named: Any) -> Any:
         nonlocal decoded
         decoded += 1
-        return real(self, *arguments)
+        return real(self, *arguments, **named)
 
     monkeypatch.setattr(bolt_pages.Pages, "_collect", counted)
     cache = BucketCache()
