@@ -154,12 +154,12 @@ def filled(expression: str) -> str:
     return expression
 
 
-def report(results: Sequence[Result], series: int) -> str:
+def report(results: Sequence[Result], series: int, label: str | None = None) -> str:
     """The page with what was measured, and what follows for many more hosts."""
     few, many = results[0], results[-1]
     lines = [
         f"Measured by `make fleet`: {many.hosts} hosts with {series:,} series each, a scrape a minute, a week of",
-        "the past. CPU seconds of a Prometheus with one core.",
+        f"the past{f', with `rules --label {label}`' if label else ''}. CPU seconds of a Prometheus with one core.",
         "",
         "| group of rules | interval | seconds | share of one core | the most |",
         "|---|---|---|---|---|",
@@ -223,9 +223,9 @@ def main() -> None:
             results.append(measure(top, number, chosen.series, chosen.label))
             if chosen.keep is None:
                 shutil.rmtree(top)
-    text = report(results, chosen.series)
+    text = report(results, chosen.series, chosen.label)
     print(text)
-    if chosen.keep is None:
+    if chosen.keep is None and chosen.label is None:
         _RESULTS.write_text(text)
 
 

@@ -16,6 +16,9 @@ _RECENT_NANOSECONDS = 2_000_000_000
 _Signature = tuple[int, int, int, int]
 
 
+_NONE: frozenset[str] = frozenset()
+
+
 class Names(list[str]):
     """The sorted names in a directory, which nobody changes. It knows which of them came or went since the one before.
 
@@ -30,7 +33,7 @@ class Names(list[str]):
         self._mark = object()
         # Since an empty one all came: they are not kept a second time.
         self._before = before._mark if before else None  # noqa: SLF001 - of its own kind
-        self._changed = frozenset(changed if before else ())
+        self._changed = frozenset(changed) if before else _NONE
 
     def __contains__(self, name: object) -> bool:
         at = bisect_left(self, name) if isinstance(name, str) else len(self)
@@ -39,7 +42,7 @@ class Names(list[str]):
     def since(self, old: Sequence[str]) -> frozenset[str]:
         """The names that are in one of these listings only."""
         if self is old:
-            return frozenset()
+            return _NONE
         if isinstance(old, Names) and old._mark is self._before:  # noqa: SLF001 - of its own kind
             return self._changed
         return frozenset(self).symmetric_difference(old)

@@ -13,6 +13,9 @@ _LARGE_BYTES = 1 << 16
 #: So much may be free at the end of the heap. With less, each piece of a file that is read is memory that the kernel
 #: has to clear, which costs as much as to read it.
 _FREE_BYTES = 1 << 20
+#: The thresholds of the garbage collector, and the first of them before the first scan is done.
+_RARELY = (50_000, 20, 50)
+_AT_FIRST = 500_000
 
 
 def map_large_blocks() -> None:
@@ -35,11 +38,12 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_RARELY)
 
 
 def collect_garbage_rarely() -> None:
-    """Look for objects that refer to each other in circles less often.
+    """Look for objects that refer to each other in circles less often, and hardly ever before `settle`.
 
     Nearly all objects of a scan last, and few refer to each other so: to look for these often costs a tenth.
     """
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(_AT_FIRST, *_RARELY[1:])

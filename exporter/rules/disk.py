@@ -172,7 +172,7 @@ def _full_soon(select: Select) -> Alert:
     return Alert(
         "DockerStorageFilesystemFullSoon",
         "critical",
-        60,
+        120,
         joined("or", *labelled),
         f"{_PLACE} is full within {soon}",
         f"Docker's disk {_PLACE} has {_SHARE} of its {{{{ $labels.resource }}}} left and, at the rate of the last"

@@ -101,15 +101,15 @@ def _seldom(select: Select) -> str:
 def _down(select: Select) -> str:
     """Down, or up and down: an alert on the present state alone never fires for what is down three of six minutes.
 
-    One outage is two changes. What has mostly answered for a quarter of an hour is up again. Where the figures come by
+    One outage is two changes. What has mostly answered of late is up again. Where the figures come by
     node_exporter, only hosts that have had some count.
     """
-    hour, quarter = select.window(_HOUR), select.window(900)
+    hour = select.window(_HOUR)
     up = select("up")
     of_these = ""
     if select.settings.textfile:
         of_these = f"\nand on ({select.host})\n  last_over_time({select(c.UP)}{select.window(_DAY)})"
-    share = f"avg_over_time({up}{hour}) < 0.75 and avg_over_time({up}{quarter}) < 0.7"
+    share = f"avg_over_time({up}{hour}) < 0.75 and avg_over_time({up}{select.bridge}) < 0.65"
     flapping = f"{share} and changes({up}{hour}) > 3"
     now = f"last_over_time({up}{select.bridge}) == 0"
     return enclosed(f"{now}\nor\n  ({flapping})") + of_these

@@ -17,6 +17,7 @@ from tests.support.alerts.playing import (
     Losses,
     batches,
     fires,
+    needed,
     play,
     played,
     silent,
@@ -40,10 +41,11 @@ def _situations() -> list[Host]:
 
 def _wrong(promtool: list[str], directory: Path, losses: Losses) -> list[str]:
     """What is not told as it should be in any situation."""
+    text = rules(Settings())
     return [
         said
-        for hosts, minutes, every in batches(_situations())
-        if (said := play(promtool, directory, rules(Settings()), played(hosts, minutes, losses, every=every)))
+        for one in batches(_situations())
+        if (said := play(promtool, directory, needed(text, one.alerts), one.played(losses)))
     ]
 
 
@@ -102,25 +104,26 @@ def test_other_scrape_intervals_make_no_difference(seconds: int, tmp_path: Path)
     hosts = [host for host in hosts if host.checks]
     minutes = max(host.length for host in hosts)
     losses = Losses(0.1, 5) if seconds > 60 else WITHOUT
-    assert play(["promtool"], tmp_path, rules(settings), played(hosts, minutes, losses)) == ""
+    text = needed(rules(settings), {check.alert for host in hosts for check in host.checks})
+    assert play(["promtool"], tmp_path, text, played(hosts, minutes, losses)) == ""
 
 
 def test_hosts_of_two_clusters_with_one_name_are_told_apart(tmp_path: Path) -> None:
-    chosen = [host for host in _situations() if host.length < 4 * HOUR]
+    chosen = [host for host in _situations() if host.length < 4 * HOUR and host.every != 1]
     healthy = [replace(host, checks=[silent(check.alert, check.at) for check in host.checks]) for host in chosen]
     for host in healthy:
         host.series = {}
         host.up = lambda _: 1.0
         host.checks = [check for check in host.checks if check.alert != health.MISSING]
-    sick = played(chosen, 4 * HOUR, labels={"cluster": "a", "region": "north"})
-    well = played(healthy, 4 * HOUR, labels={"cluster": "b", "region": "north"})
+    sick = played(chosen, 4 * HOUR, every=2, labels={"cluster": "a", "region": "north"})
+    well = played(healthy, 4 * HOUR, every=2, labels={"cluster": "b", "region": "north"})
     both = sick | {name: [*sick[name], *well[name]] for name in ("input_series", "promql_expr_test")}  # type: ignore[misc]
     assert play(["promtool"], tmp_path, rules(Settings(labels=("cluster", "region"))), both) == ""
 
 
 def test_a_label_that_no_series_has_changes_nothing(tmp_path: Path) -> None:
-    chosen = [host for host in _situations() if host.length < 2 * HOUR]
-    assert play(["promtool"], tmp_path, rules(Settings(labels=("cluster",))), played(chosen, 2 * HOUR)) == ""
+    chosen = [host for host in _situations() if host.length < 2 * HOUR and host.every != 1]
+    assert play(["promtool"], tmp_path, rules(Settings(labels=("cluster",))), played(chosen, 2 * HOUR, every=2)) == ""
 
 
 def test_rules_of_two_jobs_each_see_their_own(tmp_path: Path) -> None:
@@ -135,8 +138,8 @@ def test_rules_of_two_jobs_each_see_their_own(tmp_path: Path) -> None:
 
 def test_figures_that_come_by_a_textfile_each_hour(tmp_path: Path) -> None:
     settings = Settings(job=textfile.JOB, textfile=3600)
-    for hosts, minutes, every in batches(textfile.situations()):
-        assert play(["promtool"], tmp_path, rules(settings), played(hosts, minutes, every=every)) == ""
+    for one in batches(textfile.situations()):
+        assert play(["promtool"], tmp_path, needed(rules(settings), one.alerts), one.played()) == ""
 
 
 def _of_no_host(series: dict[str, str], counts: dict[int, int], alert: str = "NoExporters") -> dict[str, object]:
@@ -172,7 +175,8 @@ _HOST = 'up{job="docker-storage",instance="a"%s}'
 def test_that_no_host_is_there_is_told(
     labels: tuple[str, ...], series: dict[str, str], counts: dict[int, int], tmp_path: Path
 ) -> None:
-    assert play(["promtool"], tmp_path, rules(Settings(labels=labels)), _of_no_host(series, counts)) == ""
+    text = needed(rules(Settings(labels=labels)), ["DockerStorageNoExporters"])
+    assert play(["promtool"], tmp_path, text, _of_no_host(series, counts)) == ""
 
 
 def test_that_scrapes_are_too_rare_for_the_bridge_is_told(tmp_path: Path) -> None:
@@ -186,7 +190,8 @@ def test_that_scrapes_are_too_rare_for_the_bridge_is_told(tmp_path: Path) -> Non
     )
     for bridge, series, counts in played:
         test = _of_no_host(series, counts, "ScrapedSeldom")
-        assert play(["promtool"], tmp_path, rules(Settings(bridge=bridge)), test) == ""
+        text = needed(rules(Settings(bridge=bridge)), ["DockerStorageScrapedSeldom"])
+        assert play(["promtool"], tmp_path, text, test) == ""
 
 
 def test_a_second_info_of_one_host_does_not_fail_the_alerts_of_others(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def word(raw: bytes | None) -> str:
 
     Texts are shared: a digest stands in the rows of its blob, of what refers to it, and of leases.
     """
-    return sys.intern((raw or b"").decode("utf-8", "surrogateescape"))
+    return sys.intern(raw.decode("utf-8", "surrogateescape")) if raw else ""
 
 
 class Bucket:

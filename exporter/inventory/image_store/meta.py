@@ -13,6 +13,7 @@ from exporter.inventory.image_store.binary import inner, labels, moment, signed
 
 #: What the labels for the garbage collector begin with.
 GC = "containerd.io/gc."
+_GC = GC.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,10 @@ def _snapshot(bucket: Bucket) -> SnapshotEntry:
 
 
 def _gc(bucket: Bucket) -> tuple[tuple[str, str], ...]:
-    return tuple((label, value) for label, value in labels(bucket).items() if label.startswith(GC))
+    found = bucket.buckets.get(b"labels")
+    if found is None:
+        return ()
+    return tuple((word(label), word(value)) for label, value in found.values.items() if label.startswith(_GC))
 
 
 def _container(bucket: Bucket) -> ContainerEntry:

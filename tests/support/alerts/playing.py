@@ -6,11 +6,17 @@ that needs one.
 
 import json
 import random
+import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+
+import yaml
+
+from exporter.rules import Settings
+from exporter.rules.document import groups_of
 
 DAY = 24 * 60
 HOUR = 60
@@ -21,6 +27,7 @@ GIB = 1024.0**3
 Course = Callable[[float], float | None]
 
 ROOT = "/var/lib/docker"
+_RECORDED = re.compile(r"[a-z]+:docker_storage_\w+:\w+")
 GROUPS = [f"docker-storage-{name}" for name in ("recording", "disk", "history", "objects", "exporter")]
 
 
@@ -244,16 +251,57 @@ def whole(*tests: dict[str, object]) -> dict[str, object]:
     return common | {"tests": inner}
 
 
-def batches(hosts: Iterable[Host]) -> Iterator[tuple[list[Host], int, int]]:
-    """Hosts by how long they are played, with the minutes, and the minutes between two evaluations."""
-    kinds: dict[tuple[int, int], list[Host]] = {}
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Hosts that are played together: for so many minutes, with so many between two evaluations."""
+
+    hosts: list[Host]
+    every: int
+
+    @property
+    def minutes(self) -> int:
+        """How long they are played."""
+        return max(host.length for host in self.hosts)
+
+    @property
+    def alerts(self) -> set[str]:
+        """The alerts that are looked at."""
+        return {check.alert for host in self.hosts for check in host.checks}
+
+    def played(self, losses: Losses = WITHOUT) -> dict[str, object]:
+        """Make promtool's test of them."""
+        return played(self.hosts, self.minutes, losses, every=self.every)
+
+
+def batches(hosts: Iterable[Host]) -> Iterator[Batch]:
+    """Hosts by how often the rules are evaluated, and by the group of the alert: each evaluation of a rule costs."""
+    group = {rule.name: one.name for one in groups_of(Settings()) for rule in one.rules}
+    kinds: dict[tuple[int, int, str], list[Host]] = {}
     for host in hosts:
-        length, every = next(
-            one for one in ((4 * HOUR, 1), (6 * HOUR, 2), (14 * HOUR, 3), (40 * HOUR, 5)) if host.length < one[0]
-        )
-        kinds.setdefault((length, host.every or every), []).append(host)
-    for (_, every), several in kinds.items():
-        yield several, max(host.length for host in several), every
+        length, every = next(one for one in ((6 * HOUR, 2), (40 * HOUR, 5)) if host.length < one[0])
+        key = length, host.every or every, group[host.checks[0].alert]
+        kinds.setdefault(key, []).append(host)
+    for (_, every, _), several in kinds.items():
+        yield Batch(several, every)
+
+
+def needed(text: str, alerts: Iterable[str]) -> str:
+    """The rules without the alerts that nobody looks at, and without what these alone read."""
+    content = yaml.safe_load(text)
+    every = [rule for group in content["groups"] for rule in group["rules"]]
+    wanted = {f"alert {name}" for name in alerts}
+    found: list[dict[str, object]] = []
+    while more := [rule for rule in every if _named(rule) in wanted and rule not in found]:
+        found += more
+        read = {name for rule in more for name in _RECORDED.findall(str(rule["expr"]))}
+        wanted = {f"record {name}" for name in read}
+    for group in content["groups"]:
+        group["rules"] = [rule for rule in group["rules"] if rule in found]
+    return json.dumps(content)  # which is YAML, and quickly written
+
+
+def _named(rule: dict[str, object]) -> str:
+    return next(f"{kind} {rule[kind]}" for kind in ("alert", "record") if kind in rule)
 
 
 def play(promtool: Sequence[str], directory: Path, rules: str, test: dict[str, object]) -> str:
