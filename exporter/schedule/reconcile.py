@@ -101,10 +101,12 @@ class Reconciler:
         known = dirty.read_again() | {*listings}
         for store in {*areas.tops, *areas.stores, *self._areas.stores}:
             whole = dirty.covers(store) or (store not in areas.tops and not self._areas.is_store(store))
-            if whole or store in known:
-                self._seen.add(store)
-                self._signatures.pop(store, None)
+            # Every scan lists all stores. Of one without a watch nothing else tells that it has changed.
+            if whole or store in known or not table().of(store).watched:
+                before = self._signatures.pop(store, None)
                 self._note(store, _listing_signature(root, store))
+                if whole or store in known or self._signatures.get(store) != before:
+                    self._seen.add(store)
             candidates = self._signatures if whole else dirty.entries
             stores = {*areas.tops, *areas.stores}
             entries = [key for key in candidates if key and key[:-1] == store and key not in stores]
