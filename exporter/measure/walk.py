@@ -328,6 +328,8 @@ class Walk:
         """
         directories: list[str] = []
         self._unread = None
+        if exclusions.store and not any(one.mount for one in exclusions.below.values()):
+            return directories  # all of its entries are trees of their own, and none is to be counted as a mount
         try:
             listing = os.scandir(descriptor)
         except OSError as error:
