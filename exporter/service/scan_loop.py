@@ -115,7 +115,7 @@ class ScanLoop:
             self._publish(self._scanner.announced(layouts), with_body=True)
 
     def _publish_news(self) -> None:
-        """Publish the state if it is new; while a scan takes longer than a second, publish its progress every second."""
+        """Publish the state if it is new; of a scan that takes longer than a second, the progress every second."""
         now = time.monotonic()
         news = self._scheduler.news
         begun = min((one.began for one in self._scanner.runs), default=now)
