@@ -1,17 +1,22 @@
 """Log lines are events with fields, on standard error.
 
 Writing never blocks: where the reader does not keep up, lines are dropped, and the next line says how many.
+structlog formats the lines. It is imported with the first one, because most commands write none.
 """
 
 import contextlib
-import json
 import logging
 import os
 import select
 import sys
 import threading
-import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from exporter.core.lean_import import parts_of
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor
 
 _STANDARD_ERROR = 2
 #: A pipe or socket that is writable takes at least this much at once.
@@ -71,6 +76,7 @@ class _Log:
         self._sink = Sink(_STANDARD_ERROR if sys.stderr is not None else os.open(os.devnull, os.O_WRONLY))
         self._lost = 0
         self._lock = threading.Lock()
+        self._processors: list[Processor] | None = None
 
     def tell(self, level: int, event: str, fields: Fields) -> None:
         """Write a line; before it, if lines were dropped, one that says how many."""
@@ -81,26 +87,36 @@ class _Log:
                 self._lost = 0
             self._lost += not self._sink.write(self._line(level, event, fields))
 
+    def prepare(self) -> None:
+        """Load what a line needs, for a process that may not be able to read it later."""
+        if self._processors is None:
+            self._processors = _processors(as_json=self.json)
+
     def _line(self, level: int, event: str, fields: Fields) -> str:
-        seconds, micros = divmod(time.time_ns() // 1000, 1_000_000)
-        moment = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{micros:06}Z"
-        last = {"event": event, "level": logging.getLevelName(level).lower(), "timestamp": moment}
-        shown = {key: printable(one) if isinstance(one, str) else one for key, one in {**fields, **last}.items()}
-        if self.json:
-            return json.dumps(shown, default=repr)
-        first = ("timestamp", "level", "event")
-        return " ".join(f"{key}={_logfmt(shown[key])}" for key in dict.fromkeys((*first, *shown)))
+        self.prepare()
+        assert self._processors is not None, "prepared"
+        line: Any = {**fields, "event": event}
+        for processor in self._processors:
+            line = processor(None, logging.getLevelName(level).lower(), line)
+        return str(line)
 
 
-def _logfmt(value: object) -> str:
-    """A value in logfmt: in quotation marks where it has a space, a quotation mark or an equals sign."""
-    if value is None:
-        return ""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    if not any(character in text for character in ' ="'):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+def _processors(*, as_json: bool) -> "list[Processor]":
+    """What makes a line of an event, one after the other."""
+    # rich would colour tracebacks, which this log does not have, and take 4 MB of each process.
+    with parts_of("structlog", without="rich"):
+        from structlog import processors  # noqa: PLC0415
+
+    renderer: Processor = (
+        processors.JSONRenderer()
+        if as_json
+        else processors.LogfmtRenderer(key_order=("timestamp", "level", "event"), bool_as_flag=False)
+    )
+    return [processors.add_log_level, processors.TimeStamper(fmt="iso", utc=True), _presentable, renderer]
+
+
+def _presentable(_logger: object, _method: str, event: "EventDict") -> "EventDict":
+    return {key: printable(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 class _Library(logging.Handler):
@@ -119,6 +135,11 @@ def configure(level: str, style: str) -> None:
     _log.level = logging.getLevelNamesMapping()[level.upper()]
     _log.json = style == "json"
     logging.basicConfig(level=logging.WARNING, handlers=[_Library()], force=True)
+
+
+def prepare() -> None:
+    """Load what the first line needs. After `configure`."""
+    _log.prepare()
 
 
 def printable(text: str) -> str:

@@ -13,6 +13,7 @@ import sys
 from typing import Self
 
 from exporter.config.settings import Config, SandboxMode
+from exporter.core import log
 from exporter.core.privileges import READ_SEARCH, adopt_orphans, holds
 from exporter.service.current import Current
 from exporter.service.launchers import Launchers
@@ -101,6 +102,7 @@ def _load() -> None:
     import stringprep  # noqa: F401, PLC0415
     import traceback  # noqa: F401, PLC0415
 
+    log.prepare()
     for encoding in ("ascii", "idna", "latin-1", "utf-8"):
         codecs.lookup(encoding)
     if "yaml" in sys.modules:  # it has read a web configuration, which may have passwords

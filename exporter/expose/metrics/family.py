@@ -1,8 +1,8 @@
 """Metric families of the catalogue: what a scrape has of one metric."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
+from exporter.core.lean_import import parts_of
 from exporter.core.text import label
 from exporter.expose.metrics import catalogue as c
 
@@ -14,33 +14,29 @@ Samples = dict[tuple[str, ...], float]
 Sample = tuple[Sequence[str], float | None]
 _SUFFIXES = {"info": "_info", "counter": "_total"}
 
-
-class Series(NamedTuple):
-    """One series and its value."""
-
-    name: str
-    labels: Mapping[str, str]
-    value: float
+with parts_of("prometheus_client"):
+    from prometheus_client.metrics_core import Metric
+    from prometheus_client.samples import Sample as ClientSample
 
 
-class MetricFamily:
+class MetricFamily(Metric):
     """A family of the catalogue with its series, whose label values are presentable."""
-
-    __slots__ = ("metric", "series")
 
     def __init__(self, metric: c.Metric, series: Samples) -> None:
         self.metric = metric
         self.series = series
+        super().__init__(
+            metric.name.removesuffix(_SUFFIXES.get(metric.kind, "")), metric.help, metric.kind, metric.unit
+        )
 
     @property
-    def name(self) -> str:
-        """The name without the suffix that the series of counters and info families have."""
-        return self.metric.name.removesuffix(_SUFFIXES.get(self.metric.kind, ""))
-
-    @property
-    def samples(self) -> list[Series]:
+    def samples(self) -> list[ClientSample]:
         """The series, without empty labels of `OPTIONAL`."""
-        return [Series(self.metric.name, self._labels(values), value) for values, value in self.series.items()]
+        return [ClientSample(self.metric.name, self._labels(values), value) for values, value in self.series.items()]
+
+    @samples.setter
+    def samples(self, _none: list[ClientSample]) -> None:
+        """Metric begins with an empty list. The samples are made of the series when somebody asks for them."""
 
     def _labels(self, values: tuple[str, ...]) -> dict[str, str]:
         pairs = zip(self.metric.labels, values, strict=True)

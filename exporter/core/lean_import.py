@@ -1,0 +1,32 @@
+"""Imports parts of a library without the whole of it."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def parts_of(package: str, *, without: str = "") -> Iterator[None]:
+    """Have modules of a package imported in here without what the package itself imports.
+
+    `prometheus_client` imports an HTTP server and TLS, `structlog` asyncio: megabytes in each process, for what this
+    program does not use. `without`: another package that is taken for not installed meanwhile. Raises ImportError
+    where the package is not installed.
+    """
+    made = None
+    if package not in sys.modules:
+        spec = importlib.util.find_spec(package)
+        if spec is None:
+            raise ImportError(name=package)
+        made = sys.modules[package] = importlib.util.module_from_spec(spec)
+    hidden = without and without not in sys.modules
+    if hidden:
+        sys.modules[without] = None  # type: ignore[assignment] # as the import system has what cannot be imported
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules[without]
+        if made is not None:  # whoever imports the package itself gets all of it
+            del sys.modules[package]
