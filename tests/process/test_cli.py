@@ -88,7 +88,7 @@ def test_once_fails_on_a_root_that_may_not_be_read(tmp_path: Path) -> None:
     code = (
         "import os, sys; from exporter.cli.main import main\n"
         "import exporter.cli.once, exporter.expose.publication, exporter.measure.pool.pool\n"
-        "import exporter.scan.one_shot\n"
+        "import exporter.scan.one_shot, structlog\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "main(['once', '--root', sys.argv[1]])"
     )
