@@ -76,7 +76,7 @@ class ShortIds(dict[str, str]):
 
 def short_ids(ids: Iterable[str]) -> ShortIds:
     """Shorten ids to their first 12 digits, or to more where 12 are not unique."""
-    short, different = ShortIds(), set(ids)
+    short, different = ShortIds(), ids if isinstance(ids, set) else set(ids)
     if len({one[:SHORT] for one in different}) == len(different):
         return short
     alike: dict[str, list[str]] = {}

@@ -60,10 +60,10 @@ def _not_loaded(containers: Iterable[Container]) -> str:
 
 
 def _same_name(containers: Iterable[Container]) -> str:
-    loaded = [one for one in containers if one.name and not (one.unloaded or one.foreign)]
-    (name, count), *_ = Counter(one.name for one in loaded).most_common(1) or [("", 0)]
-    if count < 2:
+    names = [one.name for one in containers if one.name and not (one.unloaded or one.foreign)]
+    if len(set(names)) == len(names):
         return ""
+    (name, count), *_ = Counter(names).most_common(1)
     return f"{count} containers have the name {label(name)}: an engine loads only one of them"
 
 

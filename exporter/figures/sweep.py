@@ -6,7 +6,7 @@ control/control.go (Prune), containerd 2.1 core/metadata/gc.go.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from exporter.core.content import ContentStore, Hold, Holder
 from exporter.core.model import Container, Image, Inventory
@@ -35,6 +35,7 @@ class Sweep:
         self._whole = bytearray(256)
         #: By the index of a root, with which category it is removed by itself.
         self._alone: dict[int, Category] = {}
+        self._users: tuple[Sequence[Container], tuple[set[str], set[str]]] | None = None
         self._names = {content.holds[at].name: at for at in self._of(Holder.IMAGE)}
 
     def stages(self) -> bytes:
@@ -43,6 +44,12 @@ class Sweep:
         for at, category in self._alone.items():
             stages[at] = _STAGES[category]
         return bytes(stages)
+
+    def _kept_by(self, containers: Sequence[Container]) -> tuple[set[str], set[str]]:
+        """See `_kept_by`. Both prunes of images ask for the same containers."""
+        if self._users is None or self._users[0] is not containers:
+            self._users = containers, _kept_by(containers)
+        return self._users[1]
 
     def _of(self, holder: Holder) -> list[int]:
         """The roots of a kind that are not removed alone, by their index."""
@@ -72,7 +79,7 @@ class Sweep:
         self._remove_all(category, Holder.HISTORY)
         return len(self._content.entries) if self._loaded else 0
 
-    def remove_images(self, category: Category, containers: Iterable[Container], *, every: bool) -> list[Image]:
+    def remove_images(self, category: Category, containers: Sequence[Container], *, every: bool) -> list[Image]:
         """`docker image prune`, with `--all` where `every`: it decides by name. The images that lost their last one.
 
         It removes the leases of pulls that were cut off, too.
@@ -85,7 +92,8 @@ class Sweep:
             for name, target in targets.items()
             if target in self._images and (every or name == dangling_name(target))
         }
-        by_digest = _keep(wanted, containers)
+        kept, by_digest = self._kept_by(containers)
+        wanted -= kept
         left = Counter(targets.values())
         for name in sorted(wanted):
             target = targets[name]
@@ -126,18 +134,18 @@ def _target(hold: Hold) -> str:
     return hold.nodes[0].name if hold.nodes else ""
 
 
-def _keep(names: set[str], containers: Iterable[Container]) -> set[str]:
-    """Take the names away that containers keep. The result: the digests of which one name has to stay.
+def _kept_by(containers: Iterable[Container]) -> tuple[set[str], set[str]]:
+    """The names that containers keep, and the digests of which one name has to stay.
 
-    These are the ones of images that a user has given by id or digest. One whose name has moved to another image since
-    keeps nothing of its old image but Docker's own name for it.
+    The latter are those of images that a user has given by id or digest. One whose name has moved to another image
+    since keeps nothing of its old image but Docker's own name for it.
     """
-    by_digest: set[str] = set()
-    for container in containers:
-        if container.image_id is not None:
-            digest = f"sha256:{container.image_id}"
-            names.discard(dangling_name(digest))
-            if is_by_digest(container.image, digest):
+    kept, by_digest = set[str](), set[str]()
+    for given, image in {(one.image, one.image_id) for one in containers}:
+        if image is not None:
+            digest = f"sha256:{image}"
+            kept.add(dangling_name(digest))
+            if is_by_digest(given, digest):
                 by_digest.add(digest)
-        names.difference_update(kept_names(container.image))
-    return by_digest
+        kept.update(kept_names(given))
+    return kept, by_digest

@@ -112,8 +112,10 @@ def _known(namespace: Bucket) -> Known:
 class Evidence:
     """What a data root says of the containerd that keeps its images."""
 
-    def __init__(self, root: DataRoot) -> None:
+    def __init__(self, root: DataRoot, without: set[str] | None = None) -> None:
+        """`without`: the containers that an earlier reading found to have no snapshots. It gets those of this one."""
         self._root = root
+        self._without = set[str]() if without is None else without
         self._reader = Reader(root, Collector.IMAGES, Problems())
         #: The graph drivers whose layers engines of 1.10 or newer describe in the root.
         self._drivers = [
@@ -126,7 +128,12 @@ class Evidence:
         described = (self._names(("image", name, "layerdb", "mounts")) for name in self._drivers)
         left = {name for name in self._names(("containers",)) if is_id(name)}.difference(*described)
         mixed = self._drivers or self._root.is_directory(("graph",))
-        return frozenset(filter(self._has_snapshots, left) if mixed else left)
+        if not mixed:
+            return frozenset(left)
+        found = frozenset(filter(self._has_snapshots, left - self._without))
+        self._without &= left
+        self._without |= left - found
+        return found
 
     @cached_property
     def is_in_containerd(self) -> bool:

@@ -61,6 +61,9 @@ class ContainerdRoot:
         self._last = ""
         self._seen: object = None
         self._searched = -math.inf
+        #: The containers that are known to have no snapshots, for some time: what they are is in a file of each.
+        self._without: set[str] = set()
+        self._without_since = -math.inf
 
     @property
     def changed(self) -> bool:
@@ -116,8 +119,10 @@ class ContainerdRoot:
 
     def _found(self, root: DataRoot) -> Search:
         """Search. Raises OSError where this process has no descriptor or memory left for it."""
+        if (root.device, root.inode) != self._data or time.monotonic() - self._without_since >= _SETTLED_SECONDS:
+            self._without, self._without_since = set(), time.monotonic()
         try:
-            return _search(root, self._setting)
+            return _search(root, self._setting, self._without)
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001 - what nobody has foreseen: the data root is read all the same
@@ -144,7 +149,7 @@ def _why_lost(path: str) -> str:
         return error.strerror or ""
 
 
-def _search(root: DataRoot, setting: str) -> Search:
+def _search(root: DataRoot, setting: str, without: set[str]) -> Search:
     """Find the root. Raises OSError where this process has no descriptor or memory left for it."""
     found = Search()
     if setting != FIND_CONTAINERD:
@@ -158,7 +163,7 @@ def _search(root: DataRoot, setting: str) -> Search:
         elif not _is_read_with(root, path):
             found.taken = os.path.realpath(path)
     elif not root.is_directory((METADATA,)):  # else the data root is that of a containerd itself
-        evidence = Evidence(root)
+        evidence = Evidence(root, without)
         if evidence.is_in_containerd:
             own = _own_store(root)
             found.settled = own is not None and _explains(own, evidence)

@@ -114,8 +114,7 @@ class Measurements:
 
     def _note_root(self, top: Tree, entry: Measured) -> None:
         """Note the directory of a root itself. On a FUSE filesystem, what it says may be impossible."""
-        self.measured[top] = entry
-        self._touched.add(top)
+        self._remember(top, entry)
         if not 0 <= entry.usage.allocated < 512 * MOST_BLOCKS:
             self._partial.add(top)
             path = "/".join(top) or "."

@@ -58,8 +58,11 @@ class DiskPressure:
         # A tree with another device number is on the root's filesystem: each btrfs subvolume has its own number.
         rest = found[0][0]
         explained: dict[int, int] = defaultdict(int)
-        for tree in trees:
-            explained[tree.device if tree.device in used else rest] += tree.usage.allocated
+        if len(used) == 1:
+            explained[rest] = sum([tree.usage.allocated for tree in trees])
+        for tree in trees if len(used) > 1 else ():
+            device = tree.device
+            explained[device if device in used else rest] += tree.usage.allocated
         self._disks = {device: self._disks.get(device) or Disk(used[device], explained[device]) for device in used}
         losing = [disk.is_losing_space(now, used[device], explained[device]) for device, disk in self._disks.items()]
         return any(losing)

@@ -203,9 +203,11 @@ def _replaced(root: DataRoot, store: Tree, measured: Mapping[Tree, Measured], im
                 if known is None or tree in root.mounts:
                     continue
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                identity: Identity = (status.st_dev, status.st_ino, status.st_ctime_ns)
+                before: Identity = known.identity
+                if before == (status.st_dev, status.st_ino, status.st_ctime_ns):
+                    continue
                 still = stat.S_ISREG(status.st_mode) or tree in immutable
-                if identity != known.identity if still else identity[:2] != known.identity[:2]:
+                if still or before[:2] != (status.st_dev, status.st_ino):
                     found.add(tree)
     except OSError:
         return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from exporter.core.area import AreaTable
 from exporter.core.measured import Measured, Tree
-from exporter.core.model import Inventory, LayerKey, Trigger, Use
+from exporter.core.model import Inventory, Layer, LayerKey, Trigger, Use
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.drivers import INIT
 from exporter.inventory.files.reader import is_id
@@ -46,6 +46,7 @@ class RemeasureSchedule:
         #: The plan that was planned last, and its trees that can grow, as far as the table of areas tells.
         self._plan = Plan()
         self._growing: set[Tree] = set()
+        self._layers = _GrowingLayers()
         self._entries: dict[Tree, _DueTree] = {}
         self._next: float | None = None
         self._next_recheck = 0.0
@@ -53,7 +54,11 @@ class RemeasureSchedule:
     def plan(self, plan: Plan, inventory: Inventory, failed: Iterable[Tree], now: float, date: float) -> None:
         """Add new trees and drop those that are gone. `failed`: trees that could not be measured; they get due too."""
         self._note_plan(plan)
-        wanted = dict.fromkeys((*failed, *self._growing), ("", True)) | dict(_growing(inventory))
+        wanted = (
+            dict.fromkeys((*failed, *self._growing), ("", True))
+            | dict(_growing(inventory))
+            | self._layers.update(inventory)
+        )
         wanted = {tree: how for tree, how in wanted.items() if tree in plan.trees}
         self._next = None
         for gone in self._entries.keys() - wanted.keys():
@@ -148,7 +153,7 @@ class RemeasureSchedule:
         users = [one for one in inventory.containers if one.id in changed]
         layers = {LayerKey(one.driver, one.layer) for one in users if one.layer is not None}
         names = {mount.source for one in users for mount in one.mounts if mount.kind == "volume"}
-        trees = [tree for layer in inventory.layers if layer.key in layers for tree in layer.trees]
+        trees = [tree for key in layers for tree in self._layers.trees_of(key)]
         trees += [volume.tree for volume in inventory.volumes if volume.tree and volume.name in names]
         self._next = None
         for tree in trees:
@@ -200,14 +205,39 @@ def _growing(inventory: Inventory) -> Iterator[tuple[Tree, tuple[str, bool]]]:
         yield (*VOLUMES.path, volume.name), ("", False)
         if volume.tree is not None:
             yield volume.tree, ("volumes", volume.name in mounted)
-    yield from _growing_layers(inventory, {LayerKey(one.driver, one.layer) for one in running if one.layer is not None})
 
 
-def _growing_layers(inventory: Inventory, live: Collection[LayerKey]) -> Iterator[tuple[Tree, tuple[str, bool]]]:
-    ids = {key.id for key in live}
-    for layer in inventory.layers:
-        if layer.use is Use.IMAGE or layer.chain or layer.committed:
-            continue
-        active = (layer.id in ids and layer.key in live) or layer.use in (Use.PENDING, Use.BUILD_CACHE)
-        area = "containers" if layer.use is Use.CONTAINER and not (layer.name or layer.id).endswith(INIT) else ""
-        yield from ((tree, (area, active)) for tree in layer.trees)
+class _GrowingLayers:
+    """The trees of layers that can grow, each with its area and whether something running may write to it."""
+
+    def __init__(self) -> None:
+        self._layers: tuple[Layer, ...] = ()
+        self._live: set[LayerKey] = set()
+        self._by_key: dict[LayerKey, Layer] = {}
+        self._trees: dict[Tree, tuple[str, bool]] = {}
+
+    def update(self, inventory: Inventory) -> dict[Tree, tuple[str, bool]]:
+        """Go on to another inventory, in which a layer that has not changed is the same object."""
+        running = (one for one in inventory.containers if one.runs is not False and one.layer is not None)
+        live = {LayerKey(one.driver, one.layer) for one in running if one.layer is not None}
+        before, now = set(map(id, self._layers)), set(map(id, inventory.layers))
+        gone = [one for one in self._layers if id(one) not in now]
+        come = [one for one in inventory.layers if id(one) not in before]
+        for layer in gone:
+            self._by_key.pop(layer.key, None)
+            for tree in layer.trees:
+                self._trees.pop(tree, None)
+        grow = [one for one in come if not (one.use is Use.IMAGE or one.chain or one.committed)]
+        self._by_key.update((one.key, one) for one in grow)
+        moved = [self._by_key[key] for key in live ^ self._live if key in self._by_key]
+        for layer in (*grow, *moved):
+            active = layer.key in live or layer.use in (Use.PENDING, Use.BUILD_CACHE)
+            area = "containers" if layer.use is Use.CONTAINER and not (layer.name or layer.id).endswith(INIT) else ""
+            self._trees.update((tree, (area, active)) for tree in layer.trees)
+        self._layers, self._live = inventory.layers, live
+        return self._trees
+
+    def trees_of(self, key: LayerKey) -> tuple[Tree, ...]:
+        """The trees of a layer that can grow."""
+        layer = self._by_key.get(key)
+        return () if layer is None else layer.trees

@@ -115,10 +115,11 @@ class ScanLoop:
             self._publish(self._scanner.announced(layouts), with_body=True)
 
     def _publish_news(self) -> None:
-        """Publish the state if it is new; during a scan, publish its progress every second."""
+        """Publish the state if it is new; of a scan that takes longer than a second, the progress every second."""
         now = time.monotonic()
         news = self._scheduler.news
-        if not news and not (self._scanner.runs and now - self._published > _PROGRESS_SECONDS):
+        begun = min((one.began for one in self._scanner.runs), default=now)
+        if not news and now - max(begun, self._published) <= _PROGRESS_SECONDS:
             return
         snapshot = self._scheduler.snapshot()
         changed = self._scanner.changes != self._published_changes and (news or not snapshot.measured)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from itertools import count, repeat
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
@@ -141,16 +141,22 @@ class ObjectTable(Generic[Row]):
         self, column: Column[Row], shown: Sequence[Shown[Row]], labelled: dict[tuple[str, ...], list[str]]
     ) -> bytes:
         """The lines of these entries in one family. `labelled` keeps their labels by the names for other families."""
-        if column.facts is None and column.each is None:
-            names = column.metric.labels
-            try:
-                if names not in labelled:
-                    labelled[names] = labels(names, [entry.key for entry, _ in shown])
-                values = [column.value(entry.row) for entry, _ in shown]
-                return lines_of(column.metric.name, labelled[names], values)
-            except Exception:  # noqa: BLE001, S110 - it is met again, and counted, at its object
-                pass
-        return lines(column.metric, self.series(column, shown))
+        names = column.metric.labels
+        try:
+            if column.each is not None:
+                several = [(entry.key, one) for entry, whole in shown if whole for one in column.each(entry.row)]
+                different = dict.fromkeys((*key, *map(label, one)) for key, one in several)
+                return lines_of(column.metric.name, labels(names, different), repeat(1, len(different)))
+            if column.facts is not None:
+                facts = column.facts
+                made = labels(names, [(*entry.key, *map(label, facts(entry.row))) for entry, _ in shown])
+            elif names in labelled:
+                made = labelled[names]
+            else:
+                made = labelled[names] = labels(names, [entry.key for entry, _ in shown])
+            return lines_of(column.metric.name, made, [column.value(entry.row) for entry, _ in shown])
+        except Exception:  # noqa: BLE001 - it is met again, and counted, at its object
+            return lines(column.metric, self.series(column, shown))
 
     def families(self, limited: Limited) -> Iterator[MetricFamily]:
         """All families."""
