@@ -94,8 +94,8 @@ def _seldom(select: Select) -> str:
     hour = select.window(_HOUR)
     scrapes = f"count_over_time({select('up')}{hour}) and {select('up')} {select.offset(_HOUR)}"
     by = ", ".join((*settings.labels, "job"))
-    seconds = f"{number(_HOUR / settings.speed)} / avg by ({by}) ({scrapes})"
-    return f"{seconds} > {number(settings.bridge / settings.speed / _BRIDGED)}"
+    seconds = f"{number(settings.length(_HOUR))} / avg by ({by}) ({scrapes})"
+    return f"{seconds} > {number(settings.length(settings.bridge) / _BRIDGED)}"
 
 
 def _down(select: Select) -> str:

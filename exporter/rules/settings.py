@@ -66,9 +66,13 @@ class Settings:
         """How long a condition must hold, at this speed, as Prometheus writes it."""
         return duration(max(0, round(seconds / self.speed)))
 
+    def length(self, seconds: float) -> float:
+        """The seconds of a range, at this speed."""
+        return max(min(self.shortest, seconds), round(seconds / self.speed))
+
     def window(self, seconds: float) -> str:
-        """The length of a range, at this speed."""
-        return duration(max(min(self.shortest, seconds), round(seconds / self.speed)))
+        """The same, as Prometheus writes it."""
+        return duration(self.length(seconds))
 
     def trend(self, seconds: float) -> float:
         """The seconds of a range in which a trend is seen: it has three scrapes at least, and four runs of `once`."""

@@ -118,6 +118,13 @@ def test_the_inhibitions_name_alerts_that_exist() -> None:
     assert names <= set(re.findall(r"alert: (\w+)", rules(Settings())))
 
 
+def test_a_discovery_that_lost_all_hosts_is_one_alert() -> None:
+    lost = _alert("DockerStorageHostLost", "info", "")
+    none = {"alertname": "DockerStorageNoExporters", "severity": "critical", "job": "docker-storage"}
+    assert _told(none, lost) == [none]
+    assert _told(lost) == [lost]
+
+
 def test_one_disk_that_fills_is_one_page() -> None:
     critical = [_alert(_FULL), _alert(_FILLING), _alert(_SOON, resource="space")]
     warnings = [_alert(_FULL, "warning"), _alert(_FILLING, "warning")]
