@@ -68,7 +68,7 @@ def test_a_log_that_runs_away_is_told_of_with_its_name(prometheus: Prometheus) -
     firing = [one for one in prometheus.ask("alerts")["alerts"] if one["state"] == "firing"]
     found = {one["labels"]["name"]: one for one in firing if one["labels"]["alertname"] == "DockerContainerLogRunaway"}
     description = found["mediawiki"]["annotations"]["description"]
-    assert "nickstenning/mediawiki" in description
+    assert "The log of mediawiki on wiki is" in description
     assert "GiB" in description
 
 
