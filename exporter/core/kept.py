@@ -4,10 +4,11 @@ Most mappings of a large root have thousands of keys, and few of them change. Wh
 the keys that differ. An `Edition` knows these without a comparison.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
+N = TypeVar("N", bound=Hashable)
 S = TypeVar("S")
 V = TypeVar("V")
 W = TypeVar("W")
@@ -122,11 +123,11 @@ class Joined(Generic[K, V]):
     __slots__ = ("_parts", "values")
 
     def __init__(self) -> None:
-        self._parts: Mapping[str, Mapping[K, V]] = {}
+        self._parts: Mapping[Hashable, Mapping[K, V]] = {}
         #: The mapping at the last update, see `Kept.values`.
         self.values: Mapping[K, V] = Edition()
 
-    def update(self, parts: Mapping[str, Mapping[K, V]]) -> Mapping[K, V]:
+    def update(self, parts: Mapping[N, Mapping[K, V]]) -> Mapping[K, V]:
         """Join these mappings, each of which has the same name each time."""
         nothing: Mapping[K, V] = {}
         put: dict[K, V] = {}

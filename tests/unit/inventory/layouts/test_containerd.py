@@ -423,6 +423,41 @@ def test_a_snapshotter_whose_files_are_elsewhere_has_names_only(writer: Containe
     assert (layer.id, layer.use, layer.size_known, layer.trees) == ("moby/5/x", Use.IMAGE, False, ())
 
 
+def test_a_snapshotter_whose_last_snapshot_was_removed_hides_nothing(writer: ContainerdWriter) -> None:
+    """containerd leaves the bucket of a proxy plugin's snapshots there, and nothing else names the plugin."""
+    writer.moby.bucket("snapshots", "stargz")
+    writer.write()
+    reads = Reads(writer.root)
+    inventory = reads.again(everything=True)
+    assert (len(inventory.images), inventory.unmeasured, reads.problems.counts) == (2, (), {})
+
+
+def test_snapshots_whose_namespaces_and_snapshotters_are_one_text_together_are_all_there(
+    writer: ContainerdWriter,
+) -> None:
+    for namespace, name in (("a\0b", "c"), ("a", "b\0c")):
+        writer.store.namespace(namespace).bucket("snapshots", name)["k"] = {"name": b"n", "parent": b""}
+    writer.write()
+    content = read(writer.root).content
+    assert content is not None
+    assert {StoreNode("a\0b", "c", "k"), StoreNode("a", "b\0c", "k")} <= content.layers.keys()
+
+
+def test_layers_are_those_of_a_first_reading_when_their_directory_can_be_listed_again(writer: ContainerdWriter) -> None:
+    writer.write()
+    shutil.rmtree(writer.moby.snapshot_directory(writer.target("docker.io/library/app:1").manifests[0].chains[0]))
+    place = writer.moby.snapshotter.path / "snapshots"
+    reads = Reads(writer.root)
+    there = reads.again(everything=True).layers
+    place.rename(place.with_name("aside"))
+    place.write_text("")
+    unlisted = reads.again().layers
+    assert {*unlisted} == {*read(writer.root).layers}
+    place.unlink()
+    place.with_name("aside").rename(place)
+    assert {*reads.again().layers} == {*there} != {*unlisted}
+
+
 def test_what_has_not_changed_is_read_the_same_again(writer: ContainerdWriter) -> None:
     writer.write()
     reads = Reads(writer.root)
