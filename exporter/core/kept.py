@@ -4,11 +4,11 @@ Most mappings of a large root have thousands of keys, and few of them change. Wh
 the keys that differ. An `Edition` knows these without a comparison.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
-N = TypeVar("N", bound=Hashable)
+N = TypeVar("N")
 S = TypeVar("S")
 V = TypeVar("V")
 W = TypeVar("W")
@@ -117,13 +117,13 @@ class Kept(Generic[K, S, V]):
         return self.values
 
 
-class Joined(Generic[K, V]):
+class Joined(Generic[N, K, V]):
     """Mappings without a common key, joined into one."""
 
     __slots__ = ("_parts", "values")
 
     def __init__(self) -> None:
-        self._parts: Mapping[Hashable, Mapping[K, V]] = {}
+        self._parts: Mapping[N, Mapping[K, V]] = {}
         #: The mapping at the last update, see `Kept.values`.
         self.values: Mapping[K, V] = Edition()
 

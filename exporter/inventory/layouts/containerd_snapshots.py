@@ -162,7 +162,7 @@ class SnapshotsReader:
 
     def __init__(self) -> None:
         self._groups: dict[tuple[str, str], _Group] = {}
-        self._joined: Joined[StoreNode, StoredSnapshot] = Joined()
+        self._joined: Joined[tuple[str, str], StoreNode, StoredSnapshot] = Joined()
         self._last = Snapshots()
 
     def read(self, files: StoreFiles) -> Snapshots:
@@ -172,7 +172,7 @@ class SnapshotsReader:
         for namespace, space in files.namespaces.items():
             for name, entries in space.snapshots.items():
                 of = files.snapshotters.get(name)
-                if of is None:  # its last snapshot was removed: containerd leaves the bucket there (core/metadata/gc.go)
+                if of is None:  # it has no snapshot any more: containerd leaves the bucket (core/metadata/gc.go)
                     continue
                 at = (namespace, name)
                 group = before.get(at) or _Group()

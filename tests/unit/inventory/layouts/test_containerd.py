@@ -13,6 +13,7 @@ from exporter.core.model import Container, Image, LayerKey, Use
 from exporter.demo import oci
 from exporter.demo.containerd import ContainerdStore
 from exporter.demo.containerd_docker import ContainerdWriter
+from exporter.inventory.layouts import containerd_content
 from exporter.inventory.layouts.claims import Grace
 from tests.support.clock import FakeClock
 from tests.support.inventories import Reads, read
@@ -456,6 +457,27 @@ def test_layers_are_those_of_a_first_reading_when_their_directory_can_be_listed_
     place.unlink()
     place.with_name("aside").rename(place)
     assert {*reads.again().layers} == {*there} != {*unlisted}
+
+
+def test_blobs_that_came_with_a_reading_that_failed_are_there_after_it(
+    writer: ContainerdWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write()
+    reads = Reads(writer.root)
+    reads.again(everything=True)
+    writer.image("docker.io/library/new:1", [_OTHER])
+    writer.write()
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(containerd_content, "with_changes", fail)
+    assert reads.again().content is None
+    monkeypatch.undo()
+    found, first = reads.again().content, read(writer.root).content
+    assert found is not None
+    assert first is not None
+    assert (found.blobs, found.trees) == (first.blobs, first.trees)
 
 
 def test_what_has_not_changed_is_read_the_same_again(writer: ContainerdWriter) -> None:
