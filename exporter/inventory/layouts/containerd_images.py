@@ -44,6 +44,7 @@ class _LastImages:
 
     made: dict[str, _Made] = field(default_factory=dict)
     blobs: Mapping[str, BlobEntry] = field(default_factory=dict)
+    files: Mapping[str, Tree] = field(default_factory=dict)
     snapshots: Mapping[StoreNode, StoredSnapshot] = field(default_factory=dict)
 
 
@@ -87,10 +88,11 @@ class ImagesOfNamespace:
         for name, image in self.entry.images.items():
             names[image.target].append(name)
         last = reader.derived("images", (*self.home, self.namespace), _LastImages)
-        blobs = changed_keys(self.entry.blobs, last.blobs)
+        blobs = changed_keys(self.entry.blobs, last.blobs) | changed_keys(self.blobs.files, last.files)
         snapshots = changed_keys(self.snapshots.by_node, last.snapshots)
         known, kept = last.made, dict[str, _Made]()
         last.made, last.blobs, last.snapshots = kept, self.entry.blobs, self.snapshots.by_node
+        last.files = self.blobs.files
         for target, found in names.items():
             of = (*((name, self.entry.images[name]) for name in found), self.snapshotter, self.default, *self._used)
             made = known.get(target)
@@ -113,14 +115,14 @@ class ImagesOfNamespace:
         unknown = self._named(replace(unknown, namespace=self.namespace), names)
 
         def make() -> Image:
-            self._asked = set()
+            self._asked, before = set(), reader.noted
             content = self.blobs.content(target, self.entry.blobs)
             image = self._image(target, names, content)
             stacks = frozenset(one.layers for one in content.manifests)
             self.stacks |= stacks
-            if content.whole:
+            if content.whole and reader.noted == before:  # a problem is to be noted again
                 kept[target] = _Made(of, frozenset(content.named), frozenset(self._asked), image, stacks)
-            else:
+            if not content.whole:
                 self.unread = self.unread or names[0]
             return image
 

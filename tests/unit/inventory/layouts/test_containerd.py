@@ -480,6 +480,39 @@ def test_blobs_that_came_with_a_reading_that_failed_are_there_after_it(
     assert (found.blobs, found.trees) == (first.blobs, first.trees)
 
 
+def test_an_image_whose_configuration_is_lost_and_comes_back_is_shown_so(writer: ContainerdWriter) -> None:
+    writer.write()
+    _age(writer)
+    config = writer.target("docker.io/library/base:1").config
+    assert config is not None
+    file = writer.store.blob_path(config.digest)
+    reads = Reads(writer.root)
+    first = reads.again(everything=True).images
+    file.rename(file.with_name("aside"))
+    assert {*reads.again().images} == {*read(writer.root).images} != {*first}
+    file.with_name("aside").rename(file)
+    assert reads.again().images == first
+
+
+def test_a_configuration_that_cannot_be_read_is_a_problem_of_each_reading(writer: ContainerdWriter) -> None:
+    writer.write()
+    config = writer.target("docker.io/library/base:1").config
+    assert config is not None
+    file = writer.store.blob_path(config.digest)
+    file.rename(writer.root / "aside")
+    file.mkdir()
+    reads = Reads(writer.root)
+    reads.again(everything=True)
+    counts = reads.problems.counts
+    assert counts
+    reads.again()
+    assert reads.problems.counts == counts
+    file.rmdir()
+    (writer.root / "aside").rename(file)
+    assert {*reads.again().images} == {*read(writer.root).images}
+    assert not reads.problems.counts
+
+
 def test_what_has_not_changed_is_read_the_same_again(writer: ContainerdWriter) -> None:
     writer.write()
     reads = Reads(writer.root)
