@@ -4,7 +4,7 @@ Facts: moby 28 daemon/containerd/image_list.go (what is shown, and how its size 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.core.content import StoreNode
@@ -93,8 +93,9 @@ class ImagesOfNamespace:
         known, kept = last.made, dict[str, _Made]()
         last.made, last.blobs, last.snapshots = kept, self.entry.blobs, self.snapshots.by_node
         last.files = self.blobs.files
+        ranked = self._ranked({*self._used})
         for target, found in names.items():
-            of = (*((name, self.entry.images[name]) for name in found), self.snapshotter, self.default, *self._used)
+            of = (*((name, self.entry.images[name]) for name in found), self.snapshotter, self.default, *ranked)
             made = known.get(target)
             if made is not None and made.of == of and not made.has_one_of(blobs, snapshots):
                 kept[target] = made
@@ -247,8 +248,11 @@ class ImagesOfNamespace:
 
     def _driver(self, found: Iterator[dict[str, Chain]]) -> str:
         """The snapshotter that an image is in; of several, the one with the most snapshots of the namespace."""
-        names = sorted({name for chains in found for name in chains}, key=lambda name: (-self._used[name], name))
-        return names[0] if names else self.default
+        return next(iter(self._ranked({name for chains in found for name in chains})), self.default)
+
+    def _ranked(self, names: Iterable[str]) -> list[str]:
+        """Some snapshotters, those with the most snapshots of the namespace first."""
+        return sorted(names, key=lambda name: (-self._used[name], name))
 
     def _platform(self, manifest: Manifest) -> str:
         if manifest.platform:

@@ -513,6 +513,20 @@ def test_a_configuration_that_cannot_be_read_is_a_problem_of_each_reading(writer
     assert not reads.problems.counts
 
 
+def test_an_image_of_two_snapshotters_is_in_the_one_with_more_snapshots_whenever_it_is_read(tmp_path: Path) -> None:
+    made = ContainerdStore(tmp_path / "containerd")
+    for name in ("overlayfs", "native"):
+        made.namespace("k8s.io", name).image("registry.example/pods/one:1", [_BASE, _TOP])
+    made.namespace("k8s.io", "native").snapshot("more", "", {"a": b"a"})
+    made.write()
+    reads = Reads(made.home)
+    assert [one.driver for one in reads.again(everything=True).images] == ["native"]
+    for key in ("b", "c"):
+        made.namespace("k8s.io", "overlayfs").snapshot(key, "", {"a": b"a"})
+    made.write()
+    assert [one.driver for one in reads.again().images] == [one.driver for one in read(made.home).images]
+
+
 def test_what_has_not_changed_is_read_the_same_again(writer: ContainerdWriter) -> None:
     writer.write()
     reads = Reads(writer.root)
