@@ -5,7 +5,7 @@ the same fields; attestations: BuildKit docs/attestations/attestation-storage.md
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from sys import intern
