@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
+N = TypeVar("N")
 S = TypeVar("S")
 V = TypeVar("V")
 W = TypeVar("W")
@@ -116,17 +117,17 @@ class Kept(Generic[K, S, V]):
         return self.values
 
 
-class Joined(Generic[K, V]):
+class Joined(Generic[N, K, V]):
     """Mappings without a common key, joined into one."""
 
     __slots__ = ("_parts", "values")
 
     def __init__(self) -> None:
-        self._parts: Mapping[str, Mapping[K, V]] = {}
+        self._parts: Mapping[N, Mapping[K, V]] = {}
         #: The mapping at the last update, see `Kept.values`.
         self.values: Mapping[K, V] = Edition()
 
-    def update(self, parts: Mapping[str, Mapping[K, V]]) -> Mapping[K, V]:
+    def update(self, parts: Mapping[N, Mapping[K, V]]) -> Mapping[K, V]:
         """Join these mappings, each of which has the same name each time."""
         nothing: Mapping[K, V] = {}
         put: dict[K, V] = {}

@@ -132,7 +132,6 @@ class Evidence:
             return frozenset(left)
         found = frozenset(filter(self._has_snapshots, left - self._without))
         self._without &= left
-        self._without |= left - found
         return found
 
     @cached_property
@@ -165,8 +164,11 @@ class Evidence:
         config = self._reader.json(("containers", container, "config.v2.json"), optional=True)
         driver = config.get("Driver") if config else None
         if not isinstance(driver, str) or not driver or "/" in driver:
+            return False  # it is not known of one that is being made: an engine makes its directory before the file
+        if self._root.is_directory((driver,)) or self._root.is_directory(("image", driver)):
+            self._without.add(container)
             return False
-        return not (self._root.is_directory((driver,)) or self._root.is_directory(("image", driver)))
+        return True
 
     def _names(self, tree: Tree) -> list[str]:
         try:

@@ -60,8 +60,8 @@ class Graph:
     kept: tuple[Kept, ...] = ()
     #: The graphs of the namespaces. No edge and no root leads from one into another.
     spaces: dict[str, "SpaceGraph"] = field(default_factory=dict)
-    _references: Joined[StoreNode, tuple[StoreNode, ...]] = field(default_factory=Joined)
-    _parents: Joined[StoreNode, StoreNode] = field(default_factory=Joined)
+    _references: Joined[str, StoreNode, tuple[StoreNode, ...]] = field(default_factory=Joined)
+    _parents: Joined[str, StoreNode, StoreNode] = field(default_factory=Joined)
 
     def update(self, namespaces: Mapping[str, NamespaceEntry], now: float) -> None:
         """Make the graph of all namespaces. `now`: Unix seconds; an expired lease keeps nothing."""

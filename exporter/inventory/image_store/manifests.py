@@ -5,7 +5,7 @@ the same fields; attestations: BuildKit docs/attestations/attestation-storage.md
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from sys import intern
@@ -93,11 +93,11 @@ def parts(digest: str) -> tuple[str, str] | None:
 
 
 class BlobReader:
-    """Reads the documents of one content store. `place` gives the file of a blob, None where there is none."""
+    """Reads the documents of one content store. `files`: the files of its blobs by digest."""
 
-    def __init__(self, reader: Reader, place: Callable[[str], Tree | None]) -> None:
+    def __init__(self, reader: Reader, files: Mapping[str, Tree]) -> None:
         self._reader = reader
-        self._place = place
+        self.files = files
         #: Whether a blob was collected while the store was read.
         self.vanished = False
 
@@ -106,14 +106,14 @@ class BlobReader:
 
         The engine cannot read such a one either. What its image keeps is written down in labels as well.
         """
-        tree = self._place(digest)
+        tree = self.files.get(digest)
         if tree is None:
             return None
         return self._reader.once("document", tree, lambda: self._document(tree), None)
 
     def configuration(self, digest: str) -> ImageConfiguration | None:
         """A configuration; None where it is not there or cannot be read. One that is none says nothing: a problem."""
-        tree = self._place(digest)
+        tree = self.files.get(digest)
         if tree is None:
             return None
         return self._reader.once("configuration", tree, lambda: self._configuration(tree), None)

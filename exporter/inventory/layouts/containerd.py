@@ -161,7 +161,7 @@ class _Reading:
         self._reader = reading.readers[Collector.IMAGES]
         self._snapshots = self._reader.derived("snapshots", files.home, SnapshotsReader).read(files)
         self._engine = find_engine(files, reading.containers) if files.home else ""
-        self._blobs = BlobReader(self._reader, files.place)
+        self._blobs = BlobReader(self._reader, files.blobs or {})
         self._stacks: set[tuple[str, ...]] = set()
         self._unread = ""
 

@@ -69,7 +69,7 @@ class Contents:
         self._blobs: Mapping[str, Blob] = Edition()
         self._blob_trees: Mapping[StoreNode, tuple[Tree, ...]] = Edition()
         self._layers: Kept[StoreNode, StoredSnapshot, LayerKey] = Kept()
-        self._trees: Joined[StoreNode, tuple[Tree, ...]] = Joined()
+        self._trees: Joined[str, StoreNode, tuple[Tree, ...]] = Joined()
         self._history: NamespaceEntry | None = None
         self._entries: tuple[HistoryEntry, ...] = ()
         #: The blobs that nothing keeps, and the uses and blobs of which that was found.
@@ -146,10 +146,11 @@ class Contents:
             file = (places[digest],) if digest in places else ()
             trees.update((StoreNode(name, "", digest), file) for name in names)
         former = {StoreNode(name, "", digest) for digest in changed for name in before}
-        self._spaces, self._files = spaces, places
-        self._blobs = with_changes(self._blobs, blobs, changed - blobs.keys())
+        made = with_changes(self._blobs, blobs, changed - blobs.keys())
         self._blob_trees = with_changes(self._blob_trees, trees, former - trees.keys())
-        return self._blobs
+        # Where something fails on the way, the next reading finds the same changes.
+        self._spaces, self._files, self._blobs = spaces, places, made
+        return made
 
 
 def _own_files(files: StoreFiles) -> Iterator[Tree]:

@@ -4,7 +4,7 @@ Facts: moby 28 daemon/containerd/image_list.go (what is shown, and how its size 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.core.content import StoreNode
@@ -44,6 +44,7 @@ class _LastImages:
 
     made: dict[str, _Made] = field(default_factory=dict)
     blobs: Mapping[str, BlobEntry] = field(default_factory=dict)
+    files: Mapping[str, Tree] = field(default_factory=dict)
     snapshots: Mapping[StoreNode, StoredSnapshot] = field(default_factory=dict)
 
 
@@ -87,12 +88,14 @@ class ImagesOfNamespace:
         for name, image in self.entry.images.items():
             names[image.target].append(name)
         last = reader.derived("images", (*self.home, self.namespace), _LastImages)
-        blobs = changed_keys(self.entry.blobs, last.blobs)
+        blobs = changed_keys(self.entry.blobs, last.blobs) | changed_keys(self.blobs.files, last.files)
         snapshots = changed_keys(self.snapshots.by_node, last.snapshots)
         known, kept = last.made, dict[str, _Made]()
         last.made, last.blobs, last.snapshots = kept, self.entry.blobs, self.snapshots.by_node
+        last.files = self.blobs.files
+        ranked = self._ranked({*self._used})
         for target, found in names.items():
-            of = (*((name, self.entry.images[name]) for name in found), self.snapshotter, self.default, *self._used)
+            of = (*((name, self.entry.images[name]) for name in found), self.snapshotter, self.default, *ranked)
             made = known.get(target)
             if made is not None and made.of == of and not made.has_one_of(blobs, snapshots):
                 kept[target] = made
@@ -113,14 +116,14 @@ class ImagesOfNamespace:
         unknown = self._named(replace(unknown, namespace=self.namespace), names)
 
         def make() -> Image:
-            self._asked = set()
+            self._asked, before = set(), reader.noted
             content = self.blobs.content(target, self.entry.blobs)
             image = self._image(target, names, content)
             stacks = frozenset(one.layers for one in content.manifests)
             self.stacks |= stacks
-            if content.whole:
+            if content.whole and reader.noted == before:  # a problem is to be noted again
                 kept[target] = _Made(of, frozenset(content.named), frozenset(self._asked), image, stacks)
-            else:
+            if not content.whole:
                 self.unread = self.unread or names[0]
             return image
 
@@ -245,8 +248,11 @@ class ImagesOfNamespace:
 
     def _driver(self, found: Iterator[dict[str, Chain]]) -> str:
         """The snapshotter that an image is in; of several, the one with the most snapshots of the namespace."""
-        names = sorted({name for chains in found for name in chains}, key=lambda name: (-self._used[name], name))
-        return names[0] if names else self.default
+        return next(iter(self._ranked({name for chains in found for name in chains})), self.default)
+
+    def _ranked(self, names: Iterable[str]) -> list[str]:
+        """Some snapshotters, those with the most snapshots of the namespace first."""
+        return sorted(names, key=lambda name: (-self._used[name], name))
 
     def _platform(self, manifest: Manifest) -> str:
         if manifest.platform:

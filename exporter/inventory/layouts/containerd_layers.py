@@ -29,6 +29,7 @@ class _Known:
     snapshots: Snapshots = field(default_factory=Snapshots)
     places: Mapping[str, Place] = field(default_factory=Edition)
     names: frozenset[LayerId] = frozenset()
+    listed: bool = True
     uses: Mapping[LayerId, Use] = field(default_factory=dict)
     layers: Mapping[LayerId, Layer] = field(default_factory=Edition)
     failed: set[LayerId] = field(default_factory=set)
@@ -116,6 +117,8 @@ class SnapshotLayers:
         changed = changed_keys(uses, known.uses) | {LayerId(one) for one in self._moved} | (names ^ known.names)
         changed |= changed_keys(self.by_id, before.by_layer.get(self.store.driver.name, {})) | known.failed
         changed |= self._above(before)
+        if known.listed != self.store.listed:
+            changed.update(uses, known.layers)
         failed, put = set[LayerId](), dict[LayerId, Layer]()
         for name in changed & uses.keys():
             if name in names or not self.store.listed:
@@ -124,6 +127,7 @@ class SnapshotLayers:
                     failed.add(name)
         layers = with_changes(known.layers, put, changed - put.keys())
         self._known.snapshots, self._known.places, self._known.names = self._snapshots, self._places, names
+        self._known.listed = self.store.listed
         self._known.uses, self._known.layers, self._known.failed = uses, layers, failed
         self._known.trees = self.trees
         return layers

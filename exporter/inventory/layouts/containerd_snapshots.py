@@ -161,8 +161,8 @@ class SnapshotsReader:
     """Joins what the main database and the snapshotters of one store say, from one reading to the next."""
 
     def __init__(self) -> None:
-        self._groups: dict[str, _Group] = {}
-        self._joined: Joined[StoreNode, StoredSnapshot] = Joined()
+        self._groups: dict[tuple[str, str], _Group] = {}
+        self._joined: Joined[tuple[str, str], StoreNode, StoredSnapshot] = Joined()
         self._last = Snapshots()
 
     def read(self, files: StoreFiles) -> Snapshots:
@@ -171,9 +171,12 @@ class SnapshotsReader:
         lost: dict[str, frozenset[str]] = {}
         for namespace, space in files.namespaces.items():
             for name, entries in space.snapshots.items():
-                at = f"{namespace}\0{name}"
+                of = files.snapshotters.get(name)
+                if of is None:  # it has no snapshot any more: containerd leaves the bucket (core/metadata/gc.go)
+                    continue
+                at = (namespace, name)
                 group = before.get(at) or _Group()
-                group.update(namespace, files.snapshotters[name], entries)
+                group.update(namespace, of, entries)
                 self._groups[at] = group
                 if group.lost:
                     lost[name] = lost.get(name, frozenset()) | group.lost

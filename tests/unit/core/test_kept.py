@@ -65,7 +65,7 @@ def test_the_last_editions_are_known_without_a_comparison() -> None:
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.dictionaries(st.integers(0, 3), st.integers(0, 3)))))
 def test_joined_mappings_are_those_of_now(states: list[dict[str, dict[int, int]]]) -> None:
-    joined: Joined[tuple[str, int], int] = Joined()
+    joined: Joined[str, tuple[str, int], int] = Joined()
     for state in states:
         parts = {name: {(name, key): value for key, value in part.items()} for name, part in state.items()}
         before, was = joined.values, dict(joined.values)

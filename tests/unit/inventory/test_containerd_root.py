@@ -368,6 +368,28 @@ def test_a_container_that_is_made_makes_it_search_again(tmp_path: Path, monkeypa
     assert further() == (str(tmp_path / CONTAINERD),)
 
 
+def test_a_container_that_was_looked_at_while_it_was_made_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = two_roots(tmp_path, "web")
+    (built.root / "image" / "overlay2" / "layerdb").mkdir(parents=True)
+    (config,) = built.root.glob("containers/*/config.v2.json")
+    config.rename(tmp_path / "aside")
+    now = 5.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    containerd = ContainerdRoot("auto")
+
+    def further() -> tuple[str, ...]:
+        with DataRoot(str(built.root)) as root:
+            containerd.attach(root)
+            return root.further
+
+    assert further() == ()
+    (tmp_path / "aside").rename(config)
+    now += 60
+    assert further() == (str(tmp_path / CONTAINERD),)
+
+
 def test_of_another_data_root_nothing_holds(tmp_path: Path) -> None:
     built = two_roots(tmp_path, "web")
     containerd = ContainerdRoot("auto")

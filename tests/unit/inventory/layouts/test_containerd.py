@@ -13,6 +13,7 @@ from exporter.core.model import Container, Image, LayerKey, Use
 from exporter.demo import oci
 from exporter.demo.containerd import ContainerdStore
 from exporter.demo.containerd_docker import ContainerdWriter
+from exporter.inventory.layouts import containerd_content
 from exporter.inventory.layouts.claims import Grace
 from tests.support.clock import FakeClock
 from tests.support.inventories import Reads, read
@@ -421,6 +422,109 @@ def test_a_snapshotter_whose_files_are_elsewhere_has_names_only(writer: Containe
     inventory = read(writer.root)
     layer = next(one for one in inventory.layers if one.driver == "stargz")
     assert (layer.id, layer.use, layer.size_known, layer.trees) == ("moby/5/x", Use.IMAGE, False, ())
+
+
+def test_a_snapshotter_whose_last_snapshot_was_removed_hides_nothing(writer: ContainerdWriter) -> None:
+    """containerd leaves the bucket of a proxy plugin's snapshots there, and nothing else names the plugin."""
+    writer.moby.bucket("snapshots", "stargz")
+    writer.write()
+    reads = Reads(writer.root)
+    inventory = reads.again(everything=True)
+    assert (len(inventory.images), inventory.unmeasured, reads.problems.counts) == (2, (), {})
+
+
+def test_snapshots_whose_namespaces_and_snapshotters_are_one_text_together_are_all_there(
+    writer: ContainerdWriter,
+) -> None:
+    for namespace, name in (("a\0b", "c"), ("a", "b\0c")):
+        writer.store.namespace(namespace).bucket("snapshots", name)["k"] = {"name": b"n", "parent": b""}
+    writer.write()
+    content = read(writer.root).content
+    assert content is not None
+    assert {StoreNode("a\0b", "c", "k"), StoreNode("a", "b\0c", "k")} <= content.layers.keys()
+
+
+def test_layers_are_those_of_a_first_reading_when_their_directory_can_be_listed_again(writer: ContainerdWriter) -> None:
+    writer.write()
+    shutil.rmtree(writer.moby.snapshot_directory(writer.target("docker.io/library/app:1").manifests[0].chains[0]))
+    place = writer.moby.snapshotter.path / "snapshots"
+    reads = Reads(writer.root)
+    there = reads.again(everything=True).layers
+    place.rename(place.with_name("aside"))
+    place.write_text("")
+    unlisted = reads.again().layers
+    assert {*unlisted} == {*read(writer.root).layers}
+    place.unlink()
+    place.with_name("aside").rename(place)
+    assert {*reads.again().layers} == {*there} != {*unlisted}
+
+
+def test_blobs_that_came_with_a_reading_that_failed_are_there_after_it(
+    writer: ContainerdWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write()
+    reads = Reads(writer.root)
+    reads.again(everything=True)
+    writer.image("docker.io/library/new:1", [_OTHER])
+    writer.write()
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(containerd_content, "with_changes", fail)
+    assert reads.again().content is None
+    monkeypatch.undo()
+    found, first = reads.again().content, read(writer.root).content
+    assert found is not None
+    assert first is not None
+    assert (found.blobs, found.trees) == (first.blobs, first.trees)
+
+
+def test_an_image_whose_configuration_is_lost_and_comes_back_is_shown_so(writer: ContainerdWriter) -> None:
+    writer.write()
+    _age(writer)
+    config = writer.target("docker.io/library/base:1").config
+    assert config is not None
+    file = writer.store.blob_path(config.digest)
+    reads = Reads(writer.root)
+    first = reads.again(everything=True).images
+    file.rename(file.with_name("aside"))
+    assert {*reads.again().images} == {*read(writer.root).images} != {*first}
+    file.with_name("aside").rename(file)
+    assert reads.again().images == first
+
+
+def test_a_configuration_that_cannot_be_read_is_a_problem_of_each_reading(writer: ContainerdWriter) -> None:
+    writer.write()
+    config = writer.target("docker.io/library/base:1").config
+    assert config is not None
+    file = writer.store.blob_path(config.digest)
+    file.rename(writer.root / "aside")
+    file.mkdir()
+    reads = Reads(writer.root)
+    reads.again(everything=True)
+    counts = reads.problems.counts
+    assert counts
+    reads.again()
+    assert reads.problems.counts == counts
+    file.rmdir()
+    (writer.root / "aside").rename(file)
+    assert {*reads.again().images} == {*read(writer.root).images}
+    assert not reads.problems.counts
+
+
+def test_an_image_of_two_snapshotters_is_in_the_one_with_more_snapshots_whenever_it_is_read(tmp_path: Path) -> None:
+    made = ContainerdStore(tmp_path / "containerd")
+    for name in ("overlayfs", "native"):
+        made.namespace("k8s.io", name).image("registry.example/pods/one:1", [_BASE, _TOP])
+    made.namespace("k8s.io", "native").snapshot("more", "", {"a": b"a"})
+    made.write()
+    reads = Reads(made.home)
+    assert [one.driver for one in reads.again(everything=True).images] == ["native"]
+    for key in ("b", "c"):
+        made.namespace("k8s.io", "overlayfs").snapshot(key, "", {"a": b"a"})
+    made.write()
+    assert [one.driver for one in reads.again().images] == [one.driver for one in read(made.home).images]
 
 
 def test_what_has_not_changed_is_read_the_same_again(writer: ContainerdWriter) -> None:
