@@ -328,10 +328,14 @@ class Walk:
         """
         directories: list[str] = []
         self._unread = None
-        if exclusions.store and not any(one.mount for one in exclusions.below.values()):
-            return directories  # all of its entries are trees of their own, and none is to be counted as a mount
         try:
             listing = os.scandir(descriptor)
+            if exclusions.store and not any(one.mount for one in exclusions.below.values()):
+                # All of its entries are trees of their own, and none is to be counted as a mount: it only has to be
+                # readable.
+                with listing:
+                    next(listing, None)
+                return directories
         except OSError as error:
             self._report(error)
             return directories
