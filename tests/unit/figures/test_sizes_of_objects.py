@@ -181,6 +181,15 @@ def test_a_container_is_as_large_as_its_layer_and_all_that_it_stands_on() -> Non
     }
 
 
+def test_what_a_container_has_written_goes_with_its_layer_also_of_one_without_a_size() -> None:
+    """The parent of a full copy is gone: its size cannot be known, but what it occupies is. Then it goes as well."""
+    one, own = container("c", layer=LayerId("own")), layer("own", Use.CONTAINER, size_known=False)
+    first = Figures(snapshot({("overlay2", "own"): tree(5)}, layers=(own,), containers=(one,)))
+    first.forget_before()
+    assert first.containers[one.key].writable == Usage(5, 10, 1)
+    assert Figures(snapshot({}, containers=(one,)), first).containers[one.key].writable is None
+
+
 def test_a_container_does_not_stand_on_an_image_of_another_driver() -> None:
     layers = (layer("own", Use.CONTAINER, recorded_size=1), layer("base", driver="vfs", recorded_size=1000))
     one = container("web", layer=LayerId("own"), image_id=ImageId("app"))
