@@ -18,7 +18,7 @@ def parts_of(package: str, *, without: str = "") -> Iterator[None]:
     if package not in sys.modules:
         spec = importlib.util.find_spec(package)
         if spec is None:
-            raise ImportError(name=package)
+            raise ModuleNotFoundError(f"No module named '{package}'", name=package)
         made = sys.modules[package] = importlib.util.module_from_spec(spec)
     hidden = without and without not in sys.modules
     if hidden:

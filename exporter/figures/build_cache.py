@@ -53,10 +53,8 @@ class BuildCacheSizes:
         for one in self.changed:
             self._count(one, -1)
             self._work_out(one, difference.now, sizes)
-        ids = set(self._sizes)
+        self.sound &= not records.added or len({one.id for one in now.records}) == len(now.records)
         for one in records.added:
-            self.sound &= one.id not in ids
-            ids.add(one.id)
             self._work_out(one, difference.now, sizes)
             if (source := _source(one)) is not None:
                 self._of.setdefault(source, []).append(one)

@@ -111,11 +111,7 @@ class Figures:
 
     @cached_property
     def _sizes(self) -> LayerSizes:
-        sizes = self._part(LayerSizes, Collector.IMAGES, "sizes of layers", LayerSizes.advance)
-        if sizes is None:
-            return LayerSizes()
-        self.parts.sound &= sizes.sound
-        return sizes
+        return self._part(LayerSizes, Collector.IMAGES, "sizes of layers", LayerSizes.advance) or LayerSizes()
 
     @property
     def layer_sizes(self) -> Mapping[LayerKey, int]:
@@ -130,9 +126,7 @@ class Figures:
         def advance(part: ImageSizes, since: Difference) -> None:
             part.advance(since, sizes, self.barrier)
 
-        found = self._part(ImageSizes, Collector.IMAGES, "sizes of images", advance) or ImageSizes()
-        self.parts.sound &= found.sound
-        return found
+        return self._part(ImageSizes, Collector.IMAGES, "sizes of images", advance) or ImageSizes()
 
     @cached_property
     def images(self) -> Mapping[ImageKey, ImageFigures]:
@@ -240,7 +234,6 @@ class Figures:
         part = self._part(ContainerSizes, Collector.CONTAINERS, "sizes of containers", advance)
         if part is None:
             return dict.fromkeys((one.key for one in self.snapshot.inventory.containers), UNKNOWN_CONTAINER)
-        self.parts.sound &= part.sound
         return part.figures
 
     @cached_property
@@ -280,9 +273,7 @@ class Figures:
 
     @cached_property
     def _volumes(self) -> VolumeFigures | None:
-        found = self._part(VolumeFigures, Collector.VOLUMES, "sizes of volumes", VolumeFigures.advance)
-        self.parts.sound &= found is not None and found.sound
-        return found
+        return self._part(VolumeFigures, Collector.VOLUMES, "sizes of volumes", VolumeFigures.advance)
 
     @cached_property
     def volume_containers(self) -> Mapping[str, int | None]:
@@ -323,9 +314,7 @@ class Figures:
         def advance(part: BuildCacheSizes, since: Difference) -> None:
             part.advance(since, sizes, sums or LayerSums())
 
-        found = self._part(BuildCacheSizes, Collector.BUILD_CACHE, "sizes of the build cache", advance)
-        self.parts.sound &= found is None or found.sound
-        return found
+        return self._part(BuildCacheSizes, Collector.BUILD_CACHE, "sizes of the build cache", advance)
 
     @cached_property
     def build_cache(self) -> BuildCacheFigures:

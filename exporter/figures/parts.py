@@ -21,7 +21,8 @@ class Changing(Protocol):
 class Parts:
     """The parts that have come to one snapshot.
 
-    Not `sound`: two objects have the same key, or the same tree; those of the next snapshot begin anew then.
+    Not `sound`: two objects have the same key, or the same tree, as a part says of itself. That part begins anew then,
+    with those after it and all of the next snapshot.
     """
 
     def __init__(self, snapshot: Snapshot, before: "Parts | None") -> None:
@@ -40,18 +41,27 @@ class Parts:
 
     def advance(self, kind: type[T], advance: Advance[T]) -> T:
         """Have a part come to the snapshot. Raises what `advance` raises; then the part is lost."""
-        known = self._former.pop(kind, None)
-        part = kind() if known is None else cast("T", known)
-        advance(part, self._since_none if known is None else self._since_before)
+        part = cast("T | None", self._former.pop(kind, None)) if self.sound else None
+        if part is not None:
+            advance(part, self._since_before)
+        if part is None or not _is_sound(part):
+            part = kind()
+            advance(part, self._since_none)
+        self.sound &= _is_sound(part)
         self._made[kind] = part
         return part
 
     def changed(self, kind: type[Changing]) -> Sequence[object] | None:
         """The objects of which a part says that they have changed since the snapshot before; None: it may be all."""
-        part = self._made.get(kind)
+        part = self._made.get(kind) if self.sound else None
         return None if part is None else cast("Changing", part).changed
 
     def forget_before(self) -> None:
         """Free what is left of the snapshot before."""
         self._former = {}
         self._since_none = self._since_before = Difference(blank(self._snapshot), self._snapshot)
+
+
+def _is_sound(part: object) -> bool:
+    """Whether a part has met no two objects with the same key."""
+    return bool(getattr(part, "sound", True))

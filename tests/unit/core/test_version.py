@@ -69,5 +69,8 @@ def test_without_both_there_is_none(package: Path) -> None:
 def test_the_version_is_the_one_that_is_installed(tmp_path: Path) -> None:
     assert importlib.metadata.version("docker-storage-exporter") == VERSION
     assert installed_version([str(tmp_path), str(tmp_path / "nothing")]) == "0.0.0"
-    (tmp_path / "docker_storage_exporter-1.2.3rc1.dist-info").mkdir()
+    for version in ("1.2.3rc1", "1.0", "1.1"):
+        (tmp_path / f"docker_storage_exporter-{version}.dist-info").mkdir()
+    assert installed_version([str(tmp_path)]) == "0.0.0", "older versions have left directories behind"
+    (tmp_path / "docker_storage_exporter-1.2.3rc1.dist-info" / "METADATA").touch()
     assert installed_version([str(tmp_path / "nothing"), str(tmp_path)]) == "1.2.3rc1"

@@ -181,6 +181,15 @@ def test_a_container_is_as_large_as_its_layer_and_all_that_it_stands_on() -> Non
     }
 
 
+def test_what_a_container_has_written_goes_with_its_layer_also_of_one_without_a_size() -> None:
+    """The parent of a full copy is gone: its size cannot be known, but what it occupies is. Then it goes as well."""
+    one, own = container("c", layer=LayerId("own")), layer("own", Use.CONTAINER, size_known=False)
+    first = Figures(snapshot({("overlay2", "own"): tree(5)}, layers=(own,), containers=(one,)))
+    first.forget_before()
+    assert first.containers[one.key].writable == Usage(5, 10, 1)
+    assert Figures(snapshot({}, containers=(one,)), first).containers[one.key].writable is None
+
+
 def test_a_container_does_not_stand_on_an_image_of_another_driver() -> None:
     layers = (layer("own", Use.CONTAINER, recorded_size=1), layer("base", driver="vfs", recorded_size=1000))
     one = container("web", layer=LayerId("own"), image_id=ImageId("app"))
@@ -197,6 +206,15 @@ def test_a_volume_has_the_usage_of_its_data_wherever_that_lies() -> None:
         "away": None,
         "failed": None,
     }
+
+
+def test_of_two_volumes_with_one_tree_both_have_what_is_there_now() -> None:
+    """An entry of Docker 1.3 to 1.6 may name the data of another one."""
+    one, other = volume("one", tree=("vfs", "dir", "x")), volume("other", tree=("vfs", "dir", "x"))
+    first = Figures(snapshot({("vfs", "dir", "x"): tree(5)}, volumes=(one,)))
+    first.forget_before()
+    now = Figures(snapshot({("vfs", "dir", "x"): tree(7)}, volumes=(one, other)), first)
+    assert now.volumes == dict.fromkeys(("one", "other"), Usage(7, 14, 1))
 
 
 def test_a_container_counts_once_for_each_volume_however_often_it_mounts_it() -> None:
@@ -240,6 +258,16 @@ def test_the_build_caches_disk_space_is_its_snapshots_then_its_blobs_then_its_ow
     }
     found = Figures(snapshot(measured, build_cache=cache, layers=layers)).build_cache
     assert found.allocated == {"snapshots": 20, "content": 2 * (300 - 10 + 4000 - 5), "metadata": 42}
+
+
+def test_of_two_records_with_one_id_nothing_goes_on() -> None:
+    unsized, sized = BuildRecord("a", content=("buildkit", "a")), BuildRecord("a", size=5)
+    figures = None
+    for records in ((unsized,), (unsized, sized), (sized,)):
+        figures = Figures(snapshot({}, build_cache=BuildCache(records)), figures)
+        figures.forget_before()
+    assert figures is not None
+    assert figures.build_cache.size == 5
 
 
 def test_where_there_is_no_build_cache_it_occupies_nothing() -> None:
