@@ -15,6 +15,7 @@ def name(text: str) -> str:
 
 def many_files(root: Path, *, layers: int = 100, directories: int = 500, files: int = 9) -> int:
     """Build a root with many empty files in image layers; return the number of entries."""
+    _whole(root)
     for layer in range(layers):
         one = name(f"layer{layer}")
         for store in ("aufs/layers", "aufs/mnt"):
@@ -33,11 +34,19 @@ def many_files(root: Path, *, layers: int = 100, directories: int = 500, files: 
 
 def volume(root: Path, *, directories: int = 1000, files: int = 499) -> None:
     """Add a volume of many empty files to a root."""
+    _whole(root)
     for directory in range(directories):
         at = root / "volumes" / "data" / "_data" / f"d{directory % 20}" / f"s{directory}"
         at.mkdir(parents=True)
         for file in range(files):
             os.close(os.open(at / f"file{file}", os.O_CREAT | os.O_WRONLY))
+
+
+def _whole(root: Path) -> None:
+    """Make what every root has: `once` ends with 1 where something of it is missing."""
+    for directory in ("containers", "graph", "volumes"):
+        (root / directory).mkdir(parents=True, exist_ok=True)
+    (root / "repositories-aufs").write_text('{"Repositories":{}}')
 
 
 def small_volumes(root: Path, count: int, files: int) -> None:
