@@ -11,7 +11,6 @@ K = TypeVar("K")
 N = TypeVar("N")
 S = TypeVar("S")
 V = TypeVar("V")
-W = TypeVar("W")
 
 _NONE = object()
 #: So many editions before it are known of each: a reader may miss some.

@@ -4,8 +4,8 @@ import os
 import sys
 import time
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from exporter.core.measured import Tree
 
@@ -13,6 +13,7 @@ from exporter.core.measured import Tree
 #: times.
 _RECENT_NANOSECONDS = 2_000_000_000
 
+T = TypeVar("T", str, Tree)
 _Signature = tuple[int, int, int, int]
 
 
@@ -101,9 +102,15 @@ def _sorted(names: list[str], before: Names) -> Names:
         return before
     came = [*map(sys.intern, now.difference(before))]
     left = [name for name in before if name in now] if gone else list(before)
-    if 16 * len(came) < len(left):
-        for name in came:
-            insort(left, name)
-    else:
-        left = sorted((*left, *came))
+    left = in_order(left, came)
     return Names(left, before, (*came, *gone))
+
+
+def in_order(ordered: list[T], more: Collection[T]) -> list[T]:
+    """What is in order already, with some more. The list is used up."""
+    if 16 * len(more) >= len(ordered):
+        ordered += more
+        return sorted(ordered)
+    for one in more:
+        insort(ordered, one)
+    return ordered

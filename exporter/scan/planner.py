@@ -1,11 +1,10 @@
 """Divides a data root into the trees that are measured: objects, entries of stores, and the rest by top-level entry."""
 
-from bisect import insort
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.core.data_root import DataRoot
-from exporter.core.listings import Names
+from exporter.core.listings import Names, in_order
 from exporter.core.measured import Changes, Tree, is_within
 from exporter.core.model import Collector, Container, Inventory, Layer, LayerKey, Use, Volume
 from exporter.inventory.areas import RootAreas, table
@@ -222,11 +221,7 @@ def _in_order(before: Plan, inner: frozenset[Tree]) -> list[Tree]:
     """Some trees in order, of which most are in a plan before."""
     gone, come = before.inner - inner, inner - before.inner
     left = [tree for tree in before.in_order if tree not in gone] if gone else [*before.in_order]
-    if 16 * len(come) > len(left):
-        return sorted((*left, *come))
-    for tree in come:
-        insort(left, tree)
-    return left
+    return in_order(left, come)
 
 
 def _walked(root: DataRoot, inventory: Inventory) -> Iterator[Tree]:

@@ -349,23 +349,24 @@ def test_nothing_is_read_again_while_nothing_changes(tmp_path: Path, monkeypatch
     assert reads == [str(tmp_path / CONTAINERD)]
 
 
+def _further(containerd: ContainerdRoot, path: Path) -> tuple[str, ...]:
+    """The further roots of a data root that is opened now."""
+    with DataRoot(str(path)) as root:
+        containerd.attach(root)
+        return root.further
+
+
 def test_a_container_that_is_made_makes_it_search_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built = _empty(tmp_path)
     now = 5.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     containerd = ContainerdRoot("auto")
-
-    def further() -> tuple[str, ...]:
-        with DataRoot(str(built.root)) as root:
-            containerd.attach(root)
-            return root.further
-
-    assert further() == ()
+    assert _further(containerd, built.root) == ()
     built.container("web", "base:1", _image(built))
     built.write()
-    assert further() == ()  # not for each one of many containers
+    assert _further(containerd, built.root) == ()  # not for each one of many containers
     now += 5
-    assert further() == (str(tmp_path / CONTAINERD),)
+    assert _further(containerd, built.root) == (str(tmp_path / CONTAINERD),)
 
 
 def test_a_container_that_was_looked_at_while_it_was_made_is_looked_at_again(
@@ -378,16 +379,10 @@ def test_a_container_that_was_looked_at_while_it_was_made_is_looked_at_again(
     now = 5.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     containerd = ContainerdRoot("auto")
-
-    def further() -> tuple[str, ...]:
-        with DataRoot(str(built.root)) as root:
-            containerd.attach(root)
-            return root.further
-
-    assert further() == ()
+    assert _further(containerd, built.root) == ()
     (tmp_path / "aside").rename(config)
     now += 60
-    assert further() == (str(tmp_path / CONTAINERD),)
+    assert _further(containerd, built.root) == (str(tmp_path / CONTAINERD),)
 
 
 def test_of_another_data_root_nothing_holds(tmp_path: Path) -> None:
