@@ -1,11 +1,13 @@
 """Images, containers, build records and pods in as many states as one engine with containerd's image store can have."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from exporter.expose.snapshot_api.rows import ReclaimableRow
 from tests.support.archives import FOREIGN, NATIVE, Archive
+from tests.support.product import document_of
 from tests.support.todays_engine import TodaysEngine
 from tests.support.waiting import eventually
 
@@ -72,6 +74,18 @@ def settle(one: TodaysEngine) -> None:
         return sum(_TRACE in _content(blob) for blob in blobs.iterdir())
 
     eventually(lambda: traces() >= one.builds)
+
+
+def promised(one: TodaysEngine) -> Sequence[ReclaimableRow]:
+    """What each prune frees, read when neither the engine nor the disk changes what the files hold any more."""
+
+    def at_rest() -> Sequence[ReclaimableRow]:
+        before = one.held()
+        rows = document_of(one.root, containerd=one.further).reclaimable
+        *rest, left_over = rows
+        return rest if one.held() == before and not left_over.objects else ()
+
+    return eventually(at_rest)
 
 
 def image_id(one: TodaysEngine, name: str) -> str:

@@ -4,8 +4,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from exporter.figures.prunes import Category
-from tests.support.containerd_states import settle
-from tests.support.product import Samples, document_of, figures_of
+from tests.support.containerd_states import promised, settle
+from tests.support.product import Samples, figures_of
 from tests.support.todays_engine import TodaysEngine, todays_engine
 
 _BUILD = """
@@ -28,7 +28,7 @@ def test_an_engine_with_another_snapshotter_than_before(tmp_path: Path) -> None:
         _fill(one, "second")
         settle(one)
         _compare(one)
-        rows = {row.category: row for row in document_of(one.root, containerd=one.further).reclaimable}
+        rows = {row.category: row for row in promised(one)}
         assert rows[Category.IMAGES_UNUSED].why, "what the containers of the other snapshotter use is not known"
         before = one.held()
         one.run("container", "prune", "--force")
