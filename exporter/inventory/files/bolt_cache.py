@@ -80,12 +80,13 @@ class PageMarks:
 
     def put(self, number: int, mark: Mark) -> None:
         """Note the mark of a page."""
-        at = bisect_left(self._numbers, number)
-        if at == len(self._numbers) or self._numbers[at] != number:
-            self._numbers.insert(at, number)
-            self._lengths.insert(at, 0)
-            self._hashes.insert(at, 0)
-        self._lengths[at], self._hashes[at] = mark
+        numbers, lengths, hashes = self._numbers, self._lengths, self._hashes
+        at = len(numbers) if not numbers or number > numbers[-1] else bisect_left(numbers, number)
+        if at == len(numbers) or numbers[at] != number:
+            numbers.insert(at, number)
+            lengths.insert(at, 0)
+            hashes.insert(at, 0)
+        lengths[at], hashes[at] = mark
 
     def forget(self, number: int) -> None:
         """Forget the mark of a page that has one."""
