@@ -45,11 +45,11 @@ def _command(function: _Function) -> click.Command:
             document = _document(**{name: settings.pop(name) for name in source})
             answer = function(document, **settings)
         try:
-            _print(document, answer, function.__name__, as_json=as_json, exact=exact)
+            print_answer(document, answer, function.__name__, as_json=as_json, exact=exact)
             sys.stdout.flush()
         except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        incomplete = _report_problems(document, objects=function.__name__ != "df")
+        incomplete = report_problems(document, objects=function.__name__ != "df")
         sys.exit(1 if incomplete or answer.failed else 0)
 
     flagged: Any = run
@@ -79,7 +79,8 @@ def _document(  # noqa: PLR0913 - one parameter for each flag
     return from_exporter(Remote(url, user, password, ca_file, cert_file, key_file))
 
 
-def _print(document: "Document", answer: "Answer", name: str, *, as_json: bool, exact: bool) -> None:
+def print_answer(document: "Document", answer: "Answer", name: str, *, as_json: bool, exact: bool) -> None:
+    """Print an answer for people, or as JSON, to standard output. It is empty if the document has an error."""
     from exporter.cli.commands.tables import show  # noqa: PLC0415 - see above
 
     empty = bool(document.error) or document.taken is None
@@ -93,7 +94,7 @@ def _print(document: "Document", answer: "Answer", name: str, *, as_json: bool, 
         show(answer, exact=exact)
 
 
-def _report_problems(document: "Document", *, objects: bool) -> bool:
+def report_problems(document: "Document", *, objects: bool) -> bool:
     """Write the problems of a document to standard error; return whether there were any.
 
     With `objects`, layouts whose objects are not listed are problems as well.
