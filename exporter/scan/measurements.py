@@ -53,6 +53,16 @@ class Measurements:
         return list(self._problems)
 
     @property
+    def provisional(self) -> frozenset[Tree]:
+        """The trees of which `for_sums` has left out inodes that no measured tree accounts for."""
+        return self._made
+
+    @property
+    def unmeasured(self) -> set[Tree]:
+        """The trees of the plan that nobody has measured or tried to measure yet."""
+        return self.plan.trees.keys() - self.measured.keys() - self._problems.keys()
+
+    @property
     def incomplete(self) -> frozenset[Tree]:
         """The trees that could not be measured, or not whole. Those that vanished meanwhile are none."""
         lost = {tree for tree in self._problems if tree not in self.measured and self._is_lost(tree)}
