@@ -171,15 +171,20 @@ class Measurements:
         found = {key for key, changes in self.plan.differences.items() if changes.new in measured_anew}
         return found | {key for key in self.plan.differences if unknown and key not in self.differences}
 
-    def tasks(self, trees: Collection[Tree], comparisons: Collection[LayerKey], pace: float) -> list[Task]:
-        """The tasks for the pool. `pace` is the fraction of a core that a large tree may use."""
+    def tasks(
+        self, trees: Collection[Tree], comparisons: Collection[LayerKey], pace: float, first: Collection[Tree] = ()
+    ) -> list[Task]:
+        """The tasks for the pool, those of the `first` trees before others of the same weight.
+
+        `pace` is the fraction of a core that a large tree may use.
+        """
         exclusions = self.plan.exclusions
         tasks = [Task(tree, exclusions.at(tree), pace=pace, weight=self._weight(tree)) for tree in sorted(trees)]
         for key in sorted(comparisons):
             changes = self.plan.differences[key]
             if changes.new in self.plan.trees:
                 tasks.append(Task(changes.new, changes=changes, key=key, pace=pace, weight=self._weight(changes.new)))
-        return tasks
+        return sorted(tasks, key=lambda task: task.tree not in first) if first else tasks
 
     def _weight(self, tree: Tree) -> int:
         known = self.measured.get(tree)

@@ -34,6 +34,7 @@ from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Result, Task
 from exporter.scan.disks import disks_of, further_roots, has_subvolumes
 from exporter.scan.hard_links import gained_links
+from exporter.scan.in_use import written_now
 from exporter.scan.measurements import Measurements
 from exporter.scan.metadata import Metadata
 from exporter.scan.outcomes import Outcomes
@@ -221,7 +222,8 @@ class Scanner:
         self._note_filesystems(root)
         self._listings.end()
         comparisons = self._measurements.comparisons(wanted, unknown=True)
-        tasks = self._measurements.tasks(wanted | linked, comparisons, pace=1.0)
+        first = () if self._complete else written_now(self.inventory)
+        tasks = self._measurements.tasks(wanted | linked, comparisons, pace=1.0, first=first)
         self._start(trigger, stats, tasks, whole=dirty.everything)
 
     def _note_filesystems(self, root: DataRoot) -> None:
