@@ -338,7 +338,7 @@ thresholds = option(
     "thresholds",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Set a threshold: a size (2GiB), a share (15%) or a time (6h). Repeat it for several; --list names all.",
+    help="Set a threshold: a size (2GB), a share (15%) or a time (6h). Repeat it for several; --list names all.",
 )
 runbooks = option(
     "--runbooks",

@@ -16,7 +16,7 @@ ADVICE: Mapping[Reason, str] = {
         "backup, or remove the object."
     ),
     Reason.TOO_LARGE: (
-        "It is larger than Docker makes it (metadata over 8 MiB, or a tree with millions of hard links): see what "
+        "It is larger than Docker makes it (metadata over 8.4 MB, or a tree with millions of hard links): see what "
         "has written it."
     ),
     Reason.NOT_REGULAR: (

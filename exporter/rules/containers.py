@@ -27,7 +27,7 @@ ROOT_SIZE = "instance:docker_storage_root_size_bytes:max"
 _POD = "{{ with $labels.pod }} of the pod {{ . }}{{ end }}"
 _CONTAINER = f"{{{{ $labels.name }}}} ({{{{ $labels.image }}}}){_POD} on {{{{ $labels.instance }}}}"
 _SERVICE = f"{{{{ $labels.name }}}}{_POD} on {{{{ $labels.instance }}}}"
-_SIZE = "{{ $value | humanize1024 }}B"
+_SIZE = "{{ $value | humanize }}B"
 _MINUTES = 60
 
 

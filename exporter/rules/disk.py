@@ -246,5 +246,5 @@ def _growth(select: Select) -> Alert:
         f"{either}\nunless on ({host})\n  ({done} < {trees})",
         "Docker's data on {{ $labels.instance }} grows fast",
         "Docker's data on {{ with $labels.mountpoint }}{{ . }} on {{ end }}{{ $labels.instance }} has grown by"
-        " {{ $value | humanize1024 }}B within an hour, to more than at any time of the week before.",
+        " {{ $value | humanize }}B within an hour, to more than at any time of the week before.",
     )

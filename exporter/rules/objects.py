@@ -8,7 +8,7 @@ from exporter.rules.recording import USED
 from exporter.rules.settings import Settings
 from exporter.rules.thresholds import Thresholds, number
 
-_SIZE = "{{ $value | humanize1024 }}B"
+_SIZE = "{{ $value | humanize }}B"
 _DRIVER = "{{ $labels.instance }} (driver {{ $labels.driver }}{{ with $labels.namespace }}, namespace {{ . }}{{ end }})"
 _HOUR = 3600
 

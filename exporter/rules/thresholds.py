@@ -15,9 +15,9 @@ _UNITS: dict[Kind, dict[str, float]] = {
     "time": {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0},
     "count": {"": 1.0},
 }
-_EXAMPLES: dict[Kind, str] = {"share": "15% or 0.15", "size": "2GiB", "time": "6h", "count": "3"}
+_EXAMPLES: dict[Kind, str] = {"share": "15% or 0.15", "size": "2GB", "time": "6h", "count": "3"}
 _VALUE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z%]*)")
-_GIB = 1024.0**3
+_GB = 1e9
 
 
 def _threshold(kind: Kind, default: float, text: str, *, below: tuple[str, ...] = ()) -> float:
@@ -43,15 +43,15 @@ class Thresholds:
     full_soon: float = _threshold("time", 1800, "the time within which a disk below almost-full is full: critical")
     inodes: float = _threshold("share", 0.05, "free inodes that are critical", below=("almost_full",))
     growth: float = _threshold("share", 0.05, "growth of the data in an hour, as a share of the disk")
-    log: float = _threshold("size", _GIB, "the size above which logs are reported")
+    log: float = _threshold("size", _GB, "the size above which logs are reported")
     log_share: float = _threshold("share", 0.10, "the same as a share of the disk: what is reached first counts")
     log_fills: float = _threshold("time", 6 * 3600, "the time within which a growing log would fill the disk")
-    writable: float = _threshold("size", 10 * _GIB, "the size of a container's writable layer")
+    writable: float = _threshold("size", 10 * _GB, "the size of a container's writable layer")
     writable_share: float = _threshold("share", 0.25, "the same as a share of the disk")
     writable_limit: float = _threshold(
         "share", 0.90, "the share of its --storage-opt size that a writable layer may reach"
     )
-    orphaned: float = _threshold("size", _GIB, "disk blocks of layers that nothing refers to")
+    orphaned: float = _threshold("size", _GB, "disk blocks of layers that nothing refers to")
     orphaned_share: float = _threshold("share", 0.10, "the same as a share of the disk")
     reclaimable: float = _threshold("share", 0.50, "the share of Docker's data that a prune would free")
     reclaimable_used: float = _threshold("share", 0.70, "how full the disk must be for that alert")
@@ -64,7 +64,7 @@ class Thresholds:
     watches: float = _threshold("share", 0.90, "the share of the allowed kernel watches that is in use")
 
     def changed(self, settings: tuple[str, ...]) -> "Thresholds":
-        """Apply `name=value` settings, such as `log=2GiB`; raises ValueError with the reason."""
+        """Apply `name=value` settings, such as `log=2GB`; raises ValueError with the reason."""
         values: dict[str, float] = {}
         names = {one.name.replace("_", "-"): one.name for one in fields(self)}
         for setting in settings:
@@ -95,7 +95,7 @@ def _value(setting: str, text: str, kind: Kind) -> float:
     found = _VALUE.fullmatch(text.strip())
     if found is None or found[2] not in _UNITS[kind]:
         raise ValueError(f"{setting!r}: not a {kind} such as {_EXAMPLES[kind]}")
-    value = float(found[1]) * _UNITS[kind][found[2]]
+    value = round(float(found[1]) * _UNITS[kind][found[2]], 12)  # 70 * 0.01 is 0.7
     if kind == "share" and not 0 < value <= 1:
         raise ValueError(f"{setting!r}: a share is more than 0% and at most 100%")
     if value <= 0 and kind != "count":
@@ -109,7 +109,10 @@ def seconds(text: str) -> float:
 
 
 def number(value: float) -> str:
-    """Write a threshold without a needless fraction; multiples of powers of 1024 as products."""
+    """Write a threshold without a needless fraction; whole MB, GB and TB with an exponent, whole MiB as products."""
+    for power in (12, 9, 6):
+        if value and value % 10.0**power == 0:
+            return f"{value / 10.0**power:.0f}e{power}"
     for power, length in ((4, 1024.0**4), (3, 1024.0**3), (2, 1024.0**2)):
         if value and value % length == 0:
             return f"{value / length:.0f} * 1024 ^ {power}"
@@ -117,6 +120,14 @@ def number(value: float) -> str:
 
 
 def described(thresholds: Thresholds) -> str:
-    """A table of all thresholds with value and meaning."""
-    rows = [(one.name.replace("_", "-"), number(getattr(thresholds, one.name)), one) for one in fields(thresholds)]
-    return "".join(f"{name:<22} {value:<14} {one.metadata['help']}\n" for name, value, one in rows)
+    """A table of all thresholds with value and meaning; each value is one that can be set."""
+    rows = [(one, _shown(getattr(thresholds, one.name), one.metadata["kind"])) for one in fields(thresholds)]
+    return "".join(f"{one.name.replace('_', '-'):<22} {value:<8} {one.metadata['help']}\n" for one, value in rows)
+
+
+def _shown(value: float, kind: Kind) -> str:
+    """A value in the largest unit of its kind that it is a whole number of."""
+    if kind == "share":
+        return f"{100 * value:.10g}%"
+    unit, length = max((one for one in _UNITS[kind].items() if value % one[1] == 0), key=lambda one: one[1])
+    return f"{value / length:.10g}{unit}"

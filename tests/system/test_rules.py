@@ -220,6 +220,7 @@ def test_only_what_something_reads_is_recorded() -> None:
 def test_thresholds_are_set_in_the_units_of_people() -> None:
     limits = Thresholds().changed(("log=2GiB", "almost-full=15%", "log-fills=90m", "writable=500 MB", "overflows=7"))
     assert limits.log == 2 * 1024**3
+    assert limits.orphaned == 1e9
     assert limits.almost_full == 0.15
     assert limits.log_fills == 5400
     assert limits.writable == 5e8
@@ -233,13 +234,31 @@ def test_every_threshold_is_in_a_rule(name: str) -> None:
 
 def test_the_command_prints_rules_for_the_users_job_and_thresholds() -> None:
     done = CliRunner().invoke(
-        main, ["rules", "--job", "hosts", "--threshold", "log=3GiB", "--runbooks", "https://wiki/"]
+        main,
+        [
+            "rules",
+            "--job",
+            "hosts",
+            "--threshold",
+            "log=3GB",
+            "--threshold",
+            "writable=20GiB",
+            "--runbooks",
+            "https://wiki/",
+        ],
     )
-    assert 'docker_storage_container_log_size_bytes:some{job="hosts"} > 3 * 1024 ^ 3' in done.output
+    assert 'docker_storage_container_log_size_bytes:some{job="hosts"} > 3e9\n' in done.output
+    assert 'docker_storage_container_writable_size_bytes:some{job="hosts"} > 20 * 1024 ^ 3\n' in done.output
     assert 'job="docker-storage"' not in done.output
     assert "runbook_url: https://wiki/DockerStorageScanStale\n" in done.output
     assert "for: 15s" in CliRunner().invoke(main, ["rules", "--speed", "60"]).output
-    assert "almost-full " in CliRunner().invoke(main, ["rules", "--list"]).output
+
+
+def test_the_listed_thresholds_are_those_that_hold() -> None:
+    listed = CliRunner().invoke(main, ["rules", "--list"]).output
+    told = {line.split()[0]: line.split()[1] for line in listed.splitlines()}
+    assert (told["almost-full"], told["log"], told["full-soon"], told["overflows"]) == ("10%", "1GB", "30m", "3")
+    assert Thresholds().changed(tuple(f"{name}={value}" for name, value in told.items())) == Thresholds()
 
 
 _WRONG = (

@@ -149,6 +149,13 @@ def test_a_file_or_name_that_is_not_there_is_noticed() -> None:
     assert untrue("`core/log.py:Logger.shout` `core/logs.py`") == ["core/log.py:Logger.shout", "core/logs.py:"]
 
 
+def test_sizes_are_decimal_in_all_texts() -> None:
+    """As in `docker` itself, in the dashboards and on the pages: two units for one figure are a riddle."""
+    pages = [*_PAGES, *(TOP / "docs/runbooks").glob("*.md"), *(TOP / "prometheus").rglob("*.yml")]
+    found = [page.name for page in pages if re.search(r"[KMGT]iB|humanize1024", page.read_text())]
+    assert found == []
+
+
 def test_a_link_leads_to_a_file_and_a_heading() -> None:
     for page in [*_PAGES, *(TOP / "docs" / "runbooks").glob("*.md")]:
         for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):

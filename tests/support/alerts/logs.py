@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from tests.support.alerts.playing import GB, GIB, HOUR, Course, Host, fires, silent, steady
+from tests.support.alerts.playing import GB, HOUR, Course, Host, fires, silent, steady
 
 RUNAWAY = "DockerContainerLogRunaway"
 UNBOUNDED = "DockerContainerLogUnbounded"
@@ -89,13 +89,13 @@ def _rotated() -> Iterator[Host]:
             .expect(silent(RUNAWAY, END, since=2 * period))
         )
     yield (
-        _host("a log between 0.8 and 1.2 GiB")
-        .log("aaaaaaaaaaaa", lambda at: (0.8 + 0.4 * (at % 40) / 40) * GIB)
+        _host("a log between 0.8 and 1.2 GB")
+        .log("aaaaaaaaaaaa", lambda at: (0.8 + 0.4 * (at % 40) / 40) * GB)
         .expect(silent(UNBOUNDED, END), silent(RUNAWAY, END))
     )
     yield (
-        _host("a log of 2 GiB for half an hour")
-        .log("aaaaaaaaaaaa", lambda at: (2 if 60 <= at < 90 else 0.1) * GIB)
+        _host("a log of 2 GB for half an hour")
+        .log("aaaaaaaaaaaa", lambda at: (2 if 60 <= at < 90 else 0.1) * GB)
         .expect(silent(UNBOUNDED, END))
     )
 
@@ -106,12 +106,12 @@ def _deployed() -> Iterator[Host]:
         host.log(f"{number:012d}", between(50 * number, 50 * number + 50, lambda at: 3 * GB * at / 50))
     yield host.expect(silent(UNBOUNDED, 70), fires(UNBOUNDED, 95, name="web"), steady(UNBOUNDED, 100, END))
     host = _host("the same of a swarm, whose tasks have names of their own", 500, 1000)
-    _tasks(host, lambda at: (1 + 2 * at / 50) * GIB, lambda number: f"web.1.{number:012d}", swarm_service="web")
+    _tasks(host, lambda at: (1 + 2 * at / 50) * GB, lambda number: f"web.1.{number:012d}", swarm_service="web")
     yield host.expect(fires(UNBOUNDED, 80, name="web"), steady(UNBOUNDED, 85, END, name="web"))
     host = _host("the same of pods that the kubelet runs with Docker", 500, 1000)
     _tasks(
         host,
-        lambda at: (1 + 2 * at / 50) * GIB,
+        lambda at: (1 + 2 * at / 50) * GB,
         lambda number: f"k8s_web_{_pod(number)}_shop_0-0_0",
     )
     yield host.expect(fires(UNBOUNDED, 80, name="k8s_web_api_shop"), steady(UNBOUNDED, 85, END))
@@ -147,8 +147,8 @@ def _deployed() -> Iterator[Host]:
     host = _host("a container of 50 minutes that logs 3 GB, once", 500, 1000)
     host.log("aaaaaaaaaaaa", between(0, 50, lambda at: 3 * GB * at / 50))
     yield host.expect(silent(UNBOUNDED, END))
-    host = _host("two containers, one with a limit").log("aaaaaaaaaaaa", 2 * GIB, name="api")
-    yield host.log("bbbbbbbbbbbb", 2 * GIB, name="web", bounded=1, limit=3e9).expect(
+    host = _host("two containers, one with a limit").log("aaaaaaaaaaaa", 2 * GB, name="api")
+    yield host.log("bbbbbbbbbbbb", 2 * GB, name="web", bounded=1, limit=3e9).expect(
         fires(UNBOUNDED, 65, name="api"), fires(UNBOUNDED, 65, 0, name="web")
     )
 
@@ -185,17 +185,17 @@ def _small_disks() -> Iterator[Host]:
 
 def _layers() -> Iterator[Host]:
     key = {"driver": "overlay2", "container_id": "aaaaaaaaaaaa"}
-    host = _host("a container that wrote 11 GiB, with gaps").container("aaaaaaaaaaaa", "web")
-    host.add("container_writable_size_bytes", lambda at: None if at % 40 in (5, 6, 7) else 11 * GIB, **key)
+    host = _host("a container that wrote 11 GB, with gaps").container("aaaaaaaaaaaa", "web")
+    host.add("container_writable_size_bytes", lambda at: None if at % 40 in (5, 6, 7) else 11 * GB, **key)
     yield host.expect(fires(LAYER, 65), silent(LAYER, 55), steady(LAYER, 66, END))
     host = _host("a container near its own limit").container("aaaaaaaaaaaa", "web")
-    host.add("container_writable_allocated_bytes", lambda at: None if at % 12 == 5 else 9.5 * GIB, **key)
-    yield host.add("container_writable_limit_bytes", 10 * GIB, **key).expect(fires(LIMIT, 18), steady(LIMIT, 20, END))
+    host.add("container_writable_allocated_bytes", lambda at: None if at % 12 == 5 else 9.5 * GB, **key)
+    yield host.add("container_writable_limit_bytes", 10 * GB, **key).expect(fires(LIMIT, 18), steady(LIMIT, 20, END))
     host = _host("layers that are missing, one scrape in ten lost")
     host.add("missing_layers", lambda at: None if at % 10 == 3 else 2.0, driver="overlay2")
     yield host.expect(fires(MISSING, 18), steady(MISSING, 20, END))
     host = _host("a layer that is missing for ten minutes")
     yield host.add("missing_layers", lambda at: float(60 <= at < 68), driver="overlay2").expect(silent(MISSING, END))
     host = _host("a container at 90 % of its own limit").container("aaaaaaaaaaaa", "web")
-    host.add("container_writable_allocated_bytes", 9 * GIB, **key)
-    yield host.add("container_writable_limit_bytes", 10 * GIB, **key).expect(silent(LIMIT, 100))
+    host.add("container_writable_allocated_bytes", 9 * GB, **key)
+    yield host.add("container_writable_limit_bytes", 10 * GB, **key).expect(silent(LIMIT, 100))

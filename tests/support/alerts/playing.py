@@ -21,7 +21,6 @@ from exporter.rules.document import groups_of
 DAY = 24 * 60
 HOUR = 60
 GB = 1e9
-GIB = 1024.0**3
 
 #: What a series is at a minute; None: it has no sample then.
 Course = Callable[[float], float | None]
