@@ -14,9 +14,11 @@ from exporter.expose.publication import Publisher
 from exporter.expose.snapshot_api.pieces import ending
 from exporter.measure.pool.task import Task
 from exporter.scan.scanner import Scanner
+from exporter.web.pages.pages import landing, status
 from tests.support.changing import HOSTS, Host
 from tests.support.fresh import objects
 from tests.support.local_pool import LocalPool
+from tests.support.roots import graph_root
 from tests.support.served import served
 
 _LISTS = ("directories", "reclaimable", "layers", "images", "containers", "volumes", "content", "namespaces", "blobs")
@@ -89,3 +91,19 @@ def test_figures_of_a_first_scan_are_right_or_absent(kind: type[Host], seed: int
         for name in _LISTS:
             assert all(map(_is_early, read_early[name], document[name])), name
     assert {one.partition("{")[0] for one in stages[0][0]} >= {"container_running", "image_layers", "containers"}
+
+
+def test_pages_say_that_a_first_scan_is_under_way(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", size=3, files={"a": 1}, tag="app:1")
+    built.container("web", image="app", writable={"w": 4})
+    scanner = Scanner(str(built.path), 600.0, LocalPool())
+    scanner.begin(Trigger.STARTUP, Dirty(everything=True))
+    scanner.collect(0.0)
+    trees = len(scanner.plan.trees)
+    for made in (landing, lambda summary: status(summary, ())):
+        early = made(served(scanner.snapshot(), Counters()).summary)
+        assert f"The first scan is under way: 1 of {trees} directory trees are measured." in early
+        assert "app:1" in early
+    while scanner.runs:
+        scanner.collect(0.0)
+    assert "The first scan" not in landing(served(scanner.snapshot(), Counters()).summary)
