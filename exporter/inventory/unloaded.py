@@ -6,6 +6,7 @@ Facts: Docker 20.10 daemon/container.go (load) and container/container.go (FromD
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from exporter.core.data_root import UnreadableError
 from exporter.core.measured import Tree
@@ -85,23 +86,33 @@ def of_wrong_type(file: str, content: Json | None) -> str:
     """
     if content is None:
         return ""
-    shape = _HOST_CONFIG if file == _HOST else _CONFIG
-    return next((f"{name} in {file} is {wrong}" for name, wrong in _odd(content, shape, "")), "")
+    odd = _odd(content, _HOST_CONFIG if file == _HOST else _CONFIG, "")
+    return f"{odd[0]} in {file} is {odd[1]}" if odd else ""
 
 
-def _odd(value: object, shape: _Shape, name: str) -> Iterator[tuple[str, str]]:
-    """The values that have another type than the engine expects, each with what is wrong."""
-    if value is None:
-        return
-    kind = shape if isinstance(shape, type) else shape.container if isinstance(shape, _Each) else dict
+def _odd(value: object, shape: _Shape, name: str) -> tuple[str, str] | None:
+    """The first value that has another type than the engine expects, and what is wrong with it."""
+    if isinstance(shape, type):
+        return None if type(value) is shape else (name, f"not {_VALUE_OF[shape]}")
+    kind = shape.container if isinstance(shape, _Each) else dict
     if type(value) is not kind:
-        yield name, f"not {_VALUE_OF[kind]}"
-    elif isinstance(shape, _Each):
-        for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-            yield from _odd(one, shape.of, f"a value of {name}")
-    elif isinstance(shape, Mapping) and isinstance(value, dict):
-        for key, of in shape.items():
-            yield from _odd(value.get(key), of, f"{name}.{key}" if name else key)
+        return name, f"not {_VALUE_OF[kind]}"
+    for key, one, of in _inner(value, shape):
+        # Most are texts and numbers of the type that they must have.
+        if one is None or type(one) is of:
+            continue
+        inner = f"a value of {name}" if isinstance(shape, _Each) else f"{name}.{key}" if name else key
+        if odd := _odd(one, of, inner):
+            return odd
+    return None
+
+
+def _inner(value: object, shape: "_Each | Mapping[str, _Shape]") -> Iterator[tuple[str, object, _Shape]]:
+    if isinstance(shape, Mapping):
+        table = cast("Json", value)
+        return ((key, table.get(key), of) for key, of in shape.items())
+    each = value.values() if isinstance(value, dict) else cast("list[object]", value)
+    return (("", one, shape.of) for one in each)
 
 
 def _damage(reader: Reader, path: Tree, *, optional: bool = False) -> str:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from exporter.core.measured import Reason
 from exporter.inventory.files.bolt_bucket import BoltError, Bucket, ConvertedError, word
-from exporter.inventory.files.bolt_cache import BucketCache, mark_of
-from exporter.inventory.files.bolt_changes import ChangedPages, ForgottenError, Read, read_all
-from exporter.inventory.files.bolt_pages import META, PAGE, Pages, unpack
+from exporter.inventory.files.bolt_cache import BucketCache, Read
+from exporter.inventory.files.bolt_pages import META, PAGE, Pages, read_all, unpack
 
 __all__ = [
     "MAX_BYTES",
@@ -31,8 +30,8 @@ _VERSION = 2
 _META_SUMMED = META.size - 8
 _PAGE_SIZES = tuple(1 << bits for bits in range(10, 17))
 _FNV_OFFSET, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
-_TRIES = 9
-#: A database of which no more was ever in use is read at once, a larger one page by page.
+_TRIES, _TRIES_BY_PAGE = 9, 3
+#: A database of which no more was ever in use is read at once the first time, a larger one page by page.
 MAX_BYTES = 128 * 1024 * 1024
 
 
@@ -42,15 +41,13 @@ def read_bolt(read: Read, name: bytes | None = None, cache: BucketCache | None =
     `cache`: what earlier readings of this database have decoded; it is brought up to date.
     Raises BoltError, and whatever `read` raises.
     """
+    known = BucketCache() if cache is None else cache
     meta = _newest_meta(read)
-    for _ in range(_TRIES):
-        known = BucketCache() if cache is None else cache
+    for number in range(_TRIES):
         known.prepare(meta.page_size)
-        try:
-            found = _attempt(read, meta, name, known)
-        except ForgottenError:
-            known.clear()
-            continue
+        # What is known is looked at page by page, which is less to read. It takes longer where much has changed.
+        at_once = meta.pages * meta.page_size <= MAX_BYTES and not (known.nodes and number < _TRIES_BY_PAGE)
+        found = _attempt(read, meta, name, known, at_once=at_once)
         if isinstance(found, Bucket):
             return found
         meta = found
@@ -73,21 +70,17 @@ class _Meta:
     checksum: int
 
 
-def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache) -> "Bucket | _Meta":
+def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache, *, at_once: bool) -> "Bucket | _Meta":
     """The bucket; or the newest meta page, where that is another one than `meta` after the read.
 
     The size of the file says nothing: it never shrinks, and an engine makes it larger in steps of 16 MiB.
     """
-    used = meta.pages * meta.page_size
-    if used <= MAX_BYTES:
-        changes = ChangedPages(read, meta.page_size, meta.pages, cache)
+    if at_once:
+        whole = read_all(read, 0, meta.pages * meta.page_size)
         after = _newest_meta(read)
-        if after != meta:
-            return after
-        return _decode(Pages(changes.page_bytes, changes.same, meta.page_size, meta.pages, cache), meta, name)
+        return _decode(lambda at, length: whole[at : at + length], meta, name, cache) if after == meta else after
     try:
-        same = {at for at in cache.nodes if _is_as_before(read, meta.page_size, at, cache)}
-        bucket = _decode(Pages(read, same, meta.page_size, meta.pages, cache), meta, name)
+        bucket = _decode(read, meta, name, cache)
     except BoltError:
         after = _newest_meta(read)
         if after != meta:
@@ -97,12 +90,8 @@ def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache) ->
     return bucket if after == meta else after
 
 
-def _is_as_before(read: Read, page_size: int, number: int, cache: BucketCache) -> bool:
-    known = cache.marks.of(number)
-    return mark_of(read_all(read, number * page_size, known[0])) == known
-
-
-def _decode(pages: Pages, meta: _Meta, name: bytes | None) -> Bucket:
+def _decode(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache) -> Bucket:
+    pages = Pages(read, cache.marks.same(read, meta.page_size), meta.page_size, meta.pages, cache)
     bucket = pages.bucket(meta.root) if name is None else pages.named(meta.root, name)
     pages.remember()
     return bucket

@@ -10,12 +10,12 @@ or those of a page below it.
 
 import contextlib
 import struct
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 
 from exporter.core.measured import Reason
 from exporter.inventory.files.bolt_bucket import BoltError, Bucket
-from exporter.inventory.files.bolt_cache import BucketCache, LargeNode, PageNode, mark_of
+from exporter.inventory.files.bolt_cache import BucketCache, LargeNode, Mark, PageNode, Read, mark_of
 
 #: The header of a page: number, kind, count of elements, number of further pages that it goes on over.
 PAGE = struct.Struct("<QHHI")
@@ -41,19 +41,19 @@ MAX_VALUE_BYTES = 64 * 1024 * 1024
 class Pages:
     """The pages of one database that are in use.
 
-    `page_bytes` returns so many bytes at an offset, fewer at the end. `same` are the pages of the cache that have the
+    `same` are the pages of the cache that have the
     bytes that they had. No page has the number `end` or a higher one.
     """
 
     def __init__(
         self,
-        page_bytes: Callable[[int, int], bytes],
+        read: Read,
         same: set[int],
         page_size: int,
         end: int,
         cache: BucketCache,
     ) -> None:
-        self._page_bytes = page_bytes
+        self._read = read
         self._page_size = page_size
         self._end = min(end, _LARGEST_OFFSET // page_size)
         self._page_bytes_left = MAX_PAGE_BYTES
@@ -64,19 +64,16 @@ class Pages:
         self._known = cache.nodes
         self._same = same
         self._different = cache.nodes.keys() - same
-        self._new: dict[int, tuple[PageNode, tuple[int, int]]] = {}
+        self._new: dict[int, tuple[PageNode, Mark]] = {}
 
     def remember(self) -> None:
         """Note in the cache what this reading has decoded, and forget what is not in use any more."""
-        for number, (node, mark) in self._new.items():
-            self._cache.note(number, node, mark)
-        for number in self._known.keys() - self._taken:
-            self._cache.forget(number)
+        self._cache.change(self._new, self._known.keys() - self._taken)
 
     def named(self, root: int, name: bytes) -> Bucket:
         """Read one bucket of the bucket whose tree begins at page `root`, and none of its neighbours.
 
-        Raises BoltError, and whatever `page_bytes` raises.
+        Raises BoltError, and whatever `read` raises.
         """
         last: tuple[bytes, ...] = ()
         for content, count in self._leaves(root, 0):
@@ -93,7 +90,7 @@ class Pages:
         return Bucket()
 
     def bucket(self, root: int) -> Bucket:
-        """Read the bucket whose tree begins at page `root`. Raises BoltError, and whatever `page_bytes` raises."""
+        """Read the bucket whose tree begins at page `root`. Raises BoltError, and whatever `read` raises."""
         with _whole():
             return self._node(root, 0).bucket
 
@@ -238,7 +235,7 @@ class Pages:
         if not _FIRST <= number < self._end:
             raise BoltError("names a page that is not in use")
         start, size = number * self._page_size, self._page_size
-        content = self._page_bytes(start, size)
+        content = read_all(self._read, start, size)
         itself, kind, count, further = unpack(PAGE, content, 0)
         if itself != number:
             raise BoltError("has a page in the wrong place")
@@ -252,7 +249,7 @@ class Pages:
             raise BoltError("has a page that is in two places")
         self._taken.update(numbers)
         if further:
-            content = self._page_bytes(start, (further + 1) * size)
+            content = read_all(self._read, start, (further + 1) * size)
         return kind, count, further + 1, content
 
 
@@ -288,6 +285,16 @@ def _ends_of_all(below: Collection[PageNode]) -> tuple[bytes, ...]:
     if any(ends[-1] >= following[0] for ends, following in pairwise(found)):
         raise BoltError("has keys that are out of order")
     return (found[0][0], found[-1][-1]) if found else ()
+
+
+def read_all(read: Read, offset: int, length: int) -> bytes:
+    """So many bytes at an offset, fewer if the file ends before. A read may return fewer than it was asked for."""
+    pieces = [read(offset, length)]
+    done = len(pieces[0])
+    while done < length and (piece := read(offset + done, length - done)):
+        pieces.append(piece)
+        done += len(piece)
+    return b"".join(pieces)
 
 
 def unpack(layout: struct.Struct, data: bytes, at: int) -> tuple[int, ...]:

@@ -190,15 +190,22 @@ class SpaceGraph:
         self.parents = with_changes(self.parents, parents, before.keys() - parents.keys())
 
     def _blob(self, digest: str) -> StoreNode:
-        return StoreNode(self._name, "", digest)
+        """The node of a blob: the same object wherever a namespace names it, since there are tens of thousands."""
+        known = self._blobs.values.get(digest)
+        return StoreNode(self._name, "", digest) if known is None else known.node
+
+    def _snapshot(self, snapshotter: str, key: str) -> StoreNode:
+        of = self._snapshots.get(snapshotter)
+        known = None if of is None else of.values.get(key)
+        return StoreNode(self._name, snapshotter, key) if known is None else known.node
 
     def _blob_of(self, digest: str, blob: BlobEntry) -> _Labelled:
-        node = self._blob(digest)
+        node = StoreNode(self._name, "", digest)
         return self._labelled(node, None, blob.gc) if blob.gc else _Labelled(node)
 
     def _snapshot_of(self, snapshotter: str, key: str, snapshot: SnapshotEntry) -> _Labelled:
         node = StoreNode(self._name, snapshotter, key)
-        parent = StoreNode(self._name, snapshotter, snapshot.parent) if snapshot.parent else None
+        parent = self._snapshot(snapshotter, snapshot.parent) if snapshot.parent else None
         return self._labelled(node, parent, snapshot.gc) if snapshot.gc else _Labelled(node, parent)
 
     def _labelled(self, node: StoreNode, parent: StoreNode | None, labels: tuple[tuple[str, str], ...]) -> _Labelled:
@@ -223,7 +230,7 @@ class SpaceGraph:
                 if _is(label, _BACK_CONTENT):
                     self._of_owner[self._blob(value)].append(node)
                 elif label.startswith(_BACK_SNAPSHOT):
-                    self._of_owner[StoreNode(self._name, _snapshotter(label, _BACK_SNAPSHOT), value)].append(node)
+                    self._of_owner[self._snapshot(_snapshotter(label, _BACK_SNAPSHOT), value)].append(node)
                 elif _is(label, _BACK_CONTAINER):
                     self._of_container[value].append(node)
                 elif _is(label, _BACK_IMAGE):
@@ -274,7 +281,7 @@ class SpaceGraph:
             if _is(label, _CONTENT):
                 yield self._blob(value)
             elif label.startswith(_SNAPSHOT):
-                yield StoreNode(self._name, _snapshotter(label, _SNAPSHOT), value)
+                yield self._snapshot(_snapshotter(label, _SNAPSHOT), value)
             elif _is(label, _IMAGE) and (image := images.get(value)) is not None:
                 yield self._blob(image.target)
 
@@ -298,7 +305,7 @@ class SpaceGraph:
 
     def _container(self, name: str, container: ContainerEntry) -> Hold:
         """What a container keeps, but for images, which can become others."""
-        own = () if container.snapshot is None else (StoreNode(self._name, *container.snapshot),)
+        own = () if container.snapshot is None else (self._snapshot(*container.snapshot),)
         nodes = (*own, *self._named(container.labels.items(), {}))
         return Hold(self._name, Holder.CONTAINER, name, nodes)
 
@@ -328,7 +335,7 @@ class SpaceGraph:
 
     def _lease(self, name: str, lease: LeaseEntry) -> Hold:
         """What a lease keeps, but for images, which can become others."""
-        nodes = (*map(self._blob, lease.content), *(StoreNode(self._name, *key) for key in lease.snapshots))
+        nodes = (*map(self._blob, lease.content), *(self._snapshot(*key) for key in lease.snapshots))
         holder = self._holder(name, lease)
         # That of an image that is mounted in a container is named after both.
         owner = name[:_ID_LENGTH] if holder is Holder.CONTAINER else name
