@@ -12,7 +12,7 @@ from exporter.config.settings import Config, ScanSettings
 from exporter.core.measured import Reason
 
 if TYPE_CHECKING:
-    from exporter.cli.commands.du_places import Known
+    from exporter.cli.commands.du_places import KnownRoot
     from exporter.cli.commands.tables import Answer
     from exporter.expose.snapshot_api.rows import Document
 
@@ -71,7 +71,7 @@ def du(  # noqa: PLR0913 - one parameter for each flag
     sys.exit(1 if answer.failed else 0)
 
 
-def _look_around(found: "Known", wanted: str, path: str) -> None:
+def _look_around(found: "KnownRoot", wanted: str, path: str) -> None:
     try:
         from exporter.cli.commands.du_screen import look_around  # noqa: PLC0415
     except ImportError:

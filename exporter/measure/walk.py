@@ -90,6 +90,11 @@ class Walk:
         self._device = -1
         self._moves = 0
 
+    @property
+    def device(self) -> int:
+        """The st_dev of the tree, once it was opened."""
+        return self._device
+
     def run(self, starts: Sequence[Start]) -> Identity:
         """Measure what is at each of `starts`; `WHOLE` is the tree itself.
 

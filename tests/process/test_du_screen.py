@@ -65,7 +65,8 @@ def _terminal(*arguments: str, term: str = "xterm") -> Iterator[_Terminal]:
     reading, writing = pty.openpty()
     fcntl.ioctl(writing, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
     command = ["setsid", "--ctty", sys.executable, "-m", "exporter", "du", "-i", *arguments]
-    environment = {**os.environ, "TERM": term, "LC_ALL": "C.UTF-8"}
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    environment |= {"TERM": term, "LC_ALL": "C.UTF-8"}
     with subprocess.Popen(
         command,
         stdin=writing,
@@ -101,28 +102,28 @@ def _order(text: str, *names: str) -> list[str]:
 def test_looking_around(built: DbRoot) -> None:
     before = {path: path.lstat().st_mtime_ns for path in built.path.rglob("*")}
     with _terminal("--root", str(built.path), "--containerd.root", "none", "data") as terminal:
-        text = terminal.shows("zeta/", "alpha/", "q: quit")
+        text = terminal.shows("zeta/", "alpha/", "r: read again")
         assert _order(text, "zeta/", "alpha/", "evil/") == ["zeta/", "alpha/", "evil/"]
         assert "\\x1b[2Jevil/" in text
         terminal.press(b"i")
-        assert _order(terminal.shows("zeta/", "alpha/", "q: quit"), "zeta/", "alpha/") == ["alpha/", "zeta/"]
+        assert _order(terminal.shows("zeta/", "alpha/", "r: read again"), "zeta/", "alpha/") == ["alpha/", "zeta/"]
         terminal.press(b"n")
-        terminal.shows("zeta/", "alpha/", "q: quit")
+        terminal.shows("zeta/", "alpha/", "r: read again")
         terminal.press(b"s")
-        terminal.shows("zeta/", "alpha/", "q: quit")
+        terminal.shows("zeta/", "alpha/", "r: read again")
         terminal.press(_DOWN)
         terminal.shows("zeta/", "alpha/")
         terminal.press(_RIGHT)
-        text = terminal.shows("_data/alpha/", "in/", "n8/", "q: quit")
+        text = terminal.shows("_data/alpha/", "in/", "n8/", "r: read again")
         assert "zeta" not in text
         terminal.press(b"\r")
-        terminal.shows("in/", "file", "q: quit")
+        terminal.shows("in/", "file", "r: read again")
         terminal.press(b"\x7f")
-        terminal.shows("n8/", "q: quit")
+        terminal.shows("n8/", "r: read again")
         terminal.press(_LEFT)
-        terminal.shows("zeta/", "q: quit")
+        terminal.shows("zeta/", "r: read again")
         terminal.press(_LEFT)  # the top stays
-        terminal.shows("zeta/", "q: quit")
+        terminal.shows("zeta/", "r: read again")
         terminal.press(b"q")
         assert terminal.ends() == 0
     assert {path: path.lstat().st_mtime_ns for path in built.path.rglob("*")} == before
@@ -130,9 +131,9 @@ def test_looking_around(built: DbRoot) -> None:
 
 def test_an_object_of_several_places_begins_with_these(built: DbRoot) -> None:
     with _terminal("--root", str(built.path), "--containerd.root", "none", "web") as terminal:
-        terminal.shows("writable layer", "log and settings", "q: quit")
+        terminal.shows("writable layer", "log and settings", "r: read again")
         terminal.press(b"\r")
-        terminal.shows("-json.log", "q: quit")
+        terminal.shows("-json.log", "r: read again")
         terminal.press(b"\x03")
         assert terminal.ends() == 130
 
@@ -149,6 +150,6 @@ def test_what_cannot_be_shown_is_one_line(built: DbRoot) -> None:
                 terminal.shows(said)
                 assert terminal.ends() == 1
                 continue
-            terminal.shows("nothing is there by that path", "q: quit")
+            terminal.shows("nothing is there by that path", "r: read again")
             terminal.press(b"q")
             assert terminal.ends() == 0

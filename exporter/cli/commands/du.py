@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from exporter.cli.commands.du_entries import Entry
+from exporter.cli.commands.du_entries import DiskEntry
 from exporter.cli.commands.du_inodes import Seen
-from exporter.cli.commands.du_places import Known, Place, Target
+from exporter.cli.commands.du_places import DuPlace, KnownRoot, Target
 from exporter.cli.commands.du_walk import DirectoryWalk
 from exporter.cli.commands.tables import Answer, AtLeast, Cell, Lines, Table
 from exporter.core.data_root import reason_of
@@ -25,25 +25,25 @@ _TURN_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DuRow:
     """An entry with its path below the place."""
 
     path: str
-    entry: Entry
+    entry: DiskEntry
 
 
 @dataclass(slots=True)
-class Result:
+class DuResult:
     """What was found in a place. `top` is None where nothing of it could be read, and `errors` say why."""
 
-    place: Place
-    top: Entry | None = None
+    place: DuPlace
+    top: DiskEntry | None = None
     errors: list[tuple[Reason, str, str]] = field(default_factory=list)
     failed: int = 0
     mounts: list[str] = field(default_factory=list)
 
 
-def du(known: Known, wanted: str, path: str, *, depth: int, files: int) -> Answer:
+def du(known: KnownRoot, wanted: str, path: str, *, depth: int, files: int) -> Answer:
     """Measure an object, or what is at `path` in it, with the sums of its directories down to `depth`.
 
     Raises click.UsageError for a path that leads out of the object.
@@ -53,7 +53,7 @@ def du(known: Known, wanted: str, path: str, *, depth: int, files: int) -> Answe
     if len({one.identity for one in targets}) != 1:
         return _not_one(wanted, targets)
     places = places_of(targets, names)
-    seen, progress = Seen(), Progress()
+    seen, progress = Seen(), EntryCounter()
     results = [measure(known, one, depth=depth, files=files, seen=seen, on_step=progress) for one in places]
     if names and len(results) > 1:  # of an image: the layers that have it
         there = [one for one in results if one.top is not None or one.failed]
@@ -70,7 +70,7 @@ def below(path: str) -> Tree:
     return names
 
 
-def places_of(targets: Sequence[Target], names: Tree = ()) -> list[Place]:
+def places_of(targets: Sequence[Target], names: Tree = ()) -> list[DuPlace]:
     """The places of what is meant, each once; with `names`, what is at that path in each directory of files."""
     found = {(one.tree, one.files, one.key): one for target in targets for one in target.places()}
     places = [*found.values()]
@@ -101,16 +101,16 @@ def candidate(one: Target) -> str:
 
 
 def measure(  # noqa: PLR0913 - what is kept of it
-    known: Known,
-    place: Place,
+    known: KnownRoot,
+    place: DuPlace,
     *,
     depth: int,
     files: int,
     seen: Seen,
     on_step: Callable[[DirectoryWalk], None] = lambda _: None,
-) -> Result:
+) -> DuResult:
     """Measure one place. An inode of `seen` is not counted again."""
-    result = Result(place)
+    result = DuResult(place)
     if place.why:
         result.errors.append((Reason.NOT_REGULAR, "", place.why))
     elif place.tree is None:
@@ -143,9 +143,9 @@ def _said(error: OSError) -> str:
     return error.strerror or reason.value
 
 
-def _listed(known: Known, place: Place, result: Result, seen: Seen) -> Entry:
+def _listed(known: KnownRoot, place: DuPlace, result: DuResult, seen: Seen) -> DiskEntry:
     """The files of a log, as if they were in one directory."""
-    top = Entry(place.key)
+    top = DiskEntry(place.key)
     for number, tree in enumerate(place.files):
         walk = DirectoryWalk(known.root, tree, depth=0, files=0, seen=seen)
         try:
@@ -165,7 +165,7 @@ def _listed(known: Known, place: Place, result: Result, seen: Seen) -> Entry:
     return top
 
 
-class Progress:
+class EntryCounter:
     """How far measuring is, on standard error, if that is a terminal."""
 
     def __init__(self) -> None:
@@ -188,33 +188,33 @@ class Progress:
 # -- the answer ------------------------------------------------------------------------------------------------------
 
 
-def rows_of(top: Entry, prefix: str = "") -> Iterator[Row]:
+def rows_of(top: DiskEntry, prefix: str = "") -> Iterator[DuRow]:
     """What is kept of a directory and below it, in no order; paths of directories end in a slash."""
     for one in top.children():
         path = f"{prefix}{escape(one.name)}"
-        yield Row(f"{path}/" if one.kind == "directory" else path, one)
+        yield DuRow(f"{path}/" if one.kind == "directory" else path, one)
         if one.kind == "directory":
             yield from rows_of(one, f"{path}/")
     for name in top.gone:
-        yield Row(f"{prefix}{escape(name)}", Entry(name, "deleted", deleted=1))
+        yield DuRow(f"{prefix}{escape(name)}", DiskEntry(name, "deleted", deleted=1))
     for kind, sums in (("directories", top.more_directories), ("files", top.more_files)):
         if sums.entries:
-            more = Entry("", kind, sums.size, sums.allocated, sums.inodes, sums.deleted, whole=top.whole)
-            yield Row(f"{prefix}({sums.entries} more {kind})", more)
+            more = DiskEntry("", kind, sums.size, sums.allocated, sums.inodes, sums.deleted, whole=top.whole)
+            yield DuRow(f"{prefix}({sums.entries} more {kind})", more)
 
 
-def largest_first(row: Row) -> tuple[int, int, str]:
+def largest_first(row: DuRow) -> tuple[int, int, str]:
     """The order of rows: by disk blocks, then by size and name."""
     return -row.entry.allocated, -row.entry.size, row.path
 
 
-def sizes(entry: Entry) -> tuple[int, int, int]:
+def sizes(entry: DiskEntry) -> tuple[int, int, int]:
     """Disk blocks, size and inodes for people: `AtLeast` where a part of it is not known."""
     kind = int if entry.whole else AtLeast
     return kind(entry.allocated), kind(entry.size), kind(entry.inodes)
 
 
-def _answer(wanted: str, target: Target, names: Tree, results: Sequence[Result]) -> Answer:
+def _answer(wanted: str, target: Target, names: Tree, results: Sequence[DuResult]) -> Answer:
     failed = any(one.failed or one.top is None for one in results)
     shown = [part for one in results for part in _parts(one)]
     if len(results) > 1:
@@ -235,9 +235,9 @@ def _answer(wanted: str, target: Target, names: Tree, results: Sequence[Result])
     return Answer(data, shown, failed=failed)
 
 
-def _added(results: Sequence[Result]) -> Entry:
+def _added(results: Sequence[DuResult]) -> DiskEntry:
     """The sum of all places. It is not whole where one of them is not."""
-    added = Entry("total", whole=all(one.top is not None and one.top.whole for one in results))
+    added = DiskEntry("total", whole=all(one.top is not None and one.top.whole for one in results))
     for one in results:
         if one.top is not None:
             added.size += one.top.size
@@ -247,7 +247,7 @@ def _added(results: Sequence[Result]) -> Entry:
     return added
 
 
-def _parts(result: Result) -> Iterator[Table | Lines]:
+def _parts(result: DuResult) -> Iterator[Table | Lines]:
     top, title = result.top, result.place.title
     if top is None:
         yield Lines("", [f"{title}: ? ({'; '.join(why for *_, why in result.errors)})"])
@@ -265,7 +265,7 @@ def _parts(result: Result) -> Iterator[Table | Lines]:
         yield Lines("", [f"Mounted below, and not entered: {', '.join(result.mounts[:_SHOWN_MOUNTS])}{more}"])
 
 
-def _line(row: Row, *, deleted: bool) -> tuple[Cell, ...]:
+def _line(row: DuRow, *, deleted: bool) -> tuple[Cell, ...]:
     entry = row.entry
     if entry.kind == "deleted":
         return ("", "", "", "", f"{row.path} (deleted)")
@@ -273,18 +273,18 @@ def _line(row: Row, *, deleted: bool) -> tuple[Cell, ...]:
     return (*sizes(entry), *((entry.deleted or "",) if deleted else ()), row.path + opaque)
 
 
-def _total(results: Sequence[Result]) -> Table:
+def _total(results: Sequence[DuResult]) -> Table:
     places = [(*(sizes(one.top) if one.top else (None, None, None)), one.place.title) for one in results]
     return Table("Total", (*_HEADINGS[:-1], "PLACE"), places, footer=(*sizes(_added(results)), "in all"))
 
 
-def _numbers(entry: Entry) -> dict[str, Any]:
+def _numbers(entry: DiskEntry) -> dict[str, Any]:
     """Sizes for programs: None where a part is not known, and then `at_least`."""
     known = {"allocated": entry.allocated, "size": entry.size, "inodes": entry.inodes}
     return known if entry.whole else {**dict.fromkeys(known), "at_least": known}
 
 
-def _place_data(result: Result) -> dict[str, Any]:
+def _place_data(result: DuResult) -> dict[str, Any]:
     place, top = result.place, result.top
     rows = sorted(rows_of(top), key=largest_first) if top is not None else []
     return {

@@ -46,7 +46,7 @@ class Sums:
 
 
 @dataclass(slots=True)
-class Entry:
+class DiskEntry:
     """A file or directory with all below it. Not `whole`: a part of it could not be read.
 
     `kind` is directory, file, link, other or deleted. Of a directory that is shown from inside: `directories` by name,
@@ -61,13 +61,13 @@ class Entry:
     deleted: int = 0
     whole: bool = True
     opaque: bool = False
-    directories: dict[str, "Entry"] = field(default_factory=dict)
-    files: list[tuple[int, int, int, "Entry"]] = field(default_factory=list)
+    directories: dict[str, "DiskEntry"] = field(default_factory=dict)
+    files: list[tuple[int, int, int, "DiskEntry"]] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     more_directories: Sums = field(default_factory=Sums)
     more_files: Sums = field(default_factory=Sums)
 
-    def children(self) -> Iterator["Entry"]:
+    def children(self) -> Iterator["DiskEntry"]:
         """The entries that are kept, in no order."""
         yield from self.directories.values()
         yield from (one for *_, one in self.files)

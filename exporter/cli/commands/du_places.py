@@ -49,7 +49,7 @@ _NO_DIRECTORY = "its files are not in a directory of their own"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DuPlace:
     """A directory, or `files`, of an object. `title` says what it is; `why` says why it cannot be read, "" if it can.
 
     `key` tells it from the other places of the object, such as the id of a layer.
@@ -75,10 +75,10 @@ class Target:
     about: str
     identity: str
     exact: bool
-    places: Callable[[], list[Place]]
+    places: Callable[[], list[DuPlace]]
 
 
-class Known:
+class KnownRoot:
     """An open root, and what is known of it without measuring anything."""
 
     def __init__(self, root: DataRoot, config: Config) -> None:
@@ -167,25 +167,25 @@ class Known:
         for path, (tree, name) in paths.items():
             if given.rstrip("/") in (name, path) or (len(tree) > 1 and given == tree[-1]):
                 title = f"the data root {escape(path)}" if not tree else f"part {escape(path)}"
-                place = Place(title, "part", tree)
+                place = DuPlace(title, "part", tree)
                 yield Target("part", escape(name), "", f"part {path}", exact=True, places=partial(list, [place]))
 
     # -- where it lies -----------------------------------------------------------------------------------------------
 
-    def _titled(self, title: str, key: str, tree: Tree | None, driver: str = "", why: str = "") -> Place:
+    def _titled(self, title: str, key: str, tree: Tree | None, driver: str = "", why: str = "") -> DuPlace:
         if tree is None:
-            return Place(title, key, why=why or _NO_DIRECTORY)
+            return DuPlace(title, key, why=why or _NO_DIRECTORY)
         whiteouts = _WHITEOUTS.get(driver, Whiteouts.NONE)
-        return Place(f"{title}, {escape(self.root.absolute(tree))}", key, tree, whiteouts=whiteouts, why=why)
+        return DuPlace(f"{title}, {escape(self.root.absolute(tree))}", key, tree, whiteouts=whiteouts, why=why)
 
-    def _of_layer(self, title: str, row: LayerRow) -> Place:
+    def _of_layer(self, title: str, row: LayerRow) -> DuPlace:
         return self._titled(title, row.id, self._trees.get((row.driver, row.id)), row.driver)
 
-    def _container(self, row: ContainerRow) -> list[Place]:
+    def _container(self, row: ContainerRow) -> list[DuPlace]:
         title = f"container {container_name(row)}"
         layer = self.index.layers.get((row.driver, row.layer))
         if layer is None:
-            places = [Place(f"{title}: writable layer", row.layer, why="the layer is not known, or not on disk")]
+            places = [DuPlace(f"{title}: writable layer", row.layer, why="the layer is not known, or not on disk")]
         else:
             places = [self._of_layer(f"{title}: writable layer", layer)]
         home: Tree = (*CONTAINERS.path, row.id)
@@ -193,31 +193,31 @@ class Known:
             places.append(self._titled(f"{title}: log and settings", "home", home))
         files = self._files(row)
         if beside := tuple(one for one in files or () if one[: len(home)] != home):
-            places.append(Place(f"{title}: log", "log", files=beside))
+            places.append(DuPlace(f"{title}: log", "log", files=beside))
         return places
 
     def _files(self, row: ContainerRow) -> tuple[Tree, ...] | None:
         container = self._containers.get(ContainerId(row.id))
         return container.log.files if container is not None else None
 
-    def _log(self, row: ContainerRow) -> list[Place]:
+    def _log(self, row: ContainerRow) -> list[DuPlace]:
         files, title = self._files(row), f"log of container {container_name(row)}"
         why = "" if files is not None else "where its files are is not known"
-        return [Place(title, "log", files=files or (), why=why)]
+        return [DuPlace(title, "log", files=files or (), why=why)]
 
-    def _image(self, row: ImageRow) -> list[Place]:
+    def _image(self, row: ImageRow) -> list[DuPlace]:
         chain, name = self.index.chain(row), self.index.image_name(row)
         places = [
             self._of_layer(f"image {name}: layer {len(chain) - at} of {len(chain)}, {self.index.layer_name(one)}", one)
             for at, one in enumerate(chain)
         ]
         gone = "the layer is not on disk"
-        return [*places, *(Place(f"image {name}: layer {one[:12]}", one, why=gone) for one in row.missing)]
+        return [*places, *(DuPlace(f"image {name}: layer {one[:12]}", one, why=gone) for one in row.missing)]
 
-    def _layer(self, row: LayerRow) -> list[Place]:
+    def _layer(self, row: LayerRow) -> list[DuPlace]:
         return [self._of_layer(f"layer {self.index.layer_name(row)}: {self.index.owner(row)}", row)]
 
-    def _volume(self, volume: Volume) -> list[Place]:
+    def _volume(self, volume: Volume) -> list[DuPlace]:
         title, tree = f"volume {escape(volume.name)}", volume.directory
         why = ""
         if volume.link:
@@ -228,11 +228,11 @@ class Known:
 
 
 @contextmanager
-def known(config: Config) -> Iterator[Known]:
+def known(config: Config) -> Iterator[KnownRoot]:
     """Open the root and read its metadata; raises click.ClickException where that is not possible."""
     try:
         with open_root(config.root, network=config.scan.network) as root:
             ContainerdRoot(config.containerd_root).attach(root)
-            yield Known(root, config)
+            yield KnownRoot(root, config)
     except RootError as error:
         raise click.ClickException(printable(f"{config.root}: {error}")) from None

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 import click
 from rich.cells import cell_len, set_cell_size
 
-from exporter.cli.commands.du import Result, Row, below, candidate, measure, places_of, rows_of
-from exporter.cli.commands.du_entries import Entry
+from exporter.cli.commands.du import DuResult, DuRow, below, candidate, measure, places_of, rows_of
+from exporter.cli.commands.du_entries import DiskEntry
 from exporter.cli.commands.du_inodes import Seen
-from exporter.cli.commands.du_places import Known, Place
+from exporter.cli.commands.du_places import DuPlace, KnownRoot
 from exporter.cli.commands.du_walk import DirectoryWalk
 from exporter.core.log import printable
 from exporter.core.text import escape
@@ -24,7 +24,7 @@ from exporter.core.units import human
 _FILES = 500
 _BAR = 10
 _TURN_SECONDS = 0.1
-_HELP = "arrows or hjkl: move, in, out | sort by s: size, i: inodes, n: name | r: read again | q: quit"
+_HELP = "q: quit | arrows: move, in, out | sort by s: size i: inodes n: name | r: read again"
 _ESCAPE, _ESCAPE_MILLISECONDS = 27, 50
 _ARROWS = {
     ord("A"): curses.KEY_UP,
@@ -34,7 +34,7 @@ _ARROWS = {
     ord("H"): curses.KEY_HOME,
     ord("F"): curses.KEY_END,
 }
-_KEYS: dict[str, Callable[[Row], tuple[object, ...]]] = {
+_KEYS: dict[str, Callable[[DuRow], tuple[object, ...]]] = {
     "s": lambda row: (-row.entry.allocated, -row.entry.size, row.path),
     "i": lambda row: (-row.entry.inodes, row.path),
     "n": lambda row: (row.path,),
@@ -50,15 +50,15 @@ class _View:
     """One directory, or the places of an object: `rows` with what is entered by each, None for a file."""
 
     title: str
-    top: Entry
-    rows: list[tuple[Row, Place | None]]
-    place: Place | None = None
+    top: DiskEntry
+    rows: list[tuple[DuRow, DuPlace | None]]
+    place: DuPlace | None = None
     note: str = ""
     at: int = 0
     first: int = 0
 
 
-def look_around(known: Known, wanted: str, path: str) -> None:
+def look_around(known: KnownRoot, wanted: str, path: str) -> None:
     """Show an object until the user quits. Raises click.ClickException where that is not possible."""
     targets = known.meant(wanted)
     if not targets:
@@ -76,13 +76,13 @@ def look_around(known: Known, wanted: str, path: str) -> None:
 @dataclass(slots=True)
 class _Screen:
     window: "curses.window"
-    known: Known
+    known: KnownRoot
     views: list[_View] = field(default_factory=list)
     order: str = "s"
     said: str = ""
     next: float = 0.0
 
-    def run(self, places: list[Place]) -> None:
+    def run(self, places: list[DuPlace]) -> None:
         """Show places until the user quits."""
         with contextlib.suppress(curses.error):  # a terminal without colours, or that cannot hide its cursor
             curses.use_default_colors()
@@ -97,7 +97,7 @@ class _Screen:
 
     # -- what is shown -----------------------------------------------------------------------------------------------
 
-    def _result(self, place: Place, depth: int, seen: Seen) -> Result:
+    def _result(self, place: DuPlace, depth: int, seen: Seen) -> DuResult:
         self.window.nodelay(True)
         self.next = time.monotonic() + _TURN_SECONDS
         try:
@@ -115,11 +115,11 @@ class _Screen:
         self._put(0, f"{walk.entries:,} entries; q: stop")
         self.window.refresh()
 
-    def _measured(self, place: Place) -> _View:
+    def _measured(self, place: DuPlace) -> _View:
         """A place from inside."""
         result = self._result(place, 1, Seen())
-        top = result.top or Entry("", whole=False)
-        rows: list[tuple[Row, Place | None]] = []
+        top = result.top or DiskEntry("", whole=False)
+        rows: list[tuple[DuRow, DuPlace | None]] = []
         for row in rows_of(top):
             directory = place.tree is not None and row.entry.kind == "directory"
             inner = replace(
@@ -130,19 +130,19 @@ class _Screen:
         notes += [f"not entered: {', '.join(result.mounts)}"] if result.mounts else []
         return self._sorted(_View(place.title, top, rows, place, "; ".join(notes)))
 
-    def _listed(self, places: list[Place]) -> _View:
+    def _listed(self, places: list[DuPlace]) -> _View:
         """The places of an object, each with its sum."""
-        seen, top = Seen(), Entry("")
-        rows: list[tuple[Row, Place | None]] = []
+        seen, top = Seen(), DiskEntry("")
+        rows: list[tuple[DuRow, DuPlace | None]] = []
         for place in places:
-            one = self._result(place, 0, seen).top or Entry("", whole=False)
+            one = self._result(place, 0, seen).top or DiskEntry("", whole=False)
             top.size, top.allocated, top.inodes = (
                 top.size + one.size,
                 top.allocated + one.allocated,
                 top.inodes + one.inodes,
             )
             top.whole = top.whole and one.whole
-            rows.append((Row(place.title, one), place))
+            rows.append((DuRow(place.title, one), place))
         return self._sorted(_View("all", top, rows))
 
     def _sorted(self, view: _View) -> _View:
@@ -194,7 +194,7 @@ class _Screen:
             for one in self.views:
                 self._sorted(one)
 
-    def _enter(self, place: Place, instead: _View | None = None) -> None:
+    def _enter(self, place: DuPlace, instead: _View | None = None) -> None:
         try:
             self.views.append(self._measured(place))
         except _StoppedError:
@@ -238,11 +238,11 @@ class _Screen:
             self.window.addstr(line, 0, set_cell_size(safe, width - 1), style)
 
 
-def _size(size: int, entry: Entry) -> str:
+def _size(size: int, entry: DiskEntry) -> str:
     return human(size) if entry.whole else f">={human(size)}"
 
 
-def _line(row: Row, largest: int) -> str:
+def _line(row: DuRow, largest: int) -> str:
     entry = row.entry
     if entry.kind == "deleted":
         return f"{'deleted':>11} {'':10} {'':{_BAR + 2}}  {row.path}"

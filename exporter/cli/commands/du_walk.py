@@ -12,7 +12,7 @@ from heapq import heappush, heappushpop
 from itertools import count
 
 from exporter.cli.commands import du_entries
-from exporter.cli.commands.du_entries import Entry, Whiteouts, deleted_name, is_opaque, kind_of
+from exporter.cli.commands.du_entries import DiskEntry, Whiteouts, deleted_name, is_opaque, kind_of
 from exporter.cli.commands.du_inodes import Seen
 from exporter.core.data_root import DataRoot, reason_of
 from exporter.core.measured import Reason, Tree
@@ -68,7 +68,7 @@ class _Path(Path):
 class _Frame:
     """A directory that is kept and being measured, and the sums when it began."""
 
-    entry: Entry
+    entry: DiskEntry
     before: tuple[int, int, int, int]
 
 
@@ -88,7 +88,7 @@ class DirectoryWalk(Walk):
         """Keep directories down to `depth`, and the largest `files` of each of those that are shown from inside."""
         self._sums = _Total(seen or Seen())
         super().__init__(root, tree, _mounts_below(root, tree), lambda *_: None, self._sums, self._step)
-        self.top = Entry(tree[-1] if tree else ".")
+        self.top = DiskEntry(tree[-1] if tree else ".")
         self.problems: list[tuple[Reason, Tree, str]] = []
         self.failed = 0
         #: Called between directories, and often in a large one.
@@ -99,7 +99,7 @@ class DirectoryWalk(Walk):
         self._frames = [_Frame(self.top, self._now())]
         self._path = self._new_path()
 
-    def measure(self) -> Entry:
+    def measure(self) -> DiskEntry:
         """Measure the tree. Raises OSError when the tree itself cannot be read."""
         self.run([WHOLE])
         self._unwind(0)
@@ -132,7 +132,7 @@ class DirectoryWalk(Walk):
 
     def _enter(self, name: str) -> None:
         parent = self._frames[-1].entry
-        entry = parent.directories.get(name) or parent.directories.setdefault(name, Entry(name))
+        entry = parent.directories.get(name) or parent.directories.setdefault(name, DiskEntry(name))
         self._frames.append(_Frame(entry, self._now()))
 
     def _leave(self) -> None:
@@ -166,7 +166,7 @@ class DirectoryWalk(Walk):
     def _count_directory(self, status: os.stat_result, *names: str) -> None:
         super()._count_directory(status, *names)
         if names and len(self._path) < self._depth and is_possible(status):  # one that may not be opened
-            own = Entry(names[-1], "directory", 0, status.st_blocks * 512, 1, whole=False)
+            own = DiskEntry(names[-1], "directory", 0, status.st_blocks * 512, 1, whole=False)
             self._frames[-1].entry.directories[names[-1]] = own
 
     def _report(self, error: OSError, *more: str) -> None:
@@ -199,13 +199,13 @@ class DirectoryWalk(Walk):
         super()._count_alone(status)
         self.top.kind = kind_of(status.st_mode)
 
-    def _note(self, inside: Entry | None, name: str, status: os.stat_result) -> None:
+    def _note(self, inside: DiskEntry | None, name: str, status: os.stat_result) -> None:
         if self._whiteouts and (gone := deleted_name(self._whiteouts, name, status)) is not None:
             self._note_deleted(inside, gone)
-        elif inside is not None and status.st_dev == self._device and is_possible(status):
+        elif inside is not None and status.st_dev == self.device and is_possible(status):
             self._keep(inside, name, status)
 
-    def _note_deleted(self, inside: Entry | None, name: str) -> None:
+    def _note_deleted(self, inside: DiskEntry | None, name: str) -> None:
         if not name:
             if inside is not None:
                 inside.opaque = True
@@ -214,12 +214,12 @@ class DirectoryWalk(Walk):
         if inside is not None and len(inside.gone) < self._files:
             inside.gone.append(name)
 
-    def _keep(self, inside: Entry, name: str, status: os.stat_result) -> None:
+    def _keep(self, inside: DiskEntry, name: str, status: os.stat_result) -> None:
         """Keep a file, if it is among the largest of its directory."""
         if self._sums.counted(status):
-            one = Entry(name, kind_of(status.st_mode))
+            one = DiskEntry(name, kind_of(status.st_mode))
         else:
-            one = Entry(name, kind_of(status.st_mode), status.st_size, status.st_blocks * 512, 1)
+            one = DiskEntry(name, kind_of(status.st_mode), status.st_size, status.st_blocks * 512, 1)
         row = one.allocated, one.size, next(self._number), one
         if len(inside.files) < self._files:
             heappush(inside.files, row)

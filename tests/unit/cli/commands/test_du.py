@@ -7,7 +7,7 @@ import click
 import pytest
 
 from exporter.cli.commands.du import du
-from exporter.cli.commands.du_places import Known, known
+from exporter.cli.commands.du_places import KnownRoot, known
 from exporter.config.settings import NO_CONTAINERD, Config
 from tests.support.roots import GraphRoot, graph_root, hex_id
 from tests.support.usage import allocated, inodes
@@ -28,12 +28,12 @@ def built(tmp_path: Path) -> GraphRoot:
 
 
 @pytest.fixture
-def root(built: GraphRoot) -> Iterator[Known]:
+def root(built: GraphRoot) -> Iterator[KnownRoot]:
     with known(Config(root=str(built.path), containerd_root=NO_CONTAINERD)) as found:
         yield found
 
 
-def found(root: Known, wanted: str, path: str = "", depth: int = 1, files: int = 10) -> dict[str, Any]:
+def found(root: KnownRoot, wanted: str, path: str = "", depth: int = 1, files: int = 10) -> dict[str, Any]:
     answer = du(root, wanted, path, depth=depth, files=files)
     return {**answer.data, "failed": answer.failed}
 
@@ -42,7 +42,7 @@ def paths(place: dict[str, Any]) -> list[str]:
     return [one["path"] for one in place["entries"]]
 
 
-def test_a_container_is_its_writable_layer_and_its_log(root: Known, built: GraphRoot) -> None:
+def test_a_container_is_its_writable_layer_and_its_log(root: KnownRoot, built: GraphRoot) -> None:
     data = found(root, "web", depth=3)
     layer, home = data["places"]
     assert {*paths(layer)} == {"var/", "var/log/", "var/log/big", "tmp/", "tmp/x", "var/small", "etc"}
@@ -56,7 +56,7 @@ def test_a_container_is_its_writable_layer_and_its_log(root: Known, built: Graph
     assert not data["failed"]
 
 
-def test_what_is_at_a_path(root: Known) -> None:
+def test_what_is_at_a_path(root: KnownRoot) -> None:
     assert paths(found(root, "web", "/var/./log//")["places"][0]) == ["big"]
     (alone,) = found(root, "web", "var/log/big")["places"]
     assert (alone["size"], alone["inodes"], alone["entries"]) == (90_000, 1, [])
@@ -67,7 +67,7 @@ def test_what_is_at_a_path(root: Known) -> None:
         du(root, "web", "var/../../..", depth=1, files=1)
 
 
-def test_a_link_is_never_followed(root: Known, built: GraphRoot) -> None:
+def test_a_link_is_never_followed(root: KnownRoot, built: GraphRoot) -> None:
     layer = built.path / "aufs/diff" / hex_id("web")
     (layer / "out").symlink_to("/etc")
     (alone,) = found(root, "web", "out")["places"]
@@ -77,7 +77,7 @@ def test_a_link_is_never_followed(root: Known, built: GraphRoot) -> None:
     assert "not followed" in behind["problems"][0]["detail"]
 
 
-def test_an_image_is_each_of_its_layers(root: Known) -> None:
+def test_an_image_is_each_of_its_layers(root: KnownRoot) -> None:
     data = found(root, "app:1")
     assert [one["key"] for one in data["places"]] == [hex_id("app"), hex_id("base")]
     assert paths(data["places"][1]) == ["lib", "gone"]
@@ -103,12 +103,12 @@ def test_an_image_is_each_of_its_layers(root: Known) -> None:
         ("log:web", "log"),
     ],
 )
-def test_what_a_name_means(root: Known, wanted: str, kind: str) -> None:
+def test_what_a_name_means(root: KnownRoot, wanted: str, kind: str) -> None:
     data = found(root, wanted)
     assert (data["kind"], data["failed"]) == (kind, False)
 
 
-def test_a_name_of_several_lists_what_it_can_mean(root: Known) -> None:
+def test_a_name_of_several_lists_what_it_can_mean(root: KnownRoot) -> None:
     data = found(root, "volumes")
     assert data["failed"]
     assert [one["name"] for one in data["matches"]] == [f"container:{hex_id('volumes')}", "part:volumes"]
@@ -116,21 +116,21 @@ def test_a_name_of_several_lists_what_it_can_mean(root: Known) -> None:
     assert (nothing["failed"], nothing["matches"]) == (True, [])
 
 
-def test_the_root_as_a_whole_is_the_sum_of_its_parts(root: Known, built: GraphRoot) -> None:
+def test_the_root_as_a_whole_is_the_sum_of_its_parts(root: KnownRoot, built: GraphRoot) -> None:
     (place,) = found(root, ".")["places"]
     assert place["allocated"] == allocated(built.path)
     parts = [found(root, f"part:{name}")["places"][0]["allocated"] for name in os.listdir(built.path)]
     assert sum(parts) + built.path.lstat().st_blocks * 512 == place["allocated"]
 
 
-def test_files_beyond_the_largest_are_one_line(root: Known) -> None:
+def test_files_beyond_the_largest_are_one_line(root: KnownRoot) -> None:
     (place,) = found(root, "part:containers", depth=2, files=1)["places"]
     more = [one for one in place["entries"] if one["kind"] == "files"]
     assert len(more) == 2
     assert all("more files)" in one["path"] for one in more)
 
 
-def test_a_log_is_its_files(root: Known, built: GraphRoot) -> None:
+def test_a_log_is_its_files(root: KnownRoot, built: GraphRoot) -> None:
     (place,) = found(root, "log:web")["places"]
     logs = [*(built.path / "containers" / hex_id("web")).glob("*-json.log*")]
     assert paths(place) == [str(one) for one in logs]

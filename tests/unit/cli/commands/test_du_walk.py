@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.cli.commands import du_entries, du_inodes
 from exporter.cli.commands.du import rows_of
-from exporter.cli.commands.du_entries import Entry, Whiteouts, deleted_name
+from exporter.cli.commands.du_entries import DiskEntry, Whiteouts, deleted_name
 from exporter.cli.commands.du_inodes import Inodes, Seen
 from exporter.cli.commands.du_walk import DirectoryWalk
 from exporter.core.data_root import DataRoot
@@ -26,7 +26,7 @@ def walked(path: Path, *, depth: int = 1, files: int = 10, whiteouts: Whiteouts 
         return walk
 
 
-def rows(top: Entry) -> dict[str, Entry]:
+def rows(top: DiskEntry) -> dict[str, DiskEntry]:
     return {one.path: one.entry for one in rows_of(top)}
 
 
@@ -74,7 +74,7 @@ def test_a_directory_is_the_sum_of_what_is_shown_in_it(tmp_path: Path, files: in
     random_tree(top, 1)
     found = walked(top, depth=100, files=files).top
 
-    def check(entry: Entry, path: Path) -> None:
+    def check(entry: DiskEntry, path: Path) -> None:
         inside = [*entry.children()]
         more = (entry.more_files, entry.more_directories)
         assert entry.inodes == 1 + sum(one.inodes for one in inside) + sum(one.inodes for one in more)
@@ -139,7 +139,7 @@ def test_a_tree_that_changes_while_it_is_read(tmp_path: Path, depth: int) -> Non
     assert walk.problems == []
     assert found.inodes <= 12 * 4 + 1
 
-    def check(entry: Entry, left: int) -> None:
+    def check(entry: DiskEntry, left: int) -> None:
         inside = [*entry.children()] if left else []
         assert sum(one.inodes for one in inside) <= entry.inodes
         for one in entry.directories.values():
