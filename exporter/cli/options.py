@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from exporter.cli.config_file import config_file_option
-from exporter.cli.param_types import share_of, size_of
+from exporter.cli.param_types import ShareType, SizeType
 from exporter.config.limits import DEFAULT_SERIES, LIMITED, Shown
 from exporter.config.settings import (
     DEFAULT_PORT,
@@ -307,9 +307,9 @@ host_root = click.option(
 prefix = click.option(
     "--prefix", default="", metavar="DIR", help="Where the host's / is mounted here; goes before bind mounts' paths."
 )
-size_to_free = click.argument("wanted", metavar="[SIZE]", callback=size_of, required=False)
+size_to_free = click.argument("wanted", metavar="[SIZE]", type=SizeType(), required=False)
 until = click.option(
-    "--until", callback=share_of, metavar="SHARE", help="Free until so much of the filesystem is used, such as 80%."
+    "--until", type=ShareType(), metavar="SHARE", help="Free until so much of the filesystem is used, such as 80%."
 )
 filesystem = click.option(
     "--filesystem", "mountpoint", default="", metavar="DIR", help="The mount point of it; by default of the data root."

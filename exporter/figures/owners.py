@@ -136,6 +136,10 @@ class Owners:
         lost = snapshot.incomplete
         return bool(lost) and any(tree[:end] in lost for end in range(1, len(tree) + 1))
 
+    def are_linked(self, rank: int | None) -> bool:
+        """Whether an inode of what goes at this time, or of what belongs to no object (None), has links elsewhere."""
+        return self._tally.is_linked(self._nobody if rank is None else rank)
+
     def usages(self) -> tuple[list[Usage], Usage]:
         """What goes in each step, and what belongs to no object.
 

@@ -46,6 +46,9 @@ def _freed(snapshot: Snapshot, order: Order, counted: Snapshot) -> list[int | No
     touched = owners.settle(Difference(blank(counted), counted))
     touched |= snapshot.measured.keys() if snapshot.incomplete else set()
     unknown = {owners.rank(tree) for tree in touched if owners.is_unknown(tree, snapshot, others)} | unsized
+    unknown |= {owners.rank(tree) for tree in snapshot.incomplete}
+    if snapshot.unfinished:  # what has links to trees that are not measured yet may stay with these
+        unknown |= {number for number in range(order.kept) if owners.are_linked(number)}
     usages, _ = owners.usages()
     return [None if number in unknown else usages[number].allocated for number in range(order.kept)]
 
