@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from exporter.cli.config_file import config_file_option
-from exporter.cli.param_types import ShareType, SizeType
+from exporter.cli.param_types import DurationType, LevelType, ShareType, SizeType
 from exporter.config.limits import DEFAULT_SERIES, LIMITED, Shown
 from exporter.config.settings import (
     DEFAULT_PORT,
@@ -81,8 +81,8 @@ scan_interval = option(
     "--scan.interval",
     "interval",
     default=ScanSettings().interval,
-    type=click.FloatRange(min=1),
-    metavar="SECONDS",
+    type=DurationType(min=1),
+    metavar="DURATION",
     help="How often to measure directories that a running container may write to. Those that do not change are "
     "measured less often, down to every 15 minutes.",
 )
@@ -90,8 +90,8 @@ duty_cycle = option(
     "--scan.duty-cycle",
     "duty_cycle",
     default=ScanSettings().duty_cycle,
-    type=click.FloatRange(min=0.001, max=1),
-    metavar="FRACTION",
+    type=ShareType(min=0.001),
+    metavar="SHARE",
     help="The share of one core that scans may use on average, after the first scan.",
 )
 workers = option(
@@ -106,8 +106,8 @@ tree_timeout = option(
     "--scan.tree-timeout",
     "tree_timeout",
     default=ScanSettings().tree_timeout,
-    type=click.FloatRange(min=1),
-    metavar="SECONDS",
+    type=DurationType(min=1),
+    metavar="DURATION",
     help="Give up on a directory tree when measuring it has made no progress for this long.",
 )
 cache_file = option(
@@ -121,8 +121,8 @@ orphaned_after = option(
     "--layers.orphaned-after",
     "orphaned_after",
     default=ScanSettings().orphaned_after,
-    type=click.FloatRange(min=0),
-    metavar="SECONDS",
+    type=DurationType(min=0),
+    metavar="DURATION",
     help="Call a layer orphaned after nothing has referred to it for this long.",
 )
 watch = option(
@@ -135,8 +135,8 @@ look_interval = option(
     "--watch.look-interval",
     "look_interval",
     default=WatchSettings().look_interval,
-    type=click.FloatRange(min=0.5),
-    metavar="SECONDS",
+    type=DurationType(min=0.5),
+    metavar="DURATION",
     help="How often to look for changes that the kernel has not reported.",
 )
 
@@ -252,7 +252,7 @@ log_level = option(
     "--log.level",
     "log_level",
     default=LogSettings().level,
-    type=click.Choice(["debug", "info", "warning", "error"]),
+    type=LevelType(["debug", "info", "warning", "error"]),
     help="The least important log lines to write.",
 )
 log_format = option(
