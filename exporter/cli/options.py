@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from exporter.cli.config_file import config_file_option
-from exporter.cli.param_types import DurationType, LevelType, ShareType, SizeType
-from exporter.config.limits import DEFAULT_SERIES, LIMITED, Shown
+from exporter.cli.param_types import DurationType, LevelType, ShareType, SizeType, own_path
+from exporter.config.limits import COLLECTORS, DEFAULT_SERIES, LIMITED, Shown
 from exporter.config.settings import (
     DEFAULT_PORT,
     DEFAULT_ROOT,
@@ -16,6 +16,7 @@ from exporter.config.settings import (
     SandboxMode,
     ScanSettings,
     WatchSettings,
+    WebSettings,
 )
 
 _ENVIRONMENT = "DOCKER_STORAGE_EXPORTER_"
@@ -192,6 +193,28 @@ allowed_hosts = option(
     help="Answer only requests for this host name or address; repeat it, or separate several by commas. Protects from "
     "DNS rebinding. Without it, every name is answered.",
 )
+telemetry_path = option(
+    "--web.telemetry-path",
+    "telemetry_path",
+    default=WebSettings().telemetry_path,
+    callback=own_path,
+    metavar="PATH",
+    help="Where to serve the metrics.",
+)
+max_requests = option(
+    "--web.max-requests",
+    "max_requests",
+    default=WebSettings().max_requests,
+    type=click.IntRange(min=0),
+    metavar="NUMBER",
+    help="Make at most this many answers with metrics at a time, and refuse more; 0 is no limit.",
+)
+exporter_metrics = option(
+    "--web.disable-exporter-metrics",
+    "no_exporter_metrics",
+    is_flag=True,
+    help="Leave out the metrics about the exporter's own processes (process_*).",
+)
 style = option(
     "--format",
     "style",
@@ -232,9 +255,23 @@ def limits(command: Function) -> Function:
     return command
 
 
-def shown(*, intermediate: bool, each_layer: bool, limits: Mapping[str, int]) -> Shown:
+def collectors(command: Function) -> Function:
+    """The switches of collectors."""
+    for name in reversed([*COLLECTORS]):
+        flag = name.replace("_", "-")
+        command = option(
+            f"--collector.{flag}/--no-collector.{flag}",
+            f"serve_{name}",
+            default=True,
+            help=f"Serve the metrics of {name.replace('_', ' ')}.",
+        )(command)
+    return command
+
+
+def shown(*, intermediate: bool, each_layer: bool, flags: Mapping[str, Any]) -> Shown:
     """Make the settings of what is served from these flags."""
-    return Shown(intermediate, each_layer, tuple((name, limits[f"most_{name}"]) for name in LIMITED))
+    most = tuple((name, flags[f"most_{name}"]) for name in LIMITED)
+    return Shown(intermediate, each_layer, most, tuple(name for name in COLLECTORS if not flags[f"serve_{name}"]))
 
 
 sandbox = option(

@@ -13,6 +13,8 @@ _SHARE = re.compile(r"(\d{1,3}(?:\.\d+)?)%", re.ASCII)
 _DURATION = re.compile(
     "".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in ("w", "d", "h", "m(?!s)", "s", "ms")), re.ASCII
 )
+#: What begins with these is served already.
+_TAKEN = ("/-/", "/api/", "/status", "/runbooks")
 _SECONDS = (7 * 86400, 86400, 3600, 60, 1, 0.001)
 
 
@@ -79,3 +81,10 @@ class LevelType(click.Choice):  # type: ignore[type-arg] # generic in stubs only
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the level; raises click.BadParameter."""
         return super().convert("warning" if value == "warn" else value, param, ctx)
+
+
+def own_path(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """A path at which nothing else is served; raises click.BadParameter."""
+    if not value.startswith("/") or "?" in value or "#" in value or value.startswith(_TAKEN) or value == "/":
+        raise click.BadParameter(f"{value!r} is no path of its own, such as /metrics")
+    return value

@@ -58,6 +58,8 @@ def _three(option: click.Option, file: Path) -> list[str]:
         return (list(option.type.choices) * 2)[:3]
     if isinstance(option.type, click.File | click.Path):
         return [str(file)] * 3
+    if option.metavar == "PATH":
+        return ["/one", "/two", "/three"]
     if isinstance(option.type, click.FloatRange) and option.type.max is not None:
         return ["0.25", "0.5", "0.75"]
     numbers = option.type.name in ("integer range", "float range", "duration")
