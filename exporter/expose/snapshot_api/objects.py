@@ -7,7 +7,18 @@ from typing import TypeVar
 
 from exporter.core.knowledge import Knowledge
 from exporter.core.measured import Tree, Usage
-from exporter.core.model import BuildRecord, Collector, Container, Image, Layer, LayerId, LayerKey, Snapshot, Use, Volume
+from exporter.core.model import (
+    BuildRecord,
+    Collector,
+    Container,
+    Image,
+    Layer,
+    LayerId,
+    LayerKey,
+    Snapshot,
+    Use,
+    Volume,
+)
 from exporter.core.text import escape
 from exporter.expose.snapshot_api.rows import (
     BuildRecordRow,
