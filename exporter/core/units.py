@@ -39,6 +39,11 @@ def written_in(units: Units) -> Iterator[None]:
         _WANTED.reset(token)
 
 
+def in_bytes() -> bool:
+    """Whether sizes are wanted in bytes."""
+    return _WANTED.get() is Units.BYTES
+
+
 def human(size: float) -> str:
     """Format bytes as Docker does: powers of 1000 and four digits (go-units HumanSize), unless `written_in` others."""
     size = min(size, _MOST) if size > 0 else max(size, -_MOST)
