@@ -72,9 +72,10 @@ class Snapshot:
 
     `error` says why the root could not be read; then all else is empty. `differences` are the
     sizes of layers that Docker sizes by comparing, `logs` those of the containers' logs in bytes. `measured`
-    lacks the trees that could not be measured. `incomplete`: the trees that could not be measured or of which a part
-    could not be read; sums with one of these are not known. `audited` says by area when its least recently measured
-    writable tree was measured. `progress` is None once everything was measured. `mounts` are the paths at which other
+    lacks the trees that could not be measured. `incomplete`: the trees that are not measured, or of which a part
+    could not be read; sums with one of these are not known. `unfinished`: the first scan goes on, and its trees that
+    are still to be measured are among these. `audited` says by area when its least recently measured
+    writable tree was measured. `progress` is that of the first scan. `mounts` are the paths at which other
     filesystems are mounted; `subvolumes`: directories of the root's own filesystem can have device numbers of their
     own. `further`: the roots beside it that are read with it. `places` are the filesystems of the roots' directories,
     and of the mounts that hold a part of them (`filesystem_of`).
@@ -99,6 +100,12 @@ class Snapshot:
     audited: Mapping[str, float] = field(default_factory=dict)
     progress: Progress | None = None
     incomplete: frozenset[Tree] = frozenset()
+    unfinished: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether the first scan is done: all is measured that could be."""
+        return bool(self.measured) and not self.unfinished
 
     def whole(self, tree: Tree | None) -> Measured | None:
         """What a tree holds; None where that is not known, or not whole."""

@@ -47,7 +47,7 @@ def summarize(figures: Figures) -> Summary:
     summary = _with_store(figures, summary, images)
     return replace(
         summary,
-        taken=snapshot.taken,
+        taken=snapshot.taken if snapshot.complete else None,
         counts=(
             ("layers", len(snapshot.inventory.layers) if knowledge.whole((Input.LAYER_STORES,)) else None),
             ("images", len(images) if figures.is_known(Figure.IMAGE_LISTED) else None),
@@ -90,7 +90,7 @@ def _with_store(figures: Figures, summary: Summary, images: list[ImageRow]) -> S
 
 
 def root_summary(snapshot: Snapshot) -> Summary:
-    """The part of a summary that is there before the first scan is done."""
+    """The part of a summary that needs no figures."""
     inventory = snapshot.inventory
     return Summary(
         label(snapshot.root),
@@ -98,6 +98,7 @@ def root_summary(snapshot: Snapshot) -> Summary:
         inventory.layouts,
         inventory.unmeasured,
         inventory.drivers,
+        progress=snapshot.progress if snapshot.measured and snapshot.unfinished else None,
         further=tuple(label(one.path) for one in snapshot.further),
         advice=tuple(containerd_advice(objects.remarks(snapshot))),
         gaps=tuple(objects.gaps(inventory.knowledge))[:ROWS],

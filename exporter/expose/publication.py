@@ -48,7 +48,7 @@ class Publisher:
         return Publication(
             text=status.text,
             openmetrics=status.openmetrics,
-            taken=snapshot.taken if snapshot.measured else None,
+            taken=snapshot.taken if snapshot.complete else None,
             body=body,
             counters=counters,
             processes=tuple(processes),
@@ -61,7 +61,7 @@ class Publisher:
         if figures is None:
             return None
         snapshot = figures.snapshot
-        taken = snapshot.taken if snapshot.measured else None
+        taken = snapshot.taken if snapshot.complete else None
         failed = figures.barrier.failed.copy()
         if kind is ViewKind.DOCUMENT:
             view = View(self._number, kind, taken, document=describe(figures))

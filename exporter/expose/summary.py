@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from exporter.core.model import CollectorScan, Problem
+from exporter.core.model import CollectorScan, Problem, Progress
 from exporter.expose.snapshot_api.rows import (
     ContainerRow,
     DirectoryRow,
@@ -25,6 +25,7 @@ class Summary:
     """The content of the pages. Names are valid UTF-8, rows are sorted by size, and `counts` is how many there are.
 
     `further`: the roots that are read with the data root. `advice`: what is said of one that is not read.
+    `progress` is that of a first scan that is not done; there is no time `taken` then, and much is None.
     `store` and `store_notes` are those of a containerd image store, `namespaces` its namespaces if they are several.
     """
 
@@ -34,6 +35,7 @@ class Summary:
     unmeasured: tuple[str, ...] = ()
     drivers: tuple[str, ...] = ()
     taken: float | None = None
+    progress: Progress | None = None
     counts: tuple[tuple[str, int | None], ...] = ()
     directories: tuple[DirectoryRow, ...] = ()
     used: int | None = 0

@@ -78,11 +78,13 @@ class Difference:
 
     @cached_property
     def trees(self) -> set[Tree]:
-        """The trees that were measured again with another result, or only before, or only now.
+        """The trees that were measured again with another result, or only before, or only now, or whole only then.
 
         So are those that are behind another mount than before, or behind none: each container that runs has mounts.
         """
-        trees = changed_keys(self.now.measured, self.before.measured)
+        trees = {*changed_keys(self.now.measured, self.before.measured)} | (
+            self.now.incomplete ^ self.before.incomplete
+        )
         if mounts := self.before.mounts ^ self.now.mounts:
             lengths = sorted({len(one) for one in mounts})
             trees.update(
@@ -116,8 +118,11 @@ class Difference:
 
 
 def can_go_on(before: Snapshot, now: Snapshot) -> bool:
-    """Whether the figures of a snapshot can be made of those of another one: nothing that all depend on has changed."""
-    return _conditions(before) == _conditions(now)
+    """Whether the figures of a snapshot can be made of those of another one: nothing that all depend on has changed.
+
+    Trees that were missing may be there now, as in a first scan.
+    """
+    return _conditions(before) == _conditions(now) and now.incomplete <= before.incomplete
 
 
 def blank(snapshot: Snapshot) -> Snapshot:
@@ -136,6 +141,6 @@ def blank(snapshot: Snapshot) -> Snapshot:
 def _conditions(one: Snapshot) -> tuple[object, ...]:
     inventory = one.inventory
     return (
-        *(one.root, one.device, one.subvolumes, one.further, one.places, one.incomplete),
+        *(one.root, one.device, one.subvolumes, one.further, one.places),
         *(inventory.drivers, inventory.layouts, inventory.directories, inventory.further, inventory.elsewhere),
     )

@@ -42,15 +42,19 @@ class DirectorySums:
     def usages(self, snapshot: Snapshot) -> dict[str, Usage | None]:
         """The usages of the snapshot that these have come to."""
         tops: list[Tree] = [(), *((one.path,) for one in snapshot.further)]
+        lost = {tree[: len(root_of(tree)) + 1] for tree in snapshot.incomplete if not is_within(tree, snapshot.mounts)}
+        lost |= {(name,) for name in snapshot.inventory.elsewhere}
         here = [tree for tree in snapshot.inventory.top_level if tree in snapshot.measured and snapshot.is_here(tree)]
+        if snapshot.unfinished:
+            # What has links to trees that are not measured yet may count there.
+            lost |= {tree for tree in here if self._tally.is_linked(tree)}
+            here = [tree for tree in snapshot.inventory.top_level if tree in lost or tree in here]
         usages: dict[Tree, Usage | None] = {
             top: snapshot.measured[top].usage for top in tops if top in snapshot.measured
         }
         for top in tops:  # apart: each root adds up by itself
             mine = sorted(entry for entry in here if root_of(entry) == top)
             usages.update(zip(mine, self._tally.usages(mine), strict=True))
-        lost = {tree[: len(root_of(tree)) + 1] for tree in snapshot.incomplete if not is_within(tree, snapshot.mounts)}
-        lost |= {(name,) for name in snapshot.inventory.elsewhere}
         usages.update(dict.fromkeys(lost & usages.keys()))
         return {"/".join(tree) or ".": usage for tree, usage in usages.items()}
 

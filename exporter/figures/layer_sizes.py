@@ -146,6 +146,8 @@ class LayerSums:
         sums: dict[_Group, LayerSum] = {}
         for space, several in uses.items():
             groups = [(*space, use) for use in several]
+            if snapshot.unfinished:  # what has links to trees that are not measured yet may count there
+                cut.update(group for group in groups if self._tally.is_linked(group))
             for group, usage in zip(groups, self._tally.usages(groups), strict=True):
                 whole = None if self._treeless[group] or group in cut else usage
                 sums[group] = LayerSum(self.counts[group], self._size(group, whole), whole)

@@ -123,6 +123,10 @@ class Owners:
         """The disk blocks that go with all categories on each filesystem, where there are several."""
         return self._elsewhere.allocated()
 
+    def are_linked(self, rank: int | None) -> bool:
+        """Whether an inode of what goes at this time, or of what belongs to no object (None), has links elsewhere."""
+        return self._tally.is_linked(_NOBODY if rank is None else rank)
+
     def usages(self) -> tuple[dict[Category, Usage], Usage]:
         """What goes with each category, and what belongs to no object.
 

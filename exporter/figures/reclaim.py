@@ -73,6 +73,8 @@ class Reclaimer:
             self._move((tree,), self._others.get(tree), others.get(tree))
         self._others = others
         touched = self._owners.settle(difference)
+        if difference.before.incomplete != difference.now.incomplete:  # also for the trees below
+            touched |= self._unknown
         for tree in touched | difference.trees:
             (self._unknown.add if self._is_unknown(tree, difference.now) else self._unknown.discard)(tree)
 
@@ -144,11 +146,15 @@ class Reclaimer:
         usages, nobody = self._owners.usages()
         unknown = {self._owners.rank(tree) for tree in self._unknown}
         unknown |= {rank for rank, count in self._unsized.items() if count}
+        unknown |= {self._owners.rank(tree) for tree in snapshot.incomplete}
+        if snapshot.unfinished:  # what has links to trees that are not measured yet may stay with these
+            unknown |= {rank for rank in range(len(Category)) if self._owners.are_linked(rank)}
         freed = {
             category: clean_up.freed(category, None if rank in unknown else usages[category].allocated)
             for rank, category in enumerate(Category)
         }
         whole = all(self._owners.owner(tree) is not None for tree in snapshot.incomplete)
+        whole &= not (snapshot.unfinished and self._owners.are_linked(None))
         return Reclaim(freed, nobody.allocated if whole else None, self._owners.elsewhere())
 
 

@@ -39,6 +39,10 @@ class Tally(Generic[Group]):
         total[2] += sign * usage.inodes
         total[3] += sign
 
+    def is_linked(self, group: Group) -> bool:
+        """Whether an inode of a group has links elsewhere: in another group, or in trees that are in none."""
+        return bool(self._linked.get(group))
+
     def usages(self, groups: Iterable[Group]) -> list[Usage]:
         """The usage of each of these groups, which are disjoint."""
         order = tuple(groups)

@@ -12,8 +12,13 @@ _HOUR = 3600
 
 
 def used_record(select: Select) -> Record:
-    """What Docker has below the roots of each host. An alert reads it, too."""
-    return Record(USED, f"sum by ({select.host}) ({select.last(c.DIRECTORY_ALLOCATED)})")
+    """What Docker has below the roots of each host. An alert reads it, too.
+
+    While the first scan goes on there is no sum: only some of the directories are served.
+    """
+    done, trees = select.last(c.INITIAL_TREES_DONE), select.last(c.INITIAL_TREES)
+    used = f"sum by ({select.host}) ({select.last(c.DIRECTORY_ALLOCATED)})"
+    return Record(USED, f"{used}\nunless on ({select.host})\n  ({done} < {trees})")
 
 
 def recording_rules(select: Select) -> list[Record]:

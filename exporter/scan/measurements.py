@@ -53,6 +53,16 @@ class Measurements:
         return list(self._problems)
 
     @property
+    def provisional(self) -> frozenset[Tree]:
+        """The trees of which `for_sums` has left out inodes that no measured tree accounts for."""
+        return self._made
+
+    @property
+    def unmeasured(self) -> set[Tree]:
+        """The trees of the plan that nobody has measured or tried to measure yet."""
+        return self.plan.trees.keys() - self.measured.keys() - self._problems.keys()
+
+    @property
     def incomplete(self) -> frozenset[Tree]:
         """The trees that could not be measured, or not whole. Those that vanished meanwhile are none."""
         lost = {tree for tree in self._problems if tree not in self.measured and self._is_lost(tree)}
@@ -161,15 +171,20 @@ class Measurements:
         found = {key for key, changes in self.plan.differences.items() if changes.new in measured_anew}
         return found | {key for key in self.plan.differences if unknown and key not in self.differences}
 
-    def tasks(self, trees: Collection[Tree], comparisons: Collection[LayerKey], pace: float) -> list[Task]:
-        """The tasks for the pool. `pace` is the fraction of a core that a large tree may use."""
+    def tasks(
+        self, trees: Collection[Tree], comparisons: Collection[LayerKey], pace: float, first: Collection[Tree] = ()
+    ) -> list[Task]:
+        """The tasks for the pool, those of the `first` trees before others of the same weight.
+
+        `pace` is the fraction of a core that a large tree may use.
+        """
         exclusions = self.plan.exclusions
         tasks = [Task(tree, exclusions.at(tree), pace=pace, weight=self._weight(tree)) for tree in sorted(trees)]
         for key in sorted(comparisons):
             changes = self.plan.differences[key]
             if changes.new in self.plan.trees:
                 tasks.append(Task(changes.new, changes=changes, key=key, pace=pace, weight=self._weight(changes.new)))
-        return tasks
+        return sorted(tasks, key=lambda task: task.tree not in first) if first else tasks
 
     def _weight(self, tree: Tree) -> int:
         known = self.measured.get(tree)

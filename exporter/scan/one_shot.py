@@ -62,8 +62,8 @@ def _scan(scanner: Scanner, meanwhile: Callable[[], object]) -> Snapshot:
             if why := scanner.unable:
                 error = f"nothing can be measured: no worker process can be started: {why}"
                 return Snapshot(scanner.path, time.time(), error=error)
-            if bar is not None and (now := scanner.snapshot().progress) is not None:
-                bar.show(now)
+            if bar is not None:
+                bar.show(scanner.progress)
     return scanner.snapshot()
 
 

@@ -37,7 +37,7 @@ class ScanLog:
 
     def log_snapshot(self, snapshot: Snapshot, *, changed: bool, news: bool) -> None:
         """Log that the root became readable or unreadable, the progress of the first scan, and new problems."""
-        if self._bar is not None and (snapshot.error or snapshot.measured):
+        if self._bar is not None and (snapshot.error or snapshot.complete):
             self._bar.finish()
         if snapshot.error:
             if snapshot.error != self._error:
@@ -63,7 +63,7 @@ class ScanLog:
                 path=problem.path,
                 detail=problem.detail,
             )
-        if not snapshot.measured:
+        if not snapshot.complete:
             self._log_progress(snapshot)
         elif changed and news:
             self._log_scan(snapshot)

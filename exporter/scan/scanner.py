@@ -34,6 +34,7 @@ from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Result, Task
 from exporter.scan.disks import disks_of, further_roots, has_subvolumes
 from exporter.scan.hard_links import gained_links
+from exporter.scan.in_use import written_now
 from exporter.scan.measurements import Measurements
 from exporter.scan.metadata import Metadata
 from exporter.scan.outcomes import Outcomes
@@ -221,7 +222,8 @@ class Scanner:
         self._note_filesystems(root)
         self._listings.end()
         comparisons = self._measurements.comparisons(wanted, unknown=True)
-        tasks = self._measurements.tasks(wanted | linked, comparisons, pace=1.0)
+        first = () if self._complete else written_now(self.inventory)
+        tasks = self._measurements.tasks(wanted | linked, comparisons, pace=1.0, first=first)
         self._start(trigger, stats, tasks, whole=dirty.everything)
 
     def _note_filesystems(self, root: DataRoot) -> None:
@@ -285,21 +287,32 @@ class Scanner:
         self._known = Snapshot(self.path, self._clock.now(), error=error)
 
     def snapshot(self) -> Snapshot:
-        """The present state. It has no figures before the end of the first scan."""
+        """The present state. Before the end of the first scan it has what is known until now."""
         if self._known.error:
             return self._known
-        known = replace(self._known, inventory=self.inventory, problems=tuple(self._problems))
-        if not self._complete:
-            return replace(known, progress=self._progress_now())
+        measured = self._measurements.for_sums()
         return replace(
-            known,
-            measured=self._measurements.for_sums(),
-            incomplete=self._measurements.incomplete,
+            self._known,
+            inventory=self.inventory,
+            problems=tuple(self._problems),
+            measured=measured,
+            incomplete=self._measurements.incomplete.union(self._missing()),
+            unfinished=not self._complete,
             differences=dict(self._measurements.differences),
             logs=dict(self._metadata.logs),
             collectors=dict(self._outcomes.collectors),
-            progress=self._progress,
+            progress=self.progress,
         )
+
+    def _missing(self) -> Collection[Tree]:
+        """The trees of which a first scan knows nothing yet, or not enough; those, too, that it has not waited for."""
+        known = self._measurements
+        if not self._complete:
+            return known.unmeasured | known.provisional
+        hanging = {
+            task.tree for one in self.runs if one.reported and one.trigger is Trigger.STARTUP for task in one.pending
+        }
+        return (hanging & self.plan.trees.keys()) - known.measured.keys()
 
     def save_cache(self) -> None:
         """Save the figures of image layers for the next start."""
@@ -348,7 +361,11 @@ class Scanner:
         hanging = (task.tree for one in self.runs if one.reported for task in one.pending)
         return failing | {self.plan.trees[tree] for tree in hanging if tree in self.plan.trees}
 
-    def _progress_now(self) -> Progress:
+    @property
+    def progress(self) -> Progress:
+        """The progress of the first scan, and what it was at its end."""
+        if self._complete:
+            return self._progress
         waiting = sum(len(one.pending) for one in self.runs)
         total = len(self.plan.trees)
         return Progress(total, max(0, total - waiting), self._pool.entries)

@@ -24,6 +24,7 @@ from exporter.schedule.rights import NotAllowedError
 from exporter.schedule.scheduler import Scheduler
 from exporter.service.confinement import Confinement
 from exporter.service.ipc import ANOTHER_ROOT, Order, OrderReader, ScanAgain, Show, StartScanning
+from exporter.service.pace import Pace
 
 _PROGRESS_SECONDS = 1.0
 _SAVE_SECONDS = 5.0
@@ -61,6 +62,7 @@ class ScanLoop:
         self._published_changes = -1
         self._published = self._saved = self._trimmed = 0.0
         self._settled = False
+        self._pace = Pace()
 
     def run(self) -> None:
         """Scan until the serving process closes the pipe of orders, or another process has to scan."""
@@ -115,19 +117,24 @@ class ScanLoop:
             self._publish(self._scanner.announced(layouts), with_body=True)
 
     def _publish_news(self) -> None:
-        """Publish the state if it is new; of a scan that takes longer than a second, the progress every second."""
+        """Publish the state if it is new; of a scan that takes longer than a second, the progress every second.
+
+        What a first scan knows is published at a pace of its own.
+        """
         now = time.monotonic()
         news = self._scheduler.news
         begun = min((one.began for one in self._scanner.runs), default=now)
         if not news and now - max(begun, self._published) <= _PROGRESS_SECONDS:
             return
         snapshot = self._scheduler.snapshot()
-        changed = self._scanner.changes != self._published_changes and (news or not snapshot.measured)
+        due = news or not snapshot.measured or (snapshot.unfinished and self._pace.is_due(now))
+        changed = due and self._scanner.changes != self._published_changes
         self._log.log_snapshot(snapshot, changed=changed, news=news)
         self._publish(snapshot, with_body=changed)
         if changed:
             self._published_changes = self._scanner.changes
-            if snapshot.measured and not self._settled:
+            self._pace.note(begun, now, time.monotonic() - now)
+            if snapshot.complete and not self._settled:
                 self._settled = True
                 self._trimmed = 0.0
                 settle()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.exporter import exporter
+from tests.support.fresh import becomes_as_fresh
 from tests.support.product import Samples, descendants, scanning, workers
 from tests.support.roots import graph_root, hex_id
 from tests.support.waiting import DEADLINE, eventually
@@ -163,7 +164,7 @@ def test_an_address_that_cannot_be_had_is_said(tmp_path: Path) -> None:
     assert f"cannot listen on {address}" in done.stderr
 
 
-def test_a_first_scan_that_is_stopped_in_the_middle_stops_at_once_and_keeps_what_it_measured(tmp_path: Path) -> None:
+def test_a_first_scan_that_is_stopped_in_the_middle_has_served_what_it_knew_and_keeps_it(tmp_path: Path) -> None:
     built = graph_root(tmp_path / "docker")
     for number in range(20):
         built.image(f"i{number}", size=1, files={f"f{file}": 1 for file in range(50)})
@@ -175,10 +176,17 @@ def test_a_first_scan_that_is_stopped_in_the_middle_stops_at_once_and_keeps_what
     with exporter(built.path, *flags) as running:
         worker = _worker_at(running.process.pid, data)
         os.kill(worker, signal.SIGSTOP)
+        early = running.until(lambda figures: bool(figures.all("layers_allocated_bytes", use="image")))
+        assert len(early.all("image_virtual_size_bytes")) == 20
+        assert early.sum("volumes", state="unused") == 1
+        assert not early.all("volume_size_bytes"), "it is not known yet"
+        assert not early.all("reclaimable_bytes", category="volumes_unused")
+        assert {labels["directory"] for labels, _ in early.all("directory_allocated_bytes")} >= {"aufs", "graph"}
+        assert not early.all("directory_allocated_bytes", directory="volumes")
         running.stop()
         assert _alive(worker) is False, "it is not waited for: it was stopped in the middle"
     with exporter(built.path, *flags) as running:
-        figures = running.until(lambda figures: bool(figures.all("layers")))
+        figures = becomes_as_fresh(running, built.path)
         assert figures.sum("layers", use="image") == 20
         assert figures("scan_entries", collector="images") < 20 * 50
 

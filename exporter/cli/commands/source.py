@@ -55,7 +55,7 @@ def from_disk(config: Config) -> Document:
         snapshot = scan_once(scanner, settings.tree_timeout)
     snapshot, spaces = with_space(snapshot)
     filesystems = [space(one, status) for one, status in spaces]
-    taken = snapshot.taken if snapshot.measured else None
+    taken = snapshot.taken if snapshot.complete else None
     return parse(describe(Figures(snapshot)).finish(ending(taken, filesystems)))
 
 

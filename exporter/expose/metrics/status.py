@@ -44,7 +44,7 @@ class SkippedMounts:
 
 
 def status_families(snapshot: Snapshot, counters: Counters, skipped: int | None = None) -> Iterator[MetricFamily]:
-    """Make the families of the exporter; a snapshot with an error, or not measured yet, has fewer.
+    """Make the families of the exporter; a snapshot with an error, or of a first scan that goes on, has fewer.
 
     `skipped`: its skipped mount points, where they have been counted.
     """
@@ -54,13 +54,14 @@ def status_families(snapshot: Snapshot, counters: Counters, skipped: int | None 
         rows = [(snapshot.root, layout) for layout in snapshot.inventory.layouts]
         rows += [(one.path, _FURTHER_LAYOUT) for one in snapshot.further]
         yield family(c.ROOT_INFO, ((row, 1) for row in rows))
-    if snapshot.measured:
+    if snapshot.complete:
         yield single(c.SNAPSHOT_TIMESTAMP, snapshot.taken)
         scans = snapshot.collectors
         yield family(c.SCAN_SUCCESS, (((at,), scan.success) for at, scan in scans.items()))
         yield family(c.SCAN_DURATION, (((at,), scan.seconds) for at, scan in scans.items()))
         yield family(c.SCAN_ENTRIES, (((at,), scan.entries) for at, scan in scans.items()))
         yield single(c.SKIPPED_MOUNTS, snapshot.skipped_mounts if skipped is None else skipped)
+    if snapshot.measured:
         knowledge = snapshot.inventory.knowledge
         yield family(c.KNOWN, (((source,), knowledge.whole((source,))) for source in Input))
     if snapshot.progress is not None:

@@ -1,6 +1,7 @@
 """A `Snapshot` as the rows of a `Document`, and those as JSON, piece by piece: no whole of it is held at once."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 from exporter.core.gzip_body import GzipBody
@@ -36,6 +37,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "store": store.home(snapshot),
         "engine": escape(inventory.content.engine) if inventory.content is not None else "",
         "history": figures.history if measured else None,
+        "progress": asdict(snapshot.progress) if snapshot.progress and measured and snapshot.unfinished else None,
     }
     yield as_json(head)[:-1]
     parts: dict[str, Iterable[Any]] = {

@@ -29,6 +29,7 @@ _HEAD = {
     "store": None,
     "engine": "",
     "history": None,
+    "progress": None,
 }
 _LISTS = (
     *("directories", "reclaimable", "layers", "images", "containers", "volumes", "missing", "plugins", "remarks"),

@@ -376,9 +376,19 @@ class IngestRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """A whole data root. `taken` is None as long as the first scan is not done: then there are no objects.
+class ProgressRow:
+    """How far a first scan is: the trees of the root, those that are measured, and the entries looked at."""
 
+    trees: int
+    trees_done: int
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole data root. `taken` is None as long as the first scan is not done.
+
+    `progress` is there from when the objects are known until then: what is not measured yet is None.
     `gaps` is what was not read, `unknown` the figures that are not known because of that.
     `origins` are the paths by which engines called the root: another than `root` on a disk that is mounted elsewhere.
     `nested` are the data roots of remapped users below this one, by the names of their directories. `further` are the
@@ -422,6 +432,7 @@ class Document:
     ingests: tuple[IngestRow, ...] = ()
     build_records: tuple[BuildRecordRow, ...] = ()
     builds: tuple[BuildRow, ...] = ()
+    progress: ProgressRow | None = None
 
     def why_not(self, figure: str, driver: str = "") -> str:
         """Why a figure is not known, for one graph driver or for all (""); "" where it is known."""

@@ -6,6 +6,7 @@ from itertools import groupby
 
 from exporter.core.knowledge import INPUT_LABELS
 from exporter.core.measured import Reason
+from exporter.core.model import Progress
 from exporter.core.units import age, human
 from exporter.expose.advice import ADVICE
 from exporter.expose.snapshot_api.rows import ContainerRow, FilesystemRow, GapRow, ImageRow
@@ -59,13 +60,19 @@ def _notice(summary: Summary) -> str:
     if summary.error:
         line = f"The data root {shown(summary.root)} {shown(summary.error)}. {_root_advice(summary.error)}"
         return f'<p class="notice">{line}</p>'
-    if summary.taken is None:
+    if summary.taken is None and summary.progress is None:
         return '<p class="notice">The first scan is under way: no figures yet.</p>'
-    lines = [*map(said, summary.advice)]
+    lines = [_progress(summary.progress)] if summary.progress is not None else []
+    lines += map(said, summary.advice)
     if summary.unmeasured:
         names = ", ".join(map(shown, summary.unmeasured))
         lines.append(f"Found, but measured by directory only: the layout {names}.")
     return "".join(f'<p class="notice">{line}</p>' for line in lines)
+
+
+def _progress(progress: Progress) -> str:
+    done = f"{progress.trees_done:,} of {progress.trees:,} directory trees are measured"
+    return f"The first scan is under way: {done}. Figures that need the others are not known yet."
 
 
 def _root_advice(error: str) -> str:
@@ -83,9 +90,10 @@ def _tiles(summary: Summary) -> str:
     facts += [f"layout {', '.join(map(shown, summary.layouts))}"] if summary.layouts else []
     kind = "snapshotters" if summary.layouts == ("containerd",) else "graph drivers"
     facts += [f"{kind} {', '.join(map(shown, summary.drivers))}"] if summary.drivers else []
-    if summary.taken is None:
+    if summary.taken is not None:
+        facts.append(f"snapshot {age(time.time() - summary.taken)} old")
+    elif summary.progress is None:
         return f'<p class="facts">{" · ".join(facts)}</p>'
-    facts.append(f"snapshot {age(time.time() - summary.taken)} old")
     tiles: list[tuple[str, str | Html]] = [("on disk", "?" if summary.used is None else human(summary.used))]
     tiles += [(name, _counted(summary.count(name))) for name in ("layers", "images", "containers", "volumes")]
     tiles += [("reclaimable", _freed(summary))] if summary.reclaimable else []
