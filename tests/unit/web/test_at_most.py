@@ -35,11 +35,11 @@ def test_more_than_that_are_refused_until_one_is_done(most: int, refused: int) -
 def test_an_error_lets_the_next_one_in() -> None:
     async def scenario() -> None:
         async def broken(_: Request) -> Response:
-            raise ValueError
+            raise LookupError("broken")
 
         handler = _at_most(1, broken)
         for _ in range(2):
-            with pytest.raises(ValueError, match=""):
+            with pytest.raises(LookupError):
                 await handler(_REQUEST)
 
     asyncio.run(scenario())
