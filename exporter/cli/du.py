@@ -1,24 +1,30 @@
 """`du`: what takes the space in an object, read from the disk."""
 
-import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from exporter.cli import options
-from exporter.cli.terminal import print_answer, report_problems
+from exporter.cli.habit_options import AskedFor, asked, with_habits
+from exporter.cli.terminal import print_answers, report_problems
 from exporter.config.settings import Config, ScanSettings
 from exporter.core.measured import Reason
 
 if TYPE_CHECKING:
-    from exporter.cli.commands.du_places import KnownRoot
     from exporter.cli.commands.tables import Answer
     from exporter.expose.snapshot_api.rows import Document
 
 
-@click.command()
-@options.config_file
+def _command(function: Callable[..., None]) -> click.Command:
+    """Make a command that prints an answer, with a settings file."""
+    command = click.command()(with_habits(function, listed=False))
+    options.config_file(command)
+    return command
+
+
+@_command
 @click.argument("wanted", metavar="OBJECT")
 @click.argument("path", default="")
 @options.root
@@ -27,8 +33,6 @@ if TYPE_CHECKING:
 @options.depth
 @options.largest_files
 @options.interactive
-@options.as_json
-@options.exact
 def du(  # noqa: PLR0913 - one parameter for each flag
     wanted: str,
     path: str,
@@ -38,8 +42,7 @@ def du(  # noqa: PLR0913 - one parameter for each flag
     depth: int,
     files: int,
     interactive: bool,
-    as_json: bool,
-    exact: bool,
+    **habits: Any,
 ) -> None:
     """Show what takes the space in an object, by directory, the largest first.
 
@@ -50,36 +53,41 @@ def du(  # noqa: PLR0913 - one parameter for each flag
 
     It is read from the disk each time, as du -x does: hard links count once, and mounts are not entered.
     """
-    if interactive and (as_json or not (sys.stdin.isatty() and sys.stdout.isatty())):
-        raise click.UsageError("-i needs a terminal: standard input and output cannot be pipes or files, nor JSON")
+    form = asked("du", habits)
+    config = Config(root=root, containerd_root=containerd_root, scan=ScanSettings(network=network))
+    if interactive:
+        _look_around(config, form, wanted, path)
+        return
     from exporter.cli.commands.du import du as measured  # noqa: PLC0415 - other commands do not need it
     from exporter.cli.commands.du_places import known  # noqa: PLC0415
+
+    def answered() -> "tuple[Document, Answer]":
+        with known(config) as found:
+            return found.document, measured(found, wanted, path, depth=depth, files=files)
+
+    print_answers("du", form, answered, _report)
+
+
+def _look_around(config: Config, form: AskedFor, wanted: str, path: str) -> None:
+    from exporter.cli.commands.output import Form  # noqa: PLC0415
     from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415
+    from exporter.core.units import written_in  # noqa: PLC0415
 
-    config = Config(root=root, containerd_root=containerd_root, scan=ScanSettings(network=network))
-    with HANG_PROBE.outside(), known(config) as found:
-        if interactive:
-            _look_around(found, wanted, path)
-            return
-        answer = measured(found, wanted, path, depth=depth, files=files)
-    try:
-        print_answer(found.document, answer, "du", as_json=as_json, exact=exact)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    _report(found.document, answer)
-    sys.exit(1 if answer.failed else 0)
+    if form.output.form is not Form.TABLE or form.watch is not None:
+        raise click.UsageError("-i shows a screen: leave out --json, --format and --watch")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("-i needs a terminal: standard input and output cannot be pipes or files")
+    from exporter.cli.commands.du_places import known  # noqa: PLC0415
 
-
-def _look_around(found: "KnownRoot", wanted: str, path: str) -> None:
     try:
         from exporter.cli.commands.du_screen import look_around  # noqa: PLC0415
     except ImportError:
         raise click.ClickException("-i needs Python's module curses, which is missing here") from None
-    look_around(found, wanted, path)
+    with written_in(form.units), HANG_PROBE.outside(), known(config) as found:
+        look_around(found, wanted, path)
 
 
-def _report(document: "Document", answer: "Answer") -> None:
+def _report(document: "Document", answer: "Answer") -> bool:
     """Write to standard error what could not be read; of the rest of the root only where nothing was found."""
     from exporter.core.log import printable  # noqa: PLC0415
     from exporter.expose.advice import ADVICE  # noqa: PLC0415
@@ -91,3 +99,4 @@ def _report(document: "Document", answer: "Answer") -> None:
         click.echo(f"{reason}: {ADVICE[reason]}", err=True)
     if "matches" in answer.data and not answer.data["matches"]:
         report_problems(document, objects=True)
+    return False

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from exporter.cli.commands.columns import ColumnKind, Shape
 from exporter.cli.commands.du_entries import DiskEntry
 from exporter.cli.commands.du_inodes import Seen
 from exporter.cli.commands.du_places import DuPlace, KnownRoot, Target
@@ -18,7 +19,8 @@ from exporter.core.data_root import reason_of
 from exporter.core.measured import Reason, Tree
 from exporter.core.text import escape
 
-_HEADINGS = (">ON DISK", ">SIZE", ">#INODES", "PATH")
+_HEADINGS = (">ON DISK", ">SIZE", ">#INODES")
+_PATH = Shape("PATH", ColumnKind.PATH, keep=True)
 _DELETED = ">#DELETED"
 _SHOWN_MOUNTS = 5
 _TURN_SECONDS = 0.2
@@ -254,7 +256,7 @@ def _parts(result: DuResult) -> Iterator[Table | Lines]:
         return
     rows = sorted(rows_of(top), key=largest_first)
     deleted = top.deleted > 0
-    headings = (*_HEADINGS[:-1], *((_DELETED,) if deleted else ()), _HEADINGS[-1])
+    headings = (*_HEADINGS, *((_DELETED,) if deleted else ()), _PATH)
     lines = [_line(one, deleted=deleted) for one in rows]
     own = (*sizes(top), *((top.deleted,) if deleted else ()), "in all")
     yield Table(title, headings, lines or [own], footer=own if lines else (), bars=0)
@@ -275,7 +277,7 @@ def _line(row: DuRow, *, deleted: bool) -> tuple[Cell, ...]:
 
 def _total(results: Sequence[DuResult]) -> Table:
     places = [(*(sizes(one.top) if one.top else (None, None, None)), one.place.title) for one in results]
-    return Table("Total", (*_HEADINGS[:-1], "PLACE"), places, footer=(*sizes(_added(results)), "in all"))
+    return Table("Total", (*_HEADINGS, "PLACE"), places, footer=(*sizes(_added(results)), "in all"))
 
 
 def _numbers(entry: DiskEntry) -> dict[str, Any]:
