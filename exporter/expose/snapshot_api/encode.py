@@ -43,6 +43,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
     parts: dict[str, Iterable[Any]] = {
         "directories": objects.directories(figures),
         "reclaimable": objects.reclaimable(figures.reclaim) if measured else (),
+        "plan": objects.steps(figures),
         "layers": objects.layers(figures),
         "images": objects.images(figures),
         "containers": objects.containers(figures),
@@ -55,6 +56,8 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "namespaces": store.namespaces(figures),
         "blobs": store.blobs(figures),
         "ingests": store.ingests(figures),
+        "build_records": objects.build_records(figures),
+        "builds": store.builds(figures),
     }
     for name, rows in parts.items():
         yield from _list(figures, name, rows if measured else ())

@@ -1,15 +1,28 @@
 """The rows of a `Document`, made of the figures of one snapshot."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
 from exporter.core.knowledge import Knowledge
 from exporter.core.measured import Tree, Usage
-from exporter.core.model import Collector, Container, Image, Layer, LayerId, LayerKey, Snapshot, Use, Volume
+from exporter.core.model import (
+    BuildRecord,
+    Collector,
+    Container,
+    Image,
+    Layer,
+    LayerId,
+    LayerKey,
+    Snapshot,
+    Use,
+    Volume,
+)
 from exporter.core.text import escape
 from exporter.expose.snapshot_api.rows import (
+    BuildRecordRow,
     ContainerRow,
     DirectoryRow,
     GapRow,
@@ -17,6 +30,7 @@ from exporter.expose.snapshot_api.rows import (
     LayerRow,
     MissingRow,
     MountRow,
+    PlanRow,
     PluginRow,
     ProblemRow,
     ReclaimableRow,
@@ -28,6 +42,8 @@ from exporter.expose.snapshot_api.rows import (
 from exporter.figures.directory_sums import place_of
 from exporter.figures.figures import Figures
 from exporter.figures.needs import Figure
+from exporter.figures.plan import plan
+from exporter.figures.plan_order import Step
 from exporter.figures.prunes import NAMES, Category
 from exporter.figures.reclaim import Reclaim
 from exporter.figures.temporary import how_to_free
@@ -62,6 +78,17 @@ def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:
     for category, freed in found.freed.items():
         how, why = freed.how, escape(freed.why)
         yield ReclaimableRow(category, freed.allocated, freed.objects, NAMES[category], how.text, how.commands, why)
+
+
+def steps(figures: Figures) -> Iterator[PlanRow]:
+    """The steps of a plan that frees space."""
+    skipped = [category for category, freed in figures.reclaim.freed.items() if freed.why]
+    nothing: list[Step] = []
+    work = partial(plan, figures.snapshot, skipped)
+    for step in figures.barrier.attempt(Collector.DIRECTORIES, "plan", work, nothing):
+        of, where = step.of, {escape(one.mountpoint): freed for one, freed in step.elsewhere.items()}
+        row = PlanRow(step.kind, step.allocated, elsewhere=where or None)
+        yield row if of is None else replace(row, driver=escape(of.driver), namespace=escape(of.namespace), id=of.id)
 
 
 def layers(figures: Figures, use: Use | None = None) -> Iterator[LayerRow]:
@@ -212,6 +239,29 @@ def _volume(figures: Figures, volume: Volume) -> VolumeRow:
         device=escape(volume.device),
         options=escape(volume.options),
         link=volume.link,
+        compose_project=escape(volume.compose_project),
+        created=volume.created,
+        optioned=volume.optioned,
+    )
+
+
+def build_records(figures: Figures) -> Iterator[BuildRecordRow]:
+    """The records of BuildKit's cache."""
+    records = figures.snapshot.inventory.build_cache.records
+    yield from _rows(figures, Collector.BUILD_CACHE, records, partial(_build_record, figures))
+
+
+def _build_record(figures: Figures, record: BuildRecord) -> BuildRecordRow:
+    return BuildRecordRow(
+        id=escape(record.id),
+        kind=escape(record.kind),
+        size=figures.build_cache.records.get(record.id),
+        created=record.created,
+        last_used=record.last_used,
+        usage_count=record.usage_count,
+        shared=record.shared if figures.is_known(Figure.BUILD_SHARES) else None,
+        namespace=escape(record.namespace),
+        idle=record.id in figures.snapshot.inventory.build_cache.idle,
     )
 
 

@@ -63,6 +63,23 @@ class ReclaimableRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanRow:
+    """A step of a plan that frees space, after the steps before it: `allocated` bytes of disk blocks.
+
+    `kind`: build_cache, build_history, images_dangling and layers_orphaned are all of that; container and image are one
+    object, with its driver, namespace and id. `elsewhere`: by mount point what the step frees on each filesystem, where
+    the root has parts on several; one that is not there frees nothing on it.
+    """
+
+    kind: str
+    allocated: int | None
+    driver: str = ""
+    namespace: str = ""
+    id: str = ""
+    elsewhere: dict[str, int | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LayerRow:
     """A layer on disk. `id` names its directory; `chain` is its chain id where the layout has such.
 
@@ -188,7 +205,8 @@ class VolumeRow:
     """A volume; `directory` holds its data, "" where that is not below the root.
 
     `mount_type`, `device` and `options` are what is mounted there while a container uses it; "" for nothing. `link`: a
-    symbolic link leads there, so that it is not measured.
+    symbolic link leads there, so that it is not measured. `created`: when its directory was
+    made. `optioned`: it was made with driver options; no prune of Docker 18.06 on takes it.
     """
 
     name: str
@@ -203,6 +221,36 @@ class VolumeRow:
     device: str = ""
     options: str = ""
     link: bool = False
+    compose_project: str = ""
+    created: float | None = None
+    optioned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRecordRow:
+    """A record of BuildKit's cache. `kind` is its type, such as regular or source.local.
+
+    `shared`: an image has its layer as well. None of both where that is not known. `idle`: it belongs to another
+    snapshotter of containerd than the one that the engine works with, which does not know of it.
+    """
+
+    id: str
+    kind: str
+    size: int | None
+    created: float | None
+    last_used: float | None
+    usage_count: int | None
+    shared: bool | None
+    namespace: str = ""
+    idle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRow:
+    """An entry of the build history of containerd's image store: the id of a build, and when it was made."""
+
+    id: str
+    created: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +411,8 @@ class Document:
     `nested` are the data roots of remapped users below this one, by the names of their directories. `further` are the
     roots that are read with it, such as that of a containerd of the host. A path in one of these is absolute.
     `store` is where the image store of containerd is, "" for the root itself, and None where there is none; `engine` is
-    Docker's namespace in it, "" without Docker; `history` the number of entries of its build history.
+    Docker's namespace in it, "" without Docker; `history` the number of entries of its build history. `plan` are the
+    steps that free space, in their order; None in the document of an exporter that makes no such plan.
     """
 
     schema: int
@@ -399,6 +448,9 @@ class Document:
     namespaces: tuple[NamespaceRow, ...] = ()
     blobs: tuple[BlobRow, ...] = ()
     ingests: tuple[IngestRow, ...] = ()
+    build_records: tuple[BuildRecordRow, ...] = ()
+    builds: tuple[BuildRow, ...] = ()
+    plan: tuple[PlanRow, ...] | None = None
     progress: ProgressRow | None = None
 
     def why_not(self, figure: str, driver: str = "") -> str:
