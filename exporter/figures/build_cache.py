@@ -148,6 +148,8 @@ def _is_counted(use: Use, namespace: str, engine: str) -> bool:
 def _components(tree: Tree, snapshot: Snapshot) -> Iterator[str]:
     """The component that a tree of BuildKit's own belongs to."""
     cache = snapshot.inventory.build_cache
+    if not (cache.content or cache.files):
+        return
     if _is_in(tree, cache.content):
         yield _CONTENT
     elif _is_in(tree, cache.files):

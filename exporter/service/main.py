@@ -13,6 +13,7 @@ from exporter.service import systemd
 from exporter.service.current import Current
 from exporter.service.sandbox import SandboxError
 from exporter.service.scan_supervisor import ScanSupervisor
+from exporter.service.spawn import Spawned
 from exporter.service.starter import Starter
 from exporter.web.app import make_app
 from exporter.web.connections.addresses import listen
@@ -25,9 +26,10 @@ _LOOK_SECONDS = 5.0
 _log = Logger()
 
 
-async def serve(config: Config) -> None:
+async def serve(config: Config, first: Spawned | None = None) -> None:
     """Serve until SIGTERM or SIGINT; raises AddressError, SettingsError or SandboxError at the start.
 
+    `first`: a scanning process that waits for its orders.
     SandboxError also where the rights to scan were lost and only a restart helps, under systemd.
     """
     current = Current(config.root)
@@ -49,7 +51,7 @@ async def serve(config: Config) -> None:
     current.web = server.status
     loop = asyncio.get_running_loop()
     with Starter(config, current) as starter:
-        supervisor = ScanSupervisor(config, current, starter.launch)
+        supervisor = ScanSupervisor(config, current, starter.launch, first)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
         loop.add_signal_handler(signal.SIGHUP, partial(reload, asked=True))
