@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from exporter.cli.config_file import config_file_option
+from exporter.cli.param_types import ShareType, SizeType
 from exporter.config.limits import DEFAULT_SERIES, LIMITED, Shown
 from exporter.config.settings import (
     DEFAULT_PORT,
@@ -305,6 +306,13 @@ host_root = click.option(
 )
 prefix = click.option(
     "--prefix", default="", metavar="DIR", help="Where the host's / is mounted here; goes before bind mounts' paths."
+)
+size_to_free = click.argument("wanted", metavar="[SIZE]", type=SizeType(), required=False)
+until = click.option(
+    "--until", type=ShareType(), metavar="SHARE", help="Free until so much of the filesystem is used, such as 80%."
+)
+filesystem = click.option(
+    "--filesystem", "mountpoint", default="", metavar="DIR", help="The mount point of it; by default of the data root."
 )
 measure_binds = click.option(
     "--measure-binds", "measure", is_flag=True, help="Measure the directories that are bind-mounted."

@@ -204,4 +204,22 @@ def backup(document: "Document", host_root: str, prefix: str, measure: bool, doc
     return backup(index, places, measure_binds(index, places) if measure else {}, docker=docker)
 
 
-COMMANDS: tuple[click.Command, ...] = (df, images, containers, layers, whose, backup)
+@_command
+@options.size_to_free
+@options.until
+@options.filesystem
+def free(document: "Document", wanted: int | None, until: float | None, mountpoint: str) -> "Answer":
+    """Plan what to remove to free SIZE (such as 20GB), or until a share of the filesystem is used. Nothing is removed.
+
+    The easiest to lose comes first: the build cache, images without a name, stopped containers, images that no
+    container uses, logs without a limit, leftovers. Each step says what it frees after those before it. Volumes
+    are never in the plan. The exit status is 1 if all steps do not free enough.
+    """
+    from exporter.cli.commands.free import free  # noqa: PLC0415 - see above
+
+    if (wanted is None) == (until is None):
+        raise click.UsageError("give a SIZE to free, such as 20GB, or --until with a share, such as --until 80%")
+    return free(document, wanted, until, mountpoint)
+
+
+COMMANDS: tuple[click.Command, ...] = (df, images, containers, layers, whose, backup, free)

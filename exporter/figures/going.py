@@ -10,9 +10,10 @@ from exporter.core.measured import Tree
 from exporter.core.model import Container, ContainerState, Image, ImageKey, LayerId, LayerKey, Volume
 from exporter.figures.counting import count
 from exporter.figures.difference import Difference
-from exporter.figures.owners import KEPT
 from exporter.figures.prunes import Category
 
+#: The rank of what stays.
+KEPT = len(Category)
 RANKS: Mapping[Category, int] = {category: rank for rank, category in enumerate(Category)}
 _STOPPED_STATES = frozenset(ContainerState) - {
     *(ContainerState.UNKNOWN, ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING),
@@ -84,7 +85,7 @@ class Going:
         pending = {key: sum(self._goes.get(one) == rank for one in self._children.get(key, ())) for key in mine}
         ready = [key for key in mine if not pending[key]]
         for key in ready:  # which grows
-            if (parent := _parent(self._images[key])) in pending and parent is not None:
+            if (parent := parent_of(self._images[key])) in pending and parent is not None:
                 pending[parent] -= 1
                 ready += [parent] if not pending[parent] else []
         return [self._images[key] for key in ready]
@@ -100,7 +101,7 @@ class Going:
             if rank is not None and rank != KEPT and counted:
                 self.objects[rank] += sign
         if before != now:
-            move(_trees(one), before, now)
+            move(trees_of(one), before, now)
 
     def _go_on_with_containers(self, difference: Difference, move: Move, layers: "_Layers") -> set[ImageKey]:
         """Return the images that containers began or ceased to use."""
@@ -111,7 +112,7 @@ class Going:
                 self._move(one, move, *((rank, None) if sign < 0 else (None, rank)))
                 if one.unloaded and one.going:
                     continue
-                layers.need(one.driver, _layers_of(one), rank, sign)
+                layers.need(one.driver, layers_of(one), rank, sign)
                 if rank != KEPT:
                     continue
                 if (key := one.image_key) is not None:
@@ -138,13 +139,13 @@ class Going:
 
     def _remove(self, image: Image, move: Move, layers: "_Layers", pending: set[ImageKey]) -> None:
         if not _is_counted(image):
-            move(_trees(image), KEPT, None)
+            move(trees_of(image), KEPT, None)
             return
         rank = self._goes.pop(image.key, KEPT)
         self._move(image, move, rank, None)
         layers.need(image.driver, image.layers, rank, -1)
         del self._images[image.key]
-        if (parent := _parent(image)) is not None:
+        if (parent := parent_of(image)) is not None:
             left = self._children.pop(parent) - {image.key}
             self._children.update({parent: left} if left else {})
             pending.add(parent)
@@ -153,17 +154,17 @@ class Going:
         """Add an image. It is ranked later. Of several with one key the last one counts."""
         key = image.key
         if not _is_counted(image):
-            move(_trees(image), None, KEPT)
+            move(trees_of(image), None, KEPT)
             return
         if key in new:
-            move(_trees(self._images[key]), None, KEPT)
+            move(trees_of(self._images[key]), None, KEPT)
         elif (other := self._images.get(key)) is not None:
             rank = self._goes.pop(key, KEPT)
             self._move(other, move, rank, KEPT)
             layers.need(other.driver, other.layers, rank, -1)
         new.add(key)
         self._images[key] = image
-        if (parent := _parent(image)) is not None:
+        if (parent := parent_of(image)) is not None:
             self._children.setdefault(parent, set()).add(key)
             pending.add(parent)
 
@@ -174,18 +175,15 @@ class Going:
             at: ImageKey | None = key
             while at is not None and at in self._images and at not in before:
                 before[at] = self._goes.pop(at, KEPT)
-                at = _parent(self._images[at])
-        pending: Iterable[ImageKey] = before
-        while pending:  # once for all that were built on one: there may be thousands
-            parents: dict[ImageKey, None] = {}
-            for key in pending:
-                rank = self._rank(key, self._images[key])
-                if rank < self._goes.get(key, KEPT):
-                    self._goes[key] = rank
-                    parent = _parent(self._images[key])
-                    if parent is not None and parent in self._images:
-                        parents[parent] = None
-            pending = parents
+                at = parent_of(self._images[at])
+        pending = list(before)
+        while pending:
+            key = pending.pop()
+            rank = self._rank(key, self._images[key])
+            if rank < self._goes.get(key, KEPT):
+                self._goes[key] = rank
+                parent = parent_of(self._images[key])
+                pending += [parent] if parent in self._images and parent is not None else []
         return before
 
     def _rank(self, key: ImageKey, image: Image) -> int:
@@ -260,18 +258,21 @@ def _is_counted(image: Image) -> bool:
     return not (image.unloaded or image.namespace)
 
 
-def _parent(image: Image) -> ImageKey | None:
-    return None if image.parent is None else ImageKey(image.driver, image.namespace, image.parent)
+def parent_of(image: Image) -> ImageKey | None:
+    """The key of the image that another one was built on, whether that is there or not; None where it is not known."""
+    if image.parent is None:
+        return None
+    return ImageKey("" if image.namespace else image.driver, image.namespace, image.parent)
 
 
-def _layers_of(container: Container) -> tuple[LayerId, ...]:
-    """The layers that a container needs. Those of containerd are kept by a lease, or a container, of containerd."""
+def layers_of(container: Container) -> tuple[LayerId, ...]:
+    """The layers of a graph driver that a container needs. Those of containerd are kept by its store."""
     if container.namespace:
         return ()
     return (*container.chain, *(name for name in (container.layer, container.init) if name is not None))
 
 
-def _trees(one: Container | Image | Volume) -> tuple[Tree, ...]:
+def trees_of(one: Container | Image | Volume) -> tuple[Tree, ...]:
     """What is kept of an object besides its layers."""
     if isinstance(one, Volume):
         return tuple(tree for tree in (one.home, one.tree) if tree)

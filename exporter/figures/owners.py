@@ -1,18 +1,15 @@
-"""Which tree of an object each measured tree belongs to, and with which prune that goes, kept while both change."""
+"""Which tree of an object each measured tree belongs to, and in which step that goes, kept while both change."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from exporter.core.measured import Measured, Tree, Usage
 from exporter.core.model import Filesystem, Snapshot
 from exporter.figures.difference import Difference
-from exporter.figures.prunes import Category
 from exporter.figures.tally import Tally
+from exporter.inventory.areas import table
 
-#: When something goes: the place of its category among all, and these two places after all of them.
-KEPT = len(Category)
-_NOBODY = KEPT + 1
-#: What nothing keeps, and no prune removes: it stays, unless an object that has it, too, goes with a category.
+#: What nothing keeps, and no step removes: it stays, unless an object that has it, too, goes in a step.
 BY_ITSELF = -1
 #: A tree that several objects have goes with the last of them.
 _Ranks = int | tuple[int, ...]
@@ -21,16 +18,18 @@ _FIRST = 2
 
 
 class Owners:
-    """The trees of objects, each with its rank: when it goes.
+    """The trees of objects, each with its rank: the number of the step in which it goes; `kept` for what stays.
 
     A measured tree belongs to the object whose tree it is, or else to that of the innermost tree around it. One that
     belongs to none counts for nobody.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._nobody = kept + 1
         self._ranks: dict[Tree, _Ranks] = {}
         self._tally: Tally[int] = Tally()
-        #: What goes with any prune, where a root has parts on several filesystems.
+        #: What goes in any step, where a root has parts on several filesystems.
         self._elsewhere: Tally[Filesystem] = Tally()
         #: The measured trees that are no object's, but may lie in one's.
         self._loose: dict[Tree, set[Tree]] = defaultdict(set)
@@ -85,9 +84,9 @@ class Owners:
             if rank is None:
                 if not snapshot.is_here(tree):
                     continue
-                rank = _NOBODY
+                rank = self._nobody
             (self._tally.add if add else self._tally.remove)(rank, tree, measured)
-            where = snapshot.filesystem_of(tree) if several and rank < KEPT else None
+            where = snapshot.filesystem_of(tree) if several and rank < self._kept else None
             if where is not None:
                 (self._elsewhere.add if add else self._elsewhere.remove)(where, tree, measured)
 
@@ -113,26 +112,40 @@ class Owners:
             return None
         ranks = self._ranks[owner]
         last = ranks if isinstance(ranks, int) else max(ranks)
-        return KEPT if last == BY_ITSELF else last
+        return self._kept if last == BY_ITSELF else last
 
     def has(self, tree: Tree) -> bool:
         """Whether a tree is an object's."""
         return tree in self._ranks
 
     def elsewhere(self) -> dict[Filesystem, int]:
-        """The disk blocks that go with all categories on each filesystem, where there are several."""
+        """The disk blocks that go in all steps on each filesystem, where there are several."""
         return self._elsewhere.allocated()
+
+    def is_unknown(self, tree: Tree, snapshot: Snapshot, others: Container[Tree]) -> bool:
+        """Whether a tree goes in a step, and it is not known what it holds. Small metadata need not be there.
+
+        `others` are trees that must be there as well.
+        """
+        if not self.has(tree) or self.rank(tree) == self._kept:
+            return False
+        content = snapshot.inventory.content
+        of_store = content is not None and tree[: len(content.home)] == content.home
+        if snapshot.whole(tree) is None and (of_store or tree in others or table().around(tree).audited):
+            return True
+        lost = snapshot.incomplete
+        return bool(lost) and any(tree[:end] in lost for end in range(1, len(tree) + 1))
 
     def are_linked(self, rank: int | None) -> bool:
         """Whether an inode of what goes at this time, or of what belongs to no object (None), has links elsewhere."""
-        return self._tally.is_linked(_NOBODY if rank is None else rank)
+        return self._tally.is_linked(self._nobody if rank is None else rank)
 
-    def usages(self) -> tuple[dict[Category, Usage], Usage]:
-        """What goes with each category, and what belongs to no object.
+    def usages(self) -> tuple[list[Usage], Usage]:
+        """What goes in each step, and what belongs to no object.
 
         An inode is freed with its last link, so what is removed last is added first. One that an object has a link to,
         too, counts for the object.
         """
-        order = [*range(KEPT, -1, -1), _NOBODY]
+        order = [*range(self._kept, -1, -1), self._nobody]
         _, *usages, nobody = self._tally.usages(order)
-        return dict(zip(reversed(Category), usages, strict=True)), nobody
+        return usages[::-1], nobody

@@ -15,13 +15,13 @@ from exporter.core.measured import Tree
 from exporter.core.model import Filesystem, Layer, LayerKey, Snapshot
 from exporter.figures.clean_up import NO_CONTENT, ORPHANED, CleanUp, Freed, is_unsized
 from exporter.figures.difference import Difference, blank
+from exporter.figures.going import KEPT
 from exporter.figures.layer_sizes import LayerSizes
-from exporter.figures.owners import BY_ITSELF, KEPT, Owners
+from exporter.figures.owners import BY_ITSELF, Owners
 from exporter.figures.prunable import reasons_against
 from exporter.figures.prunes import Category
 from exporter.figures.stages import NOT_KEPT, Stages
 from exporter.figures.sweep import rank_of
-from exporter.inventory.areas import table
 
 #: None stands for what stays: it comes last.
 _RANK_OF: Mapping[Category | None, int] = {category: rank for rank, category in enumerate((*Category, None))}
@@ -47,7 +47,7 @@ class Reclaimer:
 
     def _begin(self, why: Mapping[Category, str]) -> None:
         """Begin with a root in which nothing is, and these reasons against prunes."""
-        self._owners = Owners()
+        self._owners = Owners(KEPT)
         self._clean_up = CleanUp(why)
         self._others: dict[Tree, int] = {}
         #: When the blobs and snapshots of containerd go that something needs, and those that nothing needs.
@@ -76,7 +76,8 @@ class Reclaimer:
         if difference.before.incomplete != difference.now.incomplete:  # also for the trees below
             touched |= self._unknown
         for tree in touched | difference.trees:
-            (self._unknown.add if self._is_unknown(tree, difference.now) else self._unknown.discard)(tree)
+            unknown = self._owners.is_unknown(tree, difference.now, others)
+            (self._unknown.add if unknown else self._unknown.discard)(tree)
 
     def _move(self, trees: tuple[Tree, ...], before: int | None, now: int | None) -> None:
         """Note that trees go at another time; None: the object is not there."""
@@ -129,17 +130,6 @@ class Reclaimer:
                 self._unsized[stays] += 1
         self._orphans = now
 
-    def _is_unknown(self, tree: Tree, snapshot: Snapshot) -> bool:
-        """Whether a tree goes with a category, and it is not known what it holds. Small metadata need not be there."""
-        if not self._owners.has(tree) or self._owners.rank(tree) == KEPT:
-            return False
-        content = snapshot.inventory.content
-        of_store = content is not None and tree[: len(content.home)] == content.home
-        if snapshot.whole(tree) is None and (of_store or tree in self._others or table().around(tree).audited):
-            return True
-        lost = snapshot.incomplete
-        return bool(lost) and any(tree[:end] in lost for end in range(1, len(tree) + 1))
-
     def reclaim(self, snapshot: Snapshot) -> Reclaim:
         """What the prunes free of the snapshot that this has come to."""
         clean_up = self._clean_up
@@ -150,7 +140,7 @@ class Reclaimer:
         if snapshot.unfinished:  # what has links to trees that are not measured yet may stay with these
             unknown |= {rank for rank in range(len(Category)) if self._owners.are_linked(rank)}
         freed = {
-            category: clean_up.freed(category, None if rank in unknown else usages[category].allocated)
+            category: clean_up.freed(category, None if rank in unknown else usages[rank].allocated)
             for rank, category in enumerate(Category)
         }
         whole = all(self._owners.owner(tree) is not None for tree in snapshot.incomplete)

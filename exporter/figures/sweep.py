@@ -6,7 +6,7 @@ control/control.go (Prune), containerd 2.1 core/metadata/gc.go.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from exporter.core.content import ContentStore, Hold, Holder
 from exporter.core.model import Container, Image, Inventory
@@ -55,6 +55,11 @@ class Sweep:
         """The roots of a kind that are not removed alone, by their index."""
         kind = _HOLDERS.index(holder)
         return [at for at, one in enumerate(self._kinds) if one == kind] if self._loaded else []
+
+    def targets(self) -> Iterator[tuple[int, str]]:
+        """The places of the roots that are names of images, with the digests that they lead to."""
+        for at in self._names.values():
+            yield at, _target(self._content.holds[at])
 
     def _remove_all(self, category: Category, *holders: Holder) -> None:
         """Remove all roots of these kinds that no category before has removed."""

@@ -18,7 +18,7 @@ from tests.support.engine import Engine
 from tests.support.waiting import DEADLINE, eventually
 
 #: Drivers that are snapshotters of containerd. The other ones are the engine's own graph drivers.
-SNAPSHOTTERS = ("overlayfs", "native")
+SNAPSHOTTERS = ("overlayfs", "native", "btrfs")
 #: What containerd has, and an engine does not need.
 _CONTAINERD = """
 version = 3

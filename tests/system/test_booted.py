@@ -13,6 +13,7 @@ from exporter.core.version import VERSION
 from exporter.demo import build_demo
 from tests.support.booted import Machine, machine
 from tests.support.product import Samples, needs, scanning, workers
+from tests.support.runbooks.elsewhere import NOT_RUN, Elsewhere
 from tests.support.waiting import eventually
 
 _NAME = "docker-storage-exporter"
@@ -123,6 +124,18 @@ def test_what_is_unmounted_on_the_host_is_not_kept_by_the_unit(host: Machine) ->
     assert f" {place} " not in host.run("cat", f"/proc/{process(host)}/mountinfo").stdout
     done = host.run("rmdir", place)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_commands_of_runbooks_ask_the_service(service: Machine) -> None:
+    """What runbooks tell to ask systemd, with what it answers (`tests/support/runbooks/elsewhere.py`)."""
+    asked = [command for command, why in NOT_RUN.items() if isinstance(why, Elsewhere) and __file__.endswith(why.file)]
+    said = {command: service.run("sh", "-c", command) for command in asked}
+    assert "Active: active (running)" in said.pop(f"systemctl status {_NAME}").stdout
+    assert int(said.pop(f"ls /proc/$(systemctl show -P MainPID {_NAME})/fd | wc -l").stdout) > 5
+    (limits,) = [one.stdout.split() for command, one in said.items() if "TasksCurrent" in command]
+    assert all(number.isdigit() for number in limits)
+    assert len(limits) == 2
+    assert {command: one.stderr for command, one in said.items() if one.returncode} == {}
 
 
 def test_a_reload_scans_again_and_ends_well(service: Machine) -> None:

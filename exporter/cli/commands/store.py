@@ -131,7 +131,8 @@ def _said_of_ingest(one: IngestRow) -> dict[str, str]:
 def _said_of_snapshot(index: Index, layer: LayerRow) -> list[dict[str, str]]:
     images = [index.image_name(one) for one in index.images_with(layer)]
     named = ", ".join(images[:_MANY]) + (f" and {len(images) - _MANY} more" if len(images) > _MANY else "")
-    text = f"{index.layer_name(layer)} of the namespace {layer.namespace}, {size(layer.size)}, {index.owner(layer)}"
+    of = f" of the namespace {layer.namespace}" if layer.namespace else ""  # what containerd does not list has none
+    text = f"{index.layer_name(layer)}{of}, {size(layer.size)}, {index.owner(layer)}"
     found = [{"kind": "layer", "id": layer.id, "text": f"{text} (images: {named})" if named else text}]
     if (container := index.container_of(layer)) is not None:
         about = f"{container_name(container)} ({index.short(container.id)}), {container.state}, of {container.image}"

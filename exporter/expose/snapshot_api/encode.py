@@ -43,6 +43,7 @@ def _pieces(figures: Figures) -> Iterator[str]:
     parts: dict[str, Iterable[Any]] = {
         "directories": objects.directories(figures),
         "reclaimable": objects.reclaimable(figures.reclaim) if measured else (),
+        "plan": objects.steps(figures),
         "layers": objects.layers(figures),
         "images": objects.images(figures),
         "containers": objects.containers(figures),

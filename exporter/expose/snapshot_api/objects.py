@@ -1,6 +1,7 @@
 """The rows of a `Document`, made of the figures of one snapshot."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import TypeVar
@@ -17,6 +18,7 @@ from exporter.expose.snapshot_api.rows import (
     LayerRow,
     MissingRow,
     MountRow,
+    PlanRow,
     PluginRow,
     ProblemRow,
     ReclaimableRow,
@@ -28,6 +30,8 @@ from exporter.expose.snapshot_api.rows import (
 from exporter.figures.directory_sums import place_of
 from exporter.figures.figures import Figures
 from exporter.figures.needs import Figure
+from exporter.figures.plan import plan
+from exporter.figures.plan_order import Step
 from exporter.figures.prunes import NAMES, Category
 from exporter.figures.reclaim import Reclaim
 from exporter.figures.temporary import how_to_free
@@ -62,6 +66,17 @@ def reclaimable(found: Reclaim) -> Iterator[ReclaimableRow]:
     for category, freed in found.freed.items():
         how, why = freed.how, escape(freed.why)
         yield ReclaimableRow(category, freed.allocated, freed.objects, NAMES[category], how.text, how.commands, why)
+
+
+def steps(figures: Figures) -> Iterator[PlanRow]:
+    """The steps of a plan that frees space."""
+    skipped = [category for category, freed in figures.reclaim.freed.items() if freed.why]
+    nothing: list[Step] = []
+    work = partial(plan, figures.snapshot, skipped)
+    for step in figures.barrier.attempt(Collector.DIRECTORIES, "plan", work, nothing):
+        of, where = step.of, {escape(one.mountpoint): freed for one, freed in step.elsewhere.items()}
+        row = PlanRow(step.kind, step.allocated, elsewhere=where or None)
+        yield row if of is None else replace(row, driver=escape(of.driver), namespace=escape(of.namespace), id=of.id)
 
 
 def layers(figures: Figures, use: Use | None = None) -> Iterator[LayerRow]:

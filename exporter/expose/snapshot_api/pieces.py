@@ -32,8 +32,8 @@ _HEAD = {
     "progress": None,
 }
 _LISTS = (
-    *("directories", "reclaimable", "layers", "images", "containers", "volumes", "missing", "plugins", "remarks"),
-    *("temporary", "content", "namespaces", "blobs", "ingests", "gaps", "unknown", "problems"),
+    *("directories", "reclaimable", "plan", "layers", "images", "containers", "volumes", "missing", "plugins"),
+    *("remarks", "temporary", "content", "namespaces", "blobs", "ingests", "gaps", "unknown", "problems"),
 )
 #: One for all rows: `json.dumps` would make one for each.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)

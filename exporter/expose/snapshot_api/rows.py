@@ -63,6 +63,23 @@ class ReclaimableRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanRow:
+    """A step of a plan that frees space, after the steps before it: `allocated` bytes of disk blocks.
+
+    `kind`: build_cache, build_history, images_dangling and layers_orphaned are all of that; container and image are one
+    object, with its driver, namespace and id. `elsewhere`: by mount point what the step frees on each filesystem, where
+    the root has parts on several; one that is not there frees nothing on it.
+    """
+
+    kind: str
+    allocated: int | None
+    driver: str = ""
+    namespace: str = ""
+    id: str = ""
+    elsewhere: dict[str, int | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LayerRow:
     """A layer on disk. `id` names its directory; `chain` is its chain id where the layout has such.
 
@@ -363,7 +380,8 @@ class Document:
     `nested` are the data roots of remapped users below this one, by the names of their directories. `further` are the
     roots that are read with it, such as that of a containerd of the host. A path in one of these is absolute.
     `store` is where the image store of containerd is, "" for the root itself, and None where there is none; `engine` is
-    Docker's namespace in it, "" without Docker; `history` the number of entries of its build history.
+    Docker's namespace in it, "" without Docker; `history` the number of entries of its build history. `plan` are the
+    steps that free space, in their order; None in the document of an exporter that makes no such plan.
     """
 
     schema: int
@@ -399,6 +417,7 @@ class Document:
     namespaces: tuple[NamespaceRow, ...] = ()
     blobs: tuple[BlobRow, ...] = ()
     ingests: tuple[IngestRow, ...] = ()
+    plan: tuple[PlanRow, ...] | None = None
     progress: ProgressRow | None = None
 
     def why_not(self, figure: str, driver: str = "") -> str:

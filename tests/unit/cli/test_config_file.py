@@ -58,7 +58,7 @@ def _three(option: click.Option, file: Path) -> list[str]:
         return (list(option.type.choices) * 2)[:3]
     if isinstance(option.type, click.File | click.Path):
         return [str(file)] * 3
-    if isinstance(option.type, click.FloatRange) and option.type.max is not None:
+    if option.type.name == "share" or (isinstance(option.type, click.FloatRange) and option.type.max is not None):
         return ["0.25", "0.5", "0.75"]
     numbers = option.type.name in ("integer range", "float range")
     return ["25", "50", "75"] if numbers else ["one:1", "two:2", "three:3"]

@@ -1,0 +1,236 @@
+"""`free`: a plan that frees so much space on one filesystem, step by step. Nothing is removed."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import click
+
+from exporter.cli.commands.backup_plan import called, registry_evidence
+from exporter.cli.commands.index import Index, container_name
+from exporter.cli.commands.tables import Answer, AtLeast, Cell, Lines, Table, size
+from exporter.core.shell import arguments
+from exporter.core.units import age, human
+from exporter.expose.snapshot_api.rows import ContainerRow, Document, FilesystemRow, ImageRow, PlanRow
+from exporter.figures.prunes import Category
+
+#: The kinds of steps in which all that a prune takes goes, with the prune and what it costs.
+_WHOLE = {
+    "build_cache": (Category.BUILD_CACHE, "builds take longer until it is filled again"),
+    "build_history": (Category.BUILD_HISTORY, "logs and traces of builds are lost"),
+    "images_dangling": (Category.IMAGES_DANGLING, "nothing names them any more"),
+    "layers_orphaned": (Category.LAYERS_ORPHANED, "no engine knows them"),
+}
+_REMOVE = {"container": "docker rm", "image": "docker rmi", "log": "truncate -s 0"}
+#: Shorter logs than this are not worth a command.
+_SMALLEST_LOG = 1_000_000
+_CONTAINERS = "containers"
+#: The kind of the leftovers that the engine does not know.
+_LAST = "layers_orphaned"
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One step: the bytes that it frees on the filesystem, and how.
+
+    `words`: the arguments of the command of its kind. `commands`: those of a kind that has its own.
+    """
+
+    kind: str
+    freed: int | None
+    what: str
+    when: str = ""
+    cost: str = ""
+    words: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+
+
+def free(document: Document, wanted: int | None, until: float | None, mountpoint: str = "") -> Answer:
+    """Plan to free `wanted` bytes, or until only a share of the filesystem is used."""
+    if document.plan is None:
+        raise click.ClickException("this exporter is older than the command, and says nothing of steps")
+    place = _filesystem(document, mountpoint)
+    target = wanted if wanted is not None else _until(place, until or 0.0)
+    steps = [*_steps(Index(document), place)]
+    taken, freed = _enough(steps, target)
+    data = {
+        "filesystem": place.mountpoint,
+        "target": target,
+        "freed": freed,
+        "enough": freed >= target,
+        "steps": [
+            {"kind": one.kind, "freed": one.freed, "what": one.what, "cost": one.cost, "commands": [*_commands([one])]}
+            for one in taken
+        ],
+    }
+    parts: list[Table | Lines] = [_table(taken, place, target)]
+    if taken:
+        parts.append(Lines("Commands, in this order", [*_commands(taken)]))
+    parts.append(Lines("", [*_conclusion(document, place, target, freed, taken)]))
+    return Answer(data, parts, failed=freed < target)
+
+
+def _filesystem(document: Document, mountpoint: str) -> FilesystemRow:
+    """The filesystem with this mount point, or that of the data root."""
+    found = [one for one in document.filesystems if (one.mountpoint == mountpoint if mountpoint else not one.directory)]
+    if not found and not mountpoint:
+        raise click.ClickException(f"the filesystem of {document.root} is not known")
+    if not found:
+        known = ", ".join(sorted(one.mountpoint for one in document.filesystems)) or "none"
+        raise click.ClickException(f"no part of the root is on a filesystem mounted on {mountpoint}, but on: {known}")
+    return found[0]
+
+
+def _until(place: FilesystemRow, share: float) -> int:
+    """How many bytes to free until a share of a filesystem is used, as `df` reckons it: what only root has is none."""
+    if place.size is None or place.free is None or place.available is None:
+        raise click.ClickException(f"how full {place.mountpoint} is is not known")
+    used = place.size - place.free
+    return max(0, used - int(share * (used + place.available)))
+
+
+def _enough(steps: Sequence[_Step], target: int) -> tuple[list[_Step], int]:
+    """The first steps that free so much together, and how much they free."""
+    taken: list[_Step] = []
+    freed = 0
+    for step in steps:
+        if freed >= target:
+            break
+        taken.append(step)
+        freed += step.freed or 0
+    while taken and freed < target and taken[-1].freed == 0:  # nothing after it gains from it
+        taken.pop()
+    return taken, freed
+
+
+def _steps(index: Index, place: FilesystemRow) -> Iterator[_Step]:
+    """All steps in their order: what is easiest to lose is first."""
+    document = index.document
+    rows = document.plan or ()
+    made = _Maker(index, place)
+    removed = {row.id for row in rows if row.kind == "container"}
+    yield from (step for row in rows if row.kind != _LAST and (step := made.step(row)))
+    yield from _logs(document, removed, place)
+    for one in document.temporary:
+        if one.allocated and _is_on(document, place, one.path.partition("/")[0]):
+            written = f"written {age(time.time() - one.newest)} ago"
+            yield _Step(
+                "temporary", one.allocated, f"old files in {one.path}", written, "leftovers", (), (f"# {one.how}",)
+            )
+    yield from (step for row in rows if row.kind == _LAST and (step := made.step(row)))
+
+
+class _Maker:
+    """Makes the steps of the objects of one document."""
+
+    def __init__(self, index: Index, place: FilesystemRow) -> None:
+        self._index = index
+        self._place = place
+        document = index.document
+        self._prunes = {one.category: one for one in document.reclaimable}
+        self._containers = {(one.namespace, one.id): one for one in document.containers}
+        self._images = {(one.driver, one.namespace, one.id): one for one in document.images}
+
+    def step(self, row: PlanRow) -> _Step | None:
+        """The step of a row; None where nothing goes, or it is of something that is not in the document."""
+        freed = _freed(row, self._place)
+        if row.kind == "container":
+            container = self._containers.get((row.namespace, row.id))
+            return None if container is None else _of_container(container, freed)
+        if row.kind == "image":
+            image = self._images.get((row.driver, row.namespace, row.id))
+            return None if image is None else _of_image(self._index, image, freed)
+        category, cost = _WHOLE.get(row.kind, ("", ""))
+        prune = self._prunes.get(category)
+        if prune is None or not prune.objects:
+            return None
+        return _Step(row.kind, freed, prune.what, "", cost, (), prune.commands[:1] or (f"# {prune.how}",))
+
+
+def _freed(row: PlanRow, place: FilesystemRow) -> int | None:
+    if row.elsewhere is not None:
+        return row.elsewhere.get(place.mountpoint, 0)
+    return row.allocated if not place.directory else 0
+
+
+def _of_container(one: ContainerRow, freed: int | None) -> _Step:
+    when = f"ended {age(time.time() - one.finished)} ago" if one.finished else one.state
+    cost = f"what it wrote is lost: {size(one.writable)}"
+    return _Step("container", freed, f"container {container_name(one)}", when, cost, (called(one),))
+
+
+def _of_image(index: Index, one: ImageRow, freed: int | None) -> _Step:
+    when = f"made {age(time.time() - one.created)} ago" if one.created else ""
+    evidence = registry_evidence(index, one)
+    cost = {
+        "digest": "can be pulled again, if the registry still has it",
+        "tag": "may be on this host alone: it was in no registry that is known",
+        "none": "is on this host alone",
+        "unknown": "its names are not known",
+    }[evidence]
+    names = one.references or one.digests or (index.short(one.id),)
+    return _Step("image", freed, f"image {index.image_name(one)}", when, cost, names)
+
+
+def _logs(document: Document, removed: set[str], place: FilesystemRow) -> Iterator[_Step]:
+    """The logs that nothing bounds, the largest first: those have one file."""
+    if not _is_on(document, place, _CONTAINERS):
+        return
+    rows = [
+        one
+        for one in document.containers
+        if one.log_driver == "json-file" and one.log_bounded is False and not one.log_deleted and one.id not in removed
+    ]
+    for one in sorted(rows, key=lambda one: (-(one.log or 0), one.id)):
+        if one.log is not None and one.log >= _SMALLEST_LOG:
+            path = f"{document.root.rstrip('/')}/{_CONTAINERS}/{one.id}/{one.id}-json.log"
+            cost = "its lines so far are lost; set max-size, or it grows again"
+            yield _Step("log", one.log, f"log of {container_name(one)}", one.state, cost, (path,))
+
+
+def _is_on(document: Document, place: FilesystemRow, directory: str) -> bool:
+    """Whether a top-level directory of the data root is on this filesystem."""
+    mounted = [one for one in document.filesystems if one.directory == directory]
+    return place in mounted if mounted else not place.directory
+
+
+def _table(steps: Sequence[_Step], place: FilesystemRow, target: int) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    total, whole = 0, True
+    for step in steps:
+        total, whole = total + (step.freed or 0), whole and step.freed is not None
+        rows.append((step.freed, total if whole else AtLeast(total), step.what, step.when, step.cost))
+    title = f"To free {human(target)} on {place.mountpoint}, each step after those above it"
+    return Table(title, (">FREES", ">IN ALL", "WHAT", "WHEN", "WHAT IS LOST"), rows)
+
+
+def _commands(steps: Sequence[_Step]) -> Iterator[str]:
+    """The commands of these steps; what follows each other and is of one kind has one."""
+    for kind, some in groupby(steps, key=lambda step: step.kind):
+        group = list(some)
+        if kind in _REMOVE:
+            yield f"{_REMOVE[kind]} {arguments(*(word for step in group for word in step.words))}"
+        else:
+            yield from (command for step in group for command in step.commands)
+
+
+def _conclusion(
+    document: Document, place: FilesystemRow, target: int, freed: int, taken: Sequence[_Step]
+) -> Iterator[str]:
+    if target == 0:
+        yield f"Nothing is to be freed on {place.mountpoint}."
+    elif freed >= target:
+        yield f"This frees {human(freed)} of the {human(target)} that are wanted. Nothing was removed by this command."
+    else:
+        yield f"That is not enough: {human(target - freed)} of {human(target)} are missing. Nothing was removed."
+    if any(step.freed is None for step in taken):
+        yield "What ? frees is not known; it counts as nothing."
+    for row in document.reclaimable:
+        if row.why:
+            yield f"Not in this plan: {row.what or row.category}, {row.why}."
+        elif row.category == Category.VOLUMES_UNUSED and row.objects and freed < target:
+            yield (
+                f"Not in this plan: {row.objects} {row.what}, {size(row.bytes)}. What is in them may be nowhere else: "
+                "docker volume ls --filter dangling=true lists them."
+            )

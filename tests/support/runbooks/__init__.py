@@ -1,0 +1,1 @@
+"""Runbooks, as somebody follows them: their commands, hosts with the trouble, and what is run nowhere and why."""

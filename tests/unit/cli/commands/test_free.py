@@ -1,0 +1,153 @@
+"""What `free` plans: how many steps it takes, on which filesystem, what is in no plan."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from exporter.cli.commands.free import free
+from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table
+from exporter.cli.param_types import ShareType, SizeType
+from exporter.expose.snapshot_api.rows import Document, FilesystemRow, PlanRow
+from tests.support.product import document_of
+from tests.support.roots import GraphRoot, graph_root, hex_id
+
+_DISK = FilesystemRow("/", "8:1", "/", "ext4", size=1000, free=300, available=200)
+_OTHER = FilesystemRow("/o", "8:2", "/o", "ext4", size=1000, free=300, available=200, directory="volumes")
+
+
+def _built(path: Path) -> GraphRoot:
+    built = graph_root(path).image("base").image("old", parent="base", tag="old:1", files={"f": b"x" * 9000})
+    built.image("young", parent="base", tag="young:1", files={"f": b"x" * 5000})
+    return built.container("gone", image="young", log=b"123")
+
+
+def _document(path: Path, **changes: Any) -> Document:
+    return replace(document_of(_built(path).path), filesystems=(_DISK,), **changes)
+
+
+def _lines(answer: Answer) -> list[str]:
+    return [line for part in answer.parts if isinstance(part, Lines) for line in part.lines]
+
+
+def _table(answer: Answer) -> Table:
+    (table,) = (part for part in answer.parts if isinstance(part, Table))
+    return table
+
+
+def test_it_takes_as_many_steps_as_are_needed(tmp_path: Path) -> None:
+    document = _document(tmp_path)
+    container, *images = (row.allocated or 0 for row in document.plan or () if row.kind in ("container", "image"))
+    little = free(document, 1, None)
+    assert [one["kind"] for one in little.data["steps"]] == ["container"]
+    assert (little.data["freed"], little.data["enough"], little.failed) == (container, True, False)
+    more = free(document, container + 1, None)
+    assert [one["what"] for one in more.data["steps"]] == ["container gone", "image old:1"]
+    assert [row[1] for row in _table(more).rows] == [container, container + images[0]]
+    assert _lines(more)[:2] == ["docker rm gone", "docker rmi old:1"]
+    assert "Nothing was removed" in _lines(more)[-1]
+
+
+def test_it_says_when_all_of_it_is_not_enough(tmp_path: Path) -> None:
+    document = _document(tmp_path)
+    answer = free(document, 10**9, None)
+    assert answer.failed
+    assert answer.data["freed"] == sum(row.allocated or 0 for row in document.plan or ())
+    assert any(line.startswith("That is not enough") for line in _lines(answer))
+
+
+def test_a_share_of_the_filesystem_is_reckoned_as_df_does_it(tmp_path: Path) -> None:
+    document = _document(tmp_path)
+    assert free(document, None, 0.5).data["target"] == 250  # 700 of 900 are used
+    nothing = free(document, None, 0.9)
+    assert (nothing.data["target"], nothing.data["steps"], nothing.failed) == (0, [], False)
+    unknown = replace(document, filesystems=(replace(_DISK, size=None, free=None, available=None),))
+    with pytest.raises(click.ClickException, match="not known"):
+        free(unknown, None, 0.5)
+
+
+def test_what_is_not_known_counts_as_nothing(tmp_path: Path) -> None:
+    document = _document(tmp_path)
+    plan = tuple(replace(row, allocated=None) if row.kind == "container" else row for row in document.plan or ())
+    answer = free(replace(document, plan=plan), 1, None)
+    first, second, *_ = _table(answer).rows
+    assert first[0] is None
+    assert isinstance(second[1], AtLeast)
+    assert "What ? frees is not known; it counts as nothing." in _lines(answer)
+
+
+def test_another_filesystem_has_other_steps(tmp_path: Path) -> None:
+    places: dict[str, int | None] = {"/o": 7}
+    document = _document(tmp_path)
+    plan = tuple(replace(row, elsewhere=places if row.kind == "image" else {"/": 9}) for row in document.plan or ())
+    document = replace(document, plan=plan, filesystems=(_DISK, _OTHER))
+    assert free(document, 14, None, "/o").data["freed"] == 14
+    assert free(document, 9, None).data["freed"] == 9
+    with pytest.raises(click.ClickException, match="but on: /, /o"):
+        free(document, 1, None, "/else")
+
+
+def test_logs_without_a_limit_come_after_images_and_volumes_never(tmp_path: Path) -> None:
+    document = _document(tmp_path)
+    (gone,) = document.containers
+    about: dict[str, Any] = {"log_driver": "json-file", "log_bounded": False, "state": "running", "name": "talks"}
+    talks = replace(gone, id=hex_id("talks"), log=5_000_000, **about)
+    bounded = replace(gone, id=hex_id("bounded"), log=9_000_000, log_driver="json-file", log_bounded=True)
+    small = replace(talks, id=hex_id("small"), log=999_999)
+    volumes = next(row for row in document.reclaimable if row.category == "volumes_unused")
+    rows = [row for row in document.reclaimable if row is not volumes]
+    document = replace(
+        document,
+        containers=(gone, talks, bounded, small),
+        reclaimable=(*rows, replace(volumes, objects=3, bytes=10**12, what="volumes without a container")),
+    )
+    answer = free(document, 10**9, None)
+    last = answer.data["steps"][-1]
+    path = f"{document.root}/containers/{talks.id}/{talks.id}-json.log"
+    assert (last["kind"], last["freed"], last["commands"]) == ("log", 5_000_000, [f"truncate -s 0 {path}"])
+    assert any(line.startswith("Not in this plan: 3 volumes without a container, 1 TB") for line in _lines(answer))
+
+
+def test_why_a_prune_is_in_no_plan_is_said(tmp_path: Path) -> None:
+    document = _document(tmp_path)
+    rows = tuple(replace(row, bytes=None, objects=None, why="why") for row in document.reclaimable)
+    answer = free(replace(document, plan=(), reclaimable=rows), 1, None)
+    assert sum(line.endswith(", why.") for line in _lines(answer)) == len(rows)
+
+
+def test_an_older_exporter_has_no_plan(tmp_path: Path) -> None:
+    with pytest.raises(click.ClickException, match="older"):
+        free(_document(tmp_path, plan=None), 1, None)
+
+
+def test_a_step_of_an_object_that_is_not_in_the_document_is_none(tmp_path: Path) -> None:
+    """A document of a stranger may say anything."""
+    rows = (PlanRow("image", 5, "aufs", "", "x"), PlanRow("container", 5), PlanRow("more", 5))
+    assert free(_document(tmp_path, plan=rows), 1, None).data["steps"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("20GB", 20 * 10**9), ("20 GiB", 20 * 2**30), ("1.5kB", 1500), ("7", 7), ("20g", 20 * 10**9), ("1Mi", 2**20)],
+)
+def test_a_size_is_written_as_people_write_it(text: str, expected: int) -> None:
+    assert SizeType().convert(text, None, None) == expected
+
+
+@pytest.mark.parametrize("text", ["0", "", "-1", "GB", "20XB", "1e9", "20GB more", "9" * 30])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        SizeType().convert(text, None, None)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("80%", 0.8), ("0.8", 0.8), ("0", 0), ("100%", 1), ("5.5%", 0.055)])
+def test_a_share_is_written_as_people_write_it(text: str, expected: float) -> None:
+    assert ShareType().convert(text, None, None) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("text", ["80", "101%", "1.1", "-5%", "%", "", "nan"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        ShareType().convert(text, None, None)
