@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from functools import partial
+from socket import socket
 
 from exporter.config.settings import Config
 from exporter.core.log import Logger
@@ -26,10 +27,10 @@ _LOOK_SECONDS = 5.0
 _log = Logger()
 
 
-async def serve(config: Config, first: Spawned | None = None) -> None:
+async def serve(config: Config, passed: Sequence[socket], first: Spawned | None) -> None:
     """Serve until SIGTERM or SIGINT; raises AddressError, SettingsError or SandboxError at the start.
 
-    `first`: a scanning process that waits for its orders.
+    `passed`: the listening sockets, where systemd has them. `first`: a scanning process that waits for its orders.
     SandboxError also where the rights to scan were lost and only a restart helps, under systemd.
     """
     current = Current(config.root)
@@ -47,7 +48,7 @@ async def serve(config: Config, first: Spawned | None = None) -> None:
     over_http = partial(reload, asked=False)
     app = make_app(current, over_http if config.web.lifecycle else None)
     server = Server(app, config.web.config_file, config.web.allowed_hosts)
-    sockets = systemd.sockets() or listen(config.web.listen)
+    sockets = passed or listen(config.web.listen)
     current.web = server.status
     loop = asyncio.get_running_loop()
     with Starter(config, current) as starter:
