@@ -69,7 +69,9 @@ def flag_values(top: "YamlEntry", known: dict[str, click.Option]) -> dict[str, A
 
 def _keys(command: click.Command) -> Iterator[tuple[str, click.Option]]:
     for option in command.params:
-        if isinstance(option, click.Option) and option.opts[0] != _FLAG and not option.is_eager:
+        if not isinstance(option, click.Option) or option.opts[0] == _FLAG or option.is_eager:
+            continue
+        if not getattr(option, "for_one_call", False):
             yield option.opts[0].removeprefix("--"), option
 
 

@@ -294,12 +294,11 @@ from_cert_file = _quiet(
 from_key_file = _quiet(
     "--from.key-file", "key_file", default=None, metavar="FILE", help="Its key, if that is another file."
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs (docs/terminal.md).")
-exact = click.option("--bytes", "exact", is_flag=True, help="Print sizes in bytes.")
-
 tree = click.option("--tree", is_flag=True, help="Draw the tree, as docker images -tree of Docker 1.x did.")
-full_ids = click.option("--no-trunc", "full", is_flag=True, help="Print ids in full (in the tree).")
 all_images = click.option("--all", "-a", "intermediate", is_flag=True, help="List intermediate images too.")
+all_containers = click.option(
+    "--all", "-a", "every", is_flag=True, help="For the habit of docker ps: all containers are listed anyway."
+)
 orphaned = click.option("--orphaned", is_flag=True, help="List only layers that nothing refers to.")
 host_root = click.option(
     "--host-root", default="", metavar="DIR", help="Where the data root is on the host, if it is elsewhere there."

@@ -3,15 +3,17 @@
 import os
 import sys
 from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Any
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from exporter.cli import options
+from exporter.cli.habit_options import asked, with_habits
 from exporter.config.settings import Config, ScanSettings
 
 if TYPE_CHECKING:
+    from exporter.cli.commands.habits import Habits
     from exporter.cli.commands.tables import Answer
     from exporter.expose.snapshot_api.rows import Document
 
@@ -27,40 +29,75 @@ _SOURCE = (
     options.from_ca_file,
     options.from_cert_file,
     options.from_key_file,
-    options.as_json,
-    options.exact,
 )
+#: The names of these flags as parameters.
+_PLACE = ("root", "containerd_root", "network")
+_FROM = (*_PLACE, "url", "user", "password_file", "ca_file", "cert_file", "key_file")
+#: The parameters of `habit_options`.
+_HABITS = ("names", "filters", "sort", "reverse", "limit", "quiet", "form", "as_json", "exact", "si", "iec", "full")
 
 
 def _command(function: _Function) -> click.Command:
     """Make a command from a function. It is called with a `Document` and its own flags; it returns an `Answer`."""
+    return _made(function, listed=False)
+
+
+def _listing(function: _Function) -> click.Command:
+    """The same for a function that lists rows: it is called with the `Habits` that are asked for as well."""
+    return _made(function, listed=True)
+
+
+def _made(function: _Function, *, listed: bool) -> click.Command:
+    name = function.__name__.replace("_", "-")
 
     @wraps(function)
-    def run(as_json: bool, exact: bool, **settings: Any) -> None:
-        from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415 - see above
+    def run(**flags: Any) -> None:
+        from exporter.cli.commands.output import print_answer as output_answer  # noqa: PLC0415 - see above
+        from exporter.cli.commands.plain_text import make_safe  # noqa: PLC0415
+        from exporter.cli.commands.watching import watch  # noqa: PLC0415
+        from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415
+        from exporter.core.units import written_in  # noqa: PLC0415
 
-        place = ("root", "containerd_root", "network")
-        source = (*place, "url", "user", "password_file", "ca_file", "cert_file", "key_file")
-        with HANG_PROBE.outside():
-            document = _document(**{name: settings.pop(name) for name in source})
-            answer = function(document, **settings)
-        try:
-            _print(document, answer, function.__name__, as_json=as_json, exact=exact)
-            sys.stdout.flush()
-        except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        incomplete = _report_problems(document, objects=function.__name__ != "df")
-        sys.exit(1 if incomplete or answer.failed else 0)
+        of_habits = {one: flags.pop(one) for one in (*_HABITS, "watch") if one in flags}
+        wanted = asked(name, of_habits)
+        for output in (sys.stdout, sys.stderr):
+            make_safe(output)
+        if wanted.watch is not None and not sys.stdout.isatty():
+            raise click.UsageError("--watch draws on a terminal, and the output is none")
+        source = _source(**{one: flags.pop(one) for one in _FROM})
+        flags |= {"habits": wanted.habits} if listed else {}
+
+        def draw(output: TextIO) -> bool:
+            document = source()
+            answer = function(document, **flags)
+            output_answer(document, answer, name, wanted.output, output)
+            output.flush()
+            return _report_problems(document, objects=name != "df") or answer.failed
+
+        with written_in(wanted.units), HANG_PROBE.outside():
+            if wanted.watch is not None:
+                watch(draw, wanted.watch, sys.stdout)
+            failed = _printed(draw)
+        sys.exit(1 if failed else 0)
 
     flagged: Any = run
     for option in reversed(_SOURCE):
         flagged = option(flagged)
-    command = click.command(name=function.__name__)(flagged)
+    command = click.command(name=name)(with_habits(flagged, listed=listed))
     options.config_file(command)
     return command
 
 
-def _document(  # noqa: PLR0913 - one parameter for each flag
+def _printed(draw: Callable[[TextIO], bool]) -> bool:
+    """Print once. Where the reader, such as `head`, has closed the pipe, the rest is left out."""
+    try:
+        return draw(sys.stdout)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+
+
+def _source(  # noqa: PLR0913 - one parameter for each flag
     root: str,
     containerd_root: str,
     network: bool,
@@ -70,27 +107,25 @@ def _document(  # noqa: PLR0913 - one parameter for each flag
     ca_file: str | None,
     cert_file: str | None,
     key_file: str | None,
-) -> "Document":
+) -> "Callable[[], Document]":
+    """Where documents come from: each call scans the disk or asks the exporter anew."""
     from exporter.cli.commands.source import Remote, from_disk, from_exporter  # noqa: PLC0415 - see above
 
     if not url:
-        return from_disk(Config(root=root, containerd_root=containerd_root, scan=ScanSettings(network=network)))
+        config = Config(root=root, containerd_root=containerd_root, scan=ScanSettings(network=network))
+        return partial(from_disk, config)
     password = password_file.readline().rstrip("\r\n") if password_file else ""
-    return from_exporter(Remote(url, user, password, ca_file, cert_file, key_file))
+    return partial(from_exporter, Remote(url, user, password, ca_file, cert_file, key_file))
 
 
-def _print(document: "Document", answer: "Answer", name: str, *, as_json: bool, exact: bool) -> None:
-    from exporter.cli.commands.tables import show  # noqa: PLC0415 - see above
+def print_answer(document: "Document", answer: "Answer", name: str, *, as_json: bool, exact: bool) -> None:
+    """Print an answer as tables or JSON, for commands that have flags of their own."""
+    from exporter.cli.commands.output import Form, Output  # noqa: PLC0415 - see above
+    from exporter.cli.commands.output import print_answer as output_answer  # noqa: PLC0415
+    from exporter.core.units import Units, written_in  # noqa: PLC0415
 
-    empty = bool(document.error) or document.taken is None
-    if as_json:
-        import json  # noqa: PLC0415 - see above
-
-        head = {"schema": document.schema, "command": name, "root": document.root, "error": document.error}
-        data = {} if empty else answer.data
-        click.echo(json.dumps({**head, "taken": document.taken, **data}, indent=2))
-    elif not empty:
-        show(answer, exact=exact)
+    with written_in(Units.BYTES if exact else Units.SI):
+        output_answer(document, answer, name, Output(Form.JSON if as_json else Form.TABLE))
 
 
 def _report_problems(document: "Document", *, objects: bool) -> bool:
@@ -124,52 +159,73 @@ def _report_problems(document: "Document", *, objects: bool) -> bool:
     return bool(problems or document.unmeasured or gaps)
 
 
-@_command
-def df(document: "Document") -> "Answer":
-    """Show what the parts of the data root take, as du does, and what of it can be freed."""
+@_listing
+def df(document: "Document", habits: "Habits") -> "Answer":
+    """Show what objects and the parts of the data root take, as du does, and what of it can be freed.
+
+    A NAME is that of a part: df volumes.
+    """
     from exporter.cli.commands.df import df  # noqa: PLC0415 - see above
 
-    return df(document)
+    return df(document, habits)
 
 
-@_command
+@_listing
 @options.tree
-@options.full_ids
 @options.all_images
-def images(document: "Document", tree: bool, full: bool, intermediate: bool) -> "Answer":
+def images(document: "Document", habits: "Habits", tree: bool, intermediate: bool) -> "Answer":
     """List the images as docker images does, with each image's own size and its share of what images share.
 
     SHARE adds up to the layers on disk. With --tree, draw the images with the layers that they stand on.
     """
-    from exporter.cli.commands.images import images as listed  # noqa: PLC0415 - see above
-    from exporter.cli.commands.images import tree as drawn  # noqa: PLC0415
+    from exporter.cli.commands.image_tree import tree as drawn  # noqa: PLC0415 - see above
+    from exporter.cli.commands.images import images as listed  # noqa: PLC0415
     from exporter.cli.commands.index import Index  # noqa: PLC0415
 
     index = Index(document)
-    return drawn(index, full=full) if tree else listed(index, intermediate=intermediate)
+    return drawn(index, full=habits.full) if tree else listed(index, intermediate=intermediate, habits=habits)
 
 
-@_command
-def containers(document: "Document") -> "Answer":
+@_listing
+@options.all_containers
+def containers(document: "Document", habits: "Habits", every: bool) -> "Answer":  # noqa: ARG001 - as docker ps -a
     """List the containers: what each wrote, its log and what bounds that, and its state."""
     from exporter.cli.commands.containers import containers  # noqa: PLC0415 - see above
     from exporter.cli.commands.index import Index  # noqa: PLC0415
 
-    return containers(Index(document))
+    return containers(Index(document), habits)
 
 
-@_command
-@click.argument("wanted", metavar="[ID]", default="")
+@_listing
+def volumes(document: "Document", habits: "Habits") -> "Answer":
+    """List the volumes: what each holds, the containers that mount it, its Compose project, options and age."""
+    from exporter.cli.commands.index import Index  # noqa: PLC0415 - see above
+    from exporter.cli.commands.volumes import volumes  # noqa: PLC0415
+
+    return volumes(Index(document), habits)
+
+
+@_listing
+def build_cache(document: "Document", habits: "Habits") -> "Answer":
+    """List the records of the build cache by size and last use, and the build history."""
+    from exporter.cli.commands.build_cache import build_cache  # noqa: PLC0415 - see above
+    from exporter.cli.commands.index import Index  # noqa: PLC0415
+
+    return build_cache(Index(document), habits)
+
+
+@_listing
 @options.orphaned
-def layers(document: "Document", wanted: str, orphaned: bool) -> "Answer":
+def layers(document: "Document", habits: "Habits", orphaned: bool) -> "Answer":
     """Show which image or container each layer belongs to, and its directory.
 
-    ID is the beginning of the id of a layer (its own or its chain id), an image or a container, or a name.
+    ID is the beginning of the id of a layer (its own or its chain id), an image or a container; NAME is that of an
+    image or a container.
     """
     from exporter.cli.commands.index import Index  # noqa: PLC0415 - see above
     from exporter.cli.commands.layers import layers  # noqa: PLC0415
 
-    return layers(Index(document), wanted, orphaned=orphaned)
+    return layers(Index(document), orphaned=orphaned, habits=habits)
 
 
 @_command
@@ -222,4 +278,14 @@ def free(document: "Document", wanted: int | None, until: float | None, mountpoi
     return free(document, wanted, until, mountpoint)
 
 
-COMMANDS: tuple[click.Command, ...] = (df, images, containers, layers, whose, backup, free)
+COMMANDS: tuple[click.Command, ...] = (
+    df,
+    images,
+    containers,
+    volumes,
+    build_cache,
+    layers,
+    whose,
+    backup,
+    free,
+)

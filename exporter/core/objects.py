@@ -259,6 +259,7 @@ class Volume:
 
     `mount_type`, `device` and `options` are what the local driver mounts on that directory while a container uses it.
     `optioned`: it was made with driver options, such as a size or a device. No prune of Docker 18.06 on takes such one.
+    `created` is when its directory got its entries, in Unix seconds.
     """
 
     name: str
@@ -272,6 +273,7 @@ class Volume:
     tree: Tree | None = None
     home: Tree | None = None
     optioned: bool = False
+    created: float | None = None
 
     @property
     def directory(self) -> Tree | None:

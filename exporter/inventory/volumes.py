@@ -101,6 +101,20 @@ def _lost(name: str) -> Volume | None:
 
 
 def _read(reader: Reader, name: str) -> Volume | None:
+    volume = _read_files(reader, name)
+    return volume if volume is None else replace(volume, created=_created(reader, (*VOLUMES.path, name)))
+
+
+def _created(reader: Reader, home: Tree) -> float | None:
+    """When a volume came: when its directory got its entries. Docker writes them only then.
+
+    CreatedAt of `docker volume inspect` is the ctime of this directory (moby 25 volume/local/local_unix.go), or of
+    `_data` (moby 20.10). A restored backup has the time of the restore there, and this one in mtime.
+    """
+    return reader.root.modified(home) or None
+
+
+def _read_files(reader: Reader, name: str) -> Volume | None:
     home = (*VOLUMES.path, name)
     anonymous = is_id(name)
     linked = reader.is_link(home)

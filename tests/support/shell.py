@@ -12,10 +12,12 @@ from exporter.cli.commands.backup import backup
 from exporter.cli.commands.backup_plan import Places
 from exporter.cli.commands.containers import containers
 from exporter.cli.commands.df import df
-from exporter.cli.commands.images import images, tree
+from exporter.cli.commands.image_tree import tree
+from exporter.cli.commands.images import images
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.layers import layers
-from exporter.cli.commands.tables import Answer, show
+from exporter.cli.commands.show import show
+from exporter.cli.commands.tables import Answer
 from exporter.cli.commands.whose import whose
 from exporter.cli.remapped import remapped_line
 from exporter.expose.snapshot_api.rows import Document
@@ -42,7 +44,7 @@ _COMMENT = re.compile(r"# unless a registry has it: (.*)")
 
 def printed(answer: Answer) -> list[str]:
     output = io.StringIO()
-    show(answer, exact=False, output=output)
+    show(answer, output=output)
     return output.getvalue().split("\n")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exporter.cli.commands.images import tree
+from exporter.cli.commands.image_tree import tree
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.tables import Lines
 from exporter.expose.snapshot_api.rows import ContainerRow, Document, ImageRow

@@ -58,7 +58,7 @@ def backup(index: Index, places: Places, binds: dict[str, int], *, docker: bool)
     parts.append(Table("Total", ("WHAT", ">BYTES"), [(_TOTALS[what], value) for what, value in totals.items()]))
     parts += _unknown(index)
     parts += remarks(index.document)
-    parts.append(Lines("Commands", list(_commands(plan, per_container, unused, images)), style="cyan"))
+    parts.append(Lines("Commands", list(_commands(plan, per_container, unused, images)), style="cyan", commands=True))
     return Answer(data, parts)
 
 

@@ -1,61 +1,50 @@
 """`containers`: the writable layer of each container, its log with the limit of that, and its state."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from exporter.cli.commands.backup_plan import called
+from exporter.cli.commands.columns import ColumnKind as Kind
+from exporter.cli.commands.columns import Filter, ObjectList, Value
+from exporter.cli.commands.columns import ListColumn as Column
+from exporter.cli.commands.filters import begins, compared, contains, equals, labelled
+from exporter.cli.commands.habits import PLAIN, Habits, choose, one_called
 from exporter.cli.commands.index import Index, container_name, namespaces
-from exporter.cli.commands.tables import Answer, Lines, Table, not_known, total
-from exporter.core.units import age, human
+from exporter.cli.commands.tables import Answer, Lines, Table, not_known
+from exporter.cli.commands.times import moment
+from exporter.core.states import ContainerState
+from exporter.core.units import age
 from exporter.expose.snapshot_api.rows import ContainerRow
 
 #: Log drivers that write on this disk; "": not known.
 _ON_DISK = ("", "json-file", "local")
 _RUNNING = ("running", "paused", "restarting")
+#: The labels that are read, by the fields that have them.
+_LABELS = {
+    "com.docker.compose.project": "compose_project",
+    "com.docker.compose.service": "compose_service",
+    "com.docker.stack.namespace": "stack",
+    "com.docker.swarm.service.name": "swarm_service",
+}
 
 
-def containers(index: Index) -> Answer:
+def containers(index: Index, habits: Habits = PLAIN) -> Answer:
     """List containers, those with the largest writable layer and log first."""
     rows = sorted(index.document.containers, key=lambda one: (-(one.writable or 0) - (one.log or 0), one.id))
-    several = namespaces(index.document)
-    lines = [
-        (
-            *((one.namespace,) if several else ()),
-            container_name(one),
-            index.short(one.id),
-            _image(index, one),
-            _state(one),
-            one.writable,
-            one.log if one.log or one.log_driver in _ON_DISK else one.log_driver,
-            _limit(one),
-            one.virtual,
-            len(one.mounts),
-        )
-        for one in rows
+    hidden = () if namespaces(index.document) else ("namespace",)
+    chosen = choose(CONTAINERS, index, rows, habits, hidden=hidden)
+    parts: list[Table | Lines] = [
+        chosen.table(summed="total"),
+        *chosen.said(),
+        *not_known(index.document, "container_states"),
     ]
-    headings: tuple[str, ...] = (
-        "NAME",
-        "CONTAINER ID",
-        "IMAGE",
-        "STATE",
-        ">WRITABLE",
-        ">LOG",
-        "LOG LIMIT",
-        ">VIRTUAL",
-        ">#MOUNTS",
-    )
-    sums = total(one.writable for one in rows), total(one.log for one in rows if _has_log(one))
-    if several:
-        headings = ("NAMESPACE", *headings)
-    before = ("",) * (headings.index(">WRITABLE") - 1)
-    table = Table("", headings, lines, footer=("total", *before, *sums, "", "", ""))
-    parts: list[Table | Lines] = [table, *not_known(index.document, "container_states")]
-    if limited := [one for one in rows if one.writable_limit]:
+    if limited := [one for one in chosen.rows if one.writable_limit]:
         parts.append(_limits(limited))
-    if deleted := list(_deleted_logs(rows)):
+    if deleted := list(_deleted_logs(chosen.rows)):
         parts.append(Lines("", deleted))
-    return Answer({"containers": [asdict(one) for one in rows]}, parts, failed=bool(deleted))
+    data = {"containers": [asdict(one) for one in chosen.rows]}
+    return Answer(data, parts, failed=bool(deleted) or chosen.failed, listings=(chosen,))
 
 
 def _limits(limited: list[ContainerRow]) -> Table:
@@ -71,7 +60,7 @@ def _share(container: ContainerRow) -> str:
     return f"{container.writable_allocated / container.writable_limit:.0%}"
 
 
-def _deleted_logs(rows: list[ContainerRow]) -> Iterator[str]:
+def _deleted_logs(rows: Sequence[ContainerRow]) -> Iterator[str]:
     """Name the containers whose log was deleted while the engine writes to it, with the remedy.
 
     dockerd has the file open until it starts the log anew (daemon/logger/loggerutils/logfile.go). It appends, so a file
@@ -92,11 +81,6 @@ def _deleted_logs(rows: list[ContainerRow]) -> Iterator[str]:
         )
 
 
-def _has_log(container: ContainerRow) -> bool:
-    """Whether its log is on this disk, or may be."""
-    return container.log is not None or container.log_driver in _ON_DISK
-
-
 def is_running(container: ContainerRow) -> bool:
     """Whether its state is running, paused or restarting."""
     return container.state in _RUNNING
@@ -112,7 +96,75 @@ def _state(container: ContainerRow) -> str:
     return container.state
 
 
-def _limit(container: ContainerRow) -> str:
+def _log(container: ContainerRow) -> Value:
+    """The size of its log; the name of the log's driver where that keeps it elsewhere."""
+    on_disk = container.log or container.log_driver in _ON_DISK
+    return container.log if on_disk else container.log_driver
+
+
+def _limit(container: ContainerRow) -> Value:
     if container.log_limit is not None:
-        return human(container.log_limit)
-    return {None: "?", False: "none", True: "not on this disk"}[container.log_bounded]
+        return container.log_limit
+    return {None: None, False: "none", True: "not on this disk"}[container.log_bounded]
+
+
+def _created(index: Index, name: str) -> float | None:
+    return one_called(CONTAINERS, index, index.document.containers, name).created
+
+
+def _is_of(index: Index, container: ContainerRow, wanted: str) -> bool:
+    """Whether a container was made from an image, or from one that was built on it, as `ancestor` of Docker asks."""
+    if wanted in (container.image, container.image.removesuffix(":latest")):
+        return True
+    images = {one.id: one for one in index.document.images if one.namespace == container.namespace}
+    at, seen = container.image_id, set[str]()
+    while at and at not in seen:
+        seen.add(at)
+        image = images.get(at)
+        if at.startswith(wanted.removeprefix("sha256:")) or (image and index.is_called(image, wanted)):
+            return True
+        at = image.parent if image else ""
+    return False
+
+
+#: The columns of the list.
+CONTAINERS: ObjectList[ContainerRow] = ObjectList(
+    "container",
+    (
+        Column("namespace", "NAMESPACE", Kind.TEXT, lambda _, one: one.namespace, 20),
+        Column("name", "NAME", Kind.TEXT, lambda _, one: container_name(one), 75, ("Names", "Name"), keep=True),
+        Column("id", "CONTAINER ID", Kind.ID, lambda _, one: one.id, 10, ("ID",)),
+        Column("image", "IMAGE", Kind.TEXT, lambda _, one: one.image or one.image_id, 40, ("Image",), cell=_image),
+        Column("state", "STATE", Kind.TEXT, lambda _, one: one.state, 70, ("State",), cell=lambda _, one: _state(one)),
+        Column("writable", "WRITABLE", Kind.SIZE, lambda _, one: one.writable, 95, ("Size",), total=True),
+        Column("log", "LOG", Kind.SIZE, lambda _, one: _log(one), 95, ("LogSize",), total=True),
+        Column("log_limit", "LOG LIMIT", Kind.SIZE, lambda _, one: _limit(one), 60, ("LogLimit",)),
+        Column("virtual", "VIRTUAL", Kind.SIZE, lambda _, one: one.virtual, 35, ("VirtualSize",)),
+        Column("mounts", "MOUNTS", Kind.COUNT, lambda _, one: len(one.mounts), 15, ("Mounts",)),
+        Column("status", "STATUS", Kind.TEXT, lambda _, one: _state(one), fields=("Status",), shown=False),
+        Column("created", "CREATED", Kind.AGE, lambda _, one: one.created, fields=("RunningFor",), shown=False),
+        Column("created_at", "CREATED AT", Kind.TEXT, lambda _, one: moment(one.created), shown=False),
+        Column("on_disk", "ON DISK", Kind.SIZE, lambda _, one: one.writable_allocated, shown=False),
+        Column("project", "PROJECT", Kind.TEXT, lambda _, one: one.compose_project or one.stack, shown=False),
+        Column("log_driver", "LOG DRIVER", Kind.TEXT, lambda _, one: one.log_driver or None, shown=False),
+        Column("driver", "DRIVER", Kind.TEXT, lambda _, one: one.driver, shown=False),
+    ),
+    names=lambda _, one: (container_name(one), one.name),
+    ids=lambda _, one: (one.id,),
+    key=lambda index, one: index.short(one.id),
+    whole=lambda _, one: one.id,
+    filters={
+        "id": begins(lambda _, one: (one.id,)),
+        "name": contains(lambda _, one: (container_name(one),)),
+        "status": equals(lambda _, one: (one.state,), ContainerState),
+        "ancestor": Filter(lambda index, value: lambda one: _is_of(index, one, value)),
+        "label": labelled(
+            lambda _, one: {label: getattr(one, field) for label, field in _LABELS.items()}, tuple(_LABELS)
+        ),
+        "volume": equals(lambda _, one: [part for mount in one.mounts for part in (mount.source, mount.destination)]),
+        "before": compared(lambda _, one: one.created, _created, before=True),
+        "since": compared(lambda _, one: one.created, _created, before=False),
+        "namespace": equals(lambda _, one: (one.namespace,)),
+        "project": equals(lambda _, one: (one.compose_project, one.stack)),
+    },
+)

@@ -2,11 +2,18 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from exporter.cli.commands.builders import builder_lines
+from exporter.cli.commands.columns import ColumnKind as Kind
+from exporter.cli.commands.columns import ListColumn as Column
+from exporter.cli.commands.columns import ObjectList
+from exporter.cli.commands.filters import contains
+from exporter.cli.commands.habits import PLAIN, Chosen, Habits, choose
+from exporter.cli.commands.index import Index
 from exporter.cli.commands.remarks import remarks
 from exporter.cli.commands.store import store_tables
+from exporter.cli.commands.summary import SUMMARY, as_data, summary
 from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table, exact_sum, total
 from exporter.cli.commands.unexplained import said_of, unexplained
 from exporter.core.text import SHORT
@@ -17,16 +24,19 @@ from exporter.expose.snapshot_api.rows import DirectoryRow, Document, Filesystem
 _MEASURES = ("size", "allocated", "inodes")
 
 
-def df(document: Document) -> Answer:
-    """List the top-level entries of each root, the largest first, and the reclaimable space."""
+def df(document: Document, habits: Habits = PLAIN) -> Answer:
+    """List the types of objects, the entries of each root, the largest first, and the reclaimable space."""
     rows = sorted(document.directories, key=lambda row: (row.root, -(row.allocated or 0), row.name))
     bytes_, objects = ([getattr(row, what) for row in document.reclaimable] for what in ("bytes", "objects"))
     silent, unread = _silent(document), {one.path for one in document.problems}
-    shown = list(linked_parts(rows, document.remarks, unread))
+    shown = [*linked_parts(rows, document.remarks, unread), *(DirectoryRow(name, None, None, None) for name in silent)]
     known, whole = _sums(shown)
-    whole = whole and not silent
+    types = summary(document)
+    index = Index(document)
+    chosen = choose(PARTS, index, shown, habits, hidden=() if document.further else ("root",))
+    by_type = choose(SUMMARY, index, types, replace(PLAIN, sort=habits.sort, reverse=habits.reverse))
     data = {
-        "directories": [asdict(row) for row in rows],
+        "directories": [asdict(row) for row in choose(PARTS, index, rows, habits).rows],
         "total": dict(zip(_MEASURES, known if whole else (None, None, None), strict=True)),
         "reclaimable": [asdict(row) for row in document.reclaimable],
         "reclaimable_total": exact_sum(bytes_),
@@ -38,10 +48,12 @@ def df(document: Document) -> Answer:
         "content": [asdict(row) for row in document.content],
         "namespaces": [asdict(row) for row in document.namespaces],
         "history": document.history,
+        "summary": as_data(types),
     }
     parts: list[Table | Lines] = [
-        _directories(f"{document.root}{_when(document)}", [row for row in shown if not row.root], silent),
-        *(_directories(root, [row for row in shown if row.root == root], []) for root in document.further),
+        by_type.table(),
+        *(_directories(document, chosen, root) for root in ("", *document.further)),
+        *chosen.said(),
         *store_tables(document),
         Table(
             "Reclaimable, each row after the ones above it",
@@ -52,24 +64,39 @@ def df(document: Document) -> Answer:
         *_notes(document),
         *_temporary(document),
         _filesystems(document.filesystems),
+        *said_of(unexplained(document)),
+        *_unmeasured(document),
+        *remarks(document),
     ]
-    return Answer(data, [*parts, *said_of(unexplained(document)), *_unmeasured(document), *remarks(document)])
+    return Answer(data, parts, failed=chosen.failed, listings=(chosen, by_type))
 
 
-def _directories(title: str, rows: Sequence[DirectoryRow], silent: Sequence[str]) -> Table:
-    """The entries of one root, and the names of those that do not answer."""
+#: The columns of the parts of a root.
+PARTS: ObjectList[DirectoryRow] = ObjectList(
+    "part",
+    (
+        Column("on_disk", "ON DISK", Kind.SIZE, lambda _, row: row.allocated, 95, ("OnDisk",), keep=True),
+        Column("size", "SIZE", Kind.SIZE, lambda _, row: row.size, 60),
+        Column("inodes", "INODES", Kind.COUNT, lambda _, row: row.inodes, 30),
+        Column("part", "PART", Kind.TEXT, lambda _, row: row.name, 90, ("Part", "Name"), keep=True),
+        Column("root", "ROOT", Kind.PATH, lambda index, row: row.root or index.document.root, shown=False),
+    ),
+    names=lambda _, row: (row.name,),
+    ids=lambda _, __: (),
+    key=lambda _, row: row.name,
+    whole=lambda _, row: row.name,
+    filters={"name": contains(lambda _, row: (row.name,))},
+)
+
+
+def _directories(document: Document, chosen: Chosen[DirectoryRow], root: str) -> Table:
+    """The entries of one root that are to be shown, with their sums."""
+    rows = [row for row in chosen.rows if row.root == root]
     known, whole = _sums(rows)
-    sums = [one if whole and not silent else AtLeast(one) for one in known]
-    return Table(
-        title,
-        (">ON DISK", ">SIZE", ">#INODES", "PART"),
-        [
-            *((row.allocated, row.size, row.inodes, row.name) for row in rows),
-            *((None, None, None, name) for name in silent),
-        ],
-        footer=(sums[1], sums[0], sums[2], "total"),
-        bars=0,
-    )
+    sums = [one if whole else AtLeast(one) for one in known]
+    title = root or f"{document.root}{_when(document)}"
+    table = chosen.table(title, rows=rows, bars="on_disk")
+    return replace(table, footer=(sums[1], sums[0], sums[2], "total"))
 
 
 def _sums(rows: Sequence[DirectoryRow]) -> tuple[list[int], bool]:
@@ -98,7 +125,7 @@ def _notes(document: Document) -> list[Lines]:
     lines += builder_lines(document.volumes)
     parts = [Lines("", lines)] if lines else []
     long = [command for row in document.reclaimable for command in row.commands if command not in row.how]
-    return [*parts, Lines("Commands", long)] if long else parts
+    return [*parts, Lines("Commands", long, commands=True)] if long else parts
 
 
 def _by_reason(rows: Iterable[ReclaimableRow]) -> dict[str, list[ReclaimableRow]]:

@@ -66,7 +66,7 @@ def free(document: Document, wanted: int | None, until: float | None, mountpoint
     }
     parts: list[Table | Lines] = [_table(taken, place, target)]
     if taken:
-        parts.append(Lines("Commands, in this order", [*_commands(taken)]))
+        parts.append(Lines("Commands, in this order", [*_commands(taken)], commands=True))
     parts.append(Lines("", [*_conclusion(document, place, target, freed, taken)]))
     return Answer(data, parts, failed=freed < target)
 

@@ -1,65 +1,60 @@
 """`images`: a list like that of `docker images`, and a tree like that of `docker images -tree` in Docker 1.x."""
 
-import time
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 
+from exporter.cli.commands.columns import ColumnKind as Kind
+from exporter.cli.commands.columns import ListColumn as Column
+from exporter.cli.commands.columns import ObjectList, Value
+from exporter.cli.commands.filters import compared, equals, is_true, like, until
+from exporter.cli.commands.habits import PLAIN, Habits, choose, one_called
+from exporter.cli.commands.image_tree import created_of
 from exporter.cli.commands.index import NONE, Index, namespaces
 from exporter.cli.commands.missing import missing_data, missing_of_images
-from exporter.cli.commands.tables import Answer, Cell, Lines, Table, exact_sum, not_known, size, total
-from exporter.core.units import age
+from exporter.cli.commands.tables import Answer, Lines, Table, not_known
+from exporter.cli.commands.times import moment
+from exporter.core.states import ImageState
 from exporter.expose.snapshot_api.rows import ImageRow
 
 #: The figures of a list of images, besides what each image says of itself.
 _FIGURES = ("image_states", "image_names", "image_shares", "image_users")
 
 
-def images(index: Index, *, intermediate: bool) -> Answer:
+@dataclass(frozen=True, slots=True)
+class ImageLine:
+    """A line of the list: an image by one of its names; None is one that is not known. `first`: of this image."""
+
+    image: ImageRow
+    repository: str | None
+    tag: str | None
+    first: bool
+
+
+def images(index: Index, *, intermediate: bool, habits: Habits = PLAIN) -> Answer:
     """List images, newest first, with a line for each tag, as `docker images` does."""
     rows = sorted(
         (one for one in index.document.images if one.listed or intermediate),
-        key=lambda one: (-_created(one), one.id),
+        key=lambda one: (-created_of(one), one.id),
     )
-    listed = [one for one in rows if one.listed]
-    shown = _Columns(index, several=namespaces(index.document), store=any(one.namespace for one in rows))
-    # Shares are fractions: rounded alone, they would not add up.
-    shared = exact_sum(one.proportional for one in listed)
-    if shared is None:
-        shared = total(_rounded(one.proportional) for one in listed)
-    sums = {">UNIQUE": total(one.unique for one in listed), ">SHARE": shared}
-    footer = ("total", *(sums.get(heading, "") for heading in shown.headings[1:]))
-    table = Table("", shown.headings, [line for one in rows for line in shown.lines(one)], footer=footer)
+    hidden = [] if namespaces(index.document) else ["namespace"]
+    if not any(one.namespace for one in rows):
+        hidden += ["content", "platforms"]
+    chosen = choose(IMAGES, index, [line for one in rows for line in _image_lines(index, one)], habits, hidden=hidden)
     missing = missing_of_images(index)
-    data = {"images": [asdict(one) for one in rows], "missing": missing_data(index)}
-    return Answer(data, [table, *missing, *not_known(index.document, *_FIGURES)], failed=bool(missing))
+    found = list({id(line.image): line.image for line in chosen.rows}.values())
+    data = {"images": [asdict(one) for one in found], "missing": missing_data(index)}
+    parts: list[Table | Lines] = [
+        chosen.table(summed="total"),
+        *chosen.said(),
+        *missing,
+        *not_known(index.document, *_FIGURES),
+    ]
+    return Answer(data, parts, failed=bool(missing) or chosen.failed, listings=(chosen,))
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """The columns of the list. `several`: there are namespaces to tell apart; `store`: images of containerd."""
-
-    index: Index
-    several: tuple[str, ...]
-    store: bool
-
-    @property
-    def headings(self) -> tuple[str, ...]:
-        own = ("NAMESPACE",) if self.several else ()
-        sizes = (">VIRTUAL", *((">CONTENT",) if self.store else ()), ">UNIQUE", ">SHARE")
-        platforms = ("PLATFORMS",) if self.store else ()
-        return (*own, "REPOSITORY", "TAG", "IMAGE ID", "CREATED", *sizes, "STATE", ">#CONTAINERS", *platforms)
-
-    def lines(self, image: ImageRow) -> Iterator[tuple[Cell, ...]]:
-        """A line for each tag. Sizes are in the first line of an image only, so that columns add up."""
-        shares: tuple[Cell, ...] = (image.unique, _rounded(image.proportional)) if image.listed else ("", "")
-        content = image.content if image.namespace else ""  # others have no blobs
-        sizes = (image.virtual, *((content,) if self.store else ()), *shares)
-        own = (image.namespace,) if self.several else ()
-        for number, names in enumerate(_references(self.index, image)):
-            figures = ("", *("" for _ in sizes)) if number else (_age(image.created), *sizes)
-            last = (image.state, image.containers, *((", ".join(image.platforms),) if self.store else ()))
-            yield (*own, *names, self.index.short(image.id), *figures, *last)
+def _image_lines(index: Index, image: ImageRow) -> Iterator[ImageLine]:
+    for number, (repository, tag) in enumerate(_references(index, image)):
+        yield ImageLine(image, repository, tag, number == 0)
 
 
 def _references(index: Index, image: ImageRow) -> list[tuple[str | None, str | None]]:
@@ -69,189 +64,102 @@ def _references(index: Index, image: ImageRow) -> list[tuple[str | None, str | N
     return [*found] or [(name.partition("@")[0], NONE) for name in image.digests] or [(nameless, nameless)]
 
 
-def _rounded(value: float | None) -> int | None:
-    return None if value is None else round(value)
+def _once(value: Callable[[ImageRow], Value]) -> Callable[[Index, ImageLine], Value]:
+    """A cell that only the first line of an image has, so that columns add up."""
+    return lambda _, line: value(line.image) if line.first else ""
 
 
-def _age(created: float | None) -> str:
-    return "" if created is None else f"{age(time.time() - created)} ago"
+def _column(  # noqa: PLR0913 - as a column
+    name: str,
+    heading: str,
+    kind: Kind,
+    value: Callable[[ImageRow], Value],
+    worth: int,
+    fields: tuple[str, ...],
+    *,
+    total: bool = False,
+) -> Column[ImageLine]:
+    """A column of what an image says once, however many names it has."""
+    return Column(name, heading, kind, lambda _, line: value(line.image), worth, fields, _once(value), total=total)
 
 
-#: Go's time zero in Unix seconds: what Docker takes for the creation of an image that does not say it.
-_TIME_ZERO = -62135596800.0
+def _of_listed(value: Callable[[ImageRow], Value]) -> Callable[[ImageRow], Value]:
+    """A figure that only listed images have."""
+    return lambda image: value(image) if image.listed else ""
 
 
-@dataclass(slots=True)
-class Node:
-    """A line of the tree: in the graph layout an image, otherwise a layer with the images whose last layer it is.
-
-    An image without a layer of its own, built on another image, has a line of its own below that image. `created` is
-    the creation of its newest image in Unix seconds; without one, of the newest image that stands on the layer.
-    """
-
-    id: str
-    layer: str
-    driver: str
-    virtual: int | None
-    created: float = _TIME_ZERO
-    images: list[ImageRow] = field(default_factory=list)
-    children: list["Node"] = field(default_factory=list)
-
-    @property
-    def tags(self) -> list[str]:
-        """The references of its images."""
-        return [name for image in self.images for name in image.references]
+def _names(line: ImageLine) -> list[str]:
+    """The names of a line, whole and without the tag, and as Docker shortens them."""
+    if line.repository in (None, NONE):
+        return list(line.image.digests)
+    whole = [line.repository or ""] if line.tag in (None, NONE) else [f"{line.repository}:{line.tag}"]
+    names = [*whole, line.repository or "", *line.image.digests]
+    short = [one.removeprefix("docker.io/").removeprefix("library/") for one in names if one.startswith("docker.io/")]
+    return names + short
 
 
-def tree(index: Index, *, full: bool) -> Answer:
-    """Draw the images of each driver as Docker 1.x did (api/client/commands.go, WalkTree)."""
-    spaces = {(one.driver, one.namespace): None for one in index.document.images}
-    order = list(dict.fromkeys((*index.document.drivers, *(driver for driver, _ in spaces))))
-    forests = {
-        space: roots
-        for space in sorted(spaces, key=lambda one: (order.index(one[0]), one[1]))
-        if (roots := _forest(index, *space))
-    }
-    missing = missing_of_images(index)
-    parts = [
-        Lines(_title(*space) if len(forests) > 1 else "", list(_draw(index, roots, full)))
-        for space, roots in forests.items()
-    ]
-    data = [
-        {"driver": driver, "namespace": namespace, "nodes": [row for root in roots for row in _data(root)]}
-        for (driver, namespace), roots in forests.items()
-    ]
-    return Answer({"trees": data, "missing": missing_data(index)}, [*parts, *missing], failed=bool(missing))
+def _image_created(index: Index, name: str) -> float | None:
+    lines = (line for one in index.document.images for line in _image_lines(index, one))
+    return one_called(IMAGES, index, lines, name).image.created
 
 
-def _title(driver: str, namespace: str) -> str:
-    return f"driver {driver}, namespace {namespace}" if namespace else f"driver {driver}"
+def _is_dangling(index: Index, line: ImageLine) -> bool | None:
+    return index.is_nameless(line.image) if line.image.listed else False
 
 
-def _forest(index: Index, driver: str, namespace: str) -> list[Node]:
-    """The root nodes of one driver and namespace. Each node is in one place only."""
-    nodes: dict[str, Node] = {}
-    parents: dict[str, str] = {}
-    lost: list[Node] = []
-    images = [one for one in index.document.images if (one.driver, one.namespace) == (driver, namespace)]
-    for image in images:
-        chain = index.chain(image)
-        sizes: dict[str, int | None] = {}
-        for layer in reversed(chain):
-            below = sizes.get(layer.parent, 0)
-            sizes[layer.id] = _plus(below, layer.size)
-            node = nodes.setdefault(layer.id, Node(layer.id, layer.id, driver, sizes[layer.id]))
-            node.created = max(node.created, _created(image))
-            if layer.parent:
-                parents[layer.id] = layer.parent
-        if not chain:
-            lost.append(Node(image.id, "", driver, image.virtual, _created(image), [image]))
-    _place(nodes, parents, [one for one in images if one.layer in nodes])
-    return _roots(nodes, parents) + lost
-
-
-def _place(nodes: dict[str, Node], parents: dict[str, str], images: list[ImageRow]) -> None:
-    """Add each image to the node of its last layer, or to a new node below the image that it was built on."""
-    by_id, below = {one.id: one for one in images}, dict(parents)
-    lines: dict[str, str] = {}
-    for image in images:
-        built_on = by_id.get(image.parent)
-        own = built_on is not None and built_on.layer == image.layer and built_on.id != image.id
-        lines[image.id] = f"image {image.id}" if own else image.layer
-        if own:
-            stands_on = nodes[image.layer]
-            nodes[lines[image.id]] = Node(lines[image.id], image.layer, image.driver, stands_on.virtual)
-        node = nodes[lines[image.id]]
-        node.created = max(node.created, _created(image)) if node.images else _created(image)
-        node.images.append(image)
-    for image in sorted(images, key=lambda one: (_created(one), one.id), reverse=True):
-        built_on = by_id.get(image.parent)
-        if built_on is not None and built_on.layer in (image.layer, below.get(image.layer)):
-            parents[lines[image.id]] = lines[built_on.id]
-
-
-def _roots(nodes: dict[str, Node], parents: dict[str, str]) -> list[Node]:
-    children: dict[str, list[Node]] = defaultdict(list)
-    for node in nodes.values():
-        if parents.get(node.id) in nodes:
-            children[parents[node.id]].append(node)
-    roots = [node for node in nodes.values() if parents.get(node.id) not in nodes]
-    seen: set[str] = set()
-    for root in roots:
-        _attach_children(root, children, seen)
-    for node in nodes.values():  # a cycle of parents has no root: the first node found becomes one
-        if node.id not in seen:
-            roots.append(node)
-            _attach_children(node, children, seen)
-    return sorted(roots, key=_order)
-
-
-def _attach_children(root: Node, children: dict[str, list[Node]], seen: set[str]) -> None:
-    waiting = [root]
-    seen.add(root.id)
-    while waiting:
-        node = waiting.pop()
-        node.children = sorted((one for one in children[node.id] if one.id not in seen), key=_order)
-        seen.update(one.id for one in node.children)
-        waiting += node.children
-
-
-def _created(image: ImageRow) -> float:
-    return _TIME_ZERO if image.created is None else image.created
-
-
-def _order(node: Node) -> tuple[float, str]:
-    """Sort key: newest first, as in `docker images`; by id within one second.
-
-    Docker 1.x sorts all images by their own creation in whole seconds (graph/list.go, Images), and draws those of one
-    second in no fixed order.
-    """
-    return -int(node.created), node.id
-
-
-def _plus(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else one + other
-
-
-def _draw(index: Index, roots: list[Node], full: bool) -> Iterator[str]:
-    """The lines of the tree. No recursion: a chain may be longer than Python's stack allows."""
-    waiting = [(node, "", node is roots[-1]) for node in reversed(roots)]
-    while waiting:
-        node, prefix, last = waiting.pop()
-        yield f"{prefix}{'└─' if last else '├─'}{_label(index, node, full)}"
-        below = prefix + ("  " if last else "│ ")
-        waiting += [(one, below, one is node.children[-1]) for one in reversed(node.children)]
-
-
-def _label(index: Index, node: Node, full: bool) -> str:
-    """The text of a line: the ids of its images, or `<none>` and the id of the layer without one."""
-    ids = [one.id if full else index.short(one.id) for one in node.images]
-    layer = index.layers.get((node.driver, node.layer))
-    if not ids and layer is not None:
-        name = (layer.chain or layer.name or layer.id) if full else index.layer_name(layer)
-        ids = [f"{NONE} (layer {name})"]
-    contents = [size(image.content) for image in node.images if image.namespace]
-    content = f" Content: {', '.join(contents)}" if contents else ""
-    tags = f" Tags: {', '.join(node.tags)}" if node.tags else ""
-    platforms = dict.fromkeys(one for image in node.images for one in image.platforms)
-    several = f" Platforms: {', '.join(platforms)}" if len(platforms) > 1 else ""
-    return f"{', '.join(ids)} Virtual Size: {size(node.virtual)}{content}{tags}{several}"
-
-
-def _data(root: Node) -> list[dict[str, object]]:
-    """The nodes for --json, in the order of the lines, with their depth. Nested, they would be as deep as a chain."""
-    rows: list[dict[str, object]] = []
-    waiting = [(root, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        rows.append(
-            {
-                "depth": depth,
-                "layer": node.layer,
-                "images": [one.id for one in node.images],
-                "references": node.tags,
-                "virtual": node.virtual,
-            }
-        )
-        waiting += [(one, depth + 1) for one in reversed(node.children)]
-    return rows
+#: The columns of the list.
+IMAGES: ObjectList[ImageLine] = ObjectList(
+    "image",
+    (
+        Column("namespace", "NAMESPACE", Kind.TEXT, lambda _, line: line.image.namespace, 20),
+        Column("repository", "REPOSITORY", Kind.TEXT, lambda _, line: line.repository, 70, ("Repository",), keep=True),
+        Column("tag", "TAG", Kind.TEXT, lambda _, line: line.tag, 75, ("Tag",)),
+        Column("id", "IMAGE ID", Kind.ID, lambda _, line: line.image.id, 10, ("ID",)),
+        _column("created", "CREATED", Kind.AGE, lambda one: one.created, 45, ("CreatedSince",)),
+        _column("virtual", "VIRTUAL", Kind.SIZE, lambda one: one.virtual, 80, ("Size", "VirtualSize")),
+        _column(
+            "content",
+            "CONTENT",
+            Kind.SIZE,
+            lambda one: one.content if one.namespace else "",
+            30,
+            ("ContentSize",),
+        ),
+        _column("unique", "UNIQUE", Kind.SIZE, _of_listed(lambda one: one.unique), 90, ("UniqueSize",), total=True),
+        _column("share", "SHARE", Kind.SIZE, _of_listed(lambda one: one.proportional), 85, ("Share",), total=True),
+        Column("state", "STATE", Kind.TEXT, lambda _, line: line.image.state, 60, ("State",)),
+        Column("containers", "CONTAINERS", Kind.COUNT, lambda _, line: line.image.containers, 25, ("Containers",)),
+        Column(
+            "platforms",
+            "PLATFORMS",
+            Kind.NAMES,
+            lambda _, line: ", ".join(line.image.platforms),
+            5,
+            ("Platforms", "Platform"),
+        ),
+        Column(
+            "digest",
+            "DIGEST",
+            Kind.TEXT,
+            lambda _, line: next((one.partition("@")[2] for one in line.image.digests), NONE),
+            fields=("Digest",),
+            shown=False,
+        ),
+        Column("created_at", "CREATED AT", Kind.TEXT, lambda _, line: moment(line.image.created), shown=False),
+        Column("driver", "DRIVER", Kind.TEXT, lambda _, line: line.image.driver, shown=False),
+    ),
+    names=lambda _, line: _names(line),
+    ids=lambda _, line: (line.image.id,),
+    key=lambda index, line: index.short(line.image.id),
+    whole=lambda _, line: line.image.id,
+    filters={
+        "dangling": is_true(_is_dangling),
+        "reference": like(lambda _, line: None if line.repository is None else _names(line)),
+        "before": compared(lambda _, line: line.image.created, _image_created, before=True),
+        "since": compared(lambda _, line: line.image.created, _image_created, before=False),
+        "until": until(lambda _, line: line.image.created),
+        "status": equals(lambda _, line: None if line.image.state is None else (line.image.state,), ImageState),
+        "namespace": equals(lambda _, line: (line.image.namespace,)),
+        "platform": equals(lambda _, line: line.image.platforms),
+    },
+)

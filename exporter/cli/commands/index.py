@@ -153,6 +153,19 @@ class Index:
         """An image's first reference, or its short id."""
         return next(iter((*image.references, *image.digests)), self.short(image.id))
 
+    def is_called(self, image: ImageRow, name: str) -> bool:
+        """Whether this is a whole name of an image."""
+        return name in _named(image)
+
+    @cached_property
+    def users_of_volumes(self) -> dict[str, list[str]]:
+        """The names of the containers that mount each volume."""
+        users: dict[str, list[str]] = defaultdict(list)
+        for container in self.document.containers:
+            for name in {mount.source for mount in container.mounts if mount.kind == "volume"}:
+                users[name].append(container_name(container))
+        return users
+
     def meant(self, beginning: str) -> Iterator[LayerRow | ImageRow | ContainerRow]:
         """All objects with this beginning of an id, name of a container or reference of an image."""
         wanted = beginning.removeprefix("sha256:")

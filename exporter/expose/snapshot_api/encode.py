@@ -56,6 +56,8 @@ def _pieces(figures: Figures) -> Iterator[str]:
         "namespaces": store.namespaces(figures),
         "blobs": store.blobs(figures),
         "ingests": store.ingests(figures),
+        "build_records": objects.build_records(figures),
+        "builds": store.builds(figures),
     }
     for name, rows in parts.items():
         yield from _list(figures, name, rows if measured else ())

@@ -8,9 +8,21 @@ from typing import TypeVar
 
 from exporter.core.knowledge import Knowledge
 from exporter.core.measured import Tree, Usage
-from exporter.core.model import Collector, Container, Image, Layer, LayerId, LayerKey, Snapshot, Use, Volume
+from exporter.core.model import (
+    BuildRecord,
+    Collector,
+    Container,
+    Image,
+    Layer,
+    LayerId,
+    LayerKey,
+    Snapshot,
+    Use,
+    Volume,
+)
 from exporter.core.text import escape
 from exporter.expose.snapshot_api.rows import (
+    BuildRecordRow,
     ContainerRow,
     DirectoryRow,
     GapRow,
@@ -227,6 +239,29 @@ def _volume(figures: Figures, volume: Volume) -> VolumeRow:
         device=escape(volume.device),
         options=escape(volume.options),
         link=volume.link,
+        compose_project=escape(volume.compose_project),
+        created=volume.created,
+        optioned=volume.optioned,
+    )
+
+
+def build_records(figures: Figures) -> Iterator[BuildRecordRow]:
+    """The records of BuildKit's cache."""
+    records = figures.snapshot.inventory.build_cache.records
+    yield from _rows(figures, Collector.BUILD_CACHE, records, partial(_build_record, figures))
+
+
+def _build_record(figures: Figures, record: BuildRecord) -> BuildRecordRow:
+    return BuildRecordRow(
+        id=escape(record.id),
+        kind=escape(record.kind),
+        size=figures.build_cache.records.get(record.id),
+        created=record.created,
+        last_used=record.last_used,
+        usage_count=record.usage_count,
+        shared=record.shared if figures.is_known(Figure.BUILD_SHARES) else None,
+        namespace=escape(record.namespace),
+        idle=record.id in figures.snapshot.inventory.build_cache.idle,
     )
 
 

@@ -33,7 +33,8 @@ _HEAD = {
 }
 _LISTS = (
     *("directories", "reclaimable", "plan", "layers", "images", "containers", "volumes", "missing", "plugins"),
-    *("remarks", "temporary", "content", "namespaces", "blobs", "ingests", "gaps", "unknown", "problems"),
+    *("remarks", "temporary", "content", "namespaces", "blobs", "ingests", "build_records", "builds"),
+    *("gaps", "unknown", "problems"),
 )
 #: One for all rows: `json.dumps` would make one for each.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)

@@ -205,7 +205,8 @@ class VolumeRow:
     """A volume; `directory` holds its data, "" where that is not below the root.
 
     `mount_type`, `device` and `options` are what is mounted there while a container uses it; "" for nothing. `link`: a
-    symbolic link leads there, so that it is not measured.
+    symbolic link leads there, so that it is not measured. `created`: when its directory was
+    made. `optioned`: it was made with driver options; no prune of Docker 18.06 on takes it.
     """
 
     name: str
@@ -220,6 +221,36 @@ class VolumeRow:
     device: str = ""
     options: str = ""
     link: bool = False
+    compose_project: str = ""
+    created: float | None = None
+    optioned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRecordRow:
+    """A record of BuildKit's cache. `kind` is its type, such as regular or source.local.
+
+    `shared`: an image has its layer as well. None of both where that is not known. `idle`: it belongs to another
+    snapshotter of containerd than the one that the engine works with, which does not know of it.
+    """
+
+    id: str
+    kind: str
+    size: int | None
+    created: float | None
+    last_used: float | None
+    usage_count: int | None
+    shared: bool | None
+    namespace: str = ""
+    idle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRow:
+    """An entry of the build history of containerd's image store: the id of a build, and when it was made."""
+
+    id: str
+    created: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,6 +448,8 @@ class Document:
     namespaces: tuple[NamespaceRow, ...] = ()
     blobs: tuple[BlobRow, ...] = ()
     ingests: tuple[IngestRow, ...] = ()
+    build_records: tuple[BuildRecordRow, ...] = ()
+    builds: tuple[BuildRow, ...] = ()
     plan: tuple[PlanRow, ...] | None = None
     progress: ProgressRow | None = None
 

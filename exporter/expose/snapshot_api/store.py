@@ -7,7 +7,7 @@ from exporter.core.content import ContentStore, Hold, Holder
 from exporter.core.measured import Tree
 from exporter.core.model import Snapshot
 from exporter.core.text import escape
-from exporter.expose.snapshot_api.rows import BlobRow, ContentRow, IngestRow, NamespaceRow
+from exporter.expose.snapshot_api.rows import BlobRow, BuildRow, ContentRow, IngestRow, NamespaceRow
 from exporter.figures.figures import Figures
 
 #: How many owners of a blob are named: a base layer may have as many as there are images.
@@ -144,6 +144,13 @@ def ingests(figures: Figures) -> Iterator[IngestRow]:
             allocated=usage.allocated if usage else None,
             total=one.total,
         )
+
+
+def builds(figures: Figures) -> Iterator[BuildRow]:
+    """The entries of the build history, where that is known."""
+    store = figures.snapshot.inventory.content
+    for one in store.entries if store is not None and figures.history is not None else ():
+        yield BuildRow(escape(one.id), one.created)
 
 
 def home(snapshot: Snapshot) -> str | None:

@@ -172,7 +172,7 @@ def test_the_terminal_says_where_a_link_leads_and_what_to_do(tmp_path: Path) -> 
     to = put_behind_link(root, "volumes")
     index = Index(document_of(root))
     answer = df(index.document)
-    said, table = _said(answer), answer.parts[0]
+    said, table = _said(answer), answer.parts[1]
     assert isinstance(table, Table)
     assert (None, None, None, f"volumes -> {to}") in table.rows, "not 0 B"
     assert isinstance(table.footer[0], AtLeast)
@@ -201,7 +201,7 @@ def test_a_link_in_the_place_of_what_belongs_to_no_object_is_named_and_no_error(
     document = document_of(root)
     assert not document.problems
     assert [(one.path, one.target) for one in document.remarks] == [("tmp", "../disk/tmp")]
-    table = df(document).parts[0]
+    table = df(document).parts[1]
     assert isinstance(table, Table)
     (row,) = [one for one in table.rows if one[3] == "tmp -> ../disk/tmp"]
     assert row[:3] == (0, len("../disk/tmp"), 1), "as du counts the link"

@@ -1,7 +1,9 @@
 """Volumes in each form that Docker kept them in, and what the database of later ones says besides."""
 
 import json
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def _volumes(root: Path) -> dict[str, Volume]:
-    return {one.name: one for one in scan(root).inventory.volumes}
+    """The volumes without the time at which each came."""
+    return {one.name: replace(one, created=None) for one in scan(root).inventory.volumes}
 
 
 def _put(root: Path, name: str, content: Mapping[str, Any] | None = None) -> None:
@@ -49,6 +52,13 @@ def test_a_volume_has_its_data_beside_what_is_kept_of_it(root: Path) -> None:
         "data": Volume("data", tree=("volumes", "data", "_data"), home=("volumes", "data")),
         _ID: Volume(_ID, anonymous=True, tree=("volumes", _ID, "_data"), home=("volumes", _ID)),
     }
+
+
+def test_a_volume_is_as_old_as_the_entries_of_its_directory(root: Path) -> None:
+    _put(root, "volumes/data/_data")
+    _database(root, away={"Driver": "nfs"})
+    os.utime(root / "volumes/data", (1.0, 86400.0))
+    assert {one.name: one.created for one in scan(root).inventory.volumes} == {"data": 86400.0, "away": None}
 
 
 @pytest.mark.parametrize(

@@ -47,4 +47,4 @@ def test_whether_the_container_runs_may_not_be_known(tmp_path: Path) -> None:
 
 def test_a_plugin_keeps_its_log_where_nobody_knows(tmp_path: Path) -> None:
     row, _ = _said(_document(tmp_path, log=None, log_driver="loki", log_bounded=None, log_limit=None))
-    assert row[5:7] == ("loki", "?")
+    assert row[5:7] == ("loki", None)

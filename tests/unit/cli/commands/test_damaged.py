@@ -10,10 +10,12 @@ from exporter.cli.commands.backup import backup
 from exporter.cli.commands.backup_plan import Places
 from exporter.cli.commands.containers import containers
 from exporter.cli.commands.df import df
-from exporter.cli.commands.images import images, tree
+from exporter.cli.commands.image_tree import tree
+from exporter.cli.commands.images import images
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.layers import layers
-from exporter.cli.commands.tables import Answer, show
+from exporter.cli.commands.show import show
+from exporter.cli.commands.tables import Answer
 from exporter.cli.commands.whose import whose
 from tests.support.broken import broken_root
 from tests.support.product import document_of
@@ -23,9 +25,9 @@ from tests.support.roots import hex_id
 def shown(answer: Answer) -> str:
     json.dumps(answer.data)
     output = io.StringIO()
-    show(answer, exact=False, output=output)
+    show(answer, output=output)
     text = output.getvalue()
-    assert all(character.isprintable() or character == "\n" for character in text)
+    assert all(character.isprintable() or character in "\t\n" for character in text)
     return text
 
 

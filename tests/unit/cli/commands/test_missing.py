@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cli.commands.images import images, tree
+from exporter.cli.commands.image_tree import tree
+from exporter.cli.commands.images import images
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.layers import layers
 from exporter.cli.commands.tables import Answer, Lines

@@ -8,7 +8,8 @@ from exporter.cli.commands.backup import backup
 from exporter.cli.commands.backup_plan import Places
 from exporter.cli.commands.containers import containers
 from exporter.cli.commands.df import df
-from exporter.cli.commands.images import images, tree
+from exporter.cli.commands.image_tree import tree
+from exporter.cli.commands.images import images
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.layers import layers
 from exporter.cli.commands.stranger import checked
@@ -35,7 +36,7 @@ def document(writer: ContainerdWriter) -> Document:
 
 def _table(answer: Answer) -> list[dict[str, object]]:
     table = next(one for one in answer.parts if isinstance(one, Table))
-    return [dict(zip(table.headings, row, strict=True)) for row in table.rows]
+    return [dict(zip((one.heading for one in table.shapes), row, strict=True)) for row in table.rows]
 
 
 def _lines(answer: Answer) -> list[str]:
@@ -163,9 +164,7 @@ def test_of_snapshots_that_are_no_directories_only_what_is_written_down_is_shown
     writer.container("web", "base:1", writer.image("docker.io/library/base:1", target))
     writer.write()
     document = document_of(writer.root)
-    shown = {
-        row["LAYER"]: (row[">SIZE"], row[">ON DISK"]) for row in _table(layers(Index(document), "", orphaned=False))
-    }
+    shown = {row["LAYER"]: (row["SIZE"], row["ON DISK"]) for row in _table(layers(Index(document), "", orphaned=False))}
     assert shown[target.chains[0][7:19]] == (40_960, None)
     assert shown[container_id("web")[:12]] == (None, None)
     sizes = {row.name: row.allocated for row in document.directories}

@@ -14,12 +14,15 @@ from exporter.cli.commands.backup import backup
 from exporter.cli.commands.backup_plan import Places
 from exporter.cli.commands.containers import containers
 from exporter.cli.commands.df import df
-from exporter.cli.commands.images import images, tree
+from exporter.cli.commands.image_tree import tree
+from exporter.cli.commands.images import images
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.layers import layers
+from exporter.cli.commands.show import show
 from exporter.cli.commands.source import parse
-from exporter.cli.commands.tables import Answer, show
+from exporter.cli.commands.tables import Answer
 from exporter.cli.commands.whose import whose
+from exporter.core.units import Units, written_in
 from exporter.expose.snapshot_api.encode import describe
 from exporter.expose.snapshot_api.pieces import ending
 from exporter.expose.snapshot_api.rows import Document
@@ -116,6 +119,7 @@ def test_a_strange_document_is_refused_or_shown(documents: list[bytes], seed: in
             continue
         shown += 1
         for answer in _COMMANDS.values():
-            for exact in (False, True):
-                show(answer(document), exact=exact, output=io.StringIO())
+            for units in Units:
+                with written_in(units):
+                    show(answer(document), output=io.StringIO())
     assert shown

@@ -58,7 +58,7 @@ def test_the_terminal_has_question_marks_for_them(tmp_path: Path, driver: str) -
     assert [one.allocated for one in document.layers] == [None] * len(document.layers)
     answer = df(document)
     assert answer.data["total"] == {"size": None, "allocated": None, "inodes": None}
-    table = answer.parts[0]
+    table = answer.parts[1]
     assert isinstance(table, Table)
     assert (None, None, None, driver) in table.rows
     (listed,) = containers(Index(document)).parts
