@@ -17,7 +17,7 @@ def _told() -> Snapshot:
         image("b", references=(("db", "1"),)),
         image("c", dangling=True),
     )
-    containers = (container("web-1"), container("db-1"))
+    containers = (container("web-1", name="web-1"), container("db-1", name="db-1"))
     return snapshot(
         {("volumes", "v"): tree(1)}, images=images, containers=containers, volumes=(volume("data"), volume("tmp-1"))
     )
