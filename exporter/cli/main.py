@@ -6,6 +6,7 @@ import click
 
 from exporter.cli import terminal
 from exporter.cli.check_config import check_config
+from exporter.cli.completion import completion
 from exporter.cli.demo import demo
 from exporter.cli.once import once
 from exporter.cli.rules import rules
@@ -48,5 +49,5 @@ def main() -> None:
     """
 
 
-for _command in (check_config, run, once, demo, rules, *terminal.COMMANDS):
+for _command in (check_config, run, once, demo, rules, completion, *terminal.COMMANDS):
     main.add_command(_command)

@@ -62,6 +62,8 @@ def _made(function: _Function, *, listed: bool) -> click.Command:
         wanted = asked(name, of_habits)
         for output in (sys.stdout, sys.stderr):
             make_safe(output)
+        if flags.get("tree") and not wanted.output.is_whole:
+            raise click.UsageError("--tree has no rows: leave out --quiet, and of --format all but table and json")
         if wanted.watch is not None and not sys.stdout.isatty():
             raise click.UsageError("--watch draws on a terminal, and the output is none")
         source = _source(**{one: flags.pop(one) for one in _FROM})
