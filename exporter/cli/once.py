@@ -1,7 +1,7 @@
 """`once`: scans once and prints the metrics."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @options.intermediate
 @options.each_layer
 @options.network
+@options.collectors
 @options.limits
 @options.orphaned_after
 def once(  # noqa: PLR0913 - one parameter for each flag
@@ -38,7 +39,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     each_layer: bool,
     network: bool,
     orphaned_after: float,
-    **limits: int,
+    **flags: Any,
 ) -> None:
     """Scan once and print the metrics.
 
@@ -48,7 +49,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
         root=root,
         containerd_root=containerd_root,
         scan=ScanSettings(workers=workers, tree_timeout=tree_timeout, orphaned_after=orphaned_after, network=network),
-        shown=options.shown(intermediate=intermediate, each_layer=each_layer, limits=limits),
+        shown=options.shown(intermediate=intermediate, each_layer=each_layer, flags=flags),
     )
     further = _parse(labels) if labels else {}
     from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415

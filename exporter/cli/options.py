@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from exporter.cli.config_file import config_file_option
-from exporter.cli.param_types import ShareType, SizeType
-from exporter.config.limits import DEFAULT_SERIES, LIMITED, Shown
+from exporter.cli.param_types import DurationType, LevelType, ShareType, SizeType, own_path
+from exporter.config.limits import COLLECTORS, DEFAULT_SERIES, LIMITED, Shown
 from exporter.config.settings import (
     DEFAULT_PORT,
     DEFAULT_ROOT,
@@ -16,6 +16,7 @@ from exporter.config.settings import (
     SandboxMode,
     ScanSettings,
     WatchSettings,
+    WebSettings,
 )
 
 _ENVIRONMENT = "DOCKER_STORAGE_EXPORTER_"
@@ -81,8 +82,8 @@ scan_interval = option(
     "--scan.interval",
     "interval",
     default=ScanSettings().interval,
-    type=click.FloatRange(min=1),
-    metavar="SECONDS",
+    type=DurationType(min=1),
+    metavar="DURATION",
     help="How often to measure directories that a running container may write to. Those that do not change are "
     "measured less often, down to every 15 minutes.",
 )
@@ -90,8 +91,8 @@ duty_cycle = option(
     "--scan.duty-cycle",
     "duty_cycle",
     default=ScanSettings().duty_cycle,
-    type=click.FloatRange(min=0.001, max=1),
-    metavar="FRACTION",
+    type=ShareType(min=0.001),
+    metavar="SHARE",
     help="The share of one core that scans may use on average, after the first scan.",
 )
 workers = option(
@@ -106,8 +107,8 @@ tree_timeout = option(
     "--scan.tree-timeout",
     "tree_timeout",
     default=ScanSettings().tree_timeout,
-    type=click.FloatRange(min=1),
-    metavar="SECONDS",
+    type=DurationType(min=1),
+    metavar="DURATION",
     help="Give up on a directory tree when measuring it has made no progress for this long.",
 )
 cache_file = option(
@@ -121,8 +122,8 @@ orphaned_after = option(
     "--layers.orphaned-after",
     "orphaned_after",
     default=ScanSettings().orphaned_after,
-    type=click.FloatRange(min=0),
-    metavar="SECONDS",
+    type=DurationType(min=0),
+    metavar="DURATION",
     help="Call a layer orphaned after nothing has referred to it for this long.",
 )
 watch = option(
@@ -135,8 +136,8 @@ look_interval = option(
     "--watch.look-interval",
     "look_interval",
     default=WatchSettings().look_interval,
-    type=click.FloatRange(min=0.5),
-    metavar="SECONDS",
+    type=DurationType(min=0.5),
+    metavar="DURATION",
     help="How often to look for changes that the kernel has not reported.",
 )
 
@@ -192,6 +193,28 @@ allowed_hosts = option(
     help="Answer only requests for this host name or address; repeat it, or separate several by commas. Protects from "
     "DNS rebinding. Without it, every name is answered.",
 )
+telemetry_path = option(
+    "--web.telemetry-path",
+    "telemetry_path",
+    default=WebSettings().telemetry_path,
+    callback=own_path,
+    metavar="PATH",
+    help="Where to serve the metrics.",
+)
+max_requests = option(
+    "--web.max-requests",
+    "max_requests",
+    default=WebSettings().max_requests,
+    type=click.IntRange(min=0),
+    metavar="NUMBER",
+    help="Make at most this many answers with metrics at a time, and refuse more; 0 is no limit.",
+)
+exporter_metrics = option(
+    "--web.disable-exporter-metrics",
+    "no_exporter_metrics",
+    is_flag=True,
+    help="Leave out the metrics about the exporter's own processes (process_*).",
+)
 style = option(
     "--format",
     "style",
@@ -232,9 +255,23 @@ def limits(command: Function) -> Function:
     return command
 
 
-def shown(*, intermediate: bool, each_layer: bool, limits: Mapping[str, int]) -> Shown:
+def collectors(command: Function) -> Function:
+    """The switches of collectors."""
+    for name in reversed([*COLLECTORS]):
+        flag = name.replace("_", "-")
+        command = option(
+            f"--collector.{flag}/--no-collector.{flag}",
+            f"serve_{name}",
+            default=True,
+            help=f"Serve the metrics of {name.replace('_', ' ')}.",
+        )(command)
+    return command
+
+
+def shown(*, intermediate: bool, each_layer: bool, flags: Mapping[str, Any]) -> Shown:
     """Make the settings of what is served from these flags."""
-    return Shown(intermediate, each_layer, tuple((name, limits[f"most_{name}"]) for name in LIMITED))
+    most = tuple((name, flags[f"most_{name}"]) for name in LIMITED)
+    return Shown(intermediate, each_layer, most, tuple(name for name in COLLECTORS if not flags[f"serve_{name}"]))
 
 
 sandbox = option(
@@ -252,7 +289,7 @@ log_level = option(
     "--log.level",
     "log_level",
     default=LogSettings().level,
-    type=click.Choice(["debug", "info", "warning", "error"]),
+    type=LevelType(["debug", "info", "warning", "error"]),
     help="The least important log lines to write.",
 )
 log_format = option(

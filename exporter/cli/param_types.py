@@ -1,5 +1,6 @@
-"""Values of flags as people write them: sizes and shares."""
+"""Values of flags as people write them: sizes, shares, durations, levels."""
 
+import math
 import re
 from typing import Any
 
@@ -7,7 +8,14 @@ import click
 
 from exporter.core.units import parse_size
 
-_SHARE = re.compile(r"(\d{1,3}(?:\.\d+)?)(%?)", re.ASCII)
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d+)?)%", re.ASCII)
+#: As Prometheus writes durations; each unit once, the largest first, and a fraction as Go allows it.
+_DURATION = re.compile(
+    "".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in ("w", "d", "h", "m(?!s)", "s", "ms")), re.ASCII
+)
+#: What begins with these is served already.
+_TAKEN = ("/-/", "/api/", "/status", "/runbooks")
+_SECONDS = (7 * 86400, 86400, 3600, 60, 1, 0.001)
 
 
 class SizeType(click.ParamType):  # type: ignore[type-arg] # generic in stubs only
@@ -23,17 +31,60 @@ class SizeType(click.ParamType):  # type: ignore[type-arg] # generic in stubs on
         return found
 
 
-class ShareType(click.ParamType):  # type: ignore[type-arg] # see above
-    """A share between 0 and 1, written as 80% or 0.8."""
+class ShareType(click.FloatRange):
+    """A share, written as 80% or 0.8."""
 
     name = "share"
 
+    def __init__(self, min: float = 0, max: float = 1) -> None:  # noqa: A002 - click's names
+        super().__init__(min=min, max=max)
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the share; raises click.BadParameter."""
-        if isinstance(value, float):
-            return value
-        found = _SHARE.fullmatch(value)
-        share = float(found[1]) / (100 if found[2] else 1) if found else -1.0
-        if not 0 <= share <= 1:
+        percent = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
+        share = float(percent[1]) / 100 if percent else _number(value)
+        if share is None:
             self.fail(f"{value!r} is no share, such as 80% or 0.8", param, ctx)
-        return share
+        return float(super().convert(share, param, ctx))
+
+
+class DurationType(click.FloatRange):
+    """A time in seconds, or with units as Prometheus and Go write them: 90, 90s, 1m30s, 1.5m, 500ms."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds; raises click.BadParameter."""
+        found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+        if found is not None and any(found.groups()):
+            parts = zip(found.groups(), _SECONDS, strict=True)
+            seconds: float | None = round(sum(float(number) * unit for number, unit in parts if number), 6)
+        else:
+            seconds = _number(value)
+        if seconds is None:
+            self.fail(f"{value!r} is no duration, such as 90, 90s or 1m30s", param, ctx)
+        return float(super().convert(seconds, param, ctx))
+
+
+def _number(value: Any) -> float | None:
+    """The value as a finite number; None for all else."""
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+class LevelType(click.Choice):  # type: ignore[type-arg] # generic in stubs only
+    """A level of log lines; `warn`, as other exporters call it, is `warning`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the level; raises click.BadParameter."""
+        return super().convert("warning" if value == "warn" else value, param, ctx)
+
+
+def own_path(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """A path at which nothing else is served; raises click.BadParameter."""
+    if not value.startswith("/") or "?" in value or "#" in value or value.startswith(_TAKEN) or value == "/":
+        raise click.BadParameter(f"{value!r} is no path of its own, such as /metrics")
+    return value

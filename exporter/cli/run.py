@@ -26,6 +26,9 @@ from exporter.config.settings import (
 @options.web_config_file
 @options.lifecycle
 @options.allowed_hosts
+@options.telemetry_path
+@options.max_requests
+@options.exporter_metrics
 @options.scan_interval
 @options.duty_cycle
 @options.workers
@@ -36,13 +39,14 @@ from exporter.config.settings import (
 @options.intermediate
 @options.each_layer
 @options.network
+@options.collectors
 @options.limits
 @options.orphaned_after
 @options.sandbox
 @options.log_level
 @options.log_format
 def run(**flags: Any) -> None:
-    """Serve the metrics at /metrics until stopped.
+    """Serve the metrics at /metrics (--web.telemetry-path) until stopped.
 
     A missing or unreadable data root is no reason to fail: the exporter serves docker_storage_up 0, and reads the
     root as soon as it is there.
@@ -88,8 +92,12 @@ def _config(root: str, intermediate: bool, each_layer: bool, **flags: Any) -> Co
             cache_file=cache_file_for(flags["cache_file"], root),
         ),
         watch=WatchSettings(enabled=flags["watch"], look_interval=flags["look_interval"]),
-        web=WebSettings(**given("listen", "lifecycle", "allowed_hosts"), config_file=flags["web_config_file"]),
+        web=WebSettings(
+            **given("listen", "lifecycle", "allowed_hosts", "telemetry_path", "max_requests"),
+            config_file=flags["web_config_file"],
+            exporter_metrics=not flags["no_exporter_metrics"],
+        ),
         log=LogSettings(level=flags["log_level"], style=flags["log_format"]),
         sandbox=SandboxMode(flags["sandbox"]),
-        shown=options.shown(intermediate=intermediate, each_layer=each_layer, limits=flags),
+        shown=options.shown(intermediate=intermediate, each_layer=each_layer, flags=flags),
     )

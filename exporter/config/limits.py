@@ -1,23 +1,35 @@
 """Limits on the series of a collector: which objects give theirs up, and how many do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 #: The collectors that have a limit.
 LIMITED = ("build_cache", "containers", "directories", "images", "layers", "volumes")
 DEFAULT_SERIES = 20_000
+#: The collectors, and with what the names of their families begin behind the prefix of all.
+COLLECTORS: Mapping[str, tuple[str, ...]] = {
+    "build_cache": ("build_cache_", "build_history_"),
+    "containers": ("container_", "containers"),
+    "directories": ("directory_", "store_entries", "reclaimable_", "unattributed_", "filesystem_"),
+    "images": ("image_", "images", "layer_", "layers", "missing_layers", "content_"),
+    "volumes": ("volume_", "volumes"),
+}
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Which objects are served. `most`: the limit on series of each collector; 0 or no entry is no limit."""
+    """Which objects are served. `most`: the limit on series of each collector; 0 or no entry is no limit.
+
+    `off`: the collectors that are not served at all.
+    """
 
     intermediate: bool = False
     each_layer: bool = False
     most: tuple[tuple[str, int], ...] = ()
+    off: tuple[str, ...] = ()
 
 
 EVERYTHING = Shown()

@@ -53,13 +53,18 @@ class WatchSettings:
 class WebSettings:
     """`listen`: addresses. `config_file`: "" without TLS and passwords. `lifecycle`: allow POST /-/reload.
 
-    `allowed_hosts`: the names by which clients may ask for this server; empty for every name.
+    `allowed_hosts`: the names by which clients may ask for this server; empty for every name. `telemetry_path`: where
+    the metrics are. `max_requests`: how many answers with metrics are made at a time, 0 without a limit.
+    `exporter_metrics`: serve what is about the exporter's own processes.
     """
 
     listen: tuple[str, ...] = (f":{DEFAULT_PORT}",)
     config_file: str = ""
     lifecycle: bool = False
     allowed_hosts: tuple[str, ...] = ()
+    telemetry_path: str = "/metrics"
+    max_requests: int = 40
+    exporter_metrics: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from exporter.demo.blocks import fill
 from exporter.demo.buildhost import BusyHost, build_host
 from exporter.demo.busy import Busy
 from exporter.demo.containerdhost import ContainerdHost, build_containerd_host
@@ -23,6 +24,7 @@ __all__ = [
     "build_containerd_host",
     "build_demo",
     "build_host",
+    "fill",
     "keep_busy",
     "running",
 ]

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.gzip_body import GzipBody
@@ -32,7 +33,8 @@ MISSING_SECONDS = 60.0
 class Current:
     """The publication that is served. No other state of the serving process depends on the data root."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, own_processes: bool = True) -> None:
+        """`own_processes`: serve what is about the exporter's own processes."""
         self._status, views = unread(root)
         assert self._status.body is not None, "published with its body"
         self._body = self._status.body
@@ -41,7 +43,7 @@ class Current:
         for view in views:
             self.views.show(view)
         self._filesystems = Filesystems()
-        self._processes = Processes()
+        self._processes = Processes() if own_processes else None
         self._readings: dict[Format, asyncio.Future[bytes]] = {}
         #: The process id of the scanning process; None where none runs.
         self.scanner: int | None = None
@@ -152,10 +154,13 @@ class Current:
             *_made("clock", clock_families),
             *_made("web server", lambda: web_families(self.web()) if self.web else ()),
             *_made("sandbox", lambda: sandbox_families(self.landlock, self._heard, status.landlock)),
-            *_made("processes", lambda: self._processes.families(self.scanner, status.processes, self.launchers())),
+            *_made("processes", partial(self._of_processes, status.processes)),
         ]
         known = status.openmetrics if style == "openmetrics" else status.text
         return known + render((one for one in families if one.series), style)
+
+    def _of_processes(self, workers: tuple[int, ...]) -> Iterable[MetricFamily]:
+        return () if self._processes is None else self._processes.families(self.scanner, workers, self.launchers())
 
 
 def _made(what: str, make: Callable[[], Iterable[MetricFamily]]) -> list[MetricFamily]:

@@ -30,7 +30,7 @@ async def serve(config: Config) -> None:
 
     SandboxError also where the rights to scan were lost and only a restart helps, under systemd.
     """
-    current = Current(config.root)
+    current = Current(config.root, own_processes=config.web.exporter_metrics)
     server: Server
 
     def reload(*, asked: bool) -> bool:
@@ -43,7 +43,7 @@ async def serve(config: Config) -> None:
 
     # Who may send a request, or only make a browser send one, must not end protection: a signal can.
     over_http = partial(reload, asked=False)
-    app = make_app(current, over_http if config.web.lifecycle else None)
+    app = make_app(current, over_http if config.web.lifecycle else None, config.web)
     server = Server(app, config.web.config_file, config.web.allowed_hosts)
     sockets = systemd.sockets() or listen(config.web.listen)
     current.web = server.status
@@ -119,6 +119,10 @@ def effective_settings(config: Config) -> Iterator[tuple[str, object]]:
     yield "lifecycle", config.web.lifecycle
     yield "sandbox", config.sandbox.value
     yield "allowed_hosts", ",".join(config.web.allowed_hosts)
+    yield "telemetry_path", config.web.telemetry_path
+    yield "max_requests", config.web.max_requests
+    yield "exporter_metrics", config.web.exporter_metrics
+    yield "collectors_off", ",".join(config.shown.off)
     yield "intermediate", config.shown.intermediate
     yield "each_layer", config.shown.each_layer
     yield from ((f"max_series_{name}", most) for name, most in config.shown.most)

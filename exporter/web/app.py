@@ -5,6 +5,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol
 
+from exporter.config.settings import WebSettings
 from exporter.core.gzip_body import INFLATING_BYTES, GzipBody
 from exporter.expose.metrics.render import Format
 from exporter.expose.published import Body
@@ -13,10 +14,13 @@ from exporter.expose.snapshot_api.rows import FilesystemRow
 from exporter.expose.summary import Summary
 from exporter.web.lifecycle import reload_handler
 from exporter.web.negotiation import CONTENT_TYPES, accepts_gzip, exposition_format
+from exporter.web.pages.html import link_metrics
 from exporter.web.pages.pages import landing, status
 from exporter.web.pages.runbooks import Runbooks, load
 from exporter.web.protocol.message import Handler, Request, Response, text
+from exporter.web.selection import Selection, SelectionError
 
+DEFAULT_SETTINGS = WebSettings()
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -60,14 +64,17 @@ class Source(Protocol):
         """The document and its end, read when it is asked for; None where the scanning process does not answer."""
 
 
-def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Handler:
+def make_app(
+    source: Source, reload: Callable[[], bool] | None = None, settings: WebSettings = DEFAULT_SETTINGS
+) -> Handler:
     """Make the handler of all routes; every request reads `source` and nothing else.
 
     `reload` is what POST /-/reload does, None where that is not allowed.
     """
+    link_metrics(settings.telemetry_path)
     page, runbooks = _Pages(source), Runbooks(load())
     routes: dict[str, tuple[tuple[str, ...], Handler]] = {
-        "/metrics": (_READ, page.metrics),
+        settings.telemetry_path: (_READ, _at_most(settings.max_requests, page.metrics)),
         rows.PATH: (_READ, page.snapshot),
         "/": (_READ, page.index),
         "/status": (_READ, page.overview),
@@ -91,6 +98,23 @@ def make_app(source: Source, reload: Callable[[], bool] | None = None) -> Handle
     return answer
 
 
+def _at_most(most: int, handler: Handler) -> Handler:
+    """Let so many requests in at a time; 0: all."""
+    under_way = 0
+
+    async def answer(request: Request) -> Response:
+        nonlocal under_way
+        if most and under_way >= most:
+            return text(f"{most} requests are being answered; try again.\n", HTTPStatus.SERVICE_UNAVAILABLE)
+        under_way += 1
+        try:
+            return await handler(request)
+        finally:
+            under_way -= 1
+
+    return answer
+
+
 class _Pages:
     """One method for each route, made of `source`."""
 
@@ -101,10 +125,16 @@ class _Pages:
 
     async def metrics(self, request: Request) -> Response:
         """The exposition, in the format and the coding that the scraper prefers."""
+        try:
+            selection = Selection(request.query)
+        except SelectionError as error:
+            return text(f"{error}\n", HTTPStatus.BAD_REQUEST)
         style = exposition_format(request.headers.get("accept", ""))
         content_type = CONTENT_TYPES[style]
         end = await self._source.live(style)
         page = self._source.body.openmetrics if style == "openmetrics" else self._source.body.text
+        if selection:
+            page, end = GzipBody.of(selection.of(page.plain(end))), b""
         return _coded(request, page, end, content_type, vary="accept, accept-encoding")
 
     async def snapshot(self, request: Request) -> Response:

@@ -17,10 +17,18 @@ from exporter.figures.prunes import Category
 
 #: The kinds of steps in which all that a prune takes goes, with the prune and what it costs.
 _WHOLE = {
-    "build_cache": (Category.BUILD_CACHE, "builds take longer until it is filled again"),
-    "build_history": (Category.BUILD_HISTORY, "logs and traces of builds are lost"),
-    "images_dangling": (Category.IMAGES_DANGLING, "nothing names them any more"),
-    "layers_orphaned": (Category.LAYERS_ORPHANED, "no engine knows them"),
+    "build_cache": (Category.BUILD_CACHE, "slower builds"),
+    "build_history": (Category.BUILD_HISTORY, "logs of builds"),
+    "images_dangling": (Category.IMAGES_DANGLING, "without a name"),
+    "layers_orphaned": (Category.LAYERS_ORPHANED, "unknown to engines"),
+}
+#: What the words for a loss mean, where they do not say it by themselves.
+_MEANINGS = {
+    "slower builds": "until the cache is filled again",
+    "can be pulled": "if the registry still has it",
+    "maybe only here": "it was in no registry that is known",
+    "only here": "nothing names it, so nothing can pull it",
+    "its lines": "set max-size, or the log grows again",
 }
 _REMOVE = {"container": "docker rm", "image": "docker rmi", "log": "truncate -s 0"}
 #: Shorter logs than this are not worth a command.
@@ -114,7 +122,7 @@ def _steps(index: Index, place: FilesystemRow) -> Iterator[_Step]:
     yield from _logs(document, removed, place)
     for one in document.temporary:
         if one.allocated and _is_on(document, place, one.path.partition("/")[0]):
-            written = f"written {age(time.time() - one.newest)} ago"
+            written = f"{age(time.time() - one.newest)} ago"
             yield _Step(
                 "temporary", one.allocated, f"old files in {one.path}", written, "leftovers", (), (f"# {one.how}",)
             )
@@ -155,19 +163,19 @@ def _freed(row: PlanRow, place: FilesystemRow) -> int | None:
 
 
 def _of_container(one: ContainerRow, freed: int | None) -> _Step:
-    when = f"ended {age(time.time() - one.finished)} ago" if one.finished else one.state
-    cost = f"what it wrote is lost: {size(one.writable)}"
+    when = f"{age(time.time() - one.finished)} ago" if one.finished else one.state
+    cost = f"{size(one.writable)} written"
     return _Step("container", freed, f"container {container_name(one)}", when, cost, (called(one),))
 
 
 def _of_image(index: Index, one: ImageRow, freed: int | None) -> _Step:
-    when = f"made {age(time.time() - one.created)} ago" if one.created else ""
+    when = f"{age(time.time() - one.created)} ago" if one.created else ""
     evidence = registry_evidence(index, one)
     cost = {
-        "digest": "can be pulled again, if the registry still has it",
-        "tag": "may be on this host alone: it was in no registry that is known",
-        "none": "is on this host alone",
-        "unknown": "its names are not known",
+        "digest": "can be pulled",
+        "tag": "maybe only here",
+        "none": "only here",
+        "unknown": "?",
     }[evidence]
     names = one.references or one.digests or (index.short(one.id),)
     return _Step("image", freed, f"image {index.image_name(one)}", when, cost, names)
@@ -185,8 +193,7 @@ def _logs(document: Document, removed: set[str], place: FilesystemRow) -> Iterat
     for one in sorted(rows, key=lambda one: (-(one.log or 0), one.id)):
         if one.log is not None and one.log >= _SMALLEST_LOG:
             path = f"{document.root.rstrip('/')}/{_CONTAINERS}/{one.id}/{one.id}-json.log"
-            cost = "its lines so far are lost; set max-size, or it grows again"
-            yield _Step("log", one.log, f"log of {container_name(one)}", one.state, cost, (path,))
+            yield _Step("log", one.log, f"log of {container_name(one)}", one.state, "its lines", (path,))
 
 
 def _is_on(document: Document, place: FilesystemRow, directory: str) -> bool:
@@ -202,7 +209,7 @@ def _table(steps: Sequence[_Step], place: FilesystemRow, target: int) -> Table:
         total, whole = total + (step.freed or 0), whole and step.freed is not None
         rows.append((step.freed, total if whole else AtLeast(total), step.what, step.when, step.cost))
     title = f"To free {human(target)} on {place.mountpoint}, each step after those above it"
-    return Table(title, (">FREES", ">IN ALL", "WHAT", "WHEN", "WHAT IS LOST"), rows)
+    return Table(title, (">FREES", ">IN ALL", "WHAT", "WHEN", "LOST"), rows)
 
 
 def _commands(steps: Sequence[_Step]) -> Iterator[str]:
@@ -224,6 +231,9 @@ def _conclusion(
         yield f"This frees {human(freed)} of the {human(target)} that are wanted. Nothing was removed by this command."
     else:
         yield f"That is not enough: {human(target - freed)} of {human(target)} are missing. Nothing was removed."
+    for cost in dict.fromkeys(step.cost for step in taken):
+        if cost in _MEANINGS:
+            yield f"{cost}: {_MEANINGS[cost]}."
     if any(step.freed is None for step in taken):
         yield "What ? frees is not known; it counts as nothing."
     for row in document.reclaimable:

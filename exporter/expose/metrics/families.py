@@ -50,6 +50,8 @@ def parts(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Part]:
         (Collector.DIRECTORIES, place_families(figures)),
     )
     for collector, several in made:
+        if collector in shown.off:
+            continue
         yield from figures.barrier.until_failure(collector, f"metrics of {collector}", several)
 
 

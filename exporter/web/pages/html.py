@@ -57,9 +57,10 @@ _PAGE = Template(
     '<meta name="viewport" content="width=device-width, initial-scale=1"><title>$title</title>'
     f"<style>{_STYLE}</style></head><body><header><h1>$title</h1>"
     f'<span class="dim">version {escape(VERSION)}</span><nav><a href="/">overview</a><a href="/status">status</a>'
-    '<a href="/metrics">metrics</a><a href="/api/v1/snapshot">snapshot</a><a href="/-/ready">ready</a>'
+    '<a href="$metrics">metrics</a><a href="/api/v1/snapshot">snapshot</a><a href="/-/ready">ready</a>'
     '<a href="/-/healthy">healthy</a></nav></header>$content</body></html>\n'
 )
+_links = {"metrics": "/metrics"}
 _FULL = 0.9
 #: A line break within a word is allowed only in longer texts.
 _LONG_WORD = 12
@@ -93,7 +94,12 @@ Cell = str | int | None | Html | Share | Count
 
 def page(title: str, content: str) -> str:
     """A whole page. `content` is HTML."""
-    return _PAGE.substitute(title=escape(title), content=content)
+    return _PAGE.substitute(title=escape(title), content=content, metrics=escape(_links["metrics"]))
+
+
+def link_metrics(path: str) -> None:
+    """Have the pages that are made from now on link to the metrics at this path."""
+    _links["metrics"] = path
 
 
 def section(title: str, content: str, *, wide: bool = False) -> str:

@@ -51,10 +51,10 @@ class Http1:
         self._has_body = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
         while isinstance(self._event(), h11.Data):
             """Discard the part of a body that came with the head."""
-        authority, path = split_target(event.target)
+        authority, path, query = split_target(event.target)
         if authority:
             headers["host"] = authority  # RFC 9112, 3.2.2: it takes the place of the Host header
-        return Request(event.method.decode("ascii"), path, headers, client)
+        return Request(event.method.decode("ascii"), path, headers, client, query)
 
     def response(self, request: Request, response: Response, *, last: bool) -> Iterator[bytes]:
         """The bytes of a response, in parts. With `last` it says that the connection ends after it.

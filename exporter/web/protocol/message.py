@@ -20,13 +20,14 @@ class Request:
 
     `path` is the target up to the first `?`, with percent escapes decoded. `headers` have names in lower case; of
     several with one name the first counts, but for lists, which are joined. `host` is that of the target where it
-    names one. `client` is the IP address of the peer.
+    names one. `client` is the IP address of the peer. `query` is what follows the `?`, as it was sent.
     """
 
     method: str
     path: str
     headers: Mapping[str, str]
     client: str = ""
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)

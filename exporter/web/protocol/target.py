@@ -8,16 +8,16 @@ _ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{0,5}))?", re.ASCII)
 
 
-def split_target(target: bytes) -> tuple[str, str]:
-    """Split a target into its authority, "" where it has none, and its path, with percent escapes decoded.
+def split_target(target: bytes) -> tuple[str, str, str]:
+    """Split a target into its authority, "" where it has none, its path with percent escapes decoded, and its query.
 
     The path ends at the first `?`. A path without an authority is what clients send; one with it
     (`http://host/metrics`) is what they send to a proxy, and servers have to accept it.
     """
     found = _ABSOLUTE.match(target)
     authority = found[1].decode("latin-1") if found else ""
-    path = target[found.end() if found else 0 :].partition(b"?")[0].decode("latin-1")
-    return authority, unquote(path) or ("/" if found else "")
+    path, _, query = target[found.end() if found else 0 :].decode("latin-1").partition("?")
+    return authority, unquote(path) or ("/" if found else ""), query
 
 
 def split_authority(authority: str) -> tuple[str, int | None] | None:

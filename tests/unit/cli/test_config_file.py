@@ -12,7 +12,7 @@ from exporter.cli.main import main
     ("text", "message"),
     [
         ("root: /x\nscan.intervall: 5\n", ":2: unknown key 'scan.intervall'"),
-        ("scan.interval: soon\n", ":1: scan.interval: 'soon' is not a valid float"),
+        ("scan.interval: soon\n", ":1: scan.interval: 'soon' is no duration, such as 90, 90s or 1m30s"),
         ("# low\nscan.interval: 0.1\n", ":2: scan.interval: 0.1 is not in the range"),
         ("watch: 1\n", ":1: watch: true or false is expected"),
         ("root: [a]\n", ":1: root: text is expected"),
@@ -58,9 +58,11 @@ def _three(option: click.Option, file: Path) -> list[str]:
         return (list(option.type.choices) * 2)[:3]
     if isinstance(option.type, click.File | click.Path):
         return [str(file)] * 3
-    if option.type.name == "share" or (isinstance(option.type, click.FloatRange) and option.type.max is not None):
+    if option.metavar == "PATH":
+        return ["/one", "/two", "/three"]
+    if isinstance(option.type, click.FloatRange) and option.type.max is not None:
         return ["0.25", "0.5", "0.75"]
-    numbers = option.type.name in ("integer range", "float range")
+    numbers = option.type.name in ("integer range", "float range", "duration")
     return ["25", "50", "75"] if numbers else ["one:1", "two:2", "three:3"]
 
 

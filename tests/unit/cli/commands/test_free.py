@@ -9,7 +9,6 @@ import pytest
 
 from exporter.cli.commands.free import free
 from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table
-from exporter.cli.param_types import ShareType, SizeType
 from exporter.expose.snapshot_api.rows import Document, FilesystemRow, PlanRow
 from tests.support.product import document_of
 from tests.support.roots import GraphRoot, graph_root, hex_id
@@ -47,7 +46,7 @@ def test_it_takes_as_many_steps_as_are_needed(tmp_path: Path) -> None:
     assert [one["what"] for one in more.data["steps"]] == ["container gone", "image old:1"]
     assert [row[1] for row in _table(more).rows] == [container, container + images[0]]
     assert _lines(more)[:2] == ["docker rm gone", "docker rmi old:1"]
-    assert "Nothing was removed" in _lines(more)[-1]
+    assert any("Nothing was removed" in line for line in _lines(more))
 
 
 def test_it_says_when_all_of_it_is_not_enough(tmp_path: Path) -> None:
@@ -126,28 +125,3 @@ def test_a_step_of_an_object_that_is_not_in_the_document_is_none(tmp_path: Path)
     """A document of a stranger may say anything."""
     rows = (PlanRow("image", 5, "aufs", "", "x"), PlanRow("container", 5), PlanRow("more", 5))
     assert free(_document(tmp_path, plan=rows), 1, None).data["steps"] == []
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("20GB", 20 * 10**9), ("20 GiB", 20 * 2**30), ("1.5kB", 1500), ("7", 7), ("20g", 20 * 10**9), ("1Mi", 2**20)],
-)
-def test_a_size_is_written_as_people_write_it(text: str, expected: int) -> None:
-    assert SizeType().convert(text, None, None) == expected
-
-
-@pytest.mark.parametrize("text", ["0", "", "-1", "GB", "20XB", "1e9", "20GB more", "9" * 30])
-def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter):
-        SizeType().convert(text, None, None)
-
-
-@pytest.mark.parametrize(("text", "expected"), [("80%", 0.8), ("0.8", 0.8), ("0", 0), ("100%", 1), ("5.5%", 0.055)])
-def test_a_share_is_written_as_people_write_it(text: str, expected: float) -> None:
-    assert ShareType().convert(text, None, None) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("text", ["80", "101%", "1.1", "-5%", "%", "", "nan"])
-def test_what_is_no_share_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter):
-        ShareType().convert(text, None, None)

@@ -24,7 +24,8 @@ from exporter.web.protocol.target import split_authority, split_target
     ],
 )
 def test_a_target_has_an_authority_and_a_path(target: bytes, authority: str, path: str) -> None:
-    assert split_target(target) == (authority, path)
+    query = target.decode().partition("?")[2]
+    assert split_target(target) == (authority, path, query)
 
 
 @pytest.mark.parametrize(

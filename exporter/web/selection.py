@@ -1,0 +1,60 @@
+"""A part of the exposition: the families that a query asks for by name (`name[]`) or by collector (`collect[]`)."""
+
+from collections.abc import Iterable, Iterator
+from urllib.parse import parse_qsl
+
+from exporter.config.limits import COLLECTORS
+
+_PREFIX = "docker_storage_"
+#: What a sample's name has behind that of its family in OpenMetrics.
+_ENDINGS = ("_total", "_info")
+_MOST_VALUES = 1000
+
+
+class SelectionError(Exception):
+    """A query asks for what there is not; the message says what."""
+
+
+class Selection:
+    """The families that a query asks for. With names and collectors those of either; without any, all."""
+
+    def __init__(self, query: str) -> None:
+        """Raises SelectionError."""
+        try:
+            given = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_VALUES)
+        except ValueError:
+            raise SelectionError(f"the query has more than {_MOST_VALUES} values") from None
+        self._names = {value for key, value in given if key == "name[]"}
+        self._collectors = {value.replace("-", "_") for key, value in given if key == "collect[]"}
+        if unknown := sorted(self._collectors - COLLECTORS.keys()):
+            known = ", ".join(COLLECTORS)
+            raise SelectionError(f"there is no collector {unknown[0][:80]!r}; known are: {known}")
+
+    def __bool__(self) -> bool:
+        return bool(self._names or self._collectors)
+
+    def has(self, family: str) -> bool:
+        """Whether it has a family, by the name in its `# HELP` line."""
+        if not self or family in self._names or any(family + ending in self._names for ending in _ENDINGS):
+            return True
+        own = family.removeprefix(_PREFIX)
+        beginnings = (one for collector in self._collectors for one in COLLECTORS[collector])
+        return own != family and own.startswith(tuple(beginnings))
+
+    def of(self, parts: Iterable[bytes]) -> Iterator[bytes]:
+        """The lines of these families, of an exposition that comes in parts. What ends it is kept."""
+        taken = False
+        for line in _lines(parts):
+            if line.startswith((b"# HELP ", b"# TYPE ", b"# UNIT ")):
+                taken = self.has(line.split(maxsplit=3)[2].decode("ascii", "replace"))
+            if taken or line.startswith(b"# EOF"):
+                yield line
+
+
+def _lines(parts: Iterable[bytes]) -> Iterator[bytes]:
+    left = b""
+    for part in parts:
+        *whole, left = (left + part).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+    if left:
+        yield left

@@ -1,0 +1,75 @@
+"""Which families a query of a scrape asks for."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.config.limits import COLLECTORS
+from exporter.expose.metrics import catalogue
+from exporter.web.selection import Selection, SelectionError
+
+_TEXT = b"""# HELP docker_storage_up h
+# TYPE docker_storage_up gauge
+docker_storage_up 1
+# HELP docker_storage_image_layers h
+# TYPE docker_storage_image_layers gauge
+docker_storage_image_layers{image_id="# HELP a"} 2
+# HELP docker_storage_scans_total h
+# TYPE docker_storage_scans_total counter
+docker_storage_scans_total 3
+"""
+
+
+def _kept(query: str, text: bytes = _TEXT) -> list[str]:
+    lines = b"".join(Selection(query).of([text])).decode().splitlines()
+    return [line.split()[0].split("{")[0] for line in lines if not line.startswith("#")]
+
+
+def test_without_names_and_collectors_everything_is_meant() -> None:
+    for query in ("", "x=1", "name=docker_storage_up"):
+        assert not Selection(query)
+        assert len(_kept(query)) == 3
+
+
+def test_names_and_collectors() -> None:
+    assert _kept("name[]=docker_storage_up") == ["docker_storage_up"]
+    assert _kept("name%5B%5D=docker_storage_up&name[]=docker_storage_scans_total") == [
+        *("docker_storage_up", "docker_storage_scans_total"),
+    ]
+    assert _kept("collect[]=images") == ["docker_storage_image_layers"]
+    assert _kept("collect[]=images&name[]=docker_storage_up") == ["docker_storage_up", "docker_storage_image_layers"]
+    assert _kept("collect[]=build-cache") == []
+    assert _kept("name[]=nothing") == []
+
+
+def test_the_names_are_those_that_samples_have_in_openmetrics_too() -> None:
+    text = b"# TYPE docker_storage_scans counter\n# HELP docker_storage_scans h\ndocker_storage_scans_total 3\n# EOF\n"
+    assert b"".join(Selection("name[]=docker_storage_scans_total").of([text])) == text
+    assert b"".join(Selection("name[]=docker_storage_up").of([text])) == b"# EOF\n"
+
+
+def test_a_collector_that_there_is_not_is_an_error() -> None:
+    with pytest.raises(SelectionError, match="known are: build_cache, containers"):
+        Selection("collect[]=cpu")
+    with pytest.raises(SelectionError, match="more than"):
+        Selection("&".join(["name[]=a"] * 1001))
+
+
+def test_each_collector_has_families_and_each_family_one_at_most() -> None:
+    names = [one.name for one in vars(catalogue).values() if isinstance(one, catalogue.Metric)]
+    of = {name: [one for one in COLLECTORS if Selection(f"collect[]={one}").has(name)] for name in names}
+    assert {one for several in of.values() for one in several} == {*COLLECTORS}
+    assert not [name for name, several in of.items() if len(several) > 1]
+    assert of["docker_storage_layers_size_bytes"] == ["images"]
+    assert not of["docker_storage_scan_success"]
+    assert not of["process_open_fds"]
+
+
+@given(st.text(), st.binary(), st.integers(1, 20))
+def test_no_query_and_no_cut_of_a_text_is_an_error(query: str, raw: bytes, step: int) -> None:
+    try:
+        selection = Selection(query)
+    except SelectionError:
+        return
+    parts = [raw[at : at + step] for at in range(0, len(raw), step)]
+    assert [*selection.of(parts)] == [*selection.of([raw])]
