@@ -3,6 +3,7 @@
 Names never send control sequences. Where the output does not take UTF-8, everything is ASCII.
 """
 
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ class _Printer:
         self._output, self._style = output, style
         self._whole = takes_all(output)
         self._console = Console(file=output, highlight=False, markup=False, emoji=False) if output.isatty() else None
-        self._width = None if self._console is None or style.full else self._console.width
+        # Not what rich takes for the width: it is 80 for every terminal that it calls dumb.
+        self._width = None if self._console is None or style.full else shutil.get_terminal_size().columns
 
     def line(self, text: str, style: str = "") -> None:
         """Print a line that is safe already."""
