@@ -8,6 +8,7 @@ from exporter.cli import terminal
 from exporter.cli.check_config import check_config
 from exporter.cli.completion import completion
 from exporter.cli.demo import demo
+from exporter.cli.du import du
 from exporter.cli.once import once
 from exporter.cli.rules import rules
 from exporter.cli.run import run
@@ -49,5 +50,5 @@ def main() -> None:
     """
 
 
-for _command in (check_config, run, once, demo, rules, completion, *terminal.COMMANDS):
+for _command in (check_config, run, once, demo, rules, completion, *terminal.COMMANDS, du):
     main.add_command(_command)

@@ -360,6 +360,29 @@ docker = click.option(
     help="Save with Docker's own commands; with --no-docker as files, for a host where no daemon starts.",
 )
 
+depth = click.option(
+    "--depth",
+    "-d",
+    "depth",
+    default=1,
+    show_default=True,
+    type=click.IntRange(0, 100),
+    metavar="N",
+    help="Show so many levels of directories; 0 is the sum alone.",
+)
+largest_files = click.option(
+    "--files",
+    "files",
+    default=10,
+    show_default=True,
+    type=click.IntRange(0, 10_000),
+    metavar="N",
+    help="Show so many files of each directory, the largest; the others are one line.",
+)
+interactive = click.option(
+    "--interactive", "-i", "interactive", is_flag=True, help="Look around with the arrow keys. Nothing is changed."
+)
+
 # -- demo and rules --------------------------------------------------------------------------------------------------
 
 busy = click.option(

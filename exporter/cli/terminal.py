@@ -5,12 +5,12 @@ import shutil
 import sys
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
 from exporter.cli import options
-from exporter.cli.habit_options import asked, with_habits
+from exporter.cli.habit_options import AskedFor, asked, with_habits
 from exporter.config.settings import Config, ScanSettings
 
 if TYPE_CHECKING:
@@ -53,35 +53,18 @@ def _made(function: _Function, *, listed: bool) -> click.Command:
 
     @wraps(function)
     def run(**flags: Any) -> None:
-        from exporter.cli.commands.output import print_answer as output_answer  # noqa: PLC0415 - see above
-        from exporter.cli.commands.plain_text import make_safe  # noqa: PLC0415
-        from exporter.cli.commands.watching import watch  # noqa: PLC0415
-        from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415
-        from exporter.core.units import written_in  # noqa: PLC0415
-
         of_habits = {one: flags.pop(one) for one in (*_HABITS, "watch") if one in flags}
         wanted = asked(name, of_habits)
-        for output in (sys.stdout, sys.stderr):
-            make_safe(output)
         if flags.get("tree") and not wanted.output.is_whole:
             raise click.UsageError("--tree has no rows: leave out --quiet, and of --format all but table and json")
-        if wanted.watch is not None and not sys.stdout.isatty():
-            raise click.UsageError("--watch draws on a terminal, and the output is none")
         source = _source(**{one: flags.pop(one) for one in _FROM})
         flags |= {"habits": wanted.habits} if listed else {}
 
-        def draw(output: TextIO) -> bool:
+        def answered() -> "tuple[Document, Answer]":
             document = source()
-            answer = function(document, **flags)
-            output_answer(document, answer, name, wanted.output, output)
-            output.flush()
-            return _report_problems(document, objects=name != "df") or answer.failed
+            return document, function(document, **flags)
 
-        with written_in(wanted.units), HANG_PROBE.outside():
-            if wanted.watch is not None:
-                watch(draw, wanted.watch, sys.stdout)
-            failed = _printed(draw)
-        sys.exit(1 if failed else 0)
+        print_answers(name, wanted, answered, lambda document, _: report_problems(document, objects=name != "df"))
 
     flagged: Any = run
     for option in reversed(_SOURCE):
@@ -89,6 +72,40 @@ def _made(function: _Function, *, listed: bool) -> click.Command:
     command = click.command(name=name)(with_habits(flagged, listed=listed))
     options.config_file(command)
     return command
+
+
+def print_answers(
+    name: str,
+    wanted: "AskedFor",
+    answered: "Callable[[], tuple[Document, Answer]]",
+    report: "Callable[[Document, Answer], bool]",
+) -> NoReturn:
+    """Print what is answered as the flags want it, once or again and again, and exit.
+
+    `report` writes to standard error what is wrong, and says whether anything is: the exit status is 1 then.
+    """
+    from exporter.cli.commands.output import print_answer  # noqa: PLC0415 - see above
+    from exporter.cli.commands.plain_text import make_safe  # noqa: PLC0415
+    from exporter.cli.commands.watching import watch  # noqa: PLC0415
+    from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415
+    from exporter.core.units import written_in  # noqa: PLC0415
+
+    for one in (sys.stdout, sys.stderr):
+        make_safe(one)
+    if wanted.watch is not None and not sys.stdout.isatty():
+        raise click.UsageError("--watch draws on a terminal, and the output is none")
+
+    def draw(output: TextIO) -> bool:
+        document, answer = answered()
+        print_answer(document, answer, name, wanted.output, output)
+        output.flush()
+        return report(document, answer) or answer.failed
+
+    with written_in(wanted.units), HANG_PROBE.outside():
+        if wanted.watch is not None:
+            watch(draw, wanted.watch, sys.stdout)
+        failed = _printed(draw)
+    sys.exit(1 if failed else 0)
 
 
 def _printed(draw: Callable[[TextIO], bool]) -> bool:
@@ -121,17 +138,7 @@ def _source(  # noqa: PLR0913 - one parameter for each flag
     return partial(from_exporter, Remote(url, user, password, ca_file, cert_file, key_file))
 
 
-def print_answer(document: "Document", answer: "Answer", name: str, *, as_json: bool, exact: bool) -> None:
-    """Print an answer as tables or JSON, for commands that have flags of their own."""
-    from exporter.cli.commands.output import Form, Output  # noqa: PLC0415 - see above
-    from exporter.cli.commands.output import print_answer as output_answer  # noqa: PLC0415
-    from exporter.core.units import Units, written_in  # noqa: PLC0415
-
-    with written_in(Units.BYTES if exact else Units.SI):
-        output_answer(document, answer, name, Output(Form.JSON if as_json else Form.TABLE))
-
-
-def _report_problems(document: "Document", *, objects: bool) -> bool:
+def report_problems(document: "Document", *, objects: bool) -> bool:
     """Write the problems of a document to standard error; return whether there were any.
 
     With `objects`, layouts whose objects are not listed are problems as well.

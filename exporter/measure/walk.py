@@ -49,7 +49,7 @@ def measure(root: DataRoot, tree: Tree, exclusions: Exclusions, on_error: OnErro
 
 
 @dataclass(slots=True)
-class _Pending:
+class Pending:
     """The directories to enter at one level of the path, and what to leave out below them.
 
     `more`: the rest of a long listing, which is read when these are done.
@@ -83,12 +83,17 @@ class Walk:
         self._starts: list[Start] = []
         self._path = Path()
         #: Downwards; only levels with directories to enter.
-        self._levels: list[_Pending] = []
+        self._levels: list[Pending] = []
         self._listing: Iterator[os.DirEntry[str]] | None = None
         self._directories: list[str] = []
         self._unread: Listing | None = None
         self._device = -1
         self._moves = 0
+
+    @property
+    def device(self) -> int:
+        """The st_dev of the tree, once it was opened."""
+        return self._device
 
     def run(self, starts: Sequence[Start]) -> Identity:
         """Measure what is at each of `starts`; `WHOLE` is the tree itself.
@@ -104,6 +109,10 @@ class Walk:
             else:
                 self._from(Cursor(self._root.open(self._tree)), start)
         return status.st_dev, status.st_ino, status.st_ctime_ns
+
+    def _new_path(self) -> Path:
+        """The path at the top of the tree, where the walk begins, once more for each part."""
+        return Path()
 
     def _parts(self) -> os.stat_result:
         """Make ready for parts of a tree that another walk has begun; return the status of the tree."""
@@ -140,7 +149,7 @@ class Walk:
             return [] if alone else [self._half_of(level)]  # the one who gave its only directory would have no work
         return self._give_files() if len(self._path) <= _GIVEN_DEPTH else []
 
-    def _half_of(self, level: _Pending) -> Start:
+    def _half_of(self, level: Pending) -> Start:
         given: list[str] = []
         left = _GIVEN_CHARACTERS
         for name in level.names[: (len(level.names) + 1) // 2]:
@@ -185,7 +194,7 @@ class Walk:
 
     def _count_files(self, start: Start) -> None:
         """Count some files of one directory. The walk that gave them away counts the directory itself."""
-        self._path = Path()
+        self._path = self._new_path()
         for name in start.path:
             self._path.push(name)
         try:
@@ -204,7 +213,7 @@ class Walk:
             if start is WHOLE:
                 self._begin(cursor)
             else:
-                self._path = Path()
+                self._path = self._new_path()
                 self._go_down(cursor, start)
             if self._levels:
                 self._descend(cursor)
@@ -220,7 +229,7 @@ class Walk:
         self._total.entries += 1
         self._count_directory(cursor.top)
         if names := self._visit(cursor.descriptor, self._exclusions):
-            self._levels.append(_Pending(0, names, self._exclusions, self._unread))
+            self._levels.append(Pending(0, names, self._exclusions, self._unread))
 
     def _go_down(self, cursor: Cursor, start: Start) -> None:
         """Go to where a part begins, as far as that is still there."""
@@ -228,7 +237,7 @@ class Walk:
         level = next(levels, None)
         for name in (*start.path, None):
             while level is not None and level.depth == len(self._path):
-                self._levels.append(_Pending(level.depth, [*level.names], exclusions))
+                self._levels.append(Pending(level.depth, [*level.names], exclusions))
                 level = next(levels, None)
             if name is None or level is None:
                 return
@@ -279,7 +288,7 @@ class Walk:
                 self._count_directory(status)
                 inner = level.exclusions.below.get(name, NOTHING)
                 if names := visit(cursor.descriptor, inner):
-                    levels.append(_Pending(depth, names, inner, self._unread))
+                    levels.append(Pending(depth, names, inner, self._unread))
             else:
                 total.skipped_mounts += 1
 
@@ -343,7 +352,7 @@ class Walk:
         self._unread = self._read(Listing(listing, entries), directories)
         return directories
 
-    def _read_on(self, level: _Pending) -> None:
+    def _read_on(self, level: Pending) -> None:
         if level.more:
             level.more = self._read(level.more, level.names)
 

@@ -3,7 +3,10 @@
 What they say is compared with what is there, and what they free with the free space of the disk.
 """
 
+import contextlib
+import functools
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,64 +19,66 @@ from tests.support.paths import TOP
 from tests.support.product import needs
 from tests.support.runbooks import containers, damage, service, space
 from tests.support.runbooks.elsewhere import NOT_RUN, Elsewhere, Foreign
-from tests.support.runbooks.host import Host, Kind, host
-from tests.support.runbooks.pages import fences, inline, is_query, is_said, pages, quoted
+from tests.support.runbooks.host import Followed, Host, Kind, host
+from tests.support.runbooks.pages import fences, inline, is_command, is_query, is_said, pages, quoted
 
 pytestmark = pytest.mark.xdist_group("runbooks")
 
-_Followed = dict[str, Callable[[Host], None]]
-#: How each runbook is followed, by the kind of the host.
-FOLLOWED: dict[Kind, _Followed] = {
+#: How runbooks are followed, by the kind of the host.
+FOLLOWED: dict[Kind, Followed] = {
     "debian": containers.FOLLOWED | space.FOLLOWED | damage.FOLLOWED | service.FOLLOWED,
-    "today": containers.FOLLOWED | space.FOLLOWED | damage.TODAY,
-    "debian btrfs": {"DockerContainerWritableLayerNearLimit": containers.writable_limit},
-    "today btrfs": {"DockerStorageImageStoreUnsupported": damage.unsupported},
+    "today": containers.TODAY | space.TODAY | damage.TODAY,
+    "debian btrfs": containers.LIMITED,
+    "today btrfs": damage.UNSUPPORTED,
 }
 #: Commands that only an engine with containerd's image store has.
-_TODAY = {
-    command
-    for page in pages()
-    for command in inline(page)
-    if command.startswith(("ctr ", "docker buildx history ", "docker volume prune --all"))
-}
-_CASES = [(kind, page) for kind, followed in FOLLOWED.items() for page in followed]
+_TODAY = re.compile(r"ctr |docker buildx history |docker volume prune --all")
+_CASES = [(kind, several) for kind, followed in FOLLOWED.items() for several in followed]
+_NAMES = [f"{kind} {several[0]}" for kind, several in _CASES]
 
 
 @pytest.fixture(scope="module")
-def small(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind], Host]]:
+    """Each host is there from its first use on."""
     require_engine()
-    with host(request.param, tmp_path_factory.mktemp("host")) as one:
-        yield one
+    with contextlib.ExitStack() as stack:
+        yield functools.cache(lambda kind: stack.enter_context(host(kind, tmp_path_factory.mktemp("host"))))
 
 
 def required(kind: Kind, page: str) -> set[str]:
     """The commands of a runbook that have to be run on a host of that kind."""
     every = {*fences(page), *inline(page)} - NOT_RUN.keys()
-    if kind == "debian" or page not in FOLLOWED["debian"]:
-        return every - (set() if kind.startswith("today") else _TODAY)
-    return every & _TODAY
+    of_today = {one for one in every if _TODAY.match(one)}
+    if kind == "today btrfs":
+        return every
+    return of_today if kind == "today" else every - of_today
 
 
-@pytest.mark.parametrize(("small", "page"), _CASES, indirect=["small"], ids=[" ".join(one) for one in _CASES])
-def test_the_commands_of_a_runbook_do_what_it_says(small: Host, page: str, request: pytest.FixtureRequest) -> None:
-    kind = request.node.callspec.params["small"]
-    small.begin(page)
-    FOLLOWED[kind][page](small)
-    assert required(kind, page) <= small.done
+@pytest.mark.parametrize(("kind", "several"), _CASES, ids=_NAMES)
+def test_the_commands_of_runbooks_do_what_they_say(
+    hosts: Callable[[Kind], Host], kind: Kind, several: tuple[str, ...]
+) -> None:
+    one = hosts(kind)
+    one.begin(*several)
+    FOLLOWED[kind][several](one)
+    missed = {page: required(kind, page) - one.done for page in several}
+    assert {page: commands for page, commands in missed.items() if commands} == {}
 
 
 def test_every_command_of_every_runbook_is_run_or_left_out_for_a_reason() -> None:
-    written = {page for page in pages() if fences(page) or inline(page) - NOT_RUN.keys()}
-    assert written == {page for followed in FOLLOWED.values() for page in followed}
-    for page in FOLLOWED["today"]:
-        assert page in FOLLOWED["debian"]
+    followed = {kind: {page for several in FOLLOWED[kind] for page in several} for kind in FOLLOWED}
+    assert {page for page in pages() if fences(page) or inline(page) - NOT_RUN.keys()} == set().union(
+        *followed.values()
+    )
+    of_today = {page for page in pages() if any(map(_TODAY.match, inline(page) - NOT_RUN.keys()))}
+    assert of_today <= followed["today"] | followed["today btrfs"]
 
 
 def test_whatever_else_stands_as_code_is_a_query_or_no_command() -> None:
     """So that a command of a program that no runbook has named so far is not overlooked."""
-    others = {one for page in pages() for one in quoted(page) - inline(page) if " " in one and not is_query(one)}
-    assert {one for one in others if not is_said(one)} == set()
-    alone = {one for page in pages() for one in quoted(page) - inline(page) if " " not in one and shutil.which(one)}
+    others = {one for page in pages() for one in quoted(page) if not is_command(one)}
+    assert {one for one in others if " " in one and not is_query(one) and not is_said(one)} == set()
+    alone = set(filter(shutil.which, others))
     assert alone <= {"btrfs", "df", "du", "rm", "timeout", "zfs"}, "drivers, reasons, and what images lack"
 
 

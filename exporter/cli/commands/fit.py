@@ -101,7 +101,7 @@ def cut(text: str, width: int, ellipsis: str, *, left: bool) -> str:
     """Cut a text at the left, before a slash if there is one, or at the right if there is none and not `left`."""
     room = width - len(ellipsis)
     at = text.find("/", 1)
-    while at > 0:
+    while 0 < at < len(text) - 1:  # not before one at the end, which is all that is left of a directory then
         if cell_len(text[at:]) <= room:
             return ellipsis + text[at:]
         at = text.find("/", at + 1)

@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,8 +46,8 @@ class Host:
     disk: Path
     elsewhere: Path
     engine: Engine
-    #: The commands of the runbook that is followed, and those that were run.
-    page: str = ""
+    #: The runbooks that are followed, and what of their commands was run.
+    pages: tuple[str, ...] = ()
     done: set[str] = field(default_factory=set)
 
     @property
@@ -60,25 +60,30 @@ class Host:
         """The root of containerd, which the exporter cannot find by itself: nothing on this machine names it."""
         return self.today.further if self.today else "none"
 
-    def begin(self, page: str) -> None:
-        """Take up a runbook: without containers, and with the base image, which prunes have removed."""
-        self.page, self.done = page, set()
+    def begin(self, *pages: str) -> None:
+        """Take up runbooks that are about one trouble: without containers, and with the base image."""
+        self.pages, self.done = pages, set()
         self.remove(*self.engine.run("ps", "-aq").split())
-        self.engine.base()
+        self.engine.base()  # which prunes have removed
 
-    def follow(self, names: Mapping[str, str] = _AS_THEY_ARE, **more: str) -> Iterator[Done]:
-        """Run the blocks of the runbook one after the other, as somebody does who types `y` where he is asked."""
-        for text in fences(self.page):
+    @property
+    def inline(self) -> frozenset[str]:
+        """The commands that stand in sentences of these runbooks."""
+        return frozenset().union(*map(inline, self.pages))
+
+    def follow(self, names: Mapping[str, str] = _AS_THEY_ARE, *, page: str = "", **more: str) -> Iterator[Done]:
+        """Run the blocks of a runbook one after the other, as somebody does who types `y` where he is asked."""
+        for text in fences(page or self.pages[0]):
             yield self.block(text, names, **more)
 
     def block(self, text: str, names: Mapping[str, str] = _AS_THEY_ARE, **more: str) -> Done:
-        """Run one block of the runbook."""
+        """Run one block of these runbooks."""
         self.done.add(text)
         return self.run(text, names, **more)
 
-    def inline(self, command: str, names: Mapping[str, str] = _AS_THEY_ARE, *, within: str = "{}", **more: str) -> Done:
-        """Run a command that stands in a sentence of the runbook; `within` is what is typed before and after it."""
-        assert command in inline(self.page), command
+    def said(self, command: str, names: Mapping[str, str] = _AS_THEY_ARE, *, within: str = "{}", **more: str) -> Done:
+        """Run a command that stands in a sentence of these runbooks; `within` is what is typed before and after it."""
+        assert command in self.inline, command
         self.done.add(command)
         return self.run(within.replace("{}", command), names, **more)
 
@@ -150,6 +155,10 @@ class Host:
         file.parent.mkdir(exist_ok=True)
         file.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
         file.chmod(0o755)
+
+
+#: How runbooks that are about one trouble are followed.
+Followed = dict[tuple[str, ...], Callable[[Host], None]]
 
 
 @contextlib.contextmanager

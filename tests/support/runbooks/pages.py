@@ -2,6 +2,7 @@
 
 import functools
 import re
+import textwrap
 
 from exporter.cli.main import main
 from tests.support.paths import TOP
@@ -27,7 +28,7 @@ def pages() -> list[str]:
 @functools.cache
 def fences(page: str) -> list[str]:
     """The commands of a runbook, one text for each block."""
-    return [text for _, text in _FENCE.findall((PAGES / f"{page}.md").read_text())]
+    return [textwrap.dedent(text) for _, text in _FENCE.findall((PAGES / f"{page}.md").read_text())]
 
 
 @functools.cache
@@ -38,8 +39,13 @@ def quoted(page: str) -> frozenset[str]:
 
 @functools.cache
 def inline(page: str) -> frozenset[str]:
-    """The commands within the sentences of a runbook, and the flags that are to be given with a value."""
-    return frozenset(one for one in quoted(page) if is_command(one))
+    """The commands within the sentences of a runbook, and the flags that are to be given with a value.
+
+    What is a line of a block as well is run with that.
+    """
+    lines = {line for text in fences(page) for line in text.splitlines()}
+    lines |= {line.removeprefix("docker-storage-exporter ") for line in lines}
+    return frozenset(one for one in quoted(page) - lines if is_command(one))
 
 
 def is_command(text: str) -> bool:

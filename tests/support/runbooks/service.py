@@ -1,12 +1,10 @@
 """Hosts whose exporter is down or late, or whose job Prometheus has lost; and what their runbooks do there."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.exporter import exporter
 from tests.support.hanging import hanging
-from tests.support.runbooks.host import Host
-from tests.support.runbooks.pages import inline
+from tests.support.runbooks.host import Followed, Host
 
 
 def exporter_down(host: Host) -> None:
@@ -16,7 +14,7 @@ def exporter_down(host: Host) -> None:
     assert asked.status == 7
     assert "400M" in looked.said
     assert "overlay2" in looked.said
-    assert "other" in host.inline("docker ps -a").said
+    assert "other" in host.said("docker ps -a").said
 
 
 def stale(host: Host) -> None:
@@ -28,25 +26,25 @@ def stale(host: Host) -> None:
     assert f"{below} fuse dead" in found.said
     assert found.status == 124
     below.rmdir()
-    assert host.inline("rules --textfile 1h", within="docker-storage-exporter {}").status == 0
+    assert host.said("rules --textfile 1h", within="docker-storage-exporter {}").status == 0
 
 
 def figures_missing(host: Host) -> None:
     """The filesystem of the root is one that does not answer, and is unmounted."""
     dead = host.elsewhere / "dead"
     dead.mkdir()
-    (found,) = _asked(host, host.engine.root)
+    (found,) = _asked(host, host.engine.root, "filesystem_size_bytes")
     assert str(host.disk) in found
     with hanging(dead):
-        (found,) = _asked(host, dead)
+        (found,) = _asked(host, dead, "up")
         assert found == ""
-        assert host.inline("umount -l MOUNTPOINT", {"MOUNTPOINT": str(dead)}).status == 0
+        assert host.said("umount -l MOUNTPOINT", {"MOUNTPOINT": str(dead)}).status == 0
         assert not list(dead.iterdir())
 
 
-def _asked(host: Host, root: Path) -> list[str]:
+def _asked(host: Host, root: Path, first: str) -> list[str]:
     with exporter(root) as running:
-        running.until(lambda figures: bool(figures.all("up")))
+        running.until(lambda figures: bool(figures.all(first)))
         return [one.said for one in host.follow({"HOST:9588": f"127.0.0.1:{running.port}"})]
 
 
@@ -55,24 +53,23 @@ def watches(host: Host) -> None:
     (found,) = host.follow()
     assert "fs.inotify.max_user_watches = " in found.said
     limit = Path("/proc/sys/fs/inotify/max_user_watches").read_text().strip()
-    assert limit in host.inline("sysctl fs.inotify.max_user_watches=524288", {"524288": limit}).said
+    assert limit in host.said("sysctl fs.inotify.max_user_watches=524288", {"524288": limit}).said
 
 
 def rules(host: Host) -> None:
     """The commands write rules that promtool takes."""
-    for command in inline(host.page):
+    for command in host.inline:
         whole = command if command.startswith("docker-") else f"docker-storage-exporter {command}"
         file = host.elsewhere / "rules.yml"
         within = f"{whole.removesuffix(command)}{{}} > {file} && promtool check rules {file}"
-        said = host.inline(command, {"NAME": "another"}, within=within).said
+        said = host.said(command, {"NAME": "another"}, within=within).said
         assert "SUCCESS" in said, said
 
 
-FOLLOWED: dict[str, Callable[[Host], None]] = {
-    "DockerStorageExporterDown": exporter_down,
-    "DockerStorageFiguresMissing": figures_missing,
-    "DockerStorageNoExporters": rules,
-    "DockerStorageScanStale": stale,
-    "DockerStorageScrapedSeldom": rules,
-    "DockerStorageWatchDegraded": watches,
+FOLLOWED: Followed = {
+    ("DockerStorageExporterDown",): exporter_down,
+    ("DockerStorageFiguresMissing",): figures_missing,
+    ("DockerStorageNoExporters", "DockerStorageScrapedSeldom"): rules,
+    ("DockerStorageScanStale",): stale,
+    ("DockerStorageWatchDegraded",): watches,
 }

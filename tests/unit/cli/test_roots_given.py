@@ -13,13 +13,13 @@ _COMMANDS = sorted(name for name, one in main.commands.items() if "root" in dict
 
 def test_the_commands_that_read_a_root_are_known() -> None:
     listed = {"df", "images", "containers", "volumes", "build-cache", "layers"}
-    assert {"run", "once", "whose", "backup", "free"} | listed == {*_COMMANDS}
+    assert {"run", "once", "whose", "backup", "free", "du"} | listed == {*_COMMANDS}
 
 
 @pytest.mark.parametrize("flag", ["--root", "--containerd.root"])
 @pytest.mark.parametrize("command", _COMMANDS)
 def test_two_roots_are_an_error_with_advice(command: str, flag: str) -> None:
-    arguments = ["/x"] if command == "whose" else []
+    arguments = ["/x"] if command in ("whose", "du") else []
     done = CliRunner().invoke(main, [command, *arguments, flag, "/a b", f"{flag}=/c"])
     assert done.exit_code == 2
     said = " ".join(done.output.split())
