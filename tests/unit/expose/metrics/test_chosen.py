@@ -1,5 +1,7 @@
 """Which objects are served: by collector and by name."""
 
+from dataclasses import replace
+
 import pytest
 from click.testing import CliRunner
 
@@ -17,7 +19,7 @@ def _told() -> Snapshot:
         image("b", references=(("db", "1"),)),
         image("c", dangling=True),
     )
-    containers = (container("web-1", name="web-1"), container("db-1", name="db-1"))
+    containers = tuple(replace(container(name), name=name) for name in ("web-1", "db-1"))
     return snapshot(
         {("volumes", "v"): tree(1)}, images=images, containers=containers, volumes=(volume("data"), volume("tmp-1"))
     )
