@@ -40,6 +40,7 @@ from exporter.config.settings import (
 @options.each_layer
 @options.network
 @options.collectors
+@options.chosen_by_name
 @options.limits
 @options.orphaned_after
 @options.sandbox
@@ -51,7 +52,12 @@ def run(**flags: Any) -> None:
     A missing or unreadable data root is no reason to fail: the exporter serves docker_storage_up 0, and reads the
     root as soon as it is there.
     """
-    asyncio = load_asyncio()  # the other commands need none of these
+    from exporter.service import systemd  # noqa: PLC0415 - the other commands need none of these
+    from exporter.service.spawn import spawn_first  # noqa: PLC0415
+
+    sockets = systemd.sockets()  # they are not for the process that is started next
+    first = spawn_first()
+    asyncio = load_asyncio()
 
     from exporter.core import log  # noqa: PLC0415
     from exporter.service.main import serve  # noqa: PLC0415
@@ -60,7 +66,7 @@ def run(**flags: Any) -> None:
 
     log.configure(flags["log_level"], flags["log_format"])
     try:
-        asyncio.run(serve(_config(**flags)))
+        asyncio.run(serve(_config(**flags), sockets, first))
     except (AddressError, SettingsError, SandboxError) as error:
         raise click.ClickException(str(error)) from None
 

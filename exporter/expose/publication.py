@@ -16,9 +16,7 @@ from exporter.expose.metrics.kept import KeptExposition
 from exporter.expose.metrics.live import clock_families, filesystem_families
 from exporter.expose.metrics.render import Format, KeptRendering, render
 from exporter.expose.metrics.status import SkippedMounts, status_families
-from exporter.expose.page_summary import root_summary, summarize
 from exporter.expose.published import Body, Publication, View
-from exporter.expose.snapshot_api.encode import describe
 from exporter.figures.figures import Figures
 
 
@@ -64,8 +62,12 @@ class Publisher:
         taken = snapshot.taken if snapshot.complete else None
         failed = figures.barrier.failed.copy()
         if kind is ViewKind.DOCUMENT:
+            from exporter.expose.snapshot_api.encode import describe  # noqa: PLC0415 - most never need it
+
             view = View(self._number, kind, taken, document=describe(figures))
         else:
+            from exporter.expose.page_summary import root_summary, summarize  # noqa: PLC0415 - as above
+
             instead = root_summary(snapshot)
             summary = figures.barrier.attempt(Collector.DIRECTORIES, "pages", lambda: summarize(figures), instead)
             view = View(self._number, kind, taken, summary=summary)

@@ -128,10 +128,13 @@ class _Components:
     def allocated(self, snapshot: Snapshot) -> dict[str, int]:
         """The disk blocks of each component in bytes; without one of which a part was not read whole."""
         usages = dict(zip(_COMPONENTS, self._tally.usages(_COMPONENTS), strict=True))
-        cut = {name for tree in snapshot.incomplete for name in _components(tree, snapshot)}
+        cache = snapshot.inventory.build_cache
+        lost = snapshot.incomplete if cache.content or cache.files else ()
+        cut = {name for tree in lost for name in _components(tree, snapshot)}
         if snapshot.unfinished:  # what has links to trees that are not measured yet may count there
             cut.update(name for name in _COMPONENTS if self._tally.is_linked(name))
-        if any(self._is_snapshot(tree, snapshot) for tree in snapshot.incomplete):
+        counted = self._sums is not None and any(group[2] is Use.BUILD_CACHE for group in self._sums.counts)
+        if counted and any(self._is_snapshot(tree, snapshot) for tree in snapshot.incomplete):
             cut.add(_SNAPSHOTS)
         return {name: usage.allocated for name, usage in usages.items() if name not in cut}
 
@@ -148,6 +151,8 @@ def _is_counted(use: Use, namespace: str, engine: str) -> bool:
 def _components(tree: Tree, snapshot: Snapshot) -> Iterator[str]:
     """The component that a tree of BuildKit's own belongs to."""
     cache = snapshot.inventory.build_cache
+    if not (cache.content or cache.files):
+        return
     if _is_in(tree, cache.content):
         yield _CONTENT
     elif _is_in(tree, cache.files):

@@ -1,5 +1,7 @@
 """The usage of the top-level entries of a root."""
 
+from collections.abc import Collection
+
 from exporter.core.measured import Measured, Tree, Usage, is_within, root_of
 from exporter.core.model import Filesystem, Snapshot
 from exporter.figures.difference import Difference
@@ -42,7 +44,7 @@ class DirectorySums:
     def usages(self, snapshot: Snapshot) -> dict[str, Usage | None]:
         """The usages of the snapshot that these have come to."""
         tops: list[Tree] = [(), *((one.path,) for one in snapshot.further)]
-        lost = {tree[: len(root_of(tree)) + 1] for tree in snapshot.incomplete if not is_within(tree, snapshot.mounts)}
+        lost = {tree[: len(root_of(tree)) + 1] for tree in _heads(snapshot) if not is_within(tree, snapshot.mounts)}
         lost |= {(name,) for name in snapshot.inventory.elsewhere}
         here = [tree for tree in snapshot.inventory.top_level if tree in snapshot.measured and snapshot.is_here(tree)]
         if snapshot.unfinished:
@@ -57,6 +59,11 @@ class DirectorySums:
             usages.update(zip(mine, self._tally.usages(mine), strict=True))
         usages.update(dict.fromkeys(lost & usages.keys()))
         return {"/".join(tree) or ".": usage for tree, usage in usages.items()}
+
+
+def _heads(snapshot: Snapshot) -> Collection[Tree]:
+    """The incomplete trees; the first names of each where the others make no difference: there may be many."""
+    return snapshot.incomplete if snapshot.mounts else {tree[:2] for tree in snapshot.incomplete}
 
 
 def place_of(snapshot: Snapshot, directory: str) -> tuple[str, str]:

@@ -34,7 +34,8 @@ def allocated(
     """
     tops: list[Tree] = [(), *((one.path,) for one in snapshot.further)]
     sums: dict[Filesystem, int] = defaultdict(int)
-    unknown = {snapshot.filesystem_of(tree) for tree in snapshot.incomplete}
+    lost = snapshot.incomplete if snapshot.mounts else {tree[:1] for tree in snapshot.incomplete}
+    unknown = {snapshot.filesystem_of(tree) for tree in lost}
     for top in tops:
         where = snapshot.filesystem_of(top)
         if where is None:

@@ -176,14 +176,17 @@ class Going:
             while at is not None and at in self._images and at not in before:
                 before[at] = self._goes.pop(at, KEPT)
                 at = parent_of(self._images[at])
-        pending = list(before)
-        while pending:
-            key = pending.pop()
-            rank = self._rank(key, self._images[key])
-            if rank < self._goes.get(key, KEPT):
-                self._goes[key] = rank
-                parent = parent_of(self._images[key])
-                pending += [parent] if parent in self._images and parent is not None else []
+        pending: Iterable[ImageKey] = before
+        while pending:  # once for all that were built on one: there may be thousands
+            parents: dict[ImageKey, None] = {}
+            for key in pending:
+                rank = self._rank(key, self._images[key])
+                if rank < self._goes.get(key, KEPT):
+                    self._goes[key] = rank
+                    parent = parent_of(self._images[key])
+                    if parent is not None and parent in self._images:
+                        parents[parent] = None
+            pending = parents
         return before
 
     def _rank(self, key: ImageKey, image: Image) -> int:

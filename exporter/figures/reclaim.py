@@ -136,15 +136,15 @@ class Reclaimer:
         usages, nobody = self._owners.usages()
         unknown = {self._owners.rank(tree) for tree in self._unknown}
         unknown |= {rank for rank, count in self._unsized.items() if count}
-        unknown |= {self._owners.rank(tree) for tree in snapshot.incomplete}
+        lost = {self._owners.rank(tree) for tree in snapshot.incomplete}
+        unknown |= lost
         if snapshot.unfinished:  # what has links to trees that are not measured yet may stay with these
             unknown |= {rank for rank in range(len(Category)) if self._owners.are_linked(rank)}
         freed = {
             category: clean_up.freed(category, None if rank in unknown else usages[rank].allocated)
             for rank, category in enumerate(Category)
         }
-        whole = all(self._owners.owner(tree) is not None for tree in snapshot.incomplete)
-        whole &= not (snapshot.unfinished and self._owners.are_linked(None))
+        whole = None not in lost and not (snapshot.unfinished and self._owners.are_linked(None))
         return Reclaim(freed, nobody.allocated if whole else None, self._owners.elsewhere())
 
 

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from functools import partial
+from socket import socket
 
 from exporter.config.settings import Config
 from exporter.core.log import Logger
@@ -13,6 +14,7 @@ from exporter.service import systemd
 from exporter.service.current import Current
 from exporter.service.sandbox import SandboxError
 from exporter.service.scan_supervisor import ScanSupervisor
+from exporter.service.spawn import Spawned
 from exporter.service.starter import Starter
 from exporter.web.app import make_app
 from exporter.web.connections.addresses import listen
@@ -25,9 +27,10 @@ _LOOK_SECONDS = 5.0
 _log = Logger()
 
 
-async def serve(config: Config) -> None:
+async def serve(config: Config, passed: Sequence[socket], first: Spawned | None) -> None:
     """Serve until SIGTERM or SIGINT; raises AddressError, SettingsError or SandboxError at the start.
 
+    `passed`: the listening sockets, where systemd has them. `first`: a scanning process that waits for its orders.
     SandboxError also where the rights to scan were lost and only a restart helps, under systemd.
     """
     current = Current(config.root, own_processes=config.web.exporter_metrics)
@@ -45,11 +48,11 @@ async def serve(config: Config) -> None:
     over_http = partial(reload, asked=False)
     app = make_app(current, over_http if config.web.lifecycle else None, config.web)
     server = Server(app, config.web.config_file, config.web.allowed_hosts)
-    sockets = systemd.sockets() or listen(config.web.listen)
+    sockets = passed or listen(config.web.listen)
     current.web = server.status
     loop = asyncio.get_running_loop()
     with Starter(config, current) as starter:
-        supervisor = ScanSupervisor(config, current, starter.launch)
+        supervisor = ScanSupervisor(config, current, starter.launch, first)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
         loop.add_signal_handler(signal.SIGHUP, partial(reload, asked=True))
@@ -123,6 +126,8 @@ def effective_settings(config: Config) -> Iterator[tuple[str, object]]:
     yield "max_requests", config.web.max_requests
     yield "exporter_metrics", config.web.exporter_metrics
     yield "collectors_off", ",".join(config.shown.off)
+    yield from ((f"include_{name}", pattern) for name, pattern in config.shown.include)
+    yield from ((f"exclude_{name}", pattern) for name, pattern in config.shown.exclude)
     yield "intermediate", config.shown.intermediate
     yield "each_layer", config.shown.each_layer
     yield from ((f"max_series_{name}", most) for name, most in config.shown.most)

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from io import FileIO
 
+from exporter.service.spawn import Spawned, pipe
+
 #: Starts a scanning process with these descriptors as its standard input and output; returns its process id.
 #: It becomes a child of this process. Raises OSError.
 Launch = Callable[[int, int], Awaitable[int]]
@@ -31,18 +33,22 @@ class ScanChild:
     @classmethod
     async def start(cls, launch: Launch) -> "ScanChild":
         """Start one. Raises OSError and whatever `launch` raises; then no descriptor and no process is left."""
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader()
         with contextlib.ExitStack() as undo:
-            (orders, feeding), (output, publishing) = _pipe(undo), _pipe(undo)
-            incoming, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
-            undo.callback(incoming.close)
-            outgoing, end = await loop.connect_write_pipe(_End, feeding)
-            undo.callback(end.abort, outgoing)
+            (orders, feeding), (output, publishing) = pipe(undo), pipe(undo)
+            reader, outgoing = await _connect(output, feeding, undo)
             pid = await launch(orders.fileno(), publishing.fileno())
             orders.close()
             publishing.close()
             return cls(pid, reader, outgoing, undo.pop_all())
+
+    @classmethod
+    async def of(cls, spawned: Spawned) -> "ScanChild":
+        """One that is there already. Raises what is raised on the way; then it finds its input closed, and ends."""
+        with contextlib.ExitStack() as undo:
+            for end in (spawned.orders, spawned.output):
+                undo.callback(end.close)
+            reader, outgoing = await _connect(spawned.output, spawned.orders, undo)
+            return cls(spawned.pid, reader, outgoing, undo.pop_all())
 
     def send(self, pieces: Sequence[bytes]) -> None:
         """Send orders. What there is no room for is sent later; after its end this does nothing."""
@@ -98,6 +104,18 @@ class ScanChild:
         return f"it was ended by signal {-self.status}"
 
 
+async def _connect(
+    output: FileIO, feeding: FileIO, undo: contextlib.ExitStack
+) -> tuple[asyncio.StreamReader, asyncio.WriteTransport]:
+    """Read from one pipe and write to the other in the event loop; `undo` closes both."""
+    loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
+    incoming, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
+    undo.callback(incoming.close)
+    outgoing, end = await loop.connect_write_pipe(_End, feeding)
+    undo.callback(end.abort, outgoing)
+    return reader, outgoing
+
+
 class _End(asyncio.BaseProtocol):
     """Knows whether a pipe is still to be closed: a transport that is closed must not be aborted."""
 
@@ -110,12 +128,3 @@ class _End(asyncio.BaseProtocol):
         """Close the pipe at once, whatever waits to be written."""
         if self._open:
             transport.abort()
-
-
-def _pipe(undo: contextlib.ExitStack) -> tuple[FileIO, FileIO]:
-    """Make a pipe; `undo` closes both ends. Raises OSError."""
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    ends = FileIO(reading, "r"), FileIO(writing, "w")
-    for end in ends:
-        undo.callback(end.close)
-    return ends

@@ -5,9 +5,6 @@ Nothing that goes wrong here ends the supervision: whatever raises is logged, an
 
 import asyncio
 import contextlib
-import os
-import signal
-import sys
 import time
 
 from exporter.config.settings import Config
@@ -19,8 +16,8 @@ from exporter.core.stall_detector import StallDetector
 from exporter.expose.published import PUBLICATIONS, View
 from exporter.service.current import MISSING_SECONDS, Current
 from exporter.service.ipc import ANOTHER_ROOT, ORDERS, ScanAgain, Show, StartScanning
-from exporter.service.launcher import PROGRAM
 from exporter.service.scan_child import Launch, ScanChild
+from exporter.service.spawn import Spawned
 
 _END_SECONDS = 1.0
 _FIRST_RESTART_SECONDS = 1.0
@@ -33,24 +30,12 @@ _REPLACED = "scanner.replaced"
 _log = Logger()
 
 
-def spawn(orders: int, output: int) -> int:
-    """Start a scanning process with the rights of this one. Raises OSError."""
-    return os.posix_spawn(
-        sys.executable,
-        PROGRAM,
-        os.environ,
-        file_actions=[(os.POSIX_SPAWN_DUP2, orders, 0), (os.POSIX_SPAWN_DUP2, output, 1)],
-        setsigmask=(signal.SIGINT,),  # until it ignores that: see core/interrupts.py
-        # Ctrl-C reaches the serving process only, which then ends this one. It gets no session of its own: if
-        # the kernel divides cores between sessions (sched_autogroup), niceness has no effect between them.
-        setpgroup=0,
-    )
-
-
 class ScanSupervisor:
     """Keeps one scanning process running."""
 
-    def __init__(self, config: Config, current: Current, launch: Launch) -> None:
+    def __init__(self, config: Config, current: Current, launch: Launch, first: Spawned | None = None) -> None:
+        """`first`: a process that is there already."""
+        self._first = first
         self._config = config
         self._current = current
         self._launch = launch
@@ -102,7 +87,8 @@ class ScanSupervisor:
     async def _run_one(self) -> tuple[str, str]:
         """Run one scanning process until it ends; return an event for the log, and why."""
         try:
-            child = await ScanChild.start(self._launch)
+            first, self._first = self._first, None
+            child = await (ScanChild.start(self._launch) if first is None else ScanChild.of(first))
         except Exception as error:  # noqa: BLE001 - the supervision must not end
             return "scanner.not_started", _said(error)
         finally:

@@ -18,7 +18,7 @@ from exporter.core.privileges import READ_SEARCH, adopt_orphans, holds
 from exporter.service.current import Current
 from exporter.service.launchers import Launchers
 from exporter.service.sandbox import SandboxError, confine_serving, log_sandbox
-from exporter.service.scan_supervisor import spawn
+from exporter.service.spawn import spawn
 
 _ROUND_SECONDS = 10.0
 

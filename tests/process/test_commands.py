@@ -37,8 +37,7 @@ def built(tmp_path: Path) -> GraphRoot:
 
 def test_every_command_says_the_same_from_the_disk_and_from_an_exporter(built: GraphRoot) -> None:
     with exporter(built.path) as running:
-        running.wait_for("up", 1)
-        running.wait_for("image_virtual_size_bytes", 13)
+        running.until(lambda figures: bool(figures.all("scan_success")))
         for line in _COMMANDS:
             here = run(*line.split(), "--root", str(built.path), "--json")
             there = run(*line.split(), "--from", f"http://127.0.0.1:{running.port}", "--json")

@@ -36,7 +36,7 @@ class _Kept:
             eventually(turned)
 
     def layers(self) -> int:
-        return len(self.scheduler.snapshot().inventory.layers) if self.scheduler.snapshot().measured else 0
+        return len(self.scheduler.snapshot().inventory.layers) if self.scheduler.snapshot().complete else 0
 
     def waits_for(self, tree: Tree) -> Callable[[], bool]:
         """Whether that tree is being audited, while the scheduler has nothing else to do."""

@@ -27,7 +27,7 @@ def test_chromium_shows_it_light_and_dark_and_runs_nothing(tmp_path: Path) -> No
     pixels = []
     with exporter(evil.path) as running:
         running.wait_for("up", 1)
-        running.wait_for("image_virtual_size_bytes", 7)
+        running.until(lambda figures: bool(figures.all("scan_success")))
         address = f"http://127.0.0.1:{running.port}/status"
         for scheme in ("0", "1"):
             file = tmp_path / f"{scheme}.png"

@@ -9,7 +9,7 @@ import pytest
 from exporter.cli.commands.source import parse
 from exporter.core.measured import Reason
 from exporter.core.model import Snapshot
-from exporter.expose import publication
+from exporter.expose import page_summary
 from exporter.expose.metrics import families
 from exporter.expose.snapshot_api import objects
 from exporter.expose.snapshot_api.pieces import ending
@@ -94,7 +94,7 @@ _OF_ALL: list[tuple[Any, str]] = [
     (reclaim.Reclaimer, "reclaim"),
     (reclaim, "reasons_against"),
     (families, "short_ids"),
-    (publication, "summarize"),
+    (page_summary, "summarize"),
 ]
 _STEPS: list[tuple[Any, str]] = [*((where, name) for where, name, _ in _OF_ONE), *_OF_ALL]
 _NAMES = [f"{where.__name__.rpartition('.')[2]}.{name}" for where, name in _STEPS]
