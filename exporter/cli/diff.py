@@ -75,12 +75,12 @@ def diff(  # noqa: PLR0913 - one parameter for each flag
 def _from_prometheus(  # noqa: PLR0913 - one parameter for each flag
     url: str, since: float, chosen: dict[str, str], user: str, password_file: Any, ca_file: str | None
 ) -> "tuple[DiffEnd, DiffEnd]":
-    from exporter.cli.commands.prometheus import Server  # noqa: PLC0415
+    from exporter.cli.commands.prometheus import PrometheusHost  # noqa: PLC0415
     from exporter.cli.commands.remote import Remote  # noqa: PLC0415
 
     password = password_file.readline().rstrip("\r\n") if password_file else ""
     server = Remote(url, user, password, ca_file, option="--from-prometheus", flags="--prometheus", what="a Prometheus")
-    return Server(server, chosen).ends(since)
+    return PrometheusHost(server, chosen).ends(since)
 
 
 def _document(end: "DiffEnd") -> "Document":

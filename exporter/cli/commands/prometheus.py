@@ -69,7 +69,7 @@ class _Answer(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class PrometheusHost:
     """A Prometheus, and the labels that choose one host of it."""
 
     remote: Remote
