@@ -86,14 +86,19 @@ class _Printer:
     def _table(self, table: Table) -> None:
         rows = [*table.rows, *([table.footer] if table.footer else ())]
         cells = [[self._text(cell, shape) for cell, shape in zip(row, table.shapes, strict=True)] for row in rows]
-        if not self._style.full:
-            self._say_directories(table, cells)
+        common = {} if self._style.full else _common_directories(table.shapes, cells[: len(table.rows)])
         cells.insert(0, [self._safe(shape.heading) for shape in table.shapes])
-        if self._console is None and not self._style.aligned:
+        padded = self._console is not None or self._style.aligned
+        fitted = (
+            fit(table.shapes, cells, self._width, ELLIPSIS if self._whole else ascii_of(ELLIPSIS)) if padded else None
+        )
+        for at, directory in common.items():
+            if fitted is None or at in fitted.columns:
+                self._words(f"{table.shapes[at].heading}: below {directory}")
+        if fitted is None:
             for row in cells:
                 self.line("\t".join(row))
             return
-        fitted = fit(table.shapes, cells, self._width, ELLIPSIS if self._whole else ascii_of(ELLIPSIS))
         if self._console is None:
             for line in aligned([table.shapes[at] for at in fitted.columns], fitted):
                 self.line(line)
@@ -102,17 +107,6 @@ class _Printer:
         left = [table.shapes[at].heading for at in range(len(table.shapes)) if at not in fitted.columns]
         if left:
             self._words(f"Not in this width: {', '.join(left)}. --no-trunc shows all.", "dim")
-
-    def _say_directories(self, table: Table, rows: list[list[str]]) -> None:
-        """Say once what all paths of a column begin with, and take it from its cells."""
-        for at, shape in enumerate(table.shapes):
-            if shape.kind is not ColumnKind.PATH:
-                continue
-            common = common_directory([row[at] for row in rows[: len(table.rows)] if row[at]])
-            if common:
-                self._words(f"{shape.heading}: below {common}")
-                for row in rows[: len(table.rows)]:
-                    row[at] = row[at][len(common) + 1 :]
 
     def _text(self, cell: Cell, shape: Shape) -> str:
         if cell is None:
@@ -156,6 +150,19 @@ class _Printer:
         sizes = [size if isinstance(size := row[at], int) else 0 for row in table.rows]
         largest = max(sizes, default=0) or 1
         return [self._safe(_BAR * round(_BAR_CELLS * size / largest)) for size in sizes]
+
+
+def _common_directories(shapes: Sequence[Shape], rows: Sequence[list[str]]) -> dict[int, str]:
+    """The directory that all paths of a column are in, by the number of the column; it is taken from the cells."""
+    found = {}
+    for at, shape in enumerate(shapes):
+        if shape.kind is not ColumnKind.PATH:
+            continue
+        if common := common_directory([row[at] for row in rows if row[at]]):
+            found[at] = common
+            for row in rows:
+                row[at] = row[at][len(common) + 1 :]
+    return found
 
 
 def aligned(shapes: Sequence[Shape], fitted: Fitted) -> Iterator[str]:
