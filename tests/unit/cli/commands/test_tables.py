@@ -118,6 +118,13 @@ def test_ids_go_before_paths_and_what_is_missing_is_said(monkeypatch: pytest.Mon
     assert _LONG in full[1]
 
 
+def test_bars_begin_at_one_column_whatever_the_names_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table("", ("NAME", ">SIZE"), [("名前", 9), ("plain", 3), ("none", None)], footer=("total", 12), bars=1)
+    lines = drawn(monkeypatch, Answer({}, [table]), 80)
+    assert {cell_len(line.partition("█")[0]) for line in lines if "█" in line} == {len("plain") + 2 + len("12 B") + 2}
+    assert [line.count("█") for line in lines] == [0, 20, 7, 0, 0]
+
+
 def test_names_are_cut_where_they_say_least(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [("registry.example/monitoring/agent", 1), ("a-name-without-any-slash", 2)]
     lines = drawn(monkeypatch, Answer({}, [Table("", ("NAME", ">SIZE"), rows)]), 23)
