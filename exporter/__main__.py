@@ -12,7 +12,7 @@ def main() -> None:
     try:
         from exporter.cli.main import main as command  # noqa: PLC0415 - loading takes long enough to be interrupted
 
-        command()
+        command(complete_var="_DOCKER_STORAGE_EXPORTER_COMPLETE")
     except KeyboardInterrupt:
         os._exit(INTERRUPTED)
     except MemoryError:

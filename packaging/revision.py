@@ -3,39 +3,59 @@
 The commit is, in this order: the variable REVISION (for a build without a git directory, as in the Dockerfile); the
 commit that is checked out, with "-dirty" where the tree has changes; what a source distribution was made of. An
 editable installation gets none: its files change, and the exporter reads the checkout's commit when it starts.
+
+A wheel also gets what `completion` prints, as files in share/ where bash, zsh and fish look for them.
 """
 # ruff: noqa: INP001 - a script
 
 import os
 import subprocess
+import sys
 import tempfile
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _FILE = "exporter/core/revision.txt"
+_COMPLETION = {
+    "bash": "share/bash-completion/completions/docker-storage-exporter",
+    "zsh": "share/zsh/site-functions/_docker-storage-exporter",
+    "fish": "share/fish/vendor_completions.d/docker-storage-exporter.fish",
+}
 
 
 class RevisionHook(BuildHookInterface):
     """Adds the file to a wheel or a source distribution."""
 
-    _made = ""
-
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Write the revision to a temporary file, which the builder includes."""
-        revision = os.environ.get("REVISION", "").strip() or self._checked_out()
-        if version == "editable" or not revision:
+        """Write temporary files, which the builder includes."""
+        self._made: list[str] = []
+        if version == "editable":
             return
-        descriptor, self._made = tempfile.mkstemp()
-        with os.fdopen(descriptor, "w") as file:
-            file.write(revision + "\n")
-        os.chmod(self._made, 0o644)
-        build_data["force_include"][self._made] = _FILE
+        if revision := os.environ.get("REVISION", "").strip() or self._checked_out():
+            build_data["force_include"][self._file(revision)] = _FILE
+        if self.target_name == "wheel" and os.path.exists(os.path.join(self.root, "exporter/cli/main.py")):
+            for shell, place in _COMPLETION.items():
+                build_data["shared_data"][self._file(self._completion(shell))] = place
 
     def finalize(self, _version: str, _build_data: dict[str, Any], _artifact_path: str) -> None:
-        """Remove the temporary file."""
-        if self._made:
-            os.unlink(self._made)
+        """Remove the temporary files."""
+        for one in self._made:
+            os.unlink(one)
+
+    def _file(self, text: str) -> str:
+        descriptor, name = tempfile.mkstemp()
+        self._made.append(name)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text + "\n")
+        os.chmod(name, 0o644)
+        return name
+
+    def _completion(self, shell: str) -> str:
+        """What the program prints for a shell."""
+        code = f"from exporter.cli.completion import script; print(script({shell!r}))"
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
 
     def _checked_out(self) -> str:
         """The commit of this directory's own repository; "" for a tree that lies in somebody else's."""

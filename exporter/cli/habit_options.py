@@ -8,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from exporter.cli.options import Function
+from exporter.cli.param_types import DurationType
 from exporter.core.units import Units
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ _PRINTED = (
     _option("--si", is_flag=True, help="Print sizes in powers of 1000: kB, MB. This is the default."),
     _option("--iec", is_flag=True, help="Print sizes in powers of 1024: KiB, MiB."),
     click.option("--no-trunc", "full", is_flag=True, help="Print all columns, and ids, names and paths in full."),
-    _option("--watch", "watch", type=click.FloatRange(min=0.5), metavar="SECONDS", help="Draw it anew until Ctrl-C."),
+    _option("--watch", "watch", type=DurationType(min=0.5), metavar="TIME", help="Draw it anew until Ctrl-C."),
 )
 _FORM = _option("--format", "form", metavar="FORMAT", help="table or json.")
 #: Which rows are listed, and in which order, of the commands with a listing.

@@ -6,6 +6,7 @@ import click
 
 from exporter.cli import terminal
 from exporter.cli.check_config import check_config
+from exporter.cli.completion import completion
 from exporter.cli.demo import demo
 from exporter.cli.du import du
 from exporter.cli.once import once
@@ -49,5 +50,5 @@ def main() -> None:
     """
 
 
-for _command in (check_config, run, once, demo, rules, *terminal.COMMANDS, du):
+for _command in (check_config, run, once, demo, rules, completion, *terminal.COMMANDS, du):
     main.add_command(_command)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @options.each_layer
 @options.network
 @options.collectors
+@options.chosen_by_name
 @options.limits
 @options.orphaned_after
 def once(  # noqa: PLR0913 - one parameter for each flag

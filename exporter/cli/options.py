@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from exporter.cli.config_file import config_file_option
-from exporter.cli.param_types import DurationType, LevelType, ShareType, SizeType, own_path
-from exporter.config.limits import COLLECTORS, DEFAULT_SERIES, LIMITED, Shown
+from exporter.cli.param_types import DurationType, LevelType, ShareType, SizeType, own_path, regular_expression
+from exporter.config.limits import COLLECTORS, DEFAULT_SERIES, LIMITED, NAMED, Shown
 from exporter.config.settings import (
     DEFAULT_PORT,
     DEFAULT_ROOT,
@@ -268,10 +268,32 @@ def collectors(command: Function) -> Function:
     return command
 
 
+def chosen_by_name(command: Function) -> Function:
+    """The choice of objects by their names."""
+    for name in reversed(NAMED):
+        for what, verb in (("exclude", "Leave out"), ("include", "Serve only")):
+            command = option(
+                f"--collector.{name}.{what}",
+                f"{what}_{name}",
+                default="",
+                callback=regular_expression,
+                metavar="REGEX",
+                help=f"{verb} the series of {name} of which a name matches this regular expression. Sums count all.",
+            )(command)
+    return command
+
+
 def shown(*, intermediate: bool, each_layer: bool, flags: Mapping[str, Any]) -> Shown:
     """Make the settings of what is served from these flags."""
     most = tuple((name, flags[f"most_{name}"]) for name in LIMITED)
-    return Shown(intermediate, each_layer, most, tuple(name for name in COLLECTORS if not flags[f"serve_{name}"]))
+    off = tuple(name for name in COLLECTORS if not flags[f"serve_{name}"])
+    include, exclude = (
+        tuple((name, pattern) for name in NAMED if (pattern := flags[f"{what}_{name}"]))
+        for what in ("include", "exclude")
+    )
+    if both := sorted(dict(include).keys() & dict(exclude).keys()):
+        raise click.UsageError(f"--collector.{both[0]}.include and --collector.{both[0]}.exclude exclude each other")
+    return Shown(intermediate, each_layer, most, off, include, exclude)
 
 
 sandbox = option(

@@ -88,3 +88,12 @@ def own_path(_context: click.Context, _parameter: click.Parameter, value: str) -
     if not value.startswith("/") or "?" in value or "#" in value or value.startswith(_TAKEN) or value == "/":
         raise click.BadParameter(f"{value!r} is no path of its own, such as /metrics")
     return value
+
+
+def regular_expression(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """A regular expression of Python; raises click.BadParameter."""
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise click.BadParameter(f"{value!r} is no regular expression: {error}") from None
+    return value

@@ -40,6 +40,7 @@ from exporter.config.settings import (
 @options.each_layer
 @options.network
 @options.collectors
+@options.chosen_by_name
 @options.limits
 @options.orphaned_after
 @options.sandbox

@@ -1,6 +1,7 @@
 """The commands for people at a terminal. `run` imports this module too, so it imports little itself."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from functools import partial, wraps
@@ -55,6 +56,8 @@ def _made(function: _Function, *, listed: bool) -> click.Command:
     def run(**flags: Any) -> None:
         of_habits = {one: flags.pop(one) for one in (*_HABITS, "watch") if one in flags}
         wanted = asked(name, of_habits)
+        if flags.get("tree") and not wanted.output.is_whole:
+            raise click.UsageError("--tree has no rows: leave out --quiet, and of --format all but table and json")
         source = _source(**{one: flags.pop(one) for one in _FROM})
         flags |= {"habits": wanted.habits} if listed else {}
 
@@ -159,24 +162,33 @@ def report_problems(document: "Document", *, objects: bool) -> bool:
         said = document.error or "the first scan is not finished"
         if document.progress is not None:
             said += f": {document.progress.trees_done:,} of {document.progress.trees:,} directory trees are measured"
-        click.echo(printable(f"{document.root}: {said}"), err=True)
+        _complain(printable(f"{document.root}: {said}"))
         return True
     for name in document.nested:
-        click.echo(remapped_line(document.root, name), err=True)
+        _complain(remapped_line(document.root, name))
     unlisted = document.unmeasured if objects else ()
     for name in unlisted:
         said = f"{document.root}: the layout {name} is measured by directory only: its images and layers are not listed"
-        click.echo(printable(said), err=True)
+        _complain(printable(said))
     problems = [one for one in document.problems if one.reason != "vanished"]
     for one in problems:
-        click.echo(printable(f"{os.path.join(document.root, one.path)}: {one.reason} {one.detail}".rstrip()), err=True)
+        _complain(printable(f"{os.path.join(document.root, one.path)}: {one.reason} {one.detail}".rstrip()))
     for reason, advice in ADVICE.items():
         if any(one.reason == reason for one in problems):
-            click.echo(f"{reason}: {advice}", err=True)
+            _complain(f"{reason}: {advice}")
     gaps = [(one.input, one.path, one.why) for one in document.gaps]
     for line in gap_lines(document.root, gaps, {one.path for one in problems}):
-        click.echo(line, err=True)
+        _complain(line)
     return bool(problems or document.unmeasured or gaps)
+
+
+def _complain(line: str) -> None:
+    """Write a line to standard error. On a terminal it goes on in the next line, and breaks between words."""
+    from exporter.cli.commands.fit import wrapped  # noqa: PLC0415 - see above
+
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else len(line) + 1
+    for one in wrapped(line, width) if len(line) > width else (line,):
+        click.echo(one, err=True)
 
 
 @_listing

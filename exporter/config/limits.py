@@ -1,7 +1,9 @@
 """Limits on the series of a collector: which objects give theirs up, and how many do."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeVar
 
 #: The collectors that have a limit.
@@ -16,20 +18,39 @@ COLLECTORS: Mapping[str, tuple[str, ...]] = {
     "volumes": ("volume_", "volumes"),
 }
 
+#: The collectors of which objects are chosen by name.
+NAMED = ("containers", "images", "volumes")
+
 T = TypeVar("T")
+
+
+@lru_cache(maxsize=200_000)
+def matches(pattern: str, name: str) -> bool:
+    """Whether a regular expression matches a part of a name."""
+    return re.search(pattern, name) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
     """Which objects are served. `most`: the limit on series of each collector; 0 or no entry is no limit.
 
-    `off`: the collectors that are not served at all.
+    `off`: the collectors that are not served at all. `include` and `exclude`: by collector, the regular expression that
+    one of the names of an object must match, or none of them may match, to be served.
     """
 
     intermediate: bool = False
     each_layer: bool = False
     most: tuple[tuple[str, int], ...] = ()
     off: tuple[str, ...] = ()
+    include: tuple[tuple[str, str], ...] = ()
+    exclude: tuple[tuple[str, str], ...] = ()
+
+    def named(self, collector: str, objects: Sequence[T], names: Callable[[T], Iterable[str]]) -> Sequence[T]:
+        """The objects of a collector that are served because of their names."""
+        for patterns, wanted in ((self.include, True), (self.exclude, False)):
+            if pattern := dict(patterns).get(collector):
+                objects = [one for one in objects if any(matches(pattern, name) for name in names(one)) is wanted]
+        return objects
 
 
 EVERYTHING = Shown()

@@ -126,6 +126,8 @@ def effective_settings(config: Config) -> Iterator[tuple[str, object]]:
     yield "max_requests", config.web.max_requests
     yield "exporter_metrics", config.web.exporter_metrics
     yield "collectors_off", ",".join(config.shown.off)
+    yield from ((f"include_{name}", pattern) for name, pattern in config.shown.include)
+    yield from ((f"exclude_{name}", pattern) for name, pattern in config.shown.exclude)
     yield "intermediate", config.shown.intermediate
     yield "each_layer", config.shown.each_layer
     yield from ((f"max_series_{name}", most) for name, most in config.shown.most)

@@ -60,7 +60,9 @@ def _history(document: Document) -> list[Table | Lines]:
     """The builds that the history has, the newest first, and what frees it."""
     row = next((one for one in document.reclaimable if one.category == _HISTORY), None)
     if document.history is None:
-        return [Lines("", [f"The build history is not known: {row.why}."])] if row is not None and row.why else []
+        there = any(not one.root and one.name == "buildkit" for one in document.directories)
+        why = row.why if row is not None and there else ""
+        return [Lines("", [f"The build history is not known: {why.rstrip('.')}."])] if why else []
     builds = sorted(document.builds, key=lambda one: (-(one.created or 0), one.id))
     of_history = next((one.allocated for one in document.content if one.use == _HISTORY), None)
     title = f"Build history: {document.history} builds, {size(of_history)} of logs, traces and provenance"

@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 from exporter.cli.commands.backup_plan import called
 from exporter.cli.commands.columns import ColumnKind as Kind
-from exporter.cli.commands.columns import Filter, ObjectList, Value
+from exporter.cli.commands.columns import Filter, ObjectList, Test, Value
 from exporter.cli.commands.columns import ListColumn as Column
 from exporter.cli.commands.filters import begins, compared, contains, equals, labelled
 from exporter.cli.commands.habits import PLAIN, Habits, choose, one_called
-from exporter.cli.commands.index import Index, container_name, namespaces
+from exporter.cli.commands.index import Index, container_name, familiar, namespaces
 from exporter.cli.commands.tables import Answer, Lines, Table, not_known
 from exporter.cli.commands.times import moment
 from exporter.core.states import ContainerState
@@ -112,19 +112,18 @@ def _created(index: Index, name: str) -> float | None:
     return one_called(CONTAINERS, index, index.document.containers, name).created
 
 
-def _is_of(index: Index, container: ContainerRow, wanted: str) -> bool:
-    """Whether a container was made from an image, or from one that was built on it, as `ancestor` of Docker asks."""
-    if wanted in (container.image, container.image.removesuffix(":latest")):
-        return True
-    images = {one.id: one for one in index.document.images if one.namespace == container.namespace}
-    at, seen = container.image_id, set[str]()
-    while at and at not in seen:
-        seen.add(at)
-        image = images.get(at)
-        if at.startswith(wanted.removeprefix("sha256:")) or (image and index.is_called(image, wanted)):
-            return True
-        at = image.parent if image else ""
-    return False
+def _made_from(index: Index, wanted: str) -> Test[ContainerRow]:
+    """Whether a container was made from an image, or from one that has all its layers: `ancestor` of Docker."""
+    beginning = wanted.removeprefix("sha256:")
+    images = [one for one in index.document.images if index.is_called(one, wanted) or one.id.startswith(beginning)]
+    ids = {one.id for one in images}
+    tops = {(one.driver, one.namespace, top) for one in images for top in (one.layer, *one.further) if top}
+
+    def test(one: ContainerRow) -> bool:
+        named = one.image_id in ids or wanted in familiar(one.image) or one.image_id.startswith(beginning)
+        return named or any((one.driver, one.namespace, layer) in tops for layer in index.below(one))
+
+    return test
 
 
 #: The columns of the list.
@@ -157,7 +156,7 @@ CONTAINERS: ObjectList[ContainerRow] = ObjectList(
         "id": begins(lambda _, one: (one.id,)),
         "name": contains(lambda _, one: (container_name(one),)),
         "status": equals(lambda _, one: (one.state,), ContainerState),
-        "ancestor": Filter(lambda index, value: lambda one: _is_of(index, one, value)),
+        "ancestor": Filter(_made_from),
         "label": labelled(
             lambda _, one: {label: getattr(one, field) for label, field in _LABELS.items()}, tuple(_LABELS)
         ),

@@ -50,10 +50,15 @@ def df(document: Document, habits: Habits = PLAIN) -> Answer:
         "history": document.history,
         "summary": as_data(types),
     }
-    parts: list[Table | Lines] = [
-        by_type.table(),
+    listed: list[Table | Lines] = [
         *(_directories(document, chosen, root) for root in ("", *document.further)),
         *chosen.said(),
+    ]
+    if habits.names or habits.filters:  # only these parts are asked for
+        return Answer(data, listed, failed=chosen.failed, listings=(chosen, by_type))
+    parts: list[Table | Lines] = [
+        by_type.table(),
+        *listed,
         *store_tables(document),
         Table(
             "Reclaimable, each row after the ones above it",

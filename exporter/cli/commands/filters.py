@@ -15,7 +15,8 @@ Values: TypeAlias = Callable[[Index, Row], Iterable[str] | None]
 #: When a row came, in Unix seconds.
 Created: TypeAlias = Callable[[Index, Row], float | None]
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
-_AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.ASCII)
+_AGE_PART = r"(\d+(?:\.\d+)?)([smhdw])"
+_AGE = re.compile(f"(?:{_AGE_PART})+", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -108,9 +109,7 @@ def until(created: Created[Row]) -> Filter[Row]:
         return "" if _AGE.fullmatch(value) else "a time such as 30m, 24h or 7d"
 
     def test(index: Index, value: str) -> Test[Row]:
-        found = _AGE.fullmatch(value)
-        assert found is not None, "values are checked"
-        limit = time.time() - float(found[1]) * _SECONDS[found[2]]
+        limit = time.time() - sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_AGE_PART, value))
         return lambda row: None if (own := created(index, row)) is None else own < limit
 
     return Filter(test, check)

@@ -17,6 +17,9 @@ GAP = 2
 #: No name or path is made narrower than this, unless nothing else helps.
 _LEAST = 14
 _LEAST_OF_ALL = 6
+_LEAST_OF_PROSE = 20
+#: A word, or a number with its unit.
+_WORD = re.compile(r"(?:(?:≥|>=) )?\S*\d (?:B|[kMGTP]i?B|y|d|h|min|s)\b\S*|\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,10 @@ def _least(shape: Shape, texts: Sequence[str], natural: int) -> int:
     some = max(_LEAST, cell_len(shape.heading))
     if shape.kind in (ColumnKind.TEXT, ColumnKind.PATH):
         return min(natural, some)
-    longest = max((cell_len(word) for text in texts[1:] for word in text.split()), default=0)
-    return max(cell_len(shape.heading), longest if shape.kind is ColumnKind.PROSE else min(longest, some))
+    longest = max((cell_len(word) for text in texts[1:] for word in _words(text)), default=0)
+    if shape.kind is ColumnKind.PROSE:
+        return max(longest, min(natural, max(_LEAST_OF_PROSE, cell_len(shape.heading))))
+    return max(cell_len(shape.heading), min(longest, some))
 
 
 def _widths(
@@ -87,7 +92,7 @@ def _lines(text: str, shape: Shape, width: int, ellipsis: str) -> list[str]:
     if shape.kind is ColumnKind.PROSE:
         return list(wrapped(text, width))
     if shape.kind is ColumnKind.NAMES:
-        words = (cut(one, width, ellipsis, left=False) if cell_len(one) > width else one for one in text.split())
+        words = (cut(one, width, ellipsis, left=False) if cell_len(one) > width else one for one in _words(text))
         return list(wrapped(" ".join(words), width))
     return [cut(text, width, ellipsis, left=shape.kind is ColumnKind.PATH)]
 
@@ -105,21 +110,32 @@ def cut(text: str, width: int, ellipsis: str, *, left: bool) -> str:
     return ellipsis + text if left else text + ellipsis
 
 
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text)
+
+
 def wrapped(text: str, width: int, indent: str = "") -> Iterator[str]:
     """The lines of a text, broken at spaces; `indent` begins all but the first.
 
     A path that is wider than a line is broken after a slash, and any other word is a line of its own.
     """
-    line = text[: len(text) - len(text.lstrip(" "))]
-    for word in text.split():
-        if line.strip() and cell_len(line) + 1 + cell_len(word) > width:
+    line, empty = text[: len(text) - len(text.lstrip(" "))], True
+    for word in _words(text):
+        if not empty and cell_len(line) + 1 + cell_len(word) > width:
             yield line
-            line = indent
-        line += f" {word}" if line.strip() else word
+            line, empty = indent, True
+        line += word if empty else f" {word}"
+        empty = False
         while cell_len(line) > width and (at := line.rfind("/", 0, width)) > len(indent):
             yield line[: at + 1]
             line = indent + line[at + 1 :]
     yield line
+
+
+def indent_of(line: str) -> str:
+    """What continues a line: the spaces that it begins with, or the branches of a tree that go on below it."""
+    branches = line[: len(line) - len(line.lstrip(" │├└─"))]
+    return branches.translate(str.maketrans("├└─", "│  "))
 
 
 def common_directory(paths: Sequence[str]) -> str:
@@ -131,7 +147,7 @@ def common_directory(paths: Sequence[str]) -> str:
 
 
 #: A word of a command for bash, with its quotes.
-_WORD = re.compile(r"""(?:\$?'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+""")
+_SHELL_WORD = re.compile(r"""(?:\$?'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+""")
 
 
 def continued(command: str, width: int) -> Iterator[str]:
@@ -140,7 +156,7 @@ def continued(command: str, width: int) -> Iterator[str]:
         yield from wrapped(command, width, indent="# ")
         return
     lines, line = [], ""
-    for word in _WORD.findall(command):
+    for word in _SHELL_WORD.findall(command):
         if line and cell_len(line) + cell_len(word) + 3 > width:
             lines.append(line + " \\")
             line = "  "

@@ -87,9 +87,8 @@ def _filled(
 
 def _text(chosen: Chosen[Any], column: ListColumn[Any], row: object) -> str:
     """A value for people, also where the table leaves it out because another row has it."""
-    if column.cell is None:
-        found = column.cell_of(chosen.index, row, full=chosen.habits.full)
-    else:
+    found = column.cell_of(chosen.index, row, full=chosen.habits.full)
+    if found == "":
         found = column.value(chosen.index, row)
     if found is None:
         return "?"

@@ -9,7 +9,7 @@ from exporter.cli.commands.columns import ObjectList, Value
 from exporter.cli.commands.filters import compared, equals, is_true, like, until
 from exporter.cli.commands.habits import PLAIN, Habits, choose, one_called
 from exporter.cli.commands.image_tree import created_of
-from exporter.cli.commands.index import NONE, Index, namespaces
+from exporter.cli.commands.index import NONE, Index, familiar, namespaces
 from exporter.cli.commands.missing import missing_data, missing_of_images
 from exporter.cli.commands.tables import Answer, Lines, Table, not_known
 from exporter.cli.commands.times import moment
@@ -94,8 +94,7 @@ def _names(line: ImageLine) -> list[str]:
         return list(line.image.digests)
     whole = [line.repository or ""] if line.tag in (None, NONE) else [f"{line.repository}:{line.tag}"]
     names = [*whole, line.repository or "", *line.image.digests]
-    short = [one.removeprefix("docker.io/").removeprefix("library/") for one in names if one.startswith("docker.io/")]
-    return names + short
+    return [way for one in names for way in sorted(familiar(one))]
 
 
 def _image_created(index: Index, name: str) -> float | None:

@@ -80,13 +80,18 @@ class Index:
         """The containers by each of the image layers that they stand on, as far as these are on disk."""
         users: dict[tuple[str, str], list[ContainerRow]] = defaultdict(list)
         for one in self.document.containers:
-            seen: set[str] = set()
-            at = one.base or one.image_id
-            while at and at not in seen and (layer := self.layers.get((one.driver, at))):
-                seen.add(at)
+            for at in self.below(one):
                 users[one.driver, at].append(one)
-                at = layer.parent
         return users
+
+    def below(self, container: ContainerRow) -> Iterator[str]:
+        """The image layers that a container stands on, as far as they are on disk, the uppermost first."""
+        seen: set[str] = set()
+        at = container.base or container.image_id
+        while at and at not in seen and (layer := self.layers.get((container.driver, at))):
+            seen.add(at)
+            yield at
+            at = layer.parent
 
     def why_unlisted(self, source: Input) -> str:
         """Why not all objects of a kind are known; "" where they are. What is in one object may not be known then."""
@@ -217,6 +222,11 @@ def namespaces(document: Document) -> tuple[str, ...]:
     return tuple(found) if len(found) > 1 else ()
 
 
+def familiar(name: str) -> set[str]:
+    """The ways to write a reference of an image: whole, without the registry that Docker adds, without `:latest`."""
+    short = name.removeprefix("docker.io/").removeprefix("library/") if name.startswith("docker.io/") else name
+    return {one for both in (name, short) for one in (both, both.removesuffix(":latest"))} - {""}
+
+
 def _named(image: ImageRow) -> set[str]:
-    latest = {name.removesuffix(":latest") for name in image.references if name.endswith(":latest")}
-    return {*image.references, *image.digests, *latest}
+    return {way for one in (*image.references, *image.digests) for way in familiar(one)}

@@ -34,6 +34,11 @@ class Output:
     template: Template | None = None
     style: Style = PLAIN
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of an answer is printed, and not only the rows of a listing."""
+        return self.form in (Form.TABLE, Form.JSON)
+
 
 def output_of(*, form: str | None, as_json: bool, quiet: bool, full: bool) -> Output:
     """The output that flags ask for. Raises click.UsageError for flags that exclude each other."""

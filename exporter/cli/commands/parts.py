@@ -10,9 +10,11 @@ from exporter.expose.snapshot_api.rows import Document
 UNKNOWN = "unknown"
 #: The kinds of columns whose heading does not say it, and what each is worth on a narrow terminal.
 _KINDS: Mapping[str, tuple[ColumnKind, int]] = {
-    **dict.fromkeys(("HOW", "NOTE", "BACKUP", "WHAT"), (ColumnKind.PROSE, 90)),
-    "OF": (ColumnKind.PROSE, 40),
+    "HOW": (ColumnKind.PROSE, 90),
+    "WHAT": (ColumnKind.NAMES, 90),
     **dict.fromkeys(("ON THE HOST", "WHERE", "DIRECTORY", "PATH", "MOUNTED ON"), (ColumnKind.PATH, 80)),
+    **dict.fromkeys(("WHAT IS LOST", "NOTE", "BACKUP"), (ColumnKind.PROSE, 50)),
+    "OF": (ColumnKind.PROSE, 40),
     "IN THE CONTAINER": (ColumnKind.PATH, 60),
     "IMAGE ID": (ColumnKind.ID, 10),
     "TYPE": (ColumnKind.TEXT, 20),

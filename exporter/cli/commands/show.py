@@ -3,6 +3,7 @@
 Names never send control sequences. Where the output does not take UTF-8, everything is ASCII.
 """
 
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from exporter.cli.commands.columns import ColumnKind, Shape
-from exporter.cli.commands.fit import Fitted, common_directory, continued, fit, wrapped
+from exporter.cli.commands.fit import Fitted, common_directory, continued, fit, indent_of, wrapped
 from exporter.cli.commands.plain_text import ELLIPSIS, ascii_of, shown, takes_all
 from exporter.cli.commands.tables import Answer, AtLeast, Cell, Lines, Table
 from exporter.core.units import human, in_bytes
@@ -50,7 +51,8 @@ class _Printer:
         self._output, self._style = output, style
         self._whole = takes_all(output)
         self._console = Console(file=output, highlight=False, markup=False, emoji=False) if output.isatty() else None
-        self._width = None if self._console is None or style.full else self._console.width
+        # Not what rich takes for the width: it is 80 for every terminal that it calls dumb.
+        self._width = None if self._console is None or style.full else shutil.get_terminal_size().columns
 
     def line(self, text: str, style: str = "") -> None:
         """Print a line that is safe already."""
@@ -75,7 +77,7 @@ class _Printer:
 
     def _words(self, text: str, style: str = "") -> None:
         safe = self._safe(text)
-        for line in (safe,) if self._width is None else wrapped(safe, self._width):
+        for line in (safe,) if self._width is None else wrapped(safe, self._width, self._safe(indent_of(text))):
             self.line(line, style)
 
     def _safe(self, text: str) -> str:

@@ -5,7 +5,7 @@ SIZE and RECLAIMABLE are disk blocks. RECLAIMABLE is what the prunes of a type f
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.cli.commands.columns import ColumnKind as Kind
 from exporter.cli.commands.columns import ListColumn as Column
@@ -39,7 +39,7 @@ class TypeRow:
         whole = not isinstance(self.size, AtLeast) and not isinstance(self.reclaimable, AtLeast)
         if self.size is None or self.reclaimable is None or not whole:
             return None
-        return min(1.0, self.reclaimable / self.size) if self.size else 0.0
+        return self.reclaimable / self.size if self.size else 0.0
 
 
 def summary(document: Document) -> list[TypeRow]:
@@ -47,7 +47,14 @@ def summary(document: Document) -> list[TypeRow]:
     if document.taken is None:
         return []
     rows = [_images(document), _containers(document), _volumes(document), _build_cache(document)]
-    return [*rows, *_history(document)]
+    return [_consistent(row) for row in (*rows, *_history(document))]
+
+
+def _consistent(row: TypeRow) -> TypeRow:
+    """A type takes at least what can be freed of it: that has the metadata of its objects as well."""
+    if row.size is None or row.reclaimable is None or row.reclaimable <= row.size:
+        return row
+    return replace(row, size=AtLeast(row.reclaimable) if isinstance(row.size, AtLeast) else row.reclaimable)
 
 
 def _is_own(document: Document, namespace: str) -> bool:

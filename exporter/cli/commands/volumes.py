@@ -12,6 +12,7 @@ from exporter.cli.commands.habits import PLAIN, Habits, choose
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.tables import Answer, Lines, Table, not_known
 from exporter.cli.commands.times import moment
+from exporter.core.knowledge import Input
 from exporter.expose.snapshot_api.rows import VolumeRow
 
 _PROJECT = "com.docker.compose.project"
@@ -30,7 +31,7 @@ def volumes(index: Index, habits: Habits = PLAIN) -> Answer:
         *not_known(index.document, "volume_users"),
     ]
     if not rows:
-        parts.append(Lines("", ["There is no volume." if not index.document.gaps else "No volume is known."]))
+        parts.append(Lines("", ["No volume is known." if index.why_unlisted(Input.VOLUMES) else "There is no volume."]))
     data = {"volumes": [{**asdict(one), "users": index.users_of_volumes.get(one.name, [])} for one in chosen.rows]}
     return Answer(data, parts, failed=chosen.failed, listings=(chosen,))
 

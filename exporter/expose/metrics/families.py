@@ -4,7 +4,7 @@ What there is one of for each object is a `ObjectTable`; its rows have all that 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Literal, NamedTuple
@@ -28,6 +28,7 @@ from exporter.figures.needs import Figure
 from exporter.figures.volume_figures import VolumeFigures
 
 _ID = attrgetter("id")
+_NAMELESS = "<none>"
 #: A family, or a table of them.
 Part = MetricFamily | ObjectTable  # type: ignore[type-arg] # a table of any rows
 
@@ -42,12 +43,12 @@ def parts(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Part]:
         (Collector.DIRECTORIES, _directories(figures)),
         (Collector.IMAGES, _layers(figures, shown)),
         (Collector.IMAGES, _images(figures, shown, short)),
-        (Collector.CONTAINERS, _containers(figures, short)),
-        (Collector.VOLUMES, _volumes(figures)),
+        (Collector.CONTAINERS, _containers(figures, shown, short)),
+        (Collector.VOLUMES, _volumes(figures, shown)),
         (Collector.BUILD_CACHE, _build_cache(figures)),
         (Collector.IMAGES, _content(figures)),
         (Collector.DIRECTORIES, _reclaimable(figures)),
-        (Collector.DIRECTORIES, place_families(figures)),
+        (Collector.DIRECTORIES, place_families(figures, shown)),
     )
     for collector, several in made:
         if collector in shown.off:
@@ -164,7 +165,8 @@ class _ImageRow(NamedTuple):
 def _images(figures: Figures, shown: Shown, short: ShortIds) -> Iterator[Part]:
     found, images = figures.snapshot.inventory.images, figures.images
     yield family(c.IMAGES, figures.image_states.items())
-    wanted = found if shown.intermediate else [one for one in found if one.listed]
+    listed: Sequence[Image] = found if shown.intermediate else [one for one in found if one.listed]
+    wanted = shown.named(Collector.IMAGES, listed, _names_of_image)
     yield ObjectTable(
         Collector.IMAGES,
         "images",
@@ -198,10 +200,14 @@ def _image_facts(row: _ImageRow) -> tuple[str, ...]:
     return (name, image.digest or image.id, image.os, image.architecture, image.docker_version, platforms)
 
 
+def _names_of_image(image: Image) -> list[str]:
+    names = [f"{repository}:{tag}" for repository, tag in image.references]
+    return [*names, *image.digests] or [_NAMELESS]
+
+
 def image_name(image: Image) -> str:
     """The first reference of an image in sorted order, a tag before a digest; `<none>` when it has none."""
-    names = [f"{repository}:{tag}" for repository, tag in image.references] or list(image.digests)
-    return names[0] if names else "<none>"
+    return _names_of_image(image)[0]
 
 
 class _ContainerRow(NamedTuple):
@@ -214,7 +220,7 @@ class _ContainerRow(NamedTuple):
     checkpoints: int | None
 
 
-def _containers(figures: Figures, short: ShortIds) -> Iterator[Part]:
+def _containers(figures: Figures, shown: Shown, short: ShortIds) -> Iterator[Part]:
     snapshot, containers = figures.snapshot, figures.containers
     inventory = snapshot.inventory
     known = set(ContainerState) if figures.is_known(Figure.CONTAINER_STATES) else set()
@@ -237,7 +243,7 @@ def _containers(figures: Figures, short: ShortIds) -> Iterator[Part]:
         Collector.CONTAINERS,
         "containers",
         _container_columns(),
-        inventory.containers,
+        shown.named(Collector.CONTAINERS, inventory.containers, lambda one: (one.name, one.pod)),
         row,
         name=lambda row: row.one.id,
         key=lambda row: (row.one.driver, row.one.namespace, row.short),
@@ -295,7 +301,7 @@ class _VolumeRow(NamedTuple):
     whole: bool
 
 
-def _volumes(figures: Figures) -> Iterator[Part]:
+def _volumes(figures: Figures, shown: Shown) -> Iterator[Part]:
     inventory, users, sizes = figures.snapshot.inventory, figures.volume_containers, figures.volumes
     states = Counter((_used(users[one.name]), _yes(one.anonymous)) for one in inventory.volumes)
     whole = inventory.knowledge.whole((Input.VOLUMES,))
@@ -319,7 +325,7 @@ def _volumes(figures: Figures) -> Iterator[Part]:
             Column(c.VOLUME_CONTAINERS, lambda row: row.users),
             Column(c.VOLUME_INFO, facts=lambda row: _volume_facts(row.one, whole=row.whole)),
         ),
-        inventory.volumes,
+        shown.named(Collector.VOLUMES, inventory.volumes, lambda one: (one.name,)),
         lambda one: _VolumeRow(one, sizes[one.name], users[one.name], whole),
         name=lambda row: row.one.name,
         key=lambda row: (row.one.name,),

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from exporter.core.model import Filesystem
+from exporter.config.limits import EVERYTHING, Shown
+from exporter.core.model import Collector, Filesystem
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import MetricFamily, family
 from exporter.figures.directory_sums import place_of
@@ -10,7 +11,7 @@ from exporter.figures.figures import Figures
 from exporter.figures.filesystems import of_directories, of_volumes
 
 
-def place_families(figures: Figures) -> Iterator[MetricFamily]:
+def place_families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[MetricFamily]:
     """What lies on which filesystem. Objects have no label of it: only few are on another one than the rest."""
     snapshot = figures.snapshot
 
@@ -23,5 +24,5 @@ def place_families(figures: Figures) -> Iterator[MetricFamily]:
     rows = ((place_of(snapshot, "/".join(tree) or "."), where) for tree, where in directories)
     named = (((root or (snapshot.root if snapshot.further else ""), name), where) for (root, name), where in rows)
     yield family(c.DIRECTORY_FILESYSTEM, (((*key, *place(where)), 1) for key, where in named))
-    volumes = of_volumes(snapshot).items()
+    volumes = shown.named(Collector.VOLUMES, [*of_volumes(snapshot).items()], lambda one: (one[0],))
     yield family(c.VOLUME_FILESYSTEM, (((name, *place(where)), 1) for name, where in volumes))

@@ -20,6 +20,7 @@ from exporter.cli.main import main
         ("root: /x\nroot: /y\n", ":2: root: is given twice"),
         ("- root\n", ":1: the file: a mapping"),
         ("config.file: x\n", ":1: unknown key 'config.file'"),
+        ("sort: size\n", ":1: unknown key 'sort'"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -131,3 +132,15 @@ def test_a_file_with_every_default_is_good(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["check-config", str(file)])
     assert done.exit_code == 0, done.output
     assert "a good settings file" in done.output
+
+
+def test_a_flag_for_one_call_is_not_taken_from_a_file_that_means_another_command(tmp_path: Path) -> None:
+    """`watch` is that of `run` there."""
+    file = tmp_path / "settings.yml"
+    file.write_text("watch: false\nroot: /nowhere\n")
+    assert isinstance(main, click.Group)
+    command = main.commands["volumes"]
+    with click.Context(command, parent=click.Context(main)) as context:
+        context.default_map = None
+        command.parse_args(context, ["--config.file", str(file)])
+        assert (context.params["watch"], context.params["root"]) == (None, "/nowhere")

@@ -10,7 +10,10 @@ from exporter.expose.snapshot_api.pieces import ending
 from tests.support.histories import History
 from tests.support.served import served
 
-_SHOWN = (Shown(), Shown(intermediate=True, each_layer=True), Shown(most=(("images", 20), ("containers", 30))))
+_NAMED = Shown(
+    off=("build_cache",), include=(("images", "[13579]"), ("volumes", "[2468]")), exclude=(("containers", "[1-5]"),)
+)
+_SHOWN = (Shown(), Shown(intermediate=True, each_layer=True), Shown(most=(("images", 20), ("containers", 30))), _NAMED)
 
 
 def _lines(snapshot: Snapshot, publisher: Publisher) -> list[str]:

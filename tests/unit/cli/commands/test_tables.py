@@ -135,6 +135,17 @@ def test_a_command_goes_on_as_bash_has_it(monkeypatch: pytest.MonkeyPatch) -> No
     assert printed(Answer({}, [Lines("", [command], commands=True)]), io.StringIO()) == command + "\n"
 
 
+def test_a_number_stays_with_its_unit_and_a_branch_of_a_tree_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = Lines("", ["it has 12.5 MB, and ≥ 3 kB more", "├─id Tags: a:1, b:2", "│ └─id2 Tags: aa:1"])
+    assert drawn(monkeypatch, Answer({}, [part]), 14) == [
+        *("it has", "12.5 MB, and", "≥ 3 kB more"),
+        *("├─id Tags:", "│ a:1, b:2", "│ └─id2 Tags:", "│   aa:1"),
+    ]
+    table = Table("", (">FREES", "WHAT IS LOST"), [(5, "what it wrote is lost: 4.096 kB")])
+    lines = drawn(monkeypatch, Answer({}, [table]), 32)
+    assert any("4.096 kB" in line for line in lines)
+
+
 def test_what_looks_like_markup_is_text() -> None:
     assert "[red]x[/red] :smile:" in printed(Answer({}, [Table("", ("A",), [("[red]x[/red] :smile:",)])]), Terminal())
 
