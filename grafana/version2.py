@@ -24,7 +24,7 @@ _SOURCE = {"name": "${datasource}"}
 Content = dict[str, Any]
 
 
-class _Encoder(JSONEncoder):
+class Encoder(JSONEncoder):
     """`VizConfigKind.from_json` of SDK 0.0.21 makes sets of one word of what are words."""
 
     def default(self, o: object) -> object:
@@ -48,7 +48,7 @@ def resource(content: Content) -> Content:
         "elements": {_name(one): _panel(one) for one in _panels(content)},
         "layout": _layout(content["panels"]),
     }
-    checked = json.loads(_Encoder().encode(models.Dashboard.from_json(spec)))
+    checked = json.loads(Encoder().encode(models.Dashboard.from_json(spec)))
     return {"apiVersion": _API, "kind": "Dashboard", "metadata": {"name": content["uid"]}, "spec": checked}
 
 

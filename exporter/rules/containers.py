@@ -136,18 +136,16 @@ def _runaway(select: Select) -> str:
     """Logs of one name that are large and fill their disk within the threshold, unless they reach their limits first.
 
     What was cut within six hours may grow to its former size again, if the disk has room for that: something rotates
-    it, or deploys the container anew.
+    it, or deploys the container anew. What was cut several times may grow to half more, if there is room: a service
+    may log more with each deployment.
     """
     log, past, limits = select(SERVICE_LOG), 6 * 3600, select.settings.thresholds
     available = f"on ({select.host}) group_left () {select(LOGS_AVAIL)}"
     rate = summed(select, f"deriv({select(c.CONTAINER_LOG_SIZE)}{select.trend(10 * _MINUTES)})")
+    cut = f"resets({log}{select.window(past)})"
     before = f"max_over_time({log}{select.window(past)} {select.offset(15 * _MINUTES)})"
-    rotated = joined(
-        "and",
-        f"resets({log}{select.window(past)}) > 0",
-        f"  {log} <= {before}",
-        f"  {before} - {log} < {available}",
-    )
+    again = f"{before} * (1 + 0.5 * ({cut} > bool 1))"
+    rotated = joined("and", f"{cut} > 0", f"  {log} <= {again}", f"  {again} - {log} < {available}")
     limit = select.last(c.CONTAINER_LOG_LIMIT)
     limited = joined(
         "unless",

@@ -118,6 +118,14 @@ def _deployed() -> Iterator[Host]:
     host = _host("the same on a disk with 10 GB, which each deployment gives back: told at most once", 10, 100)
     _tasks(host, lambda at: 3 * GB * at / 50, lambda _: "web")
     yield host.expect(fires(RUNAWAY, 40, name="web"), silent(RUNAWAY, END, since=62), steady(UNBOUNDED, 100, END))
+    host = _host("the same that logs more with each deployment", 14, 100)
+    for number in range(5):
+        more = between(50 * number, 50 * number + 50, lambda at, most=1.6**number * GB: most * (at % 50) / 50)  # type: ignore[misc]
+        host.log(f"{number:012d}", more)
+    yield host.expect(silent(RUNAWAY, 250, since=62))
+    host = _host("a log that was cut, and then runs away", 14, 100)
+    host.log("aaaaaaaaaaaa", lambda at: (3 * at / 50 if at < 50 else 6 * (at - 50) / 50) * GB)
+    yield host.expect(silent(RUNAWAY, 85, since=62), fires(RUNAWAY, 110, name="web"))
     host = _host("a swarm that keeps the logs of old tasks", 12, 200)
     _tasks(host, lambda at: 3 * GB * min(at, 50) / 50, lambda number: f"web.1.{number:012d}", 400, swarm_service="web")
     yield host.expect(fires(RUNAWAY, 40, name="web"), steady(RUNAWAY, 45, END))

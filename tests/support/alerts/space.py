@@ -176,6 +176,14 @@ def _in_time() -> Iterator[Host]:
             .disk(quick)
             .expect(fires(SOON, full - 1, severity=CRITICAL), silent(SOON, 3 * HOUR + minutes // 2))
         )
+    for minutes in (24, 10):
+        full = 3 * HOUR + minutes
+        # What takes less than four minutes for its last tenth is told when it is full.
+        yield (
+            Host(f"full within {minutes} minutes, from 60 %", every=1)
+            .disk(ramp(120 * GB, 0, 3 * HOUR, minutes))
+            .expect(fires(SOON, full - 1 if minutes == 24 else full + 2, severity=CRITICAL))
+        )
     yield (
         Host("a host of half an hour, full within 45 minutes", every=1)
         .disk(ramp(120 * GB, 0, 30, 45))

@@ -6,10 +6,13 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard, dashboardv2beta1, prometheus
 
 from exporter.rules import Settings, rules
 from grafana.__main__ import FILES, files
 from grafana.parts import encoded
+from grafana.version2 import Encoder
 from tests.support.paths import TOP
 
 _SCHEMA = json.loads((TOP / "tests" / "support" / "dashboard.schema.json").read_text())
@@ -20,8 +23,8 @@ def _load(name: str) -> dict[str, Any]:
     return loaded
 
 
-def _panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for panel in dashboard["panels"]:
+def _panels(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for panel in content["panels"]:
         yield from panel.get("panels", ())
         if panel["type"] != "row":
             yield panel
@@ -70,6 +73,32 @@ def test_a_dashboard_is_valid_by_the_schema_of_grafana(name: str) -> None:
     assert [error.message for error in validator.iter_errors(loaded)] == []
     loaded["panels"][0]["gridPos"]["w"] = "wide"
     assert list(validator.iter_errors(loaded))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_grafanas_models_know_all_that_is_in_a_dashboard(name: str) -> None:
+    """No Grafana has loaded the files here. Its SDK reads and writes them, and nothing gets lost on that way."""
+    old, new = _load(name), _load(name.replace(".json", ".v2.json"))
+    for key in ("__inputs", "__requires"):
+        old.pop(key)
+    for given, models, encoder in ((old, dashboard, JSONEncoder), (new["spec"], dashboardv2beta1, Encoder)):
+        made = json.loads(encoder().encode(models.Dashboard.from_json(given)))
+        assert list(_lost(given, made)) == []
+        assert list(_lost(given | {"panel": 1}, made)) == ["/panel"]
+    for target in (one for panel in _panels(old) for one in panel["targets"]):
+        assert list(_lost(target, json.loads(JSONEncoder().encode(prometheus.Dataquery.from_json(target))))) == []
+
+
+def _lost(given: Any, made: Any, path: str = "") -> Iterator[str]:
+    """What is in the one and not, or with another value, in the other."""
+    if isinstance(given, dict) and isinstance(made, dict):
+        for key, value in given.items():
+            yield from _lost(value, made.get(key), f"{path}/{key}")
+    elif isinstance(given, list) and isinstance(made, list) and len(given) == len(made):
+        for number, (one, other) in enumerate(zip(given, made, strict=True)):
+            yield from _lost(one, other, f"{path}/{number}")
+    elif given != made:
+        yield path
 
 
 @pytest.mark.parametrize("name", FILES)
