@@ -15,6 +15,7 @@ from exporter.config.settings import Config, ScanSettings
 
 if TYPE_CHECKING:
     from exporter.cli.commands.habits import Habits
+    from exporter.cli.commands.source import Source
     from exporter.cli.commands.tables import Answer
     from exporter.expose.snapshot_api.rows import Document
 
@@ -60,9 +61,17 @@ def _made(function: _Function, *, listed: bool) -> click.Command:
         source = _source(**{one: flags.pop(one) for one in _FROM})
         flags |= {"habits": wanted.habits} if listed else {}
 
+        def answer(document: "Document") -> "Answer":
+            return function(document, **flags)
+
         def answered() -> "tuple[Document, Answer]":
-            document = source()
-            return document, function(document, **flags)
+            if listed and wanted.watch is None:
+                from exporter.cli.commands.filling import filled  # noqa: PLC0415 - see above
+
+                document = filled(source, answer, name, wanted.output)
+            else:
+                document = source(None)
+            return document, answer(document)
 
         print_answers(name, wanted, answered, lambda document, _: report_problems(document, objects=name != "df"))
 
@@ -127,7 +136,7 @@ def _source(  # noqa: PLR0913 - one parameter for each flag
     ca_file: str | None,
     cert_file: str | None,
     key_file: str | None,
-) -> "Callable[[], Document]":
+) -> "Source":
     """Where documents come from: each call scans the disk or asks the exporter anew."""
     from exporter.cli.commands.remote import Remote  # noqa: PLC0415 - see above
     from exporter.cli.commands.source import from_disk, from_exporter  # noqa: PLC0415
@@ -136,7 +145,8 @@ def _source(  # noqa: PLR0913 - one parameter for each flag
         config = Config(root=root, containerd_root=containerd_root, scan=ScanSettings(network=network))
         return partial(from_disk, config)
     password = password_file.readline().rstrip("\r\n") if password_file else ""
-    return partial(from_exporter, Remote(url, user, password, ca_file, cert_file, key_file))
+    remote = Remote(url, user, password, ca_file, cert_file, key_file)
+    return lambda _: from_exporter(remote)
 
 
 def report_problems(document: "Document", *, objects: bool) -> bool:
@@ -150,7 +160,10 @@ def report_problems(document: "Document", *, objects: bool) -> bool:
     from exporter.expose.advice import ADVICE  # noqa: PLC0415 - see above
 
     if document.error or document.taken is None:
-        _complain(printable(f"{document.root}: {document.error or 'the first scan is not finished'}"))
+        said = document.error or "the first scan is not finished"
+        if document.progress is not None:
+            said += f": {document.progress.trees_done:,} of {document.progress.trees:,} directory trees are measured"
+        _complain(printable(f"{document.root}: {said}"))
         return True
     for name in document.nested:
         _complain(remapped_line(document.root, name))

@@ -21,20 +21,26 @@ from exporter.scan.scanner import Scanner
 _TURN_SECONDS = 0.2
 
 
-def scan_once(scanner: Scanner, timeout: float, meanwhile: Callable[[], object] = lambda: None) -> Snapshot:
+def scan_once(
+    scanner: Scanner,
+    timeout: float,
+    meanwhile: Callable[[], object] = lambda: None,
+    turn: Callable[[Scanner], object] | None = None,
+) -> Snapshot:
     """Scan everything and wait for it. If standard error is a terminal, show the progress there.
 
+    `turn` shows it instead: it is called some times a second, in the thread that scans.
     `meanwhile` is called while the workers measure. If a filesystem hangs while metadata is read, there is no context
     switch for `timeout` seconds; the returned snapshot then has an error. So it has where no worker can be started. A
     thread that hangs in the kernel cannot be ended. So the scan runs in a thread of its own, which is abandoned.
     """
     collect_garbage_rarely()
     outcome: Future[Snapshot] = Future()
-    thread = threading.Thread(target=_fulfil, args=(outcome, scanner, meanwhile), daemon=True)
+    thread = threading.Thread(target=_fulfil, args=(outcome, scanner, meanwhile, turn), daemon=True)
     try:
         thread.start()
     except RuntimeError:  # a limit on processes allows no thread: it works without, unless a filesystem hangs
-        return _scan(scanner, meanwhile)
+        return _scan(scanner, meanwhile, turn)
     detector = StallDetector(os.getpid(), timeout, time.monotonic(), thread.native_id)
     while not wait([outcome], timeout / 4).done:
         if detector.is_stuck(time.monotonic()):
@@ -42,21 +48,26 @@ def scan_once(scanner: Scanner, timeout: float, meanwhile: Callable[[], object] 
     return outcome.result()
 
 
-def _fulfil(outcome: Future[Snapshot], scanner: Scanner, meanwhile: Callable[[], object]) -> None:
+def _fulfil(
+    outcome: Future[Snapshot],
+    scanner: Scanner,
+    meanwhile: Callable[[], object],
+    turn: Callable[[Scanner], object] | None,
+) -> None:
     try:
-        outcome.set_result(_scan(scanner, meanwhile))
+        outcome.set_result(_scan(scanner, meanwhile, turn))
     except BaseException as error:  # noqa: BLE001 - `scan_once` raises it again
         outcome.set_exception(error)
 
 
-def _scan(scanner: Scanner, meanwhile: Callable[[], object]) -> Snapshot:
+def _scan(scanner: Scanner, meanwhile: Callable[[], object], turn: Callable[[Scanner], object] | None) -> Snapshot:
     try:
         scanner.begin(Trigger.STARTUP, Dirty(everything=True))
     except RootError:
         return scanner.snapshot()
     with contextlib.suppress(RuntimeError):  # no thread can be started: the caller does it later
         threading.Thread(target=meanwhile, daemon=True).start()
-    with Bar() if on_terminal() else contextlib.nullcontext() as bar:
+    with Bar() if turn is None and on_terminal() else contextlib.nullcontext() as bar:
         while scanner.runs:
             scanner.collect(_TURN_SECONDS)
             if why := scanner.unable:
@@ -64,6 +75,8 @@ def _scan(scanner: Scanner, meanwhile: Callable[[], object]) -> Snapshot:
                 return Snapshot(scanner.path, time.time(), error=error)
             if bar is not None:
                 bar.show(scanner.progress)
+            if turn is not None:
+                turn(scanner)
     return scanner.snapshot()
 
 

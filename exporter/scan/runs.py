@@ -31,6 +31,7 @@ class Runs:
         if run is None:
             return None
         run.pending.discard(task)
+        run.trees -= task.changes is None
         if self._newest.get((task.tree, task.key)) is not task:
             return None
         del self._newest[task.tree, task.key]

@@ -40,15 +40,16 @@ class ScanStats:
 class ScanRun:
     """One scan under way.
 
-    `pending`: the tasks that are not done. `grew`: by measured tree, whether its size has changed. `hung`: the trees
-    whose filesystem did not answer. `reported`: the scan was counted although tasks are pending. `whole`: it scans
-    everything. `linked`: the trees that have got hard links to other trees. `doubtful`: at the end of the scan, those
-    other trees are not known.
+    `pending`: the tasks that are not done. `trees`: how many of these measure a tree. `grew`: by measured tree, whether
+    its size has changed. `hung`: the trees whose filesystem did not answer. `reported`: the scan was counted although
+    tasks are pending. `whole`: it scans everything. `linked`: the trees that have got hard links to other trees.
+    `doubtful`: at the end of the scan, those other trees are not known.
     """
 
     trigger: Trigger
     stats: ScanStats
     pending: set[Task] = field(default_factory=set)
+    trees: int = 0
     began: float = field(default_factory=time.monotonic)
     reported: bool = False
     whole: bool = False

@@ -319,7 +319,8 @@ class Scanner:
         self._measurements.store_in(self._cache)
 
     def _start(self, trigger: Trigger, stats: ScanStats, tasks: list[Task], *, whole: bool = False) -> None:
-        current = ScanRun(trigger, stats, pending=set(tasks), whole=whole)
+        trees = sum(task.changes is None for task in tasks)
+        current = ScanRun(trigger, stats, pending=set(tasks), trees=trees, whole=whole)
         if not self._complete:
             self._progress = Progress(trees=len(self.plan.trees))
         self._runs.add(current, tasks)
@@ -366,6 +367,5 @@ class Scanner:
         """The progress of the first scan, and what it was at its end."""
         if self._complete:
             return self._progress
-        waiting = sum(len(one.pending) for one in self.runs)
-        total = len(self.plan.trees)
+        waiting, total = sum(one.trees for one in self.runs), len(self.plan.trees)
         return Progress(total, max(0, total - waiting), self._pool.entries)

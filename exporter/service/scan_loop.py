@@ -18,13 +18,13 @@ from exporter.expose.published import PUBLICATIONS, Publication, View
 from exporter.inventory.opening import RootError
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
+from exporter.scan.pace import Pace
 from exporter.scan.scan_log import ScanLog
 from exporter.scan.scanner import Scanner
 from exporter.schedule.rights import NotAllowedError
 from exporter.schedule.scheduler import Scheduler
 from exporter.service.confinement import Confinement
 from exporter.service.ipc import ANOTHER_ROOT, Order, OrderReader, ScanAgain, Show, StartScanning
-from exporter.service.pace import Pace
 
 _PROGRESS_SECONDS = 1.0
 _SAVE_SECONDS = 5.0

@@ -57,9 +57,14 @@ def output_of(*, form: str | None, as_json: bool, quiet: bool, full: bool) -> Ou
 
 
 def print_answer(document: Document, answer: Answer, name: str, wanted: Output, output: TextIO | None = None) -> None:
-    """Print an answer. Without a snapshot there is only the JSON that says so."""
+    """Print an answer. Without a snapshot there is only the JSON that says so.
+
+    Of a first scan that goes on, terminals get tables of what is known until now.
+    """
     output = output or sys.stdout
     empty = bool(document.error) or document.taken is None
+    if empty and document.progress is not None and wanted.form is Form.TABLE and output.isatty():
+        empty = bool(document.error)
     if wanted.form is Form.JSON:
         head = {"schema": document.schema, "command": name, "root": document.root, "error": document.error}
         data = {} if empty else answer.data

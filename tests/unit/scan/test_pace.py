@@ -1,6 +1,6 @@
 from itertools import pairwise
 
-from exporter.service.pace import Pace
+from exporter.scan.pace import Pace
 
 
 def test_pauses_grow_with_the_scan_and_with_what_a_publication_costs() -> None:
