@@ -21,6 +21,8 @@ class ColumnKind(StrEnum):
 
     #: A name: cut at the left, at a slash if it has some, or else at the right.
     TEXT = "text"
+    #: A word or two that are never cut, such as a state.
+    WORD = "word"
     #: The id of an object: shown by its first digits, and never cut any further.
     ID = "id"
     #: A path: cut at the left. What all rows have in common is shown once.

@@ -21,6 +21,7 @@ from exporter.core.units import age, human
 from exporter.expose.linked_parts import linked_parts
 from exporter.expose.snapshot_api.rows import DirectoryRow, Document, FilesystemRow, LayerRow, ReclaimableRow
 
+_BY_TYPE = "By type, in disk blocks; reclaimable is what the prunes free one after the other"
 _MEASURES = ("size", "allocated", "inodes")
 
 
@@ -57,7 +58,7 @@ def df(document: Document, habits: Habits = PLAIN) -> Answer:
     if habits.names or habits.filters:  # only these parts are asked for
         return Answer(data, listed, failed=chosen.failed, listings=(chosen, by_type))
     parts: list[Table | Lines] = [
-        by_type.table(),
+        by_type.table(_BY_TYPE),
         *listed,
         *store_tables(document),
         Table(

@@ -53,8 +53,10 @@ def _least(shape: Shape, texts: Sequence[str], natural: int) -> int:
     if not shape.kind.is_flexible:
         return natural
     some = max(_LEAST, cell_len(shape.heading))
-    if shape.kind in (ColumnKind.TEXT, ColumnKind.PATH):
+    if shape.kind is ColumnKind.TEXT:
         return min(natural, some)
+    if shape.kind is ColumnKind.PATH:  # a part of a name says nothing of a path
+        return min(natural, max(some, *(cell_len(text.rpartition("/")[2]) + GAP for text in texts[1:])))
     longest = max((cell_len(word) for text in texts[1:] for word in _words(text)), default=0)
     if shape.kind is ColumnKind.PROSE:
         return max(longest, min(natural, max(_LEAST_OF_PROSE, cell_len(shape.heading))))

@@ -64,11 +64,11 @@ def print_template(template: Template, listings: Sequence[Chosen[Any]], output: 
     )
     rows = [line.split("\t") for line in (heading, *lines)]
     width = max(map(len, rows))
-    for line in aligned(
-        shapes := [Shape("", ColumnKind.TEXT)] * width,
-        fit(shapes, [[*row, *[""] * (width - len(row))] for row in rows], None, ELLIPSIS),
-    ):
-        print(line, file=output)
+    shapes = [Shape("", ColumnKind.TEXT)] * width
+    fitted = fit(shapes, [[*row, *[""] * (width - len(row))] for row in rows], None, ELLIPSIS)
+    for row in fitted.rows:
+        for line in aligned(shapes, fitted.widths, row):
+            print(line, file=output)
 
 
 def _filled(

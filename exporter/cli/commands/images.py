@@ -126,7 +126,7 @@ IMAGES: ObjectList[ImageLine] = ObjectList(
         ),
         _column("unique", "UNIQUE", Kind.SIZE, _of_listed(lambda one: one.unique), 90, ("UniqueSize",), total=True),
         _column("share", "SHARE", Kind.SIZE, _of_listed(lambda one: one.proportional), 85, ("Share",), total=True),
-        Column("state", "STATE", Kind.TEXT, lambda _, line: line.image.state, 60, ("State",)),
+        Column("state", "STATE", Kind.WORD, lambda _, line: line.image.state, 60, ("State",)),
         Column("containers", "CONTAINERS", Kind.COUNT, lambda _, line: line.image.containers, 25, ("Containers",)),
         Column(
             "platforms",

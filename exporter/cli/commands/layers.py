@@ -162,7 +162,7 @@ LAYERS: ObjectList[LayerRow] = ObjectList(
             short=lambda index, one: index.layer_name(one),
             keep=True,
         ),
-        Column("use", "USE", Kind.TEXT, lambda _, one: one.use, 50, ("Use",)),
+        Column("use", "USE", Kind.WORD, lambda _, one: one.use, 50, ("Use",)),
         Column("size", "SIZE", Kind.SIZE, lambda _, one: one.size, 40, ("Size",)),
         Column("on_disk", "ON DISK", Kind.SIZE, lambda _, one: one.allocated, 95, ("OnDisk",)),
         Column("owner", "BELONGS TO", Kind.NAMES, lambda index, one: index.owner(one), 80, ("BelongsTo",)),

@@ -11,11 +11,10 @@ from typing import TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from exporter.cli.commands.columns import ColumnKind, Shape
-from exporter.cli.commands.fit import Fitted, common_directory, continued, fit, indent_of, wrapped
+from exporter.cli.commands.fit import GAP, Fitted, common_directory, continued, fit, indent_of, wrapped
 from exporter.cli.commands.plain_text import ELLIPSIS, ascii_of, shown, takes_all
 from exporter.cli.commands.tables import Answer, AtLeast, Cell, Lines, Table
 from exporter.core.units import human, in_bytes
@@ -86,33 +85,23 @@ class _Printer:
     def _table(self, table: Table) -> None:
         rows = [*table.rows, *([table.footer] if table.footer else ())]
         cells = [[self._text(cell, shape) for cell, shape in zip(row, table.shapes, strict=True)] for row in rows]
-        if not self._style.full:
-            self._say_directories(table, cells)
+        common = {} if self._style.full else _common_directories(table.shapes, cells[: len(table.rows)])
         cells.insert(0, [self._safe(shape.heading) for shape in table.shapes])
-        if self._console is None and not self._style.aligned:
+        padded = self._console is not None or self._style.aligned
+        fitted = (
+            fit(table.shapes, cells, self._width, ELLIPSIS if self._whole else ascii_of(ELLIPSIS)) if padded else None
+        )
+        for at, directory in common.items():
+            if fitted is None or at in fitted.columns:
+                self._words(f"{table.shapes[at].heading}: below {directory}")
+        if fitted is None:
             for row in cells:
                 self.line("\t".join(row))
             return
-        fitted = fit(table.shapes, cells, self._width, ELLIPSIS if self._whole else ascii_of(ELLIPSIS))
-        if self._console is None:
-            for line in aligned([table.shapes[at] for at in fitted.columns], fitted):
-                self.line(line)
-        else:
-            self._draw(table, fitted)
+        self._draw(table, fitted)
         left = [table.shapes[at].heading for at in range(len(table.shapes)) if at not in fitted.columns]
         if left:
             self._words(f"Not in this width: {', '.join(left)}. --no-trunc shows all.", "dim")
-
-    def _say_directories(self, table: Table, rows: list[list[str]]) -> None:
-        """Say once what all paths of a column begin with, and take it from its cells."""
-        for at, shape in enumerate(table.shapes):
-            if shape.kind is not ColumnKind.PATH:
-                continue
-            common = common_directory([row[at] for row in rows[: len(table.rows)] if row[at]])
-            if common:
-                self._words(f"{shape.heading}: below {common}")
-                for row in rows[: len(table.rows)]:
-                    row[at] = row[at][len(common) + 1 :]
 
     def _text(self, cell: Cell, shape: Shape) -> str:
         if cell is None:
@@ -123,34 +112,23 @@ class _Printer:
         return self._safe(least + (f"{cell}" if shape.kind is ColumnKind.COUNT or in_bytes() else human(cell)))
 
     def _draw(self, table: Table, fitted: Fitted) -> None:
-        """Draw a table, also one that is wider than the terminal."""
-        wide = Console(file=self._output, highlight=False, markup=False, emoji=False)
-        wide.width = max(wide.width, fitted.width + 2 + _BAR_CELLS)
-        drawn = RichTable(
-            show_footer=bool(table.footer), box=None, pad_edge=False, header_style="dim", footer_style="bold"
-        )
-        heading, *rows = fitted.rows
-        footer = rows.pop() if table.footer else [[""] for _ in fitted.columns]
-        for at, number in enumerate(fitted.columns):
-            drawn.add_column(
-                Text("\n".join(heading[at])),
-                Text("\n".join(footer[at])),
-                justify="right" if table.shapes[number].right else "left",
-                no_wrap=True,
-                width=fitted.widths[at],
-            )
-        bars = self._bars(table, fitted)
-        if bars:
-            drawn.add_column("", no_wrap=True)
-        for at, row in enumerate(rows):
-            cells = [Text("\n".join(lines)) for lines in row]
-            drawn.add_row(*cells, *([Text(bars[at], style="blue")] if bars else []))
-        wide.print(drawn, crop=False)
+        """Print the rows with spaces between the cells, and none at the end of a line."""
+        shapes, bars = [table.shapes[at] for at in fitted.columns], self._bars(table, fitted)
+        last = len(fitted.rows) - 1
+        for number, row in enumerate(fitted.rows):
+            style = "dim" if not number else "bold" if number == last and table.footer else ""
+            lines = list(aligned(shapes, fitted.widths, row))
+            if bars and self._console is not None and 0 < number <= len(bars):
+                line = lines.pop(0)
+                drawn = Text(line + " " * (fitted.width + GAP - cell_len(line)))
+                self._console.print(drawn.append(bars[number - 1], style="blue"), soft_wrap=True)
+            for line in lines:
+                self.line(line, style)
 
     def _bars(self, table: Table, fitted: Fitted) -> list[str]:
         """A bar for each row; none where there is no room for them."""
-        room = self._width is None or fitted.width + _BAR_CELLS + 2 <= self._width
-        if table.bars is None or not room:
+        room = self._width is None or fitted.width + _BAR_CELLS + GAP <= self._width
+        if table.bars is None or self._console is None or not room:
             return []
         at = table.bars
         sizes = [size if isinstance(size := row[at], int) else 0 for row in table.rows]
@@ -158,15 +136,27 @@ class _Printer:
         return [self._safe(_BAR * round(_BAR_CELLS * size / largest)) for size in sizes]
 
 
-def aligned(shapes: Sequence[Shape], fitted: Fitted) -> Iterator[str]:
-    """The lines of a table whose columns are aligned with spaces."""
-    for row in fitted.rows:
-        for number in range(max(len(lines) for lines in row)):
-            cells = [
-                _pad(lines[number] if number < len(lines) else "", width, right=shape.right)
-                for lines, width, shape in zip(row, fitted.widths, shapes, strict=True)
-            ]
-            yield "  ".join(cells).rstrip()
+def _common_directories(shapes: Sequence[Shape], rows: Sequence[list[str]]) -> dict[int, str]:
+    """The directory that all paths of a column are in, by the number of the column; it is taken from the cells."""
+    found = {}
+    for at, shape in enumerate(shapes):
+        if shape.kind is not ColumnKind.PATH:
+            continue
+        if common := common_directory([row[at] for row in rows if row[at]]):
+            found[at] = common
+            for row in rows:
+                row[at] = row[at][len(common) + 1 :]
+    return found
+
+
+def aligned(shapes: Sequence[Shape], widths: Sequence[int], row: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The lines of a row of cells, each of which has one or more lines."""
+    for number in range(max(map(len, row))):
+        cells = [
+            _pad(lines[number] if number < len(lines) else "", width, right=shape.right)
+            for lines, width, shape in zip(row, widths, shapes, strict=True)
+        ]
+        yield (" " * GAP).join(cells).rstrip()
 
 
 def _pad(cell: str, width: int, *, right: bool) -> str:

@@ -78,7 +78,7 @@ VOLUMES: ObjectList[VolumeRow] = ObjectList(
         Column("size", "SIZE", Kind.SIZE, lambda _, one: one.size, 95, ("Size",), total=True),
         Column("users", "USED BY", Kind.NAMES, _users, 90, ("UsedBy",)),
         Column("project", "PROJECT", Kind.TEXT, lambda _, one: one.compose_project, 50, ("Project",)),
-        Column("anonymous", "ANONYMOUS", Kind.TEXT, lambda _, one: "yes" if one.anonymous else "", 35, ("Anonymous",)),
+        Column("anonymous", "ANONYMOUS", Kind.WORD, lambda _, one: "yes" if one.anonymous else "", 35, ("Anonymous",)),
         Column("driver", "DRIVER", Kind.TEXT, lambda _, one: one.driver, 30, ("Driver",)),
         Column("options", "OPTIONS", Kind.TEXT, lambda _, one: _options(one), 40, ("Options",)),
         Column("created", "CREATED", Kind.AGE, lambda _, one: one.created, 60, ("CreatedSince",)),

@@ -1,5 +1,6 @@
 """Draws an answer again and again on a terminal, for --watch."""
 
+import contextlib
 import io
 import os
 import time
@@ -35,7 +36,11 @@ def watch(draw: Callable[[TextIO], object], seconds: float, terminal: TextIO) ->
     while True:
         began = time.monotonic()
         screen = Screen(terminal.encoding)
-        draw(screen)
+        # What goes wrong is drawn below the tables. The progress of each reading is not shown.
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            draw(screen)
+        screen.write(said.getvalue())
+        screen.flush()
         terminal.write(_CLEAR + cut(screen.text(), _height(terminal)))
         terminal.flush()
         time.sleep(max(seconds, time.monotonic() - began))

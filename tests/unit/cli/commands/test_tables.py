@@ -71,7 +71,7 @@ def test_no_name_commands_the_terminal_or_makes_a_cell(name: str) -> None:
     assert "\x1b" not in _SEQUENCE.sub("", on_terminal)
 
 
-_LONG = "/var/lib/docker/overlay2/" + "f" * 64
+_LONG = f"/var/lib/docker/overlay2/{'f' * 40}/diff/data"
 _WIDE = Table(
     "",
     ("REPOSITORY", "IMAGE ID", ">SIZE", "DIRECTORY", "HOW"),
@@ -80,7 +80,7 @@ _WIDE = Table(
             "registry.example/team/app",
             "0" * 12,
             5_000_000,
-            "/var/lib/docker/overlay2/" + "f" * 64,
+            _LONG,
             "docker image prune",
         ),
         ("short", "1" * 12, None, "/var/lib/docker/overlay2/l", "nothing"),
@@ -109,12 +109,20 @@ def test_ids_go_before_paths_and_what_is_missing_is_said(monkeypatch: pytest.Mon
     assert whole[0] == "DIRECTORY: below /var/lib/docker/overlay2"
     narrow = drawn(monkeypatch, answer, 80)
     assert not any("000000000000" in line or "█" in line for line in narrow)
-    assert "…fff" in narrow[2]
+    assert "…/diff/data" in narrow[2]
     assert narrow[-1] == "Not in this width: IMAGE ID. --no-trunc shows all."
     assert "docker image prune" in narrow[2]
+    assert "DIRECTORY" not in " ".join(drawn(monkeypatch, answer, 44)[:-2]), "nor what all begin with"
     full = drawn(monkeypatch, answer, 30, Style(full=True))
     assert full[1].split()[:4] == ["registry.example/team/app", "0" * 12, "5", "MB"]
     assert _LONG in full[1]
+
+
+def test_bars_begin_at_one_column_whatever_the_names_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table("", ("NAME", ">SIZE"), [("名前", 9), ("plain", 3), ("none", None)], footer=("total", 12), bars=1)
+    lines = drawn(monkeypatch, Answer({}, [table]), 80)
+    assert {cell_len(line.partition("█")[0]) for line in lines if "█" in line} == {len("plain") + 2 + len("12 B") + 2}
+    assert [line.count("█") for line in lines] == [0, 20, 7, 0, 0]
 
 
 def test_names_are_cut_where_they_say_least(monkeypatch: pytest.MonkeyPatch) -> None:
