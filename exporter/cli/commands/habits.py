@@ -86,8 +86,9 @@ class Chosen(Generic[Row]):
 def check(habits: Habits, listings: Sequence[ObjectList[Any]]) -> None:
     """Raise click.UsageError for a column or a filter that none of these listings has, or a value that cannot be."""
     columns = dict.fromkeys(one.name for listing in listings for one in listing.columns)
+    sortable = {name for listing in listings for name in _sortable(listing)}
     for name in habits.sort:
-        if name not in columns:
+        if name not in sortable:
             raise click.UsageError(f"--sort {name}: no such column; known are {', '.join(columns)}")
     filters = {key: one for listing in listings for key, one in listing.filters.items()}
     for key, value in habits.filters:
@@ -202,9 +203,15 @@ def _answer(row: Row, tests: Sequence[Test[Row]], *, every: bool) -> bool | None
     return None if None in answers else every
 
 
+def _sortable(listing: ObjectList[Row]) -> dict[str, ListColumn[Row]]:
+    """The columns by what --sort calls them: their names, and Docker's, such as size."""
+    dockers = {field.lower(): one for one in listing.columns for field in one.fields}
+    return dockers | {one.name: one for one in listing.columns}
+
+
 def _sorted(listing: ObjectList[Row], index: Index, rows: list[Row], habits: Habits) -> list[Row]:
     """Sort by the columns that are asked for: the largest and newest first, names from A on; unknown ones last."""
-    columns = {one.name: one for one in listing.columns}
+    columns = _sortable(listing)
     asked = [columns[name] for name in habits.sort if name in columns]
     if not asked:
         return rows[::-1] if habits.reverse else rows

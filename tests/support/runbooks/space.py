@@ -167,6 +167,8 @@ def full_soon(host: Host) -> None:
     assert str(host.engine.root) in host.block(other).said
     assert host.block(emptied, {"NAME": "loud"}).freed > 8 * MB
     assert host.block(pruned).freed > _ALL_FREED
+    earlier = "docker-storage-exporter rules {}"
+    assert "< 0.2" in host.said("--threshold almost-full=20%", within=earlier).said
 
 
 def grown(host: Host) -> None:

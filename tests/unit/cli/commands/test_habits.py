@@ -211,3 +211,12 @@ def test_each_listing_can_be_asked_for_by_each_of_its_names(command: str) -> Non
         fields = [field.lower() for one in listing.columns for field in one.fields]
         assert len({*fields}) == len(fields)
         assert any(one.keep for one in listing.columns)
+
+
+def test_a_column_is_sorted_by_the_name_that_docker_has_for_it_too() -> None:
+    columns = (*_THINGS.columns, ListColumn("weight", "WEIGHT", ColumnKind.SIZE, lambda _, one: -(one.size or 0)))
+    listing = replace(_THINGS, columns=(*columns[:1], *columns[2:-1], replace(columns[-1], fields=("Size",))))
+    habits = Habits(sort=("size",))
+    check(habits, (listing,))
+    things = [Thing("a", 1), Thing("b", 3), Thing("c", 2)]
+    assert [one.name for one in choose(listing, _INDEX, things, habits).rows] == ["a", "c", "b"]
