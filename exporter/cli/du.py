@@ -1,13 +1,12 @@
 """`du`: what takes the space in an object, read from the disk."""
 
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from exporter.cli import options
-from exporter.cli.habit_options import AskedFor, asked, with_habits
+from exporter.cli.habit_options import AskedFor, asked, command_with_habits
 from exporter.cli.terminal import print_answers, report_problems
 from exporter.config.settings import Config, ScanSettings
 from exporter.core.measured import Reason
@@ -17,14 +16,7 @@ if TYPE_CHECKING:
     from exporter.expose.snapshot_api.rows import Document
 
 
-def _command(function: Callable[..., None]) -> click.Command:
-    """Make a command that prints an answer, with a settings file."""
-    command = click.command()(with_habits(function, listed=False))
-    options.config_file(command)
-    return command
-
-
-@_command
+@command_with_habits
 @click.argument("wanted", metavar="OBJECT")
 @click.argument("path", default="")
 @options.root

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from exporter.cli.options import Function
+from exporter.cli.options import Decorator, Function, config_file
 from exporter.cli.param_types import DurationType
 from exporter.core.units import Units
 
@@ -50,6 +50,9 @@ def _listings(command: str | None) -> "tuple[ObjectList[Any], ...]":
     return LISTINGS.get(command or "", ())
 
 
+most_rows: Decorator = _option(
+    "--limit", "--top", "-n", "limit", type=click.IntRange(min=0), metavar="NUMBER", help="List so many."
+)
 #: How answers are printed, of all these commands.
 _PRINTED = (
     click.option("--json", "as_json", is_flag=True, help="Print JSON for programs (docs/terminal.md)."),
@@ -80,7 +83,7 @@ _LISTED = (
         help="Sort by a column: the largest and newest first, names from A to Z.",
     ),
     _option("--reverse", "-r", is_flag=True, help="Reverse the order."),
-    _option("--limit", "--top", "-n", "limit", type=click.IntRange(min=0), metavar="NUMBER", help="List so many."),
+    most_rows,
     _option("--quiet", "-q", is_flag=True, help="Print names or ids only."),
     _option(
         "--format",
@@ -97,6 +100,13 @@ def with_habits(command: Function, *, listed: bool) -> Function:
     for option in reversed(options):
         command = option(command)
     return click.argument("names", nargs=-1, metavar="[NAME|ID]...")(command) if listed else command
+
+
+def command_with_habits(function: Function) -> click.Command:
+    """Make a command that is printed as the others are, but does not read a document from where these do."""
+    command: click.Command = click.command()(with_habits(function, listed=False))
+    config_file(command)
+    return command
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from exporter.cli import terminal
 from exporter.cli.check_config import check_config
 from exporter.cli.completion import completion
 from exporter.cli.demo import demo
+from exporter.cli.diff import diff
 from exporter.cli.du import du
 from exporter.cli.once import once
 from exporter.cli.rules import rules
@@ -50,5 +51,5 @@ def main() -> None:
     """
 
 
-for _command in (check_config, run, once, demo, rules, completion, *terminal.COMMANDS, du):
+for _command in (check_config, run, once, demo, rules, completion, *terminal.COMMANDS, du, diff):
     main.add_command(_command)

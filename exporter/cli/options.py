@@ -405,6 +405,44 @@ interactive = click.option(
     "--interactive", "-i", "interactive", is_flag=True, help="Look around with the arrow keys. Nothing is changed."
 )
 
+since = click.option(
+    "--since",
+    default=None,
+    type=DurationType(min=1),
+    metavar="TIME",
+    help="Compare with so long ago, such as 24h or 7d.",
+)
+from_prometheus = _quiet(
+    "--from-prometheus", "url", default="", metavar="URL", help="Ask this Prometheus for the series of the exporter."
+)
+instance = click.option("--instance", default="", metavar="NAME", help="The host, where the Prometheus has several.")
+prometheus_job = click.option("--job", default="", metavar="NAME", help="The job of the exporter in the Prometheus.")
+prometheus_labels = click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Another label of the host, such as cluster=a. Repeat it for several.",
+)
+prometheus_user = _quiet(
+    "--prometheus.user", "user", default="", metavar="NAME", help="The user name, if the Prometheus wants one."
+)
+prometheus_password_file = _quiet(
+    "--prometheus.password-file",
+    "password_file",
+    default=None,
+    metavar="FILE",
+    type=click.File(errors="surrogateescape"),
+    help="A file whose first line is the password.",
+)
+prometheus_ca_file = _quiet(
+    "--prometheus.ca-file",
+    "ca_file",
+    default=None,
+    metavar="FILE",
+    help="The certificate authority that signed the certificate of the Prometheus, PEM.",
+)
+
 # -- demo and rules --------------------------------------------------------------------------------------------------
 
 busy = click.option(

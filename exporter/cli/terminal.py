@@ -138,7 +138,8 @@ def _source(  # noqa: PLR0913 - one parameter for each flag
     key_file: str | None,
 ) -> "Source":
     """Where documents come from: each call scans the disk or asks the exporter anew."""
-    from exporter.cli.commands.source import Remote, from_disk, from_exporter  # noqa: PLC0415 - see above
+    from exporter.cli.commands.remote import Remote  # noqa: PLC0415 - see above
+    from exporter.cli.commands.source import from_disk, from_exporter  # noqa: PLC0415
 
     if not url:
         config = Config(root=root, containerd_root=containerd_root, scan=ScanSettings(network=network))
@@ -310,6 +311,18 @@ def free(document: "Document", wanted: int | None, until: float | None, mountpoi
     return free(document, wanted, until, mountpoint)
 
 
+@_command
+def snapshot(document: "Document") -> "Answer":
+    """Print all that is known of the root as one line of JSON, as /api/v1/snapshot of an exporter: for diff."""
+    import json  # noqa: PLC0415
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from exporter.cli.commands.tables import Answer, Lines  # noqa: PLC0415 - see above
+
+    data = asdict(document)
+    return Answer(data, [Lines("", [json.dumps(data)])])
+
+
 COMMANDS: tuple[click.Command, ...] = (
     df,
     images,
@@ -320,4 +333,5 @@ COMMANDS: tuple[click.Command, ...] = (
     whose,
     backup,
     free,
+    snapshot,
 )

@@ -1,5 +1,6 @@
 """A real Prometheus with the rules loaded scrapes real exporters on the busy example hosts."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from exporter.demo import Busy, BusyHost, ContainerdHost, running
 from exporter.rules import Settings
 from exporter.rules.recording import AVAILABLE, GROWTH, USED
+from tests.support.command import run
 from tests.support.live import DASHBOARDS, Live, Prometheus, annotations, queries
 from tests.support.product import needs
 from tests.support.waiting import eventually
@@ -87,3 +89,19 @@ def test_the_fleet_has_a_row_for_each_host_and_the_host_dashboard_shows_the_chos
     old = {("wiki", "aufs"), ("wiki", "vfs"), ("build", "overlay2"), ("build", "vfs")}
     assert drivers == {*old, ("containerd", "overlayfs")}
     assert {one["metric"]["instance"] for one in prometheus.answer(layers, ["build"])} == {"build"}
+
+
+def test_diff_names_the_log_that_grew(prometheus: Prometheus) -> None:
+    """From 5 s ago until now nothing may have changed: the demo stands still. So the past is as old as the demo."""
+    several = run("diff", "--since", "1s", "--from-prometheus", prometheus.address)
+    assert (several.returncode, "--instance build" in several.stderr) == (1, True)
+    (since,) = prometheus.instant('time() - min_over_time(timestamp(docker_storage_up{instance="wiki"})[1h:1s])')
+    command = ("diff", "--from-prometheus", prometheus.address, "--instance", "wiki", "--json")
+    done = run(*command, "--since", f"{float(since['value'][1]) - 2:.3f}")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    (log,) = (one for one in data["changes"] if (one["kind"], one["name"]) == ("log", "mediawiki"))
+    assert log["state"] in ("grew", "unknown")
+    parts = next(one for one in data["totals"] if one["kind"] == "part")
+    (now,) = prometheus.instant('sum(docker_storage_directory_allocated_bytes{instance="wiki"})')
+    assert parts["new"] == float(now["value"][1])
