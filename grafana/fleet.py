@@ -9,13 +9,25 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as board
 
 from exporter.figures.needs import Figure
-from exporter.figures.prunes import Category
 from exporter.rules.recording import USED
 from grafana import parts
-from grafana.host_now import AGE, ANY, FULL, MUCH, WHEN_FULL, alert_list, data, silent, time_to_full, used
+from grafana.host_now import (
+    AGE,
+    ANY,
+    FULL,
+    MUCH,
+    WHEN_FULL,
+    alert_list,
+    data,
+    orphaned,
+    reclaimable,
+    silent,
+    time_to_full,
+    used,
+)
 from grafana.links import FLEET_UID, to_host, to_host_of_cluster
 from grafana.panels import BYTES, COUNT, RATE, SHARE, TIME, Column, figure, graph, listing
-from grafana.queries import ALERTS, FLEET, HOST, every_host, known, metric, not_known, plain, total
+from grafana.queries import ALERTS, FLEET, HOST, every_host, known, metric, not_known, plain, total, whole
 from grafana.words import NOW, not_filling
 
 _HOSTS = ", ".join(HOST)
@@ -64,7 +76,7 @@ def _totals() -> Iterator[Builder[board.Panel]]:
     text = "Disk blocks below all data roots."
     yield figure("Docker data", text, BYTES, f"sum({every_host(data())})", "data", size=(4, 4), course=False)
     text = "What prunes on all hosts would free, without the hosts where that is not known."
-    freed = every_host(f"sum({known(total(metric('reclaimable_bytes')), *Category)})")
+    freed = every_host(f"sum({reclaimable()})")
     yield figure("Reclaimable", text, BYTES, freed, "reclaimable", size=(4, 4), course=False)
 
 
@@ -77,8 +89,8 @@ def _hosts() -> Builder[board.Panel]:
         Column("Disk used", SHARE, _of_hosts("max", used()), FULL),
         Column("Time to full", TIME, _of_hosts("min", time_to_full()), WHEN_FULL, not_filling()),
         Column("Docker data", BYTES, total(data())),
-        Column("Reclaimable", BYTES, known(total(metric("reclaimable_bytes")), *Category)),
-        Column("Orphaned", BYTES, total(metric("layers_allocated_bytes", 'use="orphaned"')), MUCH),
+        Column("Reclaimable", BYTES, reclaimable()),
+        Column("Orphaned", BYTES, orphaned(), MUCH),
         Column("Images", COUNT, known(total(metric("images")), Figure.IMAGE_STATES)),
         Column("Containers", COUNT, known(total(metric("containers")), Figure.CONTAINER_STATES)),
         Column("Volumes", COUNT, total(metric("volumes"))),
@@ -107,7 +119,8 @@ def _courses() -> Iterator[Builder[board.Panel]]:
 def _growth() -> str:
     """The growth of each host over the last hour, in bytes a second; without the rules it is that of two moments."""
     raw = metric("directory_allocated_bytes")
-    return f"(deriv({plain(USED)}[1h]) or on ({_HOSTS}) ({total(raw)} - {total(raw + ' offset 1h')}) / 3600)"
+    now, before = whole(total(raw)), whole(total(f"{raw} offset 1h"), " offset 1h")
+    return f"(deriv({plain(USED)}[1h]) or on ({_HOSTS}) (({now}) - ({before})) / 3600)"
 
 
 def _at_end(expression: str) -> str:

@@ -10,7 +10,7 @@ from exporter.figures.prunes import Category
 from exporter.rules.recording import AVAILABLE, GROWTH, SECONDS_TO_FULL, USED
 from grafana.links import to_runbook
 from grafana.panels import BYTES, COUNT, RATE, SHARE, TIME, Column, dial, figure, graph, listing
-from grafana.queries import DISK, HOST, alerts, known, metric, not_known, plain, recorded, total
+from grafana.queries import DISK, HOST, alerts, known, metric, not_known, plain, recorded, total, whole
 from grafana.words import GOOD, LATER, NOW, YEAR, not_filling, nothing, yes_or_no
 
 FULL = ((0.7, "yellow"), (0.9, NOW))
@@ -46,7 +46,17 @@ def used() -> str:
 
 def data() -> str:
     """Docker's data on each host."""
-    return recorded(USED, total(metric("directory_allocated_bytes")))
+    return recorded(USED, whole(total(metric("directory_allocated_bytes"))))
+
+
+def reclaimable() -> str:
+    """What all prunes would free on each host; nothing where that of one category is not known."""
+    return whole(known(total(metric("reclaimable_bytes")), *Category))
+
+
+def orphaned() -> str:
+    """The disk blocks of orphaned layers of each host."""
+    return whole(total(metric("layers_allocated_bytes", 'use="orphaned"')))
 
 
 def slope() -> str:
@@ -86,13 +96,12 @@ def now() -> Iterator[Builder[board.Panel]]:
         "See DockerStorageFilesystemFillingUp and DockerStorageFilesystemFullSoon."
     )
     yield figure("Time to full", text, TIME, time_to_full(), _PLACE, levels=WHEN_FULL, mappings=not_filling())
-    yield figure("Docker data", "Disk blocks below the data root, as du -x counts them.", BYTES, data())
-    reclaimable = known(total(metric("reclaimable_bytes")), *Category)
+    text = "Disk blocks below the data root, as du -x counts them. It is not known until the first scan is done."
+    yield figure("Docker data", text, BYTES, data(), absent=_UNKNOWN)
     text = "What all prunes would free. Row Clean-up shows the categories. See DockerStorageReclaimableHigh."
-    yield figure("Reclaimable", text, BYTES, reclaimable, absent=_UNKNOWN)
-    orphaned = total(metric("layers_allocated_bytes", 'use="orphaned"'))
+    yield figure("Reclaimable", text, BYTES, reclaimable(), absent=_UNKNOWN)
     text = "Layers that nothing refers to. No prune removes them: see the runbook DockerStorageOrphanedLayers."
-    yield figure("Orphaned", text, BYTES, orphaned, levels=MUCH, absent=_UNKNOWN)
+    yield figure("Orphaned", text, BYTES, orphaned(), levels=MUCH, absent=_UNKNOWN)
     text = "Disk blocks below the root that belong to no layer, container or volume, such as metadata."
     yield figure("Unattributed", text, BYTES, total(metric("unattributed_allocated_bytes")), absent=_UNKNOWN)
     counts = {

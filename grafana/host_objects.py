@@ -25,6 +25,7 @@ from grafana.queries import (
     total,
     volume,
     where,
+    whole,
 )
 from grafana.words import LATER, NOW, yes_or_no
 
@@ -90,7 +91,7 @@ def images() -> Panels:
     text = "What deleting an image would free; 0 means that a container uses it."
     free = where(image(unique), IMAGE, f"{users} == bool 0")
     yield bars("Unused images, by what deleting frees", text, BYTES, top(free), by)
-    saved = f"{total(virtual)} - {total(share)} or 0 * {total(metric('images'))}"
+    saved = whole(f"{total(virtual)} - {total(share)} or 0 * {total(metric('images'))}")
     text = "Additional size of the images if they shared no layers. It falls when images no longer share a base."
     yield graph("Saved by sharing", text, BYTES, [(saved, "{{instance}}")], size=(8, 9))
     text = f"Dangling images have no name and no container: {PRUNE[Category.IMAGES_DANGLING]} removes them."
@@ -119,7 +120,7 @@ def store() -> Panels:
     yield graph("Blobs by use", text, COUNT, [(total(metric("content_blobs"), "use"), by)], stacked=True)
     only = 'namespace!=""'
     names = {"instance": "Host", "namespace": "Namespace"}
-    columns = [Column("Snapshots on disk", BYTES, total(metric("layers_allocated_bytes", only), "namespace"))]
+    columns = [Column("Snapshots on disk", BYTES, whole(total(metric("layers_allocated_bytes", only), "namespace")))]
     columns += [Column("Snapshots", COUNT, total(metric("layers", only), "namespace"))]
     columns += [Column("Images", COUNT, total(metric("images", only), "namespace"))]
     columns += [Column("Containers", COUNT, total(metric("containers", only), "namespace"))]
@@ -191,7 +192,7 @@ def containers() -> Panels:
     text = (
         "Writable layers by service: of a swarm, or compose project and service. It stays when containers are replaced."
     )
-    shown = f"topk($top, {by_service(writable)})"
+    shown = f"topk($top, {whole(by_service(writable))})"
     yield graph("Writable layers by service", text, BYTES, [(shown, "{{instance}} {{service}}")])
     used = f"({metric('container_writable_allocated_bytes')} / {metric('container_writable_limit_bytes')})"
     text = "How much of its --storage-opt size a writable layer takes; 0 means no limit. At 100 % every write fails."
@@ -220,7 +221,7 @@ def volumes() -> Panels:
     missing = '"compose_project", "no project", "compose_project", ""'
     text = "Volume data by compose project, and of all others."
     shown = f"{total(f'label_replace({named}, {missing})', 'compose_project')} or label_replace({none}, {missing})"
-    yield graph("By compose project", text, BYTES, [(shown, "{{instance}} {{compose_project}}")], size=(8, 9))
+    yield graph("By compose project", text, BYTES, [(whole(shown), "{{instance}} {{compose_project}}")], size=(8, 9))
     text = "Unused anonymous volumes are often left by docker run without --rm."
     counted = total(metric("volumes"), "state", "anonymous")
     legend = "{{instance}} {{state}}, anonymous {{anonymous}}"

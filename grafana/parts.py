@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models import dashboard as board
 from exporter.rules.recording import USED
 from grafana.links import EXPORTER
 from grafana.panels import SOURCE
-from grafana.queries import HOST, alerts, metric, plain, recorded, total
+from grafana.queries import HOST, alerts, metric, plain, recorded, total, whole
 
 #: Fields that the SDK writes and that Grafana's schema of this kind of dashboard does not have.
 _FOREIGN = ("auto", "auto_count", "auto_min", "placement")
@@ -70,7 +70,7 @@ def restarts() -> dashboard.AnnotationQuery:
 def drops() -> dashboard.AnnotationQuery:
     """An annotation where much was deleted, as by a prune."""
     used, size = metric("directory_allocated_bytes"), metric("filesystem_size_bytes")
-    now = recorded(USED, total(used))
+    now = recorded(USED, whole(total(used)))
     before = f"({plain(USED)} offset 10m or on ({', '.join(HOST)}) {total(used + ' offset 10m')})"
     hosts = ", ".join(HOST)
     least = f"sum by ({hosts}) ({size})"

@@ -51,6 +51,12 @@ def known(expression: str, *figures: Figure | Category) -> str:
     return f"({expression}) unless on ({', '.join(HOST)}) ({unread} == 0)"
 
 
+def whole(expression: str, when: str = "") -> str:
+    """Leave out the hosts whose first scan goes on: a sum has only what is measured by then. `when`: an offset."""
+    done, trees = (metric(f"initial_scan_{name}") + when for name in ("trees_done", "trees"))
+    return f"({expression}) unless on ({', '.join(HOST)}) ({done} < {trees})"
+
+
 def not_known() -> str:
     """How many inputs of each host were not read whole."""
     hosts = ", ".join(HOST)

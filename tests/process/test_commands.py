@@ -21,7 +21,10 @@ from tests.support.paths import TOP
 from tests.support.roots import GraphRoot, graph_root, hex_id
 from tests.support.waiting import DEADLINE
 
-_COMMANDS = ("df", "images", "images --tree", "containers", "layers", "layers --orphaned", "backup", "whose tmp")
+_COMMANDS = (
+    *("df", "images", "images --tree", "containers", "volumes", "build-cache", "layers", "layers --orphaned"),
+    *("backup", "whose tmp"),
+)
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -71,7 +71,7 @@ def test_a_log_that_runs_away_is_told_of_with_its_name(prometheus: Prometheus) -
     found = {one["labels"]["name"]: one for one in firing if one["labels"]["alertname"] == "DockerContainerLogRunaway"}
     description = found["mediawiki"]["annotations"]["description"]
     assert "The log of mediawiki on wiki is" in description
-    assert "GiB" in description
+    assert "GB and, at its present rate" in description
 
 
 def test_what_is_recorded_for_dashboards_has_series(prometheus: Prometheus) -> None:

@@ -107,6 +107,14 @@ def _growth() -> Iterator[Host]:
     host.add("filesystem_allocated_bytes", 40 * GB, **root).add("filesystem_allocated_bytes", 4000 * GB, **volume)
     host.add("filesystem_reclaimable_bytes", 35 * GB, **root).add("filesystem_reclaimable_bytes", 0.0, **volume)
     yield host.expect(silent(RECLAIM, 13 * HOUR))
+    for name, done, check in (
+        ("a first scan of a day has measured the volumes alone, and unused ones are most of these", 1000, silent),
+        ("unused volumes are most of what there is", 5000, fires),
+    ):
+        host = Host(name).disk(20 * GB).placed().add("initial_scan_trees", 5000).add("initial_scan_trees_done", done)
+        host.add("directory_allocated_bytes", 20 * GB, directory="volumes")
+        host.add("reclaimable_bytes", 15 * GB, category="volumes_unused")
+        yield host.expect(check(RECLAIM, 13 * HOUR))
 
 
 def _readonly() -> Iterator[Host]:

@@ -257,6 +257,25 @@ def test_panels_read_the_recording_rules() -> None:
     assert len(read) >= 4
 
 
+#: What a first scan serves one by one, so that a sum over a host is a part of it until the scan is done.
+_ONE_BY_ONE = r"(directory|reclaimable|layers|container_writable|volume|image)_\w*bytes"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_sums_wait_for_the_end_of_the_first_scan(name: str) -> None:
+    loaded, guarded = _load(name), set()
+    asked = {one["name"]: one["expr"] for one in loaded["annotations"]["list"] if "expr" in one}
+    for panel in _panels(loaded):
+        for target in panel["targets"]:
+            asked[f"{panel['title']} {target['refId']}"] = target["expr"]
+    one_sum = r"sum by \(cluster, job, instance(?:, service|, compose_project|, namespace)?\) \([^)]*docker_storage_"
+    for title, query in asked.items():
+        if re.search(one_sum + _ONE_BY_ONE, query):
+            guarded.add(title)
+            assert "docker_storage_initial_scan_trees_done" in query, title
+    assert len(guarded) > 3
+
+
 def test_the_dashboards_link_to_each_other() -> None:
     assert "/d/docker-storage-fleet" in json.dumps(_load("docker-storage.json")["links"])
     assert "/d/docker-storage?" in json.dumps(_load("docker-storage-fleet.json"))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from exporter.core.dirty import Dirty
 from exporter.core.model import Collector, Trigger
+from exporter.figures.figures import Figures
 from exporter.measure.pool.task import Task
 from exporter.scan.scanner import Scanner
 from tests.support.local_pool import LocalPool
@@ -31,8 +32,13 @@ def test_a_scan_that_hangs_is_counted_once_and_its_collector_has_no_success(tmp_
     assert Collector.CONTAINERS not in counters.last_success
     assert Collector.IMAGES in counters.last_success
     assert not scanner.snapshot().collectors[Collector.CONTAINERS].success
+    early = scanner.snapshot()
+    assert early.complete
+    assert early.incomplete == {task.tree for task in run.pending}, "sums that need these are not known"
+    assert Figures(early).directories["containers"] is None
     while scanner.runs:
         scanner.collect(1.0)
     assert counters.scans[at] == 1
     assert Collector.CONTAINERS in counters.last_success
     assert scanner.snapshot().collectors[Collector.CONTAINERS].success
+    assert scanner.snapshot().incomplete == frozenset()

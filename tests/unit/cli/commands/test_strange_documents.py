@@ -12,15 +12,20 @@ import pytest
 
 from exporter.cli.commands.backup import backup
 from exporter.cli.commands.backup_plan import Places
+from exporter.cli.commands.build_cache import BUILD_CACHE, build_cache
 from exporter.cli.commands.containers import containers
 from exporter.cli.commands.df import df
+from exporter.cli.commands.habits import Habits
 from exporter.cli.commands.image_tree import tree
-from exporter.cli.commands.images import images
+from exporter.cli.commands.images import IMAGES, images
 from exporter.cli.commands.index import Index
-from exporter.cli.commands.layers import layers
+from exporter.cli.commands.layers import LAYERS, layers
+from exporter.cli.commands.output import Form, Output, print_answer
 from exporter.cli.commands.show import show
 from exporter.cli.commands.source import parse
 from exporter.cli.commands.tables import Answer
+from exporter.cli.commands.template import parse as parse_template
+from exporter.cli.commands.volumes import VOLUMES, volumes
 from exporter.cli.commands.whose import whose
 from exporter.core.units import Units, written_in
 from exporter.expose.snapshot_api.encode import describe
@@ -37,6 +42,8 @@ _COMMANDS: dict[str, Callable[[Document], Answer]] = {
     "containers": lambda document: containers(Index(document)),
     "layers": lambda document: layers(Index(document), "", orphaned=False),
     "layers --orphaned": lambda document: layers(Index(document), "", orphaned=True),
+    "volumes": lambda document: volumes(Index(document)),
+    "build-cache": lambda document: build_cache(Index(document)),
     "whose": lambda document: whose(Index(document), "overlay2/x"),
     "backup": lambda document: backup(Index(document), Places("", ""), {}, docker=True),
 }
@@ -98,6 +105,17 @@ def _parsed(raw: bytes) -> Document | None:
     return None
 
 
+def _sorted_by_all_columns(document: Document) -> Iterator[Answer]:
+    index = Index(document)
+    of_images, of_volumes, of_records, of_layers = (
+        Habits(sort=tuple(column.name for column in one.columns)) for one in (IMAGES, VOLUMES, BUILD_CACHE, LAYERS)
+    )
+    yield images(index, intermediate=True, habits=of_images)
+    yield volumes(index, of_volumes)
+    yield build_cache(index, of_records)
+    yield layers(index, orphaned=False, habits=of_layers)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_strange_document_is_refused_or_shown(documents: list[bytes], seed: int) -> None:
     dice = random.Random(seed)
@@ -119,7 +137,11 @@ def test_a_strange_document_is_refused_or_shown(documents: list[bytes], seed: in
             continue
         shown += 1
         for answer in _COMMANDS.values():
-            for units in Units:
+            for units in (Units.SI, Units.BYTES):
                 with written_in(units):
                     show(answer(document), output=io.StringIO())
+        if shown % 10 == 1:
+            for listed in _sorted_by_all_columns(document):
+                for output in (Output(Form.CSV), Output(Form.TEMPLATE, parse_template("{{json .}} {{.Size}}"))):
+                    print_answer(document, listed, "", output, io.StringIO())
     assert shown
