@@ -141,7 +141,7 @@ class KnownRoot:
         found = {row.id for row in rows if not isinstance(row, LayerRow)}
         for row in rows:
             if isinstance(row, ContainerRow):
-                exact = wanted == row.id or given.removeprefix("/") == row.name
+                exact = wanted == row.id or given.removeprefix("/") in (row.name, row.called)
                 for kind, places in (("container", self._container), ("log", self._log)):
                     if kind in kinds and (kind == "container" or "container" not in kinds):
                         yield Target(kind, row.id, container_name(row), row.id, exact, partial(places, row))

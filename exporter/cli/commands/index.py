@@ -175,7 +175,8 @@ class Index:
         """All objects with this beginning of an id, name of a container or reference of an image."""
         wanted = beginning.removeprefix("sha256:")
         for container in self.document.containers:
-            if container.id.startswith(wanted) or container.name == beginning.removeprefix("/"):
+            names = (container.name, container.called)
+            if container.id.startswith(wanted) or beginning.removeprefix("/") in names:
                 yield container
         for image in self.document.images:
             if image.id.startswith(wanted) or beginning in _named(image):

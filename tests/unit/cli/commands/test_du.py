@@ -1,5 +1,6 @@
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from exporter.cli.commands.du import du
 from exporter.cli.commands.du_places import KnownRoot, known
+from exporter.cli.commands.fit import cut
 from exporter.config.settings import NO_CONTAINERD, Config
 from tests.support.roots import GraphRoot, graph_root, hex_id
 from tests.support.usage import allocated, inodes
@@ -137,3 +139,22 @@ def test_a_log_is_its_files(root: KnownRoot, built: GraphRoot) -> None:
     assert place["allocated"] == sum(map(allocated, logs))
     with pytest.raises(click.UsageError, match="no PATH"):
         du(root, "log:web", "x", depth=1, files=1)
+
+
+def test_a_container_of_a_pod_is_meant_by_the_name_that_tables_show(root: KnownRoot) -> None:
+    row = next(one for one in root.document.containers if one.name == "web")
+    pod = replace(row, name="agent", pod="agent-x", pod_namespace="monitoring", pod_container="agent")
+    root.index.document = replace(root.document, containers=(pod,))
+    assert [one.name for one in root.meant("monitoring/agent-x/agent")] == [row.id]
+
+
+@pytest.mark.parametrize(
+    ("path", "width", "expected"),
+    [
+        ("overlay2/abcdef/", 12, "…/abcdef/"),
+        ("overlay2/abcdefghijkl/", 9, "…fghijkl/"),
+        ("abcdefghijkl/", 9, "…fghijkl/"),
+    ],
+)
+def test_of_a_directory_that_is_too_long_more_is_left_than_its_slash(path: str, width: int, expected: str) -> None:
+    assert cut(path, width, "…", left=True) == expected
