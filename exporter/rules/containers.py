@@ -35,8 +35,9 @@ def container_records(settings: Settings) -> list[Record]:
     """The series that the alerts on containers read."""
     select, limits = Select(settings), settings.thresholds
     logs = f"min by ({select.host}) ({select.last(c.FILESYSTEM_AVAIL)})"
+    sizes, some = select.last(c.CONTAINER_WRITABLE_SIZE), _some(limits.writable, limits.writable_share)
     layers = select.last(c.CONTAINER_WRITABLE_ALLOCATED)
-    allowed = select.last(c.CONTAINER_WRITABLE_LIMIT)
+    allowed = f"{layers} / ({select.last(c.CONTAINER_WRITABLE_LIMIT)} > 0)"
     return [
         Record(LOGS_AVAIL, joined("or", _of_host(select, "min", c.FILESYSTEM_AVAIL, "containers"), logs)),
         Record(LOGS_SIZE, _of_host(select, "max", c.FILESYSTEM_SIZE, "containers")),
@@ -44,11 +45,9 @@ def container_records(settings: Settings) -> list[Record]:
         Record(SOME_LOG, f"{select.last(c.CONTAINER_LOG_SIZE)} > {_some(limits.log, limits.log_share)}"),
         Record(LARGE_LOG, over(select, select(SOME_LOG), limits.log, limits.log_share, LOGS_SIZE)),
         Record(UNBOUNDED_LOG, f"{select(LARGE_LOG)} and {lately(select, c.CONTAINER_LOG_BOUNDED)} == 0"),
-        Record(
-            SOME_LAYER, f"{select.last(c.CONTAINER_WRITABLE_SIZE)} > {_some(limits.writable, limits.writable_share)}"
-        ),
+        Record(SOME_LAYER, select.held(SOME_LAYER, f"{sizes} > {some}", sizes)),
         Record(LARGE_LAYER, over(select, select(SOME_LAYER), limits.writable, limits.writable_share, ROOT_SIZE)),
-        Record(NEAR_LIMIT, f"{layers} / ({allowed} > 0) > {number(limits.writable_limit)}"),
+        Record(NEAR_LIMIT, select.held(NEAR_LIMIT, f"{allowed} > {number(limits.writable_limit)}", layers)),
         *naming_records(select, (SOME_LOG, LARGE_LAYER, NEAR_LIMIT)),
         Record(SERVICE_LOG, summed(select, select(SOME_LOG))),
     ]

@@ -11,7 +11,7 @@ from exporter.rules.disk import disk_alerts
 from exporter.rules.filesystems import filesystem_records
 from exporter.rules.health import health_alerts
 from exporter.rules.history import history_records
-from exporter.rules.objects import object_alerts
+from exporter.rules.objects import object_alerts, object_records
 from exporter.rules.presence import presence_alerts, presence_records
 from exporter.rules.recording import recording_rules, used_record
 from exporter.rules.settings import Settings
@@ -65,7 +65,12 @@ def groups_of(settings: Settings) -> list[Group]:
         Group(
             "docker-storage-objects",
             minute,
-            [*container_records(settings), *container_alerts(settings), *object_alerts(settings)],
+            [
+                *container_records(settings),
+                *object_records(settings),
+                *container_alerts(settings),
+                *object_alerts(settings),
+            ],
         ),
         Group(
             "docker-storage-exporter",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.rules import Settings, rules
-from tests.support.alerts import health, logs, places, space, textfile
+from tests.support.alerts import first_scan, health, logs, places, space, textfile
 from tests.support.alerts.playing import (
     GB,
     HOUR,
@@ -28,7 +28,7 @@ from tests.support.product import needs
 
 pytestmark = needs("promtool")
 
-_KINDS = {"space": space, "places": places, "logs": logs, "health": health}
+_KINDS = {"space": space, "places": places, "logs": logs, "health": health, "first scan": first_scan}
 
 
 def _promtool() -> list[str]:
