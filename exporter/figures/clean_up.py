@@ -16,6 +16,7 @@ from exporter.core.model import Image, Inventory, Layer, LayerKey, Use
 from exporter.core.text import SHORT, escape
 from exporter.figures.difference import Difference, splice
 from exporter.figures.going import RANKS, Going, Move, is_stopped
+from exporter.figures.image_names import names_to_remove
 from exporter.figures.prunes import Category, Command, command
 from exporter.figures.sweep import Sweep, kinds_of
 
@@ -179,9 +180,8 @@ class CleanUp:
 
 
 def _image_names(image: Image) -> tuple[str, ...]:
-    """What `docker rmi` needs to remove an image: all its tags, else its digests, else its id."""
     tags = tuple(f"{repository}:{tag}" for repository, tag in image.references)
-    return tags or image.digests or (image.id[:SHORT],)
+    return names_to_remove(tags, image.digests, image.id)
 
 
 def _kinds(difference: Difference, known: bytes) -> bytes:

@@ -4,7 +4,7 @@ Facts: distribution/reference v0.6 normalize.go (ParseNormalizedNamed, TagNameOn
 daemon/containerd/image_prune.go (filterImagesUsedByContainers).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _DEFAULT_DOMAIN, _OLD_DOMAIN = "docker.io", "index.docker.io"
 _OFFICIAL = "library/"
@@ -54,3 +54,14 @@ def _domain(name: str) -> tuple[str, str]:
     if domain == _DEFAULT_DOMAIN and "/" not in path:
         path = _OFFICIAL + path
     return domain, path
+
+
+def names_to_remove(references: Sequence[str], digests: Sequence[str], image: str) -> tuple[str, ...]:
+    """What `docker rmi` needs to remove an image: its tags, the digests that do not go with these, or its id.
+
+    With the last tag of a repository go the digests of that repository, and no others (moby 20.10
+    daemon/images/image_delete.go, ImageDelete; 28.5 daemon/containerd/image_delete.go). Docker takes the beginning of an
+    id for a name where an image has that name, so `image` is the whole id.
+    """
+    tagged = {one.rpartition(":")[0] for one in references}
+    return (*references, *(one for one in digests if one.partition("@")[0] not in tagged)) or (image,)

@@ -22,6 +22,7 @@ from exporter.measure.walk import measure
 
 #: The names that Docker allows. An object with another name is addressed by its id.
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
+_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _REFERENCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:-]*", re.ASCII)
 #: A name of an image of containerd, with a tag or a digest.
 _TARGET = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:@-]*", re.ASCII)
@@ -317,9 +318,12 @@ def _join(prefix: str, source: str) -> str:
 
 
 def called(container: ContainerRow) -> str:
-    """The argument by which Docker finds a container: its name if Docker allows that name, else its id."""
+    """The argument by which Docker finds a container: its name if Docker allows that name, else its id.
+
+    A name that may be the id of another container is not used: Docker takes it for that.
+    """
     name = unescape(container.name)
-    return name if _NAME.fullmatch(name) else container.id
+    return name if _NAME.fullmatch(name) and not _ID.fullmatch(name) else container.id
 
 
 def registry_evidence(index: Index, image: ImageRow) -> str:

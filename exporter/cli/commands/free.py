@@ -1,7 +1,7 @@
 """`free`: a plan that frees so much space on one filesystem, step by step. Nothing is removed."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -13,6 +13,7 @@ from exporter.cli.commands.tables import Answer, AtLeast, Cell, Lines, Table, si
 from exporter.core.shell import arguments
 from exporter.core.units import age, human
 from exporter.expose.snapshot_api.rows import ContainerRow, Document, FilesystemRow, ImageRow, PlanRow
+from exporter.figures.image_names import names_to_remove
 from exporter.figures.prunes import Category
 
 #: The kinds of steps in which all that a prune takes goes, with the prune and what it costs.
@@ -55,7 +56,12 @@ class _Step:
 
 
 def free(document: Document, wanted: int | None, until: float | None, mountpoint: str = "") -> Answer:
-    """Plan to free `wanted` bytes, or until only a share of the filesystem is used."""
+    """Plan to free `wanted` bytes, or until only a share of the filesystem is used.
+
+    As long as the first scan goes on there is no plan: what is not measured frees nothing in it, so all would go.
+    """
+    if document.error or document.taken is None:
+        return Answer({}, [], failed=True)
     if document.plan is None:
         raise click.ClickException("this exporter is older than the command, and says nothing of steps")
     place = _filesystem(document, mountpoint)
@@ -118,7 +124,7 @@ def _steps(index: Index, place: FilesystemRow) -> Iterator[_Step]:
     rows = document.plan or ()
     made = _Maker(index, place)
     removed = {row.id for row in rows if row.kind == "container"}
-    yield from (step for row in rows if row.kind != _LAST and (step := made.step(row)))
+    yield from _useful(step for row in rows if row.kind != _LAST and (step := made.step(row)))
     yield from _logs(document, removed, place)
     for one in document.temporary:
         if one.allocated and _is_on(document, place, one.path.partition("/")[0]):
@@ -127,6 +133,14 @@ def _steps(index: Index, place: FilesystemRow) -> Iterator[_Step]:
                 "temporary", one.allocated, f"old files in {one.path}", written, "leftovers", (), (f"# {one.how}",)
             )
     yield from (step for row in rows if row.kind == _LAST and (step := made.step(row)))
+
+
+def _useful(steps: Iterable[_Step]) -> list[_Step]:
+    """The steps without those at the end that free nothing: what comes after these is not shared with them."""
+    found = list(steps)
+    while found and found[-1].freed == 0:
+        found.pop()
+    return found
 
 
 class _Maker:
@@ -177,12 +191,11 @@ def _of_image(index: Index, one: ImageRow, freed: int | None) -> _Step:
         "none": "only here",
         "unknown": "?",
     }[evidence]
-    names = one.references or one.digests or (index.short(one.id),)
-    return _Step("image", freed, f"image {index.image_name(one)}", when, cost, names)
+    return _Step("image", freed, f"image {index.image_name(one)}", when, cost, names_to_remove(one.references, one.digests, one.id))
 
 
 def _logs(document: Document, removed: set[str], place: FilesystemRow) -> Iterator[_Step]:
-    """The logs that nothing bounds, the largest first: those have one file."""
+    """The logs that nothing bounds, the largest first. The engine writes those to one file."""
     if not _is_on(document, place, _CONTAINERS):
         return
     rows = [
@@ -192,8 +205,9 @@ def _logs(document: Document, removed: set[str], place: FilesystemRow) -> Iterat
     ]
     for one in sorted(rows, key=lambda one: (-(one.log or 0), one.id)):
         if one.log is not None and one.log >= _SMALLEST_LOG:
+            freed = one.log if one.log_files == 1 else None  # those that logrotate has put aside stay
             path = f"{document.root.rstrip('/')}/{_CONTAINERS}/{one.id}/{one.id}-json.log"
-            yield _Step("log", one.log, f"log of {container_name(one)}", one.state, "its lines", (path,))
+            yield _Step("log", freed, f"log of {container_name(one)}", one.state, "its lines", (path,))
 
 
 def _is_on(document: Document, place: FilesystemRow, directory: str) -> bool:
@@ -231,6 +245,11 @@ def _conclusion(
         yield f"This frees {human(freed)} of the {human(target)} that are wanted. Nothing was removed by this command."
     else:
         yield f"That is not enough: {human(target - freed)} of {human(target)} are missing. Nothing was removed."
+    if taken and document.origins and document.root not in document.origins:
+        yield (
+            f"The engine of this root calls it {' or '.join(document.origins)}. The commands are for that engine: "
+            "another one may have something else of the same name."
+        )
     for cost in dict.fromkeys(step.cost for step in taken):
         if cost in _MEANINGS:
             yield f"{cost}: {_MEANINGS[cost]}."

@@ -200,6 +200,7 @@ def _container(all_figures: Figures, container: Container) -> ContainerRow:
         log_limit=container.log.limit,
         log_bounded=container.log.bounded,
         log_deleted=container.log_deleted,
+        log_files=None if container.log.files is None else len(container.log.files),
         compose_project=escape(container.compose_project),
         compose_service=escape(container.compose_service),
         mounts=tuple(

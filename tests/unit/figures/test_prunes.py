@@ -240,7 +240,7 @@ def test_an_engine_without_prunes_is_told_what_to_remove_by_name() -> None:
     commands = {category.value: freed.how.commands for category, freed in Figures(told).reclaim.freed.items()}
     assert commands == {
         "containers_stopped": ("docker rm done00000000",),
-        "images_dangling": ("docker rmi none00000000",),
+        "images_dangling": ("docker rmi none0000000000",),
         "images_unused": (commands["images_unused"][0],),
         "volumes_unused": ("docker volume rm data",),
         "build_cache": (),

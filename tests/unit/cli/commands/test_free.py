@@ -91,7 +91,7 @@ def test_another_filesystem_has_other_steps(tmp_path: Path) -> None:
 def test_logs_without_a_limit_come_after_images_and_volumes_never(tmp_path: Path) -> None:
     document = _document(tmp_path)
     (gone,) = document.containers
-    about: dict[str, Any] = {"log_driver": "json-file", "log_bounded": False, "state": "running", "name": "talks"}
+    about: dict[str, Any] = {"log_driver": "json-file", "log_bounded": False, "state": "running", "name": "talks", "log_files": 1}
     talks = replace(gone, id=hex_id("talks"), log=5_000_000, **about)
     bounded = replace(gone, id=hex_id("bounded"), log=9_000_000, log_driver="json-file", log_bounded=True)
     small = replace(talks, id=hex_id("small"), log=999_999)
@@ -125,3 +125,70 @@ def test_a_step_of_an_object_that_is_not_in_the_document_is_none(tmp_path: Path)
     """A document of a stranger may say anything."""
     rows = (PlanRow("image", 5, "aufs", "", "x"), PlanRow("container", 5), PlanRow("more", 5))
     assert free(_document(tmp_path, plan=rows), 1, None).data["steps"] == []
+
+
+def test_an_image_loses_all_its_names(tmp_path: Path) -> None:
+    """With the last tag of a repository go its digests and no others. The beginning of an id may be a tag."""
+    document = _document(tmp_path)
+    (old,) = (one for one in document.images if one.references == ("old:1",))
+    here, there = (f"{name}@sha256:{'ab' * 32}" for name in ("old", "reg.example:5000/old"))
+    for names, digests, expected in (
+        (("old:1", "old:2"), (here, there), f"docker rmi old:1 old:2 {there}"),
+        ((), (here, there), f"docker rmi {here} {there}"),
+        (("reg.example:5000/old:1",), (there,), "docker rmi reg.example:5000/old:1"),
+        ((), (), f"docker rmi {old.id}"),
+    ):
+        one = replace(old, references=names, digests=digests)
+        rows = tuple(row for row in document.plan or () if row.id == old.id)
+        assert _lines(free(replace(document, images=(one,), plan=rows), 1, None))[0] == expected
+
+
+def test_a_name_of_a_container_that_is_the_id_of_another_one_is_not_used(tmp_path: Path) -> None:
+    document = _document(tmp_path)
+    (gone,) = document.containers
+    named = replace(gone, name=hex_id("other"))
+    assert _lines(free(replace(document, containers=(named,)), 1, None))[0] == f"docker rm {gone.id}"
+
+
+def test_as_long_as_the_first_scan_goes_on_there_is_no_plan(tmp_path: Path) -> None:
+    """What is not measured frees nothing, so all images would be in it."""
+    document = _document(tmp_path)
+    for unfinished in (replace(document, taken=None), replace(document, error="is gone", plan=None)):
+        answer = free(unfinished, 1, None)
+        assert (answer.data, answer.parts, answer.failed) == ({}, [], True)
+
+
+def test_what_a_log_frees_is_not_known_where_some_of_it_was_put_aside(tmp_path: Path) -> None:
+    built = _built(tmp_path)
+    home = built.path / "containers" / hex_id("gone")
+    for name in ("-json.log", "-json.log.1"):
+        (home / (hex_id("gone") + name)).write_bytes(b"x" * 2_000_000)
+    document = document_of(built.path)
+    (gone,) = document.containers
+    running = replace(gone, state="running", log_driver="json-file", log_bounded=False)
+    document = replace(document, containers=(running,), plan=(), filesystems=(_DISK,))
+    assert [one["freed"] for one in free(document, 1, None).data["steps"]] == [None]
+    (home / f"{hex_id('gone')}-json.log.1").unlink()
+    (gone,) = document_of(built.path).containers
+    document = replace(document, containers=(replace(running, log=gone.log, log_files=gone.log_files),))
+    assert [one["freed"] for one in free(document, 1, None).data["steps"]] == [2_000_000]
+
+
+def test_no_step_is_there_for_what_comes_after_it_on_another_filesystem(tmp_path: Path) -> None:
+    document = _document(tmp_path)
+    (gone,) = document.containers
+    talks = replace(gone, id=hex_id("talks"), log=5_000_000, log_driver="json-file", log_bounded=False, log_files=1)
+    plan = tuple(replace(row, elsewhere={"/": 9}) for row in document.plan or ())
+    logs = replace(_OTHER, directory="containers")
+    document = replace(document, plan=plan, containers=(gone, talks), filesystems=(_DISK, logs))
+    assert [one["kind"] for one in free(document, 1, None, "/o").data["steps"]] == ["log"]
+
+
+def test_it_says_for_which_engine_the_commands_are(tmp_path: Path) -> None:
+    """On a disk that is mounted elsewhere: the engine that runs here may have containers of the same names."""
+    document = _document(tmp_path)
+    said = "The engine of this root calls it /var/lib/docker."
+    moved = free(replace(document, origins=("/var/lib/docker",)), 1, None)
+    assert any(line.startswith(said) for line in _lines(moved))
+    same = free(replace(document, origins=(document.root, "/var/lib/docker")), 1, None)
+    assert not any(line.startswith(said) for line in _lines(same))

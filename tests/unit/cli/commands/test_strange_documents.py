@@ -15,6 +15,7 @@ from exporter.cli.commands.backup_plan import Places
 from exporter.cli.commands.build_cache import BUILD_CACHE, build_cache
 from exporter.cli.commands.containers import containers
 from exporter.cli.commands.df import df
+from exporter.cli.commands.free import free
 from exporter.cli.commands.habits import Habits
 from exporter.cli.commands.image_tree import tree
 from exporter.cli.commands.images import IMAGES, images
@@ -30,11 +31,12 @@ from exporter.cli.commands.whose import whose
 from exporter.core.units import Units, written_in
 from exporter.expose.snapshot_api.encode import describe
 from exporter.expose.snapshot_api.pieces import ending
-from exporter.expose.snapshot_api.rows import Document
+from exporter.expose.snapshot_api.rows import Document, FilesystemRow
 from exporter.figures.figures import Figures
 from tests.support.product import scan
 from tests.unit.test_knowledge import ROOTS
 
+_DISK = FilesystemRow("/", "8:1", "/", "ext4", size=1000, free=300, available=200)
 _COMMANDS: dict[str, Callable[[Document], Answer]] = {
     "df": df,
     "images": lambda document: images(Index(document), intermediate=True),
@@ -45,6 +47,7 @@ _COMMANDS: dict[str, Callable[[Document], Answer]] = {
     "volumes": lambda document: volumes(Index(document)),
     "build-cache": lambda document: build_cache(Index(document)),
     "whose": lambda document: whose(Index(document), "overlay2/x"),
+    "free": lambda document: _free(document),
     "backup": lambda document: backup(Index(document), Places("", ""), {}, docker=True),
 }
 _NUMBERS = (
@@ -92,7 +95,16 @@ def _leaves(value: Any) -> Iterator[tuple[Any, Any]]:
 def documents(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """The documents of sound roots."""
     roots: list[Path] = [make(tmp_path_factory.mktemp(name.replace(" ", "-"))) for name, make in ROOTS.items()]
-    return [describe(Figures(scan(one, orphaned_after=0))).finish(ending(1.0, [])) for one in roots]
+    return [describe(Figures(scan(one, orphaned_after=0))).finish(ending(1.0, [_DISK])) for one in roots]
+
+
+def _free(document: Document) -> Answer:
+    """All steps on the filesystem of the root; a document without that is refused in one line."""
+    try:
+        return free(document, 2**62, None)
+    except click.ClickException as error:
+        assert len(error.message.splitlines()) == 1
+        return Answer({}, [])
 
 
 def _parsed(raw: bytes) -> Document | None:
