@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exporter.cli import options
+from exporter.cli import rule_options
 
 if TYPE_CHECKING:
     from exporter import demo as examples
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-@options.busy
-@options.host
+@rule_options.busy
+@rule_options.host
 def demo(directory: Path, busy: bool, host: "examples.Host") -> None:
     """Build an example data root in DIRECTORY: a small wiki's host of 2015, a build host, or one with containerd.
 

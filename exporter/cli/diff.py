@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exporter.cli import options
+from exporter.cli import terminal_options
 from exporter.cli.habit_options import asked, command_with_habits, most_rows
 from exporter.cli.terminal import print_answers
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 @command_with_habits
 @click.argument("old", default="")
 @click.argument("new", default="")
-@options.since
-@options.from_prometheus
-@options.instance
-@options.prometheus_job
-@options.prometheus_labels
-@options.prometheus_user
-@options.prometheus_password_file
-@options.prometheus_ca_file
+@terminal_options.since
+@terminal_options.from_prometheus
+@terminal_options.instance
+@terminal_options.prometheus_job
+@terminal_options.prometheus_labels
+@terminal_options.prometheus_user
+@terminal_options.prometheus_password_file
+@terminal_options.prometheus_ca_file
 @most_rows
 def diff(  # noqa: PLR0913 - one parameter for each flag
     old: str,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exporter.cli import options
+from exporter.cli import options, served_options, terminal_options
 from exporter.cli.habit_options import AskedFor, asked, command_with_habits
 from exporter.cli.terminal import print_answers, report_problems
 from exporter.config.settings import Config, ScanSettings
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @click.argument("path", default="")
 @options.root
 @options.containerd_root
-@options.network
-@options.depth
-@options.largest_files
-@options.interactive
+@served_options.network
+@terminal_options.depth
+@terminal_options.largest_files
+@terminal_options.interactive
 def du(  # noqa: PLR0913 - one parameter for each flag
     wanted: str,
     path: str,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exporter.cli import options
+from exporter.cli import options, served_options
 from exporter.config.settings import Config, ScanSettings
 
 if TYPE_CHECKING:
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 @options.config_file
 @options.root
 @options.containerd_root
-@options.style
-@options.output
-@options.labels
+@served_options.style
+@served_options.output
+@served_options.labels
 @options.workers
 @options.tree_timeout
-@options.intermediate
-@options.each_layer
-@options.network
-@options.collectors
-@options.chosen_by_name
-@options.limits
+@served_options.intermediate
+@served_options.each_layer
+@served_options.network
+@served_options.collectors
+@served_options.chosen_by_name
+@served_options.limits
 @options.orphaned_after
 def once(  # noqa: PLR0913 - one parameter for each flag
     root: str,
@@ -50,7 +50,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
         root=root,
         containerd_root=containerd_root,
         scan=ScanSettings(workers=workers, tree_timeout=tree_timeout, orphaned_after=orphaned_after, network=network),
-        shown=options.shown(intermediate=intermediate, each_layer=each_layer, flags=flags),
+        shown=served_options.shown(intermediate=intermediate, each_layer=each_layer, flags=flags),
     )
     further = _parse(labels) if labels else {}
     from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415

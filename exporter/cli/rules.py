@@ -4,22 +4,22 @@ from typing import Literal
 
 import click
 
-from exporter.cli import options
+from exporter.cli import rule_options
 
 #: The forms of `exporter.rules`, which is imported only where it is needed.
 Form = Literal["prometheus", "json", "prometheus-rule"]
 
 
 @click.command()
-@options.job
-@options.thresholds
-@options.runbooks
-@options.labels_of_fleets
-@options.bridge
-@options.textfile
-@options.speed
-@options.rules_form
-@options.listed
+@rule_options.job
+@rule_options.thresholds
+@rule_options.runbooks
+@rule_options.labels_of_fleets
+@rule_options.bridge
+@rule_options.textfile
+@rule_options.speed
+@rule_options.rules_form
+@rule_options.listed
 def rules(  # noqa: PLR0913 - one for each option
     job: str,
     thresholds: tuple[str, ...],

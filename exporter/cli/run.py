@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from exporter.cli import options
+from exporter.cli import options, served_options
 from exporter.config.settings import (
     Config,
     LogSettings,
@@ -22,13 +22,13 @@ from exporter.config.settings import (
 @options.config_file
 @options.root
 @options.containerd_root
-@options.listen
-@options.web_config_file
-@options.lifecycle
-@options.allowed_hosts
-@options.telemetry_path
-@options.max_requests
-@options.exporter_metrics
+@served_options.listen
+@served_options.web_config_file
+@served_options.lifecycle
+@served_options.allowed_hosts
+@served_options.telemetry_path
+@served_options.max_requests
+@served_options.exporter_metrics
 @options.scan_interval
 @options.duty_cycle
 @options.workers
@@ -36,14 +36,14 @@ from exporter.config.settings import (
 @options.cache_file
 @options.watch
 @options.look_interval
-@options.intermediate
-@options.each_layer
-@options.network
-@options.collectors
-@options.chosen_by_name
-@options.limits
+@served_options.intermediate
+@served_options.each_layer
+@served_options.network
+@served_options.collectors
+@served_options.chosen_by_name
+@served_options.limits
 @options.orphaned_after
-@options.sandbox
+@served_options.sandbox
 @options.log_level
 @options.log_format
 def run(**flags: Any) -> None:
@@ -105,5 +105,5 @@ def _config(root: str, intermediate: bool, each_layer: bool, **flags: Any) -> Co
         ),
         log=LogSettings(level=flags["log_level"], style=flags["log_format"]),
         sandbox=SandboxMode(flags["sandbox"]),
-        shown=options.shown(intermediate=intermediate, each_layer=each_layer, flags=flags),
+        shown=served_options.shown(intermediate=intermediate, each_layer=each_layer, flags=flags),
     )

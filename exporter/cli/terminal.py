@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from exporter.cli import options
+from exporter.cli import options, served_options, terminal_options
 from exporter.cli.habit_options import AskedFor, asked, with_habits
 from exporter.config.settings import Config, ScanSettings
 
@@ -24,13 +24,13 @@ _Function = Callable[..., "Answer"]
 _SOURCE = (
     options.root,
     options.containerd_root,
-    options.network,
-    options.from_url,
-    options.from_user,
-    options.from_password_file,
-    options.from_ca_file,
-    options.from_cert_file,
-    options.from_key_file,
+    served_options.network,
+    terminal_options.from_url,
+    terminal_options.from_user,
+    terminal_options.from_password_file,
+    terminal_options.from_ca_file,
+    terminal_options.from_cert_file,
+    terminal_options.from_key_file,
 )
 #: The names of these flags as parameters.
 _PLACE = ("root", "containerd_root", "network")
@@ -204,8 +204,8 @@ def df(document: "Document", habits: "Habits") -> "Answer":
 
 
 @_listing
-@options.tree
-@options.all_images
+@terminal_options.tree
+@terminal_options.all_images
 def images(document: "Document", habits: "Habits", tree: bool, intermediate: bool) -> "Answer":
     """List the images as docker images does, with each image's own size and its share of what images share.
 
@@ -220,7 +220,7 @@ def images(document: "Document", habits: "Habits", tree: bool, intermediate: boo
 
 
 @_listing
-@options.all_containers
+@terminal_options.all_containers
 def containers(document: "Document", habits: "Habits", every: bool) -> "Answer":  # noqa: ARG001 - as docker ps -a
     """List the containers: what each wrote, its log and what bounds that, and its state."""
     from exporter.cli.commands.containers import containers  # noqa: PLC0415 - see above
@@ -248,7 +248,7 @@ def build_cache(document: "Document", habits: "Habits") -> "Answer":
 
 
 @_listing
-@options.orphaned
+@terminal_options.orphaned
 def layers(document: "Document", habits: "Habits", orphaned: bool) -> "Answer":
     """Show which image or container each layer belongs to, and its directory.
 
@@ -275,10 +275,10 @@ def whose(document: "Document", path: str) -> "Answer":
 
 
 @_command
-@options.host_root
-@options.prefix
-@options.measure_binds
-@options.docker
+@terminal_options.host_root
+@terminal_options.prefix
+@terminal_options.measure_binds
+@terminal_options.docker
 def backup(document: "Document", host_root: str, prefix: str, measure: bool, docker: bool) -> "Answer":
     """Plan a backup: for each container its mounts with their host paths, and the files that only its layer has.
 
@@ -294,9 +294,9 @@ def backup(document: "Document", host_root: str, prefix: str, measure: bool, doc
 
 
 @_command
-@options.size_to_free
-@options.until
-@options.filesystem
+@terminal_options.size_to_free
+@terminal_options.until
+@terminal_options.filesystem
 def free(document: "Document", wanted: int | None, until: float | None, mountpoint: str) -> "Answer":
     """Plan what to remove to free SIZE (such as 20GB), or until a share of the filesystem is used. Nothing is removed.
 

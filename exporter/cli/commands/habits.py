@@ -168,12 +168,26 @@ def _expression(pattern: str) -> str:
         elif character == "?":
             made += "[^/]"
         elif character == "[" and (end := pattern.find("]", at + 1)) > 0:
-            inside = pattern[at:end].replace("\\", "\\\\").replace("[", "\\[")
-            made += f"(?!/)[{inside}]"
+            made += _class(pattern[at:end])
             at = end + 1
         else:
             made += re.escape(character)
     return made
+
+
+def _class(inside: str) -> str:
+    """One character of these and of ranges of them, or with `^` first none of these."""
+    negated, inside = inside.startswith("^"), inside.removeprefix("^")
+    parts, at = [], 0
+    while at < len(inside):
+        length = 3 if inside[at + 1 : at + 2] == "-" and at + 2 < len(inside) else 1
+        first, last = inside[at], inside[at + length - 1]
+        at += length
+        if first <= last:
+            parts.append(f"{re.escape(first)}-{re.escape(last)}")
+    if not parts:
+        return "[^/]" if negated else "(?!)"
+    return f"(?!/)[{'^' if negated else ''}{''.join(parts)}]"
 
 
 def _filtered(

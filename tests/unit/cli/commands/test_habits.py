@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import click
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.cli.commands.columns import ColumnKind, Filter, ListColumn, ObjectList
@@ -122,12 +122,20 @@ def test_a_name_is_whole_or_a_pattern_or_the_beginning_of_an_id() -> None:
         ("a[", "a[", True),
         ("a.c", "abc", False),
         ("[", "/", False),
+        ("[?-/]", "0", False),
+        ("[a-a]", "a", True),
+        ("[a-a]", "-", False),
+        ("[a-ce]", "e", True),
+        ("[^-]", "a", True),
+        ("[--x]", "b", True),
+        ("[a-]", "-", True),
     ],
 )
 def test_patterns_are_those_of_docker(pattern: str, name: str, fits: bool) -> None:
     assert matches(pattern, name) is fits
 
 
+@settings(max_examples=500)
 @given(st.text(alphabet="ab[]^-*?\\/!&~|", max_size=8), st.text(alphabet="ab/", max_size=4))
 def test_no_pattern_is_an_error(pattern: str, name: str) -> None:
     matches(pattern, name)
