@@ -73,7 +73,7 @@ def _totals() -> Iterator[Builder[board.Panel]]:
         levels = ANY if title == "Not known" else _MUST_ACT
         counted = f"count({expression}) or vector(0)"
         yield figure(title, text, COUNT, counted, "hosts", levels=levels, size=(4, 4), course=False)
-    text = "Disk blocks below all data roots."
+    text = "Disk blocks below all data roots, without the hosts whose first scan goes on."
     yield figure("Docker data", text, BYTES, f"sum({every_host(data())})", "data", size=(4, 4), course=False)
     text = "What prunes on all hosts would free, without the hosts where that is not known."
     freed = every_host(f"sum({reclaimable()})")

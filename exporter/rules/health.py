@@ -2,7 +2,7 @@
 
 from exporter.core.content import WALKABLE
 from exporter.expose.metrics import catalogue as c
-from exporter.rules.alert import Alert, Select, enclosed
+from exporter.rules.alert import Alert, Select, enclosed, joined
 from exporter.rules.presence import CLOCK_WRONG
 from exporter.rules.settings import Settings
 from exporter.rules.thresholds import Thresholds, number
@@ -104,7 +104,7 @@ def _service_alerts(select: Select, limits: Thresholds) -> list[Alert]:
 
 
 def _stale(select: Select, limits: Thresholds) -> str:
-    """No collector has succeeded lately (a scan hangs), or a failing one has not, or audits are late.
+    """No collector has succeeded lately (a scan hangs), or a failing one has not; audits are late; a first scan hangs.
 
     A collector that does not fail may have an old success because nothing of it has changed. What changes is not
     stale, however old it says that it is: the clock of the host is wrong, and has an alert of its own.
@@ -121,7 +121,16 @@ def _stale(select: Select, limits: Thresholds) -> str:
     )
     oldest = max(limits.audit_age, 3 * select.settings.textfile)
     late = f"time() - {select.last(c.AUDIT_OLDEST)} > {number(oldest)}\nunless on ({host})\n  {select(CLOCK_WRONG)}"
-    return "\nor\n".join(map(enclosed, (hangs, fails, late)))
+    return "\nor\n".join(map(enclosed, (hangs, fails, late, _hanging_at_first(select, age))))
+
+
+def _hanging_at_first(select: Select, age: float) -> str:
+    """A first scan that looks at nothing more: no collector has a success yet that could be old."""
+    done, entries = select(c.INITIAL_TREES_DONE), select(c.INITIAL_ENTRIES)
+    begun = f"last_over_time({done}{select.bridge} {select.offset(age)})"
+    moves = (f"  changes({one}{select.window(age)}) > 0" for one in (done, entries))
+    waits = f"{number(age)} * ({select.last(c.INITIAL_TREES_DONE)} < bool {select.last(c.INITIAL_TREES)} > 0)"
+    return joined("unless", f"{waits}\nand\n  {begun} >= 0", *moves)
 
 
 def _errors(select: Select) -> str:

@@ -3,13 +3,14 @@
 import re
 from dataclasses import dataclass
 
+from exporter.expose.metrics import catalogue
 from exporter.rules.thresholds import Thresholds
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-#: Labels that the series of the exporter have, or that the rules add.
+#: Labels that the series of the exporter have, or that Prometheus and the rules add. `once --label` gives a `root`.
 _TAKEN = frozenset(
-    ("job", "instance", "device", "mountpoint", "fstype", "driver", "namespace", "container_id", "name", "image", "pod")
-)
+    label for one in vars(catalogue).values() if isinstance(one, catalogue.Metric) for label in one.labels
+).difference(("root",)) | {"job", "instance", "alertname", "alertstate", "severity", "resource", "pool"}
 _RUNBOOK = re.compile(r"https?://\S+")
 _NAME = "NAME"
 _DEFAULTS = Thresholds()

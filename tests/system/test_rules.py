@@ -187,7 +187,7 @@ def test_without_an_address_there_are_no_links_to_runbooks() -> None:
 
 _REFUSED = {
     "--runbooks": ("docs/runbooks", "wiki/runbooks", "ftp://wiki"),
-    "--label": ("no-label", "job", "mountpoint", "__name__", ""),
+    "--label": ("no-label", "job", "mountpoint", "severity", "resource", "directory", "__name__", ""),
     "--bridge": ("10", "0m", "2m", "10x", "2d"),
     "--textfile": ("0h", "1x", "3d"),
 }

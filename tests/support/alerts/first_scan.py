@@ -18,7 +18,17 @@ def situations() -> Iterator[Host]:
     yield from _growth()
     host = _scanning(Host("a first scan of three hours").disk(60 * GB, 100 * GB).placed(), 0, 180)
     host.add("scan_last_success_timestamp_seconds", _without(lambda at: at * 60, 0, 180), collector="images")
+    host.add("initial_scan_entries", lambda at: min(at, 180) * 1e4)
     yield host.expect(silent(STALE, 5 * HOUR), silent(MISSING, 5 * HOUR))
+    host = _scanning(Host("a first scan with one large tree"), 0, 4 * HOUR)
+    host.add("initial_scan_trees", 1).add("initial_scan_trees_done", lambda at: float(at >= 4 * HOUR))
+    host.add("initial_scan_entries", lambda at: min(at, 4 * HOUR) * 1e4)
+    yield host.expect(silent(STALE, 5 * HOUR))
+    host = Host("a first scan that hangs").add("initial_scan_trees", 100)
+    host.add("initial_scan_trees_done", lambda at: min(at, 30)).add(
+        "initial_scan_entries", lambda at: min(at, 40) * 1e4
+    )
+    yield host.expect(silent(STALE, 80), fires(STALE, 100), steady(STALE, 100, 5 * HOUR))
 
 
 def _without(value: Course | float, begin: int, end: int) -> Course:
