@@ -60,8 +60,8 @@ def names_to_remove(references: Sequence[str], digests: Sequence[str], image: st
     """What `docker rmi` needs to remove an image: its tags, the digests that do not go with these, or its id.
 
     With the last tag of a repository go the digests of that repository, and no others (moby 20.10
-    daemon/images/image_delete.go, ImageDelete; 28.5 daemon/containerd/image_delete.go). Docker takes the beginning of an
-    id for a name where an image has that name, so `image` is the whole id.
+    daemon/images/image_delete.go, ImageDelete; 28.5 daemon/containerd/image_delete.go). Docker takes the beginning of
+    an id for a name where an image has that name, so `image` is the whole id.
     """
     tagged = {one.rpartition(":")[0] for one in references}
     return (*references, *(one for one in digests if one.partition("@")[0] not in tagged)) or (image,)

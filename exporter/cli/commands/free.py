@@ -191,7 +191,8 @@ def _of_image(index: Index, one: ImageRow, freed: int | None) -> _Step:
         "none": "only here",
         "unknown": "?",
     }[evidence]
-    return _Step("image", freed, f"image {index.image_name(one)}", when, cost, names_to_remove(one.references, one.digests, one.id))
+    names = names_to_remove(one.references, one.digests, one.id)
+    return _Step("image", freed, f"image {index.image_name(one)}", when, cost, names)
 
 
 def _logs(document: Document, removed: set[str], place: FilesystemRow) -> Iterator[_Step]:

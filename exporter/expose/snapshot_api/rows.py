@@ -155,8 +155,9 @@ class ContainerRow:
     """A container. `writable` is what it wrote, `writable_allocated` the blocks of that layer's directory.
 
     `log_deleted`: the engine writes to a log whose file was deleted, unless the container ended without that being
-    written down. `writable_limit` is the size that `--storage-opt size` allows; `stack` and `swarm_service` are those
-    of its service. `log_files` is the number of its log's files, None where that is not known. `init` is the layer that Docker prepares below its own, `base` the uppermost of its image's layers
+    written down. `log_files` is the number of its log's files. `writable_limit` is the size that `--storage-opt size`
+    allows; `stack` and `swarm_service` are those of its service. `init` is the layer that Docker prepares below its
+    own, `base` the uppermost of its image's layers
     that are on disk, `missing` are its layers that are not. `namespace` is that of containerd which has its layer. One
     that is not Docker's has a `pod`, with the pod's namespace and its own name there, if Kubernetes runs it.
     """

@@ -91,7 +91,8 @@ def test_another_filesystem_has_other_steps(tmp_path: Path) -> None:
 def test_logs_without_a_limit_come_after_images_and_volumes_never(tmp_path: Path) -> None:
     document = _document(tmp_path)
     (gone,) = document.containers
-    about: dict[str, Any] = {"log_driver": "json-file", "log_bounded": False, "state": "running", "name": "talks", "log_files": 1}
+    about: dict[str, Any] = {"log_driver": "json-file", "log_bounded": False, "log_files": 1}
+    about |= {"state": "running", "name": "talks"}
     talks = replace(gone, id=hex_id("talks"), log=5_000_000, **about)
     bounded = replace(gone, id=hex_id("bounded"), log=9_000_000, log_driver="json-file", log_bounded=True)
     small = replace(talks, id=hex_id("small"), log=999_999)

@@ -36,6 +36,18 @@ from exporter.figures.figures import Figures
 from tests.support.product import scan
 from tests.unit.test_knowledge import ROOTS
 
+
+def _free(document: Document) -> Answer:
+    """All steps on the filesystem of the root; a document without that is refused in one line."""
+    refused = ""
+    try:
+        return free(document, 2**62, None)
+    except click.ClickException as error:
+        refused = error.message
+    assert len(refused.splitlines()) == 1
+    return Answer({}, [])
+
+
 _DISK = FilesystemRow("/", "8:1", "/", "ext4", size=1000, free=300, available=200)
 _COMMANDS: dict[str, Callable[[Document], Answer]] = {
     "df": df,
@@ -47,7 +59,7 @@ _COMMANDS: dict[str, Callable[[Document], Answer]] = {
     "volumes": lambda document: volumes(Index(document)),
     "build-cache": lambda document: build_cache(Index(document)),
     "whose": lambda document: whose(Index(document), "overlay2/x"),
-    "free": lambda document: _free(document),
+    "free": _free,
     "backup": lambda document: backup(Index(document), Places("", ""), {}, docker=True),
 }
 _NUMBERS = (
@@ -96,15 +108,6 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """The documents of sound roots."""
     roots: list[Path] = [make(tmp_path_factory.mktemp(name.replace(" ", "-"))) for name, make in ROOTS.items()]
     return [describe(Figures(scan(one, orphaned_after=0))).finish(ending(1.0, [_DISK])) for one in roots]
-
-
-def _free(document: Document) -> Answer:
-    """All steps on the filesystem of the root; a document without that is refused in one line."""
-    try:
-        return free(document, 2**62, None)
-    except click.ClickException as error:
-        assert len(error.message.splitlines()) == 1
-        return Answer({}, [])
 
 
 def _parsed(raw: bytes) -> Document | None:
