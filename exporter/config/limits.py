@@ -11,10 +11,13 @@ LIMITED = ("build_cache", "containers", "directories", "images", "layers", "volu
 DEFAULT_SERIES = 20_000
 #: The collectors, and with what the names of their families begin behind the prefix of all.
 COLLECTORS: Mapping[str, tuple[str, ...]] = {
-    "build_cache": ("build_cache_", "build_history_"),
+    "build_cache": ("build_cache_",),
     "containers": ("container_", "containers"),
-    "directories": ("directory_", "store_entries", "reclaimable_", "unattributed_", "filesystem_"),
-    "images": ("image_", "images", "layer_", "layers", "missing_layers", "content_"),
+    "directories": ("directory_", "reclaimable_", "unattributed_", "filesystem_"),
+    "images": (
+        *("image_", "images", "layer_", "layers", "missing_layers"),
+        *("content_", "build_history_", "store_entries"),
+    ),
     "volumes": ("volume_", "volumes"),
 }
 

@@ -39,7 +39,8 @@ class Selection:
             return True
         own = family.removeprefix(_PREFIX)
         beginnings = (one for collector in self._collectors for one in COLLECTORS[collector])
-        return own != family and own.startswith(tuple(beginnings))
+        # The family of `container_info` is `container` in OpenMetrics.
+        return own != family and f"{own}_".startswith(tuple(beginnings))
 
     def of(self, parts: Iterable[bytes]) -> Iterator[bytes]:
         """The lines of these families, of an exposition that comes in parts. What ends it is kept."""

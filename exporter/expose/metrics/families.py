@@ -16,7 +16,7 @@ from exporter.core.model import BuildRecord, Collector, Container, ContainerStat
 from exporter.core.text import ShortIds, short_ids
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import MetricFamily, family, single
-from exporter.expose.metrics.places import place_families
+from exporter.expose.metrics.places import place_families, places_of_volumes
 from exporter.expose.metrics.table import Column, ObjectTable
 from exporter.figures.build_cache import BuildCacheSizes
 from exporter.figures.container_sizes import ContainerFigures, ContainerSizes
@@ -48,7 +48,8 @@ def parts(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Part]:
         (Collector.BUILD_CACHE, _build_cache(figures)),
         (Collector.IMAGES, _content(figures)),
         (Collector.DIRECTORIES, _reclaimable(figures)),
-        (Collector.DIRECTORIES, place_families(figures, shown)),
+        (Collector.DIRECTORIES, place_families(figures)),
+        (Collector.VOLUMES, places_of_volumes(figures, shown)),
     )
     for collector, several in made:
         if collector in shown.off:

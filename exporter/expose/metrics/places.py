@@ -11,18 +11,22 @@ from exporter.figures.figures import Figures
 from exporter.figures.filesystems import of_directories, of_volumes
 
 
-def place_families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[MetricFamily]:
+def _place(where: Filesystem) -> tuple[str, str, str]:
+    return where.device, where.mountpoint, where.fstype
+
+
+def place_families(figures: Figures) -> Iterator[MetricFamily]:
     """What lies on which filesystem. Objects have no label of it: only few are on another one than the rest."""
     snapshot = figures.snapshot
-
-    def place(where: Filesystem) -> tuple[str, str, str]:
-        return where.device, where.mountpoint, where.fstype
-
-    yield family(c.FILESYSTEM_ALLOCATED, ((place(where), blocks) for where, blocks in figures.allocated.items()))
-    yield family(c.FILESYSTEM_RECLAIMABLE, ((place(where), blocks) for where, blocks in figures.reclaimable.items()))
+    yield family(c.FILESYSTEM_ALLOCATED, ((_place(where), blocks) for where, blocks in figures.allocated.items()))
+    yield family(c.FILESYSTEM_RECLAIMABLE, ((_place(where), blocks) for where, blocks in figures.reclaimable.items()))
     directories = of_directories(snapshot).items()
     rows = ((place_of(snapshot, "/".join(tree) or "."), where) for tree, where in directories)
     named = (((root or (snapshot.root if snapshot.further else ""), name), where) for (root, name), where in rows)
-    yield family(c.DIRECTORY_FILESYSTEM, (((*key, *place(where)), 1) for key, where in named))
-    volumes = shown.named(Collector.VOLUMES, [*of_volumes(snapshot).items()], lambda one: (one[0],))
-    yield family(c.VOLUME_FILESYSTEM, (((name, *place(where)), 1) for name, where in volumes))
+    yield family(c.DIRECTORY_FILESYSTEM, (((*key, *_place(where)), 1) for key, where in named))
+
+
+def places_of_volumes(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[MetricFamily]:
+    """Which volumes lie on another filesystem than the rest."""
+    volumes = shown.named(Collector.VOLUMES, [*of_volumes(figures.snapshot).items()], lambda one: (one[0],))
+    yield family(c.VOLUME_FILESYSTEM, (((name, *_place(where)), 1) for name, where in volumes))

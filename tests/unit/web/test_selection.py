@@ -1,12 +1,18 @@
 """Which families a query of a scrape asks for."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.config.limits import COLLECTORS
+from exporter.config.limits import COLLECTORS, Shown
 from exporter.expose.metrics import catalogue
+from exporter.expose.metrics.families import families
+from exporter.figures.figures import Figures
 from exporter.web.selection import Selection, SelectionError
+from tests.support.changing import HOSTS, Host
+from tests.support.product import scan
 
 _TEXT = b"""# HELP docker_storage_up h
 # TYPE docker_storage_up gauge
@@ -74,3 +80,12 @@ def test_no_query_and_no_cut_of_a_text_is_an_error(query: str, raw: bytes, step:
         return
     parts = [raw[at : at + step] for at in range(0, len(raw), step)]
     assert [*selection.of(parts)] == [*selection.of([raw])]
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+def test_what_a_collector_that_is_off_leaves_out_is_what_a_query_for_it_gets(kind: type[Host], tmp_path: Path) -> None:
+    figures = Figures(scan(kind(tmp_path / "root", 1).path))
+    everything = {one.name for one in families(figures)}
+    for collector in COLLECTORS:
+        left = {one.name for one in families(figures, Shown(off=(collector,)))}
+        assert everything - left == {one for one in everything if Selection(f"collect[]={collector}").has(one)}
