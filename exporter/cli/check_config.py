@@ -2,7 +2,7 @@
 
 import click
 
-from exporter.cli.config_file import flag_values, flags
+from exporter.cli.config_file import flag_values, flags, is_settings
 from exporter.config.settings import SettingsError
 
 
@@ -29,7 +29,7 @@ def _check(file: str, group: click.Group) -> str:
     from exporter.web.access.tls import make_context  # noqa: PLC0415
 
     top = read(file)
-    if top.is_mapping and any(key in flags(group) for key, _ in top.mapping()):
+    if is_settings(top, flags(group)):
         return f"a good settings file with {len(flag_values(top, flags(group)))} settings"
     config = load(file)
     if config.tls:

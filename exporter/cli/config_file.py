@@ -4,7 +4,8 @@ Its keys are the names of the flags without the leading dashes (`scan.interval: 
 command ignores the keys of other commands' flags.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,7 +58,7 @@ def flag_values(top: "YamlEntry", known: dict[str, click.Option]) -> dict[str, A
     values: dict[str, Any] = {}
     for key, entry in top.mapping():
         if key not in known:
-            raise entry.error(f"unknown key {key!r}; known are the flags without dashes: {', '.join(sorted(known))}")
+            raise entry.error(f"unknown key {key!r}; {_meant(key, known)}")
         if entry.empty:
             continue
         try:
@@ -65,6 +66,20 @@ def flag_values(top: "YamlEntry", known: dict[str, click.Option]) -> dict[str, A
         except click.BadParameter as error:
             raise entry.error(f"{key}: {error.message}") from None
     return values
+
+
+def _meant(key: str, known: Iterable[str]) -> str:
+    if similar := get_close_matches(key, known, n=1):
+        return f"did you mean {similar[0]}?"
+    return f"known are the flags without dashes: {', '.join(sorted(known))}"
+
+
+def is_settings(top: "YamlEntry", known: Iterable[str]) -> bool:
+    """Whether a file is meant as a settings file: it has a key of one, or one that is nearly such a key."""
+    if not top.is_mapping:
+        return False
+    keys = [key for key, _ in top.mapping()]
+    return any(key in known or ("." in key and get_close_matches(key, known, n=1)) for key in keys)
 
 
 def _keys(command: click.Command) -> Iterator[tuple[str, click.Option]]:

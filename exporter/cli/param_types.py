@@ -83,17 +83,28 @@ class LevelType(click.Choice):  # type: ignore[type-arg] # generic in stubs only
         return super().convert("warning" if value == "warn" else value, param, ctx)
 
 
-def own_path(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    """A path at which nothing else is served; raises click.BadParameter."""
-    if not value.startswith("/") or "?" in value or "#" in value or value.startswith(_TAKEN) or value == "/":
-        raise click.BadParameter(f"{value!r} is no path of its own, such as /metrics")
-    return value
+class OwnPathType(click.ParamType):  # type: ignore[type-arg] # see above
+    """A path of the server at which nothing else is served."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the path; raises click.BadParameter."""
+        path = str(value)
+        if not path.startswith("/") or "?" in path or "#" in path or path.startswith(_TAKEN) or path == "/":
+            self.fail(f"{path!r} is no path of its own, such as /metrics", param, ctx)
+        return path
 
 
-def regular_expression(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    """A regular expression of Python; raises click.BadParameter."""
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise click.BadParameter(f"{value!r} is no regular expression: {error}") from None
-    return value
+class RegexType(click.ParamType):  # type: ignore[type-arg] # see above
+    """A regular expression of Python."""
+
+    name = "regex"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the expression; raises click.BadParameter."""
+        try:
+            re.compile(value)
+        except re.error as error:
+            self.fail(f"{value!r} is no regular expression: {error}", param, ctx)
+        return str(value)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from exporter.cli.options import Function, option
-from exporter.cli.param_types import own_path, regular_expression
+from exporter.cli.param_types import OwnPathType, RegexType
 from exporter.config.limits import COLLECTORS, DEFAULT_SERIES, LIMITED, NAMED, Shown
 from exporter.config.settings import (
     DEFAULT_PORT,
@@ -68,7 +68,7 @@ telemetry_path = option(
     "--web.telemetry-path",
     "telemetry_path",
     default=WebSettings().telemetry_path,
-    callback=own_path,
+    type=OwnPathType(),
     metavar="PATH",
     help="Where to serve the metrics.",
 )
@@ -147,7 +147,7 @@ def chosen_by_name(command: Function) -> Function:
                 f"--collector.{name}.{what}",
                 f"{what}_{name}",
                 default="",
-                callback=regular_expression,
+                type=RegexType(),
                 metavar="REGEX",
                 help=f"{verb} the series of {name} of which a name matches this regular expression. Sums count all.",
             )(command)

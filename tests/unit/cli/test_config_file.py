@@ -11,7 +11,10 @@ from exporter.cli.main import main
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("root: /x\nscan.intervall: 5\n", ":2: unknown key 'scan.intervall'"),
+        ("root: /x\nscan.intervall: 5\n", ":2: unknown key 'scan.intervall'; did you mean scan.interval?"),
+        ("scan.intervall: 5\n", ":1: unknown key 'scan.intervall'; did you mean scan.interval?"),
+        ("web.telemetry-path: m\n", ":1: web.telemetry-path: 'm' is no path of its own"),
+        ("collector.images.include: (\n", ":1: collector.images.include: '(' is no regular expression"),
         ("scan.interval: soon\n", ":1: scan.interval: 'soon' is no duration, such as 90, 90s or 1m30s"),
         ("# low\nscan.interval: 0.1\n", ":2: scan.interval: 0.1 is not in the range"),
         ("watch: 1\n", ":1: watch: true or false is expected"),
@@ -59,7 +62,7 @@ def _three(option: click.Option, file: Path) -> list[str]:
         return (list(option.type.choices) * 2)[:3]
     if isinstance(option.type, click.File | click.Path):
         return [str(file)] * 3
-    if option.metavar == "PATH":
+    if option.type.name == "path":
         return ["/one", "/two", "/three"]
     if isinstance(option.type, click.FloatRange) and option.type.max is not None:
         return ["0.25", "0.5", "0.75"]
