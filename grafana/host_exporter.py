@@ -122,9 +122,9 @@ def _web() -> Iterator[Builder[board.Panel]]:
         (f"increase({metric('web_requests_refused_total')}[1h])", f"{by} refused"),
     ]
     yield graph("Turned away", text, COUNT, refused, size=_THIRD)
-    text = "Reloads of the web configuration in an hour; stale is 1 while an older file is in force."
-    reloads = [
-        (f"increase({metric('web_config_reloads_total')}[1h])", f"{by} {{{{result}}}}"),
-        (f"{metric('web_config_stale')} or 0 * {metric('up')}", f"{by} stale"),
-    ]
+    text = "Reloads of the web configuration in an hour."
+    reloads = [(f"increase({metric('web_config_reloads_total')}[1h])", f"{by} {{{{result}}}}")]
     yield graph("Web configuration", text, COUNT, reloads, size=_THIRD)
+    text = "Whether an older web configuration is in force, because the file cannot be used as it is."
+    stale = [(f"{metric('web_config_stale')} or 0 * {metric('up')}", by)]
+    yield graph("Older web configuration in force", text, COUNT, stale, size=_THIRD, words=yes_or_no(yes=LATER))

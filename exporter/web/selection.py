@@ -51,7 +51,7 @@ class Selection:
         taken = False
         for line in _lines(parts):
             if line.startswith((b"# HELP ", b"# TYPE ", b"# UNIT ")):
-                taken = self.has(line.split(maxsplit=3)[2].decode("ascii", "replace"))
+                taken = self.has(line[7:].strip().partition(b" ")[0].decode("ascii", "replace"))
             if taken or line.startswith(b"# EOF"):
                 yield line
 

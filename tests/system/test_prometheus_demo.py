@@ -91,8 +91,8 @@ def test_the_fleet_has_a_row_for_each_host_and_the_host_dashboard_shows_the_chos
     assert {one["metric"]["instance"] for one in prometheus.answer(layers, ["build"])} == {"build"}
 
 
-def test_diff_names_the_log_that_grew(prometheus: Prometheus) -> None:
-    """From 5 s ago until now nothing may have changed: the demo stands still. So the past is as old as the demo."""
+def test_diff_takes_both_ends_from_prometheus(prometheus: Prometheus) -> None:
+    """The demo stands still by now, so the past is as old as the demo. What had changed by then is not known."""
     several = run("diff", "--since", "1s", "--from-prometheus", prometheus.address)
     assert (several.returncode, "--instance build" in several.stderr) == (1, True)
     (since,) = prometheus.instant('time() - min_over_time(timestamp(docker_storage_up{instance="wiki"})[1h:1s])')
@@ -100,8 +100,8 @@ def test_diff_names_the_log_that_grew(prometheus: Prometheus) -> None:
     done = run(*command, "--since", f"{float(since['value'][1]) - 2:.3f}")
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)
-    (log,) = (one for one in data["changes"] if (one["kind"], one["name"]) == ("log", "mediawiki"))
-    assert log["state"] in ("grew", "unknown")
+    logs = [one for one in data["changes"] if (one["kind"], one["name"]) == ("log", "mediawiki")]
+    assert {one["state"] for one in logs} <= {"grew", "unknown"}
     parts = next(one for one in data["totals"] if one["kind"] == "part")
     (now,) = prometheus.instant('sum(docker_storage_directory_allocated_bytes{instance="wiki"})')
     assert parts["new"] == float(now["value"][1])

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.config.limits import COLLECTORS, Shown
@@ -73,6 +73,7 @@ def test_each_collector_has_families_and_each_family_one_at_most() -> None:
 
 
 @given(st.text(), st.binary(), st.integers(1, 20))
+@example("name[]=a", b"# HELP ", 3)
 def test_no_query_and_no_cut_of_a_text_is_an_error(query: str, raw: bytes, step: int) -> None:
     try:
         selection = Selection(query)
