@@ -134,7 +134,7 @@ class _Pages:
         end = await self._source.live(style)
         page = self._source.body.openmetrics if style == "openmetrics" else self._source.body.text
         if selection:
-            page, end = GzipBody.of(selection.of(page.plain(end))), b""
+            page, end = await selection.body(page.plain(end)), b""
         return _coded(request, page, end, content_type, vary="accept, accept-encoding")
 
     async def snapshot(self, request: Request) -> Response:

@@ -148,17 +148,24 @@ def common_directory(paths: Sequence[str]) -> str:
     return common if common.count("/") > 1 else ""
 
 
-#: A word of a command for bash, with its quotes.
-_SHELL_WORD = re.compile(r"""(?:\$?'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+""")
+#: A word of a command for bash, with its quotes. A backslash stands for itself in '...', but not in $'...'.
+_SHELL_WORD = re.compile(r"""(?:\$'(?:\\.|[^'\\])*'|'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+""")
 
 
 def continued(command: str, width: int) -> Iterator[str]:
-    """The lines of a command for bash: all but the last end in a backslash. A comment is a comment in each line."""
+    """The lines of a command for bash: all but the last end in a backslash. A comment is a comment in each line.
+
+    A command that is not understood stays in one line.
+    """
     if command.startswith("#"):
         yield from wrapped(command, width, indent="# ")
         return
+    words = _SHELL_WORD.findall(command)
+    if " ".join(words) != command:
+        yield command
+        return
     lines, line = [], ""
-    for word in _SHELL_WORD.findall(command):
+    for word in words:
         if line and cell_len(line) + cell_len(word) + 3 > width:
             lines.append(line + " \\")
             line = "  "

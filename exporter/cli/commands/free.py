@@ -255,7 +255,7 @@ def _conclusion(
         if cost in _MEANINGS:
             yield f"{cost}: {_MEANINGS[cost]}."
     if any(step.freed is None for step in taken):
-        yield "What ? frees is not known; it counts as nothing."
+        yield "What ? frees is not known; it counts as nothing. Take such steps one at a time: fewer may do."
     for row in document.reclaimable:
         if row.why:
             yield f"Not in this plan: {row.what or row.category}, {row.why}."

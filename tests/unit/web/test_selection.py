@@ -1,5 +1,6 @@
 """Which families a query of a scrape asks for."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,19 @@ def test_what_a_collector_that_is_off_leaves_out_is_what_a_query_for_it_gets(kin
     for collector in COLLECTORS:
         left = {one.name for one in families(figures, Shown(off=(collector,)))}
         assert everything - left == {one for one in everything if Selection(f"collect[]={collector}").has(one)}
+
+
+def test_others_are_served_while_a_large_answer_is_made() -> None:
+    text = b"# HELP docker_storage_up h\n" + b"docker_storage_up 1\n" * 100_000
+
+    async def turns() -> int:
+        making = asyncio.create_task(Selection("name[]=docker_storage_up").body([text]))
+        count = 0
+        while not making.done():
+            count += 1
+            await asyncio.sleep(0)
+        assert making.result().finish() == text
+        return count
+
+    assert asyncio.run(turns()) > 10
+    assert asyncio.run(Selection("name[]=docker_storage_up").body([])).finish() == b""

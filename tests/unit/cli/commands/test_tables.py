@@ -3,15 +3,18 @@
 import io
 import os
 import re
+import shlex
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from exporter.cli.commands.fit import continued
 from exporter.cli.commands.plain_text import make_safe
 from exporter.cli.commands.show import PLAIN, Style, show
 from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table
+from exporter.core.shell import arguments
 from exporter.core.text import escape, unescape
 from exporter.core.units import Units, written_in
 
@@ -176,3 +179,14 @@ def test_an_output_without_utf8_gets_ascii(encoding: str) -> None:
 @given(_NAMES)
 def test_names_come_back_from_their_escapes(name: str) -> None:
     assert unescape(escape(name)) == name
+
+
+@given(st.lists(st.text("ab '\\\"$`;\n-é", max_size=12), min_size=1, max_size=5), st.integers(5, 60))
+@example(["a\\", "; reboot;\\"], 20)
+@example(["a; reboot #\\"], 60)
+def test_a_command_that_goes_on_in_the_next_line_is_the_same_for_bash(names: list[str], width: int) -> None:
+    """A line ends between two words only, whatever is in the names."""
+    command = f"docker rmi {arguments(*names)}"
+    lines = [*continued(command, width)]
+    assert "\n".join(lines).replace(" \\\n  ", " ") == command
+    assert [word for line in lines for word in shlex.split(line.removesuffix(" \\"))] == shlex.split(command)
