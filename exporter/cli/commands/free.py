@@ -105,14 +105,19 @@ def _until(place: FilesystemRow, share: float) -> int:
 
 
 def _enough(steps: Sequence[_Step], target: int) -> tuple[list[_Step], int]:
-    """The first steps that free so much together, and how much they free."""
+    """The first steps that free so much together, and how much they free.
+
+    After a step of which that is not known, nobody can say how much is still to be freed: there they end.
+    """
     taken: list[_Step] = []
     freed = 0
     for step in steps:
         if freed >= target:
             break
         taken.append(step)
-        freed += step.freed or 0
+        if step.freed is None:
+            break
+        freed += step.freed
     while taken and freed < target and taken[-1].freed == 0:  # nothing after it gains from it
         taken.pop()
     return taken, freed
@@ -204,7 +209,8 @@ def _logs(document: Document, removed: set[str], place: FilesystemRow) -> Iterat
         for one in document.containers
         if one.log_driver == "json-file" and one.log_bounded is False and not one.log_deleted and one.id not in removed
     ]
-    for one in sorted(rows, key=lambda one: (-(one.log or 0), one.id)):
+    # Those of which it is not known what is freed come last: a plan ends there.
+    for one in sorted(rows, key=lambda one: (one.log_files != 1, -(one.log or 0), one.id)):
         if one.log is not None and one.log >= _SMALLEST_LOG:
             freed = one.log if one.log_files == 1 else None  # those that logrotate has put aside stay
             path = f"{document.root.rstrip('/')}/{_CONTAINERS}/{one.id}/{one.id}-json.log"
@@ -255,7 +261,7 @@ def _conclusion(
         if cost in _MEANINGS:
             yield f"{cost}: {_MEANINGS[cost]}."
     if any(step.freed is None for step in taken):
-        yield "What ? frees is not known; it counts as nothing. Take such steps one at a time: fewer may do."
+        yield "What ? frees is not known, so the plan ends there. Do that, and ask again."
     for row in document.reclaimable:
         if row.why:
             yield f"Not in this plan: {row.what or row.category}, {row.why}."
