@@ -63,7 +63,7 @@ class WebSettings:
     lifecycle: bool = False
     allowed_hosts: tuple[str, ...] = ()
     telemetry_path: str = "/metrics"
-    max_requests: int = 40
+    max_requests: int = 0
     exporter_metrics: bool = True
 
 
