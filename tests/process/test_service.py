@@ -31,7 +31,8 @@ def test_it_serves_the_root_in_every_form(tmp_path: Path) -> None:
         _, kind, body = running.get(Accept="application/openmetrics-text; version=1.0.0")
         assert kind.startswith("application/openmetrics-text")
         assert body.endswith(b"# EOF\n")
-        assert running.get("/-/healthy")[0] == running.get("/-/ready")[0] == 200
+        eventually(lambda: running.get("/-/ready")[0] == 200)  # figures are there before the end of the first scan
+        assert running.get("/-/healthy")[0] == 200
         page = running.get("/")[2].decode()
         assert "&lt;script&gt;:1" in page
         assert "<script" not in page
