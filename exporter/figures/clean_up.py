@@ -125,11 +125,7 @@ class CleanUp:
                 if layer.namespace:
                     node = StoreNode(layer.namespace, layer.driver, layer.name)
                     (self._snapshots.add if add else self._snapshots.discard)(node)
-        content = self._inventory.content or NO_CONTENT
-        blobs = (content.blobs[digest] for digest in content.orphaned if digest in content.blobs)
-        self.orphans = self._snapshots | {
-            StoreNode(namespace, "", blob.digest) for blob in blobs for namespace in blob.namespaces
-        }
+        self.orphans = self._snapshots | orphaned_blobs(self._inventory.content or NO_CONTENT)
 
     def _note_others(self, difference: Difference) -> None:
         """The trees of containerd's store and of BuildKit that are no blob and no snapshot of a namespace."""
@@ -192,6 +188,12 @@ def _kinds(difference: Difference, known: bytes) -> bytes:
         return kinds_of(now, new, new.holds)
     start, end_before, end_now = splice(old.holds, new.holds)
     return known[:start] + kinds_of(now, new, new.holds[start:end_now]) + known[end_before:]
+
+
+def orphaned_blobs(content: ContentStore) -> set[StoreNode]:
+    """The blobs of containerd that nothing refers to, as the namespaces know them."""
+    blobs = (content.blobs[digest] for digest in content.orphaned if digest in content.blobs)
+    return {StoreNode(namespace, "", blob.digest) for blob in blobs for namespace in blob.namespaces}
 
 
 def is_unsized(layer: Layer | None) -> bool:

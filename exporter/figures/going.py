@@ -82,13 +82,7 @@ class Going:
     def images(self, among: Iterable[Image], rank: int) -> list[Image]:
         """Those of a rank, children before what they were built on. Those of containerd go name by name."""
         mine = [one.key for one in among if _is_counted(one) and self._goes.get(one.key) == rank]
-        pending = {key: sum(self._goes.get(one) == rank for one in self._children.get(key, ())) for key in mine}
-        ready = [key for key in mine if not pending[key]]
-        for key in ready:  # which grows
-            if (parent := parent_of(self._images[key])) in pending and parent is not None:
-                pending[parent] -= 1
-                ready += [parent] if not pending[parent] else []
-        return [self._images[key] for key in ready]
+        return children_first({key: self._images[key] for key in mine})
 
     def layer(self, key: LayerKey) -> int | None:
         """The rank of the last object that needs a layer; None where none does."""
@@ -259,6 +253,18 @@ def is_stopped(container: Container) -> bool:
 
 def _is_counted(image: Image) -> bool:
     return not (image.unloaded or image.namespace)
+
+
+def children_first(images: Mapping[ImageKey, Image]) -> list[Image]:
+    """Each image after those that were built on it. Images that are built on each other in a circle are left out."""
+    pending = Counter(parent for one in images.values() if (parent := parent_of(one)) in images)
+    ready = [key for key in images if not pending[key]]
+    for key in ready:  # which grows
+        parent = parent_of(images[key])
+        if parent is not None and parent in images:
+            pending[parent] -= 1
+            ready += [parent] if not pending[parent] else []
+    return [images[key] for key in ready]
 
 
 def parent_of(image: Image) -> ImageKey | None:

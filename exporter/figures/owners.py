@@ -136,6 +136,13 @@ class Owners:
         lost = snapshot.incomplete
         return bool(lost) and any(tree[:end] in lost for end in range(1, len(tree) + 1))
 
+    def unmeasured(self, snapshot: Snapshot) -> set[int | None]:
+        """The steps of which trees are not measured, or not whole; None where such a tree belongs to no object."""
+        ranks = {self.rank(tree) for tree in snapshot.incomplete}
+        if snapshot.unfinished:  # what has links to trees that are not measured yet may stay with these
+            ranks.update(rank for rank in range(self._kept) if self.are_linked(rank))
+        return ranks
+
     def are_linked(self, rank: int | None) -> bool:
         """Whether an inode of what goes at this time, or of what belongs to no object (None), has links elsewhere."""
         return self._tally.is_linked(self._nobody if rank is None else rank)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from exporter.core.content import Hold, StoreNode, first_marks
 from exporter.core.measured import Tree
 from exporter.core.model import Container, Image, LayerId, LayerKey, Snapshot, Use, Volume
-from exporter.figures.clean_up import is_unsized
+from exporter.figures.clean_up import is_unsized, orphaned_blobs
 from exporter.figures.difference import Difference, blank
 from exporter.figures.going import layers_of, trees_of
 from exporter.figures.owners import BY_ITSELF, Owners
@@ -46,9 +46,7 @@ def _freed(snapshot: Snapshot, order: Order, counted: Snapshot) -> list[int | No
     touched = owners.settle(Difference(blank(counted), counted))
     touched |= snapshot.measured.keys() if snapshot.incomplete else set()
     unknown = {owners.rank(tree) for tree in touched if owners.is_unknown(tree, snapshot, others)} | unsized
-    unknown |= {owners.rank(tree) for tree in snapshot.incomplete}
-    if snapshot.unfinished:  # what has links to trees that are not measured yet may stay with these
-        unknown |= {number for number in range(order.kept) if owners.are_linked(number)}
+    unknown |= owners.unmeasured(snapshot)
     usages, _ = owners.usages()
     return [None if number in unknown else usages[number].allocated for number in range(order.kept)]
 
@@ -115,13 +113,8 @@ def _claims_of_store(order: Order, unsized: set[int]) -> Iterator[tuple[tuple[Tr
 
 def _orphans(order: Order) -> set[StoreNode]:
     """The blobs and snapshots of containerd that nothing refers to."""
-    content = order.content
     layers = (one for one in order.inventory.layers if one.use is Use.ORPHANED and one.namespace)
-    blobs = (content.blobs[digest] for digest in content.orphaned if digest in content.blobs)
-    return {
-        *(StoreNode(one.namespace, one.driver, one.name) for one in layers),
-        *(StoreNode(namespace, "", blob.digest) for blob in blobs for namespace in blob.namespaces),
-    }
+    return {StoreNode(one.namespace, one.driver, one.name) for one in layers} | orphaned_blobs(order.content)
 
 
 def _claims_of_others(order: Order) -> Iterator[tuple[Tree, int]]:

@@ -5,7 +5,7 @@ that no container uses, the oldest first. What is removed with what follows the 
 `figures.reclaim`.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,7 +16,7 @@ from exporter.core.measured import Tree
 from exporter.core.model import Container, Filesystem, Image, ImageKey, Snapshot
 from exporter.figures.clean_up import NO_CONTENT
 from exporter.figures.difference import Difference, blank
-from exporter.figures.going import RANKS, Going, is_stopped, parent_of
+from exporter.figures.going import RANKS, Going, children_first, is_stopped, parent_of
 from exporter.figures.prunes import Category
 from exporter.figures.sweep import Sweep, is_loaded, kinds_of
 
@@ -152,7 +152,7 @@ class Order:
         for one in self.inventory.images:
             if one.namespace and one.key not in gone:
                 self._keep(parent_of(one), gone)
-        return _children_first(gone)
+        return children_first(gone)
 
     @staticmethod
     def _keep(at: ImageKey | None, gone: dict[ImageKey, Image]) -> None:
@@ -198,18 +198,6 @@ class Order:
 
     def _from_nothing(self) -> Difference:
         return Difference(blank(self._snapshot), self._snapshot)
-
-
-def _children_first(images: Mapping[ImageKey, Image]) -> list[Image]:
-    """Each image after those that were built on it. Images that are built on each other in a circle are left out."""
-    pending = Counter(parent for one in images.values() if (parent := parent_of(one)) in images)
-    ready = [key for key in images if not pending[key]]
-    for key in ready:  # which grows
-        parent = parent_of(images[key])
-        if parent is not None and parent in images:
-            pending[parent] -= 1
-            ready += [parent] if not pending[parent] else []
-    return [images[key] for key in ready]
 
 
 def _ignore(_trees: tuple[Tree, ...], _before: int | None, _now: int | None) -> None:

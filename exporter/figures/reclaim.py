@@ -136,10 +136,8 @@ class Reclaimer:
         usages, nobody = self._owners.usages()
         unknown = {self._owners.rank(tree) for tree in self._unknown}
         unknown |= {rank for rank, count in self._unsized.items() if count}
-        lost = {self._owners.rank(tree) for tree in snapshot.incomplete}
+        lost = self._owners.unmeasured(snapshot)
         unknown |= lost
-        if snapshot.unfinished:  # what has links to trees that are not measured yet may stay with these
-            unknown |= {rank for rank in range(len(Category)) if self._owners.are_linked(rank)}
         freed = {
             category: clean_up.freed(category, None if rank in unknown else usages[rank].allocated)
             for rank, category in enumerate(Category)
