@@ -62,8 +62,9 @@ class Marks(Generic[Label]):
                     before.setdefault(node, count)
                     counts[node] = count + one
         put, lost = dict[StoreNode, Label](), list[StoreNode]()
+        same = dict[int, int]()  # most counts are one of few large numbers
         for node, count in before.items():
-            now = counts[node]
+            counts[node] = now = same.setdefault(counts[node], counts[node])
             if not now:
                 del counts[node]
                 lost.append(node)

@@ -91,7 +91,7 @@ def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache, *,
 
 
 def _decode(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache) -> Bucket:
-    pages = Pages(read, cache.marks.same(read, meta.page_size), meta.page_size, meta.pages, cache)
+    pages = Pages(read, cache.marks.different(read, meta.page_size), meta.page_size, meta.pages, cache)
     bucket = pages.bucket(meta.root) if name is None else pages.named(meta.root, name)
     pages.remember()
     return bucket

@@ -56,7 +56,9 @@ def read_database(root: DataRoot, memo: Memo, tree: Tree, name: str, convert: Ca
             if last.seen == last.version:
                 return cast("T", last.value)
             found = read_bolt(piece, name.encode() or None, cache)
-        return convert(found)
+        made = convert(found)
+        cache.drop_given_up()
+        return made
 
     try:
         try:

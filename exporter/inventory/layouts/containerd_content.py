@@ -144,7 +144,7 @@ class Contents:
                 size = spaces[names[0]][digest].size if names else None
                 blobs[digest] = Blob(digest, places.get(digest), size, names)
             file = (places[digest],) if digest in places else ()
-            trees.update((StoreNode(name, "", digest), file) for name in names)
+            trees.update((self.graph.blob(name, digest), file) for name in names)
         former = {StoreNode(name, "", digest) for digest in changed for name in before}
         made = with_changes(self._blobs, blobs, changed - blobs.keys())
         self._blob_trees = with_changes(self._blob_trees, trees, former - trees.keys())
