@@ -288,9 +288,9 @@ def _ends_of_all(below: Collection[PageNode]) -> tuple[bytes, ...]:
 
 def read_all(read: Read, offset: int, length: int) -> bytes:
     """So many bytes at an offset, fewer if the file ends before. A read may return fewer than it was asked for."""
-    pieces = [read(offset, length)]
+    pieces = [read(length, offset)]
     done = len(pieces[0])
-    while done < length and (piece := read(offset + done, length - done)):
+    while done < length and (piece := read(length - done, offset + done)):
         pieces.append(piece)
         done += len(piece)
     return b"".join(pieces)
