@@ -91,12 +91,20 @@ class LayerStore:
 
     def _is_layer(self, tree: Tree) -> bool:
         def look() -> bool:
-            found = self._reader.is_directory(tree)
+            found = self._has_files(tree) or self._reader.is_directory(tree)
             if found:
                 self._directories[tree[-1]] = True
             return found
 
         return self._reader.attempt(tree, look, instead=True)
+
+    def _has_files(self, directory: Tree) -> bool:
+        """Whether the files of a layer are where most have them. Then its own directory needs no look."""
+        content = (*directory, *self.driver.inner[:1])
+        if content == directory or not self._reader.is_directory(content):
+            return False
+        self._places[directory[-1]] = Place(content, directory)
+        return True
 
     def place(self, name: LayerId) -> Place | None:
         """Find a layer's files; None where the driver does not keep them as a directory tree.

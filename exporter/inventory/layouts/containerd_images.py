@@ -112,8 +112,8 @@ class ImagesOfNamespace:
         if digest is None:
             reader.problem(Reason.DECODE, self.home, "an image without a target")
             return
-        unknown = Image(self.snapshotter or self.default, ImageId(digest[1]), (), broken=True, digest=target)
-        unknown = self._named(replace(unknown, namespace=self.namespace), names)
+        driver, image_id = self.snapshotter or self.default, ImageId(digest[1])
+        unknown = Image(driver, image_id, (), broken=True, digest=target, namespace=self.namespace)
 
         def make() -> Image:
             self._asked, before = set(), reader.noted
@@ -127,7 +127,9 @@ class ImagesOfNamespace:
                 self.unread = self.unread or names[0]
             return image
 
-        yield reader.attempt((*self.home, *digest), make, unknown)
+        place = (*self.home, *digest)
+        found = reader.attempt(place, make, unknown)
+        yield found if found is not unknown else reader.attempt(place, lambda: self._named(unknown, names), unknown)
 
     def _chain(self, top: StoreNode) -> Chain | None:
         """The snapshots from this one on; None where it is not there."""
