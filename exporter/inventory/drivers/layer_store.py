@@ -16,6 +16,7 @@ from exporter.inventory.files.reader import Reader, is_id
 
 T = TypeVar("T")
 
+_NONE: frozenset[str] = frozenset()
 
 #: Bytes of a list of layers: a line for each, with an id and perhaps `-init`.
 _LONGEST_LIST = MOST_LAYERS * len(f"{'0' * 64}{INIT}\n")
@@ -45,7 +46,9 @@ class LayerStore:
         self._reader = reader
         entries = reader.listing(driver.layers) if driver.listed else None
         self.listed = entries is not None
-        names = frozenset(entries or ()).difference(driver.own)
+        names = _NONE if entries is None else entries.as_set
+        if not names.isdisjoint(driver.own):
+            names = names.difference(driver.own)
         #: The names that are known to be those of directories, and where the files of a layer are.
         self._directories: dict[str, bool] = reader.entries("layer", driver.layers)
         self._places: dict[str, Place] = reader.entries("place", driver.layers)
@@ -59,7 +62,7 @@ class LayerStore:
         others = [name for name in others if not self._is_layer((*driver.layers, name))]
         #: Layers in whose place a symbolic link stands.
         self._linked = frozenset(name for name in others if self._is_link((*driver.layers, name)))
-        self.names = cast("frozenset[LayerId]", names.difference(others) | self._linked)
+        self.names = cast("frozenset[LayerId]", names.difference(others) | self._linked if others else names)
 
     @property
     def places(self) -> Mapping[str, Place]:

@@ -1,11 +1,8 @@
 """Values of untrusted JSON: every one may be missing, or of another type."""
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-
-import msgspec
 
 from exporter.core.data_root import MAX_FILE_BYTES
 
@@ -25,24 +22,10 @@ def decode(raw: bytes) -> Json | None:
     if len(raw) > MAX_FILE_BYTES:
         return None
     try:
-        value = _lenient(raw) if _has_large(raw) else _STRICT.decode(raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        value = _lenient(raw)
-    return value if isinstance(value, dict) else None
-
-
-def _has_large(raw: bytes) -> bool:
-    """Whether there may be an integer beyond an int64. Times in nanoseconds have as many digits, and are none."""
-    digits = raw.translate(_DIGITS)
-    return _LONG in digits and (_LONG + b"0" in digits or any(int(one) > _LARGEST for one in _LONGEST.findall(raw)))
-
-
-def _lenient(raw: bytes) -> object:
-    """What few documents need: it takes ten times as long. None for what is no JSON."""
-    try:
-        return _LENIENT.decode(raw.decode("utf-8", "surrogateescape"))
+        value = _DECODER.decode(raw.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError):
         return None
+    return value if isinstance(value, dict) else None
 
 
 def _integer(digits: str) -> float:
@@ -55,13 +38,7 @@ def _no_constant(name: str) -> float:
     raise ValueError(message)
 
 
-_LENIENT = json.JSONDecoder(parse_int=_integer, parse_constant=_no_constant)
-#: It refuses what is not Unicode, and takes integers of any length.
-_STRICT = msgspec.json.Decoder()
-#: Maps all digits to one. What has fewer digits in a row than this has no integer beyond an int64.
-_DIGITS = bytes(ord("0") if chr(byte) in "0123456789" else ord(" ") for byte in range(256))
-_LONG = b"0" * 19
-_LONGEST = re.compile(rb"[0-9]{19}")
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_no_constant)
 
 
 def is_table(source: object, *keys: str) -> bool:
