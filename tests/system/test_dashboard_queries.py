@@ -1,4 +1,4 @@
-"""Every query of both dashboards with many choices of their variables, on this machine's Prometheus and on today's."""
+"""The queries of both dashboards: with many choices of variables, on two versions of Prometheus; in a first scan."""
 
 import itertools
 import json
@@ -15,14 +15,16 @@ import yaml
 from benchmarks.tsdb import Labels, chunk, write_block
 from exporter.demo import build
 from exporter.rules import Settings, rules
+from tests.support.alerts.first_scan import scanning, without
+from tests.support.alerts.playing import Host, play, played
 from tests.support.chroots import todays_prometheus
 from tests.support.exporter import exporter
-from tests.support.live import DASHBOARDS, Live, Prometheus, escaped, with_variables
+from tests.support.live import DASHBOARDS, Live, Prometheus, escaped, queries, with_variables
 from tests.support.paths import TOP
 from tests.support.product import needs
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.xdist_group("choices of dashboards"), needs("prometheus")]
+pytestmark = [pytest.mark.xdist_group("queries of dashboards"), needs("prometheus")]
 
 _LINE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
@@ -182,3 +184,27 @@ def test_the_choices_have_each_value_and_are_among_all() -> None:
     for index, values in enumerate(zip(*_HOSTS, strict=True)):
         chosen = {one for choice in _SOME for one in (choice.jobs, choice.clusters, choice.instances)[index]}
         assert chosen == {*values} - {""}
+
+
+@needs("promtool")
+def test_a_band_stays_while_a_first_scan_has_not_measured_it(tmp_path: Path) -> None:
+    """What is gone after the scan is gone then; the first scan of a new host has nothing of before."""
+    title = "Where the space goes"
+    (query,) = {one.expression for one in queries(DASHBOARDS[0]) if f": {title} " in one.where}
+    host = scanning(Host("again").add("directory_allocated_bytes", without(10e9, 60, 80), directory="overlay2"), 60, 90)
+    host.add("directory_allocated_bytes", lambda at: 1e9 if at < 60 else None, directory="swarm")
+    new = scanning(Host("new").add("directory_allocated_bytes", without(10e9, 0, 80), directory="overlay2"), 0, 90)
+    test = played([host, new], 100)
+    bands = {("again", 50): (11e9, 2), ("again", 75): (11e9, 2), ("again", 95): (10e9, 1)}
+    bands |= {("new", 75): (0, 0), ("new", 85): (10e9, 1)}
+    test["promql_expr_test"] = [
+        {
+            "expr": f"{kind}({text}) or vector(0)",
+            "eval_time": f"{at}m",
+            "exp_samples": [{"labels": "{}", "value": value}],
+        }
+        for (name, at), values in bands.items()
+        for kind, value in zip(("sum", "count"), values, strict=True)
+        for text in [with_variables(query, Choice(instances=(name,)).variables)]
+    ]
+    assert play(["promtool"], tmp_path, "{}", test) == ""
