@@ -13,7 +13,7 @@ DEFAULT_SERIES = 20_000
 COLLECTORS: Mapping[str, tuple[str, ...]] = {
     "build_cache": ("build_cache_",),
     "containers": ("container_", "containers"),
-    "directories": ("directory_", "reclaimable_", "unattributed_", "filesystem_"),
+    "directories": ("directory_",),
     "images": (
         *("image_", "images", "layer_", "layers", "missing_layers"),
         *("content_", "build_history_", "store_entries"),
@@ -21,6 +21,8 @@ COLLECTORS: Mapping[str, tuple[str, ...]] = {
     "volumes": ("volume_", "volumes"),
 }
 
+#: Sums over all collectors. They are always served; a query has them with the directories.
+SUMS = ("reclaimable_", "unattributed_", "filesystem_")
 #: The collectors of which objects are chosen by name.
 NAMED = ("containers", "images", "volumes")
 
