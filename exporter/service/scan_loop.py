@@ -54,6 +54,7 @@ class ScanLoop:
             start.counters,
             network=scan.network,
             containerd=config.containerd_root,
+            binds=config.binds,
         )
         self._scheduler = Scheduler(config, self._scanner, pool, start.counters, confinement)
         self._log = ScanLog()

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Protocol
 
 from exporter.config.settings import WebSettings
-from exporter.core.gzip_body import INFLATING_BYTES, GzipBody
+from exporter.core.gzip_body import GzipBody
 from exporter.core.wanted import ListName, Wanted
 from exporter.expose.growing import Growth, SpaceThen
 from exporter.expose.listing import ListPage
@@ -17,8 +17,9 @@ from exporter.expose.published import Body
 from exporter.expose.snapshot_api import rows
 from exporter.expose.snapshot_api.rows import FilesystemRow
 from exporter.expose.summary import Summary
+from exporter.web.codings import Codings
 from exporter.web.lifecycle import reload_handler
-from exporter.web.negotiation import CONTENT_TYPES, accepts_gzip, exposition_format
+from exporter.web.negotiation import CONTENT_TYPES, exposition_format
 from exporter.web.pages.common import root_error
 from exporter.web.pages.frame import PageFrame
 from exporter.web.pages.listing import listing_page
@@ -144,6 +145,8 @@ class _Pages:
     def __init__(self, source: Source, frame: PageFrame) -> None:
         self._source, self._frame = source, frame
         self._overview, self._status = _Rendered(), _Rendered()
+        self._codings: dict[Format, Codings] = {"text": Codings(), "openmetrics": Codings()}
+        self._documents = Codings()
 
     async def metrics(self, request: Request) -> Response:
         """The exposition, in the format and the coding that the scraper prefers."""
@@ -157,12 +160,15 @@ class _Pages:
         page = self._source.body.openmetrics if style == "openmetrics" else self._source.body.text
         if selection:
             page, end = await selection.body(page.plain(end)), b""
-        return _coded(request, page, end, content_type, vary="accept, accept-encoding")
+        codings = self._codings[style] if not selection else Codings()
+        return await codings.response(request, page, end, content_type, vary="accept, accept-encoding")
 
     async def snapshot(self, request: Request) -> Response:
         """The document of all objects."""
         found = await self._source.document()
-        return _NO_ANSWER if found is None else _coded(request, *found, "application/json", vary="accept-encoding")
+        if found is None:
+            return _NO_ANSWER
+        return await self._documents.response(request, *found, "application/json", vary="accept-encoding")
 
     async def index(self, _: Request) -> Response:
         """The first page."""
@@ -229,14 +235,3 @@ class _Rendered:
 
 def _html(content: bytes) -> Response:
     return Response.of_parts((content,), len(content), _HTML, headers=_PAGE_HEADERS)
-
-
-def _coded(request: Request, content: GzipBody, end: bytes, content_type: str, *, vary: str) -> Response:
-    """A content in the coding that the client prefers. What is not to be compressed is inflated while it is sent."""
-    headers = (("vary", vary),)
-    if accepts_gzip(request.headers.get("accept-encoding", "")):
-        parts = content.member(end)
-        coded = (*headers, ("content-encoding", "gzip"))
-        return Response.of_parts(parts, sum(map(len, parts)), content_type, headers=coded)
-    length = content.length + len(end)
-    return Response.of_parts(content.plain(end), length, content_type, headers=headers, making=INFLATING_BYTES)

@@ -121,9 +121,10 @@ def test_hosts_of_two_clusters_with_one_name_are_told_apart(tmp_path: Path) -> N
     assert play(["promtool"], tmp_path, rules(Settings(labels=("cluster", "region"))), both) == ""
 
 
-def test_a_label_that_no_series_has_changes_nothing(tmp_path: Path) -> None:
-    chosen = [host for host in _situations() if host.length < 2 * HOUR and host.every != 1]
-    assert play(["promtool"], tmp_path, rules(Settings(labels=("cluster",))), played(chosen, 2 * HOUR, every=2)) == ""
+def test_labels_that_no_series_has_or_that_the_target_lacks_change_nothing(tmp_path: Path) -> None:
+    chosen = [host.labelled(root="/srv/docker") for host in _situations() if host.length < 2 * HOUR and host.every != 1]
+    text = rules(Settings(labels=("cluster", "root")))
+    assert play(["promtool"], tmp_path, text, played(chosen, 2 * HOUR, every=2)) == ""
 
 
 def test_rules_of_two_jobs_each_see_their_own(tmp_path: Path) -> None:
@@ -140,6 +141,20 @@ def test_figures_that_come_by_a_textfile_each_hour(tmp_path: Path) -> None:
     settings = Settings(job=textfile.JOB, textfile=3600)
     for one in batches(textfile.situations()):
         assert play(["promtool"], tmp_path, needed(rules(settings), one.alerts), one.played()) == ""
+
+
+@pytest.mark.parametrize(
+    ("labels", "on_all"), [(("root",), {}), (("root", "cluster"), {"cluster": "a"}), (("root", "cluster"), {})]
+)
+def test_figures_by_a_textfile_with_the_label_of_a_root(
+    labels: tuple[str, ...], on_all: dict[str, str], tmp_path: Path
+) -> None:
+    """`once --label root=...`: node_exporter itself has no such label."""
+    settings = Settings(job=textfile.JOB, textfile=3600, labels=labels)
+    hosts = list(textfile.of_roots())
+    alerts = {check.alert for host in hosts for check in host.checks}
+    test = played(hosts, max(host.length for host in hosts), every=5, labels=on_all)
+    assert play(["promtool"], tmp_path, needed(rules(settings), alerts), test) == ""
 
 
 def _of_no_host(series: dict[str, str], counts: dict[int, int], alert: str = "NoExporters") -> dict[str, object]:
