@@ -103,7 +103,7 @@ def _execute(stages: dict[str, Stage], stage: Stage, instruction: str, rest: str
     elif instruction == "HEALTHCHECK":
         stage.check = json.loads(rest.partition("CMD ")[2])
     else:
-        assert instruction == "EXPOSE", instruction
+        assert instruction in ("EXPOSE", "LABEL"), instruction
 
 
 def _copy(stages: dict[str, Stage], stage: Stage, rest: str) -> None:
