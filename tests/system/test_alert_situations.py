@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exporter.rules import Settings, rules
-from tests.support.alerts import first_scan, health, logs, places, space, textfile
+from tests.support.alerts import first_scan, health, logs, places, space, textfile, upsets
 from tests.support.alerts.playing import (
     GB,
     HOUR,
@@ -29,7 +29,7 @@ from tests.support.product import needs
 
 pytestmark = needs("promtool")
 
-_KINDS = {"space": space, "places": places, "logs": logs, "health": health, "first scan": first_scan}
+_KINDS = {"space": space, "places": places, "logs": logs, "health": health, "first scan": first_scan, "upsets": upsets}
 
 
 def _promtool() -> list[str]:

@@ -130,13 +130,13 @@ def _presence() -> Iterator[Host]:
 def _clocks() -> Iterator[Host]:
     for name, ahead in (("behind", -7200), ("ahead", 7200)):
         yield scans(Host(f"a clock that is two hours {name}"), ahead).expect(
-            fires(CLOCK, 15), steady(CLOCK, 16, END), silent(STALE, END)
+            fires(CLOCK, 20), steady(CLOCK, 21, END), silent(STALE, END)
         )
     yield scans(Host("a clock two hours behind, of an older exporter"), -7200, tells=False).expect(
         fires(CLOCK, 40), silent(STALE, END, since=70)
     )
     yield scans(Host("a clock two hours ahead, of an older exporter"), 7200, tells=False).expect(
-        fires(CLOCK, 15), silent(STALE, END)
+        fires(CLOCK, 20), silent(STALE, END)
     )
     yield scans(Host("a right clock"), 0).expect(silent(CLOCK, END), silent(STALE, END))
     yield scans(Host("half a minute is no wrong clock"), 30).expect(silent(CLOCK, END))
