@@ -45,6 +45,7 @@ def parts(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Part]:
         (Collector.IMAGES, True, _images(figures, shown, short)),
         (Collector.CONTAINERS, True, _containers(figures, shown, short)),
         (Collector.VOLUMES, True, _volumes(figures, shown)),
+        (Collector.VOLUMES, True, _binds(figures)),
         (Collector.BUILD_CACHE, True, _build_cache(figures)),
         (Collector.IMAGES, True, _content(figures)),
         # Sums of all collectors: no switch takes them away.
@@ -336,6 +337,23 @@ def _volumes(figures: Figures, shown: Shown) -> Iterator[Part]:
         barrier=figures.barrier,
         changed=figures.changed(VolumeFigures),
         common=(whole, figures.is_known(Figure.VOLUME_USERS)),
+    )
+
+
+def _binds(figures: Figures) -> Iterator[Part]:
+    yield ObjectTable(
+        Collector.VOLUMES,
+        "binds",
+        (
+            Column(c.BIND_SIZE, lambda row: row[1].size),
+            Column(c.BIND_ALLOCATED, lambda row: row[1].allocated),
+        ),
+        [*figures.snapshot.binds.items()],
+        lambda one: one,
+        name=lambda row: row[0],
+        key=lambda row: row[:1],
+        size=lambda row: row[1].allocated,
+        barrier=figures.barrier,
     )
 
 
