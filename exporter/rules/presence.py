@@ -85,7 +85,7 @@ def presence_alerts(settings: Settings) -> list[Alert]:
         Alert(
             "DockerStorageClockWrong",
             "warning",
-            600,
+            max(900, 1.5 * settings.bridge),  # what was wrong in one scrape has ended by then
             f"last_over_time({select(CLOCK_WRONG)}{select.bridge})",
             f"The clock of {_AT} is wrong",
             f"The clock of {_AT} differs by {{{{ $value | humanizeDuration }}}} from that of Prometheus: ages of its"

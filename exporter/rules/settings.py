@@ -61,6 +61,11 @@ class Settings:
         """The labels that tell hosts apart, for `by` and `on`."""
         return ", ".join((*self.labels, "job", "instance"))
 
+    @property
+    def moments(self) -> float:
+        """The seconds of some scrapes one after the other: what none of them has seen is not just lost."""
+        return max(0.3 * self.bridge, 1.5 * self.textfile)
+
     def runbook(self, alert: str) -> str:
         """The address of an alert's page; "" where no runbooks are served. NAME in the address stands for the alert."""
         if _NAME in self.runbooks:

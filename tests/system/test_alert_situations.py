@@ -1,5 +1,6 @@
 """The rules in more than a hundred situations, with lost scrapes, on this machine's Prometheus and on today's."""
 
+import re
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exporter.rules import Settings, rules
-from tests.support.alerts import first_scan, health, logs, places, space, textfile
+from tests.support.alerts import first_scan, health, logs, places, space, textfile, upsets
 from tests.support.alerts.playing import (
     GB,
     HOUR,
@@ -28,7 +29,7 @@ from tests.support.product import needs
 
 pytestmark = needs("promtool")
 
-_KINDS = {"space": space, "places": places, "logs": logs, "health": health, "first scan": first_scan}
+_KINDS = {"space": space, "places": places, "logs": logs, "health": health, "first scan": first_scan, "upsets": upsets}
 
 
 def _promtool() -> list[str]:
@@ -106,6 +107,19 @@ def test_other_scrape_intervals_make_no_difference(seconds: int, tmp_path: Path)
     losses = Losses(0.1, 5) if seconds > 60 else WITHOUT
     text = needed(rules(settings), {check.alert for host in hosts for check in host.checks})
     assert play(["promtool"], tmp_path, text, played(hosts, minutes, losses)) == ""
+
+
+def test_a_full_host_whose_exporter_is_stopped_for_22_seconds(tmp_path: Path) -> None:
+    """Four times, also while it is not known yet: whatever the scrape interval is, one page and nothing false."""
+    hosts = [health.stopped(scrape) for scrape in (5, 15, 60)]
+    text = rules(Settings())
+    told = {space.FULL, logs.UNBOUNDED}
+    others = {one for one in re.findall(r'"alert": "(\w+)"', rules(Settings(), "json")) if one not in told}
+    for host in hosts:
+        host.expect(fires(space.FULL, 12, severity=space.CRITICAL), steady(space.FULL, 12, 110, space.CRITICAL))
+        host.expect(steady(space.FULL, 35, 110, space.WARNING), steady(logs.UNBOUNDED, 65, 110))
+        host.expect(*(silent(one, 110) for one in others))
+    assert play(["promtool"], tmp_path, text, played(hosts, 110)) == ""
 
 
 def test_hosts_of_two_clusters_with_one_name_are_told_apart(tmp_path: Path) -> None:
