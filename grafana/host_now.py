@@ -10,7 +10,7 @@ from exporter.figures.prunes import Category
 from exporter.rules.recording import AVAILABLE, GROWTH, SECONDS_TO_FULL, USED
 from grafana.links import to_runbook
 from grafana.panels import BYTES, COUNT, RATE, SHARE, TIME, Column, dial, figure, graph, listing
-from grafana.queries import DISK, HOST, alerts, known, metric, not_known, plain, recorded, total, whole
+from grafana.queries import BANDS, DISK, HOST, alerts, bands, known, metric, not_known, plain, recorded, total, whole
 from grafana.words import GOOD, LATER, NOW, YEAR, not_filling, nothing, yes_or_no
 
 FULL = ((0.7, "yellow"), (0.9, NOW))
@@ -133,8 +133,8 @@ def growth() -> Iterator[Builder[board.Panel]]:
     """The row Growth: which part grows, and when the disk will be full."""
     allocated, avail = metric("directory_allocated_bytes"), metric("filesystem_avail_bytes")
     by = "{{instance}} {{root}} {{directory}}"
-    text = "Disk blocks of each top-level entry. The widest band has the most data; aufs and overlay2 are layers."
-    shown = total(allocated, "root", "directory")
+    text = f"Disk blocks of each top-level entry: the widest band has most; aufs and overlay2 are layers. {BANDS}"
+    shown = bands("directory_allocated_bytes", "root", "directory")
     yield graph("Where the space goes", text, BYTES, [(shown, by)], stacked=True)
     text = (
         "Slope over the last hour. A directory that stays above zero fills the disk: see DockerStorageGrowthHigh, and "

@@ -9,11 +9,13 @@ from grafana_foundation_sdk.models import dashboard as board
 from exporter.figures.prunes import PRUNE, Category
 from grafana.panels import BYTES, COUNT, RATE, SHARE, TIME, Column, bars, figure, graph, listing
 from grafana.queries import (
+    BANDS,
     CONTAINER,
     HOST,
     IMAGE,
     RECORD,
     VOLUME,
+    bands,
     by_service,
     container,
     image,
@@ -46,8 +48,8 @@ def layers() -> Panels:
     text = "Layers by what uses them. Pending ones are being made or removed; nothing uses orphaned ones."
     counted = total(metric("layers"), "driver", "namespace", "use")
     yield graph("Layers by use", text, COUNT, [(counted, by)], stacked=True)
-    text = "Disk blocks of the layers by what uses them, each inode once."
-    shown = total(metric("layers_allocated_bytes"), "driver", "namespace", "use")
+    text = f"Disk blocks of the layers by what uses them, each inode once. {BANDS}"
+    shown = bands("layers_allocated_bytes", "driver", "namespace", "use")
     yield graph("Bytes by use", text, BYTES, [(shown, by)], stacked=True)
     text = "Entries of the directories that hold layers. They rise and fall together; one that does not has leftovers."
     entries = total(metric("store_entries"), "driver", "store")
@@ -111,11 +113,10 @@ def store() -> Panels:
     """The row of containerd's image store: its content by use, its namespaces, the build history."""
     text = (
         "Disk blocks of the blobs of containerd's image store by what needs them: a blob that several need counts for "
-        "the first. Snapshots, which are the unpacked layers, are in the row Layers."
+        f"the first. Snapshots, which are the unpacked layers, are in the row Layers. {BANDS}"
     )
-    content = metric("content_allocated_bytes")
     by = "{{instance}} {{use}}"
-    yield graph("Content by use", text, BYTES, [(total(content, "use"), by)], stacked=True)
+    yield graph("Content by use", text, BYTES, [(bands("content_allocated_bytes", "use"), by)], stacked=True)
     text = "Blobs by what needs them. Nothing needs orphaned ones: containerd removes them within seconds."
     yield graph("Blobs by use", text, COUNT, [(total(metric("content_blobs"), "use"), by)], stacked=True)
     only = 'namespace!=""'
@@ -251,7 +252,10 @@ def clean_up() -> Panels:
     """The row Clean-up: what can be freed, and by which command."""
     by = "{{instance}} {{category}}"
     order = ", ".join(Category)
-    text = f"What the prune of each category frees after those before it, so they add up. The order is {order}."
+    text = (
+        f"What the prune of each category frees after those before it, so they add up. The order is {order}. While a "
+        "first scan goes on, a category is absent until it is known."
+    )
     reclaimable = total(metric("reclaimable_bytes"), "category")
     yield graph("Reclaimable by category", text, BYTES, [(reclaimable, by)], stacked=True)
     columns = [Column("Frees", BYTES, reclaimable)]
@@ -261,8 +265,8 @@ def clean_up() -> Panels:
         "where it is not known. No prune removes layers_orphaned: see DockerStorageOrphanedLayers."
     )
     yield listing("Reclaimable", text, {"instance": "Host", "category": "Category"}, columns, size=(12, 9))
-    text = f"BuildKit's cache by component. {PRUNE[Category.BUILD_CACHE]} frees what images do not need."
-    cache = total(metric("build_cache_allocated_bytes"), "component")
+    text = f"BuildKit's cache by component. {PRUNE[Category.BUILD_CACHE]} frees what images do not need. {BANDS}"
+    cache = bands("build_cache_allocated_bytes", "component")
     yield graph("Build cache", text, BYTES, [(cache, "{{instance}} {{component}}")], stacked=True, size=(16, 8))
     text = "Records of the build cache, as docker system df counts them."
     yield figure("Build cache records", text, COUNT, total(metric("build_cache_records")), size=(4, 8))

@@ -100,6 +100,7 @@ def content_of(made: dashboard.Dashboard) -> dict[str, Any]:
     panels = [panel for row in content["panels"] for panel in (row, *row.get("panels", ()))]
     for number, panel in enumerate(panels, 1):
         panel["id"] = number
+        panel.get("options", {}).pop("footer", None)  # of tables: none is shown, and since Grafana 12.2 there is none
     parts = [content["templating"]["list"], content.get("links", ()), content["annotations"].get("list", ())]
     for part in itertools.chain(*parts, *(panel.get("links", ()) for panel in panels)):
         for name in _FOREIGN:

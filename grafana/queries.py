@@ -57,6 +57,18 @@ def whole(expression: str, when: str = "") -> str:
     return f"({expression}) unless on ({', '.join(HOST)}) ({done} < {trees})"
 
 
+#: What a graph of `bands` says.
+BANDS = "While a first scan goes on, a band that is not measured yet stays as it was; on a new host it comes later."
+
+
+def bands(name: str, *by: str) -> str:
+    """Sums of a family that add up to a whole; during a first scan, where one is not measured yet, the last one."""
+    measured, hosts = metric(name), ", ".join(HOST)
+    before = total(f"last_over_time({measured}[6h])", *by)
+    done, trees = (metric(f"initial_scan_{one}") for one in ("trees_done", "trees"))
+    return f"{total(measured, *by)} or ({before} and on ({hosts}) ({done} < {trees}))"
+
+
 def not_known() -> str:
     """How many inputs of each host were not read whole."""
     hosts = ", ".join(HOST)

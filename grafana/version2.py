@@ -49,7 +49,27 @@ def resource(content: Content) -> Content:
         "layout": _layout(content["panels"]),
     }
     checked = json.loads(Encoder().encode(models.Dashboard.from_json(spec)))
+    _as_grafana_12(checked)
     return {"apiVersion": _API, "kind": "Dashboard", "metadata": {"name": content["uid"]}, "spec": checked}
+
+
+def _as_grafana_12(spec: Content) -> None:
+    """Change what the SDK writes and the types of Grafana 12.2 (npm's @grafana/schema) do not have.
+
+    The first step of thresholds has no lower bound, whatever its value is; null is no number there.
+    """
+    for one in spec["variables"]:
+        one["spec"].pop("regexApplyTo", None)
+    for panel in spec["elements"].values():
+        config = panel["spec"]["vizConfig"]["spec"]["fieldConfig"]
+        properties = [made for override in config["overrides"] for made in override["properties"]]
+        found = [
+            config["defaults"].get("thresholds"),
+            *(one["value"] for one in properties if one["id"] == "thresholds"),
+        ]
+        for thresholds in filter(None, found):
+            first = thresholds["steps"][0]
+            first["value"] = first["value"] or 0
 
 
 def _panels(content: Content) -> Iterator[Content]:

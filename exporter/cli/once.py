@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 @served_options.intermediate
 @served_options.each_layer
 @served_options.network
+@served_options.binds
+@served_options.rootfs
 @served_options.collectors
 @served_options.chosen_by_name
 @served_options.limits
@@ -46,11 +48,13 @@ def once(  # noqa: PLR0913 - one parameter for each flag
 
     What cannot be read is named on standard error, and the exit status is 1; the rest is printed all the same.
     """
+    options.say_why_this_root(root)
     config = Config(
         root=root,
         containerd_root=containerd_root,
         scan=ScanSettings(workers=workers, tree_timeout=tree_timeout, orphaned_after=orphaned_after, network=network),
         shown=served_options.shown(intermediate=intermediate, each_layer=each_layer, flags=flags),
+        binds=served_options.bind_settings(flags),
     )
     further = _parse(labels) if labels else {}
     from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from exporter.core.units import parse_size
+from exporter.core.wanted import ListName
 
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d+)?)%", re.ASCII)
 #: As Prometheus writes durations; each unit once, the largest first, and a fraction as Go allows it.
@@ -15,6 +16,7 @@ _DURATION = re.compile(
 )
 #: What begins with these is served already.
 _TAKEN = ("/-/", "/api/", "/status", "/runbooks")
+_PAGES = ("/", *(f"/{name}" for name in ListName))
 _SECONDS = (7 * 86400, 86400, 3600, 60, 1, 0.001)
 
 
@@ -91,7 +93,7 @@ class OwnPathType(click.ParamType):  # type: ignore[type-arg] # see above
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the path; raises click.BadParameter."""
         path = str(value)
-        if not path.startswith("/") or "?" in path or "#" in path or path.startswith(_TAKEN) or path == "/":
+        if not path.startswith("/") or "?" in path or "#" in path or path.startswith(_TAKEN) or path in _PAGES:
             self.fail(f"{path!r} is no path of its own, such as /metrics", param, ctx)
         return path
 

@@ -43,6 +43,7 @@ def print_metrics(
         pool,
         network=config.scan.network,
         containerd=config.containerd_root,
+        binds=config.binds,
     )
     timeout = config.scan.tree_timeout
     snapshot = scan_once(scanner, timeout, lambda: importlib.import_module("exporter.expose.publication"))

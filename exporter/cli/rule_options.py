@@ -39,7 +39,8 @@ labels_of_fleets = option(
     "labels",
     multiple=True,
     metavar="NAME",
-    help="A label by which hosts with the same job and instance differ, such as cluster. Repeat it for several.",
+    help="A label by which hosts with the same job and instance differ, such as cluster, or root where `once --label` "
+    "adds it. Repeat it for several.",
 )
 bridge = option(
     "--bridge",

@@ -39,6 +39,8 @@ from exporter.config.settings import (
 @served_options.intermediate
 @served_options.each_layer
 @served_options.network
+@served_options.binds
+@served_options.rootfs
 @served_options.collectors
 @served_options.chosen_by_name
 @served_options.limits
@@ -65,6 +67,8 @@ def run(**flags: Any) -> None:
     from exporter.web.connections.addresses import AddressError  # noqa: PLC0415
 
     log.configure(flags["log_level"], flags["log_format"])
+    if why := options.why_this_root():
+        log.Logger().info("root.chosen", root=flags["root"], why=why, advice="--root names another one")
     try:
         asyncio.run(serve(_config(**flags), sockets, first))
     except (AddressError, SettingsError, SandboxError) as error:
@@ -105,5 +109,6 @@ def _config(root: str, intermediate: bool, each_layer: bool, **flags: Any) -> Co
         ),
         log=LogSettings(level=flags["log_level"], style=flags["log_format"]),
         sandbox=SandboxMode(flags["sandbox"]),
+        binds=served_options.bind_settings(flags),
         shown=served_options.shown(intermediate=intermediate, each_layer=each_layer, flags=flags),
     )

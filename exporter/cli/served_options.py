@@ -10,6 +10,7 @@ from exporter.cli.param_types import OwnPathType, RegexType
 from exporter.config.limits import COLLECTORS, DEFAULT_SERIES, LIMITED, NAMED, Shown
 from exporter.config.settings import (
     DEFAULT_PORT,
+    BindSettings,
     SandboxMode,
     WebSettings,
 )
@@ -32,6 +33,22 @@ network = option(
     is_flag=True,
     help="Measure volumes on network filesystems (NFS, CIFS, FUSE and others) too. Each file of them is asked for over "
     "the network.",
+)
+binds = option(
+    "--collector.binds.include",
+    "binds",
+    default="",
+    type=RegexType(),
+    metavar="REGEX",
+    help="Measure the directories and files of the host that containers mount and whose path matches this regular "
+    "expression, and serve bind_size_bytes of them. Without it none: they may be anywhere.",
+)
+rootfs = option(
+    "--path.rootfs",
+    "rootfs",
+    default="",
+    metavar="DIR",
+    help="Where the host's / is mounted here, for --collector.binds.include. Default: /, unless that is a container's.",
 )
 listen = option(
     "--web.listen-address",
@@ -165,6 +182,11 @@ def shown(*, intermediate: bool, each_layer: bool, flags: Mapping[str, Any]) -> 
     if both := sorted(dict(include).keys() & dict(exclude).keys()):
         raise click.UsageError(f"--collector.{both[0]}.include and --collector.{both[0]}.exclude exclude each other")
     return Shown(intermediate, each_layer, most, off, include, exclude)
+
+
+def bind_settings(flags: Mapping[str, Any]) -> BindSettings:
+    """Make the settings of bind mounts from these flags."""
+    return BindSettings(flags["binds"], flags["rootfs"])
 
 
 sandbox = option(

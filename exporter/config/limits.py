@@ -7,20 +7,22 @@ from functools import lru_cache
 from typing import TypeVar
 
 #: The collectors that have a limit.
-LIMITED = ("build_cache", "containers", "directories", "images", "layers", "volumes")
+LIMITED = ("binds", "build_cache", "containers", "directories", "images", "layers", "volumes")
 DEFAULT_SERIES = 20_000
 #: The collectors, and with what the names of their families begin behind the prefix of all.
 COLLECTORS: Mapping[str, tuple[str, ...]] = {
     "build_cache": ("build_cache_",),
     "containers": ("container_", "containers"),
-    "directories": ("directory_", "reclaimable_", "unattributed_", "filesystem_"),
+    "directories": ("directory_",),
     "images": (
         *("image_", "images", "layer_", "layers", "missing_layers"),
         *("content_", "build_history_", "store_entries"),
     ),
-    "volumes": ("volume_", "volumes"),
+    "volumes": ("volume_", "volumes", "bind_"),
 }
 
+#: Sums over all collectors. They are always served; a query has them with the directories.
+SUMS = ("reclaimable_", "unattributed_", "filesystem_")
 #: The collectors of which objects are chosen by name.
 NAMED = ("containers", "images", "volumes")
 

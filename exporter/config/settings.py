@@ -24,6 +24,19 @@ class SandboxMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class BindSettings:
+    """`include`: the regular expression that a source must match to be measured; "" measures none.
+
+    `rootfs`: where the host's / is mounted; "" is /, unless that is a container's own. `network`: sources on network
+    filesystems are measured, too.
+    """
+
+    include: str = ""
+    rootfs: str = ""
+    network: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ScanSettings:
     """How often trees are measured, and the CPU time for it. `duty_cycle` is a fraction of one core.
 
@@ -88,5 +101,6 @@ class Config:
     web: WebSettings = field(default_factory=WebSettings)
     log: LogSettings = field(default_factory=LogSettings)
     shown: Shown = EVERYTHING
+    binds: BindSettings = BindSettings()
     sandbox: SandboxMode = SandboxMode.AUTO
     containerd_root: str = FIND_CONTAINERD

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from exporter.core.measured import Measured, Reason, Tree, is_within, mount_around, root_of
+from exporter.core.measured import Measured, Reason, Tree, Usage, is_within, mount_around, root_of
 from exporter.core.objects import Inventory, Problem
 from exporter.core.states import Collector, ContainerId, LayerKey, Trigger
 
@@ -78,7 +78,8 @@ class Snapshot:
     writable tree was measured. `progress` is that of the first scan. `mounts` are the paths at which other
     filesystems are mounted; `subvolumes`: directories of the root's own filesystem can have device numbers of their
     own. `further`: the roots beside it that are read with it. `places` are the filesystems of the roots' directories,
-    and of the mounts that hold a part of them (`filesystem_of`).
+    and of the mounts that hold a part of them (`filesystem_of`). `binds`: what the sources of bind mounts hold that are
+    measured; they are no part of any sum.
     """
 
     root: str
@@ -101,6 +102,7 @@ class Snapshot:
     progress: Progress | None = None
     incomplete: frozenset[Tree] = frozenset()
     unfinished: bool = False
+    binds: Mapping[str, Usage] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:

@@ -92,9 +92,14 @@ class ContainerState(StrEnum):
 
 
 class ViewKind(StrEnum):
-    """What is made of a snapshot only when somebody asks for it: what the pages show, and the document."""
+    """What is made of a snapshot only when somebody asks for it.
+
+    What the pages `/` and `/status` show, one page of a list, what has grown, and the document.
+    """
 
     PAGES = "pages"
+    LISTING = "listing"
+    GROWTH = "growth"
     DOCUMENT = "document"
 
 

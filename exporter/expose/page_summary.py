@@ -2,32 +2,26 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TypeVar
+from itertools import islice
 
 from exporter.core.knowledge import Input
-from exporter.core.model import Problem, Snapshot, Use
+from exporter.core.model import Container, Image, Problem, Snapshot, Use
 from exporter.core.text import label, shorten
+from exporter.core.wanted import ListName, Wanted
 from exporter.expose.containerd_advice import containerd_advice
 from exporter.expose.linked_parts import linked_parts, path_of
+from exporter.expose.lists import chosen, in_order, largest, short_container, short_image, without_size
 from exporter.expose.snapshot_api import objects, store
-from exporter.expose.snapshot_api.rows import (
-    ContainerRow,
-    DirectoryRow,
-    ImageRow,
-    LayerRow,
-    VolumeRow,
-)
+from exporter.expose.snapshot_api.rows import DirectoryRow, MountRow
 from exporter.expose.store_parts import LayersOf, several, store_notes, store_parts
 from exporter.expose.summary import Summary
 from exporter.figures.figures import Figures
 from exporter.figures.needs import Figure
 
-#: How many rows a table on /status has at most, the largest first.
+#: How many rows a table on /status has at most, the largest first, and a table on / with objects that no other has.
 ROWS = 50
-_REFERENCES = 20
-
-
-_Row = TypeVar("_Row", DirectoryRow, ImageRow, ContainerRow, VolumeRow, LayerRow)
+_FEW = 10
+_ORPHANED = Wanted(ListName.LAYERS, "on-disk", only=Use.ORPHANED)
 
 
 def summarize(figures: Figures) -> Summary:
@@ -36,42 +30,70 @@ def summarize(figures: Figures) -> Summary:
     summary = root_summary(snapshot)
     if not snapshot.measured:
         return summary
-    unread = {one.path for one in snapshot.problems}
-    parts = linked_parts(objects.directories(figures), objects.remarks(snapshot), unread)
-    directories = tuple(replace(row, name=path_of(row)) if row.root else row for row in parts)
-    images = [row for row in objects.images(figures) if row.listed]
-    containers = list(objects.containers(figures))
-    mounts = [(shorten(row.name or row.id[:12]), mount) for row in containers for mount in row.mounts]
-    knowledge = snapshot.inventory.knowledge
-    orphans = list(objects.layers(figures, Use.ORPHANED))
+    parts = _parts(figures)
+    images = chosen(figures, Wanted(ListName.IMAGES, "virtual"))[0]
+    orphans = chosen(figures, _ORPHANED)[0]
+    volumes = largest(figures, ListName.VOLUMES, ROWS)
+    containers = largest(figures, ListName.CONTAINERS, ROWS)
     summary = _with_store(figures, summary, images)
     return replace(
         summary,
         taken=snapshot.taken if snapshot.complete else None,
-        counts=(
-            ("layers", len(snapshot.inventory.layers) if knowledge.whole((Input.LAYER_STORES,)) else None),
-            ("images", len(images) if figures.is_known(Figure.IMAGE_LISTED) else None),
-            ("containers", len(containers) if knowledge.whole((Input.CONTAINERS,)) else None),
-            ("volumes", len(snapshot.inventory.volumes) if knowledge.whole((Input.VOLUMES,)) else None),
-            ("orphaned layers", len(orphans) if figures.is_known(Figure.LAYERS_OF_OTHERS) else None),
-            ("directories", len(directories)),
-            ("mounts", len(mounts)),
-        ),
-        directories=_largest((row.allocated, row.name, row) for row in directories),
-        used=_sum(row.allocated for row in directories),
+        counts=_counts(figures, images=len(images), orphans=len(orphans), parts=len(parts)),
+        directories=_largest(parts),
+        used=_sum(row.allocated for row in parts),
+        allocated=tuple((label(one.path), blocks) for one, blocks in figures.allocated.items()),
         reclaimable=tuple(replace(row, commands=()) for row in objects.reclaimable(figures.reclaim)),
-        images=tuple(map(_short_image, _largest((row.virtual, row.id, row) for row in images))),
-        containers=tuple(map(_short_container, _largest((row.writable, row.id, row) for row in containers))),
-        logs=tuple(map(_short_container, _largest((row.log, row.id, row) for row in containers))),
-        mounts=tuple(mounts[:ROWS]),
-        volumes=_largest((row.size, row.name, row) for row in objects.volumes(figures)),
-        orphans=_largest((row.allocated, row.id, row) for row in orphans),
+        images=tuple(map(short_image, objects.images(figures, largest(figures, ListName.IMAGES, ROWS)))),
+        containers=tuple(map(short_container, objects.containers(figures, containers))),
+        mounts=_mounts(figures),
+        volumes=tuple(objects.volumes(figures, volumes)),
+        layers=tuple(objects.layers(figures, largest(figures, ListName.LAYERS, _FEW))),
+        records=tuple(objects.build_records(figures, largest(figures, ListName.BUILD_CACHE, _FEW))),
+        orphans=tuple(objects.layers(figures, in_order(figures, _ORPHANED, orphans)[:ROWS])),
         missing=sum(map(len, figures.missing.values())) if figures.is_known(Figure.MISSING_LAYERS) else None,
         collectors=tuple((collector, scan) for collector, scan in snapshot.collectors.items()),
+        sizeless=tuple((str(name), count) for name, count in without_size(figures)),
+        unknown=len({row.figure for row in objects.unknown(figures)}),
     )
 
 
-def _with_store(figures: Figures, summary: Summary, images: list[ImageRow]) -> Summary:
+def _parts(figures: Figures) -> list[DirectoryRow]:
+    """The top-level entries, with names that can be shown."""
+    snapshot = figures.snapshot
+    unread = {one.path for one in snapshot.problems}
+    parts = linked_parts(objects.directories(figures), objects.remarks(snapshot), unread)
+    return [replace(row, name=path_of(row)) if row.root else row for row in parts]
+
+
+def _counts(figures: Figures, *, images: int, orphans: int, parts: int) -> tuple[tuple[str, int | None], ...]:
+    """How many objects of each kind there are."""
+    inventory, knowledge = figures.snapshot.inventory, figures.snapshot.inventory.knowledge
+    return (
+        ("layers", len(inventory.layers) if knowledge.whole((Input.LAYER_STORES,)) else None),
+        ("images", images if figures.is_known(Figure.IMAGE_LISTED) else None),
+        ("containers", len(inventory.containers) if knowledge.whole((Input.CONTAINERS,)) else None),
+        ("volumes", len(inventory.volumes) if knowledge.whole((Input.VOLUMES,)) else None),
+        ("build records", len(inventory.build_cache.records) if figures.is_known(Figure.BUILD_CACHE) else None),
+        ("orphaned layers", orphans if figures.is_known(Figure.LAYERS_OF_OTHERS) else None),
+        ("directories", parts),
+        ("mounts", sum(len(one.mounts) for one in inventory.containers)),
+    )
+
+
+def _mounts(figures: Figures) -> tuple[tuple[str, MountRow], ...]:
+    """The first mounts of containers."""
+    few: list[Container] = []
+    count = 0
+    for one in figures.snapshot.inventory.containers:
+        if one.mounts and count < ROWS:
+            few.append(one)
+            count += len(one.mounts)
+    rows = ((shorten(row.name or row.id[:12]), at) for row in objects.containers(figures, few) for at in row.mounts)
+    return tuple(islice(rows, ROWS))
+
+
+def _with_store(figures: Figures, summary: Summary, images: list[Image]) -> Summary:
     """Add what is known of a containerd image store, if there is one."""
     found = figures.snapshot.inventory.content
     if found is None:
@@ -113,18 +135,9 @@ def _sum(sizes: Iterable[int | None]) -> int | None:
     return None if None in known else sum(size for size in known if size is not None)
 
 
-def _largest(rows: Iterable[tuple[int | None, str, _Row]]) -> tuple[_Row, ...]:
+def _largest(rows: Iterable[DirectoryRow]) -> tuple[DirectoryRow, ...]:
     """The largest rows; rows of unknown size are last."""
-    ordered = sorted(rows, key=lambda row: (row[0] is None, -(row[0] or 0), row[1]))
-    return tuple(row for _, _, row in ordered[:ROWS])
-
-
-def _short_image(row: ImageRow) -> ImageRow:
-    return replace(row, references=tuple(map(shorten, row.references[:_REFERENCES])), digests=row.digests[:1])
-
-
-def _short_container(row: ContainerRow) -> ContainerRow:
-    return replace(row, name=shorten(row.name), image=shorten(row.image), mounts=())
+    return tuple(sorted(rows, key=lambda row: (row.allocated is None, -(row.allocated or 0), row.name))[:ROWS])
 
 
 def _presentable(problem: Problem) -> Problem:

@@ -6,10 +6,16 @@
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from exporter.config.limits import EVERYTHING, Shown
 from exporter.core.measured import Reason
 from exporter.core.model import Collector, Counters, Filesystem, Snapshot, ViewKind
+from exporter.core.wanted import Wanted
+from exporter.expose.growing import Growth
+from exporter.expose.growth import TotalsRing
+from exporter.expose.listing import ListPage
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.further_labels import with_labels
 from exporter.expose.metrics.kept import KeptExposition
@@ -30,6 +36,7 @@ class Publisher:
         self._skipped = SkippedMounts()
         self._figures: Figures | None = None
         self._number = 0
+        self._ring = TotalsRing()
 
     def publish(
         self,
@@ -53,26 +60,47 @@ class Publisher:
             landlock=landlock,
         )
 
-    def view(self, kind: ViewKind, counters: Counters) -> View | None:
+    def note_totals(self, counters: Counters) -> None:
+        """Keep the totals of what is served now, if it is time: growth is worked out from them."""
+        figures, now = self._figures, time.monotonic()
+        if figures is None or not figures.snapshot.complete or not self._ring.is_due(now):
+            return
+        failed = figures.barrier.failed.copy()
+        figures.barrier.attempt(Collector.DIRECTORIES, "totals", lambda: self._ring.note(now, figures), None)
+        _count(figures.barrier.failed - failed, counters)
+
+    def view(self, kind: ViewKind, counters: Counters, wanted: Wanted | None = None) -> View | None:
         """What somebody asks for, of the last snapshot that was published with its body."""
         figures = self._figures
         if figures is None:
             return None
-        snapshot = figures.snapshot
-        taken = snapshot.taken if snapshot.complete else None
         failed = figures.barrier.failed.copy()
-        if kind is ViewKind.DOCUMENT:
-            from exporter.expose.snapshot_api.encode import describe  # noqa: PLC0415 - most never need it
-
-            view = View(self._number, kind, taken, document=describe(figures))
-        else:
-            from exporter.expose.page_summary import root_summary, summarize  # noqa: PLC0415 - as above
-
-            instead = root_summary(snapshot)
-            summary = figures.barrier.attempt(Collector.DIRECTORIES, "pages", lambda: summarize(figures), instead)
-            view = View(self._number, kind, taken, summary=summary)
+        taken = figures.snapshot.taken if figures.snapshot.complete else None
+        view = self._viewed(figures, View(self._number, kind, taken, wanted=wanted))
         _count(figures.barrier.failed - failed, counters)
         return view
+
+    def _viewed(self, figures: Figures, view: View) -> View:
+        """A view with its content."""
+        attempt, wanted = figures.barrier.attempt, view.wanted
+        if view.kind is ViewKind.DOCUMENT:
+            from exporter.expose.snapshot_api.encode import describe  # noqa: PLC0415 - most never need it
+
+            return replace(view, document=describe(figures))
+        if view.kind is ViewKind.GROWTH:
+            now = time.monotonic()
+            work = partial(self._ring.growth, now, figures)
+            return replace(view, growth=attempt(Collector.DIRECTORIES, "growth", work, Growth()))
+        if wanted is not None:
+            from exporter.expose.lists import listing  # noqa: PLC0415 - as above
+
+            failed = ListPage(wanted, why="the exporter failed to work it out, see its log")
+            made = attempt(Collector.DIRECTORIES, "a list", lambda: listing(figures, wanted), failed)
+            return replace(view, listing=made)
+        from exporter.expose.page_summary import root_summary, summarize  # noqa: PLC0415 - as above
+
+        instead = root_summary(figures.snapshot)
+        return replace(view, summary=attempt(Collector.DIRECTORIES, "pages", lambda: summarize(figures), instead))
 
     def _body(self, snapshot: Snapshot, counters: Counters) -> Body:
         figures = self._figures = Figures(snapshot, self._figures)

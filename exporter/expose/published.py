@@ -10,6 +10,9 @@ from exporter.core.gzip_body import GzipBody
 from exporter.core.messages import Messages
 from exporter.core.model import Counters, Filesystem, Snapshot, ViewKind
 from exporter.core.text import label
+from exporter.core.wanted import Wanted
+from exporter.expose.growing import Growth
+from exporter.expose.listing import ListPage
 from exporter.expose.metrics.render import render_part
 from exporter.expose.metrics.status import status_families
 from exporter.expose.snapshot_api.pieces import unread_document
@@ -32,13 +35,19 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What somebody has asked for, made of the snapshot of the body with this number, which was `taken` then."""
+    """What somebody has asked for, made of the snapshot of the body with this number, which was `taken` then.
+
+    `wanted` is what was asked for in a listing.
+    """
 
     number: int
     kind: ViewKind
     taken: float | None
     summary: Summary | None = None
     document: GzipBody | None = None
+    wanted: Wanted | None = None
+    listing: ListPage | None = None
+    growth: Growth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +78,5 @@ def unread(root: str) -> tuple[Publication, tuple[View, ...]]:
     body = Body(number, GzipBody.of([]), GzipBody.of([]), NOT_YET)
     first = Publication(render_part(families, "text"), render_part(families, "openmetrics"), None, body)
     pages = View(number, ViewKind.PAGES, None, summary=Summary(label(root), NOT_YET))
-    return first, (pages, View(number, ViewKind.DOCUMENT, None, document=unread_document(root, NOT_YET)))
+    growth = View(number, ViewKind.GROWTH, None, growth=Growth())
+    return first, (pages, growth, View(number, ViewKind.DOCUMENT, None, document=unread_document(root, NOT_YET)))

@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from exporter.core.units import human
-from exporter.expose.snapshot_api.rows import ContentRow, ImageRow, LayerRow, NamespaceRow
+from exporter.expose.snapshot_api.rows import ContentRow, LayerRow, NamespaceRow
 
 #: What the uses of blobs and snapshots are called.
 BLOBS = {
@@ -74,8 +75,24 @@ def several(namespaces: Iterable[NamespaceRow]) -> tuple[NamespaceRow, ...]:
     return found if len(found) > 1 else ()
 
 
+class OfStore(Protocol):
+    """What an image says of the store that it is in."""
+
+    @property
+    def driver(self) -> str:
+        """The graph driver."""
+
+    @property
+    def namespace(self) -> str:
+        """That of containerd; "" where it is not in such a store."""
+
+    @property
+    def listed(self) -> bool:
+        """As `docker images` lists it."""
+
+
 def store_notes(
-    images: Iterable[ImageRow],
+    images: Iterable[OfStore],
     layers: Iterable[LayersOf],
     content: Iterable[ContentRow],
     history: int | None,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from exporter.core.model import CollectorScan, Problem, Progress
 from exporter.expose.snapshot_api.rows import (
+    BuildRecordRow,
     ContainerRow,
     DirectoryRow,
     GapRow,
@@ -26,7 +27,9 @@ class Summary:
 
     `further`: the roots that are read with the data root. `advice`: what is said of one that is not read.
     `progress` is that of a first scan that is not done; there is no time `taken` then, and much is None.
-    `store` and `store_notes` are those of a containerd image store, `namespaces` its namespaces if they are several.
+    `allocated`: the bytes of disk blocks that are measured on each filesystem, by its path. `unknown`: how many kinds
+    of figures are not known. `sizeless`: of how many objects of a list the size is not known, by its name. `store` and
+    `store_notes` are those of a containerd image store, `namespaces` its namespaces if they are several.
     """
 
     root: str
@@ -42,9 +45,10 @@ class Summary:
     reclaimable: tuple[ReclaimableRow, ...] = ()
     images: tuple[ImageRow, ...] = ()
     containers: tuple[ContainerRow, ...] = ()
-    logs: tuple[ContainerRow, ...] = ()
     mounts: tuple[tuple[str, MountRow], ...] = ()
     volumes: tuple[VolumeRow, ...] = ()
+    layers: tuple[LayerRow, ...] = ()
+    records: tuple[BuildRecordRow, ...] = ()
     orphans: tuple[LayerRow, ...] = ()
     missing: int | None = 0
     gaps: tuple[GapRow, ...] = ()
@@ -56,6 +60,9 @@ class Summary:
     store: tuple[StorePart, ...] = ()
     store_notes: tuple[str, ...] = ()
     namespaces: tuple[NamespaceRow, ...] = ()
+    allocated: tuple[tuple[str, int], ...] = ()
+    unknown: int = 0
+    sizeless: tuple[tuple[str, int], ...] = ()
 
     def count(self, what: str) -> int | None:
         """How many objects of a kind there are; None where that is not known."""

@@ -14,6 +14,7 @@ from exporter.rules.filesystems import (
     RESIZED,
     ROOT,
     SIZE,
+    gone,
     images,
 )
 from exporter.rules.history import HISTORY_SECONDS, LOW_FILES, LOW_SPACE, MOST_ALLOCATED, MOST_USED
@@ -142,11 +143,12 @@ def _almost_full(select: Select) -> list[Alert]:
 
 
 def _below(select: Select, what: _Resource, level: float, severity: Severity) -> str:
-    """Below a level, or not far above it while the alert fires."""
+    """Below a level, or not far above it while the alert fires. What may be unmounted does not begin to count."""
     firing = f'ALERTS{{alertname="{what.full}", alertstate="firing", severity="{severity}"}}'
     share = what.share(select)
     lasting = f"{share} < {number(_BEYOND * level)}\n  and on ({select.host}, device, mountpoint) {firing}"
-    return enclosed(f"{share} < {number(level)}\nor\n  {lasting}")
+    begins = f"{share} < {number(level)}\nunless on ({select.host}, mountpoint)\n  ({gone(select)})"
+    return enclosed(f"{begins}\nor\n  {lasting}")
 
 
 def _full_soon(select: Select) -> Alert:
@@ -156,11 +158,10 @@ def _full_soon(select: Select) -> Alert:
     """
     limits = select.settings.thresholds
     soon = duration(limits.full_soon)
-    moments = max(0.3 * select.settings.bridge, 1.5 * select.settings.textfile)
 
     def expression(what: _Resource) -> str:
         trend = f"predict_linear({select(what.free)}{select.trend(600)}, {number(limits.full_soon)}) < 0"
-        falls = f"{select(what.free)} < 0.99 * ({select(what.free)} {select.offset(moments)})"
+        falls = f"{select(what.free)} < 0.99 * ({select(what.free)} {select.offset(select.settings.moments)})"
         falls = enclosed(f"{falls}\nor\n  {what.share(select)} < 0.02")
         low = f"{what.share(select)} < {number(limits.almost_full)}"
         return f"{joined('and', low, indented(trend), indented(falls))}\nunless\n{_usual(select, what)}"

@@ -1,5 +1,7 @@
 """Alerts on what is not there: the exporter, its figures, and a clock that tells how old they are."""
 
+import itertools
+
 from exporter.expose.metrics import catalogue as c
 from exporter.rules.alert import Alert, Record, Select, enclosed, indented, joined
 from exporter.rules.settings import Settings, duration
@@ -13,6 +15,9 @@ CLOCK_WRONG = "instance:docker_storage_clock_wrong_seconds:last"
 _AT = "{{ $labels.instance }}"
 _HOUR = 3600
 _DAY = 24 * _HOUR
+#: Where figures come by node_exporter: the hosts that have had some within a day, and whether node_exporter answers.
+#: With `once --label root=...` these are the roots.
+TARGET = "instance:docker_storage_target_up:last"
 #: So many scrapes lie in the bridged time, or more: two that are lost one after the other then change nothing.
 _BRIDGED = 3
 #: A figure of an exporter that does not tell the time may be so many seconds ahead of the time at which it is served.
@@ -24,7 +29,8 @@ def presence_records(settings: Settings) -> list[Record]:
     select = Select(settings)
     clock = select(c.TIME)
     own = [] if settings.textfile else [Record(CLOCK, f"max by ({select.host}) ({clock} - timestamp({clock}))")]
-    return [*own, Record(CLOCK_WRONG, _clock_wrong(select))]
+    target = [Record(TARGET, _target(select))] if settings.textfile else []
+    return [*own, *target, Record(CLOCK_WRONG, _clock_wrong(select))]
 
 
 def presence_alerts(settings: Settings) -> list[Alert]:
@@ -79,7 +85,7 @@ def presence_alerts(settings: Settings) -> list[Alert]:
         Alert(
             "DockerStorageClockWrong",
             "warning",
-            600,
+            max(900, 1.5 * settings.bridge),  # what was wrong in one scrape has ended by then
             f"last_over_time({select(CLOCK_WRONG)}{select.bridge})",
             f"The clock of {_AT} is wrong",
             f"The clock of {_AT} differs by {{{{ $value | humanizeDuration }}}} from that of Prometheus: ages of its"
@@ -98,17 +104,51 @@ def _seldom(select: Select) -> str:
     return f"{seconds} > {number(settings.length(settings.bridge) / _BRIDGED)}"
 
 
+def _labels_of_targets(settings: Settings) -> list[tuple[str, list[str]]]:
+    """The labels by which figures and their target are the same host, for each way of having them; and who lacks which.
+
+    A label such as `cluster` is on `up`, too; one that `once --label` adds, such as `root`, is on the figures only.
+    Which of the two a label is, only Prometheus knows. The matchers select what lacks the other labels.
+    """
+    every = settings.labels
+    ways = []
+    for size in range(len(every), -1, -1):
+        for chosen in itertools.combinations(every, size):
+            lacking = [f'{one}=""' for one in every if one not in chosen]
+            ways.append((", ".join((*chosen, "job", "instance")), lacking))
+    return ways
+
+
+def _by_target(select: Select, figures: str) -> str:
+    """The hosts that have these figures, with the labels that their target may have."""
+    if not select.settings.labels:
+        return f"  {figures}"
+    ways = (f"group by ({labels}) ({figures})" for labels, _ in _labels_of_targets(select.settings))
+    return enclosed(joined("or", *ways))
+
+
+def _target(select: Select) -> str:
+    """Whether the target of each host has answered of late, of those that have had figures within a day."""
+    figures = f"group by ({select.host}) (last_over_time({select(c.UP)}{select.window(_DAY)}))"
+
+    def way(labels: str, lacking: list[str]) -> str:
+        answers = f"max by ({labels}) (max_over_time({select('up', *lacking)}{select.bridge}))"
+        return f"{figures}\n* on ({labels}) group_left ()\n  {answers}"
+
+    return joined("or", *(way(*one) for one in _labels_of_targets(select.settings)))
+
+
 def _down(select: Select) -> str:
     """Down, or up and down: an alert on the present state alone never fires for what is down three of six minutes.
 
     One outage is two changes. What has mostly answered of late is up again. Where the figures come by
-    node_exporter, only hosts that have had some count.
+    node_exporter, only hosts that have had some count, and all roots of one are one alert.
     """
     hour = select.window(_HOUR)
     up = select("up")
     of_these = ""
     if select.settings.textfile:
-        of_these = f"\nand on ({select.host})\n  last_over_time({select(c.UP)}{select.window(_DAY)})"
+        of_these = f"\nand on ({select.host})\n{_by_target(select, select(TARGET))}"
     share = f"avg_over_time({up}{hour}) < 0.75 and avg_over_time({up}{select.bridge}) < 0.65"
     flapping = f"{share} and changes({up}{hour}) > 3"
     now = f"last_over_time({up}{select.bridge}) == 0"
@@ -127,24 +167,24 @@ def _none(select: Select) -> str:
 
 def _lost(select: Select) -> str:
     """No target for half a day at most, and one before. Hosts of some hours come and go by intent."""
-    there = c.UP if select.settings.textfile else "up"
+    textfile = select.settings.textfile
     before, long_before = (
-        f"group by ({select.host}) (last_over_time({select(there)}{select.bridge} {select.offset(ago)}))"
+        f"group by ({select.host}) (last_over_time({select(c.UP if textfile else 'up')}{select.bridge}"
+        f" {select.offset(ago)}))"
         for ago in (_DAY / 2, _DAY)
     )
-    return f"{before}\nand\n  {long_before}\nunless\n  group by ({select.host}) ({select.last('up')})"
+    now = select(TARGET) if textfile else f"group by ({select.host}) ({select.last('up')})"
+    return f"{before}\nand\n  {long_before}\nunless\n  {now}"
 
 
 def _without_figures(select: Select) -> str:
     """Up without filesystems. One that says that it cannot read the root has an alert of its own."""
+    space, unreadable = select.last(c.FILESYSTEM_AVAIL), f"{select.last(c.UP)} == 0"
     host = f"on ({select.host})"
-    of_these = ""
     if select.settings.textfile:
-        of_these = f"\nand {host}\n  last_over_time({select(c.UP)}{select.window(_DAY)})"
-    return (
-        f"max_over_time({select('up')}{select.bridge}) == 1\nunless {host}\n  {select.last(c.FILESYSTEM_AVAIL)}\n"
-        f"unless {host}\n  {select.last(c.UP)} == 0{of_these}"
-    )
+        return f"{select(TARGET)} == 1\nunless {host}\n  {space}\nunless {host}\n  {unreadable}"
+    up = f"max_over_time({select('up')}{select.bridge}) == 1"
+    return joined(f"unless {host}", up, _by_target(select, space), _by_target(select, unreadable))
 
 
 def _clock_wrong(select: Select) -> str:

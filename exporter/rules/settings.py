@@ -12,6 +12,7 @@ _TAKEN = frozenset(
     label for one in vars(catalogue).values() if isinstance(one, catalogue.Metric) for label in one.labels
 ).difference(("root",)) | {"job", "instance", "alertname", "alertstate", "severity", "resource", "pool"}
 _RUNBOOK = re.compile(r"https?://\S+")
+_MOST_LABELS = 4
 _NAME = "NAME"
 _DEFAULTS = Thresholds()
 
@@ -21,9 +22,10 @@ class Settings:
     """The settings of one rules file. Times are seconds; raises ValueError for what cannot be a setting.
 
     `runbooks` is the address of the pages, or "" where there are none. `labels` tell fleets apart that have the same
-    `job` and `instance`. `bridge` is the length of a gap in the samples that changes nothing. `textfile` is how often
-    `once` writes for node_exporter; 0 where the exporter itself is scraped. `speed` divides all durations, to try the
-    alerts out: no range becomes shorter than `shortest` seconds then, because it must contain some scrapes.
+    `job` and `instance`, or roots of one host; `up` need not have them. `bridge` is the length of a gap in the samples
+    that changes nothing. `textfile` is how often `once` writes for node_exporter; 0 where the exporter itself is
+    scraped. `speed` divides all durations, to try the alerts out: no range becomes shorter than `shortest` seconds
+    then, because it must contain some scrapes.
     """
 
     job: str = "docker-storage"
@@ -51,11 +53,18 @@ class Settings:
                 raise ValueError(f"{name}: {duration(value)} is not between {duration(least)} and {duration(most)}")
         if len({*self.labels}) < len(self.labels):
             raise ValueError("a label is named twice")
+        if len(self.labels) > _MOST_LABELS:
+            raise ValueError(f"more than {_MOST_LABELS} labels: each of them doubles some of the rules")
 
     @property
     def host(self) -> str:
         """The labels that tell hosts apart, for `by` and `on`."""
         return ", ".join((*self.labels, "job", "instance"))
+
+    @property
+    def moments(self) -> float:
+        """The seconds of some scrapes one after the other: what none of them has seen is not just lost."""
+        return max(0.3 * self.bridge, 1.5 * self.textfile)
 
     def runbook(self, alert: str) -> str:
         """The address of an alert's page; "" where no runbooks are served. NAME in the address stands for the alert."""

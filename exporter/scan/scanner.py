@@ -5,10 +5,11 @@
 of them.
 """
 
-from collections.abc import Collection, Iterable
+from collections import ChainMap
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from exporter.config.settings import NO_CONTAINERD
+from exporter.config.settings import NO_CONTAINERD, BindSettings
 from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot, Untaken
 from exporter.core.dirty import Dirty
@@ -32,6 +33,7 @@ from exporter.inventory.opening import RootError, open_mounted, open_root, root_
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Result, Task
+from exporter.scan.binds import Binds
 from exporter.scan.disks import disks_of, further_roots, has_subvolumes
 from exporter.scan.hard_links import gained_links
 from exporter.scan.in_use import written_now
@@ -42,6 +44,8 @@ from exporter.scan.plan import Plan
 from exporter.scan.planner import Planner
 from exporter.scan.runs import Runs
 from exporter.scan.scan_run import ScanRun, ScanStats
+
+NO_BINDS = BindSettings()
 
 
 class Scanner:
@@ -59,6 +63,7 @@ class Scanner:
         proc: str = "/proc",
         network: bool = False,
         containerd: str = NO_CONTAINERD,
+        binds: BindSettings = NO_BINDS,
     ) -> None:
         """`network`: measure volumes on network filesystems, too. `containerd`: see `Config.containerd_root`."""
         self.path = path
@@ -77,6 +82,8 @@ class Scanner:
         self._known = Snapshot(path, self._clock.now())
         self._metadata = Metadata(self._grace, self._proc)
         self._measurements, self._planner = Measurements(), Planner()
+        self._binds = Binds(replace(binds, network=binds.network or network))
+        self._opened: dict[Tree, tuple[int, int]] = {}
         #: The further roots, and where filesystems with parts of all roots are mounted, below these. Others are behind
         #: links: nothing of them is measured.
         self.mounted_below: list[str] = []
@@ -110,7 +117,7 @@ class Scanner:
     @property
     def changes(self) -> int:
         """Goes up whenever a figure or an object may have changed."""
-        return self._changes + self._metadata.changes + self._measurements.changes
+        return self._changes + self._metadata.changes + self._measurements.changes + self._binds.changes
 
     @property
     def plan(self) -> Plan:
@@ -123,8 +130,18 @@ class Scanner:
         return self._measurements.measured
 
     @property
+    def growing_binds(self) -> dict[Tree, bool]:
+        """The sources of bind mounts that are measured, and whether something that runs may write to each."""
+        return self._binds.growing
+
+    @property
+    def known(self) -> Mapping[Tree, Measured]:
+        """All that is measured: the trees of the plan, and sources of bind mounts."""
+        return ChainMap(self.measured, self._binds.measured) if self._binds.measured else self.measured
+
+    @property
     def _problems(self) -> list[Problem]:
-        return [*self._metadata.problems, *self._measurements.problems]
+        return [*self._metadata.problems, *self._measurements.problems, *self._binds.problems]
 
     @property
     def runs(self) -> list[ScanRun]:
@@ -206,10 +223,11 @@ class Scanner:
                 self.begin(trigger, dirty, opened)
             return
         stats = ScanStats()
-        if self._known.error or (self.identities and self.identities != root.identities):
+        identities = {**root.identities, **self._binds.identify()}
+        if self._known.error or (self.identities and self._opened != identities):
             self.lose("")
-        self.identities, self.untaken = root.identities, root.untaken
-        self._pool.use(root.path, root.identities)
+        self.identities, self.untaken, self._opened = root.identities, root.untaken, identities
+        self._pool.use(root.path, identities)
         if dirty.everything:
             self._listings.clear()
         self._metadata.read(root, dirty, stats)
@@ -218,13 +236,21 @@ class Scanner:
         if len(self._cache) and not (dirty.everything and self._complete):
             wanted -= self._measurements.recall(root, wanted - self.measured.keys(), self._cache)
         linked = self._measurements.linked(wanted)
+        binds = self._find_binds(root, dirty, stats)
         self._metadata.finish_reading(root, dirty, stats)
         self._note_filesystems(root)
         self._listings.end()
         comparisons = self._measurements.comparisons(wanted, unknown=True)
         first = () if self._complete else written_now(self.inventory)
         tasks = self._measurements.tasks(wanted | linked, comparisons, pace=1.0, first=first)
-        self._start(trigger, stats, tasks, whole=dirty.everything)
+        self._start(trigger, stats, [*tasks, *binds], whole=dirty.everything)
+
+    def _find_binds(self, root: DataRoot, dirty: Dirty, stats: ScanStats) -> list[Task]:
+        """Find the sources of bind mounts; return the tasks for those that are to be measured."""
+        unknown = self._binds.find(self.inventory, root.mountinfo)
+        for problem in self._binds.problems:
+            stats.fail(problem.collector, problem.reason, 1)
+        return self._binds.tasks(self._binds.trees if dirty.everything else unknown, pace=1.0)
 
     def _note_filesystems(self, root: DataRoot) -> None:
         disks = disks_of(root, self.inventory)
@@ -246,9 +272,11 @@ class Scanner:
 
     def remeasure(self, trees: Iterable[Tree], pace: float) -> None:
         """Measure trees again without reading metadata. `pace` is the fraction of a core that large ones may use."""
-        wanted = {tree for tree in trees if tree in self.plan.trees}
+        asked = {*trees}
+        wanted = {tree for tree in asked if tree in self.plan.trees}
         comparisons = self._measurements.comparisons(wanted, unknown=False)
-        self._start(Trigger.AUDIT, ScanStats(), self._measurements.tasks(wanted, comparisons, pace))
+        tasks = [*self._measurements.tasks(wanted, comparisons, pace), *self._binds.tasks(asked, pace)]
+        self._start(Trigger.AUDIT, ScanStats(), tasks)
 
     def collect(self, timeout: float) -> list[ScanRun]:
         """Receive results, after waiting up to `timeout` seconds for one; return the runs that are now done."""
@@ -279,6 +307,7 @@ class Scanner:
         self._pool.forget()
         self._changes = self.changes + 1
         self._measurements, self._planner = Measurements(), Planner()
+        self._binds.forget()
         self._metadata = Metadata(self._grace, self._proc)
         self._outcomes.collectors.clear()
         self.identities = {}
@@ -302,6 +331,7 @@ class Scanner:
             logs=dict(self._metadata.logs),
             collectors=dict(self._outcomes.collectors),
             progress=self.progress,
+            binds=self._binds.usages,
         )
 
     def _missing(self) -> Collection[Tree]:
@@ -330,6 +360,10 @@ class Scanner:
         """Note one result, unless its tree is gone or is being measured once more."""
         task, measurements = result.task, self._measurements
         run = self._runs.finish(task)
+        if run is not None and task.tree in self._binds.trees:
+            run.note(Collector.VOLUMES, task, result.entries)
+            run.grew[task.tree] = self._binds.note(result)
+            return
         collector = measurements.plan.trees.get(task.tree)
         if run is None or collector is None:
             return

@@ -48,7 +48,7 @@ class Audits:
         self._began = now
         sizes = {False} if self._budget.wait(audit=True) else {False, True}
         for large in sizes - self.sizes_under_way():
-            batch = self._schedule.next_batch(now, self._scanner.measured, large=large)
+            batch = self._schedule.next_batch(now, self._scanner.known, large=large)
             if batch:
                 self._scanner.remeasure(batch, self._budget.pace)
 
@@ -77,7 +77,8 @@ class Audits:
         """Note which trees were measured; plan anew after a scan."""
         date = time.time()
         if any(one.trigger is not Trigger.AUDIT for one in done):
-            self._schedule.plan(self._scanner.plan, self._scanner.inventory, self._scanner.failed, now, date)
+            scanner = self._scanner
+            self._schedule.plan(scanner.plan, scanner.inventory, scanner.failed, now, date, scanner.growing_binds)
         if any(one.doubtful for one in done):
             self._schedule.recheck(now)
         runs = [*done, *(one for one in self._scanner.runs if one.trigger is Trigger.AUDIT)]

@@ -20,6 +20,7 @@ from exporter.scan.scan_run import ScanRun
 _LONGEST_SECONDS = 900.0
 _STOPPED_SECONDS = 3600.0
 _BATCH_ENTRIES = 20_000
+_NO_BINDS: Mapping[Tree, bool] = {}
 
 
 @dataclass(slots=True)
@@ -51,8 +52,19 @@ class RemeasureSchedule:
         self._next: float | None = None
         self._next_recheck = 0.0
 
-    def plan(self, plan: Plan, inventory: Inventory, failed: Iterable[Tree], now: float, date: float) -> None:
-        """Add new trees and drop those that are gone. `failed`: trees that could not be measured; they get due too."""
+    def plan(  # noqa: PLR0913 - what there is, and both clocks
+        self,
+        plan: Plan,
+        inventory: Inventory,
+        failed: Iterable[Tree],
+        now: float,
+        date: float,
+        binds: Mapping[Tree, bool] = _NO_BINDS,
+    ) -> None:
+        """Add new trees and drop those that are gone. `failed`: trees that could not be measured; they get due too.
+
+        `binds`: further trees that can grow, and whether something running may write to each.
+        """
         self._note_plan(plan)
         wanted = (
             dict.fromkeys((*failed, *self._growing), ("", True))
@@ -60,6 +72,7 @@ class RemeasureSchedule:
             | self._layers.update(inventory)
         )
         wanted = {tree: how for tree, how in wanted.items() if tree in plan.trees}
+        wanted.update((tree, ("", active)) for tree, active in binds.items())
         self._next = None
         for gone in self._entries.keys() - wanted.keys():
             del self._entries[gone]

@@ -76,7 +76,9 @@ def confine_scanning(config: Config) -> Confinement:
     read = [(path, READ) for path in (*data, *roots[1:], *search.read, *_KERNEL, *_SYSTEM, *_python())]
     # The scores of its workers. Whoever is not root may write to nothing else there but files of his own processes.
     scores = [("/proc", WRITE_FILE)] if os.geteuid() else []
-    rules = (*read, *scores, (os.path.dirname(_PACKAGE), READ_DIR), *_programs(), NULL, *state)
+    # Sources of bind mounts may be anywhere: their directories are listed, and no file there is opened.
+    listed = [(config.binds.rootfs or "/", READ_DIR)] if config.binds.include else []
+    rules = (*read, *scores, *listed, (os.path.dirname(_PACKAGE), READ_DIR), *_programs(), NULL, *state)
     version = restrict(config.sandbox, Limits(tuple(rules), alone=True))
     refuse(config.sandbox, network=True)
     readable = root is not None and _opens(config.root)

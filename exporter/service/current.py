@@ -1,6 +1,7 @@
 """The state that is served, and the parts of a response that are read anew for each scrape."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -8,7 +9,11 @@ from functools import partial
 
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.gzip_body import GzipBody
-from exporter.core.model import Counters, ViewKind
+from exporter.core.model import Counters, Filesystem, ViewKind
+from exporter.core.text import label
+from exporter.core.wanted import Wanted
+from exporter.expose.growing import Growth, SpaceThen
+from exporter.expose.listing import ListPage
 from exporter.expose.metrics.family import MetricFamily
 from exporter.expose.metrics.live import (
     Processes,
@@ -22,12 +27,15 @@ from exporter.expose.metrics.render import Format, render
 from exporter.expose.published import Body, Publication, View, unread
 from exporter.expose.snapshot_api.pieces import ending, space
 from exporter.expose.snapshot_api.rows import FilesystemRow
-from exporter.expose.summary import Summary
+from exporter.expose.summary import NOT_YET, Summary
+from exporter.service.space_ring import PAUSE_SECONDS, SpaceRing
 from exporter.service.statvfs import Elsewhere, Filesystems
 from exporter.service.views import Views
 
 #: A scanning process that is missing for so long makes the exporter unhealthy.
 MISSING_SECONDS = 60.0
+#: How soon filesystems are asked again where none is known yet, or none has answered.
+_NO_ANSWER_SECONDS = 5.0
 
 
 class Current:
@@ -35,6 +43,8 @@ class Current:
 
     def __init__(self, root: str, *, own_processes: bool = True) -> None:
         """`own_processes`: serve what is about the exporter's own processes."""
+        #: The path of the data root, as it can be shown.
+        self.root = label(root)
         self._status, views = unread(root)
         assert self._status.body is not None, "published with its body"
         self._body = self._status.body
@@ -43,6 +53,7 @@ class Current:
         for view in views:
             self.views.show(view)
         self._filesystems = Filesystems()
+        self._space = SpaceRing()
         self._processes = Processes() if own_processes else None
         self._readings: dict[Format, asyncio.Future[bytes]] = {}
         #: The process id of the scanning process; None where none runs.
@@ -123,6 +134,33 @@ class Current:
         """What the pages show; None where the scanning process does not answer."""
         view = await self.views.of(ViewKind.PAGES)
         return None if view is None or view.summary is None else replace(view.summary, taken=self._taken(view))
+
+    async def listing(self, wanted: Wanted) -> tuple[ListPage, float | None] | None:
+        """A page of a list, and when what it shows was the present state; None where nobody answers."""
+        if self._body.error == NOT_YET:
+            return ListPage(wanted), None
+        view = await self.views.of(ViewKind.LISTING, wanted)
+        return None if view is None or view.listing is None else (view.listing, self._taken(view))
+
+    async def growth(self) -> Growth | None:
+        """What has grown; None where the scanning process does not answer."""
+        view = await self.views.of(ViewKind.GROWTH)
+        return None if view is None else view.growth
+
+    def space_then(self) -> SpaceThen | None:
+        """The used bytes of filesystems an hour ago, or when the exporter was started; None where nothing is known."""
+        return self._space.then(time.monotonic())
+
+    async def keep_space(self) -> None:
+        """Note how full the filesystems are, now and ever again."""
+        while True:
+            answers: list[tuple[Filesystem, os.statvfs_result]] = []
+            try:
+                answers = await self._filesystems.read(self._body.filesystems)
+                self._space.note(time.monotonic(), answers)
+            except Exception as error:  # noqa: BLE001 - what nobody has foreseen ends neither this nor the process
+                FAULT_LOG.note(error, "space of filesystems")
+            await asyncio.sleep(PAUSE_SECONDS if answers else _NO_ANSWER_SECONDS)
 
     async def document(self) -> tuple[GzipBody, bytes] | None:
         """The document of all objects, and its end: the free space, read now, and its time."""

@@ -10,6 +10,7 @@ from exporter.config.settings import Config
 from exporter.core.framing import FrameReader
 from exporter.core.messages import Messages
 from exporter.core.model import Counters, ViewKind
+from exporter.core.wanted import Wanted
 
 
 class StartScanning(NamedTuple):
@@ -24,9 +25,10 @@ class ScanAgain(NamedTuple):
 
 
 class Show(NamedTuple):
-    """Send a view of what was published last."""
+    """Send a view of what was published last; for a listing, of the page that is wanted."""
 
     kind: ViewKind
+    wanted: Wanted | None = None
 
 
 Order = StartScanning | ScanAgain | Show

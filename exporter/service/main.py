@@ -67,7 +67,7 @@ async def serve(config: Config, passed: Sequence[socket], first: Spawned | None)
             build, settings = {"version": VERSION, "revision": REVISION}, dict(effective_settings(config))
             _log.info("serving", addresses=addresses, **build, **server.protection, **settings)
             systemd.notify("READY=1")
-            async with _background(_keep_alive(starter, server)):
+            async with _background(_keep_alive(starter, server)), _background(current.keep_space()):
                 try:
                     await server.serve(sockets)
                 finally:

@@ -54,6 +54,7 @@ class ScanLoop:
             start.counters,
             network=scan.network,
             containerd=config.containerd_root,
+            binds=config.binds,
         )
         self._scheduler = Scheduler(config, self._scanner, pool, start.counters, confinement)
         self._log = ScanLog()
@@ -75,6 +76,7 @@ class ScanLoop:
         while True:
             self._publish_news()
             self._save_cache()
+            self._publisher.note_totals(self._counters)
             wait = max(0.0, self._scheduler.due() - time.monotonic())
             if any(key.fileobj is self._orders for key, _ in selector.select(wait)):
                 orders = self._orders.read()
@@ -89,8 +91,8 @@ class ScanLoop:
         self._end(0)
 
     def _follow(self, orders: Sequence[Order]) -> None:
-        for kind in {one.kind for one in orders if isinstance(one, Show)}:
-            view = self._publisher.view(kind, self._counters)
+        for one in dict.fromkeys(one for one in orders if isinstance(one, Show)):
+            view = self._publisher.view(one.kind, self._counters, one.wanted)
             if view is not None:
                 self._send(view)
         if any(isinstance(one, ScanAgain) for one in orders):

@@ -15,7 +15,7 @@ from exporter.core.memory import trim
 from exporter.core.stall_detector import StallDetector
 from exporter.expose.published import PUBLICATIONS, View
 from exporter.service.current import MISSING_SECONDS, Current
-from exporter.service.ipc import ANOTHER_ROOT, ORDERS, ScanAgain, Show, StartScanning
+from exporter.service.ipc import ANOTHER_ROOT, ORDERS, ScanAgain, StartScanning
 from exporter.service.scan_child import Launch, ScanChild
 from exporter.service.spawn import Spawned
 
@@ -130,7 +130,7 @@ class ScanSupervisor:
                         self._current.views.show(message)
                         continue
                     self._current.replace(message)
-                    self._current.views.ask = lambda kind: child.send(ORDERS.encode([Show(kind)]))
+                    self._current.views.ask = lambda question: child.send(ORDERS.encode([question]))
                     if message.body is not None:
                         trim()
                     self.published.set()

@@ -1,14 +1,22 @@
-"""What the scanning process makes only when somebody asks for it: the pages' content, and the document."""
+"""What the scanning process makes only when somebody asks for it: the content of the pages, and the document."""
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 
 from exporter.core.model import ViewKind
+from exporter.core.wanted import Wanted
 from exporter.expose.published import View
+from exporter.service.ipc import Show
 
 #: How long a request waits for the scanning process. That reads metadata, and renders, in one thread.
 _ANSWER_SECONDS = 10.0
+#: What has grown until now is another thing later, also where nothing grows any more.
+_GROWTH_SECONDS = 30.0
+#: So many pages of lists are kept, and so many different questions may wait for an answer.
+_MOST_LISTINGS = 4
+_MOST_QUESTIONS = 16
 
 
 class Views:
@@ -17,37 +25,54 @@ class Views:
     def __init__(self, number: int) -> None:
         self.number = number
         #: Asks the scanning process for a view; None while there is none to ask.
-        self.ask: Callable[[ViewKind], None] | None = None
-        self._known: dict[ViewKind, View] = {}
-        self._waiting: dict[ViewKind, asyncio.Future[None]] = {}
+        self.ask: Callable[[Show], None] | None = None
+        #: With the time at which each came, monotonic clock.
+        self._known: dict[Show, tuple[View, float]] = {}
+        self._waiting: dict[Show, asyncio.Future[View | None]] = {}
 
-    async def of(self, kind: ViewKind) -> View | None:
+    async def of(self, kind: ViewKind, wanted: Wanted | None = None) -> View | None:
         """The view of what is served now. Where nobody answers it is the last one, None if nobody has asked before.
 
         Requests at the same time share one question.
         """
-        known = self._known.get(kind)
-        if (known is None or known.number != self.number) and self.ask is not None:
-            waiting = self._waiting.get(kind)
+        question, answer = Show(kind, wanted), None
+        if self._is_old(question) and self.ask is not None:
+            waiting = self._waiting.get(question)
             if waiting is None:
-                waiting = self._waiting[kind] = asyncio.get_running_loop().create_future()
-                self.ask(kind)
+                if len(self._waiting) >= _MOST_QUESTIONS:
+                    return self._last(question)
+                waiting = self._waiting[question] = asyncio.get_running_loop().create_future()
+                self.ask(question)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(waiting), _ANSWER_SECONDS)
-        return self._known.get(kind)
+                answer = await asyncio.wait_for(asyncio.shield(waiting), _ANSWER_SECONDS)
+        return answer or self._last(question)
+
+    def _last(self, question: Show) -> View | None:
+        known = self._known.get(question)
+        return None if known is None else known[0]
+
+    def _is_old(self, question: Show) -> bool:
+        known = self._known.get(question)
+        if known is None or known[0].number != self.number:
+            return True
+        return question.kind is ViewKind.GROWTH and time.monotonic() - known[1] > _GROWTH_SECONDS
 
     def show(self, view: View) -> None:
         """Keep a view that has come."""
-        self._known[view.kind] = view
-        self._answer(view.kind)
+        question = Show(view.kind, view.wanted)
+        self._known.pop(question, None)  # the last one that has come is the last one to go
+        self._known[question] = view, time.monotonic()
+        for one in [one for one in self._known if one.kind is ViewKind.LISTING][:-_MOST_LISTINGS]:
+            del self._known[one]
+        self._answer(question, view)
 
     def lost(self) -> None:
         """Note that the scanning process has ended: it answers no more."""
         self.ask = None
-        for kind in ViewKind:
-            self._answer(kind)
+        for question in list(self._waiting):
+            self._answer(question, None)
 
-    def _answer(self, kind: ViewKind) -> None:
-        waiting = self._waiting.pop(kind, None)
+    def _answer(self, question: Show, view: View | None) -> None:
+        waiting = self._waiting.pop(question, None)
         if waiting is not None and not waiting.done():
-            waiting.set_result(None)
+            waiting.set_result(view)

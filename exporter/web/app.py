@@ -1,22 +1,32 @@
 """The routes: metrics, the snapshot as a document, pages for people, runbooks, health."""
 
+import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Protocol
 
 from exporter.config.settings import WebSettings
-from exporter.core.gzip_body import INFLATING_BYTES, GzipBody
+from exporter.core.gzip_body import GzipBody
+from exporter.core.wanted import ListName, Wanted
+from exporter.expose.growing import Growth, SpaceThen
+from exporter.expose.listing import ListPage
 from exporter.expose.metrics.render import Format
 from exporter.expose.published import Body
 from exporter.expose.snapshot_api import rows
 from exporter.expose.snapshot_api.rows import FilesystemRow
 from exporter.expose.summary import Summary
+from exporter.web.codings import Codings
 from exporter.web.lifecycle import reload_handler
-from exporter.web.negotiation import CONTENT_TYPES, accepts_gzip, exposition_format
-from exporter.web.pages.html import link_metrics
-from exporter.web.pages.pages import landing, status
+from exporter.web.negotiation import CONTENT_TYPES, exposition_format
+from exporter.web.pages.common import root_error
+from exporter.web.pages.frame import PageFrame
+from exporter.web.pages.listing import listing_page
+from exporter.web.pages.overview import overview
+from exporter.web.pages.query import QueryError, wanted_by
 from exporter.web.pages.runbooks import Runbooks, load
+from exporter.web.pages.status import status
 from exporter.web.protocol.message import Handler, Request, Response, text
 from exporter.web.selection import Selection, SelectionError
 
@@ -34,6 +44,10 @@ _CHANGE = ("POST", "PUT")
 
 class Source(Protocol):
     """What the responses are made of."""
+
+    @property
+    def root(self) -> str:
+        """The path of the data root, as it can be shown."""
 
     @property
     def body(self) -> Body:
@@ -60,6 +74,15 @@ class Source(Protocol):
     async def summary(self) -> Summary | None:
         """What the pages show; None where the scanning process does not answer."""
 
+    async def listing(self, wanted: Wanted) -> tuple[ListPage, float | None] | None:
+        """One page of a list, and when what it shows was so; None where the scanning process does not answer."""
+
+    async def growth(self) -> Growth | None:
+        """What has grown in the last hour; None where the scanning process does not answer."""
+
+    def space_then(self) -> SpaceThen | None:
+        """How much of each filesystem was used an hour ago; None where nothing is known."""
+
     async def document(self) -> tuple[GzipBody, bytes] | None:
         """The document and its end, read when it is asked for; None where the scanning process does not answer."""
 
@@ -71,13 +94,14 @@ def make_app(
 
     `reload` is what POST /-/reload does, None where that is not allowed.
     """
-    link_metrics(settings.telemetry_path)
-    page, runbooks = _Pages(source), Runbooks(load())
+    frame = PageFrame(settings.telemetry_path)
+    page, runbooks = _Pages(source, frame), Runbooks(load(), frame)
     routes: dict[str, tuple[tuple[str, ...], Handler]] = {
         settings.telemetry_path: (_READ, _at_most(settings.max_requests, page.metrics)),
         rows.PATH: (_READ, page.snapshot),
         "/": (_READ, page.index),
-        "/status": (_READ, page.overview),
+        "/status": (_READ, page.details),
+        **{f"/{name}": (_READ, partial(page.listing, name)) for name in ListName},
         "/-/healthy": (_READ, page.healthy),
         "/-/ready": (_READ, page.ready),
         "/-/reload": (_CHANGE, reload_handler(reload)),
@@ -118,10 +142,11 @@ def _at_most(most: int, handler: Handler) -> Handler:
 class _Pages:
     """One method for each route, made of `source`."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._landing = _Rendered(lambda summary, _: landing(summary))
-        self._status = _Rendered(status)
+    def __init__(self, source: Source, frame: PageFrame) -> None:
+        self._source, self._frame = source, frame
+        self._overview, self._status = _Rendered(), _Rendered()
+        self._codings: dict[Format, Codings] = {"text": Codings(), "openmetrics": Codings()}
+        self._documents = Codings()
 
     async def metrics(self, request: Request) -> Response:
         """The exposition, in the format and the coding that the scraper prefers."""
@@ -135,22 +160,47 @@ class _Pages:
         page = self._source.body.openmetrics if style == "openmetrics" else self._source.body.text
         if selection:
             page, end = await selection.body(page.plain(end)), b""
-        return _coded(request, page, end, content_type, vary="accept, accept-encoding")
+        codings = self._codings[style] if not selection else Codings()
+        return await codings.response(request, page, end, content_type, vary="accept, accept-encoding")
 
     async def snapshot(self, request: Request) -> Response:
         """The document of all objects."""
         found = await self._source.document()
-        return _NO_ANSWER if found is None else _coded(request, *found, "application/json", vary="accept-encoding")
+        if found is None:
+            return _NO_ANSWER
+        return await self._documents.response(request, *found, "application/json", vary="accept-encoding")
 
     async def index(self, _: Request) -> Response:
-        """The landing page."""
-        summary = await self._source.summary()
-        return _NO_ANSWER if summary is None else _html(self._landing.page(summary, []))
+        """The first page."""
+        source = self._source
+        summary, growth, space = await asyncio.gather(source.summary(), source.growth(), source.space())
+        if summary is None:
+            return _NO_ANSWER
+        then = source.space_then()
+        return _html(self._overview.page((summary, growth, space), lambda: self._made(summary, space, growth, then)))
 
-    async def overview(self, _: Request) -> Response:
-        """The page with everything."""
-        summary = await self._source.summary()
-        return _NO_ANSWER if summary is None else _html(self._status.page(summary, await self._source.space()))
+    def _made(self, summary: Summary, space: list[FilesystemRow], growth: Growth | None, then: SpaceThen | None) -> str:
+        return overview(self._frame, summary, space, growth, then)
+
+    async def details(self, _: Request) -> Response:
+        """The page with the problems, and what no list has."""
+        summary, space = await asyncio.gather(self._source.summary(), self._source.space())
+        if summary is None:
+            return _NO_ANSWER
+        return _html(self._status.page((summary, space), lambda: status(self._frame, summary, space)))
+
+    async def listing(self, name: ListName, request: Request) -> Response:
+        """One page of a list."""
+        try:
+            wanted = wanted_by(name, request.query)
+        except QueryError as refused:
+            return text(f"{refused}\n", HTTPStatus.BAD_REQUEST)
+        found = await self._source.listing(wanted)
+        if found is None:
+            return _NO_ANSWER
+        error = self._source.body.error
+        said = root_error(self._source.root, error) if error else ""
+        return _html(listing_page(self._frame, *found, said).encode())
 
     async def healthy(self, _: Request) -> Response:
         """Whether this process answers, and a scanning process keeps the figures up to date."""
@@ -171,30 +221,17 @@ class _Pages:
 class _Rendered:
     """A page for people. It is rendered again after a change, and once a second because it shows its age."""
 
-    def __init__(self, make: Callable[[Summary, list[FilesystemRow]], str]) -> None:
-        self._make = make
-        self._of: tuple[Summary, int, list[FilesystemRow]] | None = None
+    def __init__(self) -> None:
+        self._of: tuple[object, int] | None = None
         self._page = b""
 
-    def page(self, summary: Summary, space: list[FilesystemRow]) -> bytes:
-        """The page as it is now, UTF-8."""
-        of = (summary, int(time.time()), space)
+    def page(self, shown: object, make: Callable[[], str]) -> bytes:
+        """The page as it is now, UTF-8. `shown` is what it is made of."""
+        of = (shown, int(time.time()))
         if of != self._of:
-            self._of = of
-            self._page = self._make(summary, space).encode()
+            self._of, self._page = of, make().encode()
         return self._page
 
 
 def _html(content: bytes) -> Response:
     return Response.of_parts((content,), len(content), _HTML, headers=_PAGE_HEADERS)
-
-
-def _coded(request: Request, content: GzipBody, end: bytes, content_type: str, *, vary: str) -> Response:
-    """A content in the coding that the client prefers. What is not to be compressed is inflated while it is sent."""
-    headers = (("vary", vary),)
-    if accepts_gzip(request.headers.get("accept-encoding", "")):
-        parts = content.member(end)
-        coded = (*headers, ("content-encoding", "gzip"))
-        return Response.of_parts(parts, sum(map(len, parts)), content_type, headers=coded)
-    length = content.length + len(end)
-    return Response.of_parts(content.plain(end), length, content_type, headers=headers, making=INFLATING_BYTES)

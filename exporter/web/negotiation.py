@@ -1,4 +1,4 @@
-"""Chooses the form of a response by what the client accepts: the exposition format, and whether it is compressed.
+"""Chooses the form of a response by what the client accepts: the exposition format, and its compression.
 
 A client that accepts none of the forms gets the default, as from other exporters: what a header says never makes a
 scrape fail. The content type is always true of the bytes, whatever version or escaping was asked for: all names of
@@ -6,6 +6,8 @@ this exporter are valid in both formats without being escaped.
 """
 
 import re
+from collections.abc import Callable
+from typing import Literal
 
 from exporter.expose.metrics.render import Format
 from exporter.web.protocol.accept import Accepted, accepted
@@ -38,7 +40,14 @@ def _format(one: Accepted) -> Format | None:
     return "openmetrics" if one.name == _OPENMETRICS and (not version or _AT_LEAST_ONE.fullmatch(version)) else None
 
 
-def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether gzip is accepted: named, or by `*`, and not with a quality of zero. Never raises."""
-    codings = {one.name: one.quality > 0 for one in accepted(accept_encoding)}
-    return codings.get("gzip", codings.get("*", False))
+def preferred_coding(accept_encoding: str, zstd: Callable[[], object]) -> Literal["gzip", "zstd", ""]:
+    """The coding of the highest quality, the first one of several; "" for none. Never raises.
+
+    `zstd` says whether there is such a compressor. It is asked only where a client names zstd.
+    """
+    qualities = {one.name: one.quality for one in accepted(accept_encoding)}
+    gzip = qualities.get("gzip", qualities.get("*", 0.0))
+    quality = qualities.get("zstd", 0.0)
+    if quality > gzip or (quality == gzip > 0 and [*qualities].index("zstd") < [*qualities, "gzip"].index("gzip")):
+        return "zstd" if zstd() else "gzip" if gzip else ""
+    return "gzip" if gzip else ""

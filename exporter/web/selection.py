@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl
 
-from exporter.config.limits import COLLECTORS
+from exporter.config.limits import COLLECTORS, SUMS
 from exporter.core.gzip_body import GzipBody
 
 _PREFIX = "docker_storage_"
+_BEGINNINGS = {**COLLECTORS, "directories": (*COLLECTORS["directories"], *SUMS)}
 #: What a sample's name has behind that of its family in OpenMetrics.
 _ENDINGS = ("_total", "_info")
 _MOST_VALUES = 1000
@@ -42,7 +43,7 @@ class Selection:
         if not self or family in self._names or any(family + ending in self._names for ending in _ENDINGS):
             return True
         own = family.removeprefix(_PREFIX)
-        beginnings = (one for collector in self._collectors for one in COLLECTORS[collector])
+        beginnings = (one for collector in self._collectors for one in _BEGINNINGS[collector])
         # The family of `container_info` is `container` in OpenMetrics.
         return own != family and f"{own}_".startswith(tuple(beginnings))
 

@@ -35,10 +35,17 @@ def engine_root() -> str:
 
 
 def todays_promtool() -> list[str]:
-    """The command of promtool of Debian testing; skips where it cannot be had.
+    """The command of promtool of Debian testing; skips where it cannot be had."""
+    return _todays("promtool")
 
-    It runs on this machine's kernel and files with the libraries that belong to it.
-    """
+
+def todays_prometheus() -> list[str]:
+    """The same of Prometheus itself."""
+    return _todays("prometheus")
+
+
+def _todays(program: str) -> list[str]:
+    """The program runs on this machine's kernel and files with the libraries that belong to it."""
     if os.geteuid() != 0:
         pytest.skip("only root can make a Debian root")
     path, why = _made("prometheus-root")
@@ -46,7 +53,7 @@ def todays_promtool() -> list[str]:
         pytest.skip(f"no root with today's Prometheus can be made here: {why}")
     (loader,) = Path(path, "usr/lib64").glob("ld-linux*")
     (libraries,) = (one.parent for one in Path(path, "usr/lib").glob("*/libc.so.6"))
-    return [str(loader), "--library-path", str(libraries), f"{path}/usr/bin/promtool"]
+    return [str(loader), "--library-path", str(libraries), f"{path}/usr/bin/{program}"]
 
 
 @functools.cache

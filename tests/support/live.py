@@ -66,19 +66,24 @@ def _labels(panel: dict[str, Any], target: dict[str, Any]) -> frozenset[str]:
     return frozenset(labels)
 
 
-def interpolated(expression: str, instances: Sequence[str] = (), job: str = JOB) -> str:
-    """Put in the variables as Grafana does: `All` by `allValue`, chosen ones escaped as a regular expression.
+def escaped(chosen: Sequence[str], everything: str) -> str:
+    """Values of a variable as Grafana puts them in: escaped as a regular expression; nothing chosen is All."""
+    texts = [_SPECIAL.sub(lambda found: "\\\\" + found[0], one) for one in chosen]
+    return texts[0] if len(texts) == 1 else f"({'|'.join(texts)})" if texts else everything
 
-    Without hosts it is every host, as in a list of all of them.
-    """
-    chosen = [_SPECIAL.sub(lambda found: "\\\\" + found[0], one) for one in instances]
-    hosts = chosen[0] if len(chosen) == 1 else f"({'|'.join(chosen)})" if chosen else ".+"
-    values = {"$__rate_interval": _RATE_INTERVAL, "$job": job, "$cluster": ".*", "$instance": hosts}
-    values["$top"] = "10"
+
+def with_variables(expression: str, values: Mapping[str, str]) -> str:
+    """Put values in for the names of variables; all must be there."""
     for name, value in values.items():
         expression = expression.replace(name, value)
     assert not re.search(r"\$[A-Za-z_{]", expression), expression
     return expression
+
+
+def interpolated(expression: str, instances: Sequence[str] = (), job: str = JOB) -> str:
+    """Put in the variables as Grafana does. Without hosts it is every host, as in a list of all of them."""
+    values = {"$__rate_interval": _RATE_INTERVAL, "$job": job, "$cluster": ".*"}
+    return with_variables(expression, {**values, "$instance": escaped(instances, ".+"), "$top": "10"})
 
 
 @dataclass
@@ -86,10 +91,14 @@ class Prometheus:
     address: str
 
     def ask(self, path: str, **parameters: object) -> Any:
+        return self.whole(path, **parameters)["data"]
+
+    def whole(self, path: str, **parameters: object) -> dict[str, Any]:
+        """An answer with the warnings that are in it."""
         query = urllib.parse.urlencode(parameters, doseq=True)
         try:
             with urllib.request.urlopen(f"http://{self.address}/api/v1/{path}?{query}", timeout=DEADLINE) as answer:
-                return json.load(answer)["data"]
+                return dict(json.load(answer))
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{parameters}: {error.read().decode()}") from None
 
@@ -132,10 +141,18 @@ class Live:
         config = {"job_name": JOB, "static_configs": static}
         every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
         whole = {"global": every, "rule_files": ["rules.yml"], "scrape_configs": [config]}
-        (self.scratch / "prometheus.yml").write_text(json.dumps(whole))
+        return self._started_prometheus(["prometheus"], whole)
+
+    def filled(self, program: Sequence[str], text: str) -> Prometheus:
+        """Start Prometheus with these rules on the blocks in `data`; it scrapes nothing."""
+        (self.scratch / "rules.yml").write_text(text)
+        return self._started_prometheus(program, {"rule_files": ["rules.yml"]})
+
+    def _started_prometheus(self, program: Sequence[str], config: dict[str, Any]) -> Prometheus:
+        (self.scratch / "prometheus.yml").write_text(json.dumps(config))
         with socket.create_server(("127.0.0.1", 0)) as server:
             address = f"127.0.0.1:{server.getsockname()[1]}"
-        command = ["prometheus", f"--config.file={self.scratch}/prometheus.yml"]
+        command = [*program, f"--config.file={self.scratch}/prometheus.yml"]
         command += [f"--storage.tsdb.path={self.scratch}/data", f"--web.listen-address={address}"]
         self._start(command, "Server is ready")
         return Prometheus(address)

@@ -20,7 +20,8 @@ def served(snapshot: Snapshot, counters: Counters, publisher: Publisher | None =
     """Publish a snapshot, and ask for everything else. What fails in that is counted in the text."""
     publisher = publisher or Publisher()
     published = publisher.publish(snapshot, counters)
-    views = {kind: publisher.view(kind, counters) for kind in ViewKind}
+    kinds = (ViewKind.PAGES, ViewKind.DOCUMENT)
+    views = {kind: publisher.view(kind, counters) for kind in kinds}
     pages, document = views[ViewKind.PAGES], views[ViewKind.DOCUMENT]
     assert published.body is not None
     assert pages is not None

@@ -1,5 +1,6 @@
 """The rules in more than a hundred situations, with lost scrapes, on this machine's Prometheus and on today's."""
 
+import re
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exporter.rules import Settings, rules
-from tests.support.alerts import first_scan, health, logs, places, space, textfile
+from tests.support.alerts import first_scan, health, logs, places, space, textfile, upsets
 from tests.support.alerts.playing import (
     GB,
     HOUR,
@@ -28,7 +29,7 @@ from tests.support.product import needs
 
 pytestmark = needs("promtool")
 
-_KINDS = {"space": space, "places": places, "logs": logs, "health": health, "first scan": first_scan}
+_KINDS = {"space": space, "places": places, "logs": logs, "health": health, "first scan": first_scan, "upsets": upsets}
 
 
 def _promtool() -> list[str]:
@@ -108,6 +109,19 @@ def test_other_scrape_intervals_make_no_difference(seconds: int, tmp_path: Path)
     assert play(["promtool"], tmp_path, text, played(hosts, minutes, losses)) == ""
 
 
+def test_a_full_host_whose_exporter_is_stopped_for_22_seconds(tmp_path: Path) -> None:
+    """Four times, also while it is not known yet: whatever the scrape interval is, one page and nothing false."""
+    hosts = [health.stopped(scrape) for scrape in (5, 15, 60)]
+    text = rules(Settings())
+    told = {space.FULL, logs.UNBOUNDED}
+    others = {one for one in re.findall(r'"alert": "(\w+)"', rules(Settings(), "json")) if one not in told}
+    for host in hosts:
+        host.expect(fires(space.FULL, 12, severity=space.CRITICAL), steady(space.FULL, 12, 110, space.CRITICAL))
+        host.expect(steady(space.FULL, 35, 110, space.WARNING), steady(logs.UNBOUNDED, 65, 110))
+        host.expect(*(silent(one, 110) for one in others))
+    assert play(["promtool"], tmp_path, text, played(hosts, 110)) == ""
+
+
 def test_hosts_of_two_clusters_with_one_name_are_told_apart(tmp_path: Path) -> None:
     chosen = [host for host in _situations() if host.length < 4 * HOUR and host.every != 1]
     healthy = [replace(host, checks=[silent(check.alert, check.at) for check in host.checks]) for host in chosen]
@@ -121,9 +135,10 @@ def test_hosts_of_two_clusters_with_one_name_are_told_apart(tmp_path: Path) -> N
     assert play(["promtool"], tmp_path, rules(Settings(labels=("cluster", "region"))), both) == ""
 
 
-def test_a_label_that_no_series_has_changes_nothing(tmp_path: Path) -> None:
-    chosen = [host for host in _situations() if host.length < 2 * HOUR and host.every != 1]
-    assert play(["promtool"], tmp_path, rules(Settings(labels=("cluster",))), played(chosen, 2 * HOUR, every=2)) == ""
+def test_labels_that_no_series_has_or_that_the_target_lacks_change_nothing(tmp_path: Path) -> None:
+    chosen = [host.labelled(root="/srv/docker") for host in _situations() if host.length < 2 * HOUR and host.every != 1]
+    text = rules(Settings(labels=("cluster", "root")))
+    assert play(["promtool"], tmp_path, text, played(chosen, 2 * HOUR, every=2)) == ""
 
 
 def test_rules_of_two_jobs_each_see_their_own(tmp_path: Path) -> None:
@@ -140,6 +155,20 @@ def test_figures_that_come_by_a_textfile_each_hour(tmp_path: Path) -> None:
     settings = Settings(job=textfile.JOB, textfile=3600)
     for one in batches(textfile.situations()):
         assert play(["promtool"], tmp_path, needed(rules(settings), one.alerts), one.played()) == ""
+
+
+@pytest.mark.parametrize(
+    ("labels", "on_all"), [(("root",), {}), (("root", "cluster"), {"cluster": "a"}), (("root", "cluster"), {})]
+)
+def test_figures_by_a_textfile_with_the_label_of_a_root(
+    labels: tuple[str, ...], on_all: dict[str, str], tmp_path: Path
+) -> None:
+    """`once --label root=...`: node_exporter itself has no such label."""
+    settings = Settings(job=textfile.JOB, textfile=3600, labels=labels)
+    hosts = list(textfile.of_roots())
+    alerts = {check.alert for host in hosts for check in host.checks}
+    test = played(hosts, max(host.length for host in hosts), every=5, labels=on_all)
+    assert play(["promtool"], tmp_path, needed(rules(settings), alerts), test) == ""
 
 
 def _of_no_host(series: dict[str, str], counts: dict[int, int], alert: str = "NoExporters") -> dict[str, object]:

@@ -15,7 +15,9 @@ from exporter.core.measured import Reason
 from exporter.expose.snapshot_api.pieces import ending
 from exporter.expose.snapshot_api.rows import Document
 from exporter.scan.scanner import Scanner
-from exporter.web.pages import pages
+from exporter.web.pages.frame import PageFrame
+from exporter.web.pages.overview import overview
+from exporter.web.pages.status import status
 from tests.support.damage import inputs
 from tests.support.local_pool import LocalPool
 from tests.support.served import served
@@ -103,8 +105,8 @@ def _served(root: Path) -> tuple[Document, list[str]]:
         scanner = Scanner(str(root), 0, pool)
         snapshot = scanner.scan()
         found = served(snapshot, scanner.counters)
-    assert pages.status(found.summary, [])
-    assert pages.landing(found.summary)
+    assert status(PageFrame(), found.summary, [])
+    assert overview(PageFrame(), found.summary, [])
     document = parse(found.document.finish(ending(1.0, [])))
     wrong = [str(one) for one in document.problems if one.reason == Reason.INTERNAL]
     wrong += [str(key) for key in scanner.counters.errors if key[1] is Reason.INTERNAL]

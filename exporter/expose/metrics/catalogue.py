@@ -230,6 +230,9 @@ VOLUME_INODES = _gauge("volume_inodes", "Inodes of the volume's data.", "volume"
 VOLUME_CONTAINERS = _gauge("volume_containers", "Containers that mount the volume.", "volume")
 VOLUME_INFO = _info("volume_info", "One for each volume.", "volume", "anonymous", "volume_driver", "compose_project")
 
+BIND_SIZE = _gauge("bind_size_bytes", "Size of a source of bind mounts (--collector.binds.include).", "source")
+BIND_ALLOCATED = _gauge("bind_allocated_bytes", "Disk blocks of a source of bind mounts.", "source")
+
 _RECORD = ("namespace", "record_id")
 BUILD_CACHE_RECORDS = _gauge("build_cache_records", "Records of BuildKit's cache, as docker system df counts them.")
 BUILD_CACHE_SIZE = _gauge(

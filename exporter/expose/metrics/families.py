@@ -16,7 +16,7 @@ from exporter.core.model import BuildRecord, Collector, Container, ContainerStat
 from exporter.core.text import ShortIds, short_ids
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import MetricFamily, family, single
-from exporter.expose.metrics.places import place_families, places_of_volumes
+from exporter.expose.metrics.places import places_of_directories, places_of_volumes, sums_of_filesystems
 from exporter.expose.metrics.table import Column, ObjectTable
 from exporter.figures.build_cache import BuildCacheSizes
 from exporter.figures.container_sizes import ContainerFigures, ContainerSizes
@@ -39,20 +39,23 @@ def parts(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Part]:
     if not snapshot.measured:
         return
     short = figures.barrier.attempt(Collector.IMAGES, "short ids", partial(_short, figures), ShortIds())
-    made: tuple[tuple[Collector, Iterable[Part]], ...] = (
-        (Collector.DIRECTORIES, _directories(figures)),
-        (Collector.IMAGES, _layers(figures, shown)),
-        (Collector.IMAGES, _images(figures, shown, short)),
-        (Collector.CONTAINERS, _containers(figures, shown, short)),
-        (Collector.VOLUMES, _volumes(figures, shown)),
-        (Collector.BUILD_CACHE, _build_cache(figures)),
-        (Collector.IMAGES, _content(figures)),
-        (Collector.DIRECTORIES, _reclaimable(figures)),
-        (Collector.DIRECTORIES, place_families(figures)),
-        (Collector.VOLUMES, places_of_volumes(figures, shown)),
+    made: tuple[tuple[Collector, bool, Iterable[Part]], ...] = (
+        (Collector.DIRECTORIES, True, _directories(figures)),
+        (Collector.IMAGES, True, _layers(figures, shown)),
+        (Collector.IMAGES, True, _images(figures, shown, short)),
+        (Collector.CONTAINERS, True, _containers(figures, shown, short)),
+        (Collector.VOLUMES, True, _volumes(figures, shown)),
+        (Collector.VOLUMES, True, _binds(figures)),
+        (Collector.BUILD_CACHE, True, _build_cache(figures)),
+        (Collector.IMAGES, True, _content(figures)),
+        # Sums of all collectors: no switch takes them away.
+        (Collector.DIRECTORIES, False, _reclaimable(figures)),
+        (Collector.DIRECTORIES, False, sums_of_filesystems(figures)),
+        (Collector.DIRECTORIES, True, places_of_directories(figures)),
+        (Collector.VOLUMES, True, places_of_volumes(figures, shown)),
     )
-    for collector, several in made:
-        if collector in shown.off:
+    for collector, has_switch, several in made:
+        if has_switch and collector in shown.off:
             continue
         yield from figures.barrier.until_failure(collector, f"metrics of {collector}", several)
 
@@ -334,6 +337,23 @@ def _volumes(figures: Figures, shown: Shown) -> Iterator[Part]:
         barrier=figures.barrier,
         changed=figures.changed(VolumeFigures),
         common=(whole, figures.is_known(Figure.VOLUME_USERS)),
+    )
+
+
+def _binds(figures: Figures) -> Iterator[Part]:
+    yield ObjectTable(
+        Collector.VOLUMES,
+        "binds",
+        (
+            Column(c.BIND_SIZE, lambda row: row[1].size),
+            Column(c.BIND_ALLOCATED, lambda row: row[1].allocated),
+        ),
+        [*figures.snapshot.binds.items()],
+        lambda one: one,
+        name=lambda row: row[0],
+        key=lambda row: row[:1],
+        size=lambda row: row[1].allocated,
+        barrier=figures.barrier,
     )
 
 

@@ -15,11 +15,15 @@ def _place(where: Filesystem) -> tuple[str, str, str]:
     return where.device, where.mountpoint, where.fstype
 
 
-def place_families(figures: Figures) -> Iterator[MetricFamily]:
-    """What lies on which filesystem. Objects have no label of it: only few are on another one than the rest."""
-    snapshot = figures.snapshot
+def sums_of_filesystems(figures: Figures) -> Iterator[MetricFamily]:
+    """What Docker has on each filesystem, and what prunes free there."""
     yield family(c.FILESYSTEM_ALLOCATED, ((_place(where), blocks) for where, blocks in figures.allocated.items()))
     yield family(c.FILESYSTEM_RECLAIMABLE, ((_place(where), blocks) for where, blocks in figures.reclaimable.items()))
+
+
+def places_of_directories(figures: Figures) -> Iterator[MetricFamily]:
+    """Which directories and logs lie on which filesystem. Objects have no label of it: few are on another one."""
+    snapshot = figures.snapshot
     directories = of_directories(snapshot).items()
     rows = ((place_of(snapshot, "/".join(tree) or "."), where) for tree, where in directories)
     named = (((root or (snapshot.root if snapshot.further else ""), name), where) for (root, name), where in rows)

@@ -1,6 +1,6 @@
 """The rows of a `Document`, made of the figures of one snapshot."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -17,7 +17,6 @@ from exporter.core.model import (
     LayerId,
     LayerKey,
     Snapshot,
-    Use,
     Volume,
 )
 from exporter.core.text import escape
@@ -91,13 +90,10 @@ def steps(figures: Figures) -> Iterator[PlanRow]:
         yield row if of is None else replace(row, driver=escape(of.driver), namespace=escape(of.namespace), id=of.id)
 
 
-def layers(figures: Figures, use: Use | None = None) -> Iterator[LayerRow]:
-    """The layers, each behind its parent's children, so that the ids that repeat are near each other.
-
-    `use`: only those with that use.
-    """
-    parents = _parents(figures.snapshot)
-    layers = [one for one in figures.snapshot.inventory.layers if use is None or one.use is use]
+def layers(figures: Figures, chosen: Sequence[Layer] | None = None) -> Iterator[LayerRow]:
+    """The layers, each behind its parent's children, so that the ids that repeat are near each other; or these few."""
+    parents = _parents(figures.snapshot, None if chosen is None else frozenset(one.id for one in chosen))
+    layers = figures.snapshot.inventory.layers if chosen is None else chosen
     yield from _rows(figures, Collector.IMAGES, layers, lambda layer: _layer(figures, layer, parents))
 
 
@@ -122,9 +118,16 @@ def _layer(figures: Figures, layer: Layer, parents: Mapping[LayerKey, str]) -> L
     )
 
 
-def _parents(snapshot: Snapshot) -> Mapping[LayerKey, str]:
-    """The parents as the images have them. Those of containerd may have several chains, one after the other."""
-    images = (image for image in snapshot.inventory.images if not image.namespace)
+def _parents(snapshot: Snapshot, wanted: frozenset[LayerId] | None) -> Mapping[LayerKey, str]:
+    """The parents as the images have them, of all layers or of these.
+
+    Images of containerd may have several chains, one after the other.
+    """
+    images = (
+        image
+        for image in snapshot.inventory.images
+        if not image.namespace and (wanted is None or not wanted.isdisjoint(image.layers))
+    )
     return {LayerKey(image.driver, own): parent for image in images for own, parent in pairwise(image.layers)}
 
 
@@ -132,11 +135,15 @@ def _path(tree: Tree | None) -> str:
     return escape("/".join(tree or ()))
 
 
-def images(figures: Figures) -> Iterator[ImageRow]:
-    """All images, intermediate ones too."""
+def images(figures: Figures, chosen: Sequence[Image] | None = None) -> Iterator[ImageRow]:
+    """All images, intermediate ones too; or these."""
     inventory = figures.snapshot.inventory
-    parents = {layer.key: layer.parent for layer in inventory.layers if layer.namespace}
-    yield from _rows(figures, Collector.IMAGES, inventory.images, lambda image: _image(figures, image, parents))
+    images, layers = inventory.images, (layer for layer in inventory.layers if layer.namespace)
+    if chosen is not None:
+        images, ids = tuple(chosen), {one for image in chosen if image.namespace for one in image.layers}
+        layers = (layer for layer in layers if layer.id in ids)
+    parents = {layer.key: layer.parent for layer in layers}
+    yield from _rows(figures, Collector.IMAGES, images, lambda image: _image(figures, image, parents))
 
 
 def _image(all_figures: Figures, image: Image, parents: Mapping[LayerKey, LayerId | None]) -> ImageRow:
@@ -174,9 +181,10 @@ def _further_tops(image: Image, parents: Mapping[LayerKey, LayerId | None]) -> I
     yield from (one for one in image.layers[1:] if one not in below)
 
 
-def containers(figures: Figures) -> Iterator[ContainerRow]:
-    """The containers with their mounts."""
-    yield from _rows(figures, Collector.CONTAINERS, figures.snapshot.inventory.containers, partial(_container, figures))
+def containers(figures: Figures, chosen: Sequence[Container] | None = None) -> Iterator[ContainerRow]:
+    """The containers with their mounts, all or these."""
+    containers = figures.snapshot.inventory.containers if chosen is None else chosen
+    yield from _rows(figures, Collector.CONTAINERS, containers, partial(_container, figures))
 
 
 def _container(all_figures: Figures, container: Container) -> ContainerRow:
@@ -220,9 +228,10 @@ def _container(all_figures: Figures, container: Container) -> ContainerRow:
     )
 
 
-def volumes(figures: Figures) -> Iterator[VolumeRow]:
-    """The volumes."""
-    yield from _rows(figures, Collector.VOLUMES, figures.snapshot.inventory.volumes, partial(_volume, figures))
+def volumes(figures: Figures, chosen: Sequence[Volume] | None = None) -> Iterator[VolumeRow]:
+    """The volumes, all or these."""
+    volumes = figures.snapshot.inventory.volumes if chosen is None else chosen
+    yield from _rows(figures, Collector.VOLUMES, volumes, partial(_volume, figures))
 
 
 def _volume(figures: Figures, volume: Volume) -> VolumeRow:
@@ -246,9 +255,9 @@ def _volume(figures: Figures, volume: Volume) -> VolumeRow:
     )
 
 
-def build_records(figures: Figures) -> Iterator[BuildRecordRow]:
-    """The records of BuildKit's cache."""
-    records = figures.snapshot.inventory.build_cache.records
+def build_records(figures: Figures, chosen: Sequence[BuildRecord] | None = None) -> Iterator[BuildRecordRow]:
+    """The records of BuildKit's cache, all or these."""
+    records = figures.snapshot.inventory.build_cache.records if chosen is None else chosen
     yield from _rows(figures, Collector.BUILD_CACHE, records, partial(_build_record, figures))
 
 

@@ -9,6 +9,13 @@ from dataclasses import dataclass
 
 SCHEMA = 1
 PATH = "/api/v1/snapshot"
+#: The log drivers that write on this disk; "": which one it is, is not known.
+_LOG_DRIVERS_HERE = ("", "json-file", "local")
+
+
+def keeps_log_here(driver: str) -> bool:
+    """Whether a log of this driver takes space on this disk, as far as that is known."""
+    return driver in _LOG_DRIVERS_HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +207,16 @@ class ContainerRow:
         if self.pod:
             return f"{self.pod_namespace}/{self.pod}/{self.pod_container or self.name}"
         return self.name or self.id[:12]
+
+    @property
+    def written(self) -> int | None:
+        """The bytes of its writable layer and its log together, as far as they are known; None for neither."""
+        return None if self.writable is None and self.log is None else (self.writable or 0) + (self.log or 0)
+
+    @property
+    def written_whole(self) -> bool:
+        """Whether both are known. A log that is kept elsewhere takes nothing here."""
+        return self.writable is not None and (self.log is not None or not keeps_log_here(self.log_driver))
 
 
 @dataclass(frozen=True, slots=True)

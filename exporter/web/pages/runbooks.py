@@ -4,7 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from exporter.web.pages.html import page, section
+from exporter.web.pages.frame import PageFrame
+from exporter.web.pages.html import section
 from exporter.web.pages.markdown import html_of
 
 PATH = "/runbooks"
@@ -29,8 +30,9 @@ def load() -> dict[str, str]:
 class Runbooks:
     """Makes the pages, when somebody asks for one."""
 
-    def __init__(self, texts: Mapping[str, str]) -> None:
+    def __init__(self, texts: Mapping[str, str], frame: PageFrame | None = None) -> None:
         self._texts = texts
+        self._frame = frame or PageFrame()
 
     def has(self, path: str) -> bool:
         """Whether this is the path of a runbook, also with `.md`, or of the list of all."""
@@ -42,7 +44,7 @@ class Runbooks:
             return self._index()
         name = _name(path)
         sections = "".join(self._section(one) for one in self._texts[name].split("\n## ")[1:])
-        return page(name, f'<main class="runbook">{sections}</main>').encode()
+        return self._frame.page(name, path, sections, kind="runbook").encode()
 
     def _section(self, text: str) -> str:
         title, *lines = text.split("\n")
@@ -51,7 +53,7 @@ class Runbooks:
     def _index(self) -> bytes:
         names = "".join(f'<li><a href="{PATH}/{name}">{name}</a></li>' for name in self._texts)
         list_ = f"<ul>{names}</ul>" if names else "<p>They are not installed here.</p>"
-        return page("Runbooks", f"<main>{section('Alerts', list_, wide=True)}</main>").encode()
+        return self._frame.page("Runbooks", PATH, section("Alerts", list_, wide=True), kind="runbook").encode()
 
     def _link(self, address: str) -> str | None:
         if address in self._texts:

@@ -1,7 +1,10 @@
 """The flags that other exporters have, too, on a running exporter."""
 
+import sys
 from http import HTTPStatus
 from pathlib import Path
+
+import pytest
 
 from tests.support.exporter import Exporter, exporter
 from tests.support.roots import graph_root
@@ -22,6 +25,9 @@ def test_the_path_of_the_metrics_and_what_is_left_out_of_them(tmp_path: Path) ->
         assert "\ndocker_storage_up 1.0\n" in some
         assert "docker_storage_image_virtual_size_bytes{" in some
         assert "docker_storage_directory" not in some
+        zstd = pytest.importorskip("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+        for path in ("/m", "/m?collect[]=images", "/api/v1/snapshot"):
+            assert zstd.decompress(running.get(path, **{"accept-encoding": "zstd"})[2])[:2] in (b"# ", b'{"')
         assert running.get("/m?collect[]=cpu")[0] == HTTPStatus.BAD_REQUEST
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.support.alerts.playing import DAY, GB, HOUR, Course, Host, fires, silent, steady
+from tests.support.alerts.playing import DAY, GB, HOUR, ROOT, Course, Host, fires, silent, steady
 
 DOWN = "DockerStorageExporterDown"
 LOST = "DockerStorageHostLost"
@@ -17,6 +17,7 @@ DROPPED = "DockerStorageSeriesDropped"
 ERRORS = "DockerStorageScanErrors"
 UNSUPPORTED = "DockerStorageImageStoreUnsupported"
 END = 5 * HOUR
+_PLACE = {"device": "/dev/sda1", "mountpoint": ROOT, "fstype": "ext4"}
 
 
 def situations() -> Iterator[Host]:
@@ -27,7 +28,7 @@ def situations() -> Iterator[Host]:
     yield from _service()
 
 
-def _scans(host: Host, ahead: int = 0, *, until: int = 10**6, tells: bool = True) -> Host:
+def scans(host: Host, ahead: int = 0, *, until: int = 10**6, tells: bool = True) -> Host:
     """A host that scans each ten minutes, whose clock is so many seconds ahead, until it hangs."""
 
     def last(at: float) -> float:
@@ -38,6 +39,31 @@ def _scans(host: Host, ahead: int = 0, *, until: int = 10**6, tells: bool = True
         host.add("scan_success", 1, collector=collector)
     host.add("snapshot_timestamp_seconds", lambda at: min(at, until) * 60.0 + ahead)
     return host.add("time_seconds", lambda at: at * 60.0 + ahead) if tells else host
+
+
+def stopped(scrape: int) -> Host:
+    """A full host whose exporter is stopped for 22 s now and then; what it would have answered is lost."""
+    begins = (2, 40, 100, 102)
+
+    def up(at: float) -> float:
+        return float(not any(begin <= at < begin + 22 / 60 for begin in begins))
+
+    host = (
+        scans(Host(f"stopped, scraped each {scrape} s", scrape=scrape, up=up))
+        .disk(7 * GB)
+        .placed()
+        .placed("containers")
+    )
+    host.log("aaaaaaaaaaaa", 2 * GB).add("filesystem_allocated_bytes", 150 * GB, **_PLACE)
+    host.add("filesystem_reclaimable_bytes", 5 * GB, **_PLACE).add(
+        "directory_allocated_bytes", 150 * GB, directory="overlay2"
+    )
+    host.add("scanner_up", 1).add("up", 1).add("known", 1, input="containers").add("watch_mode", 0, mode="polling")
+    host.add("scan_errors_total", 0, collector="images", reason="decode").add("series_dropped", 0, collector="images")
+    host.add("layers_allocated_bytes", 1e6, driver="overlay2", use="orphaned").add(
+        "missing_layers", 0, driver="overlay2"
+    )
+    return host.add("initial_scan_trees", 100).add("initial_scan_trees_done", 100)
 
 
 def _presence() -> Iterator[Host]:
@@ -103,26 +129,26 @@ def _presence() -> Iterator[Host]:
 
 def _clocks() -> Iterator[Host]:
     for name, ahead in (("behind", -7200), ("ahead", 7200)):
-        yield _scans(Host(f"a clock that is two hours {name}"), ahead).expect(
-            fires(CLOCK, 15), steady(CLOCK, 16, END), silent(STALE, END)
+        yield scans(Host(f"a clock that is two hours {name}"), ahead).expect(
+            fires(CLOCK, 20), steady(CLOCK, 21, END), silent(STALE, END)
         )
-    yield _scans(Host("a clock two hours behind, of an older exporter"), -7200, tells=False).expect(
+    yield scans(Host("a clock two hours behind, of an older exporter"), -7200, tells=False).expect(
         fires(CLOCK, 40), silent(STALE, END, since=70)
     )
-    yield _scans(Host("a clock two hours ahead, of an older exporter"), 7200, tells=False).expect(
-        fires(CLOCK, 15), silent(STALE, END)
+    yield scans(Host("a clock two hours ahead, of an older exporter"), 7200, tells=False).expect(
+        fires(CLOCK, 20), silent(STALE, END)
     )
-    yield _scans(Host("a right clock"), 0).expect(silent(CLOCK, END), silent(STALE, END))
-    yield _scans(Host("half a minute is no wrong clock"), 30).expect(silent(CLOCK, END))
-    yield _scans(Host("a scan that hangs"), 0, until=60).expect(
+    yield scans(Host("a right clock"), 0).expect(silent(CLOCK, END), silent(STALE, END))
+    yield scans(Host("half a minute is no wrong clock"), 30).expect(silent(CLOCK, END))
+    yield scans(Host("a scan that hangs"), 0, until=60).expect(
         fires(STALE, 115), silent(STALE, 100), silent(CLOCK, END), steady(STALE, 116, END)
     )
-    yield _scans(Host("a scan that hangs on a host with a wrong clock"), -7200, until=60, tells=False).expect(
+    yield scans(Host("a scan that hangs on a host with a wrong clock"), -7200, until=60, tells=False).expect(
         fires(STALE, 125), fires(CLOCK, 125, 0)
     )
     oldest: Course = lambda at: at // 30 * 1800.0  # noqa: E731 - short
     yield (
-        _scans(Host("audits each half hour"), 0)
+        scans(Host("audits each half hour"), 0)
         .add("audit_oldest_timestamp_seconds", oldest, area="volumes")
         .expect(silent(STALE, END))
     )

@@ -117,6 +117,12 @@ class Host:
         self.series[key] = course if callable(course) else _constant(course)
         return self
 
+    def labelled(self, **labels: str) -> "Host":
+        """The same with labels on its figures that the target itself has not."""
+        text = ",".join(f'{key}="{value}"' for key, value in labels.items())
+        series = {name.replace("{", f"{{{text},", 1).replace(",}", "}"): one for name, one in self.series.items()}
+        return replace(self, series=series)
+
     def disk(  # noqa: PLR0913 - what a filesystem has
         self,
         avail: Course | float,

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from tests.support.alerts.health import DOWN, MISSING, STALE
+from tests.support.alerts.health import DOWN, LOST, MISSING, STALE
 from tests.support.alerts.logs import RUNAWAY
-from tests.support.alerts.playing import DAY, GB, HOUR, Course, Host, fires, silent
+from tests.support.alerts.playing import DAY, GB, HOUR, Course, Host, fires, silent, steady
 from tests.support.alerts.space import CRITICAL, FILLING, FULL, WARNING, filling, ramp
 
 JOB = "node"
@@ -62,3 +62,26 @@ def situations() -> Iterator[Host]:
         .disk(hourly(ramp(90 * GB, 30 * GB, DAY, 30)))
         .expect(silent(FILLING, DAY + 8 * HOUR, CRITICAL))
     )
+
+
+def of_roots() -> Iterator[Host]:
+    """Hosts with two roots, whose figures have a label that node_exporter itself has not."""
+
+    def host(name: str, until: float = 10**6, up: Course = lambda _: 1.0) -> Host:
+        """The file of the second root is gone after some minutes."""
+        both = Host(name, job=JOB, up=up)
+        for root, last in (("/a", 10**6), ("/b", until)):
+            there: Course = lambda at, last=last: 1.0 if at < last else None  # type: ignore[misc] # noqa: E731
+            one = Host(name).disk(lambda at, there=there: there(at) and 90 * GB).add("up", there)  # type: ignore[misc]
+            both.series |= one.labelled(root=root).series
+        return both
+
+    later = DAY + 14 * HOUR
+    well = host("two roots, and nothing wrong")
+    yield well.expect(silent(DOWN, later), silent(MISSING, later), silent(LOST, later))
+    yield host("one file of two is gone", until=100).expect(fires(MISSING, 140, root="/b"), steady(MISSING, 150, DAY))
+    down = host("a host with two roots that is down", up=lambda at: float(at < 100))
+    yield down.expect(silent(DOWN, 100), fires(DOWN, 125), steady(DOWN, 130, DAY), silent(MISSING, DAY))
+    lost = host("a host with two roots that is lost", up=lambda at: 1.0 if at < DAY + 30 else None)
+    yield lost.expect(silent(LOST, DAY + 30), fires(LOST, DAY + 70, 2), silent(DOWN, later))
+    yield Host("a host without Docker that is down", job=JOB, up=lambda _: 0.0).expect(silent(DOWN, later))

@@ -60,7 +60,10 @@ def test_the_newer_schema_has_the_same_panels_rows_and_variables(name: str) -> N
     named = {one["name"]: one["type"] for one in old["templating"]["list"]}
     kinds = {one["spec"]["name"]: one["kind"].removesuffix("Variable").lower() for one in spec["variables"]}
     assert kinds == named
-    assert len(spec["annotations"]) == len(old["annotations"]["list"])
+    asked = [one["spec"]["query"]["spec"]["expr"] for one in spec["annotations"]]
+    assert asked == [one["expr"] for one in old["annotations"]["list"]]
+    chosen = [one["spec"]["query"]["spec"]["query"] for one in spec["variables"] if one["kind"] == "QueryVariable"]
+    assert chosen == [one["query"] for one in old["templating"]["list"] if one["type"] == "query"]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -73,6 +76,17 @@ def test_a_dashboard_is_valid_by_the_schema_of_grafana(name: str) -> None:
     assert [error.message for error in validator.iter_errors(loaded)] == []
     loaded["panels"][0]["gridPos"]["w"] = "wide"
     assert list(validator.iter_errors(loaded))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_is_written_that_the_types_of_grafana_12_do_not_have(name: str) -> None:
+    """By npm's @grafana/schema 12.2.0 and 13.2.3, against which TypeScript compiled these files once."""
+    old, new = _load(name), _load(name.replace(".json", ".v2.json"))
+    assert list(_values_of(new, "regexApplyTo")) == []
+    assert [*_values_of(old, "footer"), *_values_of(new, "footer")] == []
+    steps = [one for several in _values_of(new, "steps") for one in several]
+    assert len(steps) > 5
+    assert all(isinstance(one["value"], (int, float)) for one in steps)
 
 
 @pytest.mark.parametrize("name", FILES)

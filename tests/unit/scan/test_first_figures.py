@@ -14,7 +14,9 @@ from exporter.expose.publication import Publisher
 from exporter.expose.snapshot_api.pieces import ending
 from exporter.measure.pool.task import Task
 from exporter.scan.scanner import Scanner
-from exporter.web.pages.pages import landing, status
+from exporter.web.pages.frame import PageFrame
+from exporter.web.pages.overview import overview
+from exporter.web.pages.status import status
 from tests.support.changing import HOSTS, Host
 from tests.support.fresh import objects
 from tests.support.local_pool import LocalPool
@@ -100,10 +102,10 @@ def test_pages_say_that_a_first_scan_is_under_way(tmp_path: Path) -> None:
     scanner.begin(Trigger.STARTUP, Dirty(everything=True))
     scanner.collect(0.0)
     trees = len(scanner.plan.trees)
-    for made in (landing, lambda summary: status(summary, ())):
-        early = made(served(scanner.snapshot(), Counters()).summary)
+    for made in (overview, status):
+        early = made(PageFrame(), served(scanner.snapshot(), Counters()).summary, ())
         assert f"The first scan is under way: 1 of {trees} directory trees are measured." in early
         assert "app:1" in early
     while scanner.runs:
         scanner.collect(0.0)
-    assert "The first scan" not in landing(served(scanner.snapshot(), Counters()).summary)
+    assert "The first scan" not in overview(PageFrame(), served(scanner.snapshot(), Counters()).summary, ())

@@ -3,7 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 
-from exporter.web.negotiation import CONTENT_TYPES, accepts_gzip, exposition_format
+from exporter.web.negotiation import CONTENT_TYPES, exposition_format, preferred_coding
 from exporter.web.protocol.accept import _TOKENS, accepted
 
 _OPENMETRICS = "application/openmetrics-text"
@@ -60,7 +60,7 @@ _RUBBISH = st.lists(_WORDS | st.sampled_from(list(';,="\\ \t.0-+')) | st.text(ma
 @example('"\\"\\"')
 def test_no_header_is_an_error(header: str) -> None:
     assert exposition_format(header) in CONTENT_TYPES
-    assert accepts_gzip(header) in (True, False)
+    assert preferred_coding(header, lambda: True) in ("gzip", "zstd", "")
     for one in accepted(header):
         assert 0 <= one.quality <= 1
 
@@ -70,7 +70,39 @@ def test_gzip_is_sent_to_those_only_who_accept_it(codings: list[str], data: st.D
     qualities = {one: data.draw(st.sampled_from(["0", "0.0", "0.000", "0.001", "1", "1.0", "0.5"])) for one in codings}
     header = ", ".join(f"{one};q={quality}" for one, quality in qualities.items())
     quality = qualities.get("gzip", qualities.get("*", "0"))
-    assert accepts_gzip(header) is (float(quality) > 0)
+    assert preferred_coding(header, lambda: True) == ("gzip" if float(quality) > 0 else "")
+
+
+@pytest.mark.parametrize(
+    ("header", "with_it", "without_it"),
+    [
+        ("zstd", "zstd", ""),
+        ("zstd, gzip", "zstd", "gzip"),
+        ("gzip, zstd", "gzip", "gzip"),
+        ("gzip, deflate, br, zstd", "gzip", "gzip"),
+        ("gzip;q=0.5, zstd", "zstd", "gzip"),
+        ("zstd;q=0.5, gzip;q=0.9", "gzip", "gzip"),
+        ("zstd;q=0, gzip", "gzip", "gzip"),
+        ("zstd;q=0", "", ""),
+        ("zstd, *;q=0", "zstd", ""),
+        ("*, zstd;q=0.5", "gzip", "gzip"),
+        ("zstd, *", "zstd", "gzip"),
+        ("*", "gzip", "gzip"),
+        ("ZSTD", "zstd", ""),
+        ("", "", ""),
+        ("identity", "", ""),
+    ],
+)
+def test_zstd_is_sent_to_those_who_prefer_it(header: str, with_it: str, without_it: str) -> None:
+    assert preferred_coding(header, lambda: True) == with_it
+    assert preferred_coding(header, lambda: None) == without_it
+
+
+def test_nobody_looks_for_zstd_unless_a_client_names_it() -> None:
+    def unexpected() -> None:
+        pytest.fail("imported for nothing")
+
+    assert preferred_coding("gzip, *", unexpected) == "gzip"
 
 
 def test_an_unclosed_quote_is_read_once() -> None:

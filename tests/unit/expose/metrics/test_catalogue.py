@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from exporter.config.limits import Shown
+from exporter.core.measured import Usage
 from exporter.core.model import Counters, Snapshot, Watching
 from exporter.expose.metrics.catalogue import CATALOGUE
 from exporter.expose.metrics.families import families
@@ -46,7 +47,8 @@ def test_every_metric_of_the_catalogue_is_served_and_no_other(tmp_path: Path, po
     scanner.counters.last_event = 1.0
     scanner.counters.overflows = 1
     audited = {"containers": 1.0, "volumes": 1.0}
-    snapshot = replace(scanner.scan(), watching=Watching(polling=False, watches=1, limit=2), audited=audited)
+    watching = Watching(polling=False, watches=1, limit=2)
+    snapshot = replace(scanner.scan(), watching=watching, audited=audited, binds={"/srv": Usage(1, 512, 1)})
     made = [
         *families(Figures(snapshot), Shown(each_layer=True)),
         *status_families(snapshot, scanner.counters),

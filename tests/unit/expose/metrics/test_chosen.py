@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from exporter.cli.main import main
-from exporter.config.limits import COLLECTORS, Shown
+from exporter.config.limits import COLLECTORS, SUMS, Shown
 from exporter.core.model import Snapshot
 from exporter.expose.metrics.families import families
 from exporter.figures.figures import Figures
@@ -75,6 +75,9 @@ def test_a_collector_that_is_off_has_no_family(collector: str) -> None:
     beginnings = tuple(f"docker_storage_{one}" for one in COLLECTORS[collector])
     assert not [name for name in served if name.startswith(beginnings)]
     assert served
+    sums = {name for name in _served(Shown())["all"] if name.startswith(tuple(f"docker_storage_{one}" for one in SUMS))}
+    assert sums, "there are some"
+    assert sums <= served
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.config.limits import LIMITED, Limited, Shown
+from exporter.core.measured import Usage
 from exporter.core.model import BuildCache, BuildRecord, ContainerState, ImageId, LayerId, Log, Snapshot, Use
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.families import families
@@ -18,6 +19,7 @@ from tests.support.snapshots import container, image, layer, snapshot, tree, vol
 
 #: The families whose series each collector's limit counts: all that have a series for each object.
 _FAMILIES: Mapping[str, tuple[c.Metric, ...]] = {
+    "binds": (c.BIND_SIZE, c.BIND_ALLOCATED),
     "directories": (c.DIRECTORY_SIZE, c.DIRECTORY_ALLOCATED, c.DIRECTORY_INODES),
     "layers": (c.LAYER_SIZE, c.LAYER_INFO),
     "images": (
@@ -96,7 +98,8 @@ def told() -> Snapshot:
         build_cache=BuildCache(records),
         directories=("volumes",),
     )
-    return replace(made, logs={containers[0].id: 100, containers[2].id: 10})
+    binds = {"/srv/large": Usage(9, 512, 1), "/srv/more": Usage(8, 1024, 2), "/srv/small": Usage()}
+    return replace(made, logs={containers[0].id: 100, containers[2].id: 10}, binds=binds)
 
 
 def _families(told: Snapshot, collector: str = "", most: int = 0) -> dict[str, MetricFamily]:
