@@ -139,5 +139,10 @@ def test_growth_is_asked_for_again_after_a_while(monkeypatch: pytest.MonkeyPatch
             await views.of(ViewKind.DOCUMENT)
             assert sum(one.kind is ViewKind.GROWTH for one in asked) == questions
         assert sum(one.kind is ViewKind.DOCUMENT for one in asked) == 1
+        views.lost()
+        assert await views.of(ViewKind.GROWTH) is not None
+        now[0] += 301
+        assert await views.of(ViewKind.GROWTH) is None, "in the last hour is not what it was"
+        assert await views.of(ViewKind.DOCUMENT) is not None
 
     asyncio.run(ask())
