@@ -18,7 +18,7 @@ _GROWTH_SECONDS, _OLD_GROWTH_SECONDS = 30.0, 300.0
 _GROWTH_ANSWER_SECONDS = 2.0
 #: So many pages of lists are kept, and so many different questions may wait for an answer.
 _MOST_LISTINGS = 4
-_MOST_QUESTIONS = 16
+_MOST_QUESTIONS = 8
 
 
 class Views:

@@ -76,15 +76,19 @@ _CHOICES = {
 }
 
 
-def listing_page(frame: PageFrame, found: ListPage, taken: float | None, error: str = "") -> str:
-    """The whole page. `error` is why the root cannot be read, as HTML; `taken` when what is shown was so."""
+def listing_page(frame: PageFrame, found: ListPage, taken: float | None, root: str, error: str = "") -> str:
+    """The whole page. `error` is why the root cannot be read; `taken` when what is shown was so, Unix time."""
     name = found.wanted.list
     kind = _KINDS[name]
     content = "".join(
-        (*_notices(found, taken, error), _list(found, kind), words(*kind.words)),
+        (
+            *_notices(found, taken, common.root_error(root, error) if error else ""),
+            _list(found, kind),
+            words(*kind.words),
+        ),
     )
     old = f" · snapshot {age(time.time() - taken)} old" if taken is not None else ""
-    facts = f'<p class="facts">In a terminal: <code>{NAME} {name}</code>{old}</p>'
+    facts = f'<p class="facts">data root <b>{shown(root)}</b>{old} · in a terminal: <code>{NAME} {name}</code></p>'
     return frame.page(f"{NAME}: {kind.title}", f"/{name}", content, facts=facts)
 
 
