@@ -38,19 +38,11 @@ _METHODS = (
     b"G" * 9000,
 )
 _TARGETS = (
-    *(
-        b"/metrics",
-        b"/",
-        b"/status",
-        b"/images?sort=name&page=2",
-        b"/layers",
-        b"/api/v1/snapshot",
-        b"/-/ready",
-        b"/-/reload",
-        b"/%2e%2e/%2e%2e/etc/passwd",
-    ),
+    *(b"/metrics", b"/", b"/status", b"/api/v1/snapshot", b"/-/ready", b"/-/reload", b"/%2e%2e/%2e%2e/etc/passwd"),
     *(
         b"/metrics?name[]=up&x=%ff",
+        b"/images?sort=name&page=2&only=%00",
+        b"/layers?page=99999",
         b"*",
         b"//evil.example/",
         b"http://evil.example/metrics",

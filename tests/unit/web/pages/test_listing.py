@@ -110,6 +110,11 @@ def test_what_is_not_whole_is_said_first() -> None:
     )
     assert "Of 3 others it is not known" in _html(_page(ListName.VOLUMES, unsure=3))
     assert "The first scan is under way" in _html(_page(ListName.VOLUMES), taken=None)
+    unread = _html(ListPage(by_default(ListName.VOLUMES), read=False), taken=None)
+    assert "<h2>? volumes</h2>" in unread
+    assert "None." not in unread
+    assert "0 volumes" not in unread
+    assert "<h2>1 volume, maybe more</h2>" in html
     assert "does not exist" in _html(_page(ListName.VOLUMES), None, "does not exist")
 
 
