@@ -9,12 +9,12 @@ import pytest
 
 from exporter.config.settings import BindSettings
 from exporter.core.dirty import Dirty
-from exporter.core.measured import Reason
+from exporter.core.measured import Measured, Reason, Usage
 from exporter.core.model import Container, ContainerState, Inventory, Mount, Trigger
 from exporter.core.mountinfo import MountPoint
 from exporter.expose.metrics.families import families
 from exporter.figures.figures import Figures
-from exporter.measure.pool.task import Task
+from exporter.measure.pool.task import Result, Task
 from exporter.scan.binds import Binds
 from exporter.scan.scanner import Scanner
 from tests.support.local_pool import LocalPool
@@ -144,6 +144,24 @@ def test_a_mount_below_a_source_is_not_entered(host: Path) -> None:
     assert _measure(binds, host, ["/srv"], [_mount(host, "/srv/shop/sub", "nfs")]) == {"/srv": 5000}
     ((_, known),) = binds.measured.items()
     assert known.skipped_mounts == 1
+
+
+@pytest.mark.parametrize(("skipped", "fstype", "known"), [(1, "ext4", True), (2, "ext4", False), (2, "btrfs", True)])
+def test_where_files_have_devices_of_their_own_nothing_is_known(
+    host: Path, skipped: int, fstype: str, known: bool
+) -> None:
+    """As on an overlay of two filesystems: a walk leaves such files out, as if they were mounts."""
+    binds = Binds(_settings(host))
+    mounts = [
+        _mount(host, "/srv", fstype),
+        _mount(host, "/srv/shop/sub", "ext4"),
+        _mount(host, "/srv/shop/sub/x", "ext4"),
+    ]
+    found = binds.find(Inventory(containers=(_mounting("/srv/shop"),)), mounts)
+    (task,) = binds.tasks(found, 1.0)
+    binds.note(Result(task, Measured(Usage(1, 512, 1), skipped_mounts=skipped)))
+    assert bool(binds.usages) is known
+    assert bool(binds.problems) is not known
 
 
 @pytest.mark.parametrize("inside", ["/systemd/inaccessible/dir", "/tmp/systemd-private-1-x.service-2/tmp"])
