@@ -82,9 +82,10 @@ def test_a_link_is_followed_only_where_what_it_leads_to_is_named(host: Path) -> 
     (host / "srv/out").symlink_to("../home/secret")
     (host / "srv/round").symlink_to("round")
     (host / "srv/machine").symlink_to("/../../../../../../etc")
-    sources = ["/var/shop", "/srv/out", "/srv/round", "/srv/machine", "/srv/out/../shop"]
+    (host / "srv/absolute").symlink_to("/srv/shop")
+    sources = ["/var/shop", "/srv/out", "/srv/round", "/srv/machine", "/srv/out/../shop", "/srv/absolute/sub"]
     binds = Binds(_settings(host, "^/(srv|var)/"))
-    assert _measure(binds, host, sources) == {"/var/shop": 5007}
+    assert _measure(binds, host, sources) == {"/var/shop": 5007, "/srv/absolute/sub": 5007}
     said = {one.path: (one.reason, one.detail) for one in binds.problems}
     assert said["/srv/out"][0] is Reason.NOT_REGULAR
     assert "/home/secret" in said["/srv/out"][1]
@@ -189,6 +190,10 @@ def test_two_names_of_one_directory_are_measured_once(host: Path) -> None:
     assert binds.growing == {next(iter(found)): False}
     binds.find(Inventory(containers=(_mounting("/var/shop", state=ContainerState.RUNNING),)), [])
     assert binds.growing == {next(iter(found)): True}
+    both = (_mounting("/var/shop", state=ContainerState.RUNNING), _mounting("/var/shop"))
+    for containers in (both, both[::-1]):
+        binds.find(Inventory(containers=containers), [])
+        assert binds.growing == {next(iter(found)): True}, "one of them runs"
 
 
 def test_scanner_serves_them_and_no_sum_has_them(host: Path, tmp_path: Path, pool: LocalPool) -> None:
