@@ -17,7 +17,9 @@
 # The one capability lets a user who is not root read what belongs to root, and nothing else. It is a file capability
 # of the interpreter, so do not set no-new-privileges, which disables it.
 
-FROM python:3.13-slim-bookworm AS build
+# Both stages are of one image, by its digest: what is built today is built next year. For a newer one, with its fixes:
+#   docker buildx imagetools inspect python:3.13-slim-bookworm
+FROM python:3.13-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8 AS build
 WORKDIR /src
 COPY requirements-dev.lock requirements.lock ./
 RUN python -m venv /opt/exporter \
@@ -34,7 +36,15 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation -w /d
     && /opt/exporter/bin/pip install --no-cache-dir --no-deps /dist/*.whl \
     && /opt/exporter/bin/pip uninstall -y pip
 
-FROM python:3.13-slim-bookworm
+FROM python:3.13-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8
+ARG REVISION=
+LABEL org.opencontainers.image.title="docker-storage-exporter" \
+    org.opencontainers.image.description="Prometheus exporter of Docker's disk use" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="0.2.0" \
+    org.opencontainers.image.revision="${REVISION}" \
+    org.opencontainers.image.base.name="python:3.13-slim-bookworm" \
+    org.opencontainers.image.base.digest="sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8"
 COPY --from=build /opt/exporter /opt/exporter
 # The venv's python is a link to the image's: it gets a copy of its own, so that no other program has the capability.
 RUN apt-get update && apt-get install -y --no-install-recommends libcap2-bin \

@@ -4,7 +4,9 @@ The commit is, in this order: the variable REVISION (for a build without a git d
 commit that is checked out, with "-dirty" where the tree has changes; what a source distribution was made of. An
 editable installation gets none: its files change, and the exporter reads the checkout's commit when it starts.
 
-A wheel also gets what `completion` prints, as files in share/ where bash, zsh and fish look for them.
+A wheel also gets what `completion` prints, as files in share/ where bash, zsh and fish look for them; and documents,
+dashboards, rules and manifests in share/docker-storage-exporter, as they lie here, so that their links hold. What is
+missing is left out: the image is built without documents.
 """
 # ruff: noqa: INP001 - a script
 
@@ -12,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -21,6 +24,15 @@ _COMPLETION = {
     "bash": "share/bash-completion/completions/docker-storage-exporter",
     "zsh": "share/zsh/site-functions/_docker-storage-exporter",
     "fish": "share/fish/vendor_completions.d/docker-storage-exporter.fish",
+}
+_SHARE = "share/docker-storage-exporter"
+#: Directories, and the endings of the files that are shared of each; what is below "tests" is not.
+_SHARED = {
+    "": ("README.md", "CHANGELOG.md", "LICENSE", "Dockerfile", "compose.yaml"),
+    "docs": (".md", ".json", ".png"),
+    "grafana": (".json", ".yml", ".yaml"),
+    "packaging": (".yaml", ".yml", ".service", ".socket", ".timer"),
+    "prometheus": (".yml", ".json", ".libsonnet"),
 }
 
 
@@ -34,7 +46,11 @@ class RevisionHook(BuildHookInterface):
             return
         if revision := os.environ.get("REVISION", "").strip() or self._checked_out():
             build_data["force_include"][self._file(revision)] = _FILE
-        if self.target_name == "wheel" and os.path.exists(os.path.join(self.root, "exporter/cli/main.py")):
+        if self.target_name != "wheel":
+            return
+        for path in self._shared():
+            build_data["shared_data"][os.path.join(self.root, path)] = f"{_SHARE}/{path}"
+        if os.path.exists(os.path.join(self.root, "exporter/cli/main.py")):
             for shell, place in _COMPLETION.items():
                 build_data["shared_data"][self._file(self._completion(shell))] = place
 
@@ -50,6 +66,15 @@ class RevisionHook(BuildHookInterface):
             file.write(text + "\n")
         os.chmod(name, 0o644)
         return name
+
+    def _shared(self) -> Iterator[str]:
+        """The files that are shared, relative to this directory."""
+        for top, endings in _SHARED.items():
+            for directory, directories, files in os.walk(os.path.join(self.root, top)):
+                directories[:] = [] if not top else sorted({*directories} - {"tests", "debian", "preview"})
+                for name in sorted(files):
+                    if name.endswith(endings):
+                        yield os.path.relpath(os.path.join(directory, name), self.root)
 
     def _completion(self, shell: str) -> str:
         """What the program prints for a shell."""

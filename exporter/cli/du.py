@@ -46,6 +46,7 @@ def du(  # noqa: PLR0913 - one parameter for each flag
     It is read from the disk each time, as du -x does: hard links count once, and mounts are not entered.
     """
     form = asked("du", habits)
+    options.say_why_this_root(root)
     config = Config(root=root, containerd_root=containerd_root, scan=ScanSettings(network=network))
     if interactive:
         _look_around(config, form, wanted, path)

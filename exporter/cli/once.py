@@ -48,6 +48,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
 
     What cannot be read is named on standard error, and the exit status is 1; the rest is printed all the same.
     """
+    options.say_why_this_root(root)
     config = Config(
         root=root,
         containerd_root=containerd_root,

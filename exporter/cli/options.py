@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from exporter.cli.config_file import config_file_option
 from exporter.cli.param_types import DurationType, LevelType, ShareType
+from exporter.config.default_root import ROOTLESS, SNAP, choose_root
 from exporter.config.settings import (
     DEFAULT_ROOT,
     FIND_CONTAINERD,
@@ -16,6 +18,8 @@ from exporter.config.settings import (
 )
 
 _ENVIRONMENT = "DOCKER_STORAGE_EXPORTER_"
+#: Where a context has why a root was chosen.
+_WHY = "exporter.why_this_root"
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
 
@@ -51,6 +55,25 @@ class _OnceOption(click.Option):
         return super().consume_value(ctx, opts)
 
 
+def _chosen(context: click.Context, parameter: click.Parameter, given: str) -> str:
+    """The root that is given; where none is, that which is there."""
+    if context.get_parameter_source(str(parameter.name)) is not ParameterSource.DEFAULT:
+        return given
+    root, context.meta[_WHY] = choose_root()
+    return root
+
+
+def why_this_root() -> str:
+    """Why this root is read where none was named; "" where there is nothing to say."""
+    return str(click.get_current_context().meta.get(_WHY, ""))
+
+
+def say_why_this_root(root: str) -> None:
+    """Say it on standard error."""
+    if why := why_this_root():
+        click.echo(f"docker-storage-exporter: reads {root}: {why}; --root names another one", err=True)
+
+
 # -- what is read, and how -------------------------------------------------------------------------------------------
 
 config_file = config_file_option(_ENVIRONMENT + "CONFIG_FILE")
@@ -60,7 +83,9 @@ root = option(
     cls=_OnceOption,
     advice="One exporter reads one data root: run another one for the other, or give the root of a containerd with "
     "--containerd.root.",
-    default=DEFAULT_ROOT,
+    default="",
+    show_default=f"{DEFAULT_ROOT}; where only that is there, {SNAP} or ~/{ROOTLESS}",
+    callback=_chosen,
     metavar="DIRECTORY",  # not click.Path: it checks with access(2), which ignores capabilities
     help="The Docker data root to read. Nothing below it is ever written.",
 )

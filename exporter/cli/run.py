@@ -67,6 +67,8 @@ def run(**flags: Any) -> None:
     from exporter.web.connections.addresses import AddressError  # noqa: PLC0415
 
     log.configure(flags["log_level"], flags["log_format"])
+    if why := options.why_this_root():
+        log.Logger().info("root.chosen", root=flags["root"], why=why, advice="--root names another one")
     try:
         asyncio.run(serve(_config(**flags), sockets, first))
     except (AddressError, SettingsError, SandboxError) as error:

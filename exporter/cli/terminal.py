@@ -142,6 +142,7 @@ def _source(  # noqa: PLR0913 - one parameter for each flag
     from exporter.cli.commands.source import from_disk, from_exporter  # noqa: PLC0415
 
     if not url:
+        options.say_why_this_root(root)
         config = Config(root=root, containerd_root=containerd_root, scan=ScanSettings(network=network))
         return partial(from_disk, config)
     password = password_file.readline().rstrip("\r\n") if password_file else ""

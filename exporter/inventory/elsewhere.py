@@ -9,19 +9,16 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
 
+from exporter.config.default_root import ROOTLESS, SNAP
 from exporter.config.settings import DEFAULT_ROOT
 from exporter.core.shell import quote
 from exporter.core.text import escape
 
-SNAP = "/var/snap/docker/common/var-lib-docker"
-_ROOTLESS = ".local/share/docker"
-ADVICE = (
-    f"`docker info -f '{{{{.DockerRootDir}}}}'` says where the data root is (snap: {SNAP}, rootless: ~/{_ROOTLESS})"
-)
+ADVICE = f"`docker info -f '{{{{.DockerRootDir}}}}'` says where the data root is (snap: {SNAP}, rootless: ~/{ROOTLESS})"
 _CONTAINERD = "io.containerd."
 _PODMAN = frozenset(("libpod", "overlay-images", "overlay-containers", "vfs-images", "vfs-containers"))
 #: Where a data root can be below a directory that somebody takes for it, besides the directory's own entries.
-_BELOW = ("common/var-lib-docker", _ROOTLESS, "share/docker", "lib/docker", "var/lib/docker")
+_BELOW = ("common/var-lib-docker", ROOTLESS, "share/docker", "lib/docker", "var/lib/docker")
 _MOST_ENTRIES = 20
 _MOST_ABOVE = 4
 _MOST_NAMED = 5
@@ -70,4 +67,4 @@ def _below(path: str, names: list[str]) -> Iterator[str]:
 
 
 def _of_packages(path: str) -> tuple[str, ...]:
-    return (SNAP, *sorted(glob.glob(f"/home/*/{_ROOTLESS}"))) if path == DEFAULT_ROOT else ()
+    return (SNAP, *sorted(glob.glob(f"/home/*/{ROOTLESS}"))) if path == DEFAULT_ROOT else ()

@@ -89,3 +89,16 @@ def test_a_source_distribution_passes_the_commit_on(source: Path, tmp_path: Path
         archive.extractall(tmp_path / "unpacked", filter="data")
     (unpacked,) = (tmp_path / "unpacked").iterdir()
     assert revision(build(unpacked, "wheel")) == expected
+
+
+def test_a_wheel_has_what_is_beside_the_program(source: Path) -> None:
+    there = ("docs/install.md", "docs/runbooks/DockerStorageRootUnreadable.md", "prometheus/rules.yml")
+    for name in (*there, "prometheus/tests/alerts.yml", "grafana/a.json", "grafana/a.py", "docs/notes.txt"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(name)
+    with zipfile.ZipFile(build(source, "wheel")) as archive:
+        share = f"docker_storage_exporter-{VERSION}.data/data/share/docker-storage-exporter/"
+        found = {one.removeprefix(share) for one in archive.namelist() if one.startswith(share)}
+    assert {*there, "grafana/a.json", "README.md", "packaging/docker-storage-exporter.service"} <= found
+    assert not {"prometheus/tests/alerts.yml", "grafana/a.py", "docs/notes.txt"} & found
+    assert not [one for one in found if "debian" in one]

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +20,8 @@ from tests.support.waiting import DEADLINE
 
 _PACKAGING = TOP / "packaging"
 _SERVICE = _PACKAGING / "docker-storage-exporter.service"
+_TEXTFILE = _PACKAGING / "docker-storage-exporter-textfile.service"
+_TIMER = _PACKAGING / "docker-storage-exporter-textfile.timer"
 _SOCKET = _PACKAGING / "docker-storage-exporter.socket"
 # What systemd does before it starts a service that is activated by a socket: the socket is descriptor 3.
 _ACTIVATE = """
@@ -110,13 +111,13 @@ def test_a_socket_of_systemd_is_served_and_stays_open_across_a_restart(tmp_path:
 
 
 @needs("systemd-analyze")
-def test_the_unit_is_valid(tmp_path: Path) -> None:
-    text = _SERVICE.read_text().replace("/usr/bin/docker-storage-exporter", "/bin/true")
-    unit = tmp_path / _SERVICE.name
-    unit.write_text(text)
-    shutil.copy(_SOCKET, tmp_path)
+def test_the_units_are_valid(tmp_path: Path) -> None:
+    units = [tmp_path / one.name for one in (_SERVICE, _SOCKET, _TEXTFILE, _TIMER)]
+    for unit in units:
+        text = (_PACKAGING / unit.name).read_text()
+        unit.write_text(text.replace("/usr/bin/docker-storage-exporter", "/bin/true"))
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(unit), str(tmp_path / _SOCKET.name)],
+        ["systemd-analyze", "verify", "--man=no", *map(str, units)],
         capture_output=True,
         text=True,
         check=False,
@@ -126,16 +127,17 @@ def test_the_unit_is_valid(tmp_path: Path) -> None:
 
 
 @needs("systemd-analyze")
-def test_the_unit_exposes_little() -> None:
+@pytest.mark.parametrize(("unit", "most"), [(_SERVICE, 2.0), (_TEXTFILE, 3.0)])
+def test_the_units_expose_little(unit: Path, most: float) -> None:
     done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", str(_SERVICE)],
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", f"--threshold={10 * most:.0f}", str(unit)],
         capture_output=True,
         text=True,
         check=False,
     )
     found = re.search(r"Overall exposure level .*: ([0-9.]+)", done.stdout)
     assert found is not None, done.stderr
-    assert float(found[1]) <= 2.0
+    assert float(found[1]) <= most
     assert done.returncode == 0
 
 

@@ -286,6 +286,25 @@ def test_the_socket_starts_it_and_refuses_nothing_across_a_restart(host: Machine
     assert not complaints(host)
 
 
+def test_the_timer_writes_for_node_exporter(host: Machine) -> None:
+    unit = f"{_NAME}-textfile"
+    place = host.root / "var/lib/prometheus/node-exporter"
+    place.mkdir(parents=True)
+    shutil.chown(place, "nobody")  # another one's directory: Debian's is that of the user prometheus
+    before = len(complaints(host))
+    done = host.run("systemctl", "start", f"{unit}.service", seconds=120)
+    said = host.run("journalctl", "--no-pager", "--output=cat", f"--unit={unit}.service").stdout
+    assert done.returncode == 0, said
+    (made,) = place.iterdir()
+    assert Samples(made.read_text()).all("image_virtual_size_bytes")
+    assert made.stat().st_mode & 0o777 == 0o644, "node_exporter is another user"
+    assert host.run("systemctl", "enable", "--now", f"{unit}.timer").returncode == 0
+    assert host.show(f"{unit}.timer", "ActiveState") == "active"
+    assert host.run("systemctl", "disable", "--now", f"{unit}.timer").returncode == 0
+    assert len(complaints(host)) == before
+    shutil.rmtree(place.parent)
+
+
 def test_tls_and_passwords_work_under_the_unit(service: Machine) -> None:
     """What the unit forbids (memory that is written and run, files of others) must not be what TLS needs."""
     settings = service.root / "etc" / _NAME

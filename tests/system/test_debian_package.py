@@ -16,11 +16,25 @@ import pytest
 from exporter.core.version import VERSION
 from exporter.demo import build_demo
 from tests.support.chroots import fresh_root, run_in
+from tests.support.paths import TOP
 from tests.support.product import Samples, needs
 
 _NAME = "docker-storage-exporter"
 _OWN = [f"usr/lib/{_NAME}", f"usr/bin/{_NAME}", f"usr/share/doc/{_NAME}", f"usr/lib/systemd/system/{_NAME}.service"]
-_OWN += [f"usr/share/man/man1/{_NAME}.1.gz"]
+_OWN += [f"usr/share/man/man1/{_NAME}.1.gz", f"usr/share/{_NAME}"]
+_OWN += [f"usr/lib/systemd/system/{_NAME}-textfile.{kind}" for kind in ("service", "timer")]
+#: What is beside the program: for people, for Prometheus and Grafana, and for shells.
+_BESIDE = (
+    *(f"usr/share/{_NAME}/grafana/docker-storage{kind}.json" for kind in ("", "-fleet", ".v2", "-fleet.v2")),
+    *(
+        f"usr/share/{_NAME}/prometheus/{file}"
+        for file in ("rules.yml", "rules.json", "prometheus.yml", "mixin.libsonnet")
+    ),
+    *(f"usr/share/{_NAME}/packaging/{kind}/kustomization.yaml" for kind in ("kubernetes", "kubernetes-containerd")),
+    f"usr/share/bash-completion/completions/{_NAME}",
+    f"usr/share/zsh/vendor-completions/_{_NAME}",
+    f"usr/share/fish/vendor_completions.d/{_NAME}.fish",
+)
 _SETTINGS = (f"etc/default/{_NAME}", f"etc/{_NAME}")
 pytestmark = [
     pytest.mark.xdist_group("packages"),
@@ -56,6 +70,14 @@ def test_it_is_installed_run_upgraded_and_purged(packages: list[Path], root: Pat
     assert chroot("dpkg", "--verify", _NAME).stdout == ""
     for settings in (f"/etc/{_NAME}/config.yml",):
         assert chroot(_NAME, "check-config", settings).returncode == 0
+
+    assert [one for one in (*_OWN, *_BESIDE) if not (root / one).exists()] == []
+    documents = {one.relative_to(TOP) for one in (TOP / "docs").rglob("*.md")}
+    for document in (Path("README.md"), *documents):
+        shown = chroot("cat", f"/usr/share/doc/{_NAME}/{document}")
+        assert shown.stdout == (TOP / document).read_text(), shown.stderr
+    rules = (root / f"usr/share/{_NAME}/prometheus/rules.yml").read_text()
+    assert chroot(_NAME, "rules").stdout == rules
 
     _runs_as_its_user(root, chroot)
 
@@ -98,7 +120,7 @@ def _runs_as_its_user(root: Path, chroot: Chroot) -> None:
 def _listing(root: Path) -> set[str]:
     """What is below the places that a package may write to, apart from dpkg's own records and logs."""
     found = set()
-    for top in ("etc", "usr/lib", "usr/bin", "usr/share/doc", "var/lib", "srv"):
+    for top in ("etc", "usr/lib", "usr/bin", "usr/share", "var/lib", "srv"):
         for directory, directories, files in os.walk(root / top):
             if "var/lib/dpkg" in directory or "docker/" in directory + "/":
                 directories.clear()

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +22,13 @@ import pytest
 from exporter.core.version import VERSION
 from exporter.demo import build_demo
 from tests.support.chroots import PATH, fresh_root, let_it_reach_the_network, run_in
+from tests.support.documents import shown
+from tests.support.engine import Engine, engine
 from tests.support.paths import TOP
 from tests.support.product import Samples, needs
 from tests.support.waiting import DEADLINE, eventually
 
+_NAME = "docker-storage-exporter"
 _ARGUMENTS = {"REVISION": "0123456789ab"}
 _PIP = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
 # A network namespace begins without a loopback that is up: SIOCSIFFLAGS with IFF_UP.
@@ -103,7 +107,7 @@ def _execute(stages: dict[str, Stage], stage: Stage, instruction: str, rest: str
     elif instruction == "HEALTHCHECK":
         stage.check = json.loads(rest.partition("CMD ")[2])
     else:
-        assert instruction == "EXPOSE", instruction
+        assert instruction in ("EXPOSE", "LABEL"), instruction
 
 
 def _copy(stages: dict[str, Stage], stage: Stage, rest: str) -> None:
@@ -122,10 +126,10 @@ def _copy(stages: dict[str, Stage], stage: Stage, rest: str) -> None:
             shutil.copy(found, place)
 
 
-@pytest.fixture
-def image(tmp_path: Path) -> Iterator[Stage]:
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with contextlib.ExitStack() as mounted:
-        yield build(tmp_path, mounted)
+        yield build(tmp_path_factory.mktemp("image"), mounted)
 
 
 def test_the_image_can_be_built_and_reads_what_belongs_to_root(image: Stage) -> None:
@@ -175,6 +179,44 @@ def _serves_until_it_is_stopped(image: Stage, as_user: list[str]) -> None:
             assert process.wait(DEADLINE) == 0
         finally:
             process.kill()
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Iterator[Engine]:
+    """An engine whose root is on a shared mount, as systemd makes those of a host."""
+    with tempfile.TemporaryDirectory(prefix="d-") as short, contextlib.ExitStack() as mounted:
+        for options in (["--bind", str(tmp_path), str(tmp_path)], ["--make-rshared", str(tmp_path)]):
+            subprocess.run(["mount", *options], check=True)
+        mounted.callback(subprocess.run, ["umount", "-R", "-l", str(tmp_path)], check=False)
+        yield mounted.enter_context(engine(tmp_path, Path(short), "overlay2"))
+
+
+def test_an_engine_runs_it_with_the_command_of_the_documents(image: Stage, docker: Engine) -> None:
+    """`docker run` as docs/operations.md has it, of an image with what the Dockerfile sets."""
+    packed = ["tar", "--one-file-system", "--xattrs", "--xattrs-include=security.*", "-C", str(image.root), "-c"]
+    content = subprocess.run(
+        [*packed, "./opt", "./usr", "./bin", "./lib", "./lib64", "./etc"], capture_output=True, check=True
+    )
+    settings = {"USER": image.user, "ENTRYPOINT": json.dumps(image.entrypoint), "CMD": json.dumps(image.command)}
+    changes = [word for key, value in settings.items() for word in ("--change", f"{key} {value}")]
+    docker.run("import", *changes, "-", _NAME, stdin=content.stdout)
+    (command,) = [one for one in shown(TOP / "docs/operations.md") if one.words[:2] == ("docker", "run")]
+    words = [word.replace("src=/var/lib/docker,", f"src={docker.root},") for word in command.words[1:-1]]
+    docker.run(*words, "--network", "none", command.words[-1])
+    process = docker.run("inspect", "--format", "{{.State.Pid}}", _NAME)
+    text = ""
+
+    def served() -> bool:
+        nonlocal text
+        text = _run("nsenter", "--target", process, "--net", "curl", "--silent", "http://127.0.0.1:9588/metrics").stdout
+        return bool(Samples(text).all("image_virtual_size_bytes"))
+
+    eventually(served, otherwise=lambda: text + docker.run("logs", _NAME, check=False))
+    figures = Samples(text)
+    assert figures("container_running") == 1, "its own"
+    assert figures.all("container_info")[0][0]["name"] == _NAME
+    assert figures("up") == 1
+    docker.run("rm", "--force", _NAME)
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:

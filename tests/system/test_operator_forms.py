@@ -57,6 +57,15 @@ def _labels(scratch: Path, relabelled: list[dict[str, Any]], labels: dict[str, s
     return {key: value for key, value in target["labels"].items() if not key.startswith("__")}
 
 
+@needs("kubectl")
+@pytest.mark.parametrize("name", ["kubernetes", "kubernetes-containerd"])
+def test_kustomize_itself_builds_what_is_here(name: str) -> None:
+    command = ["kubectl", "kustomize", str(TOP / "packaging" / name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert {one["kind"] for one in yaml.safe_load_all(done.stdout)} == {"DaemonSet", "Service"}
+
+
 @needs("promtool")
 @pytest.mark.parametrize("name", ["podmonitor.yaml", "servicemonitor.yaml"])
 def test_a_monitor_gives_the_job_of_the_rules_and_no_label_of_the_exporters_own(tmp_path: Path, name: str) -> None:

@@ -2,7 +2,6 @@
 
 import ast
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +12,18 @@ import yaml
 from exporter.cli.main import main
 from exporter.expose.metrics.catalogue import CATALOGUE
 from exporter.web.app import make_app
+from tests.support.documents import PAGES, fences, shown
 from tests.support.paths import TOP
 
-_PAGES = [TOP / "README.md", *TOP.glob("CONTRIBUTING.md"), *sorted((TOP / "docs").glob("*.md"))]
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r"`([a-z]+(?:_[a-z]+)+)(?:\{[^`]*\})?`")
 
 #: A file of this project in a text, with a name that is defined in it where one is given: `core/log.py:Logger.info`.
 _FILE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|md|lock|toml|yml|json))(?::([\w.]+))?`")
 
 
-def fences(page: Path, language: str) -> list[str]:
-    return [text for kind, text in _FENCE.findall(page.read_text()) if kind == language]
-
-
-def commands() -> list[tuple[str, str]]:
-    found = []
-    for page in _PAGES:
-        for text in fences(page, ""):
-            lines = text.replace("\\\n", " ").splitlines()
-            found += [(page.name, line) for line in lines if line.startswith("docker-storage-exporter ")]
-    return found
+def commands() -> list[tuple[str, tuple[str, ...]]]:
+    every = [one for page in PAGES for one in shown(page)]
+    return [(one.page, one.words) for one in every if one.words[0] == "docker-storage-exporter"]
 
 
 def parses(words: list[str]) -> None:
@@ -41,10 +31,10 @@ def parses(words: list[str]) -> None:
     command.make_context(words[0], words[1:], parent=click.Context(main))
 
 
-@pytest.mark.parametrize(("page", "line"), commands())
-def test_a_command_that_is_shown_can_be_given(page: str, line: str) -> None:
+@pytest.mark.parametrize(("page", "words"), commands())
+def test_a_command_that_is_shown_can_be_given(page: str, words: tuple[str, ...]) -> None:
     assert page
-    parses(shlex.split(line, comments=True)[1:])
+    parses([*words[1:]])
 
 
 def test_there_are_such_commands() -> None:
@@ -128,7 +118,7 @@ def untrue(text: str) -> list[str]:
     return bad
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_file_that_is_named_exists_with_what_is_named_in_it(page: Path) -> None:
     assert untrue(page.read_text()) == []
 
@@ -151,13 +141,13 @@ def test_a_file_or_name_that_is_not_there_is_noticed() -> None:
 
 def test_sizes_are_decimal_in_all_texts() -> None:
     """As in `docker` itself, in the dashboards and on the pages: two units for one figure are a riddle."""
-    pages = [*_PAGES, *(TOP / "docs/runbooks").glob("*.md"), *(TOP / "prometheus").rglob("*.yml")]
+    pages = [*PAGES, *(TOP / "docs/runbooks").glob("*.md"), *(TOP / "prometheus").rglob("*.yml")]
     found = [page.name for page in pages if re.search(r"[KMGT]iB|humanize1024", page.read_text())]
     assert found == []
 
 
 def test_a_link_leads_to_a_file_and_a_heading() -> None:
-    for page in [*_PAGES, *(TOP / "docs" / "runbooks").glob("*.md")]:
+    for page in [*PAGES, *(TOP / "docs" / "runbooks").glob("*.md")]:
         for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
             if "://" in link:
                 continue
@@ -179,7 +169,7 @@ def test_an_event_of_the_log_that_is_named_is_one() -> None:
     events = set(re.findall(r'"([a-z_]+(?:\.[a-z_]+)?)"', source))
     kinds = {event.partition(".")[0] for event in events if "." in event} - {"config"}
     named = set()
-    for page in [*_PAGES, *(TOP / "docs" / "runbooks").glob("*.md")]:
+    for page in [*PAGES, *(TOP / "docs" / "runbooks").glob("*.md")]:
         text = page.read_text()
         named |= set(re.findall(r"event=([a-z_.]+)", text))
         named |= {

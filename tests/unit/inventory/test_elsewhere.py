@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.config.default_root import SNAP
 from exporter.config.settings import DEFAULT_ROOT
 from exporter.inventory import elsewhere
 from tests.support.product import scan
@@ -77,7 +78,7 @@ def test_the_packages_roots_are_looked_for_where_nobody_named_a_root(monkeypatch
 
     said = elsewhere.lead_on(DEFAULT_ROOT, (), detect)
     assert "pass --root /home/a/.local/share/docker or /home/b/.local/share/docker;" in said
-    assert elsewhere.SNAP in asked
+    assert SNAP in asked
     assert "pass --root" not in elsewhere.lead_on("/srv/docker", (), detect)
 
 
