@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -12,8 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.subject import Subject, subject
+from exporter.core.dirty import Dirty
+from exporter.core.measured import Tree
+from exporter.core.memory import collect_garbage_rarely, map_large_blocks, settle
+from exporter.core.model import Trigger
 from exporter.demo import oci
 from exporter.demo.containerd_docker import ContainerdWriter
+from exporter.scan.scanner import Scanner
+from tests.support.local_pool import LocalPool
 from tests.support.todays_engine import todays_engine, versions
 
 IMAGES, SNAPSHOTS, BLOBS, CONTAINERS = 300, 2000, 5000, 500
@@ -22,6 +29,8 @@ CHANGES = 9
 _READINGS = 5
 #: Seconds between two changes: long enough for one to be served, and for what it has caused to end.
 _PAUSE = 4.0
+#: What belongs to the store: containerd's files, and the records of builds in it.
+_STORE = ("containerd", "buildkit")
 #: Seconds until the workers have ended.
 _REST = 20.0
 #: Reads the inventory of the root in its argument again and again, in a process of its own, and prints the seconds.
@@ -94,6 +103,46 @@ def inventory_seconds(root: Path) -> tuple[float, list[int]]:
     return statistics.median(times), counts
 
 
+def cpu_of_reading(root: Path) -> float:
+    """CPU seconds for one image that is pulled: to read the inventory again and to measure what has come.
+
+    That is the median of some changes in this process, each told as events tell it.
+    """
+    map_large_blocks()
+    collect_garbage_rarely()
+    store, times = LargeStore(root), list[float]()
+    with LocalPool() as pool:
+        scanner = Scanner(str(root), 600.0, pool)
+        scanner.scan()
+        settle()
+        before = _states(root)
+        for _ in range(CHANGES):
+            store.change()
+            now = _states(root)
+            entries = {tree for tree, state in now.items() if before.get(tree) != state}
+            before = now
+            start = time.process_time()
+            scanner.begin(Trigger.EVENT, Dirty(entries=frozenset(entries)))
+            while scanner.runs:
+                scanner.collect(1.0)
+            times.append(time.process_time() - start)
+    return statistics.median(times)
+
+
+def _states(root: Path) -> dict[Tree, tuple[int, int, int]]:
+    """What tells a change of each file below a root, and of each entry of a directory of snapshots."""
+    found: dict[Tree, tuple[int, int, int]] = {}
+    for place, _, names in os.walk(root):
+        if "snapshots" in Path(place).parts:
+            continue
+        for name in names:
+            status = (file := Path(place, name)).lstat()
+            found[file.relative_to(root).parts] = status.st_ino, status.st_mtime_ns, status.st_size
+    for snapshot in root.glob("containerd/daemon/*/snapshots/*"):
+        found[snapshot.relative_to(root).parts] = snapshot.lstat().st_ino, 0, 0
+    return found
+
+
 def cpu_of_a_change(running: Subject, change: Callable[[], object]) -> float:
     """CPU seconds of all processes for one change, beyond what they take in as much time without one.
 
@@ -110,10 +159,14 @@ def cpu_of_a_change(running: Subject, change: Callable[[], object]) -> float:
     return max(0.0, spent - idle) / CHANGES
 
 
-def memory_beyond_none(root: Path, empty: Path) -> float:
-    """Bytes (PSS) that all processes of an exporter have for a root beyond those for an empty one, both at rest."""
+def memory_of_the_store(root: Path, without: Path) -> float:
+    """Bytes (PSS) that all processes of an exporter have for a root beyond those for the same one without its store.
+
+    `without` is made here. Both are measured at rest.
+    """
+    shutil.copytree(root, without, ignore=shutil.ignore_patterns(*_STORE))
     found = []
-    for one in (root, empty):
+    for one in (root, without):
         with subject(one, "--cache.file", "none", "--scan.interval", "86400") as running:
             running.ready()
             time.sleep(_REST)

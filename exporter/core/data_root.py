@@ -239,33 +239,40 @@ class DataRoot:
 
     @contextmanager
     def regular(self, tree: Tree) -> Iterator[int]:
-        """Open a regular file for the length of a `with` block; raises OSError or UnreadableError.
-
-        lstat comes before the open: opening a device may have side effects, opening a FIFO may hang.
-        """
-        check_name(tree[-1])
-        self._require_answer(tree)
-        parent = self.borrow(tree[:-1])
-        _require_regular(os.stat(tree[-1], dir_fd=parent, follow_symlinks=False))
-        descriptor = os.open(tree[-1], _FILE, dir_fd=parent)
+        """Open a regular file for the length of a `with` block; raises OSError or UnreadableError."""
+        descriptor = self._open_file(tree)
         try:
             _require_regular(os.fstat(descriptor))
             yield descriptor
         finally:
             os.close(descriptor)
 
+    def _open_file(self, tree: Tree) -> int:
+        """Open a file. lstat comes first: to open a device may have side effects, to open a FIFO may hang."""
+        check_name(tree[-1])
+        self._require_answer(tree)
+        parent = self.borrow(tree[:-1])
+        _require_regular(os.stat(tree[-1], dir_fd=parent, follow_symlinks=False))
+        return os.open(tree[-1], _FILE, dir_fd=parent)
+
     def read(self, tree: Tree) -> bytes:
         """Read one metadata file of at most `MAX_FILE_BYTES`; raises OSError or UnreadableError."""
-        with self.regular(tree) as descriptor:
+        descriptor = self._open_file(tree)
+        try:
             status = os.fstat(descriptor)
+            _require_regular(status)
             _require_small(status)
-            # One read gets a file that stays as it is, and the next one finds its end.
+            # One read gets a file that stays as it is: the byte more that it asks for is not there.
             content = os.read(descriptor, status.st_size + 1)
+            if len(content) == status.st_size:
+                return content
             while piece := os.read(descriptor, _PIECE_BYTES):
                 content += piece
                 if len(content) > MAX_FILE_BYTES:
                     raise UnreadableError(Reason.TOO_LARGE)
             return content
+        finally:
+            os.close(descriptor)
 
     def _split(self, tree: Tree) -> tuple[_Top, Tree]:
         """The root that a path lies in, and the components below it. Raises FileNotFoundError for a root not open."""

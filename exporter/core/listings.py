@@ -26,7 +26,7 @@ class Names(list[str]):
     That one is known by its mark alone, so that it is not kept.
     """
 
-    __slots__ = ("_before", "_changed", "_mark")
+    __slots__ = ("_as_set", "_before", "_changed", "_mark")
 
     def __init__(self, names: Iterable[str] = (), before: "Names | None" = None, changed: Iterable[str] = ()) -> None:
         """`changed`: the names that are only in this listing, or only in the one `before`."""
@@ -35,6 +35,14 @@ class Names(list[str]):
         # Since an empty one all came: they are not kept a second time.
         self._before = before._mark if before else None  # noqa: SLF001 - of its own kind
         self._changed = frozenset(changed) if before else _NONE
+        self._as_set: frozenset[str] | None = None
+
+    @property
+    def as_set(self) -> frozenset[str]:
+        """The names as a set, the same object each time."""
+        if self._as_set is None:
+            self._as_set = frozenset(self)
+        return self._as_set
 
     def __contains__(self, name: object) -> bool:
         at = bisect_left(self, name) if isinstance(name, str) else len(self)

@@ -62,13 +62,17 @@ class Marks(Generic[Label]):
                     before.setdefault(node, count)
                     counts[node] = count + one
         put, lost = dict[StoreNode, Label](), list[StoreNode]()
+        same = dict[int, tuple[int, int]]()  # most counts are one of few large numbers
         for node, count in before.items():
             now = counts[node]
             if not now:
                 del counts[node]
                 lost.append(node)
-            elif _lowest(now) != _lowest(count):
-                put[node] = self._order[_lowest(now)]
+                continue
+            known = same.get(now) or same.setdefault(now, (now, _lowest(now)))
+            counts[node] = known[0]
+            if not count or known[1] != _lowest(count):
+                put[node] = self._order[known[1]]
         self.labels = with_changes(self.labels, put, lost)
 
     def _mark_all(self, content: ContentStore, labels: Iterable[Label]) -> None:

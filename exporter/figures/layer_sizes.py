@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from exporter.core.measured import Tree, Usage
 from exporter.core.model import Layer, LayerKey, Snapshot, Use
@@ -42,16 +43,18 @@ class LayerSizes:
         """Go on to the next snapshot."""
         touched: set[LayerKey] = set()
         for layer in difference.layers.removed:
-            touched.add(layer.key)
-            del self.layers[layer.key]
+            key = layer.key
+            touched.add(key)
+            del self.layers[key]
             if layer.content is not None:
                 del self.of_tree[layer.content]
         for layer in difference.layers.added:
-            touched.add(layer.key)
-            self.sound &= layer.key not in self.layers and layer.content not in self.of_tree
-            self.layers[layer.key] = layer
+            key = layer.key
+            touched.add(key)
+            self.sound &= key not in self.layers and layer.content not in self.of_tree
+            self.layers[key] = layer
             if layer.content is not None:
-                self.of_tree[layer.content] = layer.key
+                self.of_tree[layer.content] = key
         touched |= {self.of_tree[tree] for tree in difference.trees if tree in self.of_tree}
         touched |= difference.sizes
         self.resized = {}
@@ -161,7 +164,13 @@ class LayerSums:
 
 
 def _group(layer: Layer) -> _Group:
-    return layer.driver, layer.namespace, layer.use
+    return _same_group(layer.driver, layer.namespace, layer.use)
+
+
+@lru_cache(256)
+def _same_group(driver: str, namespace: str, use: Use) -> _Group:
+    """The same object each time: there are few groups, and thousands of layers."""
+    return driver, namespace, use
 
 
 def _uses_of(driver: str, namespace: str) -> list[Use]:

@@ -61,11 +61,9 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
     if not whole and is_young(reader.root, home):  # an engine makes, or removes, the directory just now
         reader.wait()
         names = reader.names(home)
-    # Where both are missing, the one is named that the newest engine of the root would have written.
-    missing = _CONFIGS[0 if reader.exists(("image",)) else -1]
-    name = next((name for name in _CONFIGS if name in names), missing)
+    name = next((name for name in _CONFIGS if name in names), "") or _newest_config(reader)
     config = reader.json((*home, name))
-    if name == _CONFIGS[0]:  # older engines wrote no host configuration for some containers
+    if name == _CONFIGS[0] and _HOST_CONFIG not in names:  # older engines wrote none for some containers
         reader.expect((*home, _HOST_CONFIG), damaged=True)
     asked = reader.json((*home, _HOST_CONFIG), optional=True)
     odd = {name: of_wrong_type(name, config), _HOST_CONFIG: of_wrong_type(_HOST_CONFIG, asked)}
@@ -120,6 +118,11 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
         unloaded=unloaded,
         written_by=written_by(config, host),
     )
+
+
+def _newest_config(reader: Reader) -> str:
+    """The name of the configuration that the newest engine of a root has written."""
+    return _CONFIGS[0 if reader.exists(("image",)) else -1]
 
 
 def _waits_unwritten(config: Json, host: Json, *, old: bool) -> bool:

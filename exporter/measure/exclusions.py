@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from exporter.core.measured import Tree
@@ -15,6 +16,9 @@ class Exclusions:
 
     `mount` marks a mount point, to be counted as skipped; any other leaf is a tree that is measured on its
     own. In a `store`, every entry is a tree of its own, also one that appears during the walk.
+
+    There is one for each layer, and nearly all are equal: each has one leaf, of the same name. So one object stands for
+    all of these.
     """
 
     #: Another one for each object only where something is in it: most have nothing.
@@ -22,31 +26,40 @@ class Exclusions:
     leaf: bool = False
     mount: bool = False
     store: bool = False
+    #: It stands in several places, and is copied before it is changed in one of them.
+    shared: bool = field(default=False, compare=False, repr=False)
 
     def add(self, tree: Tree, *, mount: bool = False, store: bool = False) -> None:
         """Leave out `tree`, given by its components from here, or what is in it if it is a store."""
-        node = self
-        for name in tree:
-            node = node._child(name)
+        way = self._way(tree)
+        node = way[-1]
         node.leaf = node.leaf or not store
         node.mount = node.mount or mount
         node.store = node.store or store
+        _share(way, tree)
 
-    def _child(self, name: str) -> "Exclusions":
-        if self.below is _NOTHING_BELOW:
-            self.below = {}
-        return self.below.setdefault(name, Exclusions())
+    def _way(self, tree: Tree) -> "list[Exclusions]":
+        """This, and what there is on the way to `tree`: each may be changed."""
+        way = [self]
+        for name in tree:
+            around = way[-1]
+            if around.below is _NOTHING_BELOW:
+                around.below = {}
+            node = around.below.get(name)
+            if node is None or node.shared:
+                node = Exclusions() if node is None else Exclusions({**node.below}, node.leaf, node.mount)
+                around.below[name] = node
+            way.append(node)
+        return way
 
     def put(self, tree: Tree, *, leaf: bool, mount: bool) -> None:
         """Leave out `tree`, or do so no more. What lies in it, and whether it is a store, stays as it was."""
-        way = [self]
-        for name in tree:
-            way.append(way[-1]._child(name))  # noqa: SLF001 - of its own kind
+        way = self._way(tree)
         way[-1].leaf, way[-1].mount = leaf, mount
-        for end in range(len(tree), 0, -1):
-            if way[end].leaf or way[end].store or way[end].below:
-                break
-            del way[end - 1].below[tree[end - 1]]
+        while len(way) > 1 and not (way[-1].leaf or way[-1].store or way[-1].below):
+            way.pop()
+            del way[-1].below[tree[len(way) - 1]]
+        _share(way, tree)
 
     def at(self, tree: Tree) -> "Exclusions":
         """The part of this that lies below `tree`."""
@@ -99,3 +112,29 @@ class Excluded(NamedTuple):
 
 
 NOTHING: Final = Exclusions()
+
+
+def _share(way: Sequence[Exclusions], tree: Tree) -> None:
+    """Replace what is on a way to `tree`, the last first, by what stands for all its equals."""
+    for at in range(len(way) - 1, 0, -1):
+        node = way[at]
+        if node.store or len(node.below) > 1:
+            break
+        only: tuple[str, Exclusions] | None = next(iter(node.below.items()), None)
+        if only is None:
+            same = _plain(node.leaf, node.mount)
+        elif only[1].shared and not only[1].below:
+            same = _around(node.leaf, node.mount, only[0], only[1].leaf, only[1].mount)
+        else:
+            break
+        way[at - 1].below[tree[at - 1]] = same
+
+
+@lru_cache(8)
+def _plain(leaf: bool, mount: bool) -> Exclusions:
+    return Exclusions(leaf=leaf, mount=mount, shared=True)
+
+
+@lru_cache(256)
+def _around(leaf: bool, mount: bool, name: str, inner_leaf: bool, inner_mount: bool) -> Exclusions:
+    return Exclusions({name: _plain(inner_leaf, inner_mount)}, leaf=leaf, mount=mount, shared=True)

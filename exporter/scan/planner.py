@@ -73,10 +73,13 @@ class Planner:
             if isinstance(one, Layer):
                 _note_layer(one, immutable, differences)
         trees = dict(owned)
+        blobs = inventory.content.blobs.values() if inventory.content else ()
+        known = {one.tree: one.tree for one in blobs if one.tree is not None}  # each tree once: there are thousands
         for store, names in inputs.names.items():
             collector = table().of(store).collector
             for name in names:
-                trees.setdefault((*store, name), collector)
+                tree = (*store, name)
+                trees.setdefault(known.get(tree, tree), collector)
         for tree in inventory.top_level:
             trees.setdefault(tree, Collector.DIRECTORIES)
         exclusions = Exclusions()

@@ -35,7 +35,7 @@ from exporter.service.views import Views
 #: A scanning process that is missing for so long makes the exporter unhealthy.
 MISSING_SECONDS = 60.0
 #: How soon filesystems are asked again where none is known yet, or none has answered.
-_NO_ANSWER_SECONDS = 10.0
+_NO_ANSWER_SECONDS = 5.0
 
 
 class Current:

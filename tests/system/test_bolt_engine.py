@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +21,7 @@ _VOLUMES, _RECORDS, _SNAPSHOTS = "volumes/metadata.db", "buildkit/metadata_v2.db
 def _read(root: Path, file: str, bucket: bytes | None) -> Bucket:
     descriptor = os.open(root / file, os.O_RDONLY)
     try:
-        return read_bolt(lambda offset, length: os.pread(descriptor, length, offset), bucket)
+        return read_bolt(partial(os.pread, descriptor), bucket)
     finally:
         os.close(descriptor)
 

@@ -16,6 +16,7 @@ from exporter.inventory.files.reader import Reader, is_id
 
 T = TypeVar("T")
 
+_NONE: frozenset[str] = frozenset()
 
 #: Bytes of a list of layers: a line for each, with an id and perhaps `-init`.
 _LONGEST_LIST = MOST_LAYERS * len(f"{'0' * 64}{INIT}\n")
@@ -45,7 +46,9 @@ class LayerStore:
         self._reader = reader
         entries = reader.listing(driver.layers) if driver.listed else None
         self.listed = entries is not None
-        names = frozenset(entries or ()).difference(driver.own)
+        names = _NONE if entries is None else entries.as_set
+        if not names.isdisjoint(driver.own):
+            names = names.difference(driver.own)
         #: The names that are known to be those of directories, and where the files of a layer are.
         self._directories: dict[str, bool] = reader.entries("layer", driver.layers)
         self._places: dict[str, Place] = reader.entries("place", driver.layers)
@@ -59,7 +62,7 @@ class LayerStore:
         others = [name for name in others if not self._is_layer((*driver.layers, name))]
         #: Layers in whose place a symbolic link stands.
         self._linked = frozenset(name for name in others if self._is_link((*driver.layers, name)))
-        self.names = cast("frozenset[LayerId]", names.difference(others) | self._linked)
+        self.names = cast("frozenset[LayerId]", names.difference(others) | self._linked if others else names)
 
     @property
     def places(self) -> Mapping[str, Place]:
@@ -91,12 +94,20 @@ class LayerStore:
 
     def _is_layer(self, tree: Tree) -> bool:
         def look() -> bool:
-            found = self._reader.is_directory(tree)
+            found = self._has_files(tree) or self._reader.is_directory(tree)
             if found:
                 self._directories[tree[-1]] = True
             return found
 
         return self._reader.attempt(tree, look, instead=True)
+
+    def _has_files(self, directory: Tree) -> bool:
+        """Whether the files of a layer are where most have them. Then its own directory needs no look."""
+        content = (*directory, *self.driver.inner[:1])
+        if content == directory or not self._reader.is_directory(content):
+            return False
+        self._places[directory[-1]] = Place(content, directory)
+        return True
 
     def place(self, name: LayerId) -> Place | None:
         """Find a layer's files; None where the driver does not keep them as a directory tree.

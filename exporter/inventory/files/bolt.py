@@ -78,7 +78,7 @@ def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache, *,
     if at_once:
         whole = read_all(read, 0, meta.pages * meta.page_size)
         after = _newest_meta(read)
-        return _decode(lambda at, length: whole[at : at + length], meta, name, cache) if after == meta else after
+        return _decode(lambda length, at: whole[at : at + length], meta, name, cache) if after == meta else after
     try:
         bucket = _decode(read, meta, name, cache)
     except BoltError:
@@ -91,7 +91,7 @@ def _attempt(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache, *,
 
 
 def _decode(read: Read, meta: _Meta, name: bytes | None, cache: BucketCache) -> Bucket:
-    pages = Pages(read, cache.marks.same(read, meta.page_size), meta.page_size, meta.pages, cache)
+    pages = Pages(read, cache.marks.different(read, meta.page_size), meta.page_size, meta.pages, cache)
     bucket = pages.bucket(meta.root) if name is None else pages.named(meta.root, name)
     pages.remember()
     return bucket
@@ -108,7 +108,7 @@ def _newest_meta(read: Read) -> _Meta:
 
 
 def _meta_at(read: Read, offset: int) -> _Meta | None:
-    raw = read(offset + PAGE.size, META.size)
+    raw = read(META.size, offset + PAGE.size)
     if len(raw) < META.size:
         return None
     magic, version, page_size, _, root, _, _, pages, transaction, checksum = unpack(META, raw, 0)

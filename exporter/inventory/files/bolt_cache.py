@@ -8,10 +8,11 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from operator import ne
 
 from exporter.inventory.files.bolt_bucket import Bucket
 
-#: Reads so many bytes at an offset, fewer at the end of the file.
+#: Reads so many bytes at an offset, in this order, fewer at the end of the file.
 Read = Callable[[int, int], bytes]
 #: The length of what says something in the bytes of a page, and its hash.
 Mark = tuple[int, int]
@@ -93,13 +94,18 @@ class PageMarks:
         at = bisect_left(self._numbers, number)
         del self._numbers[at], self._lengths[at], self._hashes[at]
 
-    def same(self, read: Read, page_size: int) -> set[int]:
-        """The pages that have the bytes that they had. Raises whatever `read` raises.
+    def different(self, read: Read, page_size: int) -> set[int]:
+        """The pages that have other bytes than they had. Raises whatever `read` raises.
 
         Of each page only what says something is read: in the databases of containerd most pages are nearly empty.
         """
-        each = zip(self._numbers, self._lengths, self._hashes, strict=True)
-        return {number for number, length, known in each if hash(read(number * page_size, length)) == known}
+        offsets = map(page_size.__mul__, self._numbers)
+        now = map(hash, map(read, self._lengths, offsets))  # nothing in Python for each: there are thousands
+        return {number for number, is_other in zip(self._numbers, map(ne, self._hashes, now), strict=True) if is_other}
+
+    def without(self, taken: Collection[int]) -> list[int]:
+        """The pages that have a mark and are not among `taken`, in order."""
+        return [number for number in self._numbers if number not in taken]
 
 
 def mark_of(raw: bytes) -> Mark:
@@ -115,8 +121,11 @@ class BucketCache:
     """
 
     nodes: dict[int, PageNode] = field(default_factory=dict)
+    #: Those of all pages that were decoded. Some of these have no node any more.
     marks: PageMarks = field(default_factory=PageMarks)
     page_size: int = 0
+    #: The pages that the last reading has decoded.
+    _new: Collection[int] = ()
 
     def prepare(self, page_size: int) -> None:
         """Forget all where the pages had another size."""
@@ -133,8 +142,19 @@ class BucketCache:
         """Note the pages that were decoded, and forget those that are not in use any more."""
         # In this order the marks behind them move the least.
         for number in sorted(gone, reverse=True):
-            del self.nodes[number]
+            self.nodes.pop(number, None)
             self.marks.forget(number)
-        for number in sorted(new):
+        self._new = sorted(new)
+        for number in self._new:
             self.nodes[number], mark = new[number]
             self.marks.put(number, mark)
+
+    def drop_given_up(self) -> None:
+        """Forget what the last reading has decoded and is in buckets that were converted since.
+
+        Where one of these changes, the pages in it are decoded again. Most of such buckets have one page more.
+        """
+        for number in self._new:
+            if self.nodes[number].bucket.is_given_up:
+                del self.nodes[number]
+        self._new = ()

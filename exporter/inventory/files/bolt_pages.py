@@ -41,14 +41,14 @@ MAX_VALUE_BYTES = 64 * 1024 * 1024
 class Pages:
     """The pages of one database that are in use.
 
-    `same` are the pages of the cache that have the
-    bytes that they had. No page has the number `end` or a higher one.
+    `different` are the pages of the cache that have not the bytes that they had. No page has the number `end` or a
+    higher one.
     """
 
     def __init__(
         self,
         read: Read,
-        same: set[int],
+        different: set[int],
         page_size: int,
         end: int,
         cache: BucketCache,
@@ -62,13 +62,12 @@ class Pages:
         self._taken: set[int] = set()
         self._cache = cache
         self._known = cache.nodes
-        self._same = same
-        self._different = cache.nodes.keys() - same
+        self._different = different
         self._new: dict[int, tuple[PageNode, Mark]] = {}
 
     def remember(self) -> None:
         """Note in the cache what this reading has decoded, and forget what is not in use any more."""
-        self._cache.change(self._new, self._known.keys() - self._taken)
+        self._cache.change(self._new, self._cache.marks.without(self._taken))
 
     def named(self, root: int, name: bytes) -> Bucket:
         """Read one bucket of the bucket whose tree begins at page `root`, and none of its neighbours.
@@ -289,9 +288,9 @@ def _ends_of_all(below: Collection[PageNode]) -> tuple[bytes, ...]:
 
 def read_all(read: Read, offset: int, length: int) -> bytes:
     """So many bytes at an offset, fewer if the file ends before. A read may return fewer than it was asked for."""
-    pieces = [read(offset, length)]
+    pieces = [read(length, offset)]
     done = len(pieces[0])
-    while done < length and (piece := read(offset + done, length - done)):
+    while done < length and (piece := read(length - done, offset + done)):
         pieces.append(piece)
         done += len(piece)
     return b"".join(pieces)

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar, cast
 
 from exporter.core.data_root import DataRoot
@@ -47,16 +48,15 @@ def read_database(root: DataRoot, memo: Memo, tree: Tree, name: str, convert: Ca
 
     def read() -> T:
         with root.regular(tree) as descriptor:
-
-            def piece(offset: int, length: int) -> bytes:
-                return os.pread(descriptor, length, offset)
-
+            piece = partial(os.pread, descriptor)
             status = os.fstat(descriptor)
             last.seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, newest_state(piece))
             if last.seen == last.version:
                 return cast("T", last.value)
             found = read_bolt(piece, name.encode() or None, cache)
-        return convert(found)
+        made = convert(found)
+        cache.drop_given_up()
+        return made
 
     try:
         try:

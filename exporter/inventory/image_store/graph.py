@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from itertools import chain
 from operator import is_
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from exporter.core.content import ContentStore, Hold, Holder, StoreNode
 from exporter.core.kept import Edition, Joined, changed_keys, with_changes
@@ -50,6 +50,17 @@ Labels = Iterable[tuple[str, str]]
 T = TypeVar("T")
 
 
+class _Named(Protocol):
+    @property
+    def node(self) -> StoreNode:
+        """The node of it."""
+
+
+#: Objects by node, each with a node that is equal.
+Nodes = Mapping[StoreNode, _Named]
+_NO_NODES: Nodes = {}
+
+
 @dataclass(slots=True)
 class Graph:
     """The graph of one store, see `core.content.ContentStore`, from one reading to the next."""
@@ -63,14 +74,17 @@ class Graph:
     _references: Joined[str, StoreNode, tuple[StoreNode, ...]] = field(default_factory=Joined)
     _parents: Joined[str, StoreNode, StoreNode] = field(default_factory=Joined)
 
-    def update(self, namespaces: Mapping[str, NamespaceEntry], now: float) -> None:
-        """Make the graph of all namespaces. `now`: Unix seconds; an expired lease keeps nothing."""
+    def update(self, namespaces: Mapping[str, NamespaceEntry], now: float, nodes: Nodes = _NO_NODES) -> None:
+        """Make the graph of all namespaces. `now`: Unix seconds; an expired lease keeps nothing.
+
+        `nodes`: the snapshots. Their nodes are used in the graph as well.
+        """
         before, self.spaces = self.spaces, {}
         for name, entry in namespaces.items():
             # Any BuildKit keeps its history beside its own namespace, Docker's or not (buildkit v0.25
             # solver/llbsolver/history.go).
             space = before.get(name) or SpaceGraph(name, is_history=name.endswith(history_of("")))
-            space.update(entry, now)
+            space.update(entry, now, nodes)
             self.spaces[name] = space
         spaces = self.spaces
         self.references = self._references.update({name: one.references for name, one in spaces.items()})
@@ -78,6 +92,12 @@ class Graph:
         self.holds = tuple(chain.from_iterable(one.holds for one in spaces.values()))
         whole = all(len(one.kept) == len(one.holds) for one in spaces.values())
         self.kept = tuple(chain.from_iterable(one.kept for one in spaces.values())) if whole else ()
+
+    def blob(self, namespace: str, digest: str) -> StoreNode:
+        """The node of a blob: the same object as in this graph."""
+        space = self.spaces.get(namespace)
+        known = None if space is None else space.blobs.get(digest)
+        return StoreNode(namespace, "", digest) if known is None else known.node
 
     def use(self, node: StoreNode) -> Use | None:
         """The use of a blob or a snapshot that something keeps. What only work under way keeps is pending."""
@@ -114,13 +134,19 @@ Make = Callable[[str, T], _Labelled]
 
 
 class SpaceGraph:
-    """The graph of one namespace, from one reading to the next."""
+    """The graph of one namespace, from one reading to the next.
+
+    A node is the same object wherever the graph names it: there are tens of thousands.
+    """
 
     def __init__(self, name: str, *, is_history: bool) -> None:
         self._name = name
         self._is_history = is_history
         self._entry: NamespaceEntry | None = None
         self._over: list[str] = []
+        #: In an update: the nodes of snapshots, and the nodes that it has made.
+        self._nodes = _NO_NODES
+        self._fresh: dict[StoreNode, StoreNode] = {}
         self._blobs: KeptValues[str, BlobEntry, _Labelled] = KeptValues()
         self._snapshots: dict[str, KeptValues[str, SnapshotEntry, _Labelled]] = {}
         self._images: KeptValues[str, ImageEntry, Hold] = KeptValues()
@@ -146,12 +172,13 @@ class SpaceGraph:
         """The use of each blob and snapshot that something keeps."""
         return self._marks.labels
 
-    def update(self, entry: NamespaceEntry, now: float) -> None:
+    def update(self, entry: NamespaceEntry, now: float, nodes: Nodes) -> None:
         """Make the graph of what the namespace has now."""
         over = [name for name, lease in entry.leases.items() if _EXPIRE in lease.labels and _is_over(lease, now)]
         if entry is self._entry and over == self._over:
             return
         self._entry, self._over = None, over  # where this fails, the next reading makes it again
+        self._nodes, self._fresh = nodes, {}
         self._renew(entry)
         self._find_back()
         self.references = with_changes(self._plain, self._special_references(entry))
@@ -161,7 +188,7 @@ class SpaceGraph:
             references=self.references, parents=self.parents, holds=tuple(self.holds), kept=tuple(self.kept)
         )
         self._marks.update(graph, [_USES.get(hold.holder, Use.PENDING) for hold in self.holds])
-        self._entry = entry
+        self._entry, self._nodes, self._fresh = entry, _NO_NODES, {}
 
     def _renew(self, entry: NamespaceEntry) -> None:
         """Renew what the labels of blobs and snapshots say, where these have changed."""
@@ -189,22 +216,33 @@ class SpaceGraph:
         self._plain = with_changes(self._plain, named, before.keys() - named.keys())
         self.parents = with_changes(self.parents, parents, before.keys() - parents.keys())
 
+    @property
+    def blobs(self) -> Mapping[str, _Named]:
+        """The blobs of the namespace, by digest."""
+        return self._blobs.values
+
     def _blob(self, digest: str) -> StoreNode:
-        """The node of a blob: the same object wherever a namespace names it, since there are tens of thousands."""
         known = self._blobs.values.get(digest)
-        return StoreNode(self._name, "", digest) if known is None else known.node
+        if known is not None:
+            return known.node
+        node = StoreNode(self._name, "", digest)
+        return self._fresh.setdefault(node, node)
 
     def _snapshot(self, snapshotter: str, key: str) -> StoreNode:
         of = self._snapshots.get(snapshotter)
         known = None if of is None else of.values.get(key)
-        return StoreNode(self._name, snapshotter, key) if known is None else known.node
+        if known is not None:
+            return known.node
+        node = StoreNode(self._name, snapshotter, key)
+        made = self._nodes.get(node)
+        return self._fresh.setdefault(node, node) if made is None else made.node
 
     def _blob_of(self, digest: str, blob: BlobEntry) -> _Labelled:
-        node = StoreNode(self._name, "", digest)
+        node = self._blob(digest)
         return self._labelled(node, None, blob.gc) if blob.gc else _Labelled(node)
 
     def _snapshot_of(self, snapshotter: str, key: str, snapshot: SnapshotEntry) -> _Labelled:
-        node = StoreNode(self._name, snapshotter, key)
+        node = self._snapshot(snapshotter, key)
         parent = self._snapshot(snapshotter, snapshot.parent) if snapshot.parent else None
         return self._labelled(node, parent, snapshot.gc) if snapshot.gc else _Labelled(node, parent)
 

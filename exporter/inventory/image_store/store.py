@@ -186,14 +186,14 @@ def _snapshotter(reader: Reader, home: Tree, name: str, *, here: bool, named: bo
     listed = reader.listing(place) if name in WALKABLE else None
     if (named or listed) and (not reader.exists(file) or reader.is_empty(file)):
         reader.gap(Input.LAYER_STORES, file, "it is missing or empty, and there are snapshots", driver=name)
-        return SnapshotterFiles(name, own, None, None if listed is None else frozenset(listed))
+        return SnapshotterFiles(name, own, None, None if listed is None else listed.as_set)
     rows = _rows(reader, file, read_rows)
     if rows is None:
         reader.gap(Input.LAYER_STORES, file, "it cannot be read", driver=name)
     if rows and name in WALKABLE and not listed:
         reader.gap(Input.LAYER_STORES, place, "it is missing or empty, and there are snapshots", driver=name)
         listed = None
-    return SnapshotterFiles(name, own, rows, None if listed is None else frozenset(listed))
+    return SnapshotterFiles(name, own, rows, None if listed is None else listed.as_set)
 
 
 def _blobs(reader: Reader, tree: Tree) -> Mapping[str, Tree] | None:

@@ -178,7 +178,7 @@ class _Reading:
         layers = {name: SnapshotLayers(self._reader, files, name, self._snapshots) for name in names}
         images = self._images(default)
         known = self._reader.derived("contents", files.home, Contents)
-        known.graph.update(files.namespaces, time.time())
+        known.graph.update(files.namespaces, time.time(), self._snapshots.by_node)
         content = known.make(files, self._snapshots, layers, engine)
         leases = leases_of_lost(content, self._reading.containers)
         of_engine = {one.driver for one in self._reading.containers} | ({default} if engine else set())

@@ -111,11 +111,9 @@ class Contents:
             nodes = changed_keys(uses.get(name, nothing), self._uses.get(name, nothing))
             changed.update(node.name for node in nodes if not node.snapshotter)
         if changed:
-            found = {
-                digest
-                for digest in changed
-                if digest in self._blobs and not any(StoreNode(name, "", digest) in of for name, of in uses.items())
-            }
+            found = changed & self._blobs.keys()
+            for name, of in uses.items():  # a node is equal to its fields, which are made faster
+                found = {digest for digest in found if (name, "", digest) not in of}
             self._unused = (self._unused - changed) | found
         self._uses, self._of_unused = uses, self._blobs
         return self._unused
@@ -144,7 +142,7 @@ class Contents:
                 size = spaces[names[0]][digest].size if names else None
                 blobs[digest] = Blob(digest, places.get(digest), size, names)
             file = (places[digest],) if digest in places else ()
-            trees.update((StoreNode(name, "", digest), file) for name in names)
+            trees.update((self.graph.blob(name, digest), file) for name in names)
         former = {StoreNode(name, "", digest) for digest in changed for name in before}
         made = with_changes(self._blobs, blobs, changed - blobs.keys())
         self._blob_trees = with_changes(self._blob_trees, trees, former - trees.keys())

@@ -28,14 +28,15 @@ class _Made:
     """An image, and all that it was made of: it is the same for as long as that is."""
 
     of: tuple[object, ...]
-    blobs: frozenset[str]
-    snapshots: frozenset[StoreNode]
+    #: What was asked for to make it, there or not. Tuples: sets would take three times as much.
+    blobs: tuple[str, ...]
+    snapshots: tuple[StoreNode, ...]
     image: Image
     stacks: frozenset[tuple[str, ...]]
 
     def has_one_of(self, blobs: set[str], snapshots: set[StoreNode]) -> bool:
-        """Whether one of these was asked for to make it, there or not."""
-        return not (self.blobs.isdisjoint(blobs) and self.snapshots.isdisjoint(snapshots))
+        """Whether one of these was asked for to make it."""
+        return not (blobs.isdisjoint(self.blobs) and snapshots.isdisjoint(self.snapshots))
 
 
 @dataclass(slots=True)
@@ -112,8 +113,8 @@ class ImagesOfNamespace:
         if digest is None:
             reader.problem(Reason.DECODE, self.home, "an image without a target")
             return
-        unknown = Image(self.snapshotter or self.default, ImageId(digest[1]), (), broken=True, digest=target)
-        unknown = self._named(replace(unknown, namespace=self.namespace), names)
+        driver, image_id = self.snapshotter or self.default, ImageId(digest[1])
+        unknown = Image(driver, image_id, (), broken=True, digest=target, namespace=self.namespace)
 
         def make() -> Image:
             self._asked, before = set(), reader.noted
@@ -122,12 +123,14 @@ class ImagesOfNamespace:
             stacks = frozenset(one.layers for one in content.manifests)
             self.stacks |= stacks
             if content.whole and reader.noted == before:  # a problem is to be noted again
-                kept[target] = _Made(of, frozenset(content.named), frozenset(self._asked), image, stacks)
+                kept[target] = _Made(of, tuple(content.named), tuple(self._asked), image, stacks)
             if not content.whole:
                 self.unread = self.unread or names[0]
             return image
 
-        yield reader.attempt((*self.home, *digest), make, unknown)
+        place = (*self.home, *digest)
+        found = reader.attempt(place, make, unknown)
+        yield found if found is not unknown else reader.attempt(place, lambda: self._named(unknown, names), unknown)
 
     def _chain(self, top: StoreNode) -> Chain | None:
         """The snapshots from this one on; None where it is not there."""

@@ -96,8 +96,8 @@ class Snapshots:
         asked: list[StoreNode] = []
         at = top
         while len(found) < MOST_LAYERS:
-            asked.append(at)
             snapshot = self.by_node.get(at)
+            asked.append(at if snapshot is None else snapshot.node)
             if snapshot is None:
                 return Chain(tuple(found), at.name, asked=tuple(asked))
             found.append(snapshot)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from exporter.core.measured import Reason
 from exporter.core.model import Progress
+from exporter.core.text import SHORT
 from exporter.core.units import age, human
 from exporter.expose.advice import ADVICE
 from exporter.expose.snapshot_api.rows import ContainerRow, FilesystemRow, ImageRow, keeps_log_here
@@ -15,6 +16,8 @@ _ROOT_ADVICE = (
     "It is read as soon as that changes. <code>docker info --format '{{.DockerRootDir}}'</code> tells where the "
     "daemon's is, for <code>--root</code>; in a container, see that it is mounted there."
 )
+_HEX = frozenset("0123456789abcdef")
+_ID_LENGTH = 64
 #: So many names of an image are shown.
 _NAMES = 3
 
@@ -142,6 +145,12 @@ def image_names(row: ImageRow) -> str:
 def image_name(row: ImageRow) -> str:
     """An image's first reference, or the beginning of its id."""
     return next(iter((*row.references, *row.digests)), row.id[:12])
+
+
+def short_key(name: str) -> str:
+    """The name of a layer: of a digest, an id or what begins with one the first twelve digits of that."""
+    digits = name.removeprefix("sha256:")
+    return digits[:SHORT] if len(digits) >= _ID_LENGTH and _HEX.issuperset(digits[:_ID_LENGTH]) else name
 
 
 def short_id(one: str) -> Html:

@@ -40,13 +40,20 @@ class PageFrame:
 
     def page(self, title: str, path: str, content: str, *, facts: str = "", kind: str = "") -> str:
         """A whole page, which is at `path`. `content` and `facts` are HTML; `kind` is the class of the content."""
-        pages = "".join(_entry(address, name, current=address == path) for address, name in PAGES)
+        pages = "".join(_entry(address, name, _current(address, path)) for address, name in PAGES)
         of_kind = f' class="{escape(kind)}"' if kind else ""
         return _PAGE.substitute(
             title=escape(title), pages=pages, content=content, facts=facts, kind=of_kind, programs=self._programs
         )
 
 
-def _entry(address: str, name: str, *, current: bool) -> str:
-    here = ' aria-current="page"' if current else ""
+def _current(address: str, path: str) -> str:
+    """How a link to a page is marked on the page at `path`: it is that page, or the list that has it."""
+    if address == path:
+        return "page"
+    return "true" if address != "/" and path.startswith(f"{address}/") else ""
+
+
+def _entry(address: str, name: str, current: str) -> str:
+    here = f' aria-current="{current}"' if current else ""
     return f'<li><a href="{escape(address)}"{here}>{escape(name)}</a></li>'

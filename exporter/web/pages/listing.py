@@ -50,7 +50,7 @@ _KINDS = {
         columns("Volume", ">Size", ">On disk", "Used by", "Project", "Driver", "Anonymous", "Created"),
         ("name", "size", "on-disk", "containers", "project", "driver", "", "created"),
         "All volumes",
-        ("on disk", "used", "unused", "anonymous", "?"),
+        ("on disk", "used volume", "unused volume", "anonymous", "?"),
     ),
     ListName.LAYERS: _Kind(
         "layers",
@@ -198,7 +198,7 @@ def _volumes(found: ListPage) -> Iterator[tuple[Cell, ...]]:
 def _layers(found: ListPage) -> Iterator[tuple[Cell, ...]]:
     largest = max(row.allocated or 0 for row in found.layers)
     for row, users in zip(found.layers, found.users, strict=True):
-        name = row.name or (row.id if row.namespace else row.id[:12])
+        name = common.short_key(row.name or row.id)
         of = _used_by(users) if users.names else _NOBODY.get(row.use, row.use)
         use = row.use.replace("_", " ")
         yield name, row.driver, use, Size(row.allocated, largest), row.size, of, row.home or row.directory

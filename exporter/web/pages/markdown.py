@@ -75,8 +75,11 @@ def _table(lines: Sequence[str], link: Link) -> str:
     rows = [[_inline(cell.strip(), link) for cell in line.strip("|").split("|")] for line in lines]
     head, *body = [row for row in rows if set("".join(row)) - set("-: ")]
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    cells = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in body)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{cells}</tbody></table>"
+    cells = "".join(
+        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in others)}</tr>'
+        for first, *others in body
+    )
+    return f"<table><caption>{', '.join(head)}</caption><thead><tr>{top}</tr></thead><tbody>{cells}</tbody></table>"
 
 
 def _inline(text: str, link: Link) -> str:

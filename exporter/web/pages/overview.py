@@ -155,7 +155,7 @@ def _containers(summary: Summary) -> list[tuple[str, Size]]:
 
 
 def _layers(summary: Summary) -> list[tuple[str, Size]]:
-    return [(one.name or one.id[:12], Size(one.allocated)) for one in summary.layers]
+    return [(common.short_key(one.name or one.id), Size(one.allocated)) for one in summary.layers]
 
 
 def _ranking(title: str, by: str, all_of_it: str, listed: str, rows: Iterable[tuple[str, Size]]) -> str:
@@ -181,7 +181,7 @@ def _unknown(summary: Summary, space: Sequence[FilesystemRow]) -> str:
         of = "kind" if summary.unknown == 1 else "kinds"
         rows.append((Html(link("/status#errors", f"{summary.unknown} {of} of figures")), "what they need was not read"))
     for name, count in summary.sizeless:
-        rows.append((Html(link(f"/{name}?only=unknown", name.replace("-", " "))), f"the size of {count:,}"))
+        rows.append((Html(link(f"/{name}?only=unknown", name.replace("-", " "))), f"the size of {count:,} of them"))
     if summary.problem_count:
         what = "what is in files or directories that could not be read"
         rows.append((Html(link("/status#errors", f"{summary.problem_count:,} errors")), what))

@@ -77,7 +77,7 @@ tbody th, tbody td {{ border-top: 1px solid var(--line); }} tbody th {{ font-wei
 .notice {{ border-left: 4px solid var(--bad); background: var(--back); border-radius: 4px; padding: .6rem .9rem;
   margin: 0; }}
 .facts {{ margin: 0 0 .8rem; }} .good {{ color: var(--good); }} .bad {{ color: var(--bad); }}
-.warn {{ color: var(--warn); }} code {{ font-size: .92em; }}
+.warn {{ color: var(--warn); }} code {{ font-size: .92em; }} th code {{ overflow-wrap: normal; }}
 .runbook {{ display: block; max-width: 60rem; }} .runbook section {{ margin: 0 0 1rem; }}
 pre {{ background: var(--paper); border-radius: 4px; padding: .5rem .7rem; margin: .4rem 0; white-space: pre-wrap; }}
 li {{ margin: .2rem 0; }} section > ul, ol {{ margin: 0; padding-left: 1.4rem; }}
@@ -99,6 +99,7 @@ footer {{ margin-top: 1.5rem; font-size: .88rem; }}
   .stack tbody td {{ display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1rem; text-align: right;
     white-space: normal; }}
   .stack td[data-of]::before {{ content: attr(data-of) / ""; color: var(--dim); text-align: left; }}
+  .stack .number + td:not(.number), .stack .number + th:not(.number) {{ padding-left: 0; }}
   .stack .bar {{ flex-basis: 100%; }}
 }}
 """

@@ -30,8 +30,10 @@ _WORDS = {
     "stale": "The container is written down as running, and no such process runs: the engine or the host ended without "
     "writing that down. The next start of the engine puts it right.",
     "unique": "What no other image has. Removing the image frees so much, if no container or build needs its layers.",
-    "unused": "No container was made from the image; no container mounts the volume.",
-    "used": "A container was made from the image, or mounts the volume. It need not run.",
+    "unused": "No container was made from the image.",
+    "unused volume": "No container mounts the volume, running or not.",
+    "used": "A container was made from the image. It need not run.",
+    "used volume": "A container mounts the volume. It need not run.",
     "virtual": "All layers of the image together, as docker images shows them. What images share counts for each.",
     "writable layer": "What the container itself has written, without its image, its volumes and its log.",
 }

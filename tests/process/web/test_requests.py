@@ -1,5 +1,6 @@
 """Requests in all the forms that HTTP has, to a real exporter."""
 
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from tests.support.exporter import Exporter, exporter
 from tests.support.roots import graph_root
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, eventually
 
 
 def ask(running: Exporter, *lines: str) -> tuple[int, dict[str, str], bytes]:
@@ -60,7 +61,9 @@ def test_a_target_in_absolute_form_is_that_of_its_path(running: Exporter) -> Non
         *(("GET /runbooks HTTP/1.1", 200), ("GET /runbooks/DockerStorageNotKnown HTTP/1.1", 200)),
         *(("GET /runbooks/Nothing HTTP/1.1", 404), ("POST /runbooks HTTP/1.1", 405)),
         *(("GET /api/v1/snapshot HTTP/1.1", 200), ("GET /-/healthy HTTP/1.1", 200), ("GET /x HTTP/1.1", 404)),
-        *(("POST /metrics HTTP/1.1", 405), ("POST /-/reload HTTP/1.1", 403)),
+        *(("POST /metrics HTTP/1.1", 405), ("POST /-/reload HTTP/1.1", 403), ("HEAD /layers HTTP/1.1", 200)),
+        *(("GET /images HTTP/1.1", 200), ("GET /build-cache?sort=last-used HTTP/1.1", 200)),
+        *(("GET /volumes?page=0 HTTP/1.1", 400), ("POST /containers HTTP/1.1", 405)),
     ],
 )
 def test_no_answer_may_be_kept_or_framed(running: Exporter, request_line: str, status: int) -> None:
@@ -69,6 +72,25 @@ def test_no_answer_may_be_kept_or_framed(running: Exporter, request_line: str, s
     assert headers["cache-control"] == "no-store"
     assert headers["x-content-type-options"] == "nosniff"
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+def test_lists_come_from_the_scanning_process_page_by_page(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", tag="app:1")
+    for number in range(101):
+        built.container(f"c{number:03}", image="app", writable={"w": number})
+    with exporter(built.path, "--web.telemetry-path", "/m") as running:
+        eventually(lambda: running.get("/-/ready")[0] == 200)
+        pages = [running.get(f"/containers?page={page}")[2].decode() for page in (1, 2, 3, 99)]
+        names = [re.findall(r'<th[^>]* scope="row">(c\d+)</th>', page) for page in pages]
+        assert [*names[0], *names[1], *names[2]] == [f"c{number:03}" for number in range(100, -1, -1)]
+        assert names[3] == names[2]
+        assert all('href="/m"' in page and "/metrics" not in page for page in pages)
+        status, kind, said = running.get("/containers?sort=colour")
+        assert (status, kind) == (400, "text/plain; charset=utf-8")
+        assert said.startswith(b"there is no sort 'colour'; known are: total, ")
+        first = eventually(lambda: page if "By how much" not in (page := running.get("/")[2].decode()) else None)
+        assert "What grew in the last hour" in first
+        assert first.count("when this began to be kept") == 2, "the filesystems, and the objects"
 
 
 def test_only_requests_for_an_allowed_host_are_answered(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def _read(tree: Tree) -> dict[bytes, object]:
 
 
 def _read_content(content: bytes) -> dict[bytes, object]:
-    return _plain(read_bolt(lambda offset, length: content[offset : offset + length]))
+    return _plain(read_bolt(lambda length, offset: content[offset : offset + length]))
 
 
 def _plain(bucket: Bucket) -> dict[bytes, object]:

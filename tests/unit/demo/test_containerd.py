@@ -19,7 +19,7 @@ _META = "io.containerd.metadata.v1.bolt/meta.db"
 
 def _database(path: Path) -> Bucket:
     content = path.read_bytes()
-    return read_bolt(lambda offset, length: content[offset : offset + length])
+    return read_bolt(lambda length, offset: content[offset : offset + length])
 
 
 def _blobs(store: ContainerdStore) -> set[str]:

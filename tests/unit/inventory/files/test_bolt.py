@@ -15,7 +15,7 @@ _TREE: Tree = {"a": {"k": b"v", "inner": {"deep": b"x" * 9000}}, "b": {}, "c": {
 
 
 def _reader(content: bytes) -> Callable[[int, int], bytes]:
-    return lambda offset, length: content[offset : offset + length]
+    return lambda length, offset: content[offset : offset + length]
 
 
 def test_values_and_buckets_are_read_at_any_depth() -> None:

@@ -23,7 +23,7 @@ _TREES = st.recursive(
 
 
 def _reader(content: bytes) -> Callable[[int, int], bytes]:
-    return lambda offset, length: content[offset : offset + length]
+    return lambda length, offset: content[offset : offset + length]
 
 
 def _objects(count: int, **changed: bytes) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def test_a_known_page_that_is_written_over_before_it_is_read_again_is_no_trouble
     read_bolt(_reader(bolt(_objects(200))), b"v1", cache)
     content = bolt(_objects(200, n190=b"z"))
 
-    def read(offset: int, length: int) -> bytes:
+    def read(length: int, offset: int) -> bytes:
         if offset >= 2 * PAGE and length < PAGE and not spoiled:
             spoiled.append(offset)
             return b"x" * length

@@ -41,7 +41,7 @@ class _File:
         #: How many commits are there with their meta pages, the first included.
         self.committed = 1
 
-    def read(self, offset: int, length: int) -> bytes:
+    def read(self, length: int, offset: int) -> bytes:
         """Read in pieces, with writes between them."""
         got = bytearray()
         while len(got) < length:
@@ -85,7 +85,7 @@ def test_what_is_read_is_a_state_that_was_there_while_it_was_read(
         cache = BucketCache()
         if known:
             content = bytes(file._content)
-            read_bolt(lambda offset, length: content[offset : offset + length], b"rows", cache)
+            read_bolt(lambda length, offset: content[offset : offset + length], b"rows", cache)
             for _, write in zip(range(data.draw(st.integers(0, 30))), file._writes, strict=False):
                 file._apply(write)
         before = file.committed
@@ -113,7 +113,7 @@ def test_pages_that_one_commit_has_freed_are_written_over_before_the_next_one_is
             apply(write)
     reads = 0
 
-    def read(offset: int, length: int) -> bytes:
+    def read(length: int, offset: int) -> bytes:
         nonlocal reads
         if length > PAGE:
             reads += 1
@@ -136,5 +136,5 @@ def test_between_its_commits_the_writer_of_these_tests_has_written_a_whole_datab
             content[len(content) :] = bytes(max(0, at + len(data) - len(content)))
             content[at : at + len(data)] = data
         read = bytes(content)
-        found = read_bolt(lambda at, length, read=read: read[at : at + length], b"rows")  # type: ignore[misc]
+        found = read_bolt(lambda length, at, read=read: read[at : at + length], b"rows")  # type: ignore[misc]
         assert found.values == _states(generation + 1)[generation]

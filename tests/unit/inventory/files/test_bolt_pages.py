@@ -21,7 +21,7 @@ _LEAF_KIND, _BRANCH_KIND = 2, 1
 
 
 def _reader(content: bytes) -> Read:
-    return lambda offset, length: content[offset : offset + length]
+    return lambda length, offset: content[offset : offset + length]
 
 
 def _page(number: int, kind: int, count: int, body: bytes, overflow: int = 0) -> bytes:
@@ -183,7 +183,7 @@ def test_databases_are_read_with_every_size_of_page_that_an_engine_may_have_used
 def test_a_database_that_is_damaged_and_still_is_not_read_again() -> None:
     content, reads = _database(_page(3, 16, 0, b"")), 0
 
-    def read(offset: int, length: int) -> bytes:
+    def read(length: int, offset: int) -> bytes:
         nonlocal reads
         reads += (offset, length) == (0, 4 * PAGE)
         return content[offset : offset + length]
@@ -200,7 +200,7 @@ def test_a_page_that_is_broken_because_of_a_commit_is_read_again(large: bool, mo
     new, committed = meta(0, 8) + new[PAGE:], False
     monkeypatch.setattr(module, "MAX_BYTES", PAGE if large else 4 * PAGE)
 
-    def read(offset: int, length: int) -> bytes:
+    def read(length: int, offset: int) -> bytes:
         nonlocal committed
         content = new if committed else broken
         committed = committed or offset + length > 3 * PAGE
@@ -217,7 +217,7 @@ def test_a_database_is_read_nine_times_at_most(
     content, transaction, reads = bolt({"a": b"1"}), 7, 0
     monkeypatch.setattr(module, "MAX_BYTES", PAGE if large else 4 * PAGE)
 
-    def read(offset: int, length: int) -> bytes:
+    def read(length: int, offset: int) -> bytes:
         nonlocal content, transaction, reads
         piece = content[offset : offset + length]
         if offset <= 3 * PAGE < offset + length:  # what follows the meta pages is read
@@ -237,7 +237,7 @@ def test_a_database_is_read_nine_times_at_most(
 
 def test_a_read_may_return_less_than_it_was_asked_for() -> None:
     content = bolt({"a": b"x" * 9000})
-    assert read_bolt(lambda at, length: content[at : at + min(length, 1000)]).values == {b"a": b"x" * 9000}
+    assert read_bolt(lambda length, at: content[at : at + min(length, 1000)]).values == {b"a": b"x" * 9000}
 
 
 def test_what_was_never_in_use_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +246,7 @@ def test_what_was_never_in_use_is_not_read(monkeypatch: pytest.MonkeyPatch) -> N
     content = bolt({"a": b"1"}) + b"\xff" * (9 * PAGE)
     asked: list[int] = []
 
-    def read(offset: int, length: int) -> bytes:
+    def read(length: int, offset: int) -> bytes:
         asked.append(offset + length)
         return content[offset : offset + length]
 
@@ -260,7 +260,7 @@ def test_of_a_database_that_was_large_what_is_in_use_is_read(monkeypatch: pytest
     content = _database(_branch(3, 44), free, leaf(44, {"a": b"1"}).ljust(PAGE, b"\0"))
     asked = 0
 
-    def read(offset: int, length: int) -> bytes:
+    def read(length: int, offset: int) -> bytes:
         nonlocal asked
         asked += length
         return content[offset : offset + length]

@@ -60,7 +60,8 @@ def test_blocks_of_markdown() -> None:
     )
     table = _html("| a | b |\n|---|---|\n| `c` | d |")
     assert '<th scope="col">a</th>' in table
-    assert "<td><code>c</code></td><td>d</td>" in table
+    assert '<th scope="row"><code>c</code></th><td>d</td>' in table
+    assert "<caption>a, b</caption>" in table
 
 
 def test_everything_is_escaped_and_only_known_links_are_made() -> None:
