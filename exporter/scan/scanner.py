@@ -248,7 +248,7 @@ class Scanner:
     def _find_binds(self, root: DataRoot, dirty: Dirty, stats: ScanStats) -> list[Task]:
         """Find the sources of bind mounts; return the tasks for those that are to be measured."""
         unknown = self._binds.find(self.inventory, root.mountinfo)
-        for problem in self._binds.problems:
+        for problem in self._binds.unfound:
             stats.fail(problem.collector, problem.reason, 1)
         return self._binds.tasks(self._binds.trees if dirty.everything else unknown, pace=1.0)
 
@@ -361,8 +361,8 @@ class Scanner:
         task, measurements = result.task, self._measurements
         run = self._runs.finish(task)
         if run is not None and task.tree in self._binds.trees:
-            run.note(Collector.VOLUMES, task, result.entries)
             run.grew[task.tree] = self._binds.note(result)
+            run.note(Collector.VOLUMES, task, result.entries)
             return
         collector = measurements.plan.trees.get(task.tree)
         if run is None or collector is None:

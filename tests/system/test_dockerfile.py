@@ -202,7 +202,13 @@ def test_an_engine_runs_it_with_the_command_of_the_documents(image: Stage, docke
     docker.run("import", *changes, "-", _NAME, stdin=content.stdout)
     (command,) = [one for one in shown(TOP / "docs/operations.md") if one.words[:2] == ("docker", "run")]
     words = [word.replace("src=/var/lib/docker,", f"src={docker.root},") for word in command.words[1:-1]]
-    docker.run(*words, "--network", "none", command.words[-1])
+    source = docker.scratch / "shop"
+    source.mkdir()
+    (source / "data").write_bytes(b"x" * 5000)
+    words += ["--mount", f"type=bind,src={source},dst=/data"]
+    words += ["--mount", f"type=bind,src={source},dst=/host{source},readonly"]
+    binds = ["run", "--collector.binds.include", "/shop$", "--path.rootfs", "/host"]
+    docker.run(*words, "--network", "none", command.words[-1], *binds)
     process = docker.run("inspect", "--format", "{{.State.Pid}}", _NAME)
     text = ""
 
@@ -216,6 +222,7 @@ def test_an_engine_runs_it_with_the_command_of_the_documents(image: Stage, docke
     assert figures("container_running") == 1, "its own"
     assert figures.all("container_info")[0][0]["name"] == _NAME
     assert figures("up") == 1
+    assert figures.all("bind_size_bytes") == [({"source": str(source)}, 5000)]
     docker.run("rm", "--force", _NAME)
 
 
