@@ -90,7 +90,9 @@ def _grown(growth: Growth | None) -> str:
         line = "? Totals are kept from the end of the first scan on."
         return section(title, f"<p>{line}</p>", wide=True, at="grown")
     line = f"<p>In the last {age(growth.seconds)}{_begun(growth.begun)}.</p>"
-    kinds = table("By kind, disk blocks", columns("What", ">Grew", ">Now"), map(_kind, growth.kinds))
+    kinds = table(
+        "By kind: disk blocks, and of logs their length", columns("What", ">Grew", ">Now"), map(_kind, growth.kinds)
+    )
     headings = columns("Container or volume", "Kind", ">Grew", ">Now")
     objects = [(one.name, one.kind, Grew(one.by), one.now) for one in growth.objects]
     caption = "Containers (writable layer and log) and volumes that grew the most"

@@ -34,7 +34,7 @@ def _page(name: ListName, count: int = 1, **given: object) -> ListPage:
 
 
 def _html(page: ListPage, taken: float | None = 1.0, error: str = "") -> str:
-    return listing_page(PageFrame(), page, taken, error)
+    return listing_page(PageFrame(), page, taken, "/var/lib/docker", error)
 
 
 def _cells(html: str) -> list[str]:
@@ -110,7 +110,12 @@ def test_what_is_not_whole_is_said_first() -> None:
     )
     assert "Of 3 others it is not known" in _html(_page(ListName.VOLUMES, unsure=3))
     assert "The first scan is under way" in _html(_page(ListName.VOLUMES), taken=None)
-    assert "does not exist" in _html(_page(ListName.VOLUMES), None, "The data root /x does not exist.")
+    unread = _html(ListPage(by_default(ListName.VOLUMES), read=False), taken=None)
+    assert "<h2>? volumes</h2>" in unread
+    assert "None." not in unread
+    assert "0 volumes" not in unread
+    assert "<h2>1 volume, maybe more</h2>" in _html(_page(ListName.VOLUMES, why="x"))
+    assert "does not exist" in _html(_page(ListName.VOLUMES), None, "does not exist")
 
 
 @pytest.mark.parametrize("name", ListName)
