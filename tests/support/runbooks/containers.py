@@ -85,5 +85,5 @@ FOLLOWED: Followed = {
     ("DockerContainerWritableLayerLarge",): writable_large,
 }
 #: The same with today's engine: the directory of a layer is another one there.
-TODAY: Followed = {("DockerContainerWritableLayerLarge",): writable_large}
+TODAY: Followed = FOLLOWED
 LIMITED: Followed = {("DockerContainerWritableLayerNearLimit",): writable_limit}

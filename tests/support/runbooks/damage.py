@@ -212,6 +212,8 @@ FOLLOWED: Followed = {
 TODAY: Followed = {
     ("DockerStorageMissingLayers",): missing,
     (_NOT_KNOWN,): store_not_given,
+    ("DockerStorageFilesystemReadOnly",): read_only,
+    ("DockerStorageRootUnreadable",): unreadable,
     ("DockerStorageOrphanedLayers",): orphaned_snapshots,
 }
 UNSUPPORTED: Followed = {("DockerStorageImageStoreUnsupported",): unsupported}

@@ -17,6 +17,7 @@ from tests.support.btrfs import btrfs
 from tests.support.engine import Engine, engine
 from tests.support.mounts import mounted
 from tests.support.runbooks.pages import fences, inline
+from tests.support.runbooks.resident import resident
 from tests.support.todays_engine import TodaysEngine, todays_engine
 from tests.support.waiting import eventually
 
@@ -60,9 +61,17 @@ class Host:
         """The root of containerd, which the exporter cannot find by itself: nothing on this machine names it."""
         return self.today.further if self.today else "none"
 
+    @property
+    def bin(self) -> Path:
+        """Programs that are found before those of this machine."""
+        return self.elsewhere / "bin"
+
     def begin(self, *pages: str) -> None:
         """Take up runbooks that are about one trouble: without containers, and with the base image."""
         self.pages, self.done = pages, set()
+        if self.today:
+            self.command("docker", *self.today.inside(), "docker")
+            self.command("ctr", *self.today.inside(), "ctr", "--address", self.today.socket)  # another after a restart
         self.remove(*self.engine.run("ps", "-aq").split())
         self.engine.base()  # which prunes have removed
 
@@ -96,7 +105,7 @@ class Host:
         environment = {**os.environ, "DOCKER_HOST": self.engine.address, "DOCKER_CONFIG": str(self.disk / "config")}
         environment["DOCKER_STORAGE_EXPORTER_ROOT"] = names["/var/lib/docker"]
         environment["DOCKER_STORAGE_EXPORTER_CONTAINERD_ROOT"] = self.containerd
-        environment["PATH"] = f"{self.elsewhere}/bin:{Path(sys.executable).parent}:{environment['PATH']}"
+        environment["PATH"] = f"{self.bin}:{Path(sys.executable).parent}:{environment['PATH']}"
         said = self.elsewhere / "said"
         before = os.statvfs(self.disk)
         with subprocess.Popen(["yes"], stdout=subprocess.PIPE) as agrees, said.open("wb") as output:
@@ -151,8 +160,7 @@ class Host:
 
     def command(self, name: str, *command: str) -> None:
         """Make a command of that name, which runs another one."""
-        file = self.elsewhere / "bin" / name
-        file.parent.mkdir(exist_ok=True)
+        file = self.bin / name
         file.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
         file.chmod(0o755)
 
@@ -174,17 +182,17 @@ def host(kind: Kind, scratch: Path) -> Iterator[Host]:
             stack.enter_context(mounted(disk, "-t", "tmpfs", "-o", "size=400m,nr_inodes=40000", "none"))
         if kind.startswith("debian"):
             driver = "btrfs" if kind.endswith("btrfs") else "overlay2"
-            yield _host(disk, short, stack.enter_context(engine(disk, short, driver)))
+            made = _host(disk, short, stack.enter_context(engine(disk, short, driver)))
         else:
             driver = "btrfs" if kind.endswith("btrfs") else "overlayfs"
             one = stack.enter_context(todays_engine(disk, short, driver, own_containerd=True))
             made = _host(disk, short, one)
-            made.command("docker", *one.inside(), "docker")
-            made.command("ctr", *one.inside(), "ctr", "--address", one.socket)
-            yield made
+        stack.enter_context(resident(short, made.bin / "docker-storage-exporter"))
+        yield made
 
 
 def _host(disk: Path, short: Path, one: Engine) -> Host:
     elsewhere = short / "other"  # which today's engine sees as well
-    elsewhere.mkdir()
-    return Host(disk, elsewhere, one)
+    made = Host(disk, elsewhere, one)
+    made.bin.mkdir(parents=True)
+    return made
