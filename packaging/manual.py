@@ -80,6 +80,8 @@ def _options(commands: dict[str, click.Command]) -> Iterator[str]:
         facts = [f"For {_and(takers[flags, said])}."]
         if isinstance(option.envvar, str):
             facts.append(f"Variable: {option.envvar}.")
+        if isinstance(option.show_default, str):
+            facts.append(f"Default: {option.show_default}.")
         default = option.get_default(click.Context(main))
         given = isinstance(default, str | int | float | tuple | list) and default not in ("", ())
         if option.show_default is True and not option.is_flag and given:

@@ -26,14 +26,26 @@ _COMPLETION = {
     "fish": "share/fish/vendor_completions.d/docker-storage-exporter.fish",
 }
 _SHARE = "share/docker-storage-exporter"
-#: Directories, and the endings of the files that are shared of each; what is below "tests" is not.
+#: Directories, and the endings of the files that are shared of each.
 _SHARED = {
-    "": ("README.md", "CHANGELOG.md", "LICENSE", "Dockerfile", "compose.yaml"),
+    "": ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Dockerfile", "compose.yaml"),
+    "benchmarks": (".md",),
     "docs": (".md", ".json", ".png"),
     "grafana": (".json", ".yml", ".yaml"),
     "packaging": (".yaml", ".yml", ".service", ".socket", ".timer"),
     "prometheus": (".yml", ".json", ".libsonnet"),
 }
+_NOT_SHARED = {"debian", "preview", "tests"}
+
+
+def shared(root: str) -> Iterator[str]:
+    """The files of a source tree that are shared, relative to it."""
+    for top, endings in _SHARED.items():
+        for directory, directories, files in os.walk(os.path.join(root, top)):
+            directories[:] = sorted({*directories} - _NOT_SHARED) if top else []
+            for name in sorted(files):
+                if name.endswith(endings):
+                    yield os.path.relpath(os.path.join(directory, name), root)
 
 
 class RevisionHook(BuildHookInterface):
@@ -48,7 +60,7 @@ class RevisionHook(BuildHookInterface):
             build_data["force_include"][self._file(revision)] = _FILE
         if self.target_name != "wheel":
             return
-        for path in self._shared():
+        for path in shared(self.root):
             build_data["shared_data"][os.path.join(self.root, path)] = f"{_SHARE}/{path}"
         if os.path.exists(os.path.join(self.root, "exporter/cli/main.py")):
             for shell, place in _COMPLETION.items():
@@ -66,15 +78,6 @@ class RevisionHook(BuildHookInterface):
             file.write(text + "\n")
         os.chmod(name, 0o644)
         return name
-
-    def _shared(self) -> Iterator[str]:
-        """The files that are shared, relative to this directory."""
-        for top, endings in _SHARED.items():
-            for directory, directories, files in os.walk(os.path.join(self.root, top)):
-                directories[:] = [] if not top else sorted({*directories} - {"tests", "debian", "preview"})
-                for name in sorted(files):
-                    if name.endswith(endings):
-                        yield os.path.relpath(os.path.join(directory, name), self.root)
 
     def _completion(self, shell: str) -> str:
         """What the program prints for a shell."""

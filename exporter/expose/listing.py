@@ -23,13 +23,15 @@ class ListPage:
 
     `wanted` is the page that this is: the last one, where one behind that was asked for. `count` is how many objects
     the choice has, `unsure` of how many others it is not known whether it has them. `why`: there may be objects that
-    are not in the list, and why; "" where it has all. `namespaces`: the objects are in several of containerd.
+    are not in the list, and why; "" where it has all. `namespaces`: the objects are in several of containerd. Not
+    `read`: nothing of the root is known yet, or it cannot be read.
     """
 
     wanted: Wanted
     count: int = 0
     unsure: int = 0
     why: str = ""
+    read: bool = True
     namespaces: bool = False
     images: tuple[ImageRow, ...] = ()
     containers: tuple[ContainerRow, ...] = ()

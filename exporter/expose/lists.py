@@ -51,6 +51,8 @@ class PagedList(Generic[T]):
 
 def listing(figures: Figures, wanted: Wanted) -> ListPage:
     """The page that is wanted, or the last one where there are fewer."""
+    if not figures.snapshot.measured:
+        return ListPage(wanted, read=False)
     found, unsure = chosen(figures, wanted)
     wanted = replace(wanted, page=min(wanted.page, pages(len(found))))
     first = (wanted.page - 1) * ROWS

@@ -94,7 +94,7 @@ class Publisher:
         if wanted is not None:
             from exporter.expose.lists import listing  # noqa: PLC0415 - as above
 
-            failed = ListPage(wanted, why="the exporter failed to work it out, see its log")
+            failed = ListPage(wanted, read=False, why="the exporter failed to work it out, see its log")
             made = attempt(Collector.DIRECTORIES, "a list", lambda: listing(figures, wanted), failed)
             return replace(view, listing=made)
         from exporter.expose.page_summary import root_summary, summarize  # noqa: PLC0415 - as above

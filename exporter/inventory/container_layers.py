@@ -10,7 +10,7 @@ from exporter.inventory.drivers import DRIVERS
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.layout_parts import LayoutParts
-from exporter.inventory.layouts.part import DriverPart
+from exporter.inventory.layouts.part import DriverPart, PartPlaces
 
 #: The drivers that are none of containerd's snapshotters: what describes their layers is in `image` or `graph`.
 _WITH_IMAGES_HERE = {one.name for one in DRIVERS} - {"btrfs", "zfs", "fuse-overlayfs"}
@@ -104,8 +104,21 @@ class KnownFacts:
 
     context: object = None
     results: dict[tuple[str, str], tuple[Container, object, Container]] = field(default_factory=dict)
-    #: By kind, the containers together, what all results depended on, and these.
-    together: dict[str, tuple[list[Container], object, tuple[Container, ...]]] = field(default_factory=dict)
+    together: dict[str, "Together"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """The results of one kind: of these containers, by the places of all parts and by what else they depended on.
+
+    `whole`: each of them was noted.
+    """
+
+    containers: Sequence[Container]
+    places: tuple[object, ...]
+    more: object
+    results: tuple[Container, ...]
+    whole: bool
 
 
 class LayerFacts:
@@ -135,20 +148,43 @@ class LayerFacts:
     ) -> tuple[Container, ...] | None:
         """The results of this kind for containers, where all are known and depend on what is as it was."""
         found = self._known.together.get(kind)
-        if found is None or self._places is None or found[1] != (self._places, more):
+        if found is None or not found.whole or (found.places, found.more) != (self._places, more):
             return None
-        if len(found[0]) != len(containers) or not all(map(is_, found[0], containers)):
+        if len(found.containers) != len(containers) or not all(map(is_, found.containers, containers)):
             return None
         self._results.update((key, one) for key, one in self._known.results.items() if key[0] == kind)
-        return found[2]
+        return found.results
+
+    def still_known(self, kind: str, more: object = None) -> dict[int, Container]:
+        """The results of this kind that depend on nothing that has changed, by the identity of their containers."""
+        known = self._known.together.get(kind)
+        if known is None or self._places is None or known.more != more or len(known.places) != len(self._places):
+            return {}
+        changed = set[str]()
+        for now, before in zip(self._places, known.places, strict=True):
+            ids = now.changed(before) if isinstance(now, PartPlaces) else None if now != before else set[str]()
+            if ids is None:
+                return {}
+            changed |= ids
+        noted, pairs = self._known.results, zip(known.containers, known.results, strict=True)
+        return {
+            id(one): made
+            for one, made in pairs
+            if one.id not in changed and one.image_id not in changed and (kind, one.id) in noted
+        }
+
+    def take(self, kind: str, container: Container) -> None:
+        """Keep a result that is still known for the next reading."""
+        self._results[kind, container.id] = self._known.results[kind, container.id]
 
     def note_all(
         self, kind: str, containers: Sequence[Container], results: tuple[Container, ...], more: object = None
     ) -> None:
-        """Note the results for containers, where each of them was noted."""
+        """Note the results for containers."""
         self._known.together.pop(kind, None)
-        if self._places is not None and all((kind, one.id) in self._results for one in containers):
-            self._known.together[kind] = [*containers], (self._places, more), results
+        if self._places is not None:
+            whole = all((kind, one.id) in self._results for one in containers)
+            self._known.together[kind] = Together([*containers], self._places, more, results, whole)
 
     def known(self, kind: str, container: Container, more: object = None) -> Container | None:
         """The result of this kind for a container; None where it is not known."""

@@ -89,8 +89,13 @@ def _each(  # noqa: PLR0913 - what is worked on, how, and what is known of it
     """
     if (known := facts.all_known(kind, containers, more)) is not None:
         return known
-    found = []
+    found, still_known = list[Container](), facts.still_known(kind, more)
     for one in containers:
+        result = still_known.get(id(one))
+        if result is not None:
+            facts.take(kind, one)
+            found.append(result)
+            continue
         result = facts.known(kind, one, more)
         if result is None:
             result = reader.attempt((*CONTAINERS.path, one.id), partial(work, one), None)

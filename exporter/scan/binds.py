@@ -8,7 +8,7 @@ import os
 import stat
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.links import NO_LINKS
 from exporter.core.measured import Measured, Reason, Tree, Usage
 from exporter.core.model import Collector, Inventory, Problem
-from exporter.core.mountinfo import MountPoint, foreign_trees, is_local
+from exporter.core.mountinfo import WITH_SUBVOLUMES, MountPoint, foreign_trees, is_local, mount_of
 from exporter.measure.exclusions import Exclusions
 from exporter.measure.pool.task import Result, Task
 
@@ -37,8 +37,9 @@ class _Found:
     trees: dict[str, Tree] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     below: dict[Tree, MountPoint] = field(default_factory=dict)
-    #: The trees to which something that runs may write.
+    #: The trees to which something that runs may write, and those in which directories can have devices of their own.
     active: set[Tree] = field(default_factory=set)
+    with_subvolumes: set[Tree] = field(default_factory=set)
 
     def fail(self, source: str, reason: Reason, detail: str) -> None:
         """Note why a source is not measured."""
@@ -74,7 +75,12 @@ class Binds:
     @property
     def problems(self) -> list[Problem]:
         """What could not be found or read."""
-        return [*self._found.problems, *(one for many in self._problems.values() for one in many)]
+        return [*self.unfound, *(one for many in self._problems.values() for one in many)]
+
+    @property
+    def unfound(self) -> Sequence[Problem]:
+        """Those of them that are about sources that could not be found."""
+        return self._found.problems
 
     @property
     def usages(self) -> dict[str, Usage]:
@@ -127,9 +133,12 @@ class Binds:
 
     def note(self, result: Result) -> bool:
         """Note a result; return whether its size has changed. What is not whole is not known."""
-        tree, trouble = result.task.tree, result.task.trouble
-        before, now = self.measured.pop(tree, None), result.measured
+        task, tree, now = result.task, result.task.tree, result.measured
+        before = self.measured.pop(tree, None)
         self._problems.pop(tree, None)
+        if now is not None and self._has_foreign_files(tree, now):
+            task.fail(Reason.IO, tree, "files there have other devices than their directory, as on an overlay")
+        trouble = task.trouble
         if trouble is not None and (now is None or trouble.counts.keys() - {Reason.VANISHED}):
             kept = [Problem(Collector.VOLUMES, why, os.path.join(*path), detail) for why, path, detail in trouble.kept]
             self._problems[tree], now = kept, None
@@ -138,6 +147,12 @@ class Binds:
         changed = (before and before.usage) != (now and now.usage)
         self.changes += changed
         return changed
+
+    def _has_foreign_files(self, tree: Tree, measured: Measured) -> bool:
+        """Whether more was left out than is mounted there. A walk takes a file with another device for a mount."""
+        if not measured.skipped_mounts or tree in self._found.with_subvolumes:
+            return False
+        return measured.skipped_mounts > sum(1 for _ in _mounted_below(tree, sorted(self._found.below)))
 
     def _resolve_all(self, sources: Mapping[str, bool], mounts: Sequence[MountPoint]) -> _Found:
         """Find the tree of each source. `sources`: whether something that runs may write to each."""
@@ -150,7 +165,7 @@ class Binds:
             try:
                 with DataRoot(rootfs) as host:
                     below = foreign_trees(host.path, mounts)
-                    host.mounts, host.answers = frozenset(below), HANG_PROBE.answers
+                    host.mounts, host.answers, host.mountinfo = frozenset(below), HANG_PROBE.answers, mounts
                     found.below = {(host.path, *tree): mount for tree, mount in below.items()}
                     for source, runs in sources.items():
                         self._add(found, host, source, runs=runs)
@@ -173,6 +188,9 @@ class Binds:
                 found.trees[source] = tree
                 if runs:
                     found.active.add(tree)
+                around = mount_of(host.absolute(tree[1:]), host.mountinfo)
+                if around is not None and around.fstype in WITH_SUBVOLUMES:
+                    found.with_subvolumes.add(tree)
 
     def _is_asked(self, mount: MountPoint) -> bool:
         """Whether what is mounted on the way is to be read; raises UnreadableError where it is not the host's own."""
@@ -217,12 +235,21 @@ class Binds:
 def _exclusions(tree: Tree, mounts: Sequence[Tree]) -> Exclusions:
     """What is mounted below a tree; `mounts` are sorted."""
     exclusions = Exclusions()
-    at = bisect_left(mounts, tree)
-    while at < len(mounts) and mounts[at][: len(tree)] == tree:
-        if mounts[at] != tree:
-            exclusions.add(mounts[at][len(tree) :], mount=True)
-        at += 1
+    for mount in _mounted_below(tree, mounts):
+        exclusions.add(mount[len(tree) :], mount=True)
     return exclusions
+
+
+def _mounted_below(tree: Tree, mounts: Sequence[Tree]) -> Iterator[Tree]:
+    """The mounts below a tree, without those that lie in one of these; `mounts` are sorted."""
+    last = None
+    for at in range(bisect_left(mounts, tree), len(mounts)):
+        mount = mounts[at]
+        if mount[: len(tree)] != tree:
+            return
+        if mount != tree and (last is None or mount[: len(last)] != last):
+            last = mount
+            yield mount
 
 
 def _is_of_a_container(mounts: Sequence[MountPoint]) -> bool:

@@ -138,7 +138,7 @@ class Current:
     async def listing(self, wanted: Wanted) -> tuple[ListPage, float | None] | None:
         """A page of a list, and when what it shows was the present state; None where nobody answers."""
         if self._body.error == NOT_YET:
-            return ListPage(wanted), None
+            return ListPage(wanted, read=False), None
         view = await self.views.of(ViewKind.LISTING, wanted)
         return None if view is None or view.listing is None else (view.listing, self._taken(view))
 

@@ -12,11 +12,13 @@ from exporter.service.ipc import Show
 
 #: How long a request waits for the scanning process. That reads metadata, and renders, in one thread.
 _ANSWER_SECONDS = 10.0
-#: What has grown until now is another thing later, also where nothing grows any more.
-_GROWTH_SECONDS = 30.0
+#: What has grown until now is another thing later, also where nothing grows any more. It is a part of a page of which
+#: the rest is known: that waits a little for it, and is without it where it is older than this.
+_GROWTH_SECONDS, _OLD_GROWTH_SECONDS = 30.0, 300.0
+_GROWTH_ANSWER_SECONDS = 2.0
 #: So many pages of lists are kept, and so many different questions may wait for an answer.
 _MOST_LISTINGS = 4
-_MOST_QUESTIONS = 16
+_MOST_QUESTIONS = 8
 
 
 class Views:
@@ -44,12 +46,14 @@ class Views:
                 waiting = self._waiting[question] = asyncio.get_running_loop().create_future()
                 self.ask(question)
             with contextlib.suppress(TimeoutError):
-                answer = await asyncio.wait_for(asyncio.shield(waiting), _ANSWER_SECONDS)
+                seconds = _GROWTH_ANSWER_SECONDS if kind is ViewKind.GROWTH else _ANSWER_SECONDS
+                answer = await asyncio.wait_for(asyncio.shield(waiting), seconds)
         return answer or self._last(question)
 
     def _last(self, question: Show) -> View | None:
-        known = self._known.get(question)
-        return None if known is None else known[0]
+        view, since = self._known.get(question, (None, 0.0))
+        is_old = question.kind is ViewKind.GROWTH and time.monotonic() - since > _OLD_GROWTH_SECONDS
+        return None if is_old else view
 
     def _is_old(self, question: Show) -> bool:
         known = self._known.get(question)

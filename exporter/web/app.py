@@ -20,7 +20,6 @@ from exporter.expose.summary import Summary
 from exporter.web.codings import Codings
 from exporter.web.lifecycle import reload_handler
 from exporter.web.negotiation import CONTENT_TYPES, exposition_format
-from exporter.web.pages.common import root_error
 from exporter.web.pages.frame import PageFrame
 from exporter.web.pages.listing import listing_page
 from exporter.web.pages.overview import overview
@@ -198,9 +197,8 @@ class _Pages:
         found = await self._source.listing(wanted)
         if found is None:
             return _NO_ANSWER
-        error = self._source.body.error
-        said = root_error(self._source.root, error) if error else ""
-        return _html(listing_page(self._frame, *found, said).encode())
+        root, error = self._source.root, self._source.body.error
+        return _html(listing_page(self._frame, *found, root, error).encode())
 
     async def healthy(self, _: Request) -> Response:
         """Whether this process answers, and a scanning process keeps the figures up to date."""

@@ -1,6 +1,7 @@
 """Roots of each layout that change at random, one object at a time, and what has changed since the last look."""
 
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,7 +95,7 @@ class GraphHost(Host):
 
     @property
     def removals(self) -> list[Callable[[], None]]:
-        return [self._remove]
+        return [self._remove, self._remove_image, self._lose]
 
     def _image(self) -> None:
         made, size = digest(self.name()), self._random.choice([None, 1])
@@ -114,6 +115,21 @@ class GraphHost(Host):
     def _remove(self) -> None:
         if gone := self.take(self._containers):
             self._writer.remove_container(gone)
+
+    def _remove_image(self) -> None:
+        if len(self._images) > 1 and self.path.joinpath("graph", self._images[-1]).is_dir():
+            self._writer.remove_image(self._images.pop())
+
+    def _lose(self) -> None:
+        """Lose one part of an image, or of the layer of a container. Others may be built on it."""
+        parts = [("graph", self.pick(self._images))] + [
+            ("aufs", part, self.pick([*self._images, *self._containers])) for part in ("diff", "layers", "mnt")
+        ]
+        lost = self.path.joinpath(*self._random.choice(parts))
+        if lost.is_dir():
+            shutil.rmtree(lost)
+        else:
+            lost.unlink(missing_ok=True)
 
 
 class LayerdbHost(Host):
@@ -152,7 +168,7 @@ class LayerdbHost(Host):
         self._writer.volume(self.name(), 5)
 
     def _remove_image(self) -> None:
-        if len(self._images) > 1:
+        if len(self._images) > 1 and self.path.joinpath("graph", self._images[-1]).is_dir():
             self._writer.remove_image(self._images.pop())
 
     def _remove_container(self) -> None:

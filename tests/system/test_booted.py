@@ -286,6 +286,40 @@ def test_the_socket_starts_it_and_refuses_nothing_across_a_restart(host: Machine
     assert not complaints(host)
 
 
+def test_what_containers_mount_is_measured_unless_the_unit_hides_it(host: Machine) -> None:
+    settings = host.root / f"etc/systemd/system/{_SERVICE}.d/binds.conf"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    variable = "DOCKER_STORAGE_EXPORTER_"
+    asked = f"[Service]\nEnvironment={variable}COLLECTOR_BINDS_INCLUDE=^/srv/\n"
+    asked += f"Environment={variable}PATH_ROOTFS=/\n"  # this machine's / is an overlay, as that of a container
+
+    def started(hidden: str = "") -> Samples:
+        settings.write_text(asked + hidden)
+        host.run("systemctl", "daemon-reload")
+        host.run("systemctl", "restart", _SERVICE)
+        eventually(lambda: bool(figures(host).all("bind_size_bytes") or figures(host).sum("scan_errors_total")))
+        return figures(host)
+
+    write = "mkdir -p /srv/mediawiki/images && head -c 5000 /dev/zero >/srv/mediawiki/images/logo.png"
+    try:
+        host.run("mount", "-t", "tmpfs", "none", "/srv")
+        host.run("sh", "-c", write)
+        assert started().all("bind_size_bytes") == [({"source": "/srv/mediawiki/images"}, 5000)]
+        found = started("InaccessiblePaths=/srv\n")
+        assert not found.all("bind_size_bytes")
+        assert found("scan_errors_total", collector="volumes", reason="permission") == 1
+        host.run("umount", "/srv")
+        host.run("sh", "-c", write)
+        found = started()  # an overlay of two filesystems: its files have another device than its directories
+        sizes = found.all("bind_size_bytes")
+        assert sizes in ([({"source": "/srv/mediawiki/images"}, 5000)], [])
+        assert len(sizes) + found("scan_errors_total", collector="volumes", reason="io") == 1
+    finally:
+        settings.unlink()
+        host.run("sh", "-c", "umount /srv; rm -r /srv/mediawiki")
+        host.run("systemctl", "daemon-reload")
+
+
 def test_the_timer_writes_for_node_exporter(host: Machine) -> None:
     unit = f"{_NAME}-textfile"
     place = host.root / "var/lib/prometheus/node-exporter"

@@ -202,20 +202,27 @@ def test_an_engine_runs_it_with_the_command_of_the_documents(image: Stage, docke
     docker.run("import", *changes, "-", _NAME, stdin=content.stdout)
     (command,) = [one for one in shown(TOP / "docs/operations.md") if one.words[:2] == ("docker", "run")]
     words = [word.replace("src=/var/lib/docker,", f"src={docker.root},") for word in command.words[1:-1]]
-    docker.run(*words, "--network", "none", command.words[-1])
+    source = docker.scratch / "shop"
+    source.mkdir()
+    (source / "data").write_bytes(b"x" * 5000)
+    words += ["--mount", f"type=bind,src={source},dst=/data"]
+    words += ["--mount", f"type=bind,src={source},dst=/host{source},readonly"]
+    binds = ["run", "--collector.binds.include", "/shop$", "--path.rootfs", "/host"]
+    docker.run(*words, "--network", "none", command.words[-1], *binds)
     process = docker.run("inspect", "--format", "{{.State.Pid}}", _NAME)
     text = ""
 
     def served() -> bool:
         nonlocal text
         text = _run("nsenter", "--target", process, "--net", "curl", "--silent", "http://127.0.0.1:9588/metrics").stdout
-        return bool(Samples(text).all("image_virtual_size_bytes"))
+        return all(map(Samples(text).all, ("image_virtual_size_bytes", "bind_size_bytes")))
 
     eventually(served, otherwise=lambda: text + docker.run("logs", _NAME, check=False))
     figures = Samples(text)
     assert figures("container_running") == 1, "its own"
     assert figures.all("container_info")[0][0]["name"] == _NAME
     assert figures("up") == 1
+    assert figures.all("bind_size_bytes") == [({"source": str(source)}, 5000)]
     docker.run("rm", "--force", _NAME)
 
 

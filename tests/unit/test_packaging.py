@@ -1,3 +1,5 @@
+import importlib.util
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -50,3 +52,18 @@ def test_help_lists_every_target() -> None:
 def test_the_newest_release_in_the_changelog_is_the_version() -> None:
     released = re.findall(r"^## ([0-9.]+) - \d{4}-\d\d-\d\d$", (TOP / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert released[0] == _project()["version"]
+
+
+def test_links_between_what_is_shared_hold_where_it_is_installed() -> None:
+    found = importlib.util.spec_from_file_location("revision", TOP / "packaging/revision.py")
+    assert found is not None
+    assert found.loader is not None
+    hook = importlib.util.module_from_spec(found)
+    found.loader.exec_module(hook)
+    files = {*hook.shared(str(TOP))}
+    there = files | {str(parent) for one in files for parent in Path(one).parents}
+    assert "docs/runbooks/DockerStorageRootUnreadable.md" in files
+    for page in (one for one in files if one.endswith(".md")):
+        links = re.findall(r"\]\(([^)\s#]+)", (TOP / page).read_text())
+        targets = {os.path.normpath(os.path.join(os.path.dirname(page), one)) for one in links if "://" not in one}
+        assert targets <= there, page

@@ -143,6 +143,11 @@ class LayerStore:
         known = self._described.get(name)
         return known[1] if known is not None and known[0] == of else None
 
+    def still_has(self, layers: Mapping[LayerId, Layer]) -> bool:
+        """Whether all of these are what was made of their layers, and hold still."""
+        get = self._described.get
+        return all((known := get(name)) is not None and known[1] is layer for name, layer in layers.items())
+
     def describe(self, name: LayerId, of: object, work: Callable[[], Layer], instead: Layer) -> Layer:
         """Describe a layer by these things and its own files, see `attempt`. It is kept where its files are final.
 

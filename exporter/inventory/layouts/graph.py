@@ -13,9 +13,10 @@ from exporter.inventory.files.reader import MISSING, Reader, is_id
 from exporter.inventory.layouts import graph_store
 from exporter.inventory.layouts import migration as migration_files
 from exporter.inventory.layouts.claims import Claims, changed, describe_layer
-from exporter.inventory.layouts.graph_store import DOWNLOADS, GRAPH, TAGS, GraphStore
+from exporter.inventory.layouts.graph_images import GraphStore, share_out
+from exporter.inventory.layouts.graph_store import DOWNLOADS, GRAPH, TAGS
 from exporter.inventory.layouts.migration import Migration, Moved, read_migration
-from exporter.inventory.layouts.part import ContainerLayers, Part, Reading
+from exporter.inventory.layouts.part import ContainerLayers, Part, PartPlaces, Reading
 
 #: Files that are made together may have times of which the later file has the earlier one.
 _CLOCK_SECONDS = 2
@@ -65,10 +66,14 @@ class GraphLayout:
         def gone(image: str) -> bool:
             return image not in entries and moved.has(image, homeless=True)
 
-        found = [GraphStore(store, graph_store.read_references(reader, store.driver, gone), gone) for store in stores]
+        # Where nothing was moved, and there is nothing that it could be moved to, nothing needs to be asked for that.
+        is_gone = gone if moved.began or reading.drivers else graph_store.nothing
+        found = [
+            GraphStore(store, graph_store.read_references(reader, store.driver, is_gone), is_gone) for store in stores
+        ]
         if entries and not found:
             reader.gap(Input.LAYER_STORES, GRAPH, "its images have no layers of a known driver")
-        graph_store.share_out(found, entries)
+        share_out(found, entries)
         kept = [one for one in found if one.entries or one.driver not in reading.drivers]
         # What an engine has moved may be described in a directory of `image` that is not there, or cannot be read.
         lost = migration.began and not reading.drivers
@@ -163,8 +168,8 @@ class GraphPart:
 
     @property
     def places(self) -> object:
-        """Return None: each container is looked at by itself."""
-        return None
+        """The layers that are there, and the images."""
+        return PartPlaces(self.store.names, self._graph.entries)
 
     def why_not_loaded(self, _container: ContainerId) -> str:
         """Return "": an engine of this layout loads a container without a look at its layers."""
@@ -178,8 +183,7 @@ class GraphPart:
     def claim(self, containers: Sequence[Container]) -> Claims:
         """Claim the layers of images and of `containers`."""
         store = self.store
-        names = [LayerId(name) for name in self._graph.entries if store.has(name)]
-        found = {name: self._image_layer(name) for name in names}
+        found = dict(self._graph.image_layers() or self._image_layers())
         for name, parents in self._of_containers(containers).items():
             found.setdefault(name, describe_layer(store, name, Use.CONTAINER, parents))
         return Claims(
@@ -188,6 +192,13 @@ class GraphPart:
             references=[GRAPH, ("containers",), ("volumes",), (TAGS + store.driver.name,)],
             doubts=[lambda: self._doubtful or _downloads(self._root)],
         )
+
+    def _image_layers(self) -> Mapping[LayerId, Layer]:
+        found = {
+            LayerId(name): self._image_layer(LayerId(name)) for name in self._graph.entries if self.store.has(name)
+        }
+        self._graph.note_image_layers(found)
+        return found
 
     def _image_layer(self, name: LayerId) -> Layer:
         entry = self._graph.entries[name]

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from exporter.core.content import ContentStore
 from exporter.core.data_root import DataRoot
+from exporter.core.kept import changed_keys
 from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, Collector, Container, ContainerId, Image, ImageId, LayerId
 from exporter.inventory.drivers.layer_store import LayerStore
@@ -48,6 +49,20 @@ class ContainerLayers:
     metadata: tuple[Tree, ...] = ()
     cut: bool = False
     namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PartPlaces:
+    """What a part says of containers by their ids and their images alone: the names of layers, and the images."""
+
+    names: frozenset[str]
+    images: Mapping[str, object]
+
+    def changed(self, before: object) -> set[str] | None:
+        """The ids of containers and images of which something else may be said than before; None: of any."""
+        if not isinstance(before, PartPlaces):
+            return None
+        return {*(self.names ^ before.names), *changed_keys(self.images, before.images)}
 
 
 class DriverPart(Protocol):

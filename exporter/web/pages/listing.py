@@ -76,15 +76,14 @@ _CHOICES = {
 }
 
 
-def listing_page(frame: PageFrame, found: ListPage, taken: float | None, error: str = "") -> str:
-    """The whole page. `error` is why the root cannot be read, as HTML; `taken` when what is shown was so."""
+def listing_page(frame: PageFrame, found: ListPage, taken: float | None, root: str, error: str = "") -> str:
+    """The whole page. `error` is why the root cannot be read; `taken` when what is shown was so, Unix time."""
     name = found.wanted.list
     kind = _KINDS[name]
-    content = "".join(
-        (*_notices(found, taken, error), _list(found, kind), words(*kind.words)),
-    )
+    said_first = _notices(found, taken, common.root_error(root, error) if error else "")
+    content = "".join((*said_first, _list(found, kind), words(*kind.words)))
     old = f" · snapshot {age(time.time() - taken)} old" if taken is not None else ""
-    facts = f'<p class="facts">In a terminal: <code>{NAME} {name}</code>{old}</p>'
+    facts = f'<p class="facts">data root <b>{shown(root)}</b>{old} · in a terminal: <code>{NAME} {name}</code></p>'
     return frame.page(f"{NAME}: {kind.title}", f"/{name}", content, facts=facts)
 
 
@@ -101,11 +100,12 @@ def _notices(found: ListPage, taken: float | None, error: str) -> Iterator[str]:
 
 def _list(found: ListPage, kind: _Kind) -> str:
     rows = list(_rows(found))
-    of = "" if found.count == 1 else "s"
-    count = f"{found.count:,} {kind.noun}{of}"
+    of = "" if found.count == 1 and found.read else "s"
+    count = f"{common.counted(found.count if found.read else None)} {kind.noun}{of}"
+    count += ", maybe more" if found.why and found.read else ""
     content = _choices(found.wanted)
     if not rows:
-        return section(count, f"{content}<p>None.</p>", wide=True)
+        return section(count, f"{content}<p>{'None.' if found.read else 'Not known.'}</p>", wide=True)
     first = (found.wanted.page - 1) * ROWS + 1
     shown_rows = f"rows {first:,} to {first + len(rows) - 1:,}" if found.pages > 1 else "on one page"
     namespace = columns("Namespace") if found.namespaces and found.wanted.list in _NAMESPACED else ()

@@ -90,7 +90,9 @@ def _grown(growth: Growth | None) -> str:
         line = "? Totals are kept from the end of the first scan on."
         return section(title, f"<p>{line}</p>", wide=True, at="grown")
     line = f"<p>In the last {age(growth.seconds)}{_begun(growth.begun)}.</p>"
-    kinds = table("By kind, disk blocks", columns("What", ">Grew", ">Now"), map(_kind, growth.kinds))
+    kinds = table(
+        "By kind: disk blocks, and of logs their length", columns("What", ">Grew", ">Now"), map(_kind, growth.kinds)
+    )
     headings = columns("Container or volume", "Kind", ">Grew", ">Now")
     objects = [(one.name, one.kind, Grew(one.by), one.now) for one in growth.objects]
     caption = "Containers (writable layer and log) and volumes that grew the most"
@@ -115,17 +117,17 @@ def _largest(summary: Summary) -> str:
     rankings: tuple[tuple[str, str, str, str, list[tuple[str, Size]]], ...] = (
         ("Parts of the data root", "on disk", "All parts", "/status#parts", _parts(summary)),
         ("Image store of containerd", "on disk", "All of it", "/status#store", _store(summary)),
-        ("Images", "virtual size", f"All {common.counted(count('images'))} images", "/images", _images(summary)),
+        ("Images", "virtual size", f"All images ({common.counted(count('images'))})", "/images", _images(summary)),
         (
             "Containers",
             "writable layer + log",
-            f"All {common.counted(count('containers'))} containers",
+            f"All containers ({common.counted(count('containers'))})",
             "/containers",
             _containers(summary),
         ),
-        ("Volumes", "size", f"All {common.counted(count('volumes'))} volumes", "/volumes", _volumes(summary)),
-        ("Layers", "on disk", f"All {common.counted(count('layers'))} layers", "/layers", _layers(summary)),
-        ("Build cache", "size", f"All {records} records of the build cache", "/build-cache", _records(summary)),
+        ("Volumes", "size", f"All volumes ({common.counted(count('volumes'))})", "/volumes", _volumes(summary)),
+        ("Layers", "on disk", f"All layers ({common.counted(count('layers'))})", "/layers", _layers(summary)),
+        ("Build cache", "size", f"All records of the build cache ({records})", "/build-cache", _records(summary)),
     )
     return "".join(_ranking(*one) for one in rankings)
 
@@ -184,7 +186,7 @@ def _unknown(summary: Summary, space: Sequence[FilesystemRow]) -> str:
         rows.append((Html(link(f"/{name}?only=unknown", name.replace("-", " "))), f"the size of {count:,} of them"))
     if summary.problem_count:
         what = "what is in files or directories that could not be read"
-        rows.append((Html(link("/status#errors", f"{summary.problem_count:,} errors")), what))
+        rows.append((Html(link("/status#errors", f"errors ({summary.problem_count:,})")), what))
     rows += [(one.path, _gap(one)) for one in summary.gaps[:_GAPS]]
     if summary.progress is not None:
         rows.append(("all that is not measured yet", "the first scan is under way"))

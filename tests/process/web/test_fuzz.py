@@ -41,6 +41,8 @@ _TARGETS = (
     *(b"/metrics", b"/", b"/status", b"/api/v1/snapshot", b"/-/ready", b"/-/reload", b"/%2e%2e/%2e%2e/etc/passwd"),
     *(
         b"/metrics?name[]=up&x=%ff",
+        b"/images?sort=name&page=2&only=%00",
+        b"/layers?page=99999",
         b"*",
         b"//evil.example/",
         b"http://evil.example/metrics",

@@ -15,6 +15,7 @@ from exporter.core.model import (
     LayerId,
     LayerKey,
     Log,
+    Snapshot,
     Use,
     ViewKind,
 )
@@ -202,4 +203,10 @@ def test_a_list_that_cannot_be_made_says_so_and_counts(monkeypatch: pytest.Monke
     assert view is not None
     assert view.listing is not None
     assert "see its log" in view.listing.why
+    assert not view.listing.read
     assert counters.errors == {(Collector.DIRECTORIES, Reason.INTERNAL): 1}
+
+
+def test_of_a_root_that_is_not_read_no_number_is_known() -> None:
+    figures = Figures(Snapshot("/nowhere", 0.0, error="does not exist"))
+    assert listing(figures, by_default(ListName.IMAGES)) == ListPage(by_default(ListName.IMAGES), read=False)

@@ -9,12 +9,12 @@ import pytest
 
 from exporter.config.settings import BindSettings
 from exporter.core.dirty import Dirty
-from exporter.core.measured import Reason
-from exporter.core.model import Container, ContainerState, Inventory, Mount, Trigger
+from exporter.core.measured import Measured, Reason, Usage
+from exporter.core.model import Collector, Container, ContainerState, Inventory, Mount, Trigger
 from exporter.core.mountinfo import MountPoint
 from exporter.expose.metrics.families import families
 from exporter.figures.figures import Figures
-from exporter.measure.pool.task import Task
+from exporter.measure.pool.task import Result, Task
 from exporter.scan.binds import Binds
 from exporter.scan.scanner import Scanner
 from tests.support.local_pool import LocalPool
@@ -82,9 +82,10 @@ def test_a_link_is_followed_only_where_what_it_leads_to_is_named(host: Path) -> 
     (host / "srv/out").symlink_to("../home/secret")
     (host / "srv/round").symlink_to("round")
     (host / "srv/machine").symlink_to("/../../../../../../etc")
-    sources = ["/var/shop", "/srv/out", "/srv/round", "/srv/machine", "/srv/out/../shop"]
+    (host / "srv/absolute").symlink_to("/srv/shop")
+    sources = ["/var/shop", "/srv/out", "/srv/round", "/srv/machine", "/srv/out/../shop", "/srv/absolute/sub"]
     binds = Binds(_settings(host, "^/(srv|var)/"))
-    assert _measure(binds, host, sources) == {"/var/shop": 5007}
+    assert _measure(binds, host, sources) == {"/var/shop": 5007, "/srv/absolute/sub": 5007}
     said = {one.path: (one.reason, one.detail) for one in binds.problems}
     assert said["/srv/out"][0] is Reason.NOT_REGULAR
     assert "/home/secret" in said["/srv/out"][1]
@@ -146,6 +147,24 @@ def test_a_mount_below_a_source_is_not_entered(host: Path) -> None:
     assert known.skipped_mounts == 1
 
 
+@pytest.mark.parametrize(("skipped", "fstype", "known"), [(1, "ext4", True), (2, "ext4", False), (2, "btrfs", True)])
+def test_where_files_have_devices_of_their_own_nothing_is_known(
+    host: Path, skipped: int, fstype: str, known: bool
+) -> None:
+    """As on an overlay of two filesystems: a walk leaves such files out, as if they were mounts."""
+    binds = Binds(_settings(host))
+    mounts = [
+        _mount(host, "/srv", fstype),
+        _mount(host, "/srv/shop/sub", "ext4"),
+        _mount(host, "/srv/shop/sub/x", "ext4"),
+    ]
+    found = binds.find(Inventory(containers=(_mounting("/srv/shop"),)), mounts)
+    (task,) = binds.tasks(found, 1.0)
+    binds.note(Result(task, Measured(Usage(1, 512, 1), skipped_mounts=skipped)))
+    assert bool(binds.usages) is known
+    assert bool(binds.problems) is not known
+
+
 @pytest.mark.parametrize("inside", ["/systemd/inaccessible/dir", "/tmp/systemd-private-1-x.service-2/tmp"])
 def test_what_the_unit_hides_is_not_known(host: Path, inside: str) -> None:
     binds = Binds(_settings(host))
@@ -171,6 +190,10 @@ def test_two_names_of_one_directory_are_measured_once(host: Path) -> None:
     assert binds.growing == {next(iter(found)): False}
     binds.find(Inventory(containers=(_mounting("/var/shop", state=ContainerState.RUNNING),)), [])
     assert binds.growing == {next(iter(found)): True}
+    both = (_mounting("/var/shop", state=ContainerState.RUNNING), _mounting("/var/shop"))
+    for containers in (both, both[::-1]):
+        binds.find(Inventory(containers=containers), [])
+        assert binds.growing == {next(iter(found)): True}, "one of them runs"
 
 
 def test_scanner_serves_them_and_no_sum_has_them(host: Path, tmp_path: Path, pool: LocalPool) -> None:
@@ -185,6 +208,7 @@ def test_scanner_serves_them_and_no_sum_has_them(host: Path, tmp_path: Path, poo
     assert served["docker_storage_bind_allocated_bytes"] == {("/srv/shop",): allocated(host / "srv/shop")}
     assert figures.directories == plain.directories
     assert figures.snapshot.skipped_mounts == plain.snapshot.skipped_mounts
+    assert scanner.counters.scans[Collector.VOLUMES, Trigger.STARTUP] == 1
     (host / "srv/shop/new").write_bytes(b"x" * 1000)
     changes = scanner.changes
     scanner.remeasure(scanner.growing_binds, 1.0)
@@ -194,3 +218,20 @@ def test_scanner_serves_them_and_no_sum_has_them(host: Path, tmp_path: Path, poo
     assert scanner.snapshot().binds["/srv/shop"].size == 6007
     scanner.begin(Trigger.EVENT, Dirty())
     assert not scanner.runs or not [task for one in scanner.runs for task in one.pending if task.tree[0] == str(host)]
+
+
+def test_no_sum_waits_for_a_source(host: Path, tmp_path: Path, pool: LocalPool) -> None:
+    """It may be all of the host."""
+    built = DbRoot(tmp_path).layer("base", 1000).image("base", "base", ["base:1"])
+    point = {"Type": "bind", "Source": "/srv", "RW": True}
+    built.container("web", "base", "base", config={"MountPoints": {"/data": point}})
+    scanner = Scanner(str(built.path), 600, pool, binds=_settings(host))
+    scanner.begin(Trigger.STARTUP, Dirty(everything=True))
+    while not scanner.snapshot().complete:
+        assert scanner.progress.trees_done <= scanner.progress.trees
+        scanner.collect(0.0)
+    assert not scanner.snapshot().binds
+    assert scanner.progress.trees_done == scanner.progress.trees
+    while scanner.runs:
+        scanner.collect(0.0)
+    assert {*scanner.snapshot().binds} == {"/srv"}

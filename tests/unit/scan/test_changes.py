@@ -1,5 +1,6 @@
 """After random changes, what was read change by change is what a fresh process reads; all else stays as it was."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from exporter.inventory.areas import find_areas
 from exporter.measure.pool.pool import Pool
 from exporter.scan.planner import Planner
 from exporter.scan.scanner import Scanner
-from tests.support.changing import HOSTS, Host
+from tests.support.changing import HOSTS, GraphHost, Host
 from tests.support.local_pool import LocalPool
 
 _STEPS = 16
@@ -59,3 +60,16 @@ def test_what_is_read_change_by_change_is_what_a_fresh_process_reads(
             assert (taken.logs, taken.filesystems) == (fresh.logs, fresh.filesystems)
             assert taken.incomplete == fresh.incomplete
         before = taken
+
+
+def test_images_whose_layer_is_lost_are_worked_out_again(tmp_path: Path, pool: Pool) -> None:
+    host = GraphHost(tmp_path / "root", 1)
+    scanner = Scanner(str(host.path), 600.0, pool)
+    host.dirty()
+    before = scanner.scan()
+    for layer in [one.id for one in before.inventory.images]:
+        shutil.rmtree(host.path / "aufs" / "diff" / layer)
+        taken = _read(scanner, host)
+        with LocalPool() as another:
+            assert taken.inventory == Scanner(str(host.path), 600.0, another).scan().inventory
+        assert layer in taken.inventory.missing["aufs"]

@@ -100,12 +100,12 @@ def test_answers_that_come_together_reach_all_who_asked() -> None:
     async def ask() -> None:
         views = Views(1)
         views.ask = lambda _: None
-        requests = [asyncio.ensure_future(views.of(ViewKind.LISTING, _wanted(page))) for page in range(1, 13)]
+        requests = [asyncio.ensure_future(views.of(ViewKind.LISTING, _wanted(page))) for page in range(1, 9)]
         await asyncio.sleep(0)
-        for page in range(1, 13):
+        for page in range(1, 9):
             views.show(_list_page(1, page))
         found = await asyncio.gather(*requests)
-        assert [one and one.listing and one.listing.count for one in found] == [*range(1, 13)]
+        assert [one and one.listing and one.listing.count for one in found] == [*range(1, 9)]
 
     asyncio.run(ask())
 
@@ -116,8 +116,8 @@ def test_so_many_questions_at_a_time_and_no_more() -> None:
         views.ask = asked.append
         requests = [asyncio.ensure_future(views.of(ViewKind.LISTING, _wanted(page))) for page in range(1, 101)]
         await asyncio.sleep(0)
-        assert len(asked) == 16
-        assert sum(one.done() for one in requests) == 84
+        assert len(asked) == 8
+        assert sum(one.done() for one in requests) == 92
         views.lost()
         assert set(await asyncio.gather(*requests)) == {None}
 
@@ -139,5 +139,10 @@ def test_growth_is_asked_for_again_after_a_while(monkeypatch: pytest.MonkeyPatch
             await views.of(ViewKind.DOCUMENT)
             assert sum(one.kind is ViewKind.GROWTH for one in asked) == questions
         assert sum(one.kind is ViewKind.DOCUMENT for one in asked) == 1
+        views.lost()
+        assert await views.of(ViewKind.GROWTH) is not None
+        now[0] += 301
+        assert await views.of(ViewKind.GROWTH) is None, "in the last hour is not what it was"
+        assert await views.of(ViewKind.DOCUMENT) is not None
 
     asyncio.run(ask())

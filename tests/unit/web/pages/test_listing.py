@@ -34,7 +34,7 @@ def _page(name: ListName, count: int = 1, **given: object) -> ListPage:
 
 
 def _html(page: ListPage, taken: float | None = 1.0, error: str = "") -> str:
-    return listing_page(PageFrame(), page, taken, error)
+    return listing_page(PageFrame(), page, taken, "/var/lib/docker", error)
 
 
 def _cells(html: str) -> list[str]:
@@ -60,6 +60,11 @@ def test_a_sum_of_which_a_part_is_not_known_is_at_least_the_other_part() -> None
     assert [row[3:6] for row in cells] == [["≥ 5 kB", "5 kB", "?"], ["≥ 7 kB", "?", "7 kB"], ["?", "?", "journald"]]
     whole = replace(_CONTAINER, writable=5000, log_driver="journald")
     assert _cells(_html(replace(_page(ListName.CONTAINERS), containers=(whole,))))[3] == "5 kB"
+
+
+def test_an_image_that_is_not_listed_has_no_share_instead_of_an_unknown_one() -> None:
+    rows = [replace(_page(ListName.IMAGES), images=(replace(_IMAGE, listed=listed),)) for listed in (True, False)]
+    assert [_cells(_html(row))[3:5] for row in rows] == [["?", "?"], ["", ""]]
 
 
 @pytest.mark.parametrize("name", ListName)
@@ -110,7 +115,12 @@ def test_what_is_not_whole_is_said_first() -> None:
     )
     assert "Of 3 others it is not known" in _html(_page(ListName.VOLUMES, unsure=3))
     assert "The first scan is under way" in _html(_page(ListName.VOLUMES), taken=None)
-    assert "does not exist" in _html(_page(ListName.VOLUMES), None, "The data root /x does not exist.")
+    unread = _html(ListPage(by_default(ListName.VOLUMES), read=False), taken=None)
+    assert "<h2>? volumes</h2>" in unread
+    assert "None." not in unread
+    assert "0 volumes" not in unread
+    assert "<h2>1 volume, maybe more</h2>" in _html(_page(ListName.VOLUMES, why="x"))
+    assert "does not exist" in _html(_page(ListName.VOLUMES), None, "does not exist")
 
 
 @pytest.mark.parametrize("name", ListName)

@@ -79,7 +79,7 @@ def test_every_tile_and_every_ranking_leads_to_its_objects(tmp_path: Path) -> No
     }
     shown = html[html.index('<ul class="tiles') :]
     assert len(tiles) == shown[: shown.index("</ul>")].count("<li")
-    assert '<a href="/containers">All 12 containers</a>' in html
+    assert '<a href="/containers">All containers (12)</a>' in html
     assert '<a href="/containers?only=stopped">stopped containers</a>' in html
 
 
