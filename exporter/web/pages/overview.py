@@ -68,8 +68,10 @@ def _trend(row: FilesystemRow, then: SpaceThen | None) -> tuple[Cell, ...]:
     by = None if now is None or before is None else now - before
     if by is None or row.available is None:
         return Grew(by), None
-    if by <= 0 or then.seconds < _SHORTEST_SECONDS:
-        return Grew(by), ""
+    if by <= 0:
+        return Grew(by), "not growing"
+    if then.seconds < _SHORTEST_SECONDS:
+        return Grew(by), None
     return Grew(by), f"about {age(row.available / by * then.seconds)}"
 
 

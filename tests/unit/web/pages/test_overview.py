@@ -36,6 +36,9 @@ def test_how_full_each_filesystem_is_and_when_it_is_full(tmp_path: Path) -> None
     # df: 700 used of 700 + 250; 50 more in half an hour, so 250 are gone in two and a half hours.
     assert "/ ext4 74% 1 MB 250 kB 123 kB +50 kB about 2 h" in text
     assert re.search(r"in the last 30 min \(since \d\d:\d\d UTC, when this began to be kept", text)
+    for seconds, used, said in ((300.0, 650_000, "+50 kB ?"), (1800.0, 700_000, "0 B not growing")):
+        then = SpaceThen(seconds, 1800.0, {_DISK.path: used})
+        assert said in _text(overview(PageFrame(), summary, (_DISK,), None, then))
     silent = FilesystemRow("/x", "d", "/mnt", "nfs4")
     text = _text(overview(PageFrame(), summary, (silent,), None, SpaceThen(4000.0, 9000.0, {})))
     assert "/mnt nfs4 ? ? ? ? ? ?" in text
