@@ -84,7 +84,7 @@ root = option(
     advice="One exporter reads one data root: run another one for the other, or give the root of a containerd with "
     "--containerd.root.",
     default="",
-    show_default=f"{DEFAULT_ROOT}; where only that is there, {SNAP} or ~/{ROOTLESS}",
+    show_default=f"{DEFAULT_ROOT}; where that is none, {SNAP} or ~/{ROOTLESS}",
     callback=_chosen,
     metavar="DIRECTORY",  # not click.Path: it checks with access(2), which ignores capabilities
     help="The Docker data root to read. Nothing below it is ever written.",

@@ -47,6 +47,7 @@ rootfs = option(
     "--path.rootfs",
     "rootfs",
     default="",
+    show_default=False,
     metavar="DIR",
     help="Where the host's / is mounted here, for --collector.binds.include. Default: /, unless that is a container's.",
 )

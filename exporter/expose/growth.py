@@ -20,6 +20,7 @@ from exporter.expose.totals import (
     container_sizes,
     key_of,
     kinds,
+    parts,
     totals,
     volume_sizes,
 )
@@ -116,9 +117,8 @@ def _kinds(now: Mapping[str, KindTotal], then: Mapping[str, KindTotal]) -> Itera
 
 
 def _parts(figures: Figures, then: Totals) -> Iterator[Grown]:
-    for name, usage in figures.directories.items():
-        before = then.parts.get(name, 0 if then.parts_whole else None)
-        yield Grown(name, before, None if usage is None else usage.allocated)
+    for name, now in parts(figures).items():
+        yield Grown(name, then.parts.get(name, 0 if then.parts_whole else None), now)
 
 
 def _most(grown: Iterator[Grown] | list[Grown]) -> tuple[Grown, ...]:

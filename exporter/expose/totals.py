@@ -7,7 +7,7 @@ from itertools import islice
 
 from exporter.core.content import BlobUse
 from exporter.core.knowledge import Input
-from exporter.core.model import Container, Use
+from exporter.core.model import Container, RemarkKind, Use
 from exporter.expose.snapshot_api.rows import keeps_log_here
 from exporter.figures.figures import Figures
 from exporter.figures.needs import Figure
@@ -119,11 +119,10 @@ def volume_sizes(figures: Figures) -> dict[str, int | None]:
 def totals(figures: Figures, containers: Slots, volumes: Slots) -> Totals:
     """The totals of a snapshot."""
     knowledge = figures.snapshot.inventory.knowledge
-    parts = ((name, None if usage is None else usage.allocated) for name, usage in figures.directories.items())
     return Totals(
         token=figures.token,
         kinds=kinds(figures),
-        parts=dict(islice(parts, _MOST_PARTS)),
+        parts=dict(islice(parts(figures).items(), _MOST_PARTS)),
         containers=containers.sizes(container_sizes(figures)),
         volumes=volumes.sizes(volume_sizes(figures)),
         containers_whole=knowledge.whole((Input.CONTAINERS,)),
@@ -132,15 +131,25 @@ def totals(figures: Figures, containers: Slots, volumes: Slots) -> Totals:
     )
 
 
+def parts(figures: Figures) -> dict[str, int | None]:
+    """The disk blocks of each part of the roots. Of one behind a link that is not followed they are not known."""
+    snapshot = figures.snapshot
+    links = {"/".join(one.path) for one in snapshot.inventory.remarks if one.kind is RemarkKind.LINK}
+    lost = links & {one.path for one in snapshot.problems}
+    found = figures.directories.items()
+    return {name: None if usage is None or name in lost else usage.allocated for name, usage in found}
+
+
 def kinds(figures: Figures) -> dict[str, KindTotal]:
     """The disk blocks of each kind in bytes; those of logs are their lengths."""
-    parts = [None if usage is None else usage.allocated for usage in figures.directories.values()]
+    knowledge = figures.snapshot.inventory.knowledge
+    logs = (_log(figures, one) for one in figures.snapshot.inventory.containers)
     found = {
-        ROOT: KindTotal(_sum(parts)),
+        ROOT: KindTotal(_sum(parts(figures).values())),
         IMAGES: _layers(figures, Use.IMAGE, Figure.LAYERS_OF_IMAGES),
         WRITABLE: _layers(figures, Use.CONTAINER, Figure.LAYERS_OF_OTHERS),
-        LOGS: _of_objects(_log(figures, one) for one in figures.snapshot.inventory.containers),
-        VOLUMES: _of_objects(volume_sizes(figures).values()),
+        LOGS: _of_objects(logs, whole=knowledge.whole((Input.CONTAINERS,))),
+        VOLUMES: _of_objects(volume_sizes(figures).values(), whole=knowledge.whole((Input.VOLUMES,))),
         CACHE: _cache(figures),
     }
     if figures.snapshot.inventory.content is not None:
@@ -148,7 +157,10 @@ def kinds(figures: Figures) -> dict[str, KindTotal]:
     return {name: found[name] for name in KINDS if name in found}
 
 
-def _of_objects(sizes: Iterable[int | None]) -> KindTotal:
+def _of_objects(sizes: Iterable[int | None], *, whole: bool) -> KindTotal:
+    """The sum of sizes. Where not all objects are known, it is not."""
+    if not whole:
+        return KindTotal(None)
     size = unknown = 0
     for one in sizes:
         if one is None:

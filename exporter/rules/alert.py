@@ -80,16 +80,15 @@ class Select:
         """
         return f"last_over_time({self(metric, *matchers)}{self.bridge})"
 
-    def held(self, record: str, value: str, known: str = "") -> str:
+    def held(self, record: str, value: str) -> str:
         """An expression that `record` records, and its last value where the first scan has not come to it yet.
 
         What is not measured yet is not gone: an alert on it neither ends nor begins anew because an exporter starts.
-        The first scrape after the scan may be a lost one.
-        `known`: the series of what is measured, where the expression leaves out some of them.
+        The first scrape after the scan may be a lost one. A record that has only what is over a threshold compares the
+        whole: what is measured, and is not over it, is not what it was before.
         """
         scanned = f"min_over_time({self(c.INITIAL_TREES_DONE)}{self.bridge}) < {self.last(c.INITIAL_TREES)}"
-        kept = f"last_over_time({self(record)}{self.bridge}) and on ({self.host}) ({scanned})"
-        return f"{value}\nor\n  {kept}" + (f"\n  unless {known}" if known else "")
+        return f"{value}\nor\n  last_over_time({self(record)}{self.bridge}) and on ({self.host}) ({scanned})"
 
     @property
     def host(self) -> str:

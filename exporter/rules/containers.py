@@ -45,9 +45,9 @@ def container_records(settings: Settings) -> list[Record]:
         Record(SOME_LOG, f"{select.last(c.CONTAINER_LOG_SIZE)} > {_some(limits.log, limits.log_share)}"),
         Record(LARGE_LOG, over(select, select(SOME_LOG), limits.log, limits.log_share, LOGS_SIZE)),
         Record(UNBOUNDED_LOG, f"{select(LARGE_LOG)} and {lately(select, c.CONTAINER_LOG_BOUNDED)} == 0"),
-        Record(SOME_LAYER, select.held(SOME_LAYER, f"{sizes} > {some}", sizes)),
+        Record(SOME_LAYER, f"{enclosed(select.held(SOME_LAYER, sizes))} > {some}"),
         Record(LARGE_LAYER, over(select, select(SOME_LAYER), limits.writable, limits.writable_share, ROOT_SIZE)),
-        Record(NEAR_LIMIT, select.held(NEAR_LIMIT, f"{allowed} > {number(limits.writable_limit)}", layers)),
+        Record(NEAR_LIMIT, f"{enclosed(select.held(NEAR_LIMIT, allowed))} > {number(limits.writable_limit)}"),
         *naming_records(select, (SOME_LOG, LARGE_LAYER, NEAR_LIMIT)),
         Record(SERVICE_LOG, summed(select, select(SOME_LOG))),
     ]

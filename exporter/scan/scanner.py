@@ -243,7 +243,9 @@ class Scanner:
         comparisons = self._measurements.comparisons(wanted, unknown=True)
         first = () if self._complete else written_now(self.inventory)
         tasks = self._measurements.tasks(wanted | linked, comparisons, pace=1.0, first=first)
-        self._start(trigger, stats, [*tasks, *binds], whole=dirty.everything)
+        self._start(trigger, stats, tasks, whole=dirty.everything)
+        if binds:  # no sum waits for them: a source may be all of the host
+            self._start(Trigger.AUDIT, ScanStats(), binds)
 
     def _find_binds(self, root: DataRoot, dirty: Dirty, stats: ScanStats) -> list[Task]:
         """Find the sources of bind mounts; return the tasks for those that are to be measured."""
@@ -401,5 +403,6 @@ class Scanner:
         """The progress of the first scan, and what it was at its end."""
         if self._complete:
             return self._progress
-        waiting, total = sum(one.trees for one in self.runs), len(self.plan.trees)
+        waiting = sum(one.trees for one in self.runs if one.trigger is not Trigger.AUDIT)
+        total = len(self.plan.trees)
         return Progress(total, max(0, total - waiting), self._pool.entries)

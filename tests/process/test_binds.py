@@ -23,7 +23,7 @@ def test_what_containers_mount_is_measured_behind_the_sandbox(tmp_path: Path) ->
     name = "bind_size_bytes"
     with exporter(built.path, "--collector.binds.include", "/srv/", "--sandbox", "required") as running:
         eventually(lambda: running.get("/-/ready")[0] == HTTPStatus.OK)
-        figures = running.figures()
+        figures = running.wait_for(name, 5000)
         assert figures.all(name) == [({"source": str(source)}, 5000)]
         assert figures("bind_allocated_bytes") == allocated(source)
         assert figures("scan_errors_total", collector="volumes", reason="not_regular") == 1

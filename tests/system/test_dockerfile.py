@@ -215,7 +215,7 @@ def test_an_engine_runs_it_with_the_command_of_the_documents(image: Stage, docke
     def served() -> bool:
         nonlocal text
         text = _run("nsenter", "--target", process, "--net", "curl", "--silent", "http://127.0.0.1:9588/metrics").stdout
-        return bool(Samples(text).all("image_virtual_size_bytes"))
+        return all(map(Samples(text).all, ("image_virtual_size_bytes", "bind_size_bytes")))
 
     eventually(served, otherwise=lambda: text + docker.run("logs", _NAME, check=False))
     figures = Samples(text)

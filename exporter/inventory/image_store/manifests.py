@@ -19,8 +19,9 @@ _ATTESTATION = "attestation-manifest"
 _REFERENCE_TYPE = "vnd.docker.reference.type"
 #: More than any image has: entries of one index, and layers of one manifest. Images come from anywhere.
 _MOST_ENTRIES = 1024
-#: Indexes in indexes.
+#: Indexes in indexes, and the entries of all of them, with repetitions.
 _MOST_DEPTH = 8
+_MOST_FOLLOWED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,13 @@ class Manifest:
 
 @dataclass(slots=True)
 class ImageContent:
-    """What can be reached from the target of an image. `whole`: all of it that is there was read."""
+    """What can be reached from the target of an image. `whole`: all of it that is there was read.
+
+    `manifests`: as the indexes list them, with repetitions. An engine counts one that is listed twice twice.
+    """
 
     manifests: list[Manifest] = field(default_factory=list)
+    followed: int = 0
     #: The blobs that are there, each once: indexes, too.
     blobs: dict[str, None] = field(default_factory=dict)
     #: All blobs that are named, there or not.
@@ -168,9 +173,10 @@ class BlobReader:
     def _follow(self, described: Described, known: Mapping[str, object], found: ImageContent, depth: int) -> None:
         digest = described.digest
         found.named.add(digest)
-        if digest not in known or digest in found.blobs:
+        found.followed += 1
+        if digest not in known:
             return
-        document = self.document(digest) if depth else None
+        document = self.document(digest) if depth and found.followed <= _MOST_FOLLOWED else None
         found.blobs[digest] = None
         if document is None:
             found.whole = False

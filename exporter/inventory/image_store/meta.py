@@ -14,6 +14,8 @@ from exporter.inventory.image_store.binary import inner, labels, moment, signed
 #: What the labels for the garbage collector begin with.
 GC = "containerd.io/gc."
 _GC = GC.encode()
+_MERGED = b"buildkit.mergeUsageSize"
+_MOST_DIGITS = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,14 @@ class SnapshotKey(NamedTuple):
 class SnapshotEntry:
     """A snapshot that a namespace knows. `name` is what the snapshotter calls it, `parent` a key, "" for none.
 
-    `gc`: the labels for the garbage collector.
+    `gc`: the labels for the garbage collector. `merged`: the size in bytes that BuildKit has noted where it made the
+    snapshot of others, with hard links to their files (buildkit v0.25 snapshot/merge.go, mergeUsageSizeLabel).
     """
 
     name: str
     parent: str = ""
     gc: tuple[tuple[str, str], ...] = ()
+    merged: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,13 @@ def _blob(bucket: Bucket) -> BlobEntry:
 
 
 def _snapshot(bucket: Bucket) -> SnapshotEntry:
-    return SnapshotEntry(word(bucket.values.get(b"name")), word(bucket.values.get(b"parent")), _gc(bucket))
+    values = bucket.values
+    merged = _decimal(inner(bucket, b"labels").values.get(_MERGED))
+    return SnapshotEntry(word(values.get(b"name")), word(values.get(b"parent")), _gc(bucket), merged)
+
+
+def _decimal(raw: bytes | None) -> int | None:
+    return int(raw) if raw is not None and raw.isdigit() and len(raw) < _MOST_DIGITS else None
 
 
 def _gc(bucket: Bucket) -> tuple[tuple[str, str], ...]:

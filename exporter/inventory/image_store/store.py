@@ -30,6 +30,8 @@ META_FILE = "meta.db"
 ROWS_FILE = "metadata.db"
 SNAPSHOTS = "snapshots"
 _TRIES = 3
+#: While a snapshot is committed, which lasts as long as the disk takes to write the main database.
+_TRIES_OF_COMMIT = 20
 _YOUNG_SECONDS = 2.0
 
 T = TypeVar("T")
@@ -109,17 +111,31 @@ class StoreFiles:
                 return True
         return False
 
+    def is_committing(self) -> bool:
+        """Whether a snapshot may have a new name that the main database does not have yet."""
+        for name, of in self.snapshotters.items():
+            spaces = self.namespaces.values()
+            known = {entry.name for space in spaces for entry in space.snapshots.get(name, {}).values()}
+            rows: Mapping[str, Row] = of.rows or {}
+            fresh = (row for key, row in rows.items() if row.kind is Kind.COMMITTED and key not in known)
+            if not rows.keys() >= known and any(fresh):
+                return True
+        return False
+
 
 def read_store(reader: Reader, home: Tree) -> StoreFiles | None:
     """Read a store; None where its main database cannot be read, which is a problem then.
 
     Each database is read whole, but two are two moments. containerd adds a snapshot or a blob to its neighbours before
     it adds it to the main database, and removes it from there first. So what is in the main database only was removed
-    in between: then all is read again. What stays is damage.
+    in between: then all is read again. One that is committed gets its new name in the snapshotter before the main
+    database is written (core/metadata/snapshot.go, Commit): then there is more time. What stays is damage.
     """
     found = _read(reader, home)
-    for _ in range(_TRIES - 1):
+    for number in range(1, _TRIES_OF_COMMIT):
         if found is None or not found.lacks_something() or not is_young(reader.root, (*home, METADATA, META_FILE)):
+            break
+        if number >= _TRIES and not found.is_committing():
             break
         reader.wait()
         found = _read(reader, home)

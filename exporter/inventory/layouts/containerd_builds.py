@@ -1,15 +1,14 @@
 """BuildKit's cache where its snapshots and blobs are in a containerd image store.
 
 Facts: moby 28 builder/builder-next/worker/containerdworker.go; buildkit v0.25 cache/metadata.go, cache/refs.go (size),
-snapshot/imagerefchecker/checker.go and cache/manager.go (markAllParentsShared). Each snapshotter has records of its
-own, in `buildkit/containerd-<snapshotter>/metadata_v2.db`.
+snapshot/imagerefchecker/checker.go and cache/manager.go (markAllParentsShared), snapshot/merge.go (Usage).
+Each snapshotter has records of its own, in `buildkit/containerd-<snapshotter>/metadata_v2.db`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from operator import is_
 
 from exporter.core.content import StoreNode
 from exporter.core.kept import changed_keys
@@ -18,12 +17,16 @@ from exporter.core.model import BuildCache, BuildRecord
 from exporter.inventory.drivers import MOST_LAYERS
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.graph import is_of_record
-from exporter.inventory.image_store.meta import BlobEntry, NamespaceEntry
+from exporter.inventory.image_store.meta import GC, BlobEntry, NamespaceEntry
 from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD, StoredRecord, all_records, count, time_of
 from exporter.inventory.layouts.containerd_snapshots import Snapshots, StoredSnapshot
 
 RECORDS_FILE = "metadata_v2.db"
 _EQUAL = "cache.equalMutable"
+#: The label with which a blob keeps the same layer with another compression (cache/refs.go, blobVariantGCLabel).
+_VARIANT = f"{GC}ref.content.blob-"
+#: More than there are compressions.
+_MOST_VARIANTS = 32
 
 Values = Mapping[str, object]
 #: Lists of layers of manifests, lowest first, by the digests of their blobs.
@@ -83,8 +86,8 @@ def read_build_cache(reader: Reader, stored: Stored) -> BuildCache:
     return BuildCache(tuple(records), files=(HOME,), unsure=stored.unsure, idle=frozenset(idle))
 
 
-#: What a record is made of: its values, those of its twin, its snapshot and blob, and whether it is shared.
-_Of = tuple[Values, Values | None, StoredSnapshot | None, BlobEntry | None, bool]
+#: What a record is made of: its values, those of its twin, its snapshot and blobs, and whether it is shared.
+_Of = tuple[Values, Values | None, StoredSnapshot | None, tuple[BlobEntry, ...], bool]
 
 
 @dataclass(slots=True)
@@ -141,19 +144,30 @@ class _Records:
                 continue
             key = _text(values, "cache.snapshot") or name
             snapshot = self._stored.snapshots.by_node.get(StoreNode(self._stored.engine, self._snapshotter, key))
-            digest = _text(values, "cache.blob")
-            blob = self._stored.blobs.get(digest)
-            asked.update((key, digest))
-            of = (values, self._twins.get(name), snapshot, blob, name in self._shared)
+            asked.add(key)
+            blobs = tuple(self._blobs(_text(values, "cache.blob"), asked))
+            of = (values, self._twins.get(name), snapshot, blobs, name in self._shared)
             known = last.get(name)
-            if known is None or not all(map(is_, known[0], of)):
-                known = of, self._record(name, values, snapshot, blob)
+            if known is None or known[0] != of:
+                known = of, self._record(name, values, snapshot, blobs)
             self._known.made[name] = known
             yield known[1]
         self._known.asked = frozenset(asked)
 
+    def _blobs(self, digest: str, asked: set[str]) -> Iterator[BlobEntry]:
+        """The blob of a layer, and those of the same layer with other compressions, as far as they are there."""
+        pending, seen = [digest], set[str]()
+        while pending and len(seen) < _MOST_VARIANTS:
+            one = pending.pop()
+            asked.add(one)
+            if one in seen or (blob := self._stored.blobs.get(one)) is None:
+                continue
+            seen.add(one)
+            yield blob
+            pending += [value for label, value in blob.gc if label.startswith(_VARIANT)]
+
     def _record(
-        self, name: str, values: Values, snapshot: StoredSnapshot | None, blob: BlobEntry | None
+        self, name: str, values: Values, snapshot: StoredSnapshot | None, blobs: tuple[BlobEntry, ...]
     ) -> BuildRecord:
         size = count(values["snapshot.size"])
         if size is None and name in self._twins:
@@ -161,7 +175,7 @@ class _Records:
         return BuildRecord(
             id=name,
             kind=_text(values, "cache.recordType") or "regular",
-            size=self._size(values, snapshot, blob) if size is None else size,
+            size=self._size(values, snapshot, blobs) if size is None else size,
             created=time_of(values["cache.createdAt"]),
             last_used=time_of(values["cache.lastUsedAt"]),
             usage_count=count(values["cache.usageCount"]),
@@ -171,14 +185,16 @@ class _Records:
         )
 
     @staticmethod
-    def _size(values: Values, snapshot: StoredSnapshot | None, blob: BlobEntry | None) -> int | None:
-        """The size that BuildKit writes down when it is asked for it: of the snapshot and the blob, if they are there.
+    def _size(values: Values, snapshot: StoredSnapshot | None, blobs: tuple[BlobEntry, ...]) -> int | None:
+        """The size that BuildKit writes down when it is asked for it: of the snapshot and the blobs that are there.
 
         None if it is that of a snapshot whose size is not written down.
         """
-        packed = blob.size if blob else 0
-        unpacked = 0 if values["cache.blobonly"] is True or snapshot is None else snapshot.recorded
-        return None if packed is None or unpacked is None else packed + unpacked
+        sizes = [blob.size for blob in blobs]
+        if values["cache.blobonly"] is not True and snapshot is not None:
+            sizes.append(snapshot.recorded if snapshot.entry.merged is None else snapshot.entry.merged)
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
 
 
 def _text(values: Values, key: str) -> str:

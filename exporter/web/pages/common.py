@@ -43,7 +43,7 @@ def notice(line: str) -> str:
 
 def root_error(root: str, error: str) -> str:
     """Why a root cannot be read, and what to do, as HTML."""
-    return f"The data root {shown(root)} {shown(error)}. {_root_advice(error)}"
+    return f"The data root {shown(root)} {said(error)}. {_root_advice(error)}"
 
 
 def _progress(progress: Progress) -> str:
@@ -57,7 +57,7 @@ def _root_advice(error: str) -> str:
         return shown(ADVICE[Reason.PERMISSION])
     if error.startswith("cannot be"):
         return shown(ADVICE[Reason.IO])
-    return "" if error == NOT_YET else _ROOT_ADVICE
+    return "" if error == NOT_YET or "DockerRootDir" in error else _ROOT_ADVICE
 
 
 def facts(summary: Summary) -> str:
@@ -162,13 +162,13 @@ IMAGE_COLUMNS = columns("Image", "ID", ">Virtual", ">Unique", ">Share", "State",
 
 
 def image_cells(row: ImageRow, largest: float) -> tuple[Cell, ...]:
-    """The cells of an image in its columns."""
+    """The cells of an image in its columns. Only listed images share, or have something of their own."""
     return (
         image_names(row),
         short_id(row.id),
         Size(row.virtual, largest),
-        row.unique,
-        None if row.proportional is None else round(row.proportional),
+        row.unique if row.listed else "",
+        (None if row.proportional is None else round(row.proportional)) if row.listed else "",
         row.state,
         Count(row.containers),
     )

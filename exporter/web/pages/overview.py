@@ -68,8 +68,10 @@ def _trend(row: FilesystemRow, then: SpaceThen | None) -> tuple[Cell, ...]:
     by = None if now is None or before is None else now - before
     if by is None or row.available is None:
         return Grew(by), None
-    if by <= 0 or then.seconds < _SHORTEST_SECONDS:
-        return Grew(by), ""
+    if by <= 0:
+        return Grew(by), "not growing"
+    if then.seconds < _SHORTEST_SECONDS:
+        return Grew(by), None
     return Grew(by), f"about {age(row.available / by * then.seconds)}"
 
 
@@ -117,17 +119,17 @@ def _largest(summary: Summary) -> str:
     rankings: tuple[tuple[str, str, str, str, list[tuple[str, Size]]], ...] = (
         ("Parts of the data root", "on disk", "All parts", "/status#parts", _parts(summary)),
         ("Image store of containerd", "on disk", "All of it", "/status#store", _store(summary)),
-        ("Images", "virtual size", f"All {common.counted(count('images'))} images", "/images", _images(summary)),
+        ("Images", "virtual size", f"All images ({common.counted(count('images'))})", "/images", _images(summary)),
         (
             "Containers",
             "writable layer + log",
-            f"All {common.counted(count('containers'))} containers",
+            f"All containers ({common.counted(count('containers'))})",
             "/containers",
             _containers(summary),
         ),
-        ("Volumes", "size", f"All {common.counted(count('volumes'))} volumes", "/volumes", _volumes(summary)),
-        ("Layers", "on disk", f"All {common.counted(count('layers'))} layers", "/layers", _layers(summary)),
-        ("Build cache", "size", f"All {records} records of the build cache", "/build-cache", _records(summary)),
+        ("Volumes", "size", f"All volumes ({common.counted(count('volumes'))})", "/volumes", _volumes(summary)),
+        ("Layers", "on disk", f"All layers ({common.counted(count('layers'))})", "/layers", _layers(summary)),
+        ("Build cache", "size", f"All records of the build cache ({records})", "/build-cache", _records(summary)),
     )
     return "".join(_ranking(*one) for one in rankings)
 
@@ -186,7 +188,7 @@ def _unknown(summary: Summary, space: Sequence[FilesystemRow]) -> str:
         rows.append((Html(link(f"/{name}?only=unknown", name.replace("-", " "))), f"the size of {count:,} of them"))
     if summary.problem_count:
         what = "what is in files or directories that could not be read"
-        rows.append((Html(link("/status#errors", f"{summary.problem_count:,} errors")), what))
+        rows.append((Html(link("/status#errors", f"errors ({summary.problem_count:,})")), what))
     rows += [(one.path, _gap(one)) for one in summary.gaps[:_GAPS]]
     if summary.progress is not None:
         rows.append(("all that is not measured yet", "the first scan is under way"))

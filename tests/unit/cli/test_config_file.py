@@ -14,6 +14,7 @@ from exporter.cli.main import main
         ("root: /x\nscan.intervall: 5\n", ":2: unknown key 'scan.intervall'; did you mean scan.interval?"),
         ("scan.intervall: 5\n", ":1: unknown key 'scan.intervall'; did you mean scan.interval?"),
         ("web.telemetry-path: m\n", ":1: web.telemetry-path: 'm' is no path of its own"),
+        ("web.telemetry-path: /build-cache\n", ":1: web.telemetry-path: '/build-cache' is no path of its own"),
         ("collector.images.include: (\n", ":1: collector.images.include: '(' is no regular expression"),
         ("scan.interval: soon\n", ":1: scan.interval: 'soon' is no duration, such as 90, 90s or 1m30s"),
         ("# low\nscan.interval: 0.1\n", ":2: scan.interval: 0.1 is not in the range"),

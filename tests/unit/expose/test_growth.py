@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from exporter.core.knowledge import Gap, Input, Knowledge
 from exporter.core.measured import Measured, Tree
@@ -9,8 +10,10 @@ from exporter.core.model import Counters, Log, Snapshot, Use, ViewKind
 from exporter.expose.growing import Grown, Growth
 from exporter.expose.growth import PAUSE_SECONDS, TotalsRing
 from exporter.expose.publication import Publisher
-from exporter.expose.totals import IMAGES, KINDS, LOGS, VOLUMES, WRITABLE
+from exporter.expose.totals import IMAGES, KINDS, LOGS, ROOT, VOLUMES, WRITABLE
 from exporter.figures.figures import Figures
+from tests.support.product import scan
+from tests.support.roots import graph_root
 from tests.support.snapshots import container, layer, snapshot, tree, volume
 
 _HOUR = 3600.0
@@ -128,3 +131,18 @@ def test_a_first_scan_has_no_totals_and_nothing_is_said_to_have_grown() -> None:
         assert view.growth is not None
         assert (view.growth.seconds is None) == unfinished
     assert counters.errors == {}
+
+
+def test_sums_of_what_cannot_be_listed_or_followed_are_not_known(tmp_path: Path) -> None:
+    unread = Knowledge((Gap(Input.CONTAINERS, "containers", "x"), Gap(Input.VOLUMES, "volumes", "x")))
+    found = {one.name: one for one in _grown((0, _root(knowledge=unread)), (9, _root(knowledge=unread))).kinds}
+    assert (found[LOGS].now, found[VOLUMES].now, found[LOGS].by) == (None, None, None)
+    assert found[IMAGES].by == 0
+    built = graph_root(tmp_path / "root").image("app")
+    (tmp_path / "elsewhere").mkdir()
+    (built.path / "containers").rmdir()
+    (built.path / "containers").symlink_to("../elsewhere")
+    whole = scan(built.path)
+    assert whole.problems
+    found = {one.name: one for one in _grown((0, whole), (9, whole)).kinds}
+    assert (found[ROOT].now, found[ROOT].by) == (None, None)

@@ -10,7 +10,7 @@ import pytest
 from exporter.config.settings import BindSettings
 from exporter.core.dirty import Dirty
 from exporter.core.measured import Measured, Reason, Usage
-from exporter.core.model import Container, ContainerState, Inventory, Mount, Trigger
+from exporter.core.model import Collector, Container, ContainerState, Inventory, Mount, Trigger
 from exporter.core.mountinfo import MountPoint
 from exporter.expose.metrics.families import families
 from exporter.figures.figures import Figures
@@ -208,6 +208,7 @@ def test_scanner_serves_them_and_no_sum_has_them(host: Path, tmp_path: Path, poo
     assert served["docker_storage_bind_allocated_bytes"] == {("/srv/shop",): allocated(host / "srv/shop")}
     assert figures.directories == plain.directories
     assert figures.snapshot.skipped_mounts == plain.snapshot.skipped_mounts
+    assert scanner.counters.scans[Collector.VOLUMES, Trigger.STARTUP] == 1
     (host / "srv/shop/new").write_bytes(b"x" * 1000)
     changes = scanner.changes
     scanner.remeasure(scanner.growing_binds, 1.0)
@@ -217,3 +218,20 @@ def test_scanner_serves_them_and_no_sum_has_them(host: Path, tmp_path: Path, poo
     assert scanner.snapshot().binds["/srv/shop"].size == 6007
     scanner.begin(Trigger.EVENT, Dirty())
     assert not scanner.runs or not [task for one in scanner.runs for task in one.pending if task.tree[0] == str(host)]
+
+
+def test_no_sum_waits_for_a_source(host: Path, tmp_path: Path, pool: LocalPool) -> None:
+    """It may be all of the host."""
+    built = DbRoot(tmp_path).layer("base", 1000).image("base", "base", ["base:1"])
+    point = {"Type": "bind", "Source": "/srv", "RW": True}
+    built.container("web", "base", "base", config={"MountPoints": {"/data": point}})
+    scanner = Scanner(str(built.path), 600, pool, binds=_settings(host))
+    scanner.begin(Trigger.STARTUP, Dirty(everything=True))
+    while not scanner.snapshot().complete:
+        assert scanner.progress.trees_done <= scanner.progress.trees
+        scanner.collect(0.0)
+    assert not scanner.snapshot().binds
+    assert scanner.progress.trees_done == scanner.progress.trees
+    while scanner.runs:
+        scanner.collect(0.0)
+    assert {*scanner.snapshot().binds} == {"/srv"}

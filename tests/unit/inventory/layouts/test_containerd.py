@@ -261,6 +261,54 @@ def _blocks(writer: ContainerdWriter, key: str) -> int:
     return sum(512 * path.lstat().st_blocks for path in found)
 
 
+def test_a_record_without_a_size_counts_all_compressions_of_its_layer_once(writer: ContainerdWriter) -> None:
+    layer, blobs = oci.layer({"s": 4000}), [oci.layer({"s": size}).blob for size in (5000, 6000)]
+    writer.build_record("step", layer=layer, sized=False)
+    ring = [layer.blob, *blobs]
+    for blob in blobs:
+        writer.moby.blob(blob)
+    for blob, other in zip(ring, [*ring[1:], ring[0]], strict=True):
+        for one in (blob, other):
+            writer.moby.label_blob(blob.digest, {f"containerd.io/gc.ref.content.blob-{one.digest}": one.digest})
+    writer.write()
+    (record,) = read(writer.root).build_cache.records
+    assert record.size == 4096 + sum(blob.size for blob in ring)
+
+
+def test_a_record_that_was_merged_of_others_has_the_size_without_their_files(writer: ContainerdWriter) -> None:
+    name = writer.build_record("merged", files={"linked": 9000}, sized=False)
+    entry = writer.moby.bucket("snapshots", "overlayfs", name, "labels")
+    entry |= {"buildkit.mergeUsageSize": b"4096", "buildkit.mergeUsageInodes": b"1"}
+    writer.write()
+    inventory = read(writer.root)
+    assert [one.size for one in inventory.build_cache.records] == [4096]
+    assert [one.recorded_size for one in inventory.layers if one.name == name] == [16384], "as containerd says"
+
+
+def test_a_manifest_that_an_index_names_several_times_counts_as_often(writer: ContainerdWriter) -> None:
+    once = oci.manifest([_BASE, _TOP])
+    again = oci.index([once, once, oci.index([once]), oci.index([once])])
+    writer.image("docker.io/library/again:1", again)
+    writer.write()
+    images = read(writer.root).images
+    image, single = _image(images, "again"), _image(images, "app")
+    assert image.unpacked_size == 4 * (single.unpacked_size or 0)
+    assert image.content_size == 4 * sum(blob.size for blob in (once.blob, once.config, _BASE.blob, _TOP.blob) if blob)
+    assert len(image.layers) == 2
+
+
+def test_an_index_that_leads_to_too_many_is_not_followed_without_end(writer: ContainerdWriter) -> None:
+    target = oci.manifest([_BASE])
+    writer.moby.pull(target, unpack=False)
+    for _ in range(6):
+        target = oci.index([target] * 30)
+        writer.moby.blob(target.blob)
+    writer.moby.name_image("docker.io/library/many:1", target)
+    writer.write()
+    image = _image(read(writer.root).images, "many")
+    assert (image.broken, image.content_size) == (True, None)
+
+
 def test_what_nothing_keeps_is_orphaned_after_the_grace_time_and_what_work_keeps_never(
     writer: ContainerdWriter,
 ) -> None:

@@ -137,3 +137,32 @@ def test_a_container_that_is_being_made_has_its_configuration_soon(
     inventory = reads.again(everything=True)
     assert [one.name for one in inventory.containers] == ["web"]
     assert (sum(waits), reads.problems.counts, inventory.knowledge.gaps) == (1, {}, ())
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_snapshot_that_is_committed_meanwhile_is_not_missing(
+    writer: ContainerdWriter, monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    """The snapshotter has its new name long before the main database on a slow disk."""
+    writer.moby.snapshot("step", files={"s": 4000})
+    writer.moby.lease("work", snapshots=["step"])
+    entries = writer.moby.bucket("snapshots", "overlayfs")
+    done = entries.pop("step")
+    entries["active"] = done | {"name": b"moby/1/active"}
+    writer.write()
+    waits: list[int] = []
+
+    def wait() -> None:
+        waits.append(1)
+        if ends and len(waits) == _SLOW:
+            del entries["active"]
+            entries["step"] = done
+            writer.write()
+
+    monkeypatch.setattr(reader, "wait_for_writer", wait)
+    missing = Reads(writer.root).again(everything=True).missing["overlayfs"]
+    assert missing == (set() if ends else {"active"})
+    assert sum(waits) == _SLOW if ends else sum(waits) > _SLOW
+
+
+_SLOW = 12

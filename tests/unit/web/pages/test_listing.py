@@ -62,6 +62,11 @@ def test_a_sum_of_which_a_part_is_not_known_is_at_least_the_other_part() -> None
     assert _cells(_html(replace(_page(ListName.CONTAINERS), containers=(whole,))))[3] == "5 kB"
 
 
+def test_an_image_that_is_not_listed_has_no_share_instead_of_an_unknown_one() -> None:
+    rows = [replace(_page(ListName.IMAGES), images=(replace(_IMAGE, listed=listed),)) for listed in (True, False)]
+    assert [_cells(_html(row))[3:5] for row in rows] == [["?", "?"], ["", ""]]
+
+
 @pytest.mark.parametrize("name", ListName)
 def test_every_order_and_choice_is_a_link_away_and_each_link_is_understood(name: ListName) -> None:
     html = _html(_page(name))

@@ -36,6 +36,9 @@ def test_how_full_each_filesystem_is_and_when_it_is_full(tmp_path: Path) -> None
     # df: 700 used of 700 + 250; 50 more in half an hour, so 250 are gone in two and a half hours.
     assert "/ ext4 74% 1 MB 250 kB 123 kB +50 kB about 2 h" in text
     assert re.search(r"in the last 30 min \(since \d\d:\d\d UTC, when this began to be kept", text)
+    for seconds, used, said in ((300.0, 650_000, "+50 kB ?"), (1800.0, 700_000, "0 B not growing")):
+        then = SpaceThen(seconds, 1800.0, {_DISK.path: used})
+        assert said in _text(overview(PageFrame(), summary, (_DISK,), None, then))
     silent = FilesystemRow("/x", "d", "/mnt", "nfs4")
     text = _text(overview(PageFrame(), summary, (silent,), None, SpaceThen(4000.0, 9000.0, {})))
     assert "/mnt nfs4 ? ? ? ? ? ?" in text
@@ -79,7 +82,7 @@ def test_every_tile_and_every_ranking_leads_to_its_objects(tmp_path: Path) -> No
     }
     shown = html[html.index('<ul class="tiles') :]
     assert len(tiles) == shown[: shown.index("</ul>")].count("<li")
-    assert '<a href="/containers">All 12 containers</a>' in html
+    assert '<a href="/containers">All containers (12)</a>' in html
     assert '<a href="/containers?only=stopped">stopped containers</a>' in html
 
 

@@ -122,6 +122,8 @@ def test_what_cannot_be_read_at_all_comes_with_advice(tmp_path: Path) -> None:
     assert ADVICE[Reason.PERMISSION] in said("cannot be read: Permission denied")
     assert ADVICE[Reason.IO] in said("cannot be opened: Input/output error")
     assert "--root" not in said(NOT_YET)
+    long = f"holds no known Docker layout; near it is a data root: /{'x' * 300}; docker info -f {{.DockerRootDir}}"
+    assert said(long).count("DockerRootDir") == 1, "in full, and once"
 
 
 def test_errors_are_seen_at_the_front_and_link_to_what_to_do(evil: GraphRoot) -> None:
