@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -58,8 +59,10 @@ def _made(function: _Function, *, listed: bool) -> click.Command:
         wanted = asked(name, of_habits)
         if flags.get("tree") and not wanted.output.is_whole:
             raise click.UsageError("--tree has no rows: leave out --quiet, and of --format all but table and json")
-        source = _source(**{one: flags.pop(one) for one in _FROM})
-        flags |= {"habits": wanted.habits} if listed else {}
+        place = {one: flags.pop(one) for one in _FROM}
+        disk = None if place["url"] else _disk(*(place[one] for one in _PLACE))
+        source = _source(disk, **{one: value for one, value in place.items() if one not in _PLACE})
+        flags |= {"habits": replace(wanted.habits, disk=disk)} if listed else {}
 
         def answer(document: "Document") -> "Answer":
             return function(document, **flags)
@@ -126,10 +129,14 @@ def _printed(draw: Callable[[TextIO], bool]) -> bool:
         return False
 
 
+def _disk(root: str, containerd_root: str, network: bool) -> Config:
+    """The data root that is to be read."""
+    options.say_why_this_root(root)
+    return Config(root=root, containerd_root=containerd_root, scan=ScanSettings(network=network))
+
+
 def _source(  # noqa: PLR0913 - one parameter for each flag
-    root: str,
-    containerd_root: str,
-    network: bool,
+    disk: Config | None,
     url: str,
     user: str,
     password_file: Any,
@@ -137,14 +144,12 @@ def _source(  # noqa: PLR0913 - one parameter for each flag
     cert_file: str | None,
     key_file: str | None,
 ) -> "Source":
-    """Where documents come from: each call scans the disk or asks the exporter anew."""
+    """Where documents come from: each call scans the disk, or asks the exporter where there is none, anew."""
     from exporter.cli.commands.remote import Remote  # noqa: PLC0415 - see above
     from exporter.cli.commands.source import from_disk, from_exporter  # noqa: PLC0415
 
-    if not url:
-        options.say_why_this_root(root)
-        config = Config(root=root, containerd_root=containerd_root, scan=ScanSettings(network=network))
-        return partial(from_disk, config)
+    if disk is not None:
+        return partial(from_disk, disk)
     password = password_file.readline().rstrip("\r\n") if password_file else ""
     remote = Remote(url, user, password, ca_file, cert_file, key_file)
     return lambda _: from_exporter(remote)

@@ -8,9 +8,10 @@ from exporter.cli.commands.backup_plan import called
 from exporter.cli.commands.columns import ColumnKind as Kind
 from exporter.cli.commands.columns import Filter, ObjectList, Test, Value
 from exporter.cli.commands.columns import ListColumn as Column
-from exporter.cli.commands.filters import begins, compared, contains, equals, labelled
+from exporter.cli.commands.filters import begins, compared, contains, equals
 from exporter.cli.commands.habits import PLAIN, Habits, choose, one_called
 from exporter.cli.commands.index import Index, container_name, familiar, namespaces
+from exporter.cli.commands.labels import container_key, labelled, of_containers
 from exporter.cli.commands.tables import Answer, Lines, Table, not_known
 from exporter.cli.commands.times import moment
 from exporter.core.states import ContainerState
@@ -20,7 +21,7 @@ from exporter.expose.snapshot_api.rows import ContainerRow
 #: Log drivers that write on this disk; "": not known.
 _ON_DISK = ("", "json-file", "local")
 _RUNNING = ("running", "paused", "restarting")
-#: The labels that are read, by the fields that have them.
+#: The labels that a document has, by the fields that have them.
 _LABELS = {
     "com.docker.compose.project": "compose_project",
     "com.docker.compose.service": "compose_service",
@@ -158,7 +159,9 @@ CONTAINERS: ObjectList[ContainerRow] = ObjectList(
         "status": equals(lambda _, one: (one.state,), ContainerState),
         "ancestor": Filter(_made_from),
         "label": labelled(
-            lambda _, one: {label: getattr(one, field) for label, field in _LABELS.items()}, tuple(_LABELS)
+            of_containers,
+            container_key,
+            lambda one: {label: getattr(one, field) for label, field in _LABELS.items()},
         ),
         "volume": equals(lambda _, one: [part for mount in one.mounts for part in (mount.source, mount.destination)]),
         "before": compared(lambda _, one: one.created, _created, before=True),

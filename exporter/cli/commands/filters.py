@@ -63,25 +63,6 @@ def _any(values: Values[Row], fits: Callable[[str, str], bool]) -> Callable[[Ind
     return test
 
 
-def labelled(values: Callable[[Index, Row], dict[str, str]], known: tuple[str, ...]) -> Filter[Row]:
-    """A filter for labels, KEY or KEY=VALUE. Only labels that are read can be asked for: the `known` ones."""
-
-    def check(value: str) -> str:
-        key = value.partition("=")[0]
-        return "" if key in known else f"the exporter reads only these labels: {', '.join(known)}"
-
-    def test(index: Index, value: str) -> Test[Row]:
-        key, given, wanted = value.partition("=")
-
-        def has(row: Row) -> bool:
-            found = values(index, row).get(key, "")
-            return found == wanted if given else bool(found)
-
-        return has
-
-    return Filter(test, check, every=True)
-
-
 def compared(created: Created[Row], of: Callable[[Index, str], float | None], *, before: bool) -> Filter[Row]:
     """A filter for what came before or after another object: `before` and `since` of Docker.
 

@@ -11,6 +11,7 @@ import click
 from exporter.cli.commands.columns import ListColumn, ObjectList, Test, Value
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.parts import Cell, Lines, Table, total
+from exporter.config.settings import Config
 from exporter.expose.snapshot_api.rows import Document
 
 Row = TypeVar("Row")
@@ -19,7 +20,10 @@ _WILD = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What the command line asks of the rows. `full`: ids, names and paths as a whole. `limit`: None for all rows."""
+    """What the command line asks of the rows. `full`: ids, names and paths as a whole. `limit`: None for all rows.
+
+    `disk` is what was read for them; None where an exporter was asked.
+    """
 
     names: tuple[str, ...] = ()
     filters: tuple[tuple[str, str], ...] = ()
@@ -27,6 +31,7 @@ class Habits:
     reverse: bool = False
     limit: int | None = None
     full: bool = False
+    disk: Config | None = None
 
 
 #: What is asked where nothing is asked.
@@ -109,6 +114,7 @@ def choose(
 ) -> Chosen[Row]:
     """Apply the habits to the rows of a listing, which come in the order that is shown without --sort."""
     index = document if isinstance(document, Index) else Index(document)
+    index.disk = habits.disk
     notes: list[str] = []
     found = list(rows)
     if habits.names:

@@ -10,6 +10,7 @@ from exporter.cli.commands.filters import compared, equals, is_true, like, until
 from exporter.cli.commands.habits import PLAIN, Habits, choose, one_called
 from exporter.cli.commands.image_tree import created_of
 from exporter.cli.commands.index import NONE, Index, familiar, namespaces
+from exporter.cli.commands.labels import image_key, labelled, of_images
 from exporter.cli.commands.missing import missing_data, missing_of_images
 from exporter.cli.commands.tables import Answer, Lines, Table, not_known
 from exporter.cli.commands.times import moment
@@ -158,6 +159,7 @@ IMAGES: ObjectList[ImageLine] = ObjectList(
         "since": compared(lambda _, line: line.image.created, _image_created, before=False),
         "until": until(lambda _, line: line.image.created),
         "status": equals(lambda _, line: None if line.image.state is None else (line.image.state,), ImageState),
+        "label": labelled(of_images, lambda line: image_key(line.image), lambda _: {}),
         "namespace": equals(lambda _, line: (line.image.namespace,)),
         "platform": equals(lambda _, line: line.image.platforms),
     },

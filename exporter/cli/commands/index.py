@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 
+from exporter.config.settings import Config
 from exporter.core.knowledge import Input
 from exporter.core.text import short_ids, shorten
 from exporter.expose.snapshot_api.rows import ContainerRow, Document, ImageRow, LayerRow, VolumeRow
@@ -21,6 +22,8 @@ class Index:
 
     def __init__(self, document: Document) -> None:
         self.document = document
+        #: The disk that the document is of; None where an exporter has told it.
+        self.disk: Config | None = None
         self.layers: dict[tuple[str, str], LayerRow] = {(one.driver, one.id): one for one in document.layers}
         self.volumes: dict[str, VolumeRow] = {one.name: one for one in document.volumes}
 

@@ -7,9 +7,10 @@ from exporter.cli.commands.builders import builder_lines
 from exporter.cli.commands.columns import ColumnKind as Kind
 from exporter.cli.commands.columns import ListColumn as Column
 from exporter.cli.commands.columns import ObjectList, Value
-from exporter.cli.commands.filters import contains, equals, is_true, labelled, until
+from exporter.cli.commands.filters import contains, equals, is_true, until
 from exporter.cli.commands.habits import PLAIN, Habits, choose
 from exporter.cli.commands.index import Index
+from exporter.cli.commands.labels import labelled, of_volumes, volume_key
 from exporter.cli.commands.tables import Answer, Lines, Table, not_known
 from exporter.cli.commands.times import moment
 from exporter.core.knowledge import Input
@@ -103,7 +104,7 @@ VOLUMES: ObjectList[VolumeRow] = ObjectList(
         "dangling": is_true(lambda _, one: _is_dangling(one)),
         "name": contains(lambda _, one: (one.name,)),
         "driver": equals(lambda _, one: (one.driver,)),
-        "label": labelled(lambda _, one: {_PROJECT: one.compose_project}, (_PROJECT,)),
+        "label": labelled(of_volumes, volume_key, lambda one: {_PROJECT: one.compose_project}),
         "project": equals(lambda _, one: (one.compose_project,)),
         "anonymous": is_true(lambda _, one: one.anonymous),
         "until": until(lambda _, one: one.created),

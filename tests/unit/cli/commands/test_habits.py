@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.cli.commands.columns import ColumnKind, Filter, ListColumn, ObjectList
-from exporter.cli.commands.filters import begins, compared, contains, equals, is_true, labelled, like, until
+from exporter.cli.commands.filters import begins, compared, contains, equals, is_true, like, until
 from exporter.cli.commands.habits import PLAIN, Chosen, Habits, check, choose, matches
 from exporter.cli.commands.index import Index
+from exporter.cli.commands.labels import labelled
 from exporter.cli.commands.listings import LISTINGS
 from exporter.cli.commands.tables import AtLeast
 from exporter.cli.main import main
@@ -38,7 +39,9 @@ _FILTERS: dict[str, Filter[Thing]] = {
     "before": compared(lambda _, one: one.created, lambda _, name: _AGES[name], before=True),
     "since": compared(lambda _, one: one.created, lambda _, name: _AGES[name], before=False),
     "until": until(lambda _, one: one.created),
-    "label": labelled(lambda _, one: {"first": one.name[:1], "second": one.name[1:2]}, ("first", "second")),
+    "label": labelled(
+        lambda _, __: {}, lambda one: one.name, lambda one: {"first": one.name[:1], "second": one.name[1:2]}
+    ),
 }
 _THINGS: ObjectList[Thing] = ObjectList(
     "thing",
@@ -160,6 +163,11 @@ def test_of_one_key_any_value_has_to_match_and_of_several_keys_all() -> None:
     assert _names(things, filters=(("label", "first=b"), ("label", "second"))) == ["bb"], "all labels have to match"
 
 
+def test_a_label_that_an_exporter_does_not_tell_is_an_error() -> None:
+    with pytest.raises(click.UsageError, match="an exporter tells of these labels only: first, second"):
+        _names([Thing("a")], filters=(("label", "third=x"),))
+
+
 def test_times_are_compared() -> None:
     things = [Thing("early", created=0), Thing("late", created=5), Thing("unknown")]
     assert _names(things, filters=(("before", "new"),)) == ["early", "late"]
@@ -177,7 +185,6 @@ def test_times_are_compared() -> None:
         (Habits(filters=(("used", "yes"),)), "--filter used=yes: true or false"),
         (Habits(filters=(("is", "c"),)), "--filter is=c: one of a, b"),
         (Habits(filters=(("until", "yesterday"),)), "a time such as 30m, 24h or 7d"),
-        (Habits(filters=(("label", "third=x"),)), "the exporter reads only these labels: first, second"),
     ],
 )
 def test_what_cannot_be_is_a_usage_error_that_names_what_can(habits: Habits, said: str) -> None:
