@@ -5,6 +5,7 @@ Facts: Go encoding/binary (varint.go) and time (MarshalBinary); containerd 2.1 c
 
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 
 from exporter.inventory.files.bolt import Bucket, word
 
@@ -14,6 +15,8 @@ _YEAR_ONE = 62_135_596_800
 _MOST_BYTES = 10
 _LARGEST = 2**63 - 1
 _NANOSECONDS = 1e9
+#: Bytes of a label that may be shared: what is shared stays in memory for some time after its last use.
+_MOST_SHARED = 128
 #: One for all objects without any.
 _NO_LABELS: Mapping[str, str] = {}
 
@@ -50,9 +53,19 @@ def moment(raw: bytes | None) -> float | None:
 
 
 def labels(bucket: Bucket) -> Mapping[str, str]:
-    """The labels of an object."""
+    """The labels of an object. Nobody changes them: most leases have the same, which are one object."""
     inner = bucket.buckets.get(b"labels")
-    return {word(key): word(value) for key, value in inner.values.items()} if inner else _NO_LABELS
+    if inner is None:
+        return _NO_LABELS
+    items = tuple(inner.values.items())
+    if len(items) > 1 or sum(map(len, items[0] if items else ())) > _MOST_SHARED:
+        return {word(key): word(value) for key, value in items}
+    return _same_labels(items)
+
+
+@lru_cache(64)
+def _same_labels(items: tuple[tuple[bytes, bytes], ...]) -> Mapping[str, str]:
+    return {word(key): word(value) for key, value in items}
 
 
 def inner(bucket: Bucket, *names: bytes) -> Bucket:

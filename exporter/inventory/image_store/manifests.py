@@ -56,7 +56,7 @@ class ImageConfiguration:
     @property
     def platform(self) -> str:
         """As in a manifest's description."""
-        return "/".join(filter(None, (self.os, self.architecture, self.variant)))
+        return intern("/".join(filter(None, (self.os, self.architecture, self.variant))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,8 @@ class BlobReader:
         if content is None:
             return None
         return ImageConfiguration(
-            text(content, "os"),
-            text(content, "architecture"),
+            intern(text(content, "os")),
+            intern(text(content, "architecture")),
             text(content, "variant"),
             moment(content, "created"),
             text(content, "docker_version"),
@@ -208,7 +208,7 @@ def _described(entry: object) -> Described | None:
     platform = table(entry, "platform")
     names = (text(platform, key) for key in ("os", "architecture", "variant"))
     kind = text(entry, "annotations", _REFERENCE_TYPE)
-    return Described(intern(digest), "/".join(filter(None, names)), attestation=kind == _ATTESTATION)
+    return Described(intern(digest), intern("/".join(filter(None, names))), attestation=kind == _ATTESTATION)
 
 
 def chain_id(diff_ids: list[object]) -> str:

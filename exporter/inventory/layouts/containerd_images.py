@@ -32,7 +32,7 @@ class _Made:
     blobs: tuple[str, ...]
     snapshots: tuple[StoreNode, ...]
     image: Image
-    stacks: frozenset[tuple[str, ...]]
+    stacks: tuple[tuple[str, ...], ...]
 
     def has_one_of(self, blobs: set[str], snapshots: set[StoreNode]) -> bool:
         """Whether one of these was asked for to make it."""
@@ -100,7 +100,7 @@ class ImagesOfNamespace:
             made = known.get(target)
             if made is not None and made.of == of and not made.has_one_of(blobs, snapshots):
                 kept[target] = made
-                self.stacks |= made.stacks
+                self.stacks.update(made.stacks)
                 yield made.image
                 continue
             yield from self._anew(reader, target, found, of, kept)
@@ -120,8 +120,8 @@ class ImagesOfNamespace:
             self._asked, before = set(), reader.noted
             content = self.blobs.content(target, self.entry.blobs)
             image = self._image(target, names, content)
-            stacks = frozenset(one.layers for one in content.manifests)
-            self.stacks |= stacks
+            stacks = tuple(one.layers for one in content.manifests)
+            self.stacks.update(stacks)
             if content.whole and reader.noted == before:  # a problem is to be noted again
                 kept[target] = _Made(of, tuple(content.named), tuple(self._asked), image, stacks)
             if not content.whole:
