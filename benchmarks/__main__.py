@@ -274,8 +274,9 @@ def main() -> None:
     print(result, end="", flush=True)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
         for row in measured(Path(directory), chosen.objects, chosen.idle_seconds):
-            print(last.line(row), end="", flush=True)
-            result += last.line(row)
+            line = last.line(row)  # once: each figure of the last time is taken by one row
+            print(line, end="", flush=True)
+            result += line
             _RESULTS.write_text(result)
     _README.write_text(_BLOCK.sub(lambda _: result, _README.read_text()))
 
