@@ -8,6 +8,15 @@ from exporter.expose.snapshot_api.rows import BuildRecordRow, ContainerRow, Imag
 #: How many objects a page has at most.
 ROWS = 50
 
+#: What a layer is said to be of where no object is known to have it, by its use.
+NOBODY = {
+    "container": "a container that is not known",
+    "image": "an image without a name",
+    "build_cache": "the build cache",
+    "pending": "not known: it may be coming or going",
+    "orphaned": "nothing",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Users:

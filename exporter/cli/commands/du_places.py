@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-import click
-
+from exporter.cli.commands.disk import open_disk
 from exporter.cli.commands.du_entries import Whiteouts
 from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.source import parse
@@ -18,7 +17,6 @@ from exporter.config.settings import Config
 from exporter.core.clock import SYSTEM_CLOCK
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
-from exporter.core.log import printable
 from exporter.core.measured import Tree, mount_around
 from exporter.core.model import ContainerId, Snapshot, Volume
 from exporter.core.text import escape
@@ -27,10 +25,8 @@ from exporter.expose.snapshot_api.pieces import ending, unread_document
 from exporter.expose.snapshot_api.rows import ContainerRow, ImageRow, LayerRow
 from exporter.figures.figures import Figures
 from exporter.inventory.areas import CONTAINERS
-from exporter.inventory.containerd_root import ContainerdRoot
 from exporter.inventory.drivers import INIT
 from exporter.inventory.layouts.claims import Grace
-from exporter.inventory.opening import RootError, open_root
 from exporter.scan.disks import further_roots
 from exporter.scan.metadata import Metadata
 from exporter.scan.scan_run import ScanStats
@@ -230,9 +226,5 @@ class KnownRoot:
 @contextmanager
 def known(config: Config) -> Iterator[KnownRoot]:
     """Open the root and read its metadata; raises click.ClickException where that is not possible."""
-    try:
-        with open_root(config.root, network=config.scan.network) as root:
-            ContainerdRoot(config.containerd_root).attach(root)
-            yield KnownRoot(root, config)
-    except RootError as error:
-        raise click.ClickException(printable(f"{config.root}: {error}")) from None
+    with open_disk(config) as root:
+        yield KnownRoot(root, config)

@@ -8,6 +8,7 @@ from functools import cached_property
 from exporter.config.settings import Config
 from exporter.core.knowledge import Input
 from exporter.core.text import short_ids, shorten
+from exporter.expose.listing import NOBODY
 from exporter.expose.snapshot_api.rows import ContainerRow, Document, ImageRow, LayerRow, VolumeRow
 from exporter.inventory.drivers import INIT
 
@@ -127,7 +128,7 @@ class Index:
         if layer.held:
             part = f"{self._lost_image(layer.driver)} of " if layer.chain else init
             return f"{part}container {layer.held[:12]} (gone, but for its entry in layerdb/mounts)"
-        return _NOBODY.get(layer.use, layer.use)
+        return NOBODY.get(layer.use, layer.use)
 
     def is_left(self, layer: LayerRow) -> bool:
         """Whether nothing but an entry of `layerdb/mounts` needs a layer, and the container of that entry is gone."""
@@ -199,15 +200,6 @@ def _bare(layer: LayerRow) -> str:
     """The id in the name of a layer, without what Docker and BuildKit add to it."""
     name = layer.name.removeprefix("sha256:") if layer.namespace else layer.id
     return name.removesuffix(INIT).removesuffix(_VIEW)
-
-
-_NOBODY = {
-    "container": "a container that is not known",
-    "image": "an image without a name",
-    "build_cache": "the build cache",
-    "pending": "not known: it may be coming or going",
-    "orphaned": "nothing",
-}
 
 
 def _more(several: Sequence[object]) -> str:

@@ -1,22 +1,18 @@
 """The filter `label` of listings. Few labels are in a document: the others are read from the disk, when it is asked."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
 import click
 
 from exporter.cli.commands.columns import Filter, Test
+from exporter.cli.commands.disk import open_disk
 from exporter.cli.commands.index import Index
-from exporter.config.settings import Config
 from exporter.core.data_root import DataRoot
-from exporter.core.log import printable
 from exporter.core.measured import Tree
 from exporter.expose.snapshot_api.rows import ContainerRow, Document, ImageRow, VolumeRow
 from exporter.inventory import labels
-from exporter.inventory.containerd_root import ContainerdRoot
 from exporter.inventory.labels import Labels
-from exporter.inventory.opening import RootError, open_root
 
 Row = TypeVar("Row")
 #: Reads the labels of all rows of a document by what tells the rows apart; what is not there is not known.
@@ -36,7 +32,7 @@ def labelled(read: Read, key: Callable[[Row], Hashable], told: Callable[[Row], d
 
         if index.disk is None:
             return lambda row: has(_told(told(row), name))
-        with _opened(index.disk) as root:
+        with open_disk(index.disk) as root:
             known = read(root, index.document)
         return lambda row: has(known.get(key(row)))
 
@@ -48,16 +44,6 @@ def _told(labels_told: dict[str, str], name: str) -> Labels:
         words = ", ".join(labels_told) or "none"
         raise click.UsageError(f"--filter label={name}: an exporter tells of these labels only: {words}; read the disk")
     return {key: value for key, value in labels_told.items() if value}
-
-
-@contextmanager
-def _opened(config: Config) -> Iterator[DataRoot]:
-    try:
-        with open_root(config.root, network=config.scan.network) as root:
-            ContainerdRoot(config.containerd_root).attach(root)
-            yield root
-    except RootError as error:
-        raise click.ClickException(printable(f"{config.root}: {error}")) from None
 
 
 def of_containers(root: DataRoot, document: Document) -> Mapping[Hashable, Labels | None]:

@@ -7,7 +7,7 @@ from html import escape
 
 from exporter.core.units import age
 from exporter.core.wanted import CHOICES, TEXTS, UNKNOWN, ListName, Wanted
-from exporter.expose.listing import ROWS, ListPage, Users
+from exporter.expose.listing import NOBODY, ROWS, ListPage, Users
 from exporter.web.pages import common
 from exporter.web.pages.frame import NAME, PageFrame
 from exporter.web.pages.html import Ago, Cell, Count, Heading, Html, Size, columns, link, said, section, shown, table
@@ -199,18 +199,9 @@ def _layers(found: ListPage) -> Iterator[tuple[Cell, ...]]:
     largest = max(row.allocated or 0 for row in found.layers)
     for row, users in zip(found.layers, found.users, strict=True):
         name = common.short_key(row.name or row.id)
-        of = _used_by(users) if users.names else _NOBODY.get(row.use, row.use)
+        of = _used_by(users) if users.names else NOBODY.get(row.use, row.use)
         use = row.use.replace("_", " ")
         yield name, row.driver, use, Size(row.allocated, largest), row.size, of, row.home or row.directory
-
-
-_NOBODY = {
-    "container": "a container that is not known",
-    "image": "an image without a name",
-    "build_cache": "the build cache",
-    "pending": "not known: it may be coming or going",
-    "orphaned": "nothing",
-}
 
 
 def _records(found: ListPage) -> Iterator[tuple[Cell, ...]]:
