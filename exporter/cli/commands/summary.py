@@ -74,6 +74,11 @@ def _unread(document: Document, *inputs: str) -> bool:
     return any(one.input in inputs and not one.object for one in document.gaps)
 
 
+def _knows_layers(document: Document) -> bool:
+    """Whether nothing of the layers was left unread, of all or of one: else their sizes are at least what is known."""
+    return not any(one.input == "layer_stores" for one in document.gaps)
+
+
 def _count(number: int, *, whole: bool) -> int | None:
     """A number of objects: at least so many where some may be missing; None instead of none."""
     if whole:
@@ -94,7 +99,7 @@ def _images(document: Document) -> TypeRow:
         "Images",
         _count(len(images), whole=whole),
         _count(used, whole=whole and all(one.containers is not None for one in images)),
-        _bytes(bytes_, whole=whole and not _unread(document, "layer_stores")),
+        _bytes(bytes_, whole=whole and _knows_layers(document)),
         _reclaimable(document, "images_dangling", "images_unused"),
     )
 
@@ -108,7 +113,7 @@ def _containers(document: Document) -> TypeRow:
         "Containers",
         _count(len(containers), whole=whole),
         _count(running, whole=whole and not any(one.state in _UNSURE for one in containers)),
-        _bytes(total([*_layers(document, "container"), *logs]), whole=whole),
+        _bytes(total([*_layers(document, "container"), *logs]), whole=whole and _knows_layers(document)),
         _reclaimable(document, "containers_stopped"),
     )
 
@@ -136,7 +141,7 @@ def _build_cache(document: Document) -> TypeRow:
         "Build Cache",
         _count(len(records), whole=whole),
         active,
-        _bytes(bytes_, whole=whole),
+        _bytes(bytes_, whole=whole and _knows_layers(document)),
         _reclaimable(document, "build_cache"),
     )
 

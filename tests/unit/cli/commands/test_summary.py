@@ -45,6 +45,15 @@ def test_docker_s_own_objects_are_counted_and_the_history_has_a_row(tmp_path: Pa
     assert rows["Build History"].total == 1
 
 
+def test_without_the_database_of_the_snapshots_sizes_are_at_least_what_is_known(tmp_path: Path) -> None:
+    root = store_root(tmp_path / "docker").root
+    (database,) = root.glob("containerd/daemon/io.containerd.snapshotter.v1.*/metadata.db")
+    database.write_bytes(b"")
+    rows = _by_type(document_of(root))
+    assert all(rows[kind].size is None or isinstance(rows[kind].size, AtLeast) for kind in ("Images", "Containers"))
+    assert rows["Build Cache"].size is None or isinstance(rows["Build Cache"].size, AtLeast)
+
+
 def test_what_was_not_read_is_not_0(built: DbRoot) -> None:
     put_behind_link(built.path, "volumes")
     row = _by_type(document_of(built.path))["Local Volumes"]
