@@ -12,12 +12,12 @@ _SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshCompl
 @click.command()
 @click.argument("shell", type=click.Choice(tuple(_SHELLS)))
 def completion(shell: str) -> None:
-    r"""Print a script that completes commands and flags in SHELL.
+    """Print a script that completes commands and flags in SHELL. It goes where the shell looks for it.
 
     \b
-    bash: docker-storage-exporter completion bash > /etc/bash_completion.d/docker-storage-exporter
-    zsh:  docker-storage-exporter completion zsh > "${fpath[1]}/_docker-storage-exporter"
-    fish: docker-storage-exporter completion fish > ~/.config/fish/completions/docker-storage-exporter.fish
+    bash  /etc/bash_completion.d/docker-storage-exporter
+    zsh   _docker-storage-exporter, in a directory of $fpath
+    fish  ~/.config/fish/completions/docker-storage-exporter.fish
     """
     click.echo(script(shell))
 

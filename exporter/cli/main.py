@@ -1,5 +1,6 @@
 """The command line. Each command has a module of its own, which imports the code that it needs when it runs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -24,7 +25,21 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
         context.exit()
 
 
+class _HelpFormatter(click.HelpFormatter):
+    """Leaves the texts of flags so much room that the name of each environment variable is in one line of 80."""
+
+    def write_dl(self, rows: Sequence[tuple[str, str]], col_max: int = 16, col_spacing: int = 2) -> None:
+        """Write flags or commands with their texts."""
+        super().write_dl(rows, col_max, col_spacing)
+
+
+class _Context(click.Context):
+    formatter_class = _HelpFormatter
+
+
 class _Commands(click.Group):
+    context_class = _Context
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command. After Ctrl-C it ends without a message."""
         try:
@@ -52,4 +67,5 @@ def main() -> None:
 
 
 for _command in (check_config, run, once, demo, rules, completion, *terminal.COMMANDS, du, diff):
+    _command.context_class = _Context
     main.add_command(_command)

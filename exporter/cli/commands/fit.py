@@ -18,6 +18,8 @@ GAP = 2
 _LEAST = 14
 _LEAST_OF_ALL = 6
 _LEAST_OF_PROSE = 20
+#: What the lines of a tree begin with; in ASCII, the last four.
+_BRANCHES = " │├└─…|`-."
 #: A word, or a number with its unit.
 _WORD = re.compile(r"(?:(?:≥|>=) )?\S*\d (?:B|[kMGTP]i?B|y|d|h|min|s)\b\S*|\S+")
 
@@ -119,10 +121,12 @@ def _words(text: str) -> list[str]:
 def wrapped(text: str, width: int, indent: str = "") -> Iterator[str]:
     """The lines of a text, broken at spaces; `indent` begins all but the first.
 
-    A path that is wider than a line is broken after a slash, and any other word is a line of its own.
+    A path that is wider than a line is broken after a slash, and any other word is a line of its own. The spaces and
+    branches of a tree that a text begins with stay as they are.
     """
-    line, empty = text[: len(text) - len(text.lstrip(" "))], True
-    for word in _words(text):
+    begin = _branches(text)
+    line, empty = text[:begin], True
+    for word in _words(text[begin:]):
         if not empty and cell_len(line) + 1 + cell_len(word) > width:
             yield line
             line, empty = indent, True
@@ -136,8 +140,18 @@ def wrapped(text: str, width: int, indent: str = "") -> Iterator[str]:
 
 def indent_of(line: str) -> str:
     """What continues a line: the spaces that it begins with, or the branches of a tree that go on below it."""
-    branches = line[: len(line) - len(line.lstrip(" │├└─"))]
-    return branches.translate(str.maketrans("├└─", "│  "))
+    return line[: _branches(line)].translate(str.maketrans("├└─…", "│   "))
+
+
+def shallow(line: str, width: int, ellipsis: str) -> str:
+    """The line of a tree. Of branches that would leave it less than half the width, only the last ones are there."""
+    more = _branches(line) - width // 2
+    return ellipsis + line[more + len(ellipsis) :] if more > 0 else line
+
+
+def _branches(line: str) -> int:
+    """How much of a line is spaces and branches of a tree."""
+    return len(line) - len(line.lstrip(_BRANCHES))
 
 
 def common_directory(paths: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from exporter.cli.commands.columns import ColumnKind, Shape
-from exporter.cli.commands.fit import GAP, Fitted, common_directory, continued, fit, indent_of, wrapped
+from exporter.cli.commands.fit import GAP, Fitted, common_directory, continued, fit, indent_of, shallow, wrapped
 from exporter.cli.commands.plain_text import ELLIPSIS, ascii_of, shown, takes_all
 from exporter.cli.commands.tables import Answer, AtLeast, Cell, Lines, Table
 from exporter.core.units import human, in_bytes
@@ -75,8 +75,11 @@ class _Printer:
                 self._words(line, part.style)
 
     def _words(self, text: str, style: str = "") -> None:
-        safe = self._safe(text)
-        for line in (safe,) if self._width is None else wrapped(safe, self._width, self._safe(indent_of(text))):
+        if self._width is None:
+            self.line(self._safe(text), style)
+            return
+        text = shallow(text, self._width, ELLIPSIS)
+        for line in wrapped(self._safe(text), self._width, self._safe(indent_of(text))):
             self.line(line, style)
 
     def _safe(self, text: str) -> str:

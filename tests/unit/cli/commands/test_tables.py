@@ -152,6 +152,12 @@ def test_a_number_stays_with_its_unit_and_a_branch_of_a_tree_goes_on(monkeypatch
         *("it has", "12.5 MB, and", "≥ 3 kB more"),
         *("├─id Tags:", "│ a:1, b:2", "│ └─id2 Tags:", "│   aa:1"),
     ]
+    tree = Lines("", ["└─a", "  ├─b", "  │   └─c", f"{'  ' * 9}└─deep of a chain"])
+    assert drawn(monkeypatch, Answer({}, [tree]), 20) == [
+        *tree.lines[:3],
+        f"…{' ' * 7}└─deep of a",
+        f"{' ' * 10}chain",
+    ]
     table = Table("", (">FREES", "WHAT IS LOST"), [(5, "what it wrote is lost: 4.096 kB")])
     lines = drawn(monkeypatch, Answer({}, [table]), 32)
     assert any("4.096 kB" in line for line in lines)
