@@ -18,7 +18,7 @@ def completion(shell: str) -> None:
     bash  /etc/bash_completion.d/docker-storage-exporter
     zsh   _docker-storage-exporter, in a directory of $fpath
     fish  ~/.config/fish/completions/docker-storage-exporter.fish
-    """
+    """  # noqa: D301 - click's mark of lines that stay as they are is a backspace
     click.echo(script(shell))
 
 

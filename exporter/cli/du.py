@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exporter.cli import options, served_options, terminal_options
+from exporter.cli import options, terminal_options
+from exporter.cli.answers import print_answers
 from exporter.cli.habit_options import AskedFor, asked, command_with_habits
-from exporter.cli.terminal import print_answers, report_problems
-from exporter.config.settings import Config, ScanSettings
+from exporter.cli.problems import report_problems
+from exporter.cli.sources import disk_of, with_disk
+from exporter.config.settings import Config
 from exporter.core.measured import Reason
 
 if TYPE_CHECKING:
@@ -19,23 +21,11 @@ if TYPE_CHECKING:
 @command_with_habits
 @click.argument("wanted", metavar="OBJECT")
 @click.argument("path", default="")
-@options.root
-@options.containerd_root
-@served_options.network
+@with_disk
 @terminal_options.depth
 @terminal_options.largest_files
 @terminal_options.interactive
-def du(  # noqa: PLR0913 - one parameter for each flag
-    wanted: str,
-    path: str,
-    root: str,
-    containerd_root: str,
-    network: bool,
-    depth: int,
-    files: int,
-    interactive: bool,
-    **habits: Any,
-) -> None:
+def du(wanted: str, path: str, depth: int, files: int, interactive: bool, **flags: Any) -> None:
     """Show what takes the space in an object, by directory, the largest first.
 
     OBJECT is a container (its writable layer, log and settings), an image (each of its layers), a layer, a volume, or
@@ -45,9 +35,9 @@ def du(  # noqa: PLR0913 - one parameter for each flag
 
     It is read from the disk each time, as du -x does: hard links count once, and mounts are not entered.
     """
-    form = asked("du", habits)
-    options.say_why_this_root(root)
-    config = Config(root=root, containerd_root=containerd_root, scan=ScanSettings(network=network))
+    config = disk_of(flags)
+    form = asked("du", flags)
+    options.say_why_this_root(config.root)
     if interactive:
         _look_around(config, form, wanted, path)
         return
@@ -56,18 +46,19 @@ def du(  # noqa: PLR0913 - one parameter for each flag
 
     def answered() -> "tuple[Document, Answer]":
         with known(config) as found:
-            return found.document, measured(found, wanted, path, depth=depth, files=files)
+            return found.document, measured(found, wanted, path, depth=depth, files=files, habits=form.habits)
 
     print_answers("du", form, answered, _report)
 
 
 def _look_around(config: Config, form: AskedFor, wanted: str, path: str) -> None:
+    from exporter.cli.commands.habits import PLAIN  # noqa: PLC0415
     from exporter.cli.commands.output import Form  # noqa: PLC0415
     from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415
     from exporter.core.units import written_in  # noqa: PLC0415
 
-    if form.output.form is not Form.TABLE or form.watch is not None:
-        raise click.UsageError("-i shows a screen: leave out --json, --format and --watch")
+    if form.output.form is not Form.TABLE or form.watch is not None or form.habits != PLAIN:
+        raise click.UsageError("-i shows a screen: leave out flags of lists, such as --sort, --json and --watch")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("-i needs a terminal: standard input and output cannot be pipes or files")
     from exporter.cli.commands.du_places import known  # noqa: PLC0415

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from exporter.cli.options import Decorator, Function, config_file
+from exporter.cli.options import Function, config_file
 from exporter.cli.param_types import DurationType
 from exporter.core.units import Units
 
@@ -50,9 +50,6 @@ def _listings(command: str | None) -> "tuple[ObjectList[Any], ...]":
     return LISTINGS.get(command or "", ())
 
 
-most_rows: Decorator = _option(
-    "--limit", "--top", "-n", "limit", type=click.IntRange(min=0), metavar="NUMBER", help="List so many."
-)
 #: How answers are printed, of all these commands.
 _PRINTED = (
     click.option("--json", "as_json", is_flag=True, help="Print JSON for programs (docs/terminal.md)."),
@@ -83,7 +80,7 @@ _LISTED = (
         help="Sort by a column: the largest and newest first, names from A to Z.",
     ),
     _option("--reverse", "-r", is_flag=True, help="Reverse the order."),
-    most_rows,
+    _option("--limit", "--top", "-n", "limit", type=click.IntRange(min=0), metavar="NUMBER", help="List so many."),
     _option("--quiet", "-q", is_flag=True, help="Print names or ids only."),
     _option(
         "--format",
@@ -95,16 +92,16 @@ _LISTED = (
 
 
 def with_habits(command: Function, *, listed: bool) -> Function:
-    """Add the flags to a command: with `listed`, those of listings, and names as arguments."""
+    """Add the flags to a command: with `listed`, those of listings."""
     options = (*_LISTED, *_PRINTED) if listed else (_FORM, *_PRINTED)
     for option in reversed(options):
         command = option(command)
-    return click.argument("names", nargs=-1, metavar="[NAME|ID]...")(command) if listed else command
+    return command
 
 
 def command_with_habits(function: Function) -> click.Command:
-    """Make a command that is printed as the others are, but does not read a document from where these do."""
-    command: click.Command = click.command()(with_habits(function, listed=False))
+    """Make a command that lists rows as the others do, but does not read a document from where these do."""
+    command: click.Command = click.command()(with_habits(function, listed=True))
     config_file(command)
     return command
 

@@ -1,6 +1,6 @@
 """The command line. Each command has a module of its own, which imports the code that it needs when it runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -28,7 +28,7 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
 class _HelpFormatter(click.HelpFormatter):
     """Leaves the texts of flags so much room that the name of each environment variable is in one line of 80."""
 
-    def write_dl(self, rows: Sequence[tuple[str, str]], col_max: int = 16, col_spacing: int = 2) -> None:
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 16, col_spacing: int = 2) -> None:
         """Write flags or commands with their texts."""
         super().write_dl(rows, col_max, col_spacing)
 

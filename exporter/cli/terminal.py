@@ -1,41 +1,24 @@
 """The commands for people at a terminal. `run` imports this module too, so it imports little itself."""
 
-import os
-import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from exporter.cli import options, served_options, terminal_options
-from exporter.cli.habit_options import AskedFor, asked, with_habits
-from exporter.config.settings import Config, ScanSettings
+from exporter.cli import options, terminal_options
+from exporter.cli.answers import print_answers
+from exporter.cli.habit_options import asked, with_habits
+from exporter.cli.problems import report_problems
+from exporter.cli.sources import source_of, with_source
 
 if TYPE_CHECKING:
     from exporter.cli.commands.habits import Habits
-    from exporter.cli.commands.source import Source
     from exporter.cli.commands.tables import Answer
     from exporter.expose.snapshot_api.rows import Document
 
 _Function = Callable[..., "Answer"]
-#: The flags of all these commands, in the order of --help.
-_SOURCE = (
-    options.root,
-    options.containerd_root,
-    served_options.network,
-    terminal_options.from_url,
-    terminal_options.from_user,
-    terminal_options.from_password_file,
-    terminal_options.from_ca_file,
-    terminal_options.from_cert_file,
-    terminal_options.from_key_file,
-)
-#: The names of these flags as parameters.
-_PLACE = ("root", "containerd_root", "network")
-_FROM = (*_PLACE, "url", "user", "password_file", "ca_file", "cert_file", "key_file")
 #: The parameters of `habit_options`.
 _HABITS = ("names", "filters", "sort", "reverse", "limit", "quiet", "form", "as_json", "exact", "si", "iec", "full")
 
@@ -59,9 +42,9 @@ def _made(function: _Function, *, listed: bool) -> click.Command:
         wanted = asked(name, of_habits)
         if flags.get("tree") and not wanted.output.is_whole:
             raise click.UsageError("--tree has no rows: leave out --quiet, and of --format all but table and json")
-        place = {one: flags.pop(one) for one in _FROM}
-        disk = None if place["url"] else _disk(*(place[one] for one in _PLACE))
-        source = _source(disk, **{one: value for one, value in place.items() if one not in _PLACE})
+        disk, source = source_of(flags)
+        if disk is not None:
+            options.say_why_this_root(disk.root)
         flags |= {"habits": replace(wanted.habits, disk=disk)} if listed else {}
 
         def answer(document: "Document") -> "Answer":
@@ -78,124 +61,12 @@ def _made(function: _Function, *, listed: bool) -> click.Command:
 
         print_answers(name, wanted, answered, lambda document, _: report_problems(document, objects=name != "df"))
 
-    flagged: Any = run
-    for option in reversed(_SOURCE):
-        flagged = option(flagged)
-    command = click.command(name=name)(with_habits(flagged, listed=listed))
+    flagged: Any = with_habits(with_source(run), listed=listed)
+    if listed:
+        flagged = click.argument("names", nargs=-1, metavar="[NAME|ID]...")(flagged)
+    command = click.command(name=name)(flagged)
     options.config_file(command)
     return command
-
-
-def print_answers(
-    name: str,
-    wanted: "AskedFor",
-    answered: "Callable[[], tuple[Document, Answer]]",
-    report: "Callable[[Document, Answer], bool]",
-) -> NoReturn:
-    """Print what is answered as the flags want it, once or again and again, and exit.
-
-    `report` writes to standard error what is wrong, and says whether anything is: the exit status is 1 then.
-    """
-    from exporter.cli.commands.output import print_answer  # noqa: PLC0415 - see above
-    from exporter.cli.commands.plain_text import make_safe  # noqa: PLC0415
-    from exporter.cli.commands.watching import watch  # noqa: PLC0415
-    from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415
-    from exporter.core.units import written_in  # noqa: PLC0415
-
-    for one in (sys.stdout, sys.stderr):
-        make_safe(one)
-    if wanted.watch is not None and not sys.stdout.isatty():
-        raise click.UsageError("--watch draws on a terminal, and the output is none")
-
-    def draw(output: TextIO) -> bool:
-        document, answer = answered()
-        print_answer(document, answer, name, wanted.output, output)
-        output.flush()
-        return report(document, answer) or answer.failed
-
-    with written_in(wanted.units), HANG_PROBE.outside():
-        if wanted.watch is not None:
-            watch(draw, wanted.watch, sys.stdout)
-        failed = _printed(draw)
-    sys.exit(1 if failed else 0)
-
-
-def _printed(draw: Callable[[TextIO], bool]) -> bool:
-    """Print once. Where the reader, such as `head`, has closed the pipe, the rest is left out."""
-    try:
-        return draw(sys.stdout)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-
-
-def _disk(root: str, containerd_root: str, network: bool) -> Config:
-    """The data root that is to be read."""
-    options.say_why_this_root(root)
-    return Config(root=root, containerd_root=containerd_root, scan=ScanSettings(network=network))
-
-
-def _source(  # noqa: PLR0913 - one parameter for each flag
-    disk: Config | None,
-    url: str,
-    user: str,
-    password_file: Any,
-    ca_file: str | None,
-    cert_file: str | None,
-    key_file: str | None,
-) -> "Source":
-    """Where documents come from: each call scans the disk, or asks the exporter where there is none, anew."""
-    from exporter.cli.commands.remote import Remote  # noqa: PLC0415 - see above
-    from exporter.cli.commands.source import from_disk, from_exporter  # noqa: PLC0415
-
-    if disk is not None:
-        return partial(from_disk, disk)
-    password = password_file.readline().rstrip("\r\n") if password_file else ""
-    remote = Remote(url, user, password, ca_file, cert_file, key_file)
-    return lambda _: from_exporter(remote)
-
-
-def report_problems(document: "Document", *, objects: bool) -> bool:
-    """Write the problems of a document to standard error; return whether there were any.
-
-    With `objects`, layouts whose objects are not listed are problems as well.
-    """
-    from exporter.cli.gap_lines import gap_lines  # noqa: PLC0415
-    from exporter.cli.remapped import remapped_line  # noqa: PLC0415
-    from exporter.core.log import printable  # noqa: PLC0415
-    from exporter.expose.advice import ADVICE  # noqa: PLC0415 - see above
-
-    if document.error or document.taken is None:
-        said = document.error or "the first scan is not finished"
-        if document.progress is not None:
-            said += f": {document.progress.trees_done:,} of {document.progress.trees:,} directory trees are measured"
-        _complain(printable(f"{document.root}: {said}"))
-        return True
-    for name in document.nested:
-        _complain(remapped_line(document.root, name))
-    unlisted = document.unmeasured if objects else ()
-    for name in unlisted:
-        said = f"{document.root}: the layout {name} is measured by directory only: its images and layers are not listed"
-        _complain(printable(said))
-    problems = [one for one in document.problems if one.reason != "vanished"]
-    for one in problems:
-        _complain(printable(f"{os.path.join(document.root, one.path)}: {one.reason} {one.detail}".rstrip()))
-    for reason, advice in ADVICE.items():
-        if any(one.reason == reason for one in problems):
-            _complain(f"{reason}: {advice}")
-    gaps = [(one.input, one.path, one.why) for one in document.gaps]
-    for line in gap_lines(document.root, gaps, {one.path for one in problems}):
-        _complain(line)
-    return bool(problems or document.unmeasured or gaps)
-
-
-def _complain(line: str) -> None:
-    """Write a line to standard error. On a terminal it goes on in the next line, and breaks between words."""
-    from exporter.cli.commands.fit import wrapped  # noqa: PLC0415 - see above
-
-    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else len(line) + 1
-    for one in wrapped(line, width) if len(line) > width else (line,):
-        click.echo(one, err=True)
 
 
 @_listing

@@ -96,7 +96,11 @@ since = click.option(
     help="Compare with so long ago, such as 24h or 7d.",
 )
 from_prometheus = _quiet(
-    "--from-prometheus", "url", default="", metavar="URL", help="Ask this Prometheus for the series of the exporter."
+    "--from-prometheus",
+    "prometheus",
+    default="",
+    metavar="URL",
+    help="Ask this Prometheus for the series of the exporter.",
 )
 instance = click.option("--instance", default="", metavar="NAME", help="The host, where the Prometheus has several.")
 prometheus_job = click.option("--job", default="", metavar="NAME", help="The job of the exporter in the Prometheus.")
@@ -108,11 +112,15 @@ prometheus_labels = click.option(
     help="Another label of the host, such as cluster=a. Repeat it for several.",
 )
 prometheus_user = _quiet(
-    "--prometheus.user", "user", default="", metavar="NAME", help="The user name, if the Prometheus wants one."
+    "--prometheus.user",
+    "prometheus_user",
+    default="",
+    metavar="NAME",
+    help="The user name, if the Prometheus wants one.",
 )
 prometheus_password_file = _quiet(
     "--prometheus.password-file",
-    "password_file",
+    "prometheus_password_file",
     default=None,
     metavar="FILE",
     type=click.File(errors="surrogateescape"),
@@ -120,7 +128,7 @@ prometheus_password_file = _quiet(
 )
 prometheus_ca_file = _quiet(
     "--prometheus.ca-file",
-    "ca_file",
+    "prometheus_ca_file",
     default=None,
     metavar="FILE",
     help="The certificate authority that signed the certificate of the Prometheus, PEM.",

@@ -44,10 +44,21 @@ def test_two_saved_snapshots(built: DbRoot, tmp_path: Path) -> None:
     assert [one["name"] for one in data["changes"]] == ["volumes"]
 
 
+def test_a_saved_snapshot_and_what_is_there_now(built: DbRoot, tmp_path: Path) -> None:
+    root = ("--root", str(built.path), "--containerd.root", "none")
+    old = tmp_path / "old.json"
+    old.write_text(run("snapshot", *root).stdout)
+    built.volume("new", 5000)
+    done = run("diff", str(old), *root, "--filter", "kind=volume", "--format", "{{.Name}} {{.State}} {{.Old}}")
+    assert (done.returncode, done.stdout) == (0, "new came -\n")
+    gone = run("diff", str(old), "--root", str(tmp_path / "gone"))
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert "does not exist" in gone.stderr
+
+
 def test_usage_errors(tmp_path: Path) -> None:
     for arguments in (
         (),
-        ("one",),
         ("--since", "24h"),
         ("--from-prometheus", "http://127.0.0.1:1"),
         ("a", "b", "--since", "24h", "--from-prometheus", "http://127.0.0.1:1"),

@@ -1,18 +1,21 @@
 """`diff`: what grew and what shrank between two times, by object."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.cli.commands.columns import ColumnKind, Shape
+from exporter.cli.commands.columns import ColumnKind as Kind
+from exporter.cli.commands.columns import ListColumn as Column
+from exporter.cli.commands.columns import ObjectList
 from exporter.cli.commands.diff_ends import NEEDS, PART, DiffEnd, Key, keys_of
+from exporter.cli.commands.filters import contains, equals
+from exporter.cli.commands.habits import PLAIN, Chosen, Habits, choose
 from exporter.cli.commands.tables import Answer, AtLeast, Cell, Lines, Table, total
 from exporter.cli.commands.times import moment
 from exporter.core.units import age, human, in_bytes
 
-_CHANGE = Shape("CHANGE", ColumnKind.SIZE, keep=True)
-_NAME = Shape("NAME", ColumnKind.TEXT, 80, keep=True)
 _ABSENT = "-"
+_STATES = ("grew", "shrank", "came", "went", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +40,24 @@ class Changed:
         return bool(self.change) or half_known or self.state in ("came", "went")
 
 
-def diff(old: DiffEnd, new: DiffEnd, limit: int | None = None) -> Answer:
+def diff(old: DiffEnd, new: DiffEnd, habits: Habits = PLAIN) -> Answer:
     """Compare two ends, the largest growth first; what is not known at one of them comes last."""
     rows = [_changed(key, old, new) for key in keys_of((old, new))]
     changed = [one for one in rows if one.says_something]
     changed.sort(key=lambda one: (one.change is None, -(one.change or 0), one.key))
-    shown = changed if limit is None else changed[:limit]
+    chosen = choose(CHANGES, new.document(), changed, habits)
     sums = [_summed(kind, old, new) for kind in NEEDS]
     data = {
         "old": old.taken,
         "new": new.taken,
-        "changes": [_data(one) for one in shown],
+        "changes": [_data(one) for one in chosen.rows],
         "totals": [
             {"kind": kind, "old": _exact(before), "new": _exact(after), "change": _difference(before, after)}
             for kind, before, after in sums
         ],
     }
-    return Answer(data, [*_parts(old, new, shown, len(changed)), _totals(sums), *_notes(rows, old, new)])
+    parts = [*_parts(old, new, chosen, changed=bool(changed)), _totals(sums), *_notes(rows, old, new)]
+    return Answer(data, parts, failed=chosen.failed, listings=(chosen,))
 
 
 def _changed(key: Key, old: DiffEnd, new: DiffEnd) -> Changed:
@@ -115,25 +119,19 @@ def signed(change: int | None) -> str | None:
     return f"{change:+}" if in_bytes() else f"{'-' if change < 0 else '+'}{human(abs(change))}"
 
 
-def _parts(old: DiffEnd, new: DiffEnd, rows: Sequence[Changed], count: int) -> Iterator[Table | Lines]:
+def _parts(old: DiffEnd, new: DiffEnd, chosen: Chosen[Changed], *, changed: bool) -> Iterator[Table | Lines]:
     title = f"{old.root or 'the root'} from {_when(old)} to {_when(new)}"
     if old.taken is not None and new.taken is not None and new.taken >= old.taken:
         title += f", {age(new.taken - old.taken)}"
-    if not count:
+    if not changed:
         yield Lines(title, ["Nothing that is known grew or shrank."])
         return
-    lines: list[tuple[Cell, ...]] = [(signed(one.change), one.key.kind, *_cells(one), one.name) for one in rows]
-    yield Table(title, (_CHANGE, "KIND", ">OLD", ">NEW", _NAME), lines)
-    if count > len(rows):
-        yield Lines("", [f"{count - len(rows)} more changed."])
+    yield chosen.table(title)
+    yield from chosen.said()
 
 
 def _when(end: DiffEnd) -> str:
     return moment(end.taken) or "?"
-
-
-def _cells(one: Changed) -> tuple[Cell, Cell]:
-    return (_ABSENT if one.state == "came" else one.old, _ABSENT if one.state == "went" else one.new)
 
 
 def _totals(sums: Sequence[_Sum]) -> Table:
@@ -143,13 +141,13 @@ def _totals(sums: Sequence[_Sum]) -> Table:
         for kind, old, new in sums
         if (old, new) != (0, 0)
     ]
-    return Table("In all", ("KIND", ">OLD", ">NEW", _CHANGE), rows)
+    return Table("In all", ("KIND", ">OLD", ">NEW", ">CHANGE"), rows)
 
 
 def _notes(rows: Sequence[Changed], old: DiffEnd, new: DiffEnd) -> Iterator[Lines]:
     notes = []
     if unknown := sum(one.old is None and one.new is None for one in rows):
-        notes.append(f"{unknown} are not known at either time.")
+        notes.append(f"{unknown} {'is' if unknown == 1 else 'are'} not known at either time.")
     for end, when in ((old, "at the first time"), (new, "at the second time")):
         if end.unsure:
             notes.append(f"Not all were read {when}: {', '.join(sorted(end.unsure))}.")
@@ -159,3 +157,45 @@ def _notes(rows: Sequence[Changed], old: DiffEnd, new: DiffEnd) -> Iterator[Line
         notes.append("The first is younger than the second: what grew is said to shrink.")
     if notes:
         yield Lines("", notes)
+
+
+# -- the list --------------------------------------------------------------------------------------------------------
+
+
+def _then(one: Changed) -> int | None:
+    return None if one.state == "came" else one.old
+
+
+def _now(one: Changed) -> int | None:
+    return None if one.state == "went" else one.new
+
+
+def _or_absent(state: str, size: Callable[[Changed], int | None]) -> Callable[[object, Changed], Cell]:
+    """The cell of a size: `-` of an object that was not there."""
+    return lambda _, one: _ABSENT if one.state == state else size(one)
+
+
+#: The columns of the list, and what --quiet prints.
+CHANGES: ObjectList[Changed] = ObjectList(
+    "change",
+    (
+        Column(
+            "change", "CHANGE", Kind.SIZE, lambda _, one: one.change, cell=lambda _, one: signed(one.change), keep=True
+        ),
+        Column("kind", "KIND", Kind.WORD, lambda _, one: one.key.kind, 85),
+        Column("old", "OLD", Kind.SIZE, lambda _, one: _then(one), 92, cell=_or_absent("came", _then)),
+        Column("new", "NEW", Kind.SIZE, lambda _, one: _now(one), 92, cell=_or_absent("went", _now)),
+        Column("name", "NAME", Kind.TEXT, lambda _, one: one.name, 80, keep=True),
+        Column("state", "STATE", Kind.WORD, lambda _, one: one.state, shown=False),
+        Column("id", "ID", Kind.TEXT, lambda _, one: one.key.id.strip(), shown=False),
+    ),
+    names=lambda _, one: (one.name,),
+    ids=lambda _, one: (one.key.id.strip(),),
+    key=lambda _, one: one.name,
+    whole=lambda _, one: one.key.id.strip(),
+    filters={
+        "kind": equals(lambda _, one: (one.key.kind,), NEEDS),
+        "state": equals(lambda _, one: (one.state,), _STATES),
+        "name": contains(lambda _, one: (one.name,)),
+    },
+)

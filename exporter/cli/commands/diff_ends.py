@@ -13,6 +13,7 @@ from exporter.cli.commands.source import parse
 from exporter.cli.commands.stranger import StrangeError, checked
 from exporter.core.knowledge import Input
 from exporter.core.log import printable
+from exporter.expose.snapshot_api.pieces import ending, unread_document
 from exporter.expose.snapshot_api.rows import Document
 
 IMAGE, CONTAINER, LOG, VOLUME, BUILD_CACHE, PART = "image", "container", "log", "volume", "build cache", "part"
@@ -61,6 +62,10 @@ class DiffEnd:
         if key in self.sizes:
             return True
         return None if key.kind in self.unsure or key.id in self.unsure_ids else False
+
+    def document(self) -> Document:
+        """What an answer begins with: whose objects it is about, and when."""
+        return parse(unread_document(self.root, "").finish(ending(self.taken, ())))
 
 
 def of_document(document: Document) -> DiffEnd:

@@ -1,51 +1,28 @@
 """`du`: what takes the space in an object, by directory."""
 
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-import click
-
-from exporter.cli.commands.columns import ColumnKind, Shape
+from exporter.cli.commands.columns import ColumnKind as Kind
+from exporter.cli.commands.columns import ListColumn as Column
+from exporter.cli.commands.columns import ObjectList
 from exporter.cli.commands.du_entries import DiskEntry
 from exporter.cli.commands.du_inodes import Seen
-from exporter.cli.commands.du_places import DuPlace, KnownRoot, Target
-from exporter.cli.commands.du_walk import DirectoryWalk
+from exporter.cli.commands.du_measure import DuResult, DuRow, EntryCounter, below, measure, places_of, rows_of
+from exporter.cli.commands.du_places import KnownRoot, Target
+from exporter.cli.commands.filters import contains, equals
+from exporter.cli.commands.habits import PLAIN, Chosen, Habits, choose
 from exporter.cli.commands.tables import Answer, AtLeast, Cell, Lines, Table
-from exporter.core.data_root import reason_of
-from exporter.core.measured import Reason, Tree
+from exporter.core.measured import Tree
 from exporter.core.text import escape
 
-_HEADINGS = (">ON DISK", ">SIZE", ">#INODES")
-_PATH = Shape("PATH", ColumnKind.PATH, keep=True)
-_DELETED = ">#DELETED"
 _SHOWN_MOUNTS = 5
-_TURN_SECONDS = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class DuRow:
-    """An entry with its path below the place."""
-
-    path: str
-    entry: DiskEntry
-
-
-@dataclass(slots=True)
-class DuResult:
-    """What was found in a place. `top` is None where nothing of it could be read, and `errors` say why."""
-
-    place: DuPlace
-    top: DiskEntry | None = None
-    errors: list[tuple[Reason, str, str]] = field(default_factory=list)
-    failed: int = 0
-    mounts: list[str] = field(default_factory=list)
-
-
-def du(known: KnownRoot, wanted: str, path: str, *, depth: int, files: int) -> Answer:
+def du(  # noqa: PLR0913 - what is shown of it
+    known: KnownRoot, wanted: str, path: str, *, depth: int, files: int, habits: Habits = PLAIN
+) -> Answer:
     """Measure an object, or what is at `path` in it, with the sums of its directories down to `depth`.
 
     Raises click.UsageError for a path that leads out of the object.
@@ -61,27 +38,10 @@ def du(known: KnownRoot, wanted: str, path: str, *, depth: int, files: int) -> A
         there = [one for one in results if one.top is not None or one.failed]
         results = there or results[:1]
     progress.finish()
-    return _answer(wanted, targets[0], names, results)
-
-
-def below(path: str) -> Tree:
-    """The components of a path in an object; raises click.UsageError if it leads out of it."""
-    names = tuple(name for name in path.split("/") if name not in ("", "."))
-    if ".." in names or "\0" in path:
-        raise click.UsageError("PATH has to stay in the object: it cannot contain '..'")
-    return names
-
-
-def places_of(targets: Sequence[Target], names: Tree = ()) -> list[DuPlace]:
-    """The places of what is meant, each once; with `names`, what is at that path in each directory of files."""
-    found = {(one.tree, one.files, one.key): one for target in targets for one in target.places()}
-    places = [*found.values()]
-    if not names:
-        return places
-    inner = [one for one in places if one.key not in ("home", "log")]
-    if not inner:
-        raise click.UsageError("a log has no PATH")
-    return [one if one.tree is None else replace(one, tree=(*one.tree, *names)) for one in inner]
+    rows = [row for one in results if one.top is not None for row in rows_of(one.top, place=one.place.title)]
+    hidden = () if any(one.top is not None and one.top.deleted for one in results) else ("deleted",)
+    chosen = choose(ENTRIES, known.index, sorted(rows, key=_largest_first), habits, hidden=hidden)
+    return _answer(wanted, targets[0], names, results, chosen)
 
 
 def _not_one(wanted: str, targets: Sequence[Target]) -> Answer:
@@ -99,126 +59,13 @@ def candidate(one: Target) -> str:
     return f"  {one.kind}:{one.name}{f'  ({one.about})' if one.about else ''}"
 
 
-# -- measuring -------------------------------------------------------------------------------------------------------
-
-
-def measure(  # noqa: PLR0913 - what is kept of it
-    known: KnownRoot,
-    place: DuPlace,
-    *,
-    depth: int,
-    files: int,
-    seen: Seen,
-    on_step: Callable[[DirectoryWalk], None] = lambda _: None,
-) -> DuResult:
-    """Measure one place. An inode of `seen` is not counted again."""
-    result = DuResult(place)
-    if place.why:
-        result.errors.append((Reason.NOT_REGULAR, "", place.why))
-    elif place.tree is None:
-        result.top = _listed(known, place, result, seen)
-    else:
-        walk = DirectoryWalk(known.root, place.tree, depth=depth, files=files, whiteouts=place.whiteouts, seen=seen)
-        walk.on_step = partial(on_step, walk)
-        try:
-            result.top = walk.measure()
-        except OSError as error:
-            result.errors.append((reason_of(error), "", _said(error)))
-            result.failed = reason_of(error) is not Reason.VANISHED
-            return result
-        result.failed = walk.failed
-        length = len(place.tree)
-        where = [known.root.absolute((*place.tree, *names)) for _, names, _ in walk.problems]
-        result.errors += [(reason, path, why) for path, (reason, _, why) in zip(where, walk.problems, strict=True)]
-        mounts = sorted(one for one in known.root.mounts if one[:length] == place.tree and len(one) > length)
-        result.mounts = [escape("/".join(one[length:])) for one in mounts]
-    result.failed = result.failed or len(result.errors)
-    return result
-
-
-def _said(error: OSError) -> str:
-    reason = reason_of(error)
-    if reason is Reason.VANISHED:
-        return "nothing is there by that path"
-    if reason is Reason.NOT_REGULAR:
-        return "a part of the path is no directory, or a symbolic link, which is not followed"
-    return error.strerror or reason.value
-
-
-def _listed(known: KnownRoot, place: DuPlace, result: DuResult, seen: Seen) -> DiskEntry:
-    """The files of a log, as if they were in one directory."""
-    top = DiskEntry(place.key)
-    for number, tree in enumerate(place.files):
-        walk = DirectoryWalk(known.root, tree, depth=0, files=0, seen=seen)
-        try:
-            one = walk.measure()
-        except OSError as error:
-            if reason_of(error) is not Reason.VANISHED:  # it was rotated away
-                result.errors.append((reason_of(error), known.root.absolute(tree), _said(error)))
-                top.whole = False
-            continue
-        one.name = known.root.absolute(tree)
-        top.files.append((one.allocated, one.size, number, one))
-        top.size, top.allocated, top.inodes = (
-            top.size + one.size,
-            top.allocated + one.allocated,
-            top.inodes + one.inodes,
-        )
-    return top
-
-
-class EntryCounter:
-    """How far measuring is, on standard error, if that is a terminal."""
-
-    def __init__(self) -> None:
-        self._shown, self._next = False, time.monotonic() + _TURN_SECONDS
-        self._entries = 0
-        self._terminal = sys.stderr.isatty()
-
-    def __call__(self, walk: DirectoryWalk) -> None:
-        """Show the number of entries from time to time."""
-        if self._terminal and (now := time.monotonic()) >= self._next:
-            self._next, self._shown = now + _TURN_SECONDS, True
-            click.echo(f"\r{walk.entries:,} entries", err=True, nl=False)
-
-    def finish(self) -> None:
-        """Remove what was shown."""
-        if self._shown:
-            click.echo("\r\x1b[K", err=True, nl=False)
-
-
-# -- the answer ------------------------------------------------------------------------------------------------------
-
-
-def rows_of(top: DiskEntry, prefix: str = "") -> Iterator[DuRow]:
-    """What is kept of a directory and below it, in no order; paths of directories end in a slash."""
-    for one in top.children():
-        path = f"{prefix}{escape(one.name)}"
-        yield DuRow(f"{path}/" if one.kind == "directory" else path, one)
-        if one.kind == "directory":
-            yield from rows_of(one, f"{path}/")
-    for name in top.gone:
-        yield DuRow(f"{prefix}{escape(name)}", DiskEntry(name, "deleted", deleted=1))
-    for kind, sums in (("directories", top.more_directories), ("files", top.more_files)):
-        if sums.entries:
-            more = DiskEntry("", kind, sums.size, sums.allocated, sums.inodes, sums.deleted, whole=top.whole)
-            yield DuRow(f"{prefix}({sums.entries} more {kind})", more)
-
-
-def largest_first(row: DuRow) -> tuple[int, int, str]:
+def _largest_first(row: DuRow) -> tuple[int, int, str]:
     """The order of rows: by disk blocks, then by size and name."""
     return -row.entry.allocated, -row.entry.size, row.path
 
 
-def sizes(entry: DiskEntry) -> tuple[int, int, int]:
-    """Disk blocks, size and inodes for people: `AtLeast` where a part of it is not known."""
-    kind = int if entry.whole else AtLeast
-    return kind(entry.allocated), kind(entry.size), kind(entry.inodes)
-
-
-def _answer(wanted: str, target: Target, names: Tree, results: Sequence[DuResult]) -> Answer:
-    failed = any(one.failed or one.top is None for one in results)
-    shown = [part for one in results for part in _parts(one)]
+def _answer(wanted: str, target: Target, names: Tree, results: Sequence[DuResult], chosen: Chosen[DuRow]) -> Answer:
+    shown = [part for one in results for part in _parts(one, chosen)] + chosen.said()
     if len(results) > 1:
         shown.append(_total(results))
     data = {
@@ -226,7 +73,7 @@ def _answer(wanted: str, target: Target, names: Tree, results: Sequence[DuResult
         "kind": target.kind,
         "id": target.name,
         "path": escape("/".join(names)),
-        "places": [_place_data(one) for one in results],
+        "places": [_place_data(one, chosen) for one in results],
         "total": _numbers(_added(results)),
         "problems": [
             {"reason": reason, "path": escape(path) or one.place.title, "detail": escape(why)}
@@ -234,7 +81,8 @@ def _answer(wanted: str, target: Target, names: Tree, results: Sequence[DuResult
             for reason, path, why in one.errors
         ],
     }
-    return Answer(data, shown, failed=failed)
+    failed = chosen.failed or any(one.failed or one.top is None for one in results)
+    return Answer(data, shown, failed=failed, listings=(chosen,))
 
 
 def _added(results: Sequence[DuResult]) -> DiskEntry:
@@ -249,17 +97,18 @@ def _added(results: Sequence[DuResult]) -> DiskEntry:
     return added
 
 
-def _parts(result: DuResult) -> Iterator[Table | Lines]:
+def _rows(result: DuResult, chosen: Chosen[DuRow]) -> list[DuRow]:
+    return [one for one in chosen.rows if one.place == result.place.title]
+
+
+def _parts(result: DuResult, chosen: Chosen[DuRow]) -> Iterator[Table | Lines]:
     top, title = result.top, result.place.title
     if top is None:
         yield Lines("", [f"{title}: ? ({'; '.join(why for *_, why in result.errors)})"])
         return
-    rows = sorted(rows_of(top), key=largest_first)
-    deleted = top.deleted > 0
-    headings = (*_HEADINGS, *((_DELETED,) if deleted else ()), _PATH)
-    lines = [_line(one, deleted=deleted) for one in rows]
-    own = (*sizes(top), *((top.deleted,) if deleted else ()), "in all")
-    yield Table(title, headings, lines or [own], footer=own if lines else (), bars=0)
+    table = chosen.table(title, rows=_rows(result, chosen))
+    (own,) = chosen.table(rows=[DuRow("in all", top)]).rows
+    yield replace(table, rows=table.rows or [own], footer=own if table.rows else ())
     if top.opaque:
         yield Lines("", ["All that the layers below have in this directory is hidden (opaque)."])
     if result.mounts:
@@ -267,17 +116,16 @@ def _parts(result: DuResult) -> Iterator[Table | Lines]:
         yield Lines("", [f"Mounted below, and not entered: {', '.join(result.mounts[:_SHOWN_MOUNTS])}{more}"])
 
 
-def _line(row: DuRow, *, deleted: bool) -> tuple[Cell, ...]:
-    entry = row.entry
-    if entry.kind == "deleted":
-        return ("", "", "", "", f"{row.path} (deleted)")
-    opaque = " (opaque)" if entry.opaque else ""
-    return (*sizes(entry), *((entry.deleted or "",) if deleted else ()), row.path + opaque)
-
-
 def _total(results: Sequence[DuResult]) -> Table:
-    places = [(*(sizes(one.top) if one.top else (None, None, None)), one.place.title) for one in results]
-    return Table("Total", (*_HEADINGS, "PLACE"), places, footer=(*sizes(_added(results)), "in all"))
+    places = [(*(_sizes(one.top) if one.top else (None, None, None)), one.place.name) for one in results]
+    sums = (*_sizes(_added(results)), "in all")
+    return Table("Total", (">ON DISK", ">SIZE", ">#INODES", "PLACE"), places, footer=sums)
+
+
+def _sizes(entry: DiskEntry) -> tuple[int, int, int]:
+    """Disk blocks, size and inodes for people: `AtLeast` where a part of it is not known."""
+    kind = int if entry.whole else AtLeast
+    return kind(entry.allocated), kind(entry.size), kind(entry.inodes)
 
 
 def _numbers(entry: DiskEntry) -> dict[str, Any]:
@@ -286,9 +134,8 @@ def _numbers(entry: DiskEntry) -> dict[str, Any]:
     return known if entry.whole else {**dict.fromkeys(known), "at_least": known}
 
 
-def _place_data(result: DuResult) -> dict[str, Any]:
+def _place_data(result: DuResult, chosen: Chosen[DuRow]) -> dict[str, Any]:
     place, top = result.place, result.top
-    rows = sorted(rows_of(top), key=largest_first) if top is not None else []
     return {
         "title": place.title,
         "key": place.key,
@@ -304,6 +151,55 @@ def _place_data(result: DuResult) -> dict[str, Any]:
                 "deleted": one.entry.deleted,
                 "opaque": one.entry.opaque,
             }
-            for one in rows
+            for one in _rows(result, chosen)
         ],
     }
+
+
+# -- the list --------------------------------------------------------------------------------------------------------
+
+
+def _number(name: str, heading: str, kind: Kind, worth: int) -> Column[DuRow]:
+    """A column of sizes. An entry that is deleted has none in the table."""
+
+    def value(_: object, row: DuRow) -> int:
+        number: int = getattr(row.entry, name)
+        return number if row.entry.whole else AtLeast(number)
+
+    def cell(index: object, row: DuRow) -> Cell:
+        return "" if row.entry.kind == "deleted" else value(index, row)
+
+    return Column(name, heading, kind, value, worth, cell=cell, keep=name == "allocated")
+
+
+def _deleted(_: object, row: DuRow) -> Cell:
+    return "" if row.entry.kind == "deleted" else row.entry.deleted or ""
+
+
+def _path(_: object, row: DuRow) -> str:
+    """A path with what a layer has done to it."""
+    return row.path + (" (deleted)" if row.entry.kind == "deleted" else " (opaque)" if row.entry.opaque else "")
+
+
+_KINDS = ("directory", "file", "link", "other", "deleted", "directories", "files")
+#: The columns of the list, and what --quiet prints.
+ENTRIES: ObjectList[DuRow] = ObjectList(
+    "entry",
+    (
+        _number("allocated", "ON DISK", Kind.SIZE, 92),
+        _number("size", "SIZE", Kind.SIZE, 92),
+        _number("inodes", "INODES", Kind.COUNT, 25),
+        Column("deleted", "DELETED", Kind.COUNT, lambda _, one: one.entry.deleted, 25, cell=_deleted),
+        Column("path", "PATH", Kind.PATH, lambda _, one: one.path, cell=_path, keep=True),
+        Column("kind", "KIND", Kind.WORD, lambda _, one: one.entry.kind, shown=False),
+        Column("place", "PLACE", Kind.TEXT, lambda _, one: one.place, shown=False),
+    ),
+    names=lambda _, one: (one.path,),
+    ids=lambda _, __: (),
+    key=lambda _, one: one.path,
+    whole=lambda _, one: one.path,
+    filters={
+        "kind": equals(lambda _, one: (one.entry.kind,), _KINDS),
+        "path": contains(lambda _, one: (one.path,)),
+    },
+)

@@ -46,17 +46,24 @@ _NO_DIRECTORY = "its files are not in a directory of their own"
 
 @dataclass(frozen=True, slots=True)
 class DuPlace:
-    """A directory, or `files`, of an object. `title` says what it is; `why` says why it cannot be read, "" if it can.
+    """A directory, or `files`, of an object. `name` says what it is; `why` says why it cannot be read, "" if it can.
 
-    `key` tells it from the other places of the object, such as the id of a layer.
+    `directory` is its path where the name does not say it. `key` tells it from the other places of the object, such as
+    the id of a layer.
     """
 
-    title: str
+    name: str
     key: str
     tree: Tree | None = None
     files: tuple[Tree, ...] = ()
     whiteouts: Whiteouts = Whiteouts.NONE
     why: str = ""
+    directory: str = ""
+
+    @property
+    def title(self) -> str:
+        """What it is, and where."""
+        return f"{self.name}, {self.directory}" if self.directory else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +179,8 @@ class KnownRoot:
         if tree is None:
             return DuPlace(title, key, why=why or _NO_DIRECTORY)
         whiteouts = _WHITEOUTS.get(driver, Whiteouts.NONE)
-        return DuPlace(f"{title}, {escape(self.root.absolute(tree))}", key, tree, whiteouts=whiteouts, why=why)
+        directory = escape(self.root.absolute(tree))
+        return DuPlace(title, key, tree, whiteouts=whiteouts, why=why, directory=directory)
 
     def _of_layer(self, title: str, row: LayerRow) -> DuPlace:
         return self._titled(title, row.id, self._trees.get((row.driver, row.id)), row.driver)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 import click
 from rich.cells import cell_len, set_cell_size
 
-from exporter.cli.commands.du import DuResult, DuRow, below, candidate, measure, places_of, rows_of
+from exporter.cli.commands.du import candidate
 from exporter.cli.commands.du_entries import DiskEntry
 from exporter.cli.commands.du_inodes import Seen
+from exporter.cli.commands.du_measure import DuResult, DuRow, below, measure, places_of, rows_of
 from exporter.cli.commands.du_places import DuPlace, KnownRoot
 from exporter.cli.commands.du_walk import DirectoryWalk
 from exporter.core.log import printable
@@ -123,7 +124,10 @@ class _Screen:
         for row in rows_of(top):
             directory = place.tree is not None and row.entry.kind == "directory"
             inner = replace(
-                place, title=f"{place.title.rstrip('/')}/{row.path}", tree=(*(place.tree or ()), row.entry.name)
+                place,
+                name=f"{place.title.rstrip('/')}/{row.path}",
+                directory="",
+                tree=(*(place.tree or ()), row.entry.name),
             )
             rows.append((row, inner if directory else None))
         notes = [f"{reason}: {why} {path}" for reason, path, why in result.errors[:1]]

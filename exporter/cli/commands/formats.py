@@ -9,6 +9,7 @@ import click
 from exporter.cli.commands.columns import ColumnKind, ListColumn, ObjectList, Shape, Value
 from exporter.cli.commands.fit import fit
 from exporter.cli.commands.habits import Chosen
+from exporter.cli.commands.parts import AtLeast
 from exporter.cli.commands.plain_text import ELLIPSIS, shown, takes_all
 from exporter.cli.commands.show import aligned
 from exporter.cli.commands.template import Template
@@ -27,6 +28,8 @@ def print_csv(chosen: Chosen[Any], output: TextIO) -> None:
 
 
 def _exact(column: ListColumn[Any], value: Value) -> Value:
+    if isinstance(value, AtLeast):
+        return None
     if column.kind is ColumnKind.AGE and isinstance(value, (int, float)):
         return moment(value)
     return round(value) if isinstance(value, float) else value
@@ -93,7 +96,7 @@ def _text(chosen: Chosen[Any], column: ListColumn[Any], row: object) -> str:
     if found is None:
         return "?"
     if column.kind is ColumnKind.SIZE and isinstance(found, (int, float)):
-        return str(round(found)) if in_bytes() else human(found)
+        return ("≥ " if isinstance(found, AtLeast) else "") + (str(round(found)) if in_bytes() else human(found))
     return str(found)
 
 

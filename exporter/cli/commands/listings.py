@@ -7,6 +7,8 @@ from exporter.cli.commands.build_cache import BUILD_CACHE
 from exporter.cli.commands.columns import ObjectList
 from exporter.cli.commands.containers import CONTAINERS
 from exporter.cli.commands.df import PARTS
+from exporter.cli.commands.diff import CHANGES
+from exporter.cli.commands.du import ENTRIES
 from exporter.cli.commands.images import IMAGES
 from exporter.cli.commands.layers import LAYERS
 from exporter.cli.commands.summary import SUMMARY
@@ -20,4 +22,6 @@ LISTINGS: Mapping[str, tuple[ObjectList[Any], ...]] = {
     "volumes": (VOLUMES,),
     "build-cache": (BUILD_CACHE,),
     "layers": (LAYERS,),
+    "du": (ENTRIES,),
+    "diff": (CHANGES,),
 }

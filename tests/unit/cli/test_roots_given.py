@@ -13,7 +13,7 @@ _COMMANDS = sorted(name for name, one in main.commands.items() if "root" in dict
 
 def test_the_commands_that_read_a_root_are_known() -> None:
     listed = {"df", "images", "containers", "volumes", "build-cache", "layers"}
-    assert {"run", "once", "whose", "backup", "free", "du", "snapshot"} | listed == {*_COMMANDS}
+    assert {"run", "once", "whose", "backup", "free", "du", "diff", "snapshot"} | listed == {*_COMMANDS}
 
 
 @pytest.mark.parametrize("flag", ["--root", "--containerd.root"])

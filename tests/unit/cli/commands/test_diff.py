@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.cli.commands.diff import diff, signed
 from exporter.cli.commands.diff_ends import DiffEnd, of_document, read_document
+from exporter.cli.commands.habits import PLAIN
 from exporter.cli.commands.tables import AtLeast, Lines, Table
 from exporter.core.units import Units, written_in
 from exporter.expose.snapshot_api.rows import Document, GapRow, VolumeRow
@@ -38,7 +39,7 @@ def grown(built: DbRoot) -> tuple[Document, Document]:
 
 
 def compared(before: Document, after: Document, limit: int | None = None) -> dict[str, Any]:
-    return {**diff(of_document(before), of_document(after), limit).data}
+    return {**diff(of_document(before), of_document(after), replace(PLAIN, limit=limit)).data}
 
 
 def rows(data: dict[str, Any]) -> dict[tuple[str, str], tuple[Any, ...]]:
@@ -63,6 +64,22 @@ def test_what_grew_came_and_went(built: DbRoot) -> None:
     parts = [sum(one.allocated or 0 for one in document.directories) for document in (before, after)]
     assert [totals["part"]["old"], totals["part"]["new"]] == parts
     assert len(compared(before, after, 2)["changes"]) == 2
+
+
+def test_changes_are_sorted_and_chosen(built: DbRoot) -> None:
+    before, after = (of_document(one) for one in grown(built))
+
+    def asked(**habits: Any) -> list[str]:
+        return [one["name"] for one in diff(before, after, replace(PLAIN, **habits)).data["changes"]]
+
+    assert asked(filters=(("kind", "volume"),)) == ["coming", "data", "going"]
+    assert asked(filters=(("kind", "volume"),), sort=("old",)) == ["going", "data", "coming"], "what was not is last"
+    assert asked(filters=(("state", "went"),)) == ["going"]
+    assert asked(filters=(("name", "g"), ("kind", "volume")), reverse=True) == ["going", "coming"]
+    everything = diff(before, after)
+    few = diff(before, after, replace(PLAIN, limit=1))
+    assert few.data["totals"] == everything.data["totals"]
+    assert len(few.data["changes"]) == 1
 
 
 def test_the_same_twice_says_that_nothing_grew(built: DbRoot) -> None:

@@ -10,6 +10,8 @@ import pytest
 from exporter.cli.commands.du import du
 from exporter.cli.commands.du_places import KnownRoot, known
 from exporter.cli.commands.fit import cut
+from exporter.cli.commands.habits import PLAIN
+from exporter.cli.commands.tables import Table
 from exporter.config.settings import NO_CONTAINERD, Config
 from tests.support.roots import GraphRoot, graph_root, hex_id
 from tests.support.usage import allocated, inodes
@@ -130,6 +132,23 @@ def test_files_beyond_the_largest_are_one_line(root: KnownRoot) -> None:
     more = [one for one in place["entries"] if one["kind"] == "files"]
     assert len(more) == 2
     assert all("more files)" in one["path"] for one in more)
+
+
+def test_rows_are_sorted_chosen_and_limited_over_all_places(root: KnownRoot) -> None:
+    def asked(**habits: Any) -> list[list[str]]:
+        answer = du(root, "web", "", depth=2, files=10, habits=replace(PLAIN, **habits))
+        return [paths(place) for place in answer.data["places"]]
+
+    layer, _ = asked(sort=("path",))
+    assert layer == ["etc", "tmp/", "tmp/x", "var/", "var/log/", "var/small"]
+    assert asked(limit=1) == [["var/"], []]
+    assert asked(filters=(("kind", "deleted"),)) == [["etc"], []]
+    assert asked(sort=("inodes",), limit=1, filters=(("kind", "directory"),)) == [["var/"], []]
+    answer = du(root, "web", "", depth=0, files=0, habits=replace(PLAIN, limit=0))
+    first, *_, total = (part for part in answer.parts if isinstance(part, Table))
+    assert "in all" in first.rows[0]
+    assert len({row[-1] for row in total.rows}) == 2
+    assert not any("/" in str(row[-1]) for row in total.rows), "a path is in the title of its table"
 
 
 def test_a_log_is_its_files(root: KnownRoot, built: GraphRoot) -> None:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.cli.commands import du_entries, du_inodes
-from exporter.cli.commands.du import rows_of
 from exporter.cli.commands.du_entries import DiskEntry, Whiteouts, deleted_name
 from exporter.cli.commands.du_inodes import Inodes, Seen
+from exporter.cli.commands.du_measure import rows_of
 from exporter.cli.commands.du_walk import DirectoryWalk
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Reason
