@@ -211,8 +211,8 @@ def _of_layers(image: Image, parts: _Parts, containers: int) -> ImageFigures:
     sizes = [size for size, _ in own if size is not None]
     sized = (bool(own) or not image.broken) and len(sizes) == len(own)
     known = sized and not (image.broken and image.digest) and not image.cut
-    # What a layer that is not on disk shared is nothing; of a layer that is not loaded it is not known.
-    shared = sized and image.listed and not image.cut and not image.unloaded
+    # What a layer that is not on disk shared is nothing; of a layer with a damaged description it is not known.
+    shared = sized and image.listed and not image.cut and not image.damaged
     return ImageFigures(
         virtual=sum(sizes) if known else None,
         unique=_unique(own) if shared and known else None,

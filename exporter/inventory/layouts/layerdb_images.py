@@ -113,13 +113,13 @@ def _image(  # noqa: PLR0913 - an image has that many sides
         layers = tuple(entry.cache for _, entry in entries if entry is not None and database.has(entry.cache))
         lost = [chain for chain, entry in entries if entry is None or not database.has(entry.cache)]
         database.missing.update(lost)
-        unloaded = not database.loads(next(iter(config.chains), ""))
+        damaged = not database.loads(next(iter(config.chains), ""))
     elif known is not None and known.layers:
         bare, layers, lost = known, tuple(name for name in known.layers if database.has(name)), []
-        unloaded = True
+        damaged = True
     else:
         database.doubtful = True
-        layers, lost, unloaded = (), [bare.id], True
+        layers, lost, damaged = (), [bare.id], True
     return Image(
         driver=database.driver,
         id=bare.id,
@@ -135,7 +135,8 @@ def _image(  # noqa: PLR0913 - an image has that many sides
         dangling=listed and not references,
         broken=bool(lost),
         missing=() if config.chains is None else tuple(lost),
-        unloaded=unloaded,  # image/store.go, restore
+        unloaded=damaged,  # image/store.go, restore
+        damaged=damaged,
         digest=SHA256 + bare.id,
         metadata=tuple((*database.base, "imagedb", part, "sha256", bare.id) for part in ("content", "metadata")),
     )
@@ -150,7 +151,8 @@ def _unplaced(
     listed: bool,
 ) -> Image:
     """An image of which it is not known which layers it has."""
-    facts = replace(config.image, driver=database.driver, digest=SHA256 + config.image.id, broken=True, unloaded=True)
+    facts = replace(config.image, driver=database.driver, digest=SHA256 + config.image.id, broken=True)
+    facts = replace(facts, unloaded=True, damaged=True)
     return replace(facts, references=references, digests=digests, listed=listed, dangling=listed and not references)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from exporter.core.units import human
 from exporter.demo import build_demo
+from exporter.demo.buildhost import build_host
 from tests.support.product import figures_of
 from tests.support.usage import allocated
 
@@ -42,3 +43,12 @@ def test_it_builds_only_into_an_empty_directory(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         build_demo(tmp_path)
     assert (tmp_path / "mine").read_text() == "keep"
+
+
+def test_images_of_a_driver_that_the_engine_has_left_have_shares_as_well(tmp_path: Path) -> None:
+    build_host(tmp_path / "docker")
+    figures = figures_of(tmp_path / "docker")
+    assert figures.sum("image_unique_size_bytes", driver="vfs") == 118e6
+    shares, layers = (figures.sum(name) for name in ("image_proportional_size_bytes", "layers_size_bytes"))
+    of_others = sum(figures.sum("layers_size_bytes", use=use) for use in ("container", "build_cache"))
+    assert shares == pytest.approx(layers - of_others)
