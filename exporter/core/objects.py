@@ -90,9 +90,9 @@ class Image:
     intermediate images, `dangling` is what Docker calls so if no container uses it. An empty chain is an image
     whose own layer is gone, a `broken` one has layers that are not on disk; `missing` are the ids or chain ids of
     these, as far as they are known. `cut`: a description on the way up was not read, so there may be more layers. The
-    engine does not load an `unloaded` one: no list of the engine has it, and no prune takes it. Of a `damaged` one that is
-    so because of what describes it or its layers: what it shares is not known. `digest` is the full id as Docker writes
-    it; `metadata` is what is kept of the image besides its layers.
+    engine does not load an `unloaded` one: no list of the engine has it, and no prune takes it. Where it is `damaged`,
+    which layers it shares is not known, either. `digest` is the full id as Docker writes it; `metadata` is what is kept
+    of the image besides its layers.
 
     Of a containerd image store: `namespace` is the one that has it; it has `blobs` as well, by digest, each once.
     `content_size` is the bytes of the blobs, `unpacked_size` those of the snapshots, both as Docker adds them up for

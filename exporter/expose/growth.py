@@ -112,7 +112,7 @@ def _before(size: int, *, whole: bool) -> int | None:
 def _kinds(now: Mapping[str, KindTotal], then: Mapping[str, KindTotal]) -> Iterator[Grown]:
     for name, total in now.items():
         before = then.get(name, KindTotal(None))
-        same = before.unknown == total.unknown
+        same = before.which == total.which
         yield Grown(name, before.size if same else None, total.size, parts=total.unknown)
 
 

@@ -31,10 +31,14 @@ UNKNOWN, ABSENT = -1, -2
 
 @dataclass(frozen=True, slots=True)
 class KindTotal:
-    """A sum in bytes; None where it is not known. Of `unknown` objects the size is not known: they are not in it."""
+    """A sum in bytes; None where it is not known. Of `unknown` objects the size is not known: they are not in it.
+
+    `which` is the same number where these are the same objects.
+    """
 
     size: int | None
     unknown: int = 0
+    which: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ def totals(figures: Figures, containers: Slots, volumes: Slots) -> Totals:
         parts=dict(islice(parts(figures).items(), _MOST_PARTS)),
         containers=containers.sizes(container_sizes(figures)),
         volumes=volumes.sizes(volume_sizes(figures)),
-        containers_whole=knowledge.whole((Input.CONTAINERS,)),
+        containers_whole=knowledge.whole((Input.CONTAINERS, Input.CONTAINER_CONFIGS, Input.IMAGE_STORE)),
         volumes_whole=knowledge.whole((Input.VOLUMES,)),
         parts_whole=len(figures.directories) <= _MOST_PARTS,
     )
@@ -143,13 +147,13 @@ def parts(figures: Figures) -> dict[str, int | None]:
 def kinds(figures: Figures) -> dict[str, KindTotal]:
     """The disk blocks of each kind in bytes; those of logs are their lengths."""
     knowledge = figures.snapshot.inventory.knowledge
-    logs = (_log(figures, one) for one in figures.snapshot.inventory.containers)
+    logs = {key_of(one): _log(figures, one) for one in figures.snapshot.inventory.containers}
     found = {
         ROOT: KindTotal(_sum(parts(figures).values())),
         IMAGES: _layers(figures, Use.IMAGE, Figure.LAYERS_OF_IMAGES),
         WRITABLE: _layers(figures, Use.CONTAINER, Figure.LAYERS_OF_OTHERS),
         LOGS: _of_objects(logs, whole=knowledge.whole((Input.CONTAINERS,))),
-        VOLUMES: _of_objects(volume_sizes(figures).values(), whole=knowledge.whole((Input.VOLUMES,))),
+        VOLUMES: _of_objects(volume_sizes(figures), whole=knowledge.whole((Input.VOLUMES,))),
         CACHE: _cache(figures),
     }
     if figures.snapshot.inventory.content is not None:
@@ -157,17 +161,12 @@ def kinds(figures: Figures) -> dict[str, KindTotal]:
     return {name: found[name] for name in KINDS if name in found}
 
 
-def _of_objects(sizes: Iterable[int | None], *, whole: bool) -> KindTotal:
-    """The sum of sizes. Where not all objects are known, it is not."""
+def _of_objects(sizes: Mapping[str, int | None], *, whole: bool) -> KindTotal:
+    """The sum of sizes by name. Where not all objects are known, it is not."""
     if not whole:
         return KindTotal(None)
-    size = unknown = 0
-    for one in sizes:
-        if one is None:
-            unknown += 1
-        else:
-            size += one
-    return KindTotal(size, unknown)
+    unknown = frozenset(name for name, size in sizes.items() if size is None)
+    return KindTotal(sum(size for size in sizes.values() if size is not None), len(unknown), hash(unknown))
 
 
 def _layers(figures: Figures, use: Use, figure: Figure) -> KindTotal:

@@ -12,6 +12,7 @@ from exporter.core.model import Snapshot, Use
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.render import render
 from exporter.expose.snapshot_api import objects
+from exporter.expose.totals import IMAGES, LOGS, VOLUMES, WRITABLE, kinds
 from exporter.figures.figures import Figures
 from tests.support.product import Samples
 
@@ -25,6 +26,8 @@ _OF_THE_DISK = (
     "build_cache_allocated_",
     "content_allocated_",
 )
+#: Kinds of which the overview says by how much they grew, without those that have metadata in them.
+_GROWING = (IMAGES, WRITABLE, LOGS, VOLUMES)
 #: The blocks of one small file and of a directory that becomes a file.
 _BLOCKS = 2 * 4096
 _LAYERS = {"overlay2": 1, "overlay": 1, "aufs": 2, "vfs": 2}
@@ -179,6 +182,11 @@ class Said:
             (name, tuple(sorted(labels.items()))): value
             for name, labels, value in Samples(text).samples
             if not name.startswith(_OF_THE_DISK)
+        }
+        self.samples |= {
+            ("total of what grew", (("kind", name),)): total.size
+            for name, total in kinds(figures).items()
+            if name in _GROWING and total.size is not None and not total.unknown
         }
         self.called = {
             *((f"image {one.state}", one.id) for one in objects.images(figures) if one.state in ("unused", "dangling")),

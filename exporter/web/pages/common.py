@@ -1,7 +1,6 @@
 """What several pages have: the notices and facts at the top, the tiles, and the cells of objects."""
 
 import time
-from collections.abc import Sequence
 
 from exporter.core.measured import Reason
 from exporter.core.model import Progress
@@ -10,7 +9,7 @@ from exporter.core.units import age, human
 from exporter.expose.advice import ADVICE
 from exporter.expose.snapshot_api.rows import ContainerRow, FilesystemRow, ImageRow, keeps_log_here
 from exporter.expose.summary import NOT_YET, Summary
-from exporter.web.pages.html import Cell, Count, Full, Heading, Html, Size, columns, link, said, section, shown, table
+from exporter.web.pages.html import Cell, Count, Full, Html, Size, columns, link, said, section, shown, table
 
 _ROOT_ADVICE = (
     "It is read as soon as that changes. <code>docker info --format '{{.DockerRootDir}}'</code> tells where the "
@@ -221,8 +220,3 @@ def share_full(row: FilesystemRow) -> float | None:
     if taken is None or row.available is None:
         return None
     return taken / (taken + row.available) if taken + row.available else 0.0
-
-
-def named(headings: Sequence[Heading], *, namespace: bool) -> tuple[Heading, ...]:
-    """The columns, with that of the namespace before them where there are several."""
-    return (*columns("Namespace"), *headings) if namespace else tuple(headings)

@@ -1,6 +1,6 @@
 """The page at `/status`: the problems with advice, the scans, and tables of what the lists do not have."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from exporter.core.knowledge import INPUT_LABELS
@@ -161,29 +161,28 @@ def _namespaces(summary: Summary) -> str:
     return section("Namespaces of containerd", table(caption, headings, rows), wide=True)
 
 
-def _in_namespaces(summary: Summary, headings: Sequence[Heading]) -> tuple[tuple[Heading, ...], int]:
-    """The columns, with that of the namespace where there are several, and the one that says what a row is about."""
-    several = bool(summary.namespaces)
-    return common.named(headings, namespace=several), int(several)
+def _in_namespaces(
+    summary: Summary, caption: str, headings: Sequence[Heading], rows: Iterable[tuple[str, tuple[Cell, ...]]]
+) -> str:
+    """A table of objects, given with the namespace of each, which is a column where there are several."""
+    if not summary.namespaces:
+        return table(caption, headings, [cells for _, cells in rows])
+    named = [(namespace, *cells) for namespace, cells in rows]
+    return table(caption, (*columns("Namespace"), *headings), named, head=1)
 
 
 def _images(summary: Summary) -> str:
     largest = max((row.virtual or 0 for row in summary.images), default=0)
-    headings, head = _in_namespaces(summary, common.IMAGE_COLUMNS)
-    rows: list[tuple[Cell, ...]] = [
-        (*((row.namespace,) if head else ()), *common.image_cells(row, largest)) for row in summary.images
-    ]
-    content = table("The largest by virtual size", headings, rows, head=head)
+    rows = [(row.namespace, common.image_cells(row, largest)) for row in summary.images]
+    content = _in_namespaces(summary, "The largest by virtual size", common.IMAGE_COLUMNS, rows)
     return _more("Images", content, summary.count("images"), len(rows), _listed("/images"))
 
 
 def _containers(summary: Summary) -> str:
     largest = max((row.written or 0 for row in summary.containers), default=0)
-    headings, head = _in_namespaces(summary, common.CONTAINER_COLUMNS)
-    rows: list[tuple[Cell, ...]] = [
-        (*((row.namespace,) if head else ()), *common.container_cells(row, largest)) for row in summary.containers
-    ]
-    content = table("The largest by writable layer and log together", headings, rows, head=head)
+    rows = [(row.namespace, common.container_cells(row, largest)) for row in summary.containers]
+    caption = "The largest by writable layer and log together"
+    content = _in_namespaces(summary, caption, common.CONTAINER_COLUMNS, rows)
     return _more("Containers", content, summary.count("containers"), len(rows), _listed("/containers"))
 
 

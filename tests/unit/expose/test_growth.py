@@ -91,6 +91,20 @@ def test_what_is_not_known_has_no_growth() -> None:
     assert (volumes.by, volumes.now, volumes.parts) == (2, 4, 1), "the same ones are left out at both times"
 
 
+def test_other_objects_without_a_size_make_growth_unknown() -> None:
+    growth = _grown((0, _root(volumes={"v": None, "w": 9})), (60, _root(volumes={"v": 900, "w": None})))
+    volumes = next(one for one in growth.kinds if one.name == VOLUMES)
+    assert (volumes.by, volumes.now, volumes.parts) == (None, 1800, 1), (
+        "one is not known at each time, but not the same"
+    )
+
+
+def test_containers_of_a_store_that_was_not_read_did_not_come_now() -> None:
+    for source in (Input.IMAGE_STORE, Input.CONTAINER_CONFIGS):
+        unread = Knowledge((Gap(source, "containerd/daemon/meta.db", "Permission denied"),))
+        assert _grown((0, _root(knowledge=unread)), (60, _root({"pod": 30}))).objects == ()
+
+
 def test_it_is_compared_with_an_hour_ago_and_not_with_the_start() -> None:
     ring = TotalsRing()
     for step in range(40):
