@@ -9,7 +9,7 @@ import click
 
 from exporter.cli.commands.backup_plan import called, registry_evidence
 from exporter.cli.commands.index import Index, container_name
-from exporter.cli.commands.tables import Answer, AtLeast, Cell, Lines, Table, size
+from exporter.cli.commands.tables import Answer, AtLeast, Cell, Lines, Table, size, total
 from exporter.core.shell import arguments
 from exporter.core.units import age, human
 from exporter.expose.snapshot_api.rows import ContainerRow, Document, FilesystemRow, ImageRow, PlanRow
@@ -262,10 +262,20 @@ def _conclusion(
             yield f"{cost}: {_MEANINGS[cost]}."
     if any(step.freed is None for step in taken):
         yield "What ? frees is not known, so the plan ends there. Do that, and ask again."
+    yield from _left_out(document, enough=freed >= target)
+
+
+def _left_out(document: Document, *, enough: bool) -> Iterator[str]:
+    """What takes space and is in no plan."""
+    lost = [one for one in document.images if one.listed and not one.loaded]
+    if lost and not enough:
+        bytes_ = size(total(one.unique for one in lost))
+        what = "1 image" if len(lost) == 1 else f"{len(lost)} images"
+        yield f"Not in this plan: {what} that the engine does not load, {bytes_}: docker-storage-exporter images."
     for row in document.reclaimable:
         if row.why:
             yield f"Not in this plan: {row.what or row.category}, {row.why}."
-        elif row.category == Category.VOLUMES_UNUSED and row.objects and freed < target:
+        elif row.category == Category.VOLUMES_UNUSED and row.objects and not enough:
             yield (
                 f"Not in this plan: {row.objects} {row.what}, {size(row.bytes)}. What is in them may be nowhere else: "
                 "docker volume ls --filter dangling=true lists them."

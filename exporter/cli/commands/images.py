@@ -1,6 +1,6 @@
 """`images`: a list like that of `docker images`, and a tree like that of `docker images -tree` in Docker 1.x."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from exporter.cli.commands.columns import ColumnKind as Kind
@@ -19,6 +19,8 @@ from exporter.expose.snapshot_api.rows import ImageRow
 
 #: The figures of a list of images, besides what each image says of itself.
 _FIGURES = ("image_states", "image_names", "image_shares", "image_users")
+#: So many images that are not loaded are named.
+_MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,24 @@ def images(index: Index, *, intermediate: bool, habits: Habits = PLAIN) -> Answe
     parts: list[Table | Lines] = [
         chosen.table(summed="total"),
         *chosen.said(),
+        *_not_loaded(index, found),
         *missing,
         *not_known(index.document, *_FIGURES),
     ]
     return Answer(data, parts, failed=bool(missing) or chosen.failed, listings=(chosen,))
+
+
+def _not_loaded(index: Index, images: Sequence[ImageRow]) -> list[Lines]:
+    """Say of which images no command of docker knows."""
+    names = [index.image_name(one) for one in images if not one.loaded]
+    if not names:
+        return []
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    line = (
+        f"Not loaded by the engine: {', '.join(names[:_MOST_NAMES])}{more}. It works with another driver, or a "
+        "description is damaged. No command of docker lists or removes them."
+    )
+    return [Lines("", [line])]
 
 
 def _image_lines(index: Index, image: ImageRow) -> Iterator[ImageLine]:

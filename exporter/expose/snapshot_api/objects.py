@@ -170,6 +170,7 @@ def _image(all_figures: Figures, image: Image, parents: Mapping[LayerKey, LayerI
         unpacked=figures.unpacked,
         platforms=tuple(map(escape, image.platforms)),
         further=tuple(_further_tops(image, parents)),
+        loaded=not image.unloaded,
     )
 
 

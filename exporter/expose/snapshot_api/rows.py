@@ -117,7 +117,8 @@ class ImageRow:
     `parent` is the image that it was built on, "" where that is not known. `missing` are its layers that are not on
     disk: chain ids, or ids of images in the old layout. Of an image of containerd, `namespace` is the one that has it,
     `virtual` the sum of `content`, its blobs, and `unpacked`, its snapshots; `platforms` are those whose content is
-    here, and `further` the uppermost layers of those besides `layer`.
+    here, and `further` the uppermost layers of those besides `layer`. The engine has not `loaded` one of another driver
+    than its own, or with a damaged description: it is in no list of docker, and no command of docker removes it.
     """
 
     driver: str
@@ -140,6 +141,7 @@ class ImageRow:
     unpacked: int | None = None
     platforms: tuple[str, ...] = ()
     further: tuple[str, ...] = ()
+    loaded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,15 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from exporter.cli.commands.images import images
+from exporter.cli.commands.index import Index
+from exporter.cli.commands.tables import Lines, Table
 from exporter.core.units import human
 from exporter.demo import build_demo
 from exporter.demo.buildhost import build_host
-from tests.support.product import figures_of
+from tests.support.product import document_of, figures_of
 from tests.support.usage import allocated
 
 _TREE = """511136ea3c5a 0
@@ -45,10 +49,18 @@ def test_it_builds_only_into_an_empty_directory(tmp_path: Path) -> None:
     assert (tmp_path / "mine").read_text() == "keep"
 
 
+def _lines(parts: Sequence[Table | Lines]) -> list[str]:
+    return [line for one in parts if isinstance(one, Lines) for line in one.lines]
+
+
 def test_images_of_a_driver_that_the_engine_has_left_have_shares_as_well(tmp_path: Path) -> None:
     build_host(tmp_path / "docker")
     figures = figures_of(tmp_path / "docker")
     assert figures.sum("image_unique_size_bytes", driver="vfs") == 118e6
+    document = document_of(tmp_path / "docker")
+    assert [one.references for one in document.images if not one.loaded] == [("debian:11",)]
+    listed = images(Index(document), intermediate=False).parts
+    assert any("Not loaded by the engine: debian:11." in line for line in _lines(listed))
     shares, layers = (figures.sum(name) for name in ("image_proportional_size_bytes", "layers_size_bytes"))
     of_others = sum(figures.sum("layers_size_bytes", use=use) for use in ("container", "build_cache"))
     assert shares == pytest.approx(layers - of_others)
