@@ -42,8 +42,8 @@ PLAIN = Habits()
 class Chosen(Generic[Row]):
     """The rows of a listing that were asked for, in the order that was asked for.
 
-    `of` is how many there are without --limit. `hidden` are columns that this host has no use for. `notes` say what
-    was left out. `failed`: a name that was given is nobody's.
+    `of` is how many there are without --limit, and `there` without any filter or name. `hidden` are columns that this
+    host has no use for. `notes` say what was left out. `failed`: a name that was given is nobody's.
     """
 
     listing: ObjectList[Row]
@@ -51,6 +51,7 @@ class Chosen(Generic[Row]):
     habits: Habits
     rows: Sequence[Row]
     of: int
+    there: int
     hidden: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     failed: bool = False
@@ -83,6 +84,8 @@ class Chosen(Generic[Row]):
     def said(self) -> list[Lines]:
         """The notes, as a part of the answer."""
         lines = list(self.notes)
+        if self.habits.filters and self.there and not self.of:
+            lines.append(f"No {self.listing.noun} matches.")
         if self.of > len(self.rows):
             lines.append(f"{len(self.rows)} of {self.of} rows: --limit.")
         return [Lines("", lines)] if lines else []
@@ -117,6 +120,7 @@ def choose(
     index.disk = habits.disk
     notes: list[str] = []
     found = list(rows)
+    there = len(found)
     if habits.names:
         found, strangers = _named(listing, index, found, habits.names)
         notes += [f"No {listing.noun} is called {one}, or has an id that begins with it." for one in strangers]
@@ -128,7 +132,7 @@ def choose(
             notes.append(f"{unsure} {what} left out: it is not known whether the filter is for them.")
     found = _sorted(listing, index, found, habits)
     kept = found if habits.limit is None else found[: habits.limit]
-    return Chosen(listing, index, habits, kept, len(found), frozenset(hidden), tuple(notes), failed)
+    return Chosen(listing, index, habits, kept, len(found), there, frozenset(hidden), tuple(notes), failed)
 
 
 def one_called(listing: ObjectList[Row], index: Index, rows: Iterable[Row], name: str) -> Row:

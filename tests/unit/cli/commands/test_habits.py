@@ -69,6 +69,14 @@ def _names(things: list[Thing], **habits: object) -> list[str]:
 _ABC = [Thing("b", 2), Thing("a", 3), Thing("c", None)]
 
 
+def test_that_nothing_matches_is_said() -> None:
+    def said(things: list[Thing]) -> list[str]:
+        return [line for part in _chosen(things, filters=(("name", "z"),)).said() for line in part.lines]
+
+    assert said(_ABC) == ["No thing matches."]
+    assert said([]) == [], "the command says that there is none"
+
+
 def test_the_largest_comes_first_and_names_go_from_a_on_and_the_unknown_is_last() -> None:
     assert _names(_ABC) == ["b", "a", "c"]
     assert _names(_ABC, reverse=True) == ["c", "a", "b"]
