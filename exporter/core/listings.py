@@ -28,14 +28,20 @@ class Names(list[str]):
 
     __slots__ = ("_as_set", "_before", "_changed", "_mark")
 
-    def __init__(self, names: Iterable[str] = (), before: "Names | None" = None, changed: Iterable[str] = ()) -> None:
-        """`changed`: the names that are only in this listing, or only in the one `before`."""
+    def __init__(
+        self,
+        names: Iterable[str] = (),
+        before: "Names | None" = None,
+        changed: Iterable[str] = (),
+        as_set: frozenset[str] | None = None,
+    ) -> None:
+        """`changed`: the names that are only in this listing, or only in the one `before`. `as_set`: see there."""
         super().__init__(names)
         self._mark = object()
         # Since an empty one all came: they are not kept a second time.
         self._before = before._mark if before else None  # noqa: SLF001 - of its own kind
         self._changed = frozenset(changed) if before else _NONE
-        self._as_set: frozenset[str] | None = None
+        self._as_set = as_set
 
     @property
     def as_set(self) -> frozenset[str]:
@@ -104,14 +110,14 @@ def _sorted(names: list[str], before: Names) -> Names:
 
     The names are shared: the same ids stand in many places, and for as long as the exporter runs.
     """
-    now = {*names}
-    gone = [] if now.issuperset(before) else [name for name in before if name not in now]
-    if len(before) == len(now) and not gone:
+    now, known = {*names}, before.as_set
+    new = now.difference(known)
+    gone = known.difference(now) if len(now) - len(new) < len(known) else _NONE
+    if not new and not gone:
         return before
-    came = [*map(sys.intern, now.difference(before))]
-    left = [name for name in before if name in now] if gone else list(before)
-    left = in_order(left, came)
-    return Names(left, before, (*came, *gone))
+    came = [*map(sys.intern, new)]
+    left = [name for name in before if name not in gone] if gone else list(before)
+    return Names(in_order(left, came), before, (*came, *gone), known.difference(gone).union(came))
 
 
 def in_order(ordered: list[T], more: Collection[T]) -> list[T]:

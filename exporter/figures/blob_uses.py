@@ -7,7 +7,8 @@ from exporter.core.content import Blob, BlobUse, ContentStore, Hold, Holder, Sto
 from exporter.core.kept import changed_keys
 from exporter.core.measured import Tree
 from exporter.core.model import Snapshot
-from exporter.figures.difference import Difference, splice
+from exporter.core.splices import splice
+from exporter.figures.difference import Difference
 from exporter.figures.stages import Stages
 
 _BY_HOLDER: Mapping[Holder, BlobUse] = {

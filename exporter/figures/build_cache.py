@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from exporter.core.measured import Tree, is_within
 from exporter.core.model import BuildRecord, LayerKey, Snapshot, Use
-from exporter.figures.difference import Difference, blank, change
+from exporter.core.splices import change
+from exporter.figures.difference import Difference, blank
 from exporter.figures.layer_sizes import LayerSizes, LayerSums
 from exporter.figures.tally import Tally
 

@@ -13,8 +13,9 @@ from exporter.core.engine_version import PRUNES
 from exporter.core.kept import changed_keys
 from exporter.core.measured import Tree
 from exporter.core.model import Image, Inventory, Layer, LayerKey, Use
+from exporter.core.splices import splice
 from exporter.core.text import SHORT, escape
-from exporter.figures.difference import Difference, splice
+from exporter.figures.difference import Difference
 from exporter.figures.going import RANKS, Going, Move, is_stopped
 from exporter.figures.image_names import names_to_remove
 from exporter.figures.prunes import Category, Command, command

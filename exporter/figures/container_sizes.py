@@ -7,9 +7,9 @@ from functools import partial
 from typing import TypeVar
 
 from exporter.core.barrier import Barrier
+from exporter.core.counting import count
 from exporter.core.measured import Usage
 from exporter.core.model import Collector, Container, ContainerKey, ImageKey, LayerId, LayerKey, Snapshot
-from exporter.figures.counting import count
 from exporter.figures.difference import Difference
 from exporter.figures.image_sizes import ImageSizes
 from exporter.figures.layer_sizes import LayerSizes

@@ -4,49 +4,13 @@ Figures go from one snapshot to the next: what did not change is not worked out 
 did not change is the same Python object in both, and so is what was measured of a tree.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
-from itertools import compress, count
-from operator import is_not
-from typing import Generic, NamedTuple, TypeVar
 
 from exporter.core.kept import changed_keys
 from exporter.core.measured import Measured, Tree
 from exporter.core.model import Container, ContainerId, Image, Layer, LayerKey, Snapshot, Volume
-
-T = TypeVar("T")
-
-
-class Change(NamedTuple, Generic[T]):
-    """The objects that are there now and were not before, and those that were. One that has changed is in both."""
-
-    added: Sequence[T]
-    removed: Sequence[T]
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.removed)
-
-
-_NONE: Change[object] = Change((), ())
-
-
-def splice(before: Sequence[object], now: Sequence[object]) -> tuple[int, int, int]:
-    """The part in which two sequences are not the same objects: where it begins, and where it ends in each."""
-    most = min(len(before), len(now))
-    start = next(compress(count(), map(is_not, before, now)), most)
-    end = next(compress(count(), map(is_not, reversed(before), reversed(now))), most)
-    end = min(end, most - start)
-    return start, len(before) - end, len(now) - end
-
-
-def change(before: Sequence[T], now: Sequence[T]) -> Change[T]:
-    """Compare two sequences of objects by identity. None is in a sequence twice."""
-    if before is now:
-        return _NONE  # type: ignore[return-value] # it has no object of any type
-    start, end_before, end_now = splice(before, now)
-    gone, come = before[start:end_before], now[start:end_now]
-    old, new = set(map(id, gone)), set(map(id, come))
-    return Change([one for one in come if id(one) not in old], [one for one in gone if id(one) not in new])
+from exporter.core.splices import Change, change
 
 
 class Difference:

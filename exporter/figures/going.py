@@ -6,9 +6,9 @@ A rank is the place of a category among all, in the order in which they are remo
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from exporter.core.counting import count
 from exporter.core.measured import Tree
 from exporter.core.model import Container, ContainerState, Image, ImageKey, LayerId, LayerKey, Volume
-from exporter.figures.counting import count
 from exporter.figures.difference import Difference
 from exporter.figures.prunes import Category
 

@@ -12,9 +12,9 @@ from functools import partial
 
 from exporter.core.barrier import Barrier
 from exporter.core.content import Blob
+from exporter.core.counting import count
 from exporter.core.kept import changed_keys
 from exporter.core.model import Collector, Image, ImageKey, ImageState, LayerId, LayerKey
-from exporter.figures.counting import count
 from exporter.figures.difference import Difference
 from exporter.figures.layer_sizes import LayerSizes
 

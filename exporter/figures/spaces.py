@@ -3,8 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from exporter.core.counting import count
 from exporter.core.model import Container, Image, Inventory, Layer
-from exporter.figures.counting import count
 from exporter.figures.difference import Difference
 from exporter.inventory.drivers import driver_named
 

@@ -10,7 +10,7 @@ from operator import is_not, ne
 
 from exporter.core.content import ContentStore, Hold, StoreNode, first_marks
 from exporter.core.marks import Kept
-from exporter.figures.difference import splice
+from exporter.core.splices import splice
 
 #: The stage of what no root keeps.
 NOT_KEPT = -1

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from exporter.core.counting import count
 from exporter.core.measured import Tree, Usage
 from exporter.core.model import Container, Volume
-from exporter.figures.counting import count
 from exporter.figures.difference import Difference
 
 

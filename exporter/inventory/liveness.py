@@ -60,6 +60,9 @@ class Liveness:
         """Give each container its actual state. `state` must be the one that the daemon wrote last."""
         listed = tuple(containers)
         doubtful = [one for one in listed if one.state in _RUNNING]
+        if not doubtful:
+            self._dead.clear()
+            return listed
         alive = {one.id: one.pid for one in doubtful if self._names(one.pid, one.id)}
         silent = [one for one in doubtful if one.id not in alive and self._key(one) not in self._dead]
         if silent:

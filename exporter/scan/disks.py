@@ -1,12 +1,15 @@
 """The filesystems that a root lies on, and what kind they are."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from exporter.core.counting import count
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree, is_within, root_of
-from exporter.core.model import Filesystem, FurtherRoot, Inventory, RemarkKind
+from exporter.core.model import Filesystem, FurtherRoot, Inventory, Layer, RemarkKind
 from exporter.core.mountinfo import WITH_SUBVOLUMES, filesystems_by_path, mount_of
+from exporter.core.splices import change
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +20,39 @@ class Disks:
     places: Mapping[Tree, Filesystem]
 
 
-def disks_of(root: DataRoot, inventory: Inventory) -> Disks:
+class LayerHomes:
+    """The directories that layers lie in, from one inventory to the next."""
+
+    def __init__(self) -> None:
+        self._layers: Sequence[Layer] = ()
+        #: These directories, and how many layers lie in each.
+        self._above = Counter[Tree]()
+
+    def update(self, layers: Sequence[Layer]) -> None:
+        """Come to these layers."""
+        changed, self._layers = change(self._layers, layers), layers
+        for some, by in ((changed.added, 1), (changed.removed, -1)):
+            count(self._above, (home[:-1] for one in some if (home := _home(one)) is not None), by)
+
+    def parts(self, mounts: frozenset[Tree]) -> list[Tree]:
+        """These directories, and the layers that are `mounts`."""
+        possible = {one for one in mounts if one[:-1] in self._above}
+        mounted = possible.intersection(map(_home, self._layers)) if possible else ()
+        return [*self._above, *sorted(mounted)]
+
+
+def _home(layer: Layer) -> Tree | None:
+    return layer.home or layer.content
+
+
+def disks_of(root: DataRoot, inventory: Inventory, homes: LayerHomes) -> Disks:
     """The filesystem of the root, those of parts, layers and volumes that have one of their own, those behind links.
 
-    Further roots, and the parts of these, are parts as well.
+    Further roots, and the parts of these, are parts as well. `homes` are those of an earlier inventory.
     """
     parts: list[Tree] = [*root.tops[1:], *inventory.top_level]
-    parts += _of_layers(root, inventory)
+    homes.update(inventory.layers)
+    parts += homes.parts(root.mounts)
     mounted = (one for volume in inventory.volumes for one in (volume.home, volume.tree) if one in root.mounts)
     parts += [one for one in mounted if one is not None and not is_within(one, root.unwalked)]
     behind = [one.where for one in inventory.remarks if one.where and one.kind is RemarkKind.LINK]
@@ -31,13 +60,6 @@ def disks_of(root: DataRoot, inventory: Inventory) -> Disks:
     tops = [(), *(one for one in parts if one in root.mounts or one == root_of(one))]
     places = {tree: by_path[root.absolute(tree) if tree else root.path] for tree in tops}
     return Disks(tuple(dict.fromkeys(by_path.values())), places)
-
-
-def _of_layers(root: DataRoot, inventory: Inventory) -> list[Tree]:
-    """The directories that layers lie in, and the layers that are mounted themselves."""
-    homes = [one.home or one.content for one in inventory.layers]
-    known = {home for home in homes if home is not None}
-    return [*{home[:-1]: None for home in known}, *sorted(known & root.mounts)]
 
 
 def has_subvolumes(root: DataRoot, top: Tree = ()) -> bool:

@@ -98,9 +98,10 @@ class Measurements:
         for tree in self.measured.keys() & self._tops - tops.keys():
             self._forget(tree)
         wanted = plan.to_measure(dirty, change).union(self._unknown(plan, change))
-        for key in self.differences.keys() - plan.differences.keys():
+        for key in [one for one in self.differences if one not in plan.differences]:
             del self.differences[key]
-        for tree in self._problems.keys() - plan.trees.keys():
+        # A difference of sets would go through all trees of the plan.
+        for tree in [one for one in self._problems if one not in plan.trees]:
             del self._problems[tree]
         self._partial = {tree for tree in self._partial if tree in plan.trees}
         # A layer that is being pulled is measured at its beginning. The files written later raise no event.

@@ -1,12 +1,14 @@
 """Divides a data root into the trees that are measured: objects, entries of stores, and the rest by top-level entry."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from exporter.core.data_root import DataRoot
 from exporter.core.listings import Names, in_order
 from exporter.core.measured import Changes, Tree, is_within
 from exporter.core.model import Collector, Container, Inventory, Layer, LayerKey, Use, Volume
+from exporter.core.splices import change
 from exporter.inventory.areas import RootAreas, table
 from exporter.measure.exclusions import Exclusions
 from exporter.scan.plan import Plan, PlanChange
@@ -22,12 +24,11 @@ _Claim = tuple[tuple[Tree, Collector], ...]
 class _Inputs:
     """What a plan was made of. `fixed`: where one of these is another one, the plan is made anew.
 
-    `claims`: the objects with trees, by their identity. `names`: the entries of stores. `mounts`: those that are left
-    out.
+    `objects`: those with trees, by kind. `names`: the entries of stores. `mounts`: those that are left out.
     """
 
     fixed: tuple[object, ...] = ()
-    claims: Mapping[int, object] = field(default_factory=dict)
+    objects: tuple[Sequence[object], ...] = ((), (), ())
     names: Mapping[Tree, Names] = field(default_factory=dict)
     mounts: frozenset[Tree] = frozenset()
 
@@ -49,7 +50,8 @@ class Planner:
         walked = frozenset(_walked(root, inventory)) if root.mounts else frozenset[Tree]()
         inputs = _Inputs(
             (areas.stores, inventory.top_level, walked, dict(root.unwalked)),
-            {id(one): one for one in _objects(inventory)},
+            # Of two with the same tree, the later one has it.
+            (inventory.layers, inventory.volumes, [one for one in inventory.containers if one.checkpoints]),
             {store: _names(root, store) for store in areas.stores},
             root.mounts - walked,
         )
@@ -66,7 +68,7 @@ class Planner:
         differences: dict[LayerKey, Changes] = {}
         owned: dict[Tree, Collector] = {}
         count = 0
-        for one in inputs.claims.values():
+        for one in chain.from_iterable(inputs.objects):
             claim = _claim(one)
             count += len(claim)
             owned.update(claim)
@@ -112,7 +114,7 @@ class Planner:
     def _changed(self, before: Plan, old: _Inputs, inputs: _Inputs, inventory: Inventory) -> Plan | None:
         """The plan before with what has changed; None where that has to be made anew."""
         immutable, differences = {*before.immutable}, dict(before.differences)
-        replaced = self._replace_objects(old.claims, inputs.claims, immutable, differences)
+        replaced = self._replace_objects(old.objects, inputs.objects, immutable, differences)
         if replaced is None:
             return None
         affected, settled = replaced
@@ -150,21 +152,22 @@ class Planner:
 
     def _replace_objects(
         self,
-        old: Mapping[int, object],
-        new: Mapping[int, object],
+        old: tuple[Sequence[object], ...],
+        new: tuple[Sequence[object], ...],
         immutable: set[Tree],
         differences: dict[LayerKey, Changes],
     ) -> tuple[set[Tree], set[Tree]] | None:
         """Replace what objects have; return their trees, and those that are immutable. None: two have the same tree."""
         affected, settled = set[Tree](), set[Tree]()
-        for one in (one for key, one in old.items() if key not in new):
+        changes = [change(before, now) for before, now in zip(old, new, strict=True)]
+        for one in (one for kind in changes for one in kind.removed):
             for tree, _ in _claim(one):
                 del self._owned[tree]
                 affected.add(tree)
             if isinstance(one, Layer):
                 immutable.difference_update(one.trees)
                 differences.pop(one.key, None)
-        for one in (one for key, one in new.items() if key not in old):
+        for one in (one for kind in changes for one in kind.added):
             for tree, collector in _claim(one):
                 if tree in self._owned:
                     return None
@@ -196,13 +199,6 @@ class Planner:
             mount = tree in inputs.mounts
             before.exclusions.put(tree, leaf=mount or tree in inner, mount=mount)
         return inner
-
-
-def _objects(inventory: Inventory) -> Iterator[object]:
-    """The objects with trees. Of two with the same tree, the later one has it."""
-    yield from inventory.layers
-    yield from (volume for volume in inventory.volumes if volume.tree)
-    yield from (container for container in inventory.containers if container.checkpoints)
 
 
 def _claim(one: object) -> _Claim:

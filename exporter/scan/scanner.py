@@ -34,7 +34,7 @@ from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Result, Task
 from exporter.scan.binds import Binds
-from exporter.scan.disks import disks_of, further_roots, has_subvolumes
+from exporter.scan.disks import LayerHomes, disks_of, further_roots, has_subvolumes
 from exporter.scan.hard_links import gained_links
 from exporter.scan.in_use import written_now
 from exporter.scan.measurements import Measurements
@@ -82,6 +82,7 @@ class Scanner:
         self._known = Snapshot(path, self._clock.now())
         self._metadata = Metadata(self._grace, self._proc)
         self._measurements, self._planner = Measurements(), Planner()
+        self._homes = LayerHomes()
         self._binds = Binds(replace(binds, network=binds.network or network))
         self._opened: dict[Tree, tuple[int, int]] = {}
         #: The further roots, and where filesystems with parts of all roots are mounted, below these. Others are behind
@@ -255,7 +256,7 @@ class Scanner:
         return self._binds.tasks(self._binds.trees if dirty.everything else unknown, pace=1.0)
 
     def _note_filesystems(self, root: DataRoot) -> None:
-        disks = disks_of(root, self.inventory)
+        disks = disks_of(root, self.inventory, self._homes)
         found = disks.filesystems
         tops = tuple(root.absolute(top).rstrip("/") + "/" for top in root.tops)
         below = [one.mountpoint for one in found[1:] if one.mountpoint.startswith(tops)]
@@ -344,7 +345,7 @@ class Scanner:
         hanging = {
             task.tree for one in self.runs if one.reported and one.trigger is Trigger.STARTUP for task in one.pending
         }
-        return (hanging & self.plan.trees.keys()) - known.measured.keys()
+        return {tree for tree in hanging if tree in self.plan.trees and tree not in known.measured}
 
     def save_cache(self) -> None:
         """Save the figures of image layers for the next start."""

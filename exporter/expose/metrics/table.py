@@ -9,12 +9,12 @@ from typing import Any, Generic, TypeVar
 
 from exporter.config.limits import Limited
 from exporter.core.barrier import Barrier
+from exporter.core.splices import splice
 from exporter.core.states import Collector
 from exporter.core.text import label
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import MetricFamily, Samples
 from exporter.expose.metrics.render import labels, lines, lines_of
-from exporter.figures.difference import splice
 
 Row = TypeVar("Row")
 V = TypeVar("V")

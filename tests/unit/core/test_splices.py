@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.figures.difference import change, splice
+from exporter.core.splices import splice
+from exporter.figures.difference import change
 
 _SEQUENCES = st.lists(st.integers(0, 5), unique=True, max_size=6)
 
