@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import is_
 
 from exporter.core.knowledge import Input
 from exporter.core.model import Container, LayerId
+from exporter.core.splices import splice
 from exporter.inventory.drivers import DRIVERS
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader
@@ -59,6 +59,8 @@ def note_undescribed(reader: Reader, parts: LayoutParts) -> None:
 
 def note_unplaced(reader: Reader, containers: Iterable[Container], parts: LayoutParts) -> None:
     """Note the containers whose layers are written down nowhere: any layer of their driver may be one of theirs."""
+    if not any(part.describes_containers for many in parts.by_driver.values() for part in many):
+        return
     # Only an image without layers is below a container without a layer below.
     empty = {(image.driver, image.id) for image in parts.images if not (image.layers or image.broken)}
     for one in containers:
@@ -99,11 +101,11 @@ def with_unloaded(reader: Reader, container: Container, parts: LayoutParts, curr
 class KnownFacts:
     """What was worked out of containers in the last reading, each with all that it depended on.
 
-    `context`: what it depended on for all of them.
+    `context`: what it depended on for all of them. `results`: by kind and id of the container. `together`: by kind.
     """
 
     context: object = None
-    results: dict[tuple[str, str], tuple[Container, object, Container]] = field(default_factory=dict)
+    results: dict[str, dict[str, tuple[Container, object, Container]]] = field(default_factory=dict)
     together: dict[str, "Together"] = field(default_factory=dict)
 
 
@@ -111,14 +113,13 @@ class KnownFacts:
 class Together:
     """The results of one kind: of these containers, by the places of all parts and by what else they depended on.
 
-    `whole`: each of them was noted.
+    Of what was not noted, the result is None.
     """
 
     containers: Sequence[Container]
-    places: tuple[object, ...]
+    places: tuple[object, ...] | None
     more: object
-    results: tuple[Container, ...]
-    whole: bool
+    results: Sequence[Container | None]
 
 
 class LayerFacts:
@@ -127,7 +128,6 @@ class LayerFacts:
     def __init__(self, parts: LayoutParts, known: KnownFacts) -> None:
         self._parts = [part for many in parts.by_driver.values() for part in many]
         self._known = known
-        self._results: dict[tuple[str, str], tuple[Container, object, Container]] = {}
         self._of: dict[str, object] = {}
         namespaces = {name: parts.namespace_of(name) for name in parts.by_driver}
         renamed = {old: new for part in parts.by_layout.values() for old, new in part.renamed.items()}
@@ -142,72 +142,77 @@ class LayerFacts:
         places = tuple(part.places for part in self._parts)
         #: Where it is as it was, the results for the same containers are, too.
         self._places = None if None in places else places
+        #: The places of an earlier reading, and the ids of which something else is said since.
+        self._compared: tuple[object, set[str] | None] = None, None
 
-    def all_known(
-        self, kind: str, containers: Sequence[Container], more: object = None
-    ) -> tuple[Container, ...] | None:
-        """The results of this kind for containers, where all are known and depend on what is as it was."""
-        found = self._known.together.get(kind)
-        if found is None or not found.whole or (found.places, found.more) != (self._places, more):
-            return None
-        if len(found.containers) != len(containers) or not all(map(is_, found.containers, containers)):
-            return None
-        self._results.update((key, one) for key, one in self._known.results.items() if key[0] == kind)
-        return found.results
-
-    def still_known(self, kind: str, more: object = None) -> dict[int, Container]:
-        """The results of this kind that depend on nothing that has changed, by the identity of their containers."""
+    def still_known(self, kind: str, containers: Sequence[Container], more: object = None) -> list[Container | None]:
+        """The results of this kind that depend on nothing that has changed; None for the other containers."""
         known = self._known.together.get(kind)
-        if known is None or self._places is None or known.more != more or len(known.places) != len(self._places):
-            return {}
-        changed = set[str]()
-        for now, before in zip(self._places, known.places, strict=True):
-            ids = now.changed(before) if isinstance(now, PartPlaces) else None if now != before else set[str]()
-            if ids is None:
-                return {}
-            changed |= ids
-        noted, pairs = self._known.results, zip(known.containers, known.results, strict=True)
-        return {
-            id(one): made
-            for one, made in pairs
-            if one.id not in changed and one.image_id not in changed and (kind, one.id) in noted
-        }
+        changed = None if known is None or known.more != more else self._changed(known.places)
+        if known is None or changed is None:
+            return [None] * len(containers)
+        start, end_before, end_now = splice(known.containers, containers)
+        old = dict(zip(map(id, known.containers[start:end_before]), known.results[start:end_before], strict=True))
+        middle = [old.get(id(one)) for one in containers[start:end_now]]
+        found = [*known.results[:start], *middle, *known.results[end_before:]]
+        if changed:
+            for at, one in enumerate(containers):
+                if one.id in changed or one.image_id in changed:
+                    found[at] = None
+        return found
 
-    def take(self, kind: str, container: Container) -> None:
-        """Keep a result that is still known for the next reading."""
-        self._results[kind, container.id] = self._known.results[kind, container.id]
+    def _changed(self, before: tuple[object, ...] | None) -> set[str] | None:
+        """The ids of containers and images of which something else is said than in a reading before; None: of any."""
+        if self._places is None or before is None or len(before) != len(self._places):
+            return None
+        if self._compared[0] is not before:
+            self._compared = before, _changed_places(self._places, before)
+        return self._compared[1]
 
     def note_all(
-        self, kind: str, containers: Sequence[Container], results: tuple[Container, ...], more: object = None
+        self, kind: str, containers: Sequence[Container], results: Sequence[Container | None], more: object = None
     ) -> None:
-        """Note the results for containers."""
-        self._known.together.pop(kind, None)
-        if self._places is not None:
-            whole = all((kind, one.id) in self._results for one in containers)
-            self._known.together[kind] = Together([*containers], self._places, more, results, whole)
+        """Note the results for all containers, for the next reading; None for those that were not noted."""
+        self._known.together[kind] = Together([*containers], self._places, more, results)
+        noted = self._known.results.setdefault(kind, {})
+        if len(noted) > len(containers):
+            for gone in noted.keys() - {one.id for one in containers}:
+                del noted[gone]
 
     def known(self, kind: str, container: Container, more: object = None) -> Container | None:
         """The result of this kind for a container; None where it is not known."""
-        known = self._known.results.get((kind, container.id))
+        known = self._known.results.get(kind, {}).get(container.id)
         if known is None or known[0] is not container or known[1] != (self._depends_on(container), more):
             return None
-        self._results[kind, container.id] = known
         return known[2]
 
-    def note(self, kind: str, container: Container, result: Container, more: object = None) -> None:
-        """Note a result of this kind, unless the container is one that something is to be found of later."""
-        if result.layer is not None and self._depends_on(container) is not None:
-            self._results[kind, container.id] = container, (self._depends_on(container), more), result
+    def note(self, kind: str, container: Container, result: Container | None, more: object = None) -> Container | None:
+        """Note a result of this kind, and return it.
 
-    def end(self) -> None:
-        """Keep what this reading has worked out or taken for the next one."""
-        self._known.results = self._results
+        None where there is none, or the container is one that something is to be found of later.
+        """
+        noted = self._known.results.setdefault(kind, {})
+        if result is None or result.layer is None or self._depends_on(container) is None:
+            noted.pop(container.id, None)
+            return None
+        noted[container.id] = container, (self._depends_on(container), more), result
+        return result
 
     def _depends_on(self, container: Container) -> object:
         if container.id not in self._of:
             found = tuple(part.places_of(container) for part in self._parts)
             self._of[container.id] = None if None in found else found
         return self._of[container.id]
+
+
+def _changed_places(now: Sequence[object], before: Sequence[object]) -> set[str] | None:
+    changed = set[str]()
+    for one, other in zip(now, before, strict=True):
+        ids = one.changed(other) if isinstance(one, PartPlaces) else None if one != other else set[str]()
+        if ids is None:
+            return None
+        changed |= ids
+    return changed
 
 
 class Removals:

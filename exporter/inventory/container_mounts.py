@@ -60,6 +60,13 @@ def origin(config: Json) -> str:
     return ""
 
 
+def is_unresolved(container: Container) -> bool:
+    """Whether a container has mounts that depend on other containers, or on which volumes there are."""
+    return bool(container.volumes_from) or any(
+        one.kind == "bind" and volume_of(one.source)[1] for one in container.mounts
+    )
+
+
 class MountResolver:
     """Adds the mounts that containers have from others, and tells volumes from other directories of the host."""
 
@@ -70,11 +77,6 @@ class MountResolver:
         self._roots = frozenset(one.origin for one in found if one.origin)
         self._volumes = volumes
         self._left = _MOST_INHERITED
-
-    @staticmethod
-    def is_resolved(container: Container) -> bool:
-        """Whether a container has no mounts, of its own or from others."""
-        return not container.mounts and not container.volumes_from
 
     def resolve(self, container: Container) -> Container:
         """The container with all its mounts; raises UnreadableError where it has too many."""

@@ -7,13 +7,15 @@ in 1.8 to 1.10. Docker 20.10 container/state.go.
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import compress, count
 
 from exporter.core.measured import Reason
 from exporter.core.model import Container, ContainerId, ContainerState, ImageId
+from exporter.core.splices import Mapped
 from exporter.core.units import parse_size
 from exporter.inventory.areas import CONTAINERS
 from exporter.inventory.container_logs import read_log
-from exporter.inventory.container_mounts import MountResolver, origin, read_mounts, volumes_from
+from exporter.inventory.container_mounts import MountResolver, is_unresolved, origin, read_mounts, volumes_from
 from exporter.inventory.engine_version import written_by
 from exporter.inventory.files.reader import Reader, is_id
 from exporter.inventory.files.values import Json, flag, moment, table, text
@@ -43,9 +45,19 @@ def read_containers(
         known = ContainerId(name)
         return previous.get(known) or Container("", known, metadata=((*CONTAINERS.path, name),))
 
-    found = reader.each("container", CONTAINERS.path, names, read, lost).values()
-    resolver = MountResolver(found, volumes)
-    return tuple(one if resolver.is_resolved(one) else _resolved(reader, resolver, one) for one in found)
+    found = [*reader.each("container", CONTAINERS.path, names, read, lost).values()]
+    unresolved: Mapped[Container, bool] = reader.derived("mounts", CONTAINERS.path, Mapped)
+    asked = [*compress(count(), unresolved.update(found, partial(_is_unresolved, reader)))]
+    if not asked:
+        return tuple(found)
+    resolved, resolver = [*found], MountResolver(found, volumes)
+    for at in asked:
+        resolved[at] = _resolved(reader, resolver, found[at])
+    return tuple(resolved)
+
+
+def _is_unresolved(reader: Reader, container: Container) -> bool:
+    return reader.attempt((*CONTAINERS.path, container.id), partial(is_unresolved, container), instead=True)
 
 
 def _resolved(reader: Reader, resolver: MountResolver, container: Container) -> Container:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain, compress, count, repeat
+from operator import attrgetter, is_
 
 from exporter.core.area import DRIVER
 from exporter.core.content import ContentStore
@@ -43,6 +45,7 @@ from exporter.inventory.remarks import remarks
 from exporter.inventory.temporary import read_temporary
 from exporter.inventory.volumes import read_volumes, volume_of
 
+_MISSING: Callable[[Container], tuple[str, ...]] = attrgetter("missing")
 #: A root of a remapped user (Docker 1.10 on, daemon/daemon_unix.go, setupDaemonRoot).
 _REMAPPED = re.compile(r"[0-9]+\.[0-9]+", re.ASCII)
 
@@ -87,23 +90,19 @@ def _each(  # noqa: PLR0913 - what is worked on, how, and what is known of it
 
     `kind` of work, and what it depends on besides the containers' layers.
     """
-    if (known := facts.all_known(kind, containers, more)) is not None:
-        return known
-    found, still_known = list[Container](), facts.still_known(kind, more)
-    for one in containers:
-        result = still_known.get(id(one))
-        if result is not None:
-            facts.take(kind, one)
-            found.append(result)
-            continue
+    known = facts.still_known(kind, containers, more)
+    found: list[Container | None] = [*known]
+    for at in compress(count(), map(is_, known, repeat(None))):
+        one = containers[at]
         result = facts.known(kind, one, more)
         if result is None:
             result = reader.attempt((*CONTAINERS.path, one.id), partial(work, one), None)
-            if result is not None:
-                facts.note(kind, one, result, more)
-        found.append(one if result is None else result)
-    facts.note_all(kind, containers, tuple(found), more)
-    return tuple(found)
+            known[at] = facts.note(kind, one, result, more)
+        else:
+            known[at] = result
+        found[at] = one if result is None else result
+    facts.note_all(kind, containers, known, more)
+    return tuple(one for one in found if one is not None)
 
 
 def _placed(
@@ -147,7 +146,7 @@ def _missing(reader: Reader, parts: Sequence[DriverPart], containers: Iterable[C
     """The layers of one driver that images or containers refer to and that are not on disk."""
 
     def find() -> frozenset[str]:
-        of_containers = (layer for container in containers for layer in container.missing)
+        of_containers = chain.from_iterable(map(_MISSING, containers))
         return frozenset((*(layer for part in parts for layer in part.missing), *of_containers))
 
     return reader.attempt(parts[0].store.driver.layers, find, frozenset())
@@ -226,7 +225,6 @@ def read_inventory(
         "loaded",
         current,
     )
-    facts.end()
     images.attempt(IMAGE, partial(note_undescribed, images, parts), None)
     reader = readers[Collector.CONTAINERS]
     reader.attempt(CONTAINERS.path, partial(note_unplaced, reader, containers, parts), None)

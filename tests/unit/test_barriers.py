@@ -37,12 +37,13 @@ from tests.support.roots.layerdb import digest
 from tests.support.served import served
 from tests.unit.test_knowledge import ROOTS
 
-_WEB = digest("containerweb")
+_WEB, _DONE = digest("containerweb"), digest("containerdone")
 #: What fails, and for which object: one by name, or the first image or layer of the snapshot.
 _OF_ONE: list[tuple[Any, str, str]] = [
     (containers, "_read", _WEB),
     (containers, "why_not_loaded", _WEB),
-    (MountResolver, "resolve", _WEB),
+    (containers, "is_unresolved", _WEB),
+    (MountResolver, "resolve", _DONE),
     (volumes, "_read", "spare"),
     (volumes, "_told", "spare"),
     (layerdb_images, "_read_config", "image"),
@@ -142,6 +143,7 @@ def test_what_fails_with_one_object_is_counted_and_hides_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any, name: str, victim: str
 ) -> None:
     root = ROOTS["layerdb"](tmp_path)
+    (root / "containers" / _DONE / "hostconfig.json").write_text('{"VolumesFrom": ["web"]}')
     before, sound, _ = _served(root)
     layer = next(one for one in before.inventory.layers if one.chain)
     victim = {"image": before.inventory.images[0].id, "layer": layer.chain if where is layerdb_store else layer.id}.get(

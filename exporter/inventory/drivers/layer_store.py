@@ -3,15 +3,18 @@
 Facts: Docker 1.0 to 20.10, daemon/graphdriver/*.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count, filterfalse
 from typing import TypeVar, cast
 
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
+from exporter.core.listings import Names
 from exporter.core.measured import Changes, Reason, Tree
 from exporter.core.model import Layer, LayerId
 from exporter.inventory.drivers import INIT, MOST_LAYERS, Driver
+from exporter.inventory.files.memo import StoreEntries
 from exporter.inventory.files.reader import Reader, is_id
 
 T = TypeVar("T")
@@ -50,15 +53,21 @@ class LayerStore:
         if not names.isdisjoint(driver.own):
             names = names.difference(driver.own)
         #: The names that are known to be those of directories, and where the files of a layer are.
-        self._directories: dict[str, bool] = reader.entries("layer", driver.layers)
-        self._places: dict[str, Place] = reader.entries("place", driver.layers)
+        self._directories: StoreEntries[bool] = reader.entries("layer", driver.layers)
+        self._places: StoreEntries[Place] = reader.entries("place", driver.layers)
         #: The layers that were described, each with what it was described by besides its own files.
-        self._described: dict[str, tuple[object, Layer]] = reader.entries("described", driver.layers)
+        self._described: StoreEntries[tuple[object, Layer]] = reader.entries("described", driver.layers)
         self._listed: dict[str, tuple[LayerId, ...]] = reader.entries("listed", driver.parents or ())
-        for known in (self._directories, self._places, self._described):
-            for gone in known.keys() - names:
-                del known[gone]
-        others = sorted(names - self._directories.keys()) if driver.walkable else []
+        listing = entries if entries is not None else Names()
+        changes = [one.come_to(listing) for one in (self._directories, self._places, self._described)]
+        #: The names of layers of which something else may be known than in the reading before; None: of any.
+        self.renewed = _joined(changes)
+        # Each reading has a number: whoever has missed one does not know what that one found to be renewed.
+        self.turn: int = next(reader.lasting("turn", driver.layers, count))
+        asked = len(self._directories) != len(names) and driver.walkable
+        others = sorted(filterfalse(self._directories.__contains__, names)) if asked else []
+        if self.renewed is not None:
+            self.renewed.update(others)
         others = [name for name in others if not self._is_layer((*driver.layers, name))]
         #: Layers in whose place a symbolic link stands.
         self._linked = frozenset(name for name in others if self._is_link((*driver.layers, name)))
@@ -84,6 +93,10 @@ class LayerStore:
     def _is_link(self, tree: Tree) -> bool:
         """Whether an engine finds a layer there which is not measured. That it is there is known."""
         return self._reader.is_link(tree, harmless=True)
+
+    def renewed_since(self, turn: int) -> set[str] | None:
+        """The names of layers of which something else may be known than in another reading; None: of any."""
+        return self.renewed if self.turn == turn + 1 else None
 
     def expect(self) -> None:
         """Note a gap where there must be layers and there is none: their directory is missing, or is another one."""
@@ -143,10 +156,10 @@ class LayerStore:
         known = self._described.get(name)
         return known[1] if known is not None and known[0] == of else None
 
-    def still_has(self, layers: Mapping[LayerId, Layer]) -> bool:
-        """Whether all of these are what was made of their layers, and hold still."""
-        get = self._described.get
-        return all((known := get(name)) is not None and known[1] is layer for name, layer in layers.items())
+    def keeps(self, name: LayerId, layer: Layer) -> bool:
+        """Whether this is what was made of a layer, and is kept for the next reading."""
+        known = self._described.get(name)
+        return known is not None and known[1] is layer
 
     def describe(self, name: LayerId, of: object, work: Callable[[], Layer], instead: Layer) -> Layer:
         """Describe a layer by these things and its own files, see `attempt`. It is kept where its files are final.
@@ -220,6 +233,15 @@ class LayerStore:
             self._reader.problem(Reason.TOO_LARGE, entry, "lists more layers than engines make")
             return None
         return raw
+
+
+def _joined(changes: Iterable[set[str] | None]) -> set[str] | None:
+    joined = set[str]()
+    for one in changes:
+        if one is None:
+            return None
+        joined |= one
+    return joined
 
 
 _OF_CONTAINERD = "io.containerd."

@@ -1,13 +1,57 @@
 """Caches the data of each object until its entry is dirty, so that a scan reads only changed objects."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 from exporter.core.dirty import Dirty
+from exporter.core.listings import Names
 from exporter.core.measured import Tree
 
 T = TypeVar("T")
 _Key = tuple[str, Tree]
+
+
+class StoreEntries(dict[str, T]):
+    """Values of the entries of one store, by their names, see `Memo.entries`."""
+
+    __slots__ = ("_dropped", "_names")
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: The listing of the store to which these are up to date; None: they are not.
+        self._names: Names | None = None
+        #: Those that were dropped since then.
+        self._dropped: set[str] = set()
+
+    def drop(self, name: str) -> None:
+        """Drop a value: its entry is dirty."""
+        if name in self:
+            del self[name]
+            self._dropped.add(name)
+
+    def drop_all(self) -> None:
+        """Drop all values."""
+        self.clear()
+        self._names = None
+        self._dropped.clear()
+
+    def come_to(self, names: Sequence[str]) -> set[str] | None:
+        """Come to another listing of the store, without the values of entries that are gone.
+
+        Returns the names that came, went, or were dropped since the listing before; None: it may be any.
+        """
+        before, self._names = self._names, names if isinstance(names, Names) else None
+        if before is None or self._names is None:
+            for name in self.keys() - {*names}:
+                del self[name]
+            self._dropped.clear()
+            return None
+        changed = {*self._names.since(before), *self._dropped}
+        self._dropped.clear()
+        for name in changed:
+            if name in self and name not in self._names:
+                del self[name]
+        return changed
 
 
 class Memo:
@@ -25,15 +69,16 @@ class Memo:
         self._lasting: dict[_Key, Any] = {}
         self._derived: dict[_Key, Any] = {}
         #: By store, the values of its entries; see `entries`.
-        self._stores: dict[Tree, dict[str, dict[str, Any]]] = {}
+        self._stores: dict[Tree, dict[str, StoreEntries[Any]]] = {}
 
-    def entries(self, kind: str, store: Tree, also: tuple[Tree, ...] = ()) -> dict[str, Any]:
+    def entries(self, kind: str, store: Tree, also: tuple[Tree, ...] = ()) -> StoreEntries[Any]:
         """Values of the entries of one store, by their names: for whoever asks for all of them at once.
 
         Those of dirty entries are dropped. Whoever uses it fills it, and drops those of entries that are gone.
         `also`: stores with entries by the same names, on which the values depend as well.
         """
-        found = self._stores.setdefault(store, {}).setdefault(kind, {})
+        kinds = self._stores.setdefault(store, {})
+        found = kinds[kind] if kind in kinds else kinds.setdefault(kind, StoreEntries())
         for other in also:
             self._stores.setdefault(other, {})[kind] = found
         return found
@@ -68,11 +113,11 @@ class Memo:
     def _forget_entries(self, dirty: Dirty) -> None:
         for entry in dirty.entries:
             for kept in self._stores.get(entry[:-1], {}).values() if entry else ():
-                kept.pop(entry[-1], None)
+                kept.drop(entry[-1])
         for store, kinds in self._stores.items():
             if dirty.everything or dirty.covers(store):
                 for kept in kinds.values():
-                    kept.clear()
+                    kept.drop_all()
 
     def _drop(self, key: _Key) -> None:
         self._values.pop(key, None)

@@ -4,18 +4,20 @@ import re
 import stat
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import filterfalse
 from typing import Any, TypeVar, cast
 
 from exporter.core.data_root import DataRoot, UnreadableError, reason_of
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.knowledge import Input
-from exporter.core.listings import Names
+from exporter.core.listings import Names, in_order
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Collector
 from exporter.inventory.files.bolt import BoltError, Bucket
 from exporter.inventory.files.database import forget_database, read_database
-from exporter.inventory.files.memo import Memo
+from exporter.inventory.files.memo import Memo, StoreEntries
 from exporter.inventory.files.problems import Problems, Unread
 from exporter.inventory.files.values import Json, decode
 
@@ -31,6 +33,19 @@ MISSING = "it is missing"
 T = TypeVar("T")
 
 _FAILED = object()
+
+
+@dataclass(slots=True)
+class _Objects:
+    """What was found in a directory of objects the last time.
+
+    `found`: the objects, in order. `odd`: the other names, and what something was to be noted of. `whole`: the look
+    has ended.
+    """
+
+    found: list[str] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
+    whole: bool = False
 
 
 def wait_for_writer() -> None:
@@ -83,7 +98,7 @@ class Reader:
         """A store of what is derived from an entry, for this reading and the next ones, see `Memo.derived`."""
         return self._memo.derived(kind, entry, make)
 
-    def entries(self, kind: str, store: Tree, also: tuple[Tree, ...] = ()) -> dict[str, Any]:
+    def entries(self, kind: str, store: Tree, also: tuple[Tree, ...] = ()) -> StoreEntries[Any]:
         """The values of the entries of one store, until an entry is dirty, see `Memo.entries`."""
         return self._memo.entries(kind, store, also)
 
@@ -102,21 +117,17 @@ class Reader:
         `also`: stores with entries by the same names, on which the values depend as well.
         """
         known: dict[str, T] = self.entries(kind, store, also)
-        for name in known.keys() - {*names}:
-            del known[name]
-        if len(known) == len(names):
-            return {name: known[name] for name in names}
-        found: dict[str, T] = {}
-        for name in names:
-            if name in known:
-                found[name] = known[name]
-                continue
+        asked = [*filterfalse(known.__contains__, names)]
+        if len(known) + len(asked) > len(names):
+            for name in known.keys() - {*names}:
+                del known[name]
+        passing: dict[str, T] = {}
+        for name in asked:
             before = self._problems.noted
             value: T | object = self.attempt((*store, name), partial(read, name), _FAILED)
-            found[name] = instead(name) if value is _FAILED else cast("T", value)
-            if self._problems.noted == before:
-                known[name] = found[name]
-        return found
+            kept = known if self._problems.noted == before else passing
+            kept[name] = instead(name) if value is _FAILED else cast("T", value)
+        return {name: passing[name] if name in passing else known[name] for name in names}
 
     def lasting(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:
         """A store for this reading and all later ones, see `Memo.lasting`."""
@@ -268,23 +279,44 @@ class Reader:
     ) -> list[str]:
         """List the directories in a directory of objects whose names `accept` takes; the rest are problems.
 
+        Nobody may change the list. Of one without a change, nothing is asked again but what is no object.
+
         `links`: symbolic links are objects as well. The caller must ask for each whether it is one.
         """
-        found = []
         names = self.names(tree, required=required)
-        known: dict[str, bool] = self.entries("object", tree)
-        for name in known.keys() - {*names}:
-            del known[name]
-        for name in names:
-            if name in known:
-                found.append(name)
-            elif name in ignored:
-                continue
-            elif not accept(name):
-                self.problem(Reason.DECODE, (*tree, name), "not the name of an object", harmless=True)
-            elif self._holds_object((*tree, name), known, links=links):
-                found.append(name)
-        return found
+        known: StoreEntries[bool] = self.entries("object", tree)
+        last = self.derived("objects", tree, _Objects)
+        changed = known.come_to(names)
+        if changed is None or not last.whole:
+            last.found, last.odd, changed = [], [], {*names}
+        last.whole = False  # where this fails, all are looked at the next time
+        asked = sorted(name for name in changed.union(last.odd) if name in names)
+        come = [name for name in asked if self._is_wanted(tree, name, known, accept, ignored, links=links)]
+        left = [name for name in last.found if name not in changed] if changed else last.found
+        if changed:
+            last.found = in_order(left, [name for name in come if name in known])
+        last.odd, last.whole = [name for name in asked if name not in known], True
+        passing = [name for name in come if name not in known]
+        return in_order([*last.found], passing) if passing else last.found
+
+    def _is_wanted(  # noqa: PLR0913 - as `objects`
+        self,
+        tree: Tree,
+        name: str,
+        known: dict[str, bool],
+        accept: Callable[[str], bool],
+        ignored: tuple[str, ...],
+        *,
+        links: bool,
+    ) -> bool:
+        if name in known:
+            return True
+        if name in ignored:
+            return False
+        if not accept(name):
+            self.problem(Reason.DECODE, (*tree, name), "not the name of an object", harmless=True)
+            return False
+        return self._holds_object((*tree, name), known, links=links)
 
     def _holds_object(self, tree: Tree, known: dict[str, bool], *, links: bool) -> bool:
         before = self._problems.noted

@@ -8,12 +8,15 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 
 from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
 from exporter.core.model import Layer, LayerId, LayerKey, Use
 from exporter.inventory.drivers.layer_store import LayerStore
+
+_ID: Callable[[Layer], LayerId] = attrgetter("id")
 
 
 @dataclass(slots=True)
@@ -54,14 +57,14 @@ class Grace:
 class Claims:
     """What the layouts of one driver say of its layers.
 
-    `layers`: the claimed ones. `pending`: names of layers that something on its way, or damaged, refers to.
+    `layers`: the claimed ones. `pending`: each gives names of layers that something on its way, or damaged, refers to.
     `references`: the directories and files in which a reference to a layer can come or go. `doubts`: each says
-    whether something that cannot be read, or is on its way, may refer to any layer; they are called only where that
-    matters. `describe`: describes a layer that is not claimed.
+    whether something that cannot be read, or is on its way, may refer to any layer. Both are called only where a layer
+    is not claimed. `describe`: describes such a layer.
     """
 
     layers: dict[LayerId, Layer] = field(default_factory=dict)
-    pending: set[str] = field(default_factory=set)
+    pending: list[Callable[[], Iterable[str]]] = field(default_factory=list)
     references: list[Tree] = field(default_factory=list)
     doubts: list[Callable[[], bool]] = field(default_factory=list)
     describe: Callable[[LayerId, Use], Layer] | None = None
@@ -69,7 +72,7 @@ class Claims:
     def join(self, older: "Claims") -> None:
         """Add the claims of an older layout. An existing claim is not replaced."""
         self.layers = {**older.layers, **self.layers}
-        self.pending |= older.pending
+        self.pending += older.pending
         self.references += older.references
         self.doubts += older.doubts
         self.describe = self.describe or older.describe
@@ -122,19 +125,23 @@ def classify(
     driver = store.driver.name
     describe = claims.describe or partial(describe_layer, store, parents=())
     rest = store.names - claims.layers.keys() - {*others}
-    layers = [layer for name, layer in claims.layers.items() if store.has(name)]
+    claimed: Iterable[Layer] = claims.layers.values()
+    if store.listed and not store.names >= claims.layers.keys():
+        claimed = (layer for name, layer in claims.layers.items() if store.has(name))
+    layers = [*claimed]
     quiet = max((changed(root, tree) for tree in (*claims.references, store.driver.layers)), default=0.0) if rest else 0
     waiting: set[LayerKey] = set()
     doubtful = bool(rest) and any(doubt() for doubt in claims.doubts)
+    pending = {name for some in claims.pending for name in some()} if rest else set[str]()
     for name in rest:
         orphaned = False
-        if name not in claims.pending and not doubtful:
+        if name not in pending and not doubtful:
             key = LayerKey(driver, name)
             waiting.add(key)
             orphaned = grace.over(key, max(quiet, _used(root, store, name)))
         layers.append(describe(name, Use.ORPHANED if orphaned else Use.PENDING))
     grace.keep({key for key in grace.seen if key.driver != driver} | waiting)
-    return sorted(layers, key=lambda layer: layer.id)
+    return sorted(layers, key=_ID)
 
 
 def _used(root: DataRoot, store: LayerStore, name: LayerId) -> float:

@@ -54,13 +54,15 @@ class GraphLayout:
         migration = read_migration(reader)
         names = reader.objects(GRAPH, is_id, ignored=(DOWNLOADS,), required=not migration.began)
         moved = Moved(reader, migration, reading.layers, newer=bool(reading.drivers))
-        homeless = {name for name in names if not any(store.has(name) for store in stores)}
-        seen = {name for store in stores for name in store.names}
-        for store in () if seen.issuperset(names) else stores:  # which driver had the others is not known
+        unseen = {*names}.difference(*(store.names for store in stores))
+        homeless = unseen if all(store.listed for store in stores) else set[str]()
+        for store in stores if unseen else ():  # which driver had the others is not known
             reader.expect(store.driver.layers)
             if not reader.exists(store.driver.layers):
                 reader.gap(Input.IMAGE_CONFIGS, store.driver.layers, MISSING, driver=store.driver.name)
-        live = [name for name in names if not moved.has(name, homeless=name in homeless)]
+        live = names
+        if moved.began or reading.drivers:
+            live = [name for name in names if not moved.has(name, homeless=name in homeless)]
         entries = graph_store.read_graph(reader, live, stores, reading.previous)
 
         def gone(image: str) -> bool:
@@ -77,7 +79,7 @@ class GraphLayout:
         kept = [one for one in found if one.entries or one.driver not in reading.drivers]
         # What an engine has moved may be described in a directory of `image` that is not there, or cannot be read.
         lost = migration.began and not reading.drivers
-        gone_away = {LayerId(name) for name in names} - {LayerId(name) for name in live}
+        gone_away = set(map(LayerId, names)).difference(live) if live is not names else set[LayerId]()
         for one in found:
             if one.driver not in reading.drivers and (lost or one.store.names & gone_away):
                 _note_lost(reader, one.driver)
@@ -169,7 +171,7 @@ class GraphPart:
     @property
     def places(self) -> object:
         """The layers that are there, and the images."""
-        return PartPlaces(self.store.names, self._graph.entries)
+        return PartPlaces(self.store.names, self._graph.entries, self.store.turn, self.store.renewed)
 
     def why_not_loaded(self, _container: ContainerId) -> str:
         """Return "": an engine of this layout loads a container without a look at its layers."""
@@ -183,12 +185,9 @@ class GraphPart:
     def claim(self, containers: Sequence[Container]) -> Claims:
         """Claim the layers of images and of `containers`."""
         store = self.store
-        found = dict(self._graph.image_layers() or self._image_layers())
-        for name, parents in self._of_containers(containers).items():
-            found.setdefault(name, describe_layer(store, name, Use.CONTAINER, parents))
         return Claims(
-            found,
-            pending=self._referred(containers),
+            {**self._container_layers(containers), **(self._graph.image_layers() or self._image_layers())},
+            pending=[lambda: self._referred(containers)],
             references=[GRAPH, ("containers",), ("volumes",), (TAGS + store.driver.name,)],
             doubts=[lambda: self._doubtful or _downloads(self._root)],
         )
@@ -206,16 +205,19 @@ class GraphPart:
             return describe_layer(self.store, name, Use.IMAGE, (), recorded=entry.size)
         return describe_layer(self.store, name, Use.IMAGE, (LayerId(entry.parent),) if entry.parent else ())
 
-    def _of_containers(self, containers: Sequence[Container]) -> Mapping[LayerId, tuple[LayerId, ...]]:
-        """The layers that containers own, each with the layers to compare it with, nearest first."""
-        owned: dict[LayerId, tuple[LayerId, ...]] = {}
-        for container in containers:
-            own, init = LayerId(container.id), LayerId(container.id + INIT)
-            image = (LayerId(container.image_id),) if container.image_id else ()
-            owned[own] = (init, *image)
-            owned[init] = image
-        there = self.store.names if self.store.listed else owned.keys()
-        return {name: parents for name, parents in owned.items() if name in there}
+    def _container_layers(self, containers: Sequence[Container]) -> Mapping[LayerId, Layer]:
+        """The layers that containers own."""
+        own, store = self._graph.own_layers, self.store
+        for container in own.come_to(store, containers):
+            for name, parents in _own_layers(container).items():
+                own.layers.pop(name, None)
+                if not store.has(name):
+                    continue
+                layer = own.layers[name] = describe_layer(store, name, Use.CONTAINER, parents)
+                if not store.keeps(name, layer):
+                    own.passing.add(container.id)
+        own.turn = store.turn
+        return own.layers
 
     def _referred(self, containers: Sequence[Container]) -> set[str]:
         """The ids of layers that something is based on, also where the graph has lost them."""
@@ -232,6 +234,13 @@ class GraphPart:
             lowers = (store.lower(name) for name in store.names if is_id(name.removesuffix(INIT)))
             wanted.update(lower[1] for lower in lowers if lower is not None)
         return wanted
+
+
+def _own_layers(container: Container) -> dict[LayerId, tuple[LayerId, ...]]:
+    """The layers of a container, each with those to compare it with, nearest first."""
+    own, init = LayerId(container.id), LayerId(container.id + INIT)
+    image = (LayerId(container.image_id),) if container.image_id else ()
+    return {own: (init, *image), init: image}
 
 
 def _downloads(root: DataRoot) -> bool:

@@ -1,13 +1,14 @@
 """The images of one graph driver in the graph layout, from one reading to the next."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import is_
 
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason
-from exporter.core.model import Image, Layer, LayerId
-from exporter.inventory.drivers import MOST_LAYERS
+from exporter.core.model import Container, Image, Layer, LayerId
+from exporter.core.splices import change
+from exporter.inventory.drivers import INIT, MOST_LAYERS
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import MISSING, Reader
 from exporter.inventory.layouts.graph_store import GRAPH, TAGS, GraphEntry, References, nothing
@@ -21,9 +22,10 @@ class _ImagesBefore:
     image was moved, so the same has the same result.
     """
 
-    entries: list[GraphEntry] = field(default_factory=list)
+    entries: dict[str, GraphEntry] = field(default_factory=dict)
     references: References | None = None
     names: frozenset[LayerId] = frozenset()
+    turn: int = -1
     listed: bool = True
     asked: frozenset[str] = frozenset()
     settled: bool = False
@@ -36,14 +38,44 @@ class _ImagesBefore:
 
     def holds(self, entries: Mapping[str, GraphEntry], references: References, store: LayerStore) -> bool:
         """Whether all that these were made of is as it was."""
+        renewed = store.renewed_since(self.turn)
         return (
             self.settled
             and self.listed == store.listed
             and len(self.entries) == len(entries)
-            and all(map(is_, self.entries, entries.values()))
+            and all(map(is_, self.entries.values(), entries.values()))
             and self.references == references
-            and self.asked.isdisjoint(self.names ^ store.names)
+            and self.asked.isdisjoint(self.names ^ store.names if renewed is None else renewed)
         )
+
+
+@dataclass(slots=True)
+class OwnLayers:
+    """The layers of containers in the last reading, of which `turn` is the number; see `LayerStore`.
+
+    `layers`: by name. `passing`: the ids of containers of whose layers one has to be described each time.
+    """
+
+    turn: int = -2
+    containers: Sequence[Container] = ()
+    layers: dict[LayerId, Layer] = field(default_factory=dict)
+    passing: set[str] = field(default_factory=set)
+
+    def come_to(self, store: LayerStore, containers: Sequence[Container]) -> Iterable[Container]:
+        """Come to other containers; return those of whose layers something else may be known."""
+        renewed, self.turn = store.renewed_since(self.turn), -2
+        before, self.containers = self.containers, containers
+        if renewed is None or not (store.listed and store.driver.sums_files):
+            self.layers, self.passing = {}, set()
+            return containers
+        changed = change(before, containers)
+        for one in changed.removed:
+            for name in (one.id, one.id + INIT):
+                self.layers.pop(LayerId(name), None)
+        again = {name.removesuffix(INIT) for name in renewed} | self.passing
+        again.update(one.id for one in changed.added)
+        self.passing = set()
+        return [one for one in containers if one.id in again or one.image_id in again] if again else ()
 
 
 class GraphStore:
@@ -61,6 +93,9 @@ class GraphStore:
         self.entries: dict[str, GraphEntry] = {}
         self.missing: set[str] = set()
         self._last = _ImagesBefore()
+        self._holds_layers = False
+        #: What was made of containers' layers in the last reading, after `images`.
+        self.own_layers = OwnLayers()
 
     @property
     def driver(self) -> str:
@@ -69,16 +104,21 @@ class GraphStore:
 
     def claim(self, graph: Mapping[str, GraphEntry], homeless: frozenset[str]) -> frozenset[str]:
         """Add the images whose layers this driver has, and those of `homeless` that it refers to; return the latter."""
-        mine = {image for image in graph if image in self.store.names}
-        wanted: set[str] = {parent for image in mine if (parent := graph[image].parent)}
-        wanted.update(image for image in graph if self.references.names(image))
-        claimed = frozenset(wanted & homeless)
+        mine = graph.keys() & self.store.names
+        claimed = frozenset[str]()
+        if homeless:
+            wanted: set[str] = {parent for image in mine if (parent := graph[image].parent)}
+            wanted.update(image for image in homeless if self.references.names(image))
+            claimed = frozenset(wanted & homeless)
         self.adopt(graph, mine | claimed)
         return claimed
 
     def adopt(self, graph: Mapping[str, GraphEntry], images: set[str] | frozenset[str]) -> None:
         """Add these entries of the graph to this driver."""
-        self.entries.update((image, graph[image]) for image in sorted(images))
+        if len(images) == len(graph):  # all of it, which is in order
+            self.entries.update(graph)
+        else:
+            self.entries.update((image, graph[image]) for image in sorted(images))
 
     def images(self, reader: Reader) -> list[Image]:
         """List the images with their chains, and note what is missing on the way."""
@@ -86,29 +126,33 @@ class GraphStore:
             reader.expect((TAGS + self.driver,))
             self.store.expect()
         last = self._last = reader.derived("images", (TAGS + self.driver,), _ImagesBefore)
+        self.own_layers = reader.derived("own layers", (TAGS + self.driver,), OwnLayers)
         if self._moved is nothing and last.holds(self.entries, self.references, self.store):
             self.missing.update(last.missing)
-            last.names = self.store.names
+            self.entries = last.entries
+            layers, renewed = last.layers, self.store.renewed_since(last.turn)
+            self._holds_layers = layers is not None and renewed is not None and layers.keys().isdisjoint(renewed)
+            last.names, last.turn = self.store.names, self.store.turn
             return last.images
         last.settled, before = False, reader.noted  # where this fails, the next reading makes them again
         images = self._images(reader, last)
         parents = (entry.parent for entry in self.entries.values())
         named = (self.references.tags, self.references.digests, self.missing, self.entries)
         last.asked = frozenset().union(filter(None, parents), *named)
-        last.entries, last.references = [*self.entries.values()], self.references
-        last.names, last.listed = self.store.names, self.store.listed
+        last.entries, last.references = self.entries, self.references
+        last.names, last.turn, last.listed = self.store.names, self.store.turn, self.store.listed
         last.images, last.missing, last.layers = images, frozenset(self.missing), None
         last.settled = reader.noted == before
         return images
 
     def image_layers(self) -> dict[LayerId, Layer] | None:
         """The layers of the images, where all of them are as they were in the last reading; after `images`."""
-        layers = self._last.layers
-        return layers if self._last.settled and layers is not None and self.store.still_has(layers) else None
+        return self._last.layers if self._holds_layers else None
 
     def note_image_layers(self, layers: Mapping[LayerId, Layer]) -> None:
         """Note the layers of the images for the next reading."""
-        self._last.layers = {**layers} if self.store.still_has(layers) else None
+        kept = all(self.store.keeps(name, layer) for name, layer in layers.items())
+        self._last.layers = {**layers} if kept else None
 
     def _images(self, reader: Reader, last: _ImagesBefore) -> list[Image]:
         parents = {entry.parent for entry in self.entries.values()}
@@ -241,7 +285,7 @@ class GraphStore:
 
 def share_out(stores: list[GraphStore], graph: Mapping[str, GraphEntry]) -> None:
     """Give each entry of the graph to the drivers that have its layer, else to those that refer to it."""
-    homeless = frozenset(image for image in graph if not any(image in store.store.names for store in stores))
+    homeless = frozenset(graph.keys()).difference(*(store.store.names for store in stores))
     claimed: frozenset[str] = frozenset()
     for store in stores:
         claimed |= store.claim(graph, homeless)

@@ -240,7 +240,7 @@ class LayerdbPart:
         found = {name: describer(name, use) for name, use in names.items() if database.has(name)}
         return Claims(
             {name: replace(layer, held=held[name]) if name in held else layer for name, layer in found.items()},
-            pending={*database.moving},
+            pending=[lambda: database.moving],
             references=[*database.references(), ("containers",), buildkit.HOME, buildkit.SNAPSHOTS],
             doubts=[lambda: database.doubtful or self._builds.doubtful],
             describe=describer,

@@ -53,16 +53,23 @@ class ContainerLayers:
 
 @dataclass(frozen=True, slots=True)
 class PartPlaces:
-    """What a part says of containers by their ids and their images alone: the names of layers, and the images."""
+    """What a part says of containers by their ids and their images alone: the names of layers, and the images.
+
+    `turn` and `renewed` are those of the layers, see `LayerStore`.
+    """
 
     names: frozenset[str]
     images: Mapping[str, object]
+    turn: int
+    renewed: set[str] | None
 
     def changed(self, before: object) -> set[str] | None:
         """The ids of containers and images of which something else may be said than before; None: of any."""
         if not isinstance(before, PartPlaces):
             return None
-        return {*(self.names ^ before.names), *changed_keys(self.images, before.images)}
+        known = self.renewed if self.turn == before.turn + 1 else None
+        names = self.names ^ before.names if known is None else known
+        return {*names, *changed_keys(self.images, before.images)}
 
 
 class DriverPart(Protocol):

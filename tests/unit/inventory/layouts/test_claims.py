@@ -58,7 +58,7 @@ class _Host:
             store = LayerStore(driver_named(driver), Reader(root, Collector.IMAGES, Problems(), Memo()))
             layers = {LayerId(name): _layer(LayerId(name), Use.IMAGE) for name in claimed}
             doubts = [lambda: False, lambda: doubt]
-            claims = Claims(layers, {*pending}, [_REFERENCES], doubts, _layer)
+            claims = Claims(layers, [lambda: pending], [_REFERENCES], doubts, _layer)
             found = classify(root, store, claims, self.grace, [LayerId(name) for name in others])
         assert [layer.id for layer in found] == sorted(layer.id for layer in found)
         return {layer.id: layer.use.value for layer in found}
