@@ -64,9 +64,9 @@ class Host:
             return Dirty(frozenset(areas.entry_of(tree) for tree in changed if tree))
 
     def _restart(self) -> None:
-        homes = sorted((self.path / "containers").iterdir())
-        config = next(self._random.choice(homes).glob("config*.json")) if homes else None
-        if config is not None:
+        configs = sorted(self.path.glob("containers/*/config*.json"))
+        if configs:
+            config = self._random.choice(configs)
             config.write_text(config.read_text().replace("{", '{"RestartCount": 1, ', 1))
 
 
@@ -95,7 +95,7 @@ class GraphHost(Host):
 
     @property
     def removals(self) -> list[Callable[[], None]]:
-        return [self._remove, self._remove_image, self._lose]
+        return [self._remove, self._remove_image, self._lose, self._stray]
 
     def _image(self) -> None:
         made, size = digest(self.name()), self._random.choice([None, 1])
@@ -125,11 +125,24 @@ class GraphHost(Host):
         parts = [("graph", self.pick(self._images))] + [
             ("aufs", part, self.pick([*self._images, *self._containers])) for part in ("diff", "layers", "mnt")
         ]
-        lost = self.path.joinpath(*self._random.choice(parts))
-        if lost.is_dir():
-            shutil.rmtree(lost)
-        else:
-            lost.unlink(missing_ok=True)
+        _lose(self.path.joinpath(*self._random.choice(parts)))
+
+    def _stray(self) -> None:
+        """Put something in the place of an object, or take it away, or put something else there."""
+        store = self._random.choice(["aufs/diff", "aufs/layers", "containers", "graph"])
+        stray = self.path / store / digest(f"stray{self._random.randrange(2)}")
+        _lose(stray)
+        put: list[Callable[[], None]] = [stray.touch, stray.mkdir, lambda: None]
+        if store.startswith("aufs"):  # of a container behind a link, what was known before counts
+            put.append(lambda: stray.symlink_to("nowhere"))
+        self._random.choice(put)()
+
+
+def _lose(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink(missing_ok=True)
 
 
 class LayerdbHost(Host):

@@ -292,9 +292,10 @@ class Reader:
         last.whole = False  # where this fails, all are looked at the next time
         asked = sorted(name for name in changed.union(last.odd) if name in names)
         come = [name for name in asked if self._is_wanted(tree, name, known, accept, ignored, links=links)]
-        left = [name for name in last.found if name not in changed] if changed else last.found
-        if changed:
-            last.found = in_order(left, [name for name in come if name in known])
+        good = [name for name in come if name in known]
+        if changed or good:
+            left = [name for name in last.found if name not in changed]
+            last.found = in_order(left, good)
         last.odd, last.whole = [name for name in asked if name not in known], True
         passing = [name for name in come if name not in known]
         return in_order([*last.found], passing) if passing else last.found

@@ -3,8 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.core.splices import splice
-from exporter.figures.difference import change
+from exporter.core.splices import Mapped, change, splice, with_equals
 
 _SEQUENCES = st.lists(st.integers(0, 5), unique=True, max_size=6)
 
@@ -20,3 +19,34 @@ def test_what_is_outside_of_a_splice_is_the_same(before: list[int], now: list[in
     changed = change(before, now)
     assert set(changed.added) == set(now[start:end_now]) - set(before[start:end_before])
     assert set(changed.removed) == set(before[start:end_before]) - set(now[start:end_now])
+
+
+@given(st.lists(_SEQUENCES, max_size=6))
+def test_a_value_is_made_once_for_each_object(sequences: list[list[int]]) -> None:
+    mapped, made, before = Mapped[int, list[int]](), list[int](), dict[int, list[int]]()
+
+    def make(one: int) -> list[int]:
+        made.append(one)
+        return [one]
+
+    for now in sequences:
+        made.clear()
+        values = mapped.update([*now], make)
+        assert [one for (one,) in values] == now
+        assert sorted(made) == sorted(set(now) - before.keys())
+        found = dict(zip(now, values, strict=True))
+        assert all(found[one] is before[one] for one in found.keys() & before.keys())
+        before = found
+
+
+@given(_SEQUENCES, st.sets(st.integers(0, 5)), _SEQUENCES)
+def test_objects_that_are_equal_to_those_before_are_these(before: list[int], again: set[int], now: list[int]) -> None:
+    """`again` are read once more, and are other objects."""
+    old = tuple((one, one // 2) for one in before)
+    kept = {one[0]: one for one in old if one[0] not in again}
+    new = tuple(kept.get(one) or (one, one // 2 + (one in again and one == 5)) for one in now)
+    found = with_equals(new, old, lambda one: one[0])
+    assert found == new
+    known = {id(one) for one in old}
+    assert all((id(one) in known) == (one in old) for one in found)
+    assert (found is old) == (found == old)
