@@ -19,7 +19,7 @@ MUTATION_TOOL := cosmic-ray==8.7.0
 APT_BENCHMARK := docker.io $(DOCKER_CLIENT) busybox-static gdu prometheus
 
 .PHONY: help setup demo demo-prometheus test test-unit test-process test-system test-pythons test-newest test-oldest test-debian \
-	benchmark fleet soak churn dashboards mutants picture lint format lock wheel deb clean apt-test
+	benchmark fleet soak churn changes dashboards mutants picture lint format lock wheel deb clean apt-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -109,6 +109,9 @@ soak: setup ## Run a real engine for ten minutes with each driver while Promethe
 
 churn: setup ## Kill, stop and starve the processes of an exporter for five minutes while it is scraped, and compare at the end
 	$(BIN)/python -m benchmarks.churn
+
+changes: setup ## Change a root of each layout 10,000 times at random, and compare with a fresh process all the way (an hour)
+	$(BIN)/python -m benchmarks.changes
 
 mutants: setup ## Change what works figures out, and print the changes that no test notices (hours; PARTS="bolt reclaim")
 	@[ -x .venv-mutants/bin/cosmic-ray ] || { $(PYTHON) -m venv --clear .venv-mutants && \

@@ -81,8 +81,9 @@ class RemeasureSchedule:
             if entry is None:
                 pause = self._interval if active else _STOPPED_SECONDS
                 self._entries[tree] = _DueTree(area, active, pause, date, now + pause)
-            elif entry.active != active:
-                entry.active = active
+            elif (entry.area, entry.active) != (area, active):
+                # A container that is gone, too, may have written just before, and its layer may stay.
+                entry.area, entry.active = area, active
                 entry.interval = self._interval if active else _STOPPED_SECONDS
                 entry.due = now  # the last writes may be newer than the measurement
 

@@ -21,6 +21,8 @@ from exporter.inventory.layouts.part import ContainerLayers, Part, Reading
 #: The engine adds files to an entry after it was made (the time of a tag, the name of an init layer), and no event
 #: of the store tells of that.
 _FILLED_LATER = Signature(changes=True)
+#: A layer is complete when its entry is renamed into place. A file that is lost in it later has no event.
+_COMPLETE = Signature(changes=True, has_events=True)
 
 _CONTAINERS: Tree = ("containers",)
 
@@ -60,7 +62,7 @@ class LayerdbLayout:
         _area(source=Input.NAMES, signature=Signature()),
         _area("distribution", "diffid-by-digest", "sha256", source=Input.LAYER_STORES, watched=False),
         _area("distribution", "v2metadata-by-diffid", "sha256", source=Input.LAYER_STORES, watched=False),
-        _area("layerdb", "sha256", source=Input.LAYER_STORES, counted="layerdb"),
+        _area("layerdb", "sha256", source=Input.LAYER_STORES, signature=_COMPLETE, counted="layerdb"),
         _area("layerdb", "mounts", source=Input.LAYER_STORES, signature=_FILLED_LATER, counted="mounts"),
         _area("layerdb", "tmp", source=Input.LAYER_STORES),
         _area("imagedb", "content", "sha256", source=Input.IMAGE_CONFIGS, counted="imagedb"),

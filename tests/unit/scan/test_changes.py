@@ -41,6 +41,8 @@ def test_what_is_read_change_by_change_is_what_a_fresh_process_reads(
     before = scanner.scan()
     for step in range(1, _STEPS + 1):
         host.change()
+        if step % _COMPARED_EVERY == 0:
+            host.settle()
         taken = _read(scanner, host)
         old = {hash(one): one for one in _objects(before.inventory)}
         for one in _objects(taken.inventory):

@@ -172,7 +172,7 @@ def test_a_store_that_comes_is_new_and_one_that_goes_is_none(host: _Host) -> Non
     [
         (("image", "overlay2", "imagedb", "metadata", "sha256"), True),
         (("image", "overlay2", "layerdb", "mounts"), True),
-        (("image", "overlay2", "layerdb", "sha256"), False),
+        (("image", "overlay2", "layerdb", "sha256"), True),
         (("layers", "overlay2", "layerdb", "mounts"), False),
         (("containers",), False),
         ((), False),

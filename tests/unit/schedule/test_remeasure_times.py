@@ -225,6 +225,19 @@ def test_what_starts_and_what_stops_is_measured_at_once_and_then_by_its_new_paus
         assert schedule.next_due == now + pause
 
 
+def test_the_layer_that_a_container_leaves_behind_is_measured_once_more() -> None:
+    """It may have run, written and ended since it was measured."""
+    mine = layer("web", Use.CONTAINER)
+    schedule = _schedule(mine.trees, Inventory(layers=(mine,), containers=(_container("web", _EXITED),)))
+    left = Inventory(layers=(layer("web", Use.ORPHANED),))
+    schedule.plan(_plan(mine.trees), left, [], 20, 1020)
+    assert schedule.due(20) == [*mine.trees]
+    assert schedule.oldest() == {}, "it is no container's any more"
+    schedule.done(mine.trees[0], 21, 1021, grew=True)
+    schedule.plan(_plan(mine.trees), left, [], 30, 1030)
+    assert schedule.next_due == 21 + _HOUR
+
+
 def test_what_was_started_again_and_is_quiet_has_the_pauses_of_what_runs() -> None:
     tree: Tree = ("overlay2", "web")
     ended, runs = (
