@@ -218,8 +218,8 @@ def _judge(scraper: Scraper, exporter: Subject, state: Path) -> list[str]:
     tracebacks = _TRACEBACK.findall(log)
     print(f"{len(tracebacks)} tracebacks of processes that could not start")
     wrong += [one for one in tracebacks if "Too many open files" not in one][:10]
-    found = [line.strip() for line in exporter.lines if re.search(r"event=(internal\.error|root\.unreadable)", line)]
-    wrong += [line for line in found if "Too many open files" not in line][:10]
+    errors = [line.strip() for line in exporter.lines if re.search(r"event=(internal\.error|root\.unreadable)", line)]
+    wrong += [line for line in errors if "Too many open files" not in line][:10]
     if (left := _left(state)) != ["cache"]:
         wrong.append(f"the state directory has {left}")
     events = Counter(found[1] for line in exporter.lines if (found := re.search(r"event=(\S+)", line)))

@@ -59,7 +59,11 @@ class Faults:
     def stop(self, processes: list[int]) -> Callable[[], None]:
         """Stop one of these with SIGSTOP, until it is undone with SIGCONT."""
         stopped = self._send(processes, signal.SIGSTOP)
-        return lambda: self._send(stopped, signal.SIGCONT) and None
+
+        def go_on() -> None:
+            self._send(stopped, signal.SIGCONT)
+
+        return go_on
 
     def no_descriptors(self, processes: list[int], spare: int = _SPARE_DESCRIPTORS) -> Callable[[], None]:
         """Leave one of these no new descriptors, or fewer than `spare`."""

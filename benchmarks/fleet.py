@@ -164,8 +164,8 @@ def report(results: Sequence[Result], series: int, label: str | None = None) -> 
         "| group of rules | interval | seconds | share of one core | the most |",
         "|---|---|---|---|---|",
     ]
-    for group, own in itertools.groupby(many.rules, lambda one: one.part):
-        lines.append(_group(group, list(own)))
+    for group, rules in itertools.groupby(many.rules, lambda one: one.part):
+        lines.append(_group(group, list(rules)))
     met = "met" if many.share <= _RULES_SHARE else "missed"
     lines.append(f"| all | | | {100 * many.share:.1f} %, budget {100 * _RULES_SHARE:.0f} %: {met} | |")
     lines += ["", "| first screen | queries | seconds | budget | the most |", "|---|---|---|---|---|"]
