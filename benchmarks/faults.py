@@ -9,7 +9,8 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-_SCANNING = b"exporter.service.scan_process"
+from exporter.core.process_name import SCANNING
+
 _SPARE_DESCRIPTORS = 4
 _FILLED_PIECE = 1 << 12
 
@@ -27,7 +28,7 @@ def descendants(process: int) -> Iterator[int]:
 
 def scanning_processes(serving: int) -> list[int]:
     """The scanning process below a serving one; none while it is started again."""
-    return [one for one in descendants(serving) if _SCANNING in _command(one)]
+    return [one for one in descendants(serving) if _scans(one)]
 
 
 def workers(serving: int) -> list[int]:
@@ -35,11 +36,12 @@ def workers(serving: int) -> list[int]:
     return [one for scanning in scanning_processes(serving) for one in descendants(scanning)]
 
 
-def _command(process: int) -> bytes:
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
-    except OSError:
-        return b""
+def _scans(process: int) -> bool:
+    """Whether it is a scanning process: the first one is a copy of the serving one with another name."""
+    with contextlib.suppress(OSError):
+        named = Path(f"/proc/{process}/comm").read_text().strip() == SCANNING
+        return named or b"exporter.service.scan_process" in Path(f"/proc/{process}/cmdline").read_bytes()
+    return False
 
 
 class Faults:

@@ -1,6 +1,5 @@
 """Decides where the exporter may write: never below the data root, also not through a link or a bind mount."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from exporter.config.settings import SettingsError
 from exporter.core.atomic_write import require_replaceable
 from exporter.core.hang_probe import HANG_PROBE
+from exporter.core.hashes import sha256
 from exporter.core.mountinfo import MountPoint, mount_of, read_mounts
 
 
@@ -35,7 +35,7 @@ def cache_file_for(given: str, root: str) -> str:
         directory = os.path.join(home, "docker-storage-exporter")
     if not os.path.isabs(directory):
         return ""  # a user without a home directory: it would be below the current directory, which may be any
-    name = hashlib.sha256(os.fsencode(_resolved(root))).hexdigest()[:12]
+    name = sha256(os.fsencode(_resolved(root))).hexdigest()[:12]
     file = os.path.join(directory, f"layers-{name}.json")
     return "" if is_below(file, root) else file
 

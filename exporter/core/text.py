@@ -1,8 +1,9 @@
 """Turns names from the disk into label values: valid UTF-8, at most 200 characters, different for different names."""
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
+
+from exporter.core.hashes import sha256
 
 MAX_LENGTH = 200
 SHORT = 12
@@ -21,7 +22,7 @@ def shorten(value: str) -> str:
     """Cut a text that is too long; the result ends in a digest of the whole text."""
     if len(value) <= MAX_LENGTH:
         return value
-    digest = hashlib.sha256(value.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGEST]
+    digest = sha256(value.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGEST]
     return f"{value[: MAX_LENGTH - _DIGEST - 1]}~{digest}"
 
 

@@ -6,7 +6,6 @@ of the process that answers scrapes.
 
 import os
 import selectors
-import sys
 import time
 from collections.abc import Sequence
 
@@ -29,6 +28,8 @@ from exporter.service.ipc import ANOTHER_ROOT, Order, OrderReader, ScanAgain, Sh
 _PROGRESS_SECONDS = 1.0
 _SAVE_SECONDS = 5.0
 _TRIM_SECONDS = 60.0
+#: Not `sys.stdout`: that of a copy is what the process had that was copied.
+_STDOUT = 1
 
 
 class ScanLoop:
@@ -59,7 +60,7 @@ class ScanLoop:
         self._scheduler = Scheduler(config, self._scanner, pool, start.counters, confinement)
         self._log = ScanLog()
         self._publisher = Publisher(config.shown)
-        self._output = sys.stdout.buffer
+        self._output = os.fdopen(_STDOUT, "wb", closefd=False)
         self._published_changes = -1
         self._published = self._saved = self._trimmed = 0.0
         self._settled = False

@@ -5,7 +5,6 @@ It starts its workers first and imports its other modules meanwhile: both take a
 
 import os
 import signal
-import sys
 
 from exporter.core import log
 from exporter.core.fault_log import FAULT_LOG
@@ -18,13 +17,15 @@ from exporter.service.ipc import OrderReader, StartScanning
 from exporter.service.sandbox import SandboxError
 
 _NICEST = 19
+#: Not `sys.stdin`: that of a copy is what the process had that was copied.
+_STDIN = 0
 
 
 def _first_order(orders: OrderReader) -> StartScanning:
     """Wait for the first order. Orders after it in the same read ask for a scan: the first scan is one."""
     while not (received := orders.read()):
         if received is None:
-            sys.exit(0)
+            os._exit(0)
     order = received[0]
     assert isinstance(order, StartScanning), "the serving process begins with this order"
     return order
@@ -48,7 +49,7 @@ def main() -> None:
 
 def _run() -> None:
     OOM_SCORE.add(SCANNING)
-    orders = OrderReader(sys.stdin.fileno())
+    orders = OrderReader(_STDIN)
     start = _first_order(orders)
     config = start.config
     log.configure(config.log.level, config.log.style)

@@ -1,13 +1,28 @@
-"""Starts scanning processes with the rights of this one. It imports little: `run` starts the first one with it."""
+"""Starts scanning processes with the rights of this one.
+
+The first one is a copy of this process (fork), so that what both need is loaded once and is in memory once. A process
+with threads, such as those that ask for free space, must not be copied: what they held would be held for ever. So later
+ones are another program.
+"""
 
 import contextlib
+import gc
+import importlib
 import os
 import signal
 import sys
 from io import FileIO
 from typing import NamedTuple
 
+from exporter.core.interrupts import interrupts_held
+from exporter.core.process_name import SCANNING, name_process
 from exporter.service.launcher import PROGRAM
+
+#: What the serving and the scanning process both need. What these import in turn is most of both.
+_SHARED = ("exporter.service.sandbox", "exporter.service.ipc", "exporter.expose.published", "exporter.core.fault_log")
+#: Modules have hardly any cycles: to look for these while they are loaded takes a twelfth of that time.
+_RARELY = 500_000
+_MOST_DESCRIPTORS = 1024
 
 
 class Spawned(NamedTuple):
@@ -33,18 +48,50 @@ def spawn(orders: int, output: int) -> int:
 
 
 def spawn_first() -> Spawned | None:
-    """Start one that loads its modules while this process loads its own; None where that fails: it is tried again.
+    """Start one that loads the rest of its modules while this process does; None where that fails: it is tried again.
 
-    Where this process ends before it gives an order, the other one ends, too.
+    This process may not have threads yet. Where it ends before it gives an order, the other one ends, too.
     """
+    _load_shared()
     with contextlib.ExitStack() as undo, contextlib.suppress(OSError):
         (orders, feeding), (output, publishing) = pipe(undo), pipe(undo)
-        pid = spawn(orders.fileno(), publishing.fileno())
+        with interrupts_held():
+            pid = os.fork()
+            if pid == 0:
+                _scan(orders.fileno(), publishing.fileno())
         undo.pop_all()
         orders.close()
         publishing.close()
         return Spawned(pid, feeding, output)
     return None
+
+
+def _load_shared() -> None:
+    """Load what a copy of this process needs as well."""
+    before = gc.get_threshold()
+    gc.set_threshold(_RARELY)
+    for module in _SHARED:
+        importlib.import_module(module)
+    gc.freeze()  # a look for cycles writes to each object, and a page that is written to is not shared any more
+    gc.set_threshold(*before)
+
+
+def _scan(orders: int, output: int) -> None:
+    """Go on as a scanning process, in a copy of the process that serves, and end with it."""
+    try:
+        name_process(SCANNING)
+        os.setpgid(0, 0)  # as above
+        os.dup2(orders, 0)
+        os.dup2(output, 1)
+        most = os.sysconf("SC_OPEN_MAX")
+        os.closerange(3, most if most > 0 else _MOST_DESCRIPTORS)  # the sockets of systemd, and our ends of the pipes
+        from exporter.service.scan_process import main  # noqa: PLC0415 - only the copy loads it
+
+        main()
+    except Exception as error:  # noqa: BLE001 - of what is loaded, such as no memory for it: another one is started
+        os.write(2, f"docker-storage-exporter: the scanning process cannot be loaded: {error!r}\n".encode())
+    finally:
+        os._exit(1)
 
 
 def pipe(undo: contextlib.ExitStack) -> tuple[FileIO, FileIO]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from exporter.core.oom_score import SCANNING, WORKER
+from exporter.core.process_name import SCANNING as NAME
 from tests.support.exporter import exporter
 from tests.support.roots import graph_root
 from tests.support.waiting import eventually
@@ -12,8 +13,10 @@ def _score(process: int) -> int:
     return int(Path(f"/proc/{process}/oom_score_adj").read_text())
 
 
-def _command(process: int) -> str:
-    return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+def _said(process: int) -> str:
+    """Its name and its command line."""
+    home = Path(f"/proc/{process}")
+    return (home / "comm").read_text() + (home / "cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
 def _below(process: int) -> list[int]:
@@ -32,11 +35,11 @@ def test_a_worker_goes_before_the_scanning_process_and_that_before_the_serving_o
         def all_there() -> bool:
             for process in _below(running.process.pid):
                 try:
-                    command, score = _command(process), _score(process)
+                    said, score = _said(process), _score(process)
                 except OSError:
                     continue  # a worker with nothing to do ends
-                scores.update({name: score for name in ("scan_process", "worker_main") if name in command})
+                scores.update({name: score for name in (NAME, "worker_main") if name in said})
             return len(scores) == 2
 
         eventually(all_there, otherwise=lambda: str(scores))
-    assert scores == {"scan_process": min(1000, own + SCANNING), "worker_main": WORKER}
+    assert scores == {NAME: min(1000, own + SCANNING), "worker_main": WORKER}

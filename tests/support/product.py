@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from exporter.config.limits import Shown
 from exporter.config.settings import NO_CONTAINERD
 from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.model import Snapshot
+from exporter.core.process_name import SCANNING
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.render import render
 from exporter.expose.metrics.status import status_families
@@ -120,9 +121,9 @@ def descendants(process: int) -> list[int]:
 def scanning(process: int) -> list[int]:
     """The scanning processes below a process: one, or none while it is being started again.
 
-    What one of them starts has its command line until it executes another program, and is not counted.
+    What one of them starts has its name or command line until it executes another program, and is not counted.
     """
-    found = [one for one in descendants(process) if b"exporter.service.scan_process" in _command_line(one)]
+    found = [one for one in descendants(process) if _scans(one)]
     below = {one for each in found for one in descendants(each)}
     return [one for one in found if one not in below]
 
@@ -130,6 +131,14 @@ def scanning(process: int) -> list[int]:
 def workers(process: int) -> list[int]:
     """The workers below a process."""
     return [one for one in descendants(process) if b"worker_main" in _command_line(one)]
+
+
+def _scans(process: int) -> bool:
+    """Whether it is a scanning process: the first one is a copy of the serving one with another name."""
+    with suppress(OSError):
+        named = Path(f"/proc/{process}/comm").read_text().strip() == SCANNING
+        return named or b"exporter.service.scan_process" in _command_line(process)
+    return False
 
 
 def _command_line(process: int) -> bytes:

@@ -5,13 +5,13 @@ else, so an object that comes or goes changes the block that it is in, and no ot
 lines are kept, by family.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from exporter.config.limits import Limited, Shown
 from exporter.core.gzip_body import GzipBody
+from exporter.core.hashes import blake2b
 from exporter.expose.metrics.catalogue import Metric
 from exporter.expose.metrics.families import Part, dropped, parts
 from exporter.expose.metrics.family import MetricFamily
@@ -163,7 +163,7 @@ def _lines(
 ) -> _Lines:
     """The lines of a block in one family, as they were where they are the same."""
     raw = table.lines(table.columns[at], entries, labelled)
-    digest = hashlib.blake2b(raw, digest_size=_DIGEST_BYTES).digest()
+    digest = blake2b(raw, digest_size=_DIGEST_BYTES).digest()
     if before is not None and before.lines[at].digest == digest:
         return before.lines[at]
     return _Lines(digest, GzipBody.of([raw]))

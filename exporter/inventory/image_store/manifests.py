@@ -7,9 +7,9 @@ the same fields; attestations: BuildKit docs/attestations/attestation-storage.md
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from sys import intern
 
+from exporter.core.hashes import sha256
 from exporter.core.measured import Reason, Tree
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.files.values import Json, decode, items, moment, table, text

@@ -4,11 +4,11 @@ Facts: Docker 20.10 image/fs.go (imagedb), layer/layer.go (CreateChainID), refer
 image/image.go (the config). Docker 1.10 keeps the same files.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from exporter.core.hashes import sha256
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, ImageId
@@ -186,7 +186,7 @@ def _read_config(reader: Reader, tree: Tree, about: Tree) -> ImageConfig:
     raw = reader.bytes(tree)
     if raw is None:
         return ImageConfig(bare)
-    if hashlib.sha256(raw).hexdigest() != image:
+    if sha256(raw).hexdigest() != image:
         reader.problem(Reason.DECODE, tree, "is not what its name says")
         return ImageConfig(bare)
     config = decode(raw)

@@ -4,7 +4,6 @@ Facts: Docker 20.10 layer/filestore.go, layer/layer_store.go (loadLayer) and lay
 keeps the same files.
 """
 
-import hashlib
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from functools import partial
 from itertools import islice
 
 from exporter.core.data_root import DataRoot, reason_of
+from exporter.core.hashes import sha256
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Image, LayerId
 from exporter.inventory.drivers import MOST_LAYERS
@@ -292,7 +292,7 @@ def _word(raw: bytes | None) -> str:
 
 def chain_id(parent: str, diff: str) -> str:
     """The chain id of a layer, from the chain id below it, "" at the bottom, and its diff id; all as hex."""
-    return hashlib.sha256(f"{SHA256}{parent} {SHA256}{diff}".encode()).hexdigest() if parent else diff
+    return sha256(f"{SHA256}{parent} {SHA256}{diff}".encode()).hexdigest() if parent else diff
 
 
 def _mount(reader: Reader, store: LayerStore, mounts: Tree, name: str) -> MountEntry:

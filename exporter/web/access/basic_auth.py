@@ -3,12 +3,12 @@
 import asyncio
 import base64
 import binascii
-import hashlib
 import os
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from enum import Enum
 
+from exporter.core.hashes import blake2b
 from exporter.web.access.bcrypt_threads import Checks, cost_of, decoy
 
 _REFUSALS_KEPT = 512
@@ -58,7 +58,7 @@ class Authenticator:
         self._costs = tuple(map(cost_of, hashes))
         self._most = max(self._costs, default="")
         # The hashes are secret, and the same after a restart: so is the cost that an unknown name gets.
-        self._name_key = hashlib.blake2b("".join(hashes).encode()).digest()
+        self._name_key = blake2b("".join(hashes).encode()).digest()
 
     @property
     def needed(self) -> bool:
@@ -106,7 +106,7 @@ class Authenticator:
 
         All wrong passwords take the same work. But with many waiting it may be noticed which thread begins with it.
         """
-        chosen = hashlib.blake2b(user.encode("utf-8", "surrogatepass"), key=self._name_key, digest_size=8).digest()
+        chosen = blake2b(user.encode("utf-8", "surrogatepass"), key=self._name_key, digest_size=8).digest()
         return self._costs[int.from_bytes(chosen, "big") % len(self._costs)]
 
     def _remember_verdict(
@@ -127,7 +127,7 @@ class Authenticator:
             self._refused.popitem(last=False)
 
     def _digest(self, user: str, hashed: str, password: bytes) -> bytes:
-        mac = hashlib.blake2b(key=self._key, digest_size=32)
+        mac = blake2b(key=self._key, digest_size=32)
         for part in (user.encode("utf-8", "surrogatepass"), hashed.encode(), password):
             mac.update(len(part).to_bytes(4, "big") + part)
         return mac.digest()
