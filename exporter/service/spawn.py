@@ -7,7 +7,6 @@ ones are another program.
 
 import contextlib
 import gc
-import importlib
 import os
 import signal
 import sys
@@ -18,8 +17,6 @@ from exporter.core.interrupts import interrupts_held
 from exporter.core.process_name import SCANNING, name_process
 from exporter.service.launcher import PROGRAM
 
-#: What the serving and the scanning process both need. What these import in turn is most of both.
-_SHARED = ("exporter.service.sandbox", "exporter.service.ipc", "exporter.expose.published", "exporter.core.fault_log")
 #: Modules have hardly any cycles: to look for these while they are loaded takes a twelfth of that time.
 _RARELY = 500_000
 _MOST_DESCRIPTORS = 1024
@@ -70,8 +67,11 @@ def _load_shared() -> None:
     """Load what a copy of this process needs as well."""
     before = gc.get_threshold()
     gc.set_threshold(_RARELY)
-    for module in _SHARED:
-        importlib.import_module(module)
+    # What these import in turn is most of both.
+    from exporter.core import fault_log  # noqa: F401, PLC0415
+    from exporter.expose import published  # noqa: F401, PLC0415
+    from exporter.service import ipc, sandbox  # noqa: F401, PLC0415
+
     gc.freeze()  # a look for cycles writes to each object, and a page that is written to is not shared any more
     gc.set_threshold(*before)
 
