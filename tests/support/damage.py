@@ -12,7 +12,7 @@ from exporter.core.model import Snapshot, Use
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.render import render
 from exporter.expose.snapshot_api import objects
-from exporter.expose.totals import IMAGES, LOGS, VOLUMES, WRITABLE, kinds
+from exporter.expose.totals import IMAGES, VOLUMES, WRITABLE, kinds
 from exporter.figures.figures import Figures
 from tests.support.product import Samples
 
@@ -26,8 +26,9 @@ _OF_THE_DISK = (
     "build_cache_allocated_",
     "content_allocated_",
 )
-#: Kinds of which the overview says by how much they grew, without those that have metadata in them.
-_GROWING = (IMAGES, WRITABLE, LOGS, VOLUMES)
+#: Kinds of which the overview says by how much they grew, without those that have metadata in them. A log goes with the
+#: directory of its container.
+_GROWING = (IMAGES, WRITABLE, VOLUMES)
 #: The blocks of one small file and of a directory that becomes a file.
 _BLOCKS = 2 * 4096
 _LAYERS = {"overlay2": 1, "overlay": 1, "aufs": 2, "vfs": 2}
