@@ -168,7 +168,7 @@ def image_cells(row: ImageRow, largest: float) -> tuple[Cell, ...]:
         Size(row.virtual, largest),
         row.unique if row.listed else "",
         (None if row.proportional is None else round(row.proportional)) if row.listed else "",
-        row.state,
+        row.state if row.loaded else f"{row.state or '?'}, not loaded",
         Count(row.containers),
     )
 

@@ -34,7 +34,7 @@ _KINDS = {
         (*common.IMAGE_COLUMNS, *columns("Created")),
         ("name", "", "virtual", "unique", "share", "state", "containers", "created"),
         "All images, as docker images lists them",
-        ("virtual", "unique", "share", "used", "unused", "dangling", "intermediate", "layer", "?"),
+        ("virtual", "unique", "share", "used", "unused", "dangling", "not loaded", "intermediate", "layer", "?"),
     ),
     ListName.CONTAINERS: _Kind(
         "containers",

@@ -14,7 +14,7 @@ from exporter.web.pages.words import words
 
 _LABELS: Mapping[str, str] = {str(one): text for one, text in INPUT_LABELS.items()}
 _WORDS = (
-    *("layout", "layer", "on disk", "virtual", "unique", "share", "used", "unused", "dangling", "stale"),
+    *("layout", "layer", "on disk", "virtual", "unique", "share", "used", "unused", "dangling", "not loaded", "stale"),
     *("writable layer", "log limit", "reclaimable", "orphaned", "?", "≥"),
 )
 

@@ -19,6 +19,8 @@ _WORDS = {
     "each is on the disk only once.",
     "log limit": "The size at which the engine begins the log anew (max-size times max-file). A log without one grows "
     "until the disk is full.",
+    "not loaded": "The engine works with another driver, or what describes the image is damaged: no command of docker "
+    "lists or removes it.",
     "on disk": "The disk blocks that are taken, as du counts them; a file with several names counts once.",
     "orphaned": "Nothing refers to the layer: no image, no container, no build cache. No prune of Docker removes it.",
     "pending": "The layer has no owner yet, and is new or being changed: a pull or a build may be under way.",

@@ -50,6 +50,13 @@ def test_what_is_not_known_is_a_question_mark_and_never_0(name: ListName) -> Non
     assert "0 B" not in cells
 
 
+def test_an_image_that_the_engine_does_not_load_is_told_from_others() -> None:
+    rows = (replace(_IMAGE, state="unused"), replace(_IMAGE, state="unused", loaded=False))
+    html = _html(replace(_page(ListName.IMAGES), images=rows))
+    assert [cell for cell in _cells(html) if cell.startswith("unused")] == ["unused", "unused, not loaded"]
+    assert "<dt>not loaded</dt>" in html
+
+
 def test_a_sum_of_which_a_part_is_not_known_is_at_least_the_other_part() -> None:
     rows = (
         replace(_CONTAINER, writable=5000),
