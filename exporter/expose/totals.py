@@ -173,6 +173,8 @@ def _layers(figures: Figures, use: Use, figure: Figure) -> KindTotal:
     if not figures.is_known(figure):
         return KindTotal(None)
     sums = [one for (_, _, of), one in figures.layers.items() if of is use]
+    if not sums and figures.snapshot.inventory.layers:  # they could not be added up
+        return KindTotal(None)
     return KindTotal(_sum(None if one.usage is None else one.usage.allocated for one in sums))
 
 

@@ -10,7 +10,7 @@ from exporter.inventory.drivers import DRIVERS
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.layout_parts import LayoutParts
-from exporter.inventory.layouts.part import DriverPart, PartPlaces
+from exporter.inventory.layouts.part import DriverPart, Places
 
 #: The drivers that are none of containerd's snapshotters: what describes their layers is in `image` or `graph`.
 _WITH_IMAGES_HERE = {one.name for one in DRIVERS} - {"btrfs", "zfs", "fuse-overlayfs"}
@@ -63,16 +63,15 @@ def note_unplaced(reader: Reader, containers: Iterable[Container], parts: Layout
         return
     # Only an image without layers is below a container without a layer below.
     empty = {(image.driver, image.id) for image in parts.images if not (image.layers or image.broken)}
-    for one in containers:
+    odd = (one for one in containers if one.layer is None or not (one.chain or one.missing or one.namespace))
+    for one in odd:
         mine = parts.by_driver.get(one.driver, ())
         tree = ("image", one.driver, "layerdb", "mounts", one.id)
         if one.going or not mine or not any(part.describes_containers for part in mine):
             continue
         if one.layer is None and not _is_placed(one, mine):
             reader.gap(Input.LAYER_STORES, tree, "it names no layer", driver=one.driver, object_id=one.id)
-        elif one.layer is None or one.chain or one.missing or one.namespace:
-            continue  # containerd writes down that nothing is below, too
-        elif (one.driver, one.image_id) not in empty:
+        elif one.layer is not None and (one.driver, one.image_id) not in empty:
             reader.gap(Input.LAYER_STORES, tree, "it names no layers below", driver=one.driver, object_id=one.id)
 
 
@@ -208,7 +207,7 @@ class LayerFacts:
 def _changed_places(now: Sequence[object], before: Sequence[object]) -> set[str] | None:
     changed = set[str]()
     for one, other in zip(now, before, strict=True):
-        ids = one.changed(other) if isinstance(one, PartPlaces) else None if one != other else set[str]()
+        ids = one.changed(other) if isinstance(one, Places) else None if one != other else set[str]()
         if ids is None:
             return None
         changed |= ids

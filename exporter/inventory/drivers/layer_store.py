@@ -59,7 +59,9 @@ class LayerStore:
         self._described: StoreEntries[tuple[object, Layer]] = reader.entries("described", driver.layers)
         self._listed: dict[str, tuple[LayerId, ...]] = reader.entries("listed", driver.parents or ())
         listing = entries if entries is not None else Names()
-        changes = [one.come_to(listing) for one in (self._directories, self._places, self._described)]
+        #: What a layout has made of the description of a layer, see there.
+        self.whole: StoreEntries[tuple[Layer, object, Layer]] = reader.entries("whole", driver.layers)
+        changes = [one.come_to(listing) for one in (self._directories, self._places, self._described, self.whole)]
         #: The names of layers of which something else may be known than in the reading before; None: of any.
         self.renewed = _joined(changes)
         # Each reading has a number: whoever has missed one does not know what that one found to be renewed.

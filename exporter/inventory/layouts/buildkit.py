@@ -40,6 +40,7 @@ _HISTORY: Tree = ("buildkit", "history.db")
 SNAPSHOTS: Tree = ("buildkit", "snapshots.db")
 _RECORDS: tuple[Tree, ...] = (("buildkit", "metadata_v2.db"), ("buildkit", "metadata.db"))
 _NAME = re.compile(r"[0-9a-z]{25}", re.ASCII)
+_LONGEST_NAME = 25 + len(INIT)
 #: With the containerd image store: `containerd-<snapshotter>` (Docker 28, builder/builder-next/controller.go).
 OF_CONTAINERD = "containerd-"
 _SHA256 = "sha256:"
@@ -78,9 +79,13 @@ class Builds:
     history: bool = False
 
 
-def is_build_name(name: str) -> bool:
-    """Whether a driver's directory has a name as BuildKit gives them (buildkit identity.NewID)."""
-    return _NAME.fullmatch(name.removesuffix(INIT)) is not None
+def build_names(database: Database) -> list[LayerId]:
+    """The directories of a driver with names as BuildKit gives them (buildkit identity.NewID)."""
+    return [
+        name
+        for name in database.store.names
+        if len(name) <= _LONGEST_NAME and _NAME.fullmatch(name.removesuffix(INIT)) is not None
+    ]
 
 
 def read_builds(reader: Reader) -> Builds:
@@ -187,7 +192,12 @@ def build_cache(builds: Builds, databases: Sequence[Database], present: bool) ->
     needs = {one.driver: frozenset(_needs(builds.snapshots.values(), one)) for one in databases}
     held = _held(builds)
     holds = {one.driver: frozenset(_needs(held, one)) for one in databases}
-    imaged = {LayerKey(one.driver, layer) for one in databases for image in one.images for layer in image.layers}
+    imaged = {
+        LayerKey(one.driver, layer)
+        for one in databases
+        for image in (one.images if builds.records else ())
+        for layer in image.layers
+    }
     records = tuple(_record(name, values, builds, databases, imaged) for name, values in builds.records)
     content, files = (_CONTENT,) if present else (), (HOME,) if present else ()
     return BuildCache(records, needs, holds, content, files, builds.history)

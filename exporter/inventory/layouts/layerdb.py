@@ -12,9 +12,10 @@ from exporter.inventory.drivers import INIT, driver_named
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader, is_id
 from exporter.inventory.layouts import buildkit, layerdb_store
-from exporter.inventory.layouts.buildkit import Builds, is_build_name
+from exporter.inventory.layouts.buildkit import Builds, build_names
 from exporter.inventory.layouts.claims import Claims, describe_layer
 from exporter.inventory.layouts.layerdb_images import read_images
+from exporter.inventory.layouts.layerdb_places import LayerdbPlaces
 from exporter.inventory.layouts.layerdb_store import IMAGE, Database, LayerEntry, find_drivers, read_layers
 from exporter.inventory.layouts.part import ContainerLayers, Part, Reading
 
@@ -80,8 +81,7 @@ class LayerdbLayout:
         databases = [read_layers(reader, LayerStore(driver_named(name), reader)) for name in find_drivers(reading.root)]
         for database in databases:
             _read_images(reader, database, reading.previous)
-        built = (name for one in databases for name in one.store.names if is_build_name(name))
-        if reader.listing(buildkit.HOME) == [] and next(built, None):
+        if reader.listing(buildkit.HOME) == [] and any(map(build_names, databases)):
             reader.gap(Input.BUILD_CACHE, buildkit.HOME, "it is missing or empty, and has layers")
         _note_lost_containers(reader, databases)
         cache = buildkit.build_cache(reading.builds, databases, reading.root.is_directory(buildkit.HOME))
@@ -194,8 +194,8 @@ class LayerdbPart:
 
     @property
     def places(self) -> object:
-        """Return None: each container is looked at by itself."""
-        return None
+        """Its entries, and which of their layers are there."""
+        return LayerdbPlaces.of(self._database)
 
     def why_not_loaded(self, container: ContainerId) -> str:
         """Why the engine does not load a container because of its layers; "" if it does.
@@ -254,6 +254,7 @@ class _Describer:
 
     def __init__(self, database: Database, builds: Builds) -> None:
         self._database = database
+        self._whole = database.store.whole
         self._entries = {entry.cache: entry for entry in database.entries.values()}
         self._parents: dict[LayerId, tuple[LayerId, ...]] = buildkit.parents(builds, database)
         for mount in database.mounts.values():
@@ -277,9 +278,14 @@ class _Describer:
     def _known(self, entry: LayerEntry, use: Use) -> Layer:
         below = self._cache(entry.parent)
         layer = describe_layer(self._database.store, entry.cache, use, below, recorded=entry.size)
+        known = self._whole.get(layer.id)
+        if known is not None and known[0] is layer and known[1] is entry:
+            return known[2]
         home = (*self._database.base, "layerdb", "sha256", entry.chain)
         parent = below[0] if below else None
-        return replace(layer, chain=entry.chain, parent=parent, metadata=(*layer.metadata, home))
+        whole = replace(layer, chain=entry.chain, parent=parent, metadata=(*layer.metadata, home))
+        self._whole[layer.id] = layer, entry, whole
+        return whole
 
 
 def _held(database: Database, containers: Collection[str]) -> dict[LayerId, str]:
@@ -300,7 +306,7 @@ def _held(database: Database, containers: Collection[str]) -> dict[LayerId, str]
 
 def _left_by_builds(database: Database) -> Iterator[LayerId]:
     """Directories with BuildKit's names, and those of what it mounts: in doubt they are its own."""
-    yield from (name for name in database.store.names if is_build_name(name))
+    yield from build_names(database)
     mounts = [mount for name, mount in database.mounts.items() if not is_id(name)]
     for mount in mounts:
         yield from (layer for layer in (mount.layer, mount.init) if layer is not None)

@@ -5,8 +5,9 @@ image/image.go (the config). Docker 1.10 keeps the same files.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from operator import is_
 
 from exporter.core.hashes import sha256
 from exporter.core.knowledge import Input
@@ -15,7 +16,7 @@ from exporter.core.model import Image, ImageId
 from exporter.inventory.drivers import MOST_LAYERS
 from exporter.inventory.files.reader import MISSING, Reader, is_id
 from exporter.inventory.files.values import Json, decode, is_table, items, moment, table, text
-from exporter.inventory.layouts.layerdb_store import SHA256, Database, chain_id, hex_digits
+from exporter.inventory.layouts.layerdb_store import SHA256, Database, LayerEntry, chain_id, hex_digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,45 @@ def chain_ids(diffs: Iterable[str]) -> tuple[str, ...]:
     for diff in diffs:
         chains.append(chain_id(chains[-1] if chains else "", diff.removeprefix(SHA256)))
     return tuple(reversed(chains))
+
+
+@dataclass(slots=True)
+class _ImagesBefore:
+    """The images of one driver in the last reading, and what they were made of.
+
+    `settled`: nothing was to be noted on the way, so the same has the same result.
+    """
+
+    configs: list[ImageConfig] = field(default_factory=list)
+    names: object = None
+    entries: list[LayerEntry] = field(default_factory=list)
+    caches: frozenset[str] = frozenset()
+    turn: int = -2
+    settled: bool = False
+    images: list[Image] = field(default_factory=list)
+    missing: frozenset[str] = frozenset()
+
+    def holds(self, configs: list[ImageConfig], names: object, database: Database) -> bool:
+        """Whether all that these were made of is as it was."""
+        renewed = database.store.renewed_since(self.turn)
+        return (
+            self.settled
+            and renewed is not None
+            and database.store.listed
+            and not database.misnamed
+            and len(self.configs) == len(configs)
+            and all(map(is_, self.configs, configs))
+            and len(self.entries) == len(database.entries)
+            and all(map(is_, self.entries, database.entries.values()))
+            and self.caches.isdisjoint(renewed)
+            and self.names == names
+        )
+
+    def note(self, configs: list[ImageConfig], names: object, database: Database) -> None:
+        """Note the images, and what they are made of, for the next reading."""
+        self.configs, self.names, self.entries = configs, names, [*database.entries.values()]
+        self.caches = frozenset(entry.cache for entry in self.entries)
+        self.images, self.missing = database.images, frozenset(database.missing)
 
 
 def read_images(reader: Reader, database: Database, previous: Mapping[str, Image]) -> None:
@@ -57,6 +97,28 @@ def read_images(reader: Reader, database: Database, previous: Mapping[str, Image
         "config", content, names, read, lambda name: ImageConfig(Image("", ImageId(name), ())), also=(about,)
     )
     configs = [*known.values()]
+    last = reader.derived("images", content, _ImagesBefore)
+    if last.holds(configs, (tags, digests), database):
+        database.images, last.turn = last.images, database.store.turn
+        database.missing.update(last.missing)
+        return
+    last.settled, before = False, reader.noted  # where this fails, the next reading makes them again
+    _place_images(reader, database, configs, tags, digests, previous)
+    last.note(configs, (tags, digests), database)
+    last.turn = database.store.turn
+    last.settled = reader.noted == before and not database.misnamed
+
+
+def _place_images(  # noqa: PLR0913 - what images are made of
+    reader: Reader,
+    database: Database,
+    configs: list[ImageConfig],
+    tags: Mapping[str, list[tuple[str, str]]],
+    digests: Mapping[str, list[str]],
+    previous: Mapping[str, Image],
+) -> None:
+    """Make the images, and note the layers that they need and that nothing says of where they are."""
+    content = (*database.base, "imagedb", "content", "sha256")
     parents = {one.image.parent for one in configs}
     for config in configs:
         references, named = (

@@ -1,5 +1,6 @@
 """The arguments with which a layout reads a root, and its result: a `Part` of the inventory."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -51,8 +52,16 @@ class ContainerLayers:
     namespace: str = ""
 
 
+class Places(ABC):
+    """What all that a part says of containers depends on."""
+
+    @abstractmethod
+    def changed(self, before: object) -> set[str] | None:
+        """The ids of containers and images of which something else may be said than before; None: of any."""
+
+
 @dataclass(frozen=True, slots=True)
-class PartPlaces:
+class PartPlaces(Places):
     """What a part says of containers by their ids and their images alone: the names of layers, and the images.
 
     `turn` and `renewed` are those of the layers, see `LayerStore`.
