@@ -36,7 +36,7 @@ def chain_ids(diffs: Iterable[str]) -> tuple[str, ...]:
 
 
 @dataclass(slots=True)
-class _ImagesBefore:
+class _PlacedImages:
     """The images of one driver in the last reading, and what they were made of.
 
     `settled`: nothing was to be noted on the way, so the same has the same result.
@@ -97,7 +97,7 @@ def read_images(reader: Reader, database: Database, previous: Mapping[str, Image
         "config", content, names, read, lambda name: ImageConfig(Image("", ImageId(name), ())), also=(about,)
     )
     configs = [*known.values()]
-    last = reader.derived("images", content, _ImagesBefore)
+    last = reader.derived("images", content, _PlacedImages)
     if last.holds(configs, (tags, digests), database):
         database.images, last.turn = last.images, database.store.turn
         database.missing.update(last.missing)
