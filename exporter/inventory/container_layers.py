@@ -10,7 +10,7 @@ from exporter.inventory.drivers import DRIVERS
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.layout_parts import LayoutParts
-from exporter.inventory.layouts.part import DriverPart, Places
+from exporter.inventory.layouts.part import DriverPart, ContainerPlaces
 
 #: The drivers that are none of containerd's snapshotters: what describes their layers is in `image` or `graph`.
 _WITH_IMAGES_HERE = {one.name for one in DRIVERS} - {"btrfs", "zfs", "fuse-overlayfs"}
@@ -207,7 +207,7 @@ class LayerFacts:
 def _changed_places(now: Sequence[object], before: Sequence[object]) -> set[str] | None:
     changed = set[str]()
     for one, other in zip(now, before, strict=True):
-        ids = one.changed(other) if isinstance(one, Places) else None if one != other else set[str]()
+        ids = one.changed(other) if isinstance(one, ContainerPlaces) else None if one != other else set[str]()
         if ids is None:
             return None
         changed |= ids

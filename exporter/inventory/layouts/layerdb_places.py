@@ -7,11 +7,11 @@ from operator import is_
 from exporter.core.kept import changed_keys
 from exporter.inventory.drivers import INIT
 from exporter.inventory.layouts.layerdb_store import Database, LayerEntry, MountEntry
-from exporter.inventory.layouts.part import Places
+from exporter.inventory.layouts.part import ContainerPlaces
 
 
 @dataclass(frozen=True, slots=True)
-class LayerdbPlaces(Places):
+class LayerdbPlaces(ContainerPlaces):
     """The entries of one driver, and which of their layers are there.
 
     `listed`: what of them is known whole. `turn` and `renewed` are those of the layers, see `LayerStore`.

@@ -52,7 +52,7 @@ class ContainerLayers:
     namespace: str = ""
 
 
-class Places(ABC):
+class ContainerPlaces(ABC):
     """What all that a part says of containers depends on."""
 
     @abstractmethod
@@ -61,7 +61,7 @@ class Places(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class PartPlaces(Places):
+class PartPlaces(ContainerPlaces):
     """What a part says of containers by their ids and their images alone: the names of layers, and the images.
 
     `turn` and `renewed` are those of the layers, see `LayerStore`.
