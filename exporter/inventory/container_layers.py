@@ -10,7 +10,7 @@ from exporter.inventory.drivers import DRIVERS
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.layout_parts import LayoutParts
-from exporter.inventory.layouts.part import DriverPart, ContainerPlaces
+from exporter.inventory.layouts.part import ContainerPlaces, DriverPart
 
 #: The drivers that are none of containerd's snapshotters: what describes their layers is in `image` or `graph`.
 _WITH_IMAGES_HERE = {one.name for one in DRIVERS} - {"btrfs", "zfs", "fuse-overlayfs"}
