@@ -33,6 +33,12 @@ def config_file_option(variable: str) -> Callable[[Any], Any]:
     )
 
 
+class _WrongSettingsError(click.ClickException):
+    """A settings file is as good as flags, and so are its mistakes."""
+
+    exit_code = 2
+
+
 def _apply(context: click.Context, _parameter: click.Parameter, file: str | None) -> None:
     if not file:
         return
@@ -44,7 +50,7 @@ def _apply(context: click.Context, _parameter: click.Parameter, file: str | None
     try:
         values = flag_values(read(file), {**flags(group), **own})
     except SettingsError as error:
-        raise click.ClickException(str(error)) from None
+        raise _WrongSettingsError(str(error)) from None
     context.default_map = {str(option.name): values[key] for key, option in own.items() if key in values}
 
 

@@ -31,7 +31,7 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, message:
     file = tmp_path / "settings.yml"
     file.write_text(text)
     done = CliRunner().invoke(main, ["once", "--config.file", str(file)])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert f"{file}{message}" in done.output
     assert CliRunner().invoke(main, ["check-config", str(file)]).exit_code == 1
 
