@@ -16,6 +16,12 @@ def test_the_commands_that_read_a_root_are_known() -> None:
     assert {"run", "once", "whose", "backup", "free", "du", "diff", "snapshot"} | listed == {*_COMMANDS}
 
 
+def test_all_of_them_know_how_it_is_read() -> None:
+    for name in _COMMANDS:
+        known = {flag for one in main.commands[name].params for flag in one.opts}
+        assert {"--containerd.root", "--collector.volumes.network", "--layers.orphaned-after"} <= known, name
+
+
 @pytest.mark.parametrize("flag", ["--root", "--containerd.root"])
 @pytest.mark.parametrize("command", _COMMANDS)
 def test_two_roots_are_an_error_with_advice(command: str, flag: str) -> None:
