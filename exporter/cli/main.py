@@ -25,6 +25,10 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
         context.exit()
 
 
+#: No first sentence is longer.
+_SENTENCE = 300
+
+
 class _HelpFormatter(click.HelpFormatter):
     """Leaves the texts of flags so much room that the name of each environment variable is in one line of 80."""
 
@@ -39,6 +43,12 @@ class _Context(click.Context):
 
 class _Commands(click.Group):
     context_class = _Context
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their first sentences as a whole; click cuts them off."""
+        rows = [(name, self.commands[name].get_short_help_str(_SENTENCE)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command. After Ctrl-C it ends without a message."""
