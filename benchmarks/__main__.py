@@ -22,9 +22,11 @@ from benchmarks.cold import cold
 from benchmarks.engine import engine_seconds
 from benchmarks.roots import container, many_files, many_objects, volume
 from benchmarks.rows import Last, Row, head, ratio
+from benchmarks.shapes import first_figures, shapes
 from benchmarks.small import small_roots, small_trees
 from benchmarks.subject import Subject, subject
 from benchmarks.timing import du_seconds, scan_seconds, seconds
+from benchmarks.trees import deep_trees
 from exporter.demo.writer import GraphWriter
 
 _RESULTS = Path(__file__).parent / "results.md"
@@ -34,8 +36,6 @@ _BLOCK = re.compile(r"(?<=<!-- benchmark -->\n).*?(?=<!-- /benchmark -->)", re.D
 _PAIRS = 7
 #: Fewer pairs than for du: one run takes eight seconds.
 _GDU_PAIRS = 3
-#: How often an exporter is started for its first figures.
-_STARTS = 3
 #: How long scrapes are timed during full scans, in each encoding.
 _SCANNED_SECONDS = 15
 #: This many images and containers have about ten thousand series.
@@ -102,28 +102,15 @@ def scrapes(running: Subject, when: str, seconds: float) -> list[Row]:
     return [percentiles(scrape_times(running, kind, seconds), when, kind) for kind in kinds]
 
 
-def first_figures(root: Path, count: int) -> Iterator[Row]:
-    """How long after its start an exporter serves what the engine has written down, and what that costs."""
-    durations, costs = [], []
-    for _ in range(_STARTS):
-        start = time.perf_counter()
-        with subject(root, "--cache.file", "none") as running:
-            while b"docker_storage_image_virtual_size_bytes{" not in running.get():
-                time.sleep(0.01)
-            durations.append(time.perf_counter() - start)
-            costs.append(running.cpu_seconds())
-    took = statistics.median(durations)
-    yield Row(f"first figures of {count:,} images and {count:,} containers", f"{took:.2f} s", "<= 1 s", took <= 1)
-    yield Row("... CPU time until then, all processes", f"{1000 * statistics.median(costs):.0f} ms")
-
-
 def many(root: Path, count: int, idle_seconds: float) -> Iterator[Row]:
     """The cost of a host with many objects: memory, scrapes, one change, an idle host.
 
     Audits are put off: the budget of an idle host is without them.
     """
     writer = many_objects(root, count)
-    yield from first_figures(root, count)
+    took, cpu = first_figures(root, "image_virtual_size_bytes{")
+    yield Row(f"first figures of {count:,} images and {count:,} containers", f"{took:.2f} s", "<= 1 s", took <= 1)
+    yield Row("... CPU time until then, all processes", f"{1000 * cpu:.0f} ms")
     with subject(root, "--cache.file", "none", "--scan.interval", "86400") as running:
         running.ready()
         series = running.get().decode().count("\ndocker_storage_")
@@ -265,8 +252,11 @@ def measured(scratch: Path, objects: int, idle_seconds: float) -> Iterator[Row]:
     yield from during_scan(one_volume)
     yield from engine(scratch)
     yield from containerd_store(scratch / "containerd")
+    yield from shapes(scratch / "shapes")
+    yield from deep_trees(scratch / "deep")
     yield from many(scratch / "objects", objects, idle_seconds)
     yield from very_many(scratch / "very-many", idle_seconds)
+    yield Row("rules and dashboards of 500 hosts in a Prometheus", "of `make fleet`, in `benchmarks/fleet.md`")
 
 
 def main() -> None:

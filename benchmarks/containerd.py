@@ -32,7 +32,7 @@ _PAUSE = 4.0
 #: What belongs to the store: containerd's files, and the records of builds in it.
 _STORE = ("containerd", "buildkit")
 #: Seconds until the workers have ended.
-_REST = 20.0
+REST_SECONDS = 20.0
 #: Reads the inventory of the root in its argument again and again, in a process of its own, and prints the seconds.
 _READER = """
 import json, sys, time
@@ -169,7 +169,7 @@ def memory_of_the_store(root: Path, without: Path) -> float:
     for one in (root, without):
         with subject(one, "--cache.file", "none", "--scan.interval", "86400") as running:
             running.ready()
-            time.sleep(_REST)
+            time.sleep(REST_SECONDS)
             found.append(running.pss())
     return found[0] - found[1]
 

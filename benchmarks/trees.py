@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.rows import Row, ratio
 from benchmarks.subject import pss_of
 from exporter.demo.writer import GraphWriter
 
@@ -21,6 +22,9 @@ _WORKERS = (1, 2, 8)
 _TIMES = 3.0
 _MEMORY = 64_000_000
 _SAMPLE_SECONDS = 0.02
+_TURNS = 3
+#: Those of `SHAPES` that `make benchmark` has.
+_DEEP = ("20,000 nested", "20,000 nested, 60,000 files at the bottom")
 
 
 def nested(top: Path, depth: int, name: str = "d", beside: int = 0, files: int = 0) -> int:
@@ -125,6 +129,20 @@ def rows(scratch: Path, shapes: list[str]) -> Iterator[str]:
             met = "met" if seconds <= _TIMES * by_du and more <= _MEMORY else "missed"
             figure = f"{seconds / by_du:.2f} ({seconds:.2f} s, {by_du:.2f} s) | {more / 1e6:.0f} MB"
             yield f"| {shape}, workers: {workers} | {figure} | {met} |"
+        subprocess.run(["rm", "-rf", str(root)], check=True)
+
+
+def deep_trees(scratch: Path) -> Iterator[Row]:
+    """The rows of chains of directories, with the number of workers that an exporter has by itself."""
+    without = scan(_root(scratch / "empty"), 0)[1]
+    for shape in _DEEP:
+        root = _root(scratch / re.sub(r"\W+", "-", shape))
+        SHAPES[shape](root / "volumes/data/_data")
+        _du(root)
+        turns = [(*scan(root, 0), _du(root)) for _ in range(_TURNS)]
+        yield ratio(f"first scan / `du -s`, {shape}", [(seconds, by_du) for seconds, _, by_du in turns], _TIMES)
+        more = max(most for _, most, _ in turns) - without
+        yield Row("... more memory (PSS) meanwhile", f"{more / 1e6:.0f} MB", "<= 64 MB", more <= _MEMORY)
         subprocess.run(["rm", "-rf", str(root)], check=True)
 
 
