@@ -1,6 +1,6 @@
 """The values that measuring returns. A worker process imports this without the rest of the model."""
 
-import contextlib
+import os
 import struct
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -72,6 +72,13 @@ def usage_of(size: int, allocated: int, inodes: int) -> Usage:
     return Usage(size, allocated, inodes)
 
 
+def _packed(identity: Identity) -> bytes | Identity:
+    try:
+        return _IDENTITY.pack(*identity)
+    except struct.error:  # a filesystem may say anything
+        return identity
+
+
 class Measured:
     """The sums of one tree: every inode once, without other filesystems. It is never changed.
 
@@ -94,15 +101,17 @@ class Measured:
         self.links = links
         self.entries = entries
         self.skipped_mounts = skipped_mounts
-        self._identity: bytes | Identity = identity
-        with contextlib.suppress(struct.error):  # a filesystem may say anything
-            self._identity = _IDENTITY.pack(*identity)
+        self._identity = _packed(identity)
 
     @property
     def identity(self) -> Identity:
         """What tells the tree from another one."""
         packed = self._identity
         return cast("Identity", _IDENTITY.unpack(packed)) if isinstance(packed, bytes) else packed
+
+    def is_as_it_was(self, status: os.stat_result) -> bool:
+        """Whether the tree itself is the same directory or file, unchanged."""
+        return self._identity == _packed((status.st_dev, status.st_ino, status.st_ctime_ns))
 
     @property
     def device(self) -> int:

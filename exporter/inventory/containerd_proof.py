@@ -126,12 +126,12 @@ class Evidence:
     def containers(self) -> frozenset[str]:
         """The containers whose layers may be snapshots: those that no graph driver describes."""
         described = (self._names(("image", name, "layerdb", "mounts")) for name in self._drivers)
-        left = {name for name in self._names(("containers",)) if is_id(name)}.difference(*described)
+        listed = set(self._names(("containers",))).difference(*described)
         mixed = self._drivers or self._root.is_directory(("graph",))
         if not mixed:
-            return frozenset(left)
-        found = frozenset(filter(self._has_snapshots, left - self._without))
-        self._without &= left
+            return frozenset(filter(is_id, listed))
+        found = frozenset(one for one in listed - self._without if is_id(one) and self._has_snapshots(one))
+        self._without &= listed
         return found
 
     @cached_property
@@ -162,6 +162,9 @@ class Evidence:
     def _has_snapshots(self, container: str) -> bool:
         """Whether a container's layer is a snapshot. A graph driver has a directory of its own in the root."""
         config = self._reader.json(("containers", container, "config.v2.json"), optional=True)
+        if config is None and self._reader.exists(("containers", container, "config.json")):
+            self._without.add(container)  # of an engine before 1.10, which knows no containerd
+            return False
         driver = config.get("Driver") if config else None
         if not isinstance(driver, str) or not driver or "/" in driver:
             return False  # it is not known of one that is being made: an engine makes its directory before the file

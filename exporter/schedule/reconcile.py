@@ -199,15 +199,15 @@ def _replaced(root: DataRoot, store: Tree, measured: Mapping[Tree, Measured], im
     found: set[Tree] = set()
     try:
         with root.directory(store) as descriptor:
-            for name in os.listdir(descriptor):
+            for name in root.names(store):
                 tree = (*store, name)
                 known = measured.get(tree)
                 if known is None or tree in root.mounts:
                     continue
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                before: Identity = known.identity
-                if before == (status.st_dev, status.st_ino, status.st_ctime_ns):
+                if known.is_as_it_was(status):
                     continue
+                before: Identity = known.identity
                 still = stat.S_ISREG(status.st_mode) or tree in immutable
                 if still or before[:2] != (status.st_dev, status.st_ino):
                     found.add(tree)

@@ -1,0 +1,145 @@
+"""The trees of objects that can grow without an event, from one inventory to the next.
+
+Each has an area, with which its age is served, or "", and is `active` where something that runs may write to it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+
+from exporter.core.area import AreaTable
+from exporter.core.counting import count
+from exporter.core.measured import Tree
+from exporter.core.model import Container, Inventory, Layer, LayerKey, Use, Volume
+from exporter.core.splices import Change, change
+from exporter.inventory.areas import CONTAINERS, VOLUMES, table
+from exporter.inventory.drivers import INIT
+from exporter.inventory.files.reader import is_id
+from exporter.scan.plan import Plan
+
+#: The area of a tree, and whether it is active.
+How = tuple[str, bool]
+
+
+class Growing:
+    """How each tree can grow."""
+
+    def __init__(self) -> None:
+        self._plan = Plan()
+        #: The trees of the plan that can grow, as far as the table of areas tells.
+        self._by_area: set[Tree] = set()
+        self._failed: frozenset[Tree] = frozenset()
+        self._before = Inventory()
+        self._running = _Running()
+        #: What containers and volumes say of their trees, and what layers say of theirs, which counts more.
+        self._objects: dict[Tree, How] = {}
+        self._layers: dict[Tree, How] = {}
+        self._by_key: dict[LayerKey, Layer] = {}
+
+    def update(self, plan: Plan, inventory: Inventory, failed: frozenset[Tree]) -> set[Tree]:
+        """Come to another plan and inventory; return the trees that may grow in another way now.
+
+        `failed`: trees that could not be measured. They can grow, too.
+        """
+        touched = self._come_to_plan(plan) | (failed ^ self._failed)
+        self._failed = failed
+        containers = change(self._before.containers, inventory.containers)
+        volumes = change(self._before.volumes, inventory.volumes)
+        layers = change(self._before.layers, inventory.layers)
+        live, mounted = self._running.update(containers)
+        touched.update(self._of_containers(containers), self._of_volumes(volumes, mounted, inventory))
+        touched.update(self._of_layers(layers, live))
+        self._before = inventory
+        return touched
+
+    def how(self, tree: Tree) -> How | None:
+        """How a tree of the plan can grow; None where it cannot."""
+        if tree not in self._plan.trees:
+            return None
+        found = self._layers.get(tree) or self._objects.get(tree)
+        return found or (("", True) if tree in self._by_area or tree in self._failed else None)
+
+    def trees_of(self, key: LayerKey) -> tuple[Tree, ...]:
+        """The trees of a layer that can grow."""
+        layer = self._by_key.get(key)
+        return () if layer is None else layer.trees
+
+    def _come_to_plan(self, plan: Plan) -> set[Tree]:
+        known, since = table(), plan.since(self._plan)
+        self._by_area -= {*since.lost, *since.settled}
+        loose = (tree for tree in (*since.gained, *(self._plan.immutable - plan.immutable)) if tree in plan.trees)
+        come = {tree for tree in loose if tree not in plan.immutable and _may_grow(known, tree)}
+        self._by_area |= come
+        self._plan = plan
+        return {*since.gained, *since.lost, *since.settled, *come}
+
+    def _of_containers(self, containers: Change[Container]) -> Iterator[Tree]:
+        for one in containers.removed:
+            for tree in _trees_of(one):
+                self._objects.pop(tree, None)
+                yield tree
+        for one in containers.added:
+            for tree in _trees_of(one):
+                self._objects[tree] = "", one.runs is not False
+                yield tree
+
+    def _of_volumes(self, volumes: Change[Volume], mounted: set[str], inventory: Inventory) -> Iterator[Tree]:
+        """`mounted`: the names of volumes that something that runs has begun or ceased to mount."""
+        for one in volumes.removed:
+            for tree in filter(None, ((*VOLUMES.path, one.name), one.tree)):
+                self._objects.pop(tree, None)
+                yield tree
+        moved = [one for one in inventory.volumes if one.name in mounted] if mounted else []
+        for one in (*volumes.added, *moved):
+            self._objects[*VOLUMES.path, one.name] = "", False
+            yield (*VOLUMES.path, one.name)
+            if one.tree is not None:
+                self._objects[one.tree] = "volumes", one.name in self._running.mounted
+                yield one.tree
+
+    def _of_layers(self, layers: Change[Layer], live: set[LayerKey]) -> Iterator[Tree]:
+        """`live`: the layers that something that runs has begun or ceased to write to."""
+        for layer in layers.removed:
+            self._by_key.pop(layer.key, None)
+            for tree in layer.trees:
+                self._layers.pop(tree, None)
+                yield tree
+        grow = [one for one in layers.added if not (one.use is Use.IMAGE or one.chain or one.committed)]
+        self._by_key.update((one.key, one) for one in grow)
+        moved = [self._by_key[key] for key in live if key in self._by_key]
+        for layer in (*grow, *moved):
+            active = layer.key in self._running.layers or layer.use in (Use.PENDING, Use.BUILD_CACHE)
+            area = "containers" if layer.use is Use.CONTAINER and not (layer.name or layer.id).endswith(INIT) else ""
+            self._layers.update((tree, (area, active)) for tree in layer.trees)
+            yield from layer.trees
+
+
+class _Running:
+    """The layers and the volumes that something that runs may write to, and how many containers do."""
+
+    def __init__(self) -> None:
+        self.layers = Counter[LayerKey]()
+        self.mounted = Counter[str]()
+
+    def update(self, containers: Change[Container]) -> tuple[set[LayerKey], set[str]]:
+        """Take in what has changed; return the layers and the volumes of these containers."""
+        layers, mounted = set[LayerKey](), set[str]()
+        for some, by in ((containers.removed, -1), (containers.added, 1)):
+            for one in (one for one in some if one.runs is not False):
+                keys = [] if one.layer is None else [LayerKey(one.driver, one.layer)]
+                names = [mount.source for mount in one.mounts if mount.kind == "volume"]
+                count(self.layers, keys, by)
+                count(self.mounted, {*names}, by)
+                layers.update(keys)
+                mounted.update(names)
+        return layers, mounted
+
+
+def _trees_of(container: Container) -> Iterator[Tree]:
+    return chain(((*CONTAINERS.path, container.id),), filter(None, (container.checkpoints,)))
+
+
+def _may_grow(table: AreaTable, tree: Tree) -> bool:
+    """Whether a tree can grow without an event, according to the table of areas."""
+    area = table.around(tree)
+    return area.audited and not (area.immutable and is_id(tree[len(area.path)]))
