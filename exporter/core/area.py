@@ -47,6 +47,7 @@ class Area:
     `audited`: its content may grow without an event, so it is measured again from time to time. Other areas have small
     metadata that is written once.
     `immutable`: an entry whose name is an id does not change once it was written, so it is not audited.
+    `fixed`: an engine adds nothing to the directory of an entry later on: after events, its entries need no comparison.
     `objects`: the kind of objects that are described there. Events, and filesystems that do not answer, are counted
     under it.
     `images`: it belongs to a copy of all images.
@@ -65,6 +66,7 @@ class Area:
     signature: Signature | None = None
     audited: bool = True
     immutable: bool = False
+    fixed: bool = False
     objects: Collector | None = None
     images: bool = False
     counted: str = ""

@@ -84,7 +84,8 @@ class Reconciler:
         findings.again = (recent - changed) | mounted
         for store in findings.stores | self._seen:
             # A file that does not change once it was written is removed and written again only with events.
-            if table().of(store).immutable and not self.thorough:
+            area = table().of(store)
+            if not self.thorough and (area.immutable or (area.fixed and store not in findings.stores)):
                 continue
             findings.entries |= _replaced(root, store, measured, immutable)
         self._seen = set()

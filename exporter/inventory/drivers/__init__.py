@@ -3,7 +3,7 @@
 Facts: Docker 1.0 to 20.10, daemon/graphdriver/*. To add a driver, add one `Driver` with its areas to `DRIVERS`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.core.area import Area
 from exporter.core.content import WALKABLE
@@ -70,15 +70,15 @@ def _named(name: str, more: str = "") -> Area:
     return Area((name,), label=f"layers of the {name} driver{more}", input=Input.LAYER_STORES)
 
 
-def _layers(*path: str) -> Area:
+def _layers(*path: str, fixed: bool = False) -> Area:
     """A directory with one entry for each layer."""
     label = f"layers of the {path[0]} driver" if len(path) == 1 else ""
-    return Area(path, label, store=True, watched=True, counted=path[-1], input=Input.LAYER_STORES)
+    return Area(path, label, store=True, watched=True, fixed=fixed, counted=path[-1], input=Input.LAYER_STORES)
 
 
 def _small(*path: str) -> Area:
     """Mount points or short names, which come and go together with the layers."""
-    return Area(path, store=True, audited=False, counted=path[-1], input=Input.LAYER_STORES)
+    return Area(path, store=True, audited=False, fixed=True, counted=path[-1], input=Input.LAYER_STORES)
 
 
 AUFS = Driver(
@@ -86,8 +86,8 @@ AUFS = Driver(
     ("aufs", "diff"),
     (
         _named("aufs"),
-        Area(("aufs", "layers"), store=True, watched=True, audited=False, counted="layers", input=Input.LAYER_STORES),
-        _layers("aufs", "diff"),
+        replace(_layers("aufs", "layers", fixed=True), audited=False),
+        _layers("aufs", "diff", fixed=True),
         _small("aufs", "mnt"),
     ),
     parents=("aufs", "layers"),
@@ -118,7 +118,7 @@ OVERLAY = Driver(
 VFS = Driver(
     "vfs",
     ("vfs", "dir"),
-    (_named("vfs", ", and volumes of Docker up to 1.8"), _layers("vfs", "dir")),
+    (_named("vfs", ", and volumes of Docker up to 1.8"), _layers("vfs", "dir", fixed=True)),
     full_copies=True,
     graph=True,
 )
