@@ -7,13 +7,14 @@ from exporter.core.area import DRIVER, Area, Signature
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
-from exporter.core.model import BuildCache, Collector, Container, ContainerId, Image, Layer, LayerId, Use
+from exporter.core.model import Collector, Container, ContainerId, Image, Layer, LayerId, Use
 from exporter.inventory.drivers import INIT, driver_named
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader, is_id
 from exporter.inventory.layouts import buildkit, layerdb_store
 from exporter.inventory.layouts.buildkit import Builds, build_names
 from exporter.inventory.layouts.claims import Claims, describe_layer
+from exporter.inventory.layouts.known_builds import KnownBuilds
 from exporter.inventory.layouts.layerdb_images import read_images
 from exporter.inventory.layouts.layerdb_places import LayerdbPlaces
 from exporter.inventory.layouts.layerdb_store import IMAGE, Database, LayerEntry, find_drivers, read_layers
@@ -84,10 +85,11 @@ class LayerdbLayout:
         if reader.listing(buildkit.HOME) == [] and any(map(build_names, databases)):
             reader.gap(Input.BUILD_CACHE, buildkit.HOME, "it is missing or empty, and has layers")
         _note_lost_containers(reader, databases)
-        cache = buildkit.build_cache(reading.builds, databases, reading.root.is_directory(buildkit.HOME))
+        known = reader.derived("builds", buildkit.HOME, KnownBuilds)
+        known.come_to(reading.builds, databases, present=reading.root.is_directory(buildkit.HOME))
         return Part(
-            [LayerdbPart(one, reading.builds, cache) for one in databases],
-            build_cache=cache,
+            [LayerdbPart(one, reading.builds, known) for one in databases],
+            build_cache=known.cache,
             layers=frozenset(entry.cache for one in databases for entry in one.entries.values()),
         )
 
@@ -130,10 +132,10 @@ def _note_hidden(reader: Reader) -> None:
 class LayerdbPart:
     """What `image/<driver>` and BuildKit say of the layers of one driver."""
 
-    def __init__(self, database: Database, builds: Builds, cache: BuildCache) -> None:
+    def __init__(self, database: Database, builds: Builds, known: KnownBuilds) -> None:
         self._database = database
         self._builds = builds
-        self._cache = cache
+        self._cache, self._below_builds = known.cache, known.parents[database.driver]
         self._places: dict[str, object] = {}
 
     @property
@@ -226,7 +228,7 @@ class LayerdbPart:
 
     def claim(self, containers: Sequence[Container]) -> Claims:
         """Claim what images, `containers` and the build cache need, in this order."""
-        database, describer = self._database, _Describer(self._database, self._builds)
+        database, describer = self._database, _Describer(self._database, self._below_builds)
         names: dict[LayerId, Use] = {}
         for image in database.images:
             names.update(dict.fromkeys(image.layers, Use.IMAGE))
@@ -252,11 +254,13 @@ class LayerdbPart:
 class _Describer:
     """Describes the layers of one driver from its database."""
 
-    def __init__(self, database: Database, builds: Builds) -> None:
+    def __init__(self, database: Database, builds: Mapping[LayerId, tuple[LayerId, ...]]) -> None:
+        """`builds`: the layer below each snapshot of BuildKit."""
         self._database = database
         self._whole = database.store.whole
         self._entries = {entry.cache: entry for entry in database.entries.values()}
-        self._parents: dict[LayerId, tuple[LayerId, ...]] = buildkit.parents(builds, database)
+        self._builds = builds
+        self._parents: dict[LayerId, tuple[LayerId, ...]] = {}
         for mount in database.mounts.values():
             below = self._cache(mount.parent)
             if mount.layer is not None:
@@ -272,7 +276,8 @@ class _Describer:
         """Describe one layer."""
         database, entry = self._database, self._entries.get(name)
         if entry is None:
-            return describe_layer(database.store, name, use, self._parents.get(name, ()))
+            below = self._parents[name] if name in self._parents else self._builds.get(name, ())
+            return describe_layer(database.store, name, use, below)
         return self._known(entry, use)
 
     def _known(self, entry: LayerEntry, use: Use) -> Layer:
