@@ -119,7 +119,8 @@ def _sets(process: int) -> dict[str, int]:
 
 
 def _launchers(process: int) -> list[int]:
-    return [one for one in descendants(process) if b"launcher" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    program = b"exporter.service.launcher"
+    return [one for one in descendants(process) if program in Path(f"/proc/{one}/cmdline").read_bytes()]
 
 
 def _info(running: Exporter) -> dict[str, Mapping[str, str]]:
