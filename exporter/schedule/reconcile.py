@@ -82,13 +82,15 @@ class Reconciler:
         mounted = self._mounts ^ mounts_before
         findings.entries -= mounted
         findings.again = (recent - changed) | mounted
+        later = set[Tree]()
         for store in findings.stores | self._seen:
             # A file that does not change once it was written is removed and written again only with events.
             area = table().of(store)
             if not self.thorough and (area.immutable or (area.fixed and store not in findings.stores)):
+                later.add(store)
                 continue
             findings.entries |= _replaced(root, store, measured, immutable)
-        self._seen = set()
+        self._seen = later
         return findings
 
     def mark_seen(self, root: DataRoot, areas: RootAreas, dirty: Dirty, listings: Collection[Tree]) -> None:

@@ -3,7 +3,7 @@
 import random
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -84,13 +84,13 @@ def _kill_at_work(one: TodaysEngine, number: int, changes: int) -> None:
     work.join()
 
 
-def _is_swept(one: TodaysEngine, orphaned: set[str]) -> bool:
+def _is_swept(one: TodaysEngine, orphaned: Collection[str]) -> bool:
     """Whether these directories are gone. containerd looks for such ones when something is removed.
 
     A directory that is still mounted stays until it looks again.
     """
     one.run("run", "--rm", *_QUIET, "base:1", "true", check=False)
-    return not orphaned & _directories(one)
+    return _directories(one).isdisjoint(orphaned)
 
 
 def _leave_next_snapshot(one: TodaysEngine) -> None:
@@ -117,12 +117,15 @@ def _prune_all(one: TodaysEngine) -> None:
     """Compare what the prunes free with what was promised. An engine that has just started removes by itself, too."""
 
     def is_clean() -> bool:
+        before = one.held()
         figures = figures_of(one.root, containerd=one.further, orphaned_after=0)
-        return not figures("content_blobs", use="orphaned") and not figures.sum("layers", use="orphaned")
+        left = figures("content_blobs", use="orphaned") or figures.sum("layers", use="orphaned")
+        return not left and before == one.held()
 
     eventually(is_clean)
     for row in promised(one):
         (command,) = row.commands
+        eventually(is_clean)  # of the prune before, containerd removes some directories later
         before = one.held()
         one.run(*command.split()[1:], *(() if "history" in command else ("--force",)))
         eventually(lambda: before - one.held() == row.bytes, otherwise=lambda: (row, before - one.held()))  # noqa: B023
