@@ -117,7 +117,9 @@ def _sorted(names: list[str], before: Names) -> Names:
         return before
     came = [*map(sys.intern, new)]
     left = [name for name in before if name not in gone] if gone else list(before)
-    return Names(in_order(left, came), before, (*came, *gone), known.difference(gone).union(came))
+    # Most listings never change: their sets are made when somebody asks for them.
+    as_set = known.difference(gone).union(came) if before else None
+    return Names(in_order(left, came), before, (*came, *gone), as_set)
 
 
 def in_order(ordered: list[T], more: Collection[T]) -> list[T]:
