@@ -177,7 +177,11 @@ def test_limits_that_are_low_but_enough(built: GraphRoot, limit: str) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "said"),
-    [("ulimit -n 9", "Too many open files"), ("ulimit -n 6", "Too many open files"), ("ulimit -v 24000", "memory")],
+    [
+        ("ulimit -n 9", "Too many open files"),
+        ("ulimit -n 6", "Too many open files"),
+        *((f"ulimit -v {limit}", f"ulimit -v is {limit}") for limit in (24000, 28000, 32000, 60000)),
+    ],
 )
 def test_limits_that_are_too_low_are_said_in_a_line(built: GraphRoot, tmp_path: Path, limit: str, said: str) -> None:
     script = f'{limit}; exec "$@"'
