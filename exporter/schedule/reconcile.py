@@ -8,7 +8,9 @@ import os
 import stat
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
+from exporter.core.area import Signature
 from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
@@ -26,13 +28,54 @@ _THOROUGH_EVERY = 8
 _RECENT_SECONDS = 0.05
 
 
+@dataclass(slots=True)
+class _Signed:
+    """The signatures of a store's entries, by name.
+
+    `names`: the listing they are of; None after some were signed again. `untold`: those of which no event tells, and
+    those that could not be signed.
+    """
+
+    signatures: dict[str, _Signature] = field(default_factory=dict)
+    names: Sequence[str] | None = None
+    untold: list[str] = field(default_factory=list)
+
+
+class _Look:
+    """What a look has signed."""
+
+    def __init__(self, mounts: Collection[Tree]) -> None:
+        self.mounts = mounts
+        self.listings: dict[Tree, _Signature] = {}
+        self.entries: dict[Tree, _Signed] = {}
+        #: What changed just before it was signed.
+        self.recent: set[Tree] = set()
+
+    def signature(self, key: Tree) -> _Signature | None:
+        """The signature of a store or an entry; None without one."""
+        if key in self.listings or not key:
+            return self.listings.get(key)
+        signed = self.entries.get(key[:-1])
+        return signed.signatures.get(key[-1]) if signed else None
+
+    def changed_entries(self, before: "_Look") -> set[Tree]:
+        """The entries that have a signature in both looks, and not the same."""
+        found = set[Tree]()
+        for store, signed in self.entries.items():
+            old = before.entries.get(store)
+            if old is not None and old.signatures != signed.signatures:
+                known = old.signatures
+                changed = [name for name, sign in signed.signatures.items() if known.get(name, sign) != sign]
+                found.update((*store, name) for name in changed)
+        return found
+
+
 class Reconciler:
     """Remembers the signatures of one root."""
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
-        self._signatures: dict[Tree, _Signature] = {}
-        self._recent: set[Tree] = set()
+        self._last = _Look(())
         self._areas = RootAreas()
         #: The volumes that are mounts, or on which something is mounted.
         self._mounts: set[Tree] = set()
@@ -56,32 +99,23 @@ class Reconciler:
         `measured`: an entry of a changed store is a finding if it is not the directory that was measured. In an
         `immutable` tree its ctime counts, too. `watching`: the watches work, so most looks leave out what has events.
         """
-        before, recent = self._signatures, self._recent
-        self._signatures, self._recent = {}, set()
-        all_stores = (*areas.tops, *areas.stores)
+        before = self._last
+        look = self._last = _Look(root.mounts)
         stores_before, self._areas = self._areas.stores, areas
-        for store in all_stores:
-            self._note(store, _listing_signature(root, store))
         self.thorough = not watching or self._comparisons % _THOROUGH_EVERY == 0
         self._comparisons += 1
-        known = {} if self.thorough else before
-        for store in all_stores:
-            # If the store is another directory now, the signatures of its entries are of no use.
-            same = before.get(store, ())[:2] == self._signatures.get(store, ())[:2]
-            self._sign_entries(root, store, known if same else {})
+        self._sign(root, before)
         mounts_before, self._mounts = self._mounts, _of_volumes(root.mounts)
         findings = Findings()
-        if not before:
+        if not before.listings:
             return findings
-        changed = {key for key, signature in self._signatures.items() if before.get(key) != signature}
-        changed |= before.keys() - self._signatures.keys()
-        findings.stores = changed & {*all_stores, *stores_before}
+        stores = {*areas.tops, *areas.stores, *stores_before}
+        findings.stores = {store for store in stores if before.listings.get(store) != look.listings.get(store)}
         findings.new = findings.stores.difference(stores_before, areas.tops)
-        findings.entries = {key for key in changed - findings.stores if key in before and key in self._signatures}
         # No event tells of a mount, and none is missed. One of a volume comes and goes with its containers.
         mounted = self._mounts ^ mounts_before
-        findings.entries -= mounted
-        findings.again = (recent - changed) | mounted
+        findings.entries = look.changed_entries(before) - mounted
+        findings.again = mounted.union(key for key in before.recent if before.signature(key) == look.signature(key))
         later = set[Tree]()
         for store in findings.stores | self._seen:
             # A file that does not change once it was written is removed and written again only with events.
@@ -99,27 +133,56 @@ class Reconciler:
         It reads the `dirty` entries, the listings that contain them, and the `listings` of more stores. All entries
         of a new store are signed.
         """
-        if not self._signatures:
+        last = self._last
+        if not last.listings:
             return
         known = dirty.read_again() | {*listings}
-        for store in {*areas.tops, *areas.stores, *self._areas.stores}:
+        stores = {*areas.tops, *areas.stores}
+        for store in stores.union(self._areas.stores):
             whole = dirty.covers(store) or (store not in areas.tops and not self._areas.is_store(store))
             # Every scan lists all stores. Of one without a watch nothing else tells that it has changed.
             if whole or store in known or not table().of(store).watched:
-                before = self._signatures.pop(store, None)
-                self._note(store, _listing_signature(root, store))
-                if whole or store in known or self._signatures.get(store) != before:
+                before = last.listings.pop(store, None)
+                self._sign_listing(root, store)
+                if whole or store in known or last.listings.get(store) != before:
                     self._seen.add(store)
-            candidates = self._signatures if whole else dirty.entries
-            stores = {*areas.tops, *areas.stores}
-            entries = [key for key in candidates if key and key[:-1] == store and key not in stores]
-            for key in entries:
-                self._signatures.pop(key, None)
-            if whole or entries:
-                self._sign_entries(root, store, {}, None if whole else [key[-1] for key in entries])
+            if whole:
+                last.entries.pop(store, None)
+                self._sign_entries(root, store, {})
+                continue
+            names = [entry[-1] for entry in dirty.entries if entry and entry[:-1] == store and entry not in stores]
+            if names:
+                signed = last.entries.setdefault(store, _Signed())
+                signed.names = None
+                for name in names:
+                    signed.signatures.pop(name, None)
+                self._sign_entries(root, store, {}, names)
+
+    def _sign(self, root: DataRoot, before: _Look) -> None:
+        """Sign the stores and their entries; what the last look has signed is taken over where it is enough."""
+        look, stores = self._last, (*self._areas.tops, *self._areas.stores)
+        for store in stores:
+            self._sign_listing(root, store)
+        same_mounts = look.mounts == before.mounts
+        for store in stores:
+            known = None if self.thorough else before.entries.get(store)
+            # If the store is another directory now, the signatures of its entries are of no use.
+            if known is None or before.listings.get(store, ())[:2] != look.listings.get(store, ())[:2]:
+                self._sign_entries(root, store, {})
+            elif same_mounts and known.names is not None and known.names is _names(root, store):
+                look.entries[store] = _Signed({**known.signatures}, known.names, known.untold)
+                self._sign_entries(root, store, known.signatures, known.untold)
+            else:
+                self._sign_entries(root, store, known.signatures)
+
+    def _sign_listing(self, root: DataRoot, store: Tree) -> None:
+        signature = _listing_signature(root, store)
+        if signature is not None:
+            self._last.listings[store] = signature
+            self._note(store, signature)
 
     def _sign_entries(
-        self, root: DataRoot, store: Tree, known: Mapping[Tree, _Signature], names: Sequence[str] | None = None
+        self, root: DataRoot, store: Tree, known: Mapping[str, _Signature], only: Sequence[str] | None = None
     ) -> None:
         """Sign the entries of a store, or those with these names, as its area says. Stores are signed already.
 
@@ -129,34 +192,46 @@ class Reconciler:
         wanted = table().of(store).signature
         if wanted is None:
             return
-        signatures, mounts = self._signatures, root.mounts
+        look = self._last
+        signed = look.entries.setdefault(store, _Signed())
+        signatures, listings, mounts = signed.signatures, look.listings, look.mounts
+        untold: list[str] = []
         with suppress(OSError), root.directory(store) as descriptor:
-            for name in root.names(store) if names is None else names:
+            names = root.names(store) if only is None else only
+            for name in names:
                 entry = (*store, name)
-                if entry in signatures or entry in mounts:
+                if entry in listings or entry in mounts:
                     continue
-                old = known.get(entry)
-                if old is not None and wanted.has_events and is_id(name):
-                    signatures[entry] = old
+                old = known.get(name)
+                has_events = wanted.has_events and is_id(name)
+                if old is not None and has_events:
+                    signatures[name] = old
                     continue
+                if not has_events:
+                    untold.append(name)
                 try:
-                    status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                    signature = _signature_of(descriptor, entry, wanted, mounts, old)
                 except OSError:
+                    signatures.pop(name, None)
+                    if has_events:
+                        untold.append(name)
                     continue
-                if not wanted.changes:
-                    self._note(entry, _plain_signature(status))
-                elif old is not None and old[:3] == (status.st_dev, status.st_ino, status.st_ctime_ns):
-                    signatures[entry] = old
-                else:
-                    files = [file for file in wanted.files if (*entry, file) not in mounts]
-                    self._note(entry, _entry_signature(descriptor, name, status, files))
+                signatures[name] = signature
+                if signature is not old:
+                    self._note(entry, signature)
+            if only is None:
+                signed.names, signed.untold = names, untold
 
-    def _note(self, key: Tree, signature: _Signature | None) -> None:
-        if signature is None:
-            return
-        self._signatures[key] = signature
+    def _note(self, key: Tree, signature: _Signature) -> None:
         if abs(self._clock.now() * 1e9 - max(signature[2:])) < _RECENT_SECONDS * 1e9:
-            self._recent.add(key)
+            self._last.recent.add(key)
+
+
+def _names(root: DataRoot, store: Tree) -> Sequence[str] | None:
+    try:
+        return root.names(store)
+    except OSError:
+        return None
 
 
 def _of_volumes(mounts: Collection[Tree]) -> set[Tree]:
@@ -173,6 +248,20 @@ def _listing_signature(root: DataRoot, store: Tree) -> _Signature | None:
         return None
     # With mode and owner: once the permission to read it is back, its content must be read again.
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid
+
+
+def _signature_of(
+    parent: int, entry: Tree, wanted: Signature, mounts: Collection[Tree], old: _Signature | None
+) -> _Signature:
+    """The signature of an entry; the `old` one if the directory has not changed. Raises OSError."""
+    name = entry[-1]
+    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if not wanted.changes:
+        return _plain_signature(status)
+    if old is not None and old[:3] == (status.st_dev, status.st_ino, status.st_ctime_ns):
+        return old
+    files = [file for file in wanted.files if (*entry, file) not in mounts]
+    return _entry_signature(parent, name, status, files)
 
 
 def _plain_signature(status: os.stat_result) -> _Signature:
