@@ -1,11 +1,17 @@
 """Maps the paths of kernel events to entries of a data root."""
 
+import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
+from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree, root_of
 from exporter.core.model import Counters
 from exporter.inventory.areas import RootAreas, table
+
+#: Within so many seconds an engine fills a directory that it has made. Longer work ends with another event.
+_FILLED_SECONDS = 2.0
 
 
 def changed_entries(paths: Iterable[Tree], areas: RootAreas, counters: Counters) -> set[Tree]:
@@ -20,3 +26,23 @@ def changed_entries(paths: Iterable[Tree], areas: RootAreas, counters: Counters)
         counters.events[name] = counters.events.get(name, 0) + count
         entries.add(areas.entry_of(tree))
     return entries
+
+
+def just_made(root: DataRoot, areas: RootAreas, now: float) -> Iterator[Tree]:
+    """The entries of stores that were made just before `now`, Unix time, when there was no watch to tell of them.
+
+    A scan that begins now may measure one while it is being filled, and nothing would tell that more has come. Only
+    the stores with a new time are listed.
+    """
+
+    def is_new(changed: float) -> bool:
+        return abs(now - changed) < _FILLED_SECONDS
+
+    for store in areas.stores:
+        with suppress(OSError):
+            if is_new(root.lstat(store).st_mtime):
+                with root.directory(store) as descriptor:
+                    for name in root.names(store):
+                        with suppress(OSError):
+                            if is_new(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_ctime):
+                                yield (*store, name)

@@ -22,7 +22,7 @@ from exporter.scan.scanner import Scanner
 from exporter.schedule.audits import Audits
 from exporter.schedule.cpu_budget import Budget
 from exporter.schedule.debounce import Debounce
-from exporter.schedule.events import changed_entries
+from exporter.schedule.events import changed_entries, just_made
 from exporter.schedule.findings import Findings, missed_events, not_scanned
 from exporter.schedule.reconcile import Reconciler
 from exporter.schedule.rights import AllRights, NotAllowedError, Rights
@@ -92,6 +92,7 @@ class Scheduler:
                 self._watch_health.start(root.path, self._areas)
                 root.forget_listings()  # they are older than the watches and the signatures
                 self.reconciler.compare_signatures(root, self._areas, {})
+                self._debounce.add(now, {*just_made(root, self._areas, time.time())})
                 self._scanner.begin(Trigger.STARTUP, Dirty(everything=True), root, self._areas)
                 self._next_orphan = self._scanner.next_orphan
         except (RootError, OSError) as error:

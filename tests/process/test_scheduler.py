@@ -106,6 +106,18 @@ def test_what_no_event_told_is_found_and_counted(built: GraphRoot, kept: _Kept) 
     assert kept.counters.missed >= 1
 
 
+def test_what_was_made_just_before_the_watch_is_measured_again(built: GraphRoot, keep: _Keep) -> None:
+    """An engine goes on to fill it, below the watched directories: no event tells of that."""
+    built.container("web", image="base", writable={"etc/hosts": 4})
+    tree = ("aufs", "diff", hex_id("web"))
+    kept = keep(built.path, look_interval=1e6)
+    kept.turn_until(lambda: kept.layers() > 1 and not kept.scanner.runs)
+    before = kept.scanner.measured[tree].usage
+    (built.path.joinpath(*tree) / "etc/hostname").write_text("web\n")
+    kept.turn_until(lambda: kept.scanner.measured[tree].usage != before)
+    assert kept.counters.missed == 0
+
+
 def test_a_root_that_is_not_there_keeps_nobody_busy(tmp_path: Path, keep: _Keep) -> None:
     before = time.monotonic()
     kept = keep(tmp_path / "none", look_interval=0)
