@@ -11,7 +11,7 @@ from exporter.core.model import Counters
 from exporter.inventory.areas import RootAreas, table
 
 #: Within so many seconds an engine fills a directory that it has made. Longer work ends with another event.
-_FILLED_SECONDS = 2.0
+FILLED_SECONDS = 2.0
 
 
 def changed_entries(paths: Iterable[Tree], areas: RootAreas, counters: Counters) -> set[Tree]:
@@ -36,7 +36,7 @@ def just_made(root: DataRoot, areas: RootAreas, now: float) -> Iterator[Tree]:
     """
 
     def is_new(changed: float) -> bool:
-        return abs(now - changed) < _FILLED_SECONDS
+        return abs(now - changed) < FILLED_SECONDS
 
     for store in areas.stores:
         with suppress(OSError):

@@ -92,7 +92,7 @@ class Scheduler:
                 self._watch_health.start(root.path, self._areas)
                 root.forget_listings()  # they are older than the watches and the signatures
                 self.reconciler.compare_signatures(root, self._areas, {})
-                self._debounce.add(now, {*just_made(root, self._areas, time.time())})
+                self._audits.note_young(just_made(root, self._areas, time.time()))
                 self._scanner.begin(Trigger.STARTUP, Dirty(everything=True), root, self._areas)
                 self._next_orphan = self._scanner.next_orphan
         except (RootError, OSError) as error:
