@@ -12,7 +12,6 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from exporter.core.descent import Descent, check_name
@@ -55,8 +54,7 @@ def reason_of(error: OSError) -> Reason:
     return _REASONS.get(error.errno or 0, Reason.IO)
 
 
-@dataclass(frozen=True, slots=True)
-class _Top:
+class _Top(NamedTuple):
     """The directory of one root: an open descriptor, its device and inode, and the way to what was read last in it."""
 
     descriptor: int

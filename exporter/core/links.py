@@ -8,7 +8,6 @@ import struct
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import islice
 from operator import ge
@@ -45,11 +44,26 @@ class Piece(NamedTuple):
         return zip(self.inodes, self.sizes, self.allocated, self.links, self.seen, strict=True)
 
 
-@dataclass(frozen=True, slots=True)
 class Links:
-    """Inodes that may also be linked from other trees, each once."""
+    """Inodes that may also be linked from other trees, each once. They are never changed.
 
-    blocks: tuple[bytes, ...] = ()
+    No class of this module, and of others that a worker needs, is a dataclass: to load `dataclasses` and what it needs
+    would be a third of a worker's start.
+    """
+
+    __slots__ = ("blocks",)
+
+    def __init__(self, blocks: tuple[bytes, ...] = ()) -> None:
+        self.blocks = blocks
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Links) and self.blocks == other.blocks
+
+    def __hash__(self) -> int:
+        return hash(self.blocks)
+
+    def __repr__(self) -> str:
+        return f"Links({self.blocks})"
 
     @classmethod
     def of(cls, links: Mapping[int, tuple[int, int, int, int]]) -> "Links":

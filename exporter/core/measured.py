@@ -3,10 +3,9 @@
 import os
 import struct
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import cast
+from typing import NamedTuple, cast
 
 from exporter.core.links import NO_LINKS, Links
 
@@ -51,8 +50,7 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What a set of inodes occupies.
 
     `size` is the sum of st_size of all that is not a directory, `allocated` 512 x st_blocks of everything.
@@ -62,7 +60,7 @@ class Usage:
     allocated: int = 0
     inodes: int = 0
 
-    def __add__(self, other: "Usage") -> "Usage":
+    def __add__(self, other: "Usage") -> "Usage":  # type: ignore[override] # sums, not one behind the other
         return Usage(self.size + other.size, self.allocated + other.allocated, self.inodes + other.inodes)
 
 
@@ -135,8 +133,7 @@ class Measured:
         return f"Measured({self.usage}, {self.identity}, {self.links}, {self.entries}, {self.skipped_mounts})"
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     """The two sides that Docker's NaiveDiffDriver compares to size a layer.
 
     `old` is a stack of trees, uppermost first; an entry of `new` is compared with the first that has its path.

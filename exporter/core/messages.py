@@ -4,7 +4,6 @@ A field is a str, int, float, bool, bytes, an enumeration of texts, another such
 these, or one of these or None. The types are read from the annotations once, before the first message.
 """
 
-import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +67,7 @@ def _form(kind: Any) -> _Form:
     if origin in {types.UnionType, typing.Union}:
         return _optional(*(_form(one) for one in arguments if one is not type(None)))
     if origin is None:
-        return _record(kind) if dataclasses.is_dataclass(kind) or issubclass(kind, tuple) else _scalar(kind)
+        return _record(kind) if hasattr(kind, "__dataclass_fields__") or issubclass(kind, tuple) else _scalar(kind)
     forms = [_form(one) for one in arguments if one is not Ellipsis]
     if issubclass(origin, Mapping):
         return _mapping(*forms)
@@ -114,7 +113,7 @@ def _record(kind: Any) -> _Form:
     _RECORDS[kind] = _late(kind)  # for a record that has its like as a field
     hints = typing.get_type_hints(kind)
     is_tuple = issubclass(kind, tuple)
-    names = list(hints) if is_tuple else [one.name for one in dataclasses.fields(kind)]
+    names = list(hints) if is_tuple else list(kind.__dataclass_fields__)
     forms = [_form(hints[name]) for name in names]
     packed = [(at, form.pack) for at, form in enumerate(forms) if form.pack is not None]
     fields = _Fields(forms)

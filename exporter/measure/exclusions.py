@@ -1,7 +1,6 @@
 """Where a walk must not go."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -10,7 +9,6 @@ from exporter.core.measured import Tree
 _NOTHING_BELOW: "dict[str, Exclusions]" = {}
 
 
-@dataclass(slots=True)
 class Exclusions:
     """A tree of names. One that is a `leaf` is left out, the others are passed through.
 
@@ -21,13 +19,32 @@ class Exclusions:
     all of these.
     """
 
-    #: Another one for each object only where something is in it: most have nothing.
-    below: dict[str, "Exclusions"] = field(default_factory=lambda: _NOTHING_BELOW)
-    leaf: bool = False
-    mount: bool = False
-    store: bool = False
-    #: It stands in several places, and is copied before it is changed in one of them.
-    shared: bool = field(default=False, compare=False, repr=False)
+    __slots__ = ("below", "leaf", "mount", "shared", "store")
+
+    def __init__(
+        self,
+        below: "dict[str, Exclusions] | None" = None,
+        leaf: bool = False,
+        mount: bool = False,
+        store: bool = False,
+        *,
+        shared: bool = False,
+    ) -> None:
+        #: Another one for each object only where something is in it: most have nothing.
+        self.below = _NOTHING_BELOW if below is None else below
+        self.leaf = leaf
+        self.mount = mount
+        self.store = store
+        #: It stands in several places, and is copied before it is changed in one of them.
+        self.shared = shared
+
+    __hash__ = None  # type: ignore[assignment] # it changes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Exclusions) and self._parts() == other._parts()
+
+    def _parts(self) -> "tuple[dict[str, Exclusions], bool, bool, bool]":
+        return self.below, self.leaf, self.mount, self.store
 
     def add(self, tree: Tree, *, mount: bool = False, store: bool = False) -> None:
         """Leave out `tree`, given by its components from here, or what is in it if it is a store."""

@@ -8,7 +8,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from exporter.core.data_root import DataRoot
@@ -48,17 +47,19 @@ def measure(root: DataRoot, tree: Tree, exclusions: Exclusions, on_error: OnErro
     return total.result(identity)
 
 
-@dataclass(slots=True)
 class Pending:
     """The directories to enter at one level of the path, and what to leave out below them.
 
     `more`: the rest of a long listing, which is read when these are done.
     """
 
-    depth: int
-    names: list[str]
-    exclusions: Exclusions
-    more: "Listing | None" = None
+    __slots__ = ("depth", "exclusions", "more", "names")
+
+    def __init__(self, depth: int, names: list[str], exclusions: Exclusions, more: "Listing | None" = None) -> None:
+        self.depth = depth
+        self.names = names
+        self.exclusions = exclusions
+        self.more = more
 
 
 class Walk:
