@@ -14,7 +14,6 @@ _BUDGET = 2.0
 
 SHAPES: dict[str, Callable[[Path], None]] = {
     "16,000 volumes of three files": lambda root: small_volumes(root, 16_000, 3),
-    "50,000 empty volumes": lambda root: small_volumes(root, 50_000, 0),
     "5,000 layers of twenty files and 5,000 containers": lambda root: small_layers(root, 5_000, 20),
 }
 
