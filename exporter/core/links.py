@@ -48,7 +48,7 @@ class Links:
     """Inodes that may also be linked from other trees, each once. They are never changed.
 
     No class of this module, and of others that a worker needs, is a dataclass: to load `dataclasses` and what it needs
-    would be a third of a worker's start.
+    would be a quarter of its start.
     """
 
     __slots__ = ("blocks",)
