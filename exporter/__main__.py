@@ -6,17 +6,17 @@ import resource
 from exporter.core.exit_status import INTERRUPTED
 from exporter.core.standard_streams import fill_closed_streams
 
-LEAST_ADDRESS_SPACE = 64 << 20
-"""Bytes. No command fits into less, and what a module does that finds none left is its own choice: `hashlib`
-prints tracebacks and goes on."""
+#: Bytes. No command fits into less, and what a module does that finds none left is its own choice: `hashlib` prints
+#: tracebacks and goes on.
+_LEAST_ADDRESS_SPACE = 64 << 20
 
 
 def main() -> None:
     """Run the command line. Ctrl-C ends it in silence, also while it is still being loaded."""
     fill_closed_streams()
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE:
-        least = LEAST_ADDRESS_SPACE >> 10
+    if limit != resource.RLIM_INFINITY and limit < _LEAST_ADDRESS_SPACE:
+        least = _LEAST_ADDRESS_SPACE >> 10
         _end(f"there is not enough memory: ulimit -v is {limit >> 10}, and it takes at least {least}")
     try:
         from exporter.cli.main import main as command  # noqa: PLC0415 - loading takes long enough to be interrupted

@@ -1,6 +1,5 @@
 """Maps the paths of kernel events to entries of a data root."""
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -35,14 +34,12 @@ def just_made(root: DataRoot, areas: RootAreas, now: float) -> Iterator[Tree]:
     the stores with a new time are listed.
     """
 
-    def is_new(changed: float) -> bool:
-        return abs(now - changed) < FILLED_SECONDS
+    def is_new(tree: Tree) -> bool:
+        try:
+            return abs(now - root.lstat(tree).st_ctime) < FILLED_SECONDS
+        except OSError:
+            return False
 
-    for store in areas.stores:
+    for store in filter(is_new, areas.stores):
         with suppress(OSError):
-            if is_new(root.lstat(store).st_mtime):
-                with root.directory(store) as descriptor:
-                    for name in root.names(store):
-                        with suppress(OSError):
-                            if is_new(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_ctime):
-                                yield (*store, name)
+            yield from filter(is_new, [(*store, name) for name in root.names(store)])
