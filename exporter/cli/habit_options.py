@@ -1,11 +1,11 @@
 """The flags that all commands with tables have in common, and what they ask for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
+from msgspec import Struct
 
 from exporter.cli.options import Function, config_file
 from exporter.cli.param_types import DurationType
@@ -106,8 +106,7 @@ def command_with_habits(function: Function) -> click.Command:
     return command
 
 
-@dataclass(frozen=True, slots=True)
-class AskedFor:
+class AskedFor(Struct, frozen=True):
     """What the flags of one call ask for. `watch`: seconds between two drawings; None for one drawing."""
 
     habits: "Habits"

@@ -1,11 +1,11 @@
 """The commands for people at a terminal. `run` imports this module too, so it imports little itself."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from exporter.cli import options, terminal_options
 from exporter.cli.answers import print_answers
@@ -192,11 +192,12 @@ def free(document: "Document", wanted: int | None, until: float | None, mountpoi
 def snapshot(document: "Document") -> "Answer":
     """Print all that is known of the root as one line of JSON, as /api/v1/snapshot of an exporter: for diff."""
     import json  # noqa: PLC0415
-    from dataclasses import asdict  # noqa: PLC0415
+
+    from msgspec import to_builtins  # noqa: PLC0415
 
     from exporter.cli.commands.tables import Answer, Lines  # noqa: PLC0415 - see above
 
-    data = asdict(document)
+    data = to_builtins(document)
     return Answer(data, [Lines("", [json.dumps(data)])])
 
 

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 #: The collectors that have a limit.
 LIMITED = ("binds", "build_cache", "containers", "directories", "images", "layers", "volumes")
@@ -35,8 +36,7 @@ def matches(pattern: str, name: str) -> bool:
     return re.search(pattern, name) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """Which objects are served. `most`: the limit on series of each collector; 0 or no entry is no limit.
 
     `off`: the collectors that are not served at all. `include` and `exclude`: by collector, the regular expression that
@@ -61,8 +61,7 @@ class Shown:
 EVERYTHING = Shown()
 
 
-@dataclass(slots=True)
-class Limited:
+class Limited(Struct):
     """Applies the limits. `dropped`: how many objects of each collector were left out, whole or in part."""
 
     shown: Shown

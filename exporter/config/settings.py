@@ -1,7 +1,8 @@
 """All settings, as frozen values. A command makes them from its flags. Times are in seconds."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from exporter.config.limits import EVERYTHING, Shown
 
@@ -23,8 +24,7 @@ class SandboxMode(StrEnum):
     OFF = "off"
 
 
-@dataclass(frozen=True, slots=True)
-class BindSettings:
+class BindSettings(Struct, frozen=True):
     """`include`: the regular expression that a source must match to be measured; "" measures none.
 
     `rootfs`: where the host's / is mounted; "" is /, unless that is a container's own. `network`: sources on network
@@ -36,8 +36,7 @@ class BindSettings:
     network: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ScanSettings:
+class ScanSettings(Struct, frozen=True):
     """How often trees are measured, and the CPU time for it. `duty_cycle` is a fraction of one core.
 
     `workers`: 0 is one for each core, and more for a slow disk. `cache_file`: "" keeps nothing across restarts.
@@ -54,16 +53,14 @@ class ScanSettings:
     network: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WatchSettings:
+class WatchSettings(Struct, frozen=True):
     """`enabled`: use kernel watches. `look_interval`: the time between two looks for changes without an event."""
 
     enabled: bool = True
     look_interval: float = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class WebSettings:
+class WebSettings(Struct, frozen=True):
     """`listen`: addresses. `config_file`: "" without TLS and passwords. `lifecycle`: allow POST /-/reload.
 
     `allowed_hosts`: the names by which clients may ask for this server; empty for every name. `telemetry_path`: where
@@ -80,16 +77,14 @@ class WebSettings:
     exporter_metrics: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class LogSettings:
+class LogSettings(Struct, frozen=True):
     """`level`: the lowest level that is logged. `style`: the format of a line, logfmt or json."""
 
     level: str = "info"
     style: str = "logfmt"
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """The effective configuration of a command.
 
     `containerd_root`: the root of a containerd of the host that keeps the images; or FIND_CONTAINERD, or NO_CONTAINERD.

@@ -4,7 +4,8 @@ Nothing here reads the disk. The rows are in `inventory/areas.py`, in the graph 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
@@ -16,8 +17,7 @@ DRIVER = "<driver>"
 FURTHER = "/" + DRIVER
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """The parts of each entry that a look compares, besides the listing of the store.
 
     A directory must be the same one (device and inode), a file must have the same time and size, too.
@@ -32,8 +32,7 @@ class Signature:
     has_events: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Area:
+class Area(Struct, frozen=True):
     """One known directory or file of a data root. A row also applies to all paths below it without a row of their own.
 
     `path`: its components; some may hold `DRIVER`, and the first one may be `FURTHER`.

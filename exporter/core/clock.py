@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(Struct, frozen=True):
     """`now` is the wall clock in Unix seconds; `monotonic` counts seconds and cannot be set back."""
 
     now: Callable[[], float] = time.time

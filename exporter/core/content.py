@@ -5,9 +5,10 @@ containerd removes what nothing keeps: its garbage collector marks from the root
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
+
+from msgspec import Struct, field
 
 from exporter.core.measured import Tree
 from exporter.core.states import LayerKey
@@ -47,8 +48,7 @@ class Holder(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """One root of the garbage collector. `flat`: of what it names, only the parents of snapshots are kept as well."""
 
     namespace: str
@@ -58,8 +58,7 @@ class Hold:
     flat: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """One blob, of which there is one file for all namespaces.
 
     `tree`: its file; None where there is none. `size`: its bytes as the store wrote them down. `namespaces`: those
@@ -72,8 +71,7 @@ class Blob:
     namespaces: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Ingest:
+class Ingest(Struct, frozen=True):
     """A blob that is being written, or the rest of one. `total`: the bytes that it will have, None if not known."""
 
     tree: Tree
@@ -81,8 +79,7 @@ class Ingest:
     total: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class HistoryEntry(Struct, frozen=True):
     """One entry of the build history, by the id of the build; `created` is Unix seconds."""
 
     id: str
@@ -104,8 +101,7 @@ class BlobUse(StrEnum):
     ORPHANED = "orphaned"
 
 
-@dataclass(frozen=True, slots=True)
-class ContentStore:
+class ContentStore(Struct, frozen=True):
     """One containerd image store, as its databases describe it.
 
     `home`: where it is. `engine`: Docker's namespace, "" where the store serves no Docker. `history`: the namespace of

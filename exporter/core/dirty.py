@@ -1,12 +1,11 @@
 """Which parts of a data root are to be read and measured again."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from exporter.core.measured import Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Dirty:
+class Dirty(Struct, frozen=True):
     """What is to be read and measured again: entries of stores and of the root itself, or everything."""
 
     entries: frozenset[Tree] = frozenset()

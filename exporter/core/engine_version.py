@@ -1,7 +1,8 @@
 """Between which versions of Docker an engine is, as far as the files of a data root tell."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 Version = tuple[int, int]
 
@@ -17,8 +18,7 @@ HISTORY: Version = (23, 0)
 VOLUMES: Version = (1, 9)
 
 
-@dataclass(frozen=True, slots=True)
-class EngineVersion:
+class EngineVersion(Struct, frozen=True):
     """The engine is of version `since` or newer, and older than `before`. None: there is no evidence for a limit."""
 
     since: Version | None = None

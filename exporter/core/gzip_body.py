@@ -2,8 +2,9 @@
 
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 _LEVEL = 6
 #: RFC 1952: magic, deflate, no flags, no time, no extra, unknown system.
@@ -22,8 +23,7 @@ _PAGE = 1 << 8
 _ZEROS = memoryview(bytes(16 * 1024))
 
 
-@dataclass(frozen=True, slots=True)
-class GzipBody:
+class GzipBody(Struct, frozen=True):
     """Deflated content that ends at a byte boundary, so that more can follow.
 
     `deflated`, one piece after the other, refers to nothing before its beginning. `length` and `checksum` (CRC-32) are

@@ -5,8 +5,9 @@ and every figure that needs the input is absent.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Input(StrEnum):
@@ -47,8 +48,7 @@ REFER_TO_LAYERS = (
 _KEPT_OF_ONE_INPUT = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Struct, frozen=True):
     """One thing that was not read.
 
     `path` is relative to the data root. `driver`: only objects of this graph driver are affected; "" for all.
@@ -64,8 +64,7 @@ class Gap:
     damaged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Knowledge:
+class Knowledge(Struct, frozen=True):
     """The gaps of one reading of a root. An input without a gap was read whole."""
 
     gaps: tuple[Gap, ...] = ()

@@ -47,7 +47,7 @@ class Piece(NamedTuple):
 class Links:
     """Inodes that may also be linked from other trees, each once. They are never changed.
 
-    No class of this module, and of others that a worker needs, is a dataclass: to load `dataclasses` and what it needs
+    No class of this module, and of others that a worker needs, is a dataclass or a struct: to load what these need
     would be a quarter of its start.
     """
 

@@ -1,4 +1,4 @@
-"""Typed messages in frames: named tuples and dataclasses. Each field is checked when a message is decoded.
+"""Typed messages in frames: named tuples and structs. Each field is checked when a message is decoded.
 
 A field is a str, int, float, bool, bytes, an enumeration of texts, another such class, a tuple, list, set or mapping of
 these, or one of these or None. The types are read from the annotations once, before the first message.
@@ -67,7 +67,7 @@ def _form(kind: Any) -> _Form:
     if origin in {types.UnionType, typing.Union}:
         return _optional(*(_form(one) for one in arguments if one is not type(None)))
     if origin is None:
-        return _record(kind) if hasattr(kind, "__dataclass_fields__") or issubclass(kind, tuple) else _scalar(kind)
+        return _record(kind) if hasattr(kind, "__struct_fields__") or issubclass(kind, tuple) else _scalar(kind)
     forms = [_form(one) for one in arguments if one is not Ellipsis]
     if issubclass(origin, Mapping):
         return _mapping(*forms)
@@ -107,13 +107,13 @@ _RECORDS: dict[type, _Form] = {}
 
 
 def _record(kind: Any) -> _Form:
-    """A named tuple or dataclass, as a list of its fields."""
+    """A named tuple or struct, as a list of its fields."""
     if kind in _RECORDS:
         return _RECORDS[kind]
     _RECORDS[kind] = _late(kind)  # for a record that has its like as a field
     hints = typing.get_type_hints(kind)
     is_tuple = issubclass(kind, tuple)
-    names = list(hints) if is_tuple else list(kind.__dataclass_fields__)
+    names = list(hints) if is_tuple else list(kind.__struct_fields__)
     forms = [_form(hints[name]) for name in names]
     packed = [(at, form.pack) for at, form in enumerate(forms) if form.pack is not None]
     fields = _Fields(forms)

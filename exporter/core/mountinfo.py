@@ -3,7 +3,8 @@
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.core.measured import Tree, root_of
 from exporter.core.model import Filesystem
@@ -25,8 +26,7 @@ _UPPER = "upperdir="
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
-@dataclass(frozen=True, slots=True)
-class MountPoint:
+class MountPoint(Struct, frozen=True):
     """One line of mountinfo: `inside` is the directory of the filesystem that is mounted at `path`."""
 
     number: str

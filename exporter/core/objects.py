@@ -5,7 +5,8 @@ lone surrogates (bytes that are not UTF-8): `core.text.label` turns them into va
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from exporter.core.content import ContentStore
 from exporter.core.engine_version import NO_EVIDENCE, EngineVersion
@@ -25,8 +26,7 @@ from exporter.core.states import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that could not be read; `path` is relative to the data root."""
 
     collector: Collector
@@ -35,8 +35,7 @@ class Problem:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """A layer that is on disk in a graph driver's directory; `id` is the name of its directory there.
 
     `content` holds its files; `home` is the directory around it where the driver keeps more than files.
@@ -82,8 +81,7 @@ class Layer:
         return (self.content,) if self.home is None else (self.content, self.home)
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """An image and its chain of layers, its own first, as far up as it is on disk without a gap.
 
     `references` are (repository, tag), sorted; `digests` are `repository@sha256:...`. `listed` is false for
@@ -137,8 +135,7 @@ class Image:
         return bool(self.references or self.digests)
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """A mount of a container.
 
     `kind` is bind, volume, tmpfs, image, secret or config. `source` is a host path, or the name of the volume or the
@@ -154,8 +151,7 @@ class Mount:
     driver: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """A container's log. None: not known. `files` includes rotated ones.
 
     `missing`: its driver writes to a file here, and that file is not there.
@@ -168,8 +164,7 @@ class Log:
     missing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """A container as its metadata files describe it; None and "" stand for what they do not say.
 
     `pid` and `started` are what the daemon wrote of its process. `waits_unwritten`: when the engine waits to
@@ -255,8 +250,7 @@ class Container:
         return self.state in (ContainerState.DEAD, ContainerState.REMOVING)
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(Struct, frozen=True):
     """A volume that Docker keeps; `tree` is None where its data is not a directory below the root.
 
     `mount_type`, `device` and `options` are what the local driver mounts on that directory while a container uses it.
@@ -284,8 +278,7 @@ class Volume:
         return (*self.home, "_data") if self.home and elsewhere else self.tree
 
 
-@dataclass(frozen=True, slots=True)
-class BuildRecord:
+class BuildRecord(Struct, frozen=True):
     """One record of BuildKit's cache. `size` is what BuildKit wrote down, in bytes; else that of `content`.
 
     `shared`: its layer is one of an image as well. `namespace`: that of containerd, where its data is in such a store;
@@ -304,8 +297,7 @@ class BuildRecord:
     layer: LayerKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BuildCache:
+class BuildCache(Struct, frozen=True):
     """BuildKit's cache: its records, and by driver the layers that its databases name.
 
     `files` are its own files, `content` its blobs. What it has in a driver's directory are layers with that use.
@@ -328,8 +320,7 @@ class BuildCache:
     kept: Mapping[str, frozenset[LayerId]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(Struct, frozen=True):
     """Something in a root that is not what usually is in its place: `path` is its path below the root.
 
     `target`: where a link points, as it is written there, or the type of the filesystem. `where`: the path on this
@@ -343,8 +334,7 @@ class Remark:
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Temporary:
+class Temporary(Struct, frozen=True):
     """The old files in one directory of the engine's for temporary files: their number, and their disk blocks in bytes.
 
     `newest` is the modification time of the newest of them, Unix seconds. Not `whole`: there are more.
@@ -357,8 +347,7 @@ class Temporary:
     whole: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Plugin:
+class Plugin(Struct, frozen=True):
     """A plugin of the engine; `interfaces` are what it is for: logdriver, volumedriver and others."""
 
     id: str
@@ -366,8 +355,7 @@ class Plugin:
     interfaces: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Inventory:
+class Inventory(Struct, frozen=True):
     """The content of the metadata of one data root, before anything is measured.
 
     `stores` counts the entries of the drivers' store directories by (driver, store); `missing` names, by

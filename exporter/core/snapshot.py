@@ -1,8 +1,9 @@
 """The result of one scan of a data root, and the counters since the start of the exporter."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from operator import attrgetter
+
+from msgspec import Struct, field
 
 from exporter.core.measured import Measured, Reason, Tree, Usage, is_within, mount_around, root_of
 from exporter.core.objects import Inventory, Problem
@@ -11,8 +12,7 @@ from exporter.core.states import Collector, ContainerId, LayerKey, Trigger
 SKIPPED = attrgetter("skipped_mounts")
 
 
-@dataclass(frozen=True, slots=True)
-class Filesystem:
+class Filesystem(Struct, frozen=True):
     """A filesystem that a part of the root lies on, as /proc/self/mountinfo names it.
 
     `directory` is where it is mounted below the root, "" for that of the root. `own`: it holds the root and nothing
@@ -27,8 +27,7 @@ class Filesystem:
     own: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FurtherRoot:
+class FurtherRoot(Struct, frozen=True):
     """A directory beside the data root that belongs to it, such as that of a containerd of the host.
 
     `device` is its st_dev. `subvolumes`: directories of its filesystem can have device numbers of their own.
@@ -39,8 +38,7 @@ class FurtherRoot:
     subvolumes: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CollectorScan:
+class CollectorScan(Struct, frozen=True):
     """How one collector fared in the last scan. `success` allows for files that vanished."""
 
     seconds: float = 0.0
@@ -48,8 +46,7 @@ class CollectorScan:
     success: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Watching:
+class Watching(Struct, frozen=True):
     """How changes are noticed: by kernel watches (inotify), or by `polling`."""
 
     polling: bool = True
@@ -57,8 +54,7 @@ class Watching:
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """The progress of the first scan."""
 
     trees: int = 0
@@ -66,8 +62,7 @@ class Progress:
     entries: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """One data root at one time: the content of its metadata and the sizes of its trees.
 
     `error` says why the root could not be read; then all else is empty. `differences` are the
@@ -139,8 +134,7 @@ class Snapshot:
         return sum(map(SKIPPED, self.measured.values()))
 
 
-@dataclass(slots=True)
-class Counters:
+class Counters(Struct):
     """The counters of the exporter since it started; they survive a restart of the scanning process."""
 
     scans: dict[tuple[Collector, Trigger], int] = field(default_factory=dict)

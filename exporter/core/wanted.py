@@ -1,8 +1,9 @@
 """Which part of a list of objects a page shows: the list, its order, a choice among its objects, and the page."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class ListName(StrEnum):
@@ -37,8 +38,7 @@ CHOICES: Mapping[ListName, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """One page of a list, the first of which is 1. `only` is one of the choices of the list, or "" for all objects."""
 
     list: ListName

@@ -11,8 +11,10 @@ import json
 import struct
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from exporter.demo.writer import Content
 
@@ -27,8 +29,7 @@ _COMPRESSED = 3  # a layer of unknown content takes so many times less
 _EMPTY_MEMBER, _MOST_EXTRA = 22, 65_535
 
 
-@dataclass(frozen=True)
-class OciBlob:
+class OciBlob(Struct, frozen=True):
     """A blob: its content, or the size of one that nobody reads."""
 
     digest: str
@@ -40,8 +41,7 @@ class OciBlob:
         return self.content if isinstance(self.content, int) else len(self.content)
 
 
-@dataclass(frozen=True)
-class OciLayer:
+class OciLayer(Struct, frozen=True):
     """A layer: its blob, its files, and the digest of the archive before it was compressed."""
 
     blob: OciBlob
@@ -50,8 +50,7 @@ class OciLayer:
     media_type: str = LAYER
 
 
-@dataclass(frozen=True)
-class OciManifest:
+class OciManifest(Struct, frozen=True):
     """What an index names: a manifest or a further index, with the blobs below it.
 
     One that is not `here` is named by an index and was not pulled.

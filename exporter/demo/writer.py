@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 EPOCH = 1_420_000_000
 TIME_ZERO = "0001-01-01T00:00:00Z"
@@ -20,8 +21,7 @@ _INIT_DIRECTORIES = ("proc", "sys", "dev/pts", "dev/shm")
 Content = bytes | int
 
 
-@dataclass(frozen=True)
-class State:
+class State(Struct, frozen=True):
     """A container's state as `config.json` has it."""
 
     running: bool = False

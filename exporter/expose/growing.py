@@ -1,11 +1,11 @@
 """What has grown, as the scanning process sends it. `growth` works it out; the serving process needs no more."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Grown:
+class Grown(Struct, frozen=True):
     """What something held then and holds now, in bytes. `name` can be shown.
 
     None is what is not known. `parts`: of so many of its objects the size is not known, and they are not in the sums.
@@ -23,8 +23,7 @@ class Grown:
         return None if self.before is None or self.now is None else self.now - self.before
 
 
-@dataclass(frozen=True, slots=True)
-class SpaceThen:
+class SpaceThen(Struct, frozen=True):
     """How many bytes were used on each filesystem, by its path, so many `seconds` ago; None: it said nothing.
 
     `begun`: how many seconds ago the first of what is kept was noted.
@@ -35,8 +34,7 @@ class SpaceThen:
     used: Mapping[str, int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
+class Growth(Struct, frozen=True):
     """What has grown in the last `seconds`; None: nothing is kept yet to compare with.
 
     `begun`: how many seconds ago the first of what is kept was noted. `kinds` are all kinds of objects, `parts` the

@@ -6,7 +6,8 @@ and volume, and as many for each kind and each entry of the roots.
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.core.text import label
 from exporter.expose.growing import Grown, Growth

@@ -2,7 +2,8 @@
 
 import posixpath
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.core.model import RemarkKind
 from exporter.expose.snapshot_api.rows import DirectoryRow, RemarkRow

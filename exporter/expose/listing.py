@@ -1,6 +1,6 @@
 """One page of a list of objects, as the scanning process sends it: `lists` makes it."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from exporter.core.wanted import Wanted
 from exporter.expose.snapshot_api.rows import BuildRecordRow, ContainerRow, ImageRow, LayerRow, VolumeRow
@@ -18,16 +18,14 @@ NOBODY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Users:
+class Users(Struct, frozen=True):
     """Who uses an object: the first few names, and how many there are; None where that is not known."""
 
     names: tuple[str, ...] = ()
     count: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ListPage:
+class ListPage(Struct, frozen=True):
     """One page of a list. The rows are those of one kind; `users` has one for each row of volumes and layers.
 
     `wanted` is the page that this is: the last one, where one behind that was asked for. `count` is how many objects

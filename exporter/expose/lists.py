@@ -1,8 +1,10 @@
 """Makes one page of a list. Only the objects of that page become rows: a root may have tens of thousands."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from exporter.core.knowledge import Input
 from exporter.core.model import (
@@ -32,8 +34,7 @@ Choice = Callable[[Figures, T], bool | None]
 _REFERENCES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class PagedList(Generic[T]):
+class PagedList(Struct, Generic[T], frozen=True):
     """A list: its objects, by what they are sorted, and the choices among them, as `core.wanted` names them.
 
     `usual`: which of the objects are listed without a choice. `sized`: of which the size is known. `why` says why there

@@ -1,8 +1,9 @@
 """A summary of a snapshot for the HTML pages: the largest objects of each kind, a fixed number of them."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import islice
+
+from msgspec.structs import replace
 
 from exporter.core.knowledge import Input
 from exporter.core.model import Container, Image, Problem, Snapshot, Use

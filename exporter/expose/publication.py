@@ -6,8 +6,9 @@
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from exporter.config.limits import EVERYTHING, Shown
 from exporter.core.measured import Reason

@@ -4,7 +4,8 @@
 """
 
 import time
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from exporter.core.gzip_body import GzipBody
 from exporter.core.messages import Messages
@@ -19,8 +20,7 @@ from exporter.expose.snapshot_api.pieces import unread_document
 from exporter.expose.summary import NOT_YET, Summary
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """The part that changes only when a figure or an object does.
 
     `number` is another one for each body. `error` says why the root could not be read.
@@ -33,8 +33,7 @@ class Body:
     filesystems: tuple[Filesystem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """What somebody has asked for, made of the snapshot of the body with this number, which was `taken` then.
 
     `wanted` is what was asked for in a listing.
@@ -50,8 +49,7 @@ class View:
     growth: Growth | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(Struct, frozen=True):
     """Everything that the serving process serves without asking; without a `body`, the previous one stays.
 
     `text` and `openmetrics` are the exporter's own families. A new scanning process starts from

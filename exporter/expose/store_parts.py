@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from exporter.core.units import human
 from exporter.expose.snapshot_api.rows import ContentRow, LayerRow, NamespaceRow
@@ -26,8 +27,7 @@ SNAPSHOTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StorePart:
+class StorePart(Struct, frozen=True):
     """One part: what it is, its disk blocks in bytes, how many objects it has."""
 
     what: str
@@ -35,8 +35,7 @@ class StorePart:
     objects: int
 
 
-@dataclass(frozen=True, slots=True)
-class LayersOf:
+class LayersOf(Struct, frozen=True):
     """The layers of one driver and namespace with one use: how many, and their disk blocks in bytes."""
 
     driver: str

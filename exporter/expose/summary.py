@@ -1,6 +1,6 @@
 """What the HTML pages show of a snapshot. `page_summary` makes it; the serving process needs no more."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from exporter.core.model import CollectorScan, Problem, Progress
 from exporter.expose.snapshot_api.rows import (
@@ -21,8 +21,7 @@ from exporter.expose.store_parts import StorePart
 NOT_YET = "is not looked at yet"
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """The content of the pages. Names are valid UTF-8, rows are sorted by size, and `counts` is how many there are.
 
     `further`: the roots that are read with the data root. `advice`: what is said of one that is not read.

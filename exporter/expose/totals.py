@@ -2,8 +2,9 @@
 
 from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from exporter.core.content import BlobUse
 from exporter.core.knowledge import Input
@@ -29,8 +30,7 @@ _MOST_PARTS = 500
 UNKNOWN, ABSENT = -1, -2
 
 
-@dataclass(frozen=True, slots=True)
-class KindTotal:
+class KindTotal(Struct, frozen=True):
     """A sum in bytes; None where it is not known. Of `unknown` objects the size is not known: they are not in it.
 
     `which` is the same number where these are the same objects.
@@ -41,8 +41,7 @@ class KindTotal:
     which: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """The totals of one snapshot. `containers` and `volumes` have the sizes by slot.
 
     `containers_whole`, `volumes_whole`: all such were listed. `parts_whole`: the parts are all parts.

@@ -1,7 +1,8 @@
 """What the blobs of a containerd image store are for, and what they occupy."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.core.content import Blob, BlobUse, ContentStore, Hold, Holder, StoreNode
 from exporter.core.kept import changed_keys
@@ -27,8 +28,7 @@ _ORDER = (BlobUse.IMAGE, BlobUse.BUILD_CACHE, BlobUse.BUILD_HISTORY, BlobUse.OTH
 _NOTHING = ContentStore()
 
 
-@dataclass(frozen=True, slots=True)
-class BlobSum:
+class BlobSum(Struct, frozen=True):
     """The blobs of one use: how many, and their disk blocks in bytes; None where those of one are not known."""
 
     count: int

@@ -1,7 +1,8 @@
 """Sizes of BuildKit's cache."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.core.measured import Tree, is_within
 from exporter.core.model import BuildRecord, LayerKey, Snapshot, Use
@@ -15,8 +16,7 @@ _SNAPSHOTS, _CONTENT, _METADATA = _COMPONENTS = ("snapshots", "content", "metada
 _Source = tuple[LayerKey | None, Tree | None]
 
 
-@dataclass(frozen=True, slots=True)
-class BuildCacheFigures:
+class BuildCacheFigures(Struct, frozen=True):
     """BuildKit's cache in bytes. `size` is None where a record's is not known; `records` has those that are."""
 
     size: int | None

@@ -5,8 +5,9 @@ containerd go as its garbage collector frees them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct
 
 from exporter.core.content import ContentStore, StoreNode
 from exporter.core.engine_version import PRUNES
@@ -25,8 +26,7 @@ ORPHANED = RANKS[Category.LAYERS_ORPHANED]
 NO_CONTENT = ContentStore()
 
 
-@dataclass(frozen=True, slots=True)
-class Freed:
+class Freed(Struct, frozen=True):
     """What one category frees: bytes of disk blocks, and how many objects; None where that is not known.
 
     `why` says why nothing is known of a category, and so nothing is advised.
@@ -34,8 +34,19 @@ class Freed:
 
     allocated: int | None
     objects: int | None
-    make_how: Callable[[], Command] = field(default=lambda: Command(""), compare=False)
+    make_how: Callable[[], Command] = lambda: Command("")
     why: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the same is known. What would be typed follows from the objects, and is not made for a comparison."""
+        return isinstance(other, Freed) and self._known == other._known
+
+    def __hash__(self) -> int:
+        return hash(self._known)
+
+    @property
+    def _known(self) -> tuple[int | None, int | None, str]:
+        return self.allocated, self.objects, self.why
 
     @property
     def how(self) -> Command:

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
+
+from msgspec import Struct
 
 from exporter.core.barrier import Barrier
 from exporter.core.counting import count
@@ -17,8 +18,7 @@ from exporter.figures.layer_sizes import LayerSizes
 K = TypeVar("K", LayerKey, ImageKey)
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerFigures:
+class ContainerFigures(Struct, frozen=True):
     """The sizes of a container in bytes. None: the layers could not be measured."""
 
     writable_size: int | None

@@ -6,9 +6,10 @@ The figures of the next snapshot go on from there: see `figures.difference`.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from exporter.core.barrier import Barrier
 from exporter.core.content import BlobUse

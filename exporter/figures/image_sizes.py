@@ -7,8 +7,9 @@ of both. A blob is there once for all namespaces, a snapshot belongs to one.
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from exporter.core.barrier import Barrier
 from exporter.core.content import Blob
@@ -19,8 +20,7 @@ from exporter.figures.difference import Difference
 from exporter.figures.layer_sizes import LayerSizes
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFigures:
+class ImageFigures(Struct, frozen=True):
     """An image's sizes in bytes, its users and its state; None where these are not known.
 
     `content` and `unpacked` are the blobs and the snapshots of an image of containerd, and None for others.

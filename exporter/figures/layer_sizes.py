@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from exporter.core.measured import Tree, Usage
 from exporter.core.model import Layer, LayerKey, Snapshot, Use
@@ -16,8 +17,7 @@ _Group = tuple[str, str, Use]
 _UNCLAIMED = (Use.PENDING, Use.ORPHANED)
 
 
-@dataclass(frozen=True, slots=True)
-class LayerSum:
+class LayerSum(Struct, frozen=True):
     """The layers of one driver, namespace and use. `size`, `usage`: None where those of one of them are not known."""
 
     count: int

@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.core.content import Hold, StoreNode, first_marks
 from exporter.core.measured import Tree

@@ -7,8 +7,9 @@ that no container uses, the oldest first. What is removed with what follows the 
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from exporter.core.content import Hold, Holder
 from exporter.core.engine_version import PRUNES
@@ -38,8 +39,7 @@ class StepKind(StrEnum):
     LAYERS_ORPHANED = "layers_orphaned"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One step. `allocated` are the bytes of disk blocks that it frees, None where that is not known.
 
     `elsewhere`: the same on each filesystem, where the root has parts on several.

@@ -7,8 +7,9 @@ The commands are those of the engine that wrote the root: Docker before 1.13 has
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from exporter.core.engine_version import ANONYMOUS_ONLY, BUILDER, HISTORY, PRUNES, VOLUMES, EngineVersion
 from exporter.core.shell import arguments, split_arguments
@@ -26,8 +27,7 @@ class Category(StrEnum):
     LAYERS_ORPHANED = "layers_orphaned"
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """How a category is freed: `text` says it in a few words, `commands` are what to run, one form for each engine."""
 
     text: str

@@ -7,7 +7,8 @@ volume/service/service.go (Prune).
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from exporter.core.content import StoreNode
 from exporter.core.kept import changed_keys
@@ -27,8 +28,7 @@ from exporter.figures.sweep import rank_of
 _RANK_OF: Mapping[Category | None, int] = {category: rank for rank, category in enumerate((*Category, None))}
 
 
-@dataclass(frozen=True, slots=True)
-class Reclaim:
+class Reclaim(Struct, frozen=True):
     """All categories, and the bytes below the root that belong to no object.
 
     `elsewhere`: where a root has parts on several filesystems, what all categories free on each, as far as it is known.

@@ -4,8 +4,10 @@ Whatever needs to know what a path is asks this table. The rows of graph drivers
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import cache
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from exporter.core.area import DRIVER, FURTHER, FURTHER_ROOT, Area, AreaTable, Signature
 from exporter.core.data_root import DataRoot
@@ -63,8 +65,7 @@ def table() -> AreaTable:
     return AreaTable((*_COMMON, *of_drivers, *of_layouts))
 
 
-@dataclass(frozen=True, slots=True)
-class RootAreas:
+class RootAreas(Struct, frozen=True):
     """The areas that one root has as directories. `stores` and `watched` are in the order of their paths.
 
     `tops`: the directories of the data root and of its further roots.
@@ -73,10 +74,10 @@ class RootAreas:
     stores: tuple[Tree, ...] = ()
     watched: tuple[Tree, ...] = ()
     tops: tuple[Tree, ...] = ((),)
-    _stores: frozenset[Tree] = field(init=False, compare=False, repr=False)
+    _stores: frozenset[Tree] = frozenset()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_stores", frozenset(self.stores))
+        force_setattr(self, "_stores", frozenset(self.stores))
 
     def is_store(self, tree: Tree) -> bool:
         """Whether a path is that of a store."""

@@ -1,7 +1,9 @@
 """Where the layers of containers are, and what about them is not known."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from exporter.core.knowledge import Input
 from exporter.core.model import Container, LayerId
@@ -96,8 +98,7 @@ def with_unloaded(reader: Reader, container: Container, parts: LayoutParts, curr
     return replace(container, unloaded=why) if why else container
 
 
-@dataclass(slots=True)
-class KnownFacts:
+class KnownFacts(Struct):
     """What was worked out of containers in the last reading, each with all that it depended on.
 
     `context`: what it depended on for all of them. `results`: by kind and id of the container. `together`: by kind.
@@ -108,8 +109,7 @@ class KnownFacts:
     together: dict[str, "Together"] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Together:
+class Together(Struct, frozen=True):
     """The results of one kind: of these containers, by the places of all parts and by what else they depended on.
 
     Of what was not noted, the result is None.

@@ -9,7 +9,8 @@ of `-v /destination`. `SecretReferences` and `ConfigReferences`: container/conta
 
 import posixpath
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.core.data_root import UnreadableError
 from exporter.core.measured import Reason

@@ -7,8 +7,9 @@ store only); buildkit 0.25 solver/llbsolver/history.go (`_records`; leases `ref_
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
+
+from msgspec import Struct, field
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Tree
@@ -26,8 +27,7 @@ _HISTORY = "history_c8d.db"
 _ENGINE = ("engine-id", "buildkit", "containers")
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What one namespace of a containerd has: the keys of its snapshots, and its leases. `images`: it has any."""
 
     snapshots: frozenset[str]
@@ -35,8 +35,7 @@ class Known:
     images: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """What a containerd has, by namespace. `error` says why that could not be read."""
 
     namespaces: Mapping[str, Known] = field(default_factory=dict)

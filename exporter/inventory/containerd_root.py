@@ -8,7 +8,8 @@ import math
 import os
 import stat
 import time
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from exporter.config.settings import DEFAULT_ROOT, FIND_CONTAINERD, NO_CONTAINERD
 from exporter.core.data_root import DataRoot, Untaken
@@ -29,8 +30,7 @@ _NO_PROOF = "nothing proves it: the data root has neither containers nor builds"
 Identity = tuple[int, int]
 
 
-@dataclass(slots=True)
-class Search:
+class Search(Struct):
     """The result of a search: the root that is `taken`, or those that are `untaken`, with the reason.
 
     `read`: the directories that were read for it. `denied`: the device and inode of what this process may not read.

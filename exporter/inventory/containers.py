@@ -5,9 +5,10 @@ in 1.8 to 1.10. Docker 20.10 container/state.go.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from itertools import compress, count
+
+from msgspec.structs import replace
 
 from exporter.core.measured import Reason
 from exporter.core.model import Container, ContainerId, ContainerState, ImageId

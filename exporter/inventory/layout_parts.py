@@ -1,8 +1,10 @@
 """The parts of a root that the detected layouts read, by layout and by graph driver."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
 from functools import partial, reduce
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from exporter.core.content import ContentStore
 from exporter.core.data_root import DataRoot
@@ -18,8 +20,7 @@ def detect(root: DataRoot) -> tuple[str, ...]:
     return tuple(layout.name for layout in layouts.LAYOUTS if layout.detect(root))
 
 
-@dataclass(slots=True)
-class LayoutParts:
+class LayoutParts(Struct):
     """The parts of the detected layouts: by layout, oldest first, and by driver, newest first."""
 
     by_layout: dict[str, Part] = field(default_factory=dict)

@@ -14,7 +14,9 @@ import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from exporter.core.model import Container, ContainerId, ContainerState
 from exporter.inventory.freezer import is_frozen
@@ -48,8 +50,7 @@ _CLIENT_COMMANDS = {
 _MOST_CMDLINE = 65_536
 
 
-@dataclass(slots=True)
-class Liveness:
+class Liveness(Struct):
     """Judges containers by one /proc. A container that was seen dead stays so until its file is written again."""
 
     proc: str = "/proc"

@@ -3,10 +3,11 @@
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import chain, compress, count, repeat
 from operator import attrgetter, is_
+
+from msgspec.structs import replace
 
 from exporter.core.area import DRIVER
 from exporter.core.content import ContentStore

@@ -5,8 +5,9 @@ Facts: Docker 20.10 daemon/container.go (load) and container/container.go (FromD
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from exporter.core.data_root import UnreadableError
 from exporter.core.measured import Tree
@@ -16,8 +17,7 @@ from exporter.inventory.files.values import Json, decode
 _HOST = "hostconfig.json"
 
 
-@dataclass(frozen=True, slots=True)
-class _Each:
+class _Each(Struct, frozen=True):
     """An array or an object of which each value has the same shape."""
 
     container: type

@@ -7,8 +7,9 @@ volume besides is in `volumes/metadata.db` (volume/service/db.go): driver, optio
 """
 
 import re
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree

@@ -1,8 +1,9 @@
 """One alert rule, one group of rules, and helpers that write PromQL expressions over several lines."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from exporter.expose.metrics import catalogue as c
 from exporter.rules.settings import Settings
@@ -10,8 +11,7 @@ from exporter.rules.settings import Settings
 Severity = Literal["info", "warning", "critical"]
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Struct, frozen=True):
     """An alert rule. `lasting` is `for` in seconds; `summary` and `description` are Prometheus templates."""
 
     name: str
@@ -35,8 +35,7 @@ class Alert:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A recording rule."""
 
     name: str
@@ -47,8 +46,7 @@ class Record:
         return {"record": self.name, "expr": self.expression}
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Rules that are evaluated one after the other every `interval` seconds: each sees what those before it record."""
 
     name: str
@@ -61,8 +59,7 @@ class Group:
         return {"name": self.name, **interval, "rules": [one.as_rule(settings) for one in self.rules]}
 
 
-@dataclass(frozen=True, slots=True)
-class Select:
+class Select(Struct, frozen=True):
     """Writes selectors of the job's series: `select(metric, 'use="orphaned"')`."""
 
     settings: Settings

@@ -1,6 +1,6 @@
 """Alerts on the space and the inodes of the filesystems of the data root, and on the growth of its data."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from exporter.expose.metrics import catalogue as c
 from exporter.rules.alert import Alert, Select, Severity, enclosed, indented, joined
@@ -32,8 +32,7 @@ _DAY = 24 * _HOUR
 _BEYOND = 1.2
 
 
-@dataclass(frozen=True, slots=True)
-class _Resource:
+class _Resource(Struct, frozen=True):
     """What a filesystem can run out of: space or inodes."""
 
     free: str

@@ -1,7 +1,9 @@
 """The settings of one rules file: whose series it reads, how it bridges gaps, and the speed of its alerts."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from exporter.expose.metrics import catalogue
 from exporter.rules.thresholds import Thresholds
@@ -17,8 +19,7 @@ _NAME = "NAME"
 _DEFAULTS = Thresholds()
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """The settings of one rules file. Times are seconds; raises ValueError for what cannot be a setting.
 
     `runbooks` is the address of the pages, or "" where there are none. `labels` tell fleets apart that have the same
@@ -40,7 +41,7 @@ class Settings:
     def __post_init__(self) -> None:
         """Escape the job's name, which stands in quotes, and check the others."""
         escaped = self.job.replace("\\", "\\\\").replace('"', '\\"')
-        object.__setattr__(self, "job", escaped)
+        force_setattr(self, "job", escaped)
         if self.runbooks and not _RUNBOOK.match(self.runbooks):
             raise ValueError(f"{self.runbooks!r}: the address of the runbooks does not begin with https:// or http://")
         for one in self.labels:

@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from exporter.config.limits import matches
 from exporter.config.settings import BindSettings
@@ -30,8 +31,7 @@ _MOST_LINKS = 40
 _HIDING = ("/systemd/inaccessible/", "/systemd-private-")
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """The sources of one reading: the tree of each, and why others have none. `below`: what is mounted on the host."""
 
     trees: dict[str, Tree] = field(default_factory=dict)

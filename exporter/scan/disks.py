@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.core.counting import count
 from exporter.core.data_root import DataRoot
@@ -12,8 +13,7 @@ from exporter.core.mountinfo import WITH_SUBVOLUMES, filesystems_by_path, mount_
 from exporter.core.splices import change
 
 
-@dataclass(frozen=True, slots=True)
-class Disks:
+class Disks(Struct, frozen=True):
     """The filesystems that a root lies on, and where below it each of them is."""
 
     filesystems: tuple[Filesystem, ...]

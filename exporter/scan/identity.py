@@ -4,8 +4,9 @@ Whoever keeps what was made of an object looks whether it is still that object: 
 """
 
 from collections.abc import Callable, Hashable
-from dataclasses import fields, replace
 from operator import attrgetter
+
+from msgspec.structs import asdict, replace
 
 from exporter.core.model import Inventory
 from exporter.core.splices import with_equals
@@ -24,7 +25,7 @@ _RECORDS = attrgetter("id")
 
 def with_known_objects(found: Inventory, before: Inventory) -> Inventory:
     """The inventory with the objects of the one `before` in the place of those that are equal to them."""
-    values = {one.name: getattr(found, one.name) for one in fields(Inventory)}
+    values = asdict(found)
     for name, key in _KEYS.items():
         values[name] = with_equals(values[name], getattr(before, name), key)
     cache, old = found.build_cache, before.build_cache

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty

@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.core.dirty import Dirty
 from exporter.core.hang_probe import HANG_PROBE

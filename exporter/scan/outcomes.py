@@ -1,7 +1,8 @@
 """The result of the last scan of each collector, and the counters of scans and errors."""
 
 from collections.abc import Collection
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.core.clock import Clock
 from exporter.core.model import Collector, CollectorScan, Counters

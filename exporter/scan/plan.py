@@ -2,8 +2,9 @@
 
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from exporter.core.dirty import Dirty
 from exporter.core.measured import Changes, Tree
@@ -11,8 +12,7 @@ from exporter.core.model import Collector, LayerKey
 from exporter.measure.exclusions import Exclusions
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True, eq=False):
     """The trees to measure.
 
     `trees`: each tree with its collector. The roots themselves are not among them.
@@ -36,8 +36,8 @@ class Plan:
     stores: tuple[Tree, ...] = ()
     inner: frozenset[Tree] = frozenset()
     in_order: Sequence[Tree] = ()
-    change: "PlanChange | None" = field(default=None, compare=False, repr=False)
-    mark: object = field(default_factory=object, compare=False, repr=False)
+    change: "PlanChange | None" = None
+    mark: object = field(default_factory=object)
 
     def enclosing(self, tree: Tree) -> Tree | None:
         """The tree of the plan in which another one lies."""

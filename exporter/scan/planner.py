@@ -1,8 +1,10 @@
 """Divides a data root into the trees that are measured: objects, entries of stores, and the rest by top-level entry."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import chain
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from exporter.core.data_root import DataRoot
 from exporter.core.listings import Names, in_order
@@ -20,8 +22,7 @@ _LAYER_COLLECTORS = {Use.CONTAINER: Collector.CONTAINERS, Use.BUILD_CACHE: Colle
 _Claim = tuple[tuple[Tree, Collector], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Inputs:
+class _Inputs(Struct, frozen=True):
     """What a plan was made of. `fixed`: where one of these is another one, the plan is made anew.
 
     `objects`: those with trees, by kind. `names`: the entries of stores. `mounts`: those that are left out.

@@ -1,15 +1,15 @@
 """One scan that is under way: its tasks, its cost and its errors."""
 
 import time
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Collector, CollectorScan, Trigger
 from exporter.measure.pool.task import Task
 
 
-@dataclass(slots=True)
-class ScanStats:
+class ScanStats(Struct):
     """Seconds, entries read and errors of one scan, by collector."""
 
     seconds: dict[Collector, float] = field(default_factory=dict)
@@ -36,8 +36,7 @@ class ScanStats:
         return CollectorScan(self.seconds.get(collector, 0.0), self.entries.get(collector, 0))
 
 
-@dataclass(slots=True, eq=False)
-class ScanRun:
+class ScanRun(Struct, eq=False):
     """One scan under way.
 
     `pending`: the tasks that are not done. `trees`: how many of these measure a tree. `grew`: by measured tree, whether

@@ -7,7 +7,8 @@ of them.
 
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.config.settings import NO_CONTAINERD, BindSettings
 from exporter.core.clock import SYSTEM_CLOCK, Clock

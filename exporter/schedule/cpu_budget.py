@@ -1,6 +1,6 @@
 """The CPU time that scans may use after the first one: a fraction of one core, on average."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 #: Unused CPU time is saved, at most the share of this many seconds. So a rare scan need not wait.
 _SAVED_SECONDS = 60.0
@@ -8,8 +8,7 @@ _SAVED_SECONDS = 60.0
 _RESERVED_SECONDS = 10.0
 
 
-@dataclass(slots=True)
-class Budget:
+class Budget(Struct):
     """CPU seconds that may be spent: `share` of each second that passes. Times are those of a monotonic clock."""
 
     share: float

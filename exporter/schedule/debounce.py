@@ -1,6 +1,6 @@
 """Collects changes until none has come for a second, or for five seconds."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree
@@ -11,8 +11,7 @@ LATEST_SECONDS = 5.0
 MOST_ENTRIES = 4096
 
 
-@dataclass(slots=True)
-class Debounce:
+class Debounce(Struct):
     """Entries that have changed, and when they are to be scanned. Times are those of a monotonic clock."""
 
     _entries: set[Tree] = field(default_factory=set)

@@ -3,7 +3,8 @@
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.core.hang_probe import HANG_PROBE
 from exporter.core.measured import Measured
@@ -14,8 +15,7 @@ _FIRST_PAUSE_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 900.0
 
 
-@dataclass(slots=True)
-class Disk:
+class Disk(Struct):
     """Compares the free bytes that one filesystem lost with the growth of the trees on it.
 
     Files outside the root may use the space. So while measuring again does not explain the loss, each pause until the

@@ -1,15 +1,15 @@
 """The changes that a look at a data root has found, and those of them without an event."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree
 from exporter.inventory.areas import RootAreas, table
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(Struct):
     """The changes since the last look.
 
     `stores`: stores with another listing. `entries`: entries with another signature. `new`: those of `stores` that did

@@ -8,7 +8,8 @@ import os
 import stat
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from exporter.core.area import Signature
 from exporter.core.clock import SYSTEM_CLOCK, Clock
@@ -28,8 +29,7 @@ _THOROUGH_EVERY = 8
 _RECENT_SECONDS = 0.05
 
 
-@dataclass(slots=True)
-class _Signed:
+class _Signed(Struct):
     """The signatures of a store's entries, by name.
 
     `names`: the listing they are of; None after some were signed again. `untold`: those of which no event tells, and

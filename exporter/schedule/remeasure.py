@@ -6,7 +6,8 @@ layers, and areas of small files that are written once, are never due.
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.core.measured import Measured, Tree
 from exporter.core.model import Inventory, LayerKey, Trigger
@@ -21,8 +22,7 @@ _BATCH_ENTRIES = 20_000
 _NO_BINDS: Mapping[Tree, bool] = {}
 
 
-@dataclass(slots=True)
-class _DueTree:
+class _DueTree(Struct):
     """One tree. `dated`: when it was measured (Unix seconds). `due`: when it is due (monotonic clock).
 
     `area`: the label with which its age is served; "" for none. `active`: something that runs may write to it.

@@ -8,7 +8,8 @@ import errno
 import math
 import time
 from collections.abc import Collection
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.config.settings import Config
 from exporter.core.dirty import Dirty

@@ -4,8 +4,9 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.gzip_body import GzipBody

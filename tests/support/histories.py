@@ -2,8 +2,9 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from exporter.core.content import Blob, ContentStore, Hold, Holder, StoreNode
 from exporter.core.engine_version import PRUNES, EngineVersion

@@ -5,7 +5,8 @@ writable layer, which is removed with the container; and in its image, which a r
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from exporter.cli.commands.backup_plan import BackupPlan, Places, Saved, called, registry_evidence
 from exporter.cli.commands.containers import is_running
@@ -32,12 +33,12 @@ def backup(index: Index, places: Places, binds: dict[str, int], *, docker: bool)
                 "id": container.id,
                 "name": container.name,
                 "state": container.state,
-                "mounts": [asdict(mount) | asdict(row) for mount, row in mounts],
-                "writable": asdict(writable),
+                "mounts": [to_builtins(mount) | to_builtins(row) for mount, row in mounts],
+                "writable": to_builtins(writable),
             }
             for container, mounts, writable in per_container
         ],
-        "unused_volumes": [asdict(one) for one in unused],
+        "unused_volumes": [to_builtins(one) for one in unused],
         "images": [
             {
                 "id": row.id,

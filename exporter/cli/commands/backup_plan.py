@@ -4,7 +4,8 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.cli.commands.builders import builder_note
 from exporter.cli.commands.index import Index, container_name
@@ -40,16 +41,14 @@ _VOLATILE = ("/proc", "/sys", "/dev", "/run", "/var/run")
 _DISKS = ("/run/media", "/run/desktop/mnt")
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """Where files are on this host: the data root, if not where the document says, and a prefix of other paths."""
 
     root: str = ""
     prefix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(Struct, frozen=True):
     """One thing to save: `kind` is bind, volume, tmpfs, writable or image; `path` is where it is on this host."""
 
     kind: str

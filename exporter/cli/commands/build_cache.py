@@ -1,7 +1,8 @@
 """`build-cache`: the records of BuildKit's cache by size and last use, and the history of builds."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from exporter.cli.commands.columns import ColumnKind as Kind
 from exporter.cli.commands.columns import ListColumn as Column
@@ -32,10 +33,10 @@ def build_cache(index: Index, habits: Habits = PLAIN) -> Answer:
     if not rows and not document.why_not("build_cache_records"):
         parts.append(Lines("", ["The build cache has no record."]))
     data = {
-        "records": [asdict(one) for one in chosen.rows],
+        "records": [to_builtins(one) for one in chosen.rows],
         "history": document.history,
-        "builds": [asdict(one) for one in document.builds],
-        "reclaimable": [asdict(one) for one in document.reclaimable if one.category in ("build_cache", _HISTORY)],
+        "builds": [to_builtins(one) for one in document.builds],
+        "reclaimable": [to_builtins(one) for one in document.reclaimable if one.category in ("build_cache", _HISTORY)],
     }
     return Answer(data, [*parts, *_history(document)], failed=chosen.failed, listings=(chosen,))
 

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+from msgspec import Struct, field
 
 from exporter.cli.commands.index import Index
 from exporter.core.units import age
@@ -48,8 +49,7 @@ class ColumnKind(StrEnum):
         return self in (ColumnKind.TEXT, ColumnKind.PATH, ColumnKind.PROSE, ColumnKind.NAMES)
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """How a column is drawn.
 
     Where there is no room, the one with the least `worth` is the first to be narrowed or left out. One to `keep` is
@@ -67,8 +67,7 @@ class Shape:
         return self.kind in (ColumnKind.SIZE, ColumnKind.COUNT)
 
 
-@dataclass(frozen=True, slots=True)
-class ListColumn(Generic[Row]):
+class ListColumn(Struct, Generic[Row], frozen=True):
     """A column of a listing. `name` is for --sort, CSV and templates; `fields` are Docker's names in templates.
 
     `cell` is what the table has instead of the value: "" where another row has it already. `short` shortens the value
@@ -109,8 +108,7 @@ class ListColumn(Generic[Row]):
 Test = Callable[[Row], bool | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Filter(Generic[Row]):
+class Filter(Struct, Generic[Row], frozen=True):
     """What `--filter KEY=VALUE` asks.
 
     `test` makes the test for a value; it raises click.UsageError where the value names an object that is not there.
@@ -123,8 +121,7 @@ class Filter(Generic[Row]):
     every: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectList(Generic[Row]):
+class ObjectList(Struct, Generic[Row], frozen=True):
     """A kind of rows that a command lists. `noun` is what one is called.
 
     `names` are those that an argument can be, and `ids` those of which it can be the beginning. `key` is what --quiet

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from exporter.cli.commands.backup_plan import called
 from exporter.cli.commands.columns import ColumnKind as Kind
@@ -44,7 +45,7 @@ def containers(index: Index, habits: Habits = PLAIN) -> Answer:
         parts.append(_limits(limited))
     if deleted := list(_deleted_logs(chosen.rows)):
         parts.append(Lines("", deleted))
-    data = {"containers": [asdict(one) for one in chosen.rows]}
+    data = {"containers": [to_builtins(one) for one in chosen.rows]}
     return Answer(data, parts, failed=bool(deleted) or chosen.failed, listings=(chosen,))
 
 

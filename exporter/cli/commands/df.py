@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from exporter.cli.commands.builders import builder_lines
 from exporter.cli.commands.columns import ColumnKind as Kind
@@ -37,17 +39,17 @@ def df(document: Document, habits: Habits = PLAIN) -> Answer:
     chosen = choose(PARTS, index, shown, habits, hidden=() if document.further else ("root",))
     by_type = choose(SUMMARY, index, types, replace(PLAIN, sort=habits.sort, reverse=habits.reverse))
     data = {
-        "directories": [asdict(row) for row in choose(PARTS, index, rows, habits).rows],
+        "directories": [to_builtins(row) for row in choose(PARTS, index, rows, habits).rows],
         "total": dict(zip(_MEASURES, known if whole else (None, None, None), strict=True)),
-        "reclaimable": [asdict(row) for row in document.reclaimable],
+        "reclaimable": [to_builtins(row) for row in document.reclaimable],
         "reclaimable_total": exact_sum(bytes_),
         "unattributed": document.unattributed,
-        "filesystems": [asdict(row) for row in document.filesystems],
-        "temporary": [asdict(row) for row in document.temporary],
+        "filesystems": [to_builtins(row) for row in document.filesystems],
+        "temporary": [to_builtins(row) for row in document.temporary],
         "unexplained": unexplained(document),
-        "remarks": [asdict(row) for row in document.remarks],
-        "content": [asdict(row) for row in document.content],
-        "namespaces": [asdict(row) for row in document.namespaces],
+        "remarks": [to_builtins(row) for row in document.remarks],
+        "content": [to_builtins(row) for row in document.content],
+        "namespaces": [to_builtins(row) for row in document.namespaces],
         "history": document.history,
         "summary": as_data(types),
     }

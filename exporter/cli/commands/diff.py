@@ -1,8 +1,9 @@
 """`diff`: what grew and what shrank between two times, by object."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from exporter.cli.commands.columns import ColumnKind as Kind
 from exporter.cli.commands.columns import ListColumn as Column
@@ -18,8 +19,7 @@ _ABSENT = "-"
 _STATES = ("grew", "shrank", "came", "went", "unknown")
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """An object at both ends: its sizes in bytes, 0 where it is not there, None where that is not known."""
 
     key: Key

@@ -2,10 +2,10 @@
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import click
+from msgspec import Struct, field
 
 from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.remote import LARGEST_BYTES
@@ -36,8 +36,7 @@ class Key(NamedTuple):
     id: str
 
 
-@dataclass(slots=True)
-class DiffEnd:
+class DiffEnd(Struct):
     """The objects at one time. `sizes` has None for one whose size is not known.
 
     `unsure` are the kinds of which there may be more objects, `unsure_ids` the ids of objects that were not read.

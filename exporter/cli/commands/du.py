@@ -1,8 +1,9 @@
 """`du`: what takes the space in an object, by directory."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from exporter.cli.commands.columns import ColumnKind as Kind
 from exporter.cli.commands.columns import ListColumn as Column

@@ -4,10 +4,11 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from enum import Flag
 from heapq import nlargest
 from operator import attrgetter
+
+from msgspec import Struct, field
 
 #: Of one directory, so many directories are kept, the largest; the others are one sum.
 MOST_DIRECTORIES = 5_000
@@ -26,8 +27,7 @@ class Whiteouts(Flag):
     DEVICES = 2
 
 
-@dataclass(slots=True)
-class Sums:
+class Sums(Struct):
     """What a number of entries take: apparent size and disk blocks in bytes, inodes; `deleted` are whiteouts."""
 
     size: int = 0
@@ -45,8 +45,7 @@ class Sums:
         self.entries += 1
 
 
-@dataclass(slots=True)
-class DiskEntry:
+class DiskEntry(Struct):
     """A file or directory with all below it. Not `whole`: a part of it could not be read.
 
     `kind` is directory, file, link, other or deleted. Of a directory that is shown from inside: `directories` by name,

@@ -3,10 +3,11 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 
 import click
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from exporter.cli.commands.du_entries import DiskEntry
 from exporter.cli.commands.du_inodes import Seen
@@ -19,8 +20,7 @@ from exporter.core.text import escape
 _TURN_SECONDS = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class DuRow:
+class DuRow(Struct, frozen=True):
     """An entry with its path below the place, of which it has the name."""
 
     path: str
@@ -28,8 +28,7 @@ class DuRow:
     place: str = ""
 
 
-@dataclass(slots=True)
-class DuResult:
+class DuResult(Struct):
     """What was found in a place. `top` is None where nothing of it could be read, and `errors` say why."""
 
     place: DuPlace

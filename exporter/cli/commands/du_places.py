@@ -6,8 +6,10 @@ Only the metadata of the root is read for that; nothing is measured.
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from exporter.cli.commands.disk import open_disk
 from exporter.cli.commands.du_entries import Whiteouts
@@ -44,8 +46,7 @@ _ROOT = "."
 _NO_DIRECTORY = "its files are not in a directory of their own"
 
 
-@dataclass(frozen=True, slots=True)
-class DuPlace:
+class DuPlace(Struct, frozen=True):
     """A directory, or `files`, of an object. `name` says what it is; `why` says why it cannot be read, "" if it can.
 
     `directory` is its path where the name does not say it. `key` tells it from the other places of the object, such as
@@ -66,8 +67,7 @@ class DuPlace:
         return f"{self.name}, {self.directory}" if self.directory else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """An object that may be meant. `kind:name` means it and no other one; `about` is what people call it.
 
     `identity` is the same for what is one, `exact` is whether its whole id or name was given.

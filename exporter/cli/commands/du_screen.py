@@ -7,9 +7,10 @@ import contextlib
 import curses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 
 import click
+from msgspec import Struct, field
+from msgspec.structs import replace
 from rich.cells import cell_len, set_cell_size
 
 from exporter.cli.commands.du import candidate
@@ -46,8 +47,7 @@ class _StoppedError(Exception):
     """The user does not want to wait for a measurement."""
 
 
-@dataclass(slots=True)
-class _View:
+class _View(Struct):
     """One directory, or the places of an object: `rows` with what is entered by each, None for a file."""
 
     title: str
@@ -74,8 +74,7 @@ def look_around(known: KnownRoot, wanted: str, path: str) -> None:
         raise click.ClickException(f"-i cannot use this terminal: {error}") from None
 
 
-@dataclass(slots=True)
-class _Screen:
+class _Screen(Struct):
     window: "curses.window"
     known: KnownRoot
     views: list[_View] = field(default_factory=list)

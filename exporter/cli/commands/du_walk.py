@@ -7,9 +7,10 @@ with the number of files.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from heapq import heappush, heappushpop
 from itertools import count
+
+from msgspec import Struct
 
 from exporter.cli.commands import du_entries
 from exporter.cli.commands.du_entries import DiskEntry, Whiteouts, deleted_name, is_opaque, kind_of
@@ -64,8 +65,7 @@ class _Path(Path):
         super().pop()
 
 
-@dataclass(slots=True)
-class _Frame:
+class _Frame(Struct):
     """A directory that is kept and being measured, and the sums when it began."""
 
     entry: DiskEntry

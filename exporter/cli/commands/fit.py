@@ -7,8 +7,8 @@ left, where it has directories, and otherwise at the right. Words continue in th
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from rich.cells import cell_len
 
 from exporter.cli.commands.columns import ColumnKind, Shape
@@ -24,8 +24,7 @@ _BRANCHES = " │├└─…|`-."
 _WORD = re.compile(r"(?:(?:≥|>=) )?\S*\d (?:B|[kMGTP]i?B|y|d|h|min|s)\b\S*|\S+")
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(Struct, frozen=True):
     """A table that fits: the numbers of its columns with their widths, and of each row the lines of its cells."""
 
     columns: tuple[int, ...]

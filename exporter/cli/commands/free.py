@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 import click
+from msgspec import Struct
 
 from exporter.cli.commands.backup_plan import called, registry_evidence
 from exporter.cli.commands.index import Index, container_name
@@ -39,8 +39,7 @@ _CONTAINERS = "containers"
 _LAST = "layers_orphaned"
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(Struct, frozen=True):
     """One step: the bytes that it frees on the filesystem, and how.
 
     `words`: the arguments of the command of its kind. `commands`: those of a kind that has its own.

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 import click
+from msgspec import Struct
 
 from exporter.cli.commands.columns import ListColumn, ObjectList, Test, Value
 from exporter.cli.commands.index import Index
@@ -18,8 +18,7 @@ Row = TypeVar("Row")
 _WILD = re.compile(r"[*?\[]")
 
 
-@dataclass(frozen=True, slots=True)
-class Habits:
+class Habits(Struct, frozen=True):
     """What the command line asks of the rows. `full`: ids, names and paths as a whole. `limit`: None for all rows.
 
     `disk` is what was read for them; None where an exporter was asked.
@@ -38,8 +37,7 @@ class Habits:
 PLAIN = Habits()
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen(Generic[Row]):
+class Chosen(Struct, Generic[Row], frozen=True):
     """The rows of a listing that were asked for, in the order that was asked for.
 
     `of` is how many there are without --limit, and `there` without any filter or name. `hidden` are columns that this

@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from exporter.cli.commands.index import NONE, Index
 from exporter.cli.commands.missing import missing_data, missing_of_images
@@ -13,8 +14,7 @@ from exporter.expose.snapshot_api.rows import ImageRow
 _TIME_ZERO = -62135596800.0
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct):
     """A line of the tree: in the graph layout an image, otherwise a layer with the images whose last layer it is.
 
     An image without a layer of its own, built on another image, has a line of its own below that image. `created` is

@@ -1,7 +1,8 @@
 """`images`: a list like that of `docker images`, and a tree like that of `docker images -tree` in Docker 1.x."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct, to_builtins
 
 from exporter.cli.commands.columns import ColumnKind as Kind
 from exporter.cli.commands.columns import ListColumn as Column
@@ -23,8 +24,7 @@ _FIGURES = ("image_states", "image_names", "image_shares", "image_users")
 _MOST_NAMES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class ImageLine:
+class ImageLine(Struct, frozen=True):
     """A line of the list: an image by one of its names; None is one that is not known. `first`: of this image."""
 
     image: ImageRow
@@ -45,7 +45,7 @@ def images(index: Index, *, intermediate: bool, habits: Habits = PLAIN) -> Answe
     chosen = choose(IMAGES, index, [line for one in rows for line in _image_lines(index, one)], habits, hidden=hidden)
     missing = missing_of_images(index)
     found = list({id(line.image): line.image for line in chosen.rows}.values())
-    data = {"images": [asdict(one) for one in found], "missing": missing_data(index)}
+    data = {"images": [to_builtins(one) for one in found], "missing": missing_data(index)}
     parts: list[Table | Lines] = [
         chosen.table(summed="total"),
         *chosen.said(),

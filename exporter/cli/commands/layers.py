@@ -1,7 +1,9 @@
 """`layers`: the owner and the directory of each layer."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from exporter.cli.commands.columns import ColumnKind as Kind
 from exporter.cli.commands.columns import ListColumn as Column
@@ -59,7 +61,7 @@ def _joined(answers: Sequence[Answer]) -> Answer:
 def _data(index: Index, layer: LayerRow) -> dict[str, object]:
     container = index.container_of(layer)
     return {
-        **asdict(layer),
+        **to_builtins(layer),
         "path": index.path(layer.directory),
         "images": [{"id": one.id, "references": one.references} for one in index.images_with(layer)],
         "container": {"id": container.id, "name": container.name} if container else None,

@@ -1,7 +1,8 @@
 """Names the missing layers, and the images and containers that need them."""
 
 from collections import defaultdict
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from exporter.cli.commands.index import Index, container_name
 from exporter.cli.commands.tables import Lines
@@ -45,7 +46,7 @@ def missing_data(index: Index) -> list[dict[str, object]]:
         needing = users[one.driver, one.layer]
         images = [{"id": user.id, "references": user.references} for user in needing if isinstance(user, ImageRow)]
         containers = [{"id": user.id, "name": user.name} for user in needing if isinstance(user, ContainerRow)]
-        rows.append({**asdict(one), "images": images, "containers": containers})
+        rows.append({**to_builtins(one), "images": images, "containers": containers})
     return rows
 
 

@@ -2,11 +2,11 @@
 
 import json
 import sys
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TextIO
 
 import click
+from msgspec import Struct
 
 from exporter.cli.commands import formats
 from exporter.cli.commands.plain_text import shown, takes_all
@@ -26,8 +26,7 @@ class Form(StrEnum):
     NAMES = "names"
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """How an answer is printed."""
 
     form: Form = Form.TABLE

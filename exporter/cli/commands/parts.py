@@ -1,7 +1,8 @@
 """The parts of an answer for people: tables and lines, and sums for them. `show` prints them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.cli.commands.columns import MOST, ColumnKind, Shape
 from exporter.core.units import human
@@ -31,8 +32,7 @@ class AtLeast(int):
 Cell = str | int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rows under headings. `>` at the start of a heading marks a column of sizes, `>#` one of counts."""
 
     title: str
@@ -59,8 +59,7 @@ def _shape(heading: str | Shape, *, first: bool) -> Shape:
     return Shape(heading, kind, MOST if first else worth, keep=first)
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(Struct, frozen=True):
     """Lines that are shown as they are, such as a tree or commands to copy.
 
     On a terminal that is too narrow, prose goes on in the next line. `commands` go on there as bash has it, with a

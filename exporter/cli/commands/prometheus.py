@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 import click
 import msgspec
+from msgspec import Struct, field
 
 from exporter.cli.commands.diff_ends import BUILD_CACHE, CONTAINER, IMAGE, LOG, NEEDS, PART, VOLUME, DiffEnd, Key
 from exporter.cli.commands.remote import Remote, get
@@ -68,8 +68,7 @@ class _Answer(msgspec.Struct):
     data: _Data
 
 
-@dataclass(frozen=True, slots=True)
-class PrometheusHost:
+class PrometheusHost(Struct, frozen=True):
     """A Prometheus, and the labels that choose one host of it."""
 
     remote: Remote

@@ -11,10 +11,10 @@ import urllib.request
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import click
+from msgspec import Struct
 
 from exporter.core.log import printable
 
@@ -28,8 +28,7 @@ _ERROR_BYTES = 4096
 _NOT_FOUND = 404
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(Struct, frozen=True):
     """A running exporter and the credentials for it. `url` is its address, with or without a path.
 
     It may be another server: `what`. `option` has its address, and the names of the other flags begin with `flags`.

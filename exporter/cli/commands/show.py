@@ -6,9 +6,9 @@ Names never send control sequences. Where the output does not take UTF-8, everyt
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TextIO
 
+from msgspec import Struct
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
@@ -23,8 +23,7 @@ _BAR_CELLS = 20
 _BAR = "█"
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(Struct, frozen=True):
     """How tables are printed. `full`: no text is cut, and no column left out. `aligned`: also where that is a pipe."""
 
     full: bool = False

@@ -7,7 +7,8 @@ this program would have made.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.core.text import unescape
 from exporter.expose.snapshot_api.rows import Document, ProblemRow, ReclaimableRow, TemporaryRow

@@ -5,7 +5,9 @@ SIZE and RECLAIMABLE are disk blocks. RECLAIMABLE is what the prunes of a type f
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from exporter.cli.commands.columns import ColumnKind as Kind
 from exporter.cli.commands.columns import ListColumn as Column
@@ -20,8 +22,7 @@ from exporter.expose.snapshot_api.rows import Document
 _UNSURE = ("unknown",)
 
 
-@dataclass(frozen=True, slots=True)
-class TypeRow:
+class TypeRow(Struct, frozen=True):
     """A type of objects: how many there are and are in use, what they take, and what of it can be freed.
 
     None is not known, `AtLeast` is what is known of it.

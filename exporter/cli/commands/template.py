@@ -6,9 +6,9 @@ r"""Templates as Docker's --format has them, for the simple forms: `{{.Field}}`,
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import click
+from msgspec import Struct
 
 _ACTION = re.compile(r"\{\{-?\s*(json\s+)?\.(\w*)\s*-?\}\}")
 _ESCAPES = {r"\t": "\t", r"\n": "\n", r"\\": "\\"}
@@ -16,8 +16,7 @@ _ESCAPE = re.compile(r"\\[tn\\]")
 _TABLE = "table "
 
 
-@dataclass(frozen=True, slots=True)
-class TemplatePart:
+class TemplatePart(Struct, frozen=True):
     """A part of a template: `text`, or where that is empty, a field, as JSON or not. The field "" is all of them."""
 
     text: str = ""
@@ -25,8 +24,7 @@ class TemplatePart:
     as_json: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """A template. `table`: under headings, in aligned columns."""
 
     parts: tuple[TemplatePart, ...]

@@ -1,7 +1,8 @@
 """`volumes`: what each volume holds, who mounts it, and how it was made."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from exporter.cli.commands.builders import builder_lines
 from exporter.cli.commands.columns import ColumnKind as Kind
@@ -33,7 +34,7 @@ def volumes(index: Index, habits: Habits = PLAIN) -> Answer:
     ]
     if not rows:
         parts.append(Lines("", ["No volume is known." if index.why_unlisted(Input.VOLUMES) else "There is no volume."]))
-    data = {"volumes": [{**asdict(one), "users": index.users_of_volumes.get(one.name, [])} for one in chosen.rows]}
+    data = {"volumes": [{**to_builtins(one), "users": index.users_of_volumes.get(one.name, [])} for one in chosen.rows]}
     return Answer(data, parts, failed=chosen.failed, listings=(chosen,))
 
 

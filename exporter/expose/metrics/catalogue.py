@@ -1,15 +1,15 @@
 """Every metric that the exporter serves: the contract that docs, dashboards and rules are checked against."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 PREFIX = "docker_storage_"
 
 Kind = Literal["gauge", "counter", "info"]
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Struct, frozen=True):
     """One family: its full name as a sample has it, type, unit, labels and help."""
 
     name: str

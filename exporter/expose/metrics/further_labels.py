@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.core.text import label
 from exporter.expose.metrics.catalogue import CATALOGUE

@@ -6,8 +6,9 @@ lines are kept, by family.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from exporter.config.limits import Limited, Shown
 from exporter.core.gzip_body import GzipBody
@@ -40,16 +41,14 @@ class _Lines(NamedTuple):
     body: GzipBody
 
 
-@dataclass(slots=True)
-class _RowBlock:
+class _RowBlock(Struct):
     """Some objects of a table, one after the other, with their lines by family."""
 
     entries: list[ShownEntry[Any]]
     lines: tuple[_Lines, ...]
 
 
-@dataclass(slots=True)
-class _KeptTable:
+class _KeptTable(Struct):
     """What is kept of one table: its entries, its blocks by the first object of each, and its families."""
 
     entries: Entries[Any] = field(default_factory=Entries)

@@ -5,7 +5,8 @@ import os
 import resource
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.core.model import Filesystem
 from exporter.core.mountinfo import only_the_mount_is_readonly
@@ -15,8 +16,7 @@ from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import MetricFamily, family, single
 
 
-@dataclass(frozen=True, slots=True)
-class WebStatus:
+class WebStatus(Struct, frozen=True):
     """The state of the web server; `stale`: its configuration file is broken and an older version is in force."""
 
     reloads_succeeded: int

@@ -1,11 +1,12 @@
 """The families of one kind of object: a column for each family, a row for each object."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import count, repeat
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from exporter.config.limits import Limited
 from exporter.core.barrier import Barrier
@@ -20,8 +21,7 @@ Row = TypeVar("Row")
 V = TypeVar("V")
 
 
-@dataclass(frozen=True, slots=True)
-class Column(Generic[Row]):
+class Column(Struct, Generic[Row], frozen=True):
     """One family: its metric, and what it has of one row.
 
     `value` is that of the only series of a row; None: it has none. `facts` are the labels behind those of the object.
@@ -67,8 +67,7 @@ _MANY = attrgetter("many")
 Shown = tuple[Entry[Row], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectTable(Generic[Row]):
+class ObjectTable(Struct, Generic[Row], frozen=True):
     """All families of one kind of object. An object of which a family cannot be made is counted, and hides no other.
 
     `limit` is the name of its limit on series. `row` makes the row of an object. That has everything that a column

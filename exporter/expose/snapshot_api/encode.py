@@ -1,8 +1,9 @@
 """A `Snapshot` as the rows of a `Document`, and those as JSON, piece by piece: no whole of it is held at once."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import Any
+
+from msgspec.structs import asdict
 
 from exporter.core.gzip_body import GzipBody
 from exporter.core.model import Collector

@@ -1,10 +1,11 @@
 """The rows of a `Document`, made of the figures of one snapshot."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from exporter.core.knowledge import Knowledge
 from exporter.core.measured import Tree, Usage

@@ -3,8 +3,9 @@
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import fields, replace
 from typing import Any
+
+from msgspec.structs import asdict, replace
 
 from exporter.core.gzip_body import GzipBody
 from exporter.core.model import Filesystem
@@ -66,13 +67,8 @@ def row_as_json(row: Any) -> str:
     return as_json(_plain(row))
 
 
-#: The fields of each kind of rows: `fields` would look for them in each row.
-_NAMES: dict[type, tuple[str, ...]] = {}
-
-
 def _plain(row: Any) -> dict[str, Any]:
-    names = _NAMES.get(type(row)) or _NAMES.setdefault(type(row), tuple(field.name for field in fields(row)))
-    found = {name: getattr(row, name) for name in names}
+    found = asdict(row)
     if isinstance(row, ContainerRow):
         found["mounts"] = [_plain(mount) for mount in row.mounts]
     return found

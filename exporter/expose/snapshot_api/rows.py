@@ -5,7 +5,7 @@ for as long as `schema` is the same. Sizes are bytes, times Unix seconds, ids co
 Names are valid UTF-8, escaped as `metrics.labels.escape` does. Directories are relative to `root`.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 SCHEMA = 1
 PATH = "/api/v1/snapshot"
@@ -18,8 +18,7 @@ def keeps_log_here(driver: str) -> bool:
     return driver in _LOG_DRIVERS_HERE
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryRow:
+class DirectoryRow(Struct, frozen=True):
     """A top-level entry of a root, or the root directory itself, `.`; those of one root add up to `du -sx` of it.
 
     None: its files are not below the root (layers of zfs and devicemapper). `root`: the further root that it is in; ""
@@ -33,8 +32,7 @@ class DirectoryRow:
     root: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FilesystemRow:
+class FilesystemRow(Struct, frozen=True):
     """A filesystem that a part of the root lies on; one that did not answer has no sizes.
 
     `own`: it holds the data root and nothing else. `directory` is where it is mounted below the root, "" for that of
@@ -52,8 +50,7 @@ class FilesystemRow:
     directory: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ReclaimableRow:
+class ReclaimableRow(Struct, frozen=True):
     """What a prune of one category would free, after those before it.
 
     `what` and `how` say for people what it is and what frees it. `commands` are what to run: one, or one for each age
@@ -69,8 +66,7 @@ class ReclaimableRow:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanRow:
+class PlanRow(Struct, frozen=True):
     """A step of a plan that frees space, after the steps before it: `allocated` bytes of disk blocks.
 
     `kind`: build_cache, build_history, images_dangling and layers_orphaned are all of that; container and image are one
@@ -86,8 +82,7 @@ class PlanRow:
     elsewhere: dict[str, int | None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LayerRow:
+class LayerRow(Struct, frozen=True):
     """A layer on disk. `id` names its directory; `chain` is its chain id where the layout has such.
 
     `directory` holds its files, `home` all that the driver keeps of it; "" where these are no directories. `held` is
@@ -110,8 +105,7 @@ class LayerRow:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRow:
+class ImageRow(Struct, frozen=True):
     """An image. `layer` is the uppermost of its `depth` layers, "" where that is gone; `listed` as `docker images`.
 
     `parent` is the image that it was built on, "" where that is not known. `missing` are its layers that are not on
@@ -144,8 +138,7 @@ class ImageRow:
     loaded: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class MountRow:
+class MountRow(Struct, frozen=True):
     """What a container sees from outside its layers; `source` is a host path or a volume's name.
 
     `host_path` is where the engine had a volume's data on the host, `driver` who keeps it; "" where nothing says so.
@@ -159,8 +152,7 @@ class MountRow:
     driver: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerRow:
+class ContainerRow(Struct, frozen=True):
     """A container. `writable` is what it wrote, `writable_allocated` the blocks of that layer's directory.
 
     `log_deleted`: the engine writes to a log whose file was deleted, unless the container ended without that being
@@ -221,8 +213,7 @@ class ContainerRow:
         return self.writable is not None and (self.log is not None or not keeps_log_here(self.log_driver))
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeRow:
+class VolumeRow(Struct, frozen=True):
     """A volume; `directory` holds its data, "" where that is not below the root.
 
     `mount_type`, `device` and `options` are what is mounted there while a container uses it; "" for nothing. `link`: a
@@ -247,8 +238,7 @@ class VolumeRow:
     optioned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BuildRecordRow:
+class BuildRecordRow(Struct, frozen=True):
     """A record of BuildKit's cache. `kind` is its type, such as regular or source.local.
 
     `shared`: an image has its layer as well. None of both where that is not known. `idle`: it belongs to another
@@ -266,16 +256,14 @@ class BuildRecordRow:
     idle: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BuildRow:
+class BuildRow(Struct, frozen=True):
     """An entry of the build history of containerd's image store: the id of a build, and when it was made."""
 
     id: str
     created: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class PluginRow:
+class PluginRow(Struct, frozen=True):
     """A plugin of the engine, installed in `plugins/<id>`; `interfaces` are what it is for, such as logdriver."""
 
     id: str
@@ -283,16 +271,14 @@ class PluginRow:
     interfaces: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MissingRow:
+class MissingRow(Struct, frozen=True):
     """A layer that an image or container refers to and that is not on disk."""
 
     driver: str
     layer: str
 
 
-@dataclass(frozen=True, slots=True)
-class GapRow:
+class GapRow(Struct, frozen=True):
     """One thing that was not read, of an input of figures.
 
     `driver`: only its objects are affected; "" for all. `object`: the id of the object; "" where it may be any number.
@@ -305,8 +291,7 @@ class GapRow:
     object: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownRow:
+class UnknownRow(Struct, frozen=True):
     """A figure that is not known, and why, in one line. `driver`: of objects of one graph driver; "" of all."""
 
     figure: str
@@ -314,8 +299,7 @@ class UnknownRow:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class RemarkRow:
+class RemarkRow(Struct, frozen=True):
     """An entry of the root that is not what usually is in its place.
 
     `kind`: `leftover` (an engine of 1.10 or newer has moved its images, and reads it no more), `link` (to `target`, and
@@ -330,8 +314,7 @@ class RemarkRow:
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemRow:
+class ProblemRow(Struct, frozen=True):
     """One thing that could not be read; `path` is relative to the root."""
 
     collector: str
@@ -340,8 +323,7 @@ class ProblemRow:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class TemporaryRow:
+class TemporaryRow(Struct, frozen=True):
     """The files in `tmp` or `tmp-old` that were not written to for a day: their number, and their disk blocks in bytes.
 
     `newest` is when the newest of them was written. Not `whole`: there are more. `how` says what frees them.
@@ -355,8 +337,7 @@ class TemporaryRow:
     how: str
 
 
-@dataclass(frozen=True, slots=True)
-class ContentRow:
+class ContentRow(Struct, frozen=True):
     """The blobs of containerd's image store of one `use`: how many, and their disk blocks in bytes.
 
     The uses: image, build_cache, build_history, ingest, other_namespace, orphaned.
@@ -367,8 +348,7 @@ class ContentRow:
     allocated: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class NamespaceRow:
+class NamespaceRow(Struct, frozen=True):
     """A namespace of containerd: how many objects it has, and what they take on the disk in bytes.
 
     `layers_allocated` are its snapshots, which no other namespace has; `blobs_allocated` its blobs, of which others may
@@ -386,8 +366,7 @@ class NamespaceRow:
     own_blobs_allocated: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class BlobRow:
+class BlobRow(Struct, frozen=True):
     """A blob of containerd's image store, and what keeps it: `owners` are some of these, `owner_count` is how many.
 
     An owner is what it is and its name, such as `image docker.io/library/debian:12` or `build record ID`, with
@@ -402,8 +381,7 @@ class BlobRow:
     owner_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class IngestRow:
+class IngestRow(Struct, frozen=True):
     """A blob that is being written, or the rest of one, in `directory`. It has `size` bytes of `total` already."""
 
     directory: str
@@ -413,8 +391,7 @@ class IngestRow:
     total: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressRow:
+class ProgressRow(Struct, frozen=True):
     """How far a first scan is: the trees of the root, those that are measured, and the entries looked at."""
 
     trees: int
@@ -422,8 +399,7 @@ class ProgressRow:
     entries: int
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A whole data root. `taken` is None as long as the first scan is not done.
 
     `progress` is there from when the objects are known until then: what is not measured yet is None.

@@ -3,7 +3,8 @@
 Facts: Docker 1.0 to 20.10, daemon/graphdriver/*. To add a driver, add one `Driver` with its areas to `DRIVERS`.
 """
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from exporter.core.area import Area
 from exporter.core.content import WALKABLE
@@ -17,8 +18,7 @@ INIT = "-init"
 MOST_LAYERS = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Driver:
+class Driver(Struct, frozen=True):
     """One graph driver.
 
     `areas`: its directories below the root.

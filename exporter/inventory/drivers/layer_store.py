@@ -4,9 +4,11 @@ Facts: Docker 1.0 to 20.10, daemon/graphdriver/*.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import count, filterfalse
 from typing import TypeVar, cast
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
@@ -25,17 +27,16 @@ _NONE: frozenset[str] = frozenset()
 _LONGEST_LIST = MOST_LAYERS * len(f"{'0' * 64}{INIT}\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where one layer is: `content` has its files; `home` is the directory around it, None where that has no more."""
 
     content: Tree
     home: Tree | None = None
     #: Both, as far as they are there.
-    trees: tuple[Tree, ...] = field(init=False, compare=False, repr=False)
+    trees: tuple[Tree, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "trees", (self.content,) if self.home is None else (self.content, self.home))
+        force_setattr(self, "trees", (self.content,) if self.home is None else (self.content, self.home))
 
 
 class LayerStore:

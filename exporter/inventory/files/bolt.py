@@ -6,7 +6,7 @@ freed, that is, to pages of state N-2. So state N is whole in the file until the
 read between two looks at the meta pages is state N if N was the newest both times, and may be anything else if not.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from exporter.core.measured import Reason
 from exporter.inventory.files.bolt_bucket import BoltError, Bucket, ConvertedError, word
@@ -59,8 +59,7 @@ def newest_state(read: Read) -> object:
     return _newest_meta(read)
 
 
-@dataclass(frozen=True, slots=True)
-class _Meta:
+class _Meta(Struct, frozen=True):
     """What a meta page says. No page with the number `pages` or a higher one has ever been used."""
 
     page_size: int

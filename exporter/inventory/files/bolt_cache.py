@@ -7,8 +7,9 @@ process chooses at random: nobody can write a page that has the hash of another 
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from operator import ne
+
+from msgspec import Struct, field
 
 from exporter.inventory.files.bolt_bucket import Bucket
 
@@ -113,8 +114,7 @@ def mark_of(raw: bytes) -> Mark:
     return len(raw), hash(raw)
 
 
-@dataclass(slots=True)
-class BucketCache:
+class BucketCache(Struct):
     """The pages of one database that were decoded before, by number, for the next reading of it.
 
     What bytes decode to is known once they were decoded, so bytes that are the same are not decoded again.

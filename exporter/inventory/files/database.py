@@ -4,9 +4,10 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar, cast
+
+from msgspec import Struct
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Reason, Tree
@@ -18,8 +19,7 @@ _FRESH_SECONDS = 60.0
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class _LastReading:
+class _LastReading(Struct):
     """What a database held when it was read last, and when that was on the monotonic clock."""
 
     value: object = None

@@ -4,10 +4,11 @@ import re
 import stat
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import filterfalse
 from typing import Any, TypeVar, cast
+
+from msgspec import Struct, field
 
 from exporter.core.data_root import DataRoot, UnreadableError, reason_of
 from exporter.core.fault_log import FAULT_LOG
@@ -35,8 +36,7 @@ T = TypeVar("T")
 _FAILED = object()
 
 
-@dataclass(slots=True)
-class _Objects:
+class _Objects(Struct):
     """What was found in a directory of objects the last time.
 
     `found`: the objects, in order. `odd`: the other names, and what something was to be noted of. `whole`: the look

@@ -7,12 +7,14 @@ Facts: containerd 2.1 core/metadata/gc.go (scanRoots, references, sendLabelRefs)
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
 from operator import is_
 from typing import NamedTuple, Protocol, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from exporter.core.content import ContentStore, Hold, Holder, StoreNode
 from exporter.core.kept import Edition, Joined, changed_keys, with_changes
@@ -61,8 +63,7 @@ Nodes = Mapping[StoreNode, _Named]
 _NO_NODES: Nodes = {}
 
 
-@dataclass(slots=True)
-class Graph:
+class Graph(Struct):
     """The graph of one store, see `core.content.ContentStore`, from one reading to the next."""
 
     references: Mapping[StoreNode, tuple[StoreNode, ...]] = field(default_factory=dict)

@@ -6,8 +6,9 @@ the same fields; attestations: BuildKit docs/attestations/attestation-storage.md
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from sys import intern
+
+from msgspec import Struct, field
 
 from exporter.core.hashes import sha256
 from exporter.core.measured import Reason, Tree
@@ -24,8 +25,7 @@ _MOST_DEPTH = 8
 _MOST_FOLLOWED = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(Struct, frozen=True):
     """A blob that another one names. `platform` is "os/architecture" with the variant, "" where it is not said."""
 
     digest: str
@@ -33,8 +33,7 @@ class Described:
     attestation: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BlobDocument:
+class BlobDocument(Struct, frozen=True):
     """What a blob of JSON names: an index has `manifests`, a manifest has a `config` and `layers`, in their order."""
 
     manifests: tuple[Described, ...] = ()
@@ -42,8 +41,7 @@ class BlobDocument:
     layers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ImageConfiguration:
+class ImageConfiguration(Struct, frozen=True):
     """The configuration of an image. `chain` is the chain id of all its layers, "" without layers."""
 
     os: str = ""
@@ -59,8 +57,7 @@ class ImageConfiguration:
         return intern("/".join(filter(None, (self.os, self.architecture, self.variant))))
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """A manifest that is there. `listed` are the blobs that it names, in their order, with repetitions."""
 
     digest: str
@@ -75,8 +72,7 @@ class Manifest:
         return (self.digest, *filter(None, (self.config,)), *self.layers)
 
 
-@dataclass(slots=True)
-class ImageContent:
+class ImageContent(Struct):
     """What can be reached from the target of an image. `whole`: all of it that is there was read.
 
     `manifests`: as the indexes list them, with repetitions. An engine counts one that is listed twice twice.

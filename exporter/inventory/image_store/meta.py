@@ -5,8 +5,9 @@ containers,leases}.go. A bucket that would be empty may be missing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from exporter.inventory.files.bolt import Bucket, word
 from exporter.inventory.image_store.binary import inner, labels, moment, signed
@@ -18,8 +19,7 @@ _MERGED = b"buildkit.mergeUsageSize"
 _MOST_DIGITS = 19
 
 
-@dataclass(frozen=True, slots=True)
-class ImageEntry:
+class ImageEntry(Struct, frozen=True):
     """An image of a namespace: the blob that it begins with."""
 
     target: str
@@ -27,8 +27,7 @@ class ImageEntry:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class BlobEntry:
+class BlobEntry(Struct, frozen=True):
     """A blob that a namespace knows; `size` in bytes. `gc`: the labels for the garbage collector."""
 
     size: int | None
@@ -42,8 +41,7 @@ class SnapshotKey(NamedTuple):
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotEntry:
+class SnapshotEntry(Struct, frozen=True):
     """A snapshot that a namespace knows. `name` is what the snapshotter calls it, `parent` a key, "" for none.
 
     `gc`: the labels for the garbage collector. `merged`: the size in bytes that BuildKit has noted where it made the
@@ -56,8 +54,7 @@ class SnapshotEntry:
     merged: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerEntry:
+class ContainerEntry(Struct, frozen=True):
     """A container. Docker's have no snapshot here, and are here only while they run."""
 
     image: str = ""
@@ -66,8 +63,7 @@ class ContainerEntry:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseEntry:
+class LeaseEntry(Struct, frozen=True):
     """A lease: what it names is kept."""
 
     created: float | None = None
@@ -77,8 +73,7 @@ class LeaseEntry:
     images: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NamespaceEntry:
+class NamespaceEntry(Struct, frozen=True):
     """The objects of one namespace, by name, digest, key or id. `snapshots`: by snapshotter, and then by key.
 
     What has not changed is the same object in the next reading: an object, a mapping of objects, all of it.

@@ -5,8 +5,9 @@ keep no directories, too.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 from exporter.inventory.files.bolt import Bucket, word
 from exporter.inventory.image_store.binary import inner, signed, unsigned
@@ -20,8 +21,7 @@ class Kind(IntEnum):
     COMMITTED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One snapshot. `directory` is the name of its directory; `size` its disk blocks in bytes, of committed ones."""
 
     directory: str

@@ -5,10 +5,11 @@ Facts: containerd 2.1 plugins (the names of the directories), plugins/content/lo
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from sys import intern
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from exporter.core.content import WALKABLE, Ingest
 from exporter.core.data_root import DataRoot
@@ -49,8 +50,7 @@ def is_containerd_root(root: DataRoot) -> bool:
     return root.is_directory((METADATA,))
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotterFiles:
+class SnapshotterFiles(Struct, frozen=True):
     """What one snapshotter has. `rows` is None where its database could not be read or is not in this root.
 
     `directories`: the names in its directory of snapshots, None where it has none or cannot be listed.
@@ -86,8 +86,7 @@ class SnapshotterFiles:
         return row.directory not in self.directories
 
 
-@dataclass(frozen=True, slots=True)
-class StoreFiles:
+class StoreFiles(Struct, frozen=True):
     """All that was read of a store at one moment. `blobs` are the files by digest, None where these are not known."""
 
     home: Tree
@@ -228,8 +227,7 @@ def _blobs(reader: Reader, tree: Tree) -> Mapping[str, Tree] | None:
     return found
 
 
-@dataclass(slots=True)
-class _Files:
+class _Files(Struct):
     """The files of blobs in one directory; the mapping is another one where they have changed."""
 
     names: Names = field(default_factory=Names)

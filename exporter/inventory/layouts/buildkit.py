@@ -9,9 +9,10 @@ with an `equalMutable` is the same data as that one, and `docker system df` leav
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+
+from msgspec import Struct
 
 from exporter.core.area import Area, Signature
 from exporter.core.kept import Last
@@ -50,8 +51,7 @@ _MOST_PARENTS = 4096
 _LARGEST = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class BuildSnapshot:
+class BuildSnapshot(Struct, frozen=True):
     """One snapshot; `committed` is the name of the driver's directory where that is another than its own."""
 
     name: str
@@ -66,8 +66,7 @@ class BuildSnapshot:
         return LayerId(self.committed or self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Builds:
+class Builds(Struct, frozen=True):
     """BuildKit's databases. `doubtful`: not all could be read, so any layer may be needed.
 
     `history`: there is the database of a history of builds. What is in it is not read.
@@ -109,8 +108,7 @@ def read_builds(reader: Reader) -> Builds:
     return Builds(snapshots or {}, records or (), snapshots is None or records is None, history)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(Struct, frozen=True):
     """The values of a record that are used here. `damaged`: some cannot be decoded."""
 
     values: Mapping[str, object]

@@ -6,9 +6,10 @@ A layout claims the layers that images, containers or the build cache need. Ever
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
+
+from msgspec import Struct, field
 
 from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot
@@ -19,8 +20,7 @@ from exporter.inventory.drivers.layer_store import LayerStore
 _ID: Callable[[Layer], LayerId] = attrgetter("id")
 
 
-@dataclass(slots=True)
-class Grace:
+class Grace(Struct):
     """Since when each unreferenced layer has been seen to be so, on a clock that cannot be set back."""
 
     seconds: float
@@ -53,8 +53,7 @@ class Grace:
             del self.seen[gone]
 
 
-@dataclass(slots=True)
-class Claims:
+class Claims(Struct):
     """What the layouts of one driver say of its layers.
 
     `layers`: the claimed ones. `pending`: each gives names of layers that something on its way, or damaged, refers to.

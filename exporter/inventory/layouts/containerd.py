@@ -9,7 +9,8 @@ that of a containerd. The engine's own containerd, which every Docker since 18.0
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.core.area import DRIVER, FURTHER, Area, Signature
 from exporter.core.content import WALKABLE

@@ -6,9 +6,10 @@ Each snapshotter has records of its own, in `buildkit/containerd-<snapshotter>/m
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+
+from msgspec import Struct, field
 
 from exporter.core.content import StoreNode
 from exporter.core.kept import changed_keys
@@ -33,8 +34,7 @@ Values = Mapping[str, object]
 Stacks = frozenset[tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """What the store has of Docker's: snapshots, blobs by digest, and the lists of layers of all images.
 
     `engine`: its namespace. `snapshotter`: the one that it works with. `unsure`: why these lists are not all, "" where
@@ -90,8 +90,7 @@ def read_build_cache(reader: Reader, stored: Stored) -> BuildCache:
 _Of = tuple[Values, Values | None, StoredSnapshot | None, tuple[BlobEntry, ...], bool]
 
 
-@dataclass(slots=True)
-class _LastRecords:
+class _LastRecords(Struct):
     """The records of the last reading: as they were stored, the blobs of their layers, and what was made of each.
 
     `asked`: the keys of snapshots and the digests of blobs that they were asked for, there or not. `lists`: the lists

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.core.content import Blob, ContentStore, HistoryEntry, Holder, StoreNode
 from exporter.core.kept import Edition, Joined, Kept, changed_keys, with_changes

@@ -7,8 +7,10 @@ snapshot with its id.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from exporter.core.content import StoreNode
 from exporter.core.model import Container, ContainerId, ContainerState, Image, ImageId, LayerKey
@@ -26,8 +28,7 @@ _SANDBOX = "sandbox"
 _NERDCTL_NAME = "nerdctl/name"
 
 
-@dataclass
-class ForeignContainers:
+class ForeignContainers(Struct, dict=True):
     """Lists the containers of all namespaces but Docker's.
 
     `images` are those of the store, `default` is the driver of a container without a snapshot.
@@ -37,7 +38,7 @@ class ForeignContainers:
     snapshots: Snapshots
     images: Iterable[Image]
     default: str
-    _snapshotters: Sequence[str] = field(default=(), init=False)
+    _snapshotters: Sequence[str] = ()
 
     def read(self, engine: str) -> Iterator[Container]:
         """The containers. containerd does not write down whether one runs."""

@@ -5,7 +5,9 @@ Facts: moby 28 daemon/containerd/image_list.go (what is shown, and how its size 
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from exporter.core.content import StoreNode
 from exporter.core.kept import changed_keys
@@ -23,8 +25,7 @@ _CONTENT = "containerd.io/gc.ref.content"
 _REFERENCE = "containerd.io/gc.ref.snapshot."
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
+class _Made(Struct, frozen=True):
     """An image, and all that it was made of: it is the same for as long as that is."""
 
     of: tuple[object, ...]
@@ -39,8 +40,7 @@ class _Made:
         return not (blobs.isdisjoint(self.blobs) and snapshots.isdisjoint(self.snapshots))
 
 
-@dataclass(slots=True)
-class _LastImages:
+class _LastImages(Struct):
     """The images of the last reading by target, and the blobs and snapshots that there were."""
 
     made: dict[str, _Made] = field(default_factory=dict)
@@ -49,8 +49,7 @@ class _LastImages:
     snapshots: Mapping[StoreNode, StoredSnapshot] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class ImagesOfNamespace:
+class ImagesOfNamespace(Struct):
     """Reads the images of one namespace.
 
     `home`: where the blobs are. `snapshotter` is the one whose snapshots Docker counts; "" for a namespace that is not
@@ -65,12 +64,12 @@ class ImagesOfNamespace:
     snapshotter: str = ""
     default: str = ""
     #: The lists of layers, lowest first, of the manifests that are there.
-    stacks: set[tuple[str, ...]] = field(default_factory=set, init=False)
+    stacks: set[tuple[str, ...]] = field(default_factory=set)
     #: The first image of which a document cannot be read, as its names are shown; "" for none.
-    unread: str = field(default="", init=False)
-    _used: Counter[str] = field(default_factory=Counter, init=False)
+    unread: str = ""
+    _used: Counter[str] = field(default_factory=Counter)
     #: The snapshots that the image under work was asked for, there or not.
-    _asked: set[StoreNode] = field(default_factory=set, init=False)
+    _asked: set[StoreNode] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._used = Counter({name: len(entries) for name, entries in self.entry.snapshots.items() if entries})

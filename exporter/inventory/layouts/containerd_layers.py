@@ -1,8 +1,9 @@
 """The snapshots of a containerd image store, as layers."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
+
+from msgspec import Struct, field
 
 from exporter.core.content import StoreNode
 from exporter.core.kept import Edition, changed_keys, with_changes
@@ -19,8 +20,7 @@ from exporter.inventory.layouts.containerd_snapshots import Snapshots, StoredSna
 _CHAIN = "sha256:"
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(Struct):
     """The layers of one snapshotter that were described, and what they were described by.
 
     `snapshots`: those of all snapshotters. `failed`: the layers with which something failed.

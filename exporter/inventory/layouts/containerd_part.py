@@ -1,7 +1,8 @@
 """What a containerd image store says of the layers of one snapshotter."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.core.content import StoreNode
 from exporter.core.measured import Tree

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from exporter.core.content import StoreNode
 from exporter.core.kept import Edition, Joined, changed_keys, with_changes
@@ -15,8 +16,7 @@ from exporter.inventory.image_store.store import SnapshotterFiles, StoreFiles
 from exporter.inventory.layouts.part import ContainerLayers
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSnapshot:
+class StoredSnapshot(Struct, frozen=True):
     """One snapshot: what the main database and the snapshotter say of it. `row` is None where that is not known."""
 
     node: StoreNode
@@ -30,8 +30,7 @@ class StoredSnapshot:
         return None if self.row is None else self.row.recorded
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """A snapshot and those below it, nearest first. `missing`: the key of one that is not there, "" for none."""
 
     snapshots: tuple[StoredSnapshot, ...] = ()
@@ -61,8 +60,7 @@ class Chain:
         )
 
 
-@dataclass(slots=True)
-class Snapshots:
+class Snapshots(Struct):
     """All snapshots of a store by node, and by snapshotter and layer.
 
     `lost`: the keys of those that are not on disk, by snapshotter. `doubled`: the snapshotters with two snapshots of
@@ -107,8 +105,7 @@ class Snapshots:
         return Chain(tuple(found), cut=True, asked=tuple(asked))
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(Struct):
     """The snapshots of one snapshotter in a namespace, from one reading to the next."""
 
     snapshots: Mapping[StoreNode, StoredSnapshot] = field(default_factory=Edition)

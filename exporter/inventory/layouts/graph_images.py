@@ -1,8 +1,9 @@
 """The images of one graph driver in the graph layout, from one reading to the next."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from operator import is_
+
+from msgspec import Struct, field
 
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason
@@ -14,8 +15,7 @@ from exporter.inventory.files.reader import MISSING, Reader
 from exporter.inventory.layouts.graph_store import GRAPH, TAGS, GraphEntry, References, nothing
 
 
-@dataclass(slots=True)
-class _ImagesBefore:
+class _ImagesBefore(Struct):
     """The images of the last reading, and what they were made of.
 
     `asked`: the ids that something was asked of the driver for. `settled`: nothing was to be noted on the way, and no
@@ -49,8 +49,7 @@ class _ImagesBefore:
         )
 
 
-@dataclass(slots=True)
-class OwnLayers:
+class OwnLayers(Struct):
     """The layers of containers in the last reading, of which `turn` is the number; see `LayerStore`.
 
     `layers`: by name. `passing`: the ids of containers of whose layers one has to be described each time.

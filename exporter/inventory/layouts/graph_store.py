@@ -5,7 +5,8 @@ graph/list.go (Images). Docker 1.9 keeps the same files.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Reason, Tree
@@ -22,8 +23,7 @@ TAGS = "repositories-"
 _LARGEST_SIZE = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class GraphEntry:
+class GraphEntry(Struct, frozen=True):
     """What `graph/<id>` says of an image: its own layer's size is None where Docker did not write it down.
 
     `sound`: its parent and its size could be read; the driver may say the parent, too.
@@ -39,8 +39,7 @@ class GraphEntry:
     sound: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class References:
+class References(Struct, frozen=True):
     """What `repositories-<driver>` says: tags and digests of each image id."""
 
     tags: Mapping[str, list[tuple[str, str]]]

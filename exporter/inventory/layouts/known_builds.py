@@ -1,7 +1,8 @@
 """What is made of BuildKit's databases and of the layers, from one reading to the next."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from exporter.core.model import BuildCache, LayerId
 from exporter.inventory.drivers import INIT
@@ -10,8 +11,7 @@ from exporter.inventory.layouts.buildkit import Builds
 from exporter.inventory.layouts.layerdb_store import Database
 
 
-@dataclass(slots=True)
-class KnownBuilds:
+class KnownBuilds(Struct):
     """The build cache, and by driver the layer below each snapshot, see `buildkit.parents`.
 
     There may be tens of thousands of records, and a change of a container concerns none of them.

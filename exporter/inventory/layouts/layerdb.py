@@ -1,7 +1,8 @@
 """The layout of Docker 1.10 to 28: what images, containers and BuildKit need of each layer."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.core.area import DRIVER, Area, Signature
 from exporter.core.data_root import DataRoot

@@ -5,9 +5,11 @@ image/image.go (the config). Docker 1.10 keeps the same files.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import is_
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from exporter.core.hashes import sha256
 from exporter.core.knowledge import Input
@@ -19,8 +21,7 @@ from exporter.inventory.files.values import Json, decode, is_table, items, momen
 from exporter.inventory.layouts.layerdb_store import SHA256, Database, LayerEntry, chain_id, hex_digits
 
 
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
+class ImageConfig(Struct, frozen=True):
     """What `imagedb` says of an image; `chains` are its chain ids, its own first, None where that is not known."""
 
     image: Image
@@ -35,8 +36,7 @@ def chain_ids(diffs: Iterable[str]) -> tuple[str, ...]:
     return tuple(reversed(chains))
 
 
-@dataclass(slots=True)
-class _PlacedImages:
+class _PlacedImages(Struct):
     """The images of one driver in the last reading, and what they were made of.
 
     `settled`: nothing was to be noted on the way, so the same has the same result.

@@ -1,17 +1,16 @@
 """What the layerdb layout says of containers and their layers, compared with an earlier reading."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from operator import is_
+
+from msgspec import Struct
 
 from exporter.core.kept import changed_keys
 from exporter.inventory.drivers import INIT
 from exporter.inventory.layouts.layerdb_store import Database, LayerEntry, MountEntry
-from exporter.inventory.layouts.part import ContainerPlaces
 
 
-@dataclass(frozen=True, slots=True)
-class LayerdbPlaces(ContainerPlaces):
+class LayerdbPlaces(Struct, frozen=True):
     """The entries of one driver, and which of their layers are there.
 
     `listed`: what of them is known whole. `turn` and `renewed` are those of the layers, see `LayerStore`.

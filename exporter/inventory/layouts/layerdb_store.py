@@ -7,9 +7,11 @@ keeps the same files.
 import re
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from exporter.core.data_root import DataRoot, reason_of
 from exporter.core.hashes import sha256
@@ -33,8 +35,7 @@ _SIZE = re.compile(rb"[+-]?[0-9]{1,19}")
 _STALE_SECONDS = 24 * 3600
 
 
-@dataclass(frozen=True, slots=True)
-class LayerEntry:
+class LayerEntry(Struct, frozen=True):
     """What `layerdb/sha256/<chain>` says: the driver's directory, the chain below, the layer's own size in bytes.
 
     `readable`: an engine loads it, if it loads the layer below. `fits`: its name is the digest of what it says, which
@@ -49,8 +50,7 @@ class LayerEntry:
     fits: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class MountEntry:
+class MountEntry(Struct, frozen=True):
     """What `layerdb/mounts/<container>` says: the driver's directories, and the chain below them.
 
     `good`: an engine loads it. `cut`: the layers below are too many to be read.
@@ -63,8 +63,7 @@ class MountEntry:
     cut: bool = False
 
 
-@dataclass(slots=True)
-class Database:
+class Database(Struct):
     """What `image/<driver>` says. `moving` are directories of layers that are being written or removed.
 
     `misnamed`: the entries that are not what their names say. An engine loads them all the same, with images and

@@ -7,8 +7,9 @@ the names of `repositories-<driver>` once, and then makes `.migration-v1-tags`. 
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct, field
 
 from exporter.core.data_root import DataRoot
 from exporter.core.measured import Reason, Tree
@@ -21,8 +22,7 @@ TAGS: Tree = (".migration-v1-tags",)
 DIFF_ID = ".migration-diffid"
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(Struct, frozen=True):
     """How far the move has come.
 
     `images`: by the old id of each image that was moved its new one, as hex digits; None where that list cannot be

@@ -1,9 +1,9 @@
 """The arguments with which a layout reads a root, and its result: a `Part` of the inventory."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from msgspec import Struct, field
 
 from exporter.core.content import ContentStore
 from exporter.core.data_root import DataRoot
@@ -16,8 +16,7 @@ from exporter.inventory.layouts.buildkit import Builds
 from exporter.inventory.layouts.claims import Claims
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct):
     """One reading of a root.
 
     `previous`: the images that the last reading found, by id. `builds`: what BuildKit wrote down. `containers`: those
@@ -35,8 +34,7 @@ class Reading:
     layers: set[LayerId] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerLayers:
+class ContainerLayers(Struct, frozen=True):
     """Where a container's layers are.
 
     `layer` and `init` are None where they are not on disk; `chain` are the image layers below, nearest first;
@@ -52,16 +50,15 @@ class ContainerLayers:
     namespace: str = ""
 
 
-class ContainerPlaces(ABC):
+@runtime_checkable
+class ContainerPlaces(Protocol):
     """What all that a part says of containers depends on."""
 
-    @abstractmethod
     def changed(self, before: object) -> set[str] | None:
         """The ids of containers and images of which something else may be said than before; None: of any."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartPlaces(ContainerPlaces):
+class PartPlaces(Struct, frozen=True):
     """What a part says of containers by their ids and their images alone: the names of layers, and the images.
 
     `turn` and `renewed` are those of the layers, see `LayerStore`.
@@ -126,8 +123,7 @@ class DriverPart(Protocol):
         """Say what needs each layer. `containers` are those of this driver, with their layers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """What one layout says of a root.
 
     `build_cache`: None where the layout keeps none. `layers`: those that it describes, if it can take over layers of

@@ -1,7 +1,8 @@
 """The tasks of a pool and their results."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from exporter.core.measured import Changes, Identity, Measured, Reason, Tree
 from exporter.core.model import LayerId, LayerKey
@@ -18,8 +19,7 @@ PROBLEMS_KEPT = 100
 NO_LAYER = LayerKey("", LayerId(""))
 
 
-@dataclass(slots=True)
-class Trouble:
+class Trouble(Struct):
     """What of a task could not be read: all counted, some kept with path and detail."""
 
     counts: dict[Reason, int] = field(default_factory=dict)
@@ -30,8 +30,7 @@ class Trouble:
         self.counts[reason] = self.counts.get(reason, 0) + count
 
 
-@dataclass(slots=True, eq=False)
-class Task:
+class Task(Struct, eq=False):
     """One tree to measure, or one difference to compute.
 
     `pace` is the fraction of a core that it may use where it is large. `weight` is the number of directory entries it
@@ -77,8 +76,7 @@ class Task:
         return self.trouble
 
 
-@dataclass(slots=True)
-class Result:
+class Result(Struct):
     """The result of a task: `measured`, or the difference's `size` in bytes; both None where it failed."""
 
     task: Task
@@ -87,8 +85,7 @@ class Result:
     entries: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class WorkItem:
+class WorkItem(Struct, eq=False):
     """A task's tree or a part of it: what one worker does at a time, at once or `paced`.
 
     `starts`: where the part begins; None for the whole tree. `attempt`: the attempt of the task that it belongs to.

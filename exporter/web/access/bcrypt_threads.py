@@ -12,15 +12,16 @@ import contextlib
 import os
 import queue
 import threading
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 #: bcrypt ignores the bytes after these. A longer password is refused.
 _MAX_PASSWORD_BYTES = 72
 _NICENESS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class _Check:
+class _Check(Struct, frozen=True):
     """A comparison. A wrong result is not given before the work of cost `most` is done, in the thread of `further`."""
 
     verdict: asyncio.Future[bool]

@@ -5,8 +5,9 @@ Source: prometheus/exporter-toolkit, docs/web-configuration.md and web/tls_confi
 
 import os
 import re
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from exporter.config.yaml_reader import YamlEntry, read
 
@@ -59,17 +60,16 @@ _LONGEST_SECONDS = _MOST / 1e9
 _Fields = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class TlsConfig:
+class TlsConfig(Struct, frozen=True):
     """tls_server_config: PEM texts or absolute paths of PEM files, and what to accept from clients.
 
     If both a file and a text are given, the file is used. `allowed_sans`: None allows every client certificate, an
     empty set allows none. `curve` is one of `CURVES`, or "" for OpenSSL's default. `lines`: the line of each field.
     """
 
-    cert: str = field(default="", repr=False)
-    key: str = field(default="", repr=False)
-    client_ca: str = field(default="", repr=False)
+    cert: str = ""
+    key: str = ""
+    client_ca: str = ""
     cert_file: str = ""
     key_file: str = ""
     client_ca_file: str = ""
@@ -82,24 +82,27 @@ class TlsConfig:
     prefer_server: bool = True
     lines: tuple[tuple[str, int], ...] = ()
 
+    __repr__ = object.__repr__  # no key gets into a log line or a traceback
+
     def line(self, *names: str) -> int | None:
         """The line of the first of these fields that is set."""
         known = dict(self.lines)
         return next((known[one] for one in names if one in known), None)
 
 
-@dataclass(frozen=True, slots=True)
-class WebConfig:
+class WebConfig(Struct, frozen=True):
     """A web configuration. `users`: names with bcrypt hashes.
 
     `interval`: seconds between two tokens of the rate limit, 0 without a limit. `burst`: the most tokens kept.
     """
 
     tls: TlsConfig | None = None
-    users: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    users: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     interval: float = 0.0
     burst: int = 0
+
+    __repr__ = object.__repr__  # nor does a hash of a password
 
     @property
     def files(self) -> tuple[str, ...]:

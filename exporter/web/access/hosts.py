@@ -5,14 +5,14 @@ server and lets the page read the responses, because the name is the page's own.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from exporter.config.settings import SettingsError
 from exporter.web.protocol.target import split_authority
 
 
-@dataclass(frozen=True, slots=True)
-class AllowedHosts:
+class AllowedHosts(Struct, frozen=True):
     """A list of hosts with ports; None stands for every port. An empty list allows every request."""
 
     hosts: frozenset[tuple[str, int | None]] = frozenset()

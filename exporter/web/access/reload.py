@@ -5,8 +5,9 @@ import functools
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from exporter.config.settings import SettingsError
 from exporter.core.clock import SYSTEM_CLOCK, Clock
@@ -25,8 +26,7 @@ _log = Logger()
 _Signature = tuple[tuple[int, ...] | None, ...]
 
 
-@dataclass(slots=True)
-class Reloads:
+class Reloads(Struct):
     """How often the web configuration was read again. `failed`: whether the last time failed."""
 
     success: int = 0

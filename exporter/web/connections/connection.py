@@ -4,8 +4,9 @@ A connection holds one piece of a response at most. It reads no further request 
 is in the kernel, so that a client which sends many at once, or reads slowly, takes no memory for them.
 """
 
-from dataclasses import dataclass
 from http import HTTPStatus
+
+from msgspec import Struct
 
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.text import shorten
@@ -20,8 +21,7 @@ from exporter.web.protocol.pieces import in_pieces
 _BYTES_IN_A_TURN = 256 * 1024
 
 
-@dataclass(slots=True)
-class Shared:
+class Shared(Struct):
     """What all connections of a server have in common. `stopping` ends each with its current response."""
 
     answer: Handler

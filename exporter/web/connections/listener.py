@@ -6,8 +6,9 @@ import errno
 import functools
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.log import Logger
@@ -44,8 +45,7 @@ _UNSENT_BYTES = 128 * 1024
 _log = Logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Security:
+class Security(Struct, frozen=True):
     """What a new connection has to pass: TLS with `context`, if any, and a certificate that `admits` lets in."""
 
     context: "ssl.SSLContext | None"

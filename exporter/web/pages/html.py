@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
+
+from msgspec import Struct
 
 from exporter.core.log import printable
 from exporter.core.text import shorten
@@ -16,15 +17,13 @@ _LONG_WORD = 12
 _NARROW_COLUMNS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Html:
+class Html(Struct, frozen=True):
     """Text that is HTML already; everything else is escaped."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """A size in bytes, with a bar that shows it as a part of `whole`. With `least`, it is at least that."""
 
     value: int | None
@@ -32,29 +31,25 @@ class Size:
     least: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Full:
+class Full(Struct, frozen=True):
     """How full something is, as a share of 1, with a bar; None: not known. From 90% on the bar has another colour."""
 
     value: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(Struct, frozen=True):
     """A count; None: not known. A plain integer in a cell is a size in bytes."""
 
     value: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Ago:
+class Ago(Struct, frozen=True):
     """A time in Unix seconds, shown as how long ago it was; None: not known."""
 
     value: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Grew:
+class Grew(Struct, frozen=True):
     """By how many bytes something grew or shrank; None: not known."""
 
     value: int | None
@@ -63,8 +58,7 @@ class Grew:
 Cell = str | int | None | Html | Size | Full | Count | Ago | Grew
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """A column. `number`: its cells end at one line. `link`: what its heading leads to.
 
     `order`: ascending or descending, if the table is sorted by it.

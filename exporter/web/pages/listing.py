@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from html import escape
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from exporter.core.units import age
 from exporter.core.wanted import CHOICES, TEXTS, UNKNOWN, ListName, Wanted
@@ -15,8 +17,7 @@ from exporter.web.pages.query import address
 from exporter.web.pages.words import words
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(Struct, frozen=True):
     """How a list is shown. `orders` are what its columns are sorted by; "" where that is not possible."""
 
     title: str

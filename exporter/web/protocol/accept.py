@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 #: RFC 9110, 12.4.2 allows three decimals; some clients send more.
 _QUALITY = re.compile(r"0(\.[0-9]{0,9})?|1(\.0{0,9})?")
@@ -10,8 +11,7 @@ _QUALITY = re.compile(r"0(\.[0-9]{0,9})?|1(\.0{0,9})?")
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"?|[,;]|[^",;]+', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """One entry of a list: a name in lower case, its parameters, and its quality from 0 (refused) to 1."""
 
     name: str

@@ -1,8 +1,10 @@
 """A request and a response, as the pages and the access checks see them."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from http import HTTPStatus
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 _TEXT = "text/plain; charset=utf-8"
 #: Headers of every response that does not have its own. Each is about the host as it is now, so no cache may keep it.
@@ -14,8 +16,7 @@ _ALWAYS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A request without its body: no route of the exporter has a use for one.
 
     `path` is the target up to the first `?`, with percent escapes decoded. `headers` have names in lower case; of
@@ -30,8 +31,7 @@ class Request:
     query: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """A response with a body of `length` bytes: `parts`, which are shared with other responses and never copied whole.
 
     `headers` are complete, but for those that HTTP itself adds (`connection`). `making`: how many bytes are held for

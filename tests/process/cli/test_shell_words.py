@@ -4,7 +4,6 @@ import json
 import os
 import re
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.cli.commands.stranger import StrangeError, checked
 from exporter.core.engine_version import PRUNES, VOLUMES, EngineVersion

@@ -1,12 +1,12 @@
 """What roots keep, from one state of a store to the next, is what marking all of it anew gives."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.core import marks
 from exporter.core.content import ContentStore, Hold, Holder, StoreNode, first_marks

@@ -1,9 +1,9 @@
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, NewType
 
 import pytest
+from msgspec import Struct, field
 
 from exporter.core.framing import Frame, FrameReader, ProtocolError
 from exporter.core.messages import Messages
@@ -20,8 +20,7 @@ class Pair(NamedTuple):
     right: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Everything:
+class Everything(Struct, frozen=True):
     name: Name
     share: float
     raw: bytes

@@ -1,8 +1,9 @@
 """What grew: worked out by hand from sizes at two times."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from exporter.core.knowledge import Gap, Input, Knowledge
 from exporter.core.measured import Measured, Tree
@@ -38,7 +39,7 @@ def _root(
         volumes=tuple(map(volume, volumes)),
         **inventory,
     )
-    return replace(found, logs=dict.fromkeys(written, 0) | dict(logs or {}))  # type: ignore[arg-type]
+    return replace(found, logs=dict.fromkeys(written, 0) | dict(logs or {}))
 
 
 def _grown(*at: tuple[float, Snapshot]) -> Growth:

@@ -1,10 +1,9 @@
 """What the blobs of a containerd store are for."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.core.content import BlobUse, Holder, Ingest, StoreNode
 from exporter.core.knowledge import Gap, Input, Knowledge

@@ -1,11 +1,11 @@
 """Sizes and shares of images of a containerd store: over blobs, which namespaces share, and snapshots, which do not."""
 
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.core.content import StoreNode
 from exporter.core.model import (

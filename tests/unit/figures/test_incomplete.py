@@ -1,8 +1,7 @@
 """Trees of which a part could not be read: what is worked out of them is not known."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from exporter.core.measured import Tree
 from exporter.core.model import LayerId, Snapshot, Use

@@ -1,9 +1,8 @@
 """What each step of a plan frees, worked out by hand, and compared with what the prunes free together."""
 
-from dataclasses import replace
-
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.core.engine_version import PRUNES
 from exporter.core.model import BuildCache, ContainerState, ImageId, LayerId, Snapshot, Use

@@ -1,10 +1,10 @@
 """What each prune removes and what it frees, worked out by hand: each category is taken after those before it."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.core.engine_version import EngineVersion
 from exporter.core.measured import Measured, Tree

@@ -1,9 +1,9 @@
 """The sizes of images, containers, volumes and build records, each worked out by hand."""
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.core.measured import Changes, Usage
 from exporter.core.model import (

@@ -1,12 +1,12 @@
 """What prunes free in a containerd store: roots removed one category after the other, then mark and sweep."""
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.core.content import ContentStore, Hold, Holder, StoreNode, first_marks
 from exporter.core.model import BuildCache, BuildRecord, Container, ContainerId, ContainerState, ImageId, Inventory, Use

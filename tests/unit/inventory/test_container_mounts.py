@@ -1,11 +1,11 @@
 """What is mounted into containers, as every Docker since 1.0 wrote it down, and where that is damaged."""
 
 import json
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import astuple
 
 from exporter.inventory.container_mounts import read_mounts
 from tests.support.product import scan

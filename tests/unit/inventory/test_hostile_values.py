@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import force_setattr
 
 from exporter.core.measured import Reason
 from exporter.core.model import Container, Mount
@@ -74,7 +75,7 @@ def _chain(length: int) -> list[Container]:
     for at in range(length):
         mounts = (Mount("bind", f"/s{at}", f"/{at}", "rw"),)
         found.append(container(f"c{at}", volumes_from=(f"c{at + 1}",)))
-        object.__setattr__(found[-1], "mounts", mounts)
+        force_setattr(found[-1], "mounts", mounts)
     return found
 
 

@@ -1,9 +1,9 @@
 """What is mounted into containers, word by word of what Docker wrote down."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.core.model import Container, Mount
 from exporter.inventory.container_mounts import MountResolver, origin, read_mounts, volumes_from

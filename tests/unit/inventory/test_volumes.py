@@ -3,11 +3,11 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.core.knowledge import Input
 from exporter.core.measured import Reason

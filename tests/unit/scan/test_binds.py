@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.config.settings import BindSettings
 from exporter.core.dirty import Dirty

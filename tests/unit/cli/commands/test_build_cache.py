@@ -1,9 +1,9 @@
 """What `build-cache` lists: the records, what images have of them, and the history of builds."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.cli.commands.build_cache import build_cache
 from exporter.cli.commands.index import Index

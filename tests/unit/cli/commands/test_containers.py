@@ -1,7 +1,8 @@
 """What `containers` prints below its table."""
 
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from exporter.cli.commands.containers import containers
 from exporter.cli.commands.index import Index
@@ -23,7 +24,7 @@ def _document(path: Path, **changes: object) -> Document:
     built = graph_root(path).image("app").container("web", image="app", log=b"123")
     document = document_of(built.path)
     (web,) = document.containers
-    return replace(document, containers=(replace(web, **changes),))  # type: ignore[arg-type]
+    return replace(document, containers=(replace(web, **changes),))
 
 
 def test_nothing_where_all_is_well(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 import gzip
 import json
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,8 @@ import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from exporter.cli.commands.diff import diff, signed
 from exporter.cli.commands.diff_ends import DiffEnd, of_document, read_document
@@ -138,7 +139,7 @@ def test_a_change_has_a_sign() -> None:
 
 def test_files_with_a_document(built: DbRoot, tmp_path: Path) -> None:
     document = document_of(built.path)
-    raw = json.dumps(asdict(document)).encode()
+    raw = json.dumps(to_builtins(document)).encode()
     file = tmp_path / "saved"
     for content in (raw, gzip.compress(raw), gzip.compress(raw[:100]) + gzip.compress(raw[100:])):
         file.write_bytes(content)
@@ -181,7 +182,7 @@ def test_a_document_of_a_root_that_could_not_be_read_is_refused(built: DbRoot, t
         (replace(document, error="is gone"), "is gone"),
         (replace(document, taken=None), "not finished"),
     ):
-        file.write_text(json.dumps(asdict(changed)))
+        file.write_text(json.dumps(to_builtins(changed)))
         with pytest.raises(click.ClickException, match=said):
             read_document(str(file))
 

@@ -1,11 +1,11 @@
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from msgspec.structs import replace
 
 from exporter.cli.commands.du import du
 from exporter.cli.commands.du_places import KnownRoot, known

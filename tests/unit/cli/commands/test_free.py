@@ -1,11 +1,11 @@
 """What `free` plans: how many steps it takes, on which filesystem, what is in no plan."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from msgspec.structs import replace
 
 from exporter.cli.commands.free import free
 from exporter.cli.commands.tables import Answer, AtLeast, Lines, Table

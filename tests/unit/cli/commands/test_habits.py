@@ -1,12 +1,13 @@
 """What the habits make of rows: names, filters, order, limit; and what is wrong with what was asked."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import click
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.cli.commands.columns import ColumnKind, Filter, ListColumn, ObjectList
 from exporter.cli.commands.filters import begins, compared, contains, equals, is_true, like, until
@@ -59,7 +60,7 @@ _THINGS: ObjectList[Thing] = ObjectList(
 
 
 def _chosen(things: list[Thing], **habits: object) -> Chosen[Thing]:
-    return choose(_THINGS, _INDEX, things, replace(PLAIN, **habits))  # type: ignore[arg-type]
+    return choose(_THINGS, _INDEX, things, replace(PLAIN, **habits))
 
 
 def _names(things: list[Thing], **habits: object) -> list[str]:

@@ -1,11 +1,11 @@
 """The used space that no file explains."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.cli.commands.unexplained import said_of, unexplained
 from exporter.core.mountinfo import MountPoint, filesystems
@@ -25,7 +25,7 @@ def document(tmp_path: Path) -> Document:
 def _on(document: Document, *, size: int, used: int, files: int, **changes: object) -> Document:
     own = FilesystemRow("/r", "/dev/sdb", "/r", "ext4", size, size - used, size - used, own=True)
     rows = (DirectoryRow("aufs", 1, files, 1), DirectoryRow("graph", 1, 0, 1))
-    return replace(document, filesystems=(own,), directories=rows, **changes)  # type: ignore[arg-type]
+    return replace(document, filesystems=(own,), directories=rows, **changes)
 
 
 def test_a_deleted_file_that_is_open_is_space_without_a_file(document: Document) -> None:

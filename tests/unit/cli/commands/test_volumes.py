@@ -1,9 +1,9 @@
 """What `volumes` says of each volume, and what it does not know."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.cli.commands.index import Index
 from exporter.cli.commands.tables import Answer, Lines, Table

@@ -1,6 +1,7 @@
 import re
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from exporter.config.limits import Shown
 from exporter.core.measured import Usage

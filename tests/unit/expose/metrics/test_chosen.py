@@ -1,9 +1,8 @@
 """Which objects are served: by collector and by name."""
 
-from dataclasses import replace
-
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from exporter.cli.main import main
 from exporter.config.limits import COLLECTORS, SUMS, Shown

@@ -1,9 +1,9 @@
 """How much is rendered again where little has changed."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.config.limits import EVERYTHING
 from exporter.core.model import Container, Snapshot

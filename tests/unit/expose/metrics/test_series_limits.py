@@ -1,12 +1,12 @@
 """A limit of exactly as many series as a kind of object has drops none of it, and one less drops the smallest."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.config.limits import LIMITED, Limited, Shown
 from exporter.core.measured import Usage

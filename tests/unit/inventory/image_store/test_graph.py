@@ -32,7 +32,7 @@ def _blob(**labels: str) -> BlobEntry:
 
 
 def _space(**fields: Any) -> NamespaceEntry:
-    empty: dict[str, Mapping[Any, Any]] = {name: {} for name in NamespaceEntry.__slots__}
+    empty: dict[str, Mapping[Any, Any]] = {name: {} for name in NamespaceEntry.__struct_fields__}
     by_name: dict[str, dict[str, SnapshotEntry]] = defaultdict(dict)
     for key, snapshot in fields.get("snapshots", {}).items():
         by_name[key.snapshotter][key.key] = snapshot

@@ -1,8 +1,8 @@
 import re
-from dataclasses import replace
 from html import unescape
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.core.wanted import CHOICES, ORDERS, UNKNOWN, ListName, Wanted, by_default
 from exporter.expose.listing import ListPage, Users

@@ -1,7 +1,8 @@
 import re
-from dataclasses import replace
 from html import unescape
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from exporter.core.model import Counters
 from exporter.expose.growing import Grown, Growth, SpaceThen

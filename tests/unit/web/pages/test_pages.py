@@ -1,11 +1,12 @@
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from exporter.core.measured import Reason
 from exporter.core.model import Collector
@@ -78,8 +79,8 @@ def _hostile(value: object) -> object:
         return EVIL
     if isinstance(value, tuple):
         return tuple(map(_hostile, value))
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{one.name: _hostile(getattr(value, one.name)) for one in fields(value)})
+    if isinstance(value, Struct):
+        return replace(value, **{name: _hostile(one) for name, one in asdict(value).items()})
     return value
 
 
