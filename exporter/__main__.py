@@ -2,6 +2,7 @@
 
 import os
 import resource
+import sys
 
 from exporter.core.exit_status import INTERRUPTED
 from exporter.core.standard_streams import fill_closed_streams
@@ -9,6 +10,9 @@ from exporter.core.standard_streams import fill_closed_streams
 #: Bytes. No command fits into less, and what a module does that finds none left is its own choice: `hashlib` prints
 #: tracebacks and goes on.
 _LEAST_ADDRESS_SPACE = 64 << 20
+#: What a shell sets when it asks for the words that may come next.
+_COMPLETE = "_DOCKER_STORAGE_EXPORTER_COMPLETE"
+_HELP = frozenset({"-h", "--help"})
 
 
 def main() -> None:
@@ -19,9 +23,13 @@ def main() -> None:
         least = _LEAST_ADDRESS_SPACE >> 10
         _end(f"there is not enough memory: ulimit -v is {limit >> 10}, and it takes at least {least}")
     try:
+        if sys.argv[1:2] == ["run"] and _HELP.isdisjoint(sys.argv) and _COMPLETE not in os.environ:
+            from exporter.service.start import begin  # noqa: PLC0415 - the other commands need none of it
+
+            begin()
         from exporter.cli.main import main as command  # noqa: PLC0415 - loading takes long enough to be interrupted
 
-        command(complete_var="_DOCKER_STORAGE_EXPORTER_COMPLETE")
+        command(complete_var=_COMPLETE)
     except KeyboardInterrupt:
         os._exit(INTERRUPTED)
     except MemoryError:

@@ -1,7 +1,5 @@
 """`run`: serves the metrics until it is stopped."""
 
-import sys
-from types import ModuleType
 from typing import Any
 
 import click
@@ -54,37 +52,17 @@ def run(**flags: Any) -> None:
     A missing or unreadable data root is no reason to fail: the exporter serves docker_storage_up 0, and reads the
     root as soon as it is there.
     """
-    from exporter.service import systemd  # noqa: PLC0415 - the other commands need none of these
-    from exporter.service.spawn import spawn_first  # noqa: PLC0415
-
-    sockets = systemd.sockets()  # they are not for the process that is started next
-    first = spawn_first()
-    asyncio = load_asyncio()
-
-    from exporter.core import log  # noqa: PLC0415
-    from exporter.service.main import serve  # noqa: PLC0415
-    from exporter.service.sandbox import SandboxError  # noqa: PLC0415
-    from exporter.web.connections.addresses import AddressError  # noqa: PLC0415
+    from exporter.core import log  # noqa: PLC0415 - the other commands need none of these
+    from exporter.service.start import give  # noqa: PLC0415
 
     log.configure(flags["log_level"], flags["log_format"])
     if why := options.why_this_root():
         log.Logger().info("root.chosen", root=flags["root"], why=why, advice="--root names another one")
     try:
-        asyncio.run(serve(_config(**flags), sockets, first))
-    except (AddressError, SettingsError, SandboxError) as error:
+        config = _config(**flags)
+    except SettingsError as error:
         raise click.ClickException(str(error)) from None
-
-
-def load_asyncio() -> ModuleType:
-    """Import asyncio without OpenSSL, which it would load for its own TLS: nobody uses that, and it takes 1.4 MB."""
-    unseen = "ssl" not in sys.modules
-    if unseen:
-        sys.modules["ssl"] = None  # type: ignore[assignment] # it counts as not installed
-    import asyncio  # noqa: PLC0415
-
-    if unseen:
-        del sys.modules["ssl"]
-    return asyncio
+    give(config)
 
 
 def _config(root: str, intermediate: bool, each_layer: bool, **flags: Any) -> Config:
