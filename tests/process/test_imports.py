@@ -17,8 +17,8 @@ def test_without_tls_the_serving_process_has_no_library_for_it_and_nothing_that_
     code = (
         "import sys; from exporter.service.start import load_asyncio; load_asyncio()\n"
         "import exporter.service.main\n"
-        "unused = ('click', 'ssl', '_ssl', 'http.server', 'email', 'prometheus_client.exposition', 'structlog.stdlib',\n"
-        "          'rich', 'exporter.figures', 'exporter.inventory', 'exporter.measure')\n"
+        "unused = ('click', 'ssl', '_ssl', 'http.server', 'email', 'prometheus_client.exposition',\n"
+        "          'structlog.stdlib', 'rich', 'exporter.figures', 'exporter.inventory', 'exporter.measure')\n"
         "print([name for name in unused if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
