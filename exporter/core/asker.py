@@ -18,6 +18,7 @@ from typing import Self
 
 from exporter.core.ask_server import BEGUN, PIECE_BYTES, Answer
 from exporter.core.interrupts import interrupts_held
+from exporter.core.process_state import state_of
 
 _FORK_SECONDS = 5.0
 _END_SECONDS = 5.0
@@ -90,14 +91,14 @@ class Asker:
         """
         with self._lock:
             while number not in self._processes:
-                if not self._receive(_FORK_SECONDS) and not _is_ready(self._running().pid):
+                if not self._receive(_FORK_SECONDS) and not state_of(self._running().pid).ready:
                     self._lost = True  # it was stopped: all that it does without waiting is to fork
                     raise AskerError
             until = time.monotonic() + seconds
             while number not in self._answers:
                 if self._receive(max(0.0, until - time.monotonic())):
                     continue
-                if not _is_ready(self._processes[number]):
+                if not state_of(self._processes[number]).ready:
                     return None
                 until = time.monotonic() + seconds
             return self._answers[number]
@@ -142,12 +143,3 @@ class Asked:
         answer = self._asker.answer(self._number, seconds)
         self.answer = answer or ()
         return answer is not None
-
-
-def _is_ready(process: int) -> bool:
-    """Whether a process can go on, and waits for a core at most (proc(5))."""
-    try:
-        with open(f"/proc/{process}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[:1] == [b"R"]
-    except OSError:
-        return False

@@ -12,8 +12,10 @@ from typing import Protocol
 
 from exporter.core.ask_server import CALLS, LOOK, STATVFS, Answer
 from exporter.core.asker import Asker, AskerError
+from exporter.core.process_state import state_of
 
 _TIMEOUT_SECONDS = 1.0
+_STARVED_SECONDS = 0.1
 
 
 class _Question(Protocol):
@@ -118,9 +120,11 @@ class _InThread(threading.Thread):
         self._done = True
 
     def returned(self, seconds: float) -> bool:
-        """Whether the call returns within so many seconds."""
+        """Whether the call returns within so many seconds, or later if the thread only waits for a core."""
         if not self._done:
             self.join(seconds)
+        while not self._done and state_of(os.getpid(), self.native_id).is_starved(0.0, _TIMEOUT_SECONDS):
+            self.join(_STARVED_SECONDS)
         return self._done
 
 

@@ -1,15 +1,16 @@
-"""Finds out whether a thread hangs in one system call: the kernel does not switch it any more."""
+"""Finds out whether a thread hangs in one system call: it waits there, and the kernel does not switch it any more."""
 
 import re
 
 _SWITCHES = re.compile(r"^\w*ctxt_switches:\s+(\d+)$", re.MULTILINE)
+_READY = re.compile(r"^State:\s+R", re.MULTILINE)
 
 
 class StallDetector:
     """Watches a thread that wakes up at least once a second; without a context switch for `seconds` it is stuck.
 
     It is the main thread of `process`, unless another one is named. A thread that reads from a slow disk, or that
-    computes, is switched often.
+    computes, is switched often. One that waits for a core is not, and neither is one that has a core for itself.
     """
 
     def __init__(self, process: int, seconds: float, now: float, thread: int | None = None) -> None:
@@ -23,17 +24,21 @@ class StallDetector:
 
         Where a call comes later than that, all processes may have been stopped (`docker pause`), and it starts anew.
         """
-        switches = _context_switches(self._status)
+        switches, ready = _read(self._status)
         late, self._asked = now - self._asked > self._seconds, now
-        if switches != self._switches or not switches or late:
+        if switches != self._switches or not switches or ready or late:
             self._switches, self._moved = switches, now
         return now - self._moved >= self._seconds
 
 
-def _context_switches(status: str) -> list[str]:
-    """How often a thread was switched, voluntarily and not (proc(5)); empty where /proc does not say."""
+def _read(status: str) -> tuple[list[str], bool]:
+    """How often a thread was switched, voluntarily and not, and whether it can go on, given a core (proc(5)).
+
+    Nothing, where /proc does not say.
+    """
     try:
         with open(status, encoding="utf-8", errors="replace") as file:
-            return _SWITCHES.findall(file.read())
+            said = file.read()
     except OSError:
-        return []
+        return [], False
+    return _SWITCHES.findall(said), _READY.search(said) is not None

@@ -16,8 +16,10 @@ from exporter.measure.pool import supervisor, worker_handle
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.supervisor import MAX_STUCK
 from exporter.measure.pool.task import Result, Task
+from exporter.measure.start import WHOLE
 from exporter.measure.walk import measure
 from tests.support.hanging import hanging
+from tests.support.starving import starving
 from tests.support.usage import allocated, inodes
 from tests.support.waiting import eventually, with_growing_timeout
 
@@ -208,6 +210,51 @@ def test_workers_that_die_when_they_share_a_tree_count_nothing_twice(large: Path
             return bool(killed)
 
         eventually(measured_with_a_kill, otherwise=lambda: "the tree was never shared")
+
+
+def test_a_worker_that_gets_no_core_is_given_more_time(large: Path) -> None:
+    with_growing_timeout(lambda seconds: _one_starves(large, seconds))
+
+
+def _one_starves(large: Path, seconds: float) -> None:
+    with Pool(1, seconds) as pool:
+        _use(pool, large)
+        pool.warm()
+        (process,) = pool.processes
+        (worker,) = pool._supervisor.workers
+        with starving(process):
+            pool.submit([Task(("large",))])
+            early: list[Result] = []
+            eventually(lambda: early.extend(pool.results(0.05)) or early or worker.starved)
+            assert not early
+            assert pool.stalled == 0
+        (result,) = _results(pool, 1)
+        assert result.measured == _alone(large, "large")
+        assert pool.processes == [process]
+
+
+def test_workers_that_hang_in_one_tree_are_one_timeout(large: Path) -> None:
+    with_growing_timeout(lambda seconds: _two_hang_in_one(large, seconds))
+
+
+def _two_hang_in_one(large: Path, seconds: float) -> None:
+    with Pool(2, seconds) as pool:
+        _use(pool, large)
+        pool.warm()
+
+        for process in pool.processes:
+            os.kill(process, signal.SIGSTOP)
+        task = Task(("large",))
+        pool.submit([task])
+        task.parts += 1  # as if the first had given the second one a part of it
+        pool._put(task, [WHOLE], paced=False)
+        pool._dispatch()
+        assert all(worker.work for worker in pool._supervisor.workers)
+        pause = seconds * 1.5  # both are late at the same call
+        (result,) = eventually(lambda: pool.results(pause))
+        assert _reason(result.task) == Reason.TIMEOUT
+        pool.submit([Task(("two",))])
+        assert _outcomes(_results(pool, 1)) == {"two": "measured"}
 
 
 _root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

@@ -89,7 +89,7 @@ class Pool:
 
     @property
     def stalled(self) -> float:
-        """Seconds since a worker with urgent work last gave a sign of life; 0 where none has any."""
+        """Seconds since a worker with urgent work last gave a sign of life; 0 where none has any, or one has no core."""
         return self._supervisor.stalled
 
     @property
@@ -318,9 +318,9 @@ class Pool:
                 worker.moved = now
 
     def _end_hung(self) -> None:
-        now = time.monotonic()
-        for worker in [one for one in self._supervisor.workers if one.work and now - one.moved > self._stall]:
-            self._lost(worker, "hung")
+        for worker in self._supervisor.hung(self._stall):
+            if worker in self._supervisor.workers:  # not ended because another one hangs in the same tree
+                self._lost(worker, "hung")
 
     def _lost(self, worker: WorkerHandle, how: str) -> None:
         """End a worker that died or hangs; the item that it worked on is tried once more, or fails."""

@@ -1,9 +1,11 @@
 """Starts the worker processes of a pool, ends those that are idle, and gives up on those that hang."""
 
 import contextlib
+import math
 import selectors
 import time
 
+from exporter.core.log import Logger
 from exporter.core.measured import Tree
 from exporter.measure.pool.start_failure import StartFailure
 from exporter.measure.pool.waits import Crew
@@ -14,6 +16,9 @@ MAX_STUCK = 8
 _IDLE_SECONDS = 5.0
 _END_SECONDS = 5.0
 _KILL_SECONDS = 0.1
+#: A worker that has a core reports more often.
+_SILENT_SECONDS = 1.0
+_log = Logger()
 
 
 class WorkerSupervisor:
@@ -34,9 +39,12 @@ class WorkerSupervisor:
 
     @property
     def stalled(self) -> float:
-        """Seconds since a worker with urgent work last gave a sign of life; 0 where none has any."""
-        moved = [worker.moved for worker in self.workers if worker.work and not worker.paced]
-        return time.monotonic() - max(moved) if moved else 0.0
+        """Seconds since a worker with urgent work last gave a sign of life; 0 where none has any, or one has no core."""
+        urgent = [worker for worker in self.workers if worker.work and not worker.paced]
+        seconds = time.monotonic() - max((worker.moved for worker in urgent), default=math.inf)
+        if seconds < _SILENT_SECONDS or any(worker.is_starved(seconds) for worker in urgent):
+            return 0.0
+        return seconds
 
     @property
     def stuck(self) -> list[Tree]:
@@ -106,6 +114,21 @@ class WorkerSupervisor:
         worker.stuck_in = stuck_in
         if not worker.ended(0.0 if stuck_in is None else _KILL_SECONDS):
             self._abandoned.append(worker)
+
+    def hung(self, seconds: float) -> list[WorkerHandle]:
+        """The workers that have shown no progress for `seconds`. Those that got no core meanwhile have as many again.
+
+        A busy host may give them none for minutes. To give up on one would be of no use: the next one gets none either.
+        """
+        now = time.monotonic()
+        late = [worker for worker in self.workers if worker.work and now - worker.moved > seconds]
+        starved = [worker for worker in late if worker.is_starved(seconds)]
+        for worker in starved:
+            worker.moved = now
+            if not worker.starved:  # said once of each: it may be so for hours
+                worker.starved = True
+                _log.info("worker.starved", worker=worker.pid, seconds=seconds)
+        return [worker for worker in late if worker not in starved]
 
     def reap(self) -> None:
         """End the workers that have had nothing to do for a while, and forget the abandoned ones that have ended."""

@@ -15,6 +15,7 @@ from exporter.core.framing import FrameReader
 from exporter.core.interrupts import interrupts_held
 from exporter.core.measured import Tree
 from exporter.core.oom_score import OOM_SCORE, give
+from exporter.core.process_state import state_of
 from exporter.measure.pool.protocol import (
     NUMBER_BYTES,
     Answer,
@@ -73,6 +74,8 @@ class WorkerHandle:
         self.paced = False
         #: The tree in which it hung when it was killed.
         self.stuck_in: Tree | None = None
+        #: Whether it was given more time because it got no core.
+        self.starved = False
         self.cpu = 0.0
         self.waited = 0.0
         #: How many entries it has looked at for the item that it is working on.
@@ -133,6 +136,13 @@ class WorkerHandle:
         self._note_begun()  # read often, so that this pipe never fills
         self.moved = time.monotonic()
         return decode_answers(self._frames.feed(piece))
+
+    def is_starved(self, seconds: float) -> bool:
+        """Whether it has shown no progress for `seconds` because it got no core: it has the lowest priority.
+
+        One that is stopped alone (SIGSTOP, a debugger) is not: nobody knows whether it ever goes on.
+        """
+        return state_of(self.pid).is_starved(self.cpu, seconds)
 
     def _look_ahead(self) -> None:
         """Work out how many items it does in a while."""
