@@ -1,7 +1,6 @@
 """Maps the paths of kernel events to entries of a data root."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from exporter.core.data_root import DataRoot
@@ -13,11 +12,11 @@ from exporter.inventory.areas import RootAreas, table
 FILLED_SECONDS = 2.0
 
 
-def changed_entries(paths: Iterable[Tree], areas: RootAreas, counters: Counters) -> set[Tree]:
-    """The entries of stores and of the root that contain these paths. Counts the events by collector."""
+def changed_entries(paths: Mapping[Tree, int], areas: RootAreas, counters: Counters) -> set[Tree]:
+    """The entries of stores and of the root that contain these paths. Counts their events by collector."""
     known = table()
     entries: set[Tree] = set()
-    for tree, count in Counter(paths).items():
+    for tree, count in paths.items():
         area = known.of(tree)
         if area.deep and len(tree) > len(area.path) + 2:
             continue  # deeper than the files of an entry: no object has changed

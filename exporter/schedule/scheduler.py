@@ -103,8 +103,6 @@ class Scheduler:
     def due(self) -> float:
         """When `step` is to be called at the latest."""
         times = [self._next_identity]
-        if (collected := self.watcher.mailbox.due) > time.monotonic():
-            times.append(collected)
         if self._live:
             times.append(self._next_comparison)
             if self._unconfirmed is not None:
@@ -177,12 +175,12 @@ class Scheduler:
 
     def _collect_events(self, now: float) -> None:
         """Note the changes that events have reported since the last call."""
-        paths, many, overflows = self.watcher.mailbox.take_paths()
+        paths, many, overflows = self.watcher.mailbox.take()
         if overflows:
             self._counters.overflows += overflows
             self._trigger = Trigger.OVERFLOW
             self._debounce.add(now, set(), everything=True)
-        entries = changed_entries(filter(None, map(self.watcher.tree_of, paths)), self._areas, self._counters)
+        entries = changed_entries(paths, self._areas, self._counters)
         if entries:
             self._counters.last_event = time.time()
         # An engine goes on to write to its databases when a command has ended.

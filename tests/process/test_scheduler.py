@@ -12,6 +12,7 @@ from exporter.core.model import Counters, Trigger
 from exporter.demo.writer import State
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
+from exporter.schedule.event_reader import EventReader
 from exporter.schedule.scheduler import Scheduler
 from tests.support.product import process_of
 from tests.support.roots import GraphRoot, graph_root, hex_id
@@ -81,17 +82,10 @@ def kept(built: GraphRoot, keep: _Keep) -> _Kept:
     return kept
 
 
-def _end_thread(of: str, path: Path | None = None) -> None:
-    """End a thread of watchdog's, that of one directory where a `path` is given."""
-    threads = [one for one in threading.enumerate() if type(one).__name__.endswith(of)]
-    (victim, *_) = (one for one in threads if path is None or one.watch.path == str(path))  # type: ignore[attr-defined]
-    victim.stop()  # type: ignore[attr-defined]
+def test_a_thread_of_the_library_that_ends_is_made_anew(built: GraphRoot, kept: _Kept) -> None:
+    victim = next(one for one in threading.enumerate() if isinstance(one, EventReader))
+    victim.stop()
     victim.join(DEADLINE)
-
-
-@pytest.mark.parametrize("which", ["Emitter", "Observer"])
-def test_a_thread_of_the_library_that_ends_is_made_anew(built: GraphRoot, kept: _Kept, which: str) -> None:
-    _end_thread(which)
     kept.turn_until(lambda: kept.counters.restarts.get("thread", 0) >= 1)
     before = sum(kept.counters.events.values())
     built.image("more", parent="base", size=9, files={"b": 5000}, tag="more:1")
@@ -100,7 +94,7 @@ def test_a_thread_of_the_library_that_ends_is_made_anew(built: GraphRoot, kept: 
 
 
 def test_what_no_event_told_is_found_and_counted(built: GraphRoot, kept: _Kept) -> None:
-    kept.scheduler.watcher.mailbox.on_any_event = lambda event: None  # type: ignore[method-assign]
+    kept.scheduler.watcher.mailbox.add = lambda path: None  # type: ignore[method-assign]
     built.image("more", parent="base", size=9, files={"b": 5000}, tag="more:1")
     kept.turn_until(lambda: kept.layers() == 2)
     assert kept.counters.missed >= 1
@@ -131,7 +125,7 @@ def test_what_no_event_told_is_found_beside_what_one_did(built: GraphRoot, keep:
     (built.path / "volumes/told/_data").mkdir(parents=True)
     kept.turn_until(lambda: "told" in kept.volumes())
     assert kept.counters.missed == 0
-    _end_thread("Emitter", built.path / "volumes")
+    kept.scheduler.watcher.mailbox.add = lambda path: None  # type: ignore[method-assign]
     (built.path / "volumes/missed/_data").mkdir(parents=True)
     kept.turn_until(lambda: "missed" in kept.volumes())
     assert kept.counters.missed == 1

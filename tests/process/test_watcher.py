@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from watchdog.events import FileCreatedEvent
+from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, WatchDescriptor
 
-from exporter.schedule import watcher as watcher_module
-from exporter.schedule.watcher import Mailbox, Watcher
+from exporter.schedule import event_reader as reader_module
+from exporter.schedule.event_reader import EventReader, Mailbox
+from exporter.schedule.watcher import Watcher
 from tests.support.waiting import DEADLINE, eventually
 
 
@@ -34,8 +35,8 @@ def _paths(watcher: Watcher, name: str) -> set[str]:
 
     def came() -> bool:
         select.select([watcher.mailbox.readable], [], [], 1)
-        found.update(watcher.mailbox.take_paths()[0])
-        return any(path.endswith(name) for path in found)
+        found.update(map("/".join, watcher.mailbox.take().paths))
+        return name in found
 
     eventually(came, otherwise=lambda: found)
     return found
@@ -49,10 +50,9 @@ def test_what_comes_goes_is_renamed_and_rewritten_is_told(root: Path, watcher: W
     (root / "graph/moved").rmdir()
     _paths(watcher, "graph/moved")
     (root / "containers/c/config.json").write_text("{}")
-    assert watcher.tree_of(str(root / "containers/c/config.json")) == ("containers", "c", "config.json")
-    _paths(watcher, "c/config.json")
+    _paths(watcher, "containers/c/config.json")
     (root / "last").write_text("")
-    _paths(watcher, "root/last")
+    _paths(watcher, "last")
     watcher.stop()
 
 
@@ -60,15 +60,15 @@ def test_reading_tells_nothing(root: Path, watcher: Watcher) -> None:
     os.listdir(root / "graph")
     (root / "containers/c").stat()
     (root / "graph/end").mkdir()
-    assert _paths(watcher, "graph/end") == {str(root / "graph/end")}
+    assert _paths(watcher, "graph/end") == {"graph/end"}
     watcher.stop()
 
 
 def test_a_thread_that_ended_is_noticed(root: Path, watcher: Watcher) -> None:
     assert not watcher.fault([("containers",), ("graph",)])
-    emitter = next(thread for thread in threading.enumerate() if "Emitter" in type(thread).__name__)
-    emitter.stop()  # type: ignore[attr-defined]
-    emitter.join(DEADLINE)
+    reader = next(thread for thread in threading.enumerate() if isinstance(thread, EventReader))
+    reader.stop()
+    reader.join(DEADLINE)
     assert watcher.fault([("containers",), ("graph",)]) == "thread"
     watcher.stop()
 
@@ -144,38 +144,68 @@ def test_what_cannot_be_watched_is_said(tmp_path: Path) -> None:
     assert not watcher.running
 
 
-def test_an_overflow_in_the_log_of_the_library_is_counted(root: Path, watcher: Watcher) -> None:
-    import logging  # noqa: PLC0415 - only here
-
-    logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; filesystem events were lost")
-    assert watcher.mailbox.take_paths()[2] == 1
+def test_a_directory_that_is_removed_and_made_again_is_noticed(root: Path, watcher: Watcher) -> None:
+    """It may have the inode number of the one before."""
+    (root / "graph").rmdir()
+    eventually(watcher.dead)
+    (root / "graph").mkdir()
+    assert watcher.fault([("containers",), ("graph",)]) == "directory"
     watcher.stop()
 
 
-class _Clock:
-    now = 100.0
+def test_a_home_that_is_renamed_or_made_again_is_watched(root: Path, watcher: Watcher) -> None:
+    homes = root / "containers"
+    (homes / "c").rename(homes / "d")
+    _paths(watcher, "containers/d")
+    (homes / "d/log").write_text("")
+    _paths(watcher, "containers/d/log")
+    (homes / "d/log").unlink()
+    (homes / "d").rmdir()
+    (homes / "d").mkdir()
+    inode = (homes / "d").stat().st_ino
 
-    def monotonic(self) -> float:
-        return self.now
+    def watched() -> bool:
+        return watcher.check({("containers", "d"): inode}) and watcher.complete
+
+    eventually(watched)
+    (homes / "d/config.json").write_text("")
+    _paths(watcher, "containers/d/config.json")
+    watcher.stop()
 
 
-def test_events_behind_others_wake_nobody_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever took the first ones comes again when it is time."""
-    clock = _Clock()
-    monkeypatch.setattr(watcher_module, "time", clock)
+def test_directories_inside_of_a_home_are_not_watched(root: Path, watcher: Watcher) -> None:
+    (root / "containers/c/mounts").mkdir()
+    _paths(watcher, "containers/c/mounts")
+    assert watcher.check({})
+    assert watcher.held == 4
+    watcher.stop()
+
+
+def test_after_an_overflow_homes_that_came_unseen_are_watched(root: Path) -> None:
+    """Events of it are made up: a queue that overflows takes long to fill."""
     mailbox = Mailbox()
+    reader = EventReader(mailbox)
+    reader.watch(str(root), ("containers",), deep=True, written=False)
+    (root / "containers/unseen").mkdir()
+    reader.handle_event(InotifyEvent(WatchDescriptor(-1), InotifyConstants.IN_Q_OVERFLOW, 0, b""))
+    assert mailbox.take().overflows == 1
+    reader.start()
+    (root / "containers/unseen/config.json").write_text("")
+    came = eventually(lambda: mailbox.take().paths.get(("containers", "unseen", "config.json")))
+    assert came
+    reader.stop()
+    reader.join(DEADLINE)
+    mailbox.close()
 
-    def wakes(path: str) -> bool:
-        mailbox.on_any_event(FileCreatedEvent(path))
-        return bool(select.select([mailbox.readable], [], [], 0)[0])
 
-    assert wakes("a")
-    assert mailbox.take_paths()[0] == ["a"]
-    assert not wakes("b")
-    assert mailbox.due > clock.now
-    clock.now = mailbox.due
-    assert mailbox.take_paths()[0] == ["b"]
-    clock.now += 1
-    assert mailbox.take_paths()[0] == []
-    assert wakes("c")
+def test_equal_paths_are_counted_and_too_many_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_module, "MOST_ENTRIES", 2)
+    mailbox = Mailbox()
+    for name in "aab":
+        mailbox.add((name,))
+    assert mailbox.take() == ({("a",): 2, ("b",): 1}, True, 0)
+    for name in "abca":
+        mailbox.add((name,))
+    assert mailbox.take().paths == {("a",): 2, ("b",): 1}
+    assert mailbox.take() == ({}, False, 0)
     mailbox.close()
