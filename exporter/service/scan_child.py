@@ -126,5 +126,6 @@ class _End(asyncio.BaseProtocol):
 
     def abort(self, transport: asyncio.WriteTransport) -> None:
         """Close the pipe at once, whatever waits to be written."""
-        if self._open:
+        ends = transport.is_closing() and not transport.get_write_buffer_size()
+        if self._open and not ends:  # asyncio calls `connection_lost` once more otherwise, of nothing
             transport.abort()

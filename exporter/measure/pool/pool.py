@@ -89,7 +89,7 @@ class Pool:
 
     @property
     def stalled(self) -> float:
-        """Seconds since a worker with urgent work last gave a sign of life; 0 where none has any, or one has no core."""
+        """Seconds since a worker with urgent work last gave a sign of life; 0 where none has any or has no core."""
         return self._supervisor.stalled
 
     @property

@@ -39,7 +39,7 @@ class WorkerSupervisor:
 
     @property
     def stalled(self) -> float:
-        """Seconds since a worker with urgent work last gave a sign of life; 0 where none has any, or one has no core."""
+        """Seconds since a worker with urgent work last gave a sign of life; 0 where none has any or has no core."""
         urgent = [worker for worker in self.workers if worker.work and not worker.paced]
         seconds = time.monotonic() - max((worker.moved for worker in urgent), default=math.inf)
         if seconds < _SILENT_SECONDS or any(worker.is_starved(seconds) for worker in urgent):
