@@ -198,7 +198,13 @@ def test_workers_that_die_when_they_share_a_tree_count_nothing_twice(large: Path
 
         def measured_with_a_kill() -> bool:
             task = Task(("large",))
+            pool.warm()
+            for process in pool.processes:  # or it is done before anybody is asked to share it
+                os.kill(process, signal.SIGSTOP)
             pool.submit([task])
+            eventually(lambda: pool.results(0.05) or any(one.asked for one in pool._supervisor.workers))
+            for process in pool.processes:
+                os.kill(process, signal.SIGCONT)
 
             def kill() -> None:
                 if task.parts > 1 and not killed:
