@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from exporter.core.lean_import import parts_of
+from exporter.core.lean_import import hidden, parts_of
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
@@ -104,7 +104,7 @@ class _Log:
 def _processors(*, as_json: bool) -> "list[Processor]":
     """What makes a line of an event, one after the other."""
     # rich would colour tracebacks, which this log does not have, and take 4 MB of each process.
-    with parts_of("structlog", without="rich"):
+    with hidden("rich"), parts_of("structlog"):
         from structlog import processors  # noqa: PLC0415
 
     renderer: Processor = (

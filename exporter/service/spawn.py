@@ -14,6 +14,7 @@ from io import FileIO
 from typing import NamedTuple
 
 from exporter.core.interrupts import interrupts_held
+from exporter.core.lean_import import hidden
 from exporter.core.process_name import SCANNING, name_process
 from exporter.service.launcher import PROGRAM
 
@@ -67,6 +68,8 @@ def _load_shared() -> None:
     """Load what a copy of this process needs as well."""
     before = gc.get_threshold()
     gc.set_threshold(_RARELY)
+    with hidden("typing_extensions"):  # msgspec loads it where it is there: half a megabyte, for types of Python 3.10
+        import msgspec  # noqa: F401, PLC0415
     # What these import in turn is most of both.
     from exporter.core import fault_log  # noqa: F401, PLC0415
     from exporter.expose import published  # noqa: F401, PLC0415

@@ -102,11 +102,8 @@ def _serve(wait: "Callable[[], Config]") -> NoReturn:
 
 def load_asyncio() -> ModuleType:
     """Import asyncio without OpenSSL, which it would load for its own TLS: nobody uses that, and it takes 1.4 MB."""
-    unseen = "ssl" not in sys.modules
-    if unseen:
-        sys.modules["ssl"] = None  # type: ignore[assignment] # it counts as not installed
-    import asyncio  # noqa: PLC0415
+    from exporter.core.lean_import import hidden  # noqa: PLC0415 - see above
 
-    if unseen:
-        del sys.modules["ssl"]
+    with hidden("ssl"):
+        import asyncio  # noqa: PLC0415
     return asyncio

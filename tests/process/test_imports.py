@@ -15,10 +15,12 @@ def test_what_serves_loads_nothing_that_only_the_terminal_needs() -> None:
 
 def test_without_tls_the_serving_process_has_no_library_for_it_and_nothing_that_reads_a_root() -> None:
     code = (
-        "import sys; from exporter.service.start import load_asyncio; load_asyncio()\n"
+        "import sys; from exporter.service.spawn import spawn_first; spawn_first()\n"
+        "from exporter.service.start import load_asyncio; load_asyncio()\n"
         "import exporter.service.main\n"
-        "unused = ('click', 'ssl', '_ssl', 'http.server', 'email', 'prometheus_client.exposition',\n"
-        "          'structlog.stdlib', 'rich', 'exporter.figures', 'exporter.inventory', 'exporter.measure')\n"
+        "unused = ('click', 'typing_extensions', 'ssl', '_ssl', 'http.server', 'email',\n"
+        "          'prometheus_client.exposition', 'structlog.stdlib', 'rich',\n"
+        "          'exporter.figures', 'exporter.inventory', 'exporter.measure')\n"
         "print([name for name in unused if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from exporter.core.lean_import import parts_of
+from exporter.core.lean_import import hidden, parts_of
 
 
 def test_a_library_that_is_not_installed_is_named() -> None:
@@ -16,7 +16,7 @@ def test_a_library_that_is_not_installed_is_named() -> None:
 
 def test_the_package_itself_is_still_to_be_imported() -> None:
     known = sys.modules.pop("wsgiref", None)
-    with parts_of("wsgiref", without="no_such_package"):
+    with hidden("no_such_package"), parts_of("wsgiref"):
         assert sys.modules["no_such_package"] is None
         from wsgiref import headers  # noqa: PLC0415
     assert headers.Headers
