@@ -10,7 +10,7 @@ from exporter.rules import Settings, rules
 from tests.support.alerts import health, logs, places, space
 from tests.support.paths import TOP
 
-_NAME = re.compile(r"(?<![:\w.-])((?:docker_storage|process)_[a-z_]+)(?![:\w(]|\.(?:json|yml|prom))")
+_NAME = re.compile(r"(?<![:\w.-])((?:docker_storage|process)_[a-z_]+)(?![:\w(]|\.(?:json|yml|prom|py))")
 #: On no panel and in no rule, and why.
 _NEITHER = {
     "docker_storage_layer_size_bytes": "off by default: thousands of series",
