@@ -56,11 +56,22 @@ class Liveness(Struct):
     proc: str = "/proc"
     cgroups: str = "/sys/fs/cgroup"
     _dead: set[tuple[ContainerId, int, float | None]] = field(default_factory=set)
+    #: What was judged last, those of them that are written down as running, and what came of it.
+    _listed: tuple[Container, ...] = ()
+    _doubtful: list[Container] = field(default_factory=list)
+    _verdicts: dict[ContainerId, ContainerState] = field(default_factory=dict)
+    _judged: tuple[Container, ...] = ()
 
     def judge(self, containers: Iterable[Container]) -> tuple[Container, ...]:
-        """Give each container its actual state. `state` must be the one that the daemon wrote last."""
+        """Give each container its actual state. `state` must be the one that the daemon wrote last.
+
+        For the same tuple as the last time, the result is the same tuple as well, unless one has another state now.
+        """
         listed = tuple(containers)
-        doubtful = [one for one in listed if one.state in _RUNNING]
+        if listed is not self._listed:
+            self._listed, self._judged, self._verdicts = listed, listed, {}
+            self._doubtful = [one for one in listed if one.state in _RUNNING]
+        doubtful = self._doubtful
         if not doubtful:
             self._dead.clear()
             return listed
@@ -75,10 +86,13 @@ class Liveness(Struct):
             one.id: self._seen(one, alive[one.id]) if one.id in alive else self._unseen(one, engine, sees_all=sees_all)
             for one in doubtful
         }
-        return tuple(
-            replace(one, state=verdict) if (verdict := verdicts.get(one.id, one.state)) is not one.state else one
-            for one in listed
-        )
+        if verdicts != self._verdicts:
+            self._verdicts = verdicts
+            self._judged = tuple(
+                replace(one, state=verdict) if (verdict := verdicts.get(one.id, one.state)) is not one.state else one
+                for one in listed
+            )
+        return self._judged
 
     @staticmethod
     def _key(one: Container) -> tuple[ContainerId, int, float | None]:

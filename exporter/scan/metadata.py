@@ -44,6 +44,11 @@ class Metadata:
         self._memo = Memo()
         self._liveness = Liveness(proc)
         self._written: tuple[Container, ...] = ()
+        #: What was judged last: all containers, with their actual states.
+        self._judgement: tuple[Container, ...] = ()
+        #: The containers among which those that may run were looked for last, and these.
+        self._sought: tuple[Container, ...] = ()
+        self._may_run: tuple[Container, ...] = ()
         self._found = Problems()
         #: Whether all logs could be read.
         self._logs_read = False
@@ -75,12 +80,14 @@ class Metadata:
     def _judged(self, inventory: Inventory, found: Problems) -> Inventory:
         """The inventory with the actual states of containers. Where that fails, none is known, as `found` then says."""
         try:
-            return replace(inventory, containers=self._liveness.judge(self._written))
+            self._judgement = self._liveness.judge(self._written)
+            return replace(inventory, containers=self._judgement)
         except Exception as error:  # noqa: BLE001 - what nobody has foreseen
             kind = FAULT_LOG.note(error, "states of containers")
             found.add(Collector.CONTAINERS, Reason.INTERNAL, CONTAINERS.path, kind)
             gap = Gap(Input.CONTAINER_CONFIGS, "containers", _WHY + kind)
             unknown = tuple(replace(one, state=ContainerState.UNKNOWN) for one in self._written)
+            self._judgement = unknown
             known = Knowledge.of((*inventory.knowledge.gaps, gap))
             return replace(inventory, containers=unknown, knowledge=known)
 
@@ -116,17 +123,36 @@ class Metadata:
 
         Returns the directories of the containers whose log has changed.
         """
-        before = self.logs
-        ran = {one.id for one in self.inventory.containers if everything or one.runs is not False}
+        before, ran = self.logs, self._running()
         # If no daemon runs, no file changes when a container ends.
-        self._replace(self._judged(self.inventory, Problems()))
-        containers = [one for one in self.inventory.containers if one.id in ran or one.runs is not False]
-        found = _log_sizes(root, containers, Problems())
-        asked = {one.id for one in containers}
-        self.logs = found if everything else {key: size for key, size in before.items() if key not in asked} | found
-        changed = {key for key in before.keys() | self.logs.keys() if before.get(key) != self.logs.get(key)}
-        self.changes += bool(changed)
+        self._judge_again()
+        asked = self._running()
+        if everything:
+            asked = self.inventory.containers
+        elif asked is not ran:
+            ids = {one.id for one in (*ran, *asked)}
+            asked = tuple(one for one in self.inventory.containers if one.id in ids)
+        found = _log_sizes(root, asked, Problems())
+        among = before.keys() | found.keys() if everything else {one.id for one in asked}
+        changed = {key for key in among if before.get(key) != found.get(key)}
+        if changed:
+            self.logs = {key: size for key, size in before.items() if key not in among} | found
+            self.changes += 1
         return {(*CONTAINERS.path, key) for key in changed}
+
+    def _running(self) -> tuple[Container, ...]:
+        """The containers that may run. They are looked for once in each tuple of containers."""
+        containers = self.inventory.containers
+        if containers is not self._sought:
+            self._sought, self._may_run = containers, tuple(one for one in containers if one.runs is not False)
+        return self._may_run
+
+    def _judge_again(self) -> None:
+        """Find the actual states of containers again. Most often, none has another one."""
+        before = self._judgement
+        found = self._judged(self.inventory, Problems())
+        if self._judgement is not before:
+            self._replace(found)
 
     def _replace(self, found: Inventory) -> None:
         inventory = with_known_objects(found, self.inventory)

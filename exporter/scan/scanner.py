@@ -332,7 +332,7 @@ class Scanner:
             incomplete=self._measurements.incomplete.union(self._missing()),
             unfinished=not self._complete,
             differences=dict(self._measurements.differences),
-            logs=dict(self._metadata.logs),
+            logs=self._metadata.logs,
             collectors=dict(self._outcomes.collectors),
             progress=self.progress,
             binds=self._binds.usages,

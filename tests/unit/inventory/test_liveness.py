@@ -1,5 +1,6 @@
 """Whether containers run, judged by a /proc that the tests write."""
 
+import shutil
 from pathlib import Path
 
 from exporter.core.model import Container, ContainerId, ContainerState
@@ -67,3 +68,20 @@ def test_what_the_daemon_says_of_a_container_that_stopped_stands(tmp_path: Path)
     for state in (ContainerState.EXITED, ContainerState.CREATED, ContainerState.DEAD, ContainerState.REMOVING):
         assert _judge(FakeProc(tmp_path / state), state=state) == state
     assert _judge(FakeProc(tmp_path / "again"), pid=0, state=ContainerState.RESTARTING) == "restarting"
+
+
+def test_what_is_judged_again_is_the_same_until_a_state_is_another_one(tmp_path: Path) -> None:
+    proc = FakeProc(tmp_path)
+    proc.container(7, _ID)
+    listed = (
+        Container("", _ID, state=ContainerState.RUNNING, pid=7, started=BOOT + 50),
+        Container("", ContainerId(_OTHER), state=ContainerState.RUNNING, pid=8, started=BOOT + 50),
+    )
+    liveness = Liveness(str(proc.path))
+    first = liveness.judge(listed)
+    assert [one.state for one in first] == ["running", "stale"]
+    assert liveness.judge(listed) is first
+    shutil.rmtree(proc.path / "7")
+    assert [one.state for one in liveness.judge(listed)] == ["stale", "stale"]
+    assert [one.state for one in liveness.judge(listed[:1])] == ["stale"]
+    assert liveness.judge(()) == ()
