@@ -115,8 +115,11 @@ class Scheduler:
             times.append(time.monotonic() + _LATE_EVENT_SECONDS)
         return min(times)
 
-    def step(self) -> None:
-        """Do the work that is due. Raises NotAllowedError."""
+    def step(self, *, told: bool = True) -> None:
+        """Do the work that is due. Raises NotAllowedError.
+
+        `told`: an event or a result of the pool may have come. Most steps only look whether the root is still there.
+        """
         now = time.monotonic()
         if self._rights.is_outdated(self._scanner.containerd.search.denied):
             raise NotAllowedError
@@ -124,8 +127,7 @@ class Scheduler:
             self._next_identity = now + _IDENTITY_SECONDS
             if self._replaced():
                 return
-        self._collect_results(now)
-        self._collect_events(now)
+        self._collect(now, told=told)
         if self._live:
             # The CPU time of watchdog's threads is not counted: it cannot be postponed.
             self._budget.update(now, time.thread_time() + self._pool.cpu)
@@ -140,6 +142,13 @@ class Scheduler:
                 self._find_changes(now)
             if now >= self._audits.next_time(now):
                 self._audits.begin_due(now)
+
+    def _collect(self, now: float, *, told: bool) -> None:
+        """Collect what events and the pool have told. The pool also ends workers that have told nothing for long."""
+        if told or self._scanner.runs or not self._pool.idle:
+            self._collect_results(now)
+        if told:
+            self._collect_events(now)
 
     def rescan(self) -> None:
         """Scan everything again. Does nothing before the end of the first scan: that one reads everything."""

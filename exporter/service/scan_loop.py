@@ -79,13 +79,14 @@ class ScanLoop:
             self._save_cache()
             self._publisher.note_totals(self._counters)
             wait = max(0.0, self._scheduler.due() - time.monotonic())
-            if any(key.fileobj is self._orders for key, _ in selector.select(wait)):
+            ready = selector.select(wait)
+            if any(key.fileobj is self._orders for key, _ in ready):
                 orders = self._orders.read()
                 if orders is None:
                     break
                 self._follow(orders)
             try:
-                self._scheduler.step()
+                self._scheduler.step(told=bool(ready))
             except NotAllowedError:
                 self._publish(self._scheduler.snapshot(), with_body=False)  # for the counters
                 self._end(ANOTHER_ROOT)

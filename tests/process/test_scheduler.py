@@ -204,3 +204,28 @@ def test_an_audit_that_waits_for_another_keeps_nobody_busy(built: GraphRoot, kee
         built.container("web", image="base", volumes=volumes, state=State(running=True, pid=pid))
         kept = keep(built.path, interval=0)
         kept.turn_until(kept.waits_for(large))
+
+
+def test_without_word_of_anything_only_what_can_have_changed_is_looked_at(built: GraphRoot, keep: _Keep) -> None:
+    """The root, scans that are under way, workers that are to be ended, and the time of looks."""
+    kept = keep(built.path, look_interval=0.05)
+    scheduler, pool = kept.scheduler, kept.scheduler._pool
+
+    def stepped(there: Callable[[], bool]) -> Callable[[], bool]:
+        def turned() -> bool:
+            scheduler.step(told=False)
+            return there()
+
+        return turned
+
+    eventually(stepped(lambda: kept.layers() == 1))
+    assert pool.processes
+    eventually(stepped(lambda: pool.idle))
+    assert not pool.processes
+    built.writer.volume("new", {"f": 1})
+    eventually(stepped(lambda: "new" in kept.volumes()))
+    away = built.path.with_name("away")
+    built.path.rename(away)
+    eventually(stepped(lambda: bool(kept.scanner.error)))
+    away.rename(built.path)
+    eventually(stepped(lambda: kept.layers() == 1))

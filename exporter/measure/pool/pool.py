@@ -39,7 +39,7 @@ from exporter.measure.start import Start
 from exporter.measure.total import TooManyLinksError, Total
 
 _CRASHES = 2
-#: `results` is called every second, unless this process was stopped.
+#: `results` is called every second while there are workers, unless this process was stopped.
 _LONGEST_GAP_SECONDS = 5.0
 #: So many workers a core, and so many more than cores, may wait for the disk at once.
 _MOST_FOR_A_CORE, _MOST_MORE = 4, 6
@@ -86,6 +86,11 @@ class Pool:
     def busy(self) -> bool:
         """Whether anything is still to be measured."""
         return bool(self._items or self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to measure, and no worker to be ended: without a `submit`, `results` has nothing."""
+        return not (self.busy or self._finished or self._supervisor.has_workers)
 
     @property
     def stalled(self) -> float:

@@ -52,6 +52,11 @@ class WorkerSupervisor:
         return [worker.stuck_in for worker in self._abandoned if worker.stuck_in is not None]
 
     @property
+    def has_workers(self) -> bool:
+        """Whether there are workers, or some that were killed and may not have ended yet."""
+        return bool(self.workers or self._abandoned)
+
+    @property
     def lost(self) -> bool:
         """Whether no worker is left and none is started, because too many hang."""
         return not self.workers and len(self.stuck) >= MAX_STUCK
