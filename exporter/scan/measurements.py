@@ -1,5 +1,6 @@
 """The figures of the trees of a plan, and the trees that could not be measured."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 
 from exporter.core.data_root import DataRoot
@@ -24,6 +25,8 @@ class Measurements:
         self.plan = Plan()
         self.changes = 0
         self.measured: dict[Tree, Measured] = {}
+        #: The bytes that they take on the disk, by the number of their device.
+        self.allocated = Counter[int]()
         #: The sizes in bytes that Docker finds by comparing two trees.
         self.differences: dict[LayerKey, int] = {}
         self._problems: dict[Tree, list[Problem]] = {}
@@ -227,13 +230,17 @@ class Measurements:
     def _remember(self, tree: Tree, measured: Measured) -> None:
         if measured.links.blocks or self._link_bytes:
             self._count_links(tree, measured.links.packed_size)
+        if (before := self.measured.get(tree)) is not None:
+            self.allocated[before.device] -= before.usage.allocated
+        self.allocated[measured.device] += measured.usage.allocated
         self.measured[tree] = measured
         self._touched.add(tree)
 
     def _forget(self, tree: Tree) -> None:
         if self._link_bytes:
             self._count_links(tree, 0)
-        self.measured.pop(tree, None)
+        if (before := self.measured.pop(tree, None)) is not None:
+            self.allocated[before.device] -= before.usage.allocated
         self._touched.add(tree)
 
     def _count_links(self, tree: Tree, size: int) -> None:

@@ -132,6 +132,11 @@ class Scanner:
         return self._measurements.measured
 
     @property
+    def allocated(self) -> Mapping[int, int]:
+        """The bytes on the disk of all these trees, by device number."""
+        return self._measurements.allocated
+
+    @property
     def growing_binds(self) -> dict[Tree, bool]:
         """The sources of bind mounts that are measured, and whether something that runs may write to each."""
         return self._binds.growing

@@ -90,7 +90,7 @@ class Audits:
     def check_free_space(self, now: float) -> None:
         """Make growing trees due if a filesystem loses more space than the measured growth explains."""
         below = self._scanner.mounted_below
-        if self._space.is_losing_space(now, self._config.root, below, self._scanner.measured.values()):
+        if self._space.is_losing_space(now, self._config.root, below, self._scanner.allocated):
             self._schedule.hurry(now)
 
     def update(self, done: Collection[ScanRun], now: float) -> None:

@@ -2,12 +2,11 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from exporter.core.hang_probe import HANG_PROBE
-from exporter.core.measured import Measured
 from exporter.core.space import space_of
 
 _LEAST_BYTES = 64 * 1024 * 1024
@@ -49,8 +48,11 @@ class DiskPressure:
     def __init__(self) -> None:
         self._disks: dict[int, Disk] = {}
 
-    def is_losing_space(self, now: float, root: str, below: Iterable[str], trees: Collection[Measured]) -> bool:
-        """Whether one of them loses unexplained space. `below`: the mount points of those below the root."""
+    def is_losing_space(self, now: float, root: str, below: Iterable[str], allocated: Mapping[int, int]) -> bool:
+        """Whether one of them loses unexplained space.
+
+        `below`: the mount points of those below the root. `allocated`: the bytes of trees, by their device numbers.
+        """
         found = [space for path in (root, *below) if (space := _used_space(path)) is not None]
         used = dict(reversed(found))
         if not found:
@@ -58,11 +60,8 @@ class DiskPressure:
         # A tree with another device number is on the root's filesystem: each btrfs subvolume has its own number.
         rest = found[0][0]
         explained: dict[int, int] = defaultdict(int)
-        if len(used) == 1:
-            explained[rest] = sum([tree.usage.allocated for tree in trees])
-        for tree in trees if len(used) > 1 else ():
-            device = tree.device
-            explained[device if device in used else rest] += tree.usage.allocated
+        for device, size in allocated.items():
+            explained[device if device in used else rest] += size
         self._disks = {device: self._disks.get(device) or Disk(used[device], explained[device]) for device in used}
         losing = [disk.is_losing_space(now, used[device], explained[device]) for device, disk in self._disks.items()]
         return any(losing)

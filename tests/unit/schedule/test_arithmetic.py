@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.core.measured import Measured, Usage
 from exporter.schedule import disk_pressure as module
 from exporter.schedule.cpu_budget import Budget
 from exporter.schedule.debounce import MOST_ENTRIES, Debounce
@@ -159,10 +158,6 @@ class _Filesystems:
         return self.said[path]
 
 
-def _tree(device: int, allocated: int) -> Measured:
-    return Measured(Usage(0, allocated, 1), (device, 1, 1))
-
-
 @pytest.fixture
 def disks(monkeypatch: pytest.MonkeyPatch) -> _Filesystems:
     disks = _Filesystems({"/root": (1, 0), "/below": (2, 0)})
@@ -172,36 +167,36 @@ def disks(monkeypatch: pytest.MonkeyPatch) -> _Filesystems:
 
 def test_growth_explains_space_on_the_filesystem_that_it_is_on(disks: _Filesystems) -> None:
     pressure = DiskPressure()
-    assert not pressure.is_losing_space(0, "/root", ["/below"], [])
+    assert not pressure.is_losing_space(0, "/root", ["/below"], {})
     disks.said["/below"] = (2, 2 * _LEAST)
-    assert not pressure.is_losing_space(1, "/root", ["/below"], [_tree(2, _LEAST), _tree(2, _LEAST)])
+    assert not pressure.is_losing_space(1, "/root", ["/below"], {2: 2 * _LEAST})
     disks.said["/below"] = (2, 4 * _LEAST)
-    assert pressure.is_losing_space(2, "/root", ["/below"], [_tree(2, 2 * _LEAST), _tree(1, 2 * _LEAST)])
+    assert pressure.is_losing_space(2, "/root", ["/below"], {2: 2 * _LEAST, 1: 2 * _LEAST})
 
 
 def test_growth_on_a_filesystem_that_is_not_looked_at_is_that_of_the_root(disks: _Filesystems) -> None:
     pressure = DiskPressure()
-    assert not pressure.is_losing_space(0, "/root", ["/below"], [])
+    assert not pressure.is_losing_space(0, "/root", ["/below"], {})
     disks.said["/root"] = (1, 2 * _LEAST)
-    assert not pressure.is_losing_space(1, "/root", ["/below"], [_tree(9, 2 * _LEAST)])
+    assert not pressure.is_losing_space(1, "/root", ["/below"], {9: 2 * _LEAST})
 
 
 def test_what_does_not_say_how_full_it_is_is_left_out(disks: _Filesystems) -> None:
     pressure = DiskPressure()
     disks.said["/root"] = None
-    assert not pressure.is_losing_space(0, "/root", ["/below"], [])
+    assert not pressure.is_losing_space(0, "/root", ["/below"], {})
     disks.said["/below"] = None
-    assert not pressure.is_losing_space(1, "/root", ["/below"], [])
+    assert not pressure.is_losing_space(1, "/root", ["/below"], {})
     disks.said["/below"] = (2, 2 * _LEAST)
-    assert pressure.is_losing_space(2, "/root", ["/below"], [])
+    assert pressure.is_losing_space(2, "/root", ["/below"], {})
 
 
 def test_a_filesystem_that_is_mounted_twice_counts_once(disks: _Filesystems) -> None:
     pressure = DiskPressure()
     disks.said["/below"] = (1, 0)
-    assert not pressure.is_losing_space(0, "/root", ["/below"], [])
+    assert not pressure.is_losing_space(0, "/root", ["/below"], {})
     disks.said |= {"/root": (1, 2 * _LEAST), "/below": (1, 9 * _LEAST)}
-    assert not pressure.is_losing_space(1, "/root", ["/below"], [_tree(1, 2 * _LEAST)]), "the root's word stands"
+    assert not pressure.is_losing_space(1, "/root", ["/below"], {1: 2 * _LEAST}), "the root's word stands"
 
 
 def test_what_is_used_is_what_is_not_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,18 +154,17 @@ def test_growth_that_was_measured_explains_the_space_that_went(tmp_path: Path, m
 
     monkeypatch.setattr(os, "statvfs", statvfs)
     space = DiskPressure()
-    assert not space.is_losing_space(0, str(tmp_path), [], [])
-    status = tmp_path.stat()
-    grown = Measured(Usage(size, size, 1), (status.st_dev, status.st_ino, 0))
+    assert not space.is_losing_space(0, str(tmp_path), [], {})
+    grown = {tmp_path.stat().st_dev: size}
     free["blocks"] -= size // block
-    assert not space.is_losing_space(1, str(tmp_path), [], [grown])
-    assert not space.is_losing_space(2, str(tmp_path / "gone"), [], [])
-    assert not DiskPressure().is_losing_space(3, str(tmp_path), [], [grown])
+    assert not space.is_losing_space(1, str(tmp_path), [], grown)
+    assert not space.is_losing_space(2, str(tmp_path / "gone"), [], {})
+    assert not DiskPressure().is_losing_space(3, str(tmp_path), [], grown)
     free["blocks"] += size // block
     unexplained = DiskPressure()
-    assert not unexplained.is_losing_space(4, str(tmp_path), [], [])
+    assert not unexplained.is_losing_space(4, str(tmp_path), [], {})
     free["blocks"] -= size // block
-    assert unexplained.is_losing_space(5, str(tmp_path), [], []), "space that no growth explains"
+    assert unexplained.is_losing_space(5, str(tmp_path), [], {}), "space that no growth explains"
 
 
 _MIB = 1 << 20
@@ -202,11 +201,11 @@ def test_each_filesystem_has_its_own_account(tmp_path: Path) -> None:
     if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("there is only one filesystem here")
     space, size = DiskPressure(), 80 * _MIB
-    assert not space.is_losing_space(0, str(tmp_path), [str(other)], [])
+    assert not space.is_losing_space(0, str(tmp_path), [str(other)], {})
     with tempfile.NamedTemporaryFile(dir=other) as file:
         os.posix_fallocate(file.fileno(), 0, size)
-        elsewhere = Measured(Usage(size, size, 1), (tmp_path.stat().st_dev, 1, 0))
-        assert space.is_losing_space(1, str(tmp_path), [str(other)], [elsewhere])
+        elsewhere = {tmp_path.stat().st_dev: size}
+        assert space.is_losing_space(1, str(tmp_path), [str(other)], elsewhere)
 
 
 def test_what_hangs_is_audited_ever_more_rarely_whatever_runs(tmp_path: Path, pool: Pool) -> None:
