@@ -303,7 +303,12 @@ class Scheduler:
     def _homes(self) -> dict[Tree, int]:
         """The directories in deep areas, with their inodes. Each has a watch of its own."""
         deep, measured = self._areas.deep, self._scanner.measured
-        return {tree: known.identity[1] for tree, known in measured.items() if tree[:-1] in deep}
+        first = {tree[0] for tree in deep}  # of a hundred thousand trees, few are looked at any further
+        return {
+            tree: known.identity[1]
+            for tree, known in measured.items()
+            if tree and tree[0] in first and tree[:-1] in deep
+        }
 
     def _collect_results(self, now: float) -> None:
         """Collect results of the pool, and note which scans are done."""

@@ -14,7 +14,7 @@ from exporter.core.measured import Tree
 from exporter.schedule.event_reader import EventReader, Mailbox
 
 _JOIN_SECONDS = 2.0
-_WATCHED_INODE = re.compile(r"^inotify wd:\S+ ino:([0-9a-f]+) ", re.MULTILINE)
+_WATCHED_INODE = re.compile(rb"^inotify wd:\S+ ino:([0-9a-f]+) ", re.MULTILINE)
 _LIMIT = "/proc/sys/fs/inotify/max_user_watches"
 
 _Place = tuple[int, int] | None
@@ -28,8 +28,10 @@ class Watcher:
         self._reader: EventReader | None = None
         self._directories: dict[Tree, _Place] = {}
         self._root = ""
-        #: The inodes of the directories that had a kernel watch at the last check.
-        self._held: list[int] = []
+        #: The number of kernel watches at the last check.
+        self.held = 0
+        #: Stands for what the last check has compared, where it found a watch on every directory.
+        self._checked: int | None = None
         #: Whether all directories had one; None before the first check after a start.
         self._whole: bool | None = None
 
@@ -37,11 +39,6 @@ class Watcher:
     def running(self) -> bool:
         """Whether watches were started."""
         return self._reader is not None
-
-    @property
-    def held(self) -> int:
-        """The number of kernel watches at the last check."""
-        return len(self._held)
 
     @property
     def complete(self) -> bool:
@@ -84,7 +81,7 @@ class Watcher:
                 _stop(reader)
             return (error.strerror if isinstance(error, OSError) else None) or str(error) or "out of memory"
         self._reader = reader
-        self._held = _held()
+        self.held = len(_inodes(_watches()))
         return ""
 
     def stop(self) -> None:
@@ -93,7 +90,7 @@ class Watcher:
             _stop(self._reader)
         self._reader = None
         self._directories = {}
-        self._held, self._whole = [], None
+        self.held, self._whole, self._checked = 0, None, None
 
     def fault(self, directories: Iterable[Tree]) -> str:
         """Why the watches must be restarted, as the label of a metric; "" if these directories are watched.
@@ -123,22 +120,35 @@ class Watcher:
         An unmount removes the watches on that filesystem. `containers`: the directories inside deep ones, with their
         inodes. They need watches as well, unless they have been removed meanwhile.
         """
-        self._held = _held()
-        inodes = {*self._held}
+        watches = _watches()
+        # Of ten thousand watches the kernel writes a megabyte. That is read, and most often it is the same as before.
+        compared = hash((watches, frozenset(containers.items())))
+        if compared == self._checked:
+            return True
+        held = _inodes(watches)
+        self.held, inodes = len(held), {*held}
         own = all(place is None or place[1] in inodes for place in self._directories.values())
         missing = [tree for tree, inode in containers.items() if inode not in inodes]
         places = ((_place(os.path.join(self._root, *tree)), containers[tree]) for tree in missing)
         self._whole = own and not any(place is not None and place[1] == inode for place, inode in places)
+        self._checked = compared if self._whole else None
         return own
 
 
-def _held() -> list[int]:
-    """The inodes of the directories that this process has kernel watches on."""
-    inodes: list[int] = []
+def _watches() -> bytes:
+    """What the kernel says of the watches of this process (proc(5), fdinfo)."""
+    found: list[bytes] = []
     for file in glob.glob("/proc/self/fdinfo/*"):
-        with contextlib.suppress(OSError), open(file, encoding="ascii") as info:
-            inodes += (int(inode, 16) for inode in _WATCHED_INODE.findall(info.read()))
-    return inodes
+        with contextlib.suppress(OSError), open(file, "rb") as info:
+            content = info.read()
+            if b"inotify" in content:
+                found.append(content)
+    return b"".join(found)
+
+
+def _inodes(watches: bytes) -> list[int]:
+    """The inodes of the directories that have these watches."""
+    return [int(inode, 16) for inode in _WATCHED_INODE.findall(watches)]
 
 
 def limit() -> int | None:

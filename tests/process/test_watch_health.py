@@ -69,6 +69,23 @@ def test_what_lacks_a_watch_is_said_and_not_tried_again_at_once(root: Path, watc
     assert not counters.restarts
 
 
+def test_a_directory_that_came_without_a_watch_is_noticed_also_where_the_watches_are_the_same(
+    root: Path, watcher: Watcher
+) -> None:
+    watch_health = WatchHealth(Config(str(root)), watcher, Counters())
+    watch_health.start(str(root), _AREAS)
+    for _ in range(2):
+        watch_health.check(str(root), _AREAS, lambda: _homes(root), changed=True)
+    assert (watcher.complete, watcher.held) == (True, 4)
+    (root / "volumes/unwatched").mkdir()
+    more = _homes(root) | {("volumes", "unwatched"): (root / "volumes/unwatched").stat().st_ino}
+    watch_health.check(str(root), _AREAS, lambda: more, changed=True)
+    assert watcher.deaf
+    (root / "volumes/unwatched").rmdir()
+    watch_health.check(str(root), _AREAS, lambda: more, changed=True)
+    assert watcher.complete
+
+
 def test_where_watching_is_off_nothing_is_watched(root: Path, watcher: Watcher) -> None:
     watch_health = WatchHealth(Config(str(root), watch=WatchSettings(enabled=False)), watcher, Counters())
     watch_health.start(str(root), _AREAS)
