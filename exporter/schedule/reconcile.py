@@ -27,6 +27,14 @@ _THOROUGH_EVERY = 8
 #: Timestamps have the granularity of the kernel's tick. So after a change within so many seconds, another one may
 #: leave the same timestamp.
 _RECENT_SECONDS = 0.05
+#: Some filesystems have times with steps of two seconds. Of a directory that changed within so many seconds before it
+#: was signed, each look asks again for the files that it had not.
+_YOUNG_SECONDS = 2.0
+#: Stand in a signature for a file that is not there, and for one of which nothing is known.
+_ABSENT, _UNKNOWN = (0, 0, 0), (2, 2, 2)
+
+
+_NOTHING: Mapping[str, _Signature] = {}
 
 
 class _Signed(Struct):
@@ -46,10 +54,14 @@ class _Look:
 
     def __init__(self, mounts: Collection[Tree]) -> None:
         self.mounts = mounts
+        #: The directories in which something is mounted, and those around these.
+        self.around_mounts = {mount[:-depth] for mount in mounts for depth in (1, 2)}
         self.listings: dict[Tree, _Signature] = {}
         self.entries: dict[Tree, _Signed] = {}
         #: What changed just before it was signed.
         self.recent: set[Tree] = set()
+        #: The entries whose directories had changed not long before they were signed, and maybe others.
+        self.young: set[Tree] = set()
 
     def signature(self, key: Tree) -> _Signature | None:
         """The signature of a store or an entry; None without one."""
@@ -63,7 +75,7 @@ class _Look:
         found = set[Tree]()
         for store, signed in self.entries.items():
             old = before.entries.get(store)
-            if old is not None and old.signatures != signed.signatures:
+            if old is not None and old is not signed and old.signatures != signed.signatures:
                 known = old.signatures
                 changed = [name for name, sign in signed.signatures.items() if known.get(name, sign) != sign]
                 found.update((*store, name) for name in changed)
@@ -164,12 +176,19 @@ class Reconciler:
         for store in stores:
             self._sign_listing(root, store)
         same_mounts = look.mounts == before.mounts
+        if not self.thorough:
+            look.young |= before.young
         for store in stores:
-            known = None if self.thorough else before.entries.get(store)
+            known = before.entries.get(store)
             # If the store is another directory now, the signatures of its entries are of no use.
             if known is None or before.listings.get(store, ())[:2] != look.listings.get(store, ())[:2]:
                 self._sign_entries(root, store, {})
+            elif self.thorough:
+                self._sign_entries(root, store, {}, lacking=_settled(store, known.signatures, before.young))
             elif same_mounts and known.names is not None and known.names is _names(root, store):
+                if not known.untold:
+                    look.entries[store] = known
+                    continue
                 look.entries[store] = _Signed({**known.signatures}, known.names, known.untold)
                 self._sign_entries(root, store, known.signatures, known.untold)
             else:
@@ -182,25 +201,33 @@ class Reconciler:
             self._note(store, signature)
 
     def _sign_entries(
-        self, root: DataRoot, store: Tree, known: Mapping[str, _Signature], only: Sequence[str] | None = None
+        self,
+        root: DataRoot,
+        store: Tree,
+        known: Mapping[str, _Signature],
+        only: Sequence[str] | None = None,
+        lacking: Mapping[str, _Signature] = _NOTHING,
     ) -> None:
         """Sign the entries of a store, or those with these names, as its area says. Stores are signed already.
 
         The files of a directory are not read again if the directory has its `known` signature: with a thousand
-        containers, they would be most of the work. Mount points are left out.
+        containers, they would be most of the work. Those that it had not are not asked for again if it has the same
+        times as in the signatures `lacking`. Mount points are left out.
         """
         wanted = table().of(store).signature
         if wanted is None:
             return
         look = self._last
         signed = look.entries.setdefault(store, _Signed())
-        signatures, listings, mounts = signed.signatures, look.listings, look.mounts
+        signatures, mounts = signed.signatures, look.mounts
+        others = {key[-1] for key in look.listings if key and key[:-1] == store}
+        has_mounts = store in look.around_mounts
+        changed_since = (self._clock.now() - _YOUNG_SECONDS) * 1e9
         untold: list[str] = []
         with suppress(OSError), root.directory(store) as descriptor:
             names = root.names(store) if only is None else only
             for name in names:
-                entry = (*store, name)
-                if entry in listings or entry in mounts:
+                if name in others or (has_mounts and (*store, name) in mounts):
                     continue
                 old = known.get(name)
                 has_events = wanted.has_events and is_id(name)
@@ -210,15 +237,19 @@ class Reconciler:
                 if not has_events:
                     untold.append(name)
                 try:
-                    signature = _signature_of(descriptor, entry, wanted, mounts, old)
+                    hidden = _mounted_files((*store, name), wanted, mounts) if has_mounts else ()
+                    before = old or lacking.get(name)
+                    signature = _signature_of(descriptor, name, wanted, before, keeps=old is not None, hidden=hidden)
                 except OSError:
                     signatures.pop(name, None)
                     if has_events:
                         untold.append(name)
                     continue
                 signatures[name] = signature
-                if signature is not old:
-                    self._note(entry, signature)
+                # An entry that has not changed for so long is in none of these sets.
+                if signature is not old and max(signature[2:]) > changed_since:
+                    self._note((*store, name), signature)
+                    look.young.add((*store, name))
             if only is None:
                 signed.names, signed.untold = names, untold
 
@@ -250,18 +281,34 @@ def _listing_signature(root: DataRoot, store: Tree) -> _Signature | None:
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid
 
 
-def _signature_of(
-    parent: int, entry: Tree, wanted: Signature, mounts: Collection[Tree], old: _Signature | None
+def _mounted_files(entry: Tree, wanted: Signature, mounts: Collection[Tree]) -> Sequence[str]:
+    return [file for file in wanted.files if (*entry, file) in mounts]
+
+
+def _settled(store: Tree, signatures: Mapping[str, _Signature], young: Collection[Tree]) -> Mapping[str, _Signature]:
+    """The signatures of entries that are not `young`."""
+    names = {entry[-1] for entry in young if entry[:-1] == store}
+    return {name: one for name, one in signatures.items() if name not in names} if names else signatures
+
+
+def _signature_of(  # noqa: PLR0913 - an entry, and what is known of it
+    parent: int, name: str, wanted: Signature, before: _Signature | None, *, keeps: bool, hidden: Collection[str]
 ) -> _Signature:
-    """The signature of an entry; the `old` one if the directory has not changed. Raises OSError."""
-    name = entry[-1]
+    """The signature of an entry. Raises OSError.
+
+    If the directory has not changed, it is the one `before` where the caller `keeps` that, and has no more files than
+    that has. Those that are `hidden` are not looked at.
+    """
     status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if not wanted.changes:
         return _plain_signature(status)
-    if old is not None and old[:3] == (status.st_dev, status.st_ino, status.st_ctime_ns):
-        return old
-    files = [file for file in wanted.files if (*entry, file) not in mounts]
-    return _entry_signature(parent, name, status, files)
+    if before is not None and before[:3] != (status.st_dev, status.st_ino, status.st_ctime_ns):
+        before = None
+    if before is not None and keeps:
+        return before
+    # The files of what a symbolic link leads to come and go without a change of the link.
+    known = before if stat.S_ISDIR(status.st_mode) else None
+    return _entry_signature(parent, name, status, wanted.files, known, hidden)
 
 
 def _plain_signature(status: os.stat_result) -> _Signature:
@@ -270,15 +317,34 @@ def _plain_signature(status: os.stat_result) -> _Signature:
     return status.st_dev, status.st_ino, *times
 
 
-def _entry_signature(parent: int, name: str, status: os.stat_result, files: Sequence[str]) -> _Signature:
-    """Sign an entry and files in it. No file is opened, and no symbolic link is followed at its end."""
+def _entry_signature(  # noqa: PLR0913 - an entry, its files, and what is known of them
+    parent: int,
+    name: str,
+    status: os.stat_result,
+    files: Sequence[str],
+    known: _Signature | None,
+    hidden: Collection[str],
+) -> _Signature:
+    """Sign an entry and files in it, each of them in its place. No file is opened.
+
+    No symbolic link is followed at the end of a path. Files that are absent in the `known` signature still are.
+    """
     signature = [status.st_dev, status.st_ino, status.st_ctime_ns]
-    for file in files:
+    for at, file in enumerate(files, 1):
+        if known is not None and known[3 * at : 3 * at + 3] == _ABSENT:
+            signature += _ABSENT
+            continue
+        if file in hidden:
+            signature += _UNKNOWN
+            continue
         try:
             inner = os.stat(f"{name}/{file}", dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            signature += _ABSENT
         except OSError:
-            continue
-        signature += (inner.st_ino, inner.st_size, inner.st_ctime_ns) if stat.S_ISREG(inner.st_mode) else (1, 1, 1)
+            signature += _UNKNOWN
+        else:
+            signature += (inner.st_ino, inner.st_size, inner.st_ctime_ns) if stat.S_ISREG(inner.st_mode) else (1, 1, 1)
     return tuple(signature)
 
 

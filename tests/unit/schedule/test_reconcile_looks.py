@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from exporter.core.clock import Clock
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
 from exporter.core.measured import Measured, Tree, Usage
@@ -114,6 +117,73 @@ def test_with_events_what_is_rewritten_is_looked_at_every_eighth_time_only(host:
         assert not host.reconciler.thorough
     assert host.look(watching=True).entries == {("containers", _ID), ("volumes", "data")}
     assert host.reconciler.thorough
+
+
+def _age(host: _Host) -> None:
+    """Let the clock of the looks be so late that nothing has changed just before."""
+    host.reconciler = Reconciler(Clock(now=lambda: time.time() + 3600))
+
+
+@pytest.mark.parametrize("aged", [True, False])
+@pytest.mark.parametrize("path", [f"containers/{_ID}/config.json", "volumes/data/config.json", "volumes/data/_data/x"])
+def test_a_file_that_was_not_there_is_found_when_it_comes_and_when_it_goes(host: _Host, path: str, aged: bool) -> None:
+    if aged:
+        _age(host)
+    for _ in range(3):
+        assert not host.look().entries
+    entry = tuple(path.split("/")[:2])
+    file = host.write(path)
+    assert host.look().entries == {entry}
+    assert not host.look().entries
+    shutil.rmtree(file.parent) if file.name == "x" else file.unlink()
+    assert host.look().entries == {entry}
+    assert not host.look().entries
+
+
+def test_what_was_not_there_is_not_asked_for_again_until_its_directory_changes(
+    host: _Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = os.stat
+
+    def stat(path: str | int, **options: Any) -> os.stat_result:
+        asked.append(str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    absent = f"{_ID}/config.json"
+    host.look()
+    host.look()
+    assert asked.count(absent) == 2, "the directory has only just been made"
+    _age(host)
+    host.look()
+    asked.clear()
+    host.look()
+    assert absent not in asked
+    assert f"{_ID}/config.v2.json" in asked
+    host.write(f"containers/{_ID}/hostconfig.json")
+    host.look()
+    assert absent in asked
+
+
+def test_of_a_link_in_the_place_of_a_directory_each_file_is_asked_for_again(host: _Host) -> None:
+    (host.path / "elsewhere").mkdir()
+    (host.path / "volumes/link").symlink_to("../elsewhere")
+    _age(host)
+    host.look()
+    host.look()
+    host.write("elsewhere/opts.json")
+    assert host.look().entries == {("volumes", "link")}
+
+
+def test_a_file_that_something_was_mounted_on_is_seen_when_that_is_gone(host: _Host) -> None:
+    _age(host)
+    mounts = [("volumes", "data", "opts.json")]
+    for _ in range(2):
+        host.look(mounts=mounts)
+    host.look()
+    host.write("volumes/data/opts.json", "{ }")
+    assert host.look().entries == {("volumes", "data")}
 
 
 def test_without_events_every_look_is_at_everything(host: _Host) -> None:
