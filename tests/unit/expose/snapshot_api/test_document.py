@@ -2,6 +2,7 @@ import gzip
 import inspect
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -40,7 +41,13 @@ def test_both_forms_of_it_are_the_same(tmp_path: Path) -> None:
 
 
 def test_the_schema_that_is_documented_is_the_one_in_force() -> None:
-    assert _SCHEMA.read_text() == _documented(), f"python -m {__name__} writes it"
+    now, then = (json.loads(text, object_hook=_in_order) for text in (_documented(), _SCHEMA.read_text()))
+    assert now == then, f"python -m {__name__} writes it"
+
+
+def _in_order(value: dict[str, Any]) -> dict[str, Any]:
+    """Alternatives by their texts: versions of msgspec write them in another order."""
+    return {key: sorted(one, key=json.dumps) if key == "anyOf" else one for key, one in value.items()}
 
 
 def _documented() -> str:
