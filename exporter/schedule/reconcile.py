@@ -32,8 +32,6 @@ _RECENT_SECONDS = 0.05
 _YOUNG_SECONDS = 2.0
 #: Stand in a signature for a file that is not there, and for one of which nothing is known.
 _ABSENT, _UNKNOWN = (0, 0, 0), (2, 2, 2)
-
-
 _NOTHING: Mapping[str, _Signature] = {}
 
 

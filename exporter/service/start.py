@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from exporter.config.settings import Config
     from exporter.core.messages import Messages
 
-_PIECE_BYTES = 1 << 16
 #: In the copy: where the configuration is to be written.
 _wanted: int | None = None
 

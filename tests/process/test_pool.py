@@ -2,7 +2,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -218,14 +218,20 @@ def test_workers_that_die_when_they_share_a_tree_count_nothing_twice(large: Path
         eventually(measured_with_a_kill, otherwise=lambda: "the tree was never shared")
 
 
+@contextlib.contextmanager
+def _warm_pool(large: Path, workers: int, seconds: float) -> Iterator[Pool]:
+    with Pool(workers, seconds) as pool:
+        _use(pool, large)
+        pool.warm()
+        yield pool
+
+
 def test_a_worker_that_gets_no_core_is_given_more_time(large: Path) -> None:
     with_growing_timeout(lambda seconds: _one_starves(large, seconds))
 
 
 def _one_starves(large: Path, seconds: float) -> None:
-    with Pool(1, seconds) as pool:
-        _use(pool, large)
-        pool.warm()
+    with _warm_pool(large, 1, seconds) as pool:
         (process,) = pool.processes
         (worker,) = pool._supervisor.workers
         with starving(process):
@@ -243,10 +249,7 @@ def test_workers_that_hang_in_one_tree_are_one_timeout(large: Path) -> None:
 
 
 def _two_hang_in_one(large: Path, seconds: float) -> None:
-    with Pool(2, seconds) as pool:
-        _use(pool, large)
-        pool.warm()
-
+    with _warm_pool(large, 2, seconds) as pool:
         for process in pool.processes:
             os.kill(process, signal.SIGSTOP)
         task = Task(("large",))
