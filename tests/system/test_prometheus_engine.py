@@ -278,7 +278,7 @@ def test_no_object_is_lost_by_a_join_and_none_shown_twice(hosts: Hosts) -> None:
         return _distinct(query, found)
 
     for query in queries(DASHBOARDS[0]):
-        # A range that begins before the rules were first evaluated has what they record twice: worked out, and recorded.
+        # A range that begins before the first evaluation of the rules has what they record twice: worked out as well.
         eventually(partial(rows_are_distinct, query), otherwise=partial(str, query.where))
     fixed = {"writes", "talks", "ended", "mute", "made"}
     for table in ("Containers A", "Containers B", "Containers E", "Containers G", "Stopped but holding space A"):
