@@ -68,8 +68,10 @@ def _receive(copy: int, reading: int) -> "Config":
     with open(reading, "rb") as pipe:
         received = pipe.read()
     status = os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
-    if not received:
-        sys.exit(abs(status))
+    if status < 0:
+        sys.exit(f"Error: the process that reads the flags was ended by signal {-status}")
+    if status or not received:
+        sys.exit(status)
     (frame,) = FrameReader().feed(received)
     (config,) = _configurations().decode(frame)
     return config
