@@ -6,8 +6,6 @@ import os
 import re
 import shutil
 import signal
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,13 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import exporter
-from benchmarks import containerd, standing
+from benchmarks import containerd, hosts
 from benchmarks.bare import bare_times, bare_walk_seconds
 from benchmarks.cold import cold
 from benchmarks.engine import engine_seconds
-from benchmarks.roots import container, many_files, many_objects, volume
+from benchmarks.roots import many_files, many_objects, volume
 from benchmarks.rows import Last, Row, head, ratio
-from benchmarks.shapes import first_figures, shapes
+from benchmarks.scrapes import percentiles, scrape_times
+from benchmarks.shapes import shapes
 from benchmarks.small import small_roots, small_trees
 from benchmarks.subject import Subject, subject
 from benchmarks.timing import du_seconds, scan_seconds, seconds
@@ -40,7 +39,6 @@ _GDU_PAIRS = 3
 _SCANNED_SECONDS = 15
 #: This many images and containers have about ten thousand series.
 _SCANNED_OBJECTS = 550
-_VERY_MANY = 10_000
 
 
 def first_scan(root: Path, shape: str) -> list[Row]:
@@ -78,72 +76,6 @@ def restart(root: Path, scratch: Path) -> list[Row]:
     return [Row("first scan / restart with a warm cache", figure, ">= 50", first / second >= 50)]
 
 
-def scrape_times(running: Subject, encoding: str, seconds: float) -> list[float]:
-    """Scrape again and again; the times in milliseconds."""
-    times = []
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        start = time.perf_counter()
-        running.get(encoding=encoding)
-        times.append(1000 * (time.perf_counter() - start))
-    return times
-
-
-def percentiles(times: list[float], when: str, encoding: str) -> Row:
-    """The row for these scrape times."""
-    p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
-    what = f"scrape {when}, {'plain' if encoding == 'identity' else 'gzip'}, p50 / p99"
-    return Row(what, f"{p50:.1f} / {p99:.1f} ms ({len(times):,} scrapes)", "p99 <= 10 ms", p99 <= 10)
-
-
-def scrapes(running: Subject, when: str, seconds: float) -> list[Row]:
-    """Percentiles of scrape times, plain and gzip."""
-    kinds = ("identity", "gzip")
-    return [percentiles(scrape_times(running, kind, seconds), when, kind) for kind in kinds]
-
-
-def many(root: Path, count: int, idle_seconds: float) -> Iterator[Row]:
-    """The cost of a host with many objects: memory, scrapes, one change, an idle host.
-
-    Audits are put off: the budget of an idle host is without them.
-    """
-    writer = many_objects(root, count)
-    took, cpu = first_figures(root, "image_virtual_size_bytes{")
-    yield Row(f"first figures of {count:,} images and {count:,} containers", f"{took:.2f} s", "<= 1 s", took <= 1)
-    yield Row("... CPU time until then, all processes", f"{1000 * cpu:.0f} ms")
-    with subject(root, "--cache.file", "none", "--scan.interval", "86400") as running:
-        running.ready()
-        series = running.get().decode().count("\ndocker_storage_")
-        yield from scrapes(running, f"at {series:,} series", 5)
-        before = _inodes(root)
-        container(writer, "new")
-        start = time.perf_counter()
-        sums = running.wait("containers", count + 1)
-        served = time.perf_counter() - start
-        changed, looked_at = _inodes(root) - before, _event_entries(running)
-        times = looked_at / changed
-        figure = f"{times:.1f} x ({looked_at:.0f} for {changed} changed)"
-        yield Row(f"one container made among {count:,}: entries looked at", figure, "<= 2 x", times <= 2)
-        yield Row("... until it is served", f"{served:.2f} s", "<= 2 s", served <= 2)
-        names = (f"further {number}" for number in range(containerd.CHANGES))
-        change = 1000 * containerd.cpu_of_a_change(running, lambda: container(writer, next(names)))
-        running.wait("containers", count + 1 + containerd.CHANGES)
-        yield Row("... CPU time of all processes", f"{change:.0f} ms", "<= 50 ms", change <= 50)
-        yield standing.memory(running, 55)
-        yield standing.idle(running, idle_seconds, 0.1)
-        yield standing.busy(running, root)
-        assert sums["up"] == 1
-
-
-def very_many(root: Path, idle_seconds: float) -> Iterator[Row]:
-    """The memory and the idling for ten times as many objects."""
-    many_objects(root, _VERY_MANY)
-    with subject(root, "--cache.file", "none", "--scan.interval", "86400") as running:
-        running.ready()
-        for row in (standing.memory(running, 250), standing.idle(running, idle_seconds, 0.5)):
-            yield replace(row, what=f"{_VERY_MANY:,} images and {_VERY_MANY:,} containers: {row.what}")
-
-
 def during_scan(root: Path) -> Iterator[Row]:
     """Scrapes of ten thousand series while all of the root, with half a million files, is scanned again and again.
 
@@ -179,27 +111,6 @@ def _while_scanning(running: Subject, encoding: str) -> list[float]:
 
 def _manual_scans(running: Subject) -> int:
     return sum(int(float(count)) for count in _MANUAL.findall(running.get().decode()))
-
-
-def _inodes(root: Path) -> int:
-    return int(subprocess.run(["du", "-s", "--inodes", str(root)], capture_output=True, check=True).stdout.split()[0])
-
-
-def _event_entries(running: Subject) -> float:
-    """The entries that were read by the collectors whose last scan was started by an event."""
-    lines = running.get().decode().splitlines()
-    entries = dict(_labelled(line) for line in lines if line.startswith("docker_storage_scan_entries{"))
-    events = [
-        _labelled(line.replace(',trigger="event"', ""))
-        for line in lines
-        if line.startswith("docker_storage_scans_total{") and 'trigger="event"' in line
-    ]
-    return sum(entries.get(collector, 0) for collector, count in events if count)
-
-
-def _labelled(line: str) -> tuple[str, float]:
-    labels, value = line.partition("{")[2].split("} ")
-    return labels, float(value)
 
 
 def engine(scratch: Path) -> list[Row]:
@@ -254,8 +165,8 @@ def measured(scratch: Path, objects: int, idle_seconds: float) -> Iterator[Row]:
     yield from containerd_store(scratch / "containerd")
     yield from shapes(scratch / "shapes")
     yield from deep_trees(scratch / "deep")
-    yield from many(scratch / "objects", objects, idle_seconds)
-    yield from very_many(scratch / "very-many", idle_seconds)
+    for number, one in enumerate((replace(hosts.MANY, objects=objects), hosts.VERY_MANY)):
+        yield from hosts.host(scratch / f"host{number}", one, idle_seconds)
     yield Row("rules and dashboards of 500 hosts in a Prometheus", "of `make fleet`, in `benchmarks/fleet.md`")
 
 
