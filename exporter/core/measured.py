@@ -5,7 +5,7 @@ import struct
 from collections.abc import Collection
 from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from exporter.core.links import NO_LINKS, Links
 
@@ -15,7 +15,8 @@ Tree = tuple[str, ...]
 
 #: (st_dev, st_ino, st_ctime_ns) of a tree's root, to tell it from another tree that gets the same path later.
 Identity = tuple[int, int, int]
-_IDENTITY = struct.Struct("<QQq")
+#: Of an identity, what differs from tree to tree. The device is nearly always the same.
+_OWN = struct.Struct("<Qq")
 
 
 def root_of(tree: Tree) -> Tree:
@@ -70,22 +71,28 @@ def usage_of(size: int, allocated: int, inodes: int) -> Usage:
     return Usage(size, allocated, inodes)
 
 
-def _packed(identity: Identity) -> bytes | Identity:
+@lru_cache(64)
+def _same(device: int) -> int:
+    """The same object for the same device."""
+    return device
+
+
+def _packed(inode: int, changed: int) -> bytes | tuple[int, int]:
     try:
-        return _IDENTITY.pack(*identity)
+        return _OWN.pack(inode, changed)
     except struct.error:  # a filesystem may say anything
-        return identity
+        return inode, changed
 
 
 class Measured:
     """The sums of one tree: every inode once, without other filesystems. It is never changed.
 
     `links` are the inodes that may also be linked from other trees: sums over several trees need them.
-    `entries` is how many directory entries were looked at. There are tens of thousands of these, so the three numbers
-    of the identity are packed: as objects they take four times as much.
+    `entries` is how many directory entries were looked at. `device` is the st_dev of the tree. There are tens of
+    thousands of these, so the other numbers of the identity are packed: as objects they take four times as much.
     """
 
-    __slots__ = ("_identity", "entries", "links", "skipped_mounts", "usage")
+    __slots__ = ("_own", "device", "entries", "links", "skipped_mounts", "usage")
 
     def __init__(
         self,
@@ -99,29 +106,27 @@ class Measured:
         self.links = links
         self.entries = entries
         self.skipped_mounts = skipped_mounts
-        self._identity = _packed(identity)
+        device, inode, changed = identity
+        self.device = _same(device)
+        self._own = _packed(inode, changed)
 
     @property
     def identity(self) -> Identity:
         """What tells the tree from another one."""
-        packed = self._identity
-        return cast("Identity", _IDENTITY.unpack(packed)) if isinstance(packed, bytes) else packed
+        own = self._own
+        inode, changed = _OWN.unpack(own) if isinstance(own, bytes) else own
+        return self.device, inode, changed
 
     def is_as_it_was(self, status: os.stat_result) -> bool:
         """Whether the tree itself is the same directory or file, unchanged."""
-        return self._identity == _packed((status.st_dev, status.st_ino, status.st_ctime_ns))
-
-    @property
-    def device(self) -> int:
-        """The st_dev of the tree."""
-        return self.identity[0]
+        return self.device == status.st_dev and self._own == _packed(status.st_ino, status.st_ctime_ns)
 
     def counting(self, usage: Usage, links: Links) -> "Measured":
         """The same tree with other sums."""
         return Measured(usage, self.identity, links, self.entries, self.skipped_mounts)
 
     def _key(self) -> tuple[object, ...]:
-        return self.usage, self._identity, self.links, self.entries, self.skipped_mounts
+        return self.usage, self.device, self._own, self.links, self.entries, self.skipped_mounts
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Measured) and self._key() == other._key())

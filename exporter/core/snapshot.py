@@ -114,7 +114,7 @@ class Snapshot(Struct, frozen=True):
 
     def is_here(self, tree: Tree) -> bool:
         """Whether a measured tree is on the own filesystem of the root that it lies in."""
-        if is_within(tree, self.mounts):
+        if self.mounts and is_within(tree, self.mounts):
             return False
         device, subvolumes = self.device, self.subvolumes
         if top := root_of(tree):

@@ -17,7 +17,7 @@ from exporter.core.wanted import Wanted
 from exporter.expose.growing import Growth
 from exporter.expose.growth import TotalsRing
 from exporter.expose.listing import ListPage
-from exporter.expose.metrics.families import families
+from exporter.expose.metrics.families import families, rendered_parts
 from exporter.expose.metrics.further_labels import with_labels
 from exporter.expose.metrics.kept import KeptExposition
 from exporter.expose.metrics.live import clock_families, filesystem_families
@@ -131,12 +131,9 @@ def exposition(  # noqa: PLR0913 - what is known, and how it is to be shown
 ) -> bytes:
     """Render the whole exposition of one scan, for `once`, with further `labels` on all series."""
     figures = Figures(snapshot)
-    own = list(families(figures, shown))
+    # With further labels, each series has to be taken apart.
+    own = [*families(figures, shown)] if labels else []
+    rendered = [] if labels else [*rendered_parts(figures, shown, style)]
     _count(figures.barrier.failed, counters)
-    made = [
-        *own,
-        *status_families(snapshot, counters),
-        *filesystem_families(statuses),
-        *clock_families(),
-    ]
-    return render(with_labels(made, labels) if labels else made, style)
+    made = [*own, *status_families(snapshot, counters), *filesystem_families(statuses), *clock_families()]
+    return b"".join((*rendered, render(with_labels(made, labels) if labels else made, style)))

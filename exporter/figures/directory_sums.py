@@ -31,9 +31,9 @@ class DirectorySums:
 
     def _note(self, snapshot: Snapshot, tree: Tree, measured: Measured, *, add: bool) -> None:
         if snapshot.is_here(tree):
-            if tree not in ((), root_of(tree)):
-                entry = tree[: len(root_of(tree)) + 1]
-                (self._tally.add if add else self._tally.remove)(entry, tree, measured)
+            top = root_of(tree)
+            if len(tree) > len(top):
+                (self._tally.add if add else self._tally.remove)(tree[: len(top) + 1], tree, measured)
         elif (where := snapshot.filesystem_of(tree)) is not None:
             (self._elsewhere.add if add else self._elsewhere.remove)(where, tree, measured)
 

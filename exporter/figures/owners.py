@@ -69,7 +69,7 @@ class Owners:
     def _loose_in(self, tops: Iterable[Tree]) -> set[Tree]:
         """The loose trees that lie in one of these."""
         found: set[Tree] = set()
-        for top in tops:
+        for top in tops if self._loose else ():
             buckets = [top[:_FIRST]] if len(top) >= _FIRST else [one for one in self._loose if one[: len(top)] == top]
             for bucket in buckets:
                 found.update(tree for tree in self._loose.get(bucket, ()) if tree[: len(top)] == top)
@@ -77,15 +77,17 @@ class Owners:
 
     def _count(self, snapshot: Snapshot, trees: Iterable[tuple[Tree, Measured]], *, add: bool) -> None:
         several = len({*snapshot.places.values()}) > 1
+        note, ranks = self._tally.add if add else self._tally.remove, self._ranks
         for tree, measured in trees:
-            if tree not in self._ranks:
+            own = ranks.get(tree)
+            if own is None:
                 self._note_loose(tree, add=add)
-            rank = self.rank(tree)
+            rank = self.rank(tree) if own is None else self._last(own)
             if rank is None:
                 if not snapshot.is_here(tree):
                     continue
                 rank = self._nobody
-            (self._tally.add if add else self._tally.remove)(rank, tree, measured)
+            note(rank, tree, measured)
             where = snapshot.filesystem_of(tree) if several and rank < self._kept else None
             if where is not None:
                 (self._elsewhere.add if add else self._elsewhere.remove)(where, tree, measured)
@@ -108,9 +110,9 @@ class Owners:
     def rank(self, tree: Tree) -> int | None:
         """When a tree goes; None for one that belongs to no object."""
         owner = self.owner(tree)
-        if owner is None:
-            return None
-        ranks = self._ranks[owner]
+        return None if owner is None else self._last(self._ranks[owner])
+
+    def _last(self, ranks: _Ranks) -> int:
         last = ranks if isinstance(ranks, int) else max(ranks)
         return self._kept if last == BY_ITSELF else last
 
@@ -127,13 +129,15 @@ class Owners:
 
         `others` are trees that must be there as well.
         """
+        lost = snapshot.incomplete
+        if not lost and tree in snapshot.measured:  # nearly all
+            return False
         if not self.has(tree) or self.rank(tree) == self._kept:
             return False
         content = snapshot.inventory.content
         of_store = content is not None and tree[: len(content.home)] == content.home
         if snapshot.whole(tree) is None and (of_store or tree in others or table().around(tree).audited):
             return True
-        lost = snapshot.incomplete
         return bool(lost) and any(tree[:end] in lost for end in range(1, len(tree) + 1))
 
     def unmeasured(self, snapshot: Snapshot) -> set[int | None]:

@@ -20,24 +20,31 @@ class Tally(Generic[Group]):
 
     def add(self, group: Group, tree: Tree, measured: Measured) -> None:
         """Add a tree to a group."""
-        self._count(group, measured.usage, 1)
+        size, allocated, inodes = measured.usage
+        total = self._sums.get(group) or self._begin(group)
+        total[0] += size
+        total[1] += allocated
+        total[2] += inodes
+        total[3] += 1
         if measured.links.blocks:
             self._linked.setdefault(group, {})[tree] = measured
             self._shared.clear()
 
     def remove(self, group: Group, tree: Tree, measured: Measured) -> None:
         """Take a tree out of a group that was added as it was measured then."""
-        self._count(group, measured.usage, -1)
+        size, allocated, inodes = measured.usage
+        total = self._sums[group]
+        total[0] -= size
+        total[1] -= allocated
+        total[2] -= inodes
+        total[3] -= 1
         if measured.links.blocks:
             del self._linked[group][tree]
             self._shared.clear()
 
-    def _count(self, group: Group, usage: Usage, sign: int) -> None:
-        total = self._sums.setdefault(group, [0, 0, 0, 0])
-        total[0] += sign * usage.size
-        total[1] += sign * usage.allocated
-        total[2] += sign * usage.inodes
-        total[3] += sign
+    def _begin(self, group: Group) -> list[int]:
+        total = self._sums[group] = [0, 0, 0, 0]
+        return total
 
     def is_linked(self, group: Group) -> bool:
         """Whether an inode of a group has links elsewhere: in another group, or in trees that are in none."""

@@ -17,6 +17,7 @@ from exporter.core.text import ShortIds, short_ids
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import MetricFamily, family, single
 from exporter.expose.metrics.places import places_of_directories, places_of_volumes, sums_of_filesystems
+from exporter.expose.metrics.render import Format, render_part
 from exporter.expose.metrics.table import Column, ObjectTable
 from exporter.figures.build_cache import BuildCacheSizes
 from exporter.figures.container_sizes import ContainerFigures, ContainerSizes
@@ -71,6 +72,19 @@ def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[MetricFami
             yield part
     if figures.snapshot.measured:
         yield dropped(limited)
+
+
+def rendered_parts(figures: Figures, shown: Shown, style: Format) -> Iterator[bytes]:
+    """Render all families of a snapshot's objects, those of a table without a series object for each line."""
+    limited = Limited(shown)
+    for part in parts(figures, shown):
+        if isinstance(part, ObjectTable):
+            made = part.rendered(limited, style)
+            yield from figures.barrier.until_failure(part.collector, f"metrics of {part.collector}", made)
+        else:
+            yield render_part((part,), style)
+    if figures.snapshot.measured:
+        yield render_part((dropped(limited),), style)
 
 
 def dropped(limited: Limited) -> MetricFamily:

@@ -15,7 +15,7 @@ from exporter.core.states import Collector
 from exporter.core.text import label
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import MetricFamily, Samples
-from exporter.expose.metrics.render import labels, lines, lines_of
+from exporter.expose.metrics.render import Format, heads, labels, lines, lines_of
 
 Row = TypeVar("Row")
 V = TypeVar("V")
@@ -162,6 +162,14 @@ class ObjectTable(Struct, Generic[Row], frozen=True):
         shown = self.shown(limited, Entries[Row]().advance(self, going_on=False))
         for column in self.columns:
             yield MetricFamily(column.metric, self.series(column, shown))
+
+    def rendered(self, limited: Limited, style: Format) -> Iterator[bytes]:
+        """The heads and lines of all families."""
+        shown = self.shown(limited, Entries[Row]().advance(self, going_on=False))
+        labelled: dict[tuple[str, ...], list[str]] = {}
+        for column in self.columns:
+            yield getattr(heads(column.metric), style)
+            yield self.lines(column, shown, labelled)
 
     def _series_of(self, column: Column[Row], key: tuple[str, ...], row: Row) -> Samples:
         return self._attempt(column.metric.name, partial(column.series, key), row, instead={})
