@@ -7,7 +7,6 @@ a remapped user).
 
 import glob
 import os
-import tomllib
 from collections.abc import Callable, Iterator
 
 from exporter.core.mountinfo import overlay_directories
@@ -74,6 +73,8 @@ def _read(file: str, on_error: OnError) -> dict[str, object]:
     try:
         if not os.path.isfile(file):  # opening something else may hang
             return {}
+        import tomllib  # noqa: PLC0415 - most hosts have no such file
+
         with open(file, "rb") as opened:
             content = opened.read(_MAX_BYTES + 1)
         return tomllib.loads(content.decode()) if len(content) <= _MAX_BYTES else {}

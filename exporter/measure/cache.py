@@ -5,7 +5,7 @@ was removed and pulled again is another one. The file is replaced as a whole; on
 or of another version is as good as none, and of two exporters that use one the last to write wins.
 """
 
-import base64
+import binascii
 import contextlib
 import errno
 import json
@@ -127,7 +127,7 @@ def _encode(trees: Mapping[Tree, Measured], sizes: Mapping[Tree, Sized]) -> byte
                 _name(tree),
                 one.identity,
                 [one.usage.size, one.usage.allocated, one.usage.inodes, one.entries, one.skipped_mounts],
-                [base64.b64encode(block).decode() for block in one.links.blocks],
+                [binascii.b2a_base64(block, newline=False).decode() for block in one.links.blocks],
             ]
             for tree, one in trees.items()
         ],
@@ -147,7 +147,7 @@ def _decode(content: bytes) -> tuple[dict[Tree, Measured], dict[Tree, Sized]]:
     trees = {}
     for name, identity, numbers, links in body["trees"]:
         size, allocated, inodes, entries, skipped = (_number(number) for number in numbers)
-        packed = Links.received(base64.b64decode(block, validate=True) for block in links)
+        packed = Links.received(binascii.a2b_base64(block, strict_mode=True) for block in links)
         usage = Usage(size, allocated, inodes)
         trees[_tree(name)] = Measured(usage, _identity(identity), packed, entries, skipped)
     sizes = {_tree(name): (_identity(identity), _number(size)) for name, identity, size in body["sizes"]}

@@ -26,7 +26,8 @@ from exporter.core.privileges import READ_SEARCH, keep_only
 _TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 #: Modules have hardly any cycles: to look for these while they are loaded takes a twelfth of that time.
 _FIND = "import gc, sys; gc.set_threshold(500_000); sys.path.insert(0, sys.argv[1]); "
-_START = f"{_FIND}from exporter.service.scan_process import main; main()"
+_PUT_OFF = "from exporter.core.put_off import put_off; put_off(); "
+_START = f"{_FIND}{_PUT_OFF}from exporter.service.scan_process import main; main()"
 #: Starts a scanning process. `-P`: no module comes from the current directory, which may be one of a container.
 PROGRAM = (sys.executable, "-P", "-c", _START, _TOP)
 SCAN, TWIN, STATVFS = b"scan", b"twin", b"statvfs "

@@ -79,6 +79,9 @@ def _receive(copy: int, reading: int) -> "Config":
 
 def _serve(wait: "Callable[[], Config]") -> NoReturn:
     """Serve what `wait` returns, and end."""
+    from exporter.core.put_off import put_off  # noqa: PLC0415 - see above
+
+    put_off()
     from exporter.service import systemd  # noqa: PLC0415 - see above
     from exporter.service.spawn import spawn_first  # noqa: PLC0415
 

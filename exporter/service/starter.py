@@ -15,6 +15,7 @@ from typing import Self
 from exporter.config.settings import Config, SandboxMode
 from exporter.core import log
 from exporter.core.privileges import READ_SEARCH, adopt_orphans, holds
+from exporter.core.put_off import load_what_needs_rights
 from exporter.service.current import Current
 from exporter.service.launchers import Launchers
 from exporter.service.sandbox import SandboxError, confine_serving, log_sandbox
@@ -102,6 +103,7 @@ def _load() -> None:
     import stringprep  # noqa: F401, PLC0415
     import traceback  # noqa: F401, PLC0415
 
+    load_what_needs_rights()
     log.prepare()
     for encoding in ("ascii", "idna", "latin-1", "utf-8"):
         codecs.lookup(encoding)

@@ -15,16 +15,38 @@ def test_what_serves_loads_nothing_that_only_the_terminal_needs() -> None:
 
 def test_without_tls_the_serving_process_has_no_library_for_it_and_nothing_that_reads_a_root() -> None:
     code = (
-        "import sys; from exporter.service.spawn import spawn_first; spawn_first()\n"
+        "import sys; from exporter.core.put_off import _Later, put_off; put_off()\n"
+        "from exporter.service.spawn import spawn_first; spawn_first()\n"
         "from exporter.service.start import load_asyncio; load_asyncio()\n"
         "import exporter.service.main\n"
         "unused = ('click', 'typing_extensions', 'ssl', '_ssl', 'http.server', 'email',\n"
         "          'prometheus_client.exposition', 'structlog.stdlib', 'rich',\n"
         "          'exporter.figures', 'exporter.inventory', 'exporter.measure')\n"
-        "print([name for name in unused if name in sys.modules])"
+        "print([name for name in unused if name in sys.modules])\n"
+        "put_off = ('inspect', 'asyncio.sslproto', 'ipaddress', 'locale', 'ctypes.util', 'msgspec.inspect')\n"
+        "print([name for name in put_off if not isinstance(sys.modules[name], _Later)])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert done.stdout == "[]\n[]\n"
+
+
+def test_threads_that_need_a_module_at_once_get_the_same() -> None:
+    code = """
+import sys, threading
+from exporter.core.put_off import put_off
+put_off()
+import inspect
+found, together = [], threading.Barrier(8)
+def ask():
+    together.wait()
+    found.append(inspect.Signature)
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for one in threads: one.start()
+for one in threads: one.join()
+print(found == [sys.modules['inspect'].Signature] * 8)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
 
 
 @pytest.mark.parametrize(

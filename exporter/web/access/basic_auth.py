@@ -1,7 +1,6 @@
 """Basic authentication against bcrypt hashes. A password is compared once; the verdict is remembered."""
 
 import asyncio
-import base64
 import binascii
 import os
 from collections import Counter, OrderedDict
@@ -147,7 +146,7 @@ def credentials(header: str | None) -> tuple[str, bytes] | None:
     if scheme.lower() != "basic":
         return None
     try:
-        raw = base64.b64decode(encoded.strip(), validate=True)
+        raw = binascii.a2b_base64(encoded.strip(), strict_mode=True)
     except (binascii.Error, ValueError):
         return None
     user, colon, password = raw.partition(b":")

@@ -1,11 +1,11 @@
 """A TLS context for a server, made from a web configuration."""
 
 import contextlib
-import ipaddress
 import os
 import ssl
 import warnings
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from exporter.config.settings import SettingsError
@@ -137,7 +137,7 @@ def admitted(config: TlsConfig, certificate: Mapping[str, Any] | None) -> bool:
 def _name(kind: str, value: str) -> str | None:
     if kind == "IP Address":
         try:
-            return str(ipaddress.ip_address(value))
+            return str(ip_address(value))
         except ValueError:
             return None
     return value if kind in {"DNS", "email", "URI"} else None

@@ -7,8 +7,8 @@ that others have asked for.
 
 import asyncio
 import heapq
-import ipaddress
 import itertools
+import socket
 import time
 from collections.abc import Callable
 
@@ -17,7 +17,9 @@ AT_ONCE = 2
 #: How many turns are forgotten in a second: a client that asks once a second counts as one that never asked.
 _FORGOTTEN_PER_SECOND = 1.0
 _CLIENTS_KEPT = 1024
-_IPV6_NETWORK = 64
+#: The bytes of an address that are the same for all of a /64, and what an address of IPv4 in one of IPv6 begins with.
+_NETWORK_BYTES = 8
+_MAPPED = bytes(10) + b"\xff\xff"
 
 
 class TurnCount:
@@ -97,10 +99,10 @@ class FairQueue:
 def client_of(address: str) -> str:
     """The client that an IP address stands for: itself, or with IPv6 its /64, which one host may have whole."""
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
+        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    except OSError:
         return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        mapped = parsed.ipv4_mapped
-        return str(mapped or ipaddress.IPv6Network((parsed, _IPV6_NETWORK), strict=False))
-    return str(parsed)
+    if packed.startswith(_MAPPED):
+        return socket.inet_ntop(socket.AF_INET, packed.removeprefix(_MAPPED))
+    network = packed[:_NETWORK_BYTES] + bytes(len(packed) - _NETWORK_BYTES)
+    return f"{socket.inet_ntop(socket.AF_INET6, network)}/{8 * _NETWORK_BYTES}"

@@ -1,9 +1,9 @@
 """The frame of all pages: the title, the links to the other pages, and the look."""
 
-from html import escape
 from string import Template
 
 from exporter.core.version import VERSION
+from exporter.web.pages.escaping import escape
 from exporter.web.pages.html import link
 from exporter.web.pages.style import STYLE
 

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from msgspec import Struct
 
 from exporter.core.log import printable
 from exporter.core.text import shorten
 from exporter.core.units import age, human
+from exporter.web.pages.escaping import escape
 
 _FULL = 0.9
 #: A line break within a word is allowed only in longer texts.

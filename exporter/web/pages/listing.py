@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from html import escape
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,6 +10,7 @@ from exporter.core.units import age
 from exporter.core.wanted import CHOICES, TEXTS, UNKNOWN, ListName, Wanted
 from exporter.expose.listing import NOBODY, ROWS, ListPage, Users
 from exporter.web.pages import common
+from exporter.web.pages.escaping import escape
 from exporter.web.pages.frame import NAME, PageFrame
 from exporter.web.pages.html import Ago, Cell, Count, Heading, Html, Size, columns, link, said, section, shown, table
 from exporter.web.pages.query import address

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
+
+from exporter.web.pages.escaping import escape
 
 #: `code`, [text](address), *emphasis*, or the name of another runbook.
 _INLINE = re.compile(

@@ -1,7 +1,6 @@
 """The words of the tables, explained on the pages that have them."""
 
-from html import escape
-
+from exporter.web.pages.escaping import escape
 from exporter.web.pages.html import section
 
 _WORDS = {

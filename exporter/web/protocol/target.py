@@ -1,7 +1,7 @@
 """Request targets and authorities (RFC 9112, 3.2): what a client asks for, and of which host."""
 
-import ipaddress
 import re
+import socket
 from urllib.parse import unquote
 
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
@@ -31,7 +31,7 @@ def split_authority(authority: str) -> tuple[str, int | None] | None:
     host = found[1].lower().removesuffix(".")
     if host.startswith("["):
         try:
-            host = f"[{ipaddress.IPv6Address(host[1:-1])}]"
-        except ValueError:
+            host = f"[{socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, host[1:-1]))}]"
+        except OSError:
             return None
     return (host, int(found[2]) if found[2] else None) if host else None

@@ -1,0 +1,90 @@
+"""Modules that libraries import and hardly ever use: each is loaded when something of it is asked for.
+
+Without this, a megabyte of each process that stays is code that nothing calls, and each start takes a tenth longer.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from importlib import import_module as _import  # of the names in the table below
+from types import ModuleType
+
+_CO_COROUTINE = 0x80
+_lock = threading.Lock()
+
+
+class _Later(ModuleType):
+    """Stands where a module will be once it is needed."""
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):  # `from module import name` looks for the path of a package
+            raise AttributeError(name)
+        return getattr(_load(self.__name__), name)
+
+
+def _load(name: str) -> ModuleType:
+    with _lock:
+        if isinstance(sys.modules.get(name), _Later):
+            del sys.modules[name]
+    return _import(name)
+
+
+def _is_coroutine_function(found: object) -> bool:
+    """As that of `inspect`, of a function or a method."""
+    code = getattr(found, "__code__", None)
+    return bool(getattr(code, "co_flags", 0) & _CO_COROUTINE)
+
+
+def _signature(found: object) -> object:
+    """As that of `inspect`, but that those of classes are empty: dataclasses make docstrings of them."""
+    if isinstance(found, type):
+        return ""
+    return _load("inspect").signature(found)
+
+
+#: Who imports each, and what of it is used at the start: that much it has.
+_MODULES: Mapping[str, Mapping[str, object]] = {
+    # asyncio, which asks of each signal's handler whether it is a coroutine; dataclasses
+    "inspect": {"iscoroutinefunction": _is_coroutine_function, "signature": _signature},
+    # asyncio: TLS, which this program does itself
+    "asyncio.sslproto": {},
+    # urllib.parse: addresses of IPv6 in a URL
+    "ipaddress": {},
+    # subprocess: text from pipes
+    "locale": {},
+    # watchdog
+    "ctypes.util": {},
+    # msgspec: to describe types
+    "msgspec.inspect": {},
+    "msgspec._json_schema": {"schema": None, "schema_components": None},
+}
+
+
+def put_off() -> None:
+    """Have these modules loaded when they are needed. To be called before anything imports one."""
+    for name, known in _MODULES.items():
+        if name not in sys.modules:
+            later = sys.modules[name] = _Later(name)
+            vars(later).update(known)
+
+
+def load_what_needs_rights() -> None:
+    """Load them now where this process may read them only as long as it has CAP_DAC_READ_SEARCH."""
+    if not _may_read(os.path.dirname(os.__file__)):
+        for name in [name for name in _MODULES if isinstance(sys.modules.get(name), _Later)]:
+            _load(name)
+
+
+def _may_read(directory: str) -> bool:
+    """Whether this process' user and groups alone allow to read the files in a directory."""
+    groups = {os.getegid(), *os.getgroups()}
+    at, wanted = os.path.realpath(directory), os.R_OK | os.X_OK
+    while True:
+        status = os.stat(at)
+        shift = 6 if status.st_uid == os.geteuid() else 3 if status.st_gid in groups else 0
+        if status.st_mode >> shift & wanted != wanted:
+            return False
+        if at == "/":
+            return True
+        at, wanted = os.path.dirname(at), os.X_OK
