@@ -165,7 +165,8 @@ def headings(page: Path) -> set[str]:
 
 
 def test_an_event_of_the_log_that_is_named_is_one() -> None:
-    source = "".join(path.read_text() for path in (TOP / "exporter").rglob("*.py"))
+    modules = "put_off.py"  # it has the names of modules
+    source = "".join(path.read_text() for path in (TOP / "exporter").rglob("*.py") if path.name != modules)
     events = set(re.findall(r'"([a-z_]+(?:\.[a-z_]+)?)"', source))
     kinds = {event.partition(".")[0] for event in events if "." in event} - {"config"}
     named = set()
