@@ -1,8 +1,10 @@
 """Limits on the series of a collector: which objects give theirs up, and how many do."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import TypeVar
 
 from msgspec import Struct, field
@@ -92,22 +94,23 @@ class Limited(Struct):
         singles, manys = list(map(single, objects)), list(map(many, objects))
         left = most - sum(singles) - sum(manys)
         cut: set[int] = set()
-        for at in sorted(range(len(objects)), key=lambda at: (-manys[at], at)):
+        for at in _descending(manys) if left < 0 and any(manys) else ():
             if left >= 0 or not manys[at]:
                 break
             cut.add(at)
             left += manys[at]
-        kept = {*range(len(objects))} if left >= 0 else _largest(objects, size, singles, most)
+        kept = {*range(len(objects))} if left >= 0 else _largest([*map(size, objects)], singles, most)
         self.dropped[limit] = len(objects) - len(kept - cut)
         return [(one, at not in cut) for at, one in enumerate(objects) if at in kept]
 
 
-def _largest(objects: Sequence[T], size: Callable[[T], int], singles: Sequence[int], most: int) -> set[int]:
+def _largest(sizes: Sequence[int], singles: Sequence[int], most: int) -> set[int]:
     """The places of the largest objects that together have no more series than that."""
-    kept: set[int] = set()
-    for at in sorted(range(len(objects)), key=lambda at: (-size(objects[at]), at)):
-        most -= singles[at]
-        if most < 0:
-            break
-        kept.add(at)
-    return kept
+    order = _descending(sizes)
+    together = [*accumulate(map(singles.__getitem__, order))]
+    return {*order[: bisect_right(together, most)]}
+
+
+def _descending(numbers: Sequence[int]) -> list[int]:
+    """The places of these numbers, that of the largest first; of equal ones, in their order."""
+    return sorted(range(len(numbers)), key=numbers.__getitem__, reverse=True)

@@ -1,6 +1,6 @@
 """Sequences of which most elements are the same objects as in the sequence before."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import compress, count
 from operator import is_not
 from typing import Generic, NamedTuple, TypeVar
@@ -21,6 +21,9 @@ class Change(NamedTuple, Generic[T]):
 
 
 _NONE: Change[object] = Change((), ())
+#: Objects that come and go together are few. Of more that differ, what is done with them takes longer than the search.
+_MOST_STEPS, _MOST_HUNKS = 8, 64
+_FIRST_PIECE = 64
 
 
 def splice(before: Sequence[object], now: Sequence[object]) -> tuple[int, int, int]:
@@ -32,12 +35,73 @@ def splice(before: Sequence[object], now: Sequence[object]) -> tuple[int, int, i
     return start, len(before) - end, len(now) - end
 
 
+class Hunk(NamedTuple):
+    """A part in which two sequences are not the same objects: where it begins and ends in each."""
+
+    start: int
+    end: int
+    start_now: int
+    end_now: int
+
+
+def hunks(before: Sequence[object], now: Sequence[object]) -> list[Hunk]:
+    """The parts in which two sequences are not the same objects, in order. They are small where few objects differ."""
+    if before is now:
+        return []
+    start, end, end_now = splice(before, now)
+    at, at_now, found = start, start, list[Hunk]()
+    while at < end or at_now < end_now:
+        step = _step(before[at : min(end, at + _MOST_STEPS)], now[at_now : min(end_now, at_now + _MOST_STEPS)])
+        if step is None or len(found) == _MOST_HUNKS:
+            return [*found, Hunk(at, end, at_now, end_now)]
+        found.append(Hunk(at, at + step[0], at_now, at_now + step[1]))
+        at, at_now = at + step[0], at_now + step[1]
+        same = _same(before, at, now, at_now, min(end - at, end_now - at_now))
+        at, at_now = at + same, at_now + same
+    return found
+
+
+def replaced(old: Sequence[V], where: Iterable[Hunk], new: Iterable[Sequence[V]]) -> list[V]:
+    """A sequence with something new in the place of each of these parts."""
+    made, at = list[V](), 0
+    for hunk, values in zip(where, new, strict=True):
+        made += old[at : hunk.start]
+        made += values
+        at = hunk.end
+    made += old[at:]
+    return made
+
+
+def _step(before: Sequence[object], now: Sequence[object]) -> tuple[int, int] | None:
+    """The least that two sequences are to be gone on so that the same object comes next; None where that is far."""
+    for both in range(1, len(before) + len(now)):
+        for at in range(max(0, both + 1 - len(now)), min(both + 1, len(before))):
+            if before[at] is now[both - at]:
+                return at, both - at
+    return None
+
+
+def _same(before: Sequence[object], at: int, now: Sequence[object], at_now: int, most: int) -> int:
+    """How many objects are the same from these places on, of `most`."""
+    done, size = 0, _FIRST_PIECE
+    while done < most:
+        size = min(size, most - done)
+        here, there = before[at + done : at + done + size], now[at_now + done : at_now + done + size]
+        same = next(compress(count(), map(is_not, here, there)), size)
+        done += same
+        if same < size:
+            break
+        size *= 2
+    return done
+
+
 def change(before: Sequence[T], now: Sequence[T]) -> Change[T]:
     """Compare two sequences of objects by identity. None is in a sequence twice."""
     if before is now:
         return _NONE  # type: ignore[return-value] # it has no object of any type
-    start, end_before, end_now = splice(before, now)
-    gone, come = before[start:end_before], now[start:end_now]
+    where = hunks(before, now)
+    gone = [one for hunk in where for one in before[hunk.start : hunk.end]]
+    come = [one for hunk in where for one in now[hunk.start_now : hunk.end_now]]
     old, new = set(map(id, gone)), set(map(id, come))
     return Change([one for one in come if id(one) not in old], [one for one in gone if id(one) not in new])
 
@@ -47,14 +111,13 @@ def with_equals(now: tuple[T, ...], before: tuple[T, ...], key: Callable[[T], Ha
 
     Equal objects have the same key, and no two objects of one sequence have.
     """
-    if now is before:
+    where = hunks(before, now)
+    if not where:
         return before
-    start, end_before, end_now = splice(before, now)
-    known = {key(one): one for one in before[start:end_before]}
-    middle = tuple(_known(one, known, key) for one in now[start:end_now])
-    if end_before == end_now and splice(before[start:end_before], middle)[0] == len(middle):
-        return before
-    return (*now[:start], *middle, *now[end_now:])
+    known = {key(one): one for hunk in where for one in before[hunk.start : hunk.end]}
+    middles = [[_known(one, known, key) for one in now[hunk.start_now : hunk.end_now]] for hunk in where]
+    found = replaced(before, where, middles)
+    return before if len(found) == len(before) and not hunks(before, found) else tuple(found)
 
 
 class Mapped(Generic[S, V]):
@@ -69,11 +132,17 @@ class Mapped(Generic[S, V]):
 
     def update(self, sources: Sequence[S], make: Callable[[S], V]) -> Sequence[V]:
         """The values of these objects, which nobody may change afterwards."""
-        start, end_before, end_now = splice(self._sources, sources)
-        if start != end_before or start != end_now:
-            known = dict(zip(map(id, self._sources[start:end_before]), self.values[start:end_before], strict=True))
-            middle = [known[id(one)] if id(one) in known else make(one) for one in sources[start:end_now]]
-            self._sources, self.values = sources, [*self.values[:start], *middle, *self.values[end_before:]]
+        where = hunks(self._sources, sources)
+        if where:
+            known: dict[int, V] = {}
+            for hunk in where:
+                part = slice(hunk.start, hunk.end)
+                known.update(zip(map(id, self._sources[part]), self.values[part], strict=True))
+            middles = [
+                [known[id(one)] if id(one) in known else make(one) for one in sources[hunk.start_now : hunk.end_now]]
+                for hunk in where
+            ]
+            self._sources, self.values = sources, replaced(self.values, where, middles)
         return self.values
 
 

@@ -6,7 +6,6 @@ from msgspec import Struct
 
 from exporter.core.measured import Tree, is_within
 from exporter.core.model import BuildRecord, LayerKey, Snapshot, Use
-from exporter.core.splices import change
 from exporter.figures.difference import Difference, blank
 from exporter.figures.layer_sizes import LayerSizes, LayerSums
 from exporter.figures.tally import Tally
@@ -41,8 +40,7 @@ class BuildCacheSizes:
 
     def advance(self, difference: Difference, sizes: LayerSizes, sums: LayerSums) -> None:
         """Go on to the next snapshot, with its layers."""
-        before, now = (one.inventory.build_cache for one in (difference.before, difference.now))
-        records = change(before.records, now.records)
+        records, now = difference.records, difference.now.inventory.build_cache
         for one in records.removed:
             self._count(one, -1)
             self._sizes.pop(one.id, None)

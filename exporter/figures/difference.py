@@ -9,7 +9,7 @@ from functools import cached_property
 
 from exporter.core.kept import changed_keys
 from exporter.core.measured import Measured, Tree
-from exporter.core.model import Container, ContainerId, Image, Layer, LayerKey, Snapshot, Volume
+from exporter.core.model import BuildRecord, Container, ContainerId, Image, Layer, LayerKey, Snapshot, Volume
 from exporter.core.splices import Change, change
 
 
@@ -39,6 +39,11 @@ class Difference:
     def volumes(self) -> Change[Volume]:
         """The volumes that came and went."""
         return change(self.before.inventory.volumes, self.now.inventory.volumes)
+
+    @cached_property
+    def records(self) -> Change[BuildRecord]:
+        """The build records that came and went."""
+        return change(self.before.inventory.build_cache.records, self.now.inventory.build_cache.records)
 
     @cached_property
     def trees(self) -> set[Tree]:

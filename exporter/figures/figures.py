@@ -26,6 +26,7 @@ from exporter.core.model import (
     Snapshot,
     Use,
 )
+from exporter.core.text import ShortIds
 from exporter.figures import filesystems, needs
 from exporter.figures.blob_uses import BlobSum, BlobUses
 from exporter.figures.build_cache import BuildCacheFigures, BuildCacheSizes
@@ -39,6 +40,7 @@ from exporter.figures.needs import Figure
 from exporter.figures.parts import Changing, Parts
 from exporter.figures.prunes import Category
 from exporter.figures.reclaim import Reclaim, Reclaimer
+from exporter.figures.short_names import ShortNames, ShortRecords
 from exporter.figures.spaces import Spaces
 from exporter.figures.volume_figures import VolumeFigures
 
@@ -109,6 +111,18 @@ class Figures:
     def _attempt(self, collector: Collector, what: str, work: Callable[[Snapshot], T], instead: T) -> T:
         """Work out figures of many objects together. Where that fails, they are not known."""
         return self.barrier.attempt(collector, what, partial(work, self.snapshot), instead)
+
+    @cached_property
+    def short_names(self) -> ShortIds:
+        """How the ids of images and containers are shortened."""
+        part = self._part(ShortNames, Collector.IMAGES, "short ids", ShortNames.advance)
+        return ShortIds() if part is None else part.short
+
+    @cached_property
+    def short_records(self) -> ShortIds:
+        """How the ids of build records are shortened."""
+        part = self._part(ShortRecords, Collector.BUILD_CACHE, "short ids", ShortRecords.advance)
+        return ShortIds() if part is None else part.short
 
     @cached_property
     def _sizes(self) -> LayerSizes:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from exporter.core.knowledge import Input
 from exporter.core.model import Container, LayerId
-from exporter.core.splices import splice
+from exporter.core.splices import hunks, replaced
 from exporter.inventory.drivers import DRIVERS
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader
@@ -150,10 +150,12 @@ class LayerFacts:
         changed = None if known is None or known.more != more else self._changed(known.places)
         if known is None or changed is None:
             return [None] * len(containers)
-        start, end_before, end_now = splice(known.containers, containers)
-        old = dict(zip(map(id, known.containers[start:end_before]), known.results[start:end_before], strict=True))
-        middle = [old.get(id(one)) for one in containers[start:end_now]]
-        found = [*known.results[:start], *middle, *known.results[end_before:]]
+        where, old = hunks(known.containers, containers), dict[int, Container | None]()
+        for hunk in where:
+            part = slice(hunk.start, hunk.end)
+            old.update(zip(map(id, known.containers[part]), known.results[part], strict=True))
+        middles = [[old.get(id(one)) for one in containers[hunk.start_now : hunk.end_now]] for hunk in where]
+        found = replaced(known.results, where, middles)
         if changed:
             for at, one in enumerate(containers):
                 if one.id in changed or one.image_id in changed:

@@ -5,7 +5,6 @@ What there is one of for each object is a `ObjectTable`; its rows have all that 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
@@ -39,7 +38,7 @@ def parts(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Part]:
     snapshot = figures.snapshot
     if not snapshot.measured:
         return
-    short = figures.barrier.attempt(Collector.IMAGES, "short ids", partial(_short, figures), ShortIds())
+    short = figures.short_names
     made: tuple[tuple[Collector, bool, Iterable[Part]], ...] = (
         (Collector.DIRECTORIES, True, _directories(figures)),
         (Collector.IMAGES, True, _layers(figures, shown)),
@@ -90,13 +89,6 @@ def rendered_parts(figures: Figures, shown: Shown, style: Format) -> Iterator[by
 def dropped(limited: Limited) -> MetricFamily:
     """How many objects the limits on series leave out."""
     return family(c.SERIES_DROPPED, (((name,), count) for name, count in limited.dropped.items()))
-
-
-def _short(figures: Figures) -> ShortIds:
-    """How the ids of images and containers are shortened: one that a container refers to as the image itself."""
-    inventory = figures.snapshot.inventory
-    used = filter(None, map(attrgetter("image_id"), inventory.containers))
-    return short_ids({*map(_ID, inventory.images), *map(_ID, inventory.containers), *used})
 
 
 class _DirectoryRow(NamedTuple):
@@ -390,7 +382,7 @@ def _build_cache(figures: Figures) -> Iterator[Part]:
     yield single(c.BUILD_CACHE_SIZE, known.size)
     yield family(c.BUILD_CACHE_ALLOCATED, (((name,), bytes_) for name, bytes_ in known.allocated.items()))
     shares = figures.is_known(Figure.BUILD_SHARES)
-    sizes, short = known.records, short_ids(map(_ID, cache.records))
+    sizes, short = known.records, figures.short_records
     yield ObjectTable(
         Collector.BUILD_CACHE,
         "build_cache",

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import count, repeat
-from operator import attrgetter
+from itertools import compress, count, islice, repeat
+from operator import attrgetter, is_
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
 from exporter.config.limits import Limited
 from exporter.core.barrier import Barrier
-from exporter.core.splices import splice
+from exporter.core.splices import Hunk, hunks, replaced
 from exporter.core.states import Collector
 from exporter.core.text import label
 from exporter.expose.metrics import catalogue as c
@@ -51,18 +51,21 @@ class Entry(Generic[Row]):
     lists of entries are compared in no time. `mark` is a number that depends on the labels alone.
     """
 
-    __slots__ = ("key", "many", "mark", "row", "single")
+    __slots__ = ("key", "many", "mark", "row", "single", "size")
 
     def __init__(self, key: tuple[str, ...], row: Row, many: int) -> None:
         self.key = key
         self.mark = hash(key)
         self.row = row
         self.many = many
-        #: The series of the other families; None as long as nobody has counted them.
+        #: The series of the other families, and the bytes of the object; None as long as nobody has asked for them.
         self.single: int | None = None
+        self.size: int | None = None
 
 
-_MANY = attrgetter("many")
+_MANY, _SINGLE, _SIZE, _MARK = map(attrgetter, ("many", "single", "size", "mark"))
+#: Of so many objects each is looked for by itself: a table of all takes longer.
+_FEW = 8
 #: An entry, and whether all its series are shown; else it has given up those of which it may have any number.
 Shown = tuple[Entry[Row], bool]
 
@@ -114,15 +117,12 @@ class ObjectTable(Struct, Generic[Row], frozen=True):
         most = len(entries) * len(self._of(many=False)) + sum(map(_MANY, entries))
         if limited.spares(self.limit, most):
             return [(one, True) for one in entries]
-        return limited.keep(self.limit, entries, self._size, self._single, lambda one: one.many)
-
-    def _size(self, entry: Entry[Row]) -> int:
-        return self._attempt("size", self.size, entry.row, instead=0)
-
-    def _single(self, entry: Entry[Row]) -> int:
-        if entry.single is None:
-            entry.single = self._count(entry.key, entry.row, many=False)
-        return entry.single
+        # Most entries were asked before. An answer depends on the row alone, which is the same as long as the entry is.
+        for one in entries:
+            if one.single is None or one.size is None:
+                one.single = self._count(one.key, one.row, many=False)
+                one.size = self._attempt("size", self.size, one.row, instead=0)
+        return limited.keep(self.limit, entries, _SIZE, _SINGLE, _MANY)
 
     def series(self, column: Column[Row], shown: Iterable[Shown[Row]]) -> Samples:
         """The series of these entries in one family."""
@@ -195,17 +195,30 @@ class Entries(Generic[Row]):
         """
         again, objects = table.changed, table.objects
         if going_on and again is not None and self._common == table.common:
-            start, before, now = splice(self._objects, objects)
+            where = hunks(self._objects, objects)
         else:
-            start, before, now, again = 0, len(self._made), len(objects), ()
+            where, again = [Hunk(0, len(self._made), 0, len(objects))], ()
         known: dict[str, list[Entry[Row]]] = {}
-        for entry in self._made[start:before]:
+        for entry in (one for hunk in where for one in self._made[hunk.start : hunk.end]):
             if entry is not None:
                 known.setdefault(table.name(entry.row), []).append(entry)
-        self._made[start:before] = [table.entry(one, known) for one in objects[start:now]]
-        places = dict(zip(map(id, objects), count())) if again else {}
-        for at in (places[id(one)] for one in again if id(one) in places):
+        middles = [[table.entry(one, known) for one in objects[hunk.start_now : hunk.end_now]] for hunk in where]
+        self._made = replaced(self._made, where, middles)
+        for at in _places(again, objects):
             entry = self._made[at]
             self._made[at] = table.entry(objects[at], {} if entry is None else {table.name(entry.row): [entry]})
         self._objects, self._common = objects, table.common
-        return list({one.key: one for one in self._made if one is not None}.values())
+        made = [one for one in self._made if one is not None]
+        if len(set(map(_MARK, made))) == len(made):
+            return made
+        return list({one.key: one for one in made}.values())
+
+
+def _places(some: Sequence[object], objects: Sequence[object]) -> Iterator[int]:
+    """The places of some objects, of those that are among these."""
+    if len(some) <= _FEW:
+        for one in some:
+            yield from islice(compress(count(), map(is_, objects, repeat(one))), 1)
+        return
+    places = dict(zip(map(id, objects), count()))
+    yield from (places[id(one)] for one in some if id(one) in places)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.core.splices import Mapped, change, splice, with_equals
+from exporter.core.splices import Hunk, Mapped, change, hunks, replaced, splice, with_equals
 
 _SEQUENCES = st.lists(st.integers(0, 5), unique=True, max_size=6)
 
@@ -19,6 +19,35 @@ def test_what_is_outside_of_a_splice_is_the_same(before: list[int], now: list[in
     changed = change(before, now)
     assert set(changed.added) == set(now[start:end_now]) - set(before[start:end_before])
     assert set(changed.removed) == set(before[start:end_before]) - set(now[start:end_now])
+
+
+_LONG = st.lists(st.integers(0, 2000), unique=True, max_size=400).map(sorted)
+
+
+@given(st.one_of(_SEQUENCES, _LONG), st.sets(st.integers(0, 2000), max_size=90), st.sets(st.integers(0, 400)))
+def test_what_is_outside_of_all_hunks_is_the_same(before: list[int], come: set[int], gone: set[int]) -> None:
+    left = [one for at, one in enumerate(before) if at not in gone]
+    now = sorted({*left, *come}) if before == sorted(before) else [*left, *(come - {*left})]
+    where = hunks(before, now)
+    assert replaced(before, where, [now[one.start_now : one.end_now] for one in where]) == now
+    nothing: list[list[int]] = [[] for _ in where]
+    turned = [Hunk(one.start_now, one.end_now, one.start, one.end) for one in where]
+    assert replaced(before, where, nothing) == replaced(now, turned, nothing)
+    changed = change(before, now)
+    assert set(changed.added) == {*now} - {*before}
+    assert set(changed.removed) == {*before} - {*now}
+    assert all(one.end > one.start or one.end_now > one.start_now for one in where)
+
+
+def test_hunks_are_as_small_as_what_has_changed() -> None:
+    before = [*range(100, 1100)]
+    now = [*before[:10], 1, 2, *before[10:500], 3, *before[501:900], *before[902:], 4]
+    assert hunks(before, now) == [
+        (10, 10, 10, 12),
+        (500, 501, 502, 503),
+        (900, 902, 902, 902),
+        (1000, 1000, 1000, 1001),
+    ]
 
 
 @given(st.lists(_SEQUENCES, max_size=6))
