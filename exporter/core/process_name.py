@@ -3,6 +3,8 @@
 import contextlib
 
 SCANNING = "exporter-scan"
+#: As long as a name may be.
+LAUNCHER = "exporter-launch"
 
 
 def name_process(name: str) -> None:

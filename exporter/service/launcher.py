@@ -8,20 +8,26 @@ twin                  start another launcher; its socket comes with the order
 statvfs PATH          call statvfs, in a process of its own: it may hang. The answer goes to the pipe that comes with it
 
 It answers the first two with `pid N`, or `error N`, an errno. What it starts becomes a child of the serving process,
-which adopts orphans (`core.privileges.adopt_orphans`): each is started by a process that ends at once. It imports
-little.
+which adopts orphans (`core.privileges.adopt_orphans`): each is started by a process that ends at once.
+
+It is a copy (fork) of the serving process from before that has loaded anything else, even before it knows its flags: so
+the memory of an interpreter is there once. Until the order `keep` it does nothing. This module imports little.
 """
 
 import errno
+import gc
 import os
 import select
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from typing import NamedTuple, NoReturn
 
-from exporter.core.interrupts import ignore_interrupts
-from exporter.core.privileges import READ_SEARCH, keep_only
+from exporter.core.interrupts import ignore_interrupts, interrupts_held
+from exporter.core.privileges import READ_SEARCH, holds, keep_only
+from exporter.core.process_name import LAUNCHER, name_process
+from exporter.service.systemd import forget_sockets
 
 _TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 #: Modules have hardly any cycles: to look for these while they are loaded takes a twelfth of that time.
@@ -30,7 +36,7 @@ _PUT_OFF = "from exporter.core.put_off import put_off; put_off(); "
 _START = f"{_FIND}{_PUT_OFF}from exporter.service.scan_process import main; main()"
 #: Starts a scanning process. `-P`: no module comes from the current directory, which may be one of a container.
 PROGRAM = (sys.executable, "-P", "-c", _START, _TOP)
-SCAN, TWIN, STATVFS = b"scan", b"twin", b"statvfs "
+KEEP, SCAN, TWIN, STATVFS = b"keep", b"scan", b"twin", b"statvfs "
 READY, STARTED, FAILED = b"ready", b"pid ", b"error "
 ORDER_BYTES = 8192
 _MOST_DESCRIPTORS = 2
@@ -139,7 +145,7 @@ def _execute(orders: int, output: int) -> None:
 def _become_twin(mine: socket.socket, given: int) -> None:
     """Go on as a launcher with another socket, in which nobody waits for this process to be started."""
     os.dup2(given, mine.fileno(), inheritable=False)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") > 0 else 1024)
+    _close_others()
     _Orders(mine).serve()
     os._exit(0)
 
@@ -159,10 +165,61 @@ def _reap() -> None:
         return
 
 
-def main() -> None:
+class Copied(NamedTuple):
+    """A launcher that waits for `keep`, and ends when its socket is closed."""
+
+    pid: int
+    channel: socket.socket
+
+
+def start_copy() -> Copied | OSError | None:
+    """Start a launcher as a copy of this process; why there is none, or None where it would have no more rights.
+
+    To be called before anything else is loaded.
+    """
+    if not holds(READ_SEARCH):
+        return None
+    gc.freeze()  # a look for cycles writes to each object, and a page that is written to is not shared any more
+    try:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, interrupts_held():
+            try:
+                pid = os.fork()
+            except OSError:
+                ours.close()
+                raise
+            if pid == 0:
+                _become_launcher(theirs)
+    except OSError as error:
+        return error
+    return Copied(pid, ours)
+
+
+def _become_launcher(theirs: socket.socket) -> NoReturn:
+    try:
+        name_process(LAUNCHER)
+        os.setpgid(0, 0)  # Ctrl-C in a terminal reaches the serving process only
+        os.dup2(theirs.fileno(), 0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _close_others()
+        forget_sockets()
+        _run()
+    finally:
+        os._exit(1)
+
+
+def _close_others() -> None:
+    """Close all descriptors but the standard ones: they are those of the process that was copied."""
+    most = os.sysconf("SC_OPEN_MAX")
+    os.closerange(3, most if most > 0 else 1024)
+
+
+def _run() -> None:
     """Run a launcher on standard input."""
     ignore_interrupts()
     channel = socket.socket(fileno=0)
+    if channel.recv(ORDER_BYTES) != KEEP:
+        return
     try:
         keep_only(READ_SEARCH)
     except OSError as error:

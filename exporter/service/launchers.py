@@ -10,20 +10,15 @@ import os
 import select
 import signal
 import socket
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from exporter.core.interrupts import interrupts_held
 from exporter.core.log import Logger
-from exporter.service.launcher import FAILED, ORDER_BYTES, READY, SCAN, STARTED, STATVFS, TWIN
+from exporter.service.launcher import FAILED, KEEP, ORDER_BYTES, READY, SCAN, STARTED, STATVFS, TWIN, Copied
 
 _WANTED = 2
 _START_SECONDS = 30.0
 _ANSWER_SECONDS = 5.0
 _AGAIN_SECONDS = 1.0
-_TOP = str(Path(__file__).parents[2])
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from exporter.service.launcher import main; main()"
 
 _log = Logger()
 
@@ -82,6 +77,14 @@ class _Launcher:
         self.channel.close()
 
 
+def end(copied: Copied) -> None:
+    """End a launcher that is not wanted."""
+    copied.channel.close()
+    with contextlib.suppress(OSError):
+        os.kill(copied.pid, signal.SIGKILL)
+        os.waitpid(copied.pid, 0)
+
+
 class Launchers:
     """Starts scanning processes by way of launchers."""
 
@@ -94,32 +97,18 @@ class Launchers:
         self.broken = ""
 
     @classmethod
-    def start(cls, without: Callable[[int, int], int]) -> "Launchers":
-        """Start a launcher, which has the capabilities of this process; wait for it. Raises OSError."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs, contextlib.ExitStack() as undo:
-            undo.callback(ours.close)
-            with interrupts_held():
-                pid = os.posix_spawn(
-                    sys.executable,
-                    [sys.executable, "-S", "-E", "-P", "-c", _START, _TOP],
-                    os.environ,
-                    file_actions=[
-                        (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
-                        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-                    ],
-                    setpgroup=0,
-                )
-            theirs.close()
-            ours.settimeout(_START_SECONDS)
-            said = ours.recv(ORDER_BYTES)
+    def of(cls, copied: Copied, without: Callable[[int, int], int]) -> "Launchers":
+        """Go on with a launcher that waits for this. Raises OSError; then it has ended."""
+        with contextlib.ExitStack() as undo:
+            undo.callback(end, copied)
+            copied.channel.settimeout(_START_SECONDS)
+            copied.channel.send(KEEP)
+            said = copied.channel.recv(ORDER_BYTES)
             if said != READY:
-                with contextlib.suppress(OSError):
-                    os.waitpid(pid, 0)
                 number = int(said.removeprefix(FAILED) or 0)
                 raise OSError(number, os.strerror(number) if number else "the launcher ended")
             undo.pop_all()
-            return cls([_Launcher(pid, ours)], without)
+        return cls([_Launcher(copied.pid, copied.channel)], without)
 
     @classmethod
     def none(cls, without: Callable[[int, int], int], why: str) -> "Launchers":

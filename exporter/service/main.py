@@ -12,6 +12,7 @@ from exporter.core.log import Logger
 from exporter.core.version import REVISION, VERSION
 from exporter.service import systemd
 from exporter.service.current import Current
+from exporter.service.launcher import Copied
 from exporter.service.sandbox import SandboxError
 from exporter.service.scan_supervisor import ScanSupervisor
 from exporter.service.spawn import Spawned
@@ -27,10 +28,14 @@ _LOOK_SECONDS = 5.0
 _log = Logger()
 
 
-async def serve(config: Config, passed: Sequence[socket], first: Spawned | None) -> None:
+async def serve(
+    config: Config, passed: Sequence[socket], first: Spawned | None, copied: Copied | OSError | None
+) -> None:
     """Serve until SIGTERM or SIGINT; raises AddressError, SettingsError or SandboxError at the start.
 
     `passed`: the listening sockets, where systemd has them. `first`: a scanning process that waits for its orders.
+    `copied`: see Starter.
+
     SandboxError also where the rights to scan were lost and only a restart helps, under systemd.
     """
     current = Current(config.root, own_processes=config.web.exporter_metrics)
@@ -51,13 +56,13 @@ async def serve(config: Config, passed: Sequence[socket], first: Spawned | None)
     sockets = passed or listen(config.web.listen)
     current.web = server.status
     loop = asyncio.get_running_loop()
-    with Starter(config, current) as starter:
+    with Starter(config, current, copied) as starter:
         supervisor = ScanSupervisor(config, current, starter.launch, first)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
         loop.add_signal_handler(signal.SIGHUP, partial(reload, asked=True))
         async with _background(supervisor.run()):
-            await supervisor.tried.wait()  # it starts while the launchers are started
+            await supervisor.tried.wait()
             starter.confine()
             for file in server.configuration.unreadable():
                 _log.warning("web_config.unreadable", file=file, consequence="a change is not read before a restart")

@@ -79,6 +79,9 @@ def _receive(copy: int, reading: int) -> "Config":
 
 def _serve(wait: "Callable[[], Config]") -> NoReturn:
     """Serve what `wait` returns, and end."""
+    from exporter.service.launcher import start_copy  # noqa: PLC0415 - see above
+
+    launcher = start_copy()
     from exporter.core.put_off import put_off  # noqa: PLC0415 - see above
 
     put_off()
@@ -98,7 +101,7 @@ def _serve(wait: "Callable[[], Config]") -> NoReturn:
     config = wait()
     log.configure(config.log.level, config.log.style)
     try:
-        asyncio.run(serve(config, sockets, first))
+        asyncio.run(serve(config, sockets, first, launcher))
     except (AddressError, SettingsError, SandboxError) as error:
         sys.exit(f"Error: {error}")
     sys.exit(0)

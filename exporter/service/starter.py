@@ -14,10 +14,11 @@ from typing import Self
 
 from exporter.config.settings import Config, SandboxMode
 from exporter.core import log
-from exporter.core.privileges import READ_SEARCH, adopt_orphans, holds
+from exporter.core.privileges import adopt_orphans
 from exporter.core.put_off import load_what_needs_rights
 from exporter.service.current import Current
-from exporter.service.launchers import Launchers
+from exporter.service.launcher import Copied
+from exporter.service.launchers import Launchers, end
 from exporter.service.sandbox import SandboxError, confine_serving, log_sandbox
 from exporter.service.spawn import spawn
 
@@ -27,7 +28,9 @@ _ROUND_SECONDS = 10.0
 class Starter:
     """Use as a context manager, in the event loop: at its end all processes below this one are ended."""
 
-    def __init__(self, config: Config, current: Current) -> None:
+    def __init__(self, config: Config, current: Current, copied: Copied | OSError | None) -> None:
+        """`copied`: a launcher that waits; why there is none; or None where one would have no more rights."""
+        self._copied = copied
         self._config = config
         self._current = current
         self._launchers: Launchers | None = None
@@ -47,11 +50,13 @@ class Starter:
             _kill(child)
 
     def confine(self) -> None:
-        """Start the launchers, and give up the rights of this process. Raises SandboxError."""
+        """Go on with the launchers, and give up the rights of this process. Raises SandboxError."""
         config, current = self._config, self._current
-        # Without the capability a launcher has no more rights than this process.
-        if config.sandbox is not SandboxMode.OFF and holds(READ_SEARCH):
-            launchers = self._start_launchers()
+        if config.sandbox is SandboxMode.OFF:
+            if isinstance(self._copied, Copied):
+                end(self._copied)
+        elif self._copied is not None:
+            launchers = self._start_launchers(self._copied)
             current.launchers, current.broken = lambda: launchers.pids, lambda: launchers.broken
             current.reach(launchers.statvfs)
             launchers.attach()
@@ -60,9 +65,11 @@ class Starter:
         current.landlock = confine_serving(config)
         log_sandbox("serving", current.landlock)
 
-    def _start_launchers(self) -> Launchers:
+    def _start_launchers(self, copied: Copied | OSError) -> Launchers:
         try:
-            return Launchers.start(spawn)
+            if isinstance(copied, OSError):
+                raise copied
+            return Launchers.of(copied, spawn)
         except OSError as error:
             why = f"the launcher cannot be started: {error.strerror}"
             if self._config.sandbox is SandboxMode.REQUIRED:

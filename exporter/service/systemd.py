@@ -16,8 +16,7 @@ def sockets() -> list[socket.socket]:
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return []
     number = os.environ.get("LISTEN_FDS", "")
-    for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
-        os.environ.pop(variable, None)  # not for the processes that this one starts
+    forget_sockets()
     if not (number.isascii() and number.isdecimal()):
         return []
     taken = []
@@ -25,6 +24,12 @@ def sockets() -> list[socket.socket]:
         os.set_inheritable(descriptor, False)
         taken.append(socket.socket(fileno=descriptor))
     return taken
+
+
+def forget_sockets() -> None:
+    """Have the processes that this one starts not told of any sockets."""
+    for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(variable, None)
 
 
 def is_there() -> bool:

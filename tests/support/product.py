@@ -16,7 +16,7 @@ from exporter.config.limits import Shown
 from exporter.config.settings import NO_CONTAINERD
 from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.model import Snapshot
-from exporter.core.process_name import SCANNING
+from exporter.core.process_name import LAUNCHER, SCANNING
 from exporter.expose.metrics.families import families
 from exporter.expose.metrics.render import render
 from exporter.expose.metrics.status import status_families
@@ -131,6 +131,13 @@ def scanning(process: int) -> list[int]:
 def workers(process: int) -> list[int]:
     """The workers below a process."""
     return [one for one in descendants(process) if b"worker_main" in _command_line(one)]
+
+
+def is_launcher(process: int) -> bool:
+    """Whether it is a launcher, or what one is about to start."""
+    with suppress(OSError):
+        return Path(f"/proc/{process}/comm").read_text().strip() == LAUNCHER
+    return False
 
 
 def _scans(process: int) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from exporter.core.landlock import version
 from tests.support.exporter import Exporter, exporter
 from tests.support.fresh import becomes_as_fresh
-from tests.support.product import descendants, needs, scanning, workers
+from tests.support.product import descendants, is_launcher, needs, scanning, workers
 from tests.support.roots import GraphRoot, change, graph_root
 from tests.support.waiting import DEADLINE, eventually
 
@@ -119,8 +119,7 @@ def _sets(process: int) -> dict[str, int]:
 
 
 def _launchers(process: int) -> list[int]:
-    program = b"exporter.service.launcher"
-    return [one for one in descendants(process) if program in Path(f"/proc/{one}/cmdline").read_bytes()]
+    return [one for one in descendants(process) if is_launcher(one)]
 
 
 def _info(running: Exporter) -> dict[str, Mapping[str, str]]:

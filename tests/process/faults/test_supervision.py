@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.exporter import exporter
 from tests.support.fresh import becomes_as_fresh
-from tests.support.product import descendants, needs, scanning, workers
+from tests.support.product import descendants, is_launcher, needs, scanning, workers
 from tests.support.roots import GraphRoot, change
 from tests.support.waiting import DEADLINE, eventually
 
@@ -90,8 +90,7 @@ def _foreign_streams(pid: int, said: Path) -> list[str]:
     found = []
     for one in (pid, *descendants(pid)):
         with contextlib.suppress(FileNotFoundError):  # it has ended
-            launcher = b"exporter.service.launcher" in Path(f"/proc/{one}/cmdline").read_bytes()
-            for number in (1, 2) if launcher else (0, 1, 2):
+            for number in (1, 2) if is_launcher(one) else (0, 1, 2):
                 leads = os.readlink(f"/proc/{one}/fd/{number}")
                 if leads not in {"/dev/null", str(said)} and not leads.startswith(("pipe:", "/dev/pts")):
                     found.append(f"{one}: {number}: {leads}")
@@ -108,7 +107,6 @@ def test_streams_that_are_closed(built: GraphRoot, tmp_path: Path, closed: str) 
     with said.open("w") as errors, subprocess.Popen(command, stdout=errors, stderr=errors) as process:
         try:
             eventually(lambda: workers(process.pid))
-            # A launcher that is being started has its socket before it has its name.
             eventually(
                 lambda: not _foreign_streams(process.pid, said), otherwise=lambda: _foreign_streams(process.pid, said)
             )
