@@ -1,5 +1,6 @@
 """`once`: scans once and prints the metrics."""
 
+import gc
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ def once(  # noqa: PLR0913 - one parameter for each flag
     from exporter.core.hang_probe import HANG_PROBE  # noqa: PLC0415
     from exporter.measure.pool.pool import pool_of  # noqa: PLC0415
 
+    gc.disable()  # what is made of a scan lasts until the end, and to look for circles in it costs a twentieth
     try:
         with HANG_PROBE.outside(), pool_of(workers, tree_timeout) as pool:
             pool.warm()

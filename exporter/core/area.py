@@ -52,6 +52,8 @@ class Area(Struct, frozen=True):
     `images`: it belongs to a copy of all images.
     `input`: the input of figures that is read there. `entry_input`: the input that is read in its entries, where that
     is another one.
+    `divided`: how most of its entries are measured: () is each as one tree, a path that this path in each of them is
+    one beside the rest. None: metadata that is no entry of a store says how, or that they are complete.
     `counted`: the short name under which the metric `store_entries` counts its entries; "" for none.
     """
 
@@ -68,6 +70,7 @@ class Area(Struct, frozen=True):
     fixed: bool = False
     objects: Collector | None = None
     images: bool = False
+    divided: Tree | None = None
     counted: str = ""
     input: Input | None = None
     entry_input: Input | None = None

@@ -39,9 +39,13 @@ class Descent:
         if names == self._names:
             return self._descriptors[-1]
         descriptors = self._descriptors
-        kept = _common(self._names, names)
-        if len(descriptors) > kept + 1:
-            self._cut(kept)
+        kept = 0
+        for one, other in zip(self._names[:_KEPT], names, strict=False):
+            if one != other:
+                break
+            kept += 1
+        while len(descriptors) > kept + 1:
+            os.close(descriptors.pop())
         self._names = names
         try:
             for name in names[kept:]:
@@ -70,11 +74,3 @@ class Descent:
         while len(self._descriptors) > length + 1:
             os.close(self._descriptors.pop())
         self._names = self._names[:length]
-
-
-def _common(some: Sequence[str], others: Sequence[str]) -> int:
-    """How many components two paths have in common, of those that are kept open."""
-    most = min(len(some), len(others), _KEPT)
-    if some[:most] == others[:most]:
-        return most
-    return next(at for at in range(most) if some[at] != others[at])

@@ -26,6 +26,7 @@ CONTAINERS = Area(
     deep=True,
     signature=Signature(changes=True, files=("config.v2.json", "hostconfig.json", "config.json"), has_events=True),
     objects=Collector.CONTAINERS,
+    divided=(),
     input=Input.CONTAINERS,
     entry_input=Input.CONTAINER_CONFIGS,
 )
@@ -37,6 +38,7 @@ VOLUMES = Area(
     watched=True,
     signature=Signature(changes=True, files=("_data", "opts.json", "config.json", "json")),
     objects=Collector.VOLUMES,
+    divided=("_data",),
     input=Input.VOLUMES,
 )
 #: What belongs to no single object.

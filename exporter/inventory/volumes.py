@@ -7,6 +7,7 @@ volume besides is in `volumes/metadata.db` (volume/service/db.go): driver, optio
 """
 
 import re
+import stat
 from functools import partial
 
 from msgspec.structs import replace
@@ -102,35 +103,34 @@ def _lost(name: str) -> Volume | None:
 
 
 def _read(reader: Reader, name: str) -> Volume | None:
-    volume = _read_files(reader, name)
-    return volume if volume is None else replace(volume, created=_created(reader, (*VOLUMES.path, name)))
-
-
-def _created(reader: Reader, home: Tree) -> float | None:
-    """When a volume came: when its directory got its entries. Docker writes them only then.
+    """Read a volume. It came when its directory got its entries: Docker writes them only then.
 
     CreatedAt of `docker volume inspect` is the ctime of this directory (moby 25 volume/local/local_unix.go), or of
     `_data` (moby 20.10). A restored backup has the time of the restore there, and this one in mtime.
     """
-    return reader.root.modified(home) or None
-
-
-def _read_files(reader: Reader, name: str) -> Volume | None:
     home = (*VOLUMES.path, name)
+    try:
+        status = reader.root.lstat(home)
+    except OSError:  # what is in it is read all the same, as far as it can be
+        return _read_files(reader, name, home, None)
+    linked = stat.S_ISLNK(status.st_mode) and reader.is_link(home)
+    return _read_files(reader, name, home, status.st_mtime or None, linked=linked)
+
+
+def _read_files(reader: Reader, name: str, home: Tree, created: float | None, *, linked: bool = False) -> Volume | None:
     anonymous = is_id(name)
-    linked = reader.is_link(home)
     if linked:  # what is in it is not known, and so are its options
-        return Volume(name, anonymous, home=home, link=True, optioned=True)
+        return Volume(name, anonymous, home=home, link=True, optioned=True, created=created)
     if reader.is_directory((*home, "_data")) or (linked := reader.is_link((*home, "_data"), harmless=True)):
         about, optioned = _options(reader, home)
         if not about and not optioned and not linked:  # nearly all
-            return Volume(name, anonymous, tree=(*home, "_data"), home=home)
+            return Volume(name, anonymous, tree=(*home, "_data"), home=home, created=created)
         kind, device, options = (text(about, key) or text(about, old) for key, old in _OLD_KEYS.items())
         known = bool(about) or not optioned
         # As needsMount of volume/local/local_unix.go.
         data = (*home, "_data") if known and not (kind or device) else None
         facts = Volume(name, anonymous, mount_type=kind, device=device, options=options, optioned=optioned)
-        return replace(facts, tree=None if linked else data, home=home, link=linked)
+        return replace(facts, tree=None if linked else data, home=home, link=linked, created=created)
     names = reader.names(home)
     if "config.json" in names:
         config = reader.json((*home, "config.json"))
@@ -143,7 +143,7 @@ def _read_files(reader: Reader, name: str) -> Volume | None:
     tree = (*_VFS, name) if anonymous and reader.is_directory((*_VFS, name)) else None
     if tree is None and {"config.json", "json"} & {*names}:
         reader.gap(Input.VOLUMES, (*_VFS, name), MISSING, object_id=name)
-    return Volume(name, anonymous, tree=tree, home=home)
+    return Volume(name, anonymous, tree=tree, home=home, created=created)
 
 
 def _options(reader: Reader, home: Tree) -> tuple[Json, bool]:

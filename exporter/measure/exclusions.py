@@ -48,12 +48,28 @@ class Exclusions:
 
     def add(self, tree: Tree, *, mount: bool = False, store: bool = False) -> None:
         """Leave out `tree`, given by its components from here, or what is in it if it is a store."""
+        if not store and self._add_in_new(tree, mount=mount):
+            return
         way = self._way(tree)
         node = way[-1]
         node.leaf = node.leaf or not store
         node.mount = node.mount or mount
         node.store = node.store or store
         _share(way, tree)
+
+    def _add_in_new(self, tree: Tree, *, mount: bool) -> bool:
+        """Leave out `tree` if nothing is left out yet of the directory in which it is, as with each of many volumes."""
+        *path, directory, name = tree if len(tree) > 1 else ("", "", "")
+        node = self
+        for one in path:
+            below = node.below.get(one)
+            if below is None or below.shared:
+                return False
+            node = below
+        if not directory or directory in node.below or node.below is _NOTHING_BELOW:
+            return False
+        node.below[directory] = _around(False, False, name, True, mount)  # written as in `_share`: cached
+        return True
 
     def _way(self, tree: Tree) -> "list[Exclusions]":
         """This, and what there is on the way to `tree`: each may be changed."""
@@ -84,6 +100,10 @@ class Exclusions:
         for name in tree:
             node = node.below.get(name, NOTHING)
         return node
+
+    def leaves_out_as(self, other: "Exclusions") -> bool:
+        """Whether walks from here and from there leave out the same."""
+        return self is other or (self.store == other.store and self.below == other.below)
 
     def listed(self) -> "tuple[Excluded, ...]":
         """What to send of this: without the parts that no walk from here reaches. Empty if nothing is left out."""

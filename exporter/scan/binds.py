@@ -9,7 +9,6 @@ import stat
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import suppress
 
 from msgspec import Struct, field
@@ -60,12 +59,9 @@ class Binds:
         self.measured: dict[Tree, Measured] = {}
         self._settings = settings
         self._found = _Found()
+        #: The trees to measure.
+        self.trees: frozenset[Tree] = frozenset()
         self._problems: dict[Tree, list[Problem]] = {}
-
-    @property
-    def trees(self) -> AbstractSet[Tree]:
-        """The trees to measure."""
-        return {*self._found.trees.values()}
 
     @property
     def growing(self) -> dict[Tree, bool]:
@@ -90,7 +86,7 @@ class Binds:
 
     def forget(self) -> None:
         """Forget the sources of a root that is gone."""
-        self.measured, self._problems, self._found = {}, {}, _Found()
+        self.measured, self._problems, self._found, self.trees = {}, {}, _Found(), frozenset()
         self.changes += 1
 
     def identify(self) -> dict[Tree, tuple[int, int]]:
@@ -115,11 +111,11 @@ class Binds:
         found = self._resolve_all(chosen, mounts) if chosen else _Found()
         self.changes += (found.trees, found.problems) != (self._found.trees, self._found.problems)
         self._found = found
-        trees = self.trees
+        trees = self.trees = frozenset(found.trees.values())
         for known in (self.measured, self._problems):
             for gone in known.keys() - trees:
                 del known[gone]
-        return trees - self.measured.keys() - self._problems.keys()
+        return {*trees} - self.measured.keys() - self._problems.keys()
 
     def tasks(self, trees: Iterable[Tree], pace: float) -> list[Task]:
         """The tasks for the pool. Mounts below a source are not entered, as `du -x` does not."""

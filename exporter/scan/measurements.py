@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
@@ -176,14 +177,26 @@ class Measurements:
         return found | {key for key in self.plan.differences if unknown and key not in self.differences}
 
     def tasks(
-        self, trees: Collection[Tree], comparisons: Collection[LayerKey], pace: float, first: Collection[Tree] = ()
+        self,
+        trees: Collection[Tree],
+        comparisons: Collection[LayerKey],
+        pace: float,
+        *,
+        first: Collection[Tree] = (),
+        begun: Mapping[Tree, Task] = MappingProxyType({}),
     ) -> list[Task]:
         """The tasks for the pool, those of the `first` trees before others of the same weight.
 
-        `pace` is the fraction of a core that a large tree may use.
+        `pace` is the fraction of a core that a large tree may use. `begun`: tasks that the pool has, which are used
+        where they leave out the same.
         """
         exclusions = self.plan.exclusions
-        tasks = [Task(tree, exclusions.at(tree), pace=pace, weight=self._weight(tree)) for tree in sorted(trees)]
+        tasks = []
+        for tree in sorted(trees):
+            prune, known = exclusions.at(tree), begun.get(tree)
+            if known is None or not known.prune.leaves_out_as(prune):
+                known = Task(tree, prune, pace=pace, weight=self._weight(tree))
+            tasks.append(known)
         for key in sorted(comparisons):
             changes = self.plan.differences[key]
             if changes.new in self.plan.trees:
@@ -207,7 +220,8 @@ class Measurements:
         before = self.measured.get(task.tree)
         if result.measured is not None:
             self._stale.discard(task.tree)
-            (self._partial.add if self._lacks(task) else self._partial.discard)(task.tree)
+            lacks = task.trouble is not None and self._lacks(task)
+            (self._partial.add if lacks else self._partial.discard)(task.tree)
             self._remember(task.tree, result.measured)
             self.changes += before is None or _differs(before, result.measured)
         elif before is not None and task.trouble and Reason.VANISHED in task.trouble.counts:

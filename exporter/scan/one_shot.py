@@ -63,7 +63,7 @@ def _fulfil(
 
 def _scan(scanner: Scanner, meanwhile: Callable[[], object], turn: Callable[[Scanner], object] | None) -> Snapshot:
     try:
-        scanner.begin(Trigger.STARTUP, Dirty(everything=True))
+        scanner.begin(Trigger.STARTUP, Dirty(everything=True), whole=turn is None)
     except RootError:
         return scanner.snapshot()
     with contextlib.suppress(RuntimeError):  # no thread can be started: the caller does it later

@@ -7,6 +7,7 @@ of them.
 
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
@@ -36,6 +37,7 @@ from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Result, Task
 from exporter.scan.binds import Binds
 from exporter.scan.disks import LayerHomes, disks_of, further_roots, has_subvolumes
+from exporter.scan.early import EarlyTrees, early_trees
 from exporter.scan.hard_links import gained_links
 from exporter.scan.in_use import written_now
 from exporter.scan.measurements import Measurements
@@ -219,15 +221,22 @@ class Scanner:
         root.forget_listings()
 
     def begin(
-        self, trigger: Trigger, dirty: Dirty, root: DataRoot | None = None, areas: RootAreas | None = None
+        self,
+        trigger: Trigger,
+        dirty: Dirty,
+        root: DataRoot | None = None,
+        areas: RootAreas | None = None,
+        *,
+        whole: bool = False,
     ) -> None:
         """Read the dirty metadata, and submit the new and the dirty trees to the pool.
 
         `root` and `areas`: if the caller has the root open. Without them the root is opened; raises RootError.
+        `whole`: nobody asks for a figure before all are there, so that trees need not wait for the metadata.
         """
         if root is None:
             with self.open_root() as opened:
-                self.begin(trigger, dirty, opened)
+                self.begin(trigger, dirty, opened, whole=whole)
             return
         stats = ScanStats()
         identities = {**root.identities, **self._binds.identify()}
@@ -237,6 +246,11 @@ class Scanner:
         self._pool.use(root.path, identities)
         if dirty.everything:
             self._listings.clear()
+        early = EarlyTrees()
+        if whole and not len(self._cache):
+            early = early_trees(root, find_areas(root))
+            self._pool.look_far_ahead()
+            self._pool.submit([*early.tasks.values()])
         self._metadata.read(root, dirty, stats)
         plan = self._planner.make(root, self.inventory, areas or find_areas(root))
         wanted = self._measurements.adopt(plan, {top: root_entry(root, top) for top in root.tops}, dirty)
@@ -249,8 +263,9 @@ class Scanner:
         self._listings.end()
         comparisons = self._measurements.comparisons(wanted, unknown=True)
         first = () if self._complete else written_now(self.inventory)
-        tasks = self._measurements.tasks(wanted | linked, comparisons, pace=1.0, first=first)
-        self._start(trigger, stats, tasks, whole=dirty.everything)
+        begun = early.begun(root)
+        tasks = self._measurements.tasks(wanted | linked, comparisons, pace=1.0, first=first, begun=begun)
+        self._start(trigger, stats, tasks, whole=dirty.everything, begun=begun)
         if binds:  # no sum waits for them: a source may be all of the host
             self._start(Trigger.AUDIT, ScanStats(), binds)
 
@@ -357,29 +372,41 @@ class Scanner:
         """Save the figures of image layers for the next start."""
         self._measurements.store_in(self._cache)
 
-    def _start(self, trigger: Trigger, stats: ScanStats, tasks: list[Task], *, whole: bool = False) -> None:
+    def _start(
+        self,
+        trigger: Trigger,
+        stats: ScanStats,
+        tasks: list[Task],
+        *,
+        whole: bool = False,
+        begun: Mapping[Tree, Task] = MappingProxyType({}),
+    ) -> None:
+        """Start a run of these tasks. The pool has those that are `begun`."""
         trees = sum(task.changes is None for task in tasks)
         current = ScanRun(trigger, stats, pending=set(tasks), trees=trees, whole=whole)
         if not self._complete:
             self._progress = Progress(trees=len(self.plan.trees))
         self._runs.add(current, tasks)
-        self._pool.submit(tasks)
+        self._pool.submit([task for task in tasks if begun.get(task.tree) is not task] if begun else tasks)
 
     def _note_result(self, result: Result) -> None:
         """Note one result, unless its tree is gone or is being measured once more."""
         task, measurements = result.task, self._measurements
         run = self._runs.finish(task)
-        if run is not None and task.tree in self._binds.trees:
+        if run is None:
+            return
+        if task.tree in self._binds.trees:
             run.grew[task.tree] = self._binds.note(result)
             run.note(Collector.VOLUMES, task, result.entries)
             return
         collector = measurements.plan.trees.get(task.tree)
-        if run is None or collector is None:
+        if collector is None:
             return
-        measurements.refuse_excess(result)
+        if result.measured is not None and result.measured.links.blocks:
+            measurements.refuse_excess(result)
+            if gained_links(measurements.measured.get(task.tree), result.measured):
+                run.linked.add(task.tree)
         run.note(collector, task, result.entries)
-        if result.measured is not None and gained_links(measurements.measured.get(task.tree), result.measured):
-            run.linked.add(task.tree)
         grew = measurements.note_result(result, collector)
         if grew is not None:
             run.grew[task.tree] = grew

@@ -70,15 +70,17 @@ def _named(name: str, more: str = "") -> Area:
     return Area((name,), label=f"layers of the {name} driver{more}", input=Input.LAYER_STORES)
 
 
-def _layers(*path: str, fixed: bool = False) -> Area:
+def _layers(*path: str, fixed: bool = False, divided: Tree = ()) -> Area:
     """A directory with one entry for each layer."""
     label = f"layers of the {path[0]} driver" if len(path) == 1 else ""
-    return Area(path, label, store=True, watched=True, fixed=fixed, counted=path[-1], input=Input.LAYER_STORES)
+    source = Input.LAYER_STORES
+    return Area(path, label, store=True, watched=True, fixed=fixed, divided=divided, counted=path[-1], input=source)
 
 
 def _small(*path: str) -> Area:
     """Mount points or short names, which come and go together with the layers."""
-    return Area(path, store=True, audited=False, fixed=True, counted=path[-1], input=Input.LAYER_STORES)
+    source = Input.LAYER_STORES
+    return Area(path, store=True, audited=False, fixed=True, divided=(), counted=path[-1], input=source)
 
 
 AUFS = Driver(
@@ -109,7 +111,7 @@ DEVICEMAPPER = Driver(
 OVERLAY = Driver(
     "overlay",
     ("overlay",),
-    (_layers("overlay"),),
+    (_layers("overlay", divided=("root",)),),
     inner=("root", "upper"),
     links_files=True,
     lower_file=True,
@@ -125,7 +127,7 @@ VFS = Driver(
 OVERLAY2 = Driver(
     "overlay2",
     ("overlay2",),
-    (_layers("overlay2"), _small("overlay2", "l")),
+    (_layers("overlay2", divided=("diff",)), _small("overlay2", "l")),
     sums_files=True,
     inner=("diff",),
     links=("overlay2", "l"),
@@ -134,7 +136,7 @@ OVERLAY2 = Driver(
 FUSE_OVERLAYFS = Driver(
     "fuse-overlayfs",
     ("fuse-overlayfs",),
-    (_layers("fuse-overlayfs"), _small("fuse-overlayfs", "l")),
+    (_layers("fuse-overlayfs", divided=("diff",)), _small("fuse-overlayfs", "l")),
     inner=("diff",),
     links=("fuse-overlayfs", "l"),
     own=("l",),

@@ -36,6 +36,7 @@ class GraphLayout:
             signature=Signature(changes=True, files=("json", "layersize"), has_events=True),
             immutable=True,  # renamed into place when it is complete; downloads in `_tmp` grow
             objects=Collector.IMAGES,
+            divided=(),
             images=True,
             counted="graph",
             input=Input.IMAGE_CONFIGS,

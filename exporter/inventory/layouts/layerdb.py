@@ -42,6 +42,7 @@ def _area(
         signature=signature,
         audited=False,
         objects=Collector.IMAGES,
+        divided=(),
         counted=counted,
         input=source,
     )

@@ -135,6 +135,10 @@ class Pool:
         for worker in [worker for worker in self._supervisor.workers if worker.work]:
             self._supervisor.end_worker(worker)
 
+    def look_far_ahead(self) -> None:
+        """Give the workers more work than usual of what is submitted next: nobody asks for results for a while."""
+        self._supervisor.look_far_ahead()
+
     def submit(self, tasks: list[Task]) -> None:
         """Add tasks, the heaviest first."""
         for task in sorted(tasks, key=lambda task: -task.weight):
@@ -231,8 +235,9 @@ class Pool:
     def _measured_several(self, worker: WorkerHandle, answers: MeasuredTrees) -> None:
         """Take the sums of many small trees: most are whole, and their figures."""
         items, finished = self._items, self._finished
-        for number, device, inode, changed, size, blocks, inodes, entries, skipped in unpack_rows(answers.rows):
-            worker.done(number)
+        rows = [*unpack_rows(answers.rows)]
+        worker.done(*[row[0] for row in rows])
+        for number, device, inode, changed, size, blocks, inodes, entries, skipped in rows:
             item = items.pop(number, None)
             if item is None or item.attempt != item.task.attempt:
                 continue

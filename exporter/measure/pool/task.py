@@ -147,10 +147,14 @@ def _alone(item: WorkItem) -> Work:
 
 def _together(items: list[WorkItem]) -> MeasureTrees:
     kinds: dict[tuple[Excluded, ...], int] = {(): 0}
-    numbers, trees, which = [], [], []
+    #: The numbers of kinds by the object that says what is left out: many trees have the same one.
+    known = {id(NOTHING): 0}
+    which = []
     for item in items:
-        task = item.task
-        numbers.append(item.number)
-        trees.append(task.tree)
-        which.append(0 if task.prune is NOTHING else kinds.setdefault(task.prune.listed(), len(kinds)))
+        prune = item.task.prune
+        at = known.get(id(prune))
+        if at is None:
+            at = known[id(prune)] = kinds.setdefault(prune.listed(), len(kinds))
+        which.append(at)
+    numbers, trees = [item.number for item in items], [item.task.tree for item in items]
     return MeasureTrees(numbers, items[0].pace, trees, [*kinds], which, items[0].most)

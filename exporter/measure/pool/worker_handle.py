@@ -41,6 +41,8 @@ _AHEAD_SECONDS = 0.02
 _LEAST_AHEAD, _MOST_AHEAD = 32, 1024
 #: Most orders and answers fit into a pipe of this size.
 _PIPE_BYTES = 1 << 20
+#: The answers to so many items fit into it.
+MOST_UNREAD = 14_000
 
 
 class WorkerHandle:
@@ -108,12 +110,14 @@ class WorkerHandle:
         self.asked = False
         self.ask_after = time.monotonic() + (0 if anything else _NOTHING_TO_SHARE_SECONDS)
 
-    def done(self, number: int) -> None:
-        """Note that it does not have a work item any more."""
-        if number in self.work:
-            del self.work[number]
-            self.at = 0
-            self._done += 1
+    def done(self, *numbers: int) -> None:
+        """Note that it does not have these work items any more."""
+        work = self.work
+        for number in numbers:
+            if number in work:
+                del work[number]
+                self.at = 0
+                self._done += 1
         self.began = self.moved
         self.paced = self.paced and bool(self.work)
 

@@ -10,6 +10,7 @@ import struct
 import sys
 import time
 from collections import deque
+from functools import lru_cache
 
 from exporter.core.data_root import DataRoot, reason_of
 from exporter.core.fault import fault_of
@@ -54,8 +55,16 @@ _PROBLEMS_KEPT = 100
 #: So many small trees are reported at once.
 _ROWS_SENT = 256
 _WHOLE = (WHOLE,)
+#: So many exclusions are kept, once they were made.
+_FEW = 4
 #: For so long the root is taken to be the same: it is opened for many small trees together.
 _ROOT_SECONDS = 0.1
+
+
+@lru_cache(64)
+def _few(listed: tuple[Excluded, ...]) -> Exclusions:
+    """The exclusions that many trees have, such as all volumes."""
+    return Exclusions.of(listed)
 
 
 class _ErrorLog:
@@ -258,7 +267,8 @@ class Worker:
 
     def _measure(self, root: DataRoot, order: MeasureTree) -> None:
         if order.exclusions is not self._listed:
-            self._listed, self._exclusions = order.exclusions, Exclusions.of(order.exclusions)
+            few = len(order.exclusions) <= _FEW
+            self._listed, self._exclusions = order.exclusions, (_few if few else Exclusions.of)(order.exclusions)
         flat = None if order.starts else measure_flat(root, order.tree, self._exclusions)
         if flat is not None and self._add_row(*flat):
             return

@@ -21,5 +21,5 @@ def test_trees_of_containers_that_run_or_may_run_come_first() -> None:
     trees = [one.content for one in inventory.layers if one.content] + [
         one.tree for one in inventory.volumes if one.tree
     ]
-    tasks = Measurements().tasks(trees, (), 1.0, first)
+    tasks = Measurements().tasks(trees, (), 1.0, first=first)
     assert [task.tree for task in tasks] == [*sorted(first), *sorted({*trees} - first)]

@@ -1,0 +1,70 @@
+"""The trees that workers are given before the metadata is read, so that both is done at the same time.
+
+It is for a command that waits for the whole of one scan. Into which trees a root is divided is only known when its
+metadata has been read, but most entries of stores are divided as their area says. What is divided otherwise is measured
+again as it should be.
+
+A layer counts as complete when an entry of another store says so. All stores are listed before the first tree is given
+away, and a scan reads what it has listed: so what it takes for complete was so when its tree was measured. Where a
+database says it instead, layers wait for it.
+"""
+
+from contextlib import suppress
+
+from msgspec import Struct, field
+
+from exporter.core.data_root import DataRoot
+from exporter.core.knowledge import Input
+from exporter.core.listings import Names
+from exporter.core.measured import Tree, is_within, root_of
+from exporter.inventory.areas import RootAreas, table
+from exporter.inventory.layouts import buildkit
+from exporter.measure.exclusions import NOTHING, Exclusions
+from exporter.measure.pool.task import Task
+
+
+class EarlyTrees(Struct, frozen=True):
+    """The tasks for these trees, and the listings that they are made of."""
+
+    tasks: dict[Tree, Task] = field(default_factory=dict)
+    listings: dict[Tree, Names] = field(default_factory=dict)
+
+    def begun(self, root: DataRoot) -> dict[Tree, Task]:
+        """The tasks that may be used; none where a store was listed again, and has changed."""
+        try:
+            same = all(root.names(store) is names for store, names in self.listings.items())
+        except OSError:
+            same = False
+        return self.tasks if same else {}
+
+
+def early_trees(root: DataRoot, areas: RootAreas) -> EarlyTrees:
+    """Find the trees that can be measured before the metadata is read; none with a mount in it, or in a mount."""
+    found = EarlyTrees()
+    layers_wait = root.is_directory(buildkit.HOME)
+    around = {mount[:end] for mount in root.mounts for end in range(1, len(mount) + 1)}
+    for store in areas.stores:
+        area = table().of(store)
+        if area.divided is None or root_of(store) or is_within(store, root.mounts):
+            continue
+        if layers_wait and area.input is Input.LAYER_STORES:
+            continue
+        with suppress(OSError):  # then a reader counts that
+            found.listings[store] = root.names(store)
+    for store, names in found.listings.items():
+        inner = table().of(store).divided or ()
+        outside = _without(inner)
+        trees = [tree for name in names if (tree := (*store, name)) not in around and not areas.is_store(tree)]
+        found.tasks.update((tree, Task(tree, outside)) for tree in trees)
+        if inner:
+            found.tasks.update((tree, Task(tree, NOTHING)) for tree in [(*tree, *inner) for tree in trees])
+    return found
+
+
+def _without(inner: Tree) -> Exclusions:
+    """What is left out of an entry, as the plan of a root has it."""
+    if not inner:
+        return NOTHING
+    around = Exclusions()
+    around.add(("", *inner))
+    return around.at(("",))
