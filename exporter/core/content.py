@@ -58,7 +58,7 @@ class Hold(Struct, frozen=True):
     flat: bool = False
 
 
-class Blob(Struct, frozen=True):
+class Blob(Struct, frozen=True, gc=False):
     """One blob, of which there is one file for all namespaces.
 
     `tree`: its file; None where there is none. `size`: its bytes as the store wrote them down. `namespaces`: those

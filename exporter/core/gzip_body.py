@@ -23,7 +23,7 @@ _PAGE = 1 << 8
 _ZEROS = memoryview(bytes(16 * 1024))
 
 
-class GzipBody(Struct, frozen=True):
+class GzipBody(Struct, frozen=True, gc=False):
     """Deflated content that ends at a byte boundary, so that more can follow.
 
     `deflated`, one piece after the other, refers to nothing before its beginning. `length` and `checksum` (CRC-32) are

@@ -35,7 +35,7 @@ class Problem(Struct, frozen=True):
     detail: str = ""
 
 
-class Layer(Struct, frozen=True):
+class Layer(Struct, frozen=True, gc=False):
     """A layer that is on disk in a graph driver's directory; `id` is the name of its directory there.
 
     `content` holds its files; `home` is the directory around it where the driver keeps more than files.
@@ -81,7 +81,7 @@ class Layer(Struct, frozen=True):
         return (self.content,) if self.home is None else (self.content, self.home)
 
 
-class Image(Struct, frozen=True):
+class Image(Struct, frozen=True, gc=False):
     """An image and its chain of layers, its own first, as far up as it is on disk without a gap.
 
     `references` are (repository, tag), sorted; `digests` are `repository@sha256:...`. `listed` is false for
@@ -135,7 +135,7 @@ class Image(Struct, frozen=True):
         return bool(self.references or self.digests)
 
 
-class Mount(Struct, frozen=True):
+class Mount(Struct, frozen=True, gc=False):
     """A mount of a container.
 
     `kind` is bind, volume, tmpfs, image, secret or config. `source` is a host path, or the name of the volume or the
@@ -151,7 +151,7 @@ class Mount(Struct, frozen=True):
     driver: str = ""
 
 
-class Log(Struct, frozen=True):
+class Log(Struct, frozen=True, gc=False):
     """A container's log. None: not known. `files` includes rotated ones.
 
     `missing`: its driver writes to a file here, and that file is not there.
@@ -164,7 +164,7 @@ class Log(Struct, frozen=True):
     missing: bool = False
 
 
-class Container(Struct, frozen=True):
+class Container(Struct, frozen=True, gc=False):
     """A container as its metadata files describe it; None and "" stand for what they do not say.
 
     `pid` and `started` are what the daemon wrote of its process. `waits_unwritten`: when the engine waits to
@@ -250,7 +250,7 @@ class Container(Struct, frozen=True):
         return self.state in (ContainerState.DEAD, ContainerState.REMOVING)
 
 
-class Volume(Struct, frozen=True):
+class Volume(Struct, frozen=True, gc=False):
     """A volume that Docker keeps; `tree` is None where its data is not a directory below the root.
 
     `mount_type`, `device` and `options` are what the local driver mounts on that directory while a container uses it.
@@ -278,7 +278,7 @@ class Volume(Struct, frozen=True):
         return (*self.home, "_data") if self.home and elsewhere else self.tree
 
 
-class BuildRecord(Struct, frozen=True):
+class BuildRecord(Struct, frozen=True, gc=False):
     """One record of BuildKit's cache. `size` is what BuildKit wrote down, in bytes; else that of `content`.
 
     `shared`: its layer is one of an image as well. `namespace`: that of containerd, where its data is in such a store;

@@ -18,7 +18,7 @@ from exporter.figures.layer_sizes import LayerSizes
 K = TypeVar("K", LayerKey, ImageKey)
 
 
-class ContainerFigures(Struct, frozen=True):
+class ContainerFigures(Struct, frozen=True, gc=False):
     """The sizes of a container in bytes. None: the layers could not be measured."""
 
     writable_size: int | None

@@ -20,7 +20,7 @@ from exporter.figures.difference import Difference
 from exporter.figures.layer_sizes import LayerSizes
 
 
-class ImageFigures(Struct, frozen=True):
+class ImageFigures(Struct, frozen=True, gc=False):
     """An image's sizes in bytes, its users and its state; None where these are not known.
 
     `content` and `unpacked` are the blobs and the snapshots of an image of containerd, and None for others.

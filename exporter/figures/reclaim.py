@@ -78,6 +78,8 @@ class Reclaimer:
         for tree in touched | difference.trees:
             unknown = self._owners.is_unknown(tree, difference.now, others)
             (self._unknown.add if unknown else self._unknown.discard)(tree)
+        if not self._unknown:
+            self._unknown = set()  # until the end of the first scan it has nearly all trees, and a set never shrinks
 
     def _move(self, trees: tuple[Tree, ...], before: int | None, now: int | None) -> None:
         """Note that trees go at another time; None: the object is not there."""

@@ -103,14 +103,17 @@ class EventReader(InotifyFD):
     def watch(self, root: str, tree: Tree, *, deep: bool, written: bool) -> None:
         """Watch a directory; raises OSError. See `Watcher.start`. This thread must not run yet."""
         one = DeepDirectory(self, root, tree) if deep else Directory(self.mailbox, tree)
-        self.add(os.path.join(root, *tree), one, InotifyConstants.IN_MODIFY if written else 0)
+        self.add(os.path.join(root, *tree), one, id(one), InotifyConstants.IN_MODIFY if written else 0)
         self.directories.append(one)
         if isinstance(one, DeepDirectory):
             one.watch_homes()
 
-    def add(self, path: str, directory: "Directory", more: int = 0) -> WatchDescriptor:
-        """Have a directory told of the events at a path, also of those in the mask `more`; raises OSError."""
-        return self.add_callback(os.fsencode(path), Mask(_OF_ENTRIES | more), directory, CallbackId(id(directory)))
+    def add(self, path: str, directory: "Directory", number: int, more: int = 0) -> WatchDescriptor:
+        """Have a directory told of the events at a path, also of those in the mask `more`; raises OSError.
+
+        `number`: stands for this path among those at which a directory is told of events.
+        """
+        return self.add_callback(os.fsencode(path), Mask(_OF_ENTRIES | more), directory, CallbackId(number))
 
     def run(self) -> None:
         """Read events until `stop`."""
@@ -160,13 +163,14 @@ class Directory(WatchCallback):
 class DeepDirectory(Directory):
     """A watched directory in which all directories, the homes of objects, are watched as well."""
 
-    __slots__ = ("_homes", "_path", "_reader")
+    __slots__ = ("_homes", "_path", "_reader", "_watches")
 
     def __init__(self, reader: EventReader, root: str, tree: Tree) -> None:
         super().__init__(reader.mailbox, tree)
         self._reader = reader
         self._path = os.path.join(root, *tree)
-        self._homes: dict[str, tuple[WatchDescriptor, CallbackId]] = {}
+        self._homes = _Homes(reader.mailbox, tree)
+        self._watches: dict[str, WatchDescriptor] = {}
 
     def watch_homes(self) -> None:
         """Watch the homes that are there."""
@@ -188,18 +192,40 @@ class DeepDirectory(Directory):
 
     def on_queue_overflow(self) -> None:
         """Watch the homes anew: some may have come or gone."""
-        self._unwatch([*self._homes])
+        self._unwatch([*self._watches])
         self.watch_homes()
 
     def _watch(self, name: str) -> None:
         """Watch a home. What was made in it before is read with it, since it has just come."""
-        if name in self._homes:
+        if name in self._watches:
             return
-        home = Directory(self._mailbox, (*self.tree, name))
         with contextlib.suppress(OSError):  # it is gone again, or there are no more watches: that is noticed by a look
-            self._homes[name] = self._reader.add(os.path.join(self._path, name), home), CallbackId(id(home))
+            watch = self._reader.add(os.path.join(self._path, name), self._homes, id(name))
+            self._watches[name], self._homes.names[watch] = watch, name
 
     def _unwatch(self, names: Iterable[str]) -> None:
-        known = [self._homes.pop(name) for name in names if name in self._homes]
+        watches = [self._watches.pop(name) for name in names if name in self._watches]
+        # Those that are not among the names the kernel has removed.
+        known = [(one, self._homes.names.pop(one)) for one in watches if one in self._homes.names]
         with contextlib.suppress(OSError):
-            self._reader.remove_callbacks(known)
+            self._reader.remove_callbacks([(watch, CallbackId(id(name))) for watch, name in known])
+
+
+class _Homes(Directory):
+    """The homes in a deep directory: one object for all of them, since there may be ten thousand."""
+
+    __slots__ = ("names",)
+
+    def __init__(self, mailbox: Mailbox, tree: Tree) -> None:
+        super().__init__(mailbox, tree)
+        self.names: dict[WatchDescriptor, str] = {}
+
+    def on_event(self, event: InotifyEvent) -> None:
+        """Note an event of an entry of a home."""
+        home = self.names.get(event.wd)
+        if event.name and home is not None:
+            self._mailbox.add((*self.tree, home, os.fsdecode(event.name)))
+
+    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+        """Note that the watch of a home is gone. One with the same number may be that of another home by then."""
+        self.names.pop(wd, None)

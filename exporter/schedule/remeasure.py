@@ -22,7 +22,7 @@ _BATCH_ENTRIES = 20_000
 _NO_BINDS: Mapping[Tree, bool] = {}
 
 
-class _DueTree(Struct):
+class _DueTree(Struct, gc=False):
     """One tree. `dated`: when it was measured (Unix seconds). `due`: when it is due (monotonic clock).
 
     `area`: the label with which its age is served; "" for none. `active`: something that runs may write to it.

@@ -27,7 +27,7 @@ _NONE: frozenset[str] = frozenset()
 _LONGEST_LIST = MOST_LAYERS * len(f"{'0' * 64}{INIT}\n")
 
 
-class Place(Struct, frozen=True):
+class Place(Struct, frozen=True, gc=False):
     """Where one layer is: `content` has its files; `home` is the directory around it, None where that has no more."""
 
     content: Tree

@@ -19,7 +19,7 @@ _MERGED = b"buildkit.mergeUsageSize"
 _MOST_DIGITS = 19
 
 
-class ImageEntry(Struct, frozen=True):
+class ImageEntry(Struct, frozen=True, gc=False):
     """An image of a namespace: the blob that it begins with."""
 
     target: str
@@ -27,7 +27,7 @@ class ImageEntry(Struct, frozen=True):
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-class BlobEntry(Struct, frozen=True):
+class BlobEntry(Struct, frozen=True, gc=False):
     """A blob that a namespace knows; `size` in bytes. `gc`: the labels for the garbage collector."""
 
     size: int | None
@@ -41,7 +41,7 @@ class SnapshotKey(NamedTuple):
     key: str
 
 
-class SnapshotEntry(Struct, frozen=True):
+class SnapshotEntry(Struct, frozen=True, gc=False):
     """A snapshot that a namespace knows. `name` is what the snapshotter calls it, `parent` a key, "" for none.
 
     `gc`: the labels for the garbage collector. `merged`: the size in bytes that BuildKit has noted where it made the
@@ -54,7 +54,7 @@ class SnapshotEntry(Struct, frozen=True):
     merged: int | None = None
 
 
-class ContainerEntry(Struct, frozen=True):
+class ContainerEntry(Struct, frozen=True, gc=False):
     """A container. Docker's have no snapshot here, and are here only while they run."""
 
     image: str = ""

@@ -21,7 +21,7 @@ class Kind(IntEnum):
     COMMITTED = 3
 
 
-class Row(Struct, frozen=True):
+class Row(Struct, frozen=True, gc=False):
     """One snapshot. `directory` is the name of its directory; `size` its disk blocks in bytes, of committed ones."""
 
     directory: str

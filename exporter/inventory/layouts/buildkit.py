@@ -51,7 +51,7 @@ _MOST_PARENTS = 4096
 _LARGEST = 2**63 - 1
 
 
-class BuildSnapshot(Struct, frozen=True):
+class BuildSnapshot(Struct, frozen=True, gc=False):
     """One snapshot; `committed` is the name of the driver's directory where that is another than its own."""
 
     name: str
@@ -108,7 +108,7 @@ def read_builds(reader: Reader) -> Builds:
     return Builds(snapshots or {}, records or (), snapshots is None or records is None, history)
 
 
-class StoredRecord(Struct, frozen=True):
+class StoredRecord(Struct, frozen=True, gc=False):
     """The values of a record that are used here. `damaged`: some cannot be decoded."""
 
     values: Mapping[str, object]

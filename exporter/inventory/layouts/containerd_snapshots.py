@@ -16,7 +16,7 @@ from exporter.inventory.image_store.store import SnapshotterFiles, StoreFiles
 from exporter.inventory.layouts.part import ContainerLayers
 
 
-class StoredSnapshot(Struct, frozen=True):
+class StoredSnapshot(Struct, frozen=True, gc=False):
     """One snapshot: what the main database and the snapshotter say of it. `row` is None where that is not known."""
 
     node: StoreNode

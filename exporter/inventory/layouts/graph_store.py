@@ -23,7 +23,7 @@ TAGS = "repositories-"
 _LARGEST_SIZE = 2**63 - 1
 
 
-class GraphEntry(Struct, frozen=True):
+class GraphEntry(Struct, frozen=True, gc=False):
     """What `graph/<id>` says of an image: its own layer's size is None where Docker did not write it down.
 
     `sound`: its parent and its size could be read; the driver may say the parent, too.

@@ -35,7 +35,7 @@ _SIZE = re.compile(rb"[+-]?[0-9]{1,19}")
 _STALE_SECONDS = 24 * 3600
 
 
-class LayerEntry(Struct, frozen=True):
+class LayerEntry(Struct, frozen=True, gc=False):
     """What `layerdb/sha256/<chain>` says: the driver's directory, the chain below, the layer's own size in bytes.
 
     `readable`: an engine loads it, if it loads the layer below. `fits`: its name is the digest of what it says, which
@@ -50,7 +50,7 @@ class LayerEntry(Struct, frozen=True):
     fits: bool = True
 
 
-class MountEntry(Struct, frozen=True):
+class MountEntry(Struct, frozen=True, gc=False):
     """What `layerdb/mounts/<container>` says: the driver's directories, and the chain below them.
 
     `good`: an engine loads it. `cut`: the layers below are too many to be read.
