@@ -110,6 +110,8 @@ def _sorted(names: list[str], before: Names) -> Names:
 
     The names are shared: the same ids stand in many places, and for as long as the exporter runs.
     """
+    if not before:
+        return Names(sorted(map(sys.intern, names))) if names else before
     now, known = {*names}, before.as_set
     new = now.difference(known)
     gone = known.difference(now) if len(now) - len(new) < len(known) else _NONE
@@ -117,8 +119,7 @@ def _sorted(names: list[str], before: Names) -> Names:
         return before
     came = [*map(sys.intern, new)]
     left = [name for name in before if name not in gone] if gone else list(before)
-    # Most listings never change: their sets are made when somebody asks for them.
-    as_set = known.difference(gone).union(came) if before else None
+    as_set = known.difference(gone).union(came)
     return Names(in_order(left, came), before, (*came, *gone), as_set)
 
 

@@ -114,7 +114,9 @@ class Snapshot(Struct, frozen=True):
 
     def is_here(self, tree: Tree) -> bool:
         """Whether a measured tree is on the own filesystem of the root that it lies in."""
-        if self.mounts and is_within(tree, self.mounts):
+        if not (self.mounts or self.further or not tree or tree[0].startswith("/")):  # nearly all
+            return self.subvolumes or self.measured[tree].device == self.device
+        if is_within(tree, self.mounts):
             return False
         device, subvolumes = self.device, self.subvolumes
         if top := root_of(tree):

@@ -111,14 +111,21 @@ class _Components:
             for layers in (difference.layers.removed, difference.layers.added)
         )
         moved = {*gone, *come}
-        stayed = [tree for tree in difference.trees if tree not in moved and self._is_snapshot(tree, difference.now)]
-        others = [(name, tree) for tree in difference.trees for name in _components(tree, difference.now)]
+        # Most roots have no build cache, and a look at all their trees takes time.
+        among, cache = difference.trees if self._counted() else (), difference.now.inventory.build_cache
+        stayed = [tree for tree in among if tree not in moved and self._is_snapshot(tree, difference.now)]
+        among = difference.trees if cache.content or cache.files else ()
+        others = [(name, tree) for tree in among for name in _components(tree, difference.now)]
         for name, tree in (*((_SNAPSHOTS, tree) for tree in (*gone, *stayed)), *others):
             if tree in before:
                 self._tally.remove(name, tree, before[tree])
         for name, tree in (*((_SNAPSHOTS, tree) for tree in (*come, *stayed)), *others):
             if tree in now:
                 self._tally.add(name, tree, now[tree])
+
+    def _counted(self) -> bool:
+        """Whether there are layers of a build cache."""
+        return self._sums is not None and any(group[2] is Use.BUILD_CACHE for group in self._sums.counts)
 
     def _is_snapshot(self, tree: Tree, snapshot: Snapshot) -> bool:
         group = None if self._sums is None else self._sums.group(tree)
@@ -132,8 +139,7 @@ class _Components:
         cut = {name for tree in lost for name in _components(tree, snapshot)}
         if snapshot.unfinished:  # what has links to trees that are not measured yet may count there
             cut.update(name for name in _COMPONENTS if self._tally.is_linked(name))
-        counted = self._sums is not None and any(group[2] is Use.BUILD_CACHE for group in self._sums.counts)
-        if counted and any(self._is_snapshot(tree, snapshot) for tree in snapshot.incomplete):
+        if self._counted() and any(self._is_snapshot(tree, snapshot) for tree in snapshot.incomplete):
             cut.add(_SNAPSHOTS)
         return {name: usage.allocated for name, usage in usages.items() if name not in cut}
 

@@ -81,9 +81,14 @@ class Difference:
 
     def measured(self, trees: Iterable[Tree]) -> tuple[list[tuple[Tree, Measured]], list[tuple[Tree, Measured]]]:
         """What was measured of these trees before, and what is now."""
-        old, new = self.before.measured, self.now.measured
         wanted = list(trees)
-        return [(one, old[one]) for one in wanted if one in old], [(one, new[one]) for one in wanted if one in new]
+        before, now = (
+            [(one, known) for one, known in zip(wanted, map(measured.get, wanted), strict=True) if known is not None]
+            if measured
+            else []
+            for measured in (self.before.measured, self.now.measured)
+        )
+        return before, now
 
 
 def can_go_on(before: Snapshot, now: Snapshot) -> bool:

@@ -1,6 +1,6 @@
 """The usage of the top-level entries of a root."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 
 from exporter.core.measured import Measured, Tree, Usage, is_within, root_of
 from exporter.core.model import Filesystem, Snapshot
@@ -24,18 +24,25 @@ class DirectorySums:
     def advance(self, difference: Difference) -> None:
         """Go on to the next snapshot."""
         before, now = difference.measured(difference.trees)
-        for tree, measured in before:
-            self._note(difference.before, tree, measured, add=False)
-        for tree, measured in now:
-            self._note(difference.now, tree, measured, add=True)
+        self._note(difference.before, before, self._tally.remove, self._elsewhere.remove)
+        self._note(difference.now, now, self._tally.add, self._elsewhere.add)
 
-    def _note(self, snapshot: Snapshot, tree: Tree, measured: Measured, *, add: bool) -> None:
-        if snapshot.is_here(tree):
-            top = root_of(tree)
-            if len(tree) > len(top):
-                (self._tally.add if add else self._tally.remove)(tree[: len(top) + 1], tree, measured)
-        elif (where := snapshot.filesystem_of(tree)) is not None:
-            (self._elsewhere.add if add else self._elsewhere.remove)(where, tree, measured)
+    @staticmethod
+    def _note(
+        snapshot: Snapshot,
+        trees: Iterable[tuple[Tree, Measured]],
+        here: Callable[[Tree, Tree, Measured], None],
+        elsewhere: Callable[[Filesystem, Tree, Measured], None],
+    ) -> None:
+        """Add or remove trees, those on a root's own filesystem `here`."""
+        is_here = snapshot.is_here
+        for tree, measured in trees:
+            if is_here(tree):
+                length = 1 + len(root_of(tree))
+                if len(tree) >= length:
+                    here(tree[:length], tree, measured)
+            elif (where := snapshot.filesystem_of(tree)) is not None:
+                elsewhere(where, tree, measured)
 
     def elsewhere(self) -> dict[Filesystem, int]:
         """The disk blocks of trees that are on no root's own filesystem, in bytes, each inode once."""

@@ -4,7 +4,7 @@ Facts: Docker 20.10 daemon/container.go (load) and container/container.go (FromD
 28; seen on 20.10.24 and 26.1.5. A missing `hostconfig.json` is an empty one to all of them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import cast
 
 from msgspec import Struct
@@ -97,22 +97,20 @@ def _odd(value: object, shape: _Shape, name: str) -> tuple[str, str] | None:
     kind = shape.container if isinstance(shape, _Each) else dict
     if type(value) is not kind:
         return name, f"not {_VALUE_OF[kind]}"
-    for key, one, of in _inner(value, shape):
+    if isinstance(shape, _Each):
+        each = value.values() if isinstance(value, dict) else cast("list[object]", value)
+        of, inner = shape.of, f"a value of {name}"
+        found = (_odd(one, of, inner) for one in each if one is not None and type(one) is not of)
+        return next(filter(None, found), None)
+    known = cast("Json", value)
+    for key, of in shape.items():
+        one = known.get(key)
         # Most are texts and numbers of the type that they must have.
         if one is None or type(one) is of:
             continue
-        inner = f"a value of {name}" if isinstance(shape, _Each) else f"{name}.{key}" if name else key
-        if odd := _odd(one, of, inner):
+        if odd := _odd(one, of, f"{name}.{key}" if name else key):
             return odd
     return None
-
-
-def _inner(value: object, shape: "_Each | Mapping[str, _Shape]") -> Iterator[tuple[str, object, _Shape]]:
-    if isinstance(shape, Mapping):
-        table = cast("Json", value)
-        return ((key, table.get(key), of) for key, of in shape.items())
-    each = value.values() if isinstance(value, dict) else cast("list[object]", value)
-    return (("", one, shape.of) for one in each)
 
 
 def _damage(reader: Reader, path: Tree, *, optional: bool = False) -> str:

@@ -56,9 +56,15 @@ def lines(metric: Metric, series: Samples) -> bytes:
 
 def lines_of(name: str, labelled: Iterable[str], values: Iterable[float | None]) -> bytes:
     """The lines of series with these labels; without those that have no value. Raises OverflowError."""
-    return "".join(
-        [f"{name}{text} {_number(value)}\n" for text, value in zip(labelled, values, strict=True) if value is not None]
-    ).encode()
+    made = [
+        # Most are such numbers, which take no call.
+        f"{name}{text} {value}.0\n"
+        if type(value) is int and 0 <= value < _LEAST_EXPONENT
+        else f"{name}{text} {_number(value)}\n"
+        for text, value in zip(labelled, values, strict=True)
+        if value is not None
+    ]
+    return "".join(made).encode()
 
 
 def labels(names: tuple[str, ...], series: Iterable[tuple[str, ...]]) -> list[str]:
@@ -99,8 +105,6 @@ def _escape_help(value: str) -> str:
 
 def _number(value: float) -> str:
     """A number as programs in Go write it."""
-    if type(value) is int and 0 <= value < _LEAST_EXPONENT:  # most are
-        return f"{value}.0"
     value = float(value)
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"

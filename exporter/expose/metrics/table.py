@@ -1,6 +1,7 @@
 """The families of one kind of object: a column for each family, a row for each object."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import compress, count, islice, repeat
 from operator import attrgetter, is_
@@ -100,6 +101,13 @@ class ObjectTable(Struct, Generic[Row], frozen=True):
             return None
         found = next((entry for entry in known.get(self.name(row), ()) if entry.row == row), None)
         return found or self._attempt("labels", self._entry, row, instead=None)
+
+    def entries(self, objects: Sequence[Any], known: Mapping[str, Sequence[Entry[Row]]]) -> list[Entry[Row] | None]:
+        """The entries of several objects, see `entry`."""
+        if not known and not self._of(many=True):
+            with suppress(Exception):  # it is met again, and counted, at its object
+                return [Entry(tuple(map(label, self.key(row))), row, 0) for row in map(self.row, objects)]
+        return [self.entry(one, known) for one in objects]
 
     def _entry(self, row: Row) -> Entry[Row]:
         key = tuple(map(label, self.key(row)))
@@ -202,7 +210,7 @@ class Entries(Generic[Row]):
         for entry in (one for hunk in where for one in self._made[hunk.start : hunk.end]):
             if entry is not None:
                 known.setdefault(table.name(entry.row), []).append(entry)
-        middles = [[table.entry(one, known) for one in objects[hunk.start_now : hunk.end_now]] for hunk in where]
+        middles = [table.entries(objects[hunk.start_now : hunk.end_now], known) for hunk in where]
         self._made = replaced(self._made, where, middles)
         for at in _places(again, objects):
             entry = self._made[at]
