@@ -14,13 +14,15 @@ class Findings(Struct):
 
     `stores`: stores with another listing. `entries`: entries with another signature. `new`: those of `stores` that did
     not exist. `again`: keys that changed just before the last look: they may have changed once more within the same
-    timestamp, so they are read again.
+    timestamp, so they are read again. `unread`: those of `stores` whose entries were not compared with what was
+    measured: events tell of these.
     """
 
     stores: set[Tree] = field(default_factory=set)
     entries: set[Tree] = field(default_factory=set)
     new: set[Tree] = field(default_factory=set)
     again: set[Tree] = field(default_factory=set)
+    unread: set[Tree] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return bool(self.stores or self.entries or self.again)
@@ -29,6 +31,16 @@ class Findings(Struct):
 def not_scanned(findings: Findings, scans: Iterable[Dirty]) -> set[Tree]:
     """The changed stores and entries that none of these scans has read."""
     return (findings.stores | findings.entries).difference(*(scan.read_again() for scan in scans))
+
+
+def without_events(not_scanned: Collection[Tree]) -> set[Tree]:
+    """The findings, of those `not_scanned`, but for listings without a watch that change together with others.
+
+    Where a scan is to come after events, it reads these as well.
+    """
+    return {
+        key for key in not_scanned if not ((area := table().of(key)).path == key and area.fixed and not area.watched)
+    }
 
 
 def missed_events(

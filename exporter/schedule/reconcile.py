@@ -128,14 +128,26 @@ class Reconciler:
         findings.again = mounted.union(key for key in before.recent if before.signature(key) == look.signature(key))
         later = set[Tree]()
         for store in findings.stores | self._seen:
-            # A file that does not change once it was written is removed and written again only with events.
             area = table().of(store)
-            if not self.thorough and (area.immutable or (area.fixed and store not in findings.stores)):
+            signed = look.entries.get(store) if area.signature is not None and area.signature.changes else None
+            if signed is not None:  # all entries that had a signature were compared by that
+                old = before.entries.get(store)
+                new = [*signed.signatures] if old is None else [*(signed.signatures.keys() - old.signatures.keys())]
+                findings.entries |= _replaced(root, store, measured, immutable, new)
+            # A file that does not change once it was written is removed and written again only with events.
+            elif self.thorough or not (area.immutable or area.fixed):
+                findings.entries |= _replaced(root, store, measured, immutable)
+            else:
                 later.add(store)
-                continue
-            findings.entries |= _replaced(root, store, measured, immutable)
-        self._seen = later
+        self._seen, findings.unread = later, later & findings.stores
         return findings
+
+    def replaced(
+        self, root: DataRoot, stores: Collection[Tree], measured: Mapping[Tree, Measured], immutable: Collection[Tree]
+    ) -> set[Tree]:
+        """The entries of these stores, which the last look has left out, that are not what was measured."""
+        self._seen -= {*stores}
+        return set().union(*(_replaced(root, store, measured, immutable) for store in stores))
 
     def mark_seen(self, root: DataRoot, areas: RootAreas, dirty: Dirty, listings: Collection[Tree]) -> None:
         """Sign what a scan is about to read, so that the next look does not find it again.
@@ -346,8 +358,14 @@ def _entry_signature(  # noqa: PLR0913 - an entry, its files, and what is known 
     return tuple(signature)
 
 
-def _replaced(root: DataRoot, store: Tree, measured: Mapping[Tree, Measured], immutable: Collection[Tree]) -> set[Tree]:
-    """The entries of a store that are other directories or files than those measured.
+def _replaced(
+    root: DataRoot,
+    store: Tree,
+    measured: Mapping[Tree, Measured],
+    immutable: Collection[Tree],
+    names: Collection[str] | None = None,
+) -> set[Tree]:
+    """The entries of a store, all or those with these names, that are other directories or files than those measured.
 
     overlay2 adds a file to the directory of an image layer when the first layer on top of it is made. That changes
     the store as well, so it is found here.
@@ -355,7 +373,7 @@ def _replaced(root: DataRoot, store: Tree, measured: Mapping[Tree, Measured], im
     found: set[Tree] = set()
     try:
         with root.directory(store) as descriptor:
-            for name in root.names(store):
+            for name in root.names(store) if names is None else names:
                 tree = (*store, name)
                 known = measured.get(tree)
                 if known is None or tree in root.mounts:

@@ -8,6 +8,7 @@ import errno
 import math
 import time
 from collections.abc import Collection
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -24,7 +25,7 @@ from exporter.schedule.audits import Audits
 from exporter.schedule.cpu_budget import Budget
 from exporter.schedule.debounce import Debounce
 from exporter.schedule.events import changed_entries, just_made
-from exporter.schedule.findings import Findings, missed_events, not_scanned
+from exporter.schedule.findings import Findings, missed_events, not_scanned, without_events
 from exporter.schedule.reconcile import Reconciler
 from exporter.schedule.rights import AllRights, NotAllowedError, Rights
 from exporter.schedule.watch_health import WatchHealth
@@ -287,6 +288,9 @@ class Scheduler:
         if any(one.everything for one in scans):
             return
         left = not_scanned(findings, scans)
+        if waiting.entries:
+            left = without_events(left)
+        left |= self._replaced_in(left & findings.unread)
         missed = missed_events(left, findings, self._areas, self._scanner.plan.immutable)
         self._counters.missed += len(missed)
         if missed:
@@ -299,6 +303,14 @@ class Scheduler:
             dirty = Dirty(waiting.entries | (found - listings))
             self._begin(Trigger.RECONCILE, dirty, listings)
             self._audits.note_changes(left, now)
+
+    def _replaced_in(self, stores: Collection[Tree]) -> set[Tree]:
+        """The entries that are not what was measured, of stores that have changed without an event."""
+        if stores:
+            with suppress(OSError), self._scanner.look() as root:
+                known, fixed = self._scanner.measured, self._scanner.plan.immutable
+                return self.reconciler.replaced(root, stores, known, fixed)
+        return set()
 
     def _homes(self) -> dict[Tree, int]:
         """The directories in deep areas, with their inodes. Each has a watch of its own."""

@@ -14,7 +14,7 @@ from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
 from exporter.core.measured import Measured, Tree, Usage
 from exporter.inventory.areas import find_areas
-from exporter.schedule.findings import Findings, filled_later
+from exporter.schedule.findings import Findings, filled_later, without_events
 from exporter.schedule.reconcile import Reconciler
 from tests.support.clock import FakeClock
 
@@ -383,3 +383,30 @@ def test_a_mount_on_a_volume_is_found_and_no_event_was_missed(host: _Host) -> No
     assert not found.entries
     assert not host.look(mounts=mounts).again
     assert host.look().again == {("volumes", "data")}
+
+
+def test_with_events_the_entries_of_a_store_that_never_change_are_only_read_where_no_event_tells(host: _Host) -> None:
+    """A scan after events reads what has changed: while one is to come, nothing more is looked at."""
+    (host.path / "vfs/dir/layer").mkdir(parents=True)
+    measured = host.measured("vfs", "dir", "layer")
+    host.look(watching=True)
+    (host.path / "vfs/dir/layer").rename(host.path / "elsewhere")
+    (host.path / "vfs/dir/layer").mkdir()
+    findings = host.look(measured=measured, watching=True)
+    assert (findings.entries, findings.unread) == (set(), {("vfs", "dir")})
+    with DataRoot(str(host.path)) as root:
+        assert host.reconciler.replaced(root, findings.unread, measured, ()) == {("vfs", "dir", "layer")}
+
+
+def test_of_entries_with_a_signature_only_new_ones_are_compared_with_what_was_measured(host: _Host) -> None:
+    host.look()
+    (host.path / "volumes/new").mkdir()
+    measured = host.measured("volumes", "new")
+    (host.path / "volumes/new").rename(host.path / "elsewhere")
+    (host.path / "volumes/new").mkdir()
+    assert host.look(measured=measured).entries == {("volumes", "new")}
+
+
+def test_of_listings_that_change_with_others_a_scan_that_is_to_come_takes_care() -> None:
+    left = {("aufs", "mnt"), ("aufs", "diff"), ("overlay2", "l"), ("overlay2", "l", "x"), ("volumes",)}
+    assert without_events(left) == left - {("aufs", "mnt"), ("overlay2", "l")}
