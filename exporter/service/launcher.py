@@ -11,7 +11,8 @@ It answers the first two with `pid N`, or `error N`, an errno. What it starts be
 which adopts orphans (`core.privileges.adopt_orphans`): each is started by a process that ends at once.
 
 It is a copy (fork) of the serving process from before that has loaded anything else, even before it knows its flags: so
-the memory of an interpreter is there once. Until the order `keep` it does nothing. This module imports little.
+the memory of an interpreter is there once. Until the order `keep` it does nothing. This module imports little, and not
+`typing`: what is loaded before the copy is made stays in it.
 """
 
 import errno
@@ -22,7 +23,6 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from typing import NamedTuple, NoReturn
 
 from exporter.core.interrupts import ignore_interrupts, interrupts_held
 from exporter.core.privileges import READ_SEARCH, holds, keep_only
@@ -165,11 +165,12 @@ def _reap() -> None:
         return
 
 
-class Copied(NamedTuple):
+class Copied:
     """A launcher that waits for `keep`, and ends when its socket is closed."""
 
-    pid: int
-    channel: socket.socket
+    def __init__(self, pid: int, channel: socket.socket) -> None:
+        self.pid = pid
+        self.channel = channel
 
 
 def start_copy() -> Copied | OSError | None:
@@ -195,7 +196,8 @@ def start_copy() -> Copied | OSError | None:
     return Copied(pid, ours)
 
 
-def _become_launcher(theirs: socket.socket) -> NoReturn:
+def _become_launcher(theirs: socket.socket) -> None:
+    """Go on as a launcher, and end."""
     try:
         name_process(LAUNCHER)
         os.setpgid(0, 0)  # Ctrl-C in a terminal reaches the serving process only

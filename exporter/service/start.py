@@ -7,11 +7,12 @@ takes three megabytes, and time in which this process loads what it needs itself
 import os
 import sys
 from functools import partial
-from types import ModuleType
-from typing import TYPE_CHECKING, NoReturn
 
+TYPE_CHECKING = False  # as that of typing, which is half a megabyte
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
+    from typing import NoReturn
 
     # Nothing is loaded before there are two processes.
     from exporter.config.settings import Config
@@ -77,7 +78,7 @@ def _receive(copy: int, reading: int) -> "Config":
     return config
 
 
-def _serve(wait: "Callable[[], Config]") -> NoReturn:
+def _serve(wait: "Callable[[], Config]") -> "NoReturn":
     """Serve what `wait` returns, and end."""
     from exporter.service.launcher import start_copy  # noqa: PLC0415 - see above
 
@@ -107,7 +108,7 @@ def _serve(wait: "Callable[[], Config]") -> NoReturn:
     sys.exit(0)
 
 
-def load_asyncio() -> ModuleType:
+def load_asyncio() -> "ModuleType":
     """Import asyncio without OpenSSL, which it would load for its own TLS: nobody uses that, and it takes 1.4 MB."""
     from exporter.core.lean_import import hidden  # noqa: PLC0415 - see above
 

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -68,3 +69,25 @@ main()
     words = [sys.executable, "-c", code, "run", "--root", "/nonexistent/\udcff", "--collector.images.intermediate"]
     done = subprocess.run(words, capture_output=True, check=True)
     assert done.stdout.decode(errors="surrogateescape").split() == ["/nonexistent/\udcff", "True", str(loaded)]
+
+
+def test_a_launcher_is_copied_before_anything_large_is_loaded() -> None:
+    code = """
+import sys
+import exporter.service.launcher
+def start_copy():
+    print([name for name in ('typing', 're', 'msgspec', 'asyncio', 'threading') if name in sys.modules])
+    raise SystemExit
+exporter.service.launcher.start_copy = start_copy
+from exporter.__main__ import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code, "run"], capture_output=True, text=True, check=False, env=_path()
+    )
+    assert done.stdout == "[]\n", done.stderr
+
+
+def _path() -> dict[str, str]:
+    """Without `site`, which loads what is installed beside this."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
