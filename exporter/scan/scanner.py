@@ -7,6 +7,7 @@ of them.
 
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 
 from msgspec.structs import replace
@@ -203,8 +204,20 @@ class Scanner:
             raise RootError(f"cannot be opened: {error.strerror}", shortage=True) from None
         return root
 
+    def follow(self, told: Mapping[Tree, Collection[str]]) -> None:
+        """In the next scan, take it that these names, by directory, are all that has come or gone, see `Listings`."""
+        self._listings.follow(told)
+
+    def not_as_told(self, root: DataRoot, *, everything: bool) -> set[Tree]:
+        """The directories in which something else was found than had been told; `everything`: all are looked at."""
+        for tree in self._listings.followed if everything else ():
+            with suppress(OSError):
+                root.names(tree)
+        return self._listings.take_corrected()
+
     def look(self) -> DataRoot:
         """Open the root for a look, without a check of its layouts; raises OSError."""
+        self._listings.follow({})
         root = open_mounted(self.path, listings=self._listings)
         self._attach(root)
         return root

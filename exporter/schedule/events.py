@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from exporter.core.data_root import DataRoot
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree, root_of
 from exporter.core.model import Counters
 from exporter.inventory.areas import RootAreas, table
@@ -42,3 +43,20 @@ def just_made(root: DataRoot, areas: RootAreas, now: float) -> Iterator[Tree]:
     for store in filter(is_new, areas.stores):
         with suppress(OSError):
             yield from filter(is_new, [(*store, name) for name in root.names(store)])
+
+
+def told_names(dirty: Dirty, areas: RootAreas) -> dict[Tree, set[str]]:
+    """By directory, the names of which events have told: nothing else has come or gone in those with a watch.
+
+    In a directory without one that changes together with others beside it, these names may have.
+    """
+    told: dict[Tree, set[str]] = {}
+    for entry in dirty.entries:
+        if entry and entry[:-1] in areas.watched:
+            told.setdefault(entry[:-1], set()).add(entry[-1])
+    for store in areas.stores:
+        area = table().of(store)
+        beside = [names for other, names in told.items() if other[:-1] == store[:-1] and other]
+        if beside and area.fixed and not area.watched and store not in told:
+            told[store] = set().union(*beside)
+    return told

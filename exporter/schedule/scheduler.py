@@ -24,7 +24,7 @@ from exporter.scan.scanner import Scanner
 from exporter.schedule.audits import Audits
 from exporter.schedule.cpu_budget import Budget
 from exporter.schedule.debounce import Debounce
-from exporter.schedule.events import changed_entries, just_made
+from exporter.schedule.events import changed_entries, just_made, told_names
 from exporter.schedule.findings import Findings, missed_events, not_scanned, without_events
 from exporter.schedule.reconcile import Reconciler
 from exporter.schedule.rights import AllRights, NotAllowedError, Rights
@@ -220,6 +220,8 @@ class Scheduler:
 
     def _begin(self, trigger: Trigger, dirty: Dirty, listings: Collection[Tree] = ()) -> None:
         """Begin a scan of `dirty`. The next look does not find that again, nor these `listings` of stores."""
+        watching = trigger is Trigger.EVENT and not (self.watcher.deaf or self.watcher.dead())
+        self._scanner.follow(told_names(dirty, self._areas) if watching else {})
         try:
             with self._scanner.open_root() as root:
                 found = find_areas(root)
@@ -257,6 +259,7 @@ class Scheduler:
                 watching = not self.watcher.deaf and not self.watcher.dead()
                 known, fixed = self._scanner.measured, self._scanner.plan.immutable
                 findings = self.reconciler.compare_signatures(root, found, known, immutable=fixed, watching=watching)
+                findings.again |= self._scanner.not_as_told(root, everything=self.reconciler.thorough)
                 self._areas = found
                 changed = bool(findings) or self.reconciler.thorough
                 self._watch_health.check(root.path, found, self._homes, changed=changed)

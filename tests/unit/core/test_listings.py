@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.core.data_root import DataRoot
-from exporter.core.listings import Listings
+from exporter.core.listings import Listings, Names
 
 
 def _settle(directory: Path, monkeypatch: pytest.MonkeyPatch, seconds: float = 10.0) -> None:
@@ -94,3 +94,71 @@ def test_whether_a_directory_has_an_entry(tmp_path: Path) -> None:
         assert root.names(("store",)) == ["a"], "it is listed whole after that"
         assert root.is_filled(("store",))
         assert not any(map(root.is_filled, (("empty",), ("missing",), ("store", "a", "x"))))
+
+
+class _Followed:
+    """A directory whose changes are told."""
+
+    def __init__(self, path: Path) -> None:
+        self.store, self.listings = path / "store", Listings()
+        for name in ("a", "b", "c"):
+            (self.store / name).mkdir(parents=True)
+        self._path = path
+
+    def names(self, *told: str) -> list[str]:
+        self.listings.follow({("store",): {*told}} if told else {})
+        return _names(self._path, self.listings)
+
+
+def test_of_a_directory_whose_changes_are_told_only_these_are_looked_at(
+    tmp_path: Path, listed: Callable[[], int]
+) -> None:
+    followed = _Followed(tmp_path)
+    before = followed.names()
+    (followed.store / "new").mkdir()
+    (followed.store / "b").rmdir()
+    found = followed.names("new", "b", "a", "never")
+    assert found == ["a", "c", "new"]
+    assert isinstance(found, Names)
+    assert found.since(before) == {"new", "b"}
+    assert followed.names("new") is found
+    assert listed() == 1
+    assert followed.names() is found
+    assert listed() == 2
+    assert not followed.listings.take_corrected()
+
+
+def test_one_with_more_or_fewer_directories_than_were_told_is_listed(tmp_path: Path, listed: Callable[[], int]) -> None:
+    followed = _Followed(tmp_path)
+    followed.names()
+    for name in ("told", "untold"):
+        (followed.store / name).mkdir()
+    assert followed.names("told") == ["a", "b", "c", "told", "untold"]
+    (followed.store / "a").rmdir()
+    (followed.store / "b").rmdir()
+    assert followed.names("a") == ["c", "told", "untold"]
+    (followed.store / "file").touch()
+    assert followed.names("c") == ["c", "file", "told", "untold"], "nothing that was told has come or gone"
+    assert listed() == 4
+
+
+def test_what_was_not_told_is_found_when_it_is_listed(tmp_path: Path, listed: Callable[[], int]) -> None:
+    followed = _Followed(tmp_path)
+    followed.names()
+    for name in ("file", "untold"):
+        (followed.store / name).touch()
+    assert followed.names("file") == ["a", "b", "c", "file"]
+    assert followed.listings.followed == [("store",)]
+    assert followed.names() == ["a", "b", "c", "file", "untold"]
+    assert followed.listings.take_corrected() == {("store",)}
+    assert not followed.listings.take_corrected()
+    assert listed() == 2
+
+
+def test_another_directory_in_its_place_is_listed(tmp_path: Path) -> None:
+    followed = _Followed(tmp_path)
+    followed.names()
+    followed.store.rename(tmp_path / "old")
+    for name in ("new", "other"):
+        (followed.store / name).mkdir(parents=True)
+    assert followed.names("new", "a", "b") == ["new", "other"]
