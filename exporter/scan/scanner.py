@@ -7,7 +7,7 @@ of them.
 
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from types import MappingProxyType
 
 from msgspec.structs import replace
@@ -262,10 +262,10 @@ class Scanner:
         early = EarlyTrees()
         if whole and not len(self._cache):
             early = early_trees(root, find_areas(root))
-            self._pool.look_far_ahead()
             self._pool.submit([*early.tasks.values()])
-        self._metadata.read(root, dirty, stats)
-        plan = self._planner.make(root, self.inventory, areas or find_areas(root))
+        with self._pool.attended() if early.tasks else nullcontext():
+            self._metadata.read(root, dirty, stats)
+            plan = self._planner.make(root, self.inventory, areas or find_areas(root))
         wanted = self._measurements.adopt(plan, {top: root_entry(root, top) for top in root.tops}, dirty)
         if len(self._cache) and not (dirty.everything and self._complete):
             wanted -= self._measurements.recall(root, wanted - self.measured.keys(), self._cache)

@@ -82,6 +82,18 @@ def test_trees_that_are_shared_out_are_what_du_says(top: Path) -> None:
             assert results[tree] == alone
 
 
+def test_workers_go_on_while_nobody_asks_for_results(top: Path) -> None:
+    many = top / "many"
+    for number in range(3000):  # more than workers are given at once
+        (many / str(number)).mkdir(parents=True)
+    with Pool(2, 30) as pool:
+        _use(pool, top)
+        pool.submit([Task(("many", str(number))) for number in range(3000)])
+        with pool.attended():
+            eventually(lambda: not pool.busy)
+        assert len(pool.results()) == 3000
+
+
 def _without(*names: str) -> Exclusions:
     prune = Exclusions()
     for name in names:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 from exporter.core.data_root import DataRoot, reason_of
 from exporter.core.measured import Reason, Tree, root_of
@@ -45,6 +46,9 @@ class LocalPool(Pool):
 
     def forget(self) -> None:
         self._tasks.clear()
+
+    def attended(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def submit(self, tasks: list[Task]) -> None:
         self._tasks.extend(sorted(tasks, key=lambda task: -task.weight))

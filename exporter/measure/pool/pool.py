@@ -8,6 +8,7 @@ other work. Work that turns out to be large is treated so from then on.
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Self
 
 from exporter.core.fault import Fault
@@ -17,6 +18,7 @@ from exporter.core.links import NO_LINKS
 from exporter.core.log import Logger
 from exporter.core.measured import Measured, Reason, Tree, mount_around, usage_of
 from exporter.core.mountinfo import foreign_trees_of, read_mounts
+from exporter.measure.pool.attended import attended
 from exporter.measure.pool.dispatch import Dispatcher
 from exporter.measure.pool.protocol import (
     Answer,
@@ -135,10 +137,6 @@ class Pool:
         for worker in [worker for worker in self._supervisor.workers if worker.work]:
             self._supervisor.end_worker(worker)
 
-    def look_far_ahead(self) -> None:
-        """Give the workers more work than usual of what is submitted next: nobody asks for results for a while."""
-        self._supervisor.look_far_ahead()
-
     def submit(self, tasks: list[Task]) -> None:
         """Add tasks, the heaviest first."""
         for task in sorted(tasks, key=lambda task: -task.weight):
@@ -149,17 +147,24 @@ class Pool:
 
     def results(self, timeout: float = 0.0) -> list[Result]:
         """Return results, after waiting up to `timeout` seconds for one."""
+        self.go_on(0.0 if self._finished else timeout)
+        finished, self._finished = self._finished, []
+        return finished
+
+    def attended(self) -> AbstractContextManager[None]:
+        """Have a thread give workers more work, for the length of a `with` block in which nobody uses this pool."""
+        return attended(self.go_on)
+
+    def go_on(self, timeout: float) -> None:
+        """Take what workers answer, after waiting up to `timeout` seconds for it, and give them more work."""
         self._restart_stall_timers()
-        if not self._finished:
-            for worker in self._supervisor.listen(timeout):
-                if worker in self._supervisor.workers:  # not ended for what another one has just reported
-                    self._receive(worker)
+        for worker in self._supervisor.listen(timeout):
+            if worker in self._supervisor.workers:  # not ended for what another one has just reported
+                self._receive(worker)
         self._end_hung()
         self._supervisor.reap()
         self._dispatch()
-        finished, self._finished = self._finished, []
         self._last_call = time.monotonic()
-        return finished
 
     def close(self) -> None:
         """Kill all workers. They only read the disk, so nothing is left half done."""

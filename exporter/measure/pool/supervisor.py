@@ -9,7 +9,7 @@ from exporter.core.log import Logger
 from exporter.core.measured import Tree
 from exporter.measure.pool.start_failure import StartFailure
 from exporter.measure.pool.waits import Crew
-from exporter.measure.pool.worker_handle import MOST_UNREAD, WorkerHandle
+from exporter.measure.pool.worker_handle import WorkerHandle
 
 #: No more workers are started while so many hang in the kernel and do not end although they were killed.
 MAX_STUCK = 8
@@ -91,11 +91,6 @@ class WorkerSupervisor:
         self.workers.append(worker)
         self._selector.register(worker.output, selectors.EVENT_READ, worker)
         return worker
-
-    def look_far_ahead(self) -> None:
-        """Have the workers that are there take as many items as their pipes have room for the answers."""
-        for worker in self.workers:
-            worker.ahead = MOST_UNREAD
 
     def listen(self, timeout: float) -> list[WorkerHandle]:
         """Wait for up to `timeout` seconds; return the workers that have written something, or have ended."""

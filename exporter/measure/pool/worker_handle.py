@@ -41,8 +41,6 @@ _AHEAD_SECONDS = 0.02
 _LEAST_AHEAD, _MOST_AHEAD = 32, 1024
 #: Most orders and answers fit into a pipe of this size.
 _PIPE_BYTES = 1 << 20
-#: The answers to so many items fit into it.
-MOST_UNREAD = 14_000
 
 
 class WorkerHandle:
