@@ -42,7 +42,7 @@ def early_trees(root: DataRoot, areas: RootAreas) -> EarlyTrees:
     """Find the trees that can be measured before the metadata is read; none with a mount in it, or in a mount."""
     found = EarlyTrees()
     layers_wait = root.is_directory(buildkit.HOME)
-    around = {mount[:end] for mount in root.mounts for end in range(1, len(mount) + 1)}
+    around = {one[:end] for one in (*root.mounts, *areas.stores) for end in range(1, len(one) + 1)}
     for store in areas.stores:
         area = table().of(store)
         if area.divided is None or root_of(store) or is_within(store, root.mounts):
@@ -54,7 +54,7 @@ def early_trees(root: DataRoot, areas: RootAreas) -> EarlyTrees:
     for store, names in found.listings.items():
         inner = table().of(store).divided or ()
         outside = _without(inner)
-        trees = [tree for name in names if (tree := (*store, name)) not in around and not areas.is_store(tree)]
+        trees = [tree for name in names if (tree := (*store, name)) not in around]
         found.tasks.update((tree, Task(tree, outside)) for tree in trees)
         if inner:
             found.tasks.update((tree, Task(tree, NOTHING)) for tree in [(*tree, *inner) for tree in trees])

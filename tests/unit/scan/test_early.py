@@ -69,8 +69,11 @@ def test_volumes_of_old_engines_are_measured_as_they_are_divided(tmp_path: Path,
     assert early.measured == waiting.measured
 
 
-def test_what_is_divided_as_its_area_says_is_measured_once(tmp_path: Path, pool: Pool) -> None:
-    root = _graph(tmp_path, "aufs")
+@pytest.mark.parametrize("build", [_graph, lambda place, driver: DbRoot(place, driver).layer("base", 1000).path])
+def test_what_is_divided_as_its_area_says_is_measured_once(
+    build: Callable[[Path, str], Path], tmp_path: Path, pool: Pool
+) -> None:
+    root = build(tmp_path, "aufs")
     (root / "volumes/more/_data/a/b").mkdir(parents=True)
     once, again = (_scanned(root, pool, whole=whole).progress for whole in (False, True))
     assert once is not None
