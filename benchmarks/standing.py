@@ -24,9 +24,17 @@ def memory(running: Subject, megabytes: float) -> Row:
 
 
 def idle(running: Subject, seconds: float, percent: float) -> Row:
-    """The CPU time while nothing happens."""
+    """The CPU time while nothing happens.
+
+    Audits are put off, but for one: where the disk fills and the root does not say with what, trees are measured. On a
+    machine on which others write, that happens. It is said beside the figure.
+    """
+    before = running.cpu_seconds_of_workers()
     share = _share(running, seconds, lambda: time.sleep(seconds))
-    figure = f"{share:.2f} % of a core over {seconds:.0f} s, without audits"
+    audits = 100 * (running.cpu_seconds_of_workers() - before) / seconds
+    share -= audits
+    besides = f", and {audits:.2f} % for audits since others filled the disk" if audits else ""
+    figure = f"{share:.2f} % of a core over {seconds:.0f} s, without audits{besides}"
     return Row("idle", figure, f"<= {percent:g} %", share <= percent)
 
 

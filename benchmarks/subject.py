@@ -71,6 +71,12 @@ class Subject:
         ticks = sum(ticks_of(process) for process in (self.process.pid, *_descendants(self.process.pid)))
         return ticks / os.sysconf("SC_CLK_TCK")
 
+    def cpu_seconds_of_workers(self) -> float:
+        """Those of its workers alone, also of those that have ended."""
+        children = [*map(int, _read(f"/proc/{self.process.pid}/task/{self.process.pid}/children").split())]
+        running = sum(ticks_of(worker) for child in children for worker in _descendants(child))
+        return (sum(map(_ticks_of_ended, children)) + running) / os.sysconf("SC_CLK_TCK")
+
     def pss(self) -> int:
         """Proportional set size in bytes of all its processes."""
         return sum(pss_of(process) for process in (self.process.pid, *_descendants(self.process.pid)))
@@ -95,8 +101,17 @@ def _descendants(process: int) -> Iterator[int]:
 
 def ticks_of(process: int) -> int:
     """What one process and its children that have ended have taken, of proc(5) stat; 0 if it has ended."""
-    times = _read(f"/proc/{process}/stat").rpartition(")")[2].split()[11:15]
-    return sum(map(int, times))
+    return sum(_ticks(process))
+
+
+def _ticks_of_ended(process: int) -> int:
+    """What the children of a process that have ended have taken."""
+    return sum(_ticks(process)[2:])
+
+
+def _ticks(process: int) -> list[int]:
+    """What a process has taken as user and as system, and what its children that have ended have; empty if it has."""
+    return [*map(int, _read(f"/proc/{process}/stat").rpartition(")")[2].split()[11:15])]
 
 
 def pss_of(process: int) -> int:
