@@ -1,8 +1,7 @@
 """Decides where the exporter may write: never below the data root, also not through a link or a bind mount."""
 
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from exporter.config.settings import SettingsError
 from exporter.core.atomic_write import require_replaceable
@@ -47,7 +46,7 @@ def is_below(path: str, root: str) -> bool:
     if not HANG_PROBE.answers(root):
         return False  # it hangs, and realpath would hang as well
     path, root = os.path.realpath(path), os.path.realpath(root)
-    if _names_below(path, root) or any(_same(str(one), root) for one in Path(path).parents):
+    if _names_below(path, root) or any(_same(one, root) for one in _above(path)):
         return True
     return _is_mounted_from(path, root, read_mounts())
 
@@ -66,6 +65,13 @@ def _is_mounted_from(path: str, root: str, mounts: Sequence[MountPoint]) -> bool
 def _inside(path: str, mount: MountPoint) -> str:
     """The path in the filesystem that is mounted."""
     return os.path.normpath(os.path.join(mount.inside, os.path.relpath(path, mount.path)))
+
+
+def _above(path: str) -> Iterator[str]:
+    """The directories that hold a path, up to `/`."""
+    while (above := os.path.dirname(path)) != path:
+        yield above
+        path = above
 
 
 def _names_below(path: str, top: str) -> bool:

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Self
 
 from exporter.core.ask_server import BEGUN, PIECE_BYTES, Answer
@@ -22,7 +21,7 @@ from exporter.core.process_state import state_of
 
 _FORK_SECONDS = 5.0
 _END_SECONDS = 5.0
-_TOP = str(Path(__file__).parents[2])
+_TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from exporter.core.ask_server import serve; serve()"
 
 

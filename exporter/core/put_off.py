@@ -43,6 +43,12 @@ def _signature(found: object) -> object:
     return _load("inspect").signature(found)
 
 
+class _NoUuid:
+    """Stands for the types of `uuid`."""
+
+    unknown = None
+
+
 #: Who imports each, and what of it is used at the start: that much it has.
 _MODULES: Mapping[str, Mapping[str, object]] = {
     # asyncio, which asks of each signal's handler whether it is a coroutine; dataclasses
@@ -55,6 +61,10 @@ _MODULES: Mapping[str, Mapping[str, object]] = {
     "locale": {},
     # watchdog
     "ctypes.util": {},
+    # linecache: the lines of a traceback
+    "tokenize": {},
+    # msgspec: a type that nothing here has
+    "uuid": {"UUID": _NoUuid, "SafeUUID": _NoUuid},
     # msgspec: to describe types
     "msgspec.inspect": {},
     "msgspec._json_schema": {"schema": None, "schema_components": None},

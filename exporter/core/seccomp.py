@@ -8,7 +8,6 @@ scripts/syscall.tbl, which all newer architectures share.
 import ctypes
 import errno
 import os
-import platform
 from typing import NamedTuple
 
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
@@ -65,7 +64,7 @@ def refuse_changes(*, network: bool) -> bool:
 
     `no_new_privs` must be set. It is not for a machine whose numbers are not known here. Raises OSError.
     """
-    table = _TABLES.get(platform.machine())
+    table = _TABLES.get(os.uname().machine)
     if table is None or ctypes.sizeof(ctypes.c_void_p) != 8:
         return False
     instructions = _filter(table, (*table.change, *(table.network if network else ())))

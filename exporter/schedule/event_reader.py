@@ -10,18 +10,20 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from watchdog.observers.inotify_c import (
-    CallbackId,
-    InotifyConstants,
-    InotifyEvent,
-    InotifyFD,
-    Mask,
-    WatchCallback,
-    WatchDescriptor,
-)
-
+from exporter.core.lean_import import parts_of
 from exporter.core.measured import Tree
 from exporter.schedule.debounce import MOST_ENTRIES
+
+with parts_of("watchdog.observers"):
+    from watchdog.observers.inotify_c import (
+        CallbackId,
+        InotifyConstants,
+        InotifyEvent,
+        InotifyFD,
+        Mask,
+        WatchCallback,
+        WatchDescriptor,
+    )
 
 #: A busy engine causes hundreds of events a second. The kernel keeps them meanwhile, and joins equal ones.
 _PAUSE_SECONDS = 0.25

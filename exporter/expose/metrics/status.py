@@ -1,6 +1,6 @@
 """The exporter's own families: the last scans, and how changes are noticed."""
 
-import platform
+import sys
 from collections.abc import Iterator, Mapping
 
 from exporter.core.kept import Edition
@@ -48,7 +48,7 @@ def status_families(snapshot: Snapshot, counters: Counters, skipped: int | None 
 
     `skipped`: its skipped mount points, where they have been counted.
     """
-    yield family(c.BUILD_INFO, [((VERSION, REVISION, platform.python_version()), 1)])
+    yield family(c.BUILD_INFO, [((VERSION, REVISION, sys.version.partition(" ")[0]), 1)])
     yield single(c.UP, not snapshot.error)
     if not snapshot.error:
         rows = [(snapshot.root, layout) for layout in snapshot.inventory.layouts]

@@ -4,12 +4,10 @@ import contextlib
 import ctypes
 import fcntl
 import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 from exporter.core.framing import FrameReader
 from exporter.core.interrupts import interrupts_held
@@ -32,7 +30,7 @@ from exporter.measure.pool.protocol import (
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "loongarch64": 30, "ppc64le": 273, "s390x": 282}
 _WHO_PROCESS = 1
 _CLASS_IDLE = 3 << 13
-_TOP = str(Path(__file__).parents[3])
+_TOP = os.path.abspath(f"{__file__}/../../../..")
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from exporter.measure.pool.worker_main import main; main()"
 _NOTHING_TO_SHARE_SECONDS = 0.2
 #: A worker has as many urgent items as it does in this time, so that it never waits for the next one ...
@@ -213,6 +211,6 @@ def _start_worker(begins: int) -> "subprocess.Popen[bytes]":
 
 def _lower_io_priority(process: int) -> None:
     """Put a process into the idle I/O class, where the machine's system call is known."""
-    number = _IOPRIO_SET.get(platform.machine())
+    number = _IOPRIO_SET.get(os.uname().machine)
     if number is not None:
         ctypes.CDLL(None).syscall(number, _WHO_PROCESS, process, _CLASS_IDLE)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from exporter.web.pages.frame import PageFrame
 from exporter.web.pages.html import section
@@ -12,7 +11,8 @@ PATH = "/runbooks"
 _LIST = (PATH, f"{PATH}/")
 _SUFFIX = ".md"
 #: In an installation they are beside this file, in a checkout with the rest of the documentation.
-_PLACES = (Path(__file__).with_name("runbooks"), Path(__file__).parents[3] / "docs" / "runbooks")
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_PLACES = (f"{_HERE}/runbooks", os.path.normpath(f"{_HERE}/../../../docs/runbooks"))
 
 
 def load() -> dict[str, str]:
@@ -21,10 +21,15 @@ def load() -> dict[str, str]:
     They are read once, before the serving process gives up its right to read files.
     """
     for place in _PLACES:
-        if place.is_dir():
+        if os.path.isdir(place):
             names = sorted(name for name in os.listdir(place) if name.endswith(_SUFFIX))
-            return {name.removesuffix(_SUFFIX): (place / name).read_text(encoding="utf-8") for name in names}
+            return {name.removesuffix(_SUFFIX): _read(f"{place}/{name}") for name in names}
     return {}
+
+
+def _read(file: str) -> str:
+    with open(file, encoding="utf-8") as opened:
+        return opened.read()
 
 
 class Runbooks:
