@@ -44,8 +44,13 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     """
     known, required = _database(reader), not is_containerd_root(reader.root)
     volumes = []
-    names = reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=required)
-    for name, volume in reader.each("volume", VOLUMES.path, names, partial(_read, reader), _lost, also=(_VFS,)).items():
+    times: dict[str, float] = {}
+    names = reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=required, times=times)
+
+    def read(name: str) -> Volume | None:
+        return _read(reader, name, times.pop(name, None))
+
+    for name, volume in reader.each("volume", VOLUMES.path, names, read, _lost, also=(_VFS,)).items():
         if volume is not None:
             told = partial(_told, volume, about) if (about := known.pop(name, {})) else None
             volumes.append(reader.attempt((*VOLUMES.path, name), told, volume) if told else volume)
@@ -102,13 +107,17 @@ def _lost(name: str) -> Volume | None:
     return Volume(name, is_id(name), home=(*VOLUMES.path, name), optioned=True)
 
 
-def _read(reader: Reader, name: str) -> Volume | None:
-    """Read a volume. It came when its directory got its entries: Docker writes them only then.
+def _read(reader: Reader, name: str, changed: float | None) -> Volume | None:
+    """Read a volume. `changed`: when its directory did last, where that is known.
+
+    The volume came when its directory got its entries: Docker writes them only then.
 
     CreatedAt of `docker volume inspect` is the ctime of this directory (moby 25 volume/local/local_unix.go), or of
     `_data` (moby 20.10). A restored backup has the time of the restore there, and this one in mtime.
     """
     home = (*VOLUMES.path, name)
+    if changed is not None:
+        return _read_files(reader, name, home, changed or None)
     try:
         status = reader.root.lstat(home)
     except OSError:  # what is in it is read all the same, as far as it can be

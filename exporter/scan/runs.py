@@ -32,10 +32,13 @@ class Runs:
             return None
         run.pending.discard(task)
         run.trees -= task.changes is None
-        if self._newest.get((task.tree, task.key)) is not task:
-            return None
-        del self._newest[task.tree, task.key]
-        return run
+        key = task.tree, task.key
+        newest = self._newest.pop(key, None)
+        if newest is task:
+            return run
+        if newest is not None:
+            self._newest[key] = newest
+        return None
 
     def remove_done(self) -> list[ScanRun]:
         """Remove the runs without pending tasks, and return them."""

@@ -268,7 +268,7 @@ class Reader:
             return tree[-1] in self.names(tree[:-1])
         return True
 
-    def objects(
+    def objects(  # noqa: PLR0913 - which of them, and how they are looked at
         self,
         tree: Tree,
         accept: Callable[[str], bool],
@@ -276,12 +276,14 @@ class Reader:
         *,
         required: bool = False,
         links: bool = False,
+        times: dict[str, float] | None = None,
     ) -> list[str]:
         """List the directories in a directory of objects whose names `accept` takes; the rest are problems.
 
         Nobody may change the list. Of one without a change, nothing is asked again but what is no object.
 
         `links`: symbolic links are objects as well. The caller must ask for each whether it is one.
+        `times`: gets when each directory changed last that was looked at.
         """
         names = self.names(tree, required=required)
         known: StoreEntries[bool] = self.entries("object", tree)
@@ -291,7 +293,8 @@ class Reader:
             last.found, last.odd, changed = [], [], {*names}
         last.whole = False  # where this fails, all are looked at the next time
         asked = sorted(name for name in changed.union(last.odd) if name in names)
-        come = [name for name in asked if self._is_wanted(tree, name, known, accept, ignored, links=links)]
+        look = partial(self._is_object, links=links, times=times)
+        come = [name for name in asked if self._is_wanted(tree, name, known, accept, ignored, look)]
         good = [name for name in come if name in known]
         if changed or good:
             left = [name for name in last.found if name not in changed]
@@ -307,8 +310,7 @@ class Reader:
         known: dict[str, bool],
         accept: Callable[[str], bool],
         ignored: tuple[str, ...],
-        *,
-        links: bool,
+        look: Callable[[Tree], bool],
     ) -> bool:
         if name in known:
             return True
@@ -317,16 +319,16 @@ class Reader:
         if not accept(name):
             self.problem(Reason.DECODE, (*tree, name), "not the name of an object", harmless=True)
             return False
-        return self._holds_object((*tree, name), known, links=links)
+        return self._holds_object((*tree, name), known, look)
 
-    def _holds_object(self, tree: Tree, known: dict[str, bool], *, links: bool) -> bool:
+    def _holds_object(self, tree: Tree, known: dict[str, bool], look: Callable[[Tree], bool]) -> bool:
         before = self._problems.noted
-        is_object = self.attempt(tree, lambda: self._is_object(tree, links=links), instead=True)
+        is_object = self.attempt(tree, partial(look, tree), instead=True)
         if is_object and self._problems.noted == before:
             known[tree[-1]] = True
         return is_object
 
-    def _is_object(self, tree: Tree, *, links: bool) -> bool:
+    def _is_object(self, tree: Tree, *, links: bool, times: dict[str, float] | None) -> bool:
         self.looked_at += 1
         if tree in self.root.mounts:
             return True
@@ -335,6 +337,8 @@ class Reader:
         except OSError as error:  # most often an object that was removed since the listing
             self.problem(reason_of(error), tree, error.strerror or "")
             return False
+        if times is not None and stat.S_ISDIR(status.st_mode):
+            times[tree[-1]] = status.st_mtime
         if stat.S_ISDIR(status.st_mode) or (links and stat.S_ISLNK(status.st_mode)):
             return True
         # An engine follows a link, and ignores other files. One in the place of an object is damage.
