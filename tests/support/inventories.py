@@ -5,6 +5,7 @@ from pathlib import Path
 
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
+from exporter.core.measured import Tree
 from exporter.core.model import Inventory
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.problems import Problems
@@ -23,10 +24,10 @@ class Reads:
     problems: Problems = field(default_factory=Problems)
     memo: Memo = field(default_factory=Memo)
 
-    def again(self, *, everything: bool = False) -> Inventory:
-        """Read what has changed since the last reading."""
+    def again(self, *dirty: Tree, everything: bool = False) -> Inventory:
+        """Read what has changed since the last reading: what may be read again of itself, and these entries."""
         self.problems = Problems()
-        self.memo.begin(Dirty(everything=everything))
+        self.memo.begin(Dirty(frozenset(dirty), everything))
         with DataRoot(str(self.path), map(str, self.further)) as root:
             self.inventory, _ = read_inventory(root, self.inventory, self.grace, self.problems, self.memo)
         self.memo.end()

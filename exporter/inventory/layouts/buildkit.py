@@ -8,9 +8,10 @@ with an `equalMutable` is the same data as that one, and `docker system df` leav
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from itertools import chain
+from operator import attrgetter
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -45,6 +46,7 @@ _LONGEST_NAME = 25 + len(INIT)
 #: With the containerd image store: `containerd-<snapshotter>` (Docker 28, builder/builder-next/controller.go).
 OF_CONTAINERD = "containerd-"
 _SHA256 = "sha256:"
+_NAME_OF, _COMMITTED, _CHAIN, _PARENT = map(attrgetter, ("name", "committed", "chain", "parent"))
 _NANOSECONDS = 1e9
 #: Of one record.
 _MOST_PARENTS = 4096
@@ -185,75 +187,102 @@ _VALUES = (
 )
 
 
-def build_cache(builds: Builds, databases: Sequence[Database], present: bool) -> BuildCache:
-    """Make the build cache of the databases; `present` says whether BuildKit has a directory."""
-    needs = {one.driver: frozenset(_needs(builds.snapshots.values(), one)) for one in databases}
-    held = _held(builds)
-    holds = {one.driver: frozenset(_needs(held, one)) for one in databases}
+#: What is known of a record: its name, its values, and its snapshot.
+Known = Callable[[str, Mapping[str, object], "BuildSnapshot | None"], BuildRecord | None]
+
+
+def build_cache(
+    builds: Builds, databases: Sequence[Database], present: bool, known: Known = lambda *_: None
+) -> BuildCache:
+    """Make the build cache of the databases; `present` says whether BuildKit has a directory.
+
+    `known` returns a record that was made before and holds still.
+    """
+    everything, keys = _Names.of(builds.snapshots.values()), [snapshot_of(*one) for one in builds.records]
+    of_records = _held(builds, everything, {*keys})
     imaged = {
         LayerKey(one.driver, layer)
         for one in databases
         for image in (one.images if builds.records else ())
         for layer in image.layers
     }
-    records = tuple(_record(name, values, builds, databases, imaged) for name, values in builds.records)
+    records = []
+    for (name, values), key in zip(builds.records, keys, strict=True):
+        snapshot = builds.snapshots.get(key)
+        records.append(known(name, values, snapshot) or _record(name, values, snapshot, databases, imaged))
     content, files = (_CONTENT,) if present else (), (HOME,) if present else ()
-    return BuildCache(records, needs, holds, content, files, builds.history)
+    needs, holds = ({one.driver: some.needs(one) for one in databases} for some in (everything, of_records))
+    return BuildCache(tuple(records), needs, holds, content, files, builds.history)
 
 
-def _held(builds: Builds) -> list[BuildSnapshot]:
-    """The snapshots of the records, and those below them.
+class _Names(NamedTuple):
+    """What some snapshots name: directories of the driver, and what may be chain ids of layers."""
+
+    directories: set[str]
+    tops: set[str]
+
+    @classmethod
+    def of(cls, snapshots: Collection[BuildSnapshot]) -> "_Names":
+        """What these name."""
+        names = {*map(_NAME_OF, snapshots)}
+        directories = names.union(map(_COMMITTED, snapshots))
+        return cls(directories, names.union(map(_CHAIN, snapshots), map(_PARENT, snapshots)))
+
+    def needs(self, database: Database) -> frozenset[LayerId]:
+        """The layers of a driver that they need."""
+        directories, tops = self
+        found = {*database.store.names.intersection(map(LayerId, directories))}
+        found.update(
+            name for name in database.store.names if name.endswith(INIT) and name.removesuffix(INIT) in directories
+        )
+        named = (chain for chain in database.entries if chain in tops or _SHA256 + chain in tops)
+        return frozenset(found.union(entry.cache for entry in database.below(named)))
+
+
+def _held(builds: Builds, everything: _Names, keys: set[str]) -> _Names:
+    """What the snapshots of the records, by these keys, and those below them name; `everything`: what all do.
 
     A prune removes the record of an image's layer, and leaves the snapshot that names the layer. It holds nothing.
     """
-    pending = [_snapshot_of(name, values) for name, values in builds.records]
-    found: dict[str, BuildSnapshot] = {}
+    if builds.snapshots.keys() <= keys:  # then nothing needs to be walked
+        others = keys.union(map(_PARENT, builds.snapshots.values())).difference(builds.snapshots, ("",))
+        return _Names(everything.directories | others, everything.tops | others)
+    pending, found = list(keys), dict[str, BuildSnapshot]()
     while pending:
         name = pending.pop()
         if name and name not in found:  # a layer of an image has no entry of its own before it is used
             found[name] = builds.snapshots.get(name, BuildSnapshot(name))
             pending.append(found[name].parent)
-    return list(found.values())
+    return _Names.of(found.values())
 
 
-def _snapshot_of(record: str, values: Mapping[str, object]) -> str:
+def snapshot_of(record: str, values: Mapping[str, object]) -> str:
+    """The key of a record's snapshot."""
     key = values["cache.snapshot"]
     return key if isinstance(key, str) and key else record
-
-
-def _needs(snapshots: Iterable[BuildSnapshot], database: Database) -> Iterator[LayerId]:
-    known = list(snapshots)
-    for one in known:
-        for name in (one.name, one.committed):
-            for variant in (LayerId(name), LayerId(name + INIT)):
-                if variant in database.store.names:
-                    yield variant
-    tops = ((one.chain, one.parent.removeprefix(_SHA256), one.name.removeprefix(_SHA256)) for one in known)
-    yield from (entry.cache for entry in database.below(chain.from_iterable(tops)))
 
 
 def parents(builds: Builds, database: Database) -> dict[LayerId, tuple[LayerId, ...]]:
     """The layer below each snapshot, for drivers that Docker has compare."""
     found: dict[LayerId, tuple[LayerId, ...]] = {}
-    for one in builds.snapshots.values():
-        below = builds.snapshots.get(one.parent)
-        entry = database.entries.get((below.chain if below else one.parent).removeprefix(_SHA256))
-        names = [] if entry is None else [entry.cache]
+    for name in builds.snapshots.keys() & database.store.names:
+        parent = builds.snapshots[name].parent
+        below = builds.snapshots.get(parent)
         if below is not None and not below.chain:
-            names = [below.directory]
-        if one.name in database.store.names:
-            found[LayerId(one.name)] = tuple(names)
+            found[LayerId(name)] = (below.directory,)
+        else:
+            entry = database.entries.get((below.chain if below else parent).removeprefix(_SHA256))
+            found[LayerId(name)] = () if entry is None else (entry.cache,)
     return found
 
 
 def _record(
     name: str,
     values: Mapping[str, object],
-    builds: Builds,
+    snapshot: BuildSnapshot | None,
     databases: Sequence[Database],
     imaged: set[LayerKey],
 ) -> BuildRecord:
-    snapshot = builds.snapshots.get(_snapshot_of(name, values))
     size = count(values["snapshot.size"])
     content, shared = None, False
     for database in databases if snapshot is not None else ():

@@ -1,6 +1,8 @@
 """Records and snapshots of BuildKit: what they are worth, and which layers they need."""
 
 import json
+import random
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,9 @@ import pytest
 from exporter.core.knowledge import Input
 from exporter.core.measured import Changes
 from exporter.core.model import BuildRecord, Inventory
+from exporter.demo.bolt import BoltFile, write_bolt
 from exporter.demo.bolt import Tree as Buckets
-from exporter.demo.bolt import write_bolt
+from tests.support.inventories import Reads, read
 from tests.support.product import scan
 from tests.support.roots.layerdb import DbRoot, digest
 
@@ -24,17 +27,23 @@ def _written(
     snapshots: Mapping[str, Mapping[str, str]],
     file: str = "metadata_v2.db",
 ) -> Inventory:
-    """Write BuildKit's databases and read the root; the values of records are wrapped, those of snapshots are not."""
-    rows: dict[str, Buckets] = {
+    """Write BuildKit's databases and read the root."""
+    home = built.path / "buildkit"
+    write_bolt(home / file, {"_main": _rows(records)})
+    write_bolt(home / "snapshots.db", _buckets(snapshots))
+    return scan(built.path, orphaned_after=0).inventory
+
+
+def _rows(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Buckets]:
+    """Records as a database has them, with their values wrapped."""
+    return {
         name: {key: json.dumps({"value": value}).encode() for key, value in values.items()}
         for name, values in records.items()
     }
-    write_bolt(built.path / "buildkit" / file, {"_main": rows})
-    buckets: dict[str, Buckets] = {
-        name: {key: value.encode() for key, value in values.items()} for name, values in snapshots.items()
-    }
-    write_bolt(built.path / "buildkit/snapshots.db", buckets)
-    return scan(built.path, orphaned_after=0).inventory
+
+
+def _buckets(snapshots: Mapping[str, Mapping[str, str]]) -> dict[str, Buckets]:
+    return {name: {key: value.encode() for key, value in values.items()} for name, values in snapshots.items()}
 
 
 def _record(built: DbRoot, values: Mapping[str, Any], snapshot: Mapping[str, str] | None = None) -> BuildRecord:
@@ -250,3 +259,38 @@ def test_a_history_of_builds_is_noted_and_not_read(built: DbRoot) -> None:
     found = scan(built.path)
     assert found.inventory.build_cache.history
     assert found.problems == ()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_after_changes_the_build_cache_is_that_of_a_fresh_reading(built: DbRoot, seed: int) -> None:
+    chance, again = random.Random(seed), Reads(built.path)
+    records: dict[str, dict[str, Any]] = {}
+    snapshots: dict[str, dict[str, str]] = {}
+    databases = [BoltFile(built.path / "buildkit" / name) for name in ("metadata_v2.db", "snapshots.db")]
+    names, home = [letter * 25 for letter in "abcdef"], built.path / "overlay2"
+    for _ in range(30):
+        name, dirty = chance.choice(names), {("buildkit", "metadata_v2.db"), ("buildkit", "snapshots.db")}
+        values = {"snapshot.size": chance.choice([None, 7]), "cache.snapshot": chance.choice([None, *names])}
+        match chance.randrange(6):
+            case 0:
+                records.pop(name, None)
+            case 1:
+                snapshots.pop(name, None)
+            case 2:
+                records[name] = values
+            case 3:
+                parent = chance.choice(["", *names, digest("base")])
+                snapshots[name] = {"parent": parent, "committed": chance.choice(["", *names])}
+                snapshots[name]["chainid"] = chance.choice(["", digest("app")])
+            case _:
+                entry = name + chance.choice(["", "-init"])
+                if chance.randrange(3):
+                    (home / entry / "diff").mkdir(parents=True, exist_ok=True)
+                else:
+                    shutil.rmtree(home / entry, ignore_errors=True)
+                dirty.add(("overlay2", entry))
+        databases[0].write({"_main": _rows(records)})
+        databases[1].write(_buckets(snapshots))
+        found, fresh = again.again(*dirty), read(built.path)
+        assert found.build_cache == fresh.build_cache
+        assert found.layers == fresh.layers
