@@ -20,6 +20,7 @@ from exporter.figures import (
     image_sizes,
     layer_sizes,
     reclaim,
+    short_names,
     spaces,
     volume_figures,
 )
@@ -94,7 +95,7 @@ _OF_ALL: list[tuple[Any, str]] = [
     (reclaim.Reclaimer, "advance"),
     (reclaim.Reclaimer, "reclaim"),
     (reclaim, "reasons_against"),
-    (families, "short_ids"),
+    (short_names.ShortNames, "advance"),
     (page_summary, "summarize"),
 ]
 _STEPS: list[tuple[Any, str]] = [*((where, name) for where, name, _ in _OF_ONE), *_OF_ALL]
