@@ -21,10 +21,12 @@ def test_what_is_outside_of_a_splice_is_the_same(before: list[int], now: list[in
     assert set(changed.removed) == set(before[start:end_before]) - set(now[start:end_now])
 
 
-_LONG = st.lists(st.integers(0, 2000), unique=True, max_size=400).map(sorted)
+#: Equal numbers beyond 256 may be two objects, and are the same one here.
+_OBJECTS = st.sampled_from([*range(2001)])
+_LONG = st.lists(_OBJECTS, unique=True, max_size=400).map(sorted)
 
 
-@given(st.one_of(_SEQUENCES, _LONG), st.sets(st.integers(0, 2000), max_size=90), st.sets(st.integers(0, 400)))
+@given(st.one_of(_SEQUENCES, _LONG), st.sets(_OBJECTS, max_size=90), st.sets(st.integers(0, 400)))
 def test_what_is_outside_of_all_hunks_is_the_same(before: list[int], come: set[int], gone: set[int]) -> None:
     left = [one for at, one in enumerate(before) if at not in gone]
     now = sorted({*left, *come}) if before == sorted(before) else [*left, *(come - {*left})]
