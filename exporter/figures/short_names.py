@@ -19,14 +19,15 @@ _MOST_GONE = 1000
 class _Remembered:
     """The beginnings of ids, and of which ids these are; of both only a hash, which nobody can choose.
 
-    Ids that are gone may stay: where another one begins like these, all are gone through once.
+    Ids that are gone may stay: where another one begins like these, all are gone through once. `short`: the ids that
+    take more digits than others.
     """
 
     def __init__(self) -> None:
         self.short = ShortIds()
         self._beginnings, self._ids = array("q"), array("q")
 
-    def come_to(self, come: Iterable[str], most: int, every: Callable[[], Iterable[str]]) -> None:
+    def _come_to(self, come: Iterable[str], most: int, every: Callable[[], Iterable[str]]) -> None:
         """Come to other ids, at `most` so many, which `every` returns. These are among them and were not before."""
         come = {*come}
         known = len(self._ids) + len(come) <= most + _MOST_GONE and len(come) < _MANY
@@ -53,39 +54,23 @@ class _Remembered:
         return True
 
 
-class ShortNames:
+class ShortNames(_Remembered):
     """How the ids of images and containers are shortened: one that a container refers to as the image itself."""
-
-    def __init__(self) -> None:
-        self._remembered = _Remembered()
-
-    @property
-    def short(self) -> ShortIds:
-        """The ids that take more digits than others."""
-        return self._remembered.short
 
     def advance(self, difference: Difference) -> None:
         """Go on to the next snapshot."""
         images, containers = difference.now.inventory.images, difference.now.inventory.containers
         come = _names(difference.images.added, difference.containers.added)
-        self._remembered.come_to(come, len(images) + 2 * len(containers), lambda: _names(images, containers))
+        self._come_to(come, len(images) + 2 * len(containers), lambda: _names(images, containers))
 
 
-class ShortRecords:
+class ShortRecords(_Remembered):
     """How the ids of build records are shortened."""
-
-    def __init__(self) -> None:
-        self._remembered = _Remembered()
-
-    @property
-    def short(self) -> ShortIds:
-        """The ids that take more digits than others."""
-        return self._remembered.short
 
     def advance(self, difference: Difference) -> None:
         """Go on to the next snapshot."""
         records = difference.now.inventory.build_cache.records
-        self._remembered.come_to(map(_ID, difference.records.added), len(records), lambda: map(_ID, records))
+        self._come_to(map(_ID, difference.records.added), len(records), lambda: map(_ID, records))
 
 
 def _names(images: Iterable[Image], containers: Sequence[Container]) -> Iterator[str]:

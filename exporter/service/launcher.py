@@ -145,7 +145,7 @@ def _execute(orders: int, output: int) -> None:
 def _become_twin(mine: socket.socket, given: int) -> None:
     """Go on as a launcher with another socket, in which nobody waits for this process to be started."""
     os.dup2(given, mine.fileno(), inheritable=False)
-    _close_others()
+    close_others()
     _Orders(mine).serve()
     os._exit(0)
 
@@ -203,14 +203,14 @@ def _become_launcher(theirs: socket.socket) -> None:
         os.setpgid(0, 0)  # Ctrl-C in a terminal reaches the serving process only
         os.dup2(theirs.fileno(), 0)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        _close_others()
+        close_others()
         forget_sockets()
         _run()
     finally:
         os._exit(1)
 
 
-def _close_others() -> None:
+def close_others() -> None:
     """Close all descriptors but the standard ones: they are those of the process that was copied."""
     most = os.sysconf("SC_OPEN_MAX")
     os.closerange(3, most if most > 0 else 1024)

@@ -16,11 +16,10 @@ from typing import NamedTuple
 from exporter.core.interrupts import interrupts_held
 from exporter.core.lean_import import hidden
 from exporter.core.process_name import SCANNING, name_process
-from exporter.service.launcher import PROGRAM
+from exporter.service.launcher import PROGRAM, close_others
 
 #: Modules have hardly any cycles: to look for these while they are loaded takes a twelfth of that time.
 _RARELY = 500_000
-_MOST_DESCRIPTORS = 1024
 
 
 class Spawned(NamedTuple):
@@ -86,8 +85,7 @@ def _scan(orders: int, output: int) -> None:
         os.setpgid(0, 0)  # as above
         os.dup2(orders, 0)
         os.dup2(output, 1)
-        most = os.sysconf("SC_OPEN_MAX")
-        os.closerange(3, most if most > 0 else _MOST_DESCRIPTORS)  # the sockets of systemd, and our ends of the pipes
+        close_others()  # the sockets of systemd, and our ends of the pipes
         from exporter.service.scan_process import main  # noqa: PLC0415 - only the copy loads it
 
         main()
