@@ -19,8 +19,7 @@ from exporter.core.measured import Identity, Measured, Tree
 from exporter.inventory.areas import VOLUMES, RootAreas, table
 from exporter.inventory.files.reader import is_id
 from exporter.schedule.findings import Findings
-
-_Signature = tuple[int, ...]
+from exporter.schedule.signatures import Packed, is_same_directory, newest, of_file, pack
 
 #: While events arrive, entries that have events, and their files, are compared only in every eighth look.
 _THOROUGH_EVERY = 8
@@ -32,7 +31,8 @@ _RECENT_SECONDS = 0.05
 _YOUNG_SECONDS = 2.0
 #: Stand in a signature for a file that is not there, and for one of which nothing is known.
 _ABSENT, _UNKNOWN = (0, 0, 0), (2, 2, 2)
-_NOTHING: Mapping[str, _Signature] = {}
+_PACKED_ABSENT = pack(_ABSENT)
+_NOTHING: Mapping[str, Packed] = {}
 
 
 class _Signed(Struct):
@@ -42,7 +42,7 @@ class _Signed(Struct):
     those that could not be signed.
     """
 
-    signatures: dict[str, _Signature] = field(default_factory=dict)
+    signatures: dict[str, Packed] = field(default_factory=dict)
     names: Sequence[str] | None = None
     untold: list[str] = field(default_factory=list)
 
@@ -54,14 +54,14 @@ class _Look:
         self.mounts = mounts
         #: The directories in which something is mounted, and those around these.
         self.around_mounts = {mount[:-depth] for mount in mounts for depth in (1, 2)}
-        self.listings: dict[Tree, _Signature] = {}
+        self.listings: dict[Tree, Packed] = {}
         self.entries: dict[Tree, _Signed] = {}
         #: What changed just before it was signed.
         self.recent: set[Tree] = set()
         #: The entries whose directories had changed not long before they were signed, and maybe others.
         self.young: set[Tree] = set()
 
-    def signature(self, key: Tree) -> _Signature | None:
+    def signature(self, key: Tree) -> Packed | None:
         """The signature of a store or an entry; None without one."""
         if key in self.listings or not key:
             return self.listings.get(key)
@@ -191,7 +191,7 @@ class Reconciler:
         for store in stores:
             known = before.entries.get(store)
             # If the store is another directory now, the signatures of its entries are of no use.
-            if known is None or before.listings.get(store, ())[:2] != look.listings.get(store, ())[:2]:
+            if known is None or not is_same_directory(before.listings.get(store, b""), look.listings.get(store, b"")):
                 self._sign_entries(root, store, {})
             elif self.thorough:
                 self._sign_entries(root, store, {}, lacking=_settled(store, known.signatures, before.young))
@@ -214,9 +214,9 @@ class Reconciler:
         self,
         root: DataRoot,
         store: Tree,
-        known: Mapping[str, _Signature],
+        known: Mapping[str, Packed],
         only: Sequence[str] | None = None,
-        lacking: Mapping[str, _Signature] = _NOTHING,
+        lacking: Mapping[str, Packed] = _NOTHING,
     ) -> None:
         """Sign the entries of a store, or those with these names, as its area says. Stores are signed already.
 
@@ -257,14 +257,14 @@ class Reconciler:
                     continue
                 signatures[name] = signature
                 # An entry that has not changed for so long is in none of these sets.
-                if signature is not old and max(signature[2:]) > changed_since:
+                if signature is not old and newest(signature) > changed_since:
                     self._note((*store, name), signature)
                     look.young.add((*store, name))
             if only is None:
                 signed.names, signed.untold = names, untold
 
-    def _note(self, key: Tree, signature: _Signature) -> None:
-        if abs(self._clock.now() * 1e9 - max(signature[2:])) < _RECENT_SECONDS * 1e9:
+    def _note(self, key: Tree, signature: Packed) -> None:
+        if abs(self._clock.now() * 1e9 - newest(signature)) < _RECENT_SECONDS * 1e9:
             self._last.recent.add(key)
 
 
@@ -282,28 +282,28 @@ def _of_volumes(mounts: Collection[Tree]) -> set[Tree]:
     return {mount[: depth + 1] for mount in inside if depth < len(mount) <= depth + 2}
 
 
-def _listing_signature(root: DataRoot, store: Tree) -> _Signature | None:
+def _listing_signature(root: DataRoot, store: Tree) -> Packed | None:
     try:
         status = root.lstat(store)
     except OSError:
         return None
     # With mode and owner: once the permission to read it is back, its content must be read again.
-    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid
+    return pack((status.st_dev, status.st_ino, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_gid))
 
 
 def _mounted_files(entry: Tree, wanted: Signature, mounts: Collection[Tree]) -> Sequence[str]:
     return [file for file in wanted.files if (*entry, file) in mounts]
 
 
-def _settled(store: Tree, signatures: Mapping[str, _Signature], young: Collection[Tree]) -> Mapping[str, _Signature]:
+def _settled(store: Tree, signatures: Mapping[str, Packed], young: Collection[Tree]) -> Mapping[str, Packed]:
     """The signatures of entries that are not `young`."""
     names = {entry[-1] for entry in young if entry[:-1] == store}
     return {name: one for name, one in signatures.items() if name not in names} if names else signatures
 
 
 def _signature_of(  # noqa: PLR0913 - an entry, and what is known of it
-    parent: int, name: str, wanted: Signature, before: _Signature | None, *, keeps: bool, hidden: Collection[str]
-) -> _Signature:
+    parent: int, name: str, wanted: Signature, before: Packed | None, *, keeps: bool, hidden: Collection[str]
+) -> Packed:
     """The signature of an entry. Raises OSError.
 
     If the directory has not changed, it is the one `before` where the caller `keeps` that, and has no more files than
@@ -312,7 +312,7 @@ def _signature_of(  # noqa: PLR0913 - an entry, and what is known of it
     status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if not wanted.changes:
         return _plain_signature(status)
-    if before is not None and before[:3] != (status.st_dev, status.st_ino, status.st_ctime_ns):
+    if before is not None and not before.startswith(pack((status.st_dev, status.st_ino, status.st_ctime_ns))):
         before = None
     if before is not None and keeps:
         return before
@@ -321,10 +321,10 @@ def _signature_of(  # noqa: PLR0913 - an entry, and what is known of it
     return _entry_signature(parent, name, status, wanted.files, known, hidden)
 
 
-def _plain_signature(status: os.stat_result) -> _Signature:
+def _plain_signature(status: os.stat_result) -> Packed:
     """The signature of an entry without known files. A directory has its identity only: its content is audited."""
     times = (status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else (0,)
-    return status.st_dev, status.st_ino, *times
+    return pack((status.st_dev, status.st_ino, *times))
 
 
 def _entry_signature(  # noqa: PLR0913 - an entry, its files, and what is known of them
@@ -332,16 +332,16 @@ def _entry_signature(  # noqa: PLR0913 - an entry, its files, and what is known 
     name: str,
     status: os.stat_result,
     files: Sequence[str],
-    known: _Signature | None,
+    known: Packed | None,
     hidden: Collection[str],
-) -> _Signature:
+) -> Packed:
     """Sign an entry and files in it, each of them in its place. No file is opened.
 
     No symbolic link is followed at the end of a path. Files that are absent in the `known` signature still are.
     """
     signature = [status.st_dev, status.st_ino, status.st_ctime_ns]
     for at, file in enumerate(files, 1):
-        if known is not None and known[3 * at : 3 * at + 3] == _ABSENT:
+        if known is not None and of_file(known, at) == _PACKED_ABSENT:
             signature += _ABSENT
             continue
         if file in hidden:
@@ -355,7 +355,7 @@ def _entry_signature(  # noqa: PLR0913 - an entry, its files, and what is known 
             signature += _UNKNOWN
         else:
             signature += (inner.st_ino, inner.st_size, inner.st_ctime_ns) if stat.S_ISREG(inner.st_mode) else (1, 1, 1)
-    return tuple(signature)
+    return pack(signature)
 
 
 def _replaced(
