@@ -1,7 +1,6 @@
 """The values that measuring returns. A worker process imports this without the rest of the model."""
 
 import os
-import struct
 from collections.abc import Collection
 from enum import StrEnum
 from functools import lru_cache
@@ -15,8 +14,6 @@ Tree = tuple[str, ...]
 
 #: (st_dev, st_ino, st_ctime_ns) of a tree's root, to tell it from another tree that gets the same path later.
 Identity = tuple[int, int, int]
-#: Of an identity, what differs from tree to tree. The device is nearly always the same.
-_OWN = struct.Struct("<Qq")
 
 
 def root_of(tree: Tree) -> Tree:
@@ -71,28 +68,32 @@ def usage_of(size: int, allocated: int, inodes: int) -> Usage:
     return Usage(size, allocated, inodes)
 
 
-@lru_cache(64)
-def _same(device: int) -> int:
-    """The same object for the same device."""
-    return device
+#: The bits of the numbers in `Measured._own` that are not the highest.
+_INODE_AT, _ENTRIES_AT, _DEVICE_AT = 64, 128, 160
+_LOW = (1 << _INODE_AT) - 1
+_MOST_ENTRIES = (1 << _DEVICE_AT - _ENTRIES_AT) - 1
+#: Added to times, which may lie before 1970.
+_EARLIEST = 1 << _INODE_AT - 1
 
 
-def _packed(inode: int, changed: int) -> bytes | tuple[int, int]:
-    try:
-        return _OWN.pack(inode, changed)
-    except struct.error:  # a filesystem may say anything
-        return inode, changed
+class _Rest(NamedTuple):
+    """What is known of a tree besides its usage."""
+
+    identity: Identity
+    links: Links
+    entries: int
+    skipped_mounts: int
 
 
 class Measured:
     """The sums of one tree: every inode once, without other filesystems. It is never changed.
 
     `links` are the inodes that may also be linked from other trees: sums over several trees need them.
-    `entries` is how many directory entries were looked at. `device` is the st_dev of the tree. There are tens of
-    thousands of these, so the other numbers of the identity are packed: as objects they take four times as much.
+    `entries` is how many directory entries were looked at. There are tens of thousands of these, so nearly all of them
+    are two objects: the usage, which many have in common, and one number.
     """
 
-    __slots__ = ("_own", "device", "entries", "links", "skipped_mounts", "usage")
+    __slots__ = ("_own", "usage")
 
     def __init__(
         self,
@@ -103,36 +104,63 @@ class Measured:
         skipped_mounts: int = 0,
     ) -> None:
         self.usage = usage
-        self.links = links
-        self.entries = entries
-        self.skipped_mounts = skipped_mounts
         device, inode, changed = identity
-        self.device = _same(device)
-        self._own = _packed(inode, changed)
+        time = changed + _EARLIEST
+        usual = 0 <= inode <= _LOW and 0 <= time <= _LOW and 0 <= entries <= _MOST_ENTRIES and device >= 0
+        #: All but the usage: one number, where there are no links, and numbers as they are on most filesystems.
+        self._own: int | _Rest = (
+            time | inode << _INODE_AT | entries << _ENTRIES_AT | device << _DEVICE_AT
+            if usual and not (links.blocks or skipped_mounts)
+            else _Rest(identity, links, entries, skipped_mounts)
+        )
+
+    @property
+    def device(self) -> int:
+        """The st_dev of the tree."""
+        own = self._own
+        return own >> _DEVICE_AT if isinstance(own, int) else own.identity[0]
 
     @property
     def identity(self) -> Identity:
         """What tells the tree from another one."""
         own = self._own
-        inode, changed = _OWN.unpack(own) if isinstance(own, bytes) else own
-        return self.device, inode, changed
+        if isinstance(own, int):
+            return own >> _DEVICE_AT, own >> _INODE_AT & _LOW, (own & _LOW) - _EARLIEST
+        return own.identity
+
+    @property
+    def links(self) -> Links:
+        """The inodes that may also be linked from other trees."""
+        own = self._own
+        return NO_LINKS if isinstance(own, int) else own.links
+
+    @property
+    def entries(self) -> int:
+        """How many directory entries were looked at."""
+        own = self._own
+        return own >> _ENTRIES_AT & _MOST_ENTRIES if isinstance(own, int) else own.entries
+
+    @property
+    def skipped_mounts(self) -> int:
+        """How many directories of other filesystems are in it."""
+        own = self._own
+        return 0 if isinstance(own, int) else own.skipped_mounts
 
     def is_as_it_was(self, status: os.stat_result) -> bool:
         """Whether the tree itself is the same directory or file, unchanged."""
-        return self.device == status.st_dev and self._own == _packed(status.st_ino, status.st_ctime_ns)
+        return self.identity == (status.st_dev, status.st_ino, status.st_ctime_ns)
 
     def counting(self, usage: Usage, links: Links) -> "Measured":
         """The same tree with other sums."""
         return Measured(usage, self.identity, links, self.entries, self.skipped_mounts)
 
-    def _key(self) -> tuple[object, ...]:
-        return self.usage, self.device, self._own, self.links, self.entries, self.skipped_mounts
-
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Measured) and self._key() == other._key())
+        if not isinstance(other, Measured):
+            return NotImplemented
+        return self is other or (self.usage, self._own) == (other.usage, other._own)
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        return hash((self.usage, self._own))
 
     def __repr__(self) -> str:
         return f"Measured({self.usage}, {self.identity}, {self.links}, {self.entries}, {self.skipped_mounts})"

@@ -25,6 +25,7 @@ class Measurements:
     def __init__(self) -> None:
         self.plan = Plan()
         self.changes = 0
+        #: The figures of each tree. It is replaced where it changes after `for_sums`.
         self.measured: dict[Tree, Measured] = {}
         #: The bytes that they take on the disk, by the number of their device.
         self.allocated = Counter[int]()
@@ -81,9 +82,17 @@ class Measurements:
         made = without_unaccounted(self.measured, provisional & self.measured.keys())
         changed = self._touched | made.keys() | self._made
         if changed:
-            self._sums = Edition({**self.measured, **made}, self._sums, changed)
+            self._sums = Edition({**self.measured, **made} if made else self.measured, self._sums, changed)
+            if not made:
+                self.measured = self._sums  # once and not twice, until one of them changes
             self._touched, self._made = set(), frozenset(made)
         return self._sums
+
+    def _touch(self, tree: Tree) -> None:
+        """Note that the figures of a tree are about to be others."""
+        if self.measured is self._sums:
+            self.measured = dict(self._sums)
+        self._touched.add(tree)
 
     def doubtful(self, linked: Collection[Tree]) -> bool:
         """Whether `linked` trees have unaccounted inodes, and the plan does not explain with which trees they share."""
@@ -244,18 +253,18 @@ class Measurements:
     def _remember(self, tree: Tree, measured: Measured) -> None:
         if measured.links.blocks or self._link_bytes:
             self._count_links(tree, measured.links.packed_size)
+        self._touch(tree)
         if (before := self.measured.get(tree)) is not None:
             self.allocated[before.device] -= before.usage.allocated
         self.allocated[measured.device] += measured.usage.allocated
         self.measured[tree] = measured
-        self._touched.add(tree)
 
     def _forget(self, tree: Tree) -> None:
         if self._link_bytes:
             self._count_links(tree, 0)
+        self._touch(tree)
         if (before := self.measured.pop(tree, None)) is not None:
             self.allocated[before.device] -= before.usage.allocated
-        self._touched.add(tree)
 
     def _count_links(self, tree: Tree, size: int) -> None:
         self._all_link_bytes += size - self._link_bytes.pop(tree, 0)

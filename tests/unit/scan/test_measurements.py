@@ -66,3 +66,12 @@ def test_half_a_layer_is_not_kept_for_the_next_start(built: GraphRoot, pool: Poo
         pull.scanner.collect(1.0)
     pull.scanner.save_cache()
     assert len(Cache(file)) == 2
+
+
+def test_a_snapshot_keeps_its_figures_when_trees_are_measured_again(built: GraphRoot, pool: Pool) -> None:
+    pull = _Pull(built, pool, Cache(None))
+    snapshot, tree = pull.scanner.snapshot(), ("aufs", "diff", _LAYER)
+    before = snapshot.measured[tree]
+    pull.scan(("graph", _LAYER))
+    assert snapshot.measured[tree] is before
+    assert pull.scanner.snapshot().measured[tree] != before
