@@ -47,6 +47,7 @@ def print_metrics(
     )
     timeout = config.scan.tree_timeout
     snapshot = scan_once(scanner, timeout, lambda: importlib.import_module("exporter.expose.publication"))
+    pool.end_workers()
     from exporter.expose.publication import exposition  # noqa: PLC0415 - imported while the workers measured
 
     snapshot, spaces = with_space(snapshot)

@@ -17,11 +17,12 @@ from exporter.core.wanted import Wanted
 from exporter.expose.growing import Growth
 from exporter.expose.growth import TotalsRing
 from exporter.expose.listing import ListPage
-from exporter.expose.metrics.families import families, rendered_parts
+from exporter.expose.metrics.families import families
 from exporter.expose.metrics.further_labels import with_labels
 from exporter.expose.metrics.kept import KeptExposition
 from exporter.expose.metrics.live import clock_families, filesystem_families
 from exporter.expose.metrics.render import Format, KeptRendering, render
+from exporter.expose.metrics.rendered import rendered
 from exporter.expose.metrics.status import SkippedMounts, status_families
 from exporter.expose.published import Body, Publication, View
 from exporter.figures.figures import Figures
@@ -133,7 +134,7 @@ def exposition(  # noqa: PLR0913 - what is known, and how it is to be shown
     figures = Figures(snapshot)
     # With further labels, each series has to be taken apart.
     own = [*families(figures, shown)] if labels else []
-    rendered = [] if labels else [*rendered_parts(figures, shown, style)]
+    objects = b"" if labels else rendered(figures, shown, style)
     _count(figures.barrier.failed, counters)
     made = [*own, *status_families(snapshot, counters), *filesystem_families(statuses), *clock_families()]
-    return b"".join((*rendered, render(with_labels(made, labels) if labels else made, style)))
+    return objects + render(with_labels(made, labels) if labels else made, style)

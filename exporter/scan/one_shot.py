@@ -46,6 +46,7 @@ def scan_once(
     while not wait([outcome], timeout / 4).done:
         if detector.is_stuck(time.monotonic()):
             return Snapshot(scanner.path, time.time(), error="a filesystem in it does not answer")
+    thread.join()  # it has nothing left to do
     return outcome.result()
 
 

@@ -16,7 +16,6 @@ from exporter.core.text import ShortIds, short_ids
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import MetricFamily, family, single
 from exporter.expose.metrics.places import places_of_directories, places_of_volumes, sums_of_filesystems
-from exporter.expose.metrics.render import Format, render_part
 from exporter.expose.metrics.table import Column, ObjectTable
 from exporter.figures.build_cache import BuildCacheSizes
 from exporter.figures.container_sizes import ContainerFigures, ContainerSizes
@@ -33,31 +32,51 @@ _NAMELESS = "<none>"
 Part = MetricFamily | ObjectTable  # type: ignore[type-arg] # a table of any rows
 
 
+class FamilyGroup(NamedTuple):
+    """Families that are made together, of one collector.
+
+    `has_switch`: it is left out where its collector is. `of_trees`: to make it is to add up trees, else to go through
+    objects.
+    """
+
+    collector: Collector
+    made: Iterable[Part]
+    has_switch: bool = True
+    of_trees: bool = False
+
+
+def groups(figures: Figures, shown: Shown = EVERYTHING) -> list[FamilyGroup]:
+    """All groups of families of a snapshot's objects; none before it is measured."""
+    if not figures.snapshot.measured:
+        return []
+    short = figures.short_names
+    found = (
+        FamilyGroup(Collector.DIRECTORIES, _directories(figures), of_trees=True),
+        FamilyGroup(Collector.IMAGES, _layers(figures, shown)),
+        FamilyGroup(Collector.IMAGES, _images(figures, shown, short)),
+        FamilyGroup(Collector.CONTAINERS, _containers(figures, shown, short)),
+        FamilyGroup(Collector.VOLUMES, _volumes(figures, shown)),
+        FamilyGroup(Collector.VOLUMES, _binds(figures)),
+        FamilyGroup(Collector.BUILD_CACHE, _build_cache(figures)),
+        FamilyGroup(Collector.IMAGES, _content(figures)),
+        # Sums of all collectors: no switch takes them away.
+        FamilyGroup(Collector.DIRECTORIES, _reclaimable(figures), has_switch=False, of_trees=True),
+        FamilyGroup(Collector.DIRECTORIES, sums_of_filesystems(figures), has_switch=False, of_trees=True),
+        FamilyGroup(Collector.DIRECTORIES, places_of_directories(figures), of_trees=True),
+        FamilyGroup(Collector.VOLUMES, places_of_volumes(figures, shown), of_trees=True),
+    )
+    return [one for one in found if not (one.has_switch and one.collector in shown.off)]
+
+
 def parts(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[Part]:
     """Make the families of a snapshot's objects, and tables of these; none before it is measured."""
-    snapshot = figures.snapshot
-    if not snapshot.measured:
-        return
-    short = figures.short_names
-    made: tuple[tuple[Collector, bool, Iterable[Part]], ...] = (
-        (Collector.DIRECTORIES, True, _directories(figures)),
-        (Collector.IMAGES, True, _layers(figures, shown)),
-        (Collector.IMAGES, True, _images(figures, shown, short)),
-        (Collector.CONTAINERS, True, _containers(figures, shown, short)),
-        (Collector.VOLUMES, True, _volumes(figures, shown)),
-        (Collector.VOLUMES, True, _binds(figures)),
-        (Collector.BUILD_CACHE, True, _build_cache(figures)),
-        (Collector.IMAGES, True, _content(figures)),
-        # Sums of all collectors: no switch takes them away.
-        (Collector.DIRECTORIES, False, _reclaimable(figures)),
-        (Collector.DIRECTORIES, False, sums_of_filesystems(figures)),
-        (Collector.DIRECTORIES, True, places_of_directories(figures)),
-        (Collector.VOLUMES, True, places_of_volumes(figures, shown)),
-    )
-    for collector, has_switch, several in made:
-        if has_switch and collector in shown.off:
-            continue
-        yield from figures.barrier.until_failure(collector, f"metrics of {collector}", several)
+    for group in groups(figures, shown):
+        yield from parts_of(group, figures)
+
+
+def parts_of(group: FamilyGroup, figures: Figures) -> Iterator[Part]:
+    """Make the families of one group, as far as that works."""
+    yield from figures.barrier.until_failure(group.collector, f"metrics of {group.collector}", group.made)
 
 
 def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[MetricFamily]:
@@ -71,19 +90,6 @@ def families(figures: Figures, shown: Shown = EVERYTHING) -> Iterator[MetricFami
             yield part
     if figures.snapshot.measured:
         yield dropped(limited)
-
-
-def rendered_parts(figures: Figures, shown: Shown, style: Format) -> Iterator[bytes]:
-    """Render all families of a snapshot's objects, those of a table without a series object for each line."""
-    limited = Limited(shown)
-    for part in parts(figures, shown):
-        if isinstance(part, ObjectTable):
-            made = part.rendered(limited, style)
-            yield from figures.barrier.until_failure(part.collector, f"metrics of {part.collector}", made)
-        else:
-            yield render_part((part,), style)
-    if figures.snapshot.measured:
-        yield render_part((dropped(limited),), style)
 
 
 def dropped(limited: Limited) -> MetricFamily:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import compress, count, islice, repeat
-from operator import attrgetter, is_
+from operator import add, attrgetter, is_
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
@@ -22,6 +22,10 @@ Row = TypeVar("Row")
 V = TypeVar("V")
 
 
+def _one(_: object) -> float:
+    return 1
+
+
 class Column(Struct, Generic[Row], frozen=True):
     """One family: its metric, and what it has of one row.
 
@@ -31,7 +35,7 @@ class Column(Struct, Generic[Row], frozen=True):
     """
 
     metric: c.Metric
-    value: Callable[[Row], float | None] = lambda _: 1
+    value: Callable[[Row], float | None] = _one
     facts: Callable[[Row], tuple[str, ...]] | None = None
     each: Callable[[Row], Iterable[tuple[str, ...]]] | None = None
 
@@ -104,9 +108,13 @@ class ObjectTable(Struct, Generic[Row], frozen=True):
 
     def entries(self, objects: Sequence[Any], known: Mapping[str, Sequence[Entry[Row]]]) -> list[Entry[Row] | None]:
         """The entries of several objects, see `entry`."""
-        if not known and not self._of(many=True):
+        if not known:
             with suppress(Exception):  # it is met again, and counted, at its object
-                return [Entry(tuple(map(label, self.key(row))), row, 0) for row in map(self.row, objects)]
+                rows = [*map(self.row, objects)]
+                return [
+                    Entry(tuple(map(label, self.key(row))), row, many)
+                    for row, many in zip(rows, self._counts(rows, many=True), strict=True)
+                ]
         return [self.entry(one, known) for one in objects]
 
     def _entry(self, row: Row) -> Entry[Row]:
@@ -117,6 +125,18 @@ class ObjectTable(Struct, Generic[Row], frozen=True):
         """How many series a row has in the families that have one or `many` of each."""
         return sum(len(self._series_of(column, key, row)) for column in self._of(many=many))
 
+    def _counts(self, rows: Sequence[Row], *, many: bool) -> list[int]:
+        """How many series each of several rows has, see `_count`. May raise anything where that fails."""
+        counts = [0] * len(rows)
+        for column in self._of(many=many):
+            each, value = column.each, column.value
+            if each is not None:
+                found = [len({tuple(map(label, one)) for one in each(row)}) for row in rows]
+            else:
+                found = [1] * len(rows) if value is _one else [value(row) is not None for row in rows]
+            counts = [*map(add, counts, found)]
+        return counts
+
     def _of(self, *, many: bool) -> list[Column[Row]]:
         return [column for column in self.columns if (column.each is not None) is many]
 
@@ -126,8 +146,13 @@ class ObjectTable(Struct, Generic[Row], frozen=True):
         if limited.spares(self.limit, most):
             return [(one, True) for one in entries]
         # Most entries were asked before. An answer depends on the row alone, which is the same as long as the entry is.
-        for one in entries:
-            if one.single is None or one.size is None:
+        asked = [one for one in entries if one.single is None or one.size is None]
+        try:
+            rows = [one.row for one in asked]
+            for one, single, size in zip(asked, self._counts(rows, many=False), [*map(self.size, rows)], strict=True):
+                one.single, one.size = single, size
+        except Exception:  # noqa: BLE001 - it is met again, and counted, at its object
+            for one in asked:
                 one.single = self._count(one.key, one.row, many=False)
                 one.size = self._attempt("size", self.size, one.row, instead=0)
         return limited.keep(self.limit, entries, _SIZE, _SINGLE, _MANY)

@@ -166,6 +166,10 @@ class Pool:
         self._dispatch()
         self._last_call = time.monotonic()
 
+    def end_workers(self) -> None:
+        """Kill all workers when nothing more is to be measured: they end, and free memory, until `close`."""
+        self._supervisor.end_all()
+
     def close(self) -> None:
         """Kill all workers. They only read the disk, so nothing is left half done."""
         self._supervisor.close()

@@ -120,6 +120,11 @@ class WorkerSupervisor:
         if not worker.ended(0.0 if stuck_in is None else _KILL_SECONDS):
             self._abandoned.append(worker)
 
+    def end_all(self) -> None:
+        """Kill all workers, and wait for none of them: `close` does."""
+        for worker in [*self.workers]:
+            self.end_worker(worker)
+
     def hung(self, seconds: float) -> list[WorkerHandle]:
         """The workers that have shown no progress for `seconds`. Those that got no core meanwhile have as many again.
 
