@@ -4,7 +4,6 @@ The next file, pipe or socket that is opened would get such a number. Then log l
 process that is started would take it for its input.
 """
 
-import contextlib
 import os
 
 _STREAMS = 3
@@ -16,6 +15,12 @@ def fill_closed_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            with contextlib.suppress(OSError):  # without /dev there is nothing better
-                opened = os.open(os.devnull, os.O_RDWR)  # the lowest free number: those before it are open
-                os.set_inheritable(opened, True)
+            _fill()
+
+
+def _fill() -> None:
+    try:
+        opened = os.open(os.devnull, os.O_RDWR)  # the lowest free number: those before it are open
+        os.set_inheritable(opened, True)
+    except OSError:  # without /dev there is nothing better
+        pass

@@ -11,23 +11,28 @@ It answers the first two with `pid N`, or `error N`, an errno. What it starts be
 which adopts orphans (`core.privileges.adopt_orphans`): each is started by a process that ends at once.
 
 It is a copy (fork) of the serving process from before that has loaded anything else, even before it knows its flags: so
-the memory of an interpreter is there once. Until the order `keep` it does nothing. This module imports little, and not
-`typing`: what is loaded before the copy is made stays in it.
+the memory of an interpreter is there once. Until the order `keep` it does nothing. What is loaded before the copy is
+made stays in it, so this module imports little: `signal`, `socket`, `contextlib` and what these import are a megabyte.
 """
 
+import _socket
 import errno
 import gc
 import os
 import select
-import signal
-import socket
 import sys
-from collections.abc import Callable
 
 from exporter.core.interrupts import ignore_interrupts, interrupts_held
+from exporter.core.passed_sockets import forget_passed
 from exporter.core.privileges import READ_SEARCH, holds, keep_only
 from exporter.core.process_name import LAUNCHER, name_process
-from exporter.service.systemd import forget_sockets
+
+TYPE_CHECKING = False  # as that of typing
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+else:
+    import _signal as signal
 
 _TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 #: Modules have hardly any cycles: to look for these while they are loaded takes a twelfth of that time.
@@ -40,13 +45,15 @@ KEEP, SCAN, TWIN, STATVFS = b"keep", b"scan", b"twin", b"statvfs "
 READY, STARTED, FAILED = b"ready", b"pid ", b"error "
 ORDER_BYTES = 8192
 _MOST_DESCRIPTORS = 2
+#: Of a descriptor, as an `int` of C.
+_BYTES = 4
 _END_SECONDS = 2.0
 
 
 class _Orders:
     """Follows orders until the socket is closed."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: _socket.socket) -> None:
         self._channel = channel
         #: Of the scanning process that was started last: a process id may have been given away.
         self._last: int | None = None
@@ -54,9 +61,7 @@ class _Orders:
     def serve(self) -> None:
         """Follow orders."""
         while True:
-            order, given, *_ = socket.recv_fds(
-                self._channel, ORDER_BYTES, _MOST_DESCRIPTORS, flags=socket.MSG_CMSG_CLOEXEC
-            )
+            order, given = _receive(self._channel)
             if not order:
                 break
             try:
@@ -100,7 +105,18 @@ class _Orders:
             signal.pidfd_send_signal(self._last, signal.SIGKILL)
 
 
-def _start(run: Callable[[], object]) -> int:
+def _receive(channel: _socket.socket) -> tuple[bytes, list[int]]:
+    """Wait for an order, with the descriptors that come with it. As `recv_fds` of `socket`."""
+    room = _socket.CMSG_LEN(_MOST_DESCRIPTORS * _BYTES)
+    order, ancillary, *_ = channel.recvmsg(ORDER_BYTES, room, _socket.MSG_CMSG_CLOEXEC)
+    given: list[int] = []
+    for level, kind, packed in ancillary:
+        if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
+            given += memoryview(packed)[: len(packed) // _BYTES * _BYTES].cast("i")
+    return order, given
+
+
+def _start(run: "Callable[[], object]") -> int:
     """Run something in a process that is no child of this one; return its id. Raises OSError, also if it fails."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
     try:
@@ -122,7 +138,7 @@ def _start(run: Callable[[], object]) -> int:
     return int(pid)
 
 
-def _fork_and_end(run: Callable[[], object], writing: int) -> None:
+def _fork_and_end(run: "Callable[[], object]", writing: int) -> None:
     try:
         process = os.fork()
         if process:
@@ -142,7 +158,7 @@ def _execute(orders: int, output: int) -> None:
     os.execv(sys.executable, PROGRAM)  # noqa: S606 - this interpreter, with this program
 
 
-def _become_twin(mine: socket.socket, given: int) -> None:
+def _become_twin(mine: _socket.socket, given: int) -> None:
     """Go on as a launcher with another socket, in which nobody waits for this process to be started."""
     os.dup2(given, mine.fileno(), inheritable=False)
     close_others()
@@ -166,9 +182,9 @@ def _reap() -> None:
 
 
 class Copied:
-    """A launcher that waits for `keep`, and ends when its socket is closed."""
+    """A launcher that waits for `keep`, and ends when its socket is closed. `channel`: the descriptor of that."""
 
-    def __init__(self, pid: int, channel: socket.socket) -> None:
+    def __init__(self, pid: int, channel: int) -> None:
         self.pid = pid
         self.channel = channel
 
@@ -182,21 +198,23 @@ def start_copy() -> Copied | OSError | None:
         return None
     gc.freeze()  # a look for cycles writes to each object, and a page that is written to is not shared any more
     try:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs, interrupts_held():
-            try:
-                pid = os.fork()
-            except OSError:
-                ours.close()
-                raise
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    except OSError as error:
+        return error
+    try:
+        with interrupts_held():
+            pid = os.fork()
             if pid == 0:
                 _become_launcher(theirs)
     except OSError as error:
+        ours.close()
         return error
-    return Copied(pid, ours)
+    finally:
+        theirs.close()
+    return Copied(pid, ours.detach())
 
 
-def _become_launcher(theirs: socket.socket) -> None:
+def _become_launcher(theirs: _socket.socket) -> None:
     """Go on as a launcher, and end."""
     try:
         name_process(LAUNCHER)
@@ -204,7 +222,7 @@ def _become_launcher(theirs: socket.socket) -> None:
         os.dup2(theirs.fileno(), 0)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         close_others()
-        forget_sockets()
+        forget_passed()
         _run()
     finally:
         os._exit(1)
@@ -219,7 +237,7 @@ def close_others() -> None:
 def _run() -> None:
     """Run a launcher on standard input."""
     ignore_interrupts()
-    channel = socket.socket(fileno=0)
+    channel = _socket.socket(fileno=0)
     if channel.recv(ORDER_BYTES) != KEEP:
         return
     try:
