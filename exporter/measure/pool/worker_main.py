@@ -19,7 +19,6 @@ from exporter.core.interrupts import ignore_interrupts
 from exporter.core.measured import Changes, Identity, Reason, Tree, root_of
 from exporter.measure.difference import difference
 from exporter.measure.exclusions import Excluded, Exclusions
-from exporter.measure.flat import measure_flat
 from exporter.measure.pool.protocol import (
     NUMBER_BYTES,
     ROW_BYTES,
@@ -44,6 +43,7 @@ from exporter.measure.pool.protocol import (
     pack_row,
 )
 from exporter.measure.pool.waits import Waiting
+from exporter.measure.small import measure_small
 from exporter.measure.start import WHOLE, Start
 from exporter.measure.total import Sums, TooManyLinksError, Total
 from exporter.measure.walk import Walk
@@ -269,8 +269,8 @@ class Worker:
         if order.exclusions is not self._listed:
             few = len(order.exclusions) <= _FEW
             self._listed, self._exclusions = order.exclusions, (_few if few else Exclusions.of)(order.exclusions)
-        flat = None if order.starts else measure_flat(root, order.tree, self._exclusions)
-        if flat is not None and self._add_row(*flat):
+        small = None if order.starts else measure_small(root, order.tree, self._exclusions)
+        if small is not None and self._add_row(*small):
             return
         errors = _ErrorLog()
         self._most = order.most

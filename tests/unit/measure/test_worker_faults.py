@@ -28,8 +28,8 @@ from exporter.measure.walk import Walk
 def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Answer]]:
     """What a worker answers that measures the trees `a`, with which it fails, and `b`."""
     for name in "ab":
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "below").mkdir()
+        for number in range(64):  # the walk measures a tree with so many
+            (tmp_path / name / str(number)).mkdir(parents=True)
         (tmp_path / name / "file").write_bytes(bytes(10))
     with DataRoot(str(tmp_path)) as root:
         use = UseRoot(str(tmp_path), root.device, root.inode, [])

@@ -1,4 +1,4 @@
-"""A tree without subdirectories is measured in few steps: the figures are those of the walk, or there are none."""
+"""A small tree is measured in few steps: the figures are those of the walk, or there are none."""
 
 import os
 from itertools import count
@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from exporter.core.data_root import DataRoot
 from exporter.core.links import NO_LINKS
 from exporter.core.measured import Measured, Usage
-from exporter.measure import flat
+from exporter.measure import small
 from exporter.measure.exclusions import NOTHING, Exclusions
-from exporter.measure.flat import measure_flat
+from exporter.measure.small import measure_small
 from exporter.measure.walk import measure
 
 _KINDS = ("file", "sparse", "link", "fifo", "empty", "hard", "directory")
+#: The entries of a directory in the tree, by number.
+_INNER = st.lists(st.sampled_from(_KINDS), max_size=3)
 _numbers = count()
 
 
@@ -46,47 +48,87 @@ def _make(at: Path, kind: str) -> None:
 
 
 def _as_measured(root: DataRoot, name: str, exclusions: Exclusions) -> Measured | None:
-    found = measure_flat(root, (name,), exclusions)
+    found = measure_small(root, (name,), exclusions)
     if found is None:
         return None
     identity, (size, blocks, inodes, entries, skipped) = found
     return Measured(Usage(size, 512 * blocks, inodes), identity, NO_LINKS, entries, skipped)
 
 
-@given(kinds=st.lists(st.sampled_from(_KINDS), max_size=6), out=st.sets(st.integers(0, 5)), mounts=st.booleans())
-def test_the_figures_are_those_of_the_walk(top: Path, kinds: list[str], out: set[int], mounts: bool) -> None:
+@given(
+    kinds=st.lists(st.sampled_from(_KINDS), max_size=6),
+    out=st.sets(st.integers(0, 5)),
+    inner=_INNER,
+    inner_out=st.sets(st.integers(0, 2)),
+    mounts=st.booleans(),
+)
+def test_the_figures_are_those_of_the_walk(  # noqa: PLR0913 - what is in the tree, and what is left out
+    top: Path, kinds: list[str], out: set[int], inner: list[str], inner_out: set[int], mounts: bool
+) -> None:
     home = top / str(next(_numbers))
     home.mkdir()
     exclusions = Exclusions()
     for number, kind in enumerate(kinds):
         _make(home / f"e{number}", kind)
+        if kind == "directory":
+            for at, one in enumerate(inner):
+                _make(home / f"e{number}" / f"i{at}", one)
+                if at in inner_out:
+                    exclusions.add((f"e{number}", f"i{at}"), mount=mounts)
         if number in out:
             exclusions.add((f"e{number}",), mount=mounts)
     errors: list[object] = []
     with DataRoot(str(top)) as root:
         found = _as_measured(root, home.name, exclusions)
         walked = measure(root, (home.name,), exclusions, lambda *error: errors.append(error))
-    left = [kind for number, kind in enumerate(kinds) if number not in out]
-    assert (found is None) == ("directory" in left or "hard" in kinds)
+    entered = any(kind == "directory" and number not in out for number, kind in enumerate(kinds))
+    assert (found is None) == ("hard" in kinds or (entered and "hard" in inner))
     assert found in (None, walked)
     assert not errors
 
 
-def test_what_is_not_flat_is_left_to_the_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_small_is_left_to_the_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hard").touch()
     (tmp_path / "hard-2").hardlink_to(tmp_path / "hard")
     (tmp_path / "store").mkdir()
     (tmp_path / "large").mkdir()
     for number in range(3):
         (tmp_path / "large" / str(number)).touch()
-    monkeypatch.setattr(flat, "_MOST", 3)
+    monkeypatch.setattr(small, "_MOST", 3)
     store = Exclusions()
     store.add((), store=True)
     with DataRoot(str(tmp_path)) as root:
         for name in ("hard", "gone", "large"):
-            assert measure_flat(root, (name,), NOTHING) is None
-        assert measure_flat(root, ("store",), store) is None
-        assert measure_flat(root, ("store",), NOTHING) is not None
+            assert measure_small(root, (name,), NOTHING) is None
+        assert measure_small(root, ("store",), store) is None
+        assert measure_small(root, ("store",), NOTHING) is not None
+
+
+@pytest.mark.parametrize(("files", "deep", "is_small"), [(60, 1, True), (63, 1, False), (1, 8, True), (1, 9, False)])
+def test_with_subdirectories_it_has_few_entries(tmp_path: Path, files: int, deep: int, is_small: bool) -> None:
+    bottom = tmp_path.joinpath("tree", *["d"] * deep)
+    bottom.mkdir(parents=True)
+    for number in range(files):
+        (bottom / str(number)).touch()
+    with DataRoot(str(tmp_path)) as root:
+        found = _as_measured(root, "tree", NOTHING)
+        assert (found is not None) == is_small
+        assert found in (None, measure(root, ("tree",), NOTHING, lambda *_: None))
+
+
+def test_of_many_subdirectories_none_is_entered(tmp_path: Path) -> None:
+    for number in range(64):
+        (tmp_path / "tree" / str(number)).mkdir(parents=True)
+    with DataRoot(str(tmp_path)) as root:
+        assert measure_small(root, ("tree",), NOTHING) is None
+
+
+def test_a_store_in_a_tree_is_left_to_the_walk(tmp_path: Path) -> None:
+    (tmp_path / "tree" / "store" / "entry").mkdir(parents=True)
+    exclusions = Exclusions()
+    exclusions.add(("store",), store=True)
+    with DataRoot(str(tmp_path)) as root:
+        assert measure_small(root, ("tree",), exclusions) is None
 
 
 @pytest.mark.parametrize("kind", ["file", "sparse", "link", "fifo", "empty"])
