@@ -28,7 +28,7 @@ class LayerSum(Struct, frozen=True):
 class LayerSizes:
     """Every layer's own size as Docker counts it, bytes; layers whose size cannot be known have none.
 
-    `layers` are the layers by key, `of_tree` those whose files are in a tree. `resized`: the keys whose size is another
+    `layers` are the layers by key, `of_tree` those that a tree is one of. `resized`: the keys whose size is another
     one than in the snapshot before, with that size. Not `sound`: two layers have one key, or one tree.
     """
 
@@ -46,15 +46,14 @@ class LayerSizes:
             key = layer.key
             touched.add(key)
             del self.layers[key]
-            if layer.content is not None:
-                del self.of_tree[layer.content]
+            for tree in layer.trees:
+                del self.of_tree[tree]
         for layer in difference.layers.added:
             key = layer.key
             touched.add(key)
-            self.sound &= key not in self.layers and layer.content not in self.of_tree
+            self.sound &= key not in self.layers and self.of_tree.keys().isdisjoint(layer.trees)
             self.layers[key] = layer
-            if layer.content is not None:
-                self.of_tree[layer.content] = key
+            self.of_tree.update((tree, key) for tree in layer.trees)
         touched |= {self.of_tree[tree] for tree in difference.trees if tree in self.of_tree}
         touched |= difference.sizes
         self.resized = {}
@@ -97,7 +96,8 @@ class LayerSums:
 
     def __init__(self) -> None:
         self._tally: Tally[_Group] = Tally()
-        self._groups: dict[Tree, _Group] = {}
+        #: Those that these have come to.
+        self._sizes = LayerSizes()
         self.counts: Counter[_Group] = Counter()
         self._treeless: Counter[_Group] = Counter()
         self._unsized: Counter[_Group] = Counter()
@@ -108,9 +108,9 @@ class LayerSums:
         removed, added = difference.layers.removed, difference.layers.added
         gone = [(_group(layer), tree) for layer in removed for tree in layer.trees]
         come = [(_group(layer), tree) for layer in added for tree in layer.trees]
-        for _, tree in gone:
-            del self._groups[tree]
-        stayed = [(self._groups[tree], tree) for tree in difference.trees if tree in self._groups]
+        self._sizes, new = sizes, {tree for _, tree in come}
+        others = ((self.group(tree), tree) for tree in difference.trees if tree not in new)
+        stayed = [(group, tree) for group, tree in others if group is not None]
         before, now = difference.before.measured, difference.now.measured
         for group, tree in (*gone, *stayed):
             if tree in before:
@@ -118,7 +118,6 @@ class LayerSums:
         for group, tree in (*stayed, *come):
             if tree in now:
                 self._tally.add(group, tree, now[tree])
-        self._groups.update((tree, group) for group, tree in come)
         for layer in removed:
             self._count(layer, sizes.before(layer.key), -1)
         for layer in added:
@@ -131,7 +130,8 @@ class LayerSums:
 
     def group(self, tree: Tree) -> tuple[str, str, Use] | None:
         """The driver, the namespace and the use of the layer that a tree is one of."""
-        return self._groups.get(tree)
+        key = self._sizes.of_tree.get(tree)
+        return None if key is None else _group(self._sizes.layers[key])
 
     def _count(self, layer: Layer, size: int | None, sign: int) -> None:
         group = _group(layer)
@@ -145,7 +145,7 @@ class LayerSums:
         uses = {space: _uses_of(*space) for space in places}
         for driver in dict.fromkeys(driver for driver, namespace in uses if namespace):
             uses.setdefault((driver, ""), list(_UNCLAIMED))
-        cut = {self._groups[tree] for tree in snapshot.incomplete if tree in self._groups}
+        cut = {self.group(tree) for tree in snapshot.incomplete}
         sums: dict[_Group, LayerSum] = {}
         for space, several in uses.items():
             groups = [(*space, use) for use in several]

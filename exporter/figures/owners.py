@@ -1,8 +1,9 @@
 """Which tree of an object each measured tree belongs to, and in which step that goes, kept while both change."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Container, Iterable
 
+from exporter.core.counting import count
 from exporter.core.measured import Measured, Tree, Usage
 from exporter.core.model import Filesystem, Snapshot
 from exporter.figures.difference import Difference
@@ -31,8 +32,9 @@ class Owners:
         self._tally: Tally[int] = Tally()
         #: What goes in any step, where a root has parts on several filesystems.
         self._elsewhere: Tally[Filesystem] = Tally()
-        #: The measured trees that are no object's, but may lie in one's.
-        self._loose: dict[Tree, set[Tree]] = defaultdict(set)
+        #: The directories of measured trees that are no object's, but may lie in one's: by their first components, how
+        #: many are in each. Most are entries of stores, which have hardly any directories and thousands of entries.
+        self._loose: dict[Tree, Counter[Tree]] = {}
         self._gone: list[tuple[Tree, int]] = []
         self._come: list[tuple[Tree, int]] = []
 
@@ -47,7 +49,7 @@ class Owners:
     def settle(self, difference: Difference) -> set[Tree]:
         """Go on to the next snapshot with what was noted; return the trees that it is about."""
         touched = {tree for tree, _ in (*self._gone, *self._come)}
-        moved = touched | difference.trees | self._loose_in(touched)
+        moved = touched | difference.trees | self._loose_in(touched, difference)
         before, now = difference.measured(moved)
         self._count(difference.before, before, add=False)
         for tree, rank in self._gone:
@@ -66,14 +68,16 @@ class Owners:
             left.remove(rank)
             self._ranks[tree] = tuple(left) if len(left) > 1 else left[0]
 
-    def _loose_in(self, tops: Iterable[Tree]) -> set[Tree]:
-        """The loose trees that lie in one of these."""
-        found: set[Tree] = set()
+    def _loose_in(self, tops: Iterable[Tree], difference: Difference) -> set[Tree]:
+        """The loose trees that lie in one of these, and maybe others that lie beside these."""
+        around: set[Tree] = set()
         for top in tops if self._loose else ():
             buckets = [top[:_FIRST]] if len(top) >= _FIRST else [one for one in self._loose if one[: len(top)] == top]
             for bucket in buckets:
-                found.update(tree for tree in self._loose.get(bucket, ()) if tree[: len(top)] == top)
-        return found
+                around.update(one for one in self._loose.get(bucket, ()) if one[: len(top)] == top)
+        if not around:  # most often
+            return around
+        return {tree for tree in difference.before.measured if tree[:-1] in around and tree not in self._ranks}
 
     def _count(self, snapshot: Snapshot, trees: Iterable[tuple[Tree, Measured]], *, add: bool) -> None:
         several = len({*snapshot.places.values()}) > 1
@@ -94,11 +98,11 @@ class Owners:
 
     def _note_loose(self, tree: Tree, *, add: bool) -> None:
         first = tree[:_FIRST]
-        if add:
-            self._loose[first].add(tree)
-            return
-        self._loose[first].discard(tree)
-        if not self._loose[first]:
+        around = self._loose.get(first)
+        if around is None:
+            around = self._loose[first] = Counter()
+        count(around, (tree[:-1],), 1 if add else -1)
+        if not around:
             del self._loose[first]
 
     def owner(self, tree: Tree) -> Tree | None:

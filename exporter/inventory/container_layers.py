@@ -101,7 +101,8 @@ def with_unloaded(reader: Reader, container: Container, parts: LayoutParts, curr
 class KnownFacts(Struct):
     """What was worked out of containers in the last reading, each with all that it depended on.
 
-    `context`: what it depended on for all of them. `results`: by kind and id of the container. `together`: by kind.
+    `context`: what it depended on for all of them. `together`: by kind. `results`: by kind and id of the container,
+    where it is not known of the places of some part whether they are as they were.
     """
 
     context: object = None
@@ -175,6 +176,9 @@ class LayerFacts:
     ) -> None:
         """Note the results for all containers, for the next reading; None for those that were not noted."""
         self._known.together[kind] = Together([*containers], self._places, more, results)
+        if self._places is not None:  # then these are enough, and those by container would take as much again
+            self._known.results.pop(kind, None)
+            return
         noted = self._known.results.setdefault(kind, {})
         if len(noted) > len(containers):
             for gone in noted.keys() - {one.id for one in containers}:
@@ -196,7 +200,8 @@ class LayerFacts:
         if result is None or result.layer is None or self._depends_on(container) is None:
             noted.pop(container.id, None)
             return None
-        noted[container.id] = container, (self._depends_on(container), more), result
+        if self._places is None:
+            noted[container.id] = container, (self._depends_on(container), more), result
         return result
 
     def _depends_on(self, container: Container) -> object:

@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 
-from exporter.core.area import AreaTable
 from exporter.core.counting import count
 from exporter.core.measured import Tree
-from exporter.core.model import Container, Inventory, Layer, LayerKey, Use, Volume
+from exporter.core.model import Container, Inventory, Layer, LayerId, LayerKey, Use, Volume
 from exporter.core.splices import Change, change
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.drivers import INIT
@@ -26,15 +25,14 @@ class Growing:
 
     def __init__(self) -> None:
         self._plan = Plan()
-        #: The trees of the plan that can grow, as far as the table of areas tells.
-        self._by_area: set[Tree] = set()
         self._failed: frozenset[Tree] = frozenset()
         self._before = Inventory()
         self._running = _Running()
         #: What containers and volumes say of their trees, and what layers say of theirs, which counts more.
         self._objects: dict[Tree, How] = {}
         self._layers: dict[Tree, How] = {}
-        self._by_key: dict[LayerKey, Layer] = {}
+        #: By driver and id, the layers that can grow.
+        self._growing: dict[str, dict[LayerId, Layer]] = {}
 
     def update(self, plan: Plan, inventory: Inventory, failed: frozenset[Tree]) -> set[Tree]:
         """Come to another plan and inventory; return the trees that may grow in another way now.
@@ -57,21 +55,27 @@ class Growing:
         if tree not in self._plan.trees:
             return None
         found = self._layers.get(tree) or self._objects.get(tree)
-        return found or (("", True) if tree in self._by_area or tree in self._failed else None)
+        return found or (("", True) if tree in self._failed or self._grows_by_area(tree) else None)
+
+    def _grows_by_area(self, tree: Tree) -> bool:
+        """Whether a tree of the plan can grow without an event, as far as the table of areas tells."""
+        if tree in self._plan.immutable:
+            return False
+        area = table().around(tree)
+        return area.audited and not (area.immutable and is_id(tree[len(area.path)]))
 
     def trees_of(self, key: LayerKey) -> tuple[Tree, ...]:
         """The trees of a layer that can grow."""
-        layer = self._by_key.get(key)
+        layer = self._layer(key)
         return () if layer is None else layer.trees
 
+    def _layer(self, key: LayerKey) -> Layer | None:
+        return self._growing.get(key.driver, {}).get(key.id)
+
     def _come_to_plan(self, plan: Plan) -> set[Tree]:
-        known, since = table(), plan.since(self._plan)
-        self._by_area -= {*since.lost, *since.settled}
-        loose = (tree for tree in (*since.gained, *(self._plan.immutable - plan.immutable)) if tree in plan.trees)
-        come = {tree for tree in loose if tree not in plan.immutable and _may_grow(known, tree)}
-        self._by_area |= come
+        since, loosened = plan.since(self._plan), self._plan.immutable - plan.immutable
         self._plan = plan
-        return {*since.gained, *since.lost, *since.settled, *come}
+        return {*since.gained, *since.lost, *since.settled, *loosened}
 
     def _of_containers(self, containers: Change[Container]) -> Iterator[Tree]:
         for one in containers.removed:
@@ -100,13 +104,14 @@ class Growing:
     def _of_layers(self, layers: Change[Layer], live: set[LayerKey]) -> Iterator[Tree]:
         """`live`: the layers that something that runs has begun or ceased to write to."""
         for layer in layers.removed:
-            self._by_key.pop(layer.key, None)
+            self._growing.get(layer.driver, {}).pop(layer.id, None)
             for tree in layer.trees:
                 self._layers.pop(tree, None)
                 yield tree
         grow = [one for one in layers.added if not (one.use is Use.IMAGE or one.chain or one.committed)]
-        self._by_key.update((one.key, one) for one in grow)
-        moved = [self._by_key[key] for key in live if key in self._by_key]
+        for one in grow:
+            self._growing.setdefault(one.driver, {})[one.id] = one
+        moved = [one for one in map(self._layer, live) if one is not None]
         for layer in (*grow, *moved):
             active = layer.key in self._running.layers or layer.use in (Use.PENDING, Use.BUILD_CACHE)
             area = "containers" if layer.use is Use.CONTAINER and not (layer.name or layer.id).endswith(INIT) else ""
@@ -137,9 +142,3 @@ class _Running:
 
 def _trees_of(container: Container) -> Iterator[Tree]:
     return chain(((*CONTAINERS.path, container.id),), filter(None, (container.checkpoints,)))
-
-
-def _may_grow(table: AreaTable, tree: Tree) -> bool:
-    """Whether a tree can grow without an event, according to the table of areas."""
-    area = table.around(tree)
-    return area.audited and not (area.immutable and is_id(tree[len(area.path)]))
