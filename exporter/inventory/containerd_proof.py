@@ -17,10 +17,8 @@ from exporter.core.model import Collector
 from exporter.inventory.files.bolt import Bucket, word
 from exporter.inventory.files.problems import Problems
 from exporter.inventory.files.reader import Reader, is_id
-from exporter.inventory.image_store.store import DAEMON, META_FILE, METADATA
-from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD
-from exporter.inventory.layouts.containerd_builds import RECORDS_FILE
-from exporter.inventory.layouts.containerd_content import DEFAULT_NAMESPACE
+from exporter.inventory.image_store.store import DAEMON, DEFAULT_NAMESPACE, META_FILE, METADATA
+from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD, RECORDS_FILE
 
 _HISTORY = "history_c8d.db"
 #: An engine of any kind makes these when it starts.

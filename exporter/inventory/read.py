@@ -38,7 +38,6 @@ from exporter.inventory.gaps import knowledge
 from exporter.inventory.layout_parts import LayoutParts, read_layouts
 from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.claims import Claims, Grace, classify
-from exporter.inventory.layouts.containerd_content import with_orphans
 from exporter.inventory.layouts.layerdb_store import IMAGE
 from exporter.inventory.layouts.part import DriverPart, Reading
 from exporter.inventory.plugins import read_plugins
@@ -67,6 +66,8 @@ def _content(reader: Reader, parts: LayoutParts, known: Knowledge, grace: Grace)
     content = parts.content
     if content is None:
         return None
+    from exporter.inventory.layouts.containerd_content import with_orphans  # noqa: PLC0415 - it is loaded where there is one
+
     doubtful = not known.whole((*REFER_TO_LAYERS, Input.NAMES))
     return reader.attempt(content.home, partial(with_orphans, content, grace, parts.unused, doubtful=doubtful), content)
 

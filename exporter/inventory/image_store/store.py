@@ -26,10 +26,13 @@ from exporter.inventory.image_store.snapshotter import Kind, Row, read_rows
 DAEMON: Tree = ("containerd", "daemon")
 METADATA = "io.containerd.metadata.v1.bolt"
 CONTENT = "io.containerd.content.v1.content"
+BLOBS: Tree = (CONTENT, "blobs", "sha256")
 SNAPSHOTTER = "io.containerd.snapshotter.v1."
 META_FILE = "meta.db"
 ROWS_FILE = "metadata.db"
 SNAPSHOTS = "snapshots"
+#: The namespace that Docker takes.
+DEFAULT_NAMESPACE = "moby"
 _TRIES = 3
 #: While a snapshot is committed, which lasts as long as the disk takes to write the main database.
 _TRIES_OF_COMMIT = 20
@@ -43,6 +46,14 @@ def homes(root: DataRoot) -> Iterator[Tree]:
     for home in (*((path,) for path in root.further), DAEMON, ()):
         if root.is_directory((*home, METADATA)):
             yield home
+
+
+def entries(root: DataRoot, tree: Tree) -> list[str]:
+    """The names in a directory; none where it cannot be listed."""
+    try:
+        return root.names(tree)
+    except OSError:
+        return []
 
 
 def is_containerd_root(root: DataRoot) -> bool:

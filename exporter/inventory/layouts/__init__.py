@@ -1,6 +1,7 @@
 """How each generation of Docker lays out images and layers on the disk.
 
-A layout is one module here and one line in `LAYOUTS`. Several can be in one root: all that are detected are read.
+A layout is a class in `known`, a module that reads it, and one line in `LAYOUTS`. Several can be in one root: all that
+are detected are read.
 """
 
 from collections.abc import Iterable
@@ -8,9 +9,7 @@ from typing import Protocol
 
 from exporter.core.area import Area
 from exporter.core.data_root import DataRoot
-from exporter.inventory.layouts.containerd import ContainerdLayout
-from exporter.inventory.layouts.graph import GraphLayout
-from exporter.inventory.layouts.layerdb import LayerdbLayout
+from exporter.inventory.layouts.known import ContainerdLayout, GraphLayout, LayerdbLayout
 from exporter.inventory.layouts.part import Part, Reading
 
 

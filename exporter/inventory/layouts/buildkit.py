@@ -45,6 +45,8 @@ _NAME = re.compile(r"[0-9a-z]{25}", re.ASCII)
 _LONGEST_NAME = 25 + len(INIT)
 #: With the containerd image store: `containerd-<snapshotter>` (Docker 28, builder/builder-next/controller.go).
 OF_CONTAINERD = "containerd-"
+#: The records of such a snapshotter.
+RECORDS_FILE = "metadata_v2.db"
 _SHA256 = "sha256:"
 _NAME_OF, _COMMITTED, _CHAIN, _PARENT = map(attrgetter, ("name", "committed", "chain", "parent"))
 _NANOSECONDS = 1e9

@@ -8,36 +8,31 @@ that of a containerd. The engine's own containerd, which every Docker since 18.0
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from exporter.core.area import DRIVER, FURTHER, Area, Signature
 from exporter.core.content import WALKABLE
-from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
-from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, Collector, Image
 from exporter.core.text import label
 from exporter.inventory.drivers import DRIVERS
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.manifests import BlobReader
 from exporter.inventory.image_store.store import (
-    CONTENT,
+    BLOBS,
     DAEMON,
     META_FILE,
     METADATA,
     SNAPSHOTS,
-    SNAPSHOTTER,
     StoreFiles,
+    entries,
     homes,
     is_young,
     read_store,
 )
-from exporter.inventory.layouts import graph_store, layerdb_store
-from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD
+from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD, RECORDS_FILE
 from exporter.inventory.layouts.containerd_builds import (
-    RECORDS_FILE,
     Stored,
     build_snapshotters,
     note_missing_records,
@@ -55,73 +50,25 @@ from exporter.inventory.layouts.containerd_part import SnapshotterPart
 from exporter.inventory.layouts.containerd_snapshots import SnapshotsReader
 from exporter.inventory.layouts.part import Part, Reading
 
-_BLOBS: Tree = (CONTENT, "blobs", "sha256")
 #: The snapshotter that Docker and containerd take by default.
 _DEFAULT_SNAPSHOTTER = "overlayfs"
-#: An engine makes these at its first start, after the directory of its image store.
-_ENGINE = ("engine-id", "buildkit", "containers")
 
 
-def _areas(home: Tree) -> Iterator[Area]:
-    """The directories of one store."""
-
-    def area(*below: str, source: Input) -> Area:
-        path, images = (*home, *below), Collector.IMAGES
-        return Area(path, collector=images, objects=images, store=True, watched=True, input=source)
-
-    def databases(*below: str, source: Input) -> Area:
-        return replace(area(*below, source=source), written=True, signature=Signature(), audited=False)
-
-    yield databases(METADATA, source=Input.IMAGE_STORE)
-    yield replace(area(*_BLOBS, source=Input.IMAGE_CONFIGS), immutable=True)
-    yield area(CONTENT, "ingest", source=Input.IMAGE_STORE)
-    yield databases(SNAPSHOTTER + DRIVER, source=Input.LAYER_STORES)
-    yield area(SNAPSHOTTER + DRIVER, SNAPSHOTS, source=Input.LAYER_STORES)
-
-
-class ContainerdLayout:
-    """The store of a containerd, and what Docker keeps in it."""
-
-    name = "containerd"
-    areas = (
-        Area(DAEMON[:1], "containerd's files", input=Input.IMAGE_STORE),
-        Area(("rootfs",), "mount points of running containers"),
-        Area(
-            (*HOME, OF_CONTAINERD + DRIVER),
-            collector=Collector.BUILD_CACHE,
-            store=True,
-            signature=Signature(),
-            input=Input.BUILD_CACHE,
-        ),
-        *(area for home in (DAEMON, (FURTHER,), ()) for area in _areas(home)),
-    )
-
-    def detect(self, root: DataRoot) -> bool:
-        """Whether containerd keeps, or has kept, the images of this root, or is all that is in it."""
-        if root.further or root.is_directory((METADATA,)):
-            return True
-        if any(map(root.is_filled, ((*DAEMON, *_BLOBS), ("rootfs",), *_snapshots(root)))):
-            return True
-        if layerdb_store.detect(root) or graph_store.detect(root):
-            return False
-        there = _entries(root, ())
-        return root.is_directory(DAEMON) or all(name in there for name in _ENGINE[1:]) or _ENGINE[0] in there
-
-    def read(self, reading: Reading) -> Part:
-        """Read the store. Where there is none to be read, its objects are not known."""
-        reader = reading.readers[Collector.IMAGES]
-        found = _find(reader)
-        if found is None or _is_of_another_engine(reading, found):
-            _note_lost_records(reading.readers[Collector.BUILD_CACHE])
-            return Part(measured=False)
-        first = _Reading(reading, found)
-        part = first.part()
-        if first.is_torn():
-            reader.wait()
-            again = _find(reader)
-            part = part if again is None else _Reading(reading, again).part()
-        leftovers = ("containerd",) if found.home != DAEMON and _entries(reading.root, (*DAEMON, *_BLOBS)) else ()
-        return replace(part, leftovers=leftovers)
+def read(reading: Reading) -> Part:
+    """Read the store. Where there is none to be read, its objects are not known."""
+    reader = reading.readers[Collector.IMAGES]
+    found = _find(reader)
+    if found is None or _is_of_another_engine(reading, found):
+        _note_lost_records(reading.readers[Collector.BUILD_CACHE])
+        return Part(measured=False)
+    first = _Reading(reading, found)
+    part = first.part()
+    if first.is_torn():
+        reader.wait()
+        again = _find(reader)
+        part = part if again is None else _Reading(reading, again).part()
+    leftovers = ("containerd",) if found.home != DAEMON and entries(reading.root, (*DAEMON, *BLOBS)) else ()
+    return replace(part, leftovers=leftovers)
 
 
 def _is_of_another_engine(reading: Reading, files: StoreFiles) -> bool:
@@ -129,7 +76,7 @@ def _is_of_another_engine(reading: Reading, files: StoreFiles) -> bool:
     if files.blobs or any(space.images or any(space.snapshots.values()) for space in files.namespaces.values()):
         return False
     others = {one.driver for one in reading.containers} - {"", *files.snapshotters, *WALKABLE}
-    names = ({*_entries(reading.root, driver.layers)} - {*driver.own} for driver in DRIVERS if driver.layers)
+    names = ({*entries(reading.root, driver.layers)} - {*driver.own} for driver in DRIVERS if driver.layers)
     return bool(others) or any(names)
 
 
@@ -243,7 +190,7 @@ class _Reading:
         found: list[Image] = []
         for name, entry in self._files.namespaces.items():
             snapshotter = default if name == self._engine else ""
-            home = (*self._files.home, *_BLOBS[:-1])
+            home = (*self._files.home, *BLOBS[:-1])
             images = ImagesOfNamespace(home, name, entry, self._blobs, self._snapshots, snapshotter, default)
             found += images.read(self._reader)
             if snapshotter:
@@ -262,16 +209,3 @@ class _Reading:
         unsure = f"the image {label(self._unread)} could not be read" if self._unread else ""
         stored = Stored(engine, snapshotter, self._snapshots, blobs, frozenset(self._stacks), unsure)
         return read_build_cache(reader, stored)
-
-
-def _snapshots(root: DataRoot) -> Iterator[Tree]:
-    for name in _entries(root, DAEMON):
-        if name.startswith(SNAPSHOTTER):
-            yield (*DAEMON, name, SNAPSHOTS)
-
-
-def _entries(root: DataRoot, tree: Tree) -> list[str]:
-    try:
-        return root.names(tree)
-    except OSError:
-        return []

@@ -19,10 +19,17 @@ from exporter.inventory.drivers import MOST_LAYERS
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.graph import is_of_record
 from exporter.inventory.image_store.meta import GC, BlobEntry, NamespaceEntry
-from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD, StoredRecord, all_records, count, time_of
+from exporter.inventory.layouts.buildkit import (
+    HOME,
+    OF_CONTAINERD,
+    RECORDS_FILE,
+    StoredRecord,
+    all_records,
+    count,
+    time_of,
+)
 from exporter.inventory.layouts.containerd_snapshots import Snapshots, StoredSnapshot
 
-RECORDS_FILE = "metadata_v2.db"
 _EQUAL = "cache.equalMutable"
 #: The label with which a blob keeps the same layer with another compression (cache/refs.go, blobVariantGCLabel).
 _VARIANT = f"{GC}ref.content.blob-"

@@ -11,12 +11,18 @@ from exporter.core.measured import Tree
 from exporter.core.model import Container, LayerId, LayerKey, Use
 from exporter.inventory.image_store.graph import Graph, history_of
 from exporter.inventory.image_store.meta import BlobEntry, NamespaceEntry
-from exporter.inventory.image_store.store import CONTENT, METADATA, ROWS_FILE, SNAPSHOTTER, StoreFiles
+from exporter.inventory.image_store.store import (
+    CONTENT,
+    DEFAULT_NAMESPACE,
+    METADATA,
+    ROWS_FILE,
+    SNAPSHOTTER,
+    StoreFiles,
+)
 from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.layouts.containerd_layers import SnapshotLayers
 from exporter.inventory.layouts.containerd_snapshots import Snapshots, StoredSnapshot
 
-DEFAULT_NAMESPACE = "moby"
 _HISTORY_LEASE = "ref_"
 
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from exporter.core.area import DRIVER, Area, Signature
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
 from exporter.core.model import Collector, Container, ContainerId, Image, Layer, LayerId, Use
@@ -23,73 +22,44 @@ _CLOCK_SECONDS = 2
 _STALE_DOWNLOAD_SECONDS = 24 * 3600
 
 
-class GraphLayout:
-    """`graph/<id>/`, `repositories-<driver>`, and the directories of the drivers that Docker 1.0 to 1.9 had."""
+def read(reading: Reading) -> Part:
+    """Read the graph without the images that a newer Docker has moved to its own layout."""
+    reader = reading.readers[Collector.IMAGES]
+    stores = graph_store.find_stores(reading.root, reader)
+    migration = read_migration(reader)
+    names = reader.objects(GRAPH, is_id, ignored=(DOWNLOADS,), required=not migration.began)
+    moved = Moved(reader, migration, reading.layers, newer=bool(reading.drivers))
+    unseen = {*names}.difference(*(store.names for store in stores))
+    homeless = unseen if all(store.listed for store in stores) else set[str]()
+    for store in stores if unseen else ():  # which driver had the others is not known
+        reader.expect(store.driver.layers)
+        if not reader.exists(store.driver.layers):
+            reader.gap(Input.IMAGE_CONFIGS, store.driver.layers, MISSING, driver=store.driver.name)
+    live = names
+    if moved.began or reading.drivers:
+        live = [name for name in names if not moved.has(name, homeless=name in homeless)]
+    entries = graph_store.read_graph(reader, live, stores, reading.previous)
 
-    name = "graph"
-    areas = (
-        Area(
-            GRAPH,
-            "the images' descriptions (up to Docker 1.9)",
-            store=True,
-            watched=True,
-            signature=Signature(changes=True, files=("json", "layersize"), has_events=True),
-            immutable=True,  # renamed into place when it is complete; downloads in `_tmp` grow
-            objects=Collector.IMAGES,
-            divided=(),
-            images=True,
-            counted="graph",
-            input=Input.IMAGE_CONFIGS,
-        ),
-        Area((TAGS + DRIVER,), "the images' tags (up to Docker 1.9)", images=True, input=Input.NAMES),
-    )
+    def gone(image: str) -> bool:
+        return image not in entries and moved.has(image, homeless=True)
 
-    def detect(self, root: DataRoot) -> bool:
-        """Say whether the root has a `graph` directory, or tags of a known driver."""
-        return graph_store.detect(root)
-
-    def read(self, reading: Reading) -> Part:
-        """Read the graph without the images that a newer Docker has moved to its own layout."""
-        reader = reading.readers[Collector.IMAGES]
-        stores = graph_store.find_stores(reading.root, reader)
-        migration = read_migration(reader)
-        names = reader.objects(GRAPH, is_id, ignored=(DOWNLOADS,), required=not migration.began)
-        moved = Moved(reader, migration, reading.layers, newer=bool(reading.drivers))
-        unseen = {*names}.difference(*(store.names for store in stores))
-        homeless = unseen if all(store.listed for store in stores) else set[str]()
-        for store in stores if unseen else ():  # which driver had the others is not known
-            reader.expect(store.driver.layers)
-            if not reader.exists(store.driver.layers):
-                reader.gap(Input.IMAGE_CONFIGS, store.driver.layers, MISSING, driver=store.driver.name)
-        live = names
-        if moved.began or reading.drivers:
-            live = [name for name in names if not moved.has(name, homeless=name in homeless)]
-        entries = graph_store.read_graph(reader, live, stores, reading.previous)
-
-        def gone(image: str) -> bool:
-            return image not in entries and moved.has(image, homeless=True)
-
-        # Where nothing was moved, and there is nothing that it could be moved to, nothing needs to be asked for that.
-        is_gone = gone if moved.began or reading.drivers else graph_store.nothing
-        found = [
-            GraphStore(store, graph_store.read_references(reader, store.driver, is_gone), is_gone) for store in stores
-        ]
-        if entries and not found:
-            reader.gap(Input.LAYER_STORES, GRAPH, "its images have no layers of a known driver")
-        share_out(found, entries)
-        kept = [one for one in found if one.entries or one.driver not in reading.drivers]
-        # What an engine has moved may be described in a directory of `image` that is not there, or cannot be read.
-        lost = migration.began and not reading.drivers
-        gone_away = set(map(LayerId, names)).difference(live) if live is not names else set[LayerId]()
-        for one in found:
-            if one.driver not in reading.drivers and (lost or one.store.names & gone_away):
-                _note_lost(reader, one.driver)
-        parts = [GraphPart(reading.root, one, one.images(reader), doubtful=lost) for one in kept]
-        unsettled = [one for one in sorted(reading.drivers) if moved.began and _names_unsettled(reader, one, migration)]
-        leftovers = () if entries or reader.unlisted or unsettled else _leftovers(reading.root, migration)
-        return Part(
-            parts, counts=_counts(reader, kept or found), leftovers=leftovers, renamed=dict(migration.images or {})
-        )
+    # Where nothing was moved, and there is nothing that it could be moved to, nothing needs to be asked for that.
+    is_gone = gone if moved.began or reading.drivers else graph_store.nothing
+    found = [GraphStore(store, graph_store.read_references(reader, store.driver, is_gone), is_gone) for store in stores]
+    if entries and not found:
+        reader.gap(Input.LAYER_STORES, GRAPH, "its images have no layers of a known driver")
+    share_out(found, entries)
+    kept = [one for one in found if one.entries or one.driver not in reading.drivers]
+    # What an engine has moved may be described in a directory of `image` that is not there, or cannot be read.
+    lost = migration.began and not reading.drivers
+    gone_away = set(map(LayerId, names)).difference(live) if live is not names else set[LayerId]()
+    for one in found:
+        if one.driver not in reading.drivers and (lost or one.store.names & gone_away):
+            _note_lost(reader, one.driver)
+    parts = [GraphPart(reading.root, one, one.images(reader), doubtful=lost) for one in kept]
+    unsettled = [one for one in sorted(reading.drivers) if moved.began and _names_unsettled(reader, one, migration)]
+    leftovers = () if entries or reader.unlisted or unsettled else _leftovers(reading.root, migration)
+    return Part(parts, counts=_counts(reader, kept or found), leftovers=leftovers, renamed=dict(migration.images or {}))
 
 
 def _note_lost(reader: Reader, driver: str) -> None:

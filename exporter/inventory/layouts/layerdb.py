@@ -4,15 +4,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from exporter.core.area import DRIVER, Area, Signature
-from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
 from exporter.core.measured import Tree
 from exporter.core.model import Collector, Container, ContainerId, Image, Layer, LayerId, Use
 from exporter.inventory.drivers import INIT, driver_named
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader, is_id
-from exporter.inventory.layouts import buildkit, layerdb_store
+from exporter.inventory.layouts import buildkit
 from exporter.inventory.layouts.buildkit import Builds, build_names
 from exporter.inventory.layouts.claims import Claims, describe_layer
 from exporter.inventory.layouts.known_builds import KnownBuilds
@@ -21,79 +19,26 @@ from exporter.inventory.layouts.layerdb_places import LayerdbPlaces
 from exporter.inventory.layouts.layerdb_store import IMAGE, Database, LayerEntry, find_drivers, read_layers
 from exporter.inventory.layouts.part import ContainerLayers, Part, Reading
 
-#: The engine adds files to an entry after it was made (the time of a tag, the name of an init layer), and no event
-#: of the store tells of that.
-_FILLED_LATER = Signature(changes=True)
-#: A layer is complete when its entry is renamed into place. A file that is lost in it later has no event.
-_COMPLETE = Signature(changes=True, has_events=True)
-
 _CONTAINERS: Tree = ("containers",)
 
 
-def _area(
-    *below: str, source: Input, watched: bool = True, signature: Signature | None = None, counted: str = ""
-) -> Area:
-    """A directory of `image/<driver>`: small files that are renamed into place and written once."""
-    return Area(
-        (*IMAGE, DRIVER, *below),
-        collector=Collector.IMAGES,
-        store=True,
-        watched=watched,
-        signature=signature,
-        audited=False,
-        objects=Collector.IMAGES,
-        divided=(),
-        counted=counted,
-        input=source,
+def read(reading: Reading) -> Part:
+    """Read `image/<driver>` of each driver."""
+    reader = reading.readers[Collector.IMAGES]
+    _note_hidden(reader)
+    databases = [read_layers(reader, LayerStore(driver_named(name), reader)) for name in find_drivers(reading.root)]
+    for database in databases:
+        _read_images(reader, database, reading.previous)
+    if reader.listing(buildkit.HOME) == [] and any(map(build_names, databases)):
+        reader.gap(Input.BUILD_CACHE, buildkit.HOME, "it is missing or empty, and has layers")
+    _note_lost_containers(reader, databases)
+    known = reader.derived("builds", buildkit.HOME, KnownBuilds)
+    known.come_to(reading.builds, databases, present=reading.root.is_directory(buildkit.HOME))
+    return Part(
+        [LayerdbPart(one, reading.builds, known) for one in databases],
+        build_cache=known.cache,
+        layers=frozenset(entry.cache for one in databases for entry in one.entries.values()),
     )
-
-
-class LayerdbLayout:
-    """`image/<driver>/{repositories.json,imagedb,layerdb}` beside the driver's directory."""
-
-    name = "layerdb"
-    areas = (
-        Area(
-            IMAGE,
-            "the images' descriptions (from Docker 1.10 on)",
-            Collector.IMAGES,
-            watched=True,
-            audited=False,
-            objects=Collector.IMAGES,
-            images=True,
-            input=Input.IMAGE_CONFIGS,
-        ),
-        _area(source=Input.NAMES, signature=Signature()),
-        _area("distribution", "diffid-by-digest", "sha256", source=Input.LAYER_STORES, watched=False),
-        _area("distribution", "v2metadata-by-diffid", "sha256", source=Input.LAYER_STORES, watched=False),
-        _area("layerdb", "sha256", source=Input.LAYER_STORES, signature=_COMPLETE, counted="layerdb"),
-        _area("layerdb", "mounts", source=Input.LAYER_STORES, signature=_FILLED_LATER, counted="mounts"),
-        _area("layerdb", "tmp", source=Input.LAYER_STORES),
-        _area("imagedb", "content", "sha256", source=Input.IMAGE_CONFIGS, counted="imagedb"),
-        _area("imagedb", "metadata", "sha256", source=Input.IMAGE_CONFIGS, signature=_FILLED_LATER),
-    )
-
-    def detect(self, root: DataRoot) -> bool:
-        """Say whether any driver has images of this layout."""
-        return layerdb_store.detect(root)
-
-    def read(self, reading: Reading) -> Part:
-        """Read `image/<driver>` of each driver."""
-        reader = reading.readers[Collector.IMAGES]
-        _note_hidden(reader)
-        databases = [read_layers(reader, LayerStore(driver_named(name), reader)) for name in find_drivers(reading.root)]
-        for database in databases:
-            _read_images(reader, database, reading.previous)
-        if reader.listing(buildkit.HOME) == [] and any(map(build_names, databases)):
-            reader.gap(Input.BUILD_CACHE, buildkit.HOME, "it is missing or empty, and has layers")
-        _note_lost_containers(reader, databases)
-        known = reader.derived("builds", buildkit.HOME, KnownBuilds)
-        known.come_to(reading.builds, databases, present=reading.root.is_directory(buildkit.HOME))
-        return Part(
-            [LayerdbPart(one, reading.builds, known) for one in databases],
-            build_cache=known.cache,
-            layers=frozenset(entry.cache for one in databases for entry in one.entries.values()),
-        )
 
 
 def _read_images(reader: Reader, database: Database, previous: Mapping[str, Image]) -> None:
