@@ -85,6 +85,9 @@ def _serve(wait: "Callable[[], Config]") -> "NoReturn":
     from exporter.core.put_off import put_off  # noqa: PLC0415 - see above
 
     put_off()
+    from exporter.core.lean_code import load_lean  # noqa: PLC0415 - see above
+
+    load_lean()
     from exporter.service import systemd  # noqa: PLC0415 - see above
     from exporter.service.spawn import spawn_first  # noqa: PLC0415
 
