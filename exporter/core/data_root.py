@@ -213,6 +213,28 @@ class DataRoot:
         except OSError:
             return False
 
+    def directories(self, tree: Tree, names: Iterable[str]) -> dict[str, float]:
+        """Those of these entries of a directory that are real directories, with when each changed last.
+
+        It is `lstat` of each of many. What is mounted is left out, and is not touched; so is what cannot be looked at.
+        """
+        try:
+            descriptor = self.borrow(tree)
+        except OSError:
+            return {}
+        mounted = {one[-1] for one in self.mounts if one[:-1] == tree}
+        found: dict[str, float] = {}
+        for name in names:
+            if name in mounted:
+                continue
+            try:
+                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            except OSError:
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                found[name] = status.st_mtime
+        return found
+
     def names(self, tree: Tree) -> Names:
         """List the names in a directory, sorted so that a scan is repeatable; raises OSError.
 

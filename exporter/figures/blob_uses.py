@@ -53,7 +53,7 @@ class BlobUses:
         moved = set(changed_keys(new.blobs, old.blobs))
         kept = self._keep(old, new) if new is not old else set()
         changed = moved | {digest for digest in kept if digest in old.blobs or digest in new.blobs}
-        changed |= {self._files[tree] for tree in difference.trees if tree in self._files}
+        changed |= set(difference.touched(self._files))
         for digest in changed:
             if digest in old.blobs:
                 self._count(difference.before, old.blobs[digest], -1)

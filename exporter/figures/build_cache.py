@@ -48,7 +48,8 @@ class BuildCacheSizes:
                 left = [other for other in self._of.pop(source) if other is not one]
                 self._of.update({source: left} if left else {})
         self.changed = [one for key in sizes.resized for one in self._of.get((key, None), ())]
-        self.changed += [one for tree in difference.trees for one in self._of.get((None, tree), ())]
+        if self._of:
+            self.changed += [one for tree in difference.trees for one in self._of.get((None, tree), ())]
         for one in self.changed:
             self._count(one, -1)
             self._work_out(one, difference.now, sizes)

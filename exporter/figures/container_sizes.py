@@ -75,7 +75,7 @@ class ContainerSizes:
         if not self._below.keys().isdisjoint(sizes.resized):
             new = set(map(id, difference.containers.added))
             return [one for one in difference.now.inventory.containers if id(one) not in new]
-        keys = sizes.resized.keys() | {sizes.of_tree[tree] for tree in difference.trees if tree in sizes.of_tree}
+        keys = sizes.resized.keys() | set(difference.touched(sizes.of_tree))
         # One that came or went may have files, and no size either way.
         keys |= {one.key for one in (*difference.layers.added, *difference.layers.removed)}
         found = [one for key in keys for one in self._of_layer.get(key, ())]

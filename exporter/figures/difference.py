@@ -4,13 +4,16 @@ Figures go from one snapshot to the next: what did not change is not worked out 
 did not change is the same Python object in both, and so is what was measured of a tree.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import TypeVar
 
 from exporter.core.kept import changed_keys
 from exporter.core.measured import Measured, Tree
 from exporter.core.model import BuildRecord, Container, ContainerId, Image, Layer, LayerKey, Snapshot, Volume
 from exporter.core.splices import Change, change
+
+V = TypeVar("V")
 
 
 class Difference:
@@ -63,6 +66,13 @@ class Difference:
             )
         return trees
 
+    def touched(self, places: Mapping[Tree, V]) -> list[V]:
+        """What there is at the `trees` that differ."""
+        trees = self.trees
+        if len(places) < len(trees):
+            return [one for tree, one in places.items() if tree in trees]
+        return [places[tree] for tree in trees if tree in places]
+
     @cached_property
     def logs(self) -> set[ContainerId]:
         """The containers whose log has another size."""
@@ -81,7 +91,9 @@ class Difference:
 
     def measured(self, trees: Iterable[Tree]) -> tuple[list[tuple[Tree, Measured]], list[tuple[Tree, Measured]]]:
         """What was measured of these trees before, and what is now."""
-        wanted = list(trees)
+        wanted = trees if isinstance(trees, set) else {*trees}
+        if not self.before.measured and self.now.measured.keys() <= wanted:  # the first snapshot
+            return [], [*self.now.measured.items()]
         before, now = (
             [(one, known) for one, known in zip(wanted, map(measured.get, wanted), strict=True) if known is not None]
             if measured

@@ -36,8 +36,12 @@ class DirectorySums:
     ) -> None:
         """Add or remove trees, those on a root's own filesystem `here`."""
         is_here = snapshot.is_here
+        usual = not (snapshot.mounts or snapshot.further)
+        device, subvolumes = snapshot.device, snapshot.subvolumes
         for tree, measured in trees:
-            if is_here(tree):
+            if usual and tree and tree[0][:1] != "/" and (subvolumes or measured.device == device):
+                here(tree[:1], tree, measured)  # as below, without a call: nearly all
+            elif is_here(tree):
                 length = 1 + len(root_of(tree))
                 if len(tree) >= length:
                     here(tree[:length], tree, measured)

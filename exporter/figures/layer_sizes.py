@@ -54,7 +54,7 @@ class LayerSizes:
             self.sound &= key not in self.layers and self.of_tree.keys().isdisjoint(layer.trees)
             self.layers[key] = layer
             self.of_tree.update((tree, key) for tree in layer.trees)
-        touched |= {self.of_tree[tree] for tree in difference.trees if tree in self.of_tree}
+        touched.update(difference.touched(self.of_tree))
         touched |= difference.sizes
         self.resized = {}
         for key in touched:
@@ -108,8 +108,9 @@ class LayerSums:
         removed, added = difference.layers.removed, difference.layers.added
         gone = [(_group(layer), tree) for layer in removed for tree in layer.trees]
         come = [(_group(layer), tree) for layer in added for tree in layer.trees]
+        among = difference.trees if len(added) < len(sizes.layers) else ()  # else no layer was there before
         self._sizes, new = sizes, {tree for _, tree in come}
-        others = ((self.group(tree), tree) for tree in difference.trees if tree not in new)
+        others = ((self.group(tree), tree) for tree in among if tree not in new)
         stayed = [(group, tree) for group, tree in others if group is not None]
         before, now = difference.before.measured, difference.now.measured
         for group, tree in (*gone, *stayed):

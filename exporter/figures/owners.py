@@ -86,7 +86,7 @@ class Owners:
             own = ranks.get(tree)
             if own is None:
                 self._note_loose(tree, add=add)
-            rank = self.rank(tree) if own is None else self._last(own)
+            rank = own if isinstance(own, int) and own >= 0 else self._rank(tree, own)
             if rank is None:
                 if not snapshot.is_here(tree):
                     continue
@@ -95,6 +95,9 @@ class Owners:
             where = snapshot.filesystem_of(tree) if several and rank < self._kept else None
             if where is not None:
                 (self._elsewhere.add if add else self._elsewhere.remove)(where, tree, measured)
+
+    def _rank(self, tree: Tree, own: _Ranks | None) -> int | None:
+        return self.rank(tree) if own is None else self._last(own)
 
     def _note_loose(self, tree: Tree, *, add: bool) -> None:
         first = tree[:_FIRST]

@@ -75,7 +75,11 @@ class Reclaimer:
         touched = self._owners.settle(difference)
         if difference.before.incomplete != difference.now.incomplete:  # also for the trees below
             touched |= self._unknown
-        for tree in touched | difference.trees:
+        asked = touched | difference.trees
+        if not difference.now.incomplete:  # nearly always: what is measured is known
+            self._unknown -= asked & difference.now.measured.keys()
+            asked -= difference.now.measured.keys()
+        for tree in asked:
             unknown = self._owners.is_unknown(tree, difference.now, others)
             (self._unknown.add if unknown else self._unknown.discard)(tree)
         if not self._unknown:

@@ -36,7 +36,7 @@ class VolumeFigures:
             self.usages[one.name] = None
             if one.tree is not None:
                 self._of_tree[one.tree] = one
-        changed = [self._of_tree[tree] for tree in difference.trees if tree in self._of_tree]
+        changed = difference.touched(self._of_tree)
         for one in (*volumes.added, *changed):
             measured = difference.now.whole(one.tree)
             self.usages[one.name] = measured.usage if measured else None

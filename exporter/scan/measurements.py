@@ -160,6 +160,8 @@ class Measurements:
 
     def linked(self, wanted: Collection[Tree]) -> set[Tree]:
         """The trees to measure again because a new tree among the wanted ones has hard links to their files."""
+        if not self.plan.sources:  # most roots
+            return set()
         return self._outdated(self.plan, [tree for tree in wanted if tree not in self.measured])
 
     def _outdated(self, plan: Plan, linking: Collection[Tree]) -> set[Tree]:
@@ -200,17 +202,20 @@ class Measurements:
         where they leave out the same.
         """
         exclusions = self.plan.exclusions
-        tasks = []
-        for tree in sorted(trees):
-            prune, known = exclusions.at(tree), begun.get(tree)
-            if known is None or not known.prune.leaves_out_as(prune):
-                known = Task(tree, prune, pace=pace, weight=self._weight(tree))
-            tasks.append(known)
+        known: list[Task] = []
+        left: list[Tree] = []
+        for tree in trees:
+            task = begun.get(tree)
+            if task is not None and task.prune.leaves_out_as(exclusions.at(tree)):
+                known.append(task)
+            else:
+                left.append(tree)
+        tasks = [Task(tree, exclusions.at(tree), pace=pace, weight=self._weight(tree)) for tree in sorted(left)]
         for key in sorted(comparisons):
             changes = self.plan.differences[key]
             if changes.new in self.plan.trees:
                 tasks.append(Task(changes.new, changes=changes, key=key, pace=pace, weight=self._weight(changes.new)))
-        return sorted(tasks, key=lambda task: task.tree not in first) if first else tasks
+        return [*known, *(sorted(tasks, key=lambda task: task.tree not in first) if first else tasks)]
 
     def _weight(self, tree: Tree) -> int:
         known = self.measured.get(tree)

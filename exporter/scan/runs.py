@@ -13,13 +13,15 @@ class Runs:
 
     def __init__(self) -> None:
         self.under_way: list[ScanRun] = []
-        self._owners: dict[Task, ScanRun] = {}
-        self._newest: dict[tuple[Tree, LayerKey], Task] = {}
+        #: The last task for each tree; None as long as there was one run alone, which has no two for the same.
+        self._newest: dict[tuple[Tree, LayerKey], Task] | None = None
 
     def add(self, run: ScanRun, tasks: Collection[Task]) -> None:
         """Add a run with its tasks."""
-        self._owners.update(dict.fromkeys(tasks, run))
-        self._newest.update({(task.tree, task.key): task for task in tasks})
+        if self.under_way:
+            if self._newest is None:
+                self._newest = {(task.tree, task.key): task for one in self.under_way for task in one.pending}
+            self._newest.update({(task.tree, task.key): task for task in tasks})
         self.under_way.append(run)
 
     def finish(self, task: Task) -> ScanRun | None:
@@ -27,11 +29,13 @@ class Runs:
 
         None where the figure is out of date: its run was forgotten, or a later task measures the same again.
         """
-        run = self._owners.pop(task, None)
+        run = next((one for one in self.under_way if task in one.pending), None)
         if run is None:
             return None
         run.pending.discard(task)
         run.trees -= task.changes is None
+        if self._newest is None:
+            return run
         key = task.tree, task.key
         newest = self._newest.pop(key, None)
         if newest is task:
@@ -50,4 +54,4 @@ class Runs:
 
     def forget(self) -> None:
         """Forget all runs."""
-        self.under_way, self._owners, self._newest = [], {}, {}
+        self.under_way, self._newest = [], None

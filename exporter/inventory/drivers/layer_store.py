@@ -71,6 +71,10 @@ class LayerStore:
         others = sorted(filterfalse(self._directories.__contains__, names)) if asked else []
         if self.renewed is not None:
             self.renewed.update(others)
+        if not driver.inner:
+            usual = reader.directories(driver.layers, others)
+            self._directories.update(dict.fromkeys(usual, True))
+            others = [name for name in others if name not in usual]
         others = [name for name in others if not self._is_layer((*driver.layers, name))]
         #: Layers in whose place a symbolic link stands.
         self._linked = frozenset(name for name in others if self._is_link((*driver.layers, name)))

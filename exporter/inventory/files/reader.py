@@ -163,6 +163,12 @@ class Reader:
         self.looked_at += 1
         return tree in self.root.mounts or self.root.is_directory(tree)
 
+    def directories(self, tree: Tree, names: Collection[str]) -> dict[str, float]:
+        """Those of many entries that are real directories, see `DataRoot.directories`; the rest is to be looked at."""
+        found = self.root.directories(tree, names) if names else {}
+        self.looked_at += len(found)
+        return found
+
     def problem(self, reason: Reason, tree: Tree, detail: str = "", *, harmless: bool = False) -> None:
         """Count one problem under this reader's collector.
 
@@ -293,6 +299,10 @@ class Reader:
             last.found, last.odd, changed = [], [], {*names}
         last.whole = False  # where this fails, all are looked at the next time
         asked = sorted(name for name in changed.union(last.odd) if name in names)
+        usual = self.directories(tree, [name for name in asked if name not in ignored and accept(name)])
+        known.update(dict.fromkeys(usual, True))
+        if times is not None:
+            times.update(usual)
         look = partial(self._is_object, links=links, times=times)
         come = [name for name in asked if self._is_wanted(tree, name, known, accept, ignored, look)]
         good = [name for name in come if name in known]

@@ -131,3 +131,16 @@ def test_a_mount_in_a_further_root_that_does_not_answer_is_not_touched(places: t
 @given(st.lists(st.text(alphabet="a/.", max_size=3), max_size=4).map(tuple))
 def test_the_root_of_a_path_is_its_first_component_if_that_is_absolute(tree: Tree) -> None:
     assert root_of(tree) == (tree[:1] if tree and tree[0][:1] == "/" else ())
+
+
+def test_directories_are_those_that_are_none_of_another_kind(tmp_path: Path) -> None:
+    for name in ("one", "two", "mounted"):
+        (tmp_path / "store" / name).mkdir(parents=True)
+    os.utime(tmp_path / "store" / "two", (5, 7))
+    (tmp_path / "store" / "file").touch()
+    (tmp_path / "store" / "link").symlink_to("one")
+    with DataRoot(str(tmp_path)) as root:
+        root.mounts = frozenset([("store", "mounted")])
+        found = root.directories(("store",), ["one", "two", "mounted", "file", "link", "gone"])
+        assert found == {"one": (tmp_path / "store" / "one").stat().st_mtime, "two": 7.0}
+        assert root.directories(("gone",), ["one"]) == root.directories(("store", "link"), ["one"]) == {}
