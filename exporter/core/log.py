@@ -5,7 +5,6 @@ structlog formats the lines. It is imported with the first one, because most com
 """
 
 import contextlib
-import logging
 import os
 import select
 import sys
@@ -14,11 +13,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from exporter.core.lean_import import hidden, parts_of
+from exporter.core.put_off import when_loaded
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
 
 _STANDARD_ERROR = 2
+#: As `logging` has them.
+_DEBUG, _INFO, _WARNING, _ERROR = range(10, 50, 10)
+_LEVELS = {"debug": _DEBUG, "info": _INFO, "warning": _WARNING, "error": _ERROR}
+_NAMES = {number: name for name, number in _LEVELS.items()}
 #: A pipe or socket that is writable takes at least this much at once.
 _PIECE_BYTES = select.PIPE_BUF
 
@@ -30,19 +34,19 @@ class Logger:
 
     def debug(self, event: str, **fields: object) -> None:
         """Write an event that helps to find a fault in the exporter."""
-        _log.tell(logging.DEBUG, event, fields)
+        _log.tell(_DEBUG, event, fields)
 
     def info(self, event: str, **fields: object) -> None:
         """Write an event of normal operation."""
-        _log.tell(logging.INFO, event, fields)
+        _log.tell(_INFO, event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
         """Write a fault that the exporter handled."""
-        _log.tell(logging.WARNING, event, fields)
+        _log.tell(_WARNING, event, fields)
 
     def error(self, event: str, **fields: object) -> None:
         """Write a fault that an operator has to act on."""
-        _log.tell(logging.ERROR, event, fields)
+        _log.tell(_ERROR, event, fields)
 
 
 class Sink:
@@ -70,7 +74,7 @@ class _Log:
     """The log of this process."""
 
     def __init__(self) -> None:
-        self.level = logging.INFO
+        self.level = _INFO
         self.json = False
         # If standard error is closed, the next file that is opened gets its number.
         self._sink = Sink(_STANDARD_ERROR if sys.stderr is not None else os.open(os.devnull, os.O_WRONLY))
@@ -83,7 +87,7 @@ class _Log:
         if level < self.level:
             return
         with self._lock:
-            if self._lost and self._sink.write(self._line(logging.WARNING, "log.lost", {"lines": self._lost})):
+            if self._lost and self._sink.write(self._line(_WARNING, "log.lost", {"lines": self._lost})):
                 self._lost = 0
             self._lost += not self._sink.write(self._line(level, event, fields))
 
@@ -97,7 +101,7 @@ class _Log:
         assert self._processors is not None, "prepared"
         line: Any = {**fields, "event": event}
         for processor in self._processors:
-            line = processor(None, logging.getLevelName(level).lower(), line)
+            line = processor(None, _NAMES.get(level, "critical"), line)
         return str(line)
 
 
@@ -119,22 +123,23 @@ def _presentable(_logger: object, _method: str, event: "EventDict") -> "EventDic
     return {key: printable(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
-class _Library(logging.Handler):
-    """Has the messages of libraries (asyncio) go the same way."""
+def _hear_libraries() -> None:
+    """Have the messages of libraries (asyncio) go the same way, from level warning on."""
+    import logging  # noqa: PLC0415 - a quarter of a megabyte, and most processes never hear one
 
-    def emit(self, record: logging.LogRecord) -> None:
-        exception = {"exception": logging.Formatter().formatException(record.exc_info)} if record.exc_info else {}
-        _log.tell(record.levelno, record.getMessage(), exception)
+    class Library(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            exception = {"exception": logging.Formatter().formatException(record.exc_info)} if record.exc_info else {}
+            _log.tell(record.levelno, record.getMessage(), exception)
+
+    logging.basicConfig(level=logging.WARNING, handlers=[Library()], force=True)
 
 
 def configure(level: str, style: str) -> None:
-    """Set up the log of this process before its first line: `level` by name, `style` logfmt or json.
-
-    Messages of libraries are logged from level warning on.
-    """
-    _log.level = logging.getLevelNamesMapping()[level.upper()]
+    """Set up the log of this process before its first line: `level` by name, `style` logfmt or json."""
+    _log.level = _LEVELS[level]
     _log.json = style == "json"
-    logging.basicConfig(level=logging.WARNING, handlers=[_Library()], force=True)
+    when_loaded("logging", _hear_libraries)
 
 
 def prepare() -> None:

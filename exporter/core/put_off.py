@@ -6,12 +6,14 @@ Without this, a megabyte of each process that stays is code that nothing calls, 
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module as _import  # of the names in the table below
 from types import ModuleType
 
 _CO_COROUTINE = 0x80
 _lock = threading.Lock()
+#: What is to be done when a module is loaded.
+_afterwards: dict[str, Callable[[], object]] = {}
 
 
 class _Later(ModuleType):
@@ -27,7 +29,10 @@ def _load(name: str) -> ModuleType:
     with _lock:
         if isinstance(sys.modules.get(name), _Later):
             del sys.modules[name]
-    return _import(name)
+    loaded = _import(name)
+    if (then := _afterwards.pop(name, None)) is not None:
+        then()
+    return loaded
 
 
 def _is_coroutine_function(found: object) -> bool:
@@ -43,18 +48,38 @@ def _signature(found: object) -> object:
     return _load("inspect").signature(found)
 
 
+class _Silent:
+    """Stands for the logger of a library, which hardly ever has something to say that is heard: warnings and errors."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def debug(self, *_: object, **__: object) -> None:
+        """Nobody hears it."""
+
+    info = debug
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(_load("logging").getLogger(self._name), name)
+
+
 class _NoUuid:
     """Stands for the types of `uuid`."""
 
     unknown = None
 
 
+_NOTHING: Mapping[str, object] = {}
 #: Who imports each, and what of it is used at the start: that much it has.
 _MODULES: Mapping[str, Mapping[str, object]] = {
     # asyncio, which asks of each signal's handler whether it is a coroutine; dataclasses
     "inspect": {"iscoroutinefunction": _is_coroutine_function, "signature": _signature},
     # asyncio: TLS, which this program does itself
     "asyncio.sslproto": {},
+    # asyncio, watchdog, structlog
+    "logging": {"getLogger": _Silent, "DEBUG": 10},
+    # asyncio; also what starts workers, which is not the process that serves
+    "subprocess": {"PIPE": -1, "STDOUT": -2, "DEVNULL": -3},
     # urllib.parse: addresses of IPv6 in a URL
     "ipaddress": {},
     # subprocess: text from pipes
@@ -71,18 +96,26 @@ _MODULES: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def put_off() -> None:
-    """Have these modules loaded when they are needed. To be called before anything imports one."""
-    for name, known in _MODULES.items():
+def put_off(*more: str) -> None:
+    """Have these modules and `more` loaded when they are needed. To be called before anything imports one."""
+    for name, known in {**_MODULES, **dict.fromkeys(more, _NOTHING)}.items():
         if name not in sys.modules:
             later = sys.modules[name] = _Later(name)
             vars(later).update(known)
 
 
+def when_loaded(name: str, then: Callable[[], object]) -> None:
+    """Do something now; where a module is put off, when it is loaded."""
+    if isinstance(sys.modules.get(name), _Later):
+        _afterwards[name] = then
+    else:
+        then()
+
+
 def load_what_needs_rights() -> None:
     """Load them now where this process may read them only as long as it has CAP_DAC_READ_SEARCH."""
     if not _may_read(os.path.dirname(os.__file__)):
-        for name in [name for name in _MODULES if isinstance(sys.modules.get(name), _Later)]:
+        for name in [name for name, module in sys.modules.items() if isinstance(module, _Later)]:
             _load(name)
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from exporter.config.settings import Config
     from exporter.core.messages import Messages
 
+#: They are loaded when somebody asks for one.
+_PAGES = ("exporter.web.pages.listing", "exporter.web.pages.overview", "exporter.web.pages.status")
 #: In the copy: where the configuration is to be written.
 _wanted: int | None = None
 
@@ -84,7 +86,7 @@ def _serve(wait: "Callable[[], Config]") -> "NoReturn":
     launcher = start_copy()
     from exporter.core.put_off import put_off  # noqa: PLC0415 - see above
 
-    put_off()
+    put_off(*_PAGES)
     from exporter.core.lean_code import load_lean  # noqa: PLC0415 - see above
 
     load_lean()

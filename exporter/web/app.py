@@ -20,12 +20,10 @@ from exporter.expose.summary import Summary
 from exporter.web.codings import Codings
 from exporter.web.lifecycle import reload_handler
 from exporter.web.negotiation import CONTENT_TYPES, exposition_format
+from exporter.web.pages import listing, overview, status
 from exporter.web.pages.frame import PageFrame
-from exporter.web.pages.listing import listing_page
-from exporter.web.pages.overview import overview
 from exporter.web.pages.query import QueryError, wanted_by
 from exporter.web.pages.runbooks import Runbooks, load
-from exporter.web.pages.status import status
 from exporter.web.protocol.message import Handler, Request, Response, text
 from exporter.web.selection import Selection, SelectionError
 
@@ -179,14 +177,14 @@ class _Pages:
         return _html(self._overview.page((summary, growth, space), lambda: self._made(summary, space, growth, then)))
 
     def _made(self, summary: Summary, space: list[FilesystemRow], growth: Growth | None, then: SpaceThen | None) -> str:
-        return overview(self._frame, summary, space, growth, then)
+        return overview.overview(self._frame, summary, space, growth, then)
 
     async def details(self, _: Request) -> Response:
         """The page with the problems, and what no list has."""
         summary, space = await asyncio.gather(self._source.summary(), self._source.space())
         if summary is None:
             return _NO_ANSWER
-        return _html(self._status.page((summary, space), lambda: status(self._frame, summary, space)))
+        return _html(self._status.page((summary, space), lambda: status.status(self._frame, summary, space)))
 
     async def listing(self, name: ListName, request: Request) -> Response:
         """One page of a list."""
@@ -198,7 +196,7 @@ class _Pages:
         if found is None:
             return _NO_ANSWER
         root, error = self._source.root, self._source.body.error
-        return _html(listing_page(self._frame, *found, root, error).encode())
+        return _html(listing.listing_page(self._frame, *found, root, error).encode())
 
     async def healthy(self, _: Request) -> Response:
         """Whether this process answers, and a scanning process keeps the figures up to date."""

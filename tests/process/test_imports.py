@@ -91,3 +91,23 @@ main()
 def _path() -> dict[str, str]:
     """Without `site`, which loads what is installed beside this."""
     return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def test_a_library_is_heard_though_logging_was_put_off() -> None:
+    code = """
+import sys
+from exporter.core.put_off import put_off
+put_off()
+from exporter.service.start import load_asyncio
+asyncio = load_asyncio()
+from exporter.core import log
+log.configure("info", "logfmt")
+async def nothing():
+    asyncio.get_running_loop().call_exception_handler({"message": "the loop says", "exception": ValueError("why")})
+asyncio.run(asyncio.sleep(0))
+assert type(sys.modules["logging"]).__name__ == "_Later", "nothing was said"
+asyncio.run(nothing())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 'level=error event="the loop says"' in done.stderr, done.stderr
+    assert "ValueError: why" in done.stderr

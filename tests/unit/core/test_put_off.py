@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from exporter.core import put_off as tested
-from exporter.core.put_off import load_what_needs_rights, put_off
+from exporter.core.put_off import load_what_needs_rights, put_off, when_loaded
 
 _NAME = "wsgiref.headers"
 
@@ -80,3 +80,23 @@ def test_what_asyncio_and_dataclasses_ask_of_inspect() -> None:
     assert not is_coroutine(_is_open_above)
     assert [*signature(_is_open_above).parameters] == ["path"]
     assert signature(int) == ""
+
+
+def test_what_is_to_be_done_with_a_module_is_done_when_it_is_loaded(later: ModuleType) -> None:
+    done: list[str] = []
+    when_loaded(_NAME, lambda: done.append("later"))
+    assert not done
+    assert later.Headers
+    assert later.Headers
+    assert done == ["later"]
+    when_loaded(_NAME, lambda: done.append("now"))
+    assert done == ["later", "now"]
+
+
+def test_further_modules_can_be_put_off(later: ModuleType) -> None:
+    sys.modules.pop("wsgiref.util", None)
+    put_off("wsgiref.util")
+    put = sys.modules["wsgiref.util"]
+    assert put.FileWrapper is sys.modules["wsgiref.util"].FileWrapper
+    assert sys.modules["wsgiref.util"] is not put
+    assert later.known == 1
