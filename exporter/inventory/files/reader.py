@@ -297,8 +297,10 @@ class Reader:
         changed = known.come_to(names)
         if changed is None or not last.whole:
             last.found, last.odd, changed = [], [], {*names}
+            asked = [*names]
+        else:
+            asked = sorted(name for name in changed.union(last.odd) if name in names)
         last.whole = False  # where this fails, all are looked at the next time
-        asked = sorted(name for name in changed.union(last.odd) if name in names)
         usual = self.directories(tree, [name for name in asked if name not in ignored and accept(name)])
         known.update(dict.fromkeys(usual, True))
         if times is not None:

@@ -1,8 +1,11 @@
 """Values of untrusted JSON: every one may be missing, or of another type."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+
+import msgspec
 
 from exporter.core.data_root import MAX_FILE_BYTES
 
@@ -11,6 +14,8 @@ Json = Mapping[str, object]
 _LARGEST = 2**63 - 1
 #: An int64 with its sign.
 _LONGEST_INTEGER = 20
+#: So many digits as a number has that may be no int64.
+_MANY_DIGITS = re.compile(rb"[0-9]{19}")
 
 
 def decode(raw: bytes) -> Json | None:
@@ -21,11 +26,25 @@ def decode(raw: bytes) -> Json | None:
     """
     if len(raw) > MAX_FILE_BYTES:
         return None
+    value = _decoded(raw)
+    return value if isinstance(value, dict) else None
+
+
+def _decoded(raw: bytes) -> object:
+    """The value of a JSON text; None where it is none.
+
+    msgspec decodes nearly all in a quarter of the time. It has no floats for large integers, and refuses what is not
+    Unicode.
+    """
     try:
-        value = _DECODER.decode(raw.decode("utf-8", "surrogateescape"))
+        if not _MANY_DIGITS.search(raw):
+            return _STRICT.decode(raw)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return _DECODER.decode(raw.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
 
 
 def _integer(digits: str) -> float:
@@ -38,6 +57,7 @@ def _no_constant(name: str) -> float:
     raise ValueError(message)
 
 
+_STRICT = msgspec.json.Decoder()
 _DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_no_constant)
 
 

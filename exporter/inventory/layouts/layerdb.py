@@ -83,7 +83,10 @@ class LayerdbPart:
         self._database = database
         self._builds = builds
         self._cache, self._below_builds = known.cache, known.parents[database.driver]
+        #: By chain id, what is below a container: thousands may be of one image.
         self._places: dict[str, object] = {}
+        self._chains: dict[str, tuple[LayerId, ...]] = {}
+        self._missing_below: dict[str, tuple[str, ...]] = {}
 
     @property
     def store(self) -> LayerStore:
@@ -119,7 +122,9 @@ class LayerdbPart:
         named = mount.init or (LayerId(mount.layer + INIT) if mount.layer else None)
         layer, init = (name if name is not None and database.has(name) else None for name in (mount.layer, named))
         home: Tree = (*database.base, "layerdb", "mounts", container)
-        below = tuple(entry.cache for entry in database.chain(mount.parent))
+        below = self._chains.get(mount.parent)
+        if below is None:
+            below = self._chains[mount.parent] = tuple([entry.cache for entry in database.chain(mount.parent)])
         return ContainerLayers(layer, init, below, (home,), cut=mount.cut)
 
     def places_of(self, container: Container) -> object:
@@ -160,13 +165,19 @@ class LayerdbPart:
         loaded = database.loads(mount.parent) or not database.entries_listed
         return "" if loaded else "a layer below it is damaged or missing"
 
-    def missing_below(self, container: Container) -> Iterator[str]:
+    def missing_below(self, container: Container) -> Sequence[str]:
         """The image layers below a container that are not on disk. `docker rmi -f` removes the image, not these."""
-        database, mount = self._database, self._database.mounts.get(container.id)
+        mount = self._database.mounts.get(container.id)
         if mount is None:
-            return
-        below = mount.parent
-        for entry in database.chain(mount.parent):
+            return ()
+        found = self._missing_below.get(mount.parent)
+        if found is None:
+            found = self._missing_below[mount.parent] = tuple(self._missing_from(mount.parent))
+        return found
+
+    def _missing_from(self, top: str) -> Iterator[str]:
+        database, below = self._database, top
+        for entry in database.chain(top):
             below = entry.parent
             if not database.has(entry.cache):
                 yield entry.chain
@@ -179,8 +190,12 @@ class LayerdbPart:
         names: dict[LayerId, Use] = {}
         for image in database.images:
             names.update(dict.fromkeys(image.layers, Use.IMAGE))
+        chains = set[int]()
         for container in containers:
-            for name in (container.layer, container.init, *container.chain):
+            # Many have the same chain.
+            chain = () if id(container.chain) in chains else container.chain
+            chains.add(id(container.chain))
+            for name in (container.layer, container.init, *chain):
                 if name is not None:
                     names.setdefault(name, Use.CONTAINER)
         for name in (*self._cache.needs.get(database.driver, ()), *_left_by_builds(database)):
