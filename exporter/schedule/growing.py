@@ -5,6 +5,7 @@ Each has an area, with which its age is served, or "", and is `active` where som
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 
 from exporter.core.counting import count
@@ -84,7 +85,7 @@ class Growing:
                 yield tree
         for one in containers.added:
             for tree in _trees_of(one):
-                self._objects[tree] = "", one.runs is not False
+                self._objects[tree] = _how("", one.runs is not False)
                 yield tree
 
     def _of_volumes(self, volumes: Change[Volume], mounted: set[str], inventory: Inventory) -> Iterator[Tree]:
@@ -95,10 +96,10 @@ class Growing:
                 yield tree
         moved = [one for one in inventory.volumes if one.name in mounted] if mounted else []
         for one in (*volumes.added, *moved):
-            self._objects[*VOLUMES.path, one.name] = "", False
+            self._objects[*VOLUMES.path, one.name] = _how("", False)
             yield (*VOLUMES.path, one.name)
             if one.tree is not None:
-                self._objects[one.tree] = "volumes", one.name in self._running.mounted
+                self._objects[one.tree] = _how("volumes", one.name in self._running.mounted)
                 yield one.tree
 
     def _of_layers(self, layers: Change[Layer], live: set[LayerKey]) -> Iterator[Tree]:
@@ -115,7 +116,7 @@ class Growing:
         for layer in (*grow, *moved):
             active = layer.key in self._running.layers or layer.use in (Use.PENDING, Use.BUILD_CACHE)
             area = "containers" if layer.use is Use.CONTAINER and not (layer.name or layer.id).endswith(INIT) else ""
-            self._layers.update((tree, (area, active)) for tree in layer.trees)
+            self._layers.update(dict.fromkeys(layer.trees, _how(area, active)))
             yield from layer.trees
 
 
@@ -138,6 +139,12 @@ class _Running:
                 layers.update(keys)
                 mounted.update(names)
         return layers, mounted
+
+
+@cache
+def _how(area: str, active: bool) -> How:
+    """The same object each time: there are few, and a tree of each for thousands of layers."""
+    return area, active
 
 
 def _trees_of(container: Container) -> Iterator[Tree]:

@@ -8,7 +8,6 @@ from itertools import count, filterfalse
 from typing import TypeVar, cast
 
 from msgspec import Struct
-from msgspec.structs import force_setattr
 
 from exporter.core.data_root import DataRoot
 from exporter.core.knowledge import Input
@@ -32,11 +31,11 @@ class Place(Struct, frozen=True, gc=False):
 
     content: Tree
     home: Tree | None = None
-    #: Both, as far as they are there.
-    trees: tuple[Tree, ...] = ()
 
-    def __post_init__(self) -> None:
-        force_setattr(self, "trees", (self.content,) if self.home is None else (self.content, self.home))
+    @property
+    def trees(self) -> tuple[Tree, ...]:
+        """Both, as far as they are there."""
+        return (self.content,) if self.home is None else (self.content, self.home)
 
 
 class LayerStore:

@@ -6,7 +6,7 @@ A layout claims the layers that images, containers or the build cache need. Ever
 
 import math
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from operator import attrgetter
 
 from msgspec import Struct, field
@@ -85,12 +85,18 @@ def describe_layer(
     `recorded` is the size in bytes that Docker wrote down; without it, Docker may compare the layer with `parents`,
     nearest first.
     """
-    of = (use, parents, recorded)
+    of = _same(use, parents, recorded)
     known = store.described(name, of)
     if known is not None:
         return known
     unknown = Layer(store.driver.name, name, use, size_known=False)
     return store.describe(name, of, lambda: _describe(store, name, use, parents, recorded), unknown)
+
+
+@lru_cache(64)
+def _same(use: Use, parents: tuple[LayerId, ...], recorded: int | None) -> tuple[object, ...]:
+    """The same object for layers of which the same is said: those of containers of one image."""
+    return use, parents, recorded
 
 
 def _describe(store: LayerStore, name: LayerId, use: Use, parents: tuple[LayerId, ...], recorded: int | None) -> Layer:
