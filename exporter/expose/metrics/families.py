@@ -12,7 +12,7 @@ from exporter.config.limits import EVERYTHING, Limited, Shown
 from exporter.core.knowledge import Input
 from exporter.core.measured import Usage
 from exporter.core.model import BuildRecord, Collector, Container, ContainerState, Image, Layer, Volume
-from exporter.core.text import ShortIds, short_ids
+from exporter.core.text import short_ids
 from exporter.expose.metrics import catalogue as c
 from exporter.expose.metrics.family import MetricFamily, family, single
 from exporter.expose.metrics.places import places_of_directories, places_of_volumes, sums_of_filesystems
@@ -49,12 +49,11 @@ def groups(figures: Figures, shown: Shown = EVERYTHING) -> list[FamilyGroup]:
     """All groups of families of a snapshot's objects; none before it is measured."""
     if not figures.snapshot.measured:
         return []
-    short = figures.short_names
     found = (
         FamilyGroup(Collector.DIRECTORIES, _directories(figures), of_trees=True),
         FamilyGroup(Collector.IMAGES, _layers(figures, shown)),
-        FamilyGroup(Collector.IMAGES, _images(figures, shown, short)),
-        FamilyGroup(Collector.CONTAINERS, _containers(figures, shown, short)),
+        FamilyGroup(Collector.IMAGES, _images(figures, shown)),
+        FamilyGroup(Collector.CONTAINERS, _containers(figures, shown)),
         FamilyGroup(Collector.VOLUMES, _volumes(figures, shown)),
         FamilyGroup(Collector.VOLUMES, _binds(figures)),
         FamilyGroup(Collector.BUILD_CACHE, _build_cache(figures)),
@@ -63,7 +62,7 @@ def groups(figures: Figures, shown: Shown = EVERYTHING) -> list[FamilyGroup]:
         FamilyGroup(Collector.DIRECTORIES, _reclaimable(figures), has_switch=False, of_trees=True),
         FamilyGroup(Collector.DIRECTORIES, sums_of_filesystems(figures), has_switch=False, of_trees=True),
         FamilyGroup(Collector.DIRECTORIES, places_of_directories(figures), of_trees=True),
-        FamilyGroup(Collector.VOLUMES, places_of_volumes(figures, shown), of_trees=True),
+        FamilyGroup(Collector.VOLUMES, places_of_volumes(figures, shown)),
     )
     return [one for one in found if not (one.has_switch and one.collector in shown.off)]
 
@@ -178,7 +177,8 @@ class _ImageRow(NamedTuple):
     known: bool
 
 
-def _images(figures: Figures, shown: Shown, short: ShortIds) -> Iterator[Part]:
+def _images(figures: Figures, shown: Shown) -> Iterator[Part]:
+    short = figures.short_names
     found, images = figures.snapshot.inventory.images, figures.images
     yield family(c.IMAGES, figures.image_states.items())
     listed: Sequence[Image] = found if shown.intermediate else [one for one in found if one.listed]
@@ -236,7 +236,8 @@ class _ContainerRow(NamedTuple):
     checkpoints: int | None
 
 
-def _containers(figures: Figures, shown: Shown, short: ShortIds) -> Iterator[Part]:
+def _containers(figures: Figures, shown: Shown) -> Iterator[Part]:
+    short = figures.short_names
     snapshot, containers = figures.snapshot, figures.containers
     inventory = snapshot.inventory
     known = set(ContainerState) if figures.is_known(Figure.CONTAINER_STATES) else set()
