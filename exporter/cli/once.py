@@ -66,9 +66,10 @@ def once(  # noqa: PLR0913 - one parameter for each flag
         with HANG_PROBE.outside(), pool_of(workers, tree_timeout) as pool:
             pool.warm()
             _require_writable(root, output)
-            from exporter.cli.print_metrics import print_metrics  # noqa: PLC0415 - while the workers start
+            from exporter.cli.print_metrics import print_metrics, scanner_of  # noqa: PLC0415 - while the workers start
 
-            status = print_metrics(pool, config, style, output, further)
+            scanner = scanner_of(pool, config)
+            status = print_metrics(pool, scanner, config, style, output, further)
     except OSError as error:
         raise click.ClickException(f"cannot write {output or 'standard output'}: {error.strerror}") from None
     os._exit(status)  # the output is written; an orderly end of the interpreter would add a tenth of the scan's time

@@ -29,15 +29,9 @@ _MODE = 0o644
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def print_metrics(
-    pool: Pool, config: Config, style: "Format", output: str | None, labels: Mapping[str, str] = _NONE
-) -> int:
-    """Scan once and write the metrics to `output`, or standard output; return the exit status.
-
-    `labels` are added to all series.
-    Raises OSError when the file cannot be written.
-    """
-    scanner = Scanner(
+def scanner_of(pool: Pool, config: Config) -> Scanner:
+    """The scanner of a root. A process that ends at once keeps it until then: to free all that it has takes a while."""
+    return Scanner(
         config.root,
         config.scan.orphaned_after,
         pool,
@@ -45,6 +39,16 @@ def print_metrics(
         containerd=config.containerd_root,
         binds=config.binds,
     )
+
+
+def print_metrics(  # noqa: PLR0913 - what is scanned, and what is printed of it
+    pool: Pool, scanner: Scanner, config: Config, style: "Format", output: str | None, labels: Mapping[str, str] = _NONE
+) -> int:
+    """Scan once and write the metrics to `output`, or standard output; return the exit status.
+
+    `labels` are added to all series.
+    Raises OSError when the file cannot be written.
+    """
     timeout = config.scan.tree_timeout
     snapshot = scan_once(scanner, timeout, lambda: importlib.import_module("exporter.expose.publication"))
     pool.end_workers()
