@@ -3,6 +3,7 @@
 A call on the filesystem of a dead NFS server, or of a FUSE process that is stopped, does not return from the kernel.
 """
 
+import math
 import os
 import threading
 import time
@@ -37,6 +38,7 @@ class HangProbe:
     def __init__(self, seconds: float = _TIMEOUT_SECONDS) -> None:
         self._seconds = seconds
         self._asked: dict[str, _Question] = {}
+        self._answered: dict[str, float] = {}
         self._asker: Asker | None = None
 
     @contextmanager
@@ -51,7 +53,15 @@ class HangProbe:
 
     def answers(self, path: str) -> bool:
         """Open and list a directory; return whether that succeeds or fails within the timeout."""
-        return path in self._ask(LOOK, [path])
+        if path not in self._ask(LOOK, [path]):
+            return False
+        self._answered[path] = time.monotonic()
+        return True
+
+    def has_answered(self, path: str) -> bool:
+        """Whether a filesystem answers, or did so a moment ago: for one more call in the same turn."""
+        since = time.monotonic() - self._answered.get(path, -math.inf)
+        return (since < self._seconds and not self.hangs(path)) or self.answers(path)
 
     def statvfs(self, paths: Iterable[str]) -> dict[str, os.statvfs_result | None]:
         """Call statvfs for all paths at once. One that fails is None; one that hangs is left out."""

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -40,13 +41,20 @@ class MountPoint(Struct, frozen=True):
     readonly: bool = False
 
 
-def read_mounts(source: str = "/proc/self/mountinfo") -> list[MountPoint]:
+def read_mounts(source: str = "/proc/self/mountinfo") -> Sequence[MountPoint]:
     """List this process' mounts in the order in which they were made; empty where /proc is not there."""
     try:
-        with open(source, encoding="utf-8", errors="surrogateescape") as file:
-            return [mount for line in file if (mount := _parse(line)) is not None]
+        with open(source, "rb") as file:
+            return _parse_all(file.read())
     except OSError:
-        return []
+        return ()
+
+
+@lru_cache(maxsize=1)
+def _parse_all(table: bytes) -> tuple[MountPoint, ...]:
+    """The mounts of a table. It is read every few seconds, and most often it is the same."""
+    lines = table.decode("utf-8", "surrogateescape").split("\n")
+    return tuple(mount for line in lines if (mount := _parse(line)) is not None)
 
 
 def only_the_mount_is_readonly(path: str, source: str = "/proc/self/mountinfo") -> bool:

@@ -2,8 +2,10 @@
 
 import re
 
-_SWITCHES = re.compile(r"^\w*ctxt_switches:\s+(\d+)$", re.MULTILINE)
-_READY = re.compile(r"^State:\s+R", re.MULTILINE)
+from exporter.core.proc_file import read_proc
+
+_SWITCHES = re.compile(rb"^\w*ctxt_switches:\s+(\d+)$", re.MULTILINE)
+_READY = re.compile(rb"^State:\s+R", re.MULTILINE)
 
 
 class StallDetector:
@@ -16,7 +18,7 @@ class StallDetector:
     def __init__(self, process: int, seconds: float, now: float, thread: int | None = None) -> None:
         self._status = f"/proc/{process}/task/{thread or process}/status"
         self._seconds = seconds
-        self._switches: list[str] = []
+        self._switches: list[bytes] = []
         self._moved = self._asked = now
 
     def is_stuck(self, now: float) -> bool:
@@ -31,14 +33,13 @@ class StallDetector:
         return now - self._moved >= self._seconds
 
 
-def _read(status: str) -> tuple[list[str], bool]:
+def _read(status: str) -> tuple[list[bytes], bool]:
     """How often a thread was switched, voluntarily and not, and whether it can go on, given a core (proc(5)).
 
     Nothing, where /proc does not say.
     """
     try:
-        with open(status, encoding="utf-8", errors="replace") as file:
-            said = file.read()
+        said = read_proc(status)
     except OSError:
         return [], False
     return _SWITCHES.findall(said), _READY.search(said) is not None

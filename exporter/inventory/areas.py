@@ -104,7 +104,13 @@ class RootAreas(Struct, frozen=True):
 
 def find_areas(root: DataRoot) -> RootAreas:
     """Find the stores and the watched directories of a root; one that is not there, or is no directory, is left out."""
+    try:
+        names = root.names(())
+    except OSError:
+        names = None
     wanted = [area for area in table().areas if area.store or area.watched]
+    if names is not None:  # most known directories are in no root
+        wanted = [area for area in wanted if DRIVER in area.path[0] or area.path[0] in names]
     found = {tree: area for area in wanted for tree in paths_of(root, area.path) if root.is_directory(tree)}
     trees = sorted(found)
     return RootAreas(

@@ -69,7 +69,7 @@ class DiskPressure:
 
 def _used_space(path: str) -> tuple[int, int] | None:
     """The device number of a filesystem and its used bytes; None if statvfs hangs or fails."""
-    if not HANG_PROBE.answers(path):
+    if not HANG_PROBE.has_answered(path):
         return None
     try:
         used = space_of(os.statvfs(path)).used

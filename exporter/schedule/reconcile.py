@@ -21,8 +21,11 @@ from exporter.inventory.files.reader import is_id
 from exporter.schedule.findings import Findings
 from exporter.schedule.signatures import Packed, is_same_directory, newest, of_file, pack
 
-#: While events arrive, entries that have events, and their files, are compared only in every eighth look.
+#: While events arrive, entries that have events, and their files, are compared only in every eighth look. With so many
+#: of them that is left out once, with twice as many twice, and so on, but not more often than `_RAREST` says.
 _THOROUGH_EVERY = 8
+_MANY_ENTRIES = 512
+_RAREST = 4
 #: Timestamps have the granularity of the kernel's tick. So after a change within so many seconds, another one may
 #: leave the same timestamp.
 _RECENT_SECONDS = 0.05
@@ -92,10 +95,15 @@ class Reconciler:
         #: The stores that `mark_seen` has signed since the last look. Their entries are compared with `measured`.
         self._seen: set[Tree] = set()
         self._comparisons = 0
-        #: Whether the last look compared everything.
+        #: The number of the next look that compares every entry, unless events may have been lost before.
+        self._next_whole = 0
+        self._doubtful = True
+        #: Whether the last look was one of every eighth, or one without events.
         self.thorough = True
+        #: Whether it compared every entry.
+        self.whole = True
 
-    def compare_signatures(
+    def compare_signatures(  # noqa: PLR0913 - a root, what is known of it, and how it may change
         self,
         root: DataRoot,
         areas: RootAreas,
@@ -103,17 +111,18 @@ class Reconciler:
         *,
         immutable: Collection[Tree] = (),
         watching: bool = False,
+        local: bool = True,
     ) -> Findings:
         """Compare with the last look; the first one finds nothing.
 
         `measured`: an entry of a changed store is a finding if it is not the directory that was measured. In an
         `immutable` tree its ctime counts, too. `watching`: the watches work, so most looks leave out what has events.
+        `local`: nobody changes it without events, as another host does on a network filesystem.
         """
         before = self._last
         look = self._last = _Look(root.mounts)
         stores_before, self._areas = self._areas.stores, areas
-        self.thorough = not watching or self._comparisons % _THOROUGH_EVERY == 0
-        self._comparisons += 1
+        self._plan_look(before, watching=watching, local=local)
         self._sign(root, before)
         mounts_before, self._mounts = self._mounts, _of_volumes(root.mounts)
         findings = Findings()
@@ -135,12 +144,27 @@ class Reconciler:
                 new = [*signed.signatures] if old is None else [*(signed.signatures.keys() - old.signatures.keys())]
                 findings.entries |= _replaced(root, store, measured, immutable, new)
             # A file that does not change once it was written is removed and written again only with events.
-            elif self.thorough or not (area.immutable or area.fixed):
+            elif self.whole or not (area.immutable or area.fixed):
                 findings.entries |= _replaced(root, store, measured, immutable)
             else:
                 later.add(store)
         self._seen, findings.unread = later, later & findings.stores
         return findings
+
+    def doubt(self) -> None:
+        """Have the next look compare every entry: events may have been lost."""
+        self._doubtful = True
+
+    def _plan_look(self, before: _Look, *, watching: bool, local: bool) -> None:
+        """Find out how much this look compares."""
+        turn = self._comparisons % _THOROUGH_EVERY == 0
+        self.whole = not watching or self._doubtful or (turn and self._comparisons >= self._next_whole)
+        self.thorough = self.whole or turn
+        if self.whole:
+            entries = sum(len(signed.signatures) for signed in before.entries.values()) if local else 0
+            self._next_whole = self._comparisons + _THOROUGH_EVERY * min(_RAREST, 1 + entries // _MANY_ENTRIES)
+            self._doubtful = not watching
+        self._comparisons += 1
 
     def replaced(
         self, root: DataRoot, stores: Collection[Tree], measured: Mapping[Tree, Measured], immutable: Collection[Tree]
@@ -186,14 +210,14 @@ class Reconciler:
         for store in stores:
             self._sign_listing(root, store)
         same_mounts = look.mounts == before.mounts
-        if not self.thorough:
+        if not self.whole:
             look.young |= before.young
         for store in stores:
             known = before.entries.get(store)
             # If the store is another directory now, the signatures of its entries are of no use.
             if known is None or not is_same_directory(before.listings.get(store, b""), look.listings.get(store, b"")):
                 self._sign_entries(root, store, {})
-            elif self.thorough:
+            elif self.whole:
                 self._sign_entries(root, store, {}, lacking=_settled(store, known.signatures, before.young))
             elif same_mounts and known.names is not None and known.names is _names(root, store):
                 if not known.untold:

@@ -17,6 +17,7 @@ from exporter.core.dirty import Dirty
 from exporter.core.log import Logger
 from exporter.core.measured import Tree
 from exporter.core.model import Counters, Snapshot, Trigger, Watching
+from exporter.core.mountinfo import is_local
 from exporter.inventory.areas import RootAreas, find_areas, table
 from exporter.inventory.opening import RootError, for_shortage, identify
 from exporter.measure.pool.pool import Pool
@@ -72,6 +73,8 @@ class Scheduler:
         #: The findings of the last look, and until when their events may still arrive.
         self._unconfirmed: tuple[float, Findings] | None = None
         self._next_identity = self._next_comparison = 0.0
+        #: When anything else than the identity of the root is due, as `due` found last.
+        self._others_due = 0.0
         #: When the first grace time of a layer ends, as far as the last scan knows.
         self._next_orphan = math.inf
         self._live = False
@@ -101,9 +104,32 @@ class Scheduler:
             self._scanner.lose(str(error))
             self.watcher.stop()
 
+    def rests(self) -> bool:
+        """Look whether the root is still there, if that is all that is due; return whether it was, and is as before.
+
+        That is due every second, and for most of the time nothing else is. Raises NotAllowedError.
+        """
+        now = time.monotonic()
+        if now >= self._others_due or self._scanner.runs or not self._pool.idle:
+            return False
+        if now < self._next_identity or self._rights.is_outdated(self._scanner.containerd.search.denied):
+            return False
+        self._next_identity = now + _IDENTITY_SECONDS
+        return not self._replaced()
+
+    @property
+    def wakes(self) -> float:
+        """When `rests` or `step` is to be called, as long as there are no news."""
+        return min(self._next_identity, self._others_due)
+
     def due(self) -> float:
         """When `step` is to be called at the latest."""
-        times = [self._next_identity]
+        self._others_due = self._due_apart()
+        return self.wakes
+
+    def _due_apart(self) -> float:
+        """When there is more to do than to look whether the root is still there."""
+        times = [math.inf]
         if self._live:
             times.append(self._next_comparison)
             if self._unconfirmed is not None:
@@ -258,11 +284,15 @@ class Scheduler:
                 root.forget_listings()
                 watching = not self.watcher.deaf and not self.watcher.dead()
                 known, fixed = self._scanner.measured, self._scanner.plan.immutable
-                findings = self.reconciler.compare_signatures(root, found, known, immutable=fixed, watching=watching)
+                local = all(is_local(one.fstype) for one in self._scanner.filesystems)
+                findings = self.reconciler.compare_signatures(
+                    root, found, known, immutable=fixed, watching=watching, local=local
+                )
                 findings.again |= self._scanner.not_as_told(root, everything=self.reconciler.thorough)
                 self._areas = found
                 changed = bool(findings) or self.reconciler.thorough
-                self._watch_health.check(root.path, found, self._homes, changed=changed)
+                if self._watch_health.check(root.path, found, self._homes, changed=changed):
+                    self.reconciler.doubt()
                 grown = self._scanner.read_log_sizes(root, everything=self.reconciler.thorough)
         except OSError as error:
             if for_shortage(error):

@@ -39,14 +39,14 @@ class WatchHealth:
         self._counters.restarts[reason] = self._counters.restarts.get(reason, 0) + 1
         _log.info("watch.restarted", reason=reason)
 
-    def check(self, root: str, areas: RootAreas, homes: Callable[[], Mapping[Tree, int]], *, changed: bool) -> None:
-        """Restart the watches if they no longer cover these areas.
+    def check(self, root: str, areas: RootAreas, homes: Callable[[], Mapping[Tree, int]], *, changed: bool) -> bool:
+        """Restart the watches if they no longer cover these areas. Return whether that was so: events may be lost.
 
         `homes` returns the directories in deep areas with their inodes. It is called only if a look found changes
         (`changed`), or if some directories had no watch at the last check.
         """
         if not self._config.watch.enabled:
-            return
+            return False
         watcher, was_deaf = self._watcher, self._watcher.deaf
         reason = watcher.fault(areas.watched) if watcher.running else ""
         if not reason and was_deaf and time.monotonic() >= self._retry:
@@ -54,7 +54,7 @@ class WatchHealth:
         if reason:
             self._restart(reason, root, areas)
         if not watcher.running or (watcher.complete and not changed):
-            return
+            return bool(reason)
         if not watcher.check(homes()) and not (reason or was_deaf):
             reason = "directory"
             self._restart(reason, root, areas)
@@ -62,6 +62,7 @@ class WatchHealth:
         if watcher.deaf and (reason or not was_deaf):
             _log.warning("watch.incomplete", advice="raise fs.inotify.max_user_watches")
             self._retry = time.monotonic() + _RETRY_SECONDS
+        return bool(reason)
 
     def _restart(self, reason: str, root: str, areas: RootAreas) -> None:
         self.count(reason)

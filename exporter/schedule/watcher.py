@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 
 from exporter.core.measured import Tree
+from exporter.core.proc_file import read_proc
 from exporter.schedule.event_reader import EventReader, Mailbox
 
 _JOIN_SECONDS = 2.0
@@ -154,8 +155,7 @@ def _inodes(watches: bytes) -> list[int]:
 def limit() -> int | None:
     """The maximum number of watches of one user; None if it cannot be read."""
     try:
-        with open(_LIMIT, encoding="ascii") as file:
-            return int(file.read())
+        return int(read_proc(_LIMIT))
     except (OSError, ValueError):
         return None
 

@@ -28,6 +28,8 @@ from exporter.service.ipc import ANOTHER_ROOT, Order, OrderReader, ScanAgain, Sh
 _PROGRESS_SECONDS = 1.0
 _SAVE_SECONDS = 5.0
 _TRIM_SECONDS = 60.0
+#: The capacity of a pipe (pipe(7)).
+_PIPE_BYTES = 1 << 16
 #: Not `sys.stdout`: that of a copy is what the process had that was copied.
 _STDOUT = 1
 
@@ -78,14 +80,15 @@ class ScanLoop:
             self._publish_news()
             self._save_cache()
             self._publisher.note_totals(self._counters)
-            wait = max(0.0, self._scheduler.due() - time.monotonic())
-            ready = selector.select(wait)
+            ready = selector.select(max(0.0, self._scheduler.due() - time.monotonic()))
             if any(key.fileobj is self._orders for key, _ in ready):
                 orders = self._orders.read()
                 if orders is None:
                     break
                 self._follow(orders)
             try:
+                while not ready and self._scheduler.rests():
+                    ready = selector.select(max(0.0, self._scheduler.wakes - time.monotonic()))
                 self._scheduler.step(told=bool(ready))
             except NotAllowedError:
                 self._publish(self._scheduler.snapshot(), with_body=False)  # for the counters
@@ -168,5 +171,7 @@ class ScanLoop:
         self._send(publication)
 
     def _send(self, message: Publication | View) -> None:
-        self._output.writelines(PUBLICATIONS.encode([message]))
+        pieces = PUBLICATIONS.encode([message])
+        # What fits into a pipe wakes the reader once, and not at each piece.
+        self._output.writelines([b"".join(pieces)] if sum(map(len, pieces)) < _PIPE_BYTES else pieces)
         self._output.flush()

@@ -6,7 +6,6 @@ The serving process gives up its rights once it has what it needs: the sockets, 
 import asyncio
 import codecs
 import contextlib
-import glob
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ from typing import Self
 from exporter.config.settings import Config, SandboxMode
 from exporter.core import log
 from exporter.core.privileges import adopt_orphans
+from exporter.core.proc_file import read_proc
 from exporter.core.put_off import load_what_needs_rights
 from exporter.service.current import Current
 from exporter.service.launcher import Copied
@@ -121,9 +121,10 @@ def _load() -> None:
 def _children() -> list[int]:
     """The process ids of this process' children; empty where /proc does not list them."""
     found: list[int] = []
-    for file in glob.glob("/proc/self/task/*/children"):
-        with contextlib.suppress(OSError, ValueError), open(file, encoding="ascii") as listed:
-            found += map(int, listed.read().split())
+    with contextlib.suppress(OSError):
+        for thread in os.listdir("/proc/self/task"):
+            with contextlib.suppress(OSError, ValueError):
+                found += map(int, read_proc(f"/proc/self/task/{thread}/children").split())
     return found
 
 

@@ -19,6 +19,9 @@ RESTARTS = ("directory", "limit", "root", "thread")
 #: Only this layout has a part of its files in a further root.
 _FURTHER_LAYOUT = "containerd"
 _AUDITED = ("containers", "volumes")
+#: The labels of what is counted by two enumerations: they are made at each look.
+_SCANS = {(at, trigger): (at.value, trigger.value) for at in Collector for trigger in Trigger}
+_ERRORS = {(at, reason): (at.value, reason.value) for at in Collector for reason in Reason}
 
 
 class SkippedMounts:
@@ -74,14 +77,9 @@ def status_families(snapshot: Snapshot, counters: Counters, skipped: int | None 
 
 def _scans(counters: Counters) -> Iterator[MetricFamily]:
     yield family(c.SCAN_LAST_SUCCESS, (((at,), when) for at, when in counters.last_success.items()))
-    yield family(
-        c.SCANS,
-        (((at, trigger), counters.scans.get((at, trigger), 0)) for at in Collector for trigger in Trigger),
-    )
-    yield family(
-        c.SCAN_ERRORS,
-        (((at, reason), counters.errors.get((at, reason), 0)) for at in Collector for reason in Reason),
-    )
+    scans, errors = counters.scans.get, counters.errors.get
+    yield MetricFamily(c.SCANS, {labels: float(scans(key, 0)) for key, labels in _SCANS.items()})
+    yield MetricFamily(c.SCAN_ERRORS, {labels: float(errors(key, 0)) for key, labels in _ERRORS.items()})
 
 
 def _watching(snapshot: Snapshot, counters: Counters) -> Iterator[MetricFamily]:

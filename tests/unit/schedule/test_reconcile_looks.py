@@ -42,11 +42,12 @@ class _Host:
         immutable: Collection[Tree] = (),
         watching: bool = False,
         mounts: Collection[Tree] = (),
+        local: bool = True,
     ) -> Findings:
         with DataRoot(str(self.path)) as root:
             root.mounts = frozenset(mounts)
             return self.reconciler.compare_signatures(
-                root, find_areas(root), measured or {}, immutable=immutable, watching=watching
+                root, find_areas(root), measured or {}, immutable=immutable, watching=watching, local=local
             )
 
     def mark_seen(self, *entries: Tree, everything: bool = False, listings: Collection[Tree] = ()) -> None:
@@ -117,6 +118,42 @@ def test_with_events_what_is_rewritten_is_looked_at_every_eighth_time_only(host:
         assert not host.reconciler.thorough
     assert host.look(watching=True).entries == {("containers", _ID), ("volumes", "data")}
     assert host.reconciler.thorough
+
+
+def test_with_many_entries_what_has_events_is_confirmed_less_often(host: _Host) -> None:
+    for number in range(600):
+        (host.path / f"containers/{number:064x}").mkdir()
+    whole = []
+    for _ in range(4 * _LOOKS_UNTIL_THOROUGH):
+        host.look(watching=True)
+        whole.append(host.reconciler.whole)
+        assert host.reconciler.thorough is (len(whole) % _LOOKS_UNTIL_THOROUGH == 1)
+    # The first look had nothing to count yet.
+    assert [number for number, one in enumerate(whole) if one] == [0, 8, 24]
+
+
+def test_on_a_network_filesystem_it_is_confirmed_as_often_as_with_few(host: _Host) -> None:
+    for number in range(600):
+        (host.path / f"containers/{number:064x}").mkdir()
+    whole = []
+    for _ in range(3 * _LOOKS_UNTIL_THOROUGH):
+        host.look(watching=True, local=False)
+        whole.append(host.reconciler.whole)
+    assert [number for number, one in enumerate(whole) if one] == [0, 8, 16]
+
+
+def test_where_events_may_have_been_lost_the_next_look_is_at_everything(host: _Host) -> None:
+    host.look(watching=True)
+    host.look(watching=True)
+    assert not host.reconciler.whole
+    host.write(f"containers/{_ID}/config.v2.json", "{ }")
+    host.reconciler.doubt()
+    assert host.look(watching=True).entries == {("containers", _ID)}
+    host.look(watching=False)
+    host.write(f"containers/{_ID}/config.v2.json", "{  }")
+    assert host.look(watching=True).entries == {("containers", _ID)}, "the first one with watches"
+    host.look(watching=True)
+    assert not host.reconciler.whole
 
 
 def _age(host: _Host) -> None:
