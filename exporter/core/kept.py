@@ -4,7 +4,7 @@ Most mappings of a large root have thousands of keys, and few of them change. Wh
 the keys that differ. An `Edition` knows these without a comparison.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -80,6 +80,31 @@ def with_changes(before: Mapping[K, V], put: Mapping[K, V], gone: Iterable[K] = 
     for key in gone:
         del content[key]
     return Edition(content, before, (*put, *gone))
+
+
+class ByKey(Mapping[K, V]):
+    """Objects by a key of theirs, for whoever asks for few of thousands, and most often for none."""
+
+    __slots__ = ("_key", "_made", "_objects")
+
+    def __init__(self, objects: Iterable[V], key: Callable[[V], K]) -> None:
+        self._objects, self._key = objects, key
+        self._made: dict[K, V] | None = None
+
+    @property
+    def _all(self) -> dict[K, V]:
+        if self._made is None:
+            self._made = {self._key(one): one for one in self._objects}
+        return self._made
+
+    def __getitem__(self, key: K) -> V:
+        return self._all[key]
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
 
 
 class Last(Generic[K, V]):

@@ -77,9 +77,7 @@ class Difference:
     def logs(self) -> set[ContainerId]:
         """The containers whose log has another size."""
         before, now = self.before.logs, self.now.logs
-        if before == now:
-            return set()
-        return {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+        return {key for key in changed_keys(now, before) if before.get(key) != now.get(key)}
 
     @cached_property
     def sizes(self) -> set[LayerKey]:

@@ -158,9 +158,8 @@ class LayerFacts:
         middles = [[old.get(id(one)) for one in containers[hunk.start_now : hunk.end_now]] for hunk in where]
         found = replaced(known.results, where, middles)
         if changed:
-            for at, one in enumerate(containers):
-                if one.id in changed or one.image_id in changed:
-                    found[at] = None
+            for at in [at for at, one in enumerate(containers) if one.id in changed or one.image_id in changed]:
+                found[at] = None
         return found
 
     def _changed(self, before: tuple[object, ...] | None) -> set[str] | None:

@@ -102,7 +102,9 @@ class LayoutParts(Struct):
 
     def of_engines(self, containers: Iterable[Container]) -> list[Driver]:
         """The drivers that an engine has worked with. Old ones keep volumes in the directory of another driver."""
-        used = {one.driver for one in containers} | {one.driver for one in self.images if self.is_docker(one)}
+        # Of thousands, few are of different kinds.
+        kinds = {(one.driver, one.namespace): one for one in self.images}
+        used = {one.driver for one in containers}.union(one.driver for one in kinds.values() if self.is_docker(one))
         found = [
             parts[0] for driver, parts in self.by_driver.items() if driver in used or parts[0].describes_containers
         ]

@@ -6,12 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, compress, count, repeat
 from operator import attrgetter, is_
+from typing import cast
 
 from msgspec.structs import replace
 
 from exporter.core.area import DRIVER
 from exporter.core.content import ContentStore
 from exporter.core.data_root import DataRoot
+from exporter.core.kept import ByKey
 from exporter.core.knowledge import REFER_TO_LAYERS, Input, Knowledge
 from exporter.core.measured import Tree
 from exporter.core.model import Collector, Container, Image, Inventory, Layer, LayerId
@@ -80,6 +82,14 @@ def _loaded(image: Image, parts: LayoutParts, current: str) -> Image:
     return image if image.unloaded == unloaded else replace(image, unloaded=unloaded)
 
 
+def _all_loaded(parts: LayoutParts, current: str) -> tuple[Image, ...]:
+    """The images of all parts, see `_loaded`. Most often there are thousands of one kind, and all are loaded."""
+    one_of_kind = {(one.driver, one.namespace, one.unloaded): one for one in parts.images}
+    if all(_loaded(one, parts, current) is one for one in one_of_kind.values()):
+        return tuple(parts.images)
+    return tuple(_loaded(one, parts, current) for one in parts.images)
+
+
 def _each(  # noqa: PLR0913 - what is worked on, how, and what is known of it
     reader: Reader,
     containers: Sequence[Container],
@@ -104,7 +114,7 @@ def _each(  # noqa: PLR0913 - what is worked on, how, and what is known of it
             known[at] = result
         found[at] = one if result is None else result
     facts.note_all(kind, containers, known, more)
-    return tuple(one for one in found if one is not None)
+    return tuple(cast("list[Container]", found))  # there is none left without a result
 
 
 def _placed(
@@ -195,14 +205,14 @@ def read_inventory(
     readers = {one: Reader(root, one, problems, memo) for one in Collector}
     volumes = read_volumes(readers[Collector.VOLUMES])
     names = frozenset(volume.name for volume in volumes)
-    known = {container.id: container for container in previous.containers}
+    known = ByKey(previous.containers, lambda container: container.id)
     listed = names if _can_list(root, VOLUMES.path) else None
     found = read_containers(readers[Collector.CONTAINERS], listed, known)
     reader = readers[Collector.BUILD_CACHE]
     builds = reader.attempt(
         buildkit.HOME, partial(buildkit.read_builds, reader), buildkit.Builds({}, (), doubtful=True)
     )
-    reading = Reading(root, readers, {image.id: image for image in previous.images}, builds, found)
+    reading = Reading(root, readers, ByKey(previous.images, lambda image: image.id), builds, found)
     parts = read_layouts(reading)
     if parts.unmeasured:  # any layer may belong to that layout: none is called orphaned
         grace.keep(set())
@@ -246,7 +256,7 @@ def read_inventory(
         nested=nested_roots(root),
         drivers=tuple(by_driver),
         layers=tuple(layers),
-        images=tuple(_loaded(one, parts, current) for one in parts.images),
+        images=_all_loaded(parts, current),
         containers=(*containers, *parts.foreign),
         volumes=volumes,
         build_cache=parts.build_cache(current) or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),

@@ -1,16 +1,18 @@
 """The metadata of a data root: its objects, which containers run, and the sizes of their logs."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec.structs import replace
 
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
 from exporter.core.fault_log import FAULT_LOG
+from exporter.core.kept import Edition, with_changes
 from exporter.core.knowledge import Gap, Input, Knowledge
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import Collector, Container, ContainerId, ContainerState, Inventory, Problem
+from exporter.core.splices import change
 from exporter.inventory.areas import CONTAINERS
 from exporter.inventory.files import reader
 from exporter.inventory.files.memo import Memo
@@ -36,7 +38,7 @@ class Metadata:
         """`grace` belongs to the caller: it outlives this root. `proc`: the mount point of procfs."""
         self.inventory = Inventory()
         #: The sizes of the containers' logs in bytes.
-        self.logs: dict[ContainerId, int] = {}
+        self.logs: Mapping[ContainerId, int] = Edition()
         #: The problems of reading, as far as they are kept.
         self.problems: list[Problem] = []
         self.changes = 0
@@ -50,6 +52,8 @@ class Metadata:
         self._sought: tuple[Container, ...] = ()
         self._may_run: tuple[Container, ...] = ()
         self._found = Problems()
+        #: The containers whose logs were read last.
+        self._asked: tuple[Container, ...] = ()
         #: Whether all logs could be read.
         self._logs_read = False
 
@@ -96,10 +100,8 @@ class Metadata:
         if dirty.everything or not self._logs_read:
             return [*self.inventory.containers]
         names = {entry[-1] for entry in dirty.entries if entry[:-1] == CONTAINERS.path}
-        logs = self.logs
-        return [
-            one for one in self.inventory.containers if one.runs is not False or one.id in names or one.id not in logs
-        ]
+        names.update(one.id for one in (*self._running(), *change(self._asked, self.inventory.containers).added))
+        return [one for one in self.inventory.containers if one.id in names]
 
     def finish_reading(self, root: DataRoot, dirty: Dirty, stats: ScanStats) -> None:
         """Read the sizes of logs that may have changed, and count all problems of this scan.
@@ -107,10 +109,10 @@ class Metadata:
         Those of other containers are read at every look that compares everything.
         """
         asked = self._with_news(dirty)
-        known = {one.id for one in self.inventory.containers} - {one.id for one in asked}
-        kept = {key: size for key, size in self.logs.items() if key in known}
+        gone = {one.id for one in (*change(self._asked, self.inventory.containers).removed, *asked)}
         before = len(self._found.kept), self._found.total
-        self.logs = kept | _log_sizes(root, asked, self._found)
+        self._note_logs(_log_sizes(root, asked, self._found), gone)
+        self._asked = self.inventory.containers
         self._logs_read = before == (len(self._found.kept), self._found.total)
         note_silent(root, self._found)
         for (collector, reason), count in self._found.counts.items():
@@ -136,15 +138,26 @@ class Metadata:
         among = before.keys() | found.keys() if everything else {one.id for one in asked}
         changed = {key for key in among if before.get(key) != found.get(key)}
         if changed:
-            self.logs = {key: size for key, size in before.items() if key not in among} | found
+            self._note_logs({key: found[key] for key in changed if key in found}, changed)
             self.changes += 1
         return {(*CONTAINERS.path, key) for key in changed}
 
+    def _note_logs(self, found: Mapping[ContainerId, int], gone: Collection[ContainerId]) -> None:
+        """Note the sizes of some logs. Those of others that are `gone` are forgotten."""
+        known = self.logs
+        put = {key: size for key, size in found.items() if known.get(key) != size}
+        self.logs = with_changes(known, put, (key for key in gone if key not in found))
+
     def _running(self) -> tuple[Container, ...]:
-        """The containers that may run. They are looked for once in each tuple of containers."""
-        containers = self.inventory.containers
-        if containers is not self._sought:
-            self._sought, self._may_run = containers, tuple(one for one in containers if one.runs is not False)
+        """The containers that may run. They are looked for once in each tuple of containers, and kept in any order."""
+        before, now = self._sought, self.inventory.containers
+        if now is not before:
+            changed = change(before, now)
+            if changed:
+                removed = {one.id for one in changed.removed}
+                kept = (one for one in self._may_run if one.id not in removed)
+                self._may_run = (*kept, *(one for one in changed.added if one.runs is not False))
+            self._sought = now
         return self._may_run
 
     def _judge_again(self) -> None:

@@ -202,7 +202,8 @@ class Reconciler:
                 signed.names = None
                 for name in names:
                     signed.signatures.pop(name, None)
-                self._sign_entries(root, store, {}, names)
+                untold = self._sign_entries(root, store, {}, names)
+                signed.untold = [*{*signed.untold, *untold}]
 
     def _sign(self, root: DataRoot, before: _Look) -> None:
         """Sign the stores and their entries; what the last look has signed is taken over where it is enough."""
@@ -219,7 +220,7 @@ class Reconciler:
                 self._sign_entries(root, store, {})
             elif self.whole:
                 self._sign_entries(root, store, {}, lacking=_settled(store, known.signatures, before.young))
-            elif same_mounts and known.names is not None and known.names is _names(root, store):
+            elif same_mounts and self._is_as_signed(root, store, before):
                 if not known.untold:
                     look.entries[store] = known
                     continue
@@ -227,6 +228,14 @@ class Reconciler:
                 self._sign_entries(root, store, known.signatures, known.untold)
             else:
                 self._sign_entries(root, store, known.signatures)
+
+    def _is_as_signed(self, root: DataRoot, store: Tree, before: _Look) -> bool:
+        """Whether no entry has come or gone since a store was signed last, as far as its directory tells."""
+        signature = table().of(store).signature
+        if signature is not None and signature.has_events and before.listings[store] == self._last.listings[store]:
+            return True  # events have told of the others, see `mark_seen`: it is not listed for that
+        known = before.entries[store]
+        return known.names is not None and known.names is _names(root, store)
 
     def _sign_listing(self, root: DataRoot, store: Tree) -> None:
         signature = _listing_signature(root, store)
@@ -241,8 +250,10 @@ class Reconciler:
         known: Mapping[str, Packed],
         only: Sequence[str] | None = None,
         lacking: Mapping[str, Packed] = _NOTHING,
-    ) -> None:
+    ) -> list[str]:
         """Sign the entries of a store, or those with these names, as its area says. Stores are signed already.
+
+        Returns those of which no event tells, and those that could not be signed.
 
         The files of a directory are not read again if the directory has its `known` signature: with a thousand
         containers, they would be most of the work. Those that it had not are not asked for again if it has the same
@@ -250,7 +261,7 @@ class Reconciler:
         """
         wanted = table().of(store).signature
         if wanted is None:
-            return
+            return []
         look = self._last
         signed = look.entries.setdefault(store, _Signed())
         signatures, mounts = signed.signatures, look.mounts
@@ -286,6 +297,7 @@ class Reconciler:
                     look.young.add((*store, name))
             if only is None:
                 signed.names, signed.untold = names, untold
+        return untold
 
     def _note(self, key: Tree, signature: Packed) -> None:
         if abs(self._clock.now() * 1e9 - newest(signature)) < _RECENT_SECONDS * 1e9:

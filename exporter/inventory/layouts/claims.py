@@ -7,6 +7,7 @@ A layout claims the layers that images, containers or the build cache need. Ever
 import math
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
+from itertools import filterfalse
 from operator import attrgetter
 
 from msgspec import Struct, field
@@ -129,10 +130,11 @@ def classify(
     """
     driver = store.driver.name
     describe = claims.describe or partial(describe_layer, store, parents=())
-    rest = store.names - claims.layers.keys() - {*others}
+    rest = {*filterfalse(claims.layers.__contains__, store.names)}
     claimed: Iterable[Layer] = claims.layers.values()
-    if store.listed and not store.names >= claims.layers.keys():
+    if store.listed and len(claims.layers) > len(store.names) - len(rest):  # not all of them are there
         claimed = (layer for name, layer in claims.layers.items() if store.has(name))
+    rest.difference_update(others)
     layers = [*claimed]
     quiet = max((changed(root, tree) for tree in (*claims.references, store.driver.layers)), default=0.0) if rest else 0
     waiting: set[LayerKey] = set()

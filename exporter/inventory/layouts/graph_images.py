@@ -103,7 +103,11 @@ class GraphStore:
 
     def claim(self, graph: Mapping[str, GraphEntry], homeless: frozenset[str]) -> frozenset[str]:
         """Add the images whose layers this driver has, and those of `homeless` that it refers to; return the latter."""
-        mine = graph.keys() & self.store.names
+        names = self.store.names
+        if not homeless and graph.keys() <= names:
+            self.entries.update(graph)  # all of it, which is in order
+            return frozenset()
+        mine = graph.keys() & names
         claimed = frozenset[str]()
         if homeless:
             wanted: set[str] = {parent for image in mine if (parent := graph[image].parent)}

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.core.kept import Edition, Joined, Kept, changed_keys, with_changes
+from exporter.core.kept import ByKey, Edition, Joined, Kept, changed_keys, with_changes
 
 _STATES = st.lists(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 3)), min_size=1, max_size=8)
 
@@ -73,3 +73,19 @@ def test_joined_mappings_are_those_of_now(states: list[dict[str, dict[int, int]]
         assert now == {key: value for part in parts.values() for key, value in part.items()}
         assert before == was
         assert (now is before) == (now == was)
+
+
+def test_objects_by_a_key_are_looked_through_when_the_first_one_is_asked_for() -> None:
+    asked: list[str] = []
+
+    def key(word: str) -> str:
+        asked.append(word)
+        return word[0]
+
+    found = ByKey(["apple", "banana"], key)
+    assert not asked
+    assert found["b"] == "banana"
+    assert found.get("c") is None
+    assert {**found} == {"a": "apple", "b": "banana"}
+    assert len(found) == 2
+    assert asked == ["apple", "banana"]

@@ -1,5 +1,6 @@
 """What a look at a root finds of what no event has told, and what it leaves to others."""
 
+import itertools
 import os
 import shutil
 import time
@@ -12,6 +13,7 @@ import pytest
 from exporter.core.clock import Clock
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
+from exporter.core.listings import Names
 from exporter.core.measured import Measured, Tree, Usage
 from exporter.inventory.areas import find_areas
 from exporter.schedule.findings import Findings, filled_later, without_events
@@ -154,6 +156,44 @@ def test_where_events_may_have_been_lost_the_next_look_is_at_everything(host: _H
     assert host.look(watching=True).entries == {("containers", _ID)}, "the first one with watches"
     host.look(watching=True)
     assert not host.reconciler.whole
+
+
+def test_what_was_read_after_an_event_is_not_listed_for_the_next_look(
+    host: _Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.look(watching=True)
+    host.look(watching=True)
+    listed: list[Tree] = []
+    real = DataRoot.names
+
+    def names(root: DataRoot, tree: Tree) -> Names:
+        listed.append(tree)
+        return real(root, tree)
+
+    host.write(f"containers/{'d' * 64}/config.v2.json")
+    host.mark_seen(("containers", "d" * 64))
+    monkeypatch.setattr(DataRoot, "names", names)
+    assert not host.look(watching=True).entries
+    assert ("containers",) not in listed
+    host.write(f"containers/{'e' * 64}/config.v2.json")
+    assert ("containers",) in host.look(watching=True).stores
+    assert ("containers",) in listed
+
+
+def test_an_entry_without_events_that_came_with_one_is_looked_at_from_then_on(host: _Host) -> None:
+    """Events tell of directories with an id."""
+    host.look(watching=True)
+    host.look(watching=True)
+    host.write("containers/odd/config.v2.json")
+    host.mark_seen(("containers", "odd"))
+    assert not host.look(watching=True).entries
+    odd = host.path / "containers/odd"
+    before = odd.stat().st_ctime_ns
+    for number in itertools.count():
+        (odd / f"file{number}").touch()
+        if odd.stat().st_ctime_ns != before:  # the kernel's clock goes in steps
+            break
+    assert host.look(watching=True).entries == {("containers", "odd")}
 
 
 def _age(host: _Host) -> None:
