@@ -163,7 +163,7 @@ class Reconciler:
         if self.whole:
             entries = sum(len(signed.signatures) for signed in before.entries.values()) if local else 0
             self._next_whole = self._comparisons + _THOROUGH_EVERY * min(_RAREST, 1 + entries // _MANY_ENTRIES)
-            self._doubtful = not watching
+            self._doubtful = False
         self._comparisons += 1
 
     def replaced(
