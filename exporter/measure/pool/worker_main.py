@@ -174,6 +174,7 @@ class Worker:
         self._unsent.clear()
         while raw:
             raw = raw[os.write(self._sink, raw) :]
+        self._waiting.begin()  # that was for a reader who is late, not for the disk
 
     def _check_orders(self) -> None:
         """Called between directories: every so often, report progress, read orders, and rest to keep the pace."""

@@ -1,13 +1,20 @@
 """More workers than cores are wanted while they wait for the disk, and only then."""
 
 import math
+import os
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.measure.pool.protocol import Working
 from exporter.measure.pool.waits import Crew, Waiting
+from exporter.measure.pool.worker_main import Worker
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 @pytest.mark.parametrize(
@@ -79,3 +86,22 @@ def test_where_the_kernel_does_not_count_nothing_is_waited(
     passed[0] += 1000
     waiting.add()
     assert waiting.seconds == 0
+
+
+def test_a_reader_who_is_late_is_not_the_disk(passed: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    pipes = [os.pipe() for _ in range(3)]
+    worker = Worker(pipes[0][0], pipes[1][1], pipes[2][1])
+    real = os.write
+
+    def slow(file: int, data: "ReadableBuffer") -> int:
+        passed[0] += 60
+        return real(file, data)
+
+    monkeypatch.setattr(os, "write", slow)
+    for _ in range(2):
+        worker._unsent.append(Working(1, 0, 0.0, 0.0))
+        worker._flush()
+    assert passed == [120]
+    assert worker._waiting.seconds < 60
+    for one in (end for both in pipes for end in both):
+        os.close(one)
