@@ -29,7 +29,7 @@ def small_trees(scratch: Path) -> Iterator[Row]:
         turns = [(*scan_seconds(root), du_seconds(root)) for _ in range(_TURNS)]
         yield ratio(f"first scan / `du -s`, {shape}", [(scan, by_du) for scan, _, by_du in turns], _BUDGET)
         rest = [(whole - start_up, by_du) for _, whole, by_du in turns]
-        yield ratio("... `once`, with metadata and output, without start-up / `du -s`", rest)
+        yield ratio("... `once`, with metadata and output, without start-up / `du -s`", rest, _BUDGET)
 
 
 def small_roots(scratch: Path) -> dict[str, Path]:

@@ -9,6 +9,7 @@ away, and a scan reads what it has listed: so what it takes for complete was so 
 database says it instead, layers wait for it.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from msgspec import Struct, field
@@ -38,8 +39,11 @@ class EarlyTrees(Struct, frozen=True):
         return self.tasks if same else {}
 
 
-def early_trees(root: DataRoot, areas: RootAreas) -> EarlyTrees:
-    """Find the trees that can be measured before the metadata is read; none with a mount in it, or in a mount."""
+def early_trees(root: DataRoot, areas: RootAreas, give: Callable[[list[Task]], object]) -> EarlyTrees:
+    """Find the trees that can be measured before the metadata is read; none with a mount in it, or in a mount.
+
+    `give` is called with the tasks of each store, so that they are begun while those of the next are made.
+    """
     found = EarlyTrees()
     layers_wait = root.is_directory(buildkit.HOME)
     around = {one[:end] for one in (*root.mounts, *areas.stores) for end in range(1, len(one) + 1)}
@@ -55,9 +59,11 @@ def early_trees(root: DataRoot, areas: RootAreas) -> EarlyTrees:
         inner = table().of(store).divided or ()
         outside = _without(inner)
         trees = [tree for name in names if (tree := (*store, name)) not in around]
-        found.tasks.update((tree, Task(tree, outside)) for tree in trees)
+        tasks = [Task(tree, outside) for tree in trees]
         if inner:
-            found.tasks.update((tree, Task(tree, NOTHING)) for tree in [(*tree, *inner) for tree in trees])
+            tasks += [Task((*tree, *inner), NOTHING) for tree in trees]
+        give(tasks)
+        found.tasks.update((task.tree, task) for task in tasks)
     return found
 
 

@@ -261,8 +261,7 @@ class Scanner:
             self._listings.clear()
         early = EarlyTrees()
         if whole and not len(self._cache):
-            early = early_trees(root, find_areas(root))
-            self._pool.submit([*early.tasks.values()])
+            early = early_trees(root, find_areas(root), self._pool.submit)
         with self._pool.attended() if early.tasks else nullcontext():
             self._metadata.read(root, dirty, stats)
             plan = self._planner.make(root, self.inventory, areas or find_areas(root))

@@ -12,6 +12,7 @@ from exporter.demo.writer import GraphWriter
 from exporter.inventory.areas import find_areas
 from exporter.inventory.opening import open_root
 from exporter.measure.pool.pool import Pool
+from exporter.measure.pool.task import Task
 from exporter.scan.early import early_trees
 from exporter.scan.scanner import Scanner
 from tests.support.roots.layerdb import DbRoot
@@ -84,7 +85,7 @@ def test_what_is_divided_as_its_area_says_is_measured_once(
 def test_a_layer_is_not_taken_for_complete_that_was_completed_after_it_was_measured(tmp_path: Path) -> None:
     built = DbRoot(tmp_path).layer("base", 1000)
     with open_root(str(built.path)) as root:
-        early = early_trees(root, find_areas(root))
+        early = early_trees(root, find_areas(root), list)
         assert early.begun(root) is early.tasks
         built.layer("more", 10)
         assert early.begun(root), "the scan still reads what was listed"
@@ -96,7 +97,7 @@ def test_layers_wait_where_a_database_says_which_are_complete(tmp_path: Path) ->
     built = DbRoot(tmp_path).layer("base", 1000).volume("data", 1)
     (built.path / "buildkit").mkdir()
     with open_root(str(built.path)) as root:
-        trees = {tree[0] for tree in early_trees(root, find_areas(root)).tasks}
+        trees = {tree[0] for tree in early_trees(root, find_areas(root), list).tasks}
     assert "volumes" in trees
     assert "overlay2" not in trees
 
@@ -105,7 +106,9 @@ def test_nothing_is_touched_in_which_or_around_which_something_is_mounted(tmp_pa
     built = DbRoot(tmp_path).volume("a", 1).volume("b", 1).volume("c", 1).layer("base", 1)
     with open_root(str(built.path)) as root:
         root.mounts = frozenset({("volumes", "a", "_data"), ("volumes", "b"), ("overlay2",)})
-        trees = early_trees(root, find_areas(root)).tasks
+        given: list[Task] = []
+        trees = early_trees(root, find_areas(root), given.extend).tasks
+    assert given == [*trees.values()]
     assert {tree for tree in trees if tree[0] in ("volumes", "overlay2")} == {
         ("volumes", "c"),
         ("volumes", "c", "_data"),
