@@ -213,6 +213,20 @@ class DataRoot:
         except OSError:
             return False
 
+    def modes(self, tree: Tree, names: Iterable[str]) -> list[int]:
+        """The st_mode of each of these entries of a directory, 0 for one that is not there. Raises OSError.
+
+        It is `lstat` of a few entries of each of many directories. Only for where nothing is mounted: it is touched.
+        """
+        descriptor = self.borrow(tree)
+        found: list[int] = []
+        for name in names:
+            try:
+                found.append(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode)
+            except FileNotFoundError:
+                found.append(0)
+        return found
+
     def directories(self, tree: Tree, names: Iterable[str]) -> dict[str, float]:
         """Those of these entries of a directory that are real directories, with when each changed last.
 

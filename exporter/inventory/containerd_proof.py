@@ -158,8 +158,11 @@ class Evidence:
 
     def _has_snapshots(self, container: str) -> bool:
         """Whether a container's layer is a snapshot. A graph driver has a directory of its own in the root."""
-        config = self._reader.json(("containers", container, "config.v2.json"), optional=True)
-        if config is None and self._reader.exists(("containers", container, "config.json")):
+        home = ("containers", container)
+        modes = self._reader.modes(home, ("config.v2.json", "config.json"))
+        old = modes is not None and modes[1] and not modes[0]
+        config = None if old else self._reader.json((*home, "config.v2.json"), optional=True)
+        if old or (config is None and self._reader.exists((*home, "config.json"))):
             self._without.add(container)  # of an engine before 1.10, which knows no containerd
             return False
         driver = config.get("Driver") if config else None

@@ -102,7 +102,7 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
             before = Container("", container, mounts=mounts, volumes_from=others, log=log, metadata=(home,))
         log = replace(before.log, files=log.files) if asked is None else log
         return replace(before, log=log, unloaded=unloaded)
-    image = text(config, "Image").removeprefix("sha256:")
+    image, labels = text(config, "Image").removeprefix("sha256:"), table(config, "Config", "Labels")
     return Container(
         driver=text(config, "Driver"),
         id=container,
@@ -113,10 +113,10 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
         created=moment(config, "Created"),
         finished=moment(config, "State", "FinishedAt"),
         log=log,
-        compose_project=text(config, "Config", "Labels", "com.docker.compose.project"),
-        compose_service=text(config, "Config", "Labels", "com.docker.compose.service"),
-        stack=text(config, "Config", "Labels", "com.docker.stack.namespace"),
-        swarm_service=text(config, "Config", "Labels", "com.docker.swarm.service.name"),
+        compose_project=text(labels, "com.docker.compose.project"),
+        compose_service=text(labels, "com.docker.compose.service"),
+        stack=text(labels, "com.docker.stack.namespace"),
+        swarm_service=text(labels, "com.docker.swarm.service.name"),
         writable_limit=_writable_limit(host),
         mounts=read_mounts(config, host),
         volumes_from=volumes_from(config, host),

@@ -27,6 +27,8 @@ _OLD_KEYS = {"MountType": "type", "MountDevice": "device", "MountOpts": "o"}
 _OWN_FILES = ("metadata.db", "backingFsBlockDev")
 #: Docker 1.0 to 1.2 keep volumes as a graph, which makes and removes its entries in here (graph/graph.go, Mktemp).
 _UNFINISHED = "_tmp"
+#: What a volume of Docker 1.7 and newer has: its files, and options if it was made with any.
+_ENTRIES = ("_data", "opts.json")
 _DATABASE: Tree = (*VOLUMES.path, "metadata.db")
 #: Directories that engines make which also make the database (Docker 1.13 on, plugin/manager.go; BuildKit since 18.06).
 _SINCE_DATABASE: tuple[Tree, ...] = (("plugins", "storage"), ("buildkit",))
@@ -117,7 +119,7 @@ def _read(reader: Reader, name: str, changed: float | None) -> Volume | None:
     """
     home = (*VOLUMES.path, name)
     if changed is not None:
-        return _read_files(reader, name, home, changed or None)
+        return _plain(reader, name, home, changed or None) or _read_files(reader, name, home, changed or None)
     try:
         status = reader.root.lstat(home)
     except OSError:  # what is in it is read all the same, as far as it can be
@@ -126,13 +128,21 @@ def _read(reader: Reader, name: str, changed: float | None) -> Volume | None:
     return _read_files(reader, name, home, status.st_mtime or None, linked=linked)
 
 
+def _plain(reader: Reader, name: str, home: Tree, created: float | None) -> Volume | None:
+    """A volume of Docker 1.7 or newer without options, as nearly all are; None for any other."""
+    modes = reader.modes(home, _ENTRIES)
+    if modes is None or not stat.S_ISDIR(modes[0]) or modes[1]:
+        return None
+    return Volume(name, is_id(name), tree=(*home, "_data"), home=home, created=created)
+
+
 def _read_files(reader: Reader, name: str, home: Tree, created: float | None, *, linked: bool = False) -> Volume | None:
     anonymous = is_id(name)
     if linked:  # what is in it is not known, and so are its options
         return Volume(name, anonymous, home=home, link=True, optioned=True, created=created)
     if reader.is_directory((*home, "_data")) or (linked := reader.is_link((*home, "_data"), harmless=True)):
         about, optioned = _options(reader, home)
-        if not about and not optioned and not linked:  # nearly all
+        if not about and not optioned and not linked:
             return Volume(name, anonymous, tree=(*home, "_data"), home=home, created=created)
         kind, device, options = (text(about, key) or text(about, old) for key, old in _OLD_KEYS.items())
         known = bool(about) or not optioned

@@ -138,7 +138,7 @@ class Measurements:
 
     def _note_root(self, top: Tree, entry: Measured) -> None:
         """Note the directory of a root itself. On a FUSE filesystem, what it says may be impossible."""
-        self._remember(top, entry)
+        self._remember(top, entry, self.measured.get(top))
         if not 0 <= entry.usage.allocated < 512 * MOST_BLOCKS:
             self._partial.add(top)
             path = "/".join(top) or "."
@@ -151,7 +151,7 @@ class Measurements:
             tree: known for tree, identity in found.items() if (known := cache.tree(tree, identity)) is not None
         }
         for tree, known in recalled.items():
-            self._remember(tree, known)
+            self._remember(tree, known, self.measured.get(tree))
         for key, changes in self.plan.differences.items():
             size = cache.size(changes.new, found[changes.new]) if changes.new in found else None
             if size is not None:
@@ -234,9 +234,11 @@ class Measurements:
         before = self.measured.get(task.tree)
         if result.measured is not None:
             self._stale.discard(task.tree)
-            lacks = task.trouble is not None and self._lacks(task)
-            (self._partial.add if lacks else self._partial.discard)(task.tree)
-            self._remember(task.tree, result.measured)
+            if task.trouble is None:
+                self._partial.discard(task.tree)
+            else:
+                (self._partial.add if self._lacks(task) else self._partial.discard)(task.tree)
+            self._remember(task.tree, result.measured, before)
             self.changes += before is None or _differs(before, result.measured)
         elif before is not None and task.trouble and Reason.VANISHED in task.trouble.counts:
             self._stale.discard(task.tree)
@@ -255,11 +257,11 @@ class Measurements:
             result.measured = None
             self._forget(task.tree)
 
-    def _remember(self, tree: Tree, measured: Measured) -> None:
+    def _remember(self, tree: Tree, measured: Measured, before: Measured | None) -> None:
         if measured.links.blocks or self._link_bytes:
             self._count_links(tree, measured.links.packed_size)
         self._touch(tree)
-        if (before := self.measured.get(tree)) is not None:
+        if before is not None:
             self.allocated[before.device] -= before.usage.allocated
         self.allocated[measured.device] += measured.usage.allocated
         self.measured[tree] = measured

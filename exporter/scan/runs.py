@@ -29,10 +29,12 @@ class Runs:
 
         None where the figure is out of date: its run was forgotten, or a later task measures the same again.
         """
-        run = next((one for one in self.under_way if task in one.pending), None)
-        if run is None:
+        for run in self.under_way:
+            if task in run.pending:
+                break
+        else:
             return None
-        run.pending.discard(task)
+        run.pending.remove(task)
         run.trees -= task.changes is None
         if self._newest is None:
             return run

@@ -60,7 +60,9 @@ class ScanRun(Struct, eq=False):
     def note(self, collector: Collector, task: Task, entries: int) -> None:
         """Add the cost and the errors of one tree."""
         self.stats.spend(collector, time.monotonic() - self.began, entries)
-        for reason, count in task.trouble.counts.items() if task.trouble else ():
+        if task.trouble is None:
+            return
+        for reason, count in task.trouble.counts.items():
             self.stats.fail(collector, reason, count)
             if reason is Reason.TIMEOUT:
                 self.hung.add(task.tree)

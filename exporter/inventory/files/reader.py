@@ -163,6 +163,17 @@ class Reader:
         self.looked_at += 1
         return tree in self.root.mounts or self.root.is_directory(tree)
 
+    def modes(self, tree: Tree, names: Collection[str]) -> list[int] | None:
+        """The st_mode of entries of a directory, see `DataRoot.modes`; None where each is to be looked at by itself."""
+        if self.root.mounts:
+            return None
+        try:
+            found = self.root.modes(tree, names)
+        except OSError:
+            return None
+        self.looked_at += len(names)
+        return found
+
     def directories(self, tree: Tree, names: Collection[str]) -> dict[str, float]:
         """Those of many entries that are real directories, see `DataRoot.directories`; the rest is to be looked at."""
         found = self.root.directories(tree, names) if names else {}

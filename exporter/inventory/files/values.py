@@ -1,7 +1,6 @@
 """Values of untrusted JSON: every one may be missing, or of another type."""
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -14,8 +13,9 @@ Json = Mapping[str, object]
 _LARGEST = 2**63 - 1
 #: An int64 with its sign.
 _LONGEST_INTEGER = 20
-#: So many digits as a number has that may be no int64.
-_MANY_DIGITS = re.compile(rb"[0-9]{19}")
+#: So many digits as a number has that may be no int64, and what makes all digits zeros: both is faster than a pattern.
+_MANY_DIGITS = b"0" * 19
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
 
 def decode(raw: bytes) -> Json | None:
@@ -37,7 +37,7 @@ def _decoded(raw: bytes) -> object:
     Unicode.
     """
     try:
-        if not _MANY_DIGITS.search(raw):
+        if _MANY_DIGITS not in raw.translate(_ZEROS):
             return _STRICT.decode(raw)
     except (ValueError, RecursionError):
         pass

@@ -1,6 +1,7 @@
 """A data root with further roots: which paths lead where, and that none leads out."""
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,3 +145,17 @@ def test_directories_are_those_that_are_none_of_another_kind(tmp_path: Path) -> 
         found = root.directories(("store",), ["one", "two", "mounted", "file", "link", "gone"])
         assert found == {"one": (tmp_path / "store" / "one").stat().st_mtime, "two": 7.0}
         assert root.directories(("gone",), ["one"]) == root.directories(("store", "link"), ["one"]) == {}
+
+
+def test_modes_of_entries_are_those_of_lstat(tmp_path: Path) -> None:
+    (tmp_path / "a/directory").mkdir(parents=True)
+    (tmp_path / "a/link").symlink_to("directory")
+    with DataRoot(str(tmp_path)) as root:
+        directory, link, missing = root.modes(("a",), ("directory", "link", "missing"))
+        assert stat.S_ISDIR(directory)
+        assert stat.S_ISLNK(link)
+        assert missing == 0
+        with pytest.raises(OSError, match="link"):
+            root.modes(("a", "link"), ("x",))
+        with pytest.raises(FileNotFoundError):
+            root.modes(("b",), ("x",))
