@@ -4,6 +4,7 @@ It holds for the calling thread: call it before others start. Sources: capabilit
 include/uapi/linux/capability.h and prctl.h.
 """
 
+import contextlib
 import ctypes
 import os
 
@@ -81,10 +82,9 @@ def privileges_of(process: int) -> tuple[str, bool]:
     """The names of the effective capabilities of a process, and whether it has `no_new_privs`; raises OSError."""
     with open(f"/proc/{process}/status", encoding="ascii", errors="replace") as file:
         fields = dict(line.split(":", 1) for line in file if ":" in line)
-    try:
+    held = 0
+    with contextlib.suppress(ValueError):
         held = int(fields.get("CapEff", "0"), 16)
-    except ValueError:
-        held = 0
     names = [_NAMES[one] if one < len(_NAMES) else str(one) for one in range(_MOST) if held >> one & 1]
     some = ",".join(names) if len(names) < len(_NAMES) // 2 else "many"
     return some or "none", fields.get("NoNewPrivs", "").strip() == "1"

@@ -4,6 +4,7 @@ The next file, pipe or socket that is opened would get such a number. Then log l
 process that is started would take it for its input.
 """
 
+import contextlib
 import os
 
 _STREAMS = 3
@@ -15,12 +16,6 @@ def fill_closed_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            _fill()
-
-
-def _fill() -> None:
-    try:
-        opened = os.open(os.devnull, os.O_RDWR)  # the lowest free number: those before it are open
-        os.set_inheritable(opened, True)
-    except OSError:  # without /dev there is nothing better
-        pass
+            with contextlib.suppress(OSError):  # without /dev there is nothing better
+                opened = os.open(os.devnull, os.O_RDWR)  # the lowest free number: those before it are open
+                os.set_inheritable(opened, True)

@@ -11,28 +11,23 @@ It answers the first two with `pid N`, or `error N`, an errno. What it starts be
 which adopts orphans (`core.privileges.adopt_orphans`): each is started by a process that ends at once.
 
 It is a copy (fork) of the serving process from before that has loaded anything else, even before it knows its flags: so
-the memory of an interpreter is there once. Until the order `keep` it does nothing. What is loaded before the copy is
-made stays in it, so this module imports little: `signal`, `socket`, `contextlib` and what these import are a megabyte.
+the memory of an interpreter is there once. Until the order `keep` it does nothing. This module imports little, and not
+`typing`: what is loaded before the copy is made stays in it.
 """
 
-import _socket
 import errno
 import gc
 import os
 import select
+import signal
+import socket
 import sys
+from collections.abc import Callable
 
 from exporter.core.interrupts import ignore_interrupts, interrupts_held
-from exporter.core.passed_sockets import forget_passed
 from exporter.core.privileges import READ_SEARCH, holds, keep_only
 from exporter.core.process_name import LAUNCHER, name_process
-
-TYPE_CHECKING = False  # as that of typing
-if TYPE_CHECKING:
-    import signal
-    from collections.abc import Callable
-else:
-    import _signal as signal
+from exporter.service.systemd import forget_sockets
 
 _TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 #: Modules have hardly any cycles: to look for these while they are loaded takes a twelfth of that time.
@@ -45,15 +40,13 @@ KEEP, SCAN, TWIN, STATVFS = b"keep", b"scan", b"twin", b"statvfs "
 READY, STARTED, FAILED = b"ready", b"pid ", b"error "
 ORDER_BYTES = 8192
 _MOST_DESCRIPTORS = 2
-#: Of a descriptor, as an `int` of C.
-_BYTES = 4
 _END_SECONDS = 2.0
 
 
 class _Orders:
     """Follows orders until the socket is closed."""
 
-    def __init__(self, channel: _socket.socket) -> None:
+    def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         #: Of the scanning process that was started last: a process id may have been given away.
         self._last: int | None = None
@@ -61,7 +54,9 @@ class _Orders:
     def serve(self) -> None:
         """Follow orders."""
         while True:
-            order, given = _receive(self._channel)
+            order, given, *_ = socket.recv_fds(
+                self._channel, ORDER_BYTES, _MOST_DESCRIPTORS, flags=socket.MSG_CMSG_CLOEXEC
+            )
             if not order:
                 break
             try:
@@ -105,18 +100,7 @@ class _Orders:
             signal.pidfd_send_signal(self._last, signal.SIGKILL)
 
 
-def _receive(channel: _socket.socket) -> tuple[bytes, list[int]]:
-    """Wait for an order, with the descriptors that come with it. As `recv_fds` of `socket`."""
-    room = _socket.CMSG_LEN(_MOST_DESCRIPTORS * _BYTES)
-    order, ancillary, *_ = channel.recvmsg(ORDER_BYTES, room, _socket.MSG_CMSG_CLOEXEC)
-    given: list[int] = []
-    for level, kind, packed in ancillary:
-        if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
-            given += memoryview(packed)[: len(packed) // _BYTES * _BYTES].cast("i")
-    return order, given
-
-
-def _start(run: "Callable[[], object]") -> int:
+def _start(run: Callable[[], object]) -> int:
     """Run something in a process that is no child of this one; return its id. Raises OSError, also if it fails."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
     try:
@@ -138,7 +122,7 @@ def _start(run: "Callable[[], object]") -> int:
     return int(pid)
 
 
-def _fork_and_end(run: "Callable[[], object]", writing: int) -> None:
+def _fork_and_end(run: Callable[[], object], writing: int) -> None:
     try:
         process = os.fork()
         if process:
@@ -158,7 +142,7 @@ def _execute(orders: int, output: int) -> None:
     os.execv(sys.executable, PROGRAM)  # noqa: S606 - this interpreter, with this program
 
 
-def _become_twin(mine: _socket.socket, given: int) -> None:
+def _become_twin(mine: socket.socket, given: int) -> None:
     """Go on as a launcher with another socket, in which nobody waits for this process to be started."""
     os.dup2(given, mine.fileno(), inheritable=False)
     close_others()
@@ -182,9 +166,9 @@ def _reap() -> None:
 
 
 class Copied:
-    """A launcher that waits for `keep`, and ends when its socket is closed. `channel`: the descriptor of that."""
+    """A launcher that waits for `keep`, and ends when its socket is closed."""
 
-    def __init__(self, pid: int, channel: int) -> None:
+    def __init__(self, pid: int, channel: socket.socket) -> None:
         self.pid = pid
         self.channel = channel
 
@@ -198,23 +182,21 @@ def start_copy() -> Copied | OSError | None:
         return None
     gc.freeze()  # a look for cycles writes to each object, and a page that is written to is not shared any more
     try:
-        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-    except OSError as error:
-        return error
-    try:
-        with interrupts_held():
-            pid = os.fork()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, interrupts_held():
+            try:
+                pid = os.fork()
+            except OSError:
+                ours.close()
+                raise
             if pid == 0:
                 _become_launcher(theirs)
     except OSError as error:
-        ours.close()
         return error
-    finally:
-        theirs.close()
-    return Copied(pid, ours.detach())
+    return Copied(pid, ours)
 
 
-def _become_launcher(theirs: _socket.socket) -> None:
+def _become_launcher(theirs: socket.socket) -> None:
     """Go on as a launcher, and end."""
     try:
         name_process(LAUNCHER)
@@ -222,7 +204,7 @@ def _become_launcher(theirs: _socket.socket) -> None:
         os.dup2(theirs.fileno(), 0)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         close_others()
-        forget_passed()
+        forget_sockets()
         _run()
     finally:
         os._exit(1)
@@ -237,7 +219,7 @@ def close_others() -> None:
 def _run() -> None:
     """Run a launcher on standard input."""
     ignore_interrupts()
-    channel = _socket.socket(fileno=0)
+    channel = socket.socket(fileno=0)
     if channel.recv(ORDER_BYTES) != KEEP:
         return
     try:

@@ -79,14 +79,10 @@ class _Launcher:
 
 def end(copied: Copied) -> None:
     """End a launcher that is not wanted."""
-    os.close(copied.channel)
-    _kill(copied.pid)
-
-
-def _kill(pid: int) -> None:
+    copied.channel.close()
     with contextlib.suppress(OSError):
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        os.kill(copied.pid, signal.SIGKILL)
+        os.waitpid(copied.pid, 0)
 
 
 class Launchers:
@@ -104,16 +100,15 @@ class Launchers:
     def of(cls, copied: Copied, without: Callable[[int, int], int]) -> "Launchers":
         """Go on with a launcher that waits for this. Raises OSError; then it has ended."""
         with contextlib.ExitStack() as undo:
-            undo.callback(_kill, copied.pid)
-            channel = undo.enter_context(socket.socket(fileno=copied.channel))
-            channel.settimeout(_START_SECONDS)
-            channel.send(KEEP)
-            said = channel.recv(ORDER_BYTES)
+            undo.callback(end, copied)
+            copied.channel.settimeout(_START_SECONDS)
+            copied.channel.send(KEEP)
+            said = copied.channel.recv(ORDER_BYTES)
             if said != READY:
                 number = int(said.removeprefix(FAILED) or 0)
                 raise OSError(number, os.strerror(number) if number else "the launcher ended")
             undo.pop_all()
-        return cls([_Launcher(copied.pid, channel)], without)
+        return cls([_Launcher(copied.pid, copied.channel)], without)
 
     @classmethod
     def none(cls, without: Callable[[int, int], int], why: str) -> "Launchers":

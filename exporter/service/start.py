@@ -6,6 +6,7 @@ takes three megabytes, and time in which this process loads what it needs itself
 
 import os
 import sys
+from functools import partial
 
 TYPE_CHECKING = False  # as that of typing, which is half a megabyte
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def begin() -> None:
         _wanted = writing
         return
     os.close(writing)
-    _serve(lambda: _receive(copy, reading))
+    _serve(partial(_receive, copy, reading))
 
 
 def give(config: "Config") -> None:

@@ -8,16 +8,28 @@ import os
 import socket
 import time
 
-from exporter.core.passed_sockets import take_passed
+_FIRST_DESCRIPTOR = 3
 
 
 def sockets() -> list[socket.socket]:
     """The listening sockets that systemd has passed to this process; empty without socket activation."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    number = os.environ.get("LISTEN_FDS", "")
+    forget_sockets()
+    if not (number.isascii() and number.isdecimal()):
+        return []
     taken = []
-    for descriptor in take_passed():
+    for descriptor in range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(number)):
         os.set_inheritable(descriptor, False)
         taken.append(socket.socket(fileno=descriptor))
     return taken
+
+
+def forget_sockets() -> None:
+    """Have the processes that this one starts not told of any sockets."""
+    for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(variable, None)
 
 
 def is_there() -> bool:
