@@ -5,7 +5,6 @@ here are paths, so these classes take the events where the library reads them.
 """
 
 import contextlib
-import ctypes
 import os
 import sys
 import threading
@@ -25,8 +24,6 @@ with parts_of("watchdog.observers"):
         Mask,
         WatchCallback,
         WatchDescriptor,
-        inotify_add_watch,
-        inotify_rm_watch,
     )
 
 #: A busy engine causes hundreds of events a second. The kernel keeps them meanwhile, and joins equal ones.
@@ -105,28 +102,21 @@ class EventReader(InotifyFD):
         self.mailbox = mailbox
         #: Without those of homes.
         self.directories: list[Directory] = []
-        self._homes: list[_Homes] = []
 
     def watch(self, root: str, tree: Tree, *, deep: bool, written: bool) -> None:
         """Watch a directory; raises OSError. See `Watcher.start`. This thread must not run yet."""
         one = DeepDirectory(self, root, tree) if deep else Directory(self.mailbox, tree)
-        mask = Mask(_OF_ENTRIES | (InotifyConstants.IN_MODIFY if written else 0))
-        self.add_callback(os.fsencode(os.path.join(root, *tree)), mask, one, CallbackId(id(one)))
+        self.add(os.path.join(root, *tree), one, id(one), InotifyConstants.IN_MODIFY if written else 0)
         self.directories.append(one)
         if isinstance(one, DeepDirectory):
             one.watch_homes()
-            self._homes.append(one.homes)
 
-    def watch_home(self, path: str) -> WatchDescriptor:
-        """Watch a home; raises OSError. The library makes four objects for each watch, which are half a kilobyte."""
-        watch = inotify_add_watch(self._inotify_fd, os.fsencode(path), Mask(_OF_ENTRIES))
-        if watch == -1:
-            raise OSError(ctypes.get_errno(), "a home cannot be watched")
-        return watch
+    def add(self, path: str, directory: "Directory", number: int, more: int = 0) -> WatchDescriptor:
+        """Have a directory told of the events at a path, also of those in the mask `more`; raises OSError.
 
-    def unwatch_home(self, watch: WatchDescriptor) -> None:
-        """Watch a home no more. The kernel may have removed the watch already."""
-        inotify_rm_watch(self._inotify_fd, watch)
+        `number`: stands for this path among those at which a directory is told of events.
+        """
+        return self.add_callback(os.fsencode(path), Mask(_OF_ENTRIES | more), directory, CallbackId(number))
 
     def run(self) -> None:
         """Read events until `stop`."""
@@ -143,9 +133,6 @@ class EventReader(InotifyFD):
         """Give an event to its directory. An overflow concerns all."""
         if not event.is_queue_overflow:
             super().handle_event(event)
-            for homes in self._homes:
-                if event.wd in homes.names:
-                    (homes.on_watch_deleted(event.wd) if event.is_ignored else homes.on_event(event))
             return
         self.mailbox.overflow()
         for one in self.directories:
@@ -179,13 +166,13 @@ class Directory(WatchCallback):
 class DeepDirectory(Directory):
     """A watched directory in which all directories, the homes of objects, are watched as well."""
 
-    __slots__ = ("_path", "_reader", "_watches", "homes")
+    __slots__ = ("_homes", "_path", "_reader", "_watches")
 
     def __init__(self, reader: EventReader, root: str, tree: Tree) -> None:
         super().__init__(reader.mailbox, tree)
         self._reader = reader
         self._path = os.path.join(root, *tree)
-        self.homes = _Homes(reader.mailbox, tree)
+        self._homes = _Homes(reader.mailbox, tree)
         self._watches: dict[str, WatchDescriptor] = {}
 
     def watch_homes(self) -> None:
@@ -215,17 +202,17 @@ class DeepDirectory(Directory):
         """Watch a home. What was made in it before is read with it, since it has just come."""
         if name in self._watches:
             return
+        name = sys.intern(name)  # as listings have it
         with contextlib.suppress(OSError):  # it is gone again, or there are no more watches: that is noticed by a look
-            watch = self._reader.watch_home(os.path.join(self._path, name))
-            name = sys.intern(name)  # as listings have it
-            self._watches[name], self.homes.names[watch] = watch, name
+            watch = self._reader.add(os.path.join(self._path, name), self._homes, id(name))
+            self._watches[name], self._homes.names[watch] = watch, name
 
     def _unwatch(self, names: Iterable[str]) -> None:
-        for name in names:
-            watch = self._watches.pop(name, None)
-            # Those that are not among the names the kernel has removed.
-            if watch is not None and self.homes.names.pop(watch, None) is not None:
-                self._reader.unwatch_home(watch)
+        watches = [self._watches.pop(name) for name in names if name in self._watches]
+        # Those that are not among the names the kernel has removed.
+        known = [(one, self._homes.names.pop(one)) for one in watches if one in self._homes.names]
+        with contextlib.suppress(OSError):
+            self._reader.remove_callbacks([(watch, CallbackId(id(name))) for watch, name in known])
 
 
 class _Homes(Directory):
