@@ -76,7 +76,7 @@ def test_a_launcher_is_copied_before_anything_large_is_loaded() -> None:
 import sys
 import exporter.service.launcher
 def start_copy():
-    print([name for name in ('typing', 're', 'msgspec', 'asyncio', 'signal', 'socket') if name in sys.modules])
+    print([name for name in ('typing', 're', 'msgspec', 'asyncio', 'threading') if name in sys.modules])
     raise SystemExit
 exporter.service.launcher.start_copy = start_copy
 from exporter.__main__ import main
