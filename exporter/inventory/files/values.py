@@ -39,7 +39,7 @@ def _decoded(raw: bytes) -> object:
     try:
         if _MANY_DIGITS not in raw.translate(_ZEROS):
             return _STRICT.decode(raw)
-    except (ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # the first is no ValueError before msgspec 0.20
         pass
     try:
         return _DECODER.decode(raw.decode("utf-8", "surrogateescape"))
