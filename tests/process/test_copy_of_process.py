@@ -9,6 +9,13 @@ _HEAD = """
 import os, sys, time
 from exporter.core.copy_of_process import CopyFailedError, in_copy
 """
+#: Says that the copy has ended, and was waited for.
+_TAIL = """
+try:
+    os.waitpid(-1, 0)
+except ChildProcessError:
+    print("nothing is left")
+"""
 
 
 def _run(program: str) -> str:
@@ -45,12 +52,8 @@ with in_copy(work) as result:
         print(result())
     except CopyFailedError:
         print("failed")
-try:
-    os.waitpid(-1, 0)
-except ChildProcessError:
-    print("nothing is left")
 """
-    assert _run(program) == "failed\nnothing is left\n"
+    assert _run(program + _TAIL) == "failed\nnothing is left\n"
 
 
 def test_of_an_error_there_is_no_result() -> None:
@@ -65,12 +68,8 @@ def test_it_ends_with_the_block_that_needs_it() -> None:
     program = """
 with in_copy(lambda: time.sleep(3600)):
     pass
-try:
-    os.waitpid(-1, 0)
-except ChildProcessError:
-    print("nothing is left")
 """
-    assert _run(program) == "nothing is left\n"
+    assert _run(program + _TAIL) == "nothing is left\n"
 
 
 def test_without_a_descriptor_there_is_no_result() -> None:
