@@ -234,10 +234,8 @@ class Measurements:
         before = self.measured.get(task.tree)
         if result.measured is not None:
             self._stale.discard(task.tree)
-            if task.trouble is None:
-                self._partial.discard(task.tree)
-            else:
-                (self._partial.add if self._lacks(task) else self._partial.discard)(task.tree)
+            lacks = task.trouble is not None and self._lacks(task)
+            (self._partial.add if lacks else self._partial.discard)(task.tree)
             self._remember(task.tree, result.measured, before)
             self.changes += before is None or _differs(before, result.measured)
         elif before is not None and task.trouble and Reason.VANISHED in task.trouble.counts:
