@@ -309,6 +309,23 @@ def test_a_tree_that_hangs_is_given_up_on_however_rarely_results_are_asked_for(t
 
 
 @_root
+def test_a_worker_that_hung_is_waited_for_where_it_only_needs_a_core_to_end(top: Path) -> None:
+    """Nobody else would: it is a process of this one."""
+    with contextlib.ExitStack() as stack:
+        bad = _hanging_trees(top, stack, 1, deadly=False)
+        pool = stack.enter_context(Pool(1, 0.3))
+        _use(pool, top)
+        pool.submit(bad)
+        (process,) = pool.processes
+        eventually(lambda: _waits_for_an_answer(process))
+        with starving(process):
+            assert _outcomes(_results(pool, 1)) == {"bad0": Reason.TIMEOUT}
+            pool.close()
+            with pytest.raises(ProcessLookupError):
+                os.kill(process, 0)
+
+
+@_root
 @pytest.mark.parametrize(("killed", "reason"), [(False, Reason.TIMEOUT), (True, Reason.IO)])
 def test_only_the_tree_at_which_a_worker_is_lost_is_blamed(top: Path, killed: bool, reason: Reason) -> None:
     """And not the first of the many that it was given at once."""

@@ -3,7 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 #: A worker that needs a hundredth of a second gets that in ten seconds or more.
 _BUSY = 4
@@ -21,4 +21,5 @@ def starving(process: int) -> Iterator[None]:
             os.sched_setaffinity(busy.pid, {core})
         os.sched_setaffinity(process, {core})
         yield
-        os.sched_setaffinity(process, cores)
+        with suppress(ProcessLookupError):  # it may have been ended meanwhile
+            os.sched_setaffinity(process, cores)

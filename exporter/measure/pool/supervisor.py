@@ -157,8 +157,9 @@ class WorkerSupervisor:
         start = time.monotonic()
         for worker in everyone:
             # One that does not hang needs only a moment of a core to end, and is the last to get one.
-            seconds = _END_SECONDS if worker.stuck_in is None else _KILL_SECONDS
-            worker.ended(max(0.0, start + seconds - time.monotonic()))
+            for seconds in (_KILL_SECONDS, _END_SECONDS):
+                if worker.ended(max(0.0, start + seconds - time.monotonic())) or worker.hangs:
+                    break
         self.workers.clear()
         self._abandoned.clear()
         self._selector.close()

@@ -179,6 +179,11 @@ class WorkerHandle:
         self.close_pipes()
         return True
 
+    @property
+    def hangs(self) -> bool:
+        """Whether it still hangs in the tree in which it hung: what can be killed there only needs a core to end."""
+        return self.stuck_in is not None and not state_of(self.pid).ready
+
     def close_pipes(self) -> None:
         """Close this side of its pipes; to be called once it is killed."""
         for pipe in (self._process.stdin, self._process.stdout):
