@@ -41,11 +41,18 @@ def _is_coroutine_function(found: object) -> bool:
     return bool(getattr(code, "co_flags", 0) & _CO_COROUTINE)
 
 
-def _signature(found: object) -> object:
+def _signature(found: object, **options: object) -> object:
     """As that of `inspect`, but that those of classes are empty: dataclasses make docstrings of them."""
     if isinstance(found, type):
         return ""
-    return _load("inspect").signature(found)
+    return _load("inspect").signature(found, **options)
+
+
+def _annotations(found: object, **options: object) -> object:
+    """As that of `inspect`; it is not needed for those of a class as they are written."""
+    if isinstance(found, type) and not options:
+        return dict(found.__annotations__)
+    return _load("inspect").get_annotations(found, **options)
 
 
 class _Silent:
@@ -73,7 +80,11 @@ _NOTHING: Mapping[str, object] = {}
 #: Who imports each, and what of it is used at the start: that much it has.
 _MODULES: Mapping[str, Mapping[str, object]] = {
     # asyncio, which asks of each signal's handler whether it is a coroutine; dataclasses
-    "inspect": {"iscoroutinefunction": _is_coroutine_function, "signature": _signature},
+    "inspect": {
+        "iscoroutinefunction": _is_coroutine_function,
+        "signature": _signature,
+        "get_annotations": _annotations,
+    },
     # asyncio: TLS, which this program does itself
     "asyncio.sslproto": {},
     # asyncio, watchdog, structlog

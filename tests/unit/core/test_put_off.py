@@ -1,5 +1,6 @@
 """Modules that are loaded when something of them is asked for."""
 
+import inspect
 import os
 import sys
 from collections.abc import Iterator
@@ -69,9 +70,10 @@ def _is_open_above(path: Path) -> bool:
 
 def test_what_asyncio_and_dataclasses_ask_of_inspect() -> None:
     known = tested._MODULES["inspect"]
-    is_coroutine, signature = known["iscoroutinefunction"], known["signature"]
+    is_coroutine, signature, annotations = map(known.get, ("iscoroutinefunction", "signature", "get_annotations"))
     assert callable(is_coroutine)
     assert callable(signature)
+    assert callable(annotations)
 
     async def coroutine() -> None: ...
 
@@ -80,6 +82,14 @@ def test_what_asyncio_and_dataclasses_ask_of_inspect() -> None:
     assert not is_coroutine(_is_open_above)
     assert [*signature(_is_open_above).parameters] == ["path"]
     assert signature(int) == ""
+
+    class Annotated:
+        name: str
+
+    class Derived(Annotated): ...
+
+    for one in (Annotated, Derived, _is_open_above):
+        assert annotations(one) == inspect.get_annotations(one)
 
 
 def test_what_is_to_be_done_with_a_module_is_done_when_it_is_loaded(later: ModuleType) -> None:
