@@ -8,6 +8,7 @@ import contextlib
 import glob
 import os
 import re
+import stat
 from collections.abc import Collection, Iterable, Mapping
 
 from exporter.core.measured import Tree
@@ -161,12 +162,15 @@ def limit() -> int | None:
 
 
 def _place(path: str) -> _Place:
-    """The identity of the directory at a path: inode numbers are unique only together with the device."""
+    """The identity of the directory at a path: inode numbers are unique only together with the device.
+
+    None where there is none, and for what somebody has put in its place: a file has no watch.
+    """
     try:
         status = os.stat(path, follow_symlinks=False)
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
 
 
 def _stop(reader: EventReader) -> None:

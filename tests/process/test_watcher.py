@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, WatchDescriptor
 
+from exporter.core.measured import Tree
 from exporter.schedule import event_reader as reader_module
 from exporter.schedule.event_reader import EventReader, Mailbox
 from exporter.schedule.watcher import Watcher
@@ -119,6 +120,16 @@ def test_watches_that_went_with_an_unmount_are_noticed(root: Path) -> None:
         assert watcher.complete
     assert not watcher.check({})
     assert watcher.deaf
+    watcher.stop()
+
+
+def test_a_file_or_a_link_among_homes_needs_no_watch(root: Path, watcher: Watcher) -> None:
+    homes: dict[Tree, int] = {("containers", "c"): (root / "containers/c").stat().st_ino}
+    (root / "containers/notes").write_text("of somebody")
+    (root / "containers/link").symlink_to("c")
+    homes |= {("containers", name): (root / "containers" / name).lstat().st_ino for name in ("notes", "link")}
+    assert watcher.check(homes)
+    assert watcher.complete
     watcher.stop()
 
 
