@@ -5,8 +5,8 @@ metadata has been read, but most entries of stores are divided as their area say
 again as it should be.
 
 A layer counts as complete when an entry of another store says so. All stores are listed before the first tree is given
-away, and a scan reads what it has listed: so what it takes for complete was so when its tree was measured. Where a
-database says it instead, layers wait for it.
+away, and a scan reads what it has listed: so what it takes for complete was so when its tree was measured. BuildKit's
+databases say nothing of that: a snapshot that is complete for good is a layer of `layerdb`, and others may change.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,9 @@ from contextlib import suppress
 from msgspec import Struct, field
 
 from exporter.core.data_root import DataRoot
-from exporter.core.knowledge import Input
 from exporter.core.listings import Names
 from exporter.core.measured import Tree, is_within, root_of
 from exporter.inventory.areas import RootAreas, table
-from exporter.inventory.layouts import buildkit
 from exporter.measure.exclusions import NOTHING, Exclusions
 from exporter.measure.pool.task import Task
 
@@ -45,13 +43,10 @@ def early_trees(root: DataRoot, areas: RootAreas, give: Callable[[list[Task]], o
     `give` is called with the tasks of each store, so that they are begun while those of the next are made.
     """
     found = EarlyTrees()
-    layers_wait = root.is_directory(buildkit.HOME)
     around = {one[:end] for one in (*root.mounts, *areas.stores) for end in range(1, len(one) + 1)}
     for store in areas.stores:
         area = table().of(store)
         if area.divided is None or root_of(store) or is_within(store, root.mounts):
-            continue
-        if layers_wait and area.input is Input.LAYER_STORES:
             continue
         with suppress(OSError):  # then a reader counts that
             found.listings[store] = root.names(store)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.core.dirty import Dirty
+from exporter.core.measured import Tree
 from exporter.core.model import Snapshot, Trigger
 from exporter.demo.writer import GraphWriter
 from exporter.inventory.areas import find_areas
@@ -29,6 +30,12 @@ def _layerdb(place: Path, driver: str) -> Path:
     return built.path
 
 
+def _builds(place: Path, driver: str) -> Path:
+    built = DbRoot(place, driver).layer("base", 1000).image("base", "base", ["base:1"])
+    built.build("step0", chain="base").build("step1", parent="step0", size=70).build("step2", parent="step1", size=7)
+    return built.path
+
+
 def _graph(place: Path, driver: str) -> Path:
     built = GraphWriter(place / "docker", driver)
     built.image("1" * 64, files={"a": 1000, "b/c": 7})
@@ -48,6 +55,7 @@ def _scanned(root: Path, pool: Pool, *, whole: bool) -> Snapshot:
 _ROOTS = [
     *((_layerdb, driver) for driver in ("aufs", "overlay", "overlay2", "vfs", "fuse-overlayfs")),
     *((_graph, driver) for driver in ("aufs", "overlay", "vfs")),
+    *((_builds, driver) for driver in ("overlay", "overlay2", "vfs")),
 ]
 
 
@@ -93,13 +101,15 @@ def test_a_layer_is_not_taken_for_complete_that_was_completed_after_it_was_measu
         assert not early.begun(root)
 
 
-def test_layers_wait_where_a_database_says_which_are_complete(tmp_path: Path) -> None:
-    built = DbRoot(tmp_path).layer("base", 1000).volume("data", 1)
-    (built.path / "buildkit").mkdir()
-    with open_root(str(built.path)) as root:
-        trees = {tree[0] for tree in early_trees(root, find_areas(root), list).tasks}
-    assert "volumes" in trees
-    assert "overlay2" not in trees
+def test_layers_do_not_wait_for_the_databases_of_buildkit(tmp_path: Path, pool: Pool) -> None:
+    root = _builds(tmp_path, "overlay2")
+    own: set[Tree] = {("overlay2", "step1"), ("overlay2", "step1", "diff")}
+    with open_root(str(root)) as opened:
+        assert early_trees(opened, find_areas(opened), list).tasks.keys() >= own
+    scanner = Scanner(str(root), 600, pool)
+    scanner.begin(Trigger.STARTUP, Dirty(everything=True), whole=True)
+    assert scanner.plan.trees.keys() >= own
+    assert len(scanner.plan.immutable) == 2, "those of the layer of the image: a snapshot that is none may change"
 
 
 def test_nothing_is_touched_in_which_or_around_which_something_is_mounted(tmp_path: Path) -> None:
