@@ -95,10 +95,11 @@ class Reconciler:
         #: The stores that `mark_seen` has signed since the last look. Their entries are compared with `measured`.
         self._seen: set[Tree] = set()
         self._comparisons = 0
-        #: The number of the next look that compares every entry, unless events may have been lost before.
-        self._next_whole = 0
+        #: The numbers of the next look that is thorough, and of the next one that compares every entry, unless events
+        #: may have been lost before.
+        self._next_thorough = self._next_whole = 0
         self._doubtful = True
-        #: Whether the last look was one of every eighth, or one without events.
+        #: Whether the last look was one of every eighth, or compared every entry.
         self.thorough = True
         #: Whether it compared every entry.
         self.whole = True
@@ -157,9 +158,11 @@ class Reconciler:
 
     def _plan_look(self, before: _Look, *, watching: bool, local: bool) -> None:
         """Find out how much this look compares."""
-        turn = self._comparisons % _THOROUGH_EVERY == 0
+        turn = self._comparisons >= self._next_thorough
         self.whole = not watching or self._doubtful or (turn and self._comparisons >= self._next_whole)
         self.thorough = self.whole or turn
+        if self.thorough:  # also the others are counted from one out of turn on
+            self._next_thorough = self._comparisons + _THOROUGH_EVERY
         if self.whole:
             entries = sum(len(signed.signatures) for signed in before.entries.values()) if local else 0
             self._next_whole = self._comparisons + _THOROUGH_EVERY * min(_RAREST, 1 + entries // _MANY_ENTRIES)

@@ -97,7 +97,8 @@ def test_what_no_event_told_is_found_and_counted(built: GraphRoot, kept: _Kept) 
     kept.scheduler.watcher.mailbox.add = lambda path: None  # type: ignore[method-assign]
     built.image("more", parent="base", size=9, files={"b": 5000}, tag="more:1")
     kept.turn_until(lambda: kept.layers() == 2)
-    assert kept.counters.missed >= 1
+    # A look in the middle of that may have found what has no watch, and its scan all else. The next one counts that.
+    kept.turn_until(lambda: kept.counters.missed >= 1)
 
 
 def test_what_was_made_just_before_the_watch_is_measured_again(built: GraphRoot, keep: _Keep) -> None:

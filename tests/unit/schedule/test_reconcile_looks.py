@@ -134,6 +134,25 @@ def test_with_many_entries_what_has_events_is_confirmed_less_often(host: _Host) 
     assert [number for number, one in enumerate(whole) if one] == [0, 8, 24]
 
 
+@pytest.mark.parametrize("watching", [True, False], ids=["events were lost", "there were no watches"])
+@pytest.mark.parametrize("before", range(1, _LOOKS_UNTIL_THOROUGH))
+def test_after_a_look_at_everything_out_of_turn_the_next_one_is_not_later_than_else(
+    host: _Host, before: int, watching: bool
+) -> None:
+    for _ in range(before):
+        host.look(watching=True)
+    if watching:
+        host.reconciler.doubt()
+    host.look(watching=watching)
+    assert host.reconciler.whole
+    for _ in range(2):
+        for _ in range(_LOOKS_UNTIL_THOROUGH - 1):
+            host.look(watching=True)
+            assert not host.reconciler.thorough
+        host.look(watching=True)
+        assert host.reconciler.whole
+
+
 def test_on_a_network_filesystem_it_is_confirmed_as_often_as_with_few(host: _Host) -> None:
     for number in range(600):
         (host.path / f"containers/{number:064x}").mkdir()
