@@ -9,7 +9,7 @@ away, and a scan reads what it has listed: so what it takes for complete was so 
 databases say nothing of that: a snapshot that is complete for good is a layer of `layerdb`, and others may change.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 
 from msgspec import Struct, field
@@ -19,28 +19,42 @@ from exporter.core.listings import Names
 from exporter.core.measured import Tree, is_within, root_of
 from exporter.inventory.areas import RootAreas, table
 from exporter.measure.exclusions import NOTHING, Exclusions
-from exporter.measure.pool.task import Task
+from exporter.measure.pool.task import Lot, Task
+
+#: So many entries are a lot: some milliseconds of work.
+_TOGETHER = 256
 
 
 class EarlyTrees(Struct, frozen=True):
-    """The tasks for these trees, and the listings that they are made of."""
+    """The lots that the pool has, and the listings that they are made of."""
 
-    tasks: dict[Tree, Task] = field(default_factory=dict)
+    lots: list[Lot] = field(default_factory=list)
     listings: dict[Tree, Names] = field(default_factory=dict)
 
-    def begun(self, root: DataRoot) -> dict[Tree, Task]:
-        """The tasks that may be used; none where a store was listed again, and has changed."""
+    def begun(self, root: DataRoot) -> list[Lot]:
+        """The lots that may be used; none where a store was listed again, and has changed."""
         try:
             same = all(root.names(store) is names for store, names in self.listings.items())
         except OSError:
             same = False
-        return self.tasks if same else {}
+        return self.lots if same else []
+
+
+def claim(lots: Iterable[Lot], trees: Collection[Tree], exclusions: Exclusions) -> list[Lot]:
+    """Note in lots which of their trees are wanted, and are measured with these exclusions; return lots with such."""
+    for lot in lots:
+        store = exclusions.at(lot.tree)
+        for tree, prune in lot.trees:
+            planned = store.at(tree[len(lot.tree) :])
+            if (planned is prune or planned.leaves_out_as(prune)) and tree in trees:
+                lot.wanted.add(tree)
+    return [lot for lot in lots if lot.wanted]
 
 
 def early_trees(root: DataRoot, areas: RootAreas, give: Callable[[list[Task]], object]) -> EarlyTrees:
     """Find the trees that can be measured before the metadata is read; none with a mount in it, or in a mount.
 
-    `give` is called with the tasks of each store, so that they are begun while those of the next are made.
+    `give` is called with the lots of each store, so that they are begun while those of the next are made.
     """
     found = EarlyTrees()
     around = {one[:end] for one in (*root.mounts, *areas.stores) for end in range(1, len(one) + 1)}
@@ -53,12 +67,13 @@ def early_trees(root: DataRoot, areas: RootAreas, give: Callable[[list[Task]], o
     for store, names in found.listings.items():
         inner = table().of(store).divided or ()
         outside = _without(inner)
-        trees = [tree for name in names if (tree := (*store, name)) not in around]
-        tasks = [Task(tree, outside) for tree in trees]
-        if inner:
-            tasks += [Task((*tree, *inner), NOTHING) for tree in trees]
-        give(tasks)
-        found.tasks.update((task.tree, task) for task in tasks)
+        mine = [name for name in names if (*store, name) not in around]
+        lots = [
+            Lot(store, outside, names=tuple(mine[at : at + _TOGETHER]), inner=inner)
+            for at in range(0, len(mine), _TOGETHER)
+        ]
+        give([*lots])
+        found.lots.extend(lots)
     return found
 
 

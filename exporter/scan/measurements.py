@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from types import MappingProxyType
 
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
@@ -194,28 +193,18 @@ class Measurements:
         pace: float,
         *,
         first: Collection[Tree] = (),
-        begun: Mapping[Tree, Task] = MappingProxyType({}),
     ) -> list[Task]:
         """The tasks for the pool, those of the `first` trees before others of the same weight.
 
-        `pace` is the fraction of a core that a large tree may use. `begun`: tasks that the pool has, which are used
-        where they leave out the same.
+        `pace` is the fraction of a core that a large tree may use.
         """
         exclusions = self.plan.exclusions
-        known: list[Task] = []
-        left: list[Tree] = []
-        for tree in trees:
-            task = begun.get(tree)
-            if task is not None and task.prune.leaves_out_as(exclusions.at(tree)):
-                known.append(task)
-            else:
-                left.append(tree)
-        tasks = [Task(tree, exclusions.at(tree), pace=pace, weight=self._weight(tree)) for tree in sorted(left)]
+        tasks = [Task(tree, exclusions.at(tree), pace=pace, weight=self._weight(tree)) for tree in sorted(trees)]
         for key in sorted(comparisons):
             changes = self.plan.differences[key]
             if changes.new in self.plan.trees:
                 tasks.append(Task(changes.new, changes=changes, key=key, pace=pace, weight=self._weight(changes.new)))
-        return [*known, *(sorted(tasks, key=lambda task: task.tree not in first) if first else tasks)]
+        return sorted(tasks, key=lambda task: task.tree not in first) if first else tasks
 
     def _weight(self, tree: Tree) -> int:
         known = self.measured.get(tree)
@@ -243,6 +232,18 @@ class Measurements:
             self._forget(task.tree)
             self.changes += 1
         return result.measured is None or before is None or before.usage != result.measured.usage
+
+    def note_found(self, found: Mapping[Tree, Measured]) -> None:
+        """Note the figures of many trees that could be read whole, and have no links."""
+        for tree, measured in found.items():
+            before = self.measured.get(tree)
+            if tree in self._problems:
+                del self._problems[tree]
+                self.changes += 1
+            self._stale.discard(tree)
+            self._partial.discard(tree)
+            self._remember(tree, measured, before)
+            self.changes += before is None or _differs(before, measured)
 
     def refuse_excess(self, result: Result) -> None:
         """Make a result an error that has more links to other trees than are remembered of all trees together."""

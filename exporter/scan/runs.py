@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from exporter.core.measured import Tree
 from exporter.core.model import LayerKey
-from exporter.measure.pool.task import Task
+from exporter.measure.pool.task import Lot, Task
 from exporter.scan.scan_run import ScanRun
 
 
@@ -20,14 +20,15 @@ class Runs:
         """Add a run with its tasks."""
         if self.under_way:
             if self._newest is None:
-                self._newest = {(task.tree, task.key): task for one in self.under_way for task in one.pending}
-            self._newest.update({(task.tree, task.key): task for task in tasks})
+                self._newest = {key: task for one in self.under_way for task in one.pending for key in task.keys}
+            self._newest.update({key: task for task in tasks for key in task.keys})
         self.under_way.append(run)
 
     def finish(self, task: Task) -> ScanRun | None:
         """Note that a task is done; return the run to which its figure belongs.
 
-        None where the figure is out of date: its run was forgotten, or a later task measures the same again.
+        None where the figure is out of date: its run was forgotten, or a later task measures the same again. Of a lot,
+        only the trees are wanted then of which that is not so.
         """
         for run in self.under_way:
             if task in run.pending:
@@ -35,16 +36,22 @@ class Runs:
         else:
             return None
         run.pending.remove(task)
-        run.trees -= task.changes is None
+        run.trees -= len(task.measures)
         if self._newest is None:
             return run
-        key = task.tree, task.key
-        newest = self._newest.pop(key, None)
-        if newest is task:
-            return run
-        if newest is not None:
-            self._newest[key] = newest
-        return None
+        mine = [key for key in task.keys if self._newest.get(key) is task]
+        for key in mine:
+            del self._newest[key]
+        if isinstance(task, Lot):
+            task.wanted = {tree for tree, _ in mine}
+        return run if mine else None
+
+    def go_on(self, run: ScanRun, tasks: Collection[Task]) -> None:
+        """Add tasks to a run: what is left of one that is done."""
+        run.pending.update(tasks)
+        run.trees += sum(len(task.measures) for task in tasks)
+        if self._newest is not None:
+            self._newest.update({key: task for task in tasks for key in task.keys})
 
     def remove_done(self) -> list[ScanRun]:
         """Remove the runs without pending tasks, and return them."""

@@ -57,9 +57,13 @@ class ScanRun(Struct, eq=False):
     grew: dict[Tree, bool] = field(default_factory=dict)
     hung: set[Tree] = field(default_factory=set)
 
+    def spend(self, collector: Collector, entries: int) -> None:
+        """Note that so many entries of a collector are read by now."""
+        self.stats.spend(collector, time.monotonic() - self.began, entries)
+
     def note(self, collector: Collector, task: Task, entries: int) -> None:
         """Add the cost and the errors of one tree."""
-        self.stats.spend(collector, time.monotonic() - self.began, entries)
+        self.spend(collector, entries)
         if task.trouble is None:
             return
         for reason, count in task.trouble.counts.items():

@@ -5,10 +5,9 @@
 of them.
 """
 
-from collections import ChainMap
-from collections.abc import Collection, Iterable, Mapping
+from collections import ChainMap, Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from types import MappingProxyType
 
 from msgspec.structs import replace
 
@@ -35,10 +34,10 @@ from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.opening import RootError, open_mounted, open_root, root_entry
 from exporter.measure.cache import Cache
 from exporter.measure.pool.pool import Pool
-from exporter.measure.pool.task import Result, Task
+from exporter.measure.pool.task import Lot, LotResult, Result, Task
 from exporter.scan.binds import Binds
 from exporter.scan.disks import LayerHomes, disks_of, further_roots, has_subvolumes
-from exporter.scan.early import EarlyTrees, early_trees
+from exporter.scan.early import EarlyTrees, claim, early_trees
 from exporter.scan.hard_links import gained_links
 from exporter.scan.in_use import written_now
 from exporter.scan.measurements import Measurements
@@ -262,7 +261,7 @@ class Scanner:
         early = EarlyTrees()
         if whole and not len(self._cache):
             early = early_trees(root, find_areas(root), self._pool.submit)
-        with self._pool.attended() if early.tasks else nullcontext():
+        with self._pool.attended() if early.lots else nullcontext():
             self._metadata.read(root, dirty, stats)
             plan = self._planner.make(root, self.inventory, areas or find_areas(root))
         wanted = self._measurements.adopt(plan, {top: root_entry(root, top) for top in root.tops}, dirty)
@@ -275,8 +274,9 @@ class Scanner:
         self._listings.end()
         comparisons = self._measurements.comparisons(wanted, unknown=True)
         first = () if self._complete else written_now(self.inventory)
-        begun = early.begun(root)
-        tasks = self._measurements.tasks(wanted | linked, comparisons, pace=1.0, first=first, begun=begun)
+        begun = claim(early.begun(root), wanted, plan.exclusions)
+        left = (wanted | linked).difference(*(lot.wanted for lot in begun))
+        tasks = self._measurements.tasks(left, comparisons, pace=1.0, first=first)
         self._start(trigger, stats, tasks, whole=dirty.everything, begun=begun)
         if binds:  # no sum waits for them: a source may be all of the host
             self._start(Trigger.AUDIT, ScanStats(), binds)
@@ -376,7 +376,11 @@ class Scanner:
         if not self._complete:
             return known.unmeasured | known.provisional
         hanging = {
-            task.tree for one in self.runs if one.reported and one.trigger is Trigger.STARTUP for task in one.pending
+            tree
+            for one in self.runs
+            if one.reported and one.trigger is Trigger.STARTUP
+            for task in one.pending
+            for tree, _ in task.keys
         }
         return {tree for tree in hanging if tree in self.plan.trees and tree not in known.measured}
 
@@ -391,21 +395,25 @@ class Scanner:
         tasks: list[Task],
         *,
         whole: bool = False,
-        begun: Mapping[Tree, Task] = MappingProxyType({}),
+        begun: Sequence[Lot] = (),
     ) -> None:
-        """Start a run of these tasks. The pool has those that are `begun`."""
-        trees = sum(task.changes is None for task in tasks)
-        current = ScanRun(trigger, stats, pending=set(tasks), trees=trees, whole=whole)
+        """Start a run of these tasks, and of lots that the pool has `begun`."""
+        everything = [*begun, *tasks]
+        trees = sum(len(task.measures) for task in everything)
+        current = ScanRun(trigger, stats, pending={*everything}, trees=trees, whole=whole)
         if not self._complete:
             self._progress = Progress(trees=len(self.plan.trees))
-        self._runs.add(current, tasks)
-        self._pool.submit([task for task in tasks if begun.get(task.tree) is not task] if begun else tasks)
+        self._runs.add(current, everything)
+        self._pool.submit(tasks)
 
     def _note_result(self, result: Result) -> None:
         """Note one result, unless its tree is gone or is being measured once more."""
         task, measurements = result.task, self._measurements
         run = self._runs.finish(task)
         if run is None:
+            return
+        if isinstance(task, Lot) and result.of_lot is not None:
+            self._note_lot(run, task, result.of_lot)
             return
         if task.tree in self._binds.trees:
             run.grew[task.tree] = self._binds.note(result)
@@ -422,6 +430,18 @@ class Scanner:
         grew = measurements.note_result(result, collector)
         if grew is not None:
             run.grew[task.tree] = grew
+
+    def _note_lot(self, run: ScanRun, lot: Lot, result: LotResult) -> None:
+        """Note what was found of a lot, where it is wanted; its run goes on with what is left."""
+        collectors, wanted, entries = self.plan.trees, lot.wanted, Counter[Collector]()
+        found = {tree: known for tree, known in result.found.items() if tree in wanted and tree in collectors}
+        for tree, known in found.items():
+            entries[collectors[tree]] += known.entries
+        for collector, count in entries.items():
+            run.spend(collector, count)
+        self._measurements.note_found(found)
+        run.grew.update(dict.fromkeys(found, True))
+        self._runs.go_on(run, [task for task in result.left if task.tree in wanted])
 
     def _count_run(self, run: ScanRun) -> Collection[Collector]:
         """Count a run; return the collectors for which it is counted."""
@@ -441,7 +461,7 @@ class Scanner:
     def _failing(self) -> set[Collector]:
         """The collectors with problems other than vanished files, or with trees that hang."""
         failing = {one.collector for one in self._problems if one.reason is not Reason.VANISHED}
-        hanging = (task.tree for one in self.runs if one.reported for task in one.pending)
+        hanging = (tree for one in self.runs if one.reported for task in one.pending for tree, _ in task.keys)
         return failing | {self.plan.trees[tree] for tree in hanging if tree in self.plan.trees}
 
     @property

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from exporter.core.data_root import DataRoot
-from exporter.core.measured import Changes, Measured, Reason
+from exporter.core.measured import Changes, Measured, Reason, Tree
 from exporter.figures.tally import disjoint
-from exporter.measure.exclusions import Exclusions
+from exporter.measure.exclusions import NOTHING, Exclusions
 from exporter.measure.pool import pool as pools
 from exporter.measure.pool import supervisor, worker_handle
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.supervisor import MAX_STUCK
-from exporter.measure.pool.task import Result, Task
+from exporter.measure.pool.task import Lot, Result, Task
 from exporter.measure.start import WHOLE
 from exporter.measure.walk import measure
 from tests.support.hanging import hanging
@@ -295,6 +295,75 @@ def _outcomes(results: list[Result]) -> dict[str, str]:
 def _reason(task: Task) -> Reason:
     assert task.trouble is not None
     return next(iter(task.trouble.counts))
+
+
+def _lot(store: str, names: list[str], prune: Exclusions = NOTHING, inner: tuple[str, ...] = ()) -> Lot:
+    return Lot((store,), prune, names=tuple(names), inner=inner)
+
+
+def _of_lot(pool: Pool, lot: Lot) -> tuple[dict[Tree, Measured], set[Tree]]:
+    """The figures of the trees of a lot, and those trees that could not be measured."""
+    pool.submit([lot])
+    (whole,) = results = _results(pool, 1)[:1]
+    assert whole.task is lot
+    assert whole.of_lot is not None
+    figures = {**whole.of_lot.found}
+    results = _results(pool, len(whole.of_lot.left)) if whole.of_lot.left else []
+    assert {id(one.task) for one in results} == {id(task) for task in whole.of_lot.left}
+    figures.update((one.task.tree, one.measured) for one in results if one.measured is not None)
+    return figures, {one.task.tree for one in results if one.measured is None}
+
+
+def test_a_lot_is_what_its_trees_are(top: Path) -> None:
+    """Also where one is large, or has hard links, or is a file, or has nothing inside."""
+    store = top / "store"
+    for name in ("small", "large", "linked"):
+        (store / name / "_data").mkdir(parents=True)
+    (store / "small/opts.json").write_bytes(b"x" * 10)
+    for number in range(2000):
+        (store / "large/_data" / str(number)).touch()
+    os.link(store / "small/opts.json", store / "linked/other")
+    (store / "file").write_bytes(b"x" * 1000)
+    names = ["small", "large", "linked", "file", "gone"]
+    with Pool(2, 30) as pool, DataRoot(str(top)) as root:
+        _use(pool, top)
+        lot = _lot("store", names, _without("_data"), ("_data",))
+        figures, failed = _of_lot(pool, lot)
+        expected = {tree: measure(root, tree, prune, lambda *_: None) for tree, prune in lot.trees if tree in figures}
+    assert figures == expected
+    assert failed == {("store", "gone"), ("store", "gone", "_data"), ("store", "file", "_data")}
+    assert len(figures) == 7
+
+
+@_root
+def test_a_tree_of_a_lot_in_which_a_worker_hangs_costs_no_other(top: Path) -> None:
+    with_growing_timeout(lambda seconds: _one_of_a_lot_hangs(top, seconds))
+
+
+def _one_of_a_lot_hangs(top: Path, seconds: float) -> None:
+    for name in ("a", "z"):
+        (top / "store" / name).mkdir(parents=True, exist_ok=True)
+    (top / "store/bad").mkdir(exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(hanging(top / "store/bad"))
+        pool = stack.enter_context(Pool(1, seconds))
+        _use(pool, top)
+        figures, failed = _of_lot(pool, _lot("store", ["a", "bad", "z"]))
+    assert failed == {("store", "bad")}
+    assert set(figures) == {("store", "a"), ("store", "z")}
+
+
+def test_a_lot_of_a_worker_that_dies_is_measured_by_another(top: Path) -> None:
+    for number in range(500):
+        (top / "store" / str(number)).mkdir(parents=True)
+    with Pool(1, 30) as pool:
+        _use(pool, top)
+        pool.warm()
+        lot = _lot("store", [str(number) for number in range(500)])
+        os.kill(pool.processes[0], signal.SIGKILL)
+        figures, failed = _of_lot(pool, lot)
+    assert len(figures) == 500
+    assert not failed
 
 
 @_root

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 from exporter.core.data_root import DataRoot, reason_of
-from exporter.core.measured import Reason, Tree, root_of
+from exporter.core.measured import Measured, Reason, Tree, root_of
 from exporter.measure.difference import difference
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.protocol import Errors
-from exporter.measure.pool.task import Result, Task
+from exporter.measure.pool.task import Lot, LotResult, Result, Task
+from exporter.measure.small import measure_small
 from exporter.measure.start import WHOLE
 from exporter.measure.total import TooManyLinksError, Total
 from exporter.measure.walk import Walk
@@ -68,12 +69,27 @@ class LocalPool(Pool):
                 if not root.identities.items() <= identities.items():
                     task.fail(Reason.VANISHED, (), "another root")
                     return Result(task)
+                if isinstance(task, Lot):
+                    return self._lot(root, task)
                 return _compared(root, task) if task.changes is not None else _measured(root, task)
         except TooManyLinksError:
             task.fail(Reason.TOO_LARGE, task.tree, "more hard-linked files than are remembered")
         except OSError as error:
             task.fail(reason_of(error), task.tree, error.strerror or "")
         return Result(task)
+
+    def _lot(self, root: DataRoot, lot: Lot) -> Result:
+        found: dict[Tree, Measured] = {}
+        left: list[Task] = []
+        for tree, prune in lot.trees:
+            small = measure_small(root, tree, prune)
+            if small is None:
+                left.append(Task(tree, prune))
+            else:
+                identity, sums = small
+                found[tree] = Total.of(sums, []).result(identity)
+        self._tasks.extend(left)
+        return Result(lot, entries=sum(one.entries for one in found.values()), of_lot=LotResult(found, left))
 
 
 def _measured(root: DataRoot, task: Task) -> Result:

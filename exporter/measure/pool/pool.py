@@ -25,6 +25,7 @@ from exporter.measure.pool.protocol import (
     ComparedTrees,
     FailedWork,
     FoundLinks,
+    MeasuredLot,
     MeasuredTree,
     MeasuredTrees,
     SharedWork,
@@ -34,7 +35,7 @@ from exporter.measure.pool.protocol import (
 )
 from exporter.measure.pool.queue import WorkQueue
 from exporter.measure.pool.supervisor import WorkerSupervisor
-from exporter.measure.pool.task import SMALL_ENTRIES, Result, Task, WorkItem, orders_of
+from exporter.measure.pool.task import SMALL_ENTRIES, Lot, LotResult, Result, Task, WorkItem, orders_of
 from exporter.measure.pool.waits import Crew
 from exporter.measure.pool.worker_handle import WorkerHandle
 from exporter.measure.start import Start
@@ -212,7 +213,7 @@ class Pool:
             if (known := self._items.get(answer.number)) is not None and not known.void:
                 known.links = [*(known.links or ()), *answer.blocks]
             return
-        waited = answer.waited if isinstance(answer, Working | MeasuredTrees) else worker.waited
+        waited = answer.waited if isinstance(answer, Working | MeasuredTrees | MeasuredLot) else worker.waited
         if not worker.paced:
             self._crew.note(answer.cpu - worker.cpu, waited - worker.waited)
         worker.cpu, worker.waited = answer.cpu, waited
@@ -223,7 +224,7 @@ class Pool:
         else:
             self._done(worker, answer)
 
-    def _done(self, worker: WorkerHandle, answer: MeasuredTree | ComparedTrees | FailedWork) -> None:
+    def _done(self, worker: WorkerHandle, answer: MeasuredTree | MeasuredLot | ComparedTrees | FailedWork) -> None:
         worker.done(answer.number)
         item = self._items.pop(answer.number, None)
         if item is None or item.void:
@@ -236,6 +237,8 @@ class Pool:
                 self._fail(task, answer.reason, answer.tree, answer.detail)
             elif isinstance(answer, MeasuredTree):
                 self._measured(item, answer)
+            elif isinstance(answer, MeasuredLot):
+                self._measured_lot(task, answer.rows)
             else:
                 self._compared(task, answer)
         except Exception as error:  # noqa: BLE001 - what nobody has foreseen, with one tree
@@ -260,6 +263,21 @@ class Pool:
             task.attempt += 1
             usage = usage_of(size, 512 * blocks, inodes)
             finished.append(Result(task, Measured(usage, identity, NO_LINKS, entries, skipped), entries=entries))
+
+    def _measured_lot(self, lot: Task, rows: bytes = b"") -> None:
+        """Take what was measured of a lot, and measure the rest of it tree by tree."""
+        assert isinstance(lot, Lot), "only these are answered so"
+        trees, found, entries = [*lot.trees], dict[Tree, Measured](), 0
+        for number, device, inode, changed, size, blocks, inodes, seen, skipped in unpack_rows(rows):
+            usage = usage_of(size, 512 * blocks, inodes)
+            found[trees[number][0]] = Measured(usage, (device, inode, changed), NO_LINKS, seen, skipped)
+            entries += seen
+        self._entries += entries
+        lot.attempt += 1
+        left = [Task(tree, prune, pace=lot.pace) for tree, prune in trees if tree not in found]
+        self._finished.append(Result(lot, entries=entries, of_lot=LotResult(found, left)))
+        for task in left:
+            self._put(task, None, paced=False)
 
     def _measured(self, item: WorkItem, answer: MeasuredTree) -> None:
         task = item.task
@@ -305,7 +323,10 @@ class Pool:
     # -- the ends of tasks and of attempts ---------------------------------------------------------------------------
 
     def _fail(self, task: Task, reason: Reason, tree: Tree, detail: str) -> None:
-        """Note that a task has failed, and drop its other work items."""
+        """Note that a task has failed, and drop its other work items. Of a lot, each tree is tried alone."""
+        if isinstance(task, Lot):
+            self._measured_lot(task)
+            return
         task.fail(reason, tree, detail)
         self._finish(task, None)
 

@@ -66,6 +66,32 @@ class MeasureTrees(NamedTuple):
             yield MeasureTree(number, self.pace, tree, None, self.exclusions[at], self.most)
 
 
+class MeasureLot(NamedTuple):
+    """Measure the entries `names` of the store `tree`, and what stands at `inner` in each; nothing more for ().
+
+    The entries are measured without their `exclusions`, what stands in them whole. It is one piece. Only what is small
+    is measured, and the rest is left to whoever gave this.
+    """
+
+    number: int
+    pace: float
+    tree: Tree
+    names: tuple[str, ...]
+    inner: Tree
+    exclusions: tuple[Excluded, ...]
+
+    def trees(self) -> Iterator[tuple[int, Tree]]:
+        """The trees, each with its number in this lot: 0 and even for an entry where there is something in each."""
+        store, inner = self.tree, self.inner
+        for at, name in enumerate(self.names):
+            tree = (*store, name)
+            if inner:
+                yield 2 * at, tree
+                yield 2 * at + 1, tree + inner
+            else:
+                yield at, tree
+
+
 class CompareTrees(NamedTuple):
     """Take the size of the difference between the tree `new` and the stack of trees `old`, uppermost first."""
 
@@ -132,6 +158,15 @@ class MeasuredTrees(NamedTuple):
     waited: float
 
 
+class MeasuredLot(NamedTuple):
+    """The sums of what was measured of a lot, packed: see `Row`. The number in a row is that of a tree in the lot."""
+
+    number: int
+    rows: bytes
+    cpu: float
+    waited: float
+
+
 class ComparedTrees(NamedTuple):
     """The size of a difference in bytes, and how many entries were looked at."""
 
@@ -156,28 +191,28 @@ class FailedWork(NamedTuple):
     traceback: str = ""
 
 
-Work = MeasureTree | CompareTrees
+Work = MeasureTree | MeasureLot | CompareTrees
 Order = UseRoot | Work | MeasureTrees | ShareWork
-Answer = SharedWork | Working | FoundLinks | MeasuredTree | MeasuredTrees | ComparedTrees | FailedWork
+Answer = SharedWork | Working | FoundLinks | MeasuredTree | MeasuredTrees | MeasuredLot | ComparedTrees | FailedWork
 
-_ORDERS: Messages[Order] = Messages(UseRoot, MeasureTree, MeasureTrees, CompareTrees, ShareWork)
+_ORDERS: Messages[Order] = Messages(UseRoot, MeasureTree, MeasureTrees, MeasureLot, CompareTrees, ShareWork)
 _ANSWERS: Messages[Answer] = Messages(
-    SharedWork, Working, FoundLinks, MeasuredTree, MeasuredTrees, ComparedTrees, FailedWork
+    SharedWork, Working, FoundLinks, MeasuredTree, MeasuredTrees, MeasuredLot, ComparedTrees, FailedWork
 )
 
-#: The number of a piece, its identity and its sums.
+#: The number of a piece or of a tree in a lot, its identity and its sums.
 Row = tuple[int, int, int, int, int, int, int, int, int]
 _ROW = struct.Struct("<QQQqQQQQQ")
 ROW_BYTES = _ROW.size
 
 
 def pack_row(number: int, identity: Identity, sums: Sums) -> bytes:
-    """A row of `MeasuredTrees`; raises struct.error where a number is too large for it."""
+    """A row of `MeasuredTrees` or of a `MeasuredLot`; raises struct.error where a number is too large for it."""
     return _ROW.pack(number, *identity, *sums)
 
 
 def unpack_rows(rows: bytes) -> Iterator[Row]:
-    """The rows of `MeasuredTrees`; raises ProtocolError."""
+    """The rows of an answer; raises ProtocolError."""
     try:
         return _ROW.iter_unpack(rows)
     except struct.error as error:

@@ -1,13 +1,14 @@
 """The tasks of a pool and their results."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
 from exporter.core.measured import Changes, Identity, Measured, Reason, Tree
 from exporter.core.model import LayerId, LayerKey
 from exporter.measure.exclusions import NOTHING, Excluded, Exclusions
-from exporter.measure.pool.protocol import CompareTrees, Errors, MeasureTree, MeasureTrees, Work
+from exporter.measure.pool.protocol import CompareTrees, Errors, MeasureLot, MeasureTree, MeasureTrees, Work
 from exporter.measure.start import Start
 from exporter.measure.total import Total
 
@@ -52,6 +53,16 @@ class Task(Struct, eq=False):
     trouble: Trouble | None = None
 
     @property
+    def measures(self) -> Collection[Tree]:
+        """The trees that are measured; none where trees are compared."""
+        return () if self.changes is not None else (self.tree,)
+
+    @property
+    def keys(self) -> Collection[tuple[Tree, LayerKey]]:
+        """What tells its figures from those of others; another task with one of these measures the same."""
+        return ((self.tree, self.key),)
+
+    @property
     def large(self) -> bool:
         """Whether it is known to take long."""
         return self.weight > SMALL_ENTRIES
@@ -76,13 +87,56 @@ class Task(Struct, eq=False):
         return self.trouble
 
 
+class Lot(Task):
+    """Entries of the store `tree`, and what stands at `inner` in each; nothing more for (). Most are small.
+
+    Its trees cost little together. What of them is large, or could not be measured, is measured by a task of its own.
+    """
+
+    names: tuple[str, ...] = ()
+    inner: Tree = ()
+    #: Those of its trees whose figures are wanted.
+    wanted: set[Tree] = field(default_factory=set)
+
+    @property
+    def measures(self) -> Collection[Tree]:
+        """Its trees whose figures are wanted."""
+        return self.wanted
+
+    @property
+    def keys(self) -> Collection[tuple[Tree, LayerKey]]:
+        """One for each of these."""
+        return [(tree, self.key) for tree in self.wanted]
+
+    @property
+    def trees(self) -> Iterator[tuple[Tree, Exclusions]]:
+        """The trees, each with what is left out of it, in the order of their numbers."""
+        for _, tree in self.order(0).trees():
+            yield tree, self.prune if len(tree) == len(self.tree) + 1 else NOTHING
+
+    def order(self, number: int) -> MeasureLot:
+        """The order for a worker."""
+        return MeasureLot(number, self.pace, self.tree, self.names, self.inner, self.prune.listed())
+
+
 class Result(Struct):
-    """The result of a task: `measured`, or the difference's `size` in bytes; both None where it failed."""
+    """The result of a task: `measured`, or the difference's `size` in bytes; both None where it failed.
+
+    `of_lot`: that of a lot.
+    """
 
     task: Task
     measured: Measured | None = None
     size: int | None = None
     entries: int = 0
+    of_lot: "LotResult | None" = None
+
+
+class LotResult(NamedTuple):
+    """What was `found` of the trees of a lot, and the tasks for those that are `left`: the pool has these."""
+
+    found: dict[Tree, Measured]
+    left: list[Task]
 
 
 class WorkItem(Struct, eq=False):
@@ -125,7 +179,8 @@ def orders_of(items: Iterable[WorkItem]) -> Iterator[Work | MeasureTrees]:
     for item in items:
         item.links = None
         task = item.task
-        alike = (task.pace, item.paced) if item.starts is None and task.changes is None else None
+        whole = item.starts is None and task.changes is None and not isinstance(task, Lot)
+        alike = (task.pace, item.paced) if whole else None
         if several and alike != first:
             yield _together(several)
             several = []
@@ -140,6 +195,8 @@ def orders_of(items: Iterable[WorkItem]) -> Iterator[Work | MeasureTrees]:
 
 def _alone(item: WorkItem) -> Work:
     task = item.task
+    if isinstance(task, Lot):
+        return task.order(item.number)
     if task.changes is not None:
         return CompareTrees(item.number, item.pace, task.changes.new, task.changes.old)
     return MeasureTree(item.number, item.pace, task.tree, item.starts, task.prune.listed(), item.most)

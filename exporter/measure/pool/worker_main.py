@@ -18,7 +18,7 @@ from exporter.core.framing import FrameReader
 from exporter.core.interrupts import ignore_interrupts
 from exporter.core.measured import Changes, Identity, Reason, Tree, root_of
 from exporter.measure.difference import difference
-from exporter.measure.exclusions import Excluded, Exclusions
+from exporter.measure.exclusions import NOTHING, Excluded, Exclusions
 from exporter.measure.pool.protocol import (
     NUMBER_BYTES,
     ROW_BYTES,
@@ -29,8 +29,10 @@ from exporter.measure.pool.protocol import (
     Errors,
     FailedWork,
     FoundLinks,
+    MeasuredLot,
     MeasuredTree,
     MeasuredTrees,
+    MeasureLot,
     MeasureTree,
     MeasureTrees,
     SharedWork,
@@ -220,15 +222,17 @@ class Worker:
             self._flush()
         # The first report on this item comes as soon as it is worth sharing: until then nobody asks for a share.
         self._told = now + SHARE_AFTER_SECONDS - _PROGRESS_SECONDS
-        tree = order.tree if isinstance(order, MeasureTree) else order.new
+        tree = order.new if isinstance(order, CompareTrees) else order.tree
         try:
             root = self._root_at(root_of(tree), now)
             if root is None:
                 self._fail(Reason.VANISHED, (), "another root")
             elif isinstance(order, MeasureTree):
                 self._measure(root, order)
-            else:
+            elif isinstance(order, CompareTrees):
                 self._compare(root, order)
+            else:
+                self._measure_lot(order)
         except TooManyLinksError:
             self._fail(Reason.TOO_LARGE, tree, "more hard-linked files than are remembered")
         except OSError as error:
@@ -286,6 +290,22 @@ class Worker:
             self._flush()
         sums = total.sums()
         self._unsent.append(MeasuredTree(self._item, identity, sums, errors.found, time.process_time()))
+
+    def _measure_lot(self, lot: MeasureLot) -> None:
+        """Measure what is small in a lot."""
+        exclusions, rows, top = Exclusions.of(lot.exclusions), bytearray(), root_of(lot.tree)
+        for number, tree in lot.trees():
+            now = time.monotonic()
+            if now >= self._slice_ends:
+                self._check_orders()
+            if (root := self._root_at(top, now)) is None:
+                break
+            found = measure_small(root, tree, exclusions if len(tree) == len(lot.tree) + 1 else NOTHING)
+            if found is not None:
+                with contextlib.suppress(struct.error):
+                    rows += pack_row(number, *found)
+        self._waiting.add()
+        self._unsent.append(MeasuredLot(self._item, bytes(rows), time.process_time(), self._waiting.seconds))
 
     def _add_row(self, identity: Identity, sums: Sums) -> bool:
         """Note the sums of the item, to be sent with those of others; False where a number is too large for that."""

@@ -94,7 +94,7 @@ def test_a_layer_is_not_taken_for_complete_that_was_completed_after_it_was_measu
     built = DbRoot(tmp_path).layer("base", 1000)
     with open_root(str(built.path)) as root:
         early = early_trees(root, find_areas(root), list)
-        assert early.begun(root) is early.tasks
+        assert early.begun(root) is early.lots
         built.layer("more", 10)
         assert early.begun(root), "the scan still reads what was listed"
         root.forget_listings()
@@ -105,7 +105,8 @@ def test_layers_do_not_wait_for_the_databases_of_buildkit(tmp_path: Path, pool: 
     root = _builds(tmp_path, "overlay2")
     own: set[Tree] = {("overlay2", "step1"), ("overlay2", "step1", "diff")}
     with open_root(str(root)) as opened:
-        assert early_trees(opened, find_areas(opened), list).tasks.keys() >= own
+        lots = early_trees(opened, find_areas(opened), list).lots
+        assert {tree for lot in lots for tree, _ in lot.trees} >= own
     scanner = Scanner(str(root), 600, pool)
     scanner.begin(Trigger.STARTUP, Dirty(everything=True), whole=True)
     assert scanner.plan.trees.keys() >= own
@@ -117,8 +118,9 @@ def test_nothing_is_touched_in_which_or_around_which_something_is_mounted(tmp_pa
     with open_root(str(built.path)) as root:
         root.mounts = frozenset({("volumes", "a", "_data"), ("volumes", "b"), ("overlay2",)})
         given: list[Task] = []
-        trees = early_trees(root, find_areas(root), given.extend).tasks
-    assert given == [*trees.values()]
+        lots = early_trees(root, find_areas(root), given.extend).lots
+    assert given == lots
+    trees = [tree for lot in lots for tree, _ in lot.trees]
     assert {tree for tree in trees if tree[0] in ("volumes", "overlay2")} == {
         ("volumes", "c"),
         ("volumes", "c", "_data"),

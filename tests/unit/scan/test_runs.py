@@ -1,7 +1,7 @@
 """A tree may be in two scans that are under way: the figure of the later one counts."""
 
 from exporter.core.model import Trigger
-from exporter.measure.pool.task import Task
+from exporter.measure.pool.task import Lot, Task
 from exporter.scan.runs import Runs
 from exporter.scan.scan_run import ScanRun, ScanStats
 
@@ -53,3 +53,19 @@ def test_what_is_forgotten_counts_no_more() -> None:
     _, (task,) = _begin(runs, "a")
     runs.forget()
     assert runs.finish(task) is None
+
+
+def test_of_a_lot_only_the_trees_count_that_no_later_task_measures() -> None:
+    runs = Runs()
+    lot = Lot(("store",), names=("a", "b"), wanted={("store", "a"), ("store", "b")})
+    first = ScanRun(Trigger.STARTUP, ScanStats(), pending={lot}, trees=2)
+    runs.add(first, [lot])
+    second = ScanRun(Trigger.AUDIT, ScanStats(), pending={(late := Task(("store", "a")))}, trees=1)
+    runs.add(second, [late])
+    assert runs.finish(lot) is first
+    assert lot.wanted == {("store", "b")}
+    runs.go_on(first, [left := Task(("store", "b"))])
+    assert first.trees == 1
+    assert runs.finish(left) is first
+    assert runs.finish(late) is second
+    assert runs.remove_done() == [first, second]
