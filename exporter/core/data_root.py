@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from exporter.core.descent import Descent, check_name
+from exporter.core.descent import Descent, check_name, open_directory
 from exporter.core.listings import Listings, Names
 from exporter.core.measured import Reason, Tree, root_of
 
@@ -249,6 +249,36 @@ class DataRoot:
                 found[name] = status.st_mtime
         return found
 
+    def holders(self, tree: Tree, names: Iterable[str], inner: str, file: str = "") -> dict[str, bytes | None]:
+        """Those of these directories of a directory that have a directory `inner`, each with what is in its `file`.
+
+        That is None where there is none, or it cannot be read. The names are those of a listing. What has a mount in it
+        is left out, and is not touched; so is what cannot be looked at.
+        """
+        try:
+            parent = self.borrow(tree)
+        except OSError:
+            return {}
+        mounted = {one[len(tree)] for one in self.mounts if one[: len(tree)] == tree != one}
+        found: dict[str, bytes | None] = {}
+        for name in names:
+            if name in mounted:
+                continue
+            try:
+                directory = open_directory(name, parent)
+            except OSError:
+                continue
+            try:
+                if stat.S_ISDIR(os.stat(inner, dir_fd=directory, follow_symlinks=False).st_mode):
+                    found[name] = None
+                    if file:
+                        found[name] = _content(_open_regular(file, directory))
+            except (OSError, UnreadableError):
+                pass
+            finally:
+                os.close(directory)
+        return found
+
     def names(self, tree: Tree) -> Names:
         """List the names in a directory, sorted so that a scan is repeatable; raises OSError.
 
@@ -284,31 +314,13 @@ class DataRoot:
             os.close(descriptor)
 
     def _open_file(self, tree: Tree) -> int:
-        """Open a file. lstat comes first: to open a device may have side effects, to open a FIFO may hang."""
         check_name(tree[-1])
         self._require_answer(tree)
-        parent = self.borrow(tree[:-1])
-        _require_regular(os.stat(tree[-1], dir_fd=parent, follow_symlinks=False))
-        return os.open(tree[-1], _FILE, dir_fd=parent)
+        return _open_regular(tree[-1], self.borrow(tree[:-1]))
 
     def read(self, tree: Tree) -> bytes:
         """Read one metadata file of at most `MAX_FILE_BYTES`; raises OSError or UnreadableError."""
-        descriptor = self._open_file(tree)
-        try:
-            status = os.fstat(descriptor)
-            _require_regular(status)
-            _require_small(status)
-            # One read gets a file that stays as it is: the byte more that it asks for is not there.
-            content = os.read(descriptor, status.st_size + 1)
-            if len(content) == status.st_size:
-                return content
-            while piece := os.read(descriptor, _PIECE_BYTES):
-                content += piece
-                if len(content) > MAX_FILE_BYTES:
-                    raise UnreadableError(Reason.TOO_LARGE)
-            return content
-        finally:
-            os.close(descriptor)
+        return _content(self._open_file(tree))
 
     def _split(self, tree: Tree) -> tuple[_Top, Tree]:
         """The root that a path lies in, and the components below it. Raises FileNotFoundError for a root not open."""
@@ -332,6 +344,31 @@ class DataRoot:
                     self.silent.add(mount)
             if mount in self.silent:
                 raise TimeoutError(errno.ETIMEDOUT, "the filesystem that is mounted there does not answer")
+
+
+def _open_regular(name: str, parent: int) -> int:
+    """Open a file of an open directory. lstat comes first: opening a device may have side effects, a FIFO may hang."""
+    _require_regular(os.stat(name, dir_fd=parent, follow_symlinks=False))
+    return os.open(name, _FILE, dir_fd=parent)
+
+
+def _content(descriptor: int) -> bytes:
+    """What is in an open file, which is closed."""
+    try:
+        status = os.fstat(descriptor)
+        _require_regular(status)
+        _require_small(status)
+        # One read gets a file that stays as it is: the byte more that it asks for is not there.
+        content = os.read(descriptor, status.st_size + 1)
+        if len(content) == status.st_size:
+            return content
+        while piece := os.read(descriptor, _PIECE_BYTES):
+            content += piece
+            if len(content) > MAX_FILE_BYTES:
+                raise UnreadableError(Reason.TOO_LARGE)
+        return content
+    finally:
+        os.close(descriptor)
 
 
 def _require_regular(status: os.stat_result) -> None:

@@ -3,9 +3,10 @@
 Facts: Docker 1.0 to 20.10, daemon/graphdriver/*.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import count, filterfalse
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from msgspec import Struct
 
@@ -58,10 +59,13 @@ class LayerStore:
         #: The layers that were described, each with what it was described by besides its own files.
         self._described: StoreEntries[tuple[object, Layer]] = reader.entries("described", driver.layers)
         self._listed: dict[str, tuple[LayerId, ...]] = reader.entries("listed", driver.parents or ())
+        #: The short names of layers, of which None is known to have none.
+        self._links: StoreEntries[Tree | None] = reader.entries("link", driver.layers)
         listing = entries if entries is not None else Names()
         #: What a layout has made of the description of a layer, see there.
         self.whole: StoreEntries[tuple[Layer, object, Layer]] = reader.entries("whole", driver.layers)
-        changes = [one.come_to(listing) for one in (self._directories, self._places, self._described, self.whole)]
+        kept: tuple[StoreEntries[Any], ...] = self._directories, self._places, self._links, self._described, self.whole
+        changes = [one.come_to(listing) for one in kept]
         #: The names of layers of which something else may be known than in the reading before; None: of any.
         self.renewed = _joined(changes)
         # Each reading has a number: whoever has missed one does not know what that one found to be renewed.
@@ -70,14 +74,26 @@ class LayerStore:
         others = sorted(filterfalse(self._directories.__contains__, names)) if asked else []
         if self.renewed is not None:
             self.renewed.update(others)
-        if not driver.inner:
-            usual = reader.directories(driver.layers, others)
-            self._directories.update(dict.fromkeys(usual, True))
-            others = [name for name in others if name not in usual]
-        others = [name for name in others if not self._is_layer((*driver.layers, name))]
+        usual = self._usual(others)
+        self._directories.update(dict.fromkeys(usual, True))
+        others = [name for name in others if name not in usual and not self._is_layer((*driver.layers, name))]
         #: Layers in whose place a symbolic link stands.
         self._linked = frozenset(name for name in others if self._is_link((*driver.layers, name)))
         self.names = cast("frozenset[LayerId]", names.difference(others) | self._linked if others else names)
+
+    def _usual(self, names: Sequence[str]) -> Collection[str]:
+        """Those of these layers that are as most are: they are looked at together, and with their directories open."""
+        layers = self.driver.layers
+        if not self.driver.inner:
+            return self._reader.directories(layers, names)
+        inner = self.driver.inner[0]
+        found = self._reader.holders(layers, names, inner, "link" if self.driver.links else "")
+        for name, raw in found.items():
+            home = (*layers, name)
+            self._places[name] = Place((*home, inner), home)
+            if raw is not None:
+                self._links[name] = self._short(raw)
+        return found
 
     @property
     def places(self) -> Mapping[str, Place]:
@@ -112,20 +128,16 @@ class LayerStore:
             reader.gap(Input.LAYER_STORES, tree, "it is empty", driver=self.driver.name)
 
     def _is_layer(self, tree: Tree) -> bool:
-        def look() -> bool:
-            found = self._has_files(tree) or self._reader.is_directory(tree)
-            if found:
-                self._directories[tree[-1]] = True
-            return found
+        return self._reader.attempt(tree, partial(self._look_at, tree), instead=True)
 
-        return self._reader.attempt(tree, look, instead=True)
-
-    def _has_files(self, directory: Tree) -> bool:
-        """Whether the files of a layer are where most have them. Then its own directory needs no look."""
-        content = (*directory, *self.driver.inner[:1])
-        if content == directory or not self._reader.is_directory(content):
+    def _look_at(self, directory: Tree) -> bool:
+        """Whether there is a layer. Where its files are in the usual place, its own directory needs no look."""
+        content, reader = (*directory, *self.driver.inner[:1]), self._reader
+        if content != directory and reader.is_directory(content):
+            self._places[directory[-1]] = Place(content, directory)
+        elif not reader.is_directory(directory):
             return False
-        self._places[directory[-1]] = Place(content, directory)
+        self._directories[directory[-1]] = True
         return True
 
     def place(self, name: LayerId) -> Place | None:
@@ -167,14 +179,14 @@ class LayerStore:
         known = self._described.get(name)
         return known is not None and known[1] is layer
 
-    def describe(self, name: LayerId, of: object, work: Callable[[], Layer], instead: Layer) -> Layer:
-        """Describe a layer by these things and its own files, see `attempt`. It is kept where its files are final.
+    def describe(self, name: LayerId, of: object, work: Callable[[], Layer]) -> Layer | None:
+        """Describe a layer by these things and its own files; None, as a problem, where that fails.
 
-        Where the engine compares layers, one depends on the files of others as well.
+        It is kept where its files are final. Where the engine compares layers, one depends on the files of others, too.
         """
         before = self._reader.noted
-        layer = self.attempt(name, work, instead)
-        if self.driver.sums_files and name in self._places and self._reader.noted == before:
+        layer: Layer | None = self.attempt(name, work, None)
+        if layer is not None and self.driver.sums_files and name in self._places and self._reader.noted == before:
             self._described[name] = of, layer
         return layer
 
@@ -184,9 +196,9 @@ class LayerStore:
         aufs and a layer without a parent: the sum. vfs: the full copy against the parent's. overlay: the
         upper directory against the merged view of the parent, which has the same lower directory.
         """
-        place = self.place(name)
-        present = [parent for parent in parents if parent in self.names]
-        if self.driver.sums_files or place is None or not present:
+        place = None if self.driver.sums_files else self.place(name)
+        present = [parent for parent in parents if parent in self.names] if place is not None else []
+        if place is None or not present:
             return None
         below = self.place(present[0])
         if below is None:
@@ -205,12 +217,17 @@ class LayerStore:
 
     def link(self, name: LayerId) -> Tree | None:
         """The short name of a layer, from its file `link` (overlay2 and fuse-overlayfs)."""
-        if self.driver.links is None:
-            return None
-        entry = (*self.driver.layers, name)
-        raw = self._reader.once("link", entry, lambda: self._reader.bytes((*entry, "link"), optional=True), None) or b""
-        short = raw.decode("ascii", "replace").strip()
-        return (*self.driver.links, short) if short.isalnum() else None
+        if self.driver.links is None or name in self._links:
+            return self._links.get(name)
+        before = self._reader.noted
+        link = self._short(self._reader.bytes((*self.driver.layers, name, "link"), optional=True) or b"")
+        if self._reader.noted == before:
+            self._links[name] = link
+        return link
+
+    def _short(self, raw: bytes) -> Tree | None:
+        name = raw.decode("ascii", "replace").strip()
+        return (*self.driver.links, name) if self.driver.links is not None and name.isalnum() else None
 
     def listed_parents(self, name: LayerId) -> Iterator[LayerId]:
         """The layers below one, nearest first, as the driver itself keeps them (aufs only)."""

@@ -180,6 +180,12 @@ class Reader:
         self.looked_at += len(found)
         return found
 
+    def holders(self, tree: Tree, names: Collection[str], inner: str, file: str = "") -> dict[str, bytes | None]:
+        """Those of many entries that have a directory in them, see `DataRoot.holders`; the rest is to be looked at."""
+        found = self.root.holders(tree, names, inner, file) if names else {}
+        self.looked_at += (2 if file else 1) * len(found)
+        return found
+
     def problem(self, reason: Reason, tree: Tree, detail: str = "", *, harmless: bool = False) -> None:
         """Count one problem under this reader's collector.
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from msgspec import Struct
 
@@ -23,7 +23,7 @@ from exporter.core.model import BuildCache, BuildRecord, Collector, LayerId, Lay
 from exporter.inventory.drivers import INIT
 from exporter.inventory.files.bolt import Bucket
 from exporter.inventory.files.reader import Reader
-from exporter.inventory.files.values import decode
+from exporter.inventory.files.values import value_in
 from exporter.inventory.layouts.layerdb_store import Database
 
 HOME: Tree = ("buildkit",)
@@ -48,7 +48,7 @@ OF_CONTAINERD = "containerd-"
 #: The records of such a snapshotter.
 RECORDS_FILE = "metadata_v2.db"
 _SHA256 = "sha256:"
-_NAME_OF, _COMMITTED, _CHAIN, _PARENT = map(attrgetter, ("name", "committed", "chain", "parent"))
+_NAME_OF, COMMITTED, _CHAIN, PARENT = map(attrgetter, ("name", "committed", "chain", "parent"))  # of a BuildSnapshot
 _NANOSECONDS = 1e9
 #: Of one record.
 _MOST_PARENTS = 4096
@@ -137,8 +137,8 @@ def _snapshots(bucket: Bucket) -> dict[str, BuildSnapshot]:
 
 def _records(reader: Reader, file: Tree, bucket: Bucket) -> tuple[tuple[str, Mapping[str, object]], ...]:
     """The records that have data of their own, with the values that are used here."""
-    found = ((name, one.values) for name, one in all_records(reader, file, bucket).items())
-    return tuple((name, values) for name, values in found if not values[_EQUAL.decode()])
+    found = all_records(reader, file, bucket).items()
+    return tuple([(name, one.values) for name, one in found if not one.values[_EQUAL]])
 
 
 def all_records(reader: Reader, file: Tree, bucket: Bucket) -> Mapping[str, StoredRecord]:
@@ -156,37 +156,50 @@ def all_records(reader: Reader, file: Tree, bucket: Bucket) -> Mapping[str, Stor
 
 
 def _decoded(bucket: Bucket) -> StoredRecord:
-    # One that was taken back is empty (buildkit cache/metadata/metadata.go, setValue).
-    decoded = {value: decode(raw) for value in _VALUES if (raw := bucket.values.get(value))}
-    values = {value.decode(): _plain((decoded.get(value) or {}).get("value")) for value in _VALUES}
-    return StoredRecord(values, None in decoded.values())
+    values, damaged = _NO_VALUES.copy(), False
+    for key, raw in bucket.values.items():
+        name = _VALUES.get(key)
+        # One that was taken back is empty (buildkit cache/metadata/metadata.go, setValue).
+        if name is None or not raw:
+            continue
+        try:
+            values[name] = _plain(value_in(raw))
+        except ValueError:
+            damaged = True
+    return StoredRecord(values, damaged)
 
 
 def _plain(value: object) -> object:
     """A string, a number, or the strings of a list; True for all else that is something, which is not used."""
-    if isinstance(value, list):
-        return tuple(sys.intern(one) for one in value[:_MOST_PARENTS] if isinstance(one, str))
     if isinstance(value, str):
         return sys.intern(value)  # of many records it is the same
-    return value if value is None or isinstance(value, int | float) else bool(value)
+    if value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, list):
+        return tuple(sys.intern(one) for one in value[:_MOST_PARENTS] if isinstance(one, str))
+    return bool(value)
 
 
-_EQUAL = b"cache.equalMutable"
-_VALUES = (
-    _EQUAL,
-    b"cache.recordType",
-    b"cache.createdAt",
-    b"cache.lastUsedAt",
-    b"cache.usageCount",
-    b"cache.snapshot",
-    b"snapshot.size",
-    b"cache.blob",
-    b"cache.blobonly",
-    b"cache.parent",
-    b"cache.mergeParents",
-    b"cache.lowerDiffParent",
-    b"cache.upperDiffParent",
+_EQUAL = "cache.equalMutable"
+_NO_VALUES: dict[str, object] = dict.fromkeys(
+    (
+        _EQUAL,
+        "cache.recordType",
+        "cache.createdAt",
+        "cache.lastUsedAt",
+        "cache.usageCount",
+        "cache.snapshot",
+        "snapshot.size",
+        "cache.blob",
+        "cache.blobonly",
+        "cache.parent",
+        "cache.mergeParents",
+        "cache.lowerDiffParent",
+        "cache.upperDiffParent",
+    )
 )
+#: Their names, by how they are written in the database.
+_VALUES = {name.encode(): name for name in _NO_VALUES}
 
 
 #: What is known of a record: its name, its values, and its snapshot.
@@ -213,7 +226,8 @@ def build_cache(
         snapshot = builds.snapshots.get(key)
         records.append(known(name, values, snapshot) or _record(name, values, snapshot, databases, imaged))
     content, files = (_CONTENT,) if present else (), (HOME,) if present else ()
-    needs, holds = ({one.driver: some.needs(one) for one in databases} for some in (everything, of_records))
+    needs = {one.driver: everything.needs(one) for one in databases}
+    holds = needs if of_records is everything else {one.driver: of_records.needs(one) for one in databases}
     return BuildCache(tuple(records), needs, holds, content, files, builds.history)
 
 
@@ -227,13 +241,13 @@ class _Names(NamedTuple):
     def of(cls, snapshots: Collection[BuildSnapshot]) -> "_Names":
         """What these name."""
         names = {*map(_NAME_OF, snapshots)}
-        directories = names.union(map(_COMMITTED, snapshots))
-        return cls(directories, names.union(map(_CHAIN, snapshots), map(_PARENT, snapshots)))
+        directories = names.union(map(COMMITTED, snapshots))
+        return cls(directories, names.union(map(_CHAIN, snapshots), map(PARENT, snapshots)))
 
     def needs(self, database: Database) -> frozenset[LayerId]:
         """The layers of a driver that they need."""
         directories, tops = self
-        found = {*database.store.names.intersection(map(LayerId, directories))}
+        found = {*database.store.names.intersection(cast("set[LayerId]", directories))}
         found.update(
             name for name in database.store.names if name.endswith(INIT) and name.removesuffix(INIT) in directories
         )
@@ -247,7 +261,9 @@ def _held(builds: Builds, everything: _Names, keys: set[str]) -> _Names:
     A prune removes the record of an image's layer, and leaves the snapshot that names the layer. It holds nothing.
     """
     if builds.snapshots.keys() <= keys:  # then nothing needs to be walked
-        others = keys.union(map(_PARENT, builds.snapshots.values())).difference(builds.snapshots, ("",))
+        others = keys.union(map(PARENT, builds.snapshots.values())).difference(builds.snapshots, ("",))
+        if not others:
+            return everything
         return _Names(everything.directories | others, everything.tops | others)
     pending, found = list(keys), dict[str, BuildSnapshot]()
     while pending:

@@ -90,8 +90,8 @@ def describe_layer(
     known = store.described(name, of)
     if known is not None:
         return known
-    unknown = Layer(store.driver.name, name, use, size_known=False)
-    return store.describe(name, of, lambda: _describe(store, name, use, parents, recorded), unknown)
+    layer = store.describe(name, of, partial(_describe, store, name, use, parents, recorded))
+    return Layer(store.driver.name, name, use, size_known=False) if layer is None else layer
 
 
 @lru_cache(64)

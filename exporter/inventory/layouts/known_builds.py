@@ -1,7 +1,6 @@
 """What is made of BuildKit's databases and of the layers, from one reading to the next."""
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from operator import is_
 
 from msgspec import Struct, field
@@ -10,7 +9,7 @@ from msgspec.structs import replace
 from exporter.core.model import BuildCache, BuildRecord, LayerId
 from exporter.inventory.drivers import INIT
 from exporter.inventory.layouts import buildkit
-from exporter.inventory.layouts.buildkit import Builds, BuildSnapshot, Known, snapshot_of
+from exporter.inventory.layouts.buildkit import COMMITTED, PARENT, Builds, BuildSnapshot, Known, snapshot_of
 from exporter.inventory.layouts.layerdb_store import Database
 
 
@@ -50,14 +49,14 @@ class KnownBuilds(Struct):
     def _make(self, builds: Builds, databases: Sequence[Database], renewed: set[str] | None, *, present: bool) -> None:
         """Make all of it. `renewed`: the directories of which something else may be known; None: all else may be."""
         before, snapshots = self._builds.snapshots, builds.snapshots
-        same = {name: old for name, new in snapshots.items() if (old := before.get(name)) == new}
-        builds = replace(builds, snapshots={**snapshots, **same})
+        if before:
+            same = {name: old for name, new in snapshots.items() if (old := before.get(name)) == new}
+            builds = replace(builds, snapshots={**snapshots, **same})
         known = self._known(databases, renewed) if renewed is not None else lambda *_: None
         self.cache = buildkit.build_cache(builds, databases, present, known)
         self.parents = {one.driver: buildkit.parents(builds, one) for one in databases}
-        keys = (snapshot_of(*one) for one in builds.records)
-        others = ((one.committed, one.parent) for one in snapshots.values())
-        self._names = frozenset(snapshots).union(keys, chain.from_iterable(others))
+        keys, others = (snapshot_of(*one) for one in builds.records), snapshots.values()
+        self._names = frozenset(snapshots).union(keys, map(COMMITTED, others), map(PARENT, others))
         self._builds = builds
 
     def _known(self, databases: Sequence[Database], renewed: set[str]) -> Known:

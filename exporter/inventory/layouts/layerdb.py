@@ -204,8 +204,9 @@ class LayerdbPart:
         for name in held:
             names.setdefault(name, Use.CONTAINER)
         found = {name: describer(name, use) for name, use in names.items() if database.has(name)}
+        found.update((name, replace(found[name], held=held[name])) for name in held.keys() & found)
         return Claims(
-            {name: replace(layer, held=held[name]) if name in held else layer for name, layer in found.items()},
+            found,
             pending=[lambda: database.moving],
             references=[*database.references(), ("containers",), buildkit.HOME, buildkit.SNAPSHOTS],
             doubts=[lambda: database.doubtful or self._builds.doubtful],

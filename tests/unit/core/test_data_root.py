@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.core.data_root import DataRoot, UnreadableError
+from exporter.core.data_root import MAX_FILE_BYTES, DataRoot, UnreadableError
 from exporter.core.measured import Tree, root_of
 
 
@@ -159,3 +159,27 @@ def test_modes_of_entries_are_those_of_lstat(tmp_path: Path) -> None:
             root.modes(("a", "link"), ("x",))
         with pytest.raises(FileNotFoundError):
             root.modes(("b",), ("x",))
+
+
+def test_holders_are_directories_with_a_directory_in_them(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    for name in ("one", "two", "unnamed", "piped", "large", "itself", "around"):
+        (store / name / "diff").mkdir(parents=True)
+        (store / name / "link").write_text(name)
+    (store / "unnamed/link").unlink()
+    (store / "piped/link").unlink()
+    os.mkfifo(store / "piped/link")
+    os.truncate(store / "large/link", MAX_FILE_BYTES + 1)
+    (store / "bare").mkdir()
+    (store / "file").touch()
+    (store / "elsewhere").symlink_to("one")
+    (store / "led").mkdir()
+    (store / "led/diff").symlink_to("../one/diff")
+    names = sorted(os.listdir(store))
+    with DataRoot(str(tmp_path)) as root:
+        root.mounts = frozenset([("store", "itself"), ("store", "around", "diff", "x"), ("store",)])
+        found = root.holders(("store",), [*names, "gone"], "diff", "link")
+        assert found == {"one": b"one", "two": b"two", "unnamed": None, "piped": None, "large": None}
+        assert root.holders(("store",), ["one", "bare"], "diff") == {"one": None}
+        assert root.holders(("gone",), ["one"], "diff") == root.holders(("store", "elsewhere"), ["one"], "diff") == {}
+    assert root.silent == set()

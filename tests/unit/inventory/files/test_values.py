@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.inventory.files.values import decode
+from exporter.inventory.files.values import decode, value_in
 
 _TEXTS = st.text(st.characters(exclude_categories=()), max_size=5)
 _VALUES = st.recursive(
@@ -58,6 +58,39 @@ def test_what_is_seldom(raw: bytes, value: object) -> None:
     found = decode(raw)
     assert found == {"a": value}
     assert type(found["a"]) is type(value)
+
+
+@given(content=st.dictionaries(_TEXTS | st.just("value"), _VALUES, max_size=3), plain=st.booleans())
+def test_one_value_is_read_as_with_the_others(content: dict[str, object], plain: bool) -> None:
+    raw = json.dumps(content, ensure_ascii=plain).encode("utf-8", "surrogatepass")
+    found = decode(raw)
+    assert found is not None
+    assert repr(value_in(raw)) == repr(found.get("value"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b'{"value":1700000000000000000,"index":"\xff"}', 1_700_000_000_000_000_000),
+        (b'{"value":9223372036854775807}', 2**63 - 1),
+        (b'{"value":9223372036854775808}', 2.0**63),
+        (b'{"value":-9223372036854775808}', -(2.0**63)),
+        (b'{"value":' + b"9" * 400 + b"}", math.inf),
+        (b'{"value":[1e400]}', [math.inf]),
+        (b'{"value":1,"value":"a"}', "a"),
+        (b'{"val\\u0075e":true}', True),
+    ],
+)
+def test_values_that_are_seldom(raw: bytes, value: object) -> None:
+    assert value_in(raw) == (decode(raw) or {})["value"] == value
+    assert type(value_in(raw)) is type(value)
+
+
+@pytest.mark.parametrize("raw", [b"", b"1", b'["value"]', b'{"value":1', b'{"value":1,"a":01}', b'{"value":NaN}'])
+def test_there_is_no_value_in_what_is_no_object(raw: bytes) -> None:
+    assert decode(raw) is None
+    with pytest.raises(ValueError, match="not a JSON object"):
+        value_in(raw)
 
 
 @pytest.mark.parametrize(
