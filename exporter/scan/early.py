@@ -9,7 +9,7 @@ away, and a scan reads what it has listed: so what it takes for complete was so 
 databases say nothing of that: a snapshot that is complete for good is a layer of `layerdb`, and others may change.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 
 from msgspec import Struct, field
@@ -38,17 +38,6 @@ class EarlyTrees(Struct, frozen=True):
         except OSError:
             same = False
         return self.lots if same else []
-
-
-def claim(lots: Iterable[Lot], trees: Collection[Tree], exclusions: Exclusions) -> list[Lot]:
-    """Note in lots which of their trees are wanted, and are measured with these exclusions; return lots with such."""
-    for lot in lots:
-        store = exclusions.at(lot.tree)
-        for tree, prune in lot.trees:
-            planned = store.at(tree[len(lot.tree) :])
-            if (planned is prune or planned.leaves_out_as(prune)) and tree in trees:
-                lot.wanted.add(tree)
-    return [lot for lot in lots if lot.wanted]
 
 
 def early_trees(root: DataRoot, areas: RootAreas, give: Callable[[list[Task]], object]) -> EarlyTrees:

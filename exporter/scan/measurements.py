@@ -1,7 +1,7 @@
 """The figures of the trees of a plan, and the trees that could not be measured."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from exporter.core.data_root import DataRoot
 from exporter.core.dirty import Dirty
@@ -87,11 +87,11 @@ class Measurements:
             self._touched, self._made = set(), frozenset(made)
         return self._sums
 
-    def _touch(self, tree: Tree) -> None:
-        """Note that the figures of a tree are about to be others."""
+    def _touch(self, trees: Iterable[Tree]) -> None:
+        """Note that the figures of trees are about to be others."""
         if self.measured is self._sums:
             self.measured = dict(self._sums)
-        self._touched.add(tree)
+        self._touched.update(trees)
 
     def doubtful(self, linked: Collection[Tree]) -> bool:
         """Whether `linked` trees have unaccounted inodes, and the plan does not explain with which trees they share."""
@@ -233,17 +233,22 @@ class Measurements:
             self.changes += 1
         return result.measured is None or before is None or before.usage != result.measured.usage
 
-    def note_found(self, found: Mapping[Tree, Measured]) -> None:
-        """Note the figures of many trees that could be read whole, and have no links."""
-        for tree, measured in found.items():
-            before = self.measured.get(tree)
-            if tree in self._problems:
-                del self._problems[tree]
-                self.changes += 1
-            self._stale.discard(tree)
-            self._partial.discard(tree)
-            self._remember(tree, measured, before)
-            self.changes += before is None or _differs(before, measured)
+    def note_found(self, found: Mapping[Tree, Measured]) -> dict[Tree, bool]:
+        """Note the figures of many trees that were read whole and have no links; return whether each has another size.
+
+        Nothing is known of them most often: that is noted of all together.
+        """
+        if any(not one.keys().isdisjoint(found.keys()) for one in (self.measured, self._problems)):
+            nowhere = Collector.DIRECTORIES  # where there is no trouble, it is noted nowhere
+            return {tree: self.note_result(Result(Task(tree), one), nowhere) is True for tree, one in found.items()}
+        for doubtful in (self._stale, self._partial):
+            doubtful.difference_update(found)
+        self._touch(found)
+        self.measured.update(found)
+        for measured in found.values():
+            self.allocated[measured.device] += measured.usage.allocated
+        self.changes += len(found)
+        return dict.fromkeys(found, True)
 
     def refuse_excess(self, result: Result) -> None:
         """Make a result an error that has more links to other trees than are remembered of all trees together."""
@@ -259,7 +264,7 @@ class Measurements:
     def _remember(self, tree: Tree, measured: Measured, before: Measured | None) -> None:
         if measured.links.blocks or self._link_bytes:
             self._count_links(tree, measured.links.packed_size)
-        self._touch(tree)
+        self._touch((tree,))
         if before is not None:
             self.allocated[before.device] -= before.usage.allocated
         self.allocated[measured.device] += measured.usage.allocated
@@ -268,7 +273,7 @@ class Measurements:
     def _forget(self, tree: Tree) -> None:
         if self._link_bytes:
             self._count_links(tree, 0)
-        self._touch(tree)
+        self._touch((tree,))
         if (before := self.measured.pop(tree, None)) is not None:
             self.allocated[before.device] -= before.usage.allocated
 

@@ -37,7 +37,7 @@ from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Lot, LotResult, Result, Task
 from exporter.scan.binds import Binds
 from exporter.scan.disks import LayerHomes, disks_of, further_roots, has_subvolumes
-from exporter.scan.early import EarlyTrees, claim, early_trees
+from exporter.scan.early import EarlyTrees, early_trees
 from exporter.scan.hard_links import gained_links
 from exporter.scan.in_use import written_now
 from exporter.scan.measurements import Measurements
@@ -274,7 +274,8 @@ class Scanner:
         self._listings.end()
         comparisons = self._measurements.comparisons(wanted, unknown=True)
         first = () if self._complete else written_now(self.inventory)
-        begun = claim(early.begun(root), wanted, plan.exclusions)
+        for lot in (begun := early.begun(root)):
+            lot.claim(wanted, plan.exclusions)
         left = (wanted | linked).difference(*(lot.wanted for lot in begun))
         tasks = self._measurements.tasks(left, comparisons, pace=1.0, first=first)
         self._start(trigger, stats, tasks, whole=dirty.everything, begun=begun)
@@ -434,13 +435,14 @@ class Scanner:
     def _note_lot(self, run: ScanRun, lot: Lot, result: LotResult) -> None:
         """Note what was found of a lot, where it is wanted; its run goes on with what is left."""
         collectors, wanted, entries = self.plan.trees, lot.wanted, Counter[Collector]()
-        found = {tree: known for tree, known in result.found.items() if tree in wanted and tree in collectors}
+        found = result.found
+        if not (found.keys() <= wanted and found.keys() <= collectors.keys()):
+            found = {tree: known for tree, known in found.items() if tree in wanted and tree in collectors}
         for tree, known in found.items():
             entries[collectors[tree]] += known.entries
         for collector, count in entries.items():
             run.spend(collector, count)
-        self._measurements.note_found(found)
-        run.grew.update(dict.fromkeys(found, True))
+        run.grew.update(self._measurements.note_found(found))
         self._runs.go_on(run, [task for task in result.left if task.tree in wanted])
 
     def _count_run(self, run: ScanRun) -> Collection[Collector]:

@@ -329,7 +329,7 @@ def test_a_lot_is_what_its_trees_are(top: Path) -> None:
         _use(pool, top)
         lot = _lot("store", names, _without("_data"), ("_data",))
         figures, failed = _of_lot(pool, lot)
-        expected = {tree: measure(root, tree, prune, lambda *_: None) for tree, prune in lot.trees if tree in figures}
+        expected = {tree: measure(root, tree, lot.prune_of(tree), lambda *_: None) for tree in figures}
     assert figures == expected
     assert failed == {("store", "gone"), ("store", "gone", "_data"), ("store", "file", "_data")}
     assert len(figures) == 7

@@ -81,10 +81,10 @@ class LocalPool(Pool):
     def _lot(self, root: DataRoot, lot: Lot) -> Result:
         found: dict[Tree, Measured] = {}
         left: list[Task] = []
-        for tree, prune in lot.trees:
-            small = measure_small(root, tree, prune)
+        for tree in lot.trees:
+            small = measure_small(root, tree, lot.prune_of(tree))
             if small is None:
-                left.append(Task(tree, prune))
+                left.append(Task(tree, lot.prune_of(tree)))
             else:
                 identity, sums = small
                 found[tree] = Total.of(sums, []).result(identity)

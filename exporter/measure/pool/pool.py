@@ -267,14 +267,14 @@ class Pool:
     def _measured_lot(self, lot: Task, rows: bytes = b"") -> None:
         """Take what was measured of a lot, and measure the rest of it tree by tree."""
         assert isinstance(lot, Lot), "only these are answered so"
-        trees, found, entries = [*lot.trees], dict[Tree, Measured](), 0
+        trees, found, entries = lot.trees, dict[Tree, Measured](), 0
         for number, device, inode, changed, size, blocks, inodes, seen, skipped in unpack_rows(rows):
             usage = usage_of(size, 512 * blocks, inodes)
-            found[trees[number][0]] = Measured(usage, (device, inode, changed), NO_LINKS, seen, skipped)
+            found[trees[number]] = Measured(usage, (device, inode, changed), NO_LINKS, seen, skipped)
             entries += seen
         self._entries += entries
         lot.attempt += 1
-        left = [Task(tree, prune, pace=lot.pace) for tree, prune in trees if tree not in found]
+        left = [Task(tree, lot.prune_of(tree), pace=lot.pace) for tree in trees if tree not in found]
         self._finished.append(Result(lot, entries=entries, of_lot=LotResult(found, left)))
         for task in left:
             self._put(task, None, paced=False)

@@ -109,10 +109,28 @@ class Lot(Task):
         return [(tree, self.key) for tree in self.wanted]
 
     @property
-    def trees(self) -> Iterator[tuple[Tree, Exclusions]]:
-        """The trees, each with what is left out of it, in the order of their numbers."""
-        for _, tree in self.order(0).trees():
-            yield tree, self.prune if len(tree) == len(self.tree) + 1 else NOTHING
+    def trees(self) -> list[Tree]:
+        """Its trees, in the order of their numbers."""
+        return [tree for _, tree in self.order(0).trees()]
+
+    def prune_of(self, tree: Tree) -> Exclusions:
+        """What is left out of one of its trees."""
+        return self.prune if len(tree) == len(self.tree) + 1 else NOTHING
+
+    def claim(self, trees: set[Tree], exclusions: Exclusions) -> None:
+        """Note that its figures are wanted for these trees, as far as it leaves out the same as `exclusions`."""
+        below = exclusions.at(self.tree).below
+        if not below and self.prune is NOTHING:
+            self.wanted = trees & {*self.trees}
+            return
+        inner = self.inner
+        for name in self.names:
+            planned = below.get(name, NOTHING)
+            if planned is self.prune or planned.leaves_out_as(self.prune):
+                self.wanted.add((*self.tree, name))
+            if inner and planned.at(inner).leaves_out_as(NOTHING):
+                self.wanted.add((*self.tree, name, *inner))
+        self.wanted &= trees
 
     def order(self, number: int) -> MeasureLot:
         """The order for a worker."""

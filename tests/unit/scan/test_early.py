@@ -106,7 +106,7 @@ def test_layers_do_not_wait_for_the_databases_of_buildkit(tmp_path: Path, pool: 
     own: set[Tree] = {("overlay2", "step1"), ("overlay2", "step1", "diff")}
     with open_root(str(root)) as opened:
         lots = early_trees(opened, find_areas(opened), list).lots
-        assert {tree for lot in lots for tree, _ in lot.trees} >= own
+        assert {tree for lot in lots for tree in lot.trees} >= own
     scanner = Scanner(str(root), 600, pool)
     scanner.begin(Trigger.STARTUP, Dirty(everything=True), whole=True)
     assert scanner.plan.trees.keys() >= own
@@ -120,7 +120,7 @@ def test_nothing_is_touched_in_which_or_around_which_something_is_mounted(tmp_pa
         given: list[Task] = []
         lots = early_trees(root, find_areas(root), given.extend).lots
     assert given == lots
-    trees = [tree for lot in lots for tree, _ in lot.trees]
+    trees = [tree for lot in lots for tree in lot.trees]
     assert {tree for tree in trees if tree[0] in ("volumes", "overlay2")} == {
         ("volumes", "c"),
         ("volumes", "c", "_data"),
