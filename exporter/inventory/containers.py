@@ -67,13 +67,13 @@ def _resolved(reader: Reader, resolver: MountResolver, container: Container) -> 
 
 def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId, Container]) -> Container:
     home = (*CONTAINERS.path, container)
-    if reader.is_link(home):  # an engine follows it
+    names = {*reader.names(home)}
+    if home in reader.links:  # an engine follows it
         return previous.get(container) or Container("", container, metadata=(home,))
-    names = reader.names(home)
-    whole = _CONFIGS[1] in names or {_CONFIGS[0], _HOST_CONFIG} <= {*names}
+    whole = _CONFIGS[1] in names or names.issuperset((_CONFIGS[0], _HOST_CONFIG))
     if not whole and is_young(reader.root, home):  # an engine makes, or removes, the directory just now
         reader.wait()
-        names = reader.names(home)
+        names = {*reader.names(home)}
     name = next((name for name in _CONFIGS if name in names), "") or _newest_config(reader)
     config = reader.json((*home, name))
     if name == _CONFIGS[0] and _HOST_CONFIG not in names:  # older engines wrote none for some containers
@@ -103,13 +103,14 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
         log = replace(before.log, files=log.files) if asked is None else log
         return replace(before, log=log, unloaded=unloaded)
     image, labels = text(config, "Image").removeprefix("sha256:"), table(config, "Config", "Labels")
+    started = moment(config, "State", "StartedAt")
     return Container(
         driver=text(config, "Driver"),
         id=container,
         name=text(config, "Name").removeprefix("/"),
         image_id=ImageId(image) if is_id(image) else None,
         image=text(config, "Config", "Image"),
-        state=_state(config),
+        state=_state(config, started),
         created=moment(config, "Created"),
         finished=moment(config, "State", "FinishedAt"),
         log=log,
@@ -122,7 +123,7 @@ def _read(reader: Reader, container: ContainerId, previous: Mapping[ContainerId,
         volumes_from=volumes_from(config, host),
         origin=origin(config),
         pid=_pid(config),
-        started=moment(config, "State", "StartedAt"),
+        started=started,
         waits_unwritten=_waits_unwritten(config, host, old=name != _CONFIGS[0]),
         checkpoints=(*home, "checkpoints")
         if "checkpoints" in names and reader.is_directory((*home, "checkpoints"))
@@ -154,7 +155,7 @@ def _pid(config: Json) -> int:
     return pid if type(pid) is int and 0 < pid < _LARGEST_PID else 0
 
 
-def _state(config: Json) -> ContainerState:
+def _state(config: Json, started: float | None) -> ContainerState:
     """As StateString of Docker 1.9; `State` before 1.6 has no Dead, and a StartedAt of zero is `created`."""
     state = table(config, "State")
     if not state:
@@ -167,7 +168,7 @@ def _state(config: Json) -> ContainerState:
         return ContainerState.REMOVING
     if flag(state, "Dead"):
         return ContainerState.DEAD
-    return ContainerState.EXITED if moment(state, "StartedAt") is not None else ContainerState.CREATED
+    return ContainerState.EXITED if started is not None else ContainerState.CREATED
 
 
 def _writable_limit(host: Json) -> int | None:

@@ -234,7 +234,7 @@ def _age(root: DataRoot, tree: Tree) -> float:
 
 def _names_directory(store: LayerStore, word: str) -> bool:
     """Whether an engine can have written this: also the beginning of a name could be that of a directory."""
-    return _DIRECTORY.fullmatch(word) is not None and (_GIVEN.fullmatch(word) is not None or word in store.names)
+    return _GIVEN.fullmatch(word) is not None or (word in store.names and _DIRECTORY.fullmatch(word) is not None)
 
 
 def _entry(reader: Reader, store: LayerStore, entries: Tree, name: str) -> LayerEntry:
@@ -301,17 +301,17 @@ def _mount(reader: Reader, store: LayerStore, mounts: Tree, name: str) -> MountE
 def _read_mount(reader: Reader, store: LayerStore, tree: Tree) -> MountEntry:
     """Read one entry of `mounts`. An engine does not load a container whose entry is not `good`."""
     raw = {name: reader.bytes((*tree, name), optional=name != "mount-id") for name in ("mount-id", "init-id", "parent")}
-    words = {name: _word(text) for name, text in raw.items() if text is not None}
-    good = "mount-id" in words
-    for name, word in words.items():
-        fits = hex_digits(word) if name == "parent" else _names_directory(store, word)
-        if not fits:
+    found: dict[str, str] = {}
+    for name, word in ((name, _word(text)) for name, text in raw.items() if text is not None):
+        fits = hex_digits(word) if name == "parent" else word if _names_directory(store, word) else ""
+        if fits:
+            found[name] = fits
+        else:
             wanted = "not a SHA-256 digest" if name == "parent" else "names no directory"
             reader.problem(Reason.DECODE, (*tree, name), wanted)
-            good = False
-    layer, init = (words.get(name, "") for name in ("mount-id", "init-id"))
-    named = [LayerId(name) if _names_directory(store, name) else None for name in (layer, init)]
-    return MountEntry(named[0], named[1], hex_digits(words.get("parent", "")), good)
+    layer, init = (LayerId(found[name]) if name in found else None for name in ("mount-id", "init-id"))
+    good = layer is not None and all(text is None or name in found for name, text in raw.items())
+    return MountEntry(layer, init, found.get("parent", ""), good)
 
 
 def hex_digits(digest: str) -> str:
