@@ -35,6 +35,8 @@ from exporter.schedule.watcher import Watcher, limit
 _IDENTITY_SECONDS = 1.0
 #: A change that a look finds counts as missed by the watches if no event for it comes within this time.
 _LATE_EVENT_SECONDS = 0.5
+#: For so long at most a look waits for a scan that would find the same.
+_LATE_LOOK_SECONDS = 5.0
 #: After so long without progress, a scan is published without the trees that are still being measured.
 _STALLED_SECONDS = 5.0
 
@@ -131,7 +133,7 @@ class Scheduler:
         """When there is more to do than to look whether the root is still there."""
         times = [math.inf]
         if self._live:
-            times.append(self._next_comparison)
+            times.append(self._look_at)
             if self._unconfirmed is not None:
                 times.append(self._unconfirmed[0])
             now = time.monotonic()
@@ -164,7 +166,7 @@ class Scheduler:
                 self._scan_findings(now)
             if now >= self._classify_at(now):
                 self._begin(Trigger.RECONCILE, Dirty())
-            if now >= self._next_comparison:
+            if now >= self._look_at:
                 self._next_comparison = now + self._config.watch.look_interval
                 self._find_changes(now)
             if now >= self._audits.next_time(now):
@@ -235,6 +237,16 @@ class Scheduler:
         due = self._next_orphan
         return min(max(due, now + self._budget.wait()), due + self._config.watch.look_interval)
 
+    @property
+    def _look_at(self) -> float:
+        """When to look for changes without an event.
+
+        Later where a scan is about to read, or to measure, what events have told: a look would go through it as well,
+        and a scan of which only a part is measured would be published.
+        """
+        late = self._debounce.due is not None or self._unfinished
+        return self._next_comparison + (_LATE_LOOK_SECONDS if late else 0)
+
     def _scan(self, now: float) -> None:
         """Scan the entries that events have reported."""
         trigger, self._trigger = self._trigger, Trigger.EVENT
@@ -265,7 +277,7 @@ class Scheduler:
             return
         self._short = False
         if found != self._areas:
-            self._next_comparison = time.monotonic()  # a new area is to be watched
+            self._next_comparison = -math.inf  # a new area is to be watched, before the end of the scan
 
     def _scan_later(self, error: Exception) -> None:
         """Keep what is known, and scan everything as soon as this process can: it had no descriptors or memory."""
@@ -369,5 +381,9 @@ class Scheduler:
         if done and not self._live:
             self._live = True
             self._audits.check_free_space(now)
-        foreground = [one for one in self._scanner.runs if one.trigger is not Trigger.AUDIT and not one.reported]
-        self.news = self.news or (bool(done) and not foreground)
+        self.news = self.news or (bool(done) and not self._unfinished)
+
+    @property
+    def _unfinished(self) -> bool:
+        """Whether a scan is under way that is published when it is done. Audits are none."""
+        return any(one.trigger is not Trigger.AUDIT and not one.reported for one in self._scanner.runs)

@@ -12,7 +12,9 @@ from exporter.core.model import Counters, Trigger
 from exporter.demo.writer import State
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
+from exporter.schedule import scheduler
 from exporter.schedule.event_reader import EventReader
+from exporter.schedule.findings import Findings
 from exporter.schedule.scheduler import Scheduler
 from tests.support.product import process_of
 from tests.support.roots import GraphRoot, graph_root, hex_id
@@ -145,6 +147,28 @@ def test_what_events_have_told_is_no_finding_of_a_later_look(built: GraphRoot, k
     before = kept.scheduler.reconciler._comparisons
     kept.turn_until(lambda: kept.scheduler.reconciler._comparisons > before + 10)  # by then all findings are counted
     assert kept.counters.missed == 0
+
+
+def test_a_look_leaves_to_a_scan_what_events_have_told(
+    built: GraphRoot, keep: _Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes when the scan has ended: it would list the same stores again, and a part of the figures be published."""
+    monkeypatch.setattr(scheduler, "_LATE_LOOK_SECONDS", DEADLINE)  # however slow the machine is
+    kept = keep(built.path, look_interval=0.05)
+    kept.turn_until(lambda: kept.layers() == 1 and not kept.scanner.runs)
+    compare = kept.scheduler.reconciler.compare_signatures
+    looks: list[tuple[bool, bool]] = []
+
+    def look(*known: Any, **more: Any) -> Findings:
+        found = compare(*known, **more)
+        looks.append((bool(found.stores), bool(kept.scanner.runs)))
+        return found
+
+    kept.scheduler.reconciler.compare_signatures = look  # type: ignore[method-assign]
+    (built.path / "volumes/new/_data").mkdir(parents=True)
+    kept.scheduler.watcher.mailbox.add(("volumes", "new"))  # its event, before the next look
+    kept.turn_until(lambda: "new" in kept.volumes() and len(looks) > 1)
+    assert set(looks) == {(False, False)}
 
 
 @pytest.mark.parametrize("store", ["volumes", "image/overlay2/layerdb/sha256"])
