@@ -54,8 +54,8 @@ class Metadata:
         self._found = Problems()
         #: The containers whose logs were read last.
         self._asked: tuple[Container, ...] = ()
-        #: Whether all logs could be read.
-        self._logs_read = False
+        #: The containers whose logs could not be read when they were asked for last. Each look and scan asks again.
+        self._unread: Collection[ContainerId] = ()
 
     def read(self, root: DataRoot, dirty: Dirty, stats: ScanStats) -> None:
         """Read the dirty objects."""
@@ -96,10 +96,10 @@ class Metadata:
             return replace(inventory, containers=unknown, knowledge=known)
 
     def _with_news(self, dirty: Dirty) -> list[Container]:
-        """The containers whose logs may have changed; all of them where one could not be read the last time."""
-        if dirty.everything or not self._logs_read:
+        """The containers whose logs may have changed, or could not be read the last time."""
+        if dirty.everything:
             return [*self.inventory.containers]
-        names = {entry[-1] for entry in dirty.entries if entry[:-1] == CONTAINERS.path}
+        names = {entry[-1] for entry in dirty.entries if entry[:-1] == CONTAINERS.path}.union(self._unread)
         names.update(one.id for one in (*self._running(), *change(self._asked, self.inventory.containers).added))
         return [one for one in self.inventory.containers if one.id in names]
 
@@ -110,10 +110,8 @@ class Metadata:
         """
         asked = self._with_news(dirty)
         gone = {one.id for one in (*change(self._asked, self.inventory.containers).removed, *asked)}
-        before = len(self._found.kept), self._found.total
-        self._note_logs(_log_sizes(root, asked, self._found), gone)
+        self._note_logs(self._log_sizes(root, asked, self._found), gone)
         self._asked = self.inventory.containers
-        self._logs_read = before == (len(self._found.kept), self._found.total)
         note_silent(root, self._found)
         for (collector, reason), count in self._found.counts.items():
             stats.fail(collector, reason, count)
@@ -121,7 +119,7 @@ class Metadata:
         self.problems = self._found.kept
 
     def read_log_sizes(self, root: DataRoot, *, everything: bool) -> set[Tree]:
-        """Read the sizes of logs: of containers that may run, or all (`everything`).
+        """Read the sizes of logs: of containers that may run and of those not read before, or all (`everything`).
 
         Returns the directories of the containers whose log has changed.
         """
@@ -131,16 +129,23 @@ class Metadata:
         asked = self._running()
         if everything:
             asked = self.inventory.containers
-        elif asked is not ran:
-            ids = {one.id for one in (*ran, *asked)}
+        elif asked is not ran or self._unread:
+            ids = {one.id for one in (*ran, *asked)}.union(self._unread)
             asked = tuple(one for one in self.inventory.containers if one.id in ids)
-        found = _log_sizes(root, asked, Problems())
+        found = self._log_sizes(root, asked, Problems())
         among = before.keys() | found.keys() if everything else {one.id for one in asked}
         changed = {key for key in among if before.get(key) != found.get(key)}
         if changed:
             self._note_logs({key: found[key] for key in changed if key in found}, changed)
             self.changes += 1
         return {(*CONTAINERS.path, key) for key in changed}
+
+    def _log_sizes(self, root: DataRoot, containers: Iterable[Container], problems: Problems) -> dict[ContainerId, int]:
+        logs = ((one, one.log.files) for one in containers if not one.log_deleted)
+        known = {one.id: files for one, files in logs if files or (files is not None and one.log.driver)}
+        found = log_sizes(root, CONTAINERS.path, known, lambda why, at: problems.add(Collector.CONTAINERS, why, at))
+        self._unread = () if len(found) == len(known) else known.keys() - found.keys()
+        return found
 
     def _note_logs(self, found: Mapping[ContainerId, int], gone: Collection[ContainerId]) -> None:
         """Note the sizes of some logs. Those of others that are `gone` are forgotten."""
@@ -182,9 +187,3 @@ def _nothing_known(root: DataRoot, found: Problems, kind: str) -> Inventory:
     except OSError:
         directories = ()
     return Inventory(directories=directories, knowledge=Knowledge(tuple(Gap(one, ".", _WHY + kind) for one in Input)))
-
-
-def _log_sizes(root: DataRoot, containers: Iterable[Container], problems: Problems) -> dict[ContainerId, int]:
-    logs = ((one, one.log.files) for one in containers if not one.log_deleted)
-    known = {one.id: files for one, files in logs if files or (files is not None and one.log.driver)}
-    return log_sizes(root, CONTAINERS.path, known, lambda why, at: problems.add(Collector.CONTAINERS, why, at))

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from exporter.core.dirty import Dirty
 from exporter.core.measured import Tree
+from exporter.core.model import Trigger
 from exporter.demo.writer import State
 from exporter.scan.scanner import Scanner
 from tests.support.local_pool import LocalPool
@@ -81,3 +83,30 @@ def test_a_log_of_a_container_that_came_is_read_from_then_on(host: _Host) -> Non
     host.scanner.scan()
     host.write("new")
     assert host.look() == {_home("new")}
+
+
+def test_logs_that_a_look_could_not_read_are_read_at_the_next_one_and_at_the_next_scan(host: _Host) -> None:
+    containers, aside = host.built.path / "containers", host.built.path / "aside"
+    for again in (host.look, lambda: host.scanner.begin(Trigger.EVENT, Dirty())):
+        containers.rename(aside)
+        containers.symlink_to("aside")  # which is not followed
+        assert host.look(everything=True) == {_home("web"), _home("done")}
+        assert host.sizes() == {}
+        containers.unlink()
+        aside.rename(containers)
+        again()
+        assert host.sizes() == {"web": 1, "done": 1}
+
+
+def test_one_log_that_could_not_be_read_is_asked_for_until_it_can_be(host: _Host) -> None:
+    log = host.built.path / "containers" / hex_id("done") / f"{hex_id('done')}-json.log"
+    log.unlink()
+    log.mkdir()
+    assert host.look(everything=True) == {_home("done")}
+    for _ in range(2):
+        assert host.look() == set()
+        assert host.sizes() == {"web": 1}
+    log.rmdir()
+    log.write_bytes(b"longer")
+    assert host.look() == {_home("done")}
+    assert host.sizes() == {"web": 1, "done": 6}
