@@ -52,6 +52,8 @@ from exporter.measure.walk import Walk
 
 _SLICE_SECONDS = 0.01
 _PROGRESS_SECONDS = 0.2
+#: By so much the next report comes sooner where work is to be shared.
+_SOONER_SECONDS = _PROGRESS_SECONDS - SHARE_AFTER_SECONDS
 _REST_SECONDS = 0.5
 _PROBLEMS_KEPT = 100
 #: So many small trees are reported at once.
@@ -163,6 +165,7 @@ class Worker:
         self._shared = self._shared or bool(starts)
         self._unsent.append(SharedWork(whole, self._item, starts, paced))
         self._flush()
+        self._told -= _SOONER_SECONDS  # who got little may ask for more, and does so at a report
 
     def _flush(self) -> None:
         self._told = self._flushed = time.monotonic()
@@ -221,7 +224,7 @@ class Worker:
         if len(self._rows) >= _ROWS_SENT * ROW_BYTES or now - self._flushed > _PROGRESS_SECONDS:
             self._flush()
         # The first report on this item comes as soon as it is worth sharing: until then nobody asks for a share.
-        self._told = now + SHARE_AFTER_SECONDS - _PROGRESS_SECONDS
+        self._told = now - _SOONER_SECONDS
         tree = order.new if isinstance(order, CompareTrees) else order.tree
         try:
             root = self._root_at(root_of(tree), now)
