@@ -272,7 +272,7 @@ class DataRoot:
                 if stat.S_ISDIR(os.stat(inner, dir_fd=directory, follow_symlinks=False).st_mode):
                     found[name] = None
                     if file:
-                        found[name] = _content(_open_regular(file, directory))
+                        found[name] = _content(file, directory)
             except (OSError, UnreadableError):
                 pass
             finally:
@@ -306,21 +306,24 @@ class DataRoot:
     @contextmanager
     def regular(self, tree: Tree) -> Iterator[int]:
         """Open a regular file for the length of a `with` block; raises OSError or UnreadableError."""
-        descriptor = self._open_file(tree)
+        name, parent = self._place(tree)
+        _require_regular(os.stat(name, dir_fd=parent, follow_symlinks=False))  # see `_content`
+        descriptor = os.open(name, _FILE, dir_fd=parent)
         try:
             _require_regular(os.fstat(descriptor))
             yield descriptor
         finally:
             os.close(descriptor)
 
-    def _open_file(self, tree: Tree) -> int:
+    def _place(self, tree: Tree) -> tuple[str, int]:
+        """The name of a file, and the descriptor of its directory, see `borrow`; raises OSError."""
         check_name(tree[-1])
         self._require_answer(tree)
-        return _open_regular(tree[-1], self.borrow(tree[:-1]))
+        return tree[-1], self.borrow(tree[:-1])
 
     def read(self, tree: Tree) -> bytes:
         """Read one metadata file of at most `MAX_FILE_BYTES`; raises OSError or UnreadableError."""
-        return _content(self._open_file(tree))
+        return _content(*self._place(tree))
 
     def _split(self, tree: Tree) -> tuple[_Top, Tree]:
         """The root that a path lies in, and the components below it. Raises FileNotFoundError for a root not open."""
@@ -346,22 +349,18 @@ class DataRoot:
                 raise TimeoutError(errno.ETIMEDOUT, "the filesystem that is mounted there does not answer")
 
 
-def _open_regular(name: str, parent: int) -> int:
-    """Open a file of an open directory. lstat comes first: opening a device may have side effects, a FIFO may hang."""
-    _require_regular(os.stat(name, dir_fd=parent, follow_symlinks=False))
-    return os.open(name, _FILE, dir_fd=parent)
-
-
-def _content(descriptor: int) -> bytes:
-    """What is in an open file, which is closed."""
+def _content(name: str, parent: int) -> bytes:
+    """What is in a file of an open directory. lstat comes first: to open a device may have side effects."""
+    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    _require_regular(status)
+    _require_small(status)
+    descriptor = os.open(name, _FILE, dir_fd=parent)
     try:
-        status = os.fstat(descriptor)
-        _require_regular(status)
-        _require_small(status)
         # One read gets a file that stays as it is: the byte more that it asks for is not there.
         content = os.read(descriptor, status.st_size + 1)
         if len(content) == status.st_size:
             return content
+        _require_regular(os.fstat(descriptor))  # it is being written to, or is another one by now
         while piece := os.read(descriptor, _PIECE_BYTES):
             content += piece
             if len(content) > MAX_FILE_BYTES:

@@ -72,6 +72,9 @@ class Names(list[str]):
         return frozenset(self).symmetric_difference(old)
 
 
+_NO_NAMES = Names()
+
+
 class _Listing(NamedTuple):
     """The names in a directory, which had this signature before it was listed.
 
@@ -131,7 +134,7 @@ class Listings:
                     signature, settled=False, names=followed, links=status.st_nlink, followed=True
                 )
                 return followed
-        found = _sorted(os.listdir(descriptor), known.names if known else Names())
+        found = _sorted(os.listdir(descriptor), known.names if known else _NO_NAMES)
         if known is not None and known.followed and known.signature == signature and found is not known.names:
             self._corrected.add(tree)
         self._known[tree] = _Listing(signature, settled, found, status.st_nlink)
