@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from exporter.core.barrier import Barrier
 from exporter.core.content import BlobUse
-from exporter.core.measured import Usage
+from exporter.core.measured import Usage, root_of
 from exporter.core.model import (
     Collector,
     ContainerKey,
@@ -64,11 +64,16 @@ class Figures:
 
     def forget_before(self) -> None:
         """Come to this snapshot with everything, and free what is left of the one before."""
-        for _ in (self._sums, self.containers, self._directories, self._volumes, self._blobs, self.reclaim):
+        for _ in (self._sums, self.containers, self._directories, self._volumes, self._blobs):
             pass
-        for _ in (self._spaces, self._build_cache):
+        for _ in (self._spaces, self._build_cache, None if self.are_first else self.reclaim):
             pass
         self.parts.forget_before()
+
+    @cached_property
+    def are_first(self) -> bool:
+        """Whether no tree is measured yet but the roots: what is hardly known without is not worked out for these."""
+        return self.snapshot.unfinished and all(tree == root_of(tree) for tree in self.snapshot.measured)
 
     @property
     def token(self) -> object:
@@ -275,6 +280,8 @@ class Figures:
     @cached_property
     def reclaimable(self) -> Mapping[Filesystem, int]:
         """What all prunes free on each filesystem, where that is known."""
+        if self.are_first:
+            return {}
         freed = [one.allocated for one in self.reclaim.freed.values()]
         nothing: dict[Filesystem, int] = {}
         work = partial(filesystems.reclaimable, freed=freed, elsewhere=self.reclaim.elsewhere)

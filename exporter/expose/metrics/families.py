@@ -419,6 +419,8 @@ def _content(figures: Figures) -> Iterator[Part]:
 
 
 def _reclaimable(figures: Figures) -> Iterator[Part]:
+    if figures.are_first:
+        return
     found = figures.reclaim
     yield family(c.RECLAIMABLE, (((category,), freed.allocated) for category, freed in found.freed.items()))
     yield family(c.RECLAIMABLE_OBJECTS, (((category,), freed.objects) for category, freed in found.freed.items()))

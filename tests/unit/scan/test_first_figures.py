@@ -12,6 +12,7 @@ from exporter.core.dirty import Dirty
 from exporter.core.model import Counters, Snapshot, Trigger
 from exporter.expose.publication import Publisher
 from exporter.expose.snapshot_api.pieces import ending
+from exporter.figures.prunes import Category
 from exporter.measure.pool.task import Task
 from exporter.scan.scanner import Scanner
 from exporter.web.pages.frame import PageFrame
@@ -20,6 +21,7 @@ from exporter.web.pages.status import status
 from tests.support.changing import HOSTS, Host
 from tests.support.fresh import objects
 from tests.support.local_pool import LocalPool
+from tests.support.product import Samples
 from tests.support.roots import graph_root
 from tests.support.served import served
 
@@ -93,6 +95,22 @@ def test_figures_of_a_first_scan_are_right_or_absent(kind: type[Host], seed: int
         for name in _LISTS:
             assert all(map(_is_early, read_early[name], document[name])), name
     assert {one.partition("{")[0] for one in stages[0][0]} >= {"container_running", "image_layers", "containers"}
+
+
+def test_the_first_figures_do_not_wait_for_what_prunes_free(tmp_path: Path) -> None:
+    built = graph_root(tmp_path).image("app", size=3, files={"a": 1}, tag="app:1")
+    built.container("web", image="app", writable={"w": 4})
+    scanner = Scanner(str(built.path), 600.0, LocalPool())
+    scanner.begin(Trigger.STARTUP, Dirty(everything=True))
+    publisher, found = Publisher(), list[int]()
+    while scanner.runs:
+        text, _, document = served(scanner.snapshot(), Counters(), publisher)
+        found.append(len(Samples(text).all("reclaimable_objects")))
+        asked = json.loads(document.finish(ending(None, [])))["reclaimable"]
+        assert asked[0]["objects"] == 1, "whoever asks for it gets it"
+        scanner.collect(0.0)
+    assert found[0] == 0
+    assert min(found[1:]) == len(Category)
 
 
 def test_pages_say_that_a_first_scan_is_under_way(tmp_path: Path) -> None:
