@@ -139,21 +139,31 @@ class RemeasureSchedule:
             if (entry := self._entries.get(tree)) is not None:
                 self._move(entry, now + _STOPPED_SECONDS)
 
-    def done(self, tree: Tree, now: float, date: float, *, grew: bool, hangs: bool = False) -> None:
+    def done(  # noqa: PLR0913 - how it went, and both clocks
+        self, tree: Tree, now: float, date: float, *, grew: bool, hangs: bool = False, failed: bool = False
+    ) -> None:
         """Note that a tree was measured. If it `grew`, it is due again soon.
 
-        If it `hangs`, it was not measured; the pauses get longer as for a tree that did not grow.
+        If it `hangs`, it was not measured; the pauses get longer as for a tree that did not grow. One that nothing
+        writes to is due again if it `failed`, after longer and longer pauses, too.
         """
         entry = self._entries.get(tree)
         if entry is None:
             return
         if entry.active:
-            soon = grew and not hangs
-            entry.interval = self._interval if soon else min(2 * entry.interval, max(_LONGEST_SECONDS, self._interval))
+            entry.interval = self._interval if grew and not hangs else self._longer(entry.interval)
+        elif failed:
+            again = entry.interval < _STOPPED_SECONDS
+            entry.interval = self._longer(entry.interval) if again else self._interval
+        else:
+            entry.interval = _STOPPED_SECONDS
         entry.hangs = hangs
         if not hangs:
             self._date(entry, date)
         self._move(entry, now + entry.interval)
+
+    def _longer(self, interval: float) -> float:
+        return min(2 * interval, max(_LONGEST_SECONDS, self._interval))
 
     def note_runs(self, runs: Iterable[ScanRun], failed: Collection[Tree], now: float, date: float) -> None:
         """Note the trees that these runs have measured so far: a large tree may keep a run going for hours.
@@ -163,8 +173,9 @@ class RemeasureSchedule:
         """
         for run in runs:
             for tree, grew in run.grew.items():
-                soon = grew or tree in failed or run.trigger is not Trigger.AUDIT
-                self.done(tree, now, date, grew=soon, hangs=tree in run.hung)
+                bad = tree in failed
+                soon = grew or bad or run.trigger is not Trigger.AUDIT
+                self.done(tree, now, date, grew=soon, hangs=tree in run.hung, failed=bad)
             run.grew.clear()
 
     def used(self, containers: Iterable[str], inventory: Inventory, now: float) -> None:

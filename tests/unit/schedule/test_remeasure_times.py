@@ -8,9 +8,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.core.measured import Measured, Tree, Usage
-from exporter.core.model import Collector, Container, ContainerState, Inventory, LayerId, Use
+from exporter.core.model import Collector, Container, ContainerState, Inventory, LayerId, Trigger, Use
 from exporter.measure.pool.task import SMALL_ENTRIES
 from exporter.scan.plan import Plan
+from exporter.scan.scan_run import ScanRun, ScanStats
 from exporter.schedule.remeasure import RemeasureSchedule
 from tests.support.snapshots import container, layer, volume
 
@@ -208,6 +209,28 @@ def test_the_pause_of_what_has_stopped_stays_an_hour_whatever_is_found() -> None
     for grew in (True, False):
         schedule.done(("overlay2", "web"), 100, 0, grew=grew)
         assert schedule.next_due == 100 + _HOUR
+
+
+@given(st.lists(st.booleans(), max_size=12), st.sampled_from([15.0, 60.0, 900.0, 2000.0, 7200.0]))
+def test_what_has_stopped_and_could_not_be_measured_is_tried_again_after_longer_and_longer_pauses(
+    failed: list[bool], interval: float
+) -> None:
+    inventory = Inventory(layers=(layer("web", Use.CONTAINER),), containers=(_container("web", _EXITED),))
+    schedule = _schedule([("overlay2", "web")], inventory, interval)
+    pause = 0.0
+    for one in failed:
+        schedule.done(("overlay2", "web"), 100, 0, grew=True, failed=one)
+        longer = min(2 * pause, max(_LONGEST, interval)) if pause else interval
+        pause = longer if one else 0.0
+        assert schedule.next_due == 100 + (pause or _HOUR)
+
+
+def test_an_audit_that_fails_makes_its_tree_due_again_soon() -> None:
+    inventory = Inventory(layers=(layer("web", Use.CONTAINER),), containers=(_container("web", _EXITED),))
+    schedule = _schedule([("overlay2", "web")], inventory)
+    run = ScanRun(Trigger.AUDIT, ScanStats(), grew={("overlay2", "web"): True})
+    schedule.note_runs([run], [("overlay2", "web")], 100, 0)
+    assert schedule.next_due == 100 + _INTERVAL
 
 
 def test_what_starts_and_what_stops_is_measured_at_once_and_then_by_its_new_pause() -> None:
