@@ -93,15 +93,12 @@ class Planner:
         inner = frozenset(tree for tree in trees if not areas.is_store(tree[:-1]))
         for tree in inner:
             exclusions.add(tree)
-        there = {
-            tree: collector
-            for tree, collector in trees.items()
-            if tree not in inputs.mounts and not is_within(tree, root.unwalked)
-        }
-        self._owned, self._tangled = owned, count != len(owned)
-        self._mounted = {tree: collector for tree, collector in trees.items() if tree not in there}
+        self._owned, self._tangled, self._mounted = owned, count != len(owned), {}
+        if inputs.mounts or root.unwalked:  # not most often, and there are thousands of trees
+            gone = [tree for tree in trees if tree in inputs.mounts or is_within(tree, root.unwalked)]
+            self._mounted = {tree: trees.pop(tree) for tree in gone}
         return Plan(
-            there,
+            trees,
             exclusions,
             frozenset(immutable),
             differences,

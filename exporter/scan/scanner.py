@@ -5,7 +5,7 @@
 of them.
 """
 
-from collections import ChainMap, Counter
+from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 
@@ -434,14 +434,11 @@ class Scanner:
 
     def _note_lot(self, run: ScanRun, lot: Lot, result: LotResult) -> None:
         """Note what was found of a lot, where it is wanted; its run goes on with what is left."""
-        collectors, wanted, entries = self.plan.trees, lot.wanted, Counter[Collector]()
-        found = result.found
+        collectors, wanted, found = self.plan.trees, lot.wanted, result.found
         if not (found.keys() <= wanted and found.keys() <= collectors.keys()):
             found = {tree: known for tree, known in found.items() if tree in wanted and tree in collectors}
-        for tree, known in found.items():
-            entries[collectors[tree]] += known.entries
-        for collector, count in entries.items():
-            run.spend(collector, count)
+        for collector in {collectors[tree] for tree in found}:  # one, most often
+            run.spend(collector, sum(known.entries for tree, known in found.items() if collectors[tree] is collector))
         run.grew.update(self._measurements.note_found(found))
         self._runs.go_on(run, [task for task in result.left if task.tree in wanted])
 
