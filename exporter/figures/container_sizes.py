@@ -1,7 +1,6 @@
 """Sizes of containers: what each has written, and that with its image."""
 
 from collections import Counter
-from collections.abc import Iterator
 from functools import partial
 from typing import TypeVar
 
@@ -16,6 +15,8 @@ from exporter.figures.image_sizes import ImageSizes
 from exporter.figures.layer_sizes import LayerSizes
 
 K = TypeVar("K", LayerKey, ImageKey)
+#: A driver, and some of its layers.
+_Chain = tuple[str, tuple[LayerId, ...]]
 
 
 class ContainerFigures(Struct, frozen=True, gc=False):
@@ -43,14 +44,16 @@ class ContainerSizes:
         self._of_layer: dict[LayerKey, list[Container]] = {}
         #: Those that have no layers of their own below the writable one, but the size of their image.
         self._of_image: dict[ImageKey, list[Container]] = {}
-        #: The layers below containers, and below how many each is.
+        #: What lies below containers, and below how many: thousands may be of one image, with more than a hundred
+        #: layers. And the layers in these chains, with the number of chains that each is in.
+        self._chains: Counter[_Chain] = Counter()
         self._below: Counter[LayerKey] = Counter()
 
     def advance(self, difference: Difference, sizes: LayerSizes, images: ImageSizes, barrier: Barrier) -> None:
         """Go on to the next snapshot, with the sizes of its layers and images."""
         for one in difference.containers.removed:
             self.figures.pop(one.key, None)
-            count(self._below, _keys_below(one), -1)
+            self._count_chain(_chain(one), -1)
             _forget(self._of_layer, _layer(one), one)
             _forget(self._of_image, _sized_by_image(one), one)
         touched = self._touched(difference, sizes, images)
@@ -59,11 +62,19 @@ class ContainerSizes:
             self.sound &= one.key not in self.figures
             _note(self._of_layer, _layer(one), one)
             _note(self._of_image, _sized_by_image(one), one)
-            count(self._below, _keys_below(one), 1)
+            self._count_chain(_chain(one), 1)
             self._work_out(one, work, barrier)
         for one in touched:
             self._work_out(one, work, barrier)
         self.changed = [*touched, *_elsewhere(difference)]
+
+    def _count_chain(self, chain: _Chain, sign: int) -> None:
+        """Count the layers of a chain when the first container on it comes, and when the last one goes."""
+        before = chain in self._chains
+        count(self._chains, (chain,), sign)
+        if before != (chain in self._chains):
+            driver, layers = chain
+            count(self._below, (LayerKey(driver, layer) for layer in layers), sign)
 
     def _work_out(self, one: Container, work: "_Work", barrier: Barrier) -> None:
         self.figures[one.key] = barrier.attempt(
@@ -109,15 +120,15 @@ class _Work:
         self.snapshot = snapshot
         self.sizes = sizes
         self.images = images
-        self._sums: dict[tuple[str, tuple[LayerId, ...]], int | None] = {}
+        self._sums: dict[_Chain, int | None] = {}
 
-    def sum(self, driver: str, chain: tuple[LayerId, ...]) -> int | None:
+    def sum(self, chain: _Chain) -> int | None:
         """The sum of the sizes of layers, None where one is not known. Containers of one image have the same."""
-        key = driver, chain
-        if key not in self._sums:
-            sizes = [self.sizes.sizes.get(LayerKey(driver, layer)) for layer in chain]
-            self._sums[key] = None if None in sizes else sum(size for size in sizes if size is not None)
-        return self._sums[key]
+        if chain not in self._sums:
+            driver, layers = chain
+            sizes = [self.sizes.sizes.get(LayerKey(driver, layer)) for layer in layers]
+            self._sums[chain] = None if None in sizes else sum(size for size in sizes if size is not None)
+        return self._sums[chain]
 
 
 def _sized_by_image(container: Container) -> ImageKey | None:
@@ -149,16 +160,12 @@ def _size_below(container: Container, work: _Work) -> int | None:
         return None
     key = _sized_by_image(container)
     if container.chain or container.namespace:
-        return work.sum(container.driver, _below(container))
+        return work.sum(_chain(container))
     image = work.images.figures.get(key) if key is not None else None
     return None if image is None else image.virtual
 
 
-def _keys_below(container: Container) -> Iterator[LayerKey]:
-    return (LayerKey(container.driver, layer) for layer in _below(container))
-
-
-def _below(container: Container) -> tuple[LayerId, ...]:
+def _chain(container: Container) -> _Chain:
     """The layers below a container.
 
     Docker counts the init layer of a container of containerd, and not that of one of a graph driver. What the image has
@@ -166,5 +173,5 @@ def _below(container: Container) -> tuple[LayerId, ...]:
     """
     below = container.chain
     if container.namespace and container.init and container.init not in below:
-        return (container.init, *below)
-    return below
+        below = (container.init, *below)
+    return container.driver, below

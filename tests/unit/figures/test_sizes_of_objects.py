@@ -181,6 +181,28 @@ def test_a_container_is_as_large_as_its_layer_and_all_that_it_stands_on() -> Non
     }
 
 
+def test_a_container_has_another_size_when_a_layer_below_has_also_where_others_on_it_came_and_went() -> None:
+    layers = (layer("base"), layer("app", recorded_size=5), layer("w1", Use.CONTAINER), layer("w2", Use.CONTAINER))
+    own = {("overlay2", name): tree(3) for name in ("w1", "w2")}
+    chain = (LayerId("app"), LayerId("base"))
+    first, second = (container(name, layer=LayerId(f"w{name}"), chain=chain) for name in ("1", "2"))
+    base, figures = ("overlay2", "base"), None
+    for size, there, expected in (
+        (100, (first,), {"1": 108}),
+        (100, (first, second), {"1": 108, "2": 108}),
+        (200, (first, second), {"1": 208, "2": 208}),
+        (200, (second,), {"2": 208}),
+        (300, (second,), {"2": 308}),
+        (300, (), {}),
+        (400, (first,), {"1": 408}),
+        (500, (first,), {"1": 508}),
+    ):
+        figures = Figures(snapshot({**own, base: tree(size)}, layers=layers, containers=there), figures)
+        found = figures.containers
+        assert {key.id: one.virtual for key, one in found.items()} == expected
+        figures.forget_before()
+
+
 def test_what_a_container_has_written_goes_with_its_layer_also_of_one_without_a_size() -> None:
     """The parent of a full copy is gone: its size cannot be known, but what it occupies is. Then it goes as well."""
     one, own = container("c", layer=LayerId("own")), layer("own", Use.CONTAINER, size_known=False)
