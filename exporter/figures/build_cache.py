@@ -1,11 +1,11 @@
 """Sizes of BuildKit's cache."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from exporter.core.measured import Tree, is_within
-from exporter.core.model import BuildRecord, LayerKey, Snapshot, Use
+from exporter.core.model import BuildCache, BuildRecord, LayerKey, Snapshot, Use
 from exporter.figures.difference import Difference, blank
 from exporter.figures.layer_sizes import LayerSizes, LayerSums
 from exporter.figures.tally import Tally
@@ -115,8 +115,7 @@ class _Components:
         # Most roots have no build cache, and a look at all their trees takes time.
         among, cache = difference.trees if self._counted() else (), difference.now.inventory.build_cache
         stayed = [tree for tree in among if tree not in moved and self._is_snapshot(tree, difference.now)]
-        among = difference.trees if cache.content or cache.files else ()
-        others = [(name, tree) for tree in among for name in _components(tree, difference.now)]
+        others = _components(difference.trees, cache) if cache.content or cache.files else []
         for name, tree in (*((_SNAPSHOTS, tree) for tree in (*gone, *stayed)), *others):
             if tree in before:
                 self._tally.remove(name, tree, before[tree])
@@ -136,8 +135,7 @@ class _Components:
         """The disk blocks of each component in bytes; without one of which a part was not read whole."""
         usages = dict(zip(_COMPONENTS, self._tally.usages(_COMPONENTS), strict=True))
         cache = snapshot.inventory.build_cache
-        lost = snapshot.incomplete if cache.content or cache.files else ()
-        cut = {name for tree in lost for name in _components(tree, snapshot)}
+        cut = {name for name, _ in _components(snapshot.incomplete, cache)}
         if snapshot.unfinished:  # what has links to trees that are not measured yet may count there
             cut.update(name for name in _COMPONENTS if self._tally.is_linked(name))
         if self._counted() and any(self._is_snapshot(tree, snapshot) for tree in snapshot.incomplete):
@@ -154,19 +152,15 @@ def _is_counted(use: Use, namespace: str, engine: str) -> bool:
     return use is Use.BUILD_CACHE and namespace in ("", engine)
 
 
-def _components(tree: Tree, snapshot: Snapshot) -> Iterator[str]:
-    """The component that a tree of BuildKit's own belongs to."""
-    cache = snapshot.inventory.build_cache
-    if not (cache.content or cache.files):
-        return
-    if _is_in(tree, cache.content):
-        yield _CONTENT
-    elif _is_in(tree, cache.files):
-        yield _METADATA
-
-
-def _is_in(tree: Tree, tops: Collection[Tree]) -> bool:
-    return bool(tree) and any(tree[0] == top[0] for top in tops if top) and is_within(tree, tops)
+def _components(trees: Iterable[Tree], cache: BuildCache) -> list[tuple[str, Tree]]:
+    """Those of some trees that are BuildKit's own, each with the component that it belongs to."""
+    tops = {top[0] for top in (*cache.content, *cache.files) if top}
+    near = [tree for tree in trees if tree and tree[0] in tops]  # of a hundred thousand trees, few are its own
+    return [
+        (_CONTENT if is_within(tree, cache.content) else _METADATA, tree)
+        for tree in near
+        if is_within(tree, cache.content) or is_within(tree, cache.files)
+    ]
 
 
 def _source(record: BuildRecord) -> _Source | None:
