@@ -1,8 +1,8 @@
 """Texts that are kept deflated, joined without being deflated again, and completed for each answer with a live end."""
 
 import zlib
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, lru_cache
 
 from msgspec import Struct
 
@@ -18,9 +18,10 @@ INFLATING_BYTES = _PART_BYTES + _PACKED_BYTES + 48 * 1024
 _POLYNOMIAL = 0xEDB88320
 _ONE = 1 << 31
 _BYTE = 1 << 23
-_PAGE = 1 << 8
 #: The checksum of so many bytes is sooner made than a product of polynomials.
 _ZEROS = memoryview(bytes(16 * 1024))
+#: So many bodies are joined into one before all are: most of these are as they were.
+_GROUP = 16
 
 
 class GzipBody(Struct, frozen=True, gc=False):
@@ -85,6 +86,27 @@ class GzipBody(Struct, frozen=True, gc=False):
         yield end
 
 
+class JoinedBodies:
+    """Bodies one after the other, joined from one time to the next. Few of them are others than before."""
+
+    __slots__ = ("_body", "_groups")
+
+    def __init__(self) -> None:
+        self._groups: list[tuple[Sequence[GzipBody], GzipBody]] = []
+        self._body = GzipBody.joined(()).packed()
+
+    def update(self, bodies: Sequence[GzipBody]) -> GzipBody:
+        """These bodies in one piece."""
+        before, groups = self._groups, list[tuple[Sequence[GzipBody], GzipBody]]()
+        for at, start in enumerate(range(0, len(bodies), _GROUP)):
+            part = bodies[start : start + _GROUP]
+            same = at < len(before) and before[at][0] == part
+            groups.append(before[at] if same else (part, GzipBody.joined(part)))
+        if groups != before:
+            self._groups, self._body = groups, GzipBody.joined(body for _, body in groups).packed()
+        return self._body
+
+
 def _shifted(checksum: int, length: int) -> int:
     """What a checksum becomes when so many bytes follow, without what these add: CRC-32 is linear."""
     if not checksum:
@@ -128,16 +150,16 @@ _OVERFLOWS = [_by_x(_by_x(_by_x(_by_x(last)))) for last in range(16)]
 @lru_cache(maxsize=4096)
 def _shift(length: int) -> int:
     """What the checksum of something is multiplied by when so many bytes follow it: x^(8 * length)."""
-    short, long = length % _PAGE, length // _PAGE
-    return _multiplied(_power(_BYTE, short), _power(_power(_BYTE, _PAGE), long))
+    shift, squares = _ONE, 0
+    while length:
+        if length & 1:
+            shift = _multiplied(_square(squares), shift)
+        length >>= 1
+        squares += 1
+    return shift
 
 
-@lru_cache(maxsize=4096)
-def _power(one: int, exponent: int) -> int:
-    power = _ONE
-    while exponent:
-        if exponent & 1:
-            power = _multiplied(one, power)
-        one = _multiplied(one, one)
-        exponent >>= 1
-    return power
+@cache
+def _square(times: int) -> int:
+    """x^8, squared so many times."""
+    return _multiplied(_square(times - 1), _square(times - 1)) if times else _BYTE

@@ -31,11 +31,18 @@ class Edition(dict[K, V]):
         before: Mapping[K, V] | None = None,
         changed: Iterable[K] | None = None,
     ) -> None:
-        """`changed`: at least the keys in which it differs from the one `before`; without it, these are compared."""
+        """See `follow`."""
         super().__init__(content)
         self._mark = object()
         #: By the mark of an edition, the keys that changed in the step after it; the last step is the first.
         self._before: tuple[tuple[object, frozenset[K]], ...] = ()
+        self.follow(before, changed)
+
+    def follow(self, before: Mapping[K, V] | None, changed: Iterable[K] | None = None) -> None:
+        """Note which edition was `before`, once the content is complete.
+
+        `changed`: at least the keys in which it differs from that one; without it, these are compared.
+        """
         if isinstance(before, Edition):
             keys = frozenset(changed_keys(self, before) if changed is None else changed)
             # Where much has changed, a comparison costs no more than what is done with it.

@@ -44,10 +44,35 @@ class Hunk(NamedTuple):
     end_now: int
 
 
-def hunks(before: Sequence[object], now: Sequence[object]) -> list[Hunk]:
+class Spliced(tuple[T, ...]):  # noqa: SLOT001 - those of a tuple must be empty
+    """Objects in a row that know in which parts they differ from those before, which many ask, one after the other.
+
+    Those before are known by their mark alone, so that they are not kept.
+    """
+
+    _mark: object
+    _before: object
+    _where: Sequence[Hunk]
+
+    def __new__(cls, objects: Iterable[T], before: Sequence[object] = (), where: Sequence[Hunk] = ()) -> "Spliced[T]":
+        """`where`: the parts in which they differ from those `before`."""
+        made = super().__new__(cls, objects)
+        made._mark, made._where = object(), where
+        made._before = before._mark if isinstance(before, Spliced) else None  # noqa: SLF001 - of its own kind
+        return made
+
+    def since(self, before: Sequence[object]) -> Sequence[Hunk] | None:
+        """The parts in which they differ from others; None where that is not known."""
+        known = isinstance(before, Spliced) and before._mark is self._before  # noqa: SLF001 - as above
+        return self._where if known else None
+
+
+def hunks(before: Sequence[object], now: Sequence[object]) -> Sequence[Hunk]:
     """The parts in which two sequences are not the same objects, in order. They are small where few objects differ."""
     if before is now:
-        return []
+        return ()
+    if isinstance(now, Spliced) and (known := now.since(before)) is not None:
+        return known
     start, end, end_now = splice(before, now)
     at, at_now, found = start, start, list[Hunk]()
     while at < end or at_now < end_now:
@@ -112,12 +137,14 @@ def with_equals(now: tuple[T, ...], before: tuple[T, ...], key: Callable[[T], Ha
     Equal objects have the same key, and no two objects of one sequence have.
     """
     where = hunks(before, now)
-    if not where:
-        return before
     known = {key(one): one for hunk in where for one in before[hunk.start : hunk.end]}
     middles = [[_known(one, known, key) for one in now[hunk.start_now : hunk.end_now]] for hunk in where]
-    found = replaced(before, where, middles)
-    return before if len(found) == len(before) and not hunks(before, found) else tuple(found)
+    different = [
+        Hunk(hunk.start + one.start, hunk.start + one.end, hunk.start_now + one.start_now, hunk.start_now + one.end_now)
+        for hunk, middle in zip(where, middles, strict=True)
+        for one in hunks(before[hunk.start : hunk.end], middle)
+    ]
+    return Spliced(replaced(before, where, middles), before, different) if different else before
 
 
 class Mapped(Generic[S, V]):

@@ -8,13 +8,13 @@ from msgspec import Struct
 
 from exporter.core.barrier import Barrier
 from exporter.core.counting import count
-from exporter.core.measured import Usage
+from exporter.core.measured import Tree, Usage
 from exporter.core.model import Collector, Container, ContainerKey, ImageKey, LayerId, LayerKey, Snapshot
 from exporter.figures.difference import Difference
 from exporter.figures.image_sizes import ImageSizes
 from exporter.figures.layer_sizes import LayerSizes
 
-K = TypeVar("K", LayerKey, ImageKey)
+K = TypeVar("K", LayerKey, ImageKey, Tree)
 #: A driver, and some of its layers.
 _Chain = tuple[str, tuple[LayerId, ...]]
 
@@ -44,6 +44,7 @@ class ContainerSizes:
         self._of_layer: dict[LayerKey, list[Container]] = {}
         #: Those that have no layers of their own below the writable one, but the size of their image.
         self._of_image: dict[ImageKey, list[Container]] = {}
+        self._with_checkpoints: dict[Tree, list[Container]] = {}
         #: What lies below containers, and below how many: thousands may be of one image, with more than a hundred
         #: layers. And the layers in these chains, with the number of chains that each is in.
         self._chains: Counter[_Chain] = Counter()
@@ -56,6 +57,7 @@ class ContainerSizes:
             self._count_chain(_chain(one), -1)
             _forget(self._of_layer, _layer(one), one)
             _forget(self._of_image, _sized_by_image(one), one)
+            _forget(self._with_checkpoints, one.checkpoints, one)
         touched = self._touched(difference, sizes, images)
         work = _Work(difference.now, sizes, images)
         for one in difference.containers.added:
@@ -63,10 +65,11 @@ class ContainerSizes:
             _note(self._of_layer, _layer(one), one)
             _note(self._of_image, _sized_by_image(one), one)
             self._count_chain(_chain(one), 1)
+            _note(self._with_checkpoints, one.checkpoints, one)
             self._work_out(one, work, barrier)
         for one in touched:
             self._work_out(one, work, barrier)
-        self.changed = [*touched, *_elsewhere(difference)]
+        self.changed = [*touched, *self._elsewhere(difference)]
 
     def _count_chain(self, chain: _Chain, sign: int) -> None:
         """Count the layers of a chain when the first container on it comes, and when the last one goes."""
@@ -93,6 +96,12 @@ class ContainerSizes:
         found += [one for image in images.resized for one in self._of_image.get(image, ())]
         return list({id(one): one for one in found}.values())
 
+    def _elsewhere(self, difference: Difference) -> list[Container]:
+        """The containers whose log, or whose checkpoints, are other ones than before."""
+        containers, logs = difference.now.inventory.containers, difference.logs
+        found = [one for one in containers if one.id in logs] if logs else []
+        return found + [one for many in difference.touched(self._with_checkpoints) for one in many]
+
 
 def _note(places: dict[K, list[Container]], key: K | None, one: Container) -> None:
     if key is not None:
@@ -104,13 +113,6 @@ def _forget(places: dict[K, list[Container]], key: K | None, one: Container) -> 
         left = [other for other in places.pop(key) if other is not one]
         if left:
             places[key] = left
-
-
-def _elsewhere(difference: Difference) -> list[Container]:
-    """The containers whose log, or whose checkpoints, are other ones than before."""
-    containers, logs, trees = difference.now.inventory.containers, difference.logs, difference.trees
-    found = [one for one in containers if one.id in logs] if logs else []
-    return found + ([one for one in containers if one.checkpoints in trees] if trees else [])
 
 
 class _Work:

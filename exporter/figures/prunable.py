@@ -6,24 +6,48 @@ comes to (Docker 20.10 daemon/daemon.go, restore; daemon/names.go, registerName)
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 
+from exporter.core.counting import count
 from exporter.core.model import Container, Inventory
+from exporter.core.splices import Change
 from exporter.core.text import SHORT, label
 from exporter.figures.prunes import PRUNE, Category
 from exporter.figures.sweep import is_loaded
 
+_NAME, _DRIVER = attrgetter("name"), attrgetter("driver")
 #: The engine removes what no container that it knows uses.
 _USED_BY_CONTAINERS = (Category.IMAGES_DANGLING, Category.IMAGES_UNUSED, Category.VOLUMES_UNUSED)
 
 
-def reasons_against(inventory: Inventory) -> Mapping[Category, str]:
+class Loading:
+    """How many containers have each name and each driver, and how many the engine does not load, while they change.
+
+    The names and drivers are those of containers that it loads.
+    """
+
+    def __init__(self) -> None:
+        self.names = Counter[str]()
+        self.drivers = Counter[str]()
+        self.lost = 0
+
+    def advance(self, changed: Change[Container]) -> None:
+        """Go on to other containers."""
+        for some, sign in ((changed.removed, -1), (changed.added, 1)):
+            loaded = [one for one in some if not (one.unloaded or one.foreign)]
+            count(self.names, filter(None, map(_NAME, loaded)), sign)
+            count(self.drivers, filter(None, map(_DRIVER, loaded)), sign)
+            self.lost += sign * sum(map(_is_lost, some))
+
+
+def reasons_against(inventory: Inventory, loading: Loading) -> Mapping[Category, str]:
     """Why nothing is known of what the prunes of these categories take; a clause for people."""
     if without := _without_docker(inventory):
         return dict.fromkeys((one for one in Category if one is not Category.LAYERS_ORPHANED), without)
     history = _history(inventory)
-    if unsure := _same_name(inventory.containers) or _several_drivers(inventory.containers):
+    if unsure := _same_name(inventory.containers, loading) or _several_drivers(loading):
         return {**history, **dict.fromkeys((Category.CONTAINERS_STOPPED, *_USED_BY_CONTAINERS), unsure)}
-    lost = _not_loaded(inventory.containers)
+    lost = _not_loaded(inventory.containers) if loading.lost else ""
     return {**history, **dict.fromkeys(_USED_BY_CONTAINERS, lost)} if lost else history
 
 
@@ -49,9 +73,7 @@ def _without_docker(inventory: Inventory) -> str:
 
 def _not_loaded(containers: Iterable[Container]) -> str:
     """What a container used that is being removed is free to be removed, too."""
-    lost = [one for one in containers if one.unloaded and not (one.going or one.foreign)]
-    if not lost:
-        return ""
+    lost = [one for one in containers if _is_lost(one)]
     more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
     return (
         f"the engine does not load the container {_name(lost[0])}: {lost[0].unloaded}{more}. It does not know what "
@@ -59,17 +81,20 @@ def _not_loaded(containers: Iterable[Container]) -> str:
     )
 
 
-def _same_name(containers: Iterable[Container]) -> str:
-    names = [one.name for one in containers if one.name and not (one.unloaded or one.foreign)]
-    if len(set(names)) == len(names):
+def _is_lost(container: Container) -> bool:
+    return bool(container.unloaded) and not (container.going or container.foreign)
+
+
+def _same_name(containers: Iterable[Container], loading: Loading) -> str:
+    if len(loading.names) == loading.names.total():
         return ""
-    (name, count), *_ = Counter(names).most_common(1)
-    return f"{count} containers have the name {label(name)}: an engine loads only one of them"
+    name = max(filter(None, (one.name for one in containers)), key=lambda name: loading.names[name])
+    return f"{loading.names[name]} containers have the name {label(name)}: an engine loads only one of them"
 
 
-def _several_drivers(containers: Iterable[Container]) -> str:
+def _several_drivers(loading: Loading) -> str:
     """Where it is not known which driver the engine works with: it loads the containers of one only."""
-    found = sorted({one.driver for one in containers if one.driver and not (one.unloaded or one.foreign)})
+    found = sorted(loading.drivers)
     return f"an engine loads the containers of one of the drivers {' and '.join(found)} only" if len(found) > 1 else ""
 
 

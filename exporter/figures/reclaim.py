@@ -19,7 +19,7 @@ from exporter.figures.difference import Difference, blank
 from exporter.figures.going import KEPT
 from exporter.figures.layer_sizes import LayerSizes
 from exporter.figures.owners import BY_ITSELF, Owners
-from exporter.figures.prunable import reasons_against
+from exporter.figures.prunable import Loading, reasons_against
 from exporter.figures.prunes import Category
 from exporter.figures.stages import NOT_KEPT, Stages
 from exporter.figures.sweep import rank_of
@@ -43,6 +43,7 @@ class Reclaimer:
     """Works out what each prune would free."""
 
     def __init__(self) -> None:
+        self._loading = Loading()
         self._begin({})
 
     def _begin(self, why: Mapping[Category, str]) -> None:
@@ -61,7 +62,8 @@ class Reclaimer:
 
     def advance(self, difference: Difference, sizes: LayerSizes) -> None:
         """Go on to the next snapshot, with its layers."""
-        why = reasons_against(difference.now.inventory)
+        self._loading.advance(difference.containers)
+        why = reasons_against(difference.now.inventory, self._loading)
         if not self._clean_up.goes_on(why):
             self._begin(why)
             difference = Difference(blank(difference.now), difference.now)
@@ -77,8 +79,9 @@ class Reclaimer:
             touched |= self._unknown
         asked = touched | difference.trees
         if not difference.now.incomplete:  # nearly always: what is measured is known
-            self._unknown -= asked & difference.now.measured.keys()
-            asked -= difference.now.measured.keys()
+            known = {tree for tree in asked if tree in difference.now.measured}
+            self._unknown -= known
+            asked -= known
         for tree in asked:
             unknown = self._owners.is_unknown(tree, difference.now, others)
             (self._unknown.add if unknown else self._unknown.discard)(tree)

@@ -12,7 +12,7 @@ from exporter.inventory.drivers import DRIVERS
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.layout_parts import LayoutParts
-from exporter.inventory.layouts.part import ContainerPlaces, DriverPart
+from exporter.inventory.layouts.part import ContainerPlaces, DriverPart, Renewed
 
 #: The drivers that are none of containerd's snapshotters: what describes their layers is in `image` or `graph`.
 _WITH_IMAGES_HERE = {one.name for one in DRIVERS} - {"btrfs", "zfs", "fuse-overlayfs"}
@@ -143,7 +143,7 @@ class LayerFacts:
         #: Where it is as it was, the results for the same containers are, too.
         self._places = None if None in places else places
         #: The places of an earlier reading, and the ids of which something else is said since.
-        self._compared: tuple[object, set[str] | None] = None, None
+        self._compared: tuple[object, Renewed | None] = None, None
 
     def still_known(self, kind: str, containers: Sequence[Container], more: object = None) -> list[Container | None]:
         """The results of this kind that depend on nothing that has changed; None for the other containers."""
@@ -151,19 +151,19 @@ class LayerFacts:
         changed = None if known is None or known.more != more else self._changed(known.places)
         if known is None or changed is None:
             return [None] * len(containers)
-        where, old = hunks(known.containers, containers), dict[int, Container | None]()
-        for hunk in where:
-            part = slice(hunk.start, hunk.end)
-            old.update(zip(map(id, known.containers[part]), known.results[part], strict=True))
-        middles = [[old.get(id(one)) for one in containers[hunk.start_now : hunk.end_now]] for hunk in where]
-        found = replaced(known.results, where, middles)
-        if changed:
-            for at in [at for at, one in enumerate(containers) if one.id in changed or one.image_id in changed]:
+        # Of one that came, which most often has all that has changed, there is no result.
+        where = hunks(known.containers, containers)
+        middles = [[None] * (hunk.end_now - hunk.start_now) for hunk in where]
+        found: list[Container | None] = replaced(known.results, where, middles)
+        come = {one.id for hunk in where for one in containers[hunk.start_now : hunk.end_now]}
+        if changed.images or not changed.containers <= come:
+            ids, images = changed.containers, changed.images
+            for at in [at for at, one in enumerate(containers) if one.id in ids or one.image_id in images]:
                 found[at] = None
         return found
 
-    def _changed(self, before: tuple[object, ...] | None) -> set[str] | None:
-        """The ids of containers and images of which something else is said than in a reading before; None: of any."""
+    def _changed(self, before: tuple[object, ...] | None) -> Renewed | None:
+        """The containers and images of which something else is said than in a reading before; None: it may be any."""
         if self._places is None or before is None or len(before) != len(self._places):
             return None
         if self._compared[0] is not before:
@@ -210,14 +210,15 @@ class LayerFacts:
         return self._of[container.id]
 
 
-def _changed_places(now: Sequence[object], before: Sequence[object]) -> set[str] | None:
-    changed = set[str]()
+def _changed_places(now: Sequence[object], before: Sequence[object]) -> Renewed | None:
+    containers, images = set[str](), set[str]()
     for one, other in zip(now, before, strict=True):
-        ids = one.changed(other) if isinstance(one, ContainerPlaces) else None if one != other else set[str]()
-        if ids is None:
+        changed = one.changed(other) if isinstance(one, ContainerPlaces) else None if one != other else Renewed()
+        if changed is None:
             return None
-        changed |= ids
-    return changed
+        containers |= changed.containers
+        images |= changed.images
+    return Renewed(containers, images)
 
 
 class Removals:

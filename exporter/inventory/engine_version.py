@@ -19,7 +19,7 @@ The files of a container are written again whenever its state changes, and from 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from exporter.core.data_root import DataRoot
-from exporter.core.engine_version import EngineVersion, combined
+from exporter.core.engine_version import NO_EVIDENCE, EngineVersion, combined
 from exporter.core.model import Container
 from exporter.inventory.drivers import Driver
 from exporter.inventory.files.values import Json
@@ -33,14 +33,16 @@ def written_by(config: Json, host: Json) -> EngineVersion:
     return EngineVersion(secrets or (1, 9), (23, 0) if host["KernelMemory"] == 0 else None)
 
 
-def engine_version(names: Collection[str], layouts: Collection[str], containers: Iterable[Container]) -> EngineVersion:
-    """The versions that the engine can have.
+def evidence(container: Container) -> EngineVersion:
+    """The versions that a container tells of: none, where the engine does not load it and never writes its files."""
+    return NO_EVIDENCE if container.unloaded else container.written_by
 
-    `names` are the entries of the root. The containers that the engine does not load do not count: it never writes
-    their files again.
-    """
-    loaded = (one.written_by for one in containers if not one.unloaded)
-    return combined((_by_entries(names, layouts), *loaded))
+
+def engine_version(
+    names: Collection[str], layouts: Collection[str], of_containers: Iterable[EngineVersion]
+) -> EngineVersion:
+    """The versions that the engine can have. `names` are the entries of the root, `of_containers` their `evidence`."""
+    return combined((_by_entries(names, layouts), *of_containers))
 
 
 def current_driver(root: DataRoot, drivers: Sequence[Driver], active: Mapping[str, float]) -> str:

@@ -1,7 +1,9 @@
 """The parts of a root that the detected layouts read, by layout and by graph driver."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial, reduce
+from itertools import chain
+from operator import attrgetter
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -13,6 +15,8 @@ from exporter.inventory import layouts
 from exporter.inventory.drivers import Driver
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.layouts.part import DriverPart, Part, Reading
+
+_DRIVER, _KIND = attrgetter("driver"), attrgetter("driver", "namespace", "unloaded")
 
 
 def detect(root: DataRoot) -> tuple[str, ...]:
@@ -32,10 +36,15 @@ class LayoutParts(Struct):
         return {driver: parts[0].store for driver, parts in self.by_driver.items()}
 
     @property
-    def images(self) -> list[Image]:
+    def images(self) -> Sequence[Image]:
         """All images."""
-        parts = (part for layout in self.by_layout.values() for part in layout.drivers)
-        return [image for part in parts for image in part.images]
+        lists = [part.images for layout in self.by_layout.values() for part in layout.drivers]
+        return lists[0] if len(lists) == 1 else [*chain.from_iterable(lists)]
+
+    def kinds_of_images(self) -> list[Image]:
+        """One image of each driver, namespace and reason not to be loaded: of thousands, few are of different kinds."""
+        images = self.images
+        return [*dict(zip(map(_KIND, images), images, strict=True)).values()]
 
     def build_cache(self, current: str) -> BuildCache | None:
         """The build cache. With each image store that an engine works with, BuildKit has another one.
@@ -100,11 +109,12 @@ class LayoutParts(Struct):
         """The entries of the root that were parts of a layout, and that no engine reads any more."""
         return [name for part in self.by_layout.values() for name in part.leftovers]
 
-    def of_engines(self, containers: Iterable[Container]) -> list[Driver]:
-        """The drivers that an engine has worked with. Old ones keep volumes in the directory of another driver."""
-        # Of thousands, few are of different kinds.
-        kinds = {(one.driver, one.namespace): one for one in self.images}
-        used = {one.driver for one in containers}.union(one.driver for one in kinds.values() if self.is_docker(one))
+    def of_engines(self, containers: Iterable[Container], images: Iterable[Image]) -> list[Driver]:
+        """The drivers that an engine has worked with. Old ones keep volumes in the directory of another driver.
+
+        `images`: one of each kind.
+        """
+        used = {*map(_DRIVER, containers), *(one.driver for one in images if self.is_docker(one))}
         found = [
             parts[0] for driver, parts in self.by_driver.items() if driver in used or parts[0].describes_containers
         ]

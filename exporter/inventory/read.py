@@ -12,7 +12,9 @@ from msgspec.structs import replace
 
 from exporter.core.area import DRIVER
 from exporter.core.content import ContentStore
+from exporter.core.counting import Counted
 from exporter.core.data_root import DataRoot
+from exporter.core.engine_version import EngineVersion
 from exporter.core.kept import ByKey
 from exporter.core.knowledge import REFER_TO_LAYERS, Input, Knowledge
 from exporter.core.measured import Tree
@@ -32,7 +34,7 @@ from exporter.inventory.container_layers import (
 from exporter.inventory.containers import read_containers
 from exporter.inventory.drivers import VFS
 from exporter.inventory.drivers.layer_store import LayerStore, files_elsewhere
-from exporter.inventory.engine_version import current_driver, engine_version
+from exporter.inventory.engine_version import current_driver, engine_version, evidence
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.problems import Problems
 from exporter.inventory.files.reader import Reader
@@ -47,6 +49,7 @@ from exporter.inventory.remarks import remarks
 from exporter.inventory.temporary import read_temporary
 from exporter.inventory.volumes import read_volumes, volume_of
 
+_Versions = Counted[Container, EngineVersion]
 _MISSING: Callable[[Container], tuple[str, ...]] = attrgetter("missing")
 #: A root of a remapped user (Docker 1.10 on, daemon/daemon_unix.go, setupDaemonRoot).
 _REMAPPED = re.compile(r"[0-9]+\.[0-9]+", re.ASCII)
@@ -82,10 +85,9 @@ def _loaded(image: Image, parts: LayoutParts, current: str) -> Image:
     return image if image.unloaded == unloaded else replace(image, unloaded=unloaded)
 
 
-def _all_loaded(parts: LayoutParts, current: str) -> tuple[Image, ...]:
-    """The images of all parts, see `_loaded`. Most often there are thousands of one kind, and all are loaded."""
-    one_of_kind = {(one.driver, one.namespace, one.unloaded): one for one in parts.images}
-    if all(_loaded(one, parts, current) is one for one in one_of_kind.values()):
+def _all_loaded(parts: LayoutParts, kinds: Iterable[Image], current: str) -> tuple[Image, ...]:
+    """The images of all parts, see `_loaded`. `kinds`: one of each; most often all are loaded."""
+    if all(_loaded(one, parts, current) is one for one in kinds):
         return tuple(parts.images)
     return tuple(_loaded(one, parts, current) for one in parts.images)
 
@@ -227,7 +229,8 @@ def read_inventory(
     placed = _each(
         readers[Collector.CONTAINERS], found, lambda one: _placed(one, parts, stores, removals), facts, "placed"
     )
-    current = current_driver(root, parts.of_engines(placed), parts.active)
+    kinds = parts.kinds_of_images()
+    current = current_driver(root, parts.of_engines(placed, kinds), parts.active)
     images = readers[Collector.IMAGES]
     containers = _each(
         readers[Collector.CONTAINERS],
@@ -248,6 +251,7 @@ def read_inventory(
     for driver, mine in by_driver.items():
         of_driver = partial(_classify, reading, so_far, parts.by_driver[driver], mine, names, grace)
         layers += images.attempt(stores[driver].driver.layers, of_driver, [])
+    versions = reader.derived("versions", CONTAINERS.path, _Versions).update(containers, evidence)
     directories = tuple(others.names(()))
     further = {path: tuple(others.names((path,))) for path in root.further}
     inventory = Inventory(
@@ -256,7 +260,7 @@ def read_inventory(
         nested=nested_roots(root),
         drivers=tuple(by_driver),
         layers=tuple(layers),
-        images=_all_loaded(parts, current),
+        images=_all_loaded(parts, kinds, current),
         containers=(*containers, *parts.foreign),
         volumes=volumes,
         build_cache=parts.build_cache(current) or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),
@@ -267,7 +271,7 @@ def read_inventory(
         plugins=others.attempt(("plugins",), partial(read_plugins, others), ()),
         elsewhere=frozenset(files_elsewhere(root, stores[name]) for name in {one.driver for one in layers}) - {""},
         remarks=others.attempt((), partial(remarks, root, parts.leftovers, readers.values()), ()),
-        engine=engine_version(directories, parts.by_layout, containers),
+        engine=engine_version(directories, parts.by_layout, versions),
         content=_content(images, parts, so_far, grace),
         temporary=others.attempt(("tmp",), partial(read_temporary, others, grace.clock.now()), ()),
     )

@@ -25,7 +25,7 @@ class Measurements:
         self.plan = Plan()
         self.changes = 0
         #: The figures of each tree. It is replaced where it changes after `for_sums`.
-        self.measured: dict[Tree, Measured] = {}
+        self.measured: Edition[Tree, Measured] = Edition()
         #: The bytes that they take on the disk, by the number of their device.
         self.allocated = Counter[int]()
         #: The sizes in bytes that Docker finds by comparing two trees.
@@ -43,6 +43,8 @@ class Measurements:
         self._all_link_bytes = 0
         #: What was made for sums last, the trees that have other figures since, and those made provisionally for it.
         self._sums: Edition[Tree, Measured] = Edition()
+        #: The figures that others have, and that do not change any more.
+        self._given = self.measured
         self._touched: set[Tree] = set()
         self._made: frozenset[Tree] = frozenset()
 
@@ -81,16 +83,24 @@ class Measurements:
         made = without_unaccounted(self.measured, provisional & self.measured.keys())
         changed = self._touched | made.keys() | self._made
         if changed:
-            self._sums = Edition({**self.measured, **made} if made else self.measured, self._sums, changed)
-            if not made:
-                self.measured = self._sums  # once and not twice, until one of them changes
+            before = self._sums
+            if made:
+                self._sums = Edition({**self.measured, **made})
+            else:
+                self._renew()
+                self._sums = self._given = self.measured  # once and not twice, until one of them changes
+            self._sums.follow(before, changed)
             self._touched, self._made = set(), frozenset(made)
         return self._sums
 
+    def _renew(self) -> None:
+        """Have figures that nobody else has."""
+        if self.measured is self._given:
+            self.measured = Edition(self.measured)
+
     def _touch(self, trees: Iterable[Tree]) -> None:
         """Note that the figures of trees are about to be others."""
-        if self.measured is self._sums:
-            self.measured = dict(self._sums)
+        self._renew()
         self._touched.update(trees)
 
     def doubtful(self, linked: Collection[Tree]) -> bool:

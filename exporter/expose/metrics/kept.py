@@ -5,13 +5,14 @@ else, so an object that comes or goes changes the block that it is in, and no ot
 lines are kept, by family.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import Struct, field
 
 from exporter.config.limits import Limited, Shown
-from exporter.core.gzip_body import GzipBody
+from exporter.core.gzip_body import GzipBody, JoinedBodies
 from exporter.core.hashes import blake2b
 from exporter.expose.metrics.catalogue import Metric
 from exporter.expose.metrics.families import Part, dropped, parts
@@ -53,7 +54,7 @@ class _KeptTable(Struct):
 
     entries: Entries[Any] = field(default_factory=Entries)
     blocks: dict[tuple[str, ...], _RowBlock] = field(default_factory=dict)
-    columns: dict[Metric, tuple[list[_Lines], GzipBody]] = field(default_factory=dict)
+    columns: defaultdict[Metric, JoinedBodies] = field(default_factory=lambda: defaultdict(JoinedBodies))
 
 
 class KeptExposition:
@@ -122,11 +123,7 @@ class KeptExposition:
             del self._tables[table.limit]
             return
         for at, column in enumerate(table.columns):
-            lines = [block.lines[at] for block in made]
-            known = kept.columns.get(column.metric)
-            if known is None or known[0] != lines:
-                known = kept.columns[column.metric] = lines, GzipBody.joined(one.body for one in lines).packed()
-            yield column.metric, known[1]
+            yield column.metric, kept.columns[column.metric].update([block.lines[at].body for block in made])
 
 
 def _blocks(table: ObjectTable[Any], kept: _KeptTable, limited: Limited, *, going_on: bool) -> list[_RowBlock]:

@@ -70,8 +70,7 @@ class LayerStore:
         self.renewed = _joined(changes)
         # Each reading has a number: whoever has missed one does not know what that one found to be renewed.
         self.turn: int = next(reader.lasting("turn", driver.layers, count))
-        asked = len(self._directories) != len(names) and driver.walkable
-        others = sorted(filterfalse(self._directories.__contains__, names)) if asked else []
+        others = sorted(self._unseen(names)) if driver.walkable else []
         if self.renewed is not None:
             self.renewed.update(others)
         usual = self._usual(others)
@@ -80,6 +79,18 @@ class LayerStore:
         #: Layers in whose place a symbolic link stands.
         self._linked = frozenset(name for name in others if self._is_link((*driver.layers, name)))
         self.names = cast("frozenset[LayerId]", names.difference(others) | self._linked if others else names)
+        self._listing = cast("Sequence[LayerId]", listing)
+
+    def _unseen(self, names: frozenset[str]) -> list[str]:
+        """The names that are not known to be those of directories."""
+        known, lacking = self._directories, len(names) - len(self._directories)
+        found = [name for name in self.renewed or () if name in names and name not in known]
+        return found if len(found) == lacking else [*filterfalse(known.__contains__, names)]
+
+    @property
+    def in_order(self) -> Sequence[LayerId]:
+        """The names of the layers that can be seen, in order."""
+        return self._listing if len(self._listing) == len(self.names) else sorted(self.names)
 
     def _usual(self, names: Sequence[str]) -> Collection[str]:
         """Those of these layers that are as most are: they are looked at together, and with their directories open."""

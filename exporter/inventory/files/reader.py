@@ -127,6 +127,8 @@ class Reader:
             value: T | object = self.attempt((*store, name), partial(read, name), _FAILED)
             kept = known if self._problems.noted == before else passing
             kept[name] = instead(name) if value is _FAILED else cast("T", value)
+        if not passing:  # nearly always
+            return dict(zip(names, map(known.__getitem__, names), strict=True))
         return {name: passing[name] if name in passing else known[name] for name in names}
 
     def lasting(self, kind: str, entry: Tree, make: Callable[[], T]) -> T:

@@ -130,12 +130,9 @@ def classify(
     """
     driver = store.driver.name
     describe = claims.describe or partial(describe_layer, store, parents=())
-    rest = {*filterfalse(claims.layers.__contains__, store.names)}
-    claimed: Iterable[Layer] = claims.layers.values()
-    if store.listed and len(claims.layers) > len(store.names) - len(rest):  # not all of them are there
-        claimed = (layer for name, layer in claims.layers.items() if store.has(name))
-    rest.difference_update(others)
-    layers = [*claimed]
+    names = store.in_order if store.listed else sorted(claims.layers)
+    layers = [*filter(None, map(claims.layers.get, names))]
+    rest = {*filterfalse(claims.layers.__contains__, names)}.difference(others) if len(layers) < len(names) else ()
     quiet = max((changed(root, tree) for tree in (*claims.references, store.driver.layers)), default=0.0) if rest else 0
     waiting: set[LayerKey] = set()
     doubtful = bool(rest) and any(doubt() for doubt in claims.doubts)
@@ -148,7 +145,7 @@ def classify(
             orphaned = grace.over(key, max(quiet, _used(root, store, name)))
         layers.append(describe(name, Use.ORPHANED if orphaned else Use.PENDING))
     grace.keep({key for key in grace.seen if key.driver != driver} | waiting)
-    return sorted(layers, key=_ID)
+    return sorted(layers, key=_ID) if rest else layers
 
 
 def _used(root: DataRoot, store: LayerStore, name: LayerId) -> float:

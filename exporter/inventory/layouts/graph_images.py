@@ -72,9 +72,10 @@ class OwnLayers(Struct):
             for name in (one.id, one.id + INIT):
                 self.layers.pop(LayerId(name), None)
         again = {name.removesuffix(INIT) for name in renewed} | self.passing
-        again.update(one.id for one in changed.added)
-        self.passing = set()
-        return [one for one in containers if one.id in again or one.image_id in again] if again else ()
+        self.passing, come = set(), {one.id for one in changed.added}
+        if again <= come:  # most often: a layer comes with its container, and nothing of it depends on other layers
+            return changed.added
+        return [one for one in containers if one.id in again or one.id in come]
 
 
 class GraphStore:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from exporter.core.kept import changed_keys
 from exporter.inventory.drivers import INIT
 from exporter.inventory.layouts.layerdb_store import Database, LayerEntry, MountEntry
+from exporter.inventory.layouts.part import Renewed
 
 
 class LayerdbPlaces(Struct, frozen=True):
@@ -29,8 +30,8 @@ class LayerdbPlaces(Struct, frozen=True):
         listed = database.mounts_listed, database.entries_listed, store.listed
         return None if database.misnamed else cls(database.entries, database.mounts, listed, store.turn, store.renewed)
 
-    def changed(self, before: object) -> set[str] | None:
-        """The ids of containers of which something else may be said than before; None: of any.
+    def changed(self, before: object) -> Renewed | None:
+        """The containers of which something else may be said than before, and maybe other ids; None: it may be any.
 
         It is so of any where the layer of an image has come or gone: containers stand on these.
         """
@@ -47,4 +48,4 @@ class LayerdbPlaces(Struct, frozen=True):
         bare = {name.removesuffix(INIT) for name in renewed}
         mounts = self.mounts.items() if bare else ()
         changed.update(name for name, one in mounts if one.layer in bare or one.init in renewed)
-        return changed
+        return Renewed(changed)

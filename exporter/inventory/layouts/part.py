@@ -1,7 +1,8 @@
 """The arguments with which a layout reads a root, and its result: a `Part` of the inventory."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from msgspec import Struct, field
 
@@ -10,6 +11,7 @@ from exporter.core.data_root import DataRoot
 from exporter.core.kept import changed_keys
 from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, Collector, Container, ContainerId, Image, ImageId, LayerId
+from exporter.inventory.drivers import INIT
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.layouts.buildkit import Builds
@@ -50,12 +52,19 @@ class ContainerLayers(Struct, frozen=True):
     namespace: str = ""
 
 
+class Renewed(NamedTuple):
+    """The ids of containers, and those of the images of containers, of which something else may be said than before."""
+
+    containers: AbstractSet[str] = frozenset()
+    images: AbstractSet[str] = frozenset()
+
+
 @runtime_checkable
 class ContainerPlaces(Protocol):
     """What all that a part says of containers depends on."""
 
-    def changed(self, before: object) -> set[str] | None:
-        """The ids of containers and images of which something else may be said than before; None: of any."""
+    def changed(self, before: object) -> Renewed | None:
+        """The containers and images of which something else may be said than before; None: it may be any."""
 
 
 class PartPlaces(Struct, frozen=True):
@@ -69,13 +78,14 @@ class PartPlaces(Struct, frozen=True):
     turn: int
     renewed: set[str] | None
 
-    def changed(self, before: object) -> set[str] | None:
-        """The ids of containers and images of which something else may be said than before; None: of any."""
+    def changed(self, before: object) -> Renewed | None:
+        """The containers and images of which something else may be said than before; None: it may be any."""
         if not isinstance(before, PartPlaces):
             return None
         known = self.renewed if self.turn == before.turn + 1 else None
         names = self.names ^ before.names if known is None else known
-        return {*names, *changed_keys(self.images, before.images)}
+        containers = {name.removesuffix(INIT) for name in names}
+        return Renewed(containers, changed_keys(self.images, before.images))
 
 
 class DriverPart(Protocol):

@@ -4,7 +4,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.core.gzip_body import GzipBody
+from exporter.core.gzip_body import GzipBody, JoinedBodies
 
 _PARTS = st.lists(st.binary(max_size=200) | st.integers(0, 300_000).map(bytes), max_size=8)
 
@@ -32,3 +32,18 @@ def test_bodies_that_are_joined_are_the_body_of_all(bodies: list[list[bytes]], e
     for one in (joined, joined.packed(), GzipBody.joined([joined, GzipBody.joined([])])):
         assert gzip.decompress(b"".join(one.member(end))) == whole + end
         assert one.finish(end) == whole + end
+
+
+@given(st.lists(st.lists(st.integers(0, 60), max_size=50), max_size=4))
+def test_bodies_that_are_joined_again_and_again_are_the_body_of_all(times: list[list[int]]) -> None:
+    joined = JoinedBodies()
+    bodies = [GzipBody.of([bytes([number]) * number]) for number in range(61)]
+    for numbers in times:
+        some = [bodies[number] for number in numbers]
+        assert joined.update(some) == GzipBody.joined(some).packed()
+
+
+def test_bodies_that_are_as_they_were_are_not_joined_again() -> None:
+    joined = JoinedBodies()
+    bodies = [GzipBody.of([b"%d" % number]) for number in range(40)]
+    assert joined.update(bodies) is joined.update([*bodies])

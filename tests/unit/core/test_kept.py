@@ -89,3 +89,13 @@ def test_objects_by_a_key_are_looked_through_when_the_first_one_is_asked_for() -
     assert {**found} == {"a": "apple", "b": "banana"}
     assert len(found) == 2
     assert asked == ["apple", "banana"]
+
+
+def test_an_edition_that_was_filled_later_knows_what_has_changed() -> None:
+    first = Edition({"a": "1", "b": "2"})
+    second = Edition(first)
+    second["a"] = "3"
+    second.follow(first, {"a"})
+    third = Edition({**second, "c": "4"}, second, {"c"})
+    assert second.since(first) == changed_keys(second, first) == {"a"}
+    assert changed_keys(third, first) == {"a", "c"}

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.core.splices import Hunk, Mapped, change, hunks, replaced, splice, with_equals
+from exporter.core.splices import Hunk, Mapped, Spliced, change, hunks, replaced, splice, with_equals
 
 _SEQUENCES = st.lists(st.integers(0, 5), unique=True, max_size=6)
 
@@ -68,6 +68,29 @@ def test_a_value_is_made_once_for_each_object(sequences: list[list[int]]) -> Non
         found = dict(zip(now, values, strict=True))
         assert all(found[one] is before[one] for one in found.keys() & before.keys())
         before = found
+
+
+@given(st.lists(_SEQUENCES, min_size=1, max_size=6), st.booleans())
+def test_what_a_sequence_knows_of_the_one_before_is_what_differs(sequences: list[list[int]], again: bool) -> None:
+    """`again`: all objects are other ones each time, and some of them are equal to those before."""
+    before: tuple[tuple[int], ...] = ()
+    one_of = {one: (one,) for one in range(6)}
+    for now in sequences:
+        found = with_equals(tuple((one,) if again else one_of[one] for one in now), before, lambda one: one[0])
+        where, compared = hunks(before, found), hunks([*before], [*found])
+        assert replaced(before, where, [found[one.start_now : one.end_now] for one in where]) == [*found]
+        assert list(where) == list(compared)
+        assert where is hunks(before, found) or not isinstance(before, Spliced)
+        before = found
+
+
+def test_what_a_sequence_knows_is_not_taken_for_another_one() -> None:
+    objects = [(one,) for one in range(9)]
+    first = with_equals(tuple(objects), (), lambda one: one[0])
+    second = with_equals(tuple(objects[1:]), first, lambda one: one[0])
+    third = with_equals(tuple(objects[1:-1]), second, lambda one: one[0])
+    assert hunks(first, third) == [(0, 1, 0, 0), (8, 9, 7, 7)]
+    assert hunks(first, second[:-1]) == [(0, 1, 0, 0), (8, 9, 7, 7)]
 
 
 @given(_SEQUENCES, st.sets(st.integers(0, 5)), _SEQUENCES)

@@ -75,3 +75,16 @@ def test_a_snapshot_keeps_its_figures_when_trees_are_measured_again(built: Graph
     pull.scan(("graph", _LAYER))
     assert snapshot.measured[tree] is before
     assert pull.scanner.snapshot().measured[tree] != before
+
+
+def test_figures_that_were_given_out_stay_as_they_were(built: GraphRoot, pool: Pool) -> None:
+    """Also those of before a layer shared inodes with trees that nobody has measured."""
+    pull = _Pull(built, pool, Cache(None))
+    given = []
+    for size in (1, 20_000, 40_000):
+        (built.path / "aufs/diff" / _LAYER / "usr/lib/third").write_bytes(b"3" * size)
+        pull.scan(("aufs", "diff", _LAYER))
+        measured = pull.scanner.snapshot().measured
+        given.append((measured, dict(measured)))
+    assert all(dict(measured) == was for measured, was in given)
+    assert len({measured["aufs", "diff", _LAYER].usage for measured, _ in given}) == 3
