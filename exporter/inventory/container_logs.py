@@ -56,7 +56,7 @@ def _files(reader: Reader, home: Tree) -> tuple[Tree, ...] | None:
     if names is None or local is None:
         return None
     beginnings = (f"{home[-1]}-json.log", _CACHED_LOG)
-    files = [(*home, name) for name in names if name.removesuffix(".gz").startswith(beginnings)]
+    files = [(*home, name) for name in names if name.startswith(beginnings)]
     return (*files, *((*home, _LOCAL_HOME, name) for name in local))
 
 

@@ -19,6 +19,9 @@ from exporter.inventory.files.values import Json, flag, items, table, text
 from exporter.inventory.volumes import volume_of
 
 _LONGEST_MODE = 64
+#: What has mounts in the files of a container.
+_WRITTEN_DOWN = ("MountPoints", "Volumes", "SecretReferences", "ConfigReferences")
+_ASKED_FOR = ("Binds", "Mounts", "Tmpfs")
 #: How many mounts all containers together may have from others: chains of a thousand containers, about one second.
 _MOST_INHERITED = 2_000_000
 
@@ -29,6 +32,9 @@ def read_mounts(config: Json, host: Json) -> tuple[Mount, ...]:
     What the engine has written down comes first. What only was asked for follows: then the former is damaged, or the
     container of an old engine has not been started.
     """
+    asked = any(map(host.get, _ASKED_FOR)) or table(config, "Config", "Volumes")
+    if not asked and not any(map(config.get, _WRITTEN_DOWN)):
+        return ()  # as of many
     mounts: dict[str, Mount] = {}
     for mount in (
         *_points(config),
