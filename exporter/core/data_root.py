@@ -317,10 +317,12 @@ class DataRoot:
 
     def _place(self, tree: Tree) -> tuple[str, int]:
         """The name of a file, and the descriptor of its directory, see `borrow`; raises OSError."""
-        check_name(tree[-1])
+        top, names = self._split(tree)
+        name = names[-1] if names else ""
+        check_name(name)
         if self.mounts:
             self._require_answer(tree)
-        return tree[-1], self.borrow(tree[:-1])
+        return name, top.descent.to(names[:-1])
 
     def read(self, tree: Tree) -> bytes:
         """Read one metadata file of at most `MAX_FILE_BYTES`; raises OSError or UnreadableError."""
@@ -354,7 +356,8 @@ def _content(name: str, parent: int) -> bytes:
     """What is in a file of an open directory. lstat comes first: to open a device may have side effects."""
     status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     _require_regular(status)
-    _require_small(status)
+    if status.st_size > MAX_FILE_BYTES:
+        raise UnreadableError(Reason.TOO_LARGE)
     descriptor = os.open(name, _FILE, dir_fd=parent)
     try:
         # One read gets a file that stays as it is: the byte more that it asks for is not there.
@@ -374,8 +377,3 @@ def _content(name: str, parent: int) -> bytes:
 def _require_regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableError(Reason.NOT_REGULAR)
-
-
-def _require_small(status: os.stat_result) -> None:
-    if status.st_size > MAX_FILE_BYTES:
-        raise UnreadableError(Reason.TOO_LARGE)
