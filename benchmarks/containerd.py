@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.subject import Subject, subject
@@ -143,20 +143,28 @@ def _states(root: Path) -> dict[Tree, tuple[int, int, int]]:
     return found
 
 
-def cpu_of_a_change(running: Subject, change: Callable[[], object]) -> float:
-    """CPU seconds of all processes for one change, beyond what they take in as much time without one.
+def costs_of_changes(running: Subject, change: Callable[[], object]) -> list[float]:
+    """CPU seconds of all processes for each of some changes, beyond what they take in as much time without one.
 
-    That is the mean of some changes, and nothing is scraped meanwhile.
+    Nothing is scraped meanwhile. The first one starts a worker.
     """
-    before = running.cpu_seconds()
-    time.sleep(CHANGES * _PAUSE)
-    idle = running.cpu_seconds() - before
-    made = time.monotonic()
+    idle = statistics.median(_costs(running, lambda: None))
+    return [max(0.0, cost - idle) for cost in _costs(running, change)]
+
+
+def _costs(running: Subject, change: Callable[[], object]) -> Iterator[float]:
+    start, before = time.monotonic(), running.cpu_seconds()
     for at in range(CHANGES):
         change()
-        time.sleep(max(0.0, made + (at + 1) * _PAUSE - time.monotonic()))
-    spent = running.cpu_seconds() - before - idle
-    return max(0.0, spent - idle) / CHANGES
+        time.sleep(max(0.0, start + (at + 1) * _PAUSE - time.monotonic()))
+        now = running.cpu_seconds()
+        yield now - before
+        before = now
+
+
+def cpu_of_a_change(running: Subject, change: Callable[[], object]) -> float:
+    """The median of these costs. So a look that compares everything does not count, which an idle host has as well."""
+    return statistics.median(costs_of_changes(running, change))
 
 
 def memory_of_the_store(root: Path, without: Path) -> float:

@@ -1,5 +1,6 @@
 """What a host with many images and containers costs: first figures, scrapes, one change, memory, idling."""
 
+import statistics
 import subprocess
 import time
 from collections.abc import Iterator
@@ -96,9 +97,11 @@ def _one_change(running: Subject, root: Path, writer: GraphWriter, size: Host) -
     yield Row(f"one container made{among}: entries looked at", figure, "<= 2 x", times <= 2)
     yield Row("... until it is served", f"{served:.2f} s", "<= 2 s", served <= 2)
     names = (f"further {number}" for number in range(containerd.CHANGES))
-    change = 1000 * containerd.cpu_of_a_change(running, lambda: container(writer, next(names)))
+    costs = containerd.costs_of_changes(running, lambda: container(writer, next(names)))
     running.wait("containers", size.objects + 1 + containerd.CHANGES)
-    yield Row("... CPU time of all processes", f"{change:.0f} ms", f"<= {size.change:g} ms", change <= size.change)
+    change, first = 1000 * statistics.median(costs), 1000 * costs[0]
+    figure = f"{change:.0f} ms (the median of {len(costs)}; with a worker to start {first:.0f} ms)"
+    yield Row("... CPU time of all processes", figure, f"<= {size.change:g} ms", change <= size.change)
 
 
 def _inodes(root: Path) -> int:

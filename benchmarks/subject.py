@@ -11,6 +11,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+#: The CPU clock of a process, with its threads (linux/posix-timers.h, CPUCLOCK_SCHED).
+_OF_A_PROCESS = 2
 _SAMPLE = re.compile(r"^docker_storage_([a-z_]+)(?:\{.*\})? (\S+)$|^(process_[a-z_]+) (\S+)$", re.MULTILINE)
 
 
@@ -68,8 +70,9 @@ class Subject:
 
     def cpu_seconds(self) -> float:
         """CPU seconds that all its processes have taken, with those that have ended."""
-        ticks = sum(ticks_of(process) for process in (self.process.pid, *_descendants(self.process.pid)))
-        return ticks / os.sysconf("SC_CLK_TCK")
+        processes = (self.process.pid, *_descendants(self.process.pid))
+        ended = sum(map(_ticks_of_ended, processes)) / os.sysconf("SC_CLK_TCK")
+        return sum(map(_cpu_seconds_of, processes)) + ended
 
     def cpu_seconds_of_workers(self) -> float:
         """Those of its workers alone, also of those that have ended."""
@@ -102,6 +105,14 @@ def _descendants(process: int) -> Iterator[int]:
 def ticks_of(process: int) -> int:
     """What one process and its children that have ended have taken, of proc(5) stat; 0 if it has ended."""
     return sum(_ticks(process))
+
+
+def _cpu_seconds_of(process: int) -> float:
+    """What one process has taken, to the nanosecond; 0 if it has ended."""
+    try:
+        return time.clock_gettime(~process << 3 | _OF_A_PROCESS)
+    except OSError:
+        return 0.0
 
 
 def _ticks_of_ended(process: int) -> int:
