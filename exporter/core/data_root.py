@@ -236,7 +236,7 @@ class DataRoot:
             descriptor = self.borrow(tree)
         except OSError:
             return {}
-        mounted = {one[-1] for one in self.mounts if one[:-1] == tree}
+        mounted = self._mounted_in(tree)
         found: dict[str, float] = {}
         for name in names:
             if name in mounted:
@@ -248,6 +248,21 @@ class DataRoot:
             if stat.S_ISDIR(status.st_mode):
                 found[name] = status.st_mtime
         return found
+
+    def listed_directories(self, tree: Tree, names: Iterable[str]) -> set[str]:
+        """Those of these entries of a directory that are real directories, as the directory itself says of all.
+
+        What is mounted is left out, and is not touched. Nothing is found where something cannot be looked at.
+        """
+        wanted = {*names} - self._mounted_in(tree)
+        try:
+            with os.scandir(self.borrow(tree)) as entries:
+                return {one.name for one in entries if one.name in wanted and one.is_dir(follow_symlinks=False)}
+        except OSError:
+            return set()
+
+    def _mounted_in(self, tree: Tree) -> set[str]:
+        return {one[-1] for one in self.mounts if one[:-1] == tree}
 
     def holders(self, tree: Tree, names: Iterable[str], inner: str, file: str = "") -> dict[str, bytes | None]:
         """Those of these directories of a directory that have a directory `inner`, each with what is in its `file`.

@@ -28,6 +28,8 @@ ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _TORN_AGE_SECONDS = 2.0
 _TORN_WAIT_SECONDS = 0.05
 _LONGEST_LINE = 300
+#: Of a directory of which more than one in so many entries is asked for, all are read: to ask for each takes longer.
+_MOST_OF = 8
 #: Why something is not known that every engine makes.
 MISSING = "it is missing"
 
@@ -176,9 +178,18 @@ class Reader:
         self.looked_at += len(names)
         return found
 
-    def directories(self, tree: Tree, names: Collection[str]) -> dict[str, float]:
-        """Those of many entries that are real directories, see `DataRoot.directories`; the rest is to be looked at."""
-        found = self.root.directories(tree, names) if names else {}
+    def directories(self, tree: Tree, names: Collection[str], times: dict[str, float] | None = None) -> Collection[str]:
+        """Those of many entries that are real directories; the rest is to be looked at.
+
+        `times`: gets when each of these changed last.
+        """
+        found: Collection[str] = ()
+        if names and times is None and len(names) > len(self.root.names(tree)) // _MOST_OF:
+            found = self.root.listed_directories(tree, names)
+        elif names:
+            changed = found = self.root.directories(tree, names)
+            if times is not None:
+                times.update(changed)
         self.looked_at += len(found)
         return found
 
@@ -320,10 +331,8 @@ class Reader:
         else:
             asked = sorted(name for name in changed.union(last.odd) if name in names)
         last.whole = False  # where this fails, all are looked at the next time
-        usual = self.directories(tree, [name for name in asked if name not in ignored and accept(name)])
+        usual = self.directories(tree, [name for name in asked if name not in ignored and accept(name)], times)
         known.update(dict.fromkeys(usual, True))
-        if times is not None:
-            times.update(usual)
         look = partial(self._is_object, links=links, times=times)
         come = [name for name in asked if self._is_wanted(tree, name, known, accept, ignored, look)]
         good = [name for name in come if name in known]

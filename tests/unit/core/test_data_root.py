@@ -145,6 +145,10 @@ def test_directories_are_those_that_are_none_of_another_kind(tmp_path: Path) -> 
         found = root.directories(("store",), ["one", "two", "mounted", "file", "link", "gone"])
         assert found == {"one": (tmp_path / "store" / "one").stat().st_mtime, "two": 7.0}
         assert root.directories(("gone",), ["one"]) == root.directories(("store", "link"), ["one"]) == {}
+        assert root.listed_directories(("store",), ["one", "mounted", "file", "link", "gone"]) == {"one"}
+        assert (
+            root.listed_directories(("gone",), ["one"]) == root.listed_directories(("store", "link"), ["one"]) == set()
+        )
 
 
 def test_modes_of_entries_are_those_of_lstat(tmp_path: Path) -> None:
