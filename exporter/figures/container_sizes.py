@@ -97,9 +97,9 @@ class ContainerSizes:
         return list({id(one): one for one in found}.values())
 
     def _elsewhere(self, difference: Difference) -> list[Container]:
-        """The containers whose log, or whose checkpoints, are other ones than before."""
-        containers, logs = difference.now.inventory.containers, difference.logs
-        found = [one for one in containers if one.id in logs] if logs else []
+        """The containers of before whose log, or whose checkpoints, are other ones now."""
+        logs = difference.logs.difference(one.id for one in difference.containers.added)
+        found = [one for one in difference.now.inventory.containers if one.id in logs] if logs else []
         return found + [one for many in difference.touched(self._with_checkpoints) for one in many]
 
 

@@ -100,7 +100,10 @@ class Metadata:
         if dirty.everything:
             return [*self.inventory.containers]
         names = {entry[-1] for entry in dirty.entries if entry[:-1] == CONTAINERS.path}.union(self._unread)
-        names.update(one.id for one in (*self._running(), *change(self._asked, self.inventory.containers).added))
+        new = change(self._asked, self.inventory.containers).added
+        names.update(one.id for one in (*self._running(), *new))
+        if len(names) == len(new):
+            return [*new]
         return [one for one in self.inventory.containers if one.id in names]
 
     def finish_reading(self, root: DataRoot, dirty: Dirty, stats: ScanStats) -> None:

@@ -52,6 +52,7 @@ class Plan(Struct, frozen=True, eq=False):
             self.trees.keys() - before.trees.keys(),
             before.trees.keys() - self.trees.keys(),
             self.immutable - before.immutable,
+            before.immutable - self.immutable,
         )
 
     def to_measure(self, dirty: Dirty, change: "PlanChange") -> set[Tree]:
@@ -84,12 +85,13 @@ class Plan(Struct, frozen=True, eq=False):
 
 
 class PlanChange(NamedTuple):
-    """The difference between two plans: the trees that came and went, and those that are `settled`: immutable now.
+    """The difference between two plans: the trees that came and went.
 
-    `before`: the mark of the other plan.
+    `before`: the mark of the other plan. `settled`: those that are immutable now. `loosened`: those that were.
     """
 
     before: object
     gained: Collection[Tree]
     lost: Collection[Tree]
     settled: Collection[Tree]
+    loosened: Collection[Tree]

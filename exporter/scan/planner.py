@@ -111,11 +111,13 @@ class Planner:
 
     def _changed(self, before: Plan, old: _Inputs, inputs: _Inputs, inventory: Inventory) -> Plan | None:
         """The plan before with what has changed; None where that has to be made anew."""
-        immutable, differences = {*before.immutable}, dict(before.differences)
-        replaced = self._replace_objects(old.objects, inputs.objects, immutable, differences)
+        differences = dict(before.differences)
+        replaced = self._replace_objects(old.objects, inputs.objects, differences)
         if replaced is None:
             return None
         affected, settled = replaced
+        loosened = {tree for tree in affected if tree in before.immutable} - settled
+        settled -= before.immutable
         for store, names in inputs.names.items():
             affected.update((*store, name) for name in names.since(old.names[store]))
         anew = {tree: self._collector(tree, inputs, inventory) for tree in affected}
@@ -132,13 +134,14 @@ class Planner:
             before.mark,
             {tree for tree in affected | moved if tree in trees and tree not in before.trees},
             {tree for tree in affected | moved if tree not in trees and tree in before.trees},
-            settled - before.immutable,
+            settled,
+            loosened,
         )
         inner = self._exclude(before, anew, inputs, moved)
         return replace(
             before,
             trees=trees,
-            immutable=frozenset(immutable | settled),
+            immutable=(before.immutable - loosened) | settled if loosened or settled else before.immutable,
             differences=differences,
             sources=dict(sources(inventory)),
             unfinished=unfinished(inventory),
@@ -152,7 +155,6 @@ class Planner:
         self,
         old: tuple[Sequence[object], ...],
         new: tuple[Sequence[object], ...],
-        immutable: set[Tree],
         differences: dict[LayerKey, Changes],
     ) -> tuple[set[Tree], set[Tree]] | None:
         """Replace what objects have; return their trees, and those that are immutable. None: two have the same tree."""
@@ -163,7 +165,6 @@ class Planner:
                 del self._owned[tree]
                 affected.add(tree)
             if isinstance(one, Layer):
-                immutable.difference_update(one.trees)
                 differences.pop(one.key, None)
         for one in (one for kind in changes for one in kind.added):
             for tree, collector in _claim(one):

@@ -74,9 +74,8 @@ class Growing:
         return self._growing.get(key.driver, {}).get(key.id)
 
     def _come_to_plan(self, plan: Plan) -> set[Tree]:
-        since, loosened = plan.since(self._plan), self._plan.immutable - plan.immutable
-        self._plan = plan
-        return {*since.gained, *since.lost, *since.settled, *loosened}
+        since, self._plan = plan.since(self._plan), plan
+        return {*since.gained, *since.lost, *since.settled, *since.loosened}
 
     def _of_containers(self, containers: Change[Container]) -> Iterator[Tree]:
         for one in containers.removed:
