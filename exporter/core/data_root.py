@@ -375,11 +375,11 @@ def _content(name: str, parent: int) -> bytes:
         raise UnreadableError(Reason.TOO_LARGE)
     descriptor = os.open(name, _FILE, dir_fd=parent)
     try:
+        _require_regular(os.fstat(descriptor))  # another file may stand there by now
         # One read gets a file that stays as it is: the byte more that it asks for is not there.
         content = os.read(descriptor, status.st_size + 1)
         if len(content) == status.st_size:
             return content
-        _require_regular(os.fstat(descriptor))  # it is being written to, or is another one by now
         while piece := os.read(descriptor, _PIECE_BYTES):
             content += piece
             if len(content) > MAX_FILE_BYTES:
