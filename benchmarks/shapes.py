@@ -10,15 +10,13 @@ from pathlib import Path
 
 from benchmarks.containerd import REST_SECONDS, cpu_of_a_change
 from benchmarks.roots import name, small_volumes
-from benchmarks.rows import Row, ratio
+from benchmarks.rows import Row
+from benchmarks.small import beside_du, start_seconds
 from benchmarks.subject import subject
-from benchmarks.timing import du_seconds, scan_seconds
 from exporter.demo.bolt import BoltFile
 from exporter.demo.layerdb import LayerdbWriter
 from exporter.demo.writer import GraphWriter
 
-_TURNS = 3
-_TIMES_DU = 2.0
 #: How often an exporter is started for its first figures.
 _STARTS = 3
 
@@ -126,14 +124,13 @@ def first_figures(root: Path, series: str) -> tuple[float, float]:
 
 def shapes(scratch: Path, only: str = "") -> Iterator[Row]:
     """The rows of each shape. Its root is removed after that."""
+    start_up = start_seconds(scratch)
     for number, shape in enumerate(SHAPES):
         if only not in shape.what:
             continue
         root = scratch / f"shape{number}"
         change = shape.build(root)
-        du_seconds(root)
-        turns = [(scan_seconds(root)[0], du_seconds(root)) for _ in range(_TURNS)]
-        yield ratio(f"first scan / `du -s`, {shape.what}", turns, _TIMES_DU)
+        yield from beside_du(root, shape.what, start_up)
         took, cpu = first_figures(root, shape.first)
         yield Row(f"... first figures of {shape.what}", f"{took:.2f} s ({cpu:.2f} s of CPU)")
         with subject(root, "--cache.file", "none", "--scan.interval", "86400") as running:

@@ -20,16 +20,26 @@ SHAPES: dict[str, Callable[[Path], None]] = {
 
 def small_trees(scratch: Path) -> Iterator[Row]:
     """The first scan of each shape, and all that `once` does but its start."""
-    empty = GraphWriter(scratch / "none", "aufs").root
-    start_up = statistics.median(scan_seconds(empty)[1] for _ in range(_TURNS))
+    start_up = start_seconds(scratch)
     for shape, build in SHAPES.items():
         root = _root(scratch, shape)
         build(root)
-        du_seconds(root)
-        turns = [(*scan_seconds(root), du_seconds(root)) for _ in range(_TURNS)]
-        yield ratio(f"first scan / `du -s`, {shape}", [(scan, by_du) for scan, _, by_du in turns], _BUDGET)
-        rest = [(whole - start_up, by_du) for _, whole, by_du in turns]
-        yield ratio("... `once`, with metadata and output, without start-up / `du -s`", rest, _BUDGET)
+        yield from beside_du(root, shape, start_up)
+
+
+def start_seconds(scratch: Path) -> float:
+    """How long `once` takes for a root without anything in it."""
+    empty = GraphWriter(scratch / "none", "aufs").root
+    return statistics.median(scan_seconds(empty)[1] for _ in range(_TURNS))
+
+
+def beside_du(root: Path, shape: str, start_up: float) -> Iterator[Row]:
+    """The first scan of a root compared with `du`, and all that `once` does but its start."""
+    du_seconds(root)
+    turns = [(*scan_seconds(root), du_seconds(root)) for _ in range(_TURNS)]
+    yield ratio(f"first scan / `du -s`, {shape}", [(scan, by_du) for scan, _, by_du in turns], _BUDGET)
+    rest = [(whole - start_up, by_du) for _, whole, by_du in turns]
+    yield ratio("... `once`, with metadata and output, without start-up / `du -s`", rest, _BUDGET)
 
 
 def small_roots(scratch: Path) -> dict[str, Path]:
