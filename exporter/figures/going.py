@@ -41,8 +41,10 @@ class Going:
         #: By how many of the containers that stay each image and each volume is used.
         self._used: Counter[ImageKey] = Counter()
         self._mounted: Counter[str] = Counter()
-        #: By rank and driver, how many of the objects that go then need each layer.
+        #: By rank and driver, how many of the objects that go then need each layer; containers on one chain count once.
         self._needs: dict[int, dict[str, Counter[LayerId]]] = {}
+        #: What lies below containers, by rank and driver: thousands may be of one image, with a hundred layers.
+        self._chains: Counter[tuple[int, str, tuple[LayerId, ...]]] = Counter()
 
     def advance(self, difference: Difference, move: Move) -> dict[LayerKey, int | None]:
         """Go on to the next snapshot; return the layers that may go at another time, with the rank before."""
@@ -106,7 +108,7 @@ class Going:
                 self._move(one, move, *((rank, None) if sign < 0 else (None, rank)))
                 if one.unloaded and one.going:
                     continue
-                layers.need(one.driver, layers_of(one), rank, sign)
+                self._count_layers(one, layers, rank, sign)
                 if rank != KEPT:
                     continue
                 if (key := one.image_key) is not None:
@@ -114,6 +116,20 @@ class Going:
                     count(self._used, (key,), sign)
                 count(self._mounted, (mount.source for mount in one.mounts if mount.kind == "volume"), sign)
         return {key for key, known in used.items() if known != (key in self._used)}
+
+    def _count_layers(self, one: Container, layers: "_Layers", rank: int, sign: int) -> None:
+        """Count the layers that a container needs, those of a chain when its first container comes, and its last goes.
+
+        Those of containerd are kept by its store.
+        """
+        if one.namespace:
+            return
+        layers.need(one.driver, (name for name in (one.layer, one.init) if name is not None), rank, sign)
+        chain = rank, one.driver, one.chain
+        before = chain in self._chains
+        count(self._chains, (chain,), sign)
+        if before != (chain in self._chains):
+            layers.need(one.driver, one.chain, rank, sign)
 
     def _go_on_with_images(self, difference: Difference, move: Move, layers: "_Layers", pending: set[ImageKey]) -> None:
         """Go on with the images. `pending`: those that containers began or ceased to use."""

@@ -18,6 +18,7 @@ from exporter.core.model import (
     Use,
 )
 from exporter.figures.figures import Figures
+from exporter.figures.prunes import Category
 from tests.support.snapshots import (
     ELSEWHERE,
     container,
@@ -200,6 +201,27 @@ def test_a_container_has_another_size_when_a_layer_below_has_also_where_others_o
         figures = Figures(snapshot({**own, base: tree(size)}, layers=layers, containers=there), figures)
         found = figures.containers
         assert {key.id: one.virtual for key, one in found.items()} == expected
+        figures.forget_before()
+
+
+def test_layers_go_with_the_last_container_that_stands_on_them() -> None:
+    layers = (layer("base"), layer("w1", Use.CONTAINER), layer("w2", Use.CONTAINER))
+    own = {("overlay2", name): tree(3) for name in ("w1", "w2", "base")}
+    homes = {("containers", name): tree(0) for name in "12"}
+    stopped, runs = (
+        container(str(at), state=state, layer=LayerId(f"w{at}"), chain=(LayerId("base"),))
+        for at, state in ((1, ContainerState.EXITED), (2, ContainerState.RUNNING))
+    )
+    figures = None
+    for there, freed in (
+        ((stopped,), 6 + 6),  # with what it stands on
+        ((stopped, runs), 6),
+        ((runs,), 0),
+        ((), 0),
+        ((stopped,), 6 + 6),
+    ):
+        figures = Figures(snapshot({**own, **homes}, layers=layers, containers=there), figures)
+        assert figures.reclaim.freed[Category.CONTAINERS_STOPPED].allocated == freed, there
         figures.forget_before()
 
 
