@@ -18,7 +18,7 @@ def users_of_volumes(figures: Figures, volumes: Sequence[Volume]) -> tuple[Users
     for container in figures.snapshot.inventory.containers:
         for source in {mount.source for mount in container.mounts if mount.kind == "volume"} & names.keys():
             names[source].append(container_name(container))
-    return tuple(_users(names[one.name], figures.volume_containers[one.name]) for one in volumes)
+    return tuple(_users(names[one.name], figures.volume_containers(one.name)) for one in volumes)
 
 
 def users_of_layers(figures: Figures, layers: Sequence[Layer]) -> tuple[Users, ...]:

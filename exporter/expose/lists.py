@@ -182,7 +182,7 @@ def _log_is_unlimited(_: Figures, container: Container) -> bool | None:
 
 def _is_used(wanted: bool) -> Choice[Volume]:
     def test(figures: Figures, volume: Volume) -> bool | None:
-        found = figures.volume_containers[volume.name]
+        found = figures.volume_containers(volume.name)
         return None if found is None else (found > 0) is wanted
 
     return test
@@ -262,7 +262,7 @@ _VOLUMES: PagedList[Volume] = PagedList(
         "size": _volume_size("size"),
         "on-disk": _volume_size("allocated"),
         "name": lambda _, one: one.name.casefold(),
-        "containers": lambda figures, one: figures.volume_containers[one.name],
+        "containers": lambda figures, one: figures.volume_containers(one.name),
         "project": lambda _, one: one.compose_project.casefold() or None,
         "driver": lambda _, one: one.driver,
         "created": lambda _, one: one.created,

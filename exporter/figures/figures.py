@@ -297,14 +297,17 @@ class Figures:
     def _volumes(self) -> VolumeFigures | None:
         return self._part(VolumeFigures, Collector.VOLUMES, "sizes of volumes", VolumeFigures.advance)
 
-    @cached_property
-    def volume_containers(self) -> Mapping[str, int | None]:
-        """How many containers mount each volume; None where that is not known."""
+    def volume_containers(self, volume: str) -> int | None:
+        """How many containers mount the volume of this name; None where that is not known."""
         found = self._volumes
-        volumes = self.snapshot.inventory.volumes
-        if found is None or not self.is_known(Figure.VOLUME_USERS):
-            return dict.fromkeys(one.name for one in volumes)
-        return {one.name: found.users[one.name] for one in volumes}
+        return found.users[volume] if found is not None and self.is_known(Figure.VOLUME_USERS) else None
+
+    @property
+    def volume_states(self) -> Mapping[tuple[bool, bool], int] | None:
+        """How many volumes are mounted by a container or not, and anonymous or not; None where that is not known."""
+        found = self._volumes
+        known = self.is_known(Figure.VOLUME_STATES) and self.is_known(Figure.VOLUME_USERS)
+        return found.states if found is not None and known else None
 
     @cached_property
     def _blobs(self) -> BlobUses | None:

@@ -19,6 +19,8 @@ def of_directories(snapshot: Snapshot) -> dict[Tree, Filesystem]:
 def of_volumes(snapshot: Snapshot) -> dict[str, Filesystem]:
     """The filesystem of each volume that is on another one than the directory `volumes`, by the volume's name."""
     usual = snapshot.filesystem_of(_VOLUMES)
+    if {*snapshot.places.values()} <= {usual}:  # most roots are on one
+        return {}
     places = ((one.name, one.directory) for one in snapshot.inventory.volumes)
     found = ((name, snapshot.filesystem_of(tree)) for name, tree in places if tree is not None)
     return {name: where for name, where in found if where is not None and where != usual}

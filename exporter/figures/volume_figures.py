@@ -12,7 +12,8 @@ from exporter.figures.difference import Difference
 class VolumeFigures:
     """`usages` has what each volume holds, by name; None if its data could not be measured. `users`: its containers.
 
-    `changed` are the volumes of which one of both may be another one than in the snapshot before.
+    `changed` are the volumes of which one of both may be another one than in the snapshot before. `states`: how many
+    volumes are mounted by a container or not, and are anonymous or not.
 
     Not `sound`: two volumes have one name, or one tree.
     """
@@ -20,6 +21,7 @@ class VolumeFigures:
     def __init__(self) -> None:
         self.usages: dict[str, Usage | None] = {}
         self.users: Counter[str] = Counter()
+        self.states: Counter[tuple[bool, bool]] = Counter()
         self.sound = True
         self.changed: list[Volume] = []
         self._of_tree: dict[Tree, Volume] = {}
@@ -41,10 +43,17 @@ class VolumeFigures:
             measured = difference.now.whole(one.tree)
             self.usages[one.name] = measured.usage if measured else None
         gone, come = _mounted(difference.containers.removed), _mounted(difference.containers.added)
+        moved, new = {*gone, *come}, {one.name for one in volumes.added}
+        again = [one for one in difference.now.inventory.volumes if moved and one.name in moved]
+        stayed = [one for one in again if one.name not in new]
+        count(self.states, map(self._state, (*volumes.removed, *stayed)), -1)
         count(self.users, gone, -1)
         count(self.users, come, 1)
-        moved = {*gone, *come}
-        self.changed = [*changed, *(one for one in difference.now.inventory.volumes if moved and one.name in moved)]
+        count(self.states, map(self._state, (*volumes.added, *stayed)), 1)
+        self.changed = [*changed, *again]
+
+    def _state(self, one: Volume) -> tuple[bool, bool]:
+        return self.users[one.name] > 0, one.anonymous
 
 
 def _mounted(containers: Iterable[Container]) -> list[str]:

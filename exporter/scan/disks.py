@@ -53,7 +53,8 @@ def disks_of(root: DataRoot, inventory: Inventory, homes: LayerHomes) -> Disks:
     parts: list[Tree] = [*root.tops[1:], *inventory.top_level]
     homes.update(inventory.layers)
     parts += homes.parts(root.mounts)
-    mounted = (one for volume in inventory.volumes for one in (volume.home, volume.tree) if one in root.mounts)
+    volumes = inventory.volumes if root.mounts else ()
+    mounted = (one for volume in volumes for one in (volume.home, volume.tree) if one in root.mounts)
     parts += [one for one in mounted if one is not None and not is_within(one, root.unwalked)]
     behind = [one.where for one in inventory.remarks if one.where and one.kind is RemarkKind.LINK]
     by_path = filesystems_by_path(root.path, parts, behind, root.mountinfo, root.device)

@@ -3,7 +3,6 @@
 What there is one of for each object is a `ObjectTable`; its rows have all that the series are made of.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Literal, NamedTuple
@@ -320,16 +319,15 @@ class _VolumeRow(NamedTuple):
 
 def _volumes(figures: Figures, shown: Shown) -> Iterator[Part]:
     inventory, users, sizes = figures.snapshot.inventory, figures.volume_containers, figures.volumes
-    states = Counter((_used(users[one.name]), _yes(one.anonymous)) for one in inventory.volumes)
+    states = figures.volume_states
     whole = inventory.knowledge.whole((Input.VOLUMES,))
-    known = figures.is_known(Figure.VOLUME_STATES) and None not in users.values()
     yield family(
         c.VOLUMES,
         (
-            ((state, anonymous), states[state, anonymous])
-            for state in ("used", "unused")
-            for anonymous in ("true", "false")
-            if known
+            (("used" if used else "unused", _yes(anonymous)), states[used, anonymous])
+            for used in (True, False)
+            for anonymous in (True, False)
+            if states is not None
         ),
     )
     yield ObjectTable(
@@ -343,7 +341,7 @@ def _volumes(figures: Figures, shown: Shown) -> Iterator[Part]:
             Column(c.VOLUME_INFO, facts=lambda row: _volume_facts(row.one, whole=row.whole)),
         ),
         shown.named(Collector.VOLUMES, inventory.volumes, lambda one: (one.name,)),
-        lambda one: _VolumeRow(one, sizes[one.name], users[one.name], whole),
+        lambda one: _VolumeRow(one, sizes[one.name], users(one.name), whole),
         name=lambda row: row.one.name,
         key=lambda row: (row.one.name,),
         size=lambda row: _part(row.usage, "size") or 0,
@@ -432,10 +430,6 @@ def _volume_facts(volume: Volume, *, whole: bool) -> tuple[str, ...]:
     anonymous = _yes(volume.anonymous) if whole or volume.anonymous else ""
     driver = volume.driver if whole or volume.driver != "local" else ""
     return (anonymous, driver, volume.compose_project)
-
-
-def _used(containers: int | None) -> str:
-    return "used" if containers else "unused"
 
 
 def _yes(value: bool) -> str:

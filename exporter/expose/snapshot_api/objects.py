@@ -242,7 +242,7 @@ def _volume(figures: Figures, volume: Volume) -> VolumeRow:
         name=escape(volume.name),
         anonymous=volume.anonymous,
         driver=escape(volume.driver),
-        containers=figures.volume_containers[volume.name],
+        containers=figures.volume_containers(volume.name),
         size=usage.size if usage else None,
         allocated=usage.allocated if usage else None,
         inodes=usage.inodes if usage else None,
