@@ -52,7 +52,10 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     def read(name: str) -> Volume | None:
         return _read(reader, name, times.pop(name, None))
 
-    for name, volume in reader.each("volume", VOLUMES.path, names, read, _lost, also=(_VFS,)).items():
+    found = reader.each("volume", VOLUMES.path, names, read, _lost, also=(_VFS,))
+    if not known:  # engines before 1.9 have no database
+        return tuple(filter(None, found.values()))
+    for name, volume in found.items():
         if volume is not None:
             told = partial(_told, volume, about) if (about := known.pop(name, {})) else None
             volumes.append(reader.attempt((*VOLUMES.path, name), told, volume) if told else volume)
