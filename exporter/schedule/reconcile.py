@@ -362,7 +362,8 @@ def _signature_of(  # noqa: PLR0913 - an entry, and what is known of it
 
 def _plain_signature(status: os.stat_result) -> Packed:
     """The signature of an entry without known files. A directory has its identity only: its content is audited."""
-    times = (status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else (0,)
+    # What takes the place of something else may get its inode number.
+    times = (0,) if stat.S_ISDIR(status.st_mode) else (status.st_mtime_ns, status.st_size)
     return pack((status.st_dev, status.st_ino, *times))
 
 
@@ -421,7 +422,7 @@ def _replaced(
                 if known.is_as_it_was(status):
                     continue
                 before: Identity = known.identity
-                still = stat.S_ISREG(status.st_mode) or tree in immutable
+                still = not stat.S_ISDIR(status.st_mode) or tree in immutable
                 if still or before[:2] != (status.st_dev, status.st_ino):
                     found.add(tree)
     except OSError:

@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import stat
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from exporter.core.listings import Names
 from exporter.core.measured import Measured, Tree, Usage
 from exporter.inventory.areas import find_areas
 from exporter.schedule.findings import Findings, filled_later, without_events
-from exporter.schedule.reconcile import Reconciler
+from exporter.schedule.reconcile import Reconciler, _plain_signature
 from tests.support.clock import FakeClock
 
 _ID = "a" * 64
@@ -409,6 +410,28 @@ def test_a_directory_that_took_the_place_of_one_that_was_measured_is_found(host:
     (host.path / "overlay2/layer").rename(host.path / "elsewhere")
     (host.path / "overlay2/layer").mkdir()
     assert host.look(measured=measured).entries == {("overlay2", "layer")}
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_a_link_or_file_in_the_place_of_what_was_measured_is_found_also_where_it_has_its_inode_number(
+    host: _Host, link: bool
+) -> None:
+    layers = host.path / "aufs/layers"
+    layers.mkdir(parents=True)
+    host.look()
+    (layers / "other").symlink_to("nowhere") if link else (layers / "other").touch()
+    status = (layers / "other").lstat()
+    before = Measured(Usage(), (status.st_dev, status.st_ino, status.st_ctime_ns - 1))
+    assert host.look(measured={("aufs", "layers", "other"): before}).entries == {("aufs", "layers", "other")}
+
+
+def test_of_the_same_inode_number_the_signature_of_a_directory_a_file_and_a_link_differs() -> None:
+    def one(mode: int, size: int, time: int) -> bytes:
+        return _plain_signature(os.stat_result((mode, 2, 1, 1, 0, 0, size, 0, time, 0), {"st_mtime_ns": time}))
+
+    different = [one(stat.S_IFDIR, 8, 1), one(stat.S_IFLNK, 8, 1), one(stat.S_IFREG, 8, 2), one(stat.S_IFLNK, 9, 1)]
+    assert len({*different}) == len(different)
+    assert one(stat.S_IFDIR, 8, 1) == one(stat.S_IFDIR, 16, 2), "its content is audited"
 
 
 def test_what_is_scanned_is_no_finding_of_the_next_look(host: _Host) -> None:
