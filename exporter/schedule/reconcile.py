@@ -99,6 +99,8 @@ class Reconciler:
         #: may have been lost before.
         self._next_thorough = self._next_whole = 0
         self._doubtful = True
+        #: Whether the watches worked at the last look.
+        self._watching = False
         #: Whether the last look was one of every eighth, or compared every entry.
         self.thorough = True
         #: Whether it compared every entry.
@@ -158,6 +160,7 @@ class Reconciler:
 
     def _plan_look(self, before: _Look, *, watching: bool, local: bool) -> None:
         """Find out how much this look compares."""
+        self._watching = watching
         turn = self._comparisons >= self._next_thorough
         self.whole = not watching or self._doubtful or (turn and self._comparisons >= self._next_whole)
         self.thorough = self.whole or turn
@@ -200,6 +203,10 @@ class Reconciler:
                 self._sign_entries(root, store, {})
                 continue
             names = [entry[-1] for entry in dirty.entries if entry and entry[:-1] == store and entry not in stores]
+            if not self._watching and table().of(store).signature is not None:
+                # What has come since the last look is read, too, and no event tells of a change after that.
+                signed_names = last.entries.get(store, _Signed()).signatures
+                names += [name for name in _names(root, store) or () if name not in signed_names and name not in names]
             if names:
                 signed = last.entries.setdefault(store, _Signed())
                 signed.names = None

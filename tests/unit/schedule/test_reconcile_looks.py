@@ -434,6 +434,17 @@ def test_of_the_same_inode_number_the_signature_of_a_directory_a_file_and_a_link
     assert one(stat.S_IFDIR, 8, 1) == one(stat.S_IFDIR, 16, 2), "its content is audited"
 
 
+@pytest.mark.parametrize("store", ["containers", "graph"])
+def test_without_watches_what_a_scan_has_met_first_is_compared_with_what_it_was_then(host: _Host, store: str) -> None:
+    """It came after the last look, another change was scanned, and it was written to before the next look."""
+    host.look()
+    file = host.write(f"{store}/{'b' * 64}/{'json' if store == 'graph' else 'config.json'}")
+    host.mark_seen(("volumes", "data"))
+    file.write_text("{ }")
+    findings = host.look(measured=host.measured(store, "b" * 64))
+    assert findings.entries == {(store, "b" * 64)}
+
+
 def test_what_is_scanned_is_no_finding_of_the_next_look(host: _Host) -> None:
     host.look()
     (host.path / "graph/new").mkdir()
