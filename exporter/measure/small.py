@@ -12,7 +12,7 @@ from exporter.measure.plausible import MOST_BLOCKS, is_possible
 from exporter.measure.total import Sums
 
 #: Of a larger directory the walk tells how far it is, and gives parts away.
-_MOST = 512
+MOST_ENTRIES = 512
 #: With subdirectories, a tree has no more entries, and no more of these in each other: what was looked at in vain here
 #: is little of what the walk looks at.
 _MOST_NESTED, _DEEPEST = 64, 8
@@ -23,8 +23,6 @@ def measure_small(root: DataRoot, tree: Tree, exclusions: Exclusions) -> tuple[I
 
     None for all else, and where anything could not be read: the walk measures that, or says what is wrong with it.
     """
-    if exclusions.store:
-        return None
     try:
         try:
             return _measure(root.borrow(tree), exclusions)
@@ -39,7 +37,7 @@ def _measure(descriptor: int, exclusions: Exclusions) -> tuple[Identity, Sums] |
     if not 0 <= status.st_blocks < MOST_BLOCKS:
         return None
     sums = _Sums(status)
-    if not _add(descriptor, exclusions.below, sums, 0):
+    if not _add(descriptor, exclusions, sums, 0):
         return None
     found = sums.size, sums.blocks, sums.inodes, sums.inodes, sums.skipped
     return (status.st_dev, status.st_ino, status.st_ctime_ns), found
@@ -55,9 +53,14 @@ class _Sums:
         self.size = self.skipped = 0
 
 
-def _add(descriptor: int, below: dict[str, Exclusions], sums: _Sums, depth: int) -> bool:
+def _add(descriptor: int, exclusions: Exclusions, sums: _Sums, depth: int) -> bool:
     """Add what is in a directory; return whether all of it could be added. May raise OSError."""
-    device, room = sums.device, _MOST_NESTED - sums.inodes if depth else _MOST
+    below = exclusions.below
+    if exclusions.store:  # its entries are trees of their own: it only has to be readable
+        with os.scandir(descriptor) as listing:
+            next(listing, None)
+        return not any(one.mount for one in below.values())  # the walk counts these
+    device, room = sums.device, _MOST_NESTED - sums.inodes if depth else MOST_ENTRIES
     size = blocks = files = left_out = 0
     directories: list[str] = []
     with os.scandir(descriptor) as listing:
@@ -92,8 +95,6 @@ def _add_inner(descriptor: int, directories: list[str], below: dict[str, Exclusi
         return False
     for name in directories:
         inner = below.get(name, NOTHING) if below else NOTHING
-        if inner.store:
-            return False
         opened = open_directory(name, descriptor)
         try:
             status = os.fstat(opened)
@@ -101,7 +102,7 @@ def _add_inner(descriptor: int, directories: list[str], below: dict[str, Exclusi
                 return False
             sums.blocks += status.st_blocks
             sums.inodes += 1
-            if not _add(opened, inner.below, sums, depth + 1):
+            if not _add(opened, inner, sums, depth + 1):
                 return False
         finally:
             os.close(opened)

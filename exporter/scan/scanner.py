@@ -16,7 +16,7 @@ from exporter.core.clock import SYSTEM_CLOCK, Clock
 from exporter.core.data_root import DataRoot, Untaken
 from exporter.core.dirty import Dirty
 from exporter.core.listings import Listings
-from exporter.core.measured import Measured, Reason, Tree
+from exporter.core.measured import Measured, Reason, Tree, is_within, root_of
 from exporter.core.model import (
     Collector,
     Counters,
@@ -33,6 +33,7 @@ from exporter.inventory.layout_parts import detect
 from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.opening import RootError, open_mounted, open_root, root_entry
 from exporter.measure.cache import Cache
+from exporter.measure.pool.here import FEW
 from exporter.measure.pool.pool import Pool
 from exporter.measure.pool.task import Lot, LotResult, Result, Task
 from exporter.scan.binds import Binds
@@ -405,7 +406,24 @@ class Scanner:
         if not self._complete:
             self._progress = Progress(trees=len(self.plan.trees))
         self._runs.add(current, everything)
-        self._pool.submit(tasks)
+        self._pool.submit(tasks, () if trigger is Trigger.AUDIT else self._near(tasks))
+
+    def _near(self, tasks: Sequence[Task]) -> list[Task]:
+        """The tasks of a later scan that need no worker: few, for trees that can be read and are on no mount.
+
+        Where something is mounted has just been read.
+        """
+        if not self._complete or len(tasks) > FEW:
+            return []
+        doubtful, mounts = {*self._measurements.failed}, self._known.mounts
+        return [
+            task
+            for task in tasks
+            if task.changes is None
+            and task.tree not in doubtful
+            and not root_of(task.tree)
+            and not is_within(task.tree, mounts)
+        ]
 
     def _note_result(self, result: Result) -> None:
         """Note one result, unless its tree is gone or is being measured once more."""

@@ -141,7 +141,7 @@ class Scheduler:
             if not self._audits.sizes_under_way():  # else `step` is called when they are done
                 times.append(self._audits.next_time(now))
         if self._scanner.runs:
-            times.append(time.monotonic() + _LATE_EVENT_SECONDS)
+            times.append(time.monotonic() + (0.0 if self._pool.has_results else _LATE_EVENT_SECONDS))
         return min(times)
 
     def step(self, *, told: bool = True) -> None:

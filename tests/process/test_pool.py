@@ -366,6 +366,40 @@ def test_a_lot_of_a_worker_that_dies_is_measured_by_another(top: Path) -> None:
     assert not failed
 
 
+def test_a_few_small_trees_need_no_worker(top: Path) -> None:
+    (top / "store/new/inside").mkdir(parents=True)
+    (top / "store/new/file").write_bytes(b"x" * 1000)
+    (top / "store/large").mkdir()
+    for number in range(600):
+        (top / "store/large" / str(number)).touch()
+    tasks = [Task(("store", "new")), Task(("store", "large")), Task(("one",))]
+    with Pool(1, 30) as pool, DataRoot(str(top)) as root:
+        _use(pool, top)
+        pool.submit(tasks[:1], tasks[:1])
+        assert not pool.processes
+        assert pool.has_results
+        first = pool.results()
+        assert not pool.busy
+        pool.submit(tasks, tasks)
+        assert len(pool.processes) == 1, "for what is larger, and has links"
+        pool.submit(tasks[:1], tasks[:1])
+        results = [*first, *_results(pool, 4)]
+        expected = {task.tree: measure(root, task.tree, NOTHING, lambda *_: None) for task in tasks}
+    assert {result.task.tree: result.measured for result in results} == expected
+
+
+def test_nothing_is_measured_of_another_root_than_was_planned_for(top: Path) -> None:
+    (top / "store/new").mkdir(parents=True)
+    other = top.parent / "other"
+    other.mkdir()
+    with Pool(1, 30) as pool, DataRoot(str(other)) as root:
+        pool.use(str(top), root.identities)
+        task = Task(("store", "new"))
+        pool.submit([task], [task])
+        (result,) = _results(pool, 1)
+    assert _outcomes([result]) == {"new": Reason.VANISHED}
+
+
 @_root
 def test_a_tree_that_hangs_is_given_up_on_however_rarely_results_are_asked_for(top: Path) -> None:
     with contextlib.ExitStack() as stack:

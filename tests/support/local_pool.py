@@ -1,7 +1,7 @@
 """A pool without processes: trees are measured in the test's own process, when results are asked for."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from exporter.core.data_root import DataRoot, reason_of
@@ -51,7 +51,7 @@ class LocalPool(Pool):
     def attended(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def submit(self, tasks: list[Task]) -> None:
+    def submit(self, tasks: list[Task], near: Sequence[Task] = ()) -> None:
         self._tasks.extend(sorted(tasks, key=lambda task: -task.weight))
 
     def results(self, timeout: float = 0.0) -> list[Result]:

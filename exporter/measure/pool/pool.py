@@ -7,7 +7,7 @@ other work. Work that turns out to be large is treated so from then on.
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Self
 
@@ -20,6 +20,7 @@ from exporter.core.measured import Measured, Reason, Tree, mount_around, usage_o
 from exporter.core.mountinfo import foreign_trees_of, read_mounts
 from exporter.measure.pool.attended import attended
 from exporter.measure.pool.dispatch import Dispatcher
+from exporter.measure.pool.here import measured_here
 from exporter.measure.pool.protocol import (
     Answer,
     ComparedTrees,
@@ -138,8 +139,22 @@ class Pool:
         for worker in [worker for worker in self._supervisor.workers if worker.work]:
             self._supervisor.end_worker(worker)
 
-    def submit(self, tasks: list[Task]) -> None:
-        """Add tasks, the heaviest first."""
+    @property
+    def has_results(self) -> bool:
+        """Whether `results` returns some without waiting."""
+        return bool(self._finished)
+
+    def submit(self, tasks: list[Task], near: Sequence[Task] = ()) -> None:
+        """Add tasks, the heaviest first.
+
+        Of those that are `near`, what is small may be measured by this process, where no worker is there.
+        """
+        if near and not self._supervisor.workers:
+            results = [*measured_here(self._root, near)]
+            self._finished += results
+            self._entries += sum(one.entries for one in results)
+            done = {id(one.task) for one in results}
+            tasks = [task for task in tasks if id(task) not in done]
         for task in sorted(tasks, key=lambda task: -task.weight):
             self._put(task, None, paced=task.large)
         if stuck := self._supervisor.stuck:

@@ -90,18 +90,13 @@ def test_the_figures_are_those_of_the_walk(  # noqa: PLR0913 - what is in the tr
 def test_what_is_not_small_is_left_to_the_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hard").touch()
     (tmp_path / "hard-2").hardlink_to(tmp_path / "hard")
-    (tmp_path / "store").mkdir()
     (tmp_path / "large").mkdir()
     for number in range(3):
         (tmp_path / "large" / str(number)).touch()
-    monkeypatch.setattr(small, "_MOST", 3)
-    store = Exclusions()
-    store.add((), store=True)
+    monkeypatch.setattr(small, "MOST_ENTRIES", 3)
     with DataRoot(str(tmp_path)) as root:
         for name in ("hard", "gone", "large"):
             assert measure_small(root, (name,), NOTHING) is None
-        assert measure_small(root, ("store",), store) is None
-        assert measure_small(root, ("store",), NOTHING) is not None
 
 
 @pytest.mark.parametrize(("files", "deep", "is_small"), [(60, 1, True), (63, 1, False), (1, 8, True), (1, 9, False)])
@@ -123,12 +118,19 @@ def test_of_many_subdirectories_none_is_entered(tmp_path: Path) -> None:
         assert measure_small(root, ("tree",), NOTHING) is None
 
 
-def test_a_store_in_a_tree_is_left_to_the_walk(tmp_path: Path) -> None:
-    (tmp_path / "tree" / "store" / "entry").mkdir(parents=True)
+@pytest.mark.parametrize("at", [(), ("store",)])
+def test_of_a_store_the_directory_alone_counts(tmp_path: Path, at: tuple[str, ...]) -> None:
+    for number in range(600):
+        (tmp_path.joinpath("tree", *at, str(number)) / "inside").mkdir(parents=True)
+    (tmp_path / "tree/file").write_bytes(b"x" * 5000)
     exclusions = Exclusions()
-    exclusions.add(("store",), store=True)
+    exclusions.add(at, store=True)
     with DataRoot(str(tmp_path)) as root:
-        assert measure_small(root, ("tree",), exclusions) is None
+        found = _as_measured(root, "tree", exclusions)
+        assert found is not None
+        assert found == measure(root, ("tree",), exclusions, lambda *_: None)
+        exclusions.add((*at, "7"), mount=True)
+        assert measure_small(root, ("tree",), exclusions) is None, "the walk counts what is mounted there"
 
 
 @pytest.mark.parametrize("kind", ["file", "sparse", "link", "fifo", "empty"])

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class _AnyOrder(LocalPool):
         super().__init__()
         self._random = random.Random(seed)
 
-    def submit(self, tasks: list[Task]) -> None:
+    def submit(self, tasks: list[Task], near: Sequence[Task] = ()) -> None:
         store = {task.tree[:1]: self._random.random() for task in tasks}
         far = {task: self._random.random() < _FAR for task in tasks}
         self._tasks.extend(sorted(tasks, key=lambda one: (far[one], store[one.tree[:1]], self._random.random())))

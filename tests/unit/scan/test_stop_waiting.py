@@ -1,5 +1,6 @@
 """A scan that is not waited for any longer is counted once, and what hangs in it is no success."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from exporter.core.dirty import Dirty
@@ -12,7 +13,7 @@ from tests.support.roots import graph_root
 
 
 class _ContainersLast(LocalPool):
-    def submit(self, tasks: list[Task]) -> None:
+    def submit(self, tasks: list[Task], near: Sequence[Task] = ()) -> None:
         self._tasks.extend(sorted(tasks, key=lambda task: task.tree[0] == "containers"))
 
 
