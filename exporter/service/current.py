@@ -56,7 +56,7 @@ class Current:
         self._filesystems = Filesystems()
         self._space = SpaceRing()
         self._processes = Processes() if own_processes else None
-        self._readings: dict[Format, asyncio.Future[bytes]] = {}
+        self._readings: dict[Format, asyncio.Future[tuple[Body, bytes]]] = {}
         #: The process id of the scanning process; None where none runs.
         self.scanner: int | None = None
         #: Since when no scanning process has been there that published; None while there is one. Monotonic clock.
@@ -174,10 +174,11 @@ class Current:
         """When what a view shows was the present state for the last time."""
         return self.taken if view.number == self._body.number else view.taken
 
-    async def live(self, style: Format) -> bytes:
-        """The families of the exporter itself, and those of filesystems and processes, which are read now.
+    async def live(self, style: Format) -> tuple[Body, bytes]:
+        """The body, and the families of the exporter itself, and of filesystems and processes, which are read now.
 
-        Scrapes at the same time share one reading.
+        Both are of one publication: another one may come while filesystems are asked. Scrapes at the same time share
+        one reading.
         """
         reading = self._readings.get(style)
         if reading is None:
@@ -185,9 +186,9 @@ class Current:
             reading.add_done_callback(lambda _: self._readings.pop(style))
         return await asyncio.shield(reading)
 
-    async def _read(self, style: Format) -> bytes:
-        status = self._status
+    async def _read(self, style: Format) -> tuple[Body, bytes]:
         statuses = await self._filesystems.read(self._body.filesystems)
+        status, body = self._status, self._body
         families = [
             *_made("filesystems", lambda: filesystem_families(statuses)),
             *_made("clock", clock_families),
@@ -196,7 +197,7 @@ class Current:
             *_made("processes", partial(self._of_processes, status.processes)),
         ]
         known = status.openmetrics if style == "openmetrics" else status.text
-        return known + render((one for one in families if one.series), style)
+        return body, known + render((one for one in families if one.series), style)
 
     def _of_processes(self, workers: tuple[int, ...]) -> Iterable[MetricFamily]:
         return () if self._processes is None else self._processes.families(self.scanner, workers, self.launchers())

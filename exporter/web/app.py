@@ -62,8 +62,8 @@ class Source(Protocol):
     def missing(self) -> str:
         """Why nothing has been scanned for a minute; "" while a scanning process runs."""
 
-    async def live(self, style: Format) -> bytes:
-        """The end of the exposition, read at the scrape."""
+    async def live(self, style: Format) -> tuple[Body, bytes]:
+        """The body, and the end of the exposition, which is read at the scrape: of the same snapshot."""
 
     async def space(self) -> list[FilesystemRow]:
         """The filesystems below the root, as they are now."""
@@ -153,8 +153,8 @@ class _Pages:
             return text(f"{error}\n", HTTPStatus.BAD_REQUEST)
         style = exposition_format(request.headers.get("accept", ""))
         content_type = CONTENT_TYPES[style]
-        end = await self._source.live(style)
-        page = self._source.body.openmetrics if style == "openmetrics" else self._source.body.text
+        body, end = await self._source.live(style)
+        page = body.openmetrics if style == "openmetrics" else body.text
         if selection:
             page, end = await selection.body(page.plain(end)), b""
         codings = self._codings[style] if not selection else Codings()
