@@ -272,6 +272,8 @@ class Measurements:
             self._forget(task.tree)
 
     def _remember(self, tree: Tree, measured: Measured, before: Measured | None) -> None:
+        if measured == before:  # the same object stays: nothing that is made of it is made again
+            return
         if measured.links.blocks or self._link_bytes:
             self._count_links(tree, measured.links.packed_size)
         self._touch((tree,))

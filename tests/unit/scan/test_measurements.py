@@ -88,3 +88,15 @@ def test_figures_that_were_given_out_stay_as_they_were(built: GraphRoot, pool: P
         given.append((measured, dict(measured)))
     assert all(dict(measured) == was for measured, was in given)
     assert len({measured["aufs", "diff", _LAYER].usage for measured, _ in given}) == 3
+
+
+def test_what_is_measured_again_as_it_was_is_the_same_object(built: GraphRoot, pool: Pool) -> None:
+    """So nothing of it is worked out again: a host whose trees were all measured twice has thousands."""
+    scanner = Scanner(str(built.path), 600, pool)
+    before = scanner.scan()
+    scanner.remeasure(before.measured, 1.0)
+    while scanner.runs:
+        scanner.collect(1.0)
+    after = scanner.snapshot()
+    assert len(after.measured) > 3
+    assert all(after.measured[tree] is one for tree, one in before.measured.items())
