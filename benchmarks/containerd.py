@@ -146,7 +146,7 @@ def _states(root: Path) -> dict[Tree, tuple[int, int, int]]:
 def costs_of_changes(running: Subject, change: Callable[[], object]) -> list[float]:
     """CPU seconds of all processes for each of some changes, beyond what they take in as much time without one.
 
-    Nothing is scraped meanwhile. The first one starts a worker.
+    Nothing is scraped meanwhile.
     """
     idle = statistics.median(_costs(running, lambda: None))
     return [max(0.0, cost - idle) for cost in _costs(running, change)]
