@@ -18,6 +18,13 @@ def count(counts: Counter[T], names: Iterable[T], sign: int) -> None:
             del counts[name]
 
 
+def comes_or_goes(counts: Counter[T], name: T, sign: int) -> bool:
+    """Count a name as `count` does; return whether it is the first one of its kind, or the last one has gone."""
+    before = name in counts
+    count(counts, (name,), sign)
+    return before != (name in counts)
+
+
 class Counted(Generic[S, T]):
     """How many objects of a sequence are of each kind, from one sequence to the next."""
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from exporter.core.barrier import Barrier
-from exporter.core.counting import count
+from exporter.core.counting import comes_or_goes, count
 from exporter.core.measured import Tree, Usage
 from exporter.core.model import Collector, Container, ContainerKey, ImageKey, LayerId, LayerKey, Snapshot
 from exporter.figures.difference import Difference
@@ -73,9 +73,7 @@ class ContainerSizes:
 
     def _count_chain(self, chain: _Chain, sign: int) -> None:
         """Count the layers of a chain when the first container on it comes, and when the last one goes."""
-        before = chain in self._chains
-        count(self._chains, (chain,), sign)
-        if before != (chain in self._chains):
+        if comes_or_goes(self._chains, chain, sign):
             driver, layers = chain
             count(self._below, (LayerKey(driver, layer) for layer in layers), sign)
 

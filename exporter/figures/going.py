@@ -6,7 +6,7 @@ A rank is the place of a category among all, in the order in which they are remo
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from exporter.core.counting import count
+from exporter.core.counting import comes_or_goes, count
 from exporter.core.measured import Tree
 from exporter.core.model import Container, ContainerState, Image, ImageKey, LayerId, LayerKey, Volume
 from exporter.figures.difference import Difference
@@ -125,10 +125,7 @@ class Going:
         if one.namespace:
             return
         layers.need(one.driver, (name for name in (one.layer, one.init) if name is not None), rank, sign)
-        chain = rank, one.driver, one.chain
-        before = chain in self._chains
-        count(self._chains, (chain,), sign)
-        if before != (chain in self._chains):
+        if comes_or_goes(self._chains, (rank, one.driver, one.chain), sign):
             layers.need(one.driver, one.chain, rank, sign)
 
     def _go_on_with_images(self, difference: Difference, move: Move, layers: "_Layers", pending: set[ImageKey]) -> None:

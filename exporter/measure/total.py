@@ -5,7 +5,7 @@ from itertools import chain
 from os import stat_result
 
 from exporter.core.framing import ProtocolError
-from exporter.core.links import Links, Row, sweep
+from exporter.core.links import NO_LINKS, Links, Row, sweep
 from exporter.core.measured import Identity, Measured, usage_of
 
 #: How many inodes with several links one tree may have.
@@ -19,6 +19,12 @@ _BLOCKS_SENT = 16
 
 #: Size, blocks, inodes, entries and skipped mounts.
 Sums = tuple[int, int, int, int, int]
+
+
+def unlinked(identity: Identity, sums: Sums) -> Measured:
+    """The figures of a tree without links to others."""
+    size, blocks, inodes, entries, skipped = sums
+    return Measured(usage_of(size, 512 * blocks, inodes), identity, NO_LINKS, entries, skipped)
 
 
 class TooManyLinksError(Exception):

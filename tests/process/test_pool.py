@@ -403,22 +403,25 @@ def test_nothing_is_measured_of_another_root_than_was_planned_for(top: Path) -> 
 @_root
 def test_a_tree_that_hangs_is_given_up_on_however_rarely_results_are_asked_for(top: Path) -> None:
     with contextlib.ExitStack() as stack:
-        bad = _hanging_trees(top, stack, 1, deadly=False)
-        pool = stack.enter_context(Pool(1, 0.3))
-        _use(pool, top)
-        pool.submit(bad)
+        pool = _at_a_hanging_tree(top, stack)
         results = eventually(lambda: pool.results(0.5))
     assert _outcomes(results) == {"bad0": Reason.TIMEOUT}
+
+
+def _at_a_hanging_tree(top: Path, stack: contextlib.ExitStack) -> Pool:
+    """A pool with one worker, which has the tree `bad0` to measure, and soon hangs."""
+    bad = _hanging_trees(top, stack, 1, deadly=False)
+    pool = stack.enter_context(Pool(1, 0.3))
+    _use(pool, top)
+    pool.submit(bad)
+    return pool
 
 
 @_root
 def test_a_worker_that_hung_is_waited_for_where_it_only_needs_a_core_to_end(top: Path) -> None:
     """Nobody else would: it is a process of this one."""
     with contextlib.ExitStack() as stack:
-        bad = _hanging_trees(top, stack, 1, deadly=False)
-        pool = stack.enter_context(Pool(1, 0.3))
-        _use(pool, top)
-        pool.submit(bad)
+        pool = _at_a_hanging_tree(top, stack)
         (process,) = pool.processes
         eventually(lambda: _waits_for_an_answer(process))
         with starving(process):

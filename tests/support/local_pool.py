@@ -12,7 +12,7 @@ from exporter.measure.pool.protocol import Errors
 from exporter.measure.pool.task import Lot, LotResult, Result, Task
 from exporter.measure.small import measure_small
 from exporter.measure.start import WHOLE
-from exporter.measure.total import TooManyLinksError, Total
+from exporter.measure.total import TooManyLinksError, Total, unlinked
 from exporter.measure.walk import Walk
 
 
@@ -86,8 +86,7 @@ class LocalPool(Pool):
             if small is None:
                 left.append(Task(tree, lot.prune_of(tree)))
             else:
-                identity, sums = small
-                found[tree] = Total.of(sums, []).result(identity)
+                found[tree] = unlinked(*small)
         self._tasks.extend(left)
         return Result(lot, entries=sum(one.entries for one in found.values()), of_lot=LotResult(found, left))
 

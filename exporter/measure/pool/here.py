@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from exporter.core.data_root import DataRoot
-from exporter.core.links import NO_LINKS
-from exporter.core.measured import Measured, usage_of
 from exporter.measure.pool.protocol import UseRoot
 from exporter.measure.pool.task import Result, Task
 from exporter.measure.small import MOST_ENTRIES, measure_small
+from exporter.measure.total import unlinked
 
 #: A worker for more than these pays.
 FEW = 32
@@ -25,6 +24,5 @@ def measured_here(use: UseRoot, tasks: Iterable[Task]) -> Iterator[Result]:
         for task in tasks:
             if task.weight > MOST_ENTRIES or (found := measure_small(root, task.tree, task.prune)) is None:
                 continue
-            identity, (size, blocks, inodes, entries, skipped) = found
-            usage = usage_of(size, 512 * blocks, inodes)
-            yield Result(task, Measured(usage, identity, NO_LINKS, entries, skipped), entries=entries)
+            measured = unlinked(*found)
+            yield Result(task, measured, entries=measured.entries)

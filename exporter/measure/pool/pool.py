@@ -14,9 +14,8 @@ from typing import Self
 from exporter.core.fault import Fault
 from exporter.core.fault_log import FAULT_LOG
 from exporter.core.framing import ProtocolError
-from exporter.core.links import NO_LINKS
 from exporter.core.log import Logger
-from exporter.core.measured import Measured, Reason, Tree, mount_around, usage_of
+from exporter.core.measured import Measured, Reason, Tree, mount_around
 from exporter.core.mountinfo import foreign_trees_of, read_mounts
 from exporter.measure.pool.attended import attended
 from exporter.measure.pool.dispatch import Dispatcher
@@ -40,7 +39,7 @@ from exporter.measure.pool.task import SMALL_ENTRIES, Lot, LotResult, Result, Ta
 from exporter.measure.pool.waits import Crew
 from exporter.measure.pool.worker_handle import WorkerHandle
 from exporter.measure.start import Start
-from exporter.measure.total import TooManyLinksError, Total
+from exporter.measure.total import TooManyLinksError, Total, unlinked
 
 _CRASHES = 2
 #: `results` is called every second while there are workers, unless this process was stopped.
@@ -264,29 +263,27 @@ class Pool:
         items, finished = self._items, self._finished
         rows = [*unpack_rows(answers.rows)]
         worker.done(*[row[0] for row in rows])
-        for number, device, inode, changed, size, blocks, inodes, entries, skipped in rows:
-            item = items.pop(number, None)
+        for row in rows:
+            item = items.pop(row[0], None)
             if item is None or item.attempt != item.task.attempt:
                 continue
-            task, identity = item.task, (device, inode, changed)
+            task, identity, sums = item.task, row[1:4], row[4:]
             shared = item.starts is not None or task.parts > 1 or task.total is not None
             if shared or item.links or task.changes is not None:
-                sums = size, blocks, inodes, entries, skipped
-                self._measured(item, MeasuredTree(number, identity, sums, None, answers.cpu))
+                self._measured(item, MeasuredTree(row[0], identity, sums, None, answers.cpu))
                 continue
-            self._entries += entries
+            measured = unlinked(identity, sums)
+            self._entries += measured.entries
             task.attempt += 1
-            usage = usage_of(size, 512 * blocks, inodes)
-            finished.append(Result(task, Measured(usage, identity, NO_LINKS, entries, skipped), entries=entries))
+            finished.append(Result(task, measured, entries=measured.entries))
 
     def _measured_lot(self, lot: Task, rows: bytes = b"") -> None:
         """Take what was measured of a lot, and measure the rest of it tree by tree."""
         assert isinstance(lot, Lot), "only these are answered so"
         trees, found, entries = lot.trees, dict[Tree, Measured](), 0
-        for number, device, inode, changed, size, blocks, inodes, seen, skipped in unpack_rows(rows):
-            usage = usage_of(size, 512 * blocks, inodes)
-            found[trees[number]] = Measured(usage, (device, inode, changed), NO_LINKS, seen, skipped)
-            entries += seen
+        for row in unpack_rows(rows):
+            found[trees[row[0]]] = known = unlinked(row[1:4], row[4:])
+            entries += known.entries
         self._entries += entries
         lot.attempt += 1
         left = [Task(tree, lot.prune_of(tree), pace=lot.pace) for tree in trees if tree not in found]

@@ -80,16 +80,14 @@ class MeasureLot(NamedTuple):
     inner: Tree
     exclusions: tuple[Excluded, ...]
 
-    def trees(self) -> Iterator[tuple[int, Tree]]:
-        """The trees, each with its number in this lot: 0 and even for an entry where there is something in each."""
+    def trees(self) -> Iterator[Tree]:
+        """The trees, in the order of their numbers in this lot: each entry, and what stands in it."""
         store, inner = self.tree, self.inner
-        for at, name in enumerate(self.names):
+        for name in self.names:
             tree = (*store, name)
+            yield tree
             if inner:
-                yield 2 * at, tree
-                yield 2 * at + 1, tree + inner
-            else:
-                yield at, tree
+                yield tree + inner
 
 
 class CompareTrees(NamedTuple):

@@ -111,7 +111,7 @@ class Lot(Task):
     @property
     def trees(self) -> list[Tree]:
         """Its trees, in the order of their numbers."""
-        return [tree for _, tree in self.order(0).trees()]
+        return [*self.order(0).trees()]
 
     def prune_of(self, tree: Tree) -> Exclusions:
         """What is left out of one of its trees."""

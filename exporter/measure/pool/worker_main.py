@@ -297,7 +297,7 @@ class Worker:
     def _measure_lot(self, lot: MeasureLot) -> None:
         """Measure what is small in a lot."""
         exclusions, rows, top = Exclusions.of(lot.exclusions), bytearray(), root_of(lot.tree)
-        for number, tree in lot.trees():
+        for number, tree in enumerate(lot.trees()):
             now = time.monotonic()
             if now >= self._slice_ends:
                 self._check_orders()
