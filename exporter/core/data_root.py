@@ -264,11 +264,13 @@ class DataRoot:
     def _mounted_in(self, tree: Tree) -> set[str]:
         return {one[-1] for one in self.mounts if one[:-1] == tree}
 
-    def holders(self, tree: Tree, names: Iterable[str], inner: str, file: str = "") -> dict[str, bytes | None]:
+    def holders(
+        self, tree: Tree, names: Iterable[str], inner: str, file: str = "", *, without: str = ""
+    ) -> dict[str, bytes | None]:
         """Those of these directories of a directory that have a directory `inner`, each with what is in its `file`.
 
         That is None where there is none, or it cannot be read. The names are those of a listing. What has a mount in it
-        is left out, and is not touched; so is what cannot be looked at.
+        is left out, and is not touched; so is what cannot be looked at, and what has an entry `without`.
         """
         try:
             parent = self.borrow(tree)
@@ -284,6 +286,8 @@ class DataRoot:
             except OSError:
                 continue
             try:
+                if without and _is_there(without, directory):
+                    continue
                 if stat.S_ISDIR(os.stat(inner, dir_fd=directory, follow_symlinks=False).st_mode):
                     found[name] = None
                     if file:
@@ -365,6 +369,15 @@ class DataRoot:
                     self.silent.add(mount)
             if mount in self.silent:
                 raise TimeoutError(errno.ETIMEDOUT, "the filesystem that is mounted there does not answer")
+
+
+def _is_there(name: str, parent: int) -> bool:
+    """Whether an open directory has an entry; raises OSError where that cannot be told."""
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _content(name: str, parent: int) -> bytes:

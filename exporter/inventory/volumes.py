@@ -28,7 +28,7 @@ _OWN_FILES = ("metadata.db", "backingFsBlockDev")
 #: Docker 1.0 to 1.2 keep volumes as a graph, which makes and removes its entries in here (graph/graph.go, Mktemp).
 _UNFINISHED = "_tmp"
 #: What a volume of Docker 1.7 and newer has: its files, and options if it was made with any.
-_ENTRIES = ("_data", "opts.json")
+_DATA, _OPTIONS = "_data", "opts.json"
 _DATABASE: Tree = (*VOLUMES.path, "metadata.db")
 #: Directories that engines make which also make the database (Docker 1.13 on, plugin/manager.go; BuildKit since 18.06).
 _SINCE_DATABASE: tuple[Tree, ...] = (("plugins", "storage"), ("buildkit",))
@@ -48,9 +48,11 @@ def read_volumes(reader: Reader) -> tuple[Volume, ...]:
     volumes = []
     times: dict[str, float] = {}
     names = reader.objects(VOLUMES.path, lambda _: True, ignored=_OWN_FILES, links=True, required=required, times=times)
+    # Volumes of Docker 1.7 or newer without options, as nearly all are. They are looked at together.
+    plain = reader.holders(VOLUMES.path, times, _DATA, without=_OPTIONS)
 
     def read(name: str) -> Volume | None:
-        return _read(reader, name, times.pop(name, None))
+        return _plain(name, times[name] or None) if name in plain else _read(reader, name, times.get(name))
 
     found = reader.each("volume", VOLUMES.path, names, read, _lost, also=(_VFS,))
     if not known:  # engines before 1.9 have no database
@@ -122,7 +124,7 @@ def _read(reader: Reader, name: str, changed: float | None) -> Volume | None:
     """
     home = (*VOLUMES.path, name)
     if changed is not None:
-        return _plain(reader, name, home, changed or None) or _read_files(reader, name, home, changed or None)
+        return _read_files(reader, name, home, changed or None)
     try:
         status = reader.root.lstat(home)
     except OSError:  # what is in it is read all the same, as far as it can be
@@ -131,26 +133,23 @@ def _read(reader: Reader, name: str, changed: float | None) -> Volume | None:
     return _read_files(reader, name, home, status.st_mtime or None, linked=linked)
 
 
-def _plain(reader: Reader, name: str, home: Tree, created: float | None) -> Volume | None:
-    """A volume of Docker 1.7 or newer without options, as nearly all are; None for any other."""
-    modes = reader.modes(home, _ENTRIES)
-    if modes is None or not stat.S_ISDIR(modes[0]) or modes[1]:
-        return None
-    return Volume(name, is_id(name), tree=(*home, "_data"), home=home, created=created)
+def _plain(name: str, created: float | None) -> Volume:
+    home = (*VOLUMES.path, name)
+    return Volume(name, is_id(name), tree=(*home, _DATA), home=home, created=created)
 
 
 def _read_files(reader: Reader, name: str, home: Tree, created: float | None, *, linked: bool = False) -> Volume | None:
     anonymous = is_id(name)
     if linked:  # what is in it is not known, and so are its options
         return Volume(name, anonymous, home=home, link=True, optioned=True, created=created)
-    if reader.is_directory((*home, "_data")) or (linked := reader.is_link((*home, "_data"), harmless=True)):
-        about, optioned = _options(reader, home)
+    if reader.is_directory((*home, _DATA)) or (linked := reader.is_link((*home, _DATA), harmless=True)):
+        about, optioned = _options_of(reader, home)
         if not about and not optioned and not linked:
-            return Volume(name, anonymous, tree=(*home, "_data"), home=home, created=created)
+            return Volume(name, anonymous, tree=(*home, _DATA), home=home, created=created)
         kind, device, options = (text(about, key) or text(about, old) for key, old in _OLD_KEYS.items())
         known = bool(about) or not optioned
         # As needsMount of volume/local/local_unix.go.
-        data = (*home, "_data") if known and not (kind or device) else None
+        data = (*home, _DATA) if known and not (kind or device) else None
         facts = Volume(name, anonymous, mount_type=kind, device=device, options=options, optioned=optioned)
         return replace(facts, tree=None if linked else data, home=home, link=linked, created=created)
     names = reader.names(home)
@@ -160,26 +159,26 @@ def _read_files(reader: Reader, name: str, home: Tree, created: float | None, *,
             return None
     elif name == _UNFINISHED:
         return None
-    elif "_data" in names:
-        reader.problem(Reason.NOT_REGULAR, (*home, "_data"), "not a directory")
+    elif _DATA in names:
+        reader.problem(Reason.NOT_REGULAR, (*home, _DATA), "not a directory")
     tree = (*_VFS, name) if anonymous and reader.is_directory((*_VFS, name)) else None
     if tree is None and {"config.json", "json"} & {*names}:
         reader.gap(Input.VOLUMES, (*_VFS, name), MISSING, object_id=name)
     return Volume(name, anonymous, tree=tree, home=home, created=created)
 
 
-def _options(reader: Reader, home: Tree) -> tuple[Json, bool]:
+def _options_of(reader: Reader, home: Tree) -> tuple[Json, bool]:
     """What `opts.json` says, and whether that is an option. Of a file that cannot be read this is taken to be so."""
-    if not reader.has((*home, "opts.json")):
+    if not reader.has((*home, _OPTIONS)):
         return {}, False
-    about = reader.json((*home, "opts.json"), optional=True)
+    about = reader.json((*home, _OPTIONS), optional=True)
     if about is None:
-        return {}, reader.has((*home, "opts.json"))
+        return {}, reader.has((*home, _OPTIONS))
     if about and not about.keys() & {*_OLD_KEYS, *_OLD_KEYS.values(), "Quota"}:
-        reader.problem(Reason.DECODE, (*home, "opts.json"), "has no options of a volume")
+        reader.problem(Reason.DECODE, (*home, _OPTIONS), "has no options of a volume")
         return {}, True
     if not all(isinstance(one, dict if key == "Quota" else str) for key, one in about.items() if one is not None):
-        reader.problem(Reason.DECODE, (*home, "opts.json"), "an option of the wrong type")
+        reader.problem(Reason.DECODE, (*home, _OPTIONS), "an option of the wrong type")
         return {}, True
     return about, _any_value(about)
 

@@ -45,7 +45,7 @@ _OF_ONE: list[tuple[Any, str, str]] = [
     (containers, "why_not_loaded", _WEB),
     (containers, "is_unresolved", _WEB),
     (MountResolver, "resolve", _DONE),
-    (volumes, "_read", "spare"),
+    (volumes, "_plain", "spare"),
     (volumes, "_told", "spare"),
     (layerdb_images, "_read_config", "image"),
     (layerdb_images, "_image", "image"),

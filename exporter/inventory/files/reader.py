@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection
 from functools import partial
 from itertools import filterfalse
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
@@ -34,8 +34,6 @@ _MOST_OF = 8
 MISSING = "it is missing"
 
 T = TypeVar("T")
-
-_FAILED = object()
 
 
 class _Objects(Struct):
@@ -124,11 +122,16 @@ class Reader:
             for name in known.keys() - {*names}:
                 del known[name]
         passing: dict[str, T] = {}
+        before = self._problems.noted
         for name in asked:
-            before = self._problems.noted
-            value: T | object = self.attempt((*store, name), partial(read, name), _FAILED)
-            kept = known if self._problems.noted == before else passing
-            kept[name] = instead(name) if value is _FAILED else cast("T", value)
+            try:  # as `attempt`: a call less for each of many
+                value = read(name)
+            except Exception as error:  # noqa: BLE001 - what nobody has foreseen
+                self._failed((*store, name), error)
+                value = instead(name)
+            noted = self._problems.noted
+            (known if noted == before else passing)[name] = value
+            before = noted
         if not passing:  # nearly always
             return dict(zip(names, map(known.__getitem__, names), strict=True))
         return {name: passing[name] if name in passing else known[name] for name in names}
@@ -144,13 +147,17 @@ class Reader:
         """
         try:
             return work()
-        except UnreadableError as error:
-            self.problem(error.reason, tree, error.detail)
-        except OSError as error:
-            self.problem(reason_of(error), tree, error.strerror or "")
         except Exception as error:  # noqa: BLE001 - what nobody has foreseen
-            self.problem(Reason.INTERNAL, tree, FAULT_LOG.note(error, "/".join(tree) or "."))
+            self._failed(tree, error)
         return instead
+
+    def _failed(self, tree: Tree, error: Exception) -> None:
+        if isinstance(error, UnreadableError):
+            self.problem(error.reason, tree, error.detail)
+        elif isinstance(error, OSError):
+            self.problem(reason_of(error), tree, error.strerror or "")
+        else:
+            self.problem(Reason.INTERNAL, tree, FAULT_LOG.note(error, "/".join(tree) or "."))
 
     @property
     def noted(self) -> int:
@@ -193,10 +200,12 @@ class Reader:
         self.looked_at += len(found)
         return found
 
-    def holders(self, tree: Tree, names: Collection[str], inner: str, file: str = "") -> dict[str, bytes | None]:
+    def holders(
+        self, tree: Tree, names: Collection[str], inner: str, file: str = "", *, without: str = ""
+    ) -> dict[str, bytes | None]:
         """Those of many entries that have a directory in them, see `DataRoot.holders`; the rest is to be looked at."""
-        found = self.root.holders(tree, names, inner, file) if names else {}
-        self.looked_at += (2 if file else 1) * len(found)
+        found = self.root.holders(tree, names, inner, file, without=without) if names else {}
+        self.looked_at += (1 + bool(file) + bool(without)) * len(found)
         return found
 
     def problem(self, reason: Reason, tree: Tree, detail: str = "", *, harmless: bool = False) -> None:

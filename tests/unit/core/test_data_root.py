@@ -185,5 +185,6 @@ def test_holders_are_directories_with_a_directory_in_them(tmp_path: Path) -> Non
         found = root.holders(("store",), [*names, "gone"], "diff", "link")
         assert found == {"one": b"one", "two": b"two", "unnamed": None, "piped": None, "large": None}
         assert root.holders(("store",), ["one", "bare"], "diff") == {"one": None}
+        assert root.holders(("store",), ["one", "unnamed", "bare"], "diff", without="link") == {"unnamed": None}
         assert root.holders(("gone",), ["one"], "diff") == root.holders(("store", "elsewhere"), ["one"], "diff") == {}
     assert root.silent == set()
