@@ -34,7 +34,7 @@ class Holder(StrEnum):
     """What keeps an object. `name` of a `Hold` is the name of an image, or the id of a container, record or lease.
 
     `IMAGE`: an image. `CONTAINER`: a container, or the lease that Docker makes for one. `BUILD`: the lease of a record
-    of BuildKit's cache, or of a part of one. `HISTORY`: the lease of an entry of the build history. `TEMPORARY`: a
+    of BuildKit's cache, or of a part of one. `HISTORY`: a lease of the build history. `TEMPORARY`: a
     lease of work under way, which ends by itself. `PULL`: such a lease of Docker's own; it stays after a pull that was
     cut off, and `docker image prune` removes it. `OTHER`: any other lease, and objects that are marked to be kept.
     """
@@ -105,7 +105,8 @@ class ContentStore(Struct, frozen=True):
     """One containerd image store, as its databases describe it.
 
     `home`: where it is. `engine`: Docker's namespace, "" where the store serves no Docker. `history`: the namespace of
-    its build history. `namespaces`: all that have objects, sorted. `references`: the edges of the graph but those from
+    its build history, `unlisted` the leases in there that are of none of its `entries`. `namespaces`: all that have
+    objects, sorted. `references`: the edges of the graph but those from
     a snapshot to its parent, which are `parents`. `layers`: the layer that is the snapshot of a node, where there is
     one. `trees`: what is removed together with a node. `orphaned`: the blobs without any use for the whole grace time,
     by digest. `files`: the trees of the store itself, its databases and what else is no blob and no snapshot.
@@ -118,6 +119,7 @@ class ContentStore(Struct, frozen=True):
     blobs: Mapping[str, Blob] = field(default_factory=dict)
     ingests: tuple[Ingest, ...] = ()
     entries: tuple[HistoryEntry, ...] = ()
+    unlisted: frozenset[str] = frozenset()
     references: Mapping[StoreNode, tuple[StoreNode, ...]] = field(default_factory=dict)
     parents: Mapping[StoreNode, StoreNode] = field(default_factory=dict)
     holds: tuple[Hold, ...] = ()

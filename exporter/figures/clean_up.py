@@ -196,7 +196,8 @@ def _kinds(difference: Difference, known: bytes) -> bytes:
     """The kinds of the roots of containerd's store, of which those of the roots before are `known`."""
     before, now = difference.before.inventory, difference.now.inventory
     old, new = before.content or NO_CONTENT, now.content or NO_CONTENT
-    if (old.engine, old.history, before.build_cache.idle) != (new.engine, new.history, now.build_cache.idle):
+    unknown_before, unknown_now = (before.build_cache.idle, old.unlisted), (now.build_cache.idle, new.unlisted)
+    if (old.engine, old.history, *unknown_before) != (new.engine, new.history, *unknown_now):
         return kinds_of(now, new, new.holds)
     start, end_before, end_now = splice(old.holds, new.holds)
     return known[:start] + kinds_of(now, new, new.holds[start:end_now]) + known[end_before:]

@@ -330,7 +330,8 @@ class Figures:
     def history(self) -> int | None:
         """How many entries the build history has that Docker keeps in containerd's image store."""
         content = self.snapshot.inventory.content
-        return len(content.entries) if content is not None and content.history and self.blobs else None
+        known = content is not None and content.history and self.blobs and self.is_known(Figure.BUILD_HISTORY)
+        return len(content.entries) if content is not None and known else None
 
     @cached_property
     def _build_cache(self) -> BuildCacheSizes | None:

@@ -25,6 +25,7 @@ class Figure(StrEnum):
     BUILD_CACHE = "build_cache_records"
     BUILD_SHARES = "build_cache_shares"
     BLOBS = "blobs"
+    BUILD_HISTORY = "build_history"
     UNATTRIBUTED = "unattributed"
 
 
@@ -50,6 +51,7 @@ NEEDS: Mapping[Figure | Category, tuple[Input, ...]] = {
     # Docker does not count records whose layer is one of an image.
     Figure.BUILD_SHARES: (Input.BUILD_CACHE, Input.IMAGE_CONFIGS, Input.LAYER_STORES, Input.IMAGE_STORE),
     Figure.BLOBS: (Input.IMAGE_STORE,),
+    Figure.BUILD_HISTORY: (Input.IMAGE_STORE, Input.BUILD_CACHE),
     Figure.UNATTRIBUTED: (*REFER_TO_LAYERS, Input.VOLUMES),
     # Each category is freed after the ones before it, so it needs their inputs, too, as far as it shares with them.
     # With a container go the layers that nothing else needs.

@@ -111,13 +111,15 @@ class Sweep:
 def kinds_of(inventory: Inventory, content: ContentStore, holds: Iterable[Hold]) -> bytes:
     """The kinds of roots: who holds, and another kind for those that no prune removes.
 
-    These are those of other namespaces, and leases of records that the engine does not know of. Some have a suffix.
+    These are those of other namespaces, and leases of records and builds that the engine does not know of. Leases of
+    records may have a suffix.
     """
-    idle = inventory.build_cache.idle
+    idle, unlisted = inventory.build_cache.idle, content.unlisted
     return bytes(
         len(_HOLDERS)
         if hold.namespace != (content.history if hold.holder is Holder.HISTORY else content.engine)
         or (hold.holder in _BUILDS and hold.name.partition("-")[0] in idle)
+        or (hold.holder is Holder.HISTORY and hold.name in unlisted)
         else _HOLDERS.index(hold.holder)
         for hold in holds
     )

@@ -18,9 +18,8 @@ from exporter.inventory.files.bolt import Bucket, word
 from exporter.inventory.files.problems import Problems
 from exporter.inventory.files.reader import Reader, is_id
 from exporter.inventory.image_store.store import DAEMON, DEFAULT_NAMESPACE, META_FILE, METADATA
-from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD, RECORDS_FILE
+from exporter.inventory.layouts.buildkit import HISTORY_OF_CONTAINERD, HOME, OF_CONTAINERD, RECORDS_FILE
 
-_HISTORY = "history_c8d.db"
 #: An engine of any kind makes these when it starts.
 _ENGINE = ("engine-id", "buildkit", "containers")
 
@@ -135,7 +134,11 @@ class Evidence:
     def is_in_containerd(self) -> bool:
         """Whether an engine with the image store of containerd has written to the root."""
         built = self._names(HOME)
-        if _HISTORY in built or any(name.startswith(OF_CONTAINERD) for name in built) or self._names(("rootfs",)):
+        if (
+            HISTORY_OF_CONTAINERD[-1] in built
+            or any(name.startswith(OF_CONTAINERD) for name in built)
+            or self._names(("rootfs",))
+        ):
             return True
         if self._drivers or self._root.is_directory(("graph",)):
             return bool(self.containers)
@@ -150,10 +153,8 @@ class Evidence:
         for name in records:
             tree = (*HOME, name, RECORDS_FILE)
             found.update(self._reader.database(tree, "_main", lambda it: [word(key) for key in it.buckets]) or ())
-        tree = (*HOME, _HISTORY)
-        found.update(
-            self._reader.database(tree, "_records", lambda it: [f"ref_{word(key)}" for key in it.values]) or ()
-        )
+        history = self._reader.database(HISTORY_OF_CONTAINERD, "_records", lambda it: [*map(word, it.values)])
+        found.update(f"ref_{name}" for name in history or ())
         return frozenset(found)
 
     def _has_snapshots(self, container: str) -> bool:

@@ -381,14 +381,15 @@ class SpaceGraph:
         return Hold(self._name, holder, owner, nodes, flat=_FLAT in lease.labels)
 
     def _holder(self, name: str, lease: LeaseEntry) -> Holder:
-        if self._is_history:
-            return Holder.HISTORY
-        if is_of_record(name):
+        if is_of_record(name) and not self._is_history:
             return Holder.BUILD
         if _PULL in lease.labels:
             return Holder.PULL
+        # Logs and traces have such leases, too, until they are those of a build (buildkit v0.25 history.go).
         if _TEMPORARY in lease.labels or _EXPIRE in lease.labels:
             return Holder.TEMPORARY
+        if self._is_history:
+            return Holder.HISTORY
         # That of an image that a container has mounted is named by both (moby 28 daemon/mounts.go).
         rest = name[_ID_LENGTH:]
         return Holder.CONTAINER if is_id(name[:_ID_LENGTH]) and rest[:1] in ("", "-") else Holder.OTHER

@@ -37,8 +37,10 @@ AREA = Area(
     input=Input.BUILD_CACHE,
 )
 _CONTENT: Tree = ("buildkit", "content")
-#: Docker 23 and newer, with a graph driver (builder/builder-next/controller.go, newGraphDriverController).
-_HISTORY: Tree = ("buildkit", "history.db")
+#: Docker 24 and newer, with a graph driver (builder/builder-next/controller.go, openHistoryDB).
+HISTORY: Tree = ("buildkit", "history.db")
+#: Docker 28 and newer, with the containerd image store; before, both stores had the same one.
+HISTORY_OF_CONTAINERD: Tree = ("buildkit", "history_c8d.db")
 SNAPSHOTS: Tree = ("buildkit", "snapshots.db")
 _RECORDS: tuple[Tree, ...] = (("buildkit", "metadata_v2.db"), ("buildkit", "metadata.db"))
 _NAME = re.compile(r"[0-9a-z]{25}", re.ASCII)
@@ -108,7 +110,7 @@ def read_builds(reader: Reader) -> Builds:
     for database, other in ((SNAPSHOTS, records), (file, snapshots)):
         if other and reader.is_empty(database):
             reader.gap(Input.BUILD_CACHE, database, "it is empty, and what belongs to it is not")
-    history = _HISTORY[-1] in names and not reader.is_empty(_HISTORY)
+    history = HISTORY[-1] in names and not reader.is_empty(HISTORY)
     return Builds(snapshots or {}, records or (), snapshots is None or records is None, history)
 
 

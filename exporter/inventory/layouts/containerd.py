@@ -18,6 +18,7 @@ from exporter.core.model import BuildCache, Collector, Image
 from exporter.core.text import label
 from exporter.inventory.drivers import DRIVERS
 from exporter.inventory.files.reader import Reader
+from exporter.inventory.image_store.graph import history_of
 from exporter.inventory.image_store.manifests import BlobReader
 from exporter.inventory.image_store.store import (
     BLOBS,
@@ -37,6 +38,7 @@ from exporter.inventory.layouts.containerd_builds import (
     build_snapshotters,
     note_missing_records,
     read_build_cache,
+    read_history,
 )
 from exporter.inventory.layouts.containerd_content import (
     Contents,
@@ -127,7 +129,7 @@ class _Reading:
         images = self._images(default)
         known = self._reader.derived("contents", files.home, Contents)
         known.graph.update(files.namespaces, time.time(), self._snapshots.by_node)
-        content = known.make(files, self._snapshots, layers, engine)
+        content = known.make(files, self._snapshots, layers, engine, self._history(engine))
         leases = leases_of_lost(content, self._reading.containers)
         of_engine = {one.driver for one in self._reading.containers} | ({default} if engine else set())
         used = {name for name in names if self._is_used(name, images)} | (of_engine & {*names})
@@ -197,6 +199,13 @@ class _Reading:
                 self._stacks |= images.stacks
                 self._unread = images.unread
         return found
+
+    def _history(self, engine: str) -> frozenset[str] | None:
+        if not engine:
+            return None
+        return read_history(
+            self._reading.readers[Collector.BUILD_CACHE], self._files.namespaces.get(history_of(engine))
+        )
 
     def _build_cache(self, engine: str, snapshotter: str) -> BuildCache | None:
         reader = self._reading.readers[Collector.BUILD_CACHE]

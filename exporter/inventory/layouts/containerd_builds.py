@@ -16,10 +16,13 @@ from exporter.core.kept import changed_keys
 from exporter.core.knowledge import Input
 from exporter.core.model import BuildCache, BuildRecord
 from exporter.inventory.drivers import MOST_LAYERS
+from exporter.inventory.files.bolt import word
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.graph import is_of_record
 from exporter.inventory.image_store.meta import GC, BlobEntry, NamespaceEntry
 from exporter.inventory.layouts.buildkit import (
+    HISTORY,
+    HISTORY_OF_CONTAINERD,
     HOME,
     OF_CONTAINERD,
     RECORDS_FILE,
@@ -69,6 +72,24 @@ def note_missing_records(reader: Reader, entry: NamespaceEntry | None) -> None:
     files = [(*HOME, OF_CONTAINERD + name, RECORDS_FILE) for name in build_snapshotters(reader)]
     if not any(reader.exists(file) and not reader.is_empty(file) for file in files):
         reader.gap(Input.BUILD_CACHE, next(iter(files), HOME), "it is missing or empty, and records are in use")
+
+
+def read_history(reader: Reader, entry: NamespaceEntry | None) -> frozenset[str] | None:
+    """The builds that the engine's history has; None where that is not known. `entry`: the namespace of the history.
+
+    Leases do not tell: one without a build is left where the engine was killed between the two (buildkit v0.25
+    solver/llbsolver/history.go, update), and by Docker 28, which begins another history. No command removes these.
+    """
+    leases = entry.leases if entry is not None else {}
+    file = next((one for one in (HISTORY_OF_CONTAINERD, HISTORY) if reader.exists(one)), None)
+    if file is None or (leases and reader.is_empty(file)):
+        if leases:
+            reader.gap(Input.BUILD_CACHE, file or HISTORY_OF_CONTAINERD, "it is missing or empty, and builds are kept")
+        return None
+    found = reader.database(file, "_records", lambda it: frozenset(map(word, it.values)))
+    if found is None:
+        reader.gap(Input.BUILD_CACHE, file, "it cannot be read")
+    return found
 
 
 def read_build_cache(reader: Reader, stored: Stored) -> BuildCache:

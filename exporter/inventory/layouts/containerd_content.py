@@ -78,19 +78,27 @@ class Contents:
         self._layers: Kept[StoreNode, StoredSnapshot, LayerKey] = Kept()
         self._trees: Joined[str, StoreNode, tuple[Tree, ...]] = Joined()
         self._history: NamespaceEntry | None = None
+        self._builds: frozenset[str] | None = None
         self._entries: tuple[HistoryEntry, ...] = ()
+        self._unlisted: frozenset[str] = frozenset()
         #: The blobs that nothing keeps, and the uses and blobs of which that was found.
         self._unused: frozenset[str] = frozenset()
         self._uses: Mapping[str, Mapping[StoreNode, Use]] = {}
         self._of_unused: Mapping[str, Blob] = {}
 
     def make(
-        self, files: StoreFiles, snapshots: Snapshots, layers: Mapping[str, SnapshotLayers], engine: str
+        self,
+        files: StoreFiles,
+        snapshots: Snapshots,
+        layers: Mapping[str, SnapshotLayers],
+        engine: str,
+        builds: frozenset[str] | None,
     ) -> ContentStore:
-        """Make the value of one store. `engine`: Docker's namespace."""
+        """Make the value of one store. `engine`: Docker's namespace. `builds`: those in its history, if known."""
         graph = self.graph
         history = history_of(engine) if engine else ""
         blobs = self._blobs_of(files)
+        self._read_history(files.namespaces.get(history) if history else None, builds)
         trees = {"": self._blob_trees, **{name: one.trees for name, one in layers.items()}}
         return ContentStore(
             home=files.home,
@@ -99,7 +107,8 @@ class Contents:
             namespaces=tuple(sorted(name for name, space in files.namespaces.items() if not space.empty)),
             blobs=blobs,
             ingests=files.ingests,
-            entries=self._entries_of(files.namespaces.get(history) if history else None),
+            entries=self._entries,
+            unlisted=self._unlisted,
             references=graph.references,
             parents=graph.parents,
             holds=graph.holds,
@@ -125,10 +134,16 @@ class Contents:
         self._uses, self._of_unused = uses, self._blobs
         return self._unused
 
-    def _entries_of(self, history: NamespaceEntry | None) -> tuple[HistoryEntry, ...]:
-        if history is not self._history:
-            self._history, self._entries = history, tuple(_entries(history))
-        return self._entries
+    def _read_history(self, history: NamespaceEntry | None, builds: frozenset[str] | None) -> None:
+        if history is self._history and builds == self._builds:
+            return
+        self._history, self._builds = history, builds
+        leases = history.leases if history else {}
+        of_builds = {name.removeprefix(_HISTORY_LEASE): name for name in leases if name.startswith(_HISTORY_LEASE)}
+        listed = sorted(of_builds if builds is None else builds)
+        created = {name: leases[of_builds[name]].created for name in listed if name in of_builds}
+        self._entries = tuple(HistoryEntry(name, created.get(name)) for name in listed)
+        self._unlisted = frozenset(leases) - {of_builds.get(name, "") for name in listed}
 
     def _blobs_of(self, files: StoreFiles) -> Mapping[str, Blob]:
         """All blobs by digest: those that a namespace knows, and files that none knows."""
@@ -164,9 +179,3 @@ def _own_files(files: StoreFiles) -> Iterator[Tree]:
     for name, one in files.snapshotters.items():
         if one.home is not None:
             yield (*files.home, SNAPSHOTTER + name, ROWS_FILE)
-
-
-def _entries(history: NamespaceEntry | None) -> Iterator[HistoryEntry]:
-    for name, lease in (history.leases if history else {}).items():
-        if name.startswith(_HISTORY_LEASE):
-            yield HistoryEntry(name.removeprefix(_HISTORY_LEASE), lease.created)

@@ -158,6 +158,18 @@ def test_build_cache_and_history_are_freed_one_after_the_other() -> None:
     assert _freed(store, build_cache=cache) == {"build_cache": (200, 1), "build_history": (22, 0)}
 
 
+def test_what_the_history_does_not_list_is_freed_by_no_prune() -> None:
+    """A kill leaves a lease without a build. What is written down during a build has a lease until that has ended."""
+    store = Store()
+    for at, (holder, name) in enumerate(
+        ((Holder.HISTORY, "ref_1"), (Holder.HISTORY, "ref_2"), (Holder.TEMPORARY, "1-abcd"))
+    ):
+        blob = store.blob(f"sha256:{at}", 10**at, namespaces=(HISTORY,))
+        store.hold(holder, name, blob, namespace=HISTORY)
+    assert _freed(store) == {"build_history": (22, 0)}
+    assert _freed(store, content=replace(store.content(), unlisted=frozenset({"ref_2"}))) == {"build_history": (2, 0)}
+
+
 def test_other_namespaces_are_no_part_of_any_prune() -> None:
     store = Store()
     for holder in Holder:

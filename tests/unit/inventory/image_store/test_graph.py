@@ -139,11 +139,16 @@ def test_leases_are_told_by_their_names_and_labels() -> None:
         "pull": LeaseEntry(labels={"containerd.io/gc.expire": _FUTURE, "moby/prune.images": "true"}),
         "ctr": LeaseEntry(),
     }
-    spaces = {"moby": _space(leases=leases), "moby_history": _space(leases={"ref_x": LeaseEntry(content=("log",))})}
+    history = {
+        "ref_x": LeaseEntry(content=("log",)),
+        _RECORD: LeaseEntry(),
+        "604897150-JXbL": LeaseEntry(labels={"buildkit/lease.temporary": "x", "containerd.io/gc.expire": _FUTURE}),
+    }
+    spaces = {"moby": _space(leases=leases), "moby_history": _space(leases=history)}
     graph = _graph(spaces)
     assert [one.holder.value for one in graph.holds] == [
         *("build", "build", "build", "temporary", "temporary", "pull", "other"),
-        "history",
+        *("history", "history", "temporary"),
     ]
 
 

@@ -11,6 +11,7 @@ from exporter.core.content import StoreNode
 from exporter.core.knowledge import Input
 from exporter.core.model import Container, Image, LayerKey, Use
 from exporter.demo import oci
+from exporter.demo.bolt import write_bolt
 from exporter.demo.containerd import ContainerdStore
 from exporter.demo.containerd_docker import ContainerdWriter
 from exporter.inventory.layouts import containerd_content
@@ -18,6 +19,7 @@ from exporter.inventory.layouts.claims import Grace
 from tests.support.clock import FakeClock
 from tests.support.inventories import Reads, read
 from tests.support.paths import SHARED
+from tests.support.product import figures_of
 from tests.support.recorded import unpack_containerd
 
 _BASE, _TOP = oci.layer({"bin/sh": b"#" * 9000}), oci.layer({"srv/app": b"x" * 5000})
@@ -247,6 +249,47 @@ def test_records_of_the_build_cache_have_their_size_and_snapshot(writer: Contain
     assert (records[mount].kind, records[mount].size) == ("exec.cachemount", _blocks(writer, mount))
     assert inventory.content is not None
     assert len(inventory.content.entries) == 1
+
+
+def test_builds_are_those_of_the_history_and_not_those_of_its_leases(writer: ContainerdWriter) -> None:
+    ids = [writer.history(name, {"log": 5000}) for name in ("one", "two")]
+    writer.builds.remove_lease(f"ref_{ids[0]}")
+    writer.builds.lease("ref_gone", content=())
+    writer.write()
+    content = read(writer.root).content
+    assert content is not None
+    assert {one.id: one.created is None for one in content.entries} == {ids[0]: True, ids[1]: False}
+    assert content.unlisted == {"ref_gone"}
+
+
+def test_the_history_of_engines_before_28_is_that_of_both_image_stores(writer: ContainerdWriter) -> None:
+    (name,) = [writer.history("one", {"log": 5000})]
+    writer.builds.lease("ref_gone", content=())
+    writer.write()
+    file = writer.root / "buildkit/history_c8d.db"
+    file.rename(file.with_name("history.db"))
+    content = read(writer.root).content
+    assert content is not None
+    assert [one.id for one in content.entries] == [name]
+    assert content.unlisted == {"ref_gone"}
+    write_bolt(file, {"_records": {}})
+    content = read(writer.root).content
+    assert content is not None
+    assert content.entries == (), "an upgrade begins another one"
+    assert content.unlisted == {f"ref_{name}", "ref_gone"}
+
+
+@pytest.mark.parametrize("damage", ["lost", "empty", "torn"])
+def test_without_its_database_the_builds_of_the_history_are_not_known(writer: ContainerdWriter, damage: str) -> None:
+    writer.history("one", {"log": 5000})
+    writer.write()
+    file = writer.root / "buildkit/history_c8d.db"
+    file.unlink() if damage == "lost" else file.write_bytes(b"" if damage == "empty" else b"torn")
+    inventory = read(writer.root)
+    assert not inventory.knowledge.whole([Input.BUILD_CACHE])
+    found = figures_of(writer.root)
+    assert not found.all("build_history_records")
+    assert not found.all("reclaimable_bytes", category="build_history")
 
 
 def _age(writer: ContainerdWriter) -> None:
