@@ -11,6 +11,7 @@ import pytest
 
 from exporter.core.content import ContentStore
 from exporter.core.model import Snapshot
+from exporter.figures.prunes import Category
 from tests.support.containerd_states import promised, settle
 from tests.support.exporter import exporter
 from tests.support.product import Samples, figures_of, scan
@@ -213,3 +214,22 @@ def _has_not(repository: str) -> Callable[[Samples], bool]:
 
 def _counts(name: str, value: float, state: str) -> Callable[[Samples], bool]:
     return lambda figures: figures.sum(name, state=state) == value
+
+
+def test_builds_of_a_former_history_are_freed_by_no_command(one: TodaysEngine) -> None:
+    """Docker 28 begins a new history, with the leases of the one of Docker 27 beside it."""
+    one.build("kit:1", _BUILD.format(name="kit"), builder="1")
+    settle(one)
+    one.stop()
+    (one.root / "buildkit/history_c8d.db").unlink()
+    one.start()
+    eventually((one.root / "buildkit/history_c8d.db").exists)
+    (row,) = (row for row in promised(one) if row.category == Category.BUILD_HISTORY)
+    assert (row.bytes, row.objects) == (0, 0)
+    figures = figures_of(one.root, containerd=one.further)
+    assert figures("build_history_records") == 0
+    assert figures("content_allocated_bytes", use="build_history") > 0
+    before = one.held()
+    one.run("buildx", "history", "rm", "--all")
+    one.collect()
+    assert one.held() == before

@@ -21,7 +21,7 @@ from exporter.core.knowledge import Input
 from exporter.core.measured import Reason, Tree
 from exporter.core.model import BuildCache, BuildRecord, Collector, LayerId, LayerKey
 from exporter.inventory.drivers import INIT
-from exporter.inventory.files.bolt import Bucket
+from exporter.inventory.files.bolt import Bucket, word
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.files.values import value_in
 from exporter.inventory.layouts.layerdb_store import Database
@@ -112,6 +112,11 @@ def read_builds(reader: Reader) -> Builds:
             reader.gap(Input.BUILD_CACHE, database, "it is empty, and what belongs to it is not")
     history = HISTORY[-1] in names and not reader.is_empty(HISTORY)
     return Builds(snapshots or {}, records or (), snapshots is None or records is None, history)
+
+
+def builds_of(database: Bucket) -> frozenset[str]:
+    """The builds in a database of the history. BuildKit makes their bucket when it needs it (history.go, init)."""
+    return frozenset(map(word, database.buckets.get(b"_records", Bucket()).values))
 
 
 class StoredRecord(Struct, frozen=True, gc=False):

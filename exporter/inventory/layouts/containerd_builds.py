@@ -16,7 +16,6 @@ from exporter.core.kept import changed_keys
 from exporter.core.knowledge import Input
 from exporter.core.model import BuildCache, BuildRecord
 from exporter.inventory.drivers import MOST_LAYERS
-from exporter.inventory.files.bolt import word
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.graph import is_of_record
 from exporter.inventory.image_store.meta import GC, BlobEntry, NamespaceEntry
@@ -28,6 +27,7 @@ from exporter.inventory.layouts.buildkit import (
     RECORDS_FILE,
     StoredRecord,
     all_records,
+    builds_of,
     count,
     time_of,
 )
@@ -86,7 +86,7 @@ def read_history(reader: Reader, entry: NamespaceEntry | None) -> frozenset[str]
         if leases:
             reader.gap(Input.BUILD_CACHE, file or HISTORY_OF_CONTAINERD, "it is missing or empty, and builds are kept")
         return None
-    found = reader.database(file, "_records", lambda it: frozenset(map(word, it.values)))
+    found = reader.database(file, "", builds_of)
     if found is None:
         reader.gap(Input.BUILD_CACHE, file, "it cannot be read")
     return found
