@@ -169,7 +169,7 @@ def test_what_is_large_and_not_urgent_holds_nothing_up(large: Path, weight: int)
     """Whether that is known before, or turns out when it is measured; and be there one worker."""
     with Pool(1, 30) as pool:
         _use(pool, large)
-        pool.submit([Task(("large",), pace=0.002, weight=weight)])
+        pool.submit([Task(("large",), pace=0.005, weight=weight)])
         done = _measuring(pool, 1000)
         pool.submit([Task(("two",))])
         done += _results(pool, 1)
