@@ -104,12 +104,13 @@ class BlobUse(StrEnum):
 class ContentStore(Struct, frozen=True):
     """One containerd image store, as its databases describe it.
 
-    `home`: where it is. `engine`: Docker's namespace, "" where the store serves no Docker. `history`: the namespace of
-    its build history, `unlisted` the leases in there that are of none of its `entries`. `namespaces`: all that have
-    objects, sorted. `references`: the edges of the graph but those from
-    a snapshot to its parent, which are `parents`. `layers`: the layer that is the snapshot of a node, where there is
-    one. `trees`: what is removed together with a node. `orphaned`: the blobs without any use for the whole grace time,
-    by digest. `files`: the trees of the store itself, its databases and what else is no blob and no snapshot.
+    `home`: where it is. `engine`: Docker's namespace, "" where the store serves no Docker. `history`: the namespace
+    of its build history. `entries`: the builds in there, None where they are not known; `unlisted`: the leases in
+    there that are of none of them. `namespaces`: all that have objects, sorted. `references`: the edges of the graph
+    but those from a snapshot to its parent, which are `parents`. `layers`: the layer that is the snapshot of a node,
+    where there is one. `trees`: what is removed together with a node. `orphaned`: the blobs without any use for the
+    whole grace time, by digest. `files`: the trees of the store itself, its databases and what else is no blob and no
+    snapshot.
     """
 
     home: Tree = ()
@@ -118,7 +119,7 @@ class ContentStore(Struct, frozen=True):
     namespaces: tuple[str, ...] = ()
     blobs: Mapping[str, Blob] = field(default_factory=dict)
     ingests: tuple[Ingest, ...] = ()
-    entries: tuple[HistoryEntry, ...] = ()
+    entries: tuple[HistoryEntry, ...] | None = ()
     unlisted: frozenset[str] = frozenset()
     references: Mapping[StoreNode, tuple[StoreNode, ...]] = field(default_factory=dict)
     parents: Mapping[StoreNode, StoreNode] = field(default_factory=dict)

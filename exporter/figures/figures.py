@@ -330,8 +330,9 @@ class Figures:
     def history(self) -> int | None:
         """How many entries the build history has that Docker keeps in containerd's image store."""
         content = self.snapshot.inventory.content
-        known = content is not None and content.history and self.blobs and self.is_known(Figure.BUILD_HISTORY)
-        return len(content.entries) if content is not None and known else None
+        if content is None or content.entries is None or not (content.history and self.blobs):
+            return None
+        return len(content.entries) if self.is_known(Figure.BUILD_HISTORY) else None
 
     @cached_property
     def _build_cache(self) -> BuildCacheSizes | None:

@@ -52,7 +52,10 @@ def reasons_against(inventory: Inventory, loading: Loading) -> Mapping[Category,
 
 
 def _history(inventory: Inventory) -> dict[Category, str]:
-    if not inventory.build_cache.history or is_loaded(inventory):
+    if is_loaded(inventory):
+        listed = inventory.content is None or inventory.content.entries is not None
+        return {} if listed else {Category.BUILD_HISTORY: "the database of its builds is missing or cannot be read"}
+    if not inventory.build_cache.history:
         return {}
     why = (
         "with a graph driver, what of buildkit/content is the history of builds is not read. "

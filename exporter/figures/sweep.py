@@ -82,7 +82,7 @@ class Sweep:
     def remove_history(self, category: Category) -> int:
         """`docker buildx history rm --all`: how many entries there are."""
         self._remove_all(category, Holder.HISTORY)
-        return len(self._content.entries) if self._loaded else 0
+        return len(self._content.entries or ()) if self._loaded else 0
 
     def remove_images(self, category: Category, containers: Sequence[Container], *, every: bool) -> list[Image]:
         """`docker image prune`, with `--all` where `every`: it decides by name. The images that lost their last one.

@@ -201,11 +201,11 @@ class _Reading:
         return found
 
     def _history(self, engine: str) -> frozenset[str] | None:
+        """The builds in the engine's history, None where they are not known."""
         if not engine:
-            return None
-        return read_history(
-            self._reading.readers[Collector.BUILD_CACHE], self._files.namespaces.get(history_of(engine))
-        )
+            return frozenset()
+        space = self._files.namespaces.get(history_of(engine))
+        return read_history(self._reading.readers[Collector.BUILD_CACHE], space)
 
     def _build_cache(self, engine: str, snapshotter: str) -> BuildCache | None:
         reader = self._reading.readers[Collector.BUILD_CACHE]

@@ -82,10 +82,10 @@ def read_history(reader: Reader, entry: NamespaceEntry | None) -> frozenset[str]
     """
     leases = entry.leases if entry is not None else {}
     file = next((one for one in (HISTORY_OF_CONTAINERD, HISTORY) if reader.exists(one)), None)
-    if file is None or (leases and reader.is_empty(file)):
-        if leases:
-            reader.gap(Input.BUILD_CACHE, file or HISTORY_OF_CONTAINERD, "it is missing or empty, and builds are kept")
+    if leases and (file is None or reader.is_empty(file)):
         return None
+    if file is None:
+        return frozenset()
     found = reader.database(file, "", builds_of)
     if found is None:
         reader.gap(Input.BUILD_CACHE, file, "it cannot be read")

@@ -79,7 +79,7 @@ class Contents:
         self._trees: Joined[str, StoreNode, tuple[Tree, ...]] = Joined()
         self._history: NamespaceEntry | None = None
         self._builds: frozenset[str] | None = None
-        self._entries: tuple[HistoryEntry, ...] = ()
+        self._entries: tuple[HistoryEntry, ...] | None = ()
         self._unlisted: frozenset[str] = frozenset()
         #: The blobs that nothing keeps, and the uses and blobs of which that was found.
         self._unused: frozenset[str] = frozenset()
@@ -140,10 +140,12 @@ class Contents:
         self._history, self._builds = history, builds
         leases = history.leases if history else {}
         of_builds = {name.removeprefix(_HISTORY_LEASE): name for name in leases if name.startswith(_HISTORY_LEASE)}
-        listed = sorted(of_builds if builds is None else builds)
-        created = {name: leases[of_builds[name]].created for name in listed if name in of_builds}
-        self._entries = tuple(HistoryEntry(name, created.get(name)) for name in listed)
-        self._unlisted = frozenset(leases) - {of_builds.get(name, "") for name in listed}
+        if builds is None:
+            self._entries, self._unlisted = None, frozenset()
+            return
+        created = {name: leases[of_builds[name]].created for name in builds if name in of_builds}
+        self._entries = tuple(HistoryEntry(name, created.get(name)) for name in sorted(builds))
+        self._unlisted = frozenset(leases) - {of_builds.get(name, "") for name in builds}
 
     def _blobs_of(self, files: StoreFiles) -> Mapping[str, Blob]:
         """All blobs by digest: those that a namespace knows, and files that none knows."""
