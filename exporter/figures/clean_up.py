@@ -196,11 +196,15 @@ def _kinds(difference: Difference, known: bytes) -> bytes:
     """The kinds of the roots of containerd's store, of which those of the roots before are `known`."""
     before, now = difference.before.inventory, difference.now.inventory
     old, new = before.content or NO_CONTENT, now.content or NO_CONTENT
-    unknown_before, unknown_now = (before.build_cache.idle, old.unlisted), (now.build_cache.idle, new.unlisted)
-    if (old.engine, old.history, *unknown_before) != (new.engine, new.history, *unknown_now):
+    if _besides_roots(before, old) != _besides_roots(now, new):
         return kinds_of(now, new, new.holds)
     start, end_before, end_now = splice(old.holds, new.holds)
     return known[:start] + kinds_of(now, new, new.holds[start:end_now]) + known[end_before:]
+
+
+def _besides_roots(inventory: Inventory, content: ContentStore) -> tuple[object, ...]:
+    """What `kinds_of` looks at besides the roots themselves."""
+    return content.engine, content.history, inventory.build_cache.idle, content.unlisted
 
 
 def orphaned_blobs(content: ContentStore) -> set[StoreNode]:

@@ -18,7 +18,14 @@ from exporter.inventory.files.bolt import Bucket, word
 from exporter.inventory.files.problems import Problems
 from exporter.inventory.files.reader import Reader, is_id
 from exporter.inventory.image_store.store import DAEMON, DEFAULT_NAMESPACE, META_FILE, METADATA
-from exporter.inventory.layouts.buildkit import HISTORY_OF_CONTAINERD, HOME, OF_CONTAINERD, RECORDS_FILE, builds_of
+from exporter.inventory.layouts.buildkit import (
+    HISTORY_LEASE,
+    HISTORY_OF_CONTAINERD,
+    HOME,
+    OF_CONTAINERD,
+    RECORDS_FILE,
+    builds_of,
+)
 
 #: An engine of any kind makes these when it starts.
 _ENGINE = ("engine-id", "buildkit", "containers")
@@ -154,7 +161,7 @@ class Evidence:
             tree = (*HOME, name, RECORDS_FILE)
             found.update(self._reader.database(tree, "_main", lambda it: [word(key) for key in it.buckets]) or ())
         history = self._reader.database(HISTORY_OF_CONTAINERD, "", builds_of)
-        found.update(f"ref_{name}" for name in history or ())
+        found.update(HISTORY_LEASE + name for name in history or ())
         return frozenset(found)
 
     def _has_snapshots(self, container: str) -> bool:

@@ -145,7 +145,7 @@ def _read_files(reader: Reader, name: str, home: Tree, created: float | None, *,
     if reader.is_directory((*home, _DATA)) or (linked := reader.is_link((*home, _DATA), harmless=True)):
         about, optioned = _options_of(reader, home)
         if not about and not optioned and not linked:
-            return Volume(name, anonymous, tree=(*home, _DATA), home=home, created=created)
+            return _plain(name, created)
         kind, device, options = (text(about, key) or text(about, old) for key, old in _OLD_KEYS.items())
         known = bool(about) or not optioned
         # As needsMount of volume/local/local_unix.go.

@@ -231,8 +231,9 @@ def test_builds_of_a_former_history_are_freed_by_no_command(one: TodaysEngine) -
 
     row = eventually(told)
     assert (row.bytes, row.objects) == (0, 0)
-    assert _figures(one)("build_history_records") == 0
-    before = _figures(one)("content_allocated_bytes", use="build_history")
+    figures = _figures(one)
+    assert figures("build_history_records") == 0
+    before = figures("content_allocated_bytes", use="build_history")
     one.run("buildx", "history", "rm", "--all")
     one.collect()
     assert _figures(one)("content_allocated_bytes", use="build_history") == before > 0

@@ -149,7 +149,8 @@ def ingests(figures: Figures) -> Iterator[IngestRow]:
 def builds(figures: Figures) -> Iterator[BuildRow]:
     """The entries of the build history, where that is known."""
     store = figures.snapshot.inventory.content
-    for one in (store.entries or ()) if store is not None and figures.history is not None else ():
+    entries = store.entries if store is not None and figures.history is not None else None
+    for one in entries or ():
         yield BuildRow(escape(one.id), one.created)
 
 

@@ -41,6 +41,8 @@ _CONTENT: Tree = ("buildkit", "content")
 HISTORY: Tree = ("buildkit", "history.db")
 #: Docker 28 and newer, with the containerd image store; before, both stores had the same one.
 HISTORY_OF_CONTAINERD: Tree = ("buildkit", "history_c8d.db")
+#: The lease of a build in there has this before the build's id (buildkit v0.25 solver/llbsolver/history.go, leaseID).
+HISTORY_LEASE = "ref_"
 SNAPSHOTS: Tree = ("buildkit", "snapshots.db")
 _RECORDS: tuple[Tree, ...] = (("buildkit", "metadata_v2.db"), ("buildkit", "metadata.db"))
 _NAME = re.compile(r"[0-9a-z]{25}", re.ASCII)

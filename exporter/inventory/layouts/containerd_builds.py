@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from exporter.core.content import StoreNode
 from exporter.core.kept import changed_keys
 from exporter.core.knowledge import Input
+from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, BuildRecord
 from exporter.inventory.drivers import MOST_LAYERS
 from exporter.inventory.files.reader import Reader
@@ -70,7 +71,7 @@ def note_missing_records(reader: Reader, entry: NamespaceEntry | None) -> None:
     if entry is None or not any(map(is_of_record, entry.leases)):
         return
     files = [(*HOME, OF_CONTAINERD + name, RECORDS_FILE) for name in build_snapshotters(reader)]
-    if not any(reader.exists(file) and not reader.is_empty(file) for file in files):
+    if not any(_is_filled(reader, file) for file in files):
         reader.gap(Input.BUILD_CACHE, next(iter(files), HOME), "it is missing or empty, and records are in use")
 
 
@@ -81,15 +82,13 @@ def read_history(reader: Reader, entry: NamespaceEntry | None) -> frozenset[str]
     solver/llbsolver/history.go, update), and by Docker 28, which begins another history. No command removes these.
     """
     leases = entry.leases if entry is not None else {}
-    file = next((one for one in (HISTORY_OF_CONTAINERD, HISTORY) if reader.exists(one)), None)
-    if leases and (file is None or reader.is_empty(file)):
-        return None
-    if file is None:
-        return frozenset()
-    found = reader.database(file, "", builds_of)
-    if found is None:
-        reader.gap(Input.BUILD_CACHE, file, "it cannot be read")
-    return found
+    file = HISTORY_OF_CONTAINERD if reader.exists(HISTORY_OF_CONTAINERD) else HISTORY
+    return None if leases and not _is_filled(reader, file) else reader.database(file, "", builds_of)
+
+
+def _is_filled(reader: Reader, database: Tree) -> bool:
+    """Whether a database is there and has any bytes."""
+    return reader.exists(database) and not reader.is_empty(database)
 
 
 def read_build_cache(reader: Reader, stored: Stored) -> BuildCache:

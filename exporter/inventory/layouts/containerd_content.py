@@ -19,11 +19,10 @@ from exporter.inventory.image_store.store import (
     SNAPSHOTTER,
     StoreFiles,
 )
+from exporter.inventory.layouts.buildkit import HISTORY_LEASE
 from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.layouts.containerd_layers import SnapshotLayers
 from exporter.inventory.layouts.containerd_snapshots import Snapshots, StoredSnapshot
-
-_HISTORY_LEASE = "ref_"
 
 
 def find_engine(files: StoreFiles, containers: Iterable[Container]) -> str:
@@ -79,7 +78,7 @@ class Contents:
         self._trees: Joined[str, StoreNode, tuple[Tree, ...]] = Joined()
         self._history: NamespaceEntry | None = None
         self._builds: frozenset[str] | None = None
-        self._entries: tuple[HistoryEntry, ...] | None = ()
+        self._entries: tuple[HistoryEntry, ...] | None = None
         self._unlisted: frozenset[str] = frozenset()
         #: The blobs that nothing keeps, and the uses and blobs of which that was found.
         self._unused: frozenset[str] = frozenset()
@@ -138,14 +137,13 @@ class Contents:
         if history is self._history and builds == self._builds:
             return
         self._history, self._builds = history, builds
-        leases = history.leases if history else {}
-        of_builds = {name.removeprefix(_HISTORY_LEASE): name for name in leases if name.startswith(_HISTORY_LEASE)}
         if builds is None:
             self._entries, self._unlisted = None, frozenset()
             return
-        created = {name: leases[of_builds[name]].created for name in builds if name in of_builds}
-        self._entries = tuple(HistoryEntry(name, created.get(name)) for name in sorted(builds))
-        self._unlisted = frozenset(leases) - {of_builds.get(name, "") for name in builds}
+        leases = history.leases if history else {}
+        of_builds = {name: leases.get(HISTORY_LEASE + name) for name in sorted(builds)}
+        self._entries = tuple(HistoryEntry(name, lease.created if lease else None) for name, lease in of_builds.items())
+        self._unlisted = frozenset(leases).difference(HISTORY_LEASE + name for name in builds)
 
     def _blobs_of(self, files: StoreFiles) -> Mapping[str, Blob]:
         """All blobs by digest: those that a namespace knows, and files that none knows."""

@@ -265,7 +265,7 @@ def test_builds_are_those_of_the_history_and_not_those_of_its_leases(writer: Con
 
 
 def test_the_history_of_engines_before_28_is_that_of_both_image_stores(writer: ContainerdWriter) -> None:
-    (name,) = [writer.history("one", {"log": 5000})]
+    name = writer.history("one", {"log": 5000})
     writer.builds.lease("ref_gone", content=())
     writer.write()
     file = writer.root / "buildkit/history_c8d.db"
