@@ -93,6 +93,7 @@ class Connection:
         response = await self._response(request)
         self._was_slow = False
         self._slot.held = response.making
+        self._slot.taken = 0
         self.stream.join_packets(join=True)
         sent = 0
         for piece in in_pieces(self._http.response(request, response, last=self._shared.stopping)):
@@ -120,6 +121,7 @@ class Connection:
         while rest:
             sent = self.stream.send(rest)
             rest = rest[sent:]
+            self._slot.taken += sent
             if not sent:
                 self._slot.held = len(rest) + making + self.stream.record_bytes
                 self._move(Stage.DRAINING, keep_time=self._was_slow)

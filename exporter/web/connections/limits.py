@@ -1,7 +1,9 @@
 """Limits the number of connections, their duration, and the bytes that wait to be sent on them.
 
 When all places are taken, a new connection gets the place of another: the one that has waited longest without a
-request, of the client that has the most of those. So a scraper is served however many connections an attacker opens.
+request, of the client that has the most of those. When what is to be sent takes too much memory, a connection ends of
+the client that holds most of it: the one that has read least. So a scraper is served however many connections an
+attacker opens.
 """
 
 import asyncio
@@ -42,9 +44,10 @@ REASONS = ("full", "slow", "timeout", "tls")
 
 
 class ConnectionSlot:
-    """The entry of one connection. `cut` ends it at once; `held`: how many bytes its response holds.
+    """The entry of one connection. `cut` ends it at once.
 
-    `client` is whom it belongs to (see `client_of`), `address` its IP address.
+    `client` is whom it belongs to (see `client_of`), `address` its IP address. `held`: how many bytes its response
+    holds; `taken`: how many of that response the kernel has taken for the client.
     """
 
     def __init__(self, cut: Callable[[], None], client: str = "", address: str = "") -> None:
@@ -53,6 +56,7 @@ class ConnectionSlot:
         self.address = address
         self.use = TurnCount()
         self.held = 0
+        self.taken = 0
         self.stage = Stage.WAITING
         self.timer: asyncio.TimerHandle | None = None
 
@@ -120,13 +124,22 @@ class ConnectionLimits:
             self._end(slot, "timeout")
 
     def _limit_held(self) -> None:
-        draining = [one for one in self.slots if one.stage is Stage.DRAINING]
+        """End those that do not read, of the client that holds most, until the rest holds no more than it may.
+
+        Of these the one that has taken least comes first: who reads may come to a stop for a moment, and has taken more
+        by then than who never does.
+        """
         held = sum(one.held for one in self.slots)
-        for slot in draining[:-1]:  # not the newest: it has had no time to read
-            if held <= MAX_HELD_BYTES:
-                return
-            self._end(slot, "slow")
+        draining = [one for one in self.slots if one.stage is Stage.DRAINING][:-1]  # the newest had no time to read
+        while held > MAX_HELD_BYTES and draining:
+            clients = Counter[str]()
+            for one in draining:
+                clients[one.client] += one.held
+            most = max(clients.values())
+            slot = min((one for one in draining if clients[one.client] == most), key=lambda one: one.taken)
+            draining.remove(slot)
             held -= slot.held
+            self._end(slot, "slow")
 
     def _make_room(self) -> None:
         for stage in Stage:

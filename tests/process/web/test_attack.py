@@ -46,6 +46,20 @@ def open_many(stack: contextlib.ExitStack, running: Exporter, number: int, first
     return opened
 
 
+def reader(running: Exporter, kept: int, first: bytes) -> socket.socket:
+    """A client that has sent `first` and for which the kernel keeps as much as twice `kept` bytes unread."""
+    one = socket.socket()
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, kept)
+        one.settimeout(DEADLINE)
+        one.connect(("127.0.0.1", running.port))
+        one.sendall(first)
+    except BaseException:
+        one.close()
+        raise
+    return one
+
+
 def scrape(running: Exporter) -> Samples:
     status, _, body = running.get()
     assert status == 200
@@ -91,10 +105,7 @@ def test_readers_that_do_not_read(running: Exporter) -> None:
     with contextlib.ExitStack() as stack:
         asked = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n" * 50
         for _ in range(100):
-            slow = stack.enter_context(socket.socket())
-            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            slow.connect(("127.0.0.1", running.port))
-            slow.sendall(asked)
+            stack.enter_context(reader(running, 4096, asked))
         for _ in range(10):
             assert scrape(running)("up") == 1
         assert resident(running) - before < _GROWTH_BYTES
@@ -175,14 +186,28 @@ def test_readers_that_never_read_leave_no_memory_behind(tmp_path: Path, path: st
         for _ in range(3):
             with contextlib.ExitStack() as stack:
                 for _ in range(400):
-                    slow = stack.enter_context(socket.socket())
-                    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                    slow.connect(("127.0.0.1", running.port))
-                    slow.sendall(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode() * 20)
+                    asked = f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode() * 20
+                    stack.enter_context(reader(running, 4096, asked))
                 running.until(lambda figures: figures("web_connections") >= _SLOW_READERS)
                 eventually(lambda: resident(running) - before < _HELD_BYTES)
             running.until(lambda figures: figures("web_connections") <= 10)
             eventually(lambda: resident(running) - before < _LEFT_BYTES)
+
+
+def test_a_reader_that_stops_for_a_moment_is_not_cut_for_those_that_never_read(tmp_path: Path) -> None:
+    built = graph_root(tmp_path / "root")
+    for number in range(1000):
+        built.image(f"i{number}", size=1, tag=f"name{number}:{'t' * 120}")
+    with exporter(built.path) as running, contextlib.ExitStack() as stack:
+        eventually(lambda: len(running.get()[2]) >= _LARGE_PAGE_BYTES)
+        request = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"
+        one = stack.enter_context(reader(running, 64 * 1024, request))
+        answer = http.client.HTTPResponse(one)
+        answer.begin()
+        for _ in range(400):
+            stack.enter_context(reader(running, 4096, request * 20))
+        running.until(lambda figures: figures("web_connections_cut_total", reason="slow") >= _SLOW_READERS)
+        assert len(answer.read()) >= _LARGE_PAGE_BYTES
 
 
 @needs("openssl")

@@ -72,6 +72,34 @@ def test_what_is_held_by_responses_that_are_being_made_counts_but_only_those_tha
     run(test)
 
 
+def drain(limits: ConnectionLimits, slot: ConnectionSlot, held: int, taken: int) -> None:
+    slot.held, slot.taken = held, taken
+    limits.move(slot, Stage.DRAINING)
+
+
+def test_of_those_that_do_not_read_the_one_ends_that_has_taken_least() -> None:
+    def test(limits: ConnectionLimits) -> None:
+        gone: list[str] = []
+        drain(limits, enter(limits, "a", gone, "stopped reading"), MAX_HELD_BYTES // 4, 400_000)
+        for number in range(5):
+            drain(limits, enter(limits, "a", gone, str(number)), MAX_HELD_BYTES // 4, 130_000)
+        assert gone == ["0", "1"]
+
+    run(test)
+
+
+def test_a_client_that_holds_much_ends_and_not_one_that_holds_little() -> None:
+    def test(limits: ConnectionLimits) -> None:
+        gone: list[str] = []
+        drain(limits, enter(limits, "prometheus", gone), MAX_HELD_BYTES // 8, 1)
+        for _ in range(20):
+            drain(limits, enter(limits, "attacker", gone), MAX_HELD_BYTES // 8, 400_000)
+        assert set(gone) == {"attacker"}
+        assert sum(one.held for one in limits.slots) <= MAX_HELD_BYTES
+
+    run(test)
+
+
 def test_a_stage_with_the_time_of_the_one_before_has_no_more() -> None:
     def test(limits: ConnectionLimits) -> None:
         slot = enter(limits, "a", [])
