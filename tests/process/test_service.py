@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.exporter import exporter
-from tests.support.fresh import becomes_as_fresh
 from tests.support.product import Samples, descendants, scanning, workers
 from tests.support.roots import graph_root, hex_id
 from tests.support.waiting import DEADLINE, eventually
@@ -163,43 +162,3 @@ def test_an_address_that_cannot_be_had_is_said(tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE)
     assert done.returncode == 1
     assert f"cannot listen on {address}" in done.stderr
-
-
-def test_a_first_scan_that_is_stopped_in_the_middle_has_served_what_it_knew_and_keeps_it(tmp_path: Path) -> None:
-    built = graph_root(tmp_path / "docker")
-    for number in range(20):
-        built.image(f"i{number}", size=1, files={f"f{file}": 1 for file in range(50)})
-    data = built.path / "volumes" / "data" / "_data"
-    data.mkdir(parents=True)
-    for number in range(60_000):
-        os.close(os.open(data / f"f{number}", os.O_CREAT | os.O_WRONLY))
-    flags = ("--cache.file", str(tmp_path / "cache"), "--scan.workers", "1")
-    with exporter(built.path, *flags) as running:
-        worker = _worker_at(running.process.pid, data)
-        os.kill(worker, signal.SIGSTOP)
-        early = running.until(lambda figures: bool(figures.all("layers_allocated_bytes", use="image")))
-        assert len(early.all("image_virtual_size_bytes")) == 20
-        assert early.sum("volumes", state="unused") == 1
-        assert not early.all("volume_size_bytes"), "it is not known yet"
-        assert not early.all("reclaimable_bytes", category="volumes_unused")
-        assert {labels["directory"] for labels, _ in early.all("directory_allocated_bytes")} >= {"aufs", "graph"}
-        assert not early.all("directory_allocated_bytes", directory="volumes")
-        running.stop()
-        assert _alive(worker) is False, "it is not waited for: it was stopped in the middle"
-    with exporter(built.path, *flags) as running:
-        figures = becomes_as_fresh(running, built.path)
-        assert figures.sum("layers", use="image") == 20
-        assert figures("scan_entries", collector="images") < 20 * 50
-
-
-def _worker_at(exporter_pid: int, directory: Path) -> int:
-    """Wait until a worker has a directory open; its process id."""
-
-    def found() -> int:
-        for process in descendants(exporter_pid):
-            with contextlib.suppress(OSError):
-                if any(os.readlink(one) == str(directory) for one in Path(f"/proc/{process}/fd").iterdir()):
-                    return process
-        return 0
-
-    return eventually(found, otherwise=lambda: "nothing was walked")

@@ -30,6 +30,7 @@ class Exporter:
         self._rest = b""
         try:
             self.port = int(self.log_line(r"127\.0\.0\.1:(\d+)")[1])
+            self._searched = 0  # what scans may have said something before what serves
         except BaseException:
             self.close()
             raise

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.exporter import Exporter, exporter
-from tests.support.fresh import fresh, objects
+from tests.support.fresh import becomes_as_fresh, fresh, objects
 from tests.support.product import Samples, descendants, scanning
 from tests.support.roots import GraphRoot, graph_root, hex_id
 from tests.support.waiting import eventually, often
 
-_IMAGES = 20
+_IMAGES, _FILES_OF_AN_IMAGE = 20, 50
 #: So many that their walk is seen under way, and can be stopped in its middle.
-_FILES = 60_000
+_FILES = 200_000
 #: A worker that the test has stopped is not given up on.
 _FLAGS = ("--scan.workers", "1", "--scan.tree-timeout", "3600")
 
@@ -24,7 +24,9 @@ _FLAGS = ("--scan.workers", "1", "--scan.tree-timeout", "3600")
 def large(tmp_path_factory: pytest.TempPathFactory) -> GraphRoot:
     built = graph_root(tmp_path_factory.mktemp("large"))
     for number in range(_IMAGES):
-        built.image(f"i{number}", size=1, files={f"f{file}": 1 for file in range(50)}, tag=f"i:{number}")
+        built.image(
+            f"i{number}", size=1, files={f"f{file}": 1 for file in range(_FILES_OF_AN_IMAGE)}, tag=f"i:{number}"
+        )
     built.container("web", image="i0", writable={"w": 4})
     _data(built).mkdir(parents=True)
     for number in range(_FILES):
@@ -105,6 +107,23 @@ def test_the_whole_service_is_killed_and_started_again(large: GraphRoot, tmp_pat
         os.kill(worker, signal.SIGCONT)
         _becomes_whole(running, expected)
         assert running.get("/-/ready")[0] == 200
+
+
+def test_the_service_is_stopped_in_order_and_keeps_what_it_knew(large: GraphRoot, tmp_path: Path) -> None:
+    flags = (*_FLAGS, "--cache.file", str(tmp_path / "cache"))
+    with exporter(large.path, *flags) as running:
+        worker = _walker(running, _data(large))
+        early = _early(running, fresh(large.path))
+        assert early.sum("volumes", state="unused") == 1
+        early = running.until(lambda figures: bool(figures.all("layers_allocated_bytes", use="image")))
+        assert {labels["directory"] for labels, _ in early.all("directory_allocated_bytes")} >= {"aufs", "graph"}
+        assert not early.all("directory_allocated_bytes", directory="volumes")
+        running.stop()
+        assert not _runs(worker), "it is not waited for: it was stopped in the middle"
+    with exporter(large.path, *flags) as running:
+        figures = becomes_as_fresh(running, large.path)
+        assert figures.sum("layers", use="image") == _IMAGES
+        assert figures("scan_entries", collector="images") < _IMAGES * _FILES_OF_AN_IMAGE
 
 
 def test_the_scanning_process_is_killed(large: GraphRoot) -> None:
