@@ -19,7 +19,9 @@ from exporter.service.ipc import ANOTHER_ROOT, ORDERS, ScanAgain, StartScanning
 from exporter.service.scan_child import Launch, ScanChild
 from exporter.service.spawn import Spawned
 
-_END_SECONDS = 1.0
+#: How long a scanning process may take to save its cache, and then to be gone when it is killed. It is of the lowest
+#: priority, and a service manager waits ten seconds for all.
+_END_SECONDS = 4.0
 _FIRST_RESTART_SECONDS = 1.0
 _LAST_RESTART_SECONDS = 30.0
 #: A process that ran for so many pauses before its start, or for so long, did not fail because of its start.

@@ -22,7 +22,7 @@ from tests.support.exporter import Exporter, exporter
 from tests.support.forked import Forked
 from tests.support.paths import TOP
 from tests.support.product import needs
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 pytestmark = pytest.mark.xdist_group("documents")
 _NAME = "docker-storage-exporter"
@@ -109,7 +109,7 @@ class Place:
         directory = TOP if words[0].startswith(".venv") else self.scratch
         if words[0].startswith(".venv/bin/"):
             words = [sys.executable, "-m", words[0].removeprefix(".venv/bin/"), *words[1:], "-p", "no:cacheprovider"]
-        return subprocess.run(words, cwd=directory, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(words, cwd=directory, capture_output=True, text=True, check=False, timeout=DEADLINE)
 
     def _serve(self, words: list[str]) -> subprocess.CompletedProcess[str]:
         """Run it until it serves, and end it as a service is ended."""

@@ -16,6 +16,7 @@ from tests.support.fresh import becomes_as_fresh
 from tests.support.product import Samples
 from tests.support.roots import GraphRoot, graph_root, hex_id
 from tests.support.usage import allocated
+from tests.support.waiting import often
 
 #: So many times is each collector's part scanned while everything changes.
 _SCANS = 12
@@ -104,11 +105,13 @@ def test_layers_that_come_and_go_are_never_counted_twice(built: GraphRoot) -> No
     with exporter(built.path, "--scan.duty-cycle", "1") as running:
         becomes_as_fresh(running, built.path)  # the base is measured before anything is linked to it
         with _changing(built, with_files=False):
-            scans = 0.0
-            while scans < _SCANS:
+
+            def sane() -> bool:
                 figures = running.figures()
                 _sane(figures, fixed)
-                scans = figures.sum("scans_total", trigger="event")
+                return figures.sum("scans_total", trigger="event") >= _SCANS
+
+            often(sane)
         figures = becomes_as_fresh(running, built.path)
         assert figures.sum("directory_allocated_bytes") == allocated(built.path)
         assert not figures.sum("scans_total", trigger="manual")

@@ -11,6 +11,7 @@ from exporter.core.gzip_body import GzipBody
 from exporter.core.model import Filesystem
 from exporter.expose.published import Body, Publication
 from exporter.service.current import Current
+from tests.support.waiting import DEADLINE
 
 
 def _published(name: bytes, path: str) -> Publication:
@@ -25,16 +26,17 @@ def test_what_comes_while_a_filesystem_is_asked_is_served_whole(
 
     def answer(path: str) -> os.statvfs_result:
         asked.set()
-        goes_on.wait(30)
+        goes_on.wait(DEADLINE)
         return statvfs(path)
 
     monkeypatch.setattr(os, "statvfs", answer)
+    monkeypatch.setattr("exporter.service.statvfs._STATVFS_SECONDS", DEADLINE)
 
     async def scrape() -> tuple[Body, bytes]:
         current = Current("/root", own_processes=False)
         current.replace(_published(b"first\n", str(tmp_path)))
         scraped = asyncio.ensure_future(current.live("text"))
-        await asyncio.to_thread(asked.wait, 30)
+        await asyncio.to_thread(asked.wait, DEADLINE)
         current.replace(_published(b"second\n", str(tmp_path)))
         goes_on.set()
         return await scraped

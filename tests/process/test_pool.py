@@ -109,18 +109,12 @@ def test_a_worker_that_dies_costs_no_tree(top: Path) -> None:
         assert all(result.measured is not None for result in _results(pool, 2))
 
 
-def test_a_tree_at_which_workers_die_is_an_error(top: Path) -> None:
+def test_a_tree_at_which_workers_die_is_an_error(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_handle, "_START", "import os; os.read(0, 1); os.kill(os.getpid(), 9)")
     with Pool(1, 30) as pool:
         _use(pool, top)
         pool.submit([Task(("one",))])
-
-        def kill() -> None:
-            for process in pool.processes:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
-
-        kill()
-        (result,) = _results(pool, 1, kill)
+        (result,) = _results(pool, 1)
         assert result.measured is None
         assert result.task.trouble is not None
         assert result.task.trouble.counts == {Reason.IO: 1}
@@ -530,14 +524,14 @@ def test_workers_that_were_stopped_together_with_who_listens_do_not_hang(
         monkeypatch.setattr(module, "time", clock)
     with Pool(1, 600) as pool:
         _use(pool, large)
-        pool.submit([Task(("large",), pace=0.5, weight=20_000)])
-        _measuring(pool, 1000)
+        pool.submit([Task(("large",), pace=0.05, weight=20_000)])
+        done = _measuring(pool, 1000)
         (worker,) = pool.processes
         os.kill(worker, signal.SIGSTOP)
         clock.ahead += 3600
-        early = pool.results()
+        done += pool.results()
         os.kill(worker, signal.SIGCONT)
-        (result,) = early or _results(pool, 1)
+        (result,) = done or _results(pool, 1)
         assert pool.processes == [worker]
     assert result.measured is not None
 

@@ -103,8 +103,11 @@ def test_what_no_event_told_is_found_and_counted(built: GraphRoot, kept: _Kept) 
     kept.turn_until(lambda: kept.counters.missed >= 1)
 
 
-def test_what_was_made_just_before_the_watch_is_measured_again(built: GraphRoot, keep: _Keep) -> None:
+def test_what_was_made_just_before_the_watch_is_measured_again(
+    built: GraphRoot, keep: _Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An engine goes on to fill it, below the watched directories: no event tells of that."""
+    monkeypatch.setattr("exporter.schedule.events.FILLED_SECONDS", DEADLINE)  # it is just made, however slow this is
     built.container("web", image="base", writable={"etc/hosts": 4})
     tree = ("aufs", "diff", hex_id("web"))
     kept = keep(built.path, look_interval=1e6)

@@ -20,8 +20,8 @@ from tests.support.waiting import DEADLINE, eventually
 def test_it_serves_the_root_in_every_form(tmp_path: Path) -> None:
     built = graph_root(tmp_path).image("app", size=7, tag="<script>:1")
     with exporter(built.path) as running:
-        figures = running.wait_for("image_virtual_size_bytes", 7)
-        assert figures("filesystem_size_bytes") > 0
+        running.wait_for("image_virtual_size_bytes", 7)
+        figures = running.becomes("filesystem_size_bytes", 1)
         assert figures("process_cpu_seconds_total") > 0
         status, kind, body = running.get(**{"Accept-Encoding": "gzip"})
         assert status == 200
@@ -32,8 +32,8 @@ def test_it_serves_the_root_in_every_form(tmp_path: Path) -> None:
         assert body.endswith(b"# EOF\n")
         eventually(lambda: running.get("/-/ready")[0] == 200)  # figures are there before the end of the first scan
         assert running.get("/-/healthy")[0] == 200
+        eventually(lambda: b"&lt;script&gt;:1" in running.get("/")[2])
         page = running.get("/")[2].decode()
-        assert "&lt;script&gt;:1" in page
         assert "<script" not in page
         assert running.get("/nothing")[0] == 404
 
@@ -53,9 +53,8 @@ def test_what_scans_gives_way_to_what_serves(tmp_path: Path) -> None:
     with exporter(graph_root(tmp_path).image("app", size=7).path) as running:
         running.log_line("event=scan.done")
         serving = running.process.pid
-        others = [*scanning(serving), *workers(serving)]
-        assert others
-        for one in others:
+        (scanner,) = scanning(serving)
+        for one in (scanner, *workers(serving)):
             assert os.getpriority(os.PRIO_PROCESS, one) == 19
             # Between sessions the kernel shares out cores evenly, however nice a process is.
             assert os.getsid(one) == os.getsid(serving)
@@ -69,7 +68,8 @@ def test_a_root_that_comes_and_goes_is_followed_and_told_once(tmp_path: Path) ->
         assert running.get("/-/ready")[0] == 503
         if not any("root.unreadable" in line for line in running.lines):
             running.log_line("root.unreadable")  # up is 0 also before the first look
-        graph_root(path).image("app", size=7)
+        graph_root(tmp_path / "new").image("app", size=7)
+        (tmp_path / "new").rename(path)  # an empty directory is told of as well
         figures = running.wait_for("image_virtual_size_bytes", 7)
         assert figures("up") == 1
         path.rename(tmp_path / "away")
@@ -110,7 +110,9 @@ def test_a_scanner_that_is_killed_is_started_again_and_counts_on(tmp_path: Path)
         before = running.figures()("scans_total", collector="images", trigger="startup")
         os.kill(children[0], signal.SIGKILL)
         running.log_line("scanner.died")
-        assert running.figures()("image_virtual_size_bytes") == 7
+        figures = running.figures()
+        if not scanning(running.process.pid):  # else that answer may be of the next one, which knows nothing yet
+            assert figures("image_virtual_size_bytes") == 7
         running.becomes("scans_total", before + 1, collector="images", trigger="startup")
 
 

@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from exporter.core.process_state import state_of
 from exporter.core.stall_detector import StallDetector
 from tests.support.waiting import eventually
 
@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 @pytest.fixture
 def busy() -> Iterator[int]:
     with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as process:
-        eventually(lambda: "sh" in Path(f"/proc/{process.pid}/comm").read_text())
+        eventually(lambda: state_of(process.pid).cpu > 0.05)  # before that the disk may be read for it
         yield process.pid
         process.kill()
 

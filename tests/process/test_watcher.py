@@ -118,7 +118,7 @@ def test_watches_that_went_with_an_unmount_are_noticed(root: Path) -> None:
         assert watcher.start(str(root), [("graph",)]) == ""
         assert watcher.check({})
         assert watcher.complete
-    assert not watcher.check({})
+    eventually(lambda: not watcher.check({}))  # a mount namespace that was made meanwhile has a copy for a while
     assert watcher.deaf
     watcher.stop()
 

@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -37,14 +38,16 @@ class Exporter:
 
     def log_line(self, pattern: str) -> re.Match[str]:
         """Wait for a line; the next call goes on behind it. Several may come at once."""
-        while True:
+        until = time.monotonic() + DEADLINE
+        while time.monotonic() < until:
             for number in range(self._searched, len(self.lines)):
                 if found := re.search(pattern, self.lines[number]):
                     self._searched = number + 1
                     return found
             self._searched = len(self.lines)
             if not self._read():
-                raise AssertionError("".join(self.lines))
+                break
+        raise AssertionError("".join(self.lines))
 
     def _read(self) -> bool:
         assert self.process.stderr is not None

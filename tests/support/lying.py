@@ -19,7 +19,7 @@ _ENTRY_HEAD, _ATTR_HEAD = struct.Struct("<QQQQII"), struct.Struct("<QII")
 _STATFS = struct.Struct("<QQQQQIIII24x")
 _LOOKUP, _FORGET, _GETATTR, _STATFS_OP, _INIT, _OPENDIR, _READDIR, _BATCH_FORGET = 1, 2, 3, 17, 26, 27, 28, 42
 _RELEASEDIR, _ENOSYS, _ENOENT = 29, 38, 2
-_MNT_DETACH = 2
+_MNT_FORCE, _MNT_DETACH = 1, 2
 _TOP, _ALL = 1, 2**64 - 1
 
 
@@ -50,7 +50,7 @@ def lying(on: Path, lies: Lies) -> Iterator[None]:
         server = threading.Thread(target=_serve, args=(device, lies))
         server.start()
         stack.callback(server.join)
-        stack.callback(libc.umount2, os.fsencode(on), _MNT_DETACH)
+        stack.callback(libc.umount2, os.fsencode(on), _MNT_FORCE | _MNT_DETACH)
         yield
 
 
