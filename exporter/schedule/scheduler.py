@@ -80,6 +80,8 @@ class Scheduler:
         #: When the first grace time of a layer ends, as far as the last scan knows.
         self._next_orphan = math.inf
         self._live = False
+        #: Whether all is to be scanned again when the first scan is done.
+        self._asked = False
         #: Whether a scan was postponed for want of descriptors or memory.
         self._short = False
 
@@ -89,7 +91,7 @@ class Scheduler:
         self._identity = identify(self._config.root)
         self.reconciler, self._debounce = Reconciler(), Debounce()
         self._audits.reset()
-        self._unconfirmed, self._live, self._next_orphan = None, False, math.inf
+        self._unconfirmed, self._live, self._asked, self._next_orphan = None, False, False, math.inf
         self._scanned.clear()
         self._next_identity, self._next_comparison = now + _IDENTITY_SECONDS, now + self._config.watch.look_interval
         self.news = True
@@ -180,9 +182,11 @@ class Scheduler:
             self._collect_events(now)
 
     def rescan(self) -> None:
-        """Scan everything again. Does nothing before the end of the first scan: that one reads everything."""
+        """Scan everything again; after the first scan, if that is under way: it has read much of it before."""
         if self._live:
             self._begin(Trigger.MANUAL, Dirty(everything=True))
+        else:
+            self._asked = True
 
     def snapshot(self) -> Snapshot:
         """The known state of the root, with the state of watches and audits."""
@@ -381,6 +385,9 @@ class Scheduler:
         if done and not self._live:
             self._live = True
             self._audits.check_free_space(now)
+            if self._asked:
+                self._asked = False
+                self.rescan()
         self.news = self.news or (bool(done) and not self._unfinished)
 
     @property

@@ -105,6 +105,13 @@ class StoreFiles(Struct, frozen=True):
     snapshotters: Mapping[str, SnapshotterFiles]
     blobs: Mapping[str, Tree] | None
     ingests: tuple[Ingest, ...]
+    #: When the main database was written before it was read, nanoseconds of Unix time.
+    written: int = 0
+
+    def is_moving(self, root: DataRoot) -> bool:
+        """Whether the store changes: its main database was written to just now, or since it was read."""
+        file = (*self.home, METADATA, META_FILE)
+        return _written(root, file) != self.written or is_young(root, file)
 
     def place(self, digest: str) -> Tree | None:
         """The file of a blob; None where there is none."""
@@ -143,7 +150,7 @@ def read_store(reader: Reader, home: Tree) -> StoreFiles | None:
     """
     found = _read(reader, home)
     for number in range(1, _TRIES_OF_COMMIT):
-        if found is None or not found.lacks_something() or not is_young(reader.root, (*home, METADATA, META_FILE)):
+        if found is None or not found.lacks_something() or not found.is_moving(reader.root):
             break
         if number >= _TRIES and not found.is_committing():
             break
@@ -160,8 +167,16 @@ def is_young(root: DataRoot, tree: Tree) -> bool:
         return False
 
 
+def _written(root: DataRoot, tree: Tree) -> int:
+    try:
+        return root.lstat(tree).st_mtime_ns
+    except OSError:
+        return 0
+
+
 def _read(reader: Reader, home: Tree) -> StoreFiles | None:
     file = (*home, METADATA, META_FILE)
+    written = _written(reader.root, file)
     reader.expect(file)
     namespaces = _rows(reader, file, read_meta)
     if namespaces is None:
@@ -172,6 +187,7 @@ def _read(reader: Reader, home: Tree) -> StoreFiles | None:
         _snapshotters(reader, home, namespaces),
         _blobs(reader, (*home, CONTENT, "blobs")),
         tuple(_ingests(reader, (*home, CONTENT, "ingest"))),
+        written,
     )
     if not found.blobs and any(space.blobs for space in namespaces.values()):
         reader.gap(Input.IMAGE_STORE, (*home, CONTENT), "it is missing or empty, and there are blobs")

@@ -29,7 +29,6 @@ from exporter.inventory.image_store.store import (
     StoreFiles,
     entries,
     homes,
-    is_young,
     read_store,
 )
 from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD, RECORDS_FILE
@@ -117,7 +116,7 @@ class _Reading:
 
     def is_torn(self) -> bool:
         """Whether an image was removed while it was read."""
-        return self._blobs.vanished and is_young(self._reader.root, (*self._files.home, METADATA, META_FILE))
+        return self._blobs.vanished and self._files.is_moving(self._reader.root)
 
     def part(self) -> Part:
         """Everything in the store."""

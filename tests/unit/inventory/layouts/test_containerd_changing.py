@@ -1,14 +1,17 @@
 """What an engine removes or makes while the store is read is looked at again before it counts."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exporter.demo import oci
 from exporter.demo.containerd_docker import ContainerdWriter
 from exporter.inventory.files import reader
+from exporter.inventory.image_store.store import META_FILE, METADATA
 from tests.support.inventories import Reads
 
 _BASE, _TOP = oci.layer({"bin/sh": b"#" * 9000}), oci.layer({"srv/app": b"x" * 5000})
@@ -93,6 +96,33 @@ def test_a_snapshot_that_is_removed_meanwhile_is_not_missing(writer: ContainerdW
     assert name
     assert (sum(waits), inventory.missing["overlayfs"]) == (1, frozenset())
     assert not any(image.broken for image in inventory.images)
+
+
+def test_a_reading_that_stood_still_meanwhile_is_done_again(
+    writer: ContainerdWriter, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine that is paused between the main database and the others: what it named was removed long ago."""
+    key = oci.chain_ids([_BASE.diff_id, _TOP.diff_id])[-1]
+    real, removed = reader.Reader.database, False
+
+    def database(self: reader.Reader, tree: tuple[str, ...], *rest: Any) -> Any:
+        nonlocal removed
+        found = real(self, tree, *rest)
+        if tree[-1] == META_FILE and not removed:
+            removed = True
+            writer.moby.remove_snapshot(key)
+            writer.moby.remove_image(_APP)
+            writer.write()
+            os.utime(writer.root.joinpath(*tree), (1, 1))
+        return found
+
+    (main,) = writer.root.glob(f"**/{METADATA}/{META_FILE}")
+    os.utime(main, (0, 0))
+    monkeypatch.setattr(reader.Reader, "database", database)
+    waits = meanwhile(lambda: None)
+    inventory = Reads(writer.root).again(everything=True)
+    assert (sum(waits), inventory.missing["overlayfs"]) == (1, frozenset())
+    assert [one.references for one in inventory.images] == [(("base", "1"),)]
 
 
 def _forget(writer: ContainerdWriter, key: str) -> None:
