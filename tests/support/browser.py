@@ -63,8 +63,12 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", features=scheme)
         self.events.clear()
         self.call("Page.navigate", url=address)
-        while not any(one.get("method") == "Page.loadEventFired" for one in self.events):
-            self.events.append(self._next())
+        while True:
+            while not any(one.get("method") == "Page.loadEventFired" for one in self.events):
+                self.events.append(self._next())
+            self.events.clear()
+            if self.run("location.href") != "about:blank":  # the event of the empty tab may come late
+                return
 
     def run(self, script: str) -> Any:
         """What a script says of the page; it is ours, and not the page's."""

@@ -214,7 +214,7 @@ def ingest(one: TodaysEngine, namespace: str = "moby") -> Iterator[None]:
             process.stdin.write(b"i" * 200_000)
             process.stdin.flush()
             directory = one.store / "io.containerd.content.v1.content/ingest"
-            eventually(lambda: any(path.stat().st_size for path in directory.glob("*/data")))
+            eventually(lambda: any(path.stat().st_size >= 200_000 for path in directory.glob("*/data")))
             yield
         finally:
             process.kill()

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.engine import Engine, engine
 from tests.support.product import figures_of
+from tests.support.waiting import eventually
 
 _QUIET = ("--network", "none")
 
@@ -37,8 +38,9 @@ def host(tmp_path: Path) -> Iterator[Engine]:
         binds = ["named:/data", f"{tmp_path}/srv:/srv:ro", f"{tmp_path}/srv/file:/data/nested:ro", "/anon2"]
         binds += ["bound:/bound", "mem:/mem"]
         flags = [word for bind in binds for word in ("-v", bind)]
-        write = "echo w > /w; echo saved > /data/file; sleep 1000"
+        write = "echo w > /w; echo saved > /data/file; echo written; sleep 1000"
         one.run("run", "-d", *_QUIET, "--name", "web", *flags, "--tmpfs", "/tmp/x", "app:1", "sh", "-c", write)
+        eventually(lambda: "written" in one.run("logs", "web"))
         one.run("run", *_QUIET, "--name", "heir", "--volumes-from", "web:ro", "base:1", "sh", "-c", "echo h > /h")
         mounts = ["type=tmpfs,dst=/m", f"type=bind,src={tmp_path}/srv/sub,dst=/s,bind-propagation=rslave"]
         mounts += [f"type=bind,src={tmp_path}/wei rd $(x),dst=/odd", "type=volume,src=net,dst=/n,readonly"]

@@ -139,14 +139,15 @@ def test_what_does_not_change_has_its_figures_while_the_engine_builds(one: Today
     one.build("kit:1", "FROM base:1\nRUN echo kit > /kit\n", builder="1")
     one.run("run", "-d", *_QUIET, "--name", "stays", "kit:1", "sleep", "1000")
     sizes = {image["Id"][7:19]: image["Size"] for image in one.ask("/images/json")}
-    with exporter(one.root, "--containerd.root", one.further, "--layers.orphaned-after", "2") as running:
+    flags = ("--containerd.root", one.further, "--layers.orphaned-after", str(_GRACE_SECONDS))
+    with exporter(one.root, *flags) as running:
         running.until(lambda figures: len(figures.all("image_virtual_size_bytes")) == len(sizes))
         work = threading.Thread(target=_build_and_remove, args=(one,))
         work.start()
         reads = 0
         while work.is_alive():
             _check(running.figures(), sizes)
-            _check(figures_of(one.root, orphaned_after=2, containerd=one.further), sizes)
+            _check(figures_of(one.root, orphaned_after=_GRACE_SECONDS, containerd=one.further), sizes)
             reads += 1
         work.join()
         assert reads > 1
@@ -162,6 +163,12 @@ def _build_and_remove(one: TodaysEngine) -> None:
             one.run("builder", "prune", "--force")
 
 
+#: So long may an engine on a slow disk take from the removal of a name to that of what it named.
+_GRACE_SECONDS = 60
+#: dockerd makes the directory of a container some time before its configuration.
+_BEING_MADE = ("containers", "decode")
+
+
 def _check(figures: Samples, sizes: dict[str, int]) -> None:
     for name, size in sizes.items():
         assert figures("image_virtual_size_bytes", image_id=name) == size
@@ -169,8 +176,8 @@ def _check(figures: Samples, sizes: dict[str, int]) -> None:
     assert figures.sum("layers", use="orphaned") == 0
     assert figures("content_blobs", use="orphaned") == 0
     assert figures.sum("missing_layers") == 0
-    unread = [(labels, count) for labels, count in figures.all("scan_errors_total") if labels["reason"] != "vanished"]
-    assert not [one for one in unread if one[1]]
+    unread = {(labels["collector"], labels["reason"]) for labels, count in figures.all("scan_errors_total") if count}
+    assert {one for one in unread if one[1] != "vanished"} <= {_BEING_MADE}
 
 
 def test_events_tell_of_what_an_engine_does(one: TodaysEngine) -> None:
@@ -184,7 +191,8 @@ def test_events_tell_of_what_an_engine_does(one: TodaysEngine) -> None:
         running.until(lambda figures: bool(figures.all("image_virtual_size_bytes")))
         one.run("import", "-", "many:1", stdin=packed)
         # The scan that finds the image need not be the one that measured its layer: that is there before the image is.
-        running.until(lambda f: _has("many")(f) and f.sum("layers_inodes") > _MANY)
+        # It has its name before it is unpacked, and what is unpacked then is no layer of an image, and measured again.
+        running.until(lambda f: _has("many")(f) and f.sum("layers_inodes", use="image") > _MANY)
         steps: list[tuple[Callable[[], object], Callable[[Samples], bool]]] = [
             (lambda: one.run("tag", "many:1", "other:1"), _has("other")),
             (lambda: one.build("kit:1", _BUILD.format(name="kit"), builder="1"), _has("kit")),

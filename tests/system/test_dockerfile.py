@@ -215,7 +215,8 @@ def test_an_engine_runs_it_with_the_command_of_the_documents(image: Stage, docke
     def served() -> bool:
         nonlocal text
         text = _run("nsenter", "--target", process, "--net", "curl", "--silent", "http://127.0.0.1:9588/metrics").stdout
-        return all(map(Samples(text).all, ("image_virtual_size_bytes", "bind_size_bytes")))
+        there = all(map(Samples(text).all, ("image_virtual_size_bytes", "bind_size_bytes")))
+        return there and Samples(text).sum("container_running") == 1
 
     eventually(served, otherwise=lambda: text + docker.run("logs", _NAME, check=False))
     figures = Samples(text)

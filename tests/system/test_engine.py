@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -186,6 +187,7 @@ def test_volumes_and_build_cache_are_as_the_engine_says(busy: Engine) -> None:
 
 
 def test_nothing_of_a_healthy_engine_is_orphaned_or_pending(busy: Engine) -> None:
+    subprocess.run(["sync", "--file-system", str(busy.root)], check=True)  # only then a file has its blocks
     figures = figures_of(busy.root, orphaned_after=0)
     assert figures("layers", driver=busy.driver, use="orphaned") == 0
     assert figures("layers", driver=busy.driver, use="pending") == 0
@@ -281,6 +283,7 @@ def _kill_at_work(one: Engine, number: int, changes: int) -> int:
     work.start()
     often(lambda: len(_entries(one) ^ before) >= changes or not work.is_alive())
     process = int(one.run("inspect", "stays", "--format", "{{.State.Pid}}"))
+    assert process, "it runs"
     one.kill()
     work.join()
     return process

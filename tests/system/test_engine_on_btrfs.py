@@ -11,6 +11,7 @@ import pytest
 from tests.support.btrfs import btrfs
 from tests.support.engine import Engine, engine
 from tests.support.product import document_of, figures_of
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs to mount"),
@@ -31,7 +32,10 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         quiet = ("--network", "none")
         write = "echo w > /w; dd if=/dev/zero of=/v/f bs=1k count=70; dd if=/dev/zero of=/d bs=1k count=40"
         one.run("run", *quiet, "--name", "ended", "-v", "data:/v", "app:1", "sh", "-c", write)
-        one.run("run", "-d", *quiet, "--name", "runs", "base:1", "sh", "-c", f"mkdir /v; {write}; sleep 1000")
+        one.run(
+            "run", "-d", *quiet, "--name", "runs", "base:1", "sh", "-c", f"mkdir /v; {write}; echo written; sleep 1000"
+        )
+        eventually(lambda: "written" in one.run("logs", "runs"))
         subprocess.run(["btrfs", "filesystem", "sync", str(disk)], check=True, capture_output=True)
         yield one
 

@@ -116,10 +116,13 @@ def container(address: str, name: str, *flags: str) -> None:
 
 def end(address: str, name: str, root: Path) -> None:
     """End a container and wait until the engine has unmounted what it had."""
-    before = set(mounts(os.getpid(), root))
+    number = docker(address, "inspect", "--format", "{{.Id}}", name)
+    merged = docker(address, "inspect", "--format", "{{.GraphDriver.Data.MergedDir}}", name)
+    own = {one for one in mounts(os.getpid(), root) if number in one or one == merged}
+    assert own
     docker(address, "kill", name)
     docker(address, "wait", name)
-    eventually(lambda: set(mounts(os.getpid(), root)) < before, otherwise=lambda: "the engine unmounts it")
+    eventually(lambda: own.isdisjoint(mounts(os.getpid(), root)), otherwise=lambda: "the engine unmounts it")
 
 
 @pytest.mark.parametrize(("propagation", "kept"), [("slave", False), ("private", True)])

@@ -13,6 +13,7 @@ from exporter.expose.metrics.catalogue import CATALOGUE
 from exporter.rules import Settings, rules
 from tests.support.paths import TOP
 from tests.support.product import needs
+from tests.support.waiting import DEADLINE, eventually
 
 _KUBERNETES = TOP / "packaging/kubernetes"
 #: What the operator adds to a target, and what Kubernetes says of it.
@@ -52,8 +53,13 @@ def _labels(scratch: Path, relabelled: list[dict[str, Any]], labels: dict[str, s
     file = scratch / "prometheus.yml"
     file.write_text(yaml.safe_dump({"scrape_configs": [job]}))
     command = ["promtool", "check", "service-discovery", "--timeout=1s", str(file), "docker-storage"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    (target,) = json.loads(done.stdout[done.stdout.index("[") :])
+
+    def targets() -> list[dict[str, Any]]:
+        """None where it took longer than its second."""
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE)
+        return list(json.loads(done.stdout[done.stdout.index("[") :]))
+
+    (target,) = eventually(targets)
     return {key: value for key, value in target["labels"].items() if not key.startswith("__")}
 
 

@@ -52,7 +52,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus
             # A volume of the wiki was torn until step 45: without it nothing is known of what a prune frees. On
             # a loaded machine the exporter reads its removal some seconds later.
             not_known = "docker_storage_known == 0"
-            eventually(lambda: not client.instant(not_known), otherwise=lambda: client.instant(not_known))
+            here = f"docker_storage_up == 1 unless on (instance) ({not_known})"
+            eventually(lambda: len(client.instant(here)) == len(roots), otherwise=lambda: client.instant(not_known))
             # A blob that is on its way is not measured yet, so that a scrape may lack the bytes of its use.
             history = 'docker_storage_content_allocated_bytes{use="build_history"}'
             eventually(lambda: client.instant(history), otherwise=lambda: client.instant("up"))

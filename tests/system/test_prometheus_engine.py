@@ -189,7 +189,9 @@ def _watched(live: Live, sick: Sick, one: Engine) -> Iterator[Hosts]:
         sick.step()
         for scanner in scanning(lost.pid):
             os.kill(scanner, signal.SIGKILL)
-        fired.update(prometheus.firing())
+        # Some fire for seconds only.
+        found = prometheus.instant('last_over_time(ALERTS{alertstate="firing"}[1h])')
+        fired.update((one["metric"]["alertname"], one["metric"].get("instance", "")) for one in found)
         return fired >= _MUST_FIRE
 
     eventually(all_have_fired, otherwise=lambda: _MUST_FIRE - fired)
@@ -269,27 +271,40 @@ def _answers_rightly(hosts: Hosts, query: Query, chosen: tuple[str, ...], empty:
 
 
 def test_no_object_is_lost_by_a_join_and_none_shown_twice(hosts: Hosts) -> None:
-    """What the engine itself lists is in the tables, and each row of a table has one figure."""
-    tables: dict[str, list[dict[str, str]]] = {}
+    """What the engine itself lists is in the tables, and each row of a table has one figure.
 
-    def rows_are_distinct(query: Query) -> bool:
-        found = [one["metric"] for one in hosts.prometheus.answer(query, (_BUSY,))]
-        tables[query.where.partition(": ")[2]] = found
-        return _distinct(query, found)
-
-    for query in queries(DASHBOARDS[0]):
-        # A range that begins before the first evaluation of the rules has what they record twice: worked out as well.
-        eventually(partial(rows_are_distinct, query), otherwise=partial(str, query.where))
-    fixed = {"writes", "talks", "ended", "mute", "made"}
+    A scrape that takes longer than its second leaves a table empty for a moment: it is asked again.
+    """
+    expected: dict[str, tuple[tuple[str, ...], set[tuple[str, ...]]]] = {
+        "Volumes A": (("volume",), {(one["Name"],) for one in hosts.engine.ask("/volumes")["Volumes"]}),
+        "Bind mounts and volumes by container A": (("name", "destination"), _MOUNTED),
+        "Bind mounts and volumes by container B": (("name", "source"), {("writes", "named"), ("ended", "other")}),
+        "Images A": (("image",), {("base:1",), ("kit:1",), ("classic:1",)}),
+    }
     for table in ("Containers A", "Containers B", "Containers E", "Containers G", "Stopped but holding space A"):
-        assert {one["name"] for one in tables[table]} >= fixed, table
-    volumes = {one["Name"] for one in hosts.engine.ask("/volumes")["Volumes"]}
-    assert {one["volume"] for one in tables["Volumes A"]} == volumes
-    mounts = {(one["name"], one["destination"]) for one in tables["Bind mounts and volumes by container A"]}
-    assert mounts >= {("writes", "/v"), ("writes", "/data"), ("talks", "/t"), ("talks", "/m"), ("ended", "/v")}
-    sized = {(one["name"], one["source"]) for one in tables["Bind mounts and volumes by container B"]}
-    assert sized >= {("writes", "named"), ("ended", "other")}
-    assert {one["image"] for one in tables["Images A"]} >= {"base:1", "kit:1", "classic:1"}
+        expected[table] = (("name",), {("writes",), ("talks",), ("ended",), ("mute",), ("made",)})
+
+    def is_right(query: Query) -> bool:
+        found = [one["metric"] for one in hosts.prometheus.answer(query, (_BUSY,))]
+        table = query.where.partition(": ")[2]
+        labels, rows = expected.get(table, ((), set()))
+        here = {tuple(one[label] for label in labels) for one in found}
+        # A range that begins before the first evaluation of the rules has what they record twice: worked out as well.
+        return _distinct(query, found) and (here == rows if table == "Volumes A" else here >= rows)
+
+    tables = {query.where.partition(": ")[2]: query for query in queries(DASHBOARDS[0])}
+    assert expected.keys() <= tables.keys()
+    for query in tables.values():
+        eventually(partial(is_right, query), otherwise=partial(str, query.where))
+
+
+_MOUNTED: set[tuple[str, ...]] = {
+    ("writes", "/v"),
+    ("writes", "/data"),
+    ("talks", "/t"),
+    ("talks", "/m"),
+    ("ended", "/v"),
+}
 
 
 def _distinct(query: Query, found: list[dict[str, str]]) -> bool:
@@ -299,13 +314,16 @@ def _distinct(query: Query, found: list[dict[str, str]]) -> bool:
 
 
 def test_two_layouts_and_three_drivers_in_one_root_are_told_apart(hosts: Hosts) -> None:
-    found = {one.where: hosts.prometheus.answer(one, (_SICK,)) for one in _all(DASHBOARDS[0])}
-    drivers = {one["metric"]["driver"] for one in found["docker-storage.json: Layers by use A"]}
-    assert drivers == {"aufs", "overlay2", "vfs"}  # an old Docker keeps its volumes in vfs
-    tags = [one["metric"]["driver"] for one in found["docker-storage.json: Tags C"] if one["metric"]["tag"] == "1"]
-    assert sorted(tags) == ["aufs", "aufs", "overlay2"]
-    loud = [one["metric"]["driver"] for one in found["docker-storage.json: Containers A"]]
-    assert sorted(loud) == ["aufs", "aufs", "overlay2", "overlay2"]
+    tables = {one.where.removeprefix("docker-storage.json: "): one for one in _all(DASHBOARDS[0])}
+
+    def drivers(table: str, **labels: str) -> list[str]:
+        found = [one["metric"] for one in hosts.prometheus.answer(tables[table], (_SICK,))]
+        return sorted(one["driver"] for one in found if labels.items() <= one.items())
+
+    # An old Docker keeps its volumes in vfs.
+    eventually(lambda: {*drivers("Layers by use A")} == {"aufs", "overlay2", "vfs"})
+    eventually(lambda: drivers("Tags C", tag="1") == ["aufs", "aufs", "overlay2"])
+    eventually(lambda: drivers("Containers A") == ["aufs", "aufs", "overlay2", "overlay2"])
 
 
 def test_variables_list_what_there_is(hosts: Hosts) -> None:
@@ -328,7 +346,7 @@ def test_every_alert_that_must_fire_does_and_says_of_what(hosts: Hosts) -> None:
     eventually(lambda: not healthy(), otherwise=healthy)  # a quarter of an hour is less than a second here
     for one in hosts.prometheus.ask("alerts")["alerts"]:
         text = one["annotations"]["summary"] + one["annotations"]["description"]
-        assert one["labels"]["instance"] in text
+        assert one["labels"].get("instance", "") in text
         assert "<no value>" not in text
         if one["labels"]["alertname"].startswith("DockerContainer"):
             assert one["labels"]["name"] in text

@@ -169,7 +169,8 @@ def read_only(host: Host) -> None:
     host.start("precious", "sh", "-c", write)
     eventually(lambda: "done" in host.engine.run("logs", "precious"))
     host.engine.stop()
-    subprocess.run(["mount", "-o", "remount,ro", str(host.disk)], check=True)
+    remount = ["mount", "-o", "remount,ro", str(host.disk)]  # what ends may still have a file open
+    eventually(lambda: subprocess.run(remount, check=False, capture_output=True).returncode == 0)
     found, saved, mended = host.follow({"MOUNTPOINT": str(host.disk)})
     assert f"none {host.disk} tmpfs ro" in found.said
     assert f"{host.disk} ro," in found.said

@@ -137,6 +137,8 @@ class Host:
         """A container that has written and ended."""
         write = f"dd if=/dev/zero of=/written bs=1k count={kilobytes}"
         self.engine.run("run", *_QUIET, "--name", name, image, "sh", "-c", write)
+        # It is written down a moment after the command has returned, before anybody else may inspect it.
+        eventually(lambda: self.engine.run("inspect", "-f", "{{.State.Status}}", name) == "exited")
 
     def remove(self, *containers: str) -> None:
         """Remove containers."""
@@ -147,7 +149,7 @@ class Host:
         """A container that has logged eight megabytes and goes on, until it is told to be quiet; return its log."""
         self.start(name, "sh", "-c", "[ -e /quiet ] || { echo it begins; seq -s , 1 1200000; }; sleep 1000")
         log = Path(self.engine.run("inspect", "-f", "{{.LogPath}}", name))
-        eventually(lambda: log.stat().st_size > 8 * MB)
+        eventually(lambda: b",1200000" in log.read_bytes()[-300:])
         return log
 
     def writes(self, name: str = "fat", *flags: str) -> None:

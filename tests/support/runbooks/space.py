@@ -74,14 +74,13 @@ def _what_has_the_inodes(host: Host) -> None:
 
 def _what_fills_it(host: Host, log: Path) -> None:
     with (host.disk / "deleted").open("wb") as file:
-        file.write(bytes(7_654_321))
-        file.flush()
+        file.truncate(987_654_321_012)  # without a block, and larger than what others on this machine have deleted
         (host.disk / "deleted").unlink()
         found, other = (host.block(text) for text in fences(_FULL)[:2])
     for said in ("docker container prune", "loud", str(host.disk)):
         assert said in found.said
     assert re.search(rf"^\S+\s{re.escape(str(host.engine.root))}$", other.said, re.MULTILINE)
-    assert re.search(r"^7654321 /proc/", other.said, re.MULTILINE)
+    assert re.search(r"^987654321012 /proc/", other.said, re.MULTILINE)
     assert "loud" in host.said("docker-storage-exporter whose PATH", {"PATH": str(log.parent)}).said
 
 
