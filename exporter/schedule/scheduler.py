@@ -314,6 +314,7 @@ class Scheduler:
             if for_shortage(error):
                 self._scan_later(error)
             else:
+                self._watch_health.count("root")
                 self.start()  # a root is gone, has come, or may no longer be read
             return
         if root.untaken != self._scanner.untaken:

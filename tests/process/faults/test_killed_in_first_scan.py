@@ -45,12 +45,27 @@ def _walker(running: Exporter, directory: Path, gone: int = 0) -> int:
     def stopped() -> int:
         for process in {*descendants(running.process.pid)} - {gone}:
             with contextlib.suppress(OSError):
-                if any(os.readlink(one) == str(directory) for one in Path(f"/proc/{process}/fd").iterdir()):
+                if _has_open(process, directory):
                     os.kill(process, signal.SIGSTOP)
-                    return process
+                    eventually(lambda: _state(process) == "T")  # noqa: B023 - called at once
+                    if _has_open(process, directory):
+                        return process
+                    os.kill(process, signal.SIGCONT)
         return 0
 
     return often(stopped)
+
+
+def _has_open(process: int, directory: Path) -> bool:
+    return any(os.readlink(one) == str(directory) for one in Path(f"/proc/{process}/fd").iterdir())
+
+
+def _state(process: int) -> str:
+    """The letter of the state of a process; Z where there is none."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
 
 
 def _early(running: Exporter, expected: set[str]) -> Samples:
@@ -88,10 +103,7 @@ def _end_all(running: Exporter) -> None:
 
 
 def _runs(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+    return _state(process) not in "ZX"
 
 
 @pytest.mark.parametrize("cache", [True, False])
@@ -132,12 +144,11 @@ def test_the_service_is_stopped_in_order_and_keeps_what_it_knew(large: GraphRoot
 def test_the_scanning_process_is_killed(large: GraphRoot) -> None:
     expected = fresh(large.path)
     with exporter(large.path, *_FLAGS) as running:
-        _walker(running, _data(large))
+        worker = _walker(running, _data(large))
         _early(running, expected)
         os.kill(scanning(running.process.pid)[0], signal.SIGKILL)
         running.log_line("scanner.died")
-        _early(running, expected)
-        worker = _walker(running, _data(large))
+        worker = _walker(running, _data(large), gone=worker)
         _early(running, expected)
         os.kill(worker, signal.SIGCONT)
         _becomes_whole(running, expected)

@@ -9,6 +9,7 @@ import pytest
 from tests.support.lying import Lies, lying
 from tests.support.product import Samples
 from tests.support.roots.layerdb import DbRoot
+from tests.support.waiting import DEADLINE
 
 _LIES = {
     "more blocks than there are": Lies(blocks=1 << 56),
@@ -18,9 +19,18 @@ _LIES = {
 }
 
 
+#: This process answers for the filesystem, so that it may take longer than for one that does not hang.
+_PATIENT = """
+from exporter.__main__ import main
+from exporter.core.hang_probe import HANG_PROBE
+HANG_PROBE._seconds = 60
+main()
+"""
+
+
 def _once(root: Path) -> tuple[int, Samples, str]:
-    command = [sys.executable, "-m", "exporter", "once", "--root", str(root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    command = [sys.executable, "-c", _PATIENT, "once", "--root", str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE)
     return done.returncode, Samples(done.stdout), done.stderr
 
 

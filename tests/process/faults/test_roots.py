@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.exporter import exporter
 from tests.support.fresh import becomes_as_fresh
-from tests.support.mounts import mounted
+from tests.support.mounts import mounted, unmount
 from tests.support.product import needs
 from tests.support.roots import GraphRoot, change, graph_root
 
@@ -58,7 +58,7 @@ def test_a_root_that_is_unmounted_and_mounted_again(built: GraphRoot, tmp_path: 
         for _ in range(2):
             with mounted(mountpoint, "--bind", str(built.path)):
                 becomes_as_fresh(running, mountpoint)
-                subprocess.run(["umount", str(mountpoint)], check=True)  # nothing may keep it busy
+                unmount(mountpoint)
                 running.wait_for("up", 0)
                 subprocess.run(["mount", "--bind", str(built.path), str(mountpoint)], check=True)
 
@@ -77,7 +77,7 @@ def test_a_disk_that_is_unmounted_and_mounted_again_at_once(tmp_path: Path) -> N
         identity = built.path.stat().st_dev, built.path.stat().st_ino
         with exporter(built.path) as running:
             becomes_as_fresh(running, built.path)
-            subprocess.run(["umount", str(mountpoint)], check=True)
+            unmount(mountpoint)
             subprocess.run(["mount", "-o", "loop", str(disk), str(mountpoint)], check=True)
             if identity != (built.path.stat().st_dev, built.path.stat().st_ino):
                 pytest.skip("it came back as another disk")

@@ -171,7 +171,7 @@ def test_all_processes_are_stopped_and_go_on(built: GraphRoot) -> None:
         for one in everyone:
             _stop(one)
         subprocess.run(["sleep", "2.5"], check=True)
-        for one in everyone:
+        for one in reversed(everyone):  # those that are watched before those that watch
             _signal(one, signal.SIGCONT)
         change(built)
         becomes_as_fresh(running, built.path)

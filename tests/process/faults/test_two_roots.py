@@ -11,7 +11,7 @@ from exporter.core.landlock import version
 from exporter.demo.containerd_docker import ContainerdWriter
 from tests.support.exporter import Exporter, exporter
 from tests.support.fresh import becomes_as_fresh
-from tests.support.mounts import mounted
+from tests.support.mounts import mounted, unmount
 from tests.support.product import du, needs, scanning
 from tests.support.rights import without_rights
 from tests.support.roots.two import CONTAINERD, two_roots
@@ -111,7 +111,7 @@ def test_a_second_root_that_is_unmounted_and_mounted_again(built: ContainerdWrit
             with mounted(beside, "--bind", str(real)):
                 _shows(running, beside)
                 becomes_as_fresh(running, built.root)
-                subprocess.run(["umount", str(beside)], check=True)
+                unmount(beside)
                 running.until(lambda figures: not figures.all("root_info", root=str(beside)))
                 subprocess.run(["mount", "--bind", str(real), str(beside)], check=True)
     assert running.process.returncode is not None
