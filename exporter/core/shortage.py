@@ -1,6 +1,7 @@
 """Errors that say that this process or the host has no descriptor or memory left, and nothing of what was asked."""
 
 import errno
+import os
 
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
@@ -8,3 +9,14 @@ _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 def is_shortage(error: BaseException) -> bool:
     """Whether an error is of the kind."""
     return isinstance(error, OSError) and error.errno in _SHORTAGES
+
+
+def require_descriptors(number: int, any_open: int) -> None:
+    """Raise OSError where this process cannot have so many more descriptors open. `any_open` is one that it has."""
+    copies: list[int] = []
+    try:
+        for _ in range(number):
+            copies.append(os.dup(any_open))  # noqa: PERF401 - those before one that fails are closed, too
+    finally:
+        for one in copies:
+            os.close(one)

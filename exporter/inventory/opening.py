@@ -10,13 +10,16 @@ from exporter.core.measured import Measured, Reason, Tree, Usage, root_of
 from exporter.core.model import Collector
 from exporter.core.mountinfo import MountPoint, foreign_trees, is_local, read_mounts
 from exporter.core.shell import quote
-from exporter.core.shortage import is_shortage
+from exporter.core.shortage import is_shortage, require_descriptors
 from exporter.core.text import escape
 from exporter.inventory.areas import CONTAINERS, VOLUMES, table
 from exporter.inventory.elsewhere import lead_on
 from exporter.inventory.files.problems import Problems
 from exporter.inventory.layout_parts import detect
 from exporter.inventory.read import nested_roots
+
+#: What a reading of a root has open at a time, at the most: the way to a directory, a listing, a file, a database.
+_DESCRIPTORS = 8
 
 
 class RootError(Exception):
@@ -40,19 +43,23 @@ def open_mounted(
 ) -> DataRoot:
     """Open a data root and read the mount points below it; raises OSError, also if its filesystem hangs.
 
+    It raises one, too, where this process has too few descriptors for a reading: what cannot be opened for that looks
+    as if it were not there.
+
     `network`: volumes on network filesystems are to be measured, too. `further`: the paths of further roots.
     `listings`: what was listed when this root was open before.
     """
     _require_answer(path)
     root = DataRoot(path)
-    root.listings = listings or root.listings
-    root.mountinfo = read_mounts()
-    found = foreign_trees(root.path, root.mountinfo)
-    root.mounts = frozenset(found)
-    if not network:
-        root.unwalked = _on_networks(root, found)
-    root.answers = HANG_PROBE.answers
     try:
+        require_descriptors(_DESCRIPTORS, root.borrow(()))
+        root.listings = listings or root.listings
+        root.mountinfo = read_mounts()
+        found = foreign_trees(root.path, root.mountinfo)
+        root.mounts = frozenset(found)
+        if not network:
+            root.unwalked = _on_networks(root, found)
+        root.answers = HANG_PROBE.answers
         for one in further:
             add_further(root, one)
     except OSError:
@@ -65,6 +72,7 @@ def add_further(root: DataRoot, path: str) -> Tree:
     """Open a further root of an open data root, with the mount points below it; raises OSError."""
     _require_answer(path)
     top = root.add(path)
+    require_descriptors(_DESCRIPTORS, root.borrow(top))
     below = foreign_trees(top[0], root.mountinfo)
     root.mounts |= {(*top, *tree) for tree in below}
     return top

@@ -2,13 +2,23 @@
 
 import errno
 import os
+import resource
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from exporter.core.data_root import DataRoot
+from exporter.core.model import Inventory
+from exporter.demo import oci
+from exporter.demo.containerd_docker import ContainerdWriter
 from exporter.inventory import opening
+from exporter.inventory.files.memo import Memo
+from exporter.inventory.files.problems import Problems
+from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.opening import RootError, for_shortage, open_root
+from exporter.inventory.read import read_inventory
+from tests.support.roots import graph_root
 from tests.support.roots.layerdb import DbRoot
 
 
@@ -39,3 +49,47 @@ def test_a_root_that_is_not_there_is_no_shortage(tmp_path: Path) -> None:
         open_root(str(tmp_path / "none"))
     assert not for_shortage(raised.value)
     assert not for_shortage(ValueError())
+
+
+def _graph(path: Path) -> Path:
+    return graph_root(path).image("base", size=3, files={"a": 3}, tag="base:1").container("web", image="base").path
+
+
+def _containerd(path: Path) -> Path:
+    writer = ContainerdWriter(path)
+    writer.image("docker.io/library/base:1", [oci.layer({"bin/sh": b"#"})])
+    writer.container("web", "base:1", writer.target("docker.io/library/base:1"))
+    writer.history("first", {"log": b"step 1"})
+    writer.write()
+    return path
+
+
+def _layerdb(path: Path) -> Path:
+    return DbRoot(path).layer("base", 10).image("base", "base", ["base:1"]).volume("data", 9).path
+
+
+def _counted(root: DataRoot) -> tuple[int, ...]:
+    found, _ = read_inventory(root, Inventory(), Grace(600), problems := Problems(), Memo())
+    objects = (found.layers, found.images, found.containers, found.volumes, found.knowledge.gaps)
+    return (*map(len, objects), len(problems.kept))
+
+
+@pytest.mark.parametrize("build", [_graph, _layerdb, _containerd])
+def test_with_few_descriptors_a_root_is_read_whole_or_not_at_all(tmp_path: Path, build: Callable[[Path], Path]) -> None:
+    path = str(build(tmp_path / "root"))
+    with open_root(path) as root:
+        whole = _counted(root)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    found: list[tuple[int, ...] | None] = []
+    for spare in range(16):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + spare, limits[1]))
+        try:
+            with open_root(path) as root:
+                found.append(_counted(root))
+        except RootError as error:
+            found.append(None if for_shortage(error) else ())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert found == [*[None] * found.index(whole), *[whole] * (len(found) - found.index(whole))]
