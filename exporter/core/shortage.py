@@ -12,7 +12,7 @@ def is_shortage(error: BaseException) -> bool:
 
 
 def require_descriptors(number: int, any_open: int) -> None:
-    """Raise OSError where this process cannot have so many more descriptors open. `any_open` is one that it has."""
+    """Raise OSError where the limit of this process leaves fewer descriptors. `any_open` is one that it has."""
     copies: list[int] = []
     try:
         for _ in range(number):

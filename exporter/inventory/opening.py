@@ -20,6 +20,8 @@ from exporter.inventory.read import nested_roots
 
 #: What a reading of a root has open at a time, at the most: the way to a directory, a listing, a file, a database.
 _DESCRIPTORS = 8
+#: And in each further root the way to a directory.
+_FURTHER_DESCRIPTORS = 6
 
 
 class RootError(Exception):
@@ -43,8 +45,8 @@ def open_mounted(
 ) -> DataRoot:
     """Open a data root and read the mount points below it; raises OSError, also if its filesystem hangs.
 
-    It raises one, too, where this process has too few descriptors for a reading: what cannot be opened for that looks
-    as if it were not there.
+    It raises one, too, where this process has too few descriptors for a reading: a reader takes what it cannot open for
+    what is not there.
 
     `network`: volumes on network filesystems are to be measured, too. `further`: the paths of further roots.
     `listings`: what was listed when this root was open before.
@@ -72,7 +74,7 @@ def add_further(root: DataRoot, path: str) -> Tree:
     """Open a further root of an open data root, with the mount points below it; raises OSError."""
     _require_answer(path)
     top = root.add(path)
-    require_descriptors(_DESCRIPTORS, root.borrow(top))
+    require_descriptors(_DESCRIPTORS + _FURTHER_DESCRIPTORS * len(root.further), root.borrow(top))
     below = foreign_trees(top[0], root.mountinfo)
     root.mounts |= {(*top, *tree) for tree in below}
     return top

@@ -80,7 +80,7 @@ class Scheduler:
         #: When the first grace time of a layer ends, as far as the last scan knows.
         self._next_orphan = math.inf
         self._live = False
-        #: Whether all is to be scanned again when the first scan is done.
+        #: Whether all is to be scanned again.
         self._asked = False
         #: Whether a scan was postponed for want of descriptors or memory.
         self._short = False
@@ -135,7 +135,7 @@ class Scheduler:
         """When there is more to do than to look whether the root is still there."""
         times = [math.inf]
         if self._live:
-            times.append(self._look_at)
+            times.append(-math.inf if self._asked else self._look_at)
             if self._unconfirmed is not None:
                 times.append(self._unconfirmed[0])
             now = time.monotonic()
@@ -158,21 +158,29 @@ class Scheduler:
             self._next_identity = now + _IDENTITY_SECONDS
             if self._replaced():
                 return
+        live = self._live  # what a first scan has found is published before there is more to do
         self._collect(now, told=told)
-        if self._live:
-            # The CPU time of watchdog's threads is not counted: it cannot be postponed.
-            self._budget.update(now, time.thread_time() + self._pool.cpu)
-            if now >= self._scan_at(now):
-                self._scan(now)
-            if self._unconfirmed is not None and now >= self._unconfirmed[0]:
-                self._scan_findings(now)
-            if now >= self._classify_at(now):
-                self._begin(Trigger.RECONCILE, Dirty())
-            if now >= self._look_at:
-                self._next_comparison = now + self._config.watch.look_interval
-                self._find_changes(now)
-            if now >= self._audits.next_time(now):
-                self._audits.begin_due(now)
+        if live:
+            self._go_on(now)
+
+    def _go_on(self, now: float) -> None:
+        """Scan, look and audit, as far as that is due."""
+        # The CPU time of watchdog's threads is not counted: it cannot be postponed.
+        self._budget.update(now, time.thread_time() + self._pool.cpu)
+        if self._asked:
+            self._asked = False
+            self._begin(Trigger.MANUAL, Dirty(everything=True))
+        if now >= self._scan_at(now):
+            self._scan(now)
+        if self._unconfirmed is not None and now >= self._unconfirmed[0]:
+            self._scan_findings(now)
+        if now >= self._classify_at(now):
+            self._begin(Trigger.RECONCILE, Dirty())
+        if now >= self._look_at:
+            self._next_comparison = now + self._config.watch.look_interval
+            self._find_changes(now)
+        if now >= self._audits.next_time(now):
+            self._audits.begin_due(now)
 
     def _collect(self, now: float, *, told: bool) -> None:
         """Collect what events and the pool have told. The pool also ends workers that have told nothing for long."""
@@ -182,11 +190,8 @@ class Scheduler:
             self._collect_events(now)
 
     def rescan(self) -> None:
-        """Scan everything again; after the first scan, if that is under way: it has read much of it before."""
-        if self._live:
-            self._begin(Trigger.MANUAL, Dirty(everything=True))
-        else:
-            self._asked = True
+        """Scan everything again: after the first scan, if that is under way, which may have read what has changed."""
+        self._asked = True
 
     def snapshot(self) -> Snapshot:
         """The known state of the root, with the state of watches and audits."""
@@ -313,9 +318,8 @@ class Scheduler:
         except OSError as error:
             if for_shortage(error):
                 self._scan_later(error)
-            else:
-                self._watch_health.count("root")
-                self.start()  # a root is gone, has come, or may no longer be read
+            elif not self._replaced():
+                self.start()  # the root of a containerd is gone or has come, or a root may no longer be read
             return
         if root.untaken != self._scanner.untaken:
             self._begin(Trigger.RECONCILE, Dirty())
@@ -383,12 +387,9 @@ class Scheduler:
                 self._scanner.stop_waiting(one)
                 done.append(one)
         self._audits.update(done, now)
-        if done and not self._live:
+        if not self._live and any(one.trigger is not Trigger.AUDIT for one in done):
             self._live = True
             self._audits.check_free_space(now)
-            if self._asked:
-                self._asked = False
-                self.rescan()
         self.news = self.news or (bool(done) and not self._unfinished)
 
     @property

@@ -14,6 +14,7 @@ from exporter.service.spawn import Spawned, pipe
 Launch = Callable[[int, int], Awaitable[int]]
 
 _POLL_SECONDS = 0.02
+_KILLED_SECONDS = 1.0
 
 
 class ScanChild:
@@ -68,7 +69,7 @@ class ScanChild:
             if await self._wait(seconds):
                 return self._how()
             self.kill()
-            await self._wait(seconds)  # one that hangs in the kernel does not even end then
+            await self._wait(_KILLED_SECONDS)  # one that hangs in the kernel does not even end then
             return self._how()
         finally:
             self.kill()

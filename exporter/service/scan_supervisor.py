@@ -19,8 +19,8 @@ from exporter.service.ipc import ANOTHER_ROOT, ORDERS, ScanAgain, StartScanning
 from exporter.service.scan_child import Launch, ScanChild
 from exporter.service.spawn import Spawned
 
-#: How long a scanning process may take to save its cache, and then to be gone when it is killed. It is of the lowest
-#: priority, and a service manager waits ten seconds for all.
+#: How long a scanning process may take to save its cache: it has the lowest priority. A service manager gives the whole
+#: stop ten seconds.
 _END_SECONDS = 4.0
 _FIRST_RESTART_SECONDS = 1.0
 _LAST_RESTART_SECONDS = 30.0

@@ -98,8 +98,11 @@ def test_a_thread_of_the_library_that_ends_is_made_anew(built: GraphRoot, kept: 
 def test_a_rescan_that_is_asked_for_in_the_first_scan_follows_it(built: GraphRoot, keep: _Keep) -> None:
     kept = keep(built.path, look_interval=1e6)
     kept.scheduler.rescan()
+    kept.turn_until(lambda: kept.layers() == 1)
+    assert {trigger for _, trigger in kept.counters.scans} == {Trigger.STARTUP}
+    assert kept.scheduler.news, "what the first one has found is published before the next one begins"
+    assert kept.scheduler.due() <= time.monotonic()
     kept.turn_until(lambda: any(trigger == Trigger.MANUAL for _, trigger in kept.counters.scans))
-    assert kept.layers() == 1
 
 
 def test_what_no_event_told_is_found_and_counted(built: GraphRoot, kept: _Kept) -> None:

@@ -67,7 +67,8 @@ class Browser:
             while not any(one.get("method") == "Page.loadEventFired" for one in self.events):
                 self.events.append(self._next())
             self.events.clear()
-            if self.run("location.href") != "about:blank":  # the event of the empty tab may come late
+            # The event of the empty tab may come late.
+            if self.run("location.href != 'about:blank' && document.readyState === 'complete'"):
                 return
 
     def run(self, script: str) -> Any:

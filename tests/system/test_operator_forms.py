@@ -55,7 +55,7 @@ def _labels(scratch: Path, relabelled: list[dict[str, Any]], labels: dict[str, s
     command = ["promtool", "check", "service-discovery", "--timeout=1s", str(file), "docker-storage"]
 
     def targets() -> list[dict[str, Any]]:
-        """None where it took longer than its second."""
+        """No targets where it took longer than its second."""
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE)
         return list(json.loads(done.stdout[done.stdout.index("[") :]))
 

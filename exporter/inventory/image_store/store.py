@@ -105,7 +105,7 @@ class StoreFiles(Struct, frozen=True):
     snapshotters: Mapping[str, SnapshotterFiles]
     blobs: Mapping[str, Tree] | None
     ingests: tuple[Ingest, ...]
-    #: When the main database was written before it was read, nanoseconds of Unix time.
+    #: When the main database had last been written to as the reading began, nanoseconds of Unix time.
     written: int = 0
 
     def is_moving(self, root: DataRoot) -> bool:

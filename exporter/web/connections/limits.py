@@ -2,7 +2,7 @@
 
 When all places are taken, a new connection gets the place of another: the one that has waited longest without a
 request, of the client that has the most of those. When what is to be sent takes too much memory, a connection ends of
-the client that holds most of it: the one that has read least. So a scraper is served however many connections an
+a client that holds much of it: the one that has taken least. So a scraper is served however many connections an
 attacker opens.
 """
 
@@ -20,6 +20,8 @@ MAX_HANDSHAKES = 128
 #: How many bytes of responses may wait for clients to read them, on all connections together.
 MAX_HELD_BYTES = 16 * 1024 * 1024
 IDLE_SECONDS = 75.0
+#: A client holds much where another one holds at most so many times as much.
+_MUCH = 4
 
 
 class Stage(IntEnum):
@@ -124,10 +126,11 @@ class ConnectionLimits:
             self._end(slot, "timeout")
 
     def _limit_held(self) -> None:
-        """End those that do not read, of the client that holds most, until the rest holds no more than it may.
+        """End connections that do not read, until the rest holds no more than it may.
 
-        Of these the one that has taken least comes first: who reads may come to a stop for a moment, and has taken more
-        by then than who never does.
+        First ends the one that has taken least, of the clients that hold much. Who reads may come to a stop for a
+        moment, and has taken more by then than who never does. What a connection holds depends on
+        the coding of its response, too: so those hold much that hold a quarter of what the one does that holds most.
         """
         held = sum(one.held for one in self.slots)
         draining = [one for one in self.slots if one.stage is Stage.DRAINING][:-1]  # the newest had no time to read
@@ -135,8 +138,8 @@ class ConnectionLimits:
             clients = Counter[str]()
             for one in draining:
                 clients[one.client] += one.held
-            most = max(clients.values())
-            slot = min((one for one in draining if clients[one.client] == most), key=lambda one: one.taken)
+            much = max(clients.values()) // _MUCH
+            slot = min((one for one in draining if clients[one.client] >= much), key=lambda one: one.taken)
             draining.remove(slot)
             held -= slot.held
             self._end(slot, "slow")

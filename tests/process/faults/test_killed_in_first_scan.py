@@ -47,7 +47,7 @@ def _walker(running: Exporter, directory: Path, gone: int = 0) -> int:
             with contextlib.suppress(OSError):
                 if _has_open(process, directory):
                     os.kill(process, signal.SIGSTOP)
-                    eventually(lambda: _state(process) == "T")  # noqa: B023 - called at once
+                    eventually(lambda: _state(process) in "TZ")  # noqa: B023 - called at once
                     if _has_open(process, directory):
                         return process
                     os.kill(process, signal.SIGCONT)

@@ -19,7 +19,7 @@ _LIES = {
 }
 
 
-#: This process answers for the filesystem, so that it may take longer than for one that does not hang.
+#: The test itself serves the filesystem, and may be slow: that is no hang.
 _PATIENT = """
 from exporter.__main__ import main
 from exporter.core.hang_probe import HANG_PROBE

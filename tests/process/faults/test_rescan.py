@@ -24,7 +24,7 @@ _AUFS = ("aufs/diff", "aufs/layers", "aufs/mnt")
 
 def _wait_for_attached(said: IO[str], process: int) -> None:
     """Wait for what strace says of a process: that it is attached, or that there is none any more."""
-    while f"{process}" not in (line := said.readline()):
+    while not re.search(rf"\b{process}\b", line := said.readline()):
         assert line, process
 
 

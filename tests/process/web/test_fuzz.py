@@ -180,7 +180,7 @@ def test_plain_http(tmp_path: Path) -> None:
         statuses = fuzz(running, None, _CASES)
         assert {400, 404, 405} <= statuses
         assert statuses <= {100, 200, 400, 403, 404, 405, 503}, "503 is /-/ready during the first scan"
-        assert running.get("/-/healthy")[0] == 200
+        assert running.get("/-/healthy")[0] == running.get()[0] == 200
         quiet_at_the_end(running)
 
 

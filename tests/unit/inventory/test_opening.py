@@ -1,9 +1,10 @@
 """Data roots that cannot be opened, and whose fault that is."""
 
+import contextlib
 import errno
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from exporter.core.model import Inventory
 from exporter.demo import oci
 from exporter.demo.containerd_docker import ContainerdWriter
 from exporter.inventory import opening
+from exporter.inventory.containerd_root import ContainerdRoot
 from exporter.inventory.files.memo import Memo
 from exporter.inventory.files.problems import Problems
 from exporter.inventory.layouts.claims import Grace
@@ -20,6 +22,7 @@ from exporter.inventory.opening import RootError, for_shortage, open_root
 from exporter.inventory.read import read_inventory
 from tests.support.roots import graph_root
 from tests.support.roots.layerdb import DbRoot
+from tests.support.roots.two import two_roots
 
 
 @pytest.mark.parametrize(
@@ -68,28 +71,50 @@ def _layerdb(path: Path) -> Path:
     return DbRoot(path).layer("base", 10).image("base", "base", ["base:1"]).volume("data", 9).path
 
 
-def _counted(root: DataRoot) -> tuple[int, ...]:
-    found, _ = read_inventory(root, Inventory(), Grace(600), problems := Problems(), Memo())
+def _both(path: Path) -> Path:
+    """The image store of today in a root of its own, beside one with the layers of before."""
+    path.mkdir()
+    built = two_roots(path, "web")
+    DbRoot(built.root).layer("base", 10).image("base", "base", ["base:1"])
+    return built.root
+
+
+def _counted(path: Path) -> tuple[int, ...] | None:
+    """How much is read; None where there are too few descriptors for it."""
+    problems = Problems()
+    try:
+        with open_root(str(path)) as root:
+            ContainerdRoot("auto").attach(root)
+            found, _ = read_inventory(root, Inventory(), Grace(600), problems, Memo())
+    except (RootError, OSError) as error:
+        return None if for_shortage(error) else ()
     objects = (found.layers, found.images, found.containers, found.volumes, found.knowledge.gaps)
     return (*map(len, objects), len(problems.kept))
 
 
-@pytest.mark.parametrize("build", [_graph, _layerdb, _containerd])
-def test_with_few_descriptors_a_root_is_read_whole_or_not_at_all(tmp_path: Path, build: Callable[[Path], Path]) -> None:
-    path = str(build(tmp_path / "root"))
-    with open_root(path) as root:
-        whole = _counted(root)
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.dup(0)
-    os.close(free)
-    found: list[tuple[int, ...] | None] = []
-    for spare in range(16):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (free + spare, limits[1]))
+@contextlib.contextmanager
+def _spare(number: int) -> Iterator[None]:
+    """This process can open so many files."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(map(int, os.listdir("/proc/self/fd")))
+    with contextlib.ExitStack() as stack:
+        while (one := os.dup(0)) < most:
+            stack.callback(os.close, one)
+        os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (one + number, before[1]))
         try:
-            with open_root(path) as root:
-                found.append(_counted(root))
-        except RootError as error:
-            found.append(None if for_shortage(error) else ())
+            yield
         finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert found == [*[None] * found.index(whole), *[whole] * (len(found) - found.index(whole))]
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("build", [_graph, _layerdb, _containerd, _both])
+def test_with_few_descriptors_a_root_is_read_whole_or_not_at_all(tmp_path: Path, build: Callable[[Path], Path]) -> None:
+    path = build(tmp_path / "root")
+    whole = _counted(path)
+    found = []
+    for number in range(24):
+        with _spare(number):
+            found.append(_counted(path))
+    enough = found.index(whole)
+    assert found == [*[None] * enough, *[whole] * (len(found) - enough)]

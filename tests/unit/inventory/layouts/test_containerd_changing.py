@@ -113,11 +113,11 @@ def test_a_reading_that_stood_still_meanwhile_is_done_again(
             writer.moby.remove_snapshot(key)
             writer.moby.remove_image(_APP)
             writer.write()
-            os.utime(writer.root.joinpath(*tree), (1, 1))
+            os.utime(writer.root.joinpath(*tree), (2, 2))
         return found
 
     (main,) = writer.root.glob(f"**/{METADATA}/{META_FILE}")
-    os.utime(main, (0, 0))
+    os.utime(main, (1, 1))
     monkeypatch.setattr(reader.Reader, "database", database)
     waits = meanwhile(lambda: None)
     inventory = Reads(writer.root).again(everything=True)

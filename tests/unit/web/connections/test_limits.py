@@ -100,6 +100,19 @@ def test_a_client_that_holds_much_ends_and_not_one_that_holds_little() -> None:
     run(test)
 
 
+def test_of_many_clients_with_a_connection_each_the_one_ends_that_has_taken_least() -> None:
+    """Also where it is the one that holds most: an answer without a coding takes more."""
+
+    def test(limits: ConnectionLimits) -> None:
+        gone: list[str] = []
+        drain(limits, enter(limits, "prometheus", gone), MAX_HELD_BYTES // 3, 400_000)
+        for number in range(20):
+            drain(limits, enter(limits, f"attacker {number}", gone), MAX_HELD_BYTES // 9, 130_000)
+        assert gone == [f"attacker {number}" for number in range(14)]
+
+    run(test)
+
+
 def test_a_stage_with_the_time_of_the_one_before_has_no_more() -> None:
     def test(limits: ConnectionLimits) -> None:
         slot = enter(limits, "a", [])
