@@ -75,7 +75,7 @@ def _both(path: Path) -> Path:
     """The image store of today in a root of its own, beside one with the layers of before."""
     path.mkdir()
     built = two_roots(path, "web")
-    DbRoot(built.root).layer("base", 10).image("base", "base", ["base:1"])
+    DbRoot(path).layer("base", 10).image("base", "base", ["base:1"])
     return built.root
 
 
