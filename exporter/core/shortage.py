@@ -1,4 +1,4 @@
-"""Errors that say that this process or the host has no descriptor or memory left, and nothing of what was asked."""
+"""A lack of descriptors or memory: its errors say nothing of what was asked, and whether a lack is to be expected."""
 
 import errno
 import os

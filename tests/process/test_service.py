@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.exporter import exporter
-from tests.support.product import Samples, descendants, scanning, workers
+from tests.support.product import Samples, descendants, runs, scanning, workers
 from tests.support.roots import graph_root, hex_id
 from tests.support.waiting import DEADLINE, eventually
 
@@ -152,15 +152,7 @@ def test_the_scanner_ends_when_the_server_is_killed(tmp_path: Path) -> None:
         assert len(scanning(running.process.pid)) == 1
         running.process.kill()
         running.process.wait()
-        eventually(lambda: not any(map(_alive, children)))
-
-
-def _alive(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in ("Z", "X")
+        eventually(lambda: not any(map(runs, children)))
 
 
 def test_an_address_that_cannot_be_had_is_said(tmp_path: Path) -> None:

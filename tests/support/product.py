@@ -109,6 +109,19 @@ def process_of(container: str) -> Iterator[int]:
             os.killpg(parent.pid, signal.SIGKILL)
 
 
+def state_letter(process: int) -> str:
+    """The letter of the state of a process, as in /proc/PID/stat; X where there is none."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
+
+
+def runs(process: int) -> bool:
+    """Whether a process is there and has not ended."""
+    return state_letter(process) not in "ZX"
+
+
 def descendants(process: int) -> list[int]:
     """The process ids of a process' children, and of theirs."""
     try:

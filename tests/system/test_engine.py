@@ -19,7 +19,7 @@ from exporter.core.model import LayerKey
 from exporter.figures.figures import Figures
 from exporter.figures.prunes import Category
 from tests.support.engine import Engine, engine
-from tests.support.product import Samples, document_of, figures_of, scan
+from tests.support.product import Samples, document_of, figures_of, runs, scan
 from tests.support.todays_engine import todays_engine
 from tests.support.waiting import eventually, often
 
@@ -255,7 +255,7 @@ def test_an_engine_that_is_killed_leaves_nothing_live_that_is_called_orphaned(tm
         for number in range(3):
             process = _kill_at_work(one, number, chance.randint(1, 9))
             os.kill(process, signal.SIGKILL)
-            eventually(lambda: not _runs(process))  # noqa: B023 - called at once
+            eventually(lambda: not runs(process))  # noqa: B023 - called at once
             dead = scan(one.root, orphaned_after=0)
             orphaned = {layer.id for layer in dead.inventory.layers if layer.use == "orphaned"}
             states = {container.name: container.state for container in dead.inventory.containers}
@@ -267,13 +267,6 @@ def test_an_engine_that_is_killed_leaves_nothing_live_that_is_called_orphaned(tm
 
 #: In a pid namespace of its own, as in a container, an exporter does not see all processes and cannot tell.
 _WITHOUT_PROCESS = "stale" if os.readlink("/proc/self/ns/pid") == "pid:[4026531836]" else "unknown"
-
-
-def _runs(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def _kill_at_work(one: Engine, number: int, changes: int) -> int:

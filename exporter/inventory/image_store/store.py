@@ -105,13 +105,13 @@ class StoreFiles(Struct, frozen=True):
     snapshotters: Mapping[str, SnapshotterFiles]
     blobs: Mapping[str, Tree] | None
     ingests: tuple[Ingest, ...]
-    #: When the main database had last been written to as the reading began, nanoseconds of Unix time.
-    written: int = 0
+    #: When the main database had last been written to as the reading began, Unix seconds.
+    written: float = 0.0
 
     def is_moving(self, root: DataRoot) -> bool:
         """Whether the store changes: its main database was written to just now, or since it was read."""
         file = (*self.home, METADATA, META_FILE)
-        return _written(root, file) != self.written or is_young(root, file)
+        return root.modified(file) != self.written or is_young(root, file)
 
     def place(self, digest: str) -> Tree | None:
         """The file of a blob; None where there is none."""
@@ -161,22 +161,12 @@ def read_store(reader: Reader, home: Tree) -> StoreFiles | None:
 
 def is_young(root: DataRoot, tree: Tree) -> bool:
     """Whether a file was written to just now."""
-    try:
-        return abs(time.time() - root.lstat(tree).st_mtime) < _YOUNG_SECONDS
-    except OSError:
-        return False
-
-
-def _written(root: DataRoot, tree: Tree) -> int:
-    try:
-        return root.lstat(tree).st_mtime_ns
-    except OSError:
-        return 0
+    return abs(time.time() - root.modified(tree)) < _YOUNG_SECONDS
 
 
 def _read(reader: Reader, home: Tree) -> StoreFiles | None:
     file = (*home, METADATA, META_FILE)
-    written = _written(reader.root, file)
+    written = reader.root.modified(file)
     reader.expect(file)
     namespaces = _rows(reader, file, read_meta)
     if namespaces is None:

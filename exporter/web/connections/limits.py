@@ -129,8 +129,8 @@ class ConnectionLimits:
         """End connections that do not read, until the rest holds no more than it may.
 
         First ends the one that has taken least, of the clients that hold much. Who reads may come to a stop for a
-        moment, and has taken more by then than who never does. What a connection holds depends on
-        the coding of its response, too: so those hold much that hold a quarter of what the one does that holds most.
+        moment, and has taken more by then than who never does. What a connection holds depends on the coding of its
+        response, too: so those hold much that hold a quarter of what the one does that holds most.
         """
         held = sum(one.held for one in self.slots)
         draining = [one for one in self.slots if one.stage is Stage.DRAINING][:-1]  # the newest had no time to read

@@ -10,7 +10,7 @@ import pytest
 from exporter.measure.cache import Cache
 from tests.support.exporter import Exporter, exporter
 from tests.support.fresh import becomes_as_fresh, fresh, objects
-from tests.support.product import Samples, descendants, scanning
+from tests.support.product import Samples, descendants, runs, scanning, state_letter
 from tests.support.roots import GraphRoot, graph_root, hex_id
 from tests.support.waiting import eventually, often
 
@@ -47,7 +47,7 @@ def _walker(running: Exporter, directory: Path, gone: int = 0) -> int:
             with contextlib.suppress(OSError):
                 if _has_open(process, directory):
                     os.kill(process, signal.SIGSTOP)
-                    eventually(lambda: _state(process) in "TZ")  # noqa: B023 - called at once
+                    eventually(lambda: state_letter(process) in "TZX")  # noqa: B023 - called at once
                     if _has_open(process, directory):
                         return process
                     os.kill(process, signal.SIGCONT)
@@ -58,14 +58,6 @@ def _walker(running: Exporter, directory: Path, gone: int = 0) -> int:
 
 def _has_open(process: int, directory: Path) -> bool:
     return any(os.readlink(one) == str(directory) for one in Path(f"/proc/{process}/fd").iterdir())
-
-
-def _state(process: int) -> str:
-    """The letter of the state of a process; Z where there is none."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return "Z"
 
 
 def _early(running: Exporter, expected: set[str]) -> Samples:
@@ -99,11 +91,7 @@ def _end_all(running: Exporter) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
     running.process.wait()
-    eventually(lambda: not any(map(_runs, everyone)))
-
-
-def _runs(process: int) -> bool:
-    return _state(process) not in "ZX"
+    eventually(lambda: not any(map(runs, everyone)))
 
 
 @pytest.mark.parametrize("cache", [True, False])
@@ -134,7 +122,7 @@ def test_the_service_is_stopped_in_order_and_keeps_what_it_knew(large: GraphRoot
         # As every few seconds: what gets no core at its end is killed before it has saved anything.
         eventually(lambda: len(Cache(str(tmp_path / "cache"))) == _IMAGES)
         running.stop()
-        eventually(lambda: not _runs(worker))  # it is not waited for: it was stopped in the middle
+        eventually(lambda: not runs(worker))  # it is not waited for: it was stopped in the middle
     with exporter(large.path, *flags) as running:
         figures = becomes_as_fresh(running, large.path)
         assert figures.sum("layers", use="image") == _IMAGES

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.exporter import exporter
 from tests.support.fresh import becomes_as_fresh
-from tests.support.product import descendants, is_launcher, needs, scanning, workers
+from tests.support.product import descendants, is_launcher, needs, runs, scanning, workers
 from tests.support.roots import GraphRoot, change
 from tests.support.waiting import DEADLINE, eventually
 
@@ -247,12 +247,4 @@ def test_what_was_stopped_does_not_outlive_the_exporter(built: GraphRoot) -> Non
         for one in ours:
             _stop(one)
         running.stop()
-        eventually(lambda: not any(_runs(one) for one in ours))
-
-
-def _runs(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in ("Z", "X")
+        eventually(lambda: not any(map(runs, ours)))
