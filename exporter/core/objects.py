@@ -306,7 +306,8 @@ class BuildCache(Struct, frozen=True):
     it is not read. That of containerd's image store is in `Inventory.content`. `unsure`: why it is not known which
     records are shared, "" where it is. `idle`: the ids of records of other snapshotters of containerd than the one that
     the engine works with; it does not know of them. `kept`: the layers that such records of a graph driver need: no
-    prune removes those.
+    prune removes those. `unlisted`: the leases of records in containerd's store that are of no record that the engine
+    knows; no prune removes these either.
     """
 
     records: tuple[BuildRecord, ...] = ()
@@ -318,6 +319,7 @@ class BuildCache(Struct, frozen=True):
     unsure: str = ""
     idle: frozenset[str] = frozenset()
     kept: Mapping[str, frozenset[LayerId]] = field(default_factory=dict)
+    unlisted: frozenset[str] = frozenset()
 
 
 class Remark(Struct, frozen=True):

@@ -204,7 +204,7 @@ def _kinds(difference: Difference, known: bytes) -> bytes:
 
 def _besides_roots(inventory: Inventory, content: ContentStore) -> tuple[object, ...]:
     """What `kinds_of` looks at besides the roots themselves."""
-    return content.engine, content.history, inventory.build_cache.idle, content.unlisted
+    return content.engine, content.history, inventory.build_cache.unlisted, content.unlisted
 
 
 def orphaned_blobs(content: ContentStore) -> set[StoreNode]:

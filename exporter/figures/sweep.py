@@ -15,7 +15,6 @@ from exporter.figures.prunes import Category
 
 #: The length of a container's id.
 _ID = 64
-_BUILDS = (Holder.BUILD, Holder.TEMPORARY)
 _HOLDERS = tuple(Holder)
 #: What the last roots keep stays, what those before keep besides is freed with these.
 _STAGES: Mapping[Category, int] = {category: len(Category) - rank for rank, category in enumerate(Category)}
@@ -111,15 +110,14 @@ class Sweep:
 def kinds_of(inventory: Inventory, content: ContentStore, holds: Iterable[Hold]) -> bytes:
     """The kinds of roots: who holds, and another kind for those that no prune removes.
 
-    These are those of other namespaces, and leases of records and builds that the engine does not know of. Leases of
-    records may have a suffix.
+    These are those of other namespaces, and leases of records and builds that the engine does not know of.
     """
-    idle, unlisted = inventory.build_cache.idle, content.unlisted
+    unlisted = {Holder.BUILD: inventory.build_cache.unlisted, Holder.HISTORY: content.unlisted}
+    none = frozenset[str]()
     return bytes(
         len(_HOLDERS)
         if hold.namespace != (content.history if hold.holder is Holder.HISTORY else content.engine)
-        or (hold.holder in _BUILDS and hold.name.partition("-")[0] in idle)
-        or (hold.holder is Holder.HISTORY and hold.name in unlisted)
+        or hold.name in unlisted.get(hold.holder, none)
         else _HOLDERS.index(hold.holder)
         for hold in holds
     )

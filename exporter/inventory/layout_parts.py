@@ -137,6 +137,7 @@ def _joined(one: BuildCache, other: BuildCache) -> BuildCache:
         one.unsure or other.unsure,
         one.idle | other.idle,
         {**one.kept, **other.kept},
+        one.unlisted | other.unlisted,
     )
 
 

@@ -116,9 +116,14 @@ def _directories(one: TodaysEngine) -> set[str]:
 
 
 def _prune_all(one: TodaysEngine) -> None:
-    """Compare what the prunes free with what was promised. An engine that has just started removes by itself, too."""
+    """Compare what the prunes free with what was promised. An engine that has just started removes by itself, too.
+
+    A record of a step that was cut off goes when BuildKit asks for its size, which it does a second after its start, or
+    when it is asked for its usage (buildkit v0.25 cache/manager.go, DiskUsage).
+    """
 
     def is_clean() -> bool:
+        one.ask("/system/df")
         before = one.held()
         figures = figures_of(one.root, containerd=one.further, orphaned_after=0)
         left = figures("content_blobs", use="orphaned") or figures.sum("layers", use="orphaned")

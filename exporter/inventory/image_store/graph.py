@@ -42,7 +42,8 @@ _TEMPORARY = "buildkit/lease.temporary"
 #: Docker's own lease of a pull or a load (moby 28 daemon/containerd/leases.go).
 _PULL = "moby/prune.images"
 #: The leases of a record of BuildKit's cache (buildkit v0.25 cache/manager.go, cache/refs.go).
-_RECORD = re.compile(r"[0-9a-z]{25}(?:-variants|-view)?", re.ASCII)
+_OF_RECORD = ("", "-variants", "-view")
+_RECORD = re.compile(rf"[0-9a-z]{{25}}(?:{'|'.join(_OF_RECORD)})", re.ASCII)
 
 #: The use of what these keep. What only others keep is pending. The first that counts is the first.
 _USES = {Holder.IMAGE: Use.IMAGE, Holder.CONTAINER: Use.CONTAINER, Holder.BUILD: Use.BUILD_CACHE}
@@ -109,6 +110,21 @@ class Graph(Struct):
 def is_of_record(lease: str) -> bool:
     """Whether a lease is one of a record of BuildKit's cache."""
     return _RECORD.fullmatch(lease) is not None
+
+
+def record_of(lease: str) -> str:
+    """The record that such a lease is of."""
+    return lease.partition("-")[0]
+
+
+def leases_of_record(record: str) -> list[str]:
+    """The names of all leases that a record can have."""
+    return [record + suffix for suffix in _OF_RECORD]
+
+
+def is_temporary(lease: LeaseEntry) -> bool:
+    """Whether BuildKit made a lease for work under way."""
+    return _TEMPORARY in lease.labels
 
 
 def history_of(engine: str) -> str:
@@ -386,7 +402,7 @@ class SpaceGraph:
         if _PULL in lease.labels:
             return Holder.PULL
         # Logs and traces have such leases, too, until they are those of a build (buildkit v0.25 history.go).
-        if _TEMPORARY in lease.labels or _EXPIRE in lease.labels:
+        if is_temporary(lease) or _EXPIRE in lease.labels:
             return Holder.TEMPORARY
         if self._is_history:
             return Holder.HISTORY

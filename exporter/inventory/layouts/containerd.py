@@ -213,7 +213,8 @@ class _Reading:
         note_missing_records(reader, self._files.namespaces.get(engine))
         if not build_snapshotters(reader):
             return None
-        blobs = self._files.namespaces[engine].blobs if engine in self._files.namespaces else {}
+        space = self._files.namespaces.get(engine)
+        blobs, leases = (space.blobs, space.leases) if space else ({}, {})
         unsure = f"the image {label(self._unread)} could not be read" if self._unread else ""
-        stored = Stored(engine, snapshotter, self._snapshots, blobs, frozenset(self._stacks), unsure)
+        stored = Stored(engine, snapshotter, self._snapshots, blobs, leases, frozenset(self._stacks), unsure)
         return read_build_cache(reader, stored)

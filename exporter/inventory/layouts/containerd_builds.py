@@ -18,8 +18,8 @@ from exporter.core.measured import Tree
 from exporter.core.model import BuildCache, BuildRecord
 from exporter.inventory.drivers import MOST_LAYERS
 from exporter.inventory.files.reader import Reader
-from exporter.inventory.image_store.graph import is_of_record
-from exporter.inventory.image_store.meta import GC, BlobEntry, NamespaceEntry
+from exporter.inventory.image_store.graph import is_of_record, is_temporary, leases_of_record, record_of
+from exporter.inventory.image_store.meta import GC, BlobEntry, LeaseEntry, NamespaceEntry
 from exporter.inventory.layouts.buildkit import (
     HISTORY,
     HISTORY_OF_CONTAINERD,
@@ -46,7 +46,7 @@ Stacks = frozenset[tuple[str, ...]]
 
 
 class Stored(Struct, frozen=True):
-    """What the store has of Docker's: snapshots, blobs by digest, and the lists of layers of all images.
+    """What the store has of Docker's: snapshots, blobs by digest, leases, and the lists of layers of all images.
 
     `engine`: its namespace. `snapshotter`: the one that it works with. `unsure`: why these lists are not all, "" where
     they are.
@@ -56,6 +56,7 @@ class Stored(Struct, frozen=True):
     snapshotter: str
     snapshots: Snapshots
     blobs: Mapping[str, BlobEntry]
+    leases: Mapping[str, LeaseEntry]
     stacks: Stacks
     unsure: str = ""
 
@@ -95,6 +96,7 @@ def read_build_cache(reader: Reader, stored: Stored) -> BuildCache:
     """Read the records of the snapshotter that Docker works with. Of others it does not know."""
     records: list[BuildRecord] = []
     idle: set[str] = set()
+    listed: Mapping[str, StoredRecord] = {}
     for snapshotter in build_snapshotters(reader):
         file = (*HOME, OF_CONTAINERD + snapshotter, RECORDS_FILE)
         found = reader.database(file, "_main", partial(all_records, reader, file))
@@ -108,9 +110,36 @@ def read_build_cache(reader: Reader, stored: Stored) -> BuildCache:
                 known.records = tuple(_Records(found, snapshotter, stored, known).read())
             known.stored = stored
             records += known.records
+            listed = found
         else:
             idle.update(found)
-    return BuildCache(tuple(records), files=(HOME,), unsure=stored.unsure, idle=frozenset(idle))
+    unlisted = reader.derived("leases", HOME, _Unlisted).update(stored.leases, listed)
+    return BuildCache(tuple(records), files=(HOME,), unsure=stored.unsure, idle=frozenset(idle), unlisted=unlisted)
+
+
+class _Unlisted:
+    """The leases of records that are of none of the engine's records, from one reading to the next.
+
+    A kill between the two leaves one: BuildKit makes the lease and its snapshot first (buildkit v0.25 cache/manager.go,
+    New and GetByBlob), and looks only for records when it starts. Leases of another snapshotter's records are as
+    unknown to it. One that is temporary it removes when it starts (worker/base/worker.go, NewWorker).
+    """
+
+    def __init__(self) -> None:
+        self._leases: Mapping[str, LeaseEntry] = {}
+        self._listed: Mapping[str, StoredRecord] = {}
+        self._found = frozenset[str]()
+
+    def update(self, leases: Mapping[str, LeaseEntry], listed: Mapping[str, StoredRecord]) -> frozenset[str]:
+        """The names of these leases."""
+        changed = changed_keys(leases, self._leases)
+        for record in changed_keys(listed, self._listed):
+            changed.update(leases_of_record(record))
+        if changed:
+            found = (name for name in changed & leases.keys() if is_of_record(name) and not is_temporary(leases[name]))
+            self._found = (self._found - changed) | {name for name in found if record_of(name) not in listed}
+        self._leases, self._listed = leases, listed
+        return self._found
 
 
 #: What a record is made of: its values, those of its twin, its snapshot and blobs, and whether it is shared.

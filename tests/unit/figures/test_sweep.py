@@ -115,6 +115,18 @@ def test_a_pull_that_was_cut_off_is_freed_with_the_images_without_a_name() -> No
     assert _freed(store) == {"images_dangling": (20, 0), "build_cache": (200, 0)}
 
 
+def test_no_prune_removes_the_leases_of_records_that_the_engine_does_not_know() -> None:
+    store = Store()
+    store.hold(Holder.BUILD, "known", store.snapshot("known", 10, use=Use.BUILD_CACHE), flat=True)
+    store.hold(Holder.BUILD, "lost", store.snapshot("lost", 100, use=Use.BUILD_CACHE), flat=True)
+    cache = BuildCache((BuildRecord("known", namespace=MOBY),), unlisted=frozenset({"lost"}))
+    assert _freed(store, build_cache=cache) == {"build_cache": (20, 1)}
+    figures = Figures(store.told(build_cache=BuildCache((BuildRecord("known", namespace=MOBY),))))
+    assert figures.reclaim.freed[Category.BUILD_CACHE].allocated == 220
+    figures = Figures(store.told(build_cache=cache), figures)
+    assert figures.reclaim.freed[Category.BUILD_CACHE].allocated == 20, "the same leases, and other records"
+
+
 def test_the_history_of_a_graph_driver_is_not_known_and_that_of_a_former_one_hides_nothing() -> None:
     cache = BuildCache(history=True)
     (one,) = (

@@ -13,7 +13,7 @@ from exporter.core.model import Container, Image, LayerKey, Use
 from exporter.demo import oci
 from exporter.demo.bolt import write_bolt
 from exporter.demo.containerd import ContainerdStore
-from exporter.demo.containerd_docker import ContainerdWriter
+from exporter.demo.containerd_docker import ContainerdWriter, record_id
 from exporter.inventory.layouts import containerd_content
 from exporter.inventory.layouts.claims import Grace
 from tests.support.clock import FakeClock
@@ -250,6 +250,49 @@ def test_records_of_the_build_cache_have_their_size_and_snapshot(writer: Contain
     assert inventory.content is not None
     assert inventory.content.entries is not None
     assert len(inventory.content.entries) == 1
+
+
+def test_what_a_lease_without_a_record_keeps_is_freed_by_no_prune(writer: ContainerdWriter) -> None:
+    """A kill leaves one where BuildKit has made the lease and its snapshot, and not yet the record."""
+    writer.build_record("step", files={"s": 4000})
+    writer.write()
+    promised = figures_of(writer.root)("reclaimable_bytes", category="build_cache")
+    assert promised > 0
+    _lease_record(writer, "lost")
+    writer.write()
+    inventory = read(writer.root)
+    lost = record_id("lost")
+    assert inventory.build_cache.unlisted == {lost, f"{lost}-variants"}, "one that is temporary goes at the next start"
+    figures = figures_of(writer.root)
+    assert figures("reclaimable_bytes", category="build_cache") == promised
+    assert figures("reclaimable_objects", category="build_cache") == 1
+    assert figures("layers", use="build_cache") == 2
+
+
+def test_leases_of_records_are_followed_as_they_and_the_records_come_and_go(writer: ContainerdWriter) -> None:
+    reads = Reads(writer.root)
+    first, second = (record_id(name) for name in ("first", "second"))
+    for change, left in (
+        (lambda: writer.build_record("first", files={"s": 4000}), set[str]()),
+        (lambda: _lease_record(writer, "second"), {second, f"{second}-variants"}),
+        (lambda: writer.build_record("second", files={"s": 4000}), set[str]()),
+        (lambda: writer.remove_record("first"), set[str]()),
+        (lambda: _lease_record(writer, "first"), {first, f"{first}-variants"}),
+        (lambda: writer.moby.remove_lease(first), {f"{first}-variants"}),
+    ):
+        change()
+        writer.write()
+        assert reads.again(everything=True).build_cache.unlisted == left == read(writer.root).build_cache.unlisted
+
+
+def _lease_record(writer: ContainerdWriter, name: str) -> None:
+    """The leases and the snapshot of a record, without the record."""
+    identity = record_id(name)
+    writer.moby.snapshot(identity, "", {"file": 5000}, "active")
+    labels = {"containerd.io/gc.flat": "x"}
+    writer.moby.lease(identity, snapshots=[identity], labels=labels)
+    writer.moby.lease(f"{identity}-variants", snapshots=[identity])
+    writer.moby.lease(f"{identity}-view", snapshots=[identity], labels={"buildkit/lease.temporary": "x"})
 
 
 def test_builds_are_those_of_the_history_and_not_those_of_its_leases(writer: ContainerdWriter) -> None:
