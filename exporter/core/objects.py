@@ -42,8 +42,9 @@ class Layer(Struct, frozen=True, gc=False):
     Both are None for drivers whose layers are no directory trees. `recorded_size` is what Docker wrote down.
     Without it the size is that of `changes`, or all of `content` where `changes` is None. `chain` is the chain
     id (Docker 1.10 on), `metadata` what is kept of it elsewhere and goes with it. `held` is the id of a container that
-    is gone while its entry of `layerdb/mounts` is still there: because of that no engine removes the layer. `shares`:
-    it shares disk blocks with other layers, so that what its removal frees is not known.
+    is gone while its entry of `layerdb/mounts` is still there: because of that no engine removes the layer. `pinned`:
+    nor because of an entry of `layerdb/sha256` that stands on it, and that nothing needs. `shares`: it shares disk
+    blocks with other layers, so that what its removal frees is not known.
 
     A snapshot of containerd is a layer, too: `namespace` is the one that it belongs to, `name` its key there.
     `by_blocks`: its size is that of the disk blocks of `content`, directories included. `committed`: it does not change
@@ -62,6 +63,7 @@ class Layer(Struct, frozen=True, gc=False):
     parent: LayerId | None = None
     metadata: tuple[Tree, ...] = ()
     held: str = ""
+    pinned: bool = False
     shares: bool = False
     namespace: str = ""
     name: str = ""
@@ -72,6 +74,11 @@ class Layer(Struct, frozen=True, gc=False):
     def key(self) -> LayerKey:
         """The key of this layer within a root."""
         return LayerKey(self.driver, self.id)
+
+    @property
+    def stays(self) -> bool:
+        """Whether a graph driver's layer is removed by no engine, whatever is removed."""
+        return bool(self.held or self.pinned) and not self.namespace
 
     @property
     def trees(self) -> tuple[Tree, ...]:

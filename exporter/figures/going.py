@@ -219,10 +219,10 @@ class Going:
                 self._move(one, move, self._volume(one, before), self.volume(one))
 
     def _go_on_with_layers(self, difference: Difference, layers: "_Layers") -> None:
-        """Go on with what else needs layers: the build cache, and entries of `layerdb/mounts`.
+        """Go on with what else needs layers: the build cache, and entries of `layerdb`.
 
-        An engine reads such an entry when it starts, whether its container is there or not, and removes no layer that
-        one stands on (Docker 20.10 layer/layer_store.go, loadMount).
+        An engine reads such an entry when it starts, whether its container or an image with it is there or not, and
+        removes no layer that one stands on (Docker 20.10 layer/layer_store.go, loadMount and newStoreFromGraphDriver).
         """
         before, now = difference.before.inventory.build_cache, difference.now.inventory.build_cache
         builds = _BUILDS if _BUILDS in self._ranks_run else KEPT
@@ -233,7 +233,7 @@ class Going:
                 layers.need(driver, stays - was, rank, 1)
         for several, sign in ((difference.layers.removed, -1), (difference.layers.added, 1)):
             for layer in several:
-                if layer.held and not layer.namespace:
+                if layer.stays:
                     layers.need(layer.driver, (layer.id,), KEPT, sign)
 
 

@@ -90,7 +90,7 @@ def _needs(order: Order) -> Iterator[tuple[str, Iterable[LayerId], int]]:
     for driver, layers in inventory.build_cache.kept.items():
         yield driver, layers, kept
     for layer in inventory.layers:
-        if layer.held and not layer.namespace:
+        if layer.stays:
             yield layer.driver, (layer.id,), kept
 
 

@@ -1,6 +1,7 @@
 """The layout of Docker 1.10 to 28: what images, containers and BuildKit need of each layer."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -203,8 +204,10 @@ class LayerdbPart:
         held = _held(database, {one.id for one in containers})
         for name in held:
             names.setdefault(name, Use.CONTAINER)
+        pinned = _pinned(database, names, self._cache.holds.get(database.driver, frozenset()))
         found = {name: describer(name, use) for name, use in names.items() if database.has(name)}
         found.update((name, replace(found[name], held=held[name])) for name in held.keys() & found)
+        found.update((name, replace(found[name], pinned=True)) for name in pinned & found.keys())
         return Claims(
             found,
             pending=[lambda: database.moving],
@@ -270,6 +273,22 @@ def _held(database: Database, containers: Collection[str]) -> dict[LayerId, str]
             own = (layer for layer in (mount.layer, mount.init) if layer is not None)
             held.update(dict.fromkeys((*own, *below), name))
     return held
+
+
+def _pinned(database: Database, uses: Mapping[LayerId, Use], of_records: Collection[LayerId]) -> set[LayerId]:
+    """The layers below the entries of `layerdb/sha256` that nothing needs.
+
+    A kill between the two leaves an entry without an image. An engine reads it like any other, and removes none of the
+    layers below it for as long as the entry is there (Docker 20.10 layer/layer_store.go, newStoreFromGraphDriver).
+    `uses`: the layers with a use; what BuildKit only names, without a record that needs it (`of_records`), has none.
+    """
+
+    def is_needed(layer: LayerId) -> bool:
+        return layer in of_records or uses.get(layer, Use.BUILD_CACHE) is not Use.BUILD_CACHE
+
+    entries = chain(database.entries.values(), database.misnamed.values())
+    tops = [one for one in entries if not is_needed(one.cache) and database.loads(one.chain)]
+    return {entry.cache for entry in database.below(one.parent for one in tops)} if tops else set()
 
 
 def _left_by_builds(database: Database) -> Iterator[LayerId]:

@@ -160,6 +160,15 @@ def test_a_layer_that_the_entry_of_a_lost_container_holds_is_freed_by_nothing() 
     assert _freed(told) == {"images_dangling": (20, 1)}
 
 
+def test_a_layer_below_an_entry_that_nothing_needs_is_freed_by_nothing() -> None:
+    layers = (layer("base", pinned=True), layer("app"), layer("left", Use.ORPHANED))
+    images = (image("one", "app", "base", dangling=True, metadata=()),)
+    told = snapshot(_measured(layers, base=1, app=20, left=300), layers=layers, images=images)
+    assert _freed(told) == {"images_dangling": (20, 1), "layers_orphaned": (300, 1)}
+    loose = replace(told, inventory=replace(told.inventory, layers=(layer("base"), *layers[1:])))
+    assert Figures(loose, Figures(told)).reclaim.freed[Category.IMAGES_DANGLING].allocated == 2 * 21, "it is removed"
+
+
 def test_while_the_engine_does_not_load_a_container_no_prune_of_images_or_volumes_is_advised() -> None:
     layers = (layer("base"), layer("own", Use.CONTAINER), layer("lost", Use.CONTAINER), layer("stage", Use.BUILD_CACHE))
     images = (image("one", "base", dangling=True, metadata=()), image("two", references=(("a", "1"),)))

@@ -88,6 +88,28 @@ def test_the_entry_of_a_container_that_is_gone_holds_its_layers_and_those_below_
     assert held == dict.fromkeys((mount, f"{mount}-init", built.cache("a")), digest("containerweb"))
 
 
+def test_an_entry_without_an_image_pins_the_layers_below_it(tmp_path: Path) -> None:
+    """A kill leaves one where the engine has registered a layer, and not yet written the image."""
+    built = DbRoot(tmp_path).layer("a", 1).layer("b", 1, "a").layer("left", 1, "b").layer("other", 1)
+    built.image("b", "b").image("other", "other", ["o:1"])
+    assert _uses(built) == {"a": "image", "b": "image", "left": "orphaned", "other": "image"}
+    assert _pinned(built) == {built.cache("a"), built.cache("b")}
+    (built.base / "layerdb/sha256" / built.chains["left"] / "size").write_text("damaged")
+    assert not _pinned(built), "an engine does not load that entry"
+
+
+def test_what_buildkit_names_without_a_record_pins_the_layers_below_it(tmp_path: Path) -> None:
+    built = DbRoot(tmp_path).layer("base", 1).layer("stage", 1, "base", cache="a" * 25).image("base", "base", ["b:1"])
+    built.build("a" * 25, chain="stage", size=1)
+    assert not _pinned(built), "the record goes with a prune, and then the layer"
+    write_bolt(built.path / "buildkit/metadata_v2.db", {"_main": {}})
+    assert _pinned(built) == {built.cache("base")}
+
+
+def _pinned(built: DbRoot) -> set[str]:
+    return {name for name, layer in _layers(built).items() if layer.pinned}
+
+
 def test_a_layer_is_told_with_its_chain_its_parent_its_size_and_what_is_kept_of_it(tmp_path: Path) -> None:
     built = DbRoot(tmp_path).layer("a", 10).layer("b", 20, "a").image("b", "b", ["b:1"])
     layers = _layers(built)
