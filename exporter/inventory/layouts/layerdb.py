@@ -17,7 +17,7 @@ from exporter.inventory.layouts.claims import Claims, describe_layer
 from exporter.inventory.layouts.known_builds import KnownBuilds
 from exporter.inventory.layouts.layerdb_images import read_images
 from exporter.inventory.layouts.layerdb_places import LayerdbPlaces
-from exporter.inventory.layouts.layerdb_store import IMAGE, Database, LayerEntry, find_drivers, read_layers
+from exporter.inventory.layouts.layerdb_store import IMAGE, Database, LayerEntry, MountEntry, find_drivers, read_layers
 from exporter.inventory.layouts.part import ContainerLayers, Part, Reading
 
 _CONTAINERS: Tree = ("containers",)
@@ -276,10 +276,11 @@ def _held(database: Database, containers: Collection[str]) -> dict[LayerId, str]
 
 
 def _pinned(database: Database, uses: Mapping[LayerId, Use], of_records: Collection[LayerId]) -> set[LayerId]:
-    """The layers below the entries of `layerdb/sha256` that nothing needs.
+    """The layers below the entries of `layerdb/sha256` that nothing needs, and below what BuildKit has mounted.
 
-    A kill between the two leaves an entry without an image. An engine reads it like any other, and removes none of the
-    layers below it for as long as the entry is there (Docker 20.10 layer/layer_store.go, newStoreFromGraphDriver).
+    A kill leaves an entry without an image, or one of a mount that BuildKit knows no more (Docker 20.10
+    builder/builder-next/adapters/snapshot/snapshot.go, Mounts). An engine reads it like any other, and removes none of
+    the layers below it for as long as it is there (layer/layer_store.go, newStoreFromGraphDriver and loadMount).
     `uses`: the layers with a use; what BuildKit only names, without a record that needs it (`of_records`), has none.
     """
 
@@ -287,14 +288,20 @@ def _pinned(database: Database, uses: Mapping[LayerId, Use], of_records: Collect
         return layer in of_records or uses.get(layer, Use.BUILD_CACHE) is not Use.BUILD_CACHE
 
     entries = chain(database.entries.values(), database.misnamed.values())
-    tops = [one for one in entries if not is_needed(one.cache) and database.loads(one.chain)]
-    return {entry.cache for entry in database.below(one.parent for one in tops)} if tops else set()
+    tops = [one.parent for one in entries if not is_needed(one.cache) and database.loads(one.chain)]
+    tops += [one.parent for one in _builders_mounts(database) if database.loads(one.parent)]
+    return {entry.cache for entry in database.below(tops)} if tops else set()
 
 
 def _left_by_builds(database: Database) -> Iterator[LayerId]:
     """Directories with BuildKit's names, and those of what it mounts: in doubt they are its own."""
     yield from build_names(database)
-    mounts = [mount for name, mount in database.mounts.items() if not is_id(name)]
+    mounts = _builders_mounts(database)
     for mount in mounts:
         yield from (layer for layer in (mount.layer, mount.init) if layer is not None)
     yield from (entry.cache for entry in database.below(mount.parent for mount in mounts))
+
+
+def _builders_mounts(database: Database) -> list[MountEntry]:
+    """The entries of `layerdb/mounts` that are of no container."""
+    return [mount for name, mount in database.mounts.items() if not is_id(name)]

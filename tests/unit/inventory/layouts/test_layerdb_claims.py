@@ -13,7 +13,7 @@ from exporter.core.measured import Changes
 from exporter.core.model import Container, Inventory, Layer, LayerId, Use
 from exporter.demo.bolt import write_bolt
 from tests.support.clock import FakeClock
-from tests.support.product import scan
+from tests.support.product import figures_of, scan
 from tests.support.roots.layerdb import DbRoot, digest
 
 
@@ -104,6 +104,16 @@ def test_what_buildkit_names_without_a_record_pins_the_layers_below_it(tmp_path:
     assert not _pinned(built), "the record goes with a prune, and then the layer"
     write_bolt(built.path / "buildkit/metadata_v2.db", {"_main": {}})
     assert _pinned(built) == {built.cache("base")}
+
+
+def test_a_mount_that_buildkit_left_pins_the_layers_below_it(tmp_path: Path) -> None:
+    """A kill leaves one of a step; the engine reads it like that of a container."""
+    built = DbRoot(tmp_path).layer("base", 1).layer("stage", 1, "base", cache="a" * 25).image("base", "base", ["b:1"])
+    built.build("a" * 25, chain="stage", size=1).mount("m" * 25, digest("mounted"), "stage", {})
+    assert _pinned(built) == {built.cache("base"), built.cache("stage")}
+    figures = figures_of(built.path)
+    assert figures("reclaimable_bytes", category="build_cache") == 0
+    assert figures("reclaimable_objects", category="build_cache") == 1
 
 
 def _pinned(built: DbRoot) -> set[str]:
