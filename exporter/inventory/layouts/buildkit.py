@@ -303,6 +303,17 @@ def parents(builds: Builds, database: Database) -> dict[LayerId, tuple[LayerId, 
     return found
 
 
+def own_directories(builds: Builds) -> frozenset[LayerId]:
+    """The directories of snapshots that are not known to be layers of the engine.
+
+    A kill between the two leaves one that the engine has registered as a layer, which BuildKit has not written down
+    (Docker 20.10 builder/builder-next/adapters/snapshot/layer.go, EnsureLayer). BuildKit removes such a directory from
+    the driver, and not from the engine's layers.
+    """
+    layers = {one.directory for one in builds.snapshots.values() if one.chain}
+    return frozenset(one.directory for one in builds.snapshots.values()) - layers
+
+
 def _record(
     name: str,
     values: Mapping[str, object],

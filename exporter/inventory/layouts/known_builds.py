@@ -16,11 +16,13 @@ from exporter.inventory.layouts.layerdb_store import Database
 class KnownBuilds(Struct):
     """The build cache, and by driver the layer below each snapshot, see `buildkit.parents`.
 
+    `own`: the directories that BuildKit takes for its own alone, see `buildkit.own_directories`.
     There may be tens of thousands of records, and a change of a container concerns none of them.
     """
 
     cache: BuildCache = field(default_factory=BuildCache)
     parents: Mapping[str, Mapping[LayerId, tuple[LayerId, ...]]] = field(default_factory=dict)
+    own: frozenset[LayerId] = frozenset()
     #: What these were made of: the databases of BuildKit, the images of each driver, and whether there is a directory.
     _of: tuple[object, ...] = ()
     _turns: Mapping[str, int] = field(default_factory=dict)
@@ -55,6 +57,7 @@ class KnownBuilds(Struct):
         known = self._known(databases, renewed) if renewed is not None else lambda *_: None
         self.cache = buildkit.build_cache(builds, databases, present, known)
         self.parents = {one.driver: buildkit.parents(builds, one) for one in databases}
+        self.own = buildkit.own_directories(builds)
         keys, others = (snapshot_of(*one) for one in builds.records), snapshots.values()
         self._names = frozenset(snapshots).union(keys, map(COMMITTED, others), map(PARENT, others))
         self._builds = builds

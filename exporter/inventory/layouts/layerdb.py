@@ -84,6 +84,7 @@ class LayerdbPart:
         self._database = database
         self._builds = builds
         self._cache, self._below_builds = known.cache, known.parents[database.driver]
+        self._own_of_builds = known.own
         #: By chain id, what is below a container: thousands may be of one image.
         self._places: dict[str, object] = {}
         self._chains: dict[str, tuple[LayerId, ...]] = {}
@@ -187,7 +188,7 @@ class LayerdbPart:
 
     def claim(self, containers: Sequence[Container]) -> Claims:
         """Claim what images, `containers` and the build cache need, in this order."""
-        database, describer = self._database, _Describer(self._database, self._below_builds)
+        database, describer = self._database, _Describer(self._database, self._below_builds, self._own_of_builds)
         names: dict[LayerId, Use] = {}
         for image in database.images:
             names.update(dict.fromkeys(image.layers, Use.IMAGE))
@@ -204,7 +205,7 @@ class LayerdbPart:
         held = _held(database, {one.id for one in containers})
         for name in held:
             names.setdefault(name, Use.CONTAINER)
-        pinned = _pinned(database, names, self._cache.holds.get(database.driver, frozenset()))
+        pinned = _pinned(database, names, self._cache.holds.get(database.driver, frozenset()), self._own_of_builds)
         found = {name: describer(name, use) for name, use in names.items() if database.has(name)}
         found.update((name, replace(found[name], held=held[name])) for name in held.keys() & found)
         found.update((name, replace(found[name], pinned=True)) for name in pinned & found.keys())
@@ -220,12 +221,17 @@ class LayerdbPart:
 class _Describer:
     """Describes the layers of one driver from its database."""
 
-    def __init__(self, database: Database, builds: Mapping[LayerId, tuple[LayerId, ...]]) -> None:
-        """`builds`: the layer below each snapshot of BuildKit."""
+    def __init__(
+        self,
+        database: Database,
+        builds: Mapping[LayerId, tuple[LayerId, ...]],
+        own_of_builds: Collection[LayerId],
+    ) -> None:
+        """`builds`: the layer below each snapshot of BuildKit. `own_of_builds`: see `buildkit.own_directories`."""
         self._database = database
         self._whole = database.store.whole
         self._entries = {entry.cache: entry for entry in database.entries.values()}
-        self._builds = builds
+        self._builds, self._own_of_builds = builds, own_of_builds
         self._parents: dict[LayerId, tuple[LayerId, ...]] = {}
         for mount in database.mounts.values():
             below = self._cache(mount.parent)
@@ -249,12 +255,14 @@ class _Describer:
     def _known(self, entry: LayerEntry, use: Use) -> Layer:
         below = self._cache(entry.parent)
         layer = describe_layer(self._database.store, entry.cache, use, below, recorded=entry.size)
+        stays = use is Use.BUILD_CACHE and entry.cache in self._own_of_builds  # the entry, when the layer goes
         known = self._whole.get(layer.id)
-        if known is not None and known[0] is layer and known[1] is entry:
+        same = known is not None and known[0] is layer and known[1] is entry
+        if known is not None and same and (len(known[2].metadata) == len(layer.metadata)) is stays:
             return known[2]
-        home = (*self._database.base, "layerdb", "sha256", entry.chain)
+        home = () if stays else ((*self._database.base, "layerdb", "sha256", entry.chain),)
         parent = below[0] if below else None
-        whole = replace(layer, chain=entry.chain, parent=parent, metadata=(*layer.metadata, home))
+        whole = replace(layer, chain=entry.chain, parent=parent, metadata=(*layer.metadata, *home))
         self._whole[layer.id] = layer, entry, whole
         return whole
 
@@ -275,20 +283,21 @@ def _held(database: Database, containers: Collection[str]) -> dict[LayerId, str]
     return held
 
 
-def _pinned(database: Database, uses: Mapping[LayerId, Use], of_records: Collection[LayerId]) -> set[LayerId]:
+def _pinned(
+    database: Database, uses: Mapping[LayerId, Use], of_records: Collection[LayerId], own_of_builds: Collection[LayerId]
+) -> set[LayerId]:
     """The layers below the entries of `layerdb/sha256` that nothing needs, and below what BuildKit has mounted.
 
     A kill leaves an entry without an image, or one of a mount that BuildKit knows no more (Docker 20.10
     builder/builder-next/adapters/snapshot/snapshot.go, Mounts). An engine reads it like any other, and removes none of
     the layers below it for as long as it is there (layer/layer_store.go, newStoreFromGraphDriver and loadMount).
     `uses`: the layers with a use; what BuildKit only names, without a record that needs it (`of_records`), has none.
+    What is its own alone it removes without the entry.
     """
-
-    def is_needed(layer: LayerId) -> bool:
-        return layer in of_records or uses.get(layer, Use.BUILD_CACHE) is not Use.BUILD_CACHE
-
-    entries = chain(database.entries.values(), database.misnamed.values())
-    tops = [one.parent for one in entries if not is_needed(one.cache) and database.loads(one.chain)]
+    builds, entries = Use.BUILD_CACHE, chain(database.entries.values(), database.misnamed.values())
+    free = [one for one in entries if uses.get(one.cache, builds) is builds]
+    unneeded = (one for one in free if one.cache not in of_records or one.cache in own_of_builds)
+    tops = [one.parent for one in unneeded if database.loads(one.chain)]
     tops += [one.parent for one in _builders_mounts(database) if database.loads(one.parent)]
     return {entry.cache for entry in database.below(tops)} if tops else set()
 

@@ -13,6 +13,7 @@ from exporter.core.measured import Changes
 from exporter.core.model import Container, Inventory, Layer, LayerId, Use
 from exporter.demo.bolt import write_bolt
 from tests.support.clock import FakeClock
+from tests.support.inventories import Reads, read
 from tests.support.product import figures_of, scan
 from tests.support.roots.layerdb import DbRoot, digest
 
@@ -114,6 +115,27 @@ def test_a_mount_that_buildkit_left_pins_the_layers_below_it(tmp_path: Path) -> 
     figures = figures_of(built.path)
     assert figures("reclaimable_bytes", category="build_cache") == 0
     assert figures("reclaimable_objects", category="build_cache") == 1
+
+
+def test_a_layer_that_buildkit_takes_for_its_own_goes_without_its_entry(tmp_path: Path) -> None:
+    """A kill leaves one between its registration and the write of its chain id. Its entry pins what is below it."""
+    built = DbRoot(tmp_path).layer("base", 1).image("base", "base", ["b:1"])
+    built.layer("stage", 1, "base", "a" * 25).layer("top", 1, "stage", "b" * 25)
+    shutil.rmtree(built.layers / ("b" * 25))
+    built.link("b" * 25).unlink()
+    built.build("a" * 25, chain="stage", size=1).build("b" * 25, size=1)
+    assert _pinned(built) == {built.cache("base"), "a" * 25}
+    assert _layers(built)[LayerId("b" * 25)].metadata == (("overlay2", "l", built.link("b" * 25).name),)
+    figures = figures_of(built.path)
+    assert figures("reclaimable_bytes", category="build_cache") == built.blocks("b" * 25)
+    reads = Reads(built.path)
+    before = reads.again(everything=True)
+    built.build("b" * 25, chain="top", size=1)
+    for inventory in (reads.again(everything=True), read(built.path)):
+        layers = {one.id: one for one in inventory.layers}
+        assert layers[LayerId("b" * 25)].metadata[-1] == ("image", "overlay2", "layerdb", "sha256", built.chains["top"])
+        assert not any(one.pinned for one in inventory.layers)
+        assert inventory != before
 
 
 def _pinned(built: DbRoot) -> set[str]:
