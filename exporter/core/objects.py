@@ -314,7 +314,8 @@ class BuildCache(Struct, frozen=True):
     records are shared, "" where it is. `idle`: the ids of records of other snapshotters of containerd than the one that
     the engine works with; it does not know of them. `kept`: the layers that such records of a graph driver need: no
     prune removes those. `unlisted`: the leases of records in containerd's store that are of no record that the engine
-    knows; no prune removes these either.
+    knows; no prune removes these either. `stuck`: the id of a record whose snapshot is gone before its size was written
+    down, "" for none: engines before 23.0 prune nothing more when they come to it.
     """
 
     records: tuple[BuildRecord, ...] = ()
@@ -327,6 +328,7 @@ class BuildCache(Struct, frozen=True):
     idle: frozenset[str] = frozenset()
     kept: Mapping[str, frozenset[LayerId]] = field(default_factory=dict)
     unlisted: frozenset[str] = frozenset()
+    stuck: str = ""
 
 
 class Remark(Struct, frozen=True):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter
 
 from exporter.core.counting import count
+from exporter.core.engine_version import ANONYMOUS_ONLY
 from exporter.core.model import Container, Inventory
 from exporter.core.splices import Change
 from exporter.core.text import SHORT, label
@@ -44,7 +45,7 @@ def reasons_against(inventory: Inventory, loading: Loading) -> Mapping[Category,
     """Why nothing is known of what the prunes of these categories take; a clause for people."""
     if without := _without_docker(inventory):
         return dict.fromkeys((one for one in Category if one is not Category.LAYERS_ORPHANED), without)
-    history = _history(inventory)
+    history = {**_history(inventory), **_builds(inventory)}
     if unsure := _same_name(inventory.containers, loading) or _several_drivers(loading):
         return {**history, **dict.fromkeys((Category.CONTAINERS_STOPPED, *_USED_BY_CONTAINERS), unsure)}
     lost = _not_loaded(inventory.containers) if loading.lost else ""
@@ -62,6 +63,18 @@ def _history(inventory: Inventory) -> dict[Category, str]:
         f"`{PRUNE[Category.BUILD_HISTORY]}` frees it"
     )
     return {Category.BUILD_HISTORY: why}
+
+
+def _builds(inventory: Inventory) -> dict[Category, str]:
+    """Engines from 23.0 on drop such a record when they start (buildkit v0.11 cache/manager.go, getRecord)."""
+    stuck = inventory.build_cache.stuck
+    if not stuck or inventory.engine.has(ANONYMOUS_ONLY):
+        return {}
+    why = (
+        f"the snapshot of the build record {label(stuck)} is gone. Engines before 23.0 prune nothing more when they "
+        "come to it, and `docker system df` fails"
+    )
+    return {Category.BUILD_CACHE: why}
 
 
 def _without_docker(inventory: Inventory) -> str:

@@ -15,7 +15,7 @@ from exporter.core.knowledge import Input
 from exporter.core.measured import Tree, root_of
 from exporter.core.model import Collector
 from exporter.inventory import drivers, layouts
-from exporter.inventory.layouts import buildkit
+from exporter.inventory.layouts.buildkit_databases import AREA as BUILDKIT
 
 CONTAINERS = Area(
     ("containers",),
@@ -56,7 +56,13 @@ _OTHERS = {
     "tmp-old": "temporary files that the engine has put aside to remove",
     "trust": "keys for signed images",
 }
-_COMMON = (FURTHER_ROOT, CONTAINERS, VOLUMES, buildkit.AREA, *(Area((name,), label) for name, label in _OTHERS.items()))
+_COMMON = (
+    FURTHER_ROOT,
+    CONTAINERS,
+    VOLUMES,
+    BUILDKIT,
+    *(Area((name,), label) for name, label in _OTHERS.items()),
+)
 
 
 @cache

@@ -18,7 +18,7 @@ from exporter.inventory.files.bolt import Bucket, word
 from exporter.inventory.files.problems import Problems
 from exporter.inventory.files.reader import Reader, is_id
 from exporter.inventory.image_store.store import DAEMON, DEFAULT_NAMESPACE, META_FILE, METADATA
-from exporter.inventory.layouts.buildkit import (
+from exporter.inventory.layouts.buildkit_databases import (
     HISTORY_LEASE,
     HISTORY_OF_CONTAINERD,
     HOME,

@@ -138,13 +138,14 @@ def _joined(one: BuildCache, other: BuildCache) -> BuildCache:
         one.idle | other.idle,
         {**one.kept, **other.kept},
         one.unlisted | other.unlisted,
+        one.stuck or other.stuck,
     )
 
 
 def _asleep(cache: BuildCache) -> BuildCache:
     """A cache of an image store that the engine does not work with: it knows none of the records, and keeps them."""
     ids = frozenset(one.id for one in cache.records)
-    return replace(cache, records=(), holds={}, unsure="", idle=cache.idle | ids, kept=cache.holds)
+    return replace(cache, records=(), holds={}, unsure="", stuck="", idle=cache.idle | ids, kept=cache.holds)
 
 
 def read_layouts(reading: Reading) -> LayoutParts:

@@ -41,6 +41,7 @@ from exporter.inventory.files.reader import Reader
 from exporter.inventory.gaps import knowledge
 from exporter.inventory.layout_parts import LayoutParts, read_layouts
 from exporter.inventory.layouts import buildkit
+from exporter.inventory.layouts.buildkit_databases import HOME, Builds, read_builds
 from exporter.inventory.layouts.claims import Claims, Grace, classify
 from exporter.inventory.layouts.layerdb_store import IMAGE
 from exporter.inventory.layouts.part import DriverPart, Reading
@@ -211,9 +212,7 @@ def read_inventory(
     listed = names if _can_list(root, VOLUMES.path) else None
     found = read_containers(readers[Collector.CONTAINERS], listed, known)
     reader = readers[Collector.BUILD_CACHE]
-    builds = reader.attempt(
-        buildkit.HOME, partial(buildkit.read_builds, reader), buildkit.Builds({}, (), doubtful=True)
-    )
+    builds = reader.attempt(HOME, partial(read_builds, reader), Builds({}, (), doubtful=True))
     reading = Reading(root, readers, ByKey(previous.images, lambda image: image.id), builds, found)
     parts = read_layouts(reading)
     if parts.unmeasured:  # any layer may belong to that layout: none is called orphaned
@@ -263,7 +262,7 @@ def read_inventory(
         images=_all_loaded(parts, kinds, current),
         containers=(*containers, *parts.foreign),
         volumes=volumes,
-        build_cache=parts.build_cache(current) or buildkit.build_cache(builds, (), root.is_directory(buildkit.HOME)),
+        build_cache=parts.build_cache(current) or buildkit.build_cache(builds, (), root.is_directory(HOME)),
         stores=images.attempt((), partial(_count_entries, reading, parts), {}),
         missing={driver: _missing(images, parts.by_driver[driver], mine) for driver, mine in by_driver.items()},
         directories=directories,

@@ -26,7 +26,7 @@ from exporter.figures import (
 )
 from exporter.inventory import containers, read, volumes
 from exporter.inventory.container_mounts import MountResolver
-from exporter.inventory.layouts import buildkit, claims, graph_store, layerdb, layerdb_images, layerdb_store
+from exporter.inventory.layouts import claims, graph_store, layerdb, layerdb_images, layerdb_store
 from exporter.inventory.liveness import Liveness
 from exporter.scan import metadata
 from exporter.scan.scanner import Scanner
@@ -65,7 +65,7 @@ _OF_ONE: list[tuple[Any, str, str]] = [
     (objects, "_layer", "layer"),
 ]
 _OF_ALL: list[tuple[Any, str]] = [
-    (buildkit, "read_builds"),
+    (read, "read_builds"),
     (layerdb, "read_images"),
     (layerdb, "read_layers"),
     (layerdb.LayerdbPart, "claim"),

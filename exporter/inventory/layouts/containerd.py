@@ -31,7 +31,7 @@ from exporter.inventory.image_store.store import (
     homes,
     read_store,
 )
-from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD, RECORDS_FILE
+from exporter.inventory.layouts.buildkit_databases import HOME, OF_CONTAINERD, RECORDS_FILE
 from exporter.inventory.layouts.containerd_builds import (
     Stored,
     build_snapshotters,

@@ -20,7 +20,8 @@ from exporter.inventory.drivers import MOST_LAYERS
 from exporter.inventory.files.reader import Reader
 from exporter.inventory.image_store.graph import is_of_record, is_temporary, leases_of_record, record_of
 from exporter.inventory.image_store.meta import GC, BlobEntry, LeaseEntry, NamespaceEntry
-from exporter.inventory.layouts.buildkit import (
+from exporter.inventory.layouts.buildkit import count, time_of
+from exporter.inventory.layouts.buildkit_databases import (
     HISTORY,
     HISTORY_OF_CONTAINERD,
     HOME,
@@ -29,8 +30,6 @@ from exporter.inventory.layouts.buildkit import (
     StoredRecord,
     all_records,
     builds_of,
-    count,
-    time_of,
 )
 from exporter.inventory.layouts.containerd_snapshots import Snapshots, StoredSnapshot
 

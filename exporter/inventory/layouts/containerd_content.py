@@ -19,7 +19,7 @@ from exporter.inventory.image_store.store import (
     SNAPSHOTTER,
     StoreFiles,
 )
-from exporter.inventory.layouts.buildkit import HISTORY_LEASE
+from exporter.inventory.layouts.buildkit_databases import HISTORY_LEASE
 from exporter.inventory.layouts.claims import Grace
 from exporter.inventory.layouts.containerd_layers import SnapshotLayers
 from exporter.inventory.layouts.containerd_snapshots import Snapshots, StoredSnapshot

@@ -14,7 +14,7 @@ from exporter.core.measured import Tree
 from exporter.core.model import Collector
 from exporter.inventory.image_store.store import BLOBS, CONTENT, DAEMON, METADATA, SNAPSHOTS, SNAPSHOTTER, entries
 from exporter.inventory.layouts import graph_store, layerdb_store
-from exporter.inventory.layouts.buildkit import HOME, OF_CONTAINERD
+from exporter.inventory.layouts.buildkit_databases import HOME, OF_CONTAINERD
 from exporter.inventory.layouts.graph_store import GRAPH, TAGS
 from exporter.inventory.layouts.layerdb_store import IMAGE
 from exporter.inventory.layouts.part import Part, Reading

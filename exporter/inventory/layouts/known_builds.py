@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from exporter.core.model import BuildCache, BuildRecord, LayerId
 from exporter.inventory.drivers import INIT
 from exporter.inventory.layouts import buildkit
-from exporter.inventory.layouts.buildkit import COMMITTED, PARENT, Builds, BuildSnapshot, Known, snapshot_of
+from exporter.inventory.layouts.buildkit import Known, snapshot_of
+from exporter.inventory.layouts.buildkit_databases import COMMITTED, PARENT, Builds, BuildSnapshot
 from exporter.inventory.layouts.layerdb_store import Database
 
 

@@ -11,8 +11,9 @@ from exporter.core.model import Collector, Container, ContainerId, Image, Layer,
 from exporter.inventory.drivers import INIT, driver_named
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader, is_id
-from exporter.inventory.layouts import buildkit
-from exporter.inventory.layouts.buildkit import Builds, build_names
+from exporter.inventory.layouts import buildkit_databases
+from exporter.inventory.layouts.buildkit import build_names
+from exporter.inventory.layouts.buildkit_databases import Builds
 from exporter.inventory.layouts.claims import Claims, describe_layer
 from exporter.inventory.layouts.known_builds import KnownBuilds
 from exporter.inventory.layouts.layerdb_images import read_images
@@ -30,11 +31,11 @@ def read(reading: Reading) -> Part:
     databases = [read_layers(reader, LayerStore(driver_named(name), reader)) for name in find_drivers(reading.root)]
     for database in databases:
         _read_images(reader, database, reading.previous)
-    if reader.listing(buildkit.HOME) == [] and any(map(build_names, databases)):
-        reader.gap(Input.BUILD_CACHE, buildkit.HOME, "it is missing or empty, and has layers")
+    if reader.listing(buildkit_databases.HOME) == [] and any(map(build_names, databases)):
+        reader.gap(Input.BUILD_CACHE, buildkit_databases.HOME, "it is missing or empty, and has layers")
     _note_lost_containers(reader, databases)
-    known = reader.derived("builds", buildkit.HOME, KnownBuilds)
-    known.come_to(reading.builds, databases, present=reading.root.is_directory(buildkit.HOME))
+    known = reader.derived("builds", buildkit_databases.HOME, KnownBuilds)
+    known.come_to(reading.builds, databases, present=reading.root.is_directory(buildkit_databases.HOME))
     return Part(
         [LayerdbPart(one, reading.builds, known) for one in databases],
         build_cache=known.cache,
@@ -212,7 +213,7 @@ class LayerdbPart:
         return Claims(
             found,
             pending=[lambda: database.moving],
-            references=[*database.references(), ("containers",), buildkit.HOME, buildkit.SNAPSHOTS],
+            references=[*database.references(), ("containers",), buildkit_databases.HOME, buildkit_databases.SNAPSHOTS],
             doubts=[lambda: database.doubtful or self._builds.doubtful],
             describe=describer,
         )

@@ -14,7 +14,7 @@ from exporter.core.model import BuildCache, Collector, Container, ContainerId, I
 from exporter.inventory.drivers import INIT
 from exporter.inventory.drivers.layer_store import LayerStore
 from exporter.inventory.files.reader import Reader
-from exporter.inventory.layouts.buildkit import Builds
+from exporter.inventory.layouts.buildkit_databases import Builds
 from exporter.inventory.layouts.claims import Claims
 
 

@@ -15,7 +15,7 @@ from exporter.inventory.layouts.layerdb_images import chain_ids
 from exporter.measure.pool.pool import Pool
 from exporter.scan.scanner import Scanner
 from tests.support.proc import FakeProc
-from tests.support.product import figures_of, scan
+from tests.support.product import document_of, figures_of, scan
 from tests.support.roots.layerdb import DbRoot, digest
 from tests.support.usage import allocated
 
@@ -145,6 +145,44 @@ def test_the_build_cache_is_told_by_its_records_and_by_its_names(tmp_path: Path)
     entries = [built.base / "layerdb/sha256" / built.chains[name] for name in ("base", "stage")]
     promised += sum(allocated(entry) for entry in entries)
     assert figures("reclaimable_bytes", category="build_cache") == promised
+
+
+@pytest.mark.parametrize("lost", ["snapshot", "directory", "directory of what was committed"])
+def test_what_the_build_cache_frees_is_not_known_where_the_engine_cannot_prune_it(tmp_path: Path, lost: str) -> None:
+    """A kill removes the snapshot of a record whose size was not written down. Engines before 23.0 fail there."""
+    built = DbRoot(tmp_path).layer("base", 10).image("base", "base", ["base:1"]).build("a" * 25, size=1)
+    (built.path / "trust").mkdir()
+    promised = figures_of(built.path)("reclaimable_bytes", category="build_cache")
+    name, committed, created = "b" * 25, "c" * 25, json.dumps({"value": 10**18}).encode()
+    records = {
+        name: {"cache.createdAt": created},
+        "a" * 25: {"snapshot.size": b'{"value":1}', "cache.createdAt": created},
+    }
+    snapshots: dict[str, dict[str, bytes]] = {"a" * 25: {}}
+    if lost == "directory":
+        snapshots[name] = {"committed": committed.encode()}
+        snapshots[committed] = {"iscommitted": b""}
+    elif lost != "snapshot":
+        snapshots[name] = {"committed": committed.encode()}
+        built.directory(committed, {})
+    write_bolt(built.path / "buildkit/metadata_v2.db", {"_main": records})
+    write_bolt(built.path / "buildkit/snapshots.db", snapshots)
+    document = document_of(built.path)
+    (row,) = (one for one in document.reclaimable if one.category == "build_cache")
+    assert (row.bytes, row.objects, row.commands) == (None, None, ())
+    assert f"the snapshot of the build record {name} is gone" in row.why
+    assert figures_of(built.path)("build_cache_records") == 2
+    (built.path / "trust").rmdir()
+    (built.path / "engine-id").write_text("an engine from 23.0 on")
+    assert figures_of(built.path)("reclaimable_bytes", category="build_cache") >= promised
+
+
+def test_a_record_that_is_newer_than_the_snapshots_that_were_read_has_not_lost_its_own(tmp_path: Path) -> None:
+    built = DbRoot(tmp_path).layer("base", 10).image("base", "base", ["base:1"]).build("a" * 25, size=1)
+    newer = json.dumps({"value": int((time.time() + 60) * 1e9)}).encode()
+    write_bolt(built.path / "buildkit/metadata_v2.db", {"_main": {"b" * 25: {"cache.createdAt": newer}}})
+    (row,) = (one for one in document_of(built.path).reclaimable if one.category == "build_cache")
+    assert row.bytes is not None
 
 
 def test_a_build_cache_that_cannot_be_read_lets_nothing_be_called_orphaned(tmp_path: Path) -> None:
