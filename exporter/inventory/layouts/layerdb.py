@@ -189,7 +189,7 @@ class LayerdbPart:
 
     def claim(self, containers: Sequence[Container]) -> Claims:
         """Claim what images, `containers` and the build cache need, in this order."""
-        database, describer = self._database, _Describer(self._database, self._below_builds, self._own_of_builds)
+        database = self._database
         names: dict[LayerId, Use] = {}
         for image in database.images:
             names.update(dict.fromkeys(image.layers, Use.IMAGE))
@@ -207,9 +207,9 @@ class LayerdbPart:
         for name in held:
             names.setdefault(name, Use.CONTAINER)
         pinned = _pinned(database, names, self._cache.holds.get(database.driver, frozenset()), self._own_of_builds)
+        describer = _Describer(database, self._below_builds, self._own_of_builds, pinned)
         found = {name: describer(name, use) for name, use in names.items() if database.has(name)}
         found.update((name, replace(found[name], held=held[name])) for name in held.keys() & found)
-        found.update((name, replace(found[name], pinned=True)) for name in pinned & found.keys())
         return Claims(
             found,
             pending=[lambda: database.moving],
@@ -227,12 +227,16 @@ class _Describer:
         database: Database,
         builds: Mapping[LayerId, tuple[LayerId, ...]],
         own_of_builds: Collection[LayerId],
+        pinned: Collection[LayerId],
     ) -> None:
-        """`builds`: the layer below each snapshot of BuildKit. `own_of_builds`: see `buildkit.own_directories`."""
+        """`builds`: the layer below each snapshot of BuildKit. `own_of_builds`: see `buildkit.own_directories`.
+
+        `pinned`: see `_pinned`.
+        """
         self._database = database
         self._whole = database.store.whole
         self._entries = {entry.cache: entry for entry in database.entries.values()}
-        self._builds, self._own_of_builds = builds, own_of_builds
+        self._builds, self._own_of_builds, self._pinned = builds, own_of_builds, pinned
         self._parents: dict[LayerId, tuple[LayerId, ...]] = {}
         for mount in database.mounts.values():
             below = self._cache(mount.parent)
@@ -257,13 +261,15 @@ class _Describer:
         below = self._cache(entry.parent)
         layer = describe_layer(self._database.store, entry.cache, use, below, recorded=entry.size)
         stays = use is Use.BUILD_CACHE and entry.cache in self._own_of_builds  # the entry, when the layer goes
+        pinned = entry.cache in self._pinned and use not in (Use.ORPHANED, Use.PENDING)
         known = self._whole.get(layer.id)
-        same = known is not None and known[0] is layer and known[1] is entry
-        if known is not None and same and (len(known[2].metadata) == len(layer.metadata)) is stays:
-            return known[2]
+        if known is not None and known[0] is layer and known[1] is entry:
+            last = known[2]
+            if (last.pinned, len(last.metadata) == len(layer.metadata)) == (pinned, stays):
+                return last
         home = () if stays else ((*self._database.base, "layerdb", "sha256", entry.chain),)
-        parent = below[0] if below else None
-        whole = replace(layer, chain=entry.chain, parent=parent, metadata=(*layer.metadata, *home))
+        metadata, parent = (*layer.metadata, *home), below[0] if below else None
+        whole = replace(layer, chain=entry.chain, parent=parent, metadata=metadata, pinned=pinned)
         self._whole[layer.id] = layer, entry, whole
         return whole
 

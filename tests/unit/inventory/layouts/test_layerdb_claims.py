@@ -95,6 +95,9 @@ def test_an_entry_without_an_image_pins_the_layers_below_it(tmp_path: Path) -> N
     built.image("b", "b").image("other", "other", ["o:1"])
     assert _uses(built) == {"a": "image", "b": "image", "left": "orphaned", "other": "image"}
     assert _pinned(built) == {built.cache("a"), built.cache("b")}
+    reads = Reads(built.path)
+    first, second = reads.again(everything=True).layers, reads.again().layers
+    assert all(one is other for one, other in zip(first, second, strict=True)), "nothing has changed"
     (built.base / "layerdb/sha256" / built.chains["left"] / "size").write_text("damaged")
     assert not _pinned(built), "an engine does not load that entry"
 
