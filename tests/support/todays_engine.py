@@ -9,6 +9,7 @@ import functools
 import os
 import re
 import signal
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.support.waiting import DEADLINE, eventually
 
 #: Drivers that are snapshotters of containerd. The other ones are the engine's own graph drivers.
 SNAPSHOTTERS = ("overlayfs", "native", "btrfs")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 #: What containerd has, and an engine does not need.
 _CONTAINERD = """
 version = 3
@@ -210,9 +212,10 @@ def todays_engine(
 ) -> Iterator[TodaysEngine]:
     """Run an engine for the length of a `with` block; `scratch` gets its roots, `short` its sockets."""
     with changeable(engine_root(), scratch.parent / f"{scratch.name}-inside") as top:
-        for source in ("/proc", "/sys", "/dev"):
+        for source in ("/proc", "/sys"):
             _mount("--rbind", source, f"{top}{source}")
         _mount("--make-rslave", str(top))
+        _make_devices(top / "dev")
         for directory in (scratch, short):
             _mount("--bind", str(directory), str(directory))
             _mount("--make-shared", str(directory))
@@ -227,6 +230,22 @@ def todays_engine(
             for directory in (scratch, short):
                 subprocess.run(["umount", "-l", f"{top}{directory}"], check=False)
                 subprocess.run(["umount", "-l", str(directory)], check=False)
+
+
+def _make_devices(directory: Path) -> None:
+    """What an engine needs of /dev, as nodes of its own.
+
+    What a killed test run leaves mounted is removed with its directory some runs later: no device of this machine is to
+    be in there.
+    """
+    _mount("-t", "tmpfs", "none", str(directory))
+    for name in _DEVICES:
+        device = os.stat(f"/dev/{name}")
+        os.mknod(directory / name, device.st_mode, device.st_rdev)
+        (directory / name).chmod(stat.S_IMODE(device.st_mode))  # whatever the umask
+    for name in ("pts", "shm"):
+        (directory / name).mkdir()
+    (directory / "fd").symlink_to("/proc/self/fd")
 
 
 def _mount(*arguments: str) -> None:
