@@ -236,10 +236,10 @@ def _make_devices(directory: Path) -> None:
     """What an engine needs of /dev, as nodes of its own.
 
     What a killed test run leaves mounted is removed with its directory some runs later: no device of this machine is to
-    be in there.
+    be in there. A snapshotter of btrfs mounts the loop device that its files are on.
     """
     _mount("-t", "tmpfs", "none", str(directory))
-    for name in _DEVICES:
+    for name in (*_DEVICES, *(path.name for path in Path("/dev").glob("loop[0-9]*"))):
         device = os.stat(f"/dev/{name}")
         os.mknod(directory / name, device.st_mode, device.st_rdev)
         (directory / name).chmod(stat.S_IMODE(device.st_mode))  # whatever the umask
