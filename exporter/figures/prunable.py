@@ -45,11 +45,11 @@ def reasons_against(inventory: Inventory, loading: Loading) -> Mapping[Category,
     """Why nothing is known of what the prunes of these categories take; a clause for people."""
     if without := _without_docker(inventory):
         return dict.fromkeys((one for one in Category if one is not Category.LAYERS_ORPHANED), without)
-    history = {**_history(inventory), **_builds(inventory)}
+    of_builds = {**_history(inventory), **_builds(inventory)}
     if unsure := _same_name(inventory.containers, loading) or _several_drivers(loading):
-        return {**history, **dict.fromkeys((Category.CONTAINERS_STOPPED, *_USED_BY_CONTAINERS), unsure)}
+        return {**of_builds, **dict.fromkeys((Category.CONTAINERS_STOPPED, *_USED_BY_CONTAINERS), unsure)}
     lost = _not_loaded(inventory.containers) if loading.lost else ""
-    return {**history, **dict.fromkeys(_USED_BY_CONTAINERS, lost)} if lost else history
+    return {**of_builds, **dict.fromkeys(_USED_BY_CONTAINERS, lost)} if lost else of_builds
 
 
 def _history(inventory: Inventory) -> dict[Category, str]:
@@ -66,7 +66,7 @@ def _history(inventory: Inventory) -> dict[Category, str]:
 
 
 def _builds(inventory: Inventory) -> dict[Category, str]:
-    """Engines from 23.0 on drop such a record when they start (buildkit v0.11 cache/manager.go, getRecord)."""
+    """Engines from 23.0 on drop such a record when they start (buildkit v0.10 cache/manager.go, getRecord)."""
     stuck = inventory.build_cache.stuck
     if not stuck or inventory.engine.has(ANONYMOUS_ONLY):
         return {}

@@ -62,9 +62,11 @@ class LayerStore:
         #: The short names of layers, of which None is known to have none.
         self._links: StoreEntries[Tree | None] = reader.entries("link", driver.layers)
         listing = entries if entries is not None else Names()
-        #: What a layout has made of the description of a layer, see there.
+        #: What a layout has made of the description of a layer, and with what it has marked some of these, see there.
         self.whole: StoreEntries[tuple[Layer, object, Layer]] = reader.entries("whole", driver.layers)
-        kept: tuple[StoreEntries[Any], ...] = self._directories, self._places, self._links, self._described, self.whole
+        self.marked: StoreEntries[tuple[Layer, object, Layer]] = reader.entries("marked", driver.layers)
+        described: tuple[StoreEntries[Any], ...] = self._described, self.whole, self.marked
+        kept: tuple[StoreEntries[Any], ...] = self._directories, self._places, self._links, *described
         changes = [one.come_to(listing) for one in kept]
         #: The names of layers of which something else may be known than in the reading before; None: of any.
         self.renewed = _joined(changes)

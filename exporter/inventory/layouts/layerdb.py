@@ -1,6 +1,6 @@
 """The layout of Docker 1.10 to 28: what images, containers and BuildKit need of each layer."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from msgspec.structs import replace
@@ -189,7 +189,7 @@ class LayerdbPart:
 
     def claim(self, containers: Sequence[Container]) -> Claims:
         """Claim what images, `containers` and the build cache need, in this order."""
-        database = self._database
+        database, describer = self._database, _Describer(self._database, self._below_builds)
         names: dict[LayerId, Use] = {}
         for image in database.images:
             names.update(dict.fromkeys(image.layers, Use.IMAGE))
@@ -206,10 +206,12 @@ class LayerdbPart:
         held = _held(database, {one.id for one in containers})
         for name in held:
             names.setdefault(name, Use.CONTAINER)
-        pinned = _pinned(database, names, self._cache.holds.get(database.driver, frozenset()), self._own_of_builds)
-        describer = _Describer(database, self._below_builds, self._own_of_builds, pinned)
         found = {name: describer(name, use) for name, use in names.items() if database.has(name)}
-        found.update((name, replace(found[name], held=held[name])) for name in held.keys() & found)
+        unneeded = self._unneeded(names)
+        pinned = _pinned(database, unneeded)
+        alone = {one.cache for one in unneeded} & self._own_of_builds
+        for name in found.keys() & (held.keys() | pinned | alone):
+            found[name] = _marked(database, found[name], held.get(name, ""), name in pinned, name in alone)
         return Claims(
             found,
             pending=[lambda: database.moving],
@@ -218,25 +220,29 @@ class LayerdbPart:
             describe=describer,
         )
 
+    def _unneeded(self, uses: Mapping[LayerId, Use]) -> list[LayerEntry]:
+        """The entries of `layerdb/sha256` that nothing needs, and which an engine loads. `uses`: what layers are for.
+
+        What BuildKit only names, without a record that needs it, has no use. What is its own alone it removes without
+        the entry.
+        """
+        database, builds = self._database, Use.BUILD_CACHE
+        entries = chain(database.entries.values(), database.misnamed.values())
+        free = [one for one in entries if uses.get(one.cache, builds) is builds]
+        of_records = self._cache.holds.get(database.driver, frozenset())
+        unneeded = (one for one in free if one.cache not in of_records or one.cache in self._own_of_builds)
+        return [one for one in unneeded if database.loads(one.chain)]
+
 
 class _Describer:
     """Describes the layers of one driver from its database."""
 
-    def __init__(
-        self,
-        database: Database,
-        builds: Mapping[LayerId, tuple[LayerId, ...]],
-        own_of_builds: Collection[LayerId],
-        pinned: Collection[LayerId],
-    ) -> None:
-        """`builds`: the layer below each snapshot of BuildKit. `own_of_builds`: see `buildkit.own_directories`.
-
-        `pinned`: see `_pinned`.
-        """
+    def __init__(self, database: Database, builds: Mapping[LayerId, tuple[LayerId, ...]]) -> None:
+        """`builds`: the layer below each snapshot of BuildKit."""
         self._database = database
         self._whole = database.store.whole
         self._entries = {entry.cache: entry for entry in database.entries.values()}
-        self._builds, self._own_of_builds, self._pinned = builds, own_of_builds, pinned
+        self._builds = builds
         self._parents: dict[LayerId, tuple[LayerId, ...]] = {}
         for mount in database.mounts.values():
             below = self._cache(mount.parent)
@@ -260,16 +266,12 @@ class _Describer:
     def _known(self, entry: LayerEntry, use: Use) -> Layer:
         below = self._cache(entry.parent)
         layer = describe_layer(self._database.store, entry.cache, use, below, recorded=entry.size)
-        stays = use is Use.BUILD_CACHE and entry.cache in self._own_of_builds  # the entry, when the layer goes
-        pinned = entry.cache in self._pinned and use not in (Use.ORPHANED, Use.PENDING)
         known = self._whole.get(layer.id)
         if known is not None and known[0] is layer and known[1] is entry:
-            last = known[2]
-            if (last.pinned, len(last.metadata) == len(layer.metadata)) == (pinned, stays):
-                return last
-        home = () if stays else ((*self._database.base, "layerdb", "sha256", entry.chain),)
-        metadata, parent = (*layer.metadata, *home), below[0] if below else None
-        whole = replace(layer, chain=entry.chain, parent=parent, metadata=metadata, pinned=pinned)
+            return known[2]
+        home = _home(self._database, entry.chain)
+        parent = below[0] if below else None
+        whole = replace(layer, chain=entry.chain, parent=parent, metadata=(*layer.metadata, home))
         self._whole[layer.id] = layer, entry, whole
         return whole
 
@@ -290,23 +292,31 @@ def _held(database: Database, containers: Collection[str]) -> dict[LayerId, str]
     return held
 
 
-def _pinned(
-    database: Database, uses: Mapping[LayerId, Use], of_records: Collection[LayerId], own_of_builds: Collection[LayerId]
-) -> set[LayerId]:
+def _pinned(database: Database, unneeded: Iterable[LayerEntry]) -> set[LayerId]:
     """The layers below the entries of `layerdb/sha256` that nothing needs, and below what BuildKit has mounted.
 
     A kill leaves an entry without an image, or one of a mount that BuildKit knows no more (Docker 20.10
     builder/builder-next/adapters/snapshot/snapshot.go, Mounts). An engine reads it like any other, and removes none of
     the layers below it for as long as it is there (layer/layer_store.go, newStoreFromGraphDriver and loadMount).
-    `uses`: the layers with a use; what BuildKit only names, without a record that needs it (`of_records`), has none.
-    What is its own alone it removes without the entry.
     """
-    builds, entries = Use.BUILD_CACHE, chain(database.entries.values(), database.misnamed.values())
-    free = [one for one in entries if uses.get(one.cache, builds) is builds]
-    unneeded = (one for one in free if one.cache not in of_records or one.cache in own_of_builds)
-    tops = [one.parent for one in unneeded if database.loads(one.chain)]
-    tops += [one.parent for one in _builders_mounts(database) if database.loads(one.parent)]
-    return {entry.cache for entry in database.below(tops)} if tops else set()
+    mounts = (one.parent for one in _builders_mounts(database) if database.loads(one.parent))
+    return {entry.cache for entry in database.below(chain((one.parent for one in unneeded), mounts))}
+
+
+def _marked(database: Database, layer: Layer, held: str, pinned: bool, alone: bool) -> Layer:
+    """A layer with what keeps it; the same object as long as nothing changes. `alone`: it goes without its entry."""
+    marks, known = (held, pinned, alone), database.store.marked.get(layer.id)
+    if known is not None and known[0] is layer and known[1] == marks:
+        return known[2]
+    entry = _home(database, layer.chain)
+    metadata = tuple(one for one in layer.metadata if one != entry) if alone else layer.metadata
+    marked = replace(layer, held=held, pinned=pinned, metadata=metadata)
+    database.store.marked[layer.id] = layer, marks, marked
+    return marked
+
+
+def _home(database: Database, chain_id: str) -> Tree:
+    return (*database.base, "layerdb", "sha256", chain_id)
 
 
 def _left_by_builds(database: Database) -> Iterator[LayerId]:

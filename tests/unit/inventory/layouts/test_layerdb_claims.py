@@ -89,6 +89,17 @@ def test_the_entry_of_a_container_that_is_gone_holds_its_layers_and_those_below_
     assert held == dict.fromkeys((mount, f"{mount}-init", built.cache("a")), digest("containerweb"))
 
 
+def test_what_keeps_a_layer_makes_it_no_other_one_in_each_reading(tmp_path: Path) -> None:
+    built = (
+        DbRoot(tmp_path).layer("a", 1).layer("b", 1).layer("left", 1, "b").image("b", "b").container("web", "x", "a")
+    )
+    shutil.rmtree(built.path / "containers" / digest("containerweb"))
+    reads = Reads(built.path)
+    first, second = reads.again(everything=True).layers, reads.again().layers
+    assert {(one.held != "", one.pinned) for one in first} == {(True, False), (False, True), (False, False)}
+    assert all(one is other for one, other in zip(first, second, strict=True)), "nothing has changed"
+
+
 def test_an_entry_without_an_image_pins_the_layers_below_it(tmp_path: Path) -> None:
     """A kill leaves one where the engine has registered a layer, and not yet written the image."""
     built = DbRoot(tmp_path).layer("a", 1).layer("b", 1, "a").layer("left", 1, "b").layer("other", 1)
